@@ -12,19 +12,19 @@ use git_deploy::domain::id::PublicKey;
 use git_deploy::domain::name::LedgerName;
 use git_deploy::git::Repository;
 use git_deploy::ledger::facts::Gatherer;
-use git_deploy::ledger::{Link, Project};
+use git_deploy::ledger::{LedgerCommit, Project};
 use git_deploy::signing::{Signature, verify};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 /// One entry: its bytes, its signature, its trusted comment, and the key of its signer.
-type Signed = (Box<[u8]>, Box<[u8]>, String, PublicKey);
+type SignedEntry = (Box<[u8]>, Box<[u8]>, String, PublicKey);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let wanted = std::env::args()
         .skip(1)
         .find(|argument| argument != "--bench");
     let repository = Repository::discover(Path::new(&wanted.ok_or("which repository?")?))?;
-    let entries = read(&repository)?;
+    let entries = read_entries(&repository)?;
     let start = Instant::now();
     let good = entries
         .par_iter()
@@ -39,12 +39,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Reads all entries of all ledgers, with the signers' keys from the policy in force.
-fn read(repository: &Repository) -> Result<Vec<Signed>, Box<dyn Error>> {
+fn read_entries(repository: &Repository) -> Result<Vec<SignedEntry>, Box<dyn Error>> {
     let tips = repository.tips()?;
     let tip = *tips
         .get(&LedgerName::policy())
         .ok_or("there is no policy")?;
-    let project = Project::of_policy(repository, tip)?;
+    let project = Project::from_policy_tip(repository, tip)?;
     let policy = Gatherer::new(repository, &project)
         .policy_at(tip)?
         .ok_or("no policy is in force")?;
@@ -52,7 +52,8 @@ fn read(repository: &Repository) -> Result<Vec<Signed>, Box<dyn Error>> {
     let mut entries = Vec::new();
     for (ledger, tip) in &tips {
         for id in repository.chain_between(None, *tip)?.unwrap_or_default() {
-            let Link::Entry { entry, .. } = repository.read_link(ledger, id)? else {
+            let LedgerCommit::Entry { entry, .. } = repository.read_ledger_commit(ledger, id)?
+            else {
                 continue;
             };
             let id = Signature::parse(entry.signature())?.key_id();

@@ -12,7 +12,8 @@ use crate::domain::time::Time;
 ///
 /// In debug builds `GIT_DEPLOY_TEST_NOW` (a [`Time`]) overrides it.
 pub fn now() -> Time {
-    if let Some(time) = steered("GIT_DEPLOY_TEST_NOW").and_then(|text| text.parse().ok()) {
+    if let Some(time) = read_test_variable("GIT_DEPLOY_TEST_NOW").and_then(|text| text.parse().ok())
+    {
         return time;
     }
     // A clock before 1970 or after 9999 is broken. With 1970, every rule that depends on the time
@@ -22,8 +23,8 @@ pub fn now() -> Time {
 
 /// Returns the time limit of a task. In debug builds `GIT_DEPLOY_TEST_LIMIT` (milliseconds)
 /// overrides it.
-pub fn limit(span: Duration) -> Duration {
-    let steered = steered("GIT_DEPLOY_TEST_LIMIT").and_then(|text| text.parse().ok());
+pub fn time_limit(span: Duration) -> Duration {
+    let steered = read_test_variable("GIT_DEPLOY_TEST_LIMIT").and_then(|text| text.parse().ok());
     steered.map_or(span, Duration::from_millis)
 }
 
@@ -39,12 +40,12 @@ impl Deadline {
     }
 
     /// Returns whether it has passed.
-    pub fn passed(self) -> bool {
+    pub fn has_passed(self) -> bool {
         self.0.is_some_and(|end| Instant::now() >= end)
     }
 
     /// Returns the time that is left, which is zero once it has passed.
-    pub fn left(self) -> Duration {
+    pub fn time_left(self) -> Duration {
         self.0.map_or(Duration::MAX, |end| {
             end.saturating_duration_since(Instant::now())
         })
@@ -78,9 +79,11 @@ pub struct RandomError(#[from] getrandom::Error);
 /// in the same order.
 pub fn random<const N: usize>() -> Result<[u8; N], RandomError> {
     let mut bytes = [0; N];
-    if let Some(seed) = steered("GIT_DEPLOY_TEST_SEED").and_then(|text| text.parse::<u64>().ok()) {
+    if let Some(seed) =
+        read_test_variable("GIT_DEPLOY_TEST_SEED").and_then(|text| text.parse::<u64>().ok())
+    {
         for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&steered_random(seed)[..chunk.len()]);
+            chunk.copy_from_slice(&next_test_random(seed)[..chunk.len()]);
         }
         return Ok(bytes);
     }
@@ -89,7 +92,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], RandomError> {
 }
 
 /// Reads a test variable, in debug builds only.
-fn steered(variable: &str) -> Option<String> {
+fn read_test_variable(variable: &str) -> Option<String> {
     if cfg!(debug_assertions) {
         std::env::var(variable).ok()
     } else {
@@ -99,7 +102,7 @@ fn steered(variable: &str) -> Option<String> {
 
 /// Makes one step of splitmix64 <https://prng.di.unimi.it/splitmix64.c>: for tests only, never for
 /// keys.
-fn steered_random(seed: u64) -> [u8; 8] {
+fn next_test_random(seed: u64) -> [u8; 8] {
     thread_local!(static STEPS: Cell<u64> = const { Cell::new(0) });
     let steps = STEPS.get().wrapping_add(1);
     STEPS.set(steps);

@@ -20,7 +20,7 @@ pub struct Import {
 
 impl Import {
     /// Starts `git fast-import` for a repository.
-    pub fn begin(repository: &Path) -> Result<Self> {
+    pub fn start(repository: &Path) -> Result<Self> {
         let mut command = git(
             repository,
             &["fast-import", "--quiet", "--done", "--date-format=raw"],
@@ -41,7 +41,7 @@ impl Import {
 
     /// Starts a commit on a ref. `who` holds the name, the address, the seconds and the time zone.
     /// `from` is required for the first commit of a ref that exists already.
-    pub fn commit(
+    pub fn begin_commit(
         &mut self,
         name: &str,
         who: &str,
@@ -55,7 +55,7 @@ impl Import {
             "commit {name}\nmark :{}\nauthor {who}\ncommitter {who}\n",
             self.mark
         )?;
-        self.data(message.as_bytes())?;
+        self.write_data(message.as_bytes())?;
         if let Some(from) = from {
             writeln!(self.input, "from {from}")?;
         }
@@ -66,13 +66,13 @@ impl Import {
     }
 
     /// Adds a file to the current commit.
-    pub fn file(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
+    pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
         writeln!(self.input, "M 100644 inline {path}")?;
-        self.data(bytes)
+        self.write_data(bytes)
     }
 
     /// Adds a gitlink to the current commit.
-    pub fn link(&mut self, path: &str, commit: &str) -> Result<()> {
+    pub fn add_gitlink(&mut self, path: &str, commit: &str) -> Result<()> {
         Ok(writeln!(self.input, "M 160000 {commit} {path}")?)
     }
 
@@ -82,7 +82,7 @@ impl Import {
     }
 
     /// Returns the id of the commit that was written last.
-    pub fn id(&mut self) -> Result<String> {
+    pub fn last_id(&mut self) -> Result<String> {
         writeln!(self.input, "get-mark :{}", self.mark)?;
         self.input.flush()?;
         let mut answer = String::new();
@@ -107,7 +107,7 @@ impl Import {
     }
 
     /// Writes a `data` command with these bytes.
-    fn data(&mut self, bytes: &[u8]) -> Result<()> {
+    fn write_data(&mut self, bytes: &[u8]) -> Result<()> {
         writeln!(self.input, "data {}", bytes.len())?;
         self.input.write_all(bytes)?;
         Ok(writeln!(self.input)?)

@@ -16,7 +16,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_git-deploy");
 /// Returns a `git` command for a repository that ignores the machine's configuration.
 pub fn git(repository: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
-    let _ = hermetic(&mut command)
+    let _ = isolate(&mut command)
         .arg("-C")
         .arg(repository)
         .args(arguments);
@@ -24,7 +24,7 @@ pub fn git(repository: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Makes a command ignore the machine's git configuration and environment.
-fn hermetic(command: &mut Command) -> &mut Command {
+fn isolate(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GIT_") {
             command.env_remove(name);
@@ -36,7 +36,7 @@ fn hermetic(command: &mut Command) -> &mut Command {
 }
 
 /// Runs a command and returns its output. Fails if the command fails.
-fn run(mut command: Command) -> Result<Vec<u8>> {
+fn run_command(mut command: Command) -> Result<Vec<u8>> {
     let output = command.output()?;
     if output.status.success() {
         return Ok(output.stdout);
@@ -49,9 +49,9 @@ fn run(mut command: Command) -> Result<Vec<u8>> {
 }
 
 /// Creates the empty repository `local` and the folder `keys`. Returns the path of `local`.
-pub fn begin(folder: &Path) -> Result<PathBuf> {
+pub fn create_local(folder: &Path) -> Result<PathBuf> {
     std::fs::create_dir(folder.join("keys"))?;
-    run(git(folder, &["init", "-q", "-b", "main", "local"]))?;
+    run_command(git(folder, &["init", "-q", "-b", "main", "local"]))?;
     let local = folder.join("local");
     configure(
         &local,
@@ -65,21 +65,21 @@ fn configure(repository: &Path, settings: &[(&str, &str)]) -> Result<()> {
     // Automatic packing during a measurement would distort it.
     let all = [("gc.auto", "0"), ("maintenance.auto", "false")];
     for (key, value) in all.iter().chain(settings) {
-        run(git(repository, &["config", key, value]))?;
+        run_command(git(repository, &["config", key, value]))?;
     }
     Ok(())
 }
 
 /// Packs the objects and refs, writes a commit-graph, and checks out the work tree.
 pub fn pack(local: &Path) -> Result<()> {
-    run(git(local, &["repack", "-adq"]))?;
-    run(git(local, &["pack-refs", "--all"]))?;
-    run(git(local, &["commit-graph", "write", "--reachable"]))?;
-    run(git(local, &["reset", "-q", "--hard"])).map(drop)
+    run_command(git(local, &["repack", "-adq"]))?;
+    run_command(git(local, &["pack-refs", "--all"]))?;
+    run_command(git(local, &["commit-graph", "write", "--reachable"]))?;
+    run_command(git(local, &["reset", "-q", "--hard"])).map(drop)
 }
 
 /// Creates the server and the clone. They share the objects of `local` through hard links.
-pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
+pub fn create_server_and_clone(folder: &Path, project: &EntryId) -> Result<()> {
     let (local, server, clone) = (
         folder.join("local"),
         folder.join("server.git"),
@@ -96,28 +96,28 @@ pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
         ],
     )?;
 
-    run(git(
+    run_command(git(
         folder,
         &["clone", "-q", "--mirror", "local", "server.git"],
     ))?;
-    run(git(
+    run_command(git(
         &server,
         &["config", "--remove-section", "remote.origin"],
     ))?;
     configure(&server, &[])?;
-    run(git(&server, &["commit-graph", "write", "--reachable"]))?;
+    run_command(git(&server, &["commit-graph", "write", "--reachable"]))?;
     let admin = std::fs::read_to_string(folder.join("keys/alice.pub"))?;
     let admin = admin
         .lines()
         .last()
         .ok_or("the public key's file is empty")?;
     let mut init = Command::new(PROGRAM);
-    hermetic(&mut init)
+    isolate(&mut init)
         .args(["server", "init", "--admin", admin])
         .arg(&server);
-    run(init)?;
+    run_command(init)?;
 
-    run(git(folder, &["clone", "-q", "server.git", "clone"]))?;
+    run_command(git(folder, &["clone", "-q", "server.git", "clone"]))?;
     let settings = [
         ("user.name", "alice"),
         ("user.email", "alice@example.com"),
@@ -126,7 +126,7 @@ pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
         ("deploy.root", &project.to_string()),
     ];
     configure(&clone, &settings)?;
-    run(git(
+    run_command(git(
         &clone,
         &[
             "config",
@@ -137,11 +137,11 @@ pub fn share(folder: &Path, project: &EntryId) -> Result<()> {
     ))?;
     // `git deploy sync` would verify every entry first, which takes long for large ledgers.
     let ledgers = "+refs/deploy/*:refs/deploy/*";
-    run(git(
+    run_command(git(
         &clone,
         &["fetch", "-q", "--no-write-fetch-head", "origin", ledgers],
     ))?;
-    run(git(&clone, &["fetch", "-q", "origin"]))?;
-    run(git(&clone, &["pack-refs", "--all"]))?;
-    run(git(&clone, &["commit-graph", "write", "--reachable"])).map(drop)
+    run_command(git(&clone, &["fetch", "-q", "origin"]))?;
+    run_command(git(&clone, &["pack-refs", "--all"]))?;
+    run_command(git(&clone, &["commit-graph", "write", "--reachable"])).map(drop)
 }

@@ -20,11 +20,11 @@ use git_deploy::domain::state::{State, Value, fold};
 use git_deploy::domain::time::{Span, Time};
 use git_deploy::git::Repository;
 use git_deploy::ledger::facts::Gatherer;
-use git_deploy::ledger::{Project, Tips, genesis_bytes, project_bytes};
+use git_deploy::ledger::{Project, Tips, genesis_bytes, project_genesis_bytes};
 use git_deploy::signing::key::{self, SecretKey};
 use git_deploy::signing::{Signer, verify_entry};
 
-use crate::code::{self, SPAN};
+use crate::code::{self, HISTORY_SECONDS};
 use crate::import::Import;
 use crate::layout::git;
 use crate::{Result, Size};
@@ -33,15 +33,15 @@ use crate::{Result, Size};
 const PEOPLE: [&str; 3] = ["alice", "bob", "ci"];
 
 /// The keys of all signers, by name.
-pub struct Keys(BTreeMap<&'static str, Signer>);
+pub struct SignerKeys(BTreeMap<&'static str, Signer>);
 
-impl Keys {
+impl SignerKeys {
     /// Creates a key without a password for each signer.
-    pub fn make(folder: &Path) -> Result<Self> {
+    pub fn generate(folder: &Path) -> Result<Self> {
         let mut keys = BTreeMap::new();
         for name in PEOPLE {
             let file = folder.join(format!("{name}.key"));
-            key::generate(&file, None)?;
+            key::generate_key(&file, None)?;
             let secret =
                 SecretKey::read(&file, || Err(std::io::Error::other("it has no password")))?;
             keys.insert(name, Signer::from_key(secret));
@@ -50,14 +50,14 @@ impl Keys {
     }
 
     /// Returns the signer with this name. Fails if there is none.
-    fn of(&self, name: &str) -> Result<&Signer> {
+    fn signer(&self, name: &str) -> Result<&Signer> {
         self.0
             .get(name)
             .ok_or_else(|| format!("nobody is called {name}").into())
     }
 
     /// Returns the text of `deploy.toml`.
-    pub fn policy(&self, size: Size) -> String {
+    pub fn policy_text(&self, size: Size) -> String {
         let mut lines = vec![
             "schema = 1".to_owned(),
             "project = \"bench\"".into(),
@@ -79,7 +79,7 @@ impl Keys {
         lines.push("stage = {}".into());
         lines.push("prod = { promote_from = \"stage\", approvals = 1 }".into());
         for number in 0..size.components {
-            let name = code::component(number);
+            let name = code::component_name(number);
             lines.push(format!(
                 "[components.{name}]\npaths = [\"services/{name}/**\"]"
             ));
@@ -89,43 +89,43 @@ impl Keys {
 }
 
 /// The state of one ledger after its last entry.
-struct End {
+struct LedgerEnd {
     sequence: u64,
     state: State,
     /// The id of the genesis, until the first entry is written: fast-import must know where a ref
     /// begins.
-    from: Option<String>,
+    genesis: Option<String>,
 }
 
 /// The ledgers that are being written.
-struct Ledgers<'a> {
+struct LedgerGenerator<'a> {
     repository: &'a Repository,
     project: &'a Project,
-    keys: &'a Keys,
+    keys: &'a SignerKeys,
     import: Import,
     tips: Tips,
-    ends: BTreeMap<LedgerName, End>,
+    ends: BTreeMap<LedgerName, LedgerEnd>,
 }
 
 /// Writes all ledgers and the notes. Returns the id of the project.
-pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
+pub fn write_ledgers(local: &Path, keys: &SignerKeys, size: Size) -> Result<EntryId> {
     let commits = git(local, &["rev-list", "--reverse", "refs/heads/main"])
         .output()?
         .stdout;
     let commits: Vec<&str> = std::str::from_utf8(&commits)?.lines().collect();
     let repository = Repository::open(&local.join(".git"))?;
     let nonce = *b"git-deploy bench";
-    let genesis = project_bytes(
+    let genesis = project_genesis_bytes(
         &repository,
         &"bench".parse()?,
         nonce,
-        &[keys.of("alice")?.public_key()],
+        &[keys.signer("alice")?.public_key()],
     )?;
     repository.write_tree(b"")?;
     let project = Project::read(&repository, EntryId(repository.write_commit(&genesis)?))?;
 
-    let import = Import::begin(local)?;
-    let mut ledgers = Ledgers {
+    let import = Import::start(local)?;
+    let mut ledgers = LedgerGenerator {
         repository: &repository,
         project: &project,
         keys,
@@ -133,7 +133,7 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
         tips: Tips::new(),
         ends: BTreeMap::new(),
     };
-    let text = keys.policy(size);
+    let text = keys.policy_text(size);
     let policy = Policy::parse(&text).map_err(|errors| errors.to_string())?;
     let publish = Publish {
         digest: Digest::sha256(text.as_bytes()),
@@ -145,17 +145,17 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
     ledgers.append(
         "policy",
         "alice",
-        at(code::BEGIN)?,
+        time_at(code::FIRST_COMMIT_TIME)?,
         Action::Publish(publish),
         Some(&text.as_bytes().into()),
     )?;
     let gatherer = Gatherer::new(&repository, &project);
-    let rounds = rounds(size.entries);
+    let rounds = count_rounds(size.entries);
     let mut cursor = 0;
     for round in 0..rounds {
         // The newest commit that existed at this time.
-        let then = SPAN / rounds * round;
-        let index = then / (SPAN / size.commits).max(1);
+        let then = HISTORY_SECONDS / rounds * round;
+        let index = then / (HISTORY_SECONDS / size.commits).max(1);
         let commit = commits
             .get(usize::try_from(index)?)
             .or(commits.last())
@@ -164,7 +164,7 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
         let group = (1 + round % 4).min(size.components);
         let mut components = BTreeMap::new();
         for number in cursor..cursor + group {
-            let name: ComponentName = code::component(number % size.components).parse()?;
+            let name: ComponentName = code::component_name(number % size.components).parse()?;
             let content = gatherer.content(&policy, commit, &name)?;
             components.insert(name, content);
         }
@@ -176,9 +176,9 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
             version: None,
             artifacts: Vec::new(),
         });
-        ledgers.round(
+        ledgers.write_round(
             round,
-            code::BEGIN + then,
+            code::FIRST_COMMIT_TIME + then,
             &targets.collect::<Vec<_>>(),
             size,
         )?;
@@ -191,35 +191,47 @@ pub fn write(local: &Path, keys: &Keys, size: Size) -> Result<EntryId> {
 }
 
 /// Converts seconds since 1970 to a time.
-fn at(seconds: u64) -> Result<Time> {
+fn time_at(seconds: u64) -> Result<Time> {
     Time::from_seconds(i64::try_from(seconds)?).ok_or_else(|| "the time is too far away".into())
 }
 
 /// Returns how many entries of prod a round writes.
-fn entries(round: u64) -> u64 {
+fn entries_per_round(round: u64) -> u64 {
     2 + u64::from(round % 10 == 9) + 2 * u64::from(round % 50 == 49)
 }
 
 /// Returns how many rounds write at least this many entries of prod. The last round may stop early.
-fn rounds(wanted: u64) -> u64 {
+fn count_rounds(wanted: u64) -> u64 {
     let (mut rounds, mut there) = (0, 0);
     while there < wanted {
-        there += entries(rounds);
+        there += entries_per_round(rounds);
         rounds += 1;
     }
     rounds
 }
 
-impl Ledgers<'_> {
+impl LedgerGenerator<'_> {
     /// Writes one round: a deployment to stage, an approval, a deployment to prod. Every tenth
     /// round adds a verification, every fiftieth a lock and an unlock.
-    fn round(&mut self, round: u64, seconds: u64, targets: &[Target], size: Size) -> Result<()> {
+    fn write_round(
+        &mut self,
+        round: u64,
+        seconds: u64,
+        targets: &[Target],
+        size: Size,
+    ) -> Result<()> {
         let stage: LedgerName = "stage".parse()?;
-        let record = self.record(&stage, targets, &[]);
-        self.append("stage", "ci", at(seconds + 1)?, record, None)?;
-        let mut actions = vec![("bob", approve(targets, at(seconds)?)), ("ci", None)];
+        let record = self.build_record(&stage, targets, &[]);
+        self.append("stage", "ci", time_at(seconds + 1)?, record, None)?;
+        let mut actions = vec![
+            ("bob", build_approval(targets, time_at(seconds)?)),
+            ("ci", None),
+        ];
         if round % 10 == 9 {
-            actions.push(("ci", Some(Action::Verification(verification(targets)))));
+            actions.push((
+                "ci",
+                Some(Action::Verification(build_verification(targets))),
+            ));
         }
         if round % 50 == 49 {
             let reason = "incident 4711".parse()?;
@@ -247,14 +259,19 @@ impl Ledgers<'_> {
             {
                 break;
             }
-            let action = action.unwrap_or_else(|| self.record(&prod, targets, &["bob"]));
-            self.append("prod", by, at(seconds + second)?, action, None)?;
+            let action = action.unwrap_or_else(|| self.build_record(&prod, targets, &["bob"]));
+            self.append("prod", by, time_at(seconds + second)?, action, None)?;
         }
         Ok(())
     }
 
     /// Builds the record of a successful deployment of these targets.
-    fn record(&self, ledger: &LedgerName, targets: &[Target], approved_by: &[&str]) -> Action {
+    fn build_record(
+        &self,
+        ledger: &LedgerName,
+        targets: &[Target],
+        approved_by: &[&str],
+    ) -> Action {
         let here = self.ends.get(ledger).map(|end| end.state.at(None));
         let change = |target: &Target| Change {
             from: here.and_then(|here| here.commit(&target.component)),
@@ -293,7 +310,7 @@ impl Ledgers<'_> {
         let ledger: LedgerName = ledger.parse()?;
         let mut end = match self.ends.remove(&ledger) {
             Some(end) => end,
-            None => self.begin(&ledger)?,
+            None => self.create_genesis(&ledger)?,
         };
         let tip = *self.tips.get(&ledger).ok_or("a ledger without a tip")?;
         end.sequence += 1;
@@ -313,7 +330,7 @@ impl Ledgers<'_> {
             seen: others.map(|(name, tip)| (name.clone(), *tip)).collect(),
             action,
         };
-        let (bytes, signer) = (statement.print()?, self.keys.of(by)?);
+        let (bytes, signer) = (statement.print()?, self.keys.signer(by)?);
         let signature = signer.sign(&bytes, &statement.trusted_comment())?;
         let entry = Entry::<Unverified>::parse(&bytes, &signature)?;
         let entry = verify_entry(entry, &[signer.public_key()] as &[PublicKey])?;
@@ -322,16 +339,16 @@ impl Ledgers<'_> {
         let who = format!(
             "{} {} +0000",
             statement.identity(&self.project.name),
-            at.seconds()
+            at.as_seconds()
         );
         let parents: BTreeSet<CommitId> = statement.deployed_commits().into_iter().collect();
         let parents: Vec<String> = parents.iter().map(ToString::to_string).collect();
         let import = &mut self.import;
-        import.commit(
-            &ledger.reference(),
+        import.begin_commit(
+            &ledger.ref_name(),
             &who,
             &statement.message(),
-            end.from.take().as_deref(),
+            end.genesis.take().as_deref(),
             &parents,
         )?;
         for edit in edits.iter().filter(|edit| edit.value.is_none()) {
@@ -341,14 +358,14 @@ impl Ledgers<'_> {
             let path = edit.slot.to_string();
             match &edit.value {
                 None => {}
-                Some(Value::Commit(commit)) => import.link(&path, &commit.to_string())?,
-                Some(Value::Bytes(bytes)) => import.file(&path, bytes)?,
-                Some(Value::Kept(kept)) => import.file(&path, &kept.bytes)?,
+                Some(Value::Commit(commit)) => import.add_gitlink(&path, &commit.to_string())?,
+                Some(Value::Bytes(bytes)) => import.add_file(&path, bytes)?,
+                Some(Value::Kept(kept)) => import.add_file(&path, &kept.bytes)?,
             }
         }
-        import.file("entry.json", &bytes)?;
-        import.file("entry.json.minisig", &signature)?;
-        let id = EntryId(import.id()?.parse()?);
+        import.add_file("entry.json", &bytes)?;
+        import.add_file("entry.json.minisig", &signature)?;
+        let id = EntryId(import.last_id()?.parse()?);
         end.state.apply(&edits);
         self.tips.insert(ledger.clone(), id);
         self.ends.insert(ledger, end);
@@ -356,7 +373,7 @@ impl Ledgers<'_> {
     }
 
     /// Creates the genesis of a ledger, before its first entry.
-    fn begin(&mut self, ledger: &LedgerName) -> Result<End> {
+    fn create_genesis(&mut self, ledger: &LedgerName) -> Result<LedgerEnd> {
         let id = if ledger.is_policy() {
             self.project.id
         } else {
@@ -367,16 +384,16 @@ impl Ledgers<'_> {
             ))?)
         };
         self.tips.insert(ledger.clone(), id);
-        Ok(End {
+        Ok(LedgerEnd {
             sequence: 0,
             state: State::empty(),
-            from: Some(id.to_string()),
+            genesis: Some(id.to_string()),
         })
     }
 }
 
 /// Builds the approval of these targets, or `None` if there are none.
-fn approve(targets: &[Target], now: Time) -> Option<Action> {
+fn build_approval(targets: &[Target], now: Time) -> Option<Action> {
     let commit = targets.first()?.commit;
     Some(Action::Approve(Approve {
         commit,
@@ -385,13 +402,13 @@ fn approve(targets: &[Target], now: Time) -> Option<Action> {
             .map(|target| target.component.clone())
             .collect(),
         plans: BTreeMap::new(),
-        expires: now.plus(Span::days(7)),
+        expires: now.plus(Span::from_days(7)),
         comment: "CHG-1234 canary ok".parse().ok(),
     }))
 }
 
 /// Builds a passed verification of these targets.
-fn verification(targets: &[Target]) -> Verification {
+fn build_verification(targets: &[Target]) -> Verification {
     let component = |target: &Target| Component {
         component: target.component.clone(),
         commit: target.commit,

@@ -60,7 +60,7 @@ fn main() -> Result<()> {
         std::fs::create_dir_all(&args.into)?;
         let unfinished = args.into.join(format!("{name}.{}", std::process::id()));
         std::fs::create_dir(&unfinished)?;
-        make(&unfinished, &folder, size).inspect_err(|_| {
+        build(&unfinished, &folder, size).inspect_err(|_| {
             // An unfinished folder does no harm, but it is large.
             let _ = std::fs::remove_dir_all(&unfinished);
         })?;
@@ -70,18 +70,18 @@ fn main() -> Result<()> {
 }
 
 /// Builds everything in `unfinished` and renames it to `folder` at the end.
-fn make(unfinished: &Path, folder: &Path, size: Size) -> Result<()> {
-    let local = layout::begin(unfinished)?;
-    let keys = ledgers::Keys::make(&unfinished.join("keys"))?;
+fn build(unfinished: &Path, folder: &Path, size: Size) -> Result<()> {
+    let local = layout::create_local(unfinished)?;
+    let keys = ledgers::SignerKeys::generate(&unfinished.join("keys"))?;
     eprintln!(
         "{} commits of {} components …",
         size.commits, size.components
     );
-    code::write(&local, &keys.policy(size), size)?;
+    code::write_history(&local, &keys.policy_text(size), size)?;
     eprintln!("{} entries, signed …", size.entries);
-    let project = ledgers::write(&local, &keys, size)?;
+    let project = ledgers::write_ledgers(&local, &keys, size)?;
     eprintln!("packing, server and clone …");
     layout::pack(&local)?;
     std::fs::rename(unfinished, folder)?;
-    layout::share(folder, &project)
+    layout::create_server_and_clone(folder, &project)
 }

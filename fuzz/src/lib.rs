@@ -14,9 +14,9 @@ use git_deploy::domain::text::is_plain;
 use git_deploy::domain::time::{Span, Time};
 use git_deploy::git::{self, Commit, tree};
 use git_deploy::ledger::notes as projection;
-use git_deploy::server::classify::{Class, classify};
-use git_deploy::server::deadline::Watch;
-use git_deploy::server::ref_update::Update;
+use git_deploy::server::classify::{RefKind, classify};
+use git_deploy::server::deadline::HookDeadline;
+use git_deploy::server::ref_update::RefUpdate;
 use git_deploy::server::{pre_receive, proc_receive};
 use git_deploy::signing::Signature;
 
@@ -151,7 +151,7 @@ fn known(policy: &Policy, environment: &Environment) {
         assert_eq!(policy.bound_to_branch(branch.as_str()), Some(environment));
     }
     for seconds in [0, 1_772_704_800, 1_793_000_000, 253_402_300_799] {
-        let now = Time::EPOCH.plus(Span::seconds(seconds));
+        let now = Time::EPOCH.plus(Span::from_seconds(seconds));
         for freeze in &environment.freeze {
             assert!(
                 freeze.covers(now).is_none_or(|end| end > now),
@@ -183,10 +183,10 @@ fn walk(owners: &Owners<'_>, parts: &[&str]) -> BTreeSet<usize> {
 /// Checks the input of pre-receive and proc-receive: each line prints to the same bytes, and each
 /// ref belongs to exactly one class.
 pub fn push(data: &[u8]) {
-    if let Ok(updates) = Update::parse_all(data) {
+    if let Ok(updates) = RefUpdate::parse_all(data) {
         let zero = |hex: usize| "0".repeat(hex);
         let mut again = Vec::new();
-        for Update { old, new, name } in &updates {
+        for RefUpdate { old, new, name } in &updates {
             let (old, new) = (old.map(|it| it.to_string()), new.map(|it| it.to_string()));
             let length = data
                 .iter()
@@ -203,9 +203,9 @@ pub fn push(data: &[u8]) {
                 .get(..11)
                 .is_some_and(|head| head.eq_ignore_ascii_case(b"refs/deploy"));
             match classify(name) {
-                Class::Ledger(ledger) => assert_eq!(ledger.reference().as_bytes(), &**name),
-                Class::Forbidden(_) => {}
-                Class::Branch(_) | Class::Tag(_) | Class::Other => {
+                RefKind::Ledger(ledger) => assert_eq!(ledger.ref_name().as_bytes(), &**name),
+                RefKind::Forbidden(_) => {}
+                RefKind::Branch(_) | RefKind::Tag(_) | RefKind::Other => {
                     assert!(
                         !own || !matches!(name.get(11), None | Some(b'/')),
                         "{}",
@@ -228,7 +228,7 @@ pub fn push(data: &[u8]) {
         &mut &*data,
         &mut answered,
         || Err(closed()),
-        &Watch::default(),
+        &HookDeadline::default(),
     );
     shown(
         &done
@@ -254,7 +254,7 @@ pub fn notes(data: &[u8]) {
         .position(|byte| *byte == 0)
         .unwrap_or(data.len());
     let (message, note) = data.split_at(at);
-    let covers = projection::covered(message);
+    let covers = projection::parse_covered_tips(message);
     let text = String::from_utf8_lossy(message);
     for (ledger, tip) in &covers {
         assert!(
@@ -263,16 +263,17 @@ pub fn notes(data: &[u8]) {
         );
     }
     let note = String::from_utf8_lossy(note.get(1..).unwrap_or_default());
-    let once = projection::merge(&note, Vec::new());
+    let once = projection::merge_lines(&note, Vec::new());
     assert_eq!(
-        projection::merge(&once, Vec::new()),
+        projection::merge_lines(&once, Vec::new()),
         once,
         "the order of a note is not an order"
     );
     let lines: Vec<String> = note.split_terminator('\n').map(str::to_owned).collect();
     let (first, rest) = lines.split_at(lines.len() / 2);
-    let anew = projection::merge("", lines.clone());
-    let caught_up = projection::merge(&projection::merge("", first.to_vec()), rest.to_vec());
+    let anew = projection::merge_lines("", lines.clone());
+    let caught_up =
+        projection::merge_lines(&projection::merge_lines("", first.to_vec()), rest.to_vec());
     assert_eq!(caught_up, anew, "catching up and making anew differ");
     let mut sorted: Vec<&str> = anew.split_terminator('\n').collect();
     let mut given: Vec<&str> = lines.iter().map(String::as_str).collect();
@@ -310,7 +311,7 @@ pub fn commit(data: &[u8]) {
             assert_eq!(theirs.message, commit.message());
         }
     }
-    let entries: Result<Vec<tree::Entry<'_>>, _> = tree::entries(id, raw).collect();
+    let entries: Result<Vec<tree::TreeEntry<'_>>, _> = tree::parse_entries(id, raw).collect();
     let theirs = gix::objs::TreeRef::from_bytes(raw, hash);
     let Ok(entries) = entries else { return };
     assert_eq!(

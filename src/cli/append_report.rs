@@ -4,17 +4,17 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::workspace::entry_name;
-use super::{Context, Failure, Kind, OrFail as _};
+use super::workspace::format_entry_name;
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::text::{Description, Line};
-use crate::ledger::writer::{Appended, Manner};
+use crate::ledger::writer::{AppendOptions, AppendedEntry};
 use crate::view::{result_text, wrap};
 
 /// How an entry is written: the options of every command that writes one.
 #[derive(clap::Args)]
-pub struct How {
+pub struct WriteArgs {
     /// Say whether the rules allow it, and write nothing to any ledger
     #[arg(long)]
     pub dry_run: bool,
@@ -23,13 +23,13 @@ pub struct How {
     no_verify: bool,
 }
 
-impl How {
+impl WriteArgs {
     /// Returns the same options in the form that the ledger writer takes.
-    pub fn manner(&self) -> Manner {
-        Manner {
+    pub fn append_options(&self) -> AppendOptions {
+        AppendOptions {
             dry_run: self.dry_run,
             no_verify: self.no_verify,
-            ..Manner::default()
+            ..AppendOptions::default()
         }
     }
 }
@@ -37,7 +37,7 @@ impl How {
 /// An entry: the document `git-deploy/entry/v1`.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Body<'a> {
+pub(super) struct EntryDocument<'a> {
     /// The entry's commit; absent after a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<EntryId>,
@@ -63,28 +63,28 @@ pub(super) struct Body<'a> {
 ///
 /// Also prints the remote's messages, and a warning if this clone or the notes do not have the
 /// entry yet.
-pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<(), Failure> {
+pub fn report_entry(ui: &Ui, sentence: &str, appended: &AppendedEntry) -> Result<(), CliError> {
     let statement = &appended.statement;
     for line in &appended.messages {
-        context.remote_said(line);
+        ui.eprint_remote(line);
     }
-    if let Some(why) = &appended.behind {
-        context.mention(format_args!(
+    if let Some(why) = &appended.local_error {
+        ui.eprint_sentence(format_args!(
             "The remote has the entry, and this clone has not yet: {why}. Next: git deploy sync"
         ));
     }
-    if let Some(why) = &appended.untold {
-        context.mention(format_args!(
+    if let Some(why) = &appended.notes_error {
+        ui.eprint_sentence(format_args!(
             "The entry is written, and the notes do not tell of it yet: {why}. Next: git deploy sync"
         ));
     }
-    if context.json() {
+    if ui.json() {
         let bytes = statement
             .print()
-            .or_fail(Kind::CannotTell, "cannot print the entry")?;
-        return context.report(
+            .context(ErrorKind::CannotTell, "cannot print the entry")?;
+        return ui.print_document(
             "entry",
-            &Body {
+            &EntryDocument {
                 entry: (!appended.dry_run).then_some(appended.id),
                 ledger: &statement.ledger,
                 environment: statement.environment(),
@@ -92,20 +92,20 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
                 sequence: statement.sequence,
                 dry_run: appended.dry_run,
                 statement: serde_json::from_slice(&bytes)
-                    .or_fail(Kind::CannotTell, "cannot print the entry")?,
+                    .context(ErrorKind::CannotTell, "cannot print the entry")?,
                 messages: &appended.messages,
             },
         );
     }
     if appended.dry_run {
-        context.say(format_args!(
+        ui.print_sentence(format_args!(
             "The rules allow it; nothing was written. Afterwards: {sentence}"
         ));
     } else {
-        context.print(with_entry(
-            context,
+        ui.print(format_with_entry(
+            ui,
             sentence,
-            &entry_name(&statement.ledger, appended.id),
+            &format_entry_name(&statement.ledger, appended.id),
         ));
     }
     Ok(())
@@ -113,14 +113,14 @@ pub fn tell(context: &Context, sentence: &str, appended: &Appended) -> Result<()
 
 /// Prints, for each commit that failed or was rolled back, that it is on hold, with the command
 /// that lifts the hold. Prints nothing after a dry run.
-pub fn on_hold(context: &Context, name: &EnvName, appended: &Appended) {
+pub fn report_holds(ui: &Ui, name: &EnvName, appended: &AppendedEntry) {
     if appended.dry_run {
         return;
     }
-    for commit in result_text::held(&appended.statement.ended()) {
+    for commit in result_text::commits_on_hold(&appended.statement.ended()) {
         let commit = commit.0.prefix(7);
         let sentence = format!("It is on hold in {name} until a person lifts it");
-        context.print(context.with_command(
+        ui.print(ui.format_with_command(
             &sentence,
             &format!("git deploy unlock {name} --commit {commit}"),
         ));
@@ -129,25 +129,25 @@ pub fn on_hold(context: &Context, name: &EnvName, appended: &Appended) {
 
 /// Formats a sentence followed by the name of its entry. If both do not fit on one line, the entry
 /// gets a line of its own.
-pub fn with_entry(context: &Context, sentence: &str, entry: &str) -> String {
-    let width = context.width();
-    let mut lines = wrap::below("", 2, &format!("{sentence}   entry {entry}"), width);
+pub fn format_with_entry(ui: &Ui, sentence: &str, entry: &str) -> String {
+    let width = ui.width();
+    let mut lines = wrap::wrap_indented("", 2, &format!("{sentence}   entry {entry}"), width);
     if lines.len() > 1 {
-        lines = wrap::below("", 2, sentence, width);
+        lines = wrap::wrap_indented("", 2, sentence, width);
         lines.push(format!("  entry {entry}"));
     }
     lines.join("\n")
 }
 
 /// Parses a text of one line, such as a reason, from the command line.
-pub fn line(text: &str) -> Result<Line, String> {
+pub fn parse_line(text: &str) -> Result<Line, String> {
     text.trim()
         .parse()
         .map_err(|error: crate::domain::text::TextError| error.to_string())
 }
 
 /// Parses a text of one or more lines from the command line.
-pub fn description(text: &str) -> Result<Description, String> {
+pub fn parse_description(text: &str) -> Result<Description, String> {
     text.replace("\r\n", "\n")
         .trim()
         .parse()

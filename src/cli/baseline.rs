@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::deployment_request::{Place, known, uncomposed};
-use super::{Failure, Kind, OrFail as _};
+use super::deployment_request::{Place, explain_compose_error, require_component};
+use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{self, Action, Baseline, Target};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
@@ -16,18 +16,18 @@ use crate::domain::policy::Policy;
 use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::ledger::facts::Gatherer;
-use crate::ledger::writer::{Draft, View};
-use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, compose};
+use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
+use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, build_deployment};
 
 /// One `--running` argument as it was typed: `prod=v1.4.1`, or `prod:api=v1.4.1` for one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Running {
+pub struct BaselineArg {
     environment: EnvName,
     component: Option<ComponentName>,
     revision: String,
 }
 
-impl std::str::FromStr for Running {
+impl std::str::FromStr for BaselineArg {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let (place, revision) = text
@@ -51,14 +51,14 @@ impl std::str::FromStr for Running {
 /// The commits that run in one environment: one for all components, and others for named
 /// components.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Runs {
+pub struct BaselineCommits {
     /// The commit of every component that is not named.
     pub all: Option<CommitId>,
     /// The commits of the named components.
     pub named: BTreeMap<ComponentName, CommitId>,
 }
 
-impl Runs {
+impl BaselineCommits {
     /// Returns the baseline in which `components`, or all components if none are named, run at
     /// `commit`.
     pub fn new(commit: CommitId, components: &[ComponentName]) -> Self {
@@ -73,7 +73,7 @@ impl Runs {
     }
 
     /// Returns the commit of a component, if one was given.
-    fn of(&self, component: &ComponentName) -> Option<CommitId> {
+    fn commit_of(&self, component: &ComponentName) -> Option<CommitId> {
         self.named.get(component).copied().or(self.all)
     }
 
@@ -82,29 +82,32 @@ impl Runs {
     /// # Errors
     ///
     /// Fails if a named component has no file in its commit, or if no component is left.
-    pub fn there(
+    pub fn resolve_components(
         &self,
         gatherer: &Gatherer<'_>,
         policy: &Policy,
         place: &EnvName,
-    ) -> Result<BTreeMap<ComponentName, CommitId>, Failure> {
+    ) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
         let mut there = BTreeMap::new();
         for component in policy.component_names() {
-            let Some(commit) = self.of(&component) else {
+            let Some(commit) = self.commit_of(&component) else {
                 continue;
             };
             let content = gatherer.content(policy, commit, &component);
-            match content.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))? {
+            match content.context(
+                ErrorKind::CannotTell,
+                format!("cannot tell what {component} is"),
+            )? {
                 Some(_) => drop(there.insert(component, commit)),
                 None if self.named.contains_key(&component) => {
-                    return Err(absent(&component, commit));
+                    return Err(explain_absent_component(&component, commit));
                 }
                 None => {}
             }
         }
         if there.is_empty() {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CliError::new(
+                ErrorKind::Usage,
                 format!("no component is in what is to run in {place}"),
             ));
         }
@@ -112,9 +115,9 @@ impl Runs {
     }
 }
 
-fn absent(component: &ComponentName, commit: CommitId) -> Failure {
-    Failure::new(
-        Kind::Usage,
+fn explain_absent_component(component: &ComponentName, commit: CommitId) -> CliError {
+    CliError::new(
+        ErrorKind::Usage,
         format!(
             "{component} has no file in {}: it cannot be what runs",
             commit.short()
@@ -128,12 +131,12 @@ fn absent(component: &ComponentName, commit: CommitId) -> Failure {
 ///
 /// Fails if an environment or component is unknown, if an environment is ephemeral, or if a
 /// component is given two commits: all of this is found before anything is written.
-pub fn understand(
-    typed: &[Running],
+pub fn resolve_baselines(
+    typed: &[BaselineArg],
     policy: &Policy,
-    resolve: &dyn Fn(&str) -> Result<CommitId, Failure>,
-) -> Result<BTreeMap<EnvName, Runs>, Failure> {
-    let mut all: BTreeMap<EnvName, Runs> = BTreeMap::new();
+    resolve: &dyn Fn(&str) -> Result<CommitId, CliError>,
+) -> Result<BTreeMap<EnvName, BaselineCommits>, CliError> {
+    let mut all: BTreeMap<EnvName, BaselineCommits> = BTreeMap::new();
     for it in typed {
         let name = &it.environment;
         match policy.environment(name) {
@@ -143,15 +146,15 @@ pub fn understand(
                     .keys()
                     .map(ToString::to_string)
                     .collect();
-                return Err(Failure::new(
-                    Kind::Usage,
+                return Err(CliError::new(
+                    ErrorKind::Usage,
                     format!("there is no environment {name} to run anything in"),
                 )
                 .because(format!("the policy knows {}", names.join(", "))));
             }
             Some(rules) if rules.is_pattern() => {
-                return Err(Failure::new(
-                    Kind::Usage,
+                return Err(CliError::new(
+                    ErrorKind::Usage,
                     format!("{name} is ephemeral: nothing runs there from before"),
                 ));
             }
@@ -161,7 +164,7 @@ pub fn understand(
         let runs = all.entry(name.clone()).or_default();
         let before = match &it.component {
             Some(component) => {
-                known(policy, component)?;
+                require_component(policy, component)?;
                 runs.named.insert(component.clone(), commit)
             }
             None => runs.all.replace(commit),
@@ -171,8 +174,8 @@ pub fn understand(
                 || name.to_string(),
                 |component| format!("{name}:{component}"),
             );
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CliError::new(
+                ErrorKind::Usage,
                 format!("{what} cannot run two commits"),
             ));
         }
@@ -183,22 +186,22 @@ pub fn understand(
 /// Builds the baseline entry of an environment for the components that have no history there.
 ///
 /// If all of them have a history, the baseline names them all, and the rules refuse it.
-pub fn baseline(
+pub fn draft_baseline(
     place: &Place,
-    view: &View<'_>,
-    runs: &Runs,
+    view: &LedgerSnapshot<'_>,
+    runs: &BaselineCommits,
     versions: &BTreeMap<ComponentName, Line>,
     comment: Option<Line>,
-) -> Result<Draft, Failure> {
+) -> Result<EntryDraft, CliError> {
     let (policy, rules) = place.rules(view)?;
     runs.named
         .keys()
-        .try_for_each(|component| known(policy, component))?;
+        .try_for_each(|component| require_component(policy, component))?;
     let state = view
-        .state(&place.ledger, &Scope::All)
-        .or_fail(Kind::CannotTell, "cannot read the ledger")?;
+        .load_state(&place.ledger, &Scope::All)
+        .context(ErrorKind::CannotTell, "cannot read the ledger")?;
     let here = state.at(place.named.as_ref());
-    let there = runs.there(view.gatherer, policy, &place.name)?;
+    let there = runs.resolve_components(view.gatherer, policy, &place.name)?;
     let known_here = |component: &ComponentName| here.entered(component);
     let only_new = runs.all.is_some() && !there.keys().all(known_here);
     let commits = there
@@ -214,12 +217,13 @@ pub fn baseline(
         destroy: false,
         versions: versions.clone(),
     };
-    let deployment = compose(view, policy, &wish).map_err(|error| uncomposed(policy, error))?;
+    let deployment = build_deployment(view, policy, &wish)
+        .map_err(|error| explain_compose_error(policy, error))?;
     let components: Vec<Target> = deployment
         .changed()
         .map(|change| change.target.clone())
         .collect();
-    Ok(Draft {
+    Ok(EntryDraft {
         environment: place.named.clone(),
         ..Action::Baseline(Baseline {
             components,
@@ -236,8 +240,8 @@ mod tests {
     /// Checks that a revision may contain the characters that separate the other parts.
     #[test]
     fn spellings() {
-        let parse = |text: &str| text.parse::<Running>();
-        let of = |component: Option<&str>, revision: &str| Running {
+        let parse = |text: &str| text.parse::<BaselineArg>();
+        let of = |component: Option<&str>, revision: &str| BaselineArg {
             environment: "prod".parse().unwrap(),
             component: component.map(|name| name.parse().unwrap()),
             revision: revision.to_owned(),

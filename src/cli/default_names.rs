@@ -1,15 +1,15 @@
 //! Default names for a person and a project.
 
-use super::workspace::remote;
-use super::{Context, Failure, Kind, OrFail as _, key_lookup};
+use super::workspace::find_remote;
+use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
 use crate::domain::name::{Person, ProjectName};
 use crate::git::Repository;
 
 /// Returns the default name of the user: the local part of git's e-mail address.
-pub fn person(repository: &Repository) -> Result<Person, Failure> {
+pub fn derive_person(repository: &Repository) -> Result<Person, CliError> {
     let unknown = || {
-        Failure::new(
-            Kind::Usage,
+        CliError::new(
+            ErrorKind::Usage,
             "cannot tell your name from git's e-mail address",
         )
         .hint("--as NAME")
@@ -18,7 +18,7 @@ pub fn person(repository: &Repository) -> Result<Person, Failure> {
         .git("var")
         .arg("GIT_AUTHOR_IDENT")
         .run()
-        .or_fail(Kind::CannotTell, "cannot ask git")?;
+        .context(ErrorKind::CannotTell, "cannot ask git")?;
     let identity = String::from_utf8_lossy(&output.stdout).into_owned();
     let address = identity
         .rsplit_once('<')
@@ -28,29 +28,33 @@ pub fn person(repository: &Repository) -> Result<Person, Failure> {
     let local = address
         .map(|local| local.rsplit('+').next().unwrap_or(local))
         .ok_or_else(unknown)?;
-    as_name(local).ok_or_else(unknown)
+    to_name(local).ok_or_else(unknown)
 }
 
 /// Returns the default name of the project: that of the remote repository, else that of the folder.
-pub fn project_name(repository: &Repository, context: &Context) -> Result<ProjectName, Failure> {
-    let url = match remote(repository, context)? {
-        Some(remote) => key_lookup::setting(Some(repository), &format!("remote.{remote}.url"))?,
+pub fn derive_project_name(repository: &Repository, ui: &Ui) -> Result<ProjectName, CliError> {
+    let url = match find_remote(repository, ui)? {
+        Some(remote) => {
+            key_lookup::read_setting(Some(repository), &format!("remote.{remote}.url"))?
+        }
         None => None,
     };
-    let of_url = url.as_deref().and_then(|url| as_name(last_part(url)));
+    let of_url = url
+        .as_deref()
+        .and_then(|url| to_name(extract_repository_name(url)));
     let folder = repository
         .work_dir()
         .and_then(|folder| folder.file_name())
         .map(|name| name.to_string_lossy().into_owned());
     of_url
-        .or_else(|| folder.as_deref().and_then(as_name))
+        .or_else(|| folder.as_deref().and_then(to_name))
         .ok_or_else(|| {
-            Failure::new(Kind::Usage, "cannot tell the project's name").hint("--name NAME")
+            CliError::new(ErrorKind::Usage, "cannot tell the project's name").hint("--name NAME")
         })
 }
 
 /// Returns the last part of a URL: `catalogue` of `git@example.com:shop/catalogue.git`.
-fn last_part(url: &str) -> &str {
+fn extract_repository_name(url: &str) -> &str {
     let url = url.trim_end_matches('/');
     let last = url.rsplit(['/', ':']).next().unwrap_or(url);
     last.strip_suffix(".git").unwrap_or(last)
@@ -58,7 +62,7 @@ fn last_part(url: &str) -> &str {
 
 /// Turns a text into a name: in lower case, with a dash for each character that a name cannot
 /// contain.
-fn as_name<T: std::str::FromStr>(text: &str) -> Option<T> {
+fn to_name<T: std::str::FromStr>(text: &str) -> Option<T> {
     let allowed = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
             c
@@ -85,11 +89,11 @@ mod tests {
             ("host:repo", "repo"),
         ] {
             assert_eq!(
-                as_name::<ProjectName>(last_part(url)),
+                to_name::<ProjectName>(extract_repository_name(url)),
                 name.parse().ok(),
                 "{url}"
             );
         }
-        assert_eq!(as_name::<ProjectName>("日本"), None);
+        assert_eq!(to_name::<ProjectName>("日本"), None);
     }
 }

@@ -4,9 +4,9 @@
 //! The start entry is the lock. A run that has a start always writes a finish, unless another
 //! client has taken the run over.
 
+mod checks;
 mod completion;
 mod destroy;
-mod gate;
 mod notifications;
 mod preparation;
 mod run_ownership;
@@ -16,32 +16,32 @@ use std::sync::Arc;
 
 use super::append_report;
 use super::deployment_request::Place;
-use super::progress::Progress;
+use super::progress::DeploymentProgress;
 use super::read_context;
 use super::workspace::Workspace;
-use super::{Context, Failure, Kind, OrFail as _};
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
 use crate::domain::entry::{Action, Deployment, Record, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
-use crate::domain::plan::Planned;
+use crate::domain::plan::PlanResult;
 use crate::domain::policy::{Bind, Event};
-use crate::ledger::writer::{Appended, Draft, Manner, View};
-use crate::run::cancellation::Stop;
-use crate::run::command_env::Surroundings;
-use crate::run::component_steps::Crew;
-use crate::run::execute::{self, Report, Task};
+use crate::ledger::writer::{AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot};
+use crate::run::cancellation::Cancellation;
+use crate::run::command_env::CommandEnv;
+use crate::run::component_steps::StepRunner;
+use crate::run::execute::{self, DeployTask, RunReport};
 use crate::run::notify::Notice;
 use crate::run::outcome;
 use crate::view::result_text;
 
-pub use destroy::everything;
-use notifications::Notices;
-pub use preparation::Stage;
+pub use destroy::compose_destruction;
+use notifications::Notifications;
+pub use preparation::Preparation;
 
 /// How a deployment is carried out: the options of every command that does.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct Carrying {
+pub struct RunOptions {
     /// Begin nothing more after the first failure
     #[arg(long)]
     pub fail_fast: bool,
@@ -51,9 +51,9 @@ pub struct Carrying {
 }
 
 /// Runs a deployment to one environment.
-pub struct Deploying<'a> {
+pub struct DeployRunner<'a> {
     /// Output, options and prompts.
-    pub context: &'a Context,
+    pub ui: &'a Ui,
     /// The repository and its project.
     pub workspace: &'a Workspace,
     /// The environment to deploy to.
@@ -61,20 +61,20 @@ pub struct Deploying<'a> {
     /// Who asked for the deployment, if it was another person than the signer.
     pub requested_by: Option<&'a Person>,
     /// The options of the run.
-    pub carrying: &'a Carrying,
+    pub options: &'a RunOptions,
     /// Whether the user has asked to stop.
-    pub stop: Arc<Stop>,
-    notices: Notices<'a>,
+    pub stop: Arc<Cancellation>,
+    notifications: Notifications<'a>,
 }
 
 /// Computes the deployment from the present state of the ledger.
-pub type Compose<'a> = dyn Fn(&View<'_>) -> Result<Deployment, Failure> + 'a;
+pub type ComposeDeployment<'a> = dyn Fn(&LedgerSnapshot<'_>) -> Result<Deployment, CliError> + 'a;
 
 /// The plan of each component that was planned.
-pub type Plans = BTreeMap<ComponentName, Planned>;
+pub type ComponentPlans = BTreeMap<ComponentName, PlanResult>;
 
 /// A run whose start is written.
-pub struct Begun {
+pub struct StartedRun {
     /// The sequence number of its start.
     pub sequence: u64,
     /// The id that the run's entries carry.
@@ -84,10 +84,10 @@ pub struct Begun {
 }
 
 /// Installs the handler of Ctrl-C and returns the flag that it sets.
-pub fn listen() -> Result<Arc<Stop>, Failure> {
-    let stop = Arc::new(Stop::default());
-    let told = |stop: &Stop| {
-        let words = if stop.ends_all() {
+pub fn handle_interrupts() -> Result<Arc<Cancellation>, CliError> {
+    let stop = Arc::new(Cancellation::default());
+    let told = |stop: &Cancellation| {
+        let words = if stop.is_killing() {
             "interrupted: what runs is being ended"
         } else {
             "interrupted: nothing new begins, and what runs may end; once more ends it"
@@ -95,48 +95,54 @@ pub fn listen() -> Result<Arc<Stop>, Failure> {
         // If standard error is closed, the message is lost.
         let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{words}\n").as_bytes());
     };
-    stop.listen(told)
-        .or_fail(Kind::CannotTell, "cannot listen to signals")?;
+    stop.listen_for_signals(told)
+        .context(ErrorKind::CannotTell, "cannot listen to signals")?;
     Ok(stop)
 }
 
-impl<'a> Deploying<'a> {
+impl<'a> DeployRunner<'a> {
     /// Returns a runner for a deployment to `place`. Ctrl-C stops it from now on.
     ///
     /// # Errors
     ///
     /// Fails if the signal handler cannot be installed.
     pub fn new(
-        context: &'a Context,
+        ui: &'a Ui,
         workspace: &'a Workspace,
         place: &'a Place,
-        carrying: &'a Carrying,
-    ) -> Result<Self, Failure> {
-        Ok(Self::within(context, workspace, place, carrying, listen()?))
+        carrying: &'a RunOptions,
+    ) -> Result<Self, CliError> {
+        Ok(Self::with_stop(
+            ui,
+            workspace,
+            place,
+            carrying,
+            handle_interrupts()?,
+        ))
     }
 
     /// Returns a runner that is part of a larger operation and shares its stop flag.
-    pub fn within(
-        context: &'a Context,
+    pub fn with_stop(
+        ui: &'a Ui,
         workspace: &'a Workspace,
         place: &'a Place,
-        carrying: &'a Carrying,
-        stop: Arc<Stop>,
+        carrying: &'a RunOptions,
+        stop: Arc<Cancellation>,
     ) -> Self {
         Self {
-            context,
+            ui: ui,
             workspace,
             place,
             requested_by: None,
-            carrying,
+            options: carrying,
             stop,
-            notices: Notices::new(context),
+            notifications: Notifications::new(ui),
         }
     }
 
     /// Sets the person who asked for the deployment.
     #[must_use]
-    pub fn requested_by(self, person: Option<&'a Person>) -> Self {
+    pub fn with_requester(self, person: Option<&'a Person>) -> Self {
         Self {
             requested_by: person,
             ..self
@@ -144,111 +150,111 @@ impl<'a> Deploying<'a> {
     }
 }
 
-impl Deploying<'_> {
+impl DeployRunner<'_> {
     /// Checks the rules, plans, asks the user, and runs the deployment to its finish.
-    pub fn deploy(&self, person: &Person, compose: &Compose<'_>) -> Result<(), Failure> {
-        let deployment = self.gate(person, compose)?;
+    pub fn deploy(&self, person: &Person, compose: &ComposeDeployment<'_>) -> Result<(), CliError> {
+        let deployment = self.check_rules(person, compose)?;
         if deployment.changed().next().is_none() {
-            return self.ride_along(compose);
+            return self.record_unchanged(compose);
         }
-        self.executable(&deployment)?;
-        if !self.context.can_ask() {
+        self.check_commands(&deployment)?;
+        if !self.ui.can_ask() {
             // Fails now rather than after all the plans have been made.
-            return self.context.confirm("Continue?").map(drop);
+            return self.ui.confirm("Continue?").map(drop);
         }
-        let stage = Stage::new(self, &deployment)?;
-        let planning = Progress::planning(self.context, stage.names);
-        let surroundings = self.surroundings(&stage, None)?;
-        let crew = Crew {
-            surroundings: &surroundings,
-            stop: &self.stop,
-            witness: &planning,
+        let stage = Preparation::new(self, &deployment)?;
+        let planning = DeploymentProgress::for_planning(self.ui, stage.name_width);
+        let surroundings = self.command_env(&stage, None)?;
+        let crew = StepRunner {
+            command_env: &surroundings,
+            cancellation: &self.stop,
+            observer: &planning,
         };
-        let plans = execute::plan(&deployment, (&stage.site, &crew), self.parallel());
-        self.show(&deployment, &plans)?;
-        self.planned(&deployment, &plans)?;
-        self.tells(
+        let plans = execute::make_plans(&deployment, (&stage.work_dirs, &crew), self.parallel());
+        self.print_plans(&deployment, &plans)?;
+        self.check_plans(&deployment, &plans)?;
+        self.notify(
             Event::PlanReady,
             person,
-            &with_plans(deployment.clone(), &plans),
+            &add_plans(deployment.clone(), &plans),
             |notice| notice,
         );
-        self.approved(person, compose, &deployment, &plans)?;
+        self.check_approvals(person, compose, &deployment, &plans)?;
         if !self.confirm("Continue?")? {
-            return Err(Failure::new(Kind::Denied, "nothing was deployed"));
+            return Err(CliError::new(ErrorKind::Denied, "nothing was deployed"));
         }
-        let begun = self.begin(compose, &deployment, &plans)?;
-        self.carry(
+        let begun = self.write_start(compose, &deployment, &plans)?;
+        self.run_to_finish(
             &stage,
-            &Progress::new(self.context, stage.names),
+            &DeploymentProgress::new(self.ui, stage.name_width),
             &begun,
             &plans,
         )
     }
 
     /// Asks the user a question. Ctrl-C at the prompt fails with "nothing was deployed".
-    pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
+    pub fn confirm(&self, question: &str) -> Result<bool, CliError> {
         let agreed = self
-            .context
-            .confirm_unless(&|| self.stop.begins_nothing(), question)?;
-        if self.stop.begins_nothing() {
-            return Err(self.interrupted());
+            .ui
+            .confirm_unless(&|| self.stop.is_draining(), question)?;
+        if self.stop.is_draining() {
+            return Err(self.explain_interruption());
         }
         Ok(agreed)
     }
 
-    fn interrupted(&self) -> Failure {
-        Failure::new(
-            Kind::Command,
+    fn explain_interruption(&self) -> CliError {
+        CliError::new(
+            ErrorKind::Command,
             format!("interrupted: nothing was deployed to {}", self.place.name),
         )
     }
 
     /// Plans a deployment and does no more. With `quiet`, prints no progress.
-    pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<Plans, Failure> {
-        let stage = Stage::new(self, deployment)?;
+    pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<ComponentPlans, CliError> {
+        let stage = Preparation::new(self, deployment)?;
         let progress = if quiet {
-            Progress::hidden(self.context)
+            DeploymentProgress::hidden(self.ui)
         } else {
-            Progress::planning(self.context, stage.names)
+            DeploymentProgress::for_planning(self.ui, stage.name_width)
         };
-        let surroundings = self.surroundings(&stage, None)?;
-        let crew = Crew {
-            surroundings: &surroundings,
-            stop: &self.stop,
-            witness: &progress,
+        let surroundings = self.command_env(&stage, None)?;
+        let crew = StepRunner {
+            command_env: &surroundings,
+            cancellation: &self.stop,
+            observer: &progress,
         };
-        Ok(execute::plan(
+        Ok(execute::make_plans(
             deployment,
-            (&stage.site, &crew),
+            (&stage.work_dirs, &crew),
             self.parallel(),
         ))
     }
 
     /// Records a deployment in which nothing changes: the commit already has the content that runs.
-    fn ride_along(&self, compose: &Compose<'_>) -> Result<(), Failure> {
+    fn record_unchanged(&self, compose: &ComposeDeployment<'_>) -> Result<(), CliError> {
         let appended = self.append(&|view| {
             let deployment = compose(view)?;
             if deployment.changed().next().is_some() {
-                return Err(meanwhile("what runs has changed"));
+                return Err(explain_outdated_plan("what runs has changed"));
             }
-            let said = outcome::Said {
-                outcome: outcome::Word::Succeeded,
+            let said = outcome::OutcomeReport {
+                outcome: outcome::OutcomeArg::Succeeded,
                 outcomes: BTreeMap::new(),
                 verification: crate::domain::entry::VerificationResult::None,
                 verifications: BTreeMap::new(),
             };
-            let results = outcome::results(&deployment.components, &said)
-                .or_fail(Kind::CannotTell, "cannot record it")?;
+            let results = outcome::resolve_results(&deployment.components, &said)
+                .context(ErrorKind::CannotTell, "cannot record it")?;
             Ok(Action::Record(Record {
                 deployment,
                 results,
                 logs: Vec::new(),
             }))
         })?;
-        append_report::tell(
-            self.context,
-            &result_text::ended(self.place.name.as_str(), &appended.statement.ended()),
+        append_report::report_entry(
+            self.ui,
+            &result_text::summarize_outcomes(self.place.name.as_str(), &appended.statement.ended()),
             &appended,
         )
     }
@@ -258,23 +264,23 @@ impl Deploying<'_> {
     /// # Errors
     ///
     /// Fails if the policy or the running components changed since the plans were made.
-    pub fn begin(
+    pub fn write_start(
         &self,
-        compose: &Compose<'_>,
+        compose: &ComposeDeployment<'_>,
         shown: &Deployment,
-        plans: &Plans,
-    ) -> Result<Begun, Failure> {
-        let run = RunId(clock::random().or_fail(Kind::CannotTell, "cannot begin a run")?);
+        plans: &ComponentPlans,
+    ) -> Result<StartedRun, CliError> {
+        let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
         let appended = self.append(&|view| {
-            let deployment = with_plans(compose(view)?, plans);
-            self.same(view, shown, &deployment)?;
+            let deployment = add_plans(compose(view)?, plans);
+            self.check_unchanged(view, shown, &deployment)?;
             Ok(Action::Start(Start { run, deployment }))
         })?;
         let Action::Start(start) = &appended.statement.action else {
-            return Err(Failure::told(Kind::CannotTell));
+            return Err(CliError::reported(ErrorKind::CannotTell));
         };
         let sequence = appended.statement.sequence;
-        self.tells(
+        self.notify(
             Event::Started,
             &appended.statement.by,
             &start.deployment,
@@ -284,7 +290,7 @@ impl Deploying<'_> {
                 ..notice
             },
         );
-        Ok(Begun {
+        Ok(StartedRun {
             sequence,
             run,
             deployment: start.deployment.clone(),
@@ -294,19 +300,23 @@ impl Deploying<'_> {
     /// Plans the changes of a run that was taken over.
     ///
     /// If approvals bind plans, drops each plan that neither matches the approved one nor is empty.
-    pub fn plan_again(
+    pub fn replan(
         &self,
-        stage: &Stage<'_>,
-        progress: &Progress<'_>,
-        begun: &Begun,
-    ) -> Result<Plans, Failure> {
-        let surroundings = self.surroundings(stage, Some(begun.run))?;
-        let crew = Crew {
-            surroundings: &surroundings,
-            stop: &self.stop,
-            witness: progress,
+        stage: &Preparation<'_>,
+        progress: &DeploymentProgress<'_>,
+        begun: &StartedRun,
+    ) -> Result<ComponentPlans, CliError> {
+        let surroundings = self.command_env(stage, Some(begun.run))?;
+        let crew = StepRunner {
+            command_env: &surroundings,
+            cancellation: &self.stop,
+            observer: progress,
         };
-        let mut plans = execute::plan(&begun.deployment, (&stage.site, &crew), self.parallel());
+        let mut plans = execute::make_plans(
+            &begun.deployment,
+            (&stage.work_dirs, &crew),
+            self.parallel(),
+        );
         if self.binds_plans() {
             let bound = |component: &ComponentName| {
                 let change = begun
@@ -318,7 +328,9 @@ impl Deploying<'_> {
             };
             // Without a plan the component counts as changed, and is not applied.
             plans.retain(|component, planned| match planned {
-                Planned::Made(made) => made.is_empty() || Some(&made.digest) == bound(component),
+                PlanResult::Planned(made) => {
+                    made.is_empty() || Some(&made.digest) == bound(component)
+                }
                 _ => true,
             });
         }
@@ -327,31 +339,31 @@ impl Deploying<'_> {
 
     /// Applies the plans, verifies the result, rolls back failed components, writes the finish, and
     /// reports the outcome.
-    pub fn carry(
+    pub fn run_to_finish(
         &self,
-        stage: &Stage<'_>,
-        progress: &Progress<'_>,
-        begun: &Begun,
-        plans: &Plans,
-    ) -> Result<(), Failure> {
-        let (appended, mut report) = self.carried(stage, progress, begun, plans)?;
+        stage: &Preparation<'_>,
+        progress: &DeploymentProgress<'_>,
+        begun: &StartedRun,
+        plans: &ComponentPlans,
+    ) -> Result<(), CliError> {
+        let (appended, mut report) = self.execute_run(stage, progress, begun, plans)?;
         let (name, kind) = (self.place.name.as_str(), begun.deployment.kind);
-        append_report::tell(
-            self.context,
-            &result_text::how_it_ended(name, kind, &appended.statement.ended()),
+        append_report::report_entry(
+            self.ui,
+            &result_text::summarize_deployment(name, kind, &appended.statement.ended()),
             &appended,
         )?;
         if self.is_failed_creation(begun, &report) {
             // There was no earlier release to roll back to.
-            report.left.clear();
+            report.not_rolled_back.clear();
             self.undo_creation(&appended);
         } else {
-            append_report::on_hold(self.context, &self.place.name, &appended);
+            append_report::report_holds(self.ui, &self.place.name, &appended);
         }
         if report.is_success() {
-            self.advance(&begun.deployment);
+            self.advance_branch(&begun.deployment);
         }
-        self.outcome(kind, &report)
+        self.report_outcome(kind, &report)
     }
 
     /// Applies the plans, verifies the result, rolls back failed components, and writes the finish.
@@ -359,82 +371,87 @@ impl Deploying<'_> {
     /// # Errors
     ///
     /// Fails without writing anything if another client has taken the run over.
-    fn carried(
+    fn execute_run(
         &self,
-        stage: &Stage<'_>,
-        progress: &Progress<'_>,
-        begun: &Begun,
-        plans: &Plans,
-    ) -> Result<(Appended, Report), Failure> {
-        let surroundings = self.surroundings(stage, Some(begun.run))?;
-        let crew = Crew {
-            surroundings: &surroundings,
-            stop: &self.stop,
-            witness: progress,
+        stage: &Preparation<'_>,
+        progress: &DeploymentProgress<'_>,
+        begun: &StartedRun,
+        plans: &ComponentPlans,
+    ) -> Result<(AppendedEntry, RunReport), CliError> {
+        let surroundings = self.command_env(stage, Some(begun.run))?;
+        let crew = StepRunner {
+            command_env: &surroundings,
+            cancellation: &self.stop,
+            observer: progress,
         };
-        let task = Task {
+        let task = DeployTask {
             deployment: &begun.deployment,
-            crew: &crew,
+            runner: &crew,
             plans,
-            good: &stage.targets(&begun.deployment),
+            last_good: &stage.find_rollback_targets(&begun.deployment),
             parallel: self.parallel(),
-            fail_fast: self.carrying.fail_fast,
-            bound: self.binds_plans(),
+            fail_fast: self.options.fail_fast,
+            plans_are_bound: self.binds_plans(),
         };
-        let foresight = gate::Asking {
-            context: self.context,
+        let foresight = checks::PlanPrompt {
+            ui: self.ui,
             progress,
             stop: &self.stop,
         };
-        let mut ours = run_ownership::Ours::new(self, begun);
-        let report = execute::apply(&task, &stage.site, &foresight, &mut || ours.look());
-        if let Some(why) = &report.lost {
-            return Err(Failure::new(
-                Kind::CannotTell,
+        let mut ours = run_ownership::RunOwnership::new(self, begun);
+        let report =
+            execute::apply_deployment(&task, &stage.work_dirs, &foresight, &mut || ours.check());
+        if let Some(why) = &report.taken_over {
+            return Err(CliError::new(
+                ErrorKind::CannotTell,
                 "the run is not ours any more: nothing more is written about it",
             )
             .because(why.clone())
             .hint(format!("git deploy status {}", self.place.name)));
         }
-        let appended = self.finish(begun, &report)?;
-        self.tells_end(begun, &report, &appended);
+        let appended = self.write_finish(begun, &report)?;
+        self.notify_end(begun, &report, &appended);
         Ok((appended, report))
     }
 
-    fn finish(&self, begun: &Begun, report: &Report) -> Result<Appended, Failure> {
-        let finish = outcome::finish(
+    fn write_finish(
+        &self,
+        begun: &StartedRun,
+        report: &RunReport,
+    ) -> Result<AppendedEntry, CliError> {
+        let finish = outcome::build_finish(
             begun.sequence,
             begun.run,
             &begun.deployment,
             report.results.clone(),
         );
-        self.written_down(begun.sequence, &Action::Finish(finish))
+        self.write_end(begun.sequence, &Action::Finish(finish))
     }
 
     /// Writes the end of a run. Retries for a while, so that a short outage of the remote does not
     /// leave the run open.
-    pub fn written_down(&self, sequence: u64, end: &Action) -> Result<Appended, Failure> {
+    pub fn write_end(&self, sequence: u64, end: &Action) -> Result<AppendedEntry, CliError> {
         const TRIES: u32 = 5;
         let mut tries = 0;
         loop {
-            match self.append_so(
-                Manner {
-                    patience: TRIES,
-                    ..Manner::default()
+            match self.append_with(
+                AppendOptions {
+                    unanswered_retries: TRIES,
+                    ..AppendOptions::default()
                 },
                 &|_| Ok(end.clone()),
             ) {
                 Err(failure)
-                    if failure.kind() == Kind::CannotTell
+                    if failure.kind() == ErrorKind::CannotTell
                         && tries < TRIES
-                        && !self.stop.ends_all() =>
+                        && !self.stop.is_killing() =>
                 {
                     std::thread::sleep(std::time::Duration::from_secs(1 << tries));
                     tries += 1;
                 }
                 Err(failure) => {
                     let name = &self.place.name;
-                    self.context.mention(format_args!(
+                    self.ui.eprint_sentence(format_args!(
                         "Run {sequence} in {name} is over, and its end is not written down."
                     ));
                     return Err(failure.hint(format!("git deploy resume {name}")));
@@ -447,25 +464,25 @@ impl Deploying<'_> {
     /// Writes one entry.
     pub fn append(
         &self,
-        action: &dyn Fn(&View<'_>) -> Result<Action, Failure>,
-    ) -> Result<Appended, Failure> {
-        self.append_so(Manner::default(), action)
+        action: &dyn Fn(&LedgerSnapshot<'_>) -> Result<Action, CliError>,
+    ) -> Result<AppendedEntry, CliError> {
+        self.append_with(AppendOptions::default(), action)
     }
 
-    fn append_so(
+    fn append_with(
         &self,
-        manner: Manner,
-        action: &dyn Fn(&View<'_>) -> Result<Action, Failure>,
-    ) -> Result<Appended, Failure> {
+        manner: AppendOptions,
+        action: &dyn Fn(&LedgerSnapshot<'_>) -> Result<Action, CliError>,
+    ) -> Result<AppendedEntry, CliError> {
         self.workspace
-            .append(self.context, &self.place.ledger, manner, &|view| {
-                Ok(self.draft(action(view)?))
+            .append(self.ui, &self.place.ledger, manner, &|view| {
+                Ok(self.build_draft(action(view)?))
             })
     }
 
-    fn draft(&self, action: Action) -> Draft {
+    fn build_draft(&self, action: Action) -> EntryDraft {
         let requested_by = self.requested_by.cloned();
-        Draft {
+        EntryDraft {
             environment: self.place.named.clone(),
             requested_by,
             ..action.into()
@@ -473,25 +490,25 @@ impl Deploying<'_> {
     }
 
     /// Returns the environment variables and secrets that the policy's commands get.
-    pub fn surroundings<'s>(
+    pub fn command_env<'s>(
         &'s self,
-        stage: &Stage<'s>,
+        stage: &Preparation<'s>,
         run: Option<RunId>,
-    ) -> Result<Surroundings<'s>, Failure> {
-        let (name, rules) = self.workspace.environment(self.place.name.as_str())?;
+    ) -> Result<CommandEnv<'s>, CliError> {
+        let (name, rules) = self.workspace.find_environment(self.place.name.as_str())?;
         let good = stage
-            .good
+            .last_good
             .iter()
             .map(|(name, release)| (name.clone(), release.target.commit))
             .collect();
         // The workspace found the name under this environment.
         debug_assert_eq!(name, self.place.name);
-        Ok(Surroundings {
+        Ok(CommandEnv {
             policy: &self.workspace.policy,
             name: &self.place.name,
             rules,
             run,
-            good,
+            last_good: good,
         })
     }
 
@@ -499,7 +516,7 @@ impl Deploying<'_> {
     pub fn parallel(&self) -> usize {
         let rules = self.workspace.policy.environment(&self.place.name);
         let parallel = self
-            .carrying
+            .options
             .parallel
             .or(rules.map(|rules| rules.parallel))
             .unwrap_or(1);
@@ -513,16 +530,19 @@ impl Deploying<'_> {
     }
 
     /// Reads the environment's present state, as the reading commands do.
-    pub fn look(&self) -> Result<read_context::Place<'_>, Failure> {
-        let mut places = read_context::places(self.workspace, Some(self.place.name.as_str()))?;
-        places.pop().ok_or_else(|| Failure::told(Kind::CannotTell))
+    pub fn read_environment(&self) -> Result<read_context::Place<'_>, CliError> {
+        let mut places =
+            read_context::read_environments(self.workspace, Some(self.place.name.as_str()))?;
+        places
+            .pop()
+            .ok_or_else(|| CliError::reported(ErrorKind::CannotTell))
     }
 }
 
 /// Returns the deployment with the digest of its plan in each change.
-pub fn with_plans(mut deployment: Deployment, plans: &Plans) -> Deployment {
+pub fn add_plans(mut deployment: Deployment, plans: &ComponentPlans) -> Deployment {
     for change in &mut deployment.components {
-        if let Some(Planned::Made(made)) = plans.get(&change.target.component) {
+        if let Some(PlanResult::Planned(made)) = plans.get(&change.target.component) {
             change.plan = Some(made.digest.clone());
         }
     }
@@ -530,9 +550,9 @@ pub fn with_plans(mut deployment: Deployment, plans: &Plans) -> Deployment {
 }
 
 /// Returns the error for a state that has changed since the plans were made.
-fn meanwhile(what: &str) -> Failure {
-    Failure::new(
-        Kind::CannotTell,
+fn explain_outdated_plan(what: &str) -> CliError {
+    CliError::new(
+        ErrorKind::CannotTell,
         format!("{what} since it was planned: nothing was begun"),
     )
     .hint("the same command again")

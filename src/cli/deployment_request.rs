@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::Workspace;
-use super::{Context, Failure, Kind, OrFail as _};
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{self, Deployment};
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
@@ -13,9 +13,10 @@ use crate::domain::policy::{Environment, Policy};
 use crate::domain::state::Run;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
-use crate::ledger::writer::View;
+use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{
-    Commits, ComposeError, DeploymentSpec, Selection, compose, gone, left_out,
+    BuildError, Commits, DeploymentSpec, Selection, build_deployment, list_blocked_components,
+    list_removed_components,
 };
 
 /// An environment that a command writes to.
@@ -30,8 +31,8 @@ pub struct Place {
 
 impl Place {
     /// Finds the environment of this name in the policy.
-    pub fn find(workspace: &Workspace, name: &str) -> Result<Self, Failure> {
-        let (name, rules) = workspace.environment(name)?;
+    pub fn find(workspace: &Workspace, name: &str) -> Result<Self, CliError> {
+        let (name, rules) = workspace.find_environment(name)?;
         Ok(Self {
             ledger: rules.ledger.clone(),
             named: Workspace::named_in_ledger(&name, rules),
@@ -67,16 +68,16 @@ impl Place {
     /// Fails if a `ttl` is given and the environment is not ephemeral.
     pub fn expiry(
         &self,
-        view: &View<'_>,
-        context: &Context,
+        view: &LedgerSnapshot<'_>,
+        ui: &Ui,
         ttl: Option<Span>,
-    ) -> Result<Option<Time>, Failure> {
-        let now = context.now().max(view.head.chain.at);
+    ) -> Result<Option<Time>, CliError> {
+        let now = ui.now().max(view.tip.chain.at);
         match (self.rules(view)?.1.ephemeral, ttl) {
             (Some(ephemeral), ttl) => Ok(Some(now.plus(ttl.unwrap_or(ephemeral.ttl)))),
             (None, None) => Ok(None),
-            (None, Some(_)) => Err(Failure::new(
-                Kind::Usage,
+            (None, Some(_)) => Err(CliError::new(
+                ErrorKind::Usage,
                 format!("{} is not ephemeral: it has no --ttl", self.name),
             )),
         }
@@ -87,16 +88,19 @@ impl Place {
     /// # Errors
     ///
     /// Fails if there is no policy, or if it no longer has the environment.
-    pub fn rules<'v>(&self, view: &View<'v>) -> Result<(&'v Policy, &'v Environment), Failure> {
+    pub fn rules<'v>(
+        &self,
+        view: &LedgerSnapshot<'v>,
+    ) -> Result<(&'v Policy, &'v Environment), CliError> {
         let policy = view
             .policy
-            .ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
+            .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
         let rules = policy
             .environment(&self.name)
             .filter(|rules| rules.ledger == self.ledger);
         let rules = rules.ok_or_else(|| {
-            Failure::new(
-                Kind::Usage,
+            CliError::new(
+                ErrorKind::Usage,
                 format!(
                     "the policy in force no longer has the environment {}",
                     self.name
@@ -122,9 +126,9 @@ pub struct DeploymentRequest<'a> {
 }
 
 /// Selects the named components or, if none are named, those whose content differs.
-pub fn selection(named: &[ComponentName]) -> Selection {
+pub fn select_named_or_differing(named: &[ComponentName]) -> Selection {
     if named.is_empty() {
-        Selection::Differing
+        Selection::Changed
     } else {
         Selection::Named(named.iter().cloned().collect::<BTreeSet<_>>())
     }
@@ -132,20 +136,20 @@ pub fn selection(named: &[ComponentName]) -> Selection {
 
 /// Selects the named components or, if none are named, those that a run would change. Used for
 /// approvals and rollbacks.
-pub fn to_change(named: &[ComponentName]) -> Selection {
+pub fn select_to_change(named: &[ComponentName]) -> Selection {
     if named.is_empty() {
-        Selection::Leaning
+        Selection::WithDependents
     } else {
-        selection(named)
+        select_named_or_differing(named)
     }
 }
 
 /// Selects the components to deploy: all, the named ones, or those that differ and are not blocked.
-pub fn to_carry_out(named: &[ComponentName], all: bool) -> Selection {
+pub fn select_to_deploy(named: &[ComponentName], all: bool) -> Selection {
     match (named, all) {
         (_, true) => Selection::All,
-        ([], false) => Selection::Free,
-        (named, false) => selection(named),
+        ([], false) => Selection::Unblocked,
+        (named, false) => select_named_or_differing(named),
     }
 }
 
@@ -154,37 +158,41 @@ pub fn to_carry_out(named: &[ComponentName], all: bool) -> Selection {
 /// # Errors
 ///
 /// Fails if not: an entry that names an unknown component would have no effect.
-pub fn known(policy: &Policy, component: &ComponentName) -> Result<(), Failure> {
+pub fn require_component(policy: &Policy, component: &ComponentName) -> Result<(), CliError> {
     if policy.knows(component) {
         return Ok(());
     }
-    Err(unknown(
+    Err(explain_unknown_component(
         policy,
         format!("the policy has no component {component}"),
     ))
 }
 
-fn unknown(policy: &Policy, words: String) -> Failure {
+fn explain_unknown_component(policy: &Policy, words: String) -> CliError {
     let names: Vec<String> = policy
         .component_names()
         .iter()
         .map(ToString::to_string)
         .collect();
-    Failure::new(Kind::Usage, words).because(format!("its components are {}", names.join(", ")))
+    CliError::new(ErrorKind::Usage, words)
+        .because(format!("its components are {}", names.join(", ")))
 }
 
 /// Returns the component that was built: the named one, or the only one.
-pub fn built(policy: &Policy, named: Option<&ComponentName>) -> Result<ComponentName, Failure> {
+pub fn find_built_component(
+    policy: &Policy,
+    named: Option<&ComponentName>,
+) -> Result<ComponentName, CliError> {
     if let Some(name) = named {
-        return known(policy, name).map(|()| name.clone());
+        return require_component(policy, name).map(|()| name.clone());
     }
     let all: Vec<ComponentName> = policy.component_names().into_iter().collect();
     if let [name] = &all[..] {
         return Ok(name.clone());
     }
     let list: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
-    Err(Failure::new(
-        Kind::Usage,
+    Err(CliError::new(
+        ErrorKind::Usage,
         format!("which component was built: {}?", list.join(", ")),
     )
     .hint("--component NAME"))
@@ -195,29 +203,32 @@ pub fn built(policy: &Policy, named: Option<&ComponentName>) -> Result<Component
 /// # Errors
 ///
 /// Fails if the component has no file there.
-pub fn content(
-    view: &View<'_>,
+pub fn find_content(
+    view: &LedgerSnapshot<'_>,
     policy: &Policy,
     commit: CommitId,
     component: &ComponentName,
-) -> Result<Content, Failure> {
+) -> Result<Content, CliError> {
     let known = view.gatherer.content(policy, commit, component);
-    let known = known.or_fail(Kind::CannotTell, format!("cannot tell what {component} is"))?;
+    let known = known.context(
+        ErrorKind::CannotTell,
+        format!("cannot tell what {component} is"),
+    )?;
     known.ok_or_else(|| {
         let words = format!(
             "{component} has no file in {}: nothing was built from it",
             commit.short()
         );
-        Failure::new(Kind::Usage, words)
+        CliError::new(ErrorKind::Usage, words)
     })
 }
 
 /// Computes the deployment of a commit from the present state.
-pub fn deployment(
+pub fn compose_request(
     place: &Place,
-    view: &View<'_>,
+    view: &LedgerSnapshot<'_>,
     wanted: &DeploymentRequest<'_>,
-) -> Result<Deployment, Failure> {
+) -> Result<Deployment, CliError> {
     let (policy, rules) = place.rules(view)?;
     let wish = DeploymentSpec {
         name: &place.name,
@@ -228,59 +239,62 @@ pub fn deployment(
         destroy: wanted.destroy,
         versions: wanted.versions.clone(),
     };
-    composed(view, policy, &wish)
+    compose_from_spec(view, policy, &wish)
 }
 
 /// Computes a deployment from the present state.
-pub fn composed(
-    view: &View<'_>,
+pub fn compose_from_spec(
+    view: &LedgerSnapshot<'_>,
     policy: &Policy,
     wish: &DeploymentSpec<'_>,
-) -> Result<Deployment, Failure> {
-    compose(view, policy, wish).map_err(|error| uncomposed(policy, error))
+) -> Result<Deployment, CliError> {
+    build_deployment(view, policy, wish).map_err(|error| explain_compose_error(policy, error))
 }
 
 /// Prints the components that a run leaves out, with the reason, and those that are no longer in
 /// the code.
 ///
 /// Prints only once, even if the deployment is computed several times.
-pub fn tell_left_out(
-    context: &Context,
+pub fn report_left_out(
+    ui: &Ui,
     told: &Cell<bool>,
-    (view, policy): (&View<'_>, &Policy),
+    (view, policy): (&LedgerSnapshot<'_>, &Policy),
     wish: &DeploymentSpec<'_>,
     deployment: &Deployment,
-) -> Result<(), Failure> {
-    if wish.selection != Selection::Free || told.replace(true) {
+) -> Result<(), CliError> {
+    if wish.selection != Selection::Unblocked || told.replace(true) {
         return Ok(());
     }
-    let gone = gone(view, policy, wish).map_err(|error| uncomposed(policy, error))?;
+    let gone = list_removed_components(view, policy, wish)
+        .map_err(|error| explain_compose_error(policy, error))?;
     if !gone.is_empty() {
         let names: Vec<&str> = gone.iter().map(ComponentName::as_str).collect();
         let words = format!(
             "No longer in the code, and left as it is: {}. --destroy removes it",
             names.join(", ")
         );
-        context.mention(format_args!("{words}."));
+        ui.eprint_sentence(format_args!("{words}."));
     }
-    for (component, stuck) in
-        left_out(view, policy, wish, deployment).map_err(|error| uncomposed(policy, error))?
+    for (component, stuck) in list_blocked_components(view, policy, wish, deployment)
+        .map_err(|error| explain_compose_error(policy, error))?
     {
-        context.mention(format_args!("{component} is left out: it is {stuck}."));
+        ui.eprint_sentence(format_args!("{component} is left out: it is {stuck}."));
     }
     Ok(())
 }
 
 /// Turns the reason why a deployment cannot be computed into the command's error.
-pub fn uncomposed(policy: &Policy, error: ComposeError) -> Failure {
+pub fn explain_compose_error(policy: &Policy, error: BuildError) -> CliError {
     match error {
-        ComposeError::Unknown(_) => unknown(policy, error.to_string()),
-        ComposeError::Absent { .. } | ComposeError::Nothing(_) => {
-            Failure::new(Kind::Usage, error.to_string())
+        BuildError::UnknownComponent(_) => explain_unknown_component(policy, error.to_string()),
+        BuildError::NotInCommit { .. } | BuildError::NoComponents(_) => {
+            CliError::new(ErrorKind::Usage, error.to_string())
         }
-        ComposeError::Fact(_) | ComposeError::Git(_) => {
-            Failure::new(Kind::CannotTell, "cannot work out what would be deployed").because(error)
-        }
+        BuildError::MissingFact(_) | BuildError::Git(_) => CliError::new(
+            ErrorKind::CannotTell,
+            "cannot work out what would be deployed",
+        )
+        .because(error),
     }
 }
 
@@ -289,13 +303,13 @@ pub fn uncomposed(policy: &Policy, error: ComposeError) -> Failure {
 /// # Errors
 ///
 /// Fails if there is no such run, or if there are several.
-pub fn pick<'a>(
+pub fn find_run<'a>(
     number: Option<u64>,
     verb: &str,
-    context: &Context,
+    ui: &Ui,
     place: &Place,
     runs: Vec<Run<'a>>,
-) -> Result<Run<'a>, Failure> {
+) -> Result<Run<'a>, CliError> {
     let meant = |run: &Run<'_>| number.is_none_or(|number| run.sequence == number);
     let mut meant: Vec<Run<'a>> = runs.into_iter().filter(meant).collect();
     let name = &place.name;
@@ -305,15 +319,15 @@ pub fn pick<'a>(
             let which =
                 number.map_or_else(|| "no run".to_owned(), |number| format!("no run {number}"));
             Err(
-                Failure::new(Kind::Usage, format!("{which} is under way in {name}"))
+                CliError::new(ErrorKind::Usage, format!("{which} is under way in {name}"))
                     .hint(format!("git deploy status {name}")),
             )
         }
         (Some(last), false) => {
             meant.push(last);
             let reason = if verb == "abort" { " -m REASON" } else { "" };
-            let told: Vec<String> = meant.iter().map(|run| told(run, context)).collect();
-            let failure = Failure::new(Kind::Usage, format!("which run in {name} is meant?"));
+            let told: Vec<String> = meant.iter().map(|run| describe_run(run, ui)).collect();
+            let failure = CliError::new(ErrorKind::Usage, format!("which run in {name} is meant?"));
             let failure = failure.because(told.join("\n"));
             Err(meant.iter().fold(failure, |failure, run| {
                 failure.hint(format!(
@@ -326,14 +340,14 @@ pub fn pick<'a>(
 }
 
 /// Describes one of several runs.
-fn told(run: &Run<'_>, context: &Context) -> String {
+fn describe_run(run: &Run<'_>, ui: &Ui) -> String {
     let changed = run.deployment().into_iter().flat_map(Deployment::changed);
     let names: Vec<&str> = changed
         .map(|change| change.target.component.as_str())
         .collect();
     let (by, since) = (
         &run.owner.statement.by,
-        context.when(run.start.statement.at),
+        ui.format_time(run.start.statement.at),
     );
     format!(
         "run {} of {by} changes {}, since {since}",

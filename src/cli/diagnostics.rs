@@ -3,24 +3,28 @@
 
 use std::path::Path;
 
-use super::workspace::entry_name;
-use super::{Failure, Kind, OrFail as _};
+use super::workspace::format_entry_name;
+use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::Oid;
 use crate::domain::policy::nearest;
 use crate::domain::verdict::Outcome;
-use crate::git::revision::NoCommit;
+use crate::git::revision::UnresolvedRevision;
 use crate::git::{Error, Repository};
-use crate::ledger::recovery::RECOVERED;
-use crate::ledger::sync::{Fault, Problem};
+use crate::ledger::recovery::RECOVERED_SETTING;
+use crate::ledger::sync::{LedgerFault, LedgerProblem};
 use crate::signing::key::KeyError;
 
 /// Returns the error for a revision that is not a commit in this repository, with the reason.
-pub fn no_commit(repository: &Repository, remote: Option<&str>, revision: &str) -> Failure {
-    let usage = |words: String| Failure::new(Kind::Usage, words);
+pub fn explain_no_commit(
+    repository: &Repository,
+    remote: Option<&str>,
+    revision: &str,
+) -> CliError {
+    let usage = |words: String| CliError::new(ErrorKind::Usage, words);
     let cannot = || format!("cannot look {revision:?} up");
     let why = match repository
-        .no_commit(revision)
-        .or_fail(Kind::CannotTell, cannot())
+        .explain_unresolved(revision)
+        .context(ErrorKind::CannotTell, cannot())
     {
         Ok(why) => why,
         Err(failure) => return failure,
@@ -32,27 +36,27 @@ pub fn no_commit(repository: &Repository, remote: Option<&str>, revision: &str) 
         )
     };
     match why {
-        NoCommit::Ambiguous(names) => {
+        UnresolvedRevision::Ambiguous(names) => {
             let first = names.first().cloned().unwrap_or_default();
             usage(format!("{revision:?} could be any of {}", names.join(", "))).hint(format!(
                 "the same command with one of them, such as {first}"
             ))
         }
-        NoCommit::Other(kind) => usage(format!(
+        UnresolvedRevision::NotACommit(kind) => usage(format!(
             "{revision:?} is a {}, and a commit is needed",
             kind.name()
         ))
         .hint("git log --oneline, which lists commits"),
-        NoCommit::Several => usage(format!(
+        UnresolvedRevision::MultipleCommits => usage(format!(
             "{revision:?} means several commits, and one is needed"
         ))
         .hint(format!("git log --oneline {revision}, which lists them")),
-        NoCommit::Elsewhere => usage(format!(
+        UnresolvedRevision::MissingObject => usage(format!(
             "the commit {} is not in this clone",
-            short(revision)
+            abbreviate_id(revision)
         ))
         .hint(fetch()),
-        NoCommit::Unknown
+        UnresolvedRevision::NotFound
             if repository.is_shallow().unwrap_or(false) && revision.contains(['~', '^', '@']) =>
         {
             usage(format!(
@@ -60,66 +64,66 @@ pub fn no_commit(repository: &Repository, remote: Option<&str>, revision: &str) 
             ))
             .hint("git fetch --unshallow")
         }
-        NoCommit::Unknown => unknown(repository, revision),
+        UnresolvedRevision::NotFound => explain_unknown_revision(repository, revision),
     }
 }
 
-fn unknown(repository: &Repository, revision: &str) -> Failure {
-    let names = repository.names().unwrap_or_default();
+fn explain_unknown_revision(repository: &Repository, revision: &str) -> CliError {
+    let names = repository.list_ref_names().unwrap_or_default();
     let near = nearest(revision, names.iter().map(String::as_str))
         .map_or_else(String::new, |near| format!("; {near}"));
-    Failure::new(
-        Kind::Usage,
+    CliError::new(
+        ErrorKind::Usage,
         format!("there is no commit {revision:?} in this repository{near}"),
     )
     .hint("git fetch, if somebody else has it")
 }
 
-fn short(id: &str) -> String {
+fn abbreviate_id(id: &str) -> String {
     id.parse::<Oid>()
         .map_or_else(|_| id.to_owned(), |id| id.prefix(12))
 }
 
 /// Returns the error for a repository that cannot be opened.
-pub fn unreadable(error: Error) -> Failure {
+pub fn explain_unreadable_repository(error: Error) -> CliError {
     let words = "cannot read the git repository here";
     match error {
         Error::Unsupported {
             path,
             feature,
             remedy,
-        } => Failure::new(Kind::CannotTell, words)
+        } => CliError::new(ErrorKind::CannotTell, words)
             .because(format!(
                 "{} has {feature}, which cannot be read safely",
                 path.display()
             ))
             .hint(remedy),
-        Error::Foreign(path) => {
+        Error::OtherOwner(path) => {
             let trust = format!(
                 "git config --global --add safe.directory {}",
                 path.display()
             );
-            Failure::new(Kind::CannotTell, words)
-                .because(Error::Foreign(path))
+            CliError::new(ErrorKind::CannotTell, words)
+                .because(Error::OtherOwner(path))
                 .hint(trust)
         }
-        error => Failure::new(Kind::CannotTell, words).because(error),
+        error => CliError::new(ErrorKind::CannotTell, words).because(error),
     }
 }
 
 /// Returns the error for ledgers that need history which a shallow clone does not have.
-pub fn shallow() -> Failure {
+pub fn explain_shallow_clone() -> CliError {
     let words = "this clone is shallow: what the ledgers say cannot be verified without the history that it lacks";
-    Failure::new(Kind::CannotTell, words)
+    CliError::new(ErrorKind::CannotTell, words)
         .hint("git fetch --unshallow")
         .hint("in a CI, a checkout of the whole history, such as fetch-depth: 0")
 }
 
 /// Returns the error for entries of the remote that cannot be verified here. They are not known to
 /// be wrong.
-pub fn unverifiable(problems: &[Problem]) -> Failure {
+pub fn explain_unverifiable(problems: &[LedgerProblem]) -> CliError {
     let verdicts = problems.iter().filter_map(|problem| match &problem.fault {
-        Fault::Unverified { verdict, .. } => Some(verdict),
+        LedgerFault::Unverified { verdict, .. } => Some(verdict),
         _ => None,
     });
     let unknown = verdicts
@@ -128,8 +132,8 @@ pub fn unverifiable(problems: &[Problem]) -> Failure {
     let mut reasons: Vec<&str> = unknown.map(|check| check.detail.as_str()).collect();
     reasons.sort_unstable();
     reasons.dedup();
-    Failure::new(
-        Kind::CannotTell,
+    CliError::new(
+        ErrorKind::CannotTell,
         "not all of the remote's ledgers can be verified here: nothing was written",
     )
     .because(reasons.join("\n"))
@@ -137,29 +141,29 @@ pub fn unverifiable(problems: &[Problem]) -> Failure {
 }
 
 /// Describes one problem of a remote's ledger in one line.
-pub fn problem_line(problem: &Problem) -> String {
+pub fn describe_problem(problem: &LedgerProblem) -> String {
     let ledger = &problem.ledger;
     let kept = problem
-        .kept
-        .map_or_else(|| "nothing".to_owned(), |id| entry_name(ledger, id));
+        .kept_tip
+        .map_or_else(|| "nothing".to_owned(), |id| format_entry_name(ledger, id));
     match &problem.fault {
-        Fault::Deleted => format!("the remote has lost the ledger {ledger}; {kept} is kept"),
-        Fault::Rewound => {
+        LedgerFault::Deleted => format!("the remote has lost the ledger {ledger}; {kept} is kept"),
+        LedgerFault::Rewound => {
             let shown = problem
-                .shown
-                .map_or_else(|| "nothing".to_owned(), |id| entry_name(ledger, id));
+                .remote_tip
+                .map_or_else(|| "nothing".to_owned(), |id| format_entry_name(ledger, id));
             format!(
                 "the remote has rewritten the ledger {ledger}: it shows {shown}; {kept} is kept"
             )
         }
-        Fault::Unverified { id, .. } if problem.is_open() => {
-            let name = entry_name(ledger, *id);
+        LedgerFault::Unverified { id, .. } if problem.is_undecided() => {
+            let name = format_entry_name(ledger, *id);
             format!("{name} of the remote cannot be verified here")
         }
-        Fault::Unverified { id, .. } => {
+        LedgerFault::Unverified { id, .. } => {
             format!(
                 "the remote's ledger {ledger} holds an entry that does not verify, {}; {kept} is kept",
-                entry_name(ledger, *id)
+                format_entry_name(ledger, *id)
             )
         }
     }
@@ -167,35 +171,36 @@ pub fn problem_line(problem: &Problem) -> String {
 
 /// Returns the hint for a remote whose policy claims to be recovered, if it does. Only the server's
 /// owner can confirm this.
-pub fn recovered(problems: &[Problem]) -> Option<String> {
+pub fn suggest_recovery(problems: &[LedgerProblem]) -> Option<String> {
     let repository = super::workspace::open_repository().ok()?;
     let key = problems.iter().find_map(|problem| match &problem.fault {
-        Fault::Unverified { id, .. } => repository
-            .recovered_with(&problem.ledger, *id)
+        LedgerFault::Unverified { id, .. } => repository
+            .find_claimed_recovery_key(&problem.ledger, *id)
             .ok()
             .flatten(),
         _ => None,
     })?;
     Some(format!(
-        "git config --add {RECOVERED} {key}, once the server's owner has told you that this key recovered the policy"
+        "git config --add {RECOVERED_SETTING} {key}, once the server's owner has told you that this key recovered the policy"
     ))
 }
 
 /// Returns the error for a lock file that another process holds.
-pub fn locked(lock: &Path) -> Failure {
-    Failure::new(Kind::CannotTell, "a ref cannot be moved").because(Error::Locked(lock.to_owned()))
+pub fn explain_lock(lock: &Path) -> CliError {
+    CliError::new(ErrorKind::CannotTell, "a ref cannot be moved")
+        .because(Error::Locked(lock.to_owned()))
 }
 
 /// Returns the error for notes that could not be written.
-pub fn unwritten_notes(error: Error) -> Failure {
+pub fn explain_notes_error(error: Error) -> CliError {
     match error {
-        Error::Locked(lock) => locked(&lock),
-        error => Failure::new(Kind::CannotTell, "cannot write the notes").because(error),
+        Error::Locked(lock) => explain_lock(&lock),
+        error => CliError::new(ErrorKind::CannotTell, "cannot write the notes").because(error),
     }
 }
 
 /// Returns the error for a key file that cannot be used, with a hint for each cause.
-pub fn unusable_key(file: &Path, error: KeyError) -> Failure {
+pub fn explain_key_error(file: &Path, error: KeyError) -> CliError {
     let hints: &[String] = match &error {
         KeyError::NoPassword(_) => &["GIT_DEPLOY_PASSWORD=…, in the environment".to_owned()],
         KeyError::WrongPassword => {
@@ -211,8 +216,8 @@ pub fn unusable_key(file: &Path, error: KeyError) -> Failure {
             "git config deploy.key FILE".to_owned(),
         ],
     };
-    let failure = Failure::new(
-        Kind::CannotTell,
+    let failure = CliError::new(
+        ErrorKind::CannotTell,
         format!("cannot use the key {}", file.display()),
     )
     .because(error);

@@ -7,11 +7,11 @@
 //! as a name in the policy, and the branch name of a change request is never used.
 
 use super::workspace::Workspace;
-use super::{Context, Failure, Kind, OrFail as _};
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{BranchName, Environment, Policy};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 /// `[ENV] [REV]`, as every command about a deployment takes them.
 #[derive(clap::Args)]
@@ -71,26 +71,26 @@ impl EnvRev {
     pub fn find(
         &self,
         workspace: &Workspace,
-        context: &Context,
-    ) -> Result<(EnvName, Option<&str>), Failure> {
+        ui: &Ui,
+    ) -> Result<(EnvName, Option<&str>), CliError> {
         let (first, rev) = (self.env.as_deref(), self.rev.as_deref());
         match first {
             Some(word) if rev.is_some() || is_environment(workspace, word) => {
-                Ok((workspace.environment(word)?.0, rev))
+                Ok((workspace.find_environment(word)?.0, rev))
             }
-            Some(word) => match bound(workspace)? {
-                Ok(bound) if is_commit(workspace, word) => Ok((told(context, bound), first)),
-                Ok(_) => Err(no_environment(
+            Some(word) => match find_bound(workspace)? {
+                Ok(bound) if is_commit(workspace, word) => Ok((report_inferred(ui, bound), first)),
+                Ok(_) => Err(explain_no_environment(
                     workspace,
                     word,
                     "it is no commit in this repository either",
                 )),
                 Err(why) => {
                     let why = format!("{why}, so the first word names the environment");
-                    Err(no_environment(workspace, word, &why))
+                    Err(explain_no_environment(workspace, word, &why))
                 }
             },
-            None => Ok((inferred(workspace, context)?, None)),
+            None => Ok((infer_environment(workspace, ui)?, None)),
         }
     }
 }
@@ -107,10 +107,10 @@ impl OnlyEnv {
     }
 
     /// Determines the environment.
-    pub fn find(&self, workspace: &Workspace, context: &Context) -> Result<EnvName, Failure> {
+    pub fn find(&self, workspace: &Workspace, ui: &Ui) -> Result<EnvName, CliError> {
         match &self.env {
-            Some(name) => Ok(workspace.environment(name)?.0),
-            None => inferred(workspace, context),
+            Some(name) => Ok(workspace.find_environment(name)?.0),
+            None => infer_environment(workspace, ui),
         }
     }
 }
@@ -127,97 +127,97 @@ fn is_commit(workspace: &Workspace, word: &str) -> bool {
         .split_once(':')
         .map_or(word, |(environment, _)| environment);
     is_environment(workspace, environment)
-        || matches!(workspace.repository.resolve(word), Ok(Some(_)))
+        || matches!(workspace.repository.resolve_revision(word), Ok(Some(_)))
 }
 
-fn no_environment(workspace: &Workspace, word: &str, why: &str) -> Failure {
+fn explain_no_environment(workspace: &Workspace, word: &str, why: &str) -> CliError {
     // Only called for words that name no environment, so this is an error.
-    workspace
-        .environment(word)
-        .err()
-        .map_or_else(|| unbound(workspace, why), |failure| failure.because(why))
+    workspace.find_environment(word).err().map_or_else(
+        || explain_unbound(workspace, why),
+        |failure| failure.because(why),
+    )
 }
 
-fn inferred(workspace: &Workspace, context: &Context) -> Result<EnvName, Failure> {
-    Ok(told(
-        context,
-        bound(workspace)?.map_err(|why| unbound(workspace, &why))?,
+fn infer_environment(workspace: &Workspace, ui: &Ui) -> Result<EnvName, CliError> {
+    Ok(report_inferred(
+        ui,
+        find_bound(workspace)?.map_err(|why| explain_unbound(workspace, &why))?,
     ))
 }
 
 /// Prints which environment was chosen and why, so that a wrong choice is noticed.
-fn told(context: &Context, bound: Bound) -> EnvName {
-    context.mention(format_args!("{}, from {}", bound.name, bound.from));
+fn report_inferred(ui: &Ui, bound: BoundEnvironment) -> EnvName {
+    ui.eprint_sentence(format_args!("{}, from {}", bound.name, bound.from));
     bound.name
 }
 
-fn unbound(workspace: &Workspace, why: &str) -> Failure {
+fn explain_unbound(workspace: &Workspace, why: &str) -> CliError {
     let names: Vec<String> = workspace
         .policy
         .in_order()
         .into_iter()
         .map(Environment::shown)
         .collect();
-    Failure::new(Kind::Usage, "which environment is meant?")
+    CliError::new(ErrorKind::Usage, "which environment is meant?")
         .because(why.to_owned())
         .hint(format!("name the environment: {}", names.join(", ")))
 }
 
 /// An environment that was determined without its name, and what it was determined from.
 #[derive(Debug, PartialEq, Eq)]
-struct Bound {
+struct BoundEnvironment {
     name: EnvName,
     from: String,
 }
 
 /// What a CI job or the checkout is about.
 #[derive(Debug, PartialEq, Eq)]
-enum Occasion {
+enum Trigger {
     Branch(BranchName),
     Tag(BranchName),
     Change(u64),
 }
 
 /// Determines the bound environment, or the reason why there is none.
-fn bound(workspace: &Workspace) -> Result<Result<Bound, String>, Failure> {
+fn find_bound(workspace: &Workspace) -> Result<Result<BoundEnvironment, String>, CliError> {
     let repository = &workspace.repository;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let occasion = if let Some(said) = ci(&variable) {
+    let occasion = if let Some(said) = read_ci_job(&variable) {
         let head = repository
-            .resolve("HEAD")
-            .or_fail(Kind::CannotTell, "cannot read HEAD")?
+            .resolve_revision("HEAD")
+            .context(ErrorKind::CannotTell, "cannot read HEAD")?
             .map(CommitId);
-        said.and_then(|said| said.here(head))
+        said.and_then(|said| said.require_checkout(head))
     } else {
         let branch = repository
             .checked_out_branch()
-            .or_fail(Kind::CannotTell, "cannot read HEAD")?;
+            .context(ErrorKind::CannotTell, "cannot read HEAD")?;
         let branch = branch.ok_or_else(|| "no branch is checked out here".to_owned());
-        branch.and_then(|branch| Ok(Occasion::Branch(branch.parse()?)))
+        branch.and_then(|branch| Ok(Trigger::Branch(branch.parse()?)))
     };
-    Ok(occasion.and_then(|occasion| environment_of(&workspace.policy, &occasion)))
+    Ok(occasion.and_then(|occasion| find_environment_for(&workspace.policy, &occasion)))
 }
 
 /// Returns the one environment that the policy binds to an occasion, or the reason why there is
 /// none.
-fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String> {
+fn find_environment_for(policy: &Policy, occasion: &Trigger) -> Result<BoundEnvironment, String> {
     let from = match occasion {
-        Occasion::Branch(branch) => format!("the branch {branch}"),
-        Occasion::Tag(tag) => format!("the tag {tag}"),
-        Occasion::Change(number) => format!("the change request {number}"),
+        Trigger::Branch(branch) => format!("the branch {branch}"),
+        Trigger::Tag(tag) => format!("the tag {tag}"),
+        Trigger::Change(number) => format!("the change request {number}"),
     };
     let candidates: Vec<String> = match occasion {
-        Occasion::Branch(branch) => policy
+        Trigger::Branch(branch) => policy
             .bound_to_branch(branch.as_str())
             .into_iter()
             .map(Environment::shown)
             .collect(),
-        Occasion::Tag(tag) => policy
+        Trigger::Tag(tag) => policy
             .bound_to_tag(tag.as_str())
             .into_iter()
             .map(Environment::shown)
             .collect(),
-        Occasion::Change(number) => policy
+        Trigger::Change(number) => policy
             .patterns
             .keys()
             .map(|prefix| format!("{prefix}-{number}"))
@@ -225,7 +225,7 @@ fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String>
     };
     match &candidates[..] {
         [name] => match name.parse() {
-            Ok(name) => Ok(Bound { name, from }),
+            Ok(name) => Ok(BoundEnvironment { name, from }),
             // The tag belongs to a pattern and does not identify one environment of it.
             Err(_) => Err(format!("{from} is of some environment of {name}")),
         },
@@ -235,23 +235,23 @@ fn environment_of(policy: &Policy, occasion: &Occasion) -> Result<Bound, String>
 }
 
 /// What a CI system runs a job for.
-struct Said {
-    occasion: Occasion,
+struct CiJob {
+    trigger: Trigger,
     /// The variable that names the job's commit, and its value.
     commit: (&'static str, Option<String>),
 }
 
-impl Said {
+impl CiJob {
     /// Returns the occasion if it is about the checked-out commit. A job may also be in another
     /// repository, or have checked out another commit.
-    fn here(self, head: Option<CommitId>) -> Result<Occasion, String> {
+    fn require_checkout(self, head: Option<CommitId>) -> Result<Trigger, String> {
         let (name, commit) = &self.commit;
         let commit: Option<CommitId> = commit.as_deref().and_then(|text| text.parse().ok());
-        match self.occasion {
+        match self.trigger {
             // A change request only leads to its own environment, and its commit is a merge that
             // need not be checked out.
-            Occasion::Change(_) => Ok(self.occasion),
-            _ if head.is_some() && commit == head => Ok(self.occasion),
+            Trigger::Change(_) => Ok(self.trigger),
+            _ if head.is_some() && commit == head => Ok(self.trigger),
             _ => Err(format!("{name} is not the commit that is checked out here")),
         }
     }
@@ -260,37 +260,37 @@ impl Said {
 /// Looks up a variable. Empty variables count as unset, as CI systems use them.
 type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Reads what a CI system runs a job for.
-type Read = fn(Variables<'_>) -> Result<Occasion, String>;
+type ReadTrigger = fn(Variables<'_>) -> Result<Trigger, String>;
 
 /// Returns what the CI system runs the job for. Returns `None` outside of a known CI system.
 ///
 /// <https://docs.github.com/actions/reference/workflows-and-actions/variables>,
 /// <https://docs.gitlab.com/ci/variables/predefined_variables/>,
 /// <https://learn.microsoft.com/azure/devops/pipelines/build/variables>
-fn ci(variable: Variables<'_>) -> Option<Result<Said, String>> {
+fn read_ci_job(variable: Variables<'_>) -> Option<Result<CiJob, String>> {
     let is = |name: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let known: [(&str, &str, Read); 3] = [
-        ("GITHUB_ACTIONS", "GITHUB_SHA", github),
-        ("GITLAB_CI", "CI_COMMIT_SHA", gitlab),
-        ("TF_BUILD", "BUILD_SOURCEVERSION", azure),
+    let known: [(&str, &str, ReadTrigger); 3] = [
+        ("GITHUB_ACTIONS", "GITHUB_SHA", read_github),
+        ("GITLAB_CI", "CI_COMMIT_SHA", read_gitlab),
+        ("TF_BUILD", "BUILD_SOURCEVERSION", read_azure),
     ];
     let mut here = known.into_iter().filter(|(name, ..)| is(name));
     let (_, commit, read) = here.next()?;
     if here.next().is_some() {
         return Some(Err("the variables of two CI systems are set".to_owned()));
     }
-    Some(read(variable).map(|occasion| Said {
-        occasion,
+    Some(read(variable).map(|occasion| CiJob {
+        trigger: occasion,
         commit: (commit, variable(commit)),
     }))
 }
 
-fn github(variable: Variables<'_>) -> Result<Occasion, String> {
-    let found = reference("GITHUB_REF", variable)?;
+fn read_github(variable: Variables<'_>) -> Result<Trigger, String> {
+    let found = parse_reference("GITHUB_REF", variable)?;
     // On `pull_request_target` and after a merge, the job runs for a change request, but its ref is
     // the target branch.
     match found {
-        Occasion::Change(_) => Ok(found),
+        Trigger::Change(_) => Ok(found),
         _ if variable("GITHUB_HEAD_REF").is_some() => {
             Err("GITHUB_REF does not name the change request".to_owned())
         }
@@ -298,70 +298,70 @@ fn github(variable: Variables<'_>) -> Result<Occasion, String> {
     }
 }
 
-fn gitlab(variable: Variables<'_>) -> Result<Occasion, String> {
+fn read_gitlab(variable: Variables<'_>) -> Result<Trigger, String> {
     for name in ["CI_MERGE_REQUEST_IID", "CI_EXTERNAL_PULL_REQUEST_IID"] {
         if let Some(value) = variable(name) {
-            return number(name, &value);
+            return parse_number(name, &value);
         }
     }
     match (variable("CI_COMMIT_TAG"), variable("CI_COMMIT_BRANCH")) {
-        (Some(tag), _) => short("CI_COMMIT_TAG", &tag).map(Occasion::Tag),
-        (None, Some(branch)) => short("CI_COMMIT_BRANCH", &branch).map(Occasion::Branch),
+        (Some(tag), _) => parse_short_name("CI_COMMIT_TAG", &tag).map(Trigger::Tag),
+        (None, Some(branch)) => parse_short_name("CI_COMMIT_BRANCH", &branch).map(Trigger::Branch),
         (None, None) => Err("CI_COMMIT_BRANCH and CI_COMMIT_TAG are not set".to_owned()),
     }
 }
 
-fn azure(variable: Variables<'_>) -> Result<Occasion, String> {
+fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
     // For a repository on GitHub the number differs from the id, and people use the number.
     for name in [
         "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER",
         "SYSTEM_PULLREQUEST_PULLREQUESTID",
     ] {
         if let Some(value) = variable(name) {
-            return number(name, &value);
+            return parse_number(name, &value);
         }
     }
-    reference("BUILD_SOURCEBRANCH", variable)
+    parse_reference("BUILD_SOURCEBRANCH", variable)
 }
 
 /// Parses a full ref: of a branch, a tag, or a change request such as `refs/pull/17/merge`.
-fn reference(name: &str, variable: Variables<'_>) -> Result<Occasion, String> {
+fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, String> {
     let value = variable(name).ok_or_else(|| format!("{name} is not set"))?;
     if let Some(branch) = value.strip_prefix("refs/heads/") {
-        short(name, branch).map(Occasion::Branch)
+        parse_short_name(name, branch).map(Trigger::Branch)
     } else if let Some(tag) = value.strip_prefix("refs/tags/") {
-        short(name, tag).map(Occasion::Tag)
+        parse_short_name(name, tag).map(Trigger::Tag)
     } else if let Some(rest) = value.strip_prefix("refs/pull/") {
         let stem = rest
             .strip_suffix("/merge")
             .or_else(|| rest.strip_suffix("/head"));
-        number(name, stem.unwrap_or(rest))
+        parse_number(name, stem.unwrap_or(rest))
     } else {
         Err(format!(
             "{name} is neither a branch, a tag nor a change request: {:?}",
-            harmless(&value)
+            sanitize(&value)
         ))
     }
 }
 
-fn short(name: &str, value: &str) -> Result<BranchName, String> {
+fn parse_short_name(name: &str, value: &str) -> Result<BranchName, String> {
     value.parse().map_err(|_| {
         format!(
             "{name} is no name that a branch or tag can have here: {:?}",
-            harmless(value)
+            sanitize(value)
         )
     })
 }
 
 /// Parses the number of a change request in its canonical form.
-fn number(name: &str, value: &str) -> Result<Occasion, String> {
+fn parse_number(name: &str, value: &str) -> Result<Trigger, String> {
     let number: Option<u64> = value
         .parse()
         .ok()
         .filter(|number: &u64| *number > 0 && number.to_string() == value);
     number
-        .map(Occasion::Change)
-        .ok_or_else(|| format!("{name} is not a number: {:?}", harmless(value)))
+        .map(Trigger::Change)
+        .ok_or_else(|| format!("{name} is not a number: {:?}", sanitize(value)))
 }
 
 #[cfg(test)]
@@ -390,8 +390,10 @@ mod tests {
                 .map(|(_, value)| (*value).to_owned())
         };
         let head = Some("8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
-        let occasion = ci(&variable).ok_or("no CI")??.here(head)?;
-        environment_of(&policy, &occasion)
+        let occasion = read_ci_job(&variable)
+            .ok_or("no CI")??
+            .require_checkout(head)?;
+        find_environment_for(&policy, &occasion)
             .map(|bound| format!("{} from {}", bound.name, bound.from))
     }
 

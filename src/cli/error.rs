@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::Verdict;
 use crate::git;
 use crate::view::{verdict, wrap};
@@ -18,7 +18,7 @@ use crate::view::{verdict, wrap};
 /// The kind of error, which determines the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
+pub enum ErrorKind {
     /// The answer is no: a rule refuses, or an audit has findings.
     Denied = 1,
     /// The command was used incorrectly.
@@ -31,23 +31,23 @@ pub enum Kind {
     Waiting = 5,
 }
 
-impl Kind {
+impl ErrorKind {
     /// Returns the exit code.
     pub const fn code(self) -> u8 {
         self as u8
     }
 }
 
-impl From<Kind> for ExitCode {
-    fn from(kind: Kind) -> Self {
+impl From<ErrorKind> for ExitCode {
+    fn from(kind: ErrorKind) -> Self {
         kind.code().into()
     }
 }
 
 /// The error type of all commands.
 #[derive(Debug)]
-pub struct Failure {
-    kind: Kind,
+pub struct CliError {
+    kind: ErrorKind,
     /// What happened; `None` if the command has reported it already.
     message: Option<String>,
     source: Option<Box<dyn Error + Send + Sync>>,
@@ -60,9 +60,9 @@ pub struct Failure {
 
 /// Why a command failed. The exit code gives the kind.
 #[derive(JsonSchema, Serialize)]
-pub(super) struct Body {
+pub(super) struct ErrorDocument {
     /// The kind of error.
-    kind: Kind,
+    kind: ErrorKind,
     /// The exit code.
     exit: u8,
     /// What happened.
@@ -73,24 +73,24 @@ pub(super) struct Body {
     r#try: Vec<String>,
     /// The verdict of the rules, if they were asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    verdict: Option<verdict::Json>,
+    verdict: Option<verdict::VerdictDocument>,
     /// Further details, such as the remote's messages.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<String>,
 }
 
-impl Failure {
+impl CliError {
     /// Returns an error with a message that says what happened.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             message: Some(message.into()),
-            ..Self::told(kind)
+            ..Self::reported(kind)
         }
     }
 
     /// Returns an error that the command has already reported, for example as a verdict. Only its
     /// exit code matters.
-    pub fn told(kind: Kind) -> Self {
+    pub fn reported(kind: ErrorKind) -> Self {
         Self {
             kind,
             message: None,
@@ -134,7 +134,7 @@ impl Failure {
     /// Adds the verdict of the rules to the JSON document. The text does not repeat it, so it must
     /// have been printed.
     #[must_use]
-    pub fn verdict(mut self, verdict: Verdict) -> Self {
+    pub fn with_verdict(mut self, verdict: Verdict) -> Self {
         self.verdict = Some(verdict);
         self
     }
@@ -142,19 +142,19 @@ impl Failure {
     /// Adds details to the JSON document. The text does not repeat them, so they must have been
     /// printed.
     #[must_use]
-    pub fn details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+    pub fn with_details(mut self, lines: impl IntoIterator<Item = String>) -> Self {
         self.details.extend(lines);
         self
     }
 
     /// Returns the kind of error.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
     /// Returns the causes from the nearest to the deepest. Leaves out a cause that the text before
     /// already ends with.
-    fn reasons(&self) -> Vec<String> {
+    fn list_causes(&self) -> Vec<String> {
         let mut reasons: Vec<String> = Vec::new();
         let mut next = self.source.as_deref().map(|source| source as &dyn Error);
         while let Some(error) = next {
@@ -173,31 +173,31 @@ impl Failure {
 
     /// Formats the error for a terminal, in colour and without a newline at its end. Hints are
     /// never wrapped. Returns `None` if the error has been reported already.
-    pub fn text(&self, width: Option<usize>) -> Option<String> {
+    pub fn render(&self, width: Option<usize>) -> Option<String> {
         let message = self.message.as_ref()?;
-        let mut text = labelled("error", AnsiColor::Red.on_default().bold(), message, width);
-        for reason in self.reasons() {
+        let mut text = format_labelled("error", AnsiColor::Red.on_default().bold(), message, width);
+        for reason in self.list_causes() {
             text += "\n";
-            text += &labelled("  because", Style::new().bold(), &reason, width);
+            text += &format_labelled("  because", Style::new().bold(), &reason, width);
         }
         for hint in &self.hints {
             text += "\n";
-            text += &labelled("  try", AnsiColor::Cyan.on_default().bold(), hint, None);
+            text += &format_labelled("  try", AnsiColor::Cyan.on_default().bold(), hint, None);
         }
         Some(text)
     }
 
     /// Returns the body of the JSON document `git-deploy/error/v1`. Returns `None` if the error has
     /// been reported already.
-    pub(super) fn json(&self) -> Option<Body> {
+    pub(super) fn to_document(&self) -> Option<ErrorDocument> {
         let message = self.message.clone()?;
-        Some(Body {
+        Some(ErrorDocument {
             kind: self.kind,
             exit: self.kind.code(),
             message,
-            because: self.reasons(),
+            because: self.list_causes(),
             r#try: self.hints.clone(),
-            verdict: self.verdict.as_ref().map(verdict::json),
+            verdict: self.verdict.as_ref().map(verdict::to_document),
             details: self.details.clone(),
         })
     }
@@ -205,26 +205,26 @@ impl Failure {
 
 /// Formats `label: text` with further lines indented. Replaces control characters, because the text
 /// may come from anywhere.
-fn labelled(label: &str, style: Style, text: &str, width: Option<usize>) -> String {
+fn format_labelled(label: &str, style: Style, text: &str, width: Option<usize>) -> String {
     let mut head = format!("{style}{label}:{style:#} ");
     let mut lines = Vec::new();
     for line in text.lines() {
-        lines.extend(wrap::hanging(&head, &harmless(line), width));
+        lines.extend(wrap::wrap_hanging(&head, &sanitize(line), width));
         head = " ".repeat(label.len() + 2);
     }
     lines.join("\n")
 }
 
 /// Turns the error of an operation into a [`Failure`] that says what was being done.
-pub trait OrFail<T> {
+pub trait ErrorContext<T> {
     /// Returns the value, or a failure of this kind with the message `what` and the error as its
     /// cause.
-    fn or_fail(self, kind: Kind, what: impl Into<String>) -> Result<T, Failure>;
+    fn context(self, kind: ErrorKind, what: impl Into<String>) -> Result<T, CliError>;
 }
 
-impl<T, E: Into<Box<dyn Error + Send + Sync>>> OrFail<T> for Result<T, E> {
-    fn or_fail(self, kind: Kind, what: impl Into<String>) -> Result<T, Failure> {
-        self.map_err(|error| Failure::new(kind, what).because(error))
+impl<T, E: Into<Box<dyn Error + Send + Sync>>> ErrorContext<T> for Result<T, E> {
+    fn context(self, kind: ErrorKind, what: impl Into<String>) -> Result<T, CliError> {
+        self.map_err(|error| CliError::new(kind, what).because(error))
     }
 }
 
@@ -236,14 +236,14 @@ mod tests {
     #[error("the object is missing: {0}")]
     struct Missing(#[source] std::io::Error);
 
-    fn plain(failure: &Failure) -> String {
-        anstream::adapter::strip_str(&failure.text(None).unwrap()).to_string()
+    fn plain(failure: &CliError) -> String {
+        anstream::adapter::strip_str(&failure.render(None).unwrap()).to_string()
     }
 
     /// Checks the format of an error, and that a cause repeated inside another one is printed once.
     #[test]
     fn text() {
-        let failure = Failure::new(Kind::CannotTell, "cannot read the ledger of prod")
+        let failure = CliError::new(ErrorKind::CannotTell, "cannot read the ledger of prod")
             .because(Missing(std::io::Error::other("no such file")))
             .hint("git deploy sync");
         assert_eq!(
@@ -255,8 +255,8 @@ mod tests {
     /// Checks that text quoted from a repository cannot control the terminal.
     #[test]
     fn hostile_words() {
-        let failure = Failure::new(Kind::Denied, "bad name \u{1b}[2J\u{202e}\nsecond line");
-        let text = failure.text(None).unwrap();
+        let failure = CliError::new(ErrorKind::Denied, "bad name \u{1b}[2J\u{202e}\nsecond line");
+        let text = failure.render(None).unwrap();
         assert!(
             text.contains("bad name \u{fffd}[2J\u{fffd}\n       second line"),
             "{text:?}"
@@ -266,9 +266,9 @@ mod tests {
     /// Checks that the JSON document agrees with the exit code.
     #[test]
     fn json() {
-        let failure =
-            Failure::new(Kind::Denied, "two approvals are missing").hint("git deploy approve prod");
-        let body = serde_json::to_value(failure.json().unwrap()).unwrap();
+        let failure = CliError::new(ErrorKind::Denied, "two approvals are missing")
+            .hint("git deploy approve prod");
+        let body = serde_json::to_value(failure.to_document().unwrap()).unwrap();
         assert_eq!(
             body,
             serde_json::json!({

@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use clap::CommandFactory as _;
 
 use super::{Cli, GROUPS, ui};
-use crate::view::wrap::hanging;
+use crate::view::wrap::wrap_hanging;
 
 /// The meaning of the exit codes, for the long help and the man page of every command.
 pub const EXIT_STATUS: &str = "\
@@ -19,24 +19,28 @@ Exit status:
   5  waiting for approvals";
 
 /// Builds the command line definition with the grouped help.
-pub fn command() -> clap::Command {
-    let command = exits(Cli::command());
+pub fn build_command() -> clap::Command {
+    let command = add_exit_status(Cli::command());
     let mut template = "{about-with-newline}\n{usage-heading} {usage}\n".to_owned();
     let heading = *command.get_styles().get_header();
     let literal = *command.get_styles().get_literal();
-    let width = ui::width(std::io::stdout().is_terminal());
+    let width = ui::detect_width(std::io::stdout().is_terminal());
     let longest = command
         .get_subcommands()
         .map(|sub| sub.get_name().len())
         .max()
         .unwrap_or_default();
-    for (group, commands) in groups(&command) {
+    for (group, commands) in group_commands(&command) {
         // Writing to a string cannot fail.
         let _ = writeln!(template, "\n{heading}{group}:{heading:#}");
         for sub in commands {
             let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
             let head = format!("  {literal}{:longest$}{literal:#}  ", sub.get_name());
-            let _ = writeln!(template, "{}", hanging(&head, &about, width).join("\n"));
+            let _ = writeln!(
+                template,
+                "{}",
+                wrap_hanging(&head, &about, width).join("\n")
+            );
         }
     }
     let _ = write!(
@@ -48,12 +52,14 @@ pub fn command() -> clap::Command {
 
 /// Adds the exit codes to the long help of every command, because a script's author reads the help
 /// of one command only.
-fn exits(command: clap::Command) -> clap::Command {
-    command.after_long_help(EXIT_STATUS).mut_subcommands(exits)
+fn add_exit_status(command: clap::Command) -> clap::Command {
+    command
+        .after_long_help(EXIT_STATUS)
+        .mut_subcommands(add_exit_status)
 }
 
 /// Returns the commands of each group, under its heading.
-pub fn groups(command: &clap::Command) -> Vec<(&'static str, Vec<&clap::Command>)> {
+pub fn group_commands(command: &clap::Command) -> Vec<(&'static str, Vec<&clap::Command>)> {
     let mut commands = command.get_subcommands();
     GROUPS
         .iter()
@@ -68,7 +74,7 @@ mod tests {
     /// Checks the definition of the command line, which clap validates only on request.
     #[test]
     fn definition() {
-        command().debug_assert();
+        build_command().debug_assert();
     }
 
     /// Checks that the long help of every command has the exit codes.
@@ -85,16 +91,16 @@ mod tests {
             );
             command.get_subcommands_mut().for_each(check);
         }
-        check(&mut command());
+        check(&mut build_command());
     }
 
     /// Checks that the help lists every command with its description.
     #[test]
     fn every_command_is_listed() {
-        let mut command = command();
+        let mut command = build_command();
         let help = command.render_help().to_string();
         assert_eq!(
-            groups(&command)
+            group_commands(&command)
                 .iter()
                 .map(|(_, commands)| commands.len())
                 .sum::<usize>(),

@@ -5,23 +5,25 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use super::workspace::Workspace;
-use super::{Failure, Kind, OrFail as _};
+use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
 use crate::git::Repository;
-use crate::signing::key::{KeyError, generate, parse_public, public_file, read_public};
-use crate::signing::{Environment, Signer};
+use crate::signing::key::{
+    KeyError, generate_key, parse_public_key, public_key_path, read_public_key,
+};
+use crate::signing::{Signer, SigningEnv};
 
 /// The git setting with the file of the secret key.
-pub const KEY: &str = "deploy.key";
+pub const KEY_SETTING: &str = "deploy.key";
 /// The git setting with the program that signs instead of a key file.
-pub const SIGNER: &str = "deploy.signer";
+pub const SIGNER_SETTING: &str = "deploy.signer";
 /// The git setting with that program's public key, or with the file that contains it.
-pub const SIGNER_KEY: &str = "deploy.signerKey";
+pub const SIGNER_KEY_SETTING: &str = "deploy.signerKey";
 
 /// Where the signing key comes from, in the order of precedence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum KeySource {
     /// The variable `GIT_DEPLOY_KEY`.
     Variable,
     /// The program in `deploy.signer`.
@@ -29,76 +31,83 @@ pub enum Source {
     /// The file in `deploy.key`, or the default file.
     File(PathBuf),
     /// There is no key yet.
-    Nothing,
+    Missing,
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for KeySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Variable => f.write_str("GIT_DEPLOY_KEY"),
             Self::Program(path) | Self::File(path) => path.display().fmt(f),
-            Self::Nothing => f.write_str("no key"),
+            Self::Missing => f.write_str("no key"),
         }
     }
 }
 
 /// Finds where the signing key comes from, without opening it.
-pub fn source(repository: Option<&Repository>) -> Result<Source, Failure> {
+pub fn find_source(repository: Option<&Repository>) -> Result<KeySource, CliError> {
     let environment =
-        Environment::read().or_fail(Kind::CannotTell, "cannot use the signing key")?;
+        SigningEnv::read().context(ErrorKind::CannotTell, "cannot use the signing key")?;
     if environment.has_key() {
-        return Ok(Source::Variable);
+        return Ok(KeySource::Variable);
     }
-    if let Some(program) = setting(repository, SIGNER)? {
-        return Ok(Source::Program(program.into()));
+    if let Some(program) = read_setting(repository, SIGNER_SETTING)? {
+        return Ok(KeySource::Program(program.into()));
     }
-    if let Some(file) = setting(repository, KEY)? {
-        return Ok(Source::File(file.into()));
+    if let Some(file) = read_setting(repository, KEY_SETTING)? {
+        return Ok(KeySource::File(file.into()));
     }
-    Ok(default_key()
+    Ok(default_key_path()
         .filter(|file| file.exists())
-        .map_or(Source::Nothing, Source::File))
+        .map_or(KeySource::Missing, KeySource::File))
 }
 
 /// Returns the public key of a source.
 ///
 /// Reads the `.pub` file beside a key file if there is one, so that no password is needed.
-pub fn public_key(repository: Option<&Repository>, source: &Source) -> Result<PublicKey, Failure> {
+pub fn find_public_key(
+    repository: Option<&Repository>,
+    source: &KeySource,
+) -> Result<PublicKey, CliError> {
     let cannot = || format!("cannot read the public key of {source}");
     match source {
-        Source::Variable => {
-            let environment = Environment::read().or_fail(Kind::CannotTell, cannot())?;
+        KeySource::Variable => {
+            let environment = SigningEnv::read().context(ErrorKind::CannotTell, cannot())?;
             let signer =
-                Signer::from_environment(&environment).or_fail(Kind::CannotTell, cannot())?;
-            signer.map(|signer| signer.public_key()).ok_or_else(none)
+                Signer::from_environment(&environment).context(ErrorKind::CannotTell, cannot())?;
+            signer
+                .map(|signer| signer.public_key())
+                .ok_or_else(explain_no_key)
         }
-        Source::Program(_) => {
-            let text = setting(repository, SIGNER_KEY)?.ok_or_else(|| {
-                Failure::new(Kind::Usage, cannot()).hint("git config deploy.signerKey RW…")
+        KeySource::Program(_) => {
+            let text = read_setting(repository, SIGNER_KEY_SETTING)?.ok_or_else(|| {
+                CliError::new(ErrorKind::Usage, cannot()).hint("git config deploy.signerKey RW…")
             })?;
             let text = std::fs::read_to_string(&text).unwrap_or(text);
-            parse_public(&text).or_fail(Kind::Usage, cannot())
+            parse_public_key(&text).context(ErrorKind::Usage, cannot())
         }
-        Source::File(file) => match (read_public(&public_file(file)), repository) {
+        KeySource::File(file) => match (read_public_key(&public_key_path(file)), repository) {
             (Ok(key), _) => Ok(key),
-            (Err(_), Some(repository)) => find_signer(repository).map(|signer| signer.public_key()),
-            (Err(error), None) => Err(Failure::new(Kind::CannotTell, cannot()).because(error)),
+            (Err(_), Some(repository)) => open_signer(repository).map(|signer| signer.public_key()),
+            (Err(error), None) => {
+                Err(CliError::new(ErrorKind::CannotTell, cannot()).because(error))
+            }
         },
-        Source::Nothing => Err(none()),
+        KeySource::Missing => Err(explain_no_key()),
     }
 }
 
 /// Returns the person who signs here, according to the public key.
-pub fn person(workspace: &Workspace) -> Result<Person, Failure> {
+pub fn identify_signer(workspace: &Workspace) -> Result<Person, CliError> {
     let repository = Some(&workspace.repository);
-    let key = public_key(repository, &source(repository)?)?;
+    let key = find_public_key(repository, &find_source(repository)?)?;
     workspace
         .policy
         .person_of_key(&key)
         .map(|(person, _)| person.clone())
         .ok_or_else(|| {
-            Failure::new(
-                Kind::Denied,
+            CliError::new(
+                ErrorKind::Denied,
                 format!("the policy lists nobody with the key {key}"),
             )
             .hint("add it under [people] in deploy.toml, then git deploy policy publish")
@@ -106,40 +115,47 @@ pub fn person(workspace: &Workspace) -> Result<Person, Failure> {
 }
 
 /// Reads a git setting. Returns `None` outside of a repository.
-pub fn setting(repository: Option<&Repository>, key: &str) -> Result<Option<String>, Failure> {
+pub fn read_setting(
+    repository: Option<&Repository>,
+    key: &str,
+) -> Result<Option<String>, CliError> {
     let read = |repository: &Repository| repository.config_string(key);
     let value = repository
         .map(read)
         .transpose()
-        .or_fail(Kind::CannotTell, "cannot read git's configuration")?;
+        .context(ErrorKind::CannotTell, "cannot read git's configuration")?;
     Ok(value.flatten().filter(|value| !value.is_empty()))
 }
 
-fn none() -> Failure {
-    Failure::new(Kind::CannotTell, "there is no key yet").hint("git deploy key new")
+fn explain_no_key() -> CliError {
+    CliError::new(ErrorKind::CannotTell, "there is no key yet").hint("git deploy key new")
 }
 
 /// Creates a key in a new file, and its folder if needed. Never overwrites a file.
-pub fn make(file: &Path, no_password: bool) -> Result<PublicKey, Failure> {
+pub fn create_key_file(file: &Path, no_password: bool) -> Result<PublicKey, CliError> {
     let password = if no_password {
         None
     } else {
-        Some(new_password()?)
+        Some(read_new_password()?)
     };
     if let Some(folder) = file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
     {
-        make_folder(folder).or_fail(
-            Kind::CannotTell,
+        create_private_folder(folder).context(
+            ErrorKind::CannotTell,
             format!("cannot make the folder {}", folder.display()),
         )?;
     }
-    generate(file, password.as_deref()).map_err(|error| {
+    generate_key(file, password.as_deref()).map_err(|error| {
         let there = matches!(error, KeyError::Exists(_));
-        let kind = if there { Kind::Usage } else { Kind::CannotTell };
+        let kind = if there {
+            ErrorKind::Usage
+        } else {
+            ErrorKind::CannotTell
+        };
         let failure =
-            Failure::new(kind, format!("cannot make the key {}", file.display())).because(error);
+            CliError::new(kind, format!("cannot make the key {}", file.display())).because(error);
         if there {
             failure.hint("git deploy key show")
         } else {
@@ -150,37 +166,39 @@ pub fn make(file: &Path, no_password: bool) -> Result<PublicKey, Failure> {
 
 /// Returns the password for a new key: from the environment, else typed twice. Never returns an
 /// empty one: a key without a password must be requested with `--no-password`.
-fn new_password() -> Result<String, Failure> {
-    let environment = Environment::read().or_fail(Kind::CannotTell, "cannot read the password")?;
+fn read_new_password() -> Result<String, CliError> {
+    let environment =
+        SigningEnv::read().context(ErrorKind::CannotTell, "cannot read the password")?;
     if let Some(password) = environment.password() {
         return Ok(password.to_owned());
     }
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CliError::new(
+            ErrorKind::Usage,
             "cannot ask for the key's password without a terminal",
         )
         .hint("GIT_DEPLOY_PASSWORD=…, in the environment")
         .hint("--no-password, for a key that file permissions alone protect"));
     }
     let ask = |prompt: &str| {
-        rpassword::prompt_password(prompt).or_fail(Kind::CannotTell, "cannot read the password")
+        rpassword::prompt_password(prompt)
+            .context(ErrorKind::CannotTell, "cannot read the password")
     };
     let password = ask("Password for the new key: ")?;
     if password.is_empty() {
-        return Err(Failure::new(Kind::Usage, "the password is empty")
+        return Err(CliError::new(ErrorKind::Usage, "the password is empty")
             .hint("--no-password, for a key without one"));
     }
     if ask("The same again: ")? != password {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CliError::new(
+            ErrorKind::Usage,
             "the two passwords differ: no key was made",
         ));
     }
     Ok(password)
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
+fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     // Other users need not see whose keys are here.
@@ -190,7 +208,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Returns the path of the default key file. Returns `None` without a home folder.
-pub fn default_key() -> Option<PathBuf> {
+pub fn default_key_path() -> Option<PathBuf> {
     let variable = |name: &str| {
         std::env::var_os(name)
             .filter(|value| !value.is_empty())
@@ -203,46 +221,50 @@ pub fn default_key() -> Option<PathBuf> {
 
 /// Opens the signing key: the one in the environment, the configured program, the configured file,
 /// or the default file.
-pub fn find_signer(repository: &Repository) -> Result<Signer, Failure> {
+pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
     let read = |key: &str| {
         repository
             .config_string(key)
-            .or_fail(Kind::CannotTell, "cannot read git's configuration")
+            .context(ErrorKind::CannotTell, "cannot read git's configuration")
     };
     let cannot = "cannot use the signing key";
-    let environment = Environment::read().or_fail(Kind::CannotTell, cannot)?;
+    let environment = SigningEnv::read().context(ErrorKind::CannotTell, cannot)?;
     if let Some(signer) =
-        Signer::from_environment(&environment).or_fail(Kind::CannotTell, cannot)?
+        Signer::from_environment(&environment).context(ErrorKind::CannotTell, cannot)?
     {
         return Ok(signer);
     }
-    if let Some(program) = read(SIGNER)? {
+    if let Some(program) = read(SIGNER_SETTING)? {
         let hint = "git config deploy.signerKey RW…";
         let missing = || {
-            Failure::new(
-                Kind::Usage,
-                format!("{SIGNER} is set, and {SIGNER_KEY} is not: whose signature will it be?"),
+            CliError::new(
+                ErrorKind::Usage,
+                format!("{SIGNER_SETTING} is set, and {SIGNER_KEY_SETTING} is not: whose signature will it be?"),
             )
             .hint(hint)
         };
-        let text = read(SIGNER_KEY)?.ok_or_else(missing)?;
+        let text = read(SIGNER_KEY_SETTING)?.ok_or_else(missing)?;
         let text = std::fs::read_to_string(&text).unwrap_or(text);
-        let key = parse_public(&text)
-            .or_fail(Kind::Usage, format!("{SIGNER_KEY} is not a public key"))?;
+        let key = parse_public_key(&text).context(
+            ErrorKind::Usage,
+            format!("{SIGNER_KEY_SETTING} is not a public key"),
+        )?;
         return Ok(Signer::from_program(PathBuf::from(program), key));
     }
-    let file = match read(KEY)? {
+    let file = match read(KEY_SETTING)? {
         Some(file) => PathBuf::from(file),
-        None => default_key().filter(|file| file.exists()).ok_or_else(|| {
-            Failure::new(Kind::CannotTell, "there is no key to sign with")
-                .hint("git deploy key new")
-                .hint("git config deploy.key FILE")
-        })?,
+        None => default_key_path()
+            .filter(|file| file.exists())
+            .ok_or_else(|| {
+                CliError::new(ErrorKind::CannotTell, "there is no key to sign with")
+                    .hint("git deploy key new")
+                    .hint("git config deploy.key FILE")
+            })?,
     };
     let prompt = || {
         rpassword::prompt_password(format!("Password of {}: ", file.display()))
             .map_err(|_| std::io::Error::other("there is no terminal to type it at"))
     };
     Signer::from_file(&file, &environment, prompt)
-        .map_err(|error| super::diagnostics::unusable_key(&file, error))
+        .map_err(|error| super::diagnostics::explain_key_error(&file, error))
 }

@@ -1,20 +1,20 @@
 //! The options that describe a deployment in its entry, such as its message and its change request.
 
-use super::{Failure, Kind, OrFail as _, append_report};
+use super::{CliError, ErrorContext as _, ErrorKind, append_report};
 use crate::domain::entry::Deployment;
 use crate::domain::name::{Label, Person};
 use crate::domain::text::{Description, Line};
-use crate::ledger::writer::View;
-use crate::run::default_description::describe;
+use crate::ledger::writer::LedgerSnapshot;
+use crate::run::default_description::build_description;
 
 /// Why it is deployed.
 #[derive(clap::Args)]
-pub struct Purpose {
+pub struct MetadataArgs {
     /// Pass over the rules; the reason is shown for ever
-    #[arg(long, value_name = "REASON", value_parser = append_report::line)]
+    #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     pub break_glass: Option<Line>,
     /// The change request that it belongs to
-    #[arg(long, value_name = "ID", value_parser = append_report::line)]
+    #[arg(long, value_name = "ID", value_parser = append_report::parse_line)]
     pub change: Option<Line>,
     /// The release that it belongs to
     #[arg(long, value_name = "NAME")]
@@ -23,21 +23,27 @@ pub struct Purpose {
     #[arg(long, value_name = "PERSON")]
     pub requested_by: Option<Person>,
     /// What it brings; without it the subjects of the commits
-    #[arg(short, long, value_parser = append_report::description)]
+    #[arg(short, long, value_parser = append_report::parse_description)]
     pub message: Option<Description>,
 }
 
-impl Purpose {
+impl MetadataArgs {
     /// Copies the options to a deployment. Without a message, the description lists the subjects of
     /// the commits.
-    pub fn add(&self, deployment: &mut Deployment, view: &View<'_>) -> Result<(), Failure> {
+    pub fn apply_to(
+        &self,
+        deployment: &mut Deployment,
+        view: &LedgerSnapshot<'_>,
+    ) -> Result<(), CliError> {
         deployment.change.clone_from(&self.change);
         deployment.release.clone_from(&self.release);
         deployment.break_glass.clone_from(&self.break_glass);
         deployment.description = match &self.message {
             Some(message) => Some(message.clone()),
-            None => describe(view.repository, deployment)
-                .or_fail(Kind::CannotTell, "cannot read what the deployment brings")?,
+            None => build_description(view.repository, deployment).context(
+                ErrorKind::CannotTell,
+                "cannot read what the deployment brings",
+            )?,
         };
         Ok(())
     }

@@ -35,13 +35,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::domain::name::ProjectName;
-use crate::domain::text::harmless;
-pub use error::{Failure, Kind, OrFail};
-pub use ui::Context;
+use crate::domain::text::sanitize;
+pub use error::{CliError, ErrorContext, ErrorKind};
+pub use ui::Ui;
 
 /// Generates the enum of commands, their dispatch, and the groups of the help.
 macro_rules! commands {
@@ -52,9 +51,9 @@ macro_rules! commands {
         }
 
         impl Command {
-            fn run(&self, context: &Context) -> Result<(), Failure> {
+            fn run(&self, ui: &Ui) -> Result<(), CliError> {
                 match self {
-                    $($(Self::$verb(args) => commands::$file::run(args, context),)+)+
+                    $($(Self::$verb(args) => commands::$file::run(args, ui),)+)+
                 }
             }
         }
@@ -126,7 +125,7 @@ commands! {
 #[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(flatten)]
-    options: Options,
+    options: GlobalOptions,
     #[command(subcommand)]
     command: Command,
 }
@@ -134,12 +133,12 @@ struct Cli {
 /// What every command understands. The ids have a prefix because a command's own argument of the same id would hide the option.
 #[derive(Default, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
-struct Options {
+struct GlobalOptions {
     /// Work as if started in this directory
     #[arg(id = "all-directory", short = 'C', value_name = "DIR", global = true)]
     directory: Option<PathBuf>,
     /// The remote that holds the ledgers, where there are several
-    #[arg(id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = remote_name)]
+    #[arg(id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = parse_remote_name)]
     remote: Option<String>,
     /// The project that is meant: where the repository's has another name, nothing is done
     #[arg(
@@ -161,7 +160,7 @@ struct Options {
         default_value = "auto",
         hide_default_value = true
     )]
-    dates: Choice,
+    dates: DatesMode,
     /// When to use colour
     #[arg(
         id = "all-color",
@@ -171,7 +170,7 @@ struct Options {
         default_value = "auto",
         hide_default_value = true
     )]
-    color: Color,
+    color: ColorMode,
     /// Answer every question with yes
     #[arg(
         id = "all-yes",
@@ -185,7 +184,7 @@ struct Options {
 
 /// The values of `--dates`.
 #[derive(Clone, Copy, Default, ValueEnum)]
-enum Choice {
+enum DatesMode {
     #[default]
     Auto,
     Iso,
@@ -194,7 +193,7 @@ enum Choice {
 
 /// The values of `--color`.
 #[derive(Clone, Copy, Default, ValueEnum)]
-enum Color {
+enum ColorMode {
     #[default]
     Auto,
     Always,
@@ -202,7 +201,7 @@ enum Color {
 }
 
 /// Parses the name of a remote. The name is passed to git, where it must not look like an option.
-fn remote_name(text: &str) -> Result<String, &'static str> {
+fn parse_remote_name(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.starts_with('-') || !text.chars().all(crate::domain::text::is_plain)
     {
         return Err("not the name of a remote");
@@ -212,35 +211,35 @@ fn remote_name(text: &str) -> Result<String, &'static str> {
 
 /// Parses the command line, runs the command, prints its error, and returns the exit code.
 pub fn main() -> ExitCode {
-    let cli = match parse(std::env::args_os()) {
+    let cli = match parse_command_line(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            tell(&error);
+            print_clap_error(&error);
             return if error.use_stderr() {
-                misused(&error)
+                report_usage_error(&error)
             } else {
                 ExitCode::SUCCESS
             };
         }
     };
-    let context = Context::new(&cli.options);
-    let result = enter(&cli.options)
-        .and_then(|()| sync_report::expected(&context))
-        .and_then(|()| cli.command.run(&context));
-    context.finish(result)
+    let ui = Ui::new(&cli.options);
+    let result = change_directory(&cli.options)
+        .and_then(|()| sync_report::check_expected_project(&ui))
+        .and_then(|()| cli.command.run(&ui));
+    ui.finish(result)
 }
 
 /// Prints help or a usage error. Replaces control characters in arguments that clap repeats,
 /// because they may come from a stranger.
-fn tell(error: &clap::Error) {
+fn print_clap_error(error: &clap::Error) {
     let mut text = error.render().ansi().to_string();
     for word in std::env::args_os().filter_map(|word| word.into_string().ok()) {
-        let shown = harmless(&word);
+        let shown = sanitize(&word);
         if shown != word {
             text = text.replace(&word, &shown);
             // clap repeats only the value of `--option=VALUE`.
             text = word.split_once('=').map_or(text.clone(), |(_, value)| {
-                text.replace(value, &harmless(value))
+                text.replace(value, &sanitize(value))
             });
         }
     }
@@ -254,7 +253,7 @@ fn tell(error: &clap::Error) {
 
 /// Returns the exit code of a usage error, which clap has explained already. Prints the JSON
 /// document if `--json` is among the arguments.
-fn misused(error: &clap::Error) -> ExitCode {
+fn report_usage_error(error: &clap::Error) -> ExitCode {
     if std::env::args_os()
         .take_while(|word| word != "--")
         .any(|word| word == "--json")
@@ -265,38 +264,42 @@ fn misused(error: &clap::Error) -> ExitCode {
             .next()
             .unwrap_or_default()
             .trim_start_matches("error: ");
-        let message = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            "a command is missing"
-        } else {
-            first
-        };
-        let failure = Failure::new(Kind::Usage, message).hint("git deploy --help");
-        let context = Context::new(&Options {
+        let message =
+            if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+                "a command is missing"
+            } else {
+                first
+            };
+        let failure = CliError::new(ErrorKind::Usage, message).hint("git deploy --help");
+        let ui = Ui::new(&GlobalOptions {
             json: true,
-            ..Options::default()
+            ..GlobalOptions::default()
         });
         // If this fails, the text above has the same information.
-        let _ = failure.json().map(|body| context.report("error", &body));
+        let _ = failure
+            .to_document()
+            .map(|body| ui.print_document("error", &body));
     }
-    Kind::Usage.into()
+    ErrorKind::Usage.into()
 }
 
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+fn parse_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // The grouped help is slow to build, so it is only built if parsing fails or help is printed.
     let parsed = Cli::command()
         .try_get_matches_from(&arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches));
-    parsed.or_else(|_| Cli::from_arg_matches(&help::command().try_get_matches_from(arguments)?))
+    parsed
+        .or_else(|_| Cli::from_arg_matches(&help::build_command().try_get_matches_from(arguments)?))
 }
 
 /// Changes to the directory of `-C`, so that every relative path is relative to it.
-fn enter(options: &Options) -> Result<(), Failure> {
+fn change_directory(options: &GlobalOptions) -> Result<(), CliError> {
     let Some(directory) = &options.directory else {
         return Ok(());
     };
-    std::env::set_current_dir(directory).or_fail(
-        Kind::Usage,
+    std::env::set_current_dir(directory).context(
+        ErrorKind::Usage,
         format!("cannot work in the directory {}", directory.display()),
     )
 }

@@ -6,33 +6,33 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use super::{Failure, Kind, append_report};
+use super::{CliError, ErrorKind, append_report};
 use crate::domain::entry::{Change, Reported, VerificationResult};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
-use crate::run::outcome::{Said, Word, results};
+use crate::run::outcome::{OutcomeArg, OutcomeReport, resolve_results};
 
 /// How it ended: of a record or a finish.
 #[derive(clap::Args)]
-pub struct Ending {
+pub struct OutcomeArgs {
     /// How it ended, all of it or one component: succeeded (where nothing is said), failed, rolled-back or skipped; can be repeated
     ///
     /// As in --outcome failed --outcome api=succeeded. What waited for a failure is skipped.
-    #[arg(long = "outcome", value_name = "[COMPONENT=]OUTCOME", conflicts_with = "start", value_parser = of::<Outcome>)]
-    outcome: Vec<Of<Outcome>>,
+    #[arg(long = "outcome", value_name = "[COMPONENT=]OUTCOME", conflicts_with = "start", value_parser = parse_component_value::<OutcomeValue>)]
+    outcome: Vec<ComponentValue<OutcomeValue>>,
     /// The same as --outcome failed
     #[arg(long, conflicts_with_all = ["start", "outcome"])]
     failed: bool,
     /// What a check of what succeeded said, of all of it or of one component: passed, failed or none; can be repeated
-    #[arg(long, value_name = "[COMPONENT=]RESULT", conflicts_with = "start", value_parser = of::<Verification>)]
-    verification: Vec<Of<Verification>>,
+    #[arg(long, value_name = "[COMPONENT=]RESULT", conflicts_with = "start", value_parser = parse_component_value::<VerificationValue>)]
+    verification: Vec<ComponentValue<VerificationValue>>,
     /// Where its log is; can be repeated
-    #[arg(long = "log", value_name = "URL", value_parser = append_report::line, conflicts_with = "start")]
+    #[arg(long = "log", value_name = "URL", value_parser = append_report::parse_line, conflicts_with = "start")]
     pub logs: Vec<Line>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Outcome {
+enum OutcomeValue {
     Succeeded,
     Failed,
     RolledBack,
@@ -40,7 +40,7 @@ enum Outcome {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Verification {
+enum VerificationValue {
     Passed,
     Failed,
     None,
@@ -48,13 +48,13 @@ enum Verification {
 
 /// A value for one component, or for all if none is named.
 #[derive(Clone)]
-struct Of<T> {
+struct ComponentValue<T> {
     component: Option<ComponentName>,
-    word: T,
+    value: T,
 }
 
 /// Parses `failed` or `api=failed`.
-fn of<T: ValueEnum>(text: &str) -> Result<Of<T>, String> {
+fn parse_component_value<T: ValueEnum>(text: &str) -> Result<ComponentValue<T>, String> {
     let (component, word) = match text.split_once('=') {
         Some((name, word)) => (
             Some(name.parse().map_err(|error| format!("{error}"))?),
@@ -71,7 +71,10 @@ fn of<T: ValueEnum>(text: &str) -> Result<Of<T>, String> {
             .collect();
         format!("it is one of {}", known.join(", "))
     })?;
-    Ok(Of { component, word })
+    Ok(ComponentValue {
+        component,
+        value: word,
+    })
 }
 
 /// Splits the values into the one for all components and those for single ones.
@@ -79,24 +82,24 @@ fn of<T: ValueEnum>(text: &str) -> Result<Of<T>, String> {
 /// # Errors
 ///
 /// Fails if two values are about the same component.
-fn sorted<T: Copy, U>(
-    given: &[Of<T>],
+fn split_by_component<T: Copy, U>(
+    given: &[ComponentValue<T>],
     option: &str,
     meaning: impl Fn(T) -> U,
-) -> Result<(Option<U>, BTreeMap<ComponentName, U>), Failure> {
+) -> Result<(Option<U>, BTreeMap<ComponentName, U>), CliError> {
     let (mut all, mut some) = (None, BTreeMap::new());
     for it in given {
         let before = match &it.component {
-            None => all.replace(meaning(it.word)),
-            Some(component) => some.insert(component.clone(), meaning(it.word)),
+            None => all.replace(meaning(it.value)),
+            Some(component) => some.insert(component.clone(), meaning(it.value)),
         };
         if before.is_some() {
             let what = it
                 .component
                 .as_ref()
                 .map_or("all of it".to_owned(), ToString::to_string);
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CliError::new(
+                ErrorKind::Usage,
                 format!("{option} says two things of {what}"),
             ));
         }
@@ -104,31 +107,33 @@ fn sorted<T: Copy, U>(
     Ok((all, some))
 }
 
-impl Ending {
+impl OutcomeArgs {
     /// Returns the result of each component.
-    pub fn results(&self, components: &[Change]) -> Result<Vec<Reported>, Failure> {
-        let (outcome, outcomes) = sorted(&self.outcome, "--outcome", |word| match word {
-            Outcome::Succeeded => Word::Succeeded,
-            Outcome::Failed => Word::Failed,
-            Outcome::RolledBack => Word::RolledBack,
-            Outcome::Skipped => Word::Skipped,
-        })?;
-        let (verification, verifications) =
-            sorted(&self.verification, "--verification", |word| match word {
-                Verification::Passed => VerificationResult::Passed,
-                Verification::Failed => VerificationResult::Failed,
-                Verification::None => VerificationResult::None,
+    pub fn build_results(&self, components: &[Change]) -> Result<Vec<Reported>, CliError> {
+        let (outcome, outcomes) =
+            split_by_component(&self.outcome, "--outcome", |word| match word {
+                OutcomeValue::Succeeded => OutcomeArg::Succeeded,
+                OutcomeValue::Failed => OutcomeArg::Failed,
+                OutcomeValue::RolledBack => OutcomeArg::RolledBack,
+                OutcomeValue::Skipped => OutcomeArg::Skipped,
             })?;
-        let said = Said {
+        let (verification, verifications) =
+            split_by_component(&self.verification, "--verification", |word| match word {
+                VerificationValue::Passed => VerificationResult::Passed,
+                VerificationValue::Failed => VerificationResult::Failed,
+                VerificationValue::None => VerificationResult::None,
+            })?;
+        let said = OutcomeReport {
             outcome: if self.failed {
-                Word::Failed
+                OutcomeArg::Failed
             } else {
-                outcome.unwrap_or(Word::Succeeded)
+                outcome.unwrap_or(OutcomeArg::Succeeded)
             },
             outcomes,
             verification: verification.unwrap_or(VerificationResult::None),
             verifications,
         };
-        results(components, &said).map_err(|error| Failure::new(Kind::Usage, error.to_string()))
+        resolve_results(components, &said)
+            .map_err(|error| CliError::new(ErrorKind::Usage, error.to_string()))
     }
 }

@@ -5,19 +5,19 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Context, Failure, Kind, OrFail as _};
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Publish};
 use crate::domain::id::Digest;
 use crate::domain::policy::{MAX_BYTES, Policy};
 use crate::domain::text::Description;
 use crate::git::Repository;
-use crate::ledger::writer::Draft;
+use crate::ledger::writer::EntryDraft;
 
 /// The name of the policy file.
-pub const FILE: &str = "deploy.toml";
+pub const POLICY_FILE: &str = "deploy.toml";
 
 /// A valid `deploy.toml`.
-pub struct Proposal {
+pub struct ProposedPolicy {
     /// Where it comes from, for messages.
     pub name: String,
     /// Its exact text.
@@ -27,7 +27,7 @@ pub struct Proposal {
 }
 
 /// Writes a new `deploy.toml` atomically. Never overwrites a file.
-pub fn write_new(file: &Path, text: &[u8]) -> std::io::Result<()> {
+pub fn write_new_file(file: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut builder = tempfile::Builder::new();
     // The user's umask reduces these permissions, as for every file in a work tree.
     #[cfg(unix)]
@@ -42,50 +42,49 @@ pub fn write_new(file: &Path, text: &[u8]) -> std::io::Result<()> {
         .map_err(|error| error.error)
 }
 
-impl Proposal {
+impl ProposedPolicy {
     /// Reads the proposed policy from a file or from a commit. Without `source`, reads the work
     /// tree's.
-    pub fn open(
-        repository: &Repository,
-        source: Option<&str>,
-        context: &Context,
-    ) -> Result<Self, Failure> {
+    pub fn open(repository: &Repository, source: Option<&str>, ui: &Ui) -> Result<Self, CliError> {
         let (name, bytes) = match source {
             Some(file) if Path::new(file).is_file() => {
                 (file.to_owned(), read_file(Path::new(file))?)
             }
             Some(revision) => (
-                format!("{revision}:{FILE}"),
+                format!("{revision}:{POLICY_FILE}"),
                 read_revision(repository, revision)?,
             ),
             None => {
                 let folder = repository.work_dir().ok_or_else(|| {
-                    Failure::new(
-                        Kind::Usage,
+                    CliError::new(
+                        ErrorKind::Usage,
                         "there is no work tree here to take deploy.toml from",
                     )
                     .hint("the same command with a commit or a file")
                 })?;
-                (FILE.to_owned(), read_file(&folder.join(FILE))?)
+                (
+                    POLICY_FILE.to_owned(),
+                    read_file(&folder.join(POLICY_FILE))?,
+                )
             }
         };
-        Self::parse(name, &bytes, context)
+        Self::parse(name, &bytes, ui)
     }
 
     /// Parses a policy, and prints every mistake in it.
-    pub fn parse(name: String, bytes: &[u8], context: &Context) -> Result<Self, Failure> {
+    pub fn parse(name: String, bytes: &[u8], ui: &Ui) -> Result<Self, CliError> {
         let policy = Policy::from_bytes(bytes).map_err(|errors| {
             for finding in errors.findings() {
-                context.mention(finding);
+                ui.eprint_sentence(finding);
             }
             let count = errors.findings().len();
             let mistakes = if count == 1 { "mistake" } else { "mistakes" };
             let findings = errors.findings().iter().map(ToString::to_string);
-            Failure::new(
-                Kind::Denied,
+            CliError::new(
+                ErrorKind::Denied,
                 format!("{name} is no policy: {count} {mistakes}"),
             )
-            .details(findings)
+            .with_details(findings)
             .hint("git deploy policy diff, when that is mended")
         })?;
         // A valid policy is UTF-8.
@@ -103,7 +102,7 @@ impl Proposal {
 
     /// Returns the draft of the entry that publishes this policy. `recovered` states that all admin
     /// keys were lost.
-    pub fn draft(&self, description: Option<Description>, recovered: bool) -> Draft {
+    pub fn draft_publish(&self, description: Option<Description>, recovered: bool) -> EntryDraft {
         let publish = Publish {
             digest: self.digest(),
             approved_by: Vec::new(),
@@ -111,18 +110,18 @@ impl Proposal {
             admits: Vec::new(),
             recovered,
         };
-        Draft {
+        EntryDraft {
             policy_text: Some(Arc::from(self.text.as_bytes())),
             ..Action::Publish(publish).into()
         }
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
     let cannot = || format!("cannot read {}", path.display());
     let file = std::fs::File::open(path).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
-        let failure = Failure::new(Kind::CannotTell, cannot()).because(error);
+        let failure = CliError::new(ErrorKind::CannotTell, cannot()).because(error);
         if missing {
             failure.hint("git deploy init, to begin one")
         } else {
@@ -133,34 +132,34 @@ fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     // One byte more than the limit, so that the parser reports that the file is too large.
     file.take(MAX_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
-        .or_fail(Kind::CannotTell, cannot())?;
+        .context(ErrorKind::CannotTell, cannot())?;
     Ok(bytes)
 }
 
-fn read_revision(repository: &Repository, revision: &str) -> Result<Vec<u8>, Failure> {
-    let cannot = || format!("cannot read {FILE} of {revision:?}");
+fn read_revision(repository: &Repository, revision: &str) -> Result<Vec<u8>, CliError> {
+    let cannot = || format!("cannot read {POLICY_FILE} of {revision:?}");
     let commit = repository
-        .resolve(revision)
-        .or_fail(Kind::CannotTell, cannot())?
+        .resolve_revision(revision)
+        .context(ErrorKind::CannotTell, cannot())?
         .ok_or_else(|| {
-            Failure::new(
-                Kind::Usage,
+            CliError::new(
+                ErrorKind::Usage,
                 format!("{revision:?} is neither a file nor a commit in this repository"),
             )
             .hint("git fetch, if somebody else has it")
         })?;
     let tree = repository
         .read_commit(commit)
-        .or_fail(Kind::CannotTell, cannot())?
+        .context(ErrorKind::CannotTell, cannot())?
         .tree;
     let bytes = repository
-        .file_at(tree, FILE, MAX_BYTES)
-        .or_fail(Kind::CannotTell, cannot())?;
+        .read_file_at(tree, POLICY_FILE, MAX_BYTES)
+        .context(ErrorKind::CannotTell, cannot())?;
     bytes.ok_or_else(|| {
-        Failure::new(
-            Kind::CannotTell,
-            format!("there is no {FILE} in {revision:?}"),
+        CliError::new(
+            ErrorKind::CannotTell,
+            format!("there is no {POLICY_FILE} in {revision:?}"),
         )
-        .hint(format!("git add {FILE} && git commit"))
+        .hint(format!("git add {POLICY_FILE} && git commit"))
     })
 }

@@ -8,23 +8,23 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::Context;
+use super::Ui;
 use crate::clock::Stopwatch;
 use crate::domain::name::ComponentName;
-use crate::run::component_steps::{Broken, Step, Witness};
+use crate::run::component_steps::{ComponentStep, StepError, StepObserver};
 use crate::view::symbols::Mark;
 use crate::view::wrap;
 
 /// How often an active line is redrawn.
-const TICK: Duration = Duration::from_millis(100);
+const TICK_INTERVAL: Duration = Duration::from_millis(100);
 /// Steps that take at least this long are printed with their duration.
-const WORTH_SAYING: Duration = Duration::from_secs(2);
+const MIN_SHOWN_DURATION: Duration = Duration::from_secs(2);
 
 /// Prints the progress of a deployment.
-pub struct Progress<'a> {
-    context: &'a Context,
+pub struct DeploymentProgress<'a> {
+    ui: &'a Ui,
     /// The width of the component names, which aligns the columns.
-    names: usize,
+    name_width: usize,
     /// Whether to print nothing.
     hidden: bool,
     /// Whether to leave the output of a failed command to the plans printed afterwards: a plan that
@@ -32,79 +32,83 @@ pub struct Progress<'a> {
     planning: bool,
     /// The updating lines; only on a terminal.
     bars: Option<MultiProgress>,
-    at_work: Mutex<BTreeMap<ComponentName, (Stopwatch, Option<ProgressBar>)>>,
+    active: Mutex<BTreeMap<ComponentName, (Stopwatch, Option<ProgressBar>)>>,
 }
 
-impl<'a> Progress<'a> {
+impl<'a> DeploymentProgress<'a> {
     /// Returns the progress output of a deployment. `names` is the width of the longest component
     /// name.
-    pub fn new(context: &'a Context, names: usize) -> Self {
+    pub fn new(ui: &'a Ui, names: usize) -> Self {
         let terminal =
-            std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !context.json();
+            std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !ui.json();
         let bars = (terminal && !is_plain()).then(MultiProgress::new);
         Self {
-            context,
-            names,
+            ui: ui,
+            name_width: names,
             hidden: false,
             planning: false,
             bars,
-            at_work: Mutex::default(),
+            active: Mutex::default(),
         }
     }
 
     /// Returns the progress output for planning, after which the plans are printed.
-    pub fn planning(context: &'a Context, names: usize) -> Self {
+    pub fn for_planning(ui: &'a Ui, names: usize) -> Self {
         Self {
             planning: true,
-            ..Self::new(context, names)
+            ..Self::new(ui, names)
         }
     }
 
     /// Returns a progress output that prints nothing.
-    pub fn hidden(context: &'a Context) -> Self {
+    pub fn hidden(ui: &'a Ui) -> Self {
         Self {
-            context,
-            names: 0,
+            ui: ui,
+            name_width: 0,
             hidden: true,
             planning: false,
             bars: None,
-            at_work: Mutex::default(),
+            active: Mutex::default(),
         }
     }
 
     /// Prints text without disturbing the updating lines.
-    pub fn say(&self, text: &str) {
+    pub fn print(&self, text: &str) {
         if self.hidden {
             return;
         }
-        self.pause(|| self.context.print(text));
+        self.suspend(|| self.ui.print(text));
     }
 
     /// Runs `work` while the updating lines are hidden, for example a prompt.
-    pub fn pause<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub fn suspend<T>(&self, work: impl FnOnce() -> T) -> T {
         match &self.bars {
             Some(bars) => bars.suspend(work),
             None => work(),
         }
     }
 
-    fn bar(&self, component: &ComponentName, step: Step) -> Option<ProgressBar> {
+    fn add_bar(&self, component: &ComponentName, step: ComponentStep) -> Option<ProgressBar> {
         let bar = self.bars.as_ref()?.add(ProgressBar::new_spinner());
         // The template is a constant, and it is valid.
         if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {elapsed} {wide_msg}") {
             bar.set_style(style);
         }
-        bar.set_prefix(self.head(component, step));
-        bar.enable_steady_tick(TICK);
+        bar.set_prefix(self.format_head(component, step));
+        bar.enable_steady_tick(TICK_INTERVAL);
         Some(bar)
     }
 
-    fn head(&self, component: &ComponentName, step: Step) -> String {
-        format!("{:<7} {component:<width$}", step.word(), width = self.names)
+    fn format_head(&self, component: &ComponentName, step: ComponentStep) -> String {
+        format!(
+            "{:<7} {component:<width$}",
+            step.name(),
+            width = self.name_width
+        )
     }
 
-    fn said(&self, head: &str, mark: Mark, words: &str, took: Duration) {
-        let took = if took >= WORTH_SAYING {
+    fn print_result(&self, head: &str, mark: Mark, words: &str, took: Duration) {
+        let took = if took >= MIN_SHOWN_DURATION {
             format!("  {} s", took.as_secs())
         } else {
             String::new()
@@ -114,35 +118,40 @@ impl<'a> Progress<'a> {
         } else {
             format!(" {words}")
         };
-        self.say(&format!("{head} {mark}{words}{took}"));
+        self.print(&format!("{head} {mark}{words}{took}"));
     }
 }
 
-impl Witness for Progress<'_> {
-    fn goes_back(&self, components: &BTreeSet<ComponentName>) {
+impl StepObserver for DeploymentProgress<'_> {
+    fn on_rollback(&self, components: &BTreeSet<ComponentName>) {
         let names: Vec<&str> = components.iter().map(ComponentName::as_str).collect();
-        self.say(&format!("Going back: {}", names.join(", ")));
+        self.print(&format!("Going back: {}", names.join(", ")));
     }
 
-    fn begins(&self, component: &ComponentName, step: Step) {
-        let bar = self.bar(component, step);
-        if self.bars.is_none() && step != Step::Plan {
-            self.say(&format!("{} …", self.head(component, step)));
+    fn on_step_start(&self, component: &ComponentName, step: ComponentStep) {
+        let bar = self.add_bar(component, step);
+        if self.bars.is_none() && step != ComponentStep::Plan {
+            self.print(&format!("{} …", self.format_head(component, step)));
         }
-        let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut at_work = self.active.lock().unwrap_or_else(PoisonError::into_inner);
         at_work.insert(component.clone(), (Stopwatch::start(), bar));
     }
 
-    fn line(&self, component: &ComponentName, line: &dyn Fn() -> String) {
-        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+    fn on_line(&self, component: &ComponentName, line: &dyn Fn() -> String) {
+        let at_work = self.active.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, Some(bar))) = at_work.get(component) {
             // The ticks limit redrawing. Text wider than the terminal is cut.
             bar.set_message(line());
         }
     }
 
-    fn ended(&self, component: &ComponentName, step: Step, result: Result<&str, &Broken>) {
-        let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+    fn on_step_end(
+        &self,
+        component: &ComponentName,
+        step: ComponentStep,
+        result: Result<&str, &StepError>,
+    ) {
+        let mut at_work = self.active.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = at_work.remove(component);
         drop(at_work);
         let took = begun
@@ -152,22 +161,22 @@ impl Witness for Progress<'_> {
         if let Some(bar) = begun.and_then(|(_, bar)| bar) {
             bar.finish_and_clear();
         }
-        let head = self.head(component, step);
+        let head = self.format_head(component, step);
         match result {
-            Ok(words) => self.said(&head, Mark::Yes, words, took),
+            Ok(words) => self.print_result(&head, Mark::Yes, words, took),
             Err(broken) => {
-                self.said(&head, Mark::No, &broken.why, took);
-                let width = self.context.width();
+                self.print_result(&head, Mark::No, &broken.reason, took);
+                let width = self.ui.width();
                 let lines: Vec<String> = broken
-                    .tail
+                    .last_lines
                     .iter()
-                    .flat_map(|line| wrap::below("    ", 4, line, width))
+                    .flat_map(|line| wrap::wrap_indented("    ", 4, line, width))
                     .collect();
                 if !lines.is_empty() && !self.planning {
-                    self.say(&lines.join("\n"));
+                    self.print(&lines.join("\n"));
                 }
                 if !broken.log.as_os_str().is_empty() {
-                    self.say(&format!("    all of it: {}", broken.log.display()));
+                    self.print(&format!("    all of it: {}", broken.log.display()));
                 }
             }
         }

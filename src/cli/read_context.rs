@@ -10,7 +10,7 @@ use std::rc::Rc;
 use anstyle::AnsiColor;
 
 use super::workspace::{self, Workspace};
-use super::{Context, Failure, Kind, OrFail as _, key_lookup};
+use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
 use crate::domain::entry::Target;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -18,8 +18,8 @@ use crate::domain::policy::Environment;
 use crate::domain::state::{Here, Place as Slot, Scope, State};
 use crate::domain::text::Line;
 use crate::ledger::StateReader;
-use crate::ledger::sync::standing_problems;
-use crate::signing::key::{parse_public, public_file, read_public};
+use crate::ledger::sync::find_known_problems;
+use crate::signing::key::{parse_public_key, public_key_path, read_public_key};
 use crate::view;
 
 /// An existing environment with the state of its ledger.
@@ -56,10 +56,13 @@ impl Place<'_> {
 
 /// Returns the environments in promotion order, with those that exist now for each pattern. With
 /// `only`, returns just that one.
-pub fn places<'a>(workspace: &'a Workspace, only: Option<&str>) -> Result<Vec<Place<'a>>, Failure> {
+pub fn read_environments<'a>(
+    workspace: &'a Workspace,
+    only: Option<&str>,
+) -> Result<Vec<Place<'a>>, CliError> {
     if let Some(name) = only {
-        let (name, rules) = workspace.environment(name)?;
-        let state = Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
+        let (name, rules) = workspace.find_environment(name)?;
+        let state = Rc::new(workspace.read_state(&rules.ledger, &Scope::All)?);
         let member = Workspace::named_in_ledger(&name, rules);
         return Ok(vec![Place {
             name,
@@ -70,7 +73,7 @@ pub fn places<'a>(workspace: &'a Workspace, only: Option<&str>) -> Result<Vec<Pl
     }
     let mut places = Vec::new();
     for rules in workspace.policy.in_order() {
-        let state = Rc::new(workspace.state(&rules.ledger, &Scope::All)?);
+        let state = Rc::new(workspace.read_state(&rules.ledger, &Scope::All)?);
         if rules.is_pattern() {
             for name in state.environments() {
                 let state = Rc::clone(&state);
@@ -94,7 +97,7 @@ pub fn places<'a>(workspace: &'a Workspace, only: Option<&str>) -> Result<Vec<Pl
 }
 
 /// Reads the open yanks of these commits.
-pub fn yanks(
+pub fn read_yanks(
     workspace: &Workspace,
     commits: impl IntoIterator<Item = CommitId>,
 ) -> crate::git::Result<State> {
@@ -104,7 +107,7 @@ pub fn yanks(
     };
     let tree = workspace.repository.read_commit(tip.0)?.tree;
     let commits: BTreeSet<CommitId> = commits.into_iter().collect();
-    StateReader::new(&workspace.repository).load_places(
+    StateReader::new(&workspace.repository).load_slots(
         tree,
         &ledger,
         commits.into_iter().map(Slot::YankedCommit),
@@ -113,34 +116,34 @@ pub fn yanks(
 
 /// Prints the problems of the remote's ledgers as of the last fetch on standard error. Returns one
 /// line per problem.
-pub fn problems(workspace: &Workspace, context: &Context) -> Result<Vec<String>, Failure> {
-    let problems = standing_problems(&workspace.repository);
-    let problems = problems.or_fail(
-        Kind::CannotTell,
+pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<Vec<String>, CliError> {
+    let problems = find_known_problems(&workspace.repository);
+    let problems = problems.context(
+        ErrorKind::CannotTell,
         "cannot compare the ledgers with the remote's",
     )?;
-    let lines: Vec<String> = problems.iter().map(workspace::problem_line).collect();
+    let lines: Vec<String> = problems.iter().map(workspace::describe_problem).collect();
     let yellow = AnsiColor::Yellow.on_default().bold();
     for line in &lines {
-        context.mention(format_args!("{yellow}warning:{yellow:#} {line}"));
+        ui.eprint_sentence(format_args!("{yellow}warning:{yellow:#} {line}"));
     }
     Ok(lines)
 }
 
 /// Prints when the ledgers were last fetched, if a remote holds them, so that an old answer is
 /// recognizable.
-pub fn age(workspace: &Workspace, context: &Context) {
+pub fn print_fetch_age(workspace: &Workspace, ui: &Ui) {
     if workspace.remote.is_some() {
-        context.print(view::status::age(
-            workspace.repository.last_fetch(),
-            &|time| context.when(time),
+        ui.print(view::status::render_age(
+            workspace.repository.last_fetch_time(),
+            &|time| ui.format_time(time),
         ));
     }
 }
 
 /// Returns the author: the person whom the policy lists with the address, else the name in the
 /// commit.
-pub fn author(workspace: &Workspace, ident: &[u8]) -> String {
+pub fn find_author(workspace: &Workspace, ident: &[u8]) -> String {
     let mut parts = ident.splitn(2, |byte| *byte == b'<');
     let name = String::from_utf8_lossy(parts.next().unwrap_or_default())
         .trim()
@@ -157,18 +160,18 @@ pub fn author(workspace: &Workspace, ident: &[u8]) -> String {
 
 /// Returns the person who is asking, without opening a secret key: by the public half of the
 /// configured key, else by git's e-mail address.
-pub fn asker(workspace: &Workspace) -> Option<Person> {
+pub fn identify_asker(workspace: &Workspace) -> Option<Person> {
     let repository = &workspace.repository;
     let read = |key: &str| repository.config_string(key).ok().flatten();
-    let program =
-        read(key_lookup::SIGNER_KEY).map(|text| std::fs::read_to_string(&text).unwrap_or(text));
-    let program = program.and_then(|text| parse_public(&text).ok());
+    let program = read(key_lookup::SIGNER_KEY_SETTING)
+        .map(|text| std::fs::read_to_string(&text).unwrap_or(text));
+    let program = program.and_then(|text| parse_public_key(&text).ok());
     let file = || {
-        read(key_lookup::KEY)
+        read(key_lookup::KEY_SETTING)
             .map(PathBuf::from)
-            .or_else(key_lookup::default_key)
+            .or_else(key_lookup::default_key_path)
     };
-    let key = program.or_else(|| read_public(&public_file(&file()?)).ok());
+    let key = program.or_else(|| read_public_key(&public_key_path(&file()?)).ok());
     let person = key
         .and_then(|key| workspace.policy.person_of_key(&key))
         .map(|(person, _)| person);

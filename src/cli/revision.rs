@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::Workspace;
-use super::{Failure, Kind, OrFail as _};
+use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::state::Scope;
@@ -14,22 +14,22 @@ impl Workspace {
     /// names no environment.
     ///
     /// Components that the policy no longer has are left out, unless nothing else runs.
-    pub fn running(
+    pub fn find_running(
         &self,
         word: &str,
-    ) -> Result<Option<BTreeMap<ComponentName, CommitId>>, Failure> {
+    ) -> Result<Option<BTreeMap<ComponentName, CommitId>>, CliError> {
         let Ok(name) = word.parse::<EnvName>() else {
             return Ok(None);
         };
         let Some(environment) = self.policy.environment(&name) else {
             return Ok(None);
         };
-        let state = self.state(&environment.ledger, &Scope::All)?;
+        let state = self.read_state(&environment.ledger, &Scope::All)?;
         let named = Self::named_in_ledger(&name, environment);
         let here = state.at(named.as_ref()).components();
         if here.is_empty() {
             return Err(
-                Failure::new(Kind::Usage, format!("nothing runs in {name} yet"))
+                CliError::new(ErrorKind::Usage, format!("nothing runs in {name} yet"))
                     .hint("git deploy status"),
             );
         }
@@ -49,8 +49,8 @@ impl Workspace {
     /// # Errors
     ///
     /// Fails if there is no such commit, or if an environment runs several different commits.
-    pub fn commit(&self, revision: &str) -> Result<CommitId, Failure> {
-        if let Some(running) = self.running(revision)? {
+    pub fn resolve_commit(&self, revision: &str) -> Result<CommitId, CliError> {
+        if let Some(running) = self.find_running(revision)? {
             let commits: BTreeSet<CommitId> = running.values().copied().collect();
             let mut all = commits.iter();
             return match (all.next(), all.next(), running.keys().next()) {
@@ -63,14 +63,14 @@ impl Workspace {
                     let example = component.map_or_else(String::new, |name| {
                         format!("{revision}:{name}, what it runs of {name}")
                     });
-                    Err(Failure::new(Kind::Usage, words)
+                    Err(CliError::new(ErrorKind::Usage, words)
                         .hint(example)
                         .hint(format!("git deploy status {revision}")))
                 }
             };
         }
         if let Some((environment, component)) = revision.split_once(':')
-            && let Some(running) = self.running(environment)?
+            && let Some(running) = self.find_running(environment)?
         {
             let names: Vec<&str> = running.keys().map(ComponentName::as_str).collect();
             let words = || {
@@ -82,17 +82,23 @@ impl Workspace {
             return running
                 .get(component)
                 .copied()
-                .ok_or_else(|| Failure::new(Kind::Usage, words()));
+                .ok_or_else(|| CliError::new(ErrorKind::Usage, words()));
         }
         let unknown = || match revision {
             // HEAD always exists, but has no commit before the first one.
-            "HEAD" => Failure::new(Kind::Usage, "nothing is committed here yet").hint("git commit"),
-            _ => super::diagnostics::no_commit(&self.repository, self.remote.as_deref(), revision),
+            "HEAD" => {
+                CliError::new(ErrorKind::Usage, "nothing is committed here yet").hint("git commit")
+            }
+            _ => super::diagnostics::explain_no_commit(
+                &self.repository,
+                self.remote.as_deref(),
+                revision,
+            ),
         };
-        let found = self
-            .repository
-            .resolve(revision)
-            .or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
+        let found = self.repository.resolve_revision(revision).context(
+            ErrorKind::CannotTell,
+            format!("cannot resolve {revision:?}"),
+        )?;
         found.map(CommitId).ok_or_else(unknown)
     }
 }

@@ -7,18 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::read_context::{self, Place};
 use super::workspace::Workspace;
-use super::{Failure, Kind, OrFail as _};
+use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{Target, VerificationResult};
-use crate::domain::history::Stay;
+use crate::domain::history::RunPeriod;
 use crate::domain::id::Content;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::time::Time;
-use crate::ledger::deployment_history::newest_good;
+use crate::ledger::deployment_history::find_newest_accepted;
 use crate::view::good;
 
 /// A good release of a component.
 #[derive(Debug, Clone)]
-pub struct Release {
+pub struct GoodRelease {
     /// The target. Its commit is the one that the release is, or was last, recorded at.
     pub target: Target,
     /// Its content.
@@ -35,10 +35,10 @@ pub struct Release {
     pub sequence: u64,
 }
 
-impl Release {
+impl GoodRelease {
     /// Converts the release to the form that `git deploy good` shows.
-    pub fn shown(self) -> good::Release {
-        good::Release {
+    pub fn into_view(self) -> good::HealthyRelease {
+        good::HealthyRelease {
             commit: self.target.commit,
             version: self.target.version,
             verified: self.verified,
@@ -52,7 +52,7 @@ impl Release {
 }
 
 /// Returns the components that run or whose deployment was attempted.
-pub fn attempted(workspace: &Workspace, place: &Place<'_>) -> BTreeSet<ComponentName> {
+pub fn find_attempted(workspace: &Workspace, place: &Place<'_>) -> BTreeSet<ComponentName> {
     let here = place.here();
     let mut all: BTreeSet<ComponentName> = here.components().into_keys().cloned().collect();
     all.extend(
@@ -67,78 +67,77 @@ pub fn attempted(workspace: &Workspace, place: &Place<'_>) -> BTreeSet<Component
 
 /// Finds the newest good release of each component that `wanted` accepts. Leaves out components
 /// that have none.
-pub fn newest(
+pub fn find_newest(
     workspace: &Workspace,
     place: &Place<'_>,
     components: &BTreeSet<ComponentName>,
-    wanted: &dyn Fn(&ComponentName, &Release) -> bool,
-) -> Result<BTreeMap<ComponentName, Release>, Failure> {
+    wanted: &dyn Fn(&ComponentName, &GoodRelease) -> bool,
+) -> Result<BTreeMap<ComponentName, GoodRelease>, CliError> {
     let ledger = &place.rules.ledger;
     let member = Workspace::named_in_ledger(&place.name, place.rules);
     let gatherer = workspace.gatherer();
-    let judge =
-        |component: &ComponentName, stay: &Stay<'_>| {
-            Ok(release(workspace, place, component, stay)?
-                .filter(|release| wanted(component, release)))
-        };
+    let judge = |component: &ComponentName, stay: &RunPeriod<'_>| {
+        Ok(to_release(workspace, place, component, stay)?
+            .filter(|release| wanted(component, release)))
+    };
     // A component that was never deployed would make the search walk the whole ledger.
-    let known = attempted(workspace, place);
+    let known = find_attempted(workspace, place);
     let open = components
         .iter()
         .filter(|name| known.contains(*name))
         .cloned()
         .collect();
     match workspace.tips.get(ledger) {
-        Some(tip) => newest_good(
+        Some(tip) => find_newest_accepted(
             gatherer.history(),
             (ledger, member.as_ref()),
             *tip,
             open,
             &judge,
         )
-        .or_fail(Kind::CannotTell, "cannot tell what ran well"),
+        .context(ErrorKind::CannotTell, "cannot tell what ran well"),
         None => Ok(BTreeMap::new()),
     }
 }
 
 /// Finds the newest good releases in the form that is shown, including the components that have
 /// none.
-pub fn shown(
+pub fn build_view(
     workspace: &Workspace,
     place: &Place<'_>,
     components: BTreeSet<ComponentName>,
-    wanted: &dyn Fn(&ComponentName, &Release) -> bool,
-) -> Result<good::Good, Failure> {
-    let mut found = newest(workspace, place, &components, wanted)?;
+    wanted: &dyn Fn(&ComponentName, &GoodRelease) -> bool,
+) -> Result<good::HealthyReleases, CliError> {
+    let mut found = find_newest(workspace, place, &components, wanted)?;
     let component = |component: ComponentName| {
-        let good = found.remove(&component).map(Release::shown);
-        good::Component { component, good }
+        let good = found.remove(&component).map(GoodRelease::into_view);
+        good::ComponentRelease { component, good }
     };
     let components = components.into_iter().map(component).collect();
-    Ok(good::Good {
+    Ok(good::HealthyReleases {
         environment: place.name.clone(),
         components,
     })
 }
 
 /// Returns a period in which a component ran as a release, if it is good.
-fn release(
+fn to_release(
     workspace: &Workspace,
     place: &Place<'_>,
     component: &ComponentName,
-    stay: &Stay<'_>,
-) -> crate::git::Result<Option<Release>> {
+    stay: &RunPeriod<'_>,
+) -> crate::git::Result<Option<GoodRelease>> {
     let none_counts = workspace
         .policy
         .component(component)
         .is_none_or(|it| it.verify.is_none());
-    let (Some(commit), Some(content)) = (stay.commit(), stay.content) else {
+    let (Some(commit), Some(content)) = (stay.last_commit(), stay.content) else {
         return Ok(None);
     };
     let held = place.here().hold(component, content).is_some();
     if held
         || !stay.is_verified(none_counts)
-        || read_context::yanks(workspace, [commit])?
+        || read_context::read_yanks(workspace, [commit])?
             .yanked_commit(commit)
             .is_some()
     {
@@ -147,10 +146,10 @@ fn release(
     let Some(target) = stay.entry.statement.end_of(component).map(|it| it.target) else {
         return Ok(None);
     };
-    Ok(Some(Release {
+    Ok(Some(GoodRelease {
         target: Target { commit, ..target },
         content,
-        verified: stay.verification() == VerificationResult::Passed,
+        verified: stay.last_verification() == VerificationResult::Passed,
         from: stay.from,
         to: stay.to,
         by: stay.entry.statement.by.clone(),

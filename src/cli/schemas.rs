@@ -13,7 +13,7 @@ use crate::server::handoff::Event;
 use crate::view;
 
 /// A kind of document.
-pub struct Kind {
+pub struct DocumentKind {
     /// Its name, as passed to `context.report`.
     pub name: &'static str,
     /// What it contains, and which command prints it.
@@ -21,12 +21,12 @@ pub struct Kind {
     schema: fn(&str, &str) -> Value,
 }
 
-impl Kind {
-    const fn of<T: JsonSchema>(name: &'static str, about: &'static str) -> Self {
+impl DocumentKind {
+    const fn new<T: JsonSchema>(name: &'static str, about: &'static str) -> Self {
         Self {
             name,
             about,
-            schema: view::json::schema::<T>,
+            schema: view::json::build_schema::<T>,
         }
     }
 
@@ -37,66 +37,87 @@ impl Kind {
 }
 
 /// All kinds, sorted by name.
-pub const KINDS: &[Kind] = &[
-    Kind::of::<view::audit::Audit>("audit", "What an audit found: `audit`."),
-    Kind::of::<view::check::Json>(
+pub const KINDS: &[DocumentKind] = &[
+    DocumentKind::new::<view::audit::AuditDocument>("audit", "What an audit found: `audit`."),
+    DocumentKind::new::<view::check::CheckDocument>(
         "check",
         "Whether the rules allow a deployment, and what is missing: `check`.",
     ),
-    Kind::of::<view::contains::Contains>(
+    DocumentKind::new::<view::contains::ContainmentReport>(
         "contains",
         "Whether a change is in an environment: `contains`.",
     ),
-    Kind::of::<view::destroyed::Destroyed>(
+    DocumentKind::new::<view::destroyed::DestroyReport>(
         "destroyed",
         "What became of ephemeral environments that were to be taken down: `destroy`, `reap`.",
     ),
-    Kind::of::<view::deployment_diff::Diff>("diff", "What a deployment would bring: `diff`."),
-    Kind::of::<append_report::Body<'_>>(
+    DocumentKind::new::<view::deployment_diff::DeploymentDiff>(
+        "diff",
+        "What a deployment would bring: `diff`.",
+    ),
+    DocumentKind::new::<append_report::EntryDocument<'_>>(
         "entry",
         "An entry that was written, or would be: every command that writes one.",
     ),
-    Kind::of::<error::Body>(
+    DocumentKind::new::<error::ErrorDocument>(
         "error",
         "Why a command failed: every command, instead of its own document.",
     ),
-    Kind::of::<Event>(
+    DocumentKind::new::<Event>(
         "event",
         "An entry that a server has accepted: the program of `deploy.handoff`, a line each.",
     ),
-    Kind::of::<view::good::Good>("good", "What ran well last in an environment: `good`."),
-    Kind::of::<init::Done>("init", "What was set up: `init`."),
-    Kind::of::<key::Body>("key", "A key: `key new`, `key show`."),
-    Kind::of::<key::Keys>("keys", "The keys that are here: `key list`."),
-    Kind::of::<view::log::Log>("log", "What happened: `log`."),
-    Kind::of::<notes::Body>(
+    DocumentKind::new::<view::good::HealthyReleases>(
+        "good",
+        "What ran well last in an environment: `good`.",
+    ),
+    DocumentKind::new::<init::InitDocument>("init", "What was set up: `init`."),
+    DocumentKind::new::<key::KeyDocument>("key", "A key: `key new`, `key show`."),
+    DocumentKind::new::<key::KeysDocument>("keys", "The keys that are here: `key list`."),
+    DocumentKind::new::<view::log::LogPage>("log", "What happened: `log`."),
+    DocumentKind::new::<notes::NotesDocument>(
         "notes-rebuild",
         "That the notes were made anew: `notes rebuild`.",
     ),
-    Kind::of::<view::plan::Plans>("plan", "What a deployment would do: `plan`."),
-    Kind::of::<policy::InForce<'_>>("policy", "The policy in force: `policy show`."),
-    Kind::of::<policy::Difference<'_>>(
+    DocumentKind::new::<view::plan::DeploymentPlan>("plan", "What a deployment would do: `plan`."),
+    DocumentKind::new::<policy::PolicyDocument<'_>>(
+        "policy",
+        "The policy in force: `policy show`.",
+    ),
+    DocumentKind::new::<policy::PolicyDiffDocument<'_>>(
         "policy-diff",
         "How a proposal stands to the policy in force: `policy diff`, and `policy publish` where they are the same.",
     ),
-    Kind::of::<policy::FileSchema>(
+    DocumentKind::new::<policy::PolicySchemaDocument>(
         "policy-schema",
         "The JSON Schema of `deploy.toml`: `policy schema`.",
     ),
-    Kind::of::<view::replay::Replay>(
+    DocumentKind::new::<view::replay::ReplayReport>(
         "policy-test",
         "What a proposal would have said of the past: `policy test`.",
     ),
-    Kind::of::<super::commands::repair::Body>("repair", "What was put back on a remote: `repair`."),
-    Kind::of::<server::Adopted<'_>>(
+    DocumentKind::new::<super::commands::repair::RepairDocument>(
+        "repair",
+        "What was put back on a remote: `repair`.",
+    ),
+    DocumentKind::new::<server::AdoptDocument<'_>>(
         "server-adopt",
         "What was found in a copy, and installed: `server adopt`.",
     ),
-    Kind::of::<view::server::Check>("server-check", "Whether a server protects: `server check`."),
-    Kind::of::<server::Document<'_>>("server-init", "What was installed: `server init`."),
-    Kind::of::<view::show::Show>("show", "One commit's way to production: `show`."),
-    Kind::of::<view::status::Status>("status", "What runs where: `status`."),
-    Kind::of::<sync_report::Body>("sync", "What is new: `sync`."),
+    DocumentKind::new::<view::server::ServerCheck>(
+        "server-check",
+        "Whether a server protects: `server check`.",
+    ),
+    DocumentKind::new::<server::ServerInitDocument<'_>>(
+        "server-init",
+        "What was installed: `server init`.",
+    ),
+    DocumentKind::new::<view::show::CommitReport>(
+        "show",
+        "One commit's way to production: `show`.",
+    ),
+    DocumentKind::new::<view::status::StatusReport>("status", "What runs where: `status`."),
+    DocumentKind::new::<sync_report::SyncDocument>("sync", "What is new: `sync`."),
 ];
 
 #[cfg(test)]

@@ -4,20 +4,20 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::workspace::{entry_name, open_repository};
-use super::{Context, Failure, Kind, OrFail as _};
+use super::workspace::{format_entry_name, open_repository};
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::{LedgerName, Person, ProjectName};
 use crate::domain::time::Time;
 use crate::git::Repository;
-use crate::ledger::sync::{Moved, Synced};
-use crate::ledger::{Link, Project};
+use crate::ledger::sync::{MovedLedger, SyncResult};
+use crate::ledger::{LedgerCommit, Project};
 use crate::view::table::Table;
 
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Body {
+pub(super) struct SyncDocument {
     /// The remote that holds the ledgers.
     #[serde(skip_serializing_if = "Option::is_none")]
     remote: Option<String>,
@@ -25,13 +25,13 @@ pub(super) struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<EntryId>,
     /// The ledgers that have new entries.
-    moved: Vec<News>,
+    moved: Vec<LedgerUpdate>,
 }
 
 /// The new entries of one ledger.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct News {
+struct LedgerUpdate {
     /// The ledger.
     ledger: LedgerName,
     /// Its tip before; absent if the ledger is new here.
@@ -50,20 +50,20 @@ struct News {
 }
 
 /// Prints the JSON document of a sync. Without a remote nothing has moved.
-pub fn report(
+pub fn report_sync(
     repository: &Repository,
     remote: Option<&str>,
-    synced: &Synced,
-    context: &Context,
-) -> Result<(), Failure> {
+    synced: &SyncResult,
+    ui: &Ui,
+) -> Result<(), CliError> {
     let moved = synced
         .moved
         .iter()
-        .map(|moved| news(repository, moved))
+        .map(|moved| describe_update(repository, moved))
         .collect::<Result<_, _>>()?;
-    context.report(
+    ui.print_document(
         "sync",
-        &Body {
+        &SyncDocument {
             remote: remote.map(str::to_owned),
             pinned: synced.pinned,
             moved,
@@ -76,106 +76,107 @@ pub fn report(
 /// # Errors
 ///
 /// Fails if it is not the project of `--project`.
-pub fn trust(repository: &Repository, synced: &Synced, context: &Context) -> Result<(), Failure> {
+pub fn report_trust(repository: &Repository, synced: &SyncResult, ui: &Ui) -> Result<(), CliError> {
     if let Some(id) = synced.pinned {
-        let project =
-            Project::read(repository, id).or_fail(Kind::CannotTell, "cannot read the project")?;
-        context.mention(format_args!(
+        let project = Project::read(repository, id)
+            .context(ErrorKind::CannotTell, "cannot read the project")?;
+        ui.eprint_sentence(format_args!(
             "{}: trusted on first use. Compare with a colleague: git config deploy.root\n  {id}",
             project.name
         ));
-        context
-            .project()
-            .map_or(Ok(()), |wanted| meant(wanted, &project))?;
+        ui.project()
+            .map_or(Ok(()), |wanted| require_project(wanted, &project))?;
     }
     Ok(())
 }
 
 /// Checks that the repository belongs to the project of `--project`. Succeeds if no project is
 /// known here.
-pub fn expected(context: &Context) -> Result<(), Failure> {
-    let (Some(wanted), Ok(repository)) = (context.project(), open_repository()) else {
+pub fn check_expected_project(ui: &Ui) -> Result<(), CliError> {
+    let (Some(wanted), Ok(repository)) = (ui.project(), open_repository()) else {
         return Ok(());
     };
     let cannot = "cannot read the project";
     let tip = repository
         .tip(&LedgerName::policy())
-        .or_fail(Kind::CannotTell, cannot)?;
+        .context(ErrorKind::CannotTell, cannot)?;
     let Some(tip) = tip else { return Ok(()) };
-    let project = Project::of_policy(&repository, tip).or_fail(Kind::CannotTell, cannot)?;
-    meant(wanted, &project)
+    let project =
+        Project::from_policy_tip(&repository, tip).context(ErrorKind::CannotTell, cannot)?;
+    require_project(wanted, &project)
 }
 
-fn meant(wanted: &ProjectName, project: &Project) -> Result<(), Failure> {
+fn require_project(wanted: &ProjectName, project: &Project) -> Result<(), CliError> {
     if project.name == *wanted {
         return Ok(());
     }
-    Err(Failure::new(
-        Kind::Usage,
+    Err(CliError::new(
+        ErrorKind::Usage,
         format!("this is the project {}, not {wanted}", project.name),
     )
     .hint(format!("git deploy -C DIR …, with a clone of {wanted}")))
 }
 
 /// Prints what a sync brought.
-pub fn tell(
+pub fn print_sync(
     repository: &Repository,
     remote: &str,
-    synced: &Synced,
-    context: &Context,
-) -> Result<(), Failure> {
-    trust(repository, synced, context)?;
+    synced: &SyncResult,
+    ui: &Ui,
+) -> Result<(), CliError> {
+    report_trust(repository, synced, ui)?;
     if synced.moved.is_empty() {
         let words = if synced.tips.is_empty() {
             "has no ledgers yet"
         } else {
             "has nothing new"
         };
-        context.print(format_args!("{remote} {words}."));
+        ui.print(format_args!("{remote} {words}."));
         return Ok(());
     }
-    let mut table = Table::new(&["Ledger", "New", "Newest entry", "By", "When", ""]).elastic(&[2]);
+    let mut table =
+        Table::new(&["Ledger", "New", "Newest entry", "By", "When", ""]).shorten_columns(&[2]);
     for moved in &synced.moved {
-        let statement = newest(repository, moved)?;
+        let statement = read_newest(repository, moved)?;
         let cells = [
             moved.ledger.to_string(),
             moved.entries.to_string(),
-            subject(&statement),
+            format_subject(&statement),
             statement.by.to_string(),
-            context.when(statement.at),
-            entry_name(&moved.ledger, moved.new),
+            ui.format_time(statement.at),
+            format_entry_name(&moved.ledger, moved.new),
         ];
-        table.row(cells);
+        table.add_row(cells);
     }
-    context.print(table.render(context.width()));
+    ui.print(table.render(ui.width()));
     Ok(())
 }
 
-fn news(repository: &Repository, moved: &Moved) -> Result<News, Failure> {
-    let statement = newest(repository, moved)?;
-    Ok(News {
+fn describe_update(repository: &Repository, moved: &MovedLedger) -> Result<LedgerUpdate, CliError> {
+    let statement = read_newest(repository, moved)?;
+    Ok(LedgerUpdate {
         ledger: moved.ledger.clone(),
         old: moved.old,
         new: moved.new,
         entries: moved.entries,
-        subject: subject(&statement),
+        subject: format_subject(&statement),
         at: statement.at,
         by: statement.by.clone(),
     })
 }
 
-fn newest(repository: &Repository, moved: &Moved) -> Result<Statement, Failure> {
+fn read_newest(repository: &Repository, moved: &MovedLedger) -> Result<Statement, CliError> {
     let cannot = format!("cannot read the ledger {}", moved.ledger);
     match repository
-        .read_link(&moved.ledger, moved.new)
-        .or_fail(Kind::CannotTell, cannot.as_str())?
+        .read_ledger_commit(&moved.ledger, moved.new)
+        .context(ErrorKind::CannotTell, cannot.as_str())?
     {
-        Link::Entry { entry, .. } => Ok(entry.statement().clone()),
-        Link::Genesis => Err(Failure::new(Kind::CannotTell, cannot)),
+        LedgerCommit::Entry { entry, .. } => Ok(entry.statement().clone()),
+        LedgerCommit::Genesis => Err(CliError::new(ErrorKind::CannotTell, cannot)),
     }
 }
 
-fn subject(statement: &Statement) -> String {
+fn format_subject(statement: &Statement) -> String {
     statement
         .message()
         .lines()

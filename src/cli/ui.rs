@@ -13,50 +13,50 @@ use anstream::{AutoStream, ColorChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
-use super::{Choice, Color, Failure, Kind, Options, OrFail as _};
+use super::{CliError, ColorMode, DatesMode, ErrorContext as _, ErrorKind, GlobalOptions};
 use crate::clock;
 use crate::domain::name::ProjectName;
 use crate::domain::time::Time;
-use crate::view::{self, time::Dates};
+use crate::view::{self, time::TimeStyle};
 
 /// The exit code that a shell reports for a program stopped by a closed pipe (128 + SIGPIPE).
 const CLOSED_PIPE: u8 = 141;
 
 /// The indent of continuation lines when a sentence is wrapped.
-const SENTENCE: usize = 2;
+const SENTENCE_INDENT: usize = 2;
 
 /// The global options and the output streams of the running command.
-pub struct Context {
+pub struct Ui {
     json: bool,
     yes: bool,
     remote: Option<String>,
     project: Option<ProjectName>,
-    dates: Dates,
+    dates: TimeStyle,
     width: Option<usize>,
-    output: Mutex<Output>,
+    output: Mutex<OutputStreams>,
 }
 
-struct Output {
+struct OutputStreams {
     out: AutoStream<io::Stdout>,
     err: AutoStream<io::Stderr>,
     /// Whether a JSON document is on standard output. There must not be a second one.
-    reported: bool,
+    has_document: bool,
     /// The first failed write to standard output.
-    broken: Option<io::Error>,
+    write_error: Option<io::Error>,
 }
 
-impl Context {
-    pub(super) fn new(options: &Options) -> Self {
+impl Ui {
+    pub(super) fn new(options: &GlobalOptions) -> Self {
         let choice = match options.color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
+            ColorMode::Auto => ColorChoice::Auto,
+            ColorMode::Always => ColorChoice::Always,
+            ColorMode::Never => ColorChoice::Never,
         };
         let terminal = io::stdout().is_terminal();
         let dates = match options.dates {
-            Choice::Relative => Dates::Relative,
-            Choice::Auto if terminal => Dates::Relative,
-            Choice::Auto | Choice::Iso => Dates::Iso,
+            DatesMode::Relative => TimeStyle::Relative,
+            DatesMode::Auto if terminal => TimeStyle::Relative,
+            DatesMode::Auto | DatesMode::Iso => TimeStyle::Iso,
         };
         Self {
             json: options.json,
@@ -64,12 +64,12 @@ impl Context {
             remote: options.remote.clone(),
             project: options.project.clone(),
             dates,
-            width: width(terminal),
-            output: Mutex::new(Output {
+            width: detect_width(terminal),
+            output: Mutex::new(OutputStreams {
                 out: AutoStream::new(io::stdout(), choice),
                 err: AutoStream::new(io::stderr(), choice),
-                reported: false,
-                broken: None,
+                has_document: false,
+                write_error: None,
             }),
         }
     }
@@ -100,69 +100,70 @@ impl Context {
     }
 
     /// Returns how times are shown.
-    pub fn dates(&self) -> Dates {
+    pub fn dates(&self) -> TimeStyle {
         self.dates
     }
 
     /// Formats a time as this command shows it.
-    pub fn when(&self, time: Time) -> String {
-        view::time::when(time, clock::now(), self.dates)
+    pub fn format_time(&self, time: Time) -> String {
+        view::time::format_time(time, clock::now(), self.dates)
     }
 
     /// Formats a deadline as this command shows it.
-    pub fn until(&self, time: Time) -> String {
-        view::time::until(time, clock::now(), self.dates)
+    pub fn format_deadline(&self, time: Time) -> String {
+        view::time::format_deadline(time, clock::now(), self.dates)
     }
 
     /// Prints lines, which may be styled, on standard output. With `--json`, prints them on
     /// standard error, so that the document stays alone.
     pub fn print(&self, lines: impl Display) {
         if self.json {
-            return self.note(lines);
+            return self.eprint(lines);
         }
-        self.output().write_out(format_args!("{lines}\n"));
+        self.lock_output().write_out(format_args!("{lines}\n"));
     }
 
     /// Prints lines, which may be styled, on standard error.
-    pub fn note(&self, lines: impl Display) {
+    pub fn eprint(&self, lines: impl Display) {
         // If standard error is closed, the text is lost.
-        let _ = writeln!(self.output().err, "{lines}");
+        let _ = writeln!(self.lock_output().err, "{lines}");
     }
 
     /// Prints a sentence on standard output, wrapped at the terminal's width.
-    pub fn say(&self, sentence: impl Display) {
-        self.print(self.folded(&sentence.to_string()));
+    pub fn print_sentence(&self, sentence: impl Display) {
+        self.print(self.wrap_sentence(&sentence.to_string()));
     }
 
     /// Prints a sentence on standard error, wrapped at the terminal's width.
-    pub fn mention(&self, sentence: impl Display) {
-        self.note(self.folded(&sentence.to_string()));
+    pub fn eprint_sentence(&self, sentence: impl Display) {
+        self.eprint(self.wrap_sentence(&sentence.to_string()));
     }
 
     /// Prints a message of the remote on standard error, wrapped at the terminal's width.
-    pub fn remote_said(&self, line: &str) {
-        self.note(view::wrap::said("remote: ", line, self.width).join("\n"));
+    pub fn eprint_remote(&self, line: &str) {
+        self.eprint(view::wrap::wrap_remote_line("remote: ", line, self.width).join("\n"));
     }
 
     /// Formats a sentence and a command to type. The command stays on one line.
-    pub fn with_command(&self, sentence: &str, command: &str) -> String {
-        view::wrap::with_command("", SENTENCE, sentence, ": ", command, self.width).join("\n")
+    pub fn format_with_command(&self, sentence: &str, command: &str) -> String {
+        view::wrap::wrap_with_command("", SENTENCE_INDENT, sentence, ": ", command, self.width)
+            .join("\n")
     }
 
-    fn folded(&self, text: &str) -> String {
+    fn wrap_sentence(&self, text: &str) -> String {
         let lines: Vec<String> = text
             .lines()
-            .flat_map(|line| view::wrap::below("", SENTENCE, line, self.width))
+            .flat_map(|line| view::wrap::wrap_indented("", SENTENCE_INDENT, line, self.width))
             .collect();
         lines.join("\n")
     }
 
     /// Prints the JSON document of a command. `kind` names its schema: `git-deploy/<kind>/v1`.
-    pub fn report(&self, kind: &str, body: &impl Serialize) -> Result<(), Failure> {
-        let document = view::json::document(kind, body)
-            .or_fail(Kind::CannotTell, "cannot write the JSON document")?;
-        let mut output = self.output();
-        output.reported = true;
+    pub fn print_document(&self, kind: &str, body: &impl Serialize) -> Result<(), CliError> {
+        let document = view::json::render_document(kind, body)
+            .context(ErrorKind::CannotTell, "cannot write the JSON document")?;
+        let mut output = self.lock_output();
+        output.has_document = true;
         output.write_out(format_args!("{document}\n"));
         Ok(())
     }
@@ -177,7 +178,7 @@ impl Context {
     /// # Errors
     ///
     /// Fails without a terminal, and suggests `--yes`.
-    pub fn confirm(&self, question: &str) -> Result<bool, Failure> {
+    pub fn confirm(&self, question: &str) -> Result<bool, CliError> {
         self.confirm_unless(&|| false, question)
     }
 
@@ -188,26 +189,26 @@ impl Context {
         &self,
         given_up: &dyn Fn() -> bool,
         question: &str,
-    ) -> Result<bool, Failure> {
+    ) -> Result<bool, CliError> {
         if self.yes {
             return Ok(true);
         }
         if !self.can_ask() {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CliError::new(
+                ErrorKind::Usage,
                 format!("cannot ask \"{question}\" without a terminal"),
             )
             .hint("the same command with --yes, which answers it with yes"));
         }
         {
-            let err = &mut self.output().err;
+            let err = &mut self.lock_output().err;
             write!(err, "{question} [y/N] ")
                 .and_then(|()| err.flush())
-                .or_fail(Kind::CannotTell, "cannot ask")?;
+                .context(ErrorKind::CannotTell, "cannot ask")?;
         }
-        while !is_answered().or_fail(Kind::CannotTell, "cannot read the answer")? {
+        while !has_input().context(ErrorKind::CannotTell, "cannot read the answer")? {
             if given_up() {
-                self.note("");
+                self.eprint("");
                 return Ok(false);
             }
         }
@@ -215,17 +216,17 @@ impl Context {
         io::stdin()
             .lock()
             .read_line(&mut answer)
-            .or_fail(Kind::CannotTell, "cannot read the answer")?;
+            .context(ErrorKind::CannotTell, "cannot read the answer")?;
         Ok(is_yes(&answer))
     }
 
     /// Prints the error, if any, and returns the exit code.
-    pub(super) fn finish(&self, result: Result<(), Failure>) -> ExitCode {
-        let result = result.inspect_err(|failure| self.explain(failure));
+    pub(super) fn finish(&self, result: Result<(), CliError>) -> ExitCode {
+        let result = result.inspect_err(|failure| self.print_error(failure));
         let broken = {
-            let mut output = self.output();
+            let mut output = self.lock_output();
             let flushed = output.out.flush().err();
-            output.broken.take().or(flushed)
+            output.write_error.take().or(flushed)
         };
         match (result, broken) {
             // The command's own failure matters more than the closed output.
@@ -235,48 +236,49 @@ impl Context {
                 CLOSED_PIPE.into()
             }
             (Ok(()), Some(error)) => {
-                let failure = Failure::new(Kind::CannotTell, "cannot write to standard output")
-                    .because(error);
-                self.explain(&failure);
+                let failure =
+                    CliError::new(ErrorKind::CannotTell, "cannot write to standard output")
+                        .because(error);
+                self.print_error(&failure);
                 failure.kind().into()
             }
         }
     }
 
-    fn explain(&self, failure: &Failure) {
-        if let Some(text) = failure.text(self.width) {
-            self.note(text);
+    fn print_error(&self, failure: &CliError) {
+        if let Some(text) = failure.render(self.width) {
+            self.eprint(text);
         }
         // The lock is released before `report` takes it.
-        let reported = self.output().reported;
-        if let Some(body) = failure.json().filter(|_| self.json && !reported) {
+        let reported = self.lock_output().has_document;
+        if let Some(body) = failure.to_document().filter(|_| self.json && !reported) {
             // If this fails, the text above has the same information.
-            let _ = self.report("error", &body);
+            let _ = self.print_document("error", &body);
         }
     }
 
-    fn output(&self) -> MutexGuard<'_, Output> {
+    fn lock_output(&self) -> MutexGuard<'_, OutputStreams> {
         // Only whole lines are written under the lock, so the state is usable even after a panic.
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Output {
+impl OutputStreams {
     fn write_out(&mut self, text: std::fmt::Arguments<'_>) {
-        if self.broken.is_none() {
+        if self.write_error.is_none() {
             // Written at once: a stream that strips styles would write line by line.
             let mut whole = AutoStream::new(Vec::new(), self.out.current_choice());
             let written = whole
                 .write_fmt(text)
                 .and_then(|()| io::stdout().write_all(&whole.into_inner()));
-            self.broken = written.err();
+            self.write_error = written.err();
         }
     }
 }
 
 /// Returns the maximum width: `COLUMNS` if it is set, as in git, else the terminal's width. Returns
 /// `None` for files and pipes.
-pub(super) fn width(terminal: bool) -> Option<usize> {
+pub(super) fn detect_width(terminal: bool) -> Option<usize> {
     let columns = std::env::var("COLUMNS")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -290,7 +292,7 @@ pub(super) fn width(terminal: bool) -> Option<usize> {
 }
 
 /// Waits a moment for input, and returns whether there is some.
-fn is_answered() -> io::Result<bool> {
+fn has_input() -> io::Result<bool> {
     let input = io::stdin();
     let mut polled = [PollFd::new(&input, PollFlags::IN)];
     match poll(

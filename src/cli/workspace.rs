@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::append_error::{explain, synced};
-pub use super::diagnostics::problem_line;
-use super::key_lookup::find_signer;
-use super::{Context, Failure, Kind, OrFail as _};
+use super::append_error::{explain_append_error, sync_ledgers};
+pub use super::diagnostics::describe_problem;
+use super::key_lookup::open_signer;
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName, Person};
@@ -17,14 +17,16 @@ use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Verdict;
 use crate::git::Repository;
 use crate::ledger::facts::Gatherer;
-use crate::ledger::writer::{Appended, Draft, Manner, View, Writer};
+use crate::ledger::writer::{
+    AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot, LedgerWriter,
+};
 use crate::ledger::{Project, StateReader, Tips};
 use crate::signing::Signer;
 
 /// The git setting with the remote that holds the ledgers. Empty for none.
-pub const REMOTE: &str = "deploy.remote";
+pub const REMOTE_SETTING: &str = "deploy.remote";
 /// The hint for a retired key.
-const PRESENT_KEY: &str = "git config deploy.key FILE, with the present key";
+const RETIRED_KEY_HINT: &str = "git config deploy.key FILE, with the present key";
 
 /// A repository with a project.
 pub struct Workspace {
@@ -39,27 +41,27 @@ pub struct Workspace {
     /// The policy in force.
     pub policy: Arc<Policy>,
     /// Whether the ledgers were just synced, before writing.
-    synced: bool,
+    is_synced: bool,
 }
 
 /// Opens the repository of the working directory.
-pub fn open_repository() -> Result<Repository, Failure> {
-    let directory =
-        std::env::current_dir().or_fail(Kind::CannotTell, "cannot tell the working directory")?;
+pub fn open_repository() -> Result<Repository, CliError> {
+    let directory = std::env::current_dir()
+        .context(ErrorKind::CannotTell, "cannot tell the working directory")?;
     Repository::discover(&directory).map_err(|error| {
         let outside = std::env::var_os("GIT_DIR").is_none()
             && directory.ancestors().all(|it| !it.join(".git").exists())
             || std::env::var_os("GIT_CEILING_DIRECTORIES").is_some();
         match error {
             crate::git::Error::Open { .. } if outside => {
-                Failure::new(Kind::CannotTell, "there is no git repository here")
+                CliError::new(ErrorKind::CannotTell, "there is no git repository here")
                     .because(format!(
                         "neither {} nor a folder above it is one",
                         directory.display()
                     ))
                     .hint("cd into a clone, or git deploy -C DIR …")
             }
-            error => super::diagnostics::unreadable(error),
+            error => super::diagnostics::explain_unreadable_repository(error),
         }
     })
 }
@@ -70,34 +72,37 @@ pub fn open_repository() -> Result<Repository, Failure> {
 /// # Errors
 ///
 /// Fails if the named or configured remote does not exist.
-pub fn remote(repository: &Repository, context: &Context) -> Result<Option<String>, Failure> {
+pub fn find_remote(repository: &Repository, ui: &Ui) -> Result<Option<String>, CliError> {
     let read = |key: &str| {
         repository
             .config_string(key)
-            .or_fail(Kind::CannotTell, "cannot read git's configuration")
+            .context(ErrorKind::CannotTell, "cannot read git's configuration")
     };
-    if let Some(name) = context.remote() {
+    if let Some(name) = ui.remote() {
         if repository.has_config(&format!("remote.{name}.url")) {
             return Ok(Some(name.to_owned()));
         }
-        return Err(
-            Failure::new(Kind::Usage, format!("there is no remote called {name}"))
-                .hint("git remote -v"),
-        );
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!("there is no remote called {name}"),
+        )
+        .hint("git remote -v"));
     }
-    match read(REMOTE)? {
+    match read(REMOTE_SETTING)? {
         Some(name) if name.is_empty() => Ok(None),
-        Some(name) if name.starts_with('-') => Err(Failure::new(
-            Kind::Usage,
-            format!("{REMOTE} is not the name of a remote"),
+        Some(name) if name.starts_with('-') => Err(CliError::new(
+            ErrorKind::Usage,
+            format!("{REMOTE_SETTING} is not the name of a remote"),
         )),
         Some(name) if repository.has_config(&format!("remote.{name}.url")) => Ok(Some(name)),
-        Some(name) => Err(Failure::new(
-            Kind::Usage,
-            format!("there is no remote called {name}, which {REMOTE} says holds the ledgers"),
+        Some(name) => Err(CliError::new(
+            ErrorKind::Usage,
+            format!(
+                "there is no remote called {name}, which {REMOTE_SETTING} says holds the ledgers"
+            ),
         )
         .hint("git remote -v")
-        .hint(format!("git config {REMOTE} NAME"))),
+        .hint(format!("git config {REMOTE_SETTING} NAME"))),
         None => Ok(repository
             .has_config("remote.origin.url")
             .then(|| "origin".to_owned())),
@@ -107,32 +112,32 @@ pub fn remote(repository: &Repository, context: &Context) -> Result<Option<Strin
 impl Workspace {
     /// Opens the repository and its project. Uses the network only if the project was never fetched
     /// here.
-    pub fn open(context: &Context) -> Result<Self, Failure> {
+    pub fn open(ui: &Ui) -> Result<Self, CliError> {
         let repository = open_repository()?;
-        let remote = remote(&repository, context)?;
+        let remote = find_remote(&repository, ui)?;
         let unknown = repository
             .tip(&LedgerName::policy())
-            .or_fail(Kind::CannotTell, "cannot read the ledgers")?
+            .context(ErrorKind::CannotTell, "cannot read the ledgers")?
             .is_none();
         if let Some(remote) = remote.as_deref().filter(|_| unknown) {
-            let synced = synced(&repository, remote, context)?;
-            super::sync_report::trust(&repository, &synced, context)?;
+            let synced = sync_ledgers(&repository, remote, ui)?;
+            super::sync_report::report_trust(&repository, &synced, ui)?;
         }
-        Self::open_known(repository, remote)
+        Self::open_offline(repository, remote)
     }
 
     /// Syncs with the remote and opens the repository, so that new people, environments and commits
     /// are known before an entry is written.
-    pub fn open_to_write(context: &Context) -> Result<Self, Failure> {
+    pub fn open_to_write(ui: &Ui) -> Result<Self, CliError> {
         let repository = open_repository()?;
-        let remote = remote(&repository, context)?;
+        let remote = find_remote(&repository, ui)?;
         if let Some(remote) = &remote {
-            let synced = synced(&repository, remote, context)?;
-            super::sync_report::trust(&repository, &synced, context)?;
+            let synced = sync_ledgers(&repository, remote, ui)?;
+            super::sync_report::report_trust(&repository, &synced, ui)?;
         }
-        let workspace = Self::open_known(repository, remote)?;
+        let workspace = Self::open_offline(repository, remote)?;
         Ok(Self {
-            synced: true,
+            is_synced: true,
             ..workspace
         })
     }
@@ -142,13 +147,13 @@ impl Workspace {
     /// # Errors
     ///
     /// Fails if there is no policy, or if the project is not the pinned one.
-    pub fn open_known(repository: Repository, remote: Option<String>) -> Result<Self, Failure> {
+    pub fn open_offline(repository: Repository, remote: Option<String>) -> Result<Self, CliError> {
         let tips = repository
             .tips()
-            .or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+            .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
         let Some(tip) = tips.get(&LedgerName::policy()).copied() else {
-            let failure = Failure::new(
-                Kind::CannotTell,
+            let failure = CliError::new(
+                ErrorKind::CannotTell,
                 "there is no policy in this repository yet",
             );
             return Err(match remote {
@@ -158,23 +163,23 @@ impl Workspace {
                 None => failure.hint("git deploy init"),
             });
         };
-        let project = Project::of_policy(&repository, tip)
-            .or_fail(Kind::CannotTell, "cannot read the project")?;
+        let project = Project::from_policy_tip(&repository, tip)
+            .context(ErrorKind::CannotTell, "cannot read the project")?;
         let pinned = repository
-            .pin()
-            .or_fail(Kind::CannotTell, "cannot read the pinned project")?;
+            .pinned_project()
+            .context(ErrorKind::CannotTell, "cannot read the pinned project")?;
         if pinned.is_some_and(|pinned| pinned != project.id) {
-            return Err(Failure::new(
-                Kind::CannotTell,
+            return Err(CliError::new(
+                ErrorKind::CannotTell,
                 "the policy here is not of the project that this clone trusts",
             )
             .hint("git config deploy.root, and compare it with a colleague's"));
         }
         let policy = Gatherer::new(&repository, &project)
             .policy_at(tip)
-            .or_fail(Kind::CannotTell, "cannot read the policy in force")?
+            .context(ErrorKind::CannotTell, "cannot read the policy in force")?
             .ok_or_else(|| {
-                Failure::new(Kind::CannotTell, "no policy was published yet")
+                CliError::new(ErrorKind::CannotTell, "no policy was published yet")
                     .hint("git deploy policy publish")
             })?;
         Ok(Self {
@@ -183,7 +188,7 @@ impl Workspace {
             project,
             tips,
             policy,
-            synced: false,
+            is_synced: false,
         })
     }
 
@@ -197,7 +202,7 @@ impl Workspace {
     /// # Errors
     ///
     /// Fails if there is none, and suggests a similar name.
-    pub fn environment(&self, name: &str) -> Result<(EnvName, &Environment), Failure> {
+    pub fn find_environment(&self, name: &str) -> Result<(EnvName, &Environment), CliError> {
         let unknown = || {
             let names: Vec<String> = self
                 .policy
@@ -207,8 +212,8 @@ impl Workspace {
             let near = nearest(name, names.iter().map(String::as_str))
                 .map_or_else(String::new, |near| format!("; {near}"));
             let known = names.join(", ");
-            Failure::new(
-                Kind::Usage,
+            CliError::new(
+                ErrorKind::Usage,
                 format!("there is no environment {name:?}: the policy knows {known}{near}"),
             )
         };
@@ -224,15 +229,18 @@ impl Workspace {
     }
 
     /// Reads the state of a ledger. Returns the empty state if the ledger does not exist yet.
-    pub fn state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Failure> {
+    pub fn read_state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, CliError> {
         let load = || -> crate::git::Result<State> {
             let Some(tip) = self.tips.get(ledger) else {
                 return Ok(State::empty());
             };
             let tree = self.repository.read_commit(tip.0)?.tree;
-            StateReader::to_show(&self.repository).load(tree, ledger, scope)
+            StateReader::for_display(&self.repository).load(tree, ledger, scope)
         };
-        load().or_fail(Kind::CannotTell, format!("cannot read the ledger {ledger}"))
+        load().context(
+            ErrorKind::CannotTell,
+            format!("cannot read the ledger {ledger}"),
+        )
     }
 
     /// Returns the person who signs here, the signer, and whether the key is current or retired.
@@ -240,13 +248,13 @@ impl Workspace {
     /// # Errors
     ///
     /// Fails if the policy does not list the key.
-    fn listed(&self) -> Result<(Person, Signer, Standing), Failure> {
-        let signer = find_signer(&self.repository)?;
+    fn find_listed_signer(&self) -> Result<(Person, Signer, Standing), CliError> {
+        let signer = open_signer(&self.repository)?;
         let key = signer.public_key();
         match self.policy.person_of_key(&key) {
             Some((person, standing)) => Ok((person.clone(), signer, standing)),
-            None => Err(Failure::new(
-                Kind::Denied,
+            None => Err(CliError::new(
+                ErrorKind::Denied,
                 format!("the policy lists nobody with the key {key}"),
             )
             .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
@@ -258,85 +266,85 @@ impl Workspace {
     /// # Errors
     ///
     /// Fails if the key is retired.
-    pub fn signer(&self) -> Result<(Person, Signer), Failure> {
-        match self.listed()? {
+    pub fn find_current_signer(&self) -> Result<(Person, Signer), CliError> {
+        match self.find_listed_signer()? {
             (person, signer, Standing::Current) => Ok((person, signer)),
-            (person, _, Standing::Retired) => Err(Failure::new(
-                Kind::Denied,
+            (person, _, Standing::Retired) => Err(CliError::new(
+                ErrorKind::Denied,
                 format!("this key of {person} is retired: it signs nothing new"),
             )
-            .hint(PRESENT_KEY)),
+            .hint(RETIRED_KEY_HINT)),
         }
     }
 
     /// Writes one entry, or only checks it in a dry run. Prints the verdict if the rules refuse it.
     pub fn append(
         &self,
-        context: &Context,
+        ui: &Ui,
         ledger: &LedgerName,
-        manner: Manner,
-        draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
-    ) -> Result<Appended, Failure> {
+        manner: AppendOptions,
+        draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, CliError>,
+    ) -> Result<AppendedEntry, CliError> {
         // A retired key may still end its own open run. The rules decide what else it may do.
-        let (person, signer, standing) = self.listed()?;
-        let appended = self.append_as(context, (&person, &signer), ledger, manner, draft);
+        let (person, signer, standing) = self.find_listed_signer()?;
+        let appended = self.append_as(ui, (&person, &signer), ledger, manner, draft);
         appended.map_err(|failure| match standing {
             Standing::Current => failure,
-            Standing::Retired => failure.hint(PRESENT_KEY),
+            Standing::Retired => failure.hint(RETIRED_KEY_HINT),
         })
     }
 
     /// Writes one entry signed by a person whom the policy in force need not list.
     pub fn append_as(
         &self,
-        context: &Context,
+        ui: &Ui,
         (person, signer): (&Person, &Signer),
         ledger: &LedgerName,
-        manner: Manner,
-        draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
-    ) -> Result<Appended, Failure> {
-        self.writer(person, Some(signer), manner)
+        manner: AppendOptions,
+        draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, CliError>,
+    ) -> Result<AppendedEntry, CliError> {
+        self.build_writer(person, Some(signer), manner)
             .append(ledger, draft)
-            .map_err(|error| explain(context, error))
+            .map_err(|error| explain_append_error(ui, error))
     }
 
     /// Asks the rules about an entry, on the ledgers as of the last fetch. Signs and writes
     /// nothing.
-    pub fn ask(
+    pub fn ask_rules(
         &self,
-        context: &Context,
+        ui: &Ui,
         person: &Person,
         ledger: &LedgerName,
-        draft: &dyn Fn(&View<'_>) -> Result<Draft, Failure>,
-    ) -> Result<(Statement, Verdict), Failure> {
-        let manner = Manner {
+        draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, CliError>,
+    ) -> Result<(Statement, Verdict), CliError> {
+        let manner = AppendOptions {
             dry_run: true,
-            ..Manner::default()
+            ..AppendOptions::default()
         };
-        self.writer(person, None, manner)
-            .ask(ledger, draft)
-            .map_err(|error| explain(context, error))
+        self.build_writer(person, None, manner)
+            .preview(ledger, draft)
+            .map_err(|error| explain_append_error(ui, error))
     }
 
-    fn writer<'a>(
+    fn build_writer<'a>(
         &'a self,
         person: &'a Person,
         signer: Option<&'a Signer>,
-        manner: Manner,
-    ) -> Writer<'a> {
-        Writer {
+        manner: AppendOptions,
+    ) -> LedgerWriter<'a> {
+        LedgerWriter {
             repository: &self.repository,
             project: &self.project,
             remote: self.remote.as_deref(),
             person,
             signer,
-            manner,
-            synced: self.synced,
+            options: manner,
+            is_synced: self.is_synced,
         }
     }
 }
 
 /// Formats the short name of an entry as the notes write it: `prod@3f2a9c1e77`.
-pub fn entry_name(ledger: &LedgerName, id: EntryId) -> String {
+pub fn format_entry_name(ledger: &LedgerName, id: EntryId) -> String {
     format!("{ledger}@{}", id.0.prefix(10))
 }

@@ -1,37 +1,37 @@
 //! The arguments that `yank` and `unyank` share: a commit or an artifact, and the reason.
 
-use super::append_report::{self, How};
+use super::append_report::{self, WriteArgs};
 use super::workspace::Workspace;
-use super::{Context, Failure};
+use super::{CliError, Ui};
 use crate::domain::entry::{Action, Yank};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::LedgerName;
 use crate::domain::text::Line;
-use crate::ledger::writer::{Appended, Draft};
+use crate::ledger::writer::{AppendedEntry, EntryDraft};
 
 /// What both take.
 #[derive(clap::Args)]
-pub struct What {
+pub struct YankArgs {
     /// The commit (an environment's name stands for what runs there), or an artifact by its digest, alone or as NAME@DIGEST
     #[arg(value_name = "REV|DIGEST")]
     named: String,
     /// Why, for everybody to read
-    #[arg(short, long, value_name = "REASON", value_parser = append_report::line)]
+    #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
     message: Line,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// What is yanked or unyanked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub enum YankSubject {
     /// A commit.
     Commit(CommitId),
     /// An artifact, regardless of its name.
     Digest(Digest),
 }
 
-impl std::fmt::Display for Subject {
+impl std::fmt::Display for YankSubject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Commit(commit) => f.write_str(&commit.0.prefix(7)),
@@ -40,40 +40,43 @@ impl std::fmt::Display for Subject {
     }
 }
 
-impl What {
+impl YankArgs {
     /// Parses the argument. A Git revision never looks like a digest, because it cannot contain a
     /// colon followed by nothing but 64 hexadecimal digits.
-    pub fn subject(&self, workspace: &Workspace) -> Result<Subject, Failure> {
+    pub fn parse_subject(&self, workspace: &Workspace) -> Result<YankSubject, CliError> {
         let digest = self
             .named
             .rsplit_once('@')
             .map_or(self.named.as_str(), |(_, digest)| digest);
         match digest.parse() {
-            Ok(digest) => Ok(Subject::Digest(digest)),
-            Err(_) => Ok(Subject::Commit(workspace.commit(&self.named)?)),
+            Ok(digest) => Ok(YankSubject::Digest(digest)),
+            Err(_) => Ok(YankSubject::Commit(workspace.resolve_commit(&self.named)?)),
         }
     }
 
     /// Writes the yank or unyank to the ledger `evidence`.
-    pub fn append(
+    pub fn append_yank(
         &self,
-        context: &Context,
+        ui: &Ui,
         workspace: &Workspace,
-        subject: &Subject,
+        subject: &YankSubject,
         action: fn(Yank) -> Action,
-    ) -> Result<Appended, Failure> {
+    ) -> Result<AppendedEntry, CliError> {
         let (commit, digest) = match subject {
-            Subject::Commit(commit) => (Some(*commit), None),
-            Subject::Digest(digest) => (None, Some(digest.clone())),
+            YankSubject::Commit(commit) => (Some(*commit), None),
+            YankSubject::Digest(digest) => (None, Some(digest.clone())),
         };
         let yank = Yank {
             commit,
             digest,
             reason: self.message.clone(),
         };
-        let draft = || Draft::from(action(yank.clone()));
-        workspace.append(context, &LedgerName::evidence(), self.how.manner(), &|_| {
-            Ok(draft())
-        })
+        let draft = || EntryDraft::from(action(yank.clone()));
+        workspace.append(
+            ui,
+            &LedgerName::evidence(),
+            self.write.append_options(),
+            &|_| Ok(draft()),
+        )
     }
 }

@@ -16,13 +16,13 @@ use super::time::{Span, Time};
 
 /// An unbroken period in which a component ran one content.
 #[derive(Debug, Clone)]
-pub struct Stay<'a> {
+pub struct RunPeriod<'a> {
     /// The content; `None` while the component is removed from the environment.
     pub content: Option<Content>,
     /// The entry that deployed it: a `finish`, `record` or `baseline`.
     pub entry: &'a Arc<Kept>,
     /// Whether that entry is a `baseline`, which is an admin's statement and not a deployment.
-    pub baseline: bool,
+    pub is_baseline: bool,
     /// When it began to run. After an attempt that was rolled back, the time when it ran again.
     pub from: Time,
     /// When it was replaced or removed, or when an attempt made it unknown what runs; `None` while
@@ -34,7 +34,7 @@ pub struct Stay<'a> {
     verifications: Vec<(Time, VerificationResult)>,
 }
 
-impl Stay<'_> {
+impl RunPeriod<'_> {
     /// Returns the commits that had this content here: first the deployed one, then those that
     /// joined without a change.
     pub fn commits(&self) -> impl Iterator<Item = CommitId> {
@@ -42,12 +42,12 @@ impl Stay<'_> {
     }
 
     /// Returns the newest commit of the period.
-    pub fn commit(&self) -> Option<CommitId> {
+    pub fn last_commit(&self) -> Option<CommitId> {
         self.commits.last().map(|(commit, _)| *commit)
     }
 
     /// Returns the newest verification result.
-    pub fn verification(&self) -> VerificationResult {
+    pub fn last_verification(&self) -> VerificationResult {
         self.verifications
             .last()
             .map_or(VerificationResult::None, |(_, result)| *result)
@@ -56,11 +56,11 @@ impl Stay<'_> {
     /// Returns whether the newest verification result counts as verified. Pass `none_counts` if
     /// nothing verifies the component, so that `none` is the best possible result.
     pub fn is_verified(&self, none_counts: bool) -> bool {
-        self.counts(self.verification(), none_counts)
+        self.counts_as_verified(self.last_verification(), none_counts)
     }
 
     /// Returns whether a result counts as verified. A removed component needs no verification.
-    fn counts(&self, result: VerificationResult, none_counts: bool) -> bool {
+    fn counts_as_verified(&self, result: VerificationResult, none_counts: bool) -> bool {
         match result {
             VerificationResult::Passed => true,
             VerificationResult::Failed => false,
@@ -70,11 +70,11 @@ impl Stay<'_> {
 
     /// Returns the spans in which it was verified without a break, oldest first. The end is `None`
     /// if it still is.
-    pub fn verified(&self, none_counts: bool) -> Vec<(Time, Option<Time>)> {
+    pub fn verified_spans(&self, none_counts: bool) -> Vec<(Time, Option<Time>)> {
         let mut spans: Vec<(Time, Option<Time>)> = Vec::new();
         let mut since = None;
         for (at, result) in &self.verifications {
-            match (self.counts(*result, none_counts), since) {
+            match (self.counts_as_verified(*result, none_counts), since) {
                 (true, None) => since = Some(*at),
                 (false, Some(begun)) => {
                     // A result reported after the end says nothing about the time before the end.
@@ -90,7 +90,7 @@ impl Stay<'_> {
 
     /// Returns the position of the newest entry that deployed or confirmed this content, as this
     /// commit or, for `None`, as any commit.
-    fn newest(&self, commit: Option<CommitId>) -> Option<usize> {
+    fn newest_position(&self, commit: Option<CommitId>) -> Option<usize> {
         self.commits
             .iter()
             .filter(|(it, _)| commit.is_none_or(|commit| *it == commit))
@@ -101,7 +101,7 @@ impl Stay<'_> {
 
 /// How an unsuccessful attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
+pub enum AttemptFailure {
     /// It failed, and it is unknown what has run since.
     Failed,
     /// It failed, and the previous content was restored.
@@ -120,17 +120,17 @@ pub struct Attempt<'a> {
     /// The entry that ended the attempt.
     pub entry: &'a Arc<Kept>,
     /// How it ended.
-    pub failure: Failure,
-    order: usize,
+    pub failure: AttemptFailure,
+    position: usize,
 }
 
 /// The newest event in the history of a commit.
 #[derive(Debug, Clone, Copy)]
-pub enum Latest<'h, 'a> {
+pub enum LatestEvent<'h, 'a> {
     /// It never ran here.
     Never,
     /// It ran, and no later attempt failed.
-    Ran(&'h Stay<'a>),
+    Ran(&'h RunPeriod<'a>),
     /// After it ran, an attempt with this commit or the same content failed.
     Failed(&'h Attempt<'a>),
 }
@@ -139,7 +139,7 @@ pub enum Latest<'h, 'a> {
 #[derive(Debug, Clone, Default)]
 pub struct History<'a> {
     /// The periods in which a content ran, oldest first.
-    pub stays: Vec<Stay<'a>>,
+    pub run_periods: Vec<RunPeriod<'a>>,
     /// The unsuccessful attempts, oldest first.
     pub attempts: Vec<Attempt<'a>>,
 }
@@ -155,7 +155,7 @@ impl<'a> History<'a> {
                 Action::Start(start) => Some((kept.statement.sequence, &start.deployment)),
                 _ => None,
             });
-        let mut reader = Reader {
+        let mut reader = HistoryBuilder {
             component,
             starts: starts.collect(),
             running: None,
@@ -165,25 +165,28 @@ impl<'a> History<'a> {
             .iter()
             .rev()
             .enumerate()
-            .for_each(|(order, kept)| reader.entry(order, kept));
+            .for_each(|(order, kept)| reader.add_entry(order, kept));
         reader.history
     }
 
     /// Returns the periods in which a commit ran, oldest first. Periods of removal are not
     /// included.
-    pub fn stays_of(&self, commit: CommitId) -> impl DoubleEndedIterator<Item = &Stay<'a>> {
-        self.stays
-            .iter()
-            .filter(move |stay| stay.content.is_some() && stay.newest(Some(commit)).is_some())
+    pub fn run_periods_of(
+        &self,
+        commit: CommitId,
+    ) -> impl DoubleEndedIterator<Item = &RunPeriod<'a>> {
+        self.run_periods.iter().filter(move |stay| {
+            stay.content.is_some() && stay.newest_position(Some(commit)).is_some()
+        })
     }
 
     /// Returns the newest event of a commit. [`Latest::Ran`] requires that this very commit ran
     /// here. If it did, later attempts with the same content under another commit count too.
     /// Otherwise one could choose the commit under which a content looks best.
-    pub fn latest(&self, commit: CommitId, content: Option<Content>) -> Latest<'_, 'a> {
-        let ran = self.stays_of(commit).next().is_some();
+    pub fn latest_event(&self, commit: CommitId, content: Option<Content>) -> LatestEvent<'_, 'a> {
+        let ran = self.run_periods_of(commit).next().is_some();
         let contents: BTreeSet<Content> = self
-            .stays_of(commit)
+            .run_periods_of(commit)
             .filter_map(|stay| stay.content)
             .chain(content)
             .collect();
@@ -192,40 +195,42 @@ impl<'a> History<'a> {
         };
         // Every period of the commit has one of those contents.
         let stay = self
-            .stays
+            .run_periods
             .iter()
             .filter(|stay| same(stay.content))
-            .filter_map(|stay| Some((stay.newest(None)?, stay)));
+            .filter_map(|stay| Some((stay.newest_position(None)?, stay)));
         let attempt = self
             .attempts
             .iter()
             .rfind(|it| it.commit == commit || same(it.content));
         match (stay.max_by_key(|(order, _)| *order), attempt) {
-            (Some((order, _)), Some(attempt)) if attempt.order > order => Latest::Failed(attempt),
-            (Some((_, stay)), _) => Latest::Ran(stay),
-            (None, Some(attempt)) => Latest::Failed(attempt),
-            (None, None) => Latest::Never,
+            (Some((order, _)), Some(attempt)) if attempt.position > order => {
+                LatestEvent::Failed(attempt)
+            }
+            (Some((_, stay)), _) => LatestEvent::Ran(stay),
+            (None, Some(attempt)) => LatestEvent::Failed(attempt),
+            (None, None) => LatestEvent::Never,
         }
     }
 
     /// Returns the longest unbroken verified span of a commit: start, end and length. A span that
     /// still lasts is measured up to `now`. Baselines do not count.
-    pub fn longest(
+    pub fn longest_verified_span(
         &self,
         commit: CommitId,
         none_counts: bool,
         now: Time,
     ) -> Option<(Time, Option<Time>, Span)> {
-        self.stays_of(commit)
-            .filter(|stay| !stay.baseline)
-            .flat_map(|stay| stay.verified(none_counts))
-            .map(|(from, to)| (from, to, to.unwrap_or(now).since(from)))
+        self.run_periods_of(commit)
+            .filter(|stay| !stay.is_baseline)
+            .flat_map(|stay| stay.verified_spans(none_counts))
+            .map(|(from, to)| (from, to, to.unwrap_or(now).duration_since(from)))
             .max_by_key(|(_, to, length)| (*length, to.is_none()))
     }
 }
 
 /// Builds a history from entries, oldest first.
-struct Reader<'a, 'c> {
+struct HistoryBuilder<'a, 'c> {
     component: &'c ComponentName,
     starts: BTreeMap<u64, &'a Deployment>,
     /// The index of the period that still lasts.
@@ -233,17 +238,17 @@ struct Reader<'a, 'c> {
     history: History<'a>,
 }
 
-impl<'a> Reader<'a, '_> {
+impl<'a> HistoryBuilder<'a, '_> {
     /// Adds what one entry says about the component.
-    fn entry(&mut self, order: usize, kept: &'a Arc<Kept>) {
+    fn add_entry(&mut self, order: usize, kept: &'a Arc<Kept>) {
         match &kept.statement.action {
             Action::Baseline(_) | Action::Record(_) => {
                 let deployment = kept.statement.deployment();
-                self.ended(order, kept, &kept.statement.ended(), deployment);
+                self.add_outcome(order, kept, &kept.statement.ended(), deployment);
             }
             Action::Finish(it) => {
                 let deployment = self.starts.get(&it.start).copied();
-                self.ended(order, kept, &it.components, deployment);
+                self.add_outcome(order, kept, &it.components, deployment);
             }
             Action::Abort(it) => {
                 if let Some(mine) = it
@@ -251,7 +256,7 @@ impl<'a> Reader<'a, '_> {
                     .iter()
                     .find(|it| it.component == *self.component)
                 {
-                    self.stop(kept.statement.at);
+                    self.end_period(kept.statement.at);
                     // The start entry names the content. If it is not among the entries, only the
                     // commit is known.
                     let asked = self
@@ -267,8 +272,8 @@ impl<'a> Reader<'a, '_> {
                         commit,
                         content,
                         entry: kept,
-                        failure: Failure::Aborted,
-                        order,
+                        failure: AttemptFailure::Aborted,
+                        position: order,
                     });
                 }
             }
@@ -278,7 +283,7 @@ impl<'a> Reader<'a, '_> {
                     .iter()
                     .filter(|it| it.component == *self.component);
                 mine.for_each(|it_of| {
-                    self.verified(it_of.commit, kept.statement.at, it.verification)
+                    self.add_verification(it_of.commit, kept.statement.at, it.verification)
                 });
             }
             _ => {}
@@ -286,7 +291,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Adds the outcome of a deployment for the component.
-    fn ended(
+    fn add_outcome(
         &mut self,
         order: usize,
         kept: &'a Arc<Kept>,
@@ -303,11 +308,11 @@ impl<'a> Reader<'a, '_> {
         let (commit, content) = (ended.target.commit, ended.target.content);
         match ended.outcome {
             Outcome::Succeeded | Outcome::Destroyed => {
-                self.stop(at);
-                self.begin(Stay {
+                self.end_period(at);
+                self.begin_period(RunPeriod {
                     content: content.filter(|_| ended.outcome == Outcome::Succeeded),
                     entry: kept,
-                    baseline: matches!(kept.statement.action, Action::Baseline(_)),
+                    is_baseline: matches!(kept.statement.action, Action::Baseline(_)),
                     from: at,
                     to: None,
                     commits: vec![(commit, order)],
@@ -315,30 +320,30 @@ impl<'a> Reader<'a, '_> {
                 });
             }
             Outcome::Failed => {
-                self.stop(at);
+                self.end_period(at);
                 self.history.attempts.push(Attempt {
                     commit,
                     content,
                     entry: kept,
-                    failure: Failure::Failed,
-                    order,
+                    failure: AttemptFailure::Failed,
+                    position: order,
                 });
             }
             Outcome::RolledBack => {
-                let failure = Failure::RolledBack;
+                let failure = AttemptFailure::RolledBack;
                 self.history.attempts.push(Attempt {
                     commit,
                     content,
                     entry: kept,
                     failure,
-                    order,
+                    position: order,
                 });
                 if let Some(before) = self
-                    .stop(at)
-                    .and_then(|index| self.history.stays.get(index))
+                    .end_period(at)
+                    .and_then(|index| self.history.run_periods.get(index))
                 {
-                    let verifications = vec![(at, before.verification())];
-                    self.begin(Stay {
+                    let verifications = vec![(at, before.last_verification())];
+                    self.begin_period(RunPeriod {
                         from: at,
                         to: None,
                         verifications,
@@ -352,9 +357,9 @@ impl<'a> Reader<'a, '_> {
                     .and_then(|it| it.components.iter().find(|it| it.target == ended.target));
                 if let Some(stay) = self
                     .running
-                    .and_then(|index| self.history.stays.get_mut(index))
-                    && stay.commit().is_some()
-                    && change.is_some_and(|change| change.from == stay.commit())
+                    .and_then(|index| self.history.run_periods.get_mut(index))
+                    && stay.last_commit().is_some()
+                    && change.is_some_and(|change| change.from == stay.last_commit())
                 {
                     stay.commits.push((commit, order));
                 }
@@ -364,19 +369,19 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Adds a verification result to the period of the commit that it is about.
-    fn verified(&mut self, commit: CommitId, at: Time, result: VerificationResult) {
+    fn add_verification(&mut self, commit: CommitId, at: Time, result: VerificationResult) {
         let running = self
             .running
-            .and_then(|index| self.history.stays.get_mut(index));
-        let stay = match running.filter(|stay| stay.commit() == Some(commit)) {
+            .and_then(|index| self.history.run_periods.get_mut(index));
+        let stay = match running.filter(|stay| stay.last_commit() == Some(commit)) {
             Some(stay) => Some(stay),
             // A failed verification also counts for the content that ran last, and for content that
             // may or may not be running.
             None if result == VerificationResult::Failed => self
                 .history
-                .stays
+                .run_periods
                 .iter_mut()
-                .rfind(|stay| stay.newest(Some(commit)).is_some()),
+                .rfind(|stay| stay.newest_position(Some(commit)).is_some()),
             None => None,
         };
         if let Some(stay) = stay {
@@ -385,16 +390,16 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Ends the period that lasts and returns its index.
-    fn stop(&mut self, at: Time) -> Option<usize> {
+    fn end_period(&mut self, at: Time) -> Option<usize> {
         let index = self.running.take()?;
-        self.history.stays.get_mut(index)?.to = Some(at);
+        self.history.run_periods.get_mut(index)?.to = Some(at);
         Some(index)
     }
 
     /// Adds a period that lasts.
-    fn begin(&mut self, stay: Stay<'a>) {
-        self.running = Some(self.history.stays.len());
-        self.history.stays.push(stay);
+    fn begin_period(&mut self, stay: RunPeriod<'a>) {
+        self.running = Some(self.history.run_periods.len());
+        self.history.run_periods.push(stay);
     }
 }
 

@@ -172,7 +172,7 @@ impl LedgerName {
     }
 
     /// Returns the full name of the ref: `refs/deploy/prod`.
-    pub fn reference(&self) -> String {
+    pub fn ref_name(&self) -> String {
         format!("refs/deploy/{}", self.0)
     }
 

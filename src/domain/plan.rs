@@ -7,7 +7,8 @@
 mod terraform;
 
 pub use terraform::{
-    Action, Change, LIMIT, Output, Summary, Terraform, TerraformError, is_terraform,
+    ActionCounts, MAX_JSON_BYTES, OutputChange, PlannedAction, ResourceChange, TerraformError,
+    TerraformPlan, is_saved_terraform_plan,
 };
 
 use super::id::{CommitId, Digest};
@@ -21,14 +22,14 @@ pub struct Plan {
     /// The commit to deploy.
     pub commit: CommitId,
     /// The result.
-    pub planned: Planned,
+    pub result: PlanResult,
 }
 
 /// The result of planning.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Planned {
+pub enum PlanResult {
     /// There is a plan.
-    Made(Made),
+    Planned(PlanOutput),
     /// The plan command failed, or its output cannot be read.
     Failed {
         /// Why, as a sentence without a full stop: `it ended with exit code 1`.
@@ -45,21 +46,21 @@ pub enum Planned {
 
 /// A plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
+pub struct PlanOutput {
     /// The digest that approvals bind. Two plans with the same effect have the same digest,
     /// whenever they were made.
     pub digest: Digest,
     /// What is known about the plan apart from its text.
-    pub what: What,
+    pub kind: PlanKind,
     /// The output of the plan command with secrets masked; for a long output only its end.
     pub text: String,
 }
 
 /// What is known about a plan apart from its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum PlanKind {
     /// A terraform plan.
-    Terraform(Terraform),
+    Terraform(TerraformPlan),
     /// A plan of any other tool. Nothing is known about its effect: it may change nothing, or
     /// destroy something.
     Text,
@@ -67,51 +68,51 @@ pub enum What {
 
 impl Plan {
     /// Returns the plan, if there is one.
-    pub fn made(&self) -> Option<&Made> {
-        match &self.planned {
-            Planned::Made(made) => Some(made),
-            Planned::Failed { .. } | Planned::Deferred { .. } => None,
+    pub fn output(&self) -> Option<&PlanOutput> {
+        match &self.result {
+            PlanResult::Planned(made) => Some(made),
+            PlanResult::Failed { .. } | PlanResult::Deferred { .. } => None,
         }
     }
 
     /// Returns the digest that approvals bind, if there is a plan.
     pub fn digest(&self) -> Option<&Digest> {
-        self.made().map(|made| &made.digest)
+        self.output().map(|made| &made.digest)
     }
 
     /// Returns the terraform plan, if it is one.
-    pub fn terraform(&self) -> Option<&Terraform> {
-        match &self.made()?.what {
-            What::Terraform(terraform) => Some(terraform),
-            What::Text => None,
+    pub fn terraform(&self) -> Option<&TerraformPlan> {
+        match &self.output()?.kind {
+            PlanKind::Terraform(terraform) => Some(terraform),
+            PlanKind::Text => None,
         }
     }
 
     /// Returns whether it is certain that there is nothing to apply.
     pub fn is_empty(&self) -> bool {
-        self.terraform().is_some_and(Terraform::is_empty)
+        self.terraform().is_some_and(TerraformPlan::is_empty)
     }
 }
 
-impl Made {
+impl PlanOutput {
     /// Returns the terraform plan, if it is one.
-    pub fn of_terraform(&self) -> Option<&Terraform> {
-        match &self.what {
-            What::Terraform(terraform) => Some(terraform),
-            What::Text => None,
+    pub fn as_terraform(&self) -> Option<&TerraformPlan> {
+        match &self.kind {
+            PlanKind::Terraform(terraform) => Some(terraform),
+            PlanKind::Text => None,
         }
     }
 
     /// Returns whether it is certain that the plan changes nothing. Only terraform states this.
     pub fn is_empty(&self) -> bool {
-        self.of_terraform().is_some_and(Terraform::is_empty)
+        self.as_terraform().is_some_and(TerraformPlan::is_empty)
     }
 
     /// Creates a terraform plan with the output of the plan command.
-    pub fn terraform(terraform: Terraform, text: String) -> Self {
+    pub fn from_terraform(terraform: TerraformPlan, text: String) -> Self {
         Self {
             digest: terraform.digest().clone(),
-            what: What::Terraform(terraform),
+            kind: PlanKind::Terraform(terraform),
             text,
         }
     }

@@ -11,9 +11,9 @@ use serde::Deserializer;
 use serde::de::{Error, Visitor};
 
 /// Parses the string that the deserializer visits.
-struct Text<T>(PhantomData<T>);
+struct FromStrVisitor<T>(PhantomData<T>);
 
-impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {
+impl<T: FromStr<Err: Display>> Visitor<'_> for FromStrVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,7 +29,7 @@ impl<T: FromStr<Err: Display>> Visitor<'_> for Text<T> {
 pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    deserializer.deserialize_str(Text(PhantomData))
+    deserializer.deserialize_str(FromStrVisitor(PhantomData))
 }
 
 /// Implements `Serialize` and `Deserialize` for types that implement `Display` and `FromStr`.

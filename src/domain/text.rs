@@ -28,7 +28,7 @@ pub enum TextError {
     Character(u32),
     /// White space at the beginning or the end.
     #[error("it begins or ends with white space")]
-    Margin,
+    OuterWhitespace,
 }
 
 /// Returns whether a character is plain text: not a control, format, line-separating, surrogate,
@@ -49,7 +49,7 @@ pub fn is_plain(character: char) -> bool {
 
 /// Returns the text with every character that is not plain replaced by U+FFFD, so that it is safe
 /// to show.
-pub fn harmless(text: &str) -> String {
+pub fn sanitize(text: &str) -> String {
     if text.chars().all(is_plain) {
         return text.to_owned();
     }
@@ -80,7 +80,7 @@ fn check(text: &str, limit: usize, newlines: bool) -> Result<(), TextError> {
         return Err(TextError::Character(u32::from(bad)));
     }
     if text.trim() != text {
-        return Err(TextError::Margin);
+        return Err(TextError::OuterWhitespace);
     }
     Ok(())
 }
@@ -171,6 +171,6 @@ mod tests {
         assert!("a\r\nb".parse::<Description>().is_err());
         assert!("x".repeat(1_000).parse::<Line>().is_ok());
         assert!("x".repeat(1_001).parse::<Line>().is_err());
-        assert_eq!(harmless("a\x1bb"), "a\u{fffd}b");
+        assert_eq!(sanitize("a\x1bb"), "a\u{fffd}b");
     }
 }

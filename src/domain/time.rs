@@ -14,7 +14,7 @@ use super::serde_str::as_text;
 pub enum TimeError {
     /// Not `YYYY-MM-DDTHH:MM:SSZ` between 1970 and 9999.
     #[error("{0:?} is not a time in UTC seconds such as 2026-03-05T10:02:11Z")]
-    Moment(String),
+    Time(String),
     /// Not a number and a unit.
     #[error("{0:?} is not a span of time such as 45s, 30m, 8h, 2d or 1w")]
     Span(String),
@@ -28,7 +28,7 @@ pub struct Time(i64);
 as_text!(Time, Span);
 
 /// 9999-12-31T23:59:59Z: the last time with a four-digit year.
-const LAST: i64 = 253_402_300_799;
+const MAX_SECONDS: i64 = 253_402_300_799;
 
 impl Time {
     /// The beginning of 1970: the time of every genesis commit.
@@ -36,18 +36,20 @@ impl Time {
 
     /// Creates a time from seconds since 1970. Returns `None` before 1970 and after 9999.
     pub fn from_seconds(seconds: i64) -> Option<Self> {
-        (0..=LAST).contains(&seconds).then_some(Self(seconds))
+        (0..=MAX_SECONDS)
+            .contains(&seconds)
+            .then_some(Self(seconds))
     }
 
     /// Returns the seconds since 1970.
-    pub fn seconds(self) -> i64 {
+    pub fn as_seconds(self) -> i64 {
         self.0
     }
 
     /// Returns the time one span later, at most the end of 9999.
     #[must_use]
     pub fn plus(self, span: Span) -> Self {
-        Self(self.0.saturating_add_unsigned(span.0).min(LAST))
+        Self(self.0.saturating_add_unsigned(span.0).min(MAX_SECONDS))
     }
 
     /// Returns the time one span earlier, at least the beginning of 1970.
@@ -57,7 +59,7 @@ impl Time {
     }
 
     /// Returns the span from `earlier` to this time, or zero if `earlier` is later.
-    pub fn since(self, earlier: Self) -> Span {
+    pub fn duration_since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0).max(0).unsigned_abs())
     }
 
@@ -71,13 +73,13 @@ impl Time {
 impl FromStr for Time {
     type Err = TimeError;
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        parse(text).ok_or_else(|| TimeError::Moment(text.chars().take(80).collect()))
+        parse_time(text).ok_or_else(|| TimeError::Time(text.chars().take(80).collect()))
     }
 }
 
 /// Parses a time, or returns `None` if the spelling is not the only allowed one. Written by hand,
 /// because every entry contains a time.
-fn parse(text: &str) -> Option<Time> {
+fn parse_time(text: &str) -> Option<Time> {
     let bytes = text.as_bytes();
     let separators = [
         (4, b'-'),
@@ -148,16 +150,16 @@ const UNITS: [(char, u64); 5] = [
     ('s', 1),
 ];
 /// A hundred years, the longest allowed duration.
-const LONGEST: u64 = 36_525 * 86_400;
+const MAX_SPAN_SECONDS: u64 = 36_525 * 86_400;
 
 impl Span {
     /// Creates a duration from seconds.
-    pub const fn seconds(seconds: u64) -> Self {
+    pub const fn from_seconds(seconds: u64) -> Self {
         Self(seconds)
     }
 
     /// Creates a duration from days.
-    pub const fn days(days: u64) -> Self {
+    pub const fn from_days(days: u64) -> Self {
         Self(days * 86_400)
     }
 
@@ -179,7 +181,7 @@ impl FromStr for Span {
                 .then(|| number.parse::<u64>().ok())
                 .flatten()?
                 .checked_mul(factor)?;
-            (seconds <= LONGEST).then_some(Self(seconds))
+            (seconds <= MAX_SPAN_SECONDS).then_some(Self(seconds))
         };
         parse().ok_or_else(|| TimeError::Span(text.chars().take(80).collect()))
     }

@@ -10,7 +10,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use gix::commitgraph::Graph;
 
 use super::error::{Error, Result};
-use super::object::{Commit, Kind};
+use super::object::{Commit, ObjectKind};
 use super::repo::{Repository, from_gix, to_gix};
 use crate::domain::id::Oid;
 
@@ -36,7 +36,7 @@ impl Iterator for FirstParents<'_> {
 /// A commit on the way from a descendant to its ancestors. Steps sort by promise: the highest
 /// generation, then the newest committer time.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Step {
+pub(super) struct CommitStep {
     generation: u32,
     time: u64,
     pub(super) parents: Vec<Oid>,
@@ -44,41 +44,41 @@ pub(super) struct Step {
 
 /// The position of a commit in the order of a walk: above all its ancestors, by generation, or by
 /// date if the dates are right.
-pub(super) type Key = (u32, u64);
+pub(super) type WalkOrder = (u32, u64);
 
-impl Step {
+impl CommitStep {
     /// Returns the position in the order of a walk.
-    pub(super) fn key(&self) -> Key {
+    pub(super) fn walk_order(&self) -> WalkOrder {
         (self.generation, self.time)
     }
 }
 
 /// The commits that one history has and another lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Ahead {
+pub struct CommitsAhead {
     /// The commits, descendants before ancestors if dates are right or there is a commit-graph.
     pub commits: Vec<Oid>,
     /// Whether there are more than the limit.
-    pub more: bool,
+    pub is_truncated: bool,
 }
 
 /// A walk over history that uses the commit-graph if there is one.
-pub(super) struct Walk<'a> {
+pub(super) struct CommitWalk<'a> {
     repository: &'a Repository,
     graph: Option<&'a Graph>,
     shallow: HashSet<Oid>,
     /// Whether the walk met a shallow boundary.
-    cut: bool,
+    met_boundary: bool,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> CommitWalk<'a> {
     /// Starts a walk.
     pub(super) fn new(repository: &'a Repository) -> Result<Self> {
         Ok(Self {
             repository,
-            graph: repository.graph(),
+            graph: repository.commit_graph(),
             shallow: repository.shallow_boundary()?,
-            cut: false,
+            met_boundary: false,
         })
     }
 
@@ -93,7 +93,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads a commit, from the graph if possible.
-    pub(super) fn step(&mut self, id: Oid) -> Result<Step> {
+    pub(super) fn read_step(&mut self, id: Oid) -> Result<CommitStep> {
         if let Some((graph, commit)) = self
             .graph
             .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
@@ -104,23 +104,23 @@ impl<'a> Walk<'a> {
             let parents = parents
                 .collect::<gix::Result<_>>()
                 .map_err(Error::library("reading the commit-graph"))?;
-            return Ok(Step {
+            return Ok(CommitStep {
                 generation: commit.generation(),
                 time: commit.committer_timestamp(),
                 parents,
             });
         }
         let commit = self.repository.read_commit(id)?;
-        let time = commit.committer_time.seconds().unsigned_abs();
+        let time = commit.committer_time.as_seconds().unsigned_abs();
         if self.shallow.contains(&id) {
-            self.cut = true;
-            return Ok(Step {
+            self.met_boundary = true;
+            return Ok(CommitStep {
                 generation: u32::MAX,
                 time,
                 parents: Vec::new(),
             });
         }
-        Ok(Step {
+        Ok(CommitStep {
             generation: u32::MAX,
             time,
             parents: commit.parents,
@@ -130,9 +130,9 @@ impl<'a> Walk<'a> {
 
 impl Repository {
     /// Reads a commit's tree and parents, from the commit-graph if possible.
-    pub(super) fn outline(&self, id: Oid) -> Result<(Oid, Vec<Oid>)> {
+    pub(super) fn read_tree_and_parents(&self, id: Oid) -> Result<(Oid, Vec<Oid>)> {
         if let Some((graph, commit)) = self
-            .graph()
+            .commit_graph()
             .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
         {
             let parents = commit
@@ -160,7 +160,7 @@ impl Repository {
     /// graph, so use this only for what is checked anyway.
     pub(crate) fn first_parent(&self, id: Oid) -> Result<Option<Oid>> {
         if let Some((graph, commit)) = self
-            .graph()
+            .commit_graph()
             .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
         {
             // A graph can outlive lost objects.
@@ -180,26 +180,26 @@ impl Repository {
     /// [`Error::Shallow`] or [`Error::Missing`] if this clone lacks history that could say yes.
     pub fn is_ancestor(&self, ancestor: Oid, descendant: Oid) -> Result<bool> {
         for id in [ancestor, descendant] {
-            match self.kind(id)? {
-                Some(Kind::Commit) => {}
+            match self.object_kind(id)? {
+                Some(ObjectKind::Commit) => {}
                 Some(kind) => {
-                    return Err(Error::Kind {
+                    return Err(Error::WrongKind {
                         id,
                         expected: "commit",
                         found: kind.name(),
                     });
                 }
-                None => return Err(self.missing(id)),
+                None => return Err(self.missing_error(id)),
             }
         }
         if ancestor == descendant {
             return Ok(true);
         }
-        let mut walk = Walk::new(self)?;
+        let mut walk = CommitWalk::new(self)?;
         let floor = walk.generation(ancestor);
         let (mut seen, mut queue) = (
             HashSet::from([descendant]),
-            BinaryHeap::from([walk.step(descendant)?]),
+            BinaryHeap::from([walk.read_step(descendant)?]),
         );
         while let Some(step) = queue.pop() {
             if step.parents.contains(&ancestor) {
@@ -212,11 +212,11 @@ impl Repository {
                     floor.is_some_and(|floor| generation > floor || generation == 0 || floor == 0)
                 });
                 if above && seen.insert(parent) {
-                    queue.push(walk.step(parent)?);
+                    queue.push(walk.read_step(parent)?);
                 }
             }
         }
-        if walk.cut {
+        if walk.met_boundary {
             Err(Error::Shallow)
         } else {
             Ok(false)
@@ -244,12 +244,12 @@ impl Repository {
     /// # Errors
     /// [`Error::Bounds`] for more than `limit` commits.
     pub fn commits_between(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
-        match self.ahead(new, old, limit)? {
-            Ahead {
+        match self.commits_ahead(new, old, limit)? {
+            CommitsAhead {
                 commits,
-                more: false,
+                is_truncated: false,
             } => Ok(commits),
-            _ => Err(Error::Bounds {
+            _ => Err(Error::LimitExceeded {
                 what: "the number of commits in between".to_owned(),
                 limit: limit as u64,
             }),
@@ -258,23 +258,23 @@ impl Repository {
 
     /// Does the same as [`Repository::commits_between`], but for more than `limit` commits returns
     /// only the first ones met: the newest, if dates are right.
-    pub fn ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Ahead> {
-        let mut walk = Walk::new(self)?;
-        let mut painted: HashMap<Oid, Paint> = HashMap::new();
+    pub fn commits_ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<CommitsAhead> {
+        let mut walk = CommitWalk::new(self)?;
+        let mut painted: HashMap<Oid, VisitState> = HashMap::new();
         let mut queue = BinaryHeap::new();
         // The number of queued commits that are, as far as known, new.
         let mut pending = 0;
         for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
             if !self.exists(id) {
-                return Err(self.missing(id));
+                return Err(self.missing_error(id));
             }
             if let Entry::Vacant(entry) = painted.entry(id) {
-                entry.insert(Paint {
+                entry.insert(VisitState {
                     is_old,
-                    queued: true,
+                    is_queued: true,
                 });
                 pending += usize::from(!is_old);
-                queue.push((walk.step(id)?, id));
+                queue.push((walk.read_step(id)?, id));
             }
         }
         let mut commits = Vec::new();
@@ -283,14 +283,14 @@ impl Repository {
             let Some(paint) = painted.get_mut(&id) else {
                 continue;
             };
-            paint.queued = false;
+            paint.is_queued = false;
             let is_old = paint.is_old;
             if !is_old {
                 pending -= 1;
                 if commits.len() >= limit {
-                    return Ok(Ahead {
-                        commits: still_new(commits, &painted),
-                        more: true,
+                    return Ok(CommitsAhead {
+                        commits: retain_new(commits, &painted),
+                        is_truncated: true,
                     });
                 }
                 if walk.shallow.contains(&id) {
@@ -301,9 +301,9 @@ impl Repository {
             for parent in step.parents {
                 match painted.entry(parent) {
                     Entry::Vacant(entry) => {
-                        entry.insert(Paint {
+                        entry.insert(VisitState {
                             is_old,
-                            queued: true,
+                            is_queued: true,
                         });
                         pending += usize::from(!is_old);
                     }
@@ -311,33 +311,33 @@ impl Repository {
                         let paint = entry.get_mut();
                         paint.is_old = true;
                         // A commit visited before is visited again, to pass this on to its parents.
-                        if std::mem::replace(&mut paint.queued, true) {
+                        if std::mem::replace(&mut paint.is_queued, true) {
                             pending -= 1;
                             continue;
                         }
                     }
                     Entry::Occupied(_) => continue,
                 }
-                queue.push((walk.step(parent)?, parent));
+                queue.push((walk.read_step(parent)?, parent));
             }
         }
-        Ok(Ahead {
-            commits: still_new(commits, &painted),
-            more: false,
+        Ok(CommitsAhead {
+            commits: retain_new(commits, &painted),
+            is_truncated: false,
         })
     }
 }
 
 /// What a walk knows about a commit.
-struct Paint {
+struct VisitState {
     /// Whether it is in the old history.
     is_old: bool,
     /// Whether it is queued.
-    queued: bool,
+    is_queued: bool,
 }
 
 /// Removes the commits that turned out to be old after they were visited.
-fn still_new(mut commits: Vec<Oid>, painted: &HashMap<Oid, Paint>) -> Vec<Oid> {
+fn retain_new(mut commits: Vec<Oid>, painted: &HashMap<Oid, VisitState>) -> Vec<Oid> {
     commits.retain(|id| painted.get(id).is_some_and(|paint| !paint.is_old));
     commits
 }

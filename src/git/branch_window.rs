@@ -6,81 +6,81 @@
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-use super::ancestry::{Key, Walk};
+use super::ancestry::{CommitWalk, WalkOrder};
 use super::error::{Error, Result};
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
 /// The newest commits of a branch.
-pub struct Recent<'a> {
+pub struct BranchWindow<'a> {
     repository: &'a Repository,
     /// The commits, in the order of the walk.
-    commits: Vec<Passed>,
+    commits: Vec<WindowCommit>,
     /// The index of each commit.
-    places: HashMap<Oid, usize>,
+    indexes: HashMap<Oid, usize>,
     /// No branch commit outside the window comes before this in the order of the walk.
-    floor: Option<Key>,
+    floor: Option<WalkOrder>,
     limit: usize,
 }
 
 /// A commit of the branch.
-struct Passed {
+struct WindowCommit {
     id: Oid,
     parents: Vec<Oid>,
     /// Whether some of its parents are not in this clone.
-    cut: bool,
+    is_shallow: bool,
 }
 
 /// What a commit lacks of a branch window.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Lacking {
+pub struct MissingInWindow {
     /// The indexes of the commits that it lacks.
-    pub places: Vec<usize>,
+    pub indexes: Vec<usize>,
     /// Whether it may lack older ones, too.
-    pub more: bool,
+    pub may_miss_older: bool,
 }
 
 impl Repository {
     /// Loads the newest commits in a commit's history, including itself, up to `limit`.
-    pub fn recent(&self, tip: Oid, limit: usize) -> Result<Recent<'_>> {
-        let mut walk = Walk::new(self)?;
+    pub fn load_branch_window(&self, tip: Oid, limit: usize) -> Result<BranchWindow<'_>> {
+        let mut walk = CommitWalk::new(self)?;
         let (mut commits, mut places, mut floor) = (Vec::new(), HashMap::new(), None);
         let (mut queue, mut seen) = (
-            BinaryHeap::from([(walk.step(tip)?, tip)]),
+            BinaryHeap::from([(walk.read_step(tip)?, tip)]),
             HashSet::from([tip]),
         );
         while let Some((step, id)) = queue.pop() {
             if commits.len() >= limit {
-                floor = Some(step.key());
+                floor = Some(step.walk_order());
                 break;
             }
             let mut cut = walk.is_boundary(id);
             for parent in &step.parents {
                 if seen.insert(*parent) {
-                    match walk.step(*parent) {
+                    match walk.read_step(*parent) {
                         Ok(step) => queue.push((step, *parent)),
                         Err(_) => cut = true,
                     }
                 }
             }
             places.insert(id, commits.len());
-            commits.push(Passed {
+            commits.push(WindowCommit {
                 id,
                 parents: step.parents,
-                cut,
+                is_shallow: cut,
             });
         }
-        Ok(Recent {
+        Ok(BranchWindow {
             repository: self,
             commits,
-            places,
+            indexes: places,
             floor,
             limit,
         })
     }
 }
 
-impl Recent<'_> {
+impl BranchWindow<'_> {
     /// Returns the commit at an index.
     pub fn commit(&self, place: usize) -> Option<Oid> {
         self.commits.get(place).map(|it| it.id)
@@ -96,14 +96,14 @@ impl Recent<'_> {
     ///
     /// # Errors
     /// [`Error::Shallow`] if this clone does not hold enough history to answer.
-    pub fn lacking(&self, commit: Oid) -> Result<Lacking> {
-        let mut walk = Walk::new(self.repository)?;
-        let first = walk.step(commit)?;
-        let below = |key: Key| self.floor.is_some_and(|floor| key < floor);
-        if below(first.key()) && !self.places.contains_key(&commit) {
-            return Ok(Lacking {
-                places: (0..self.commits.len()).collect(),
-                more: true,
+    pub fn find_missing(&self, commit: Oid) -> Result<MissingInWindow> {
+        let mut walk = CommitWalk::new(self.repository)?;
+        let first = walk.read_step(commit)?;
+        let below = |key: WalkOrder| self.floor.is_some_and(|floor| key < floor);
+        if below(first.walk_order()) && !self.indexes.contains_key(&commit) {
+            return Ok(MissingInWindow {
+                indexes: (0..self.commits.len()).collect(),
+                may_miss_older: true,
             });
         }
         let (mut has, mut queue) = (HashSet::from([commit]), vec![first]);
@@ -114,36 +114,36 @@ impl Recent<'_> {
                 }
                 if has.len() > self.limit.saturating_mul(10) {
                     let what = "the number of commits beside the branch".to_owned();
-                    return Err(Error::Bounds {
+                    return Err(Error::LimitExceeded {
                         what,
                         limit: self.limit as u64,
                     });
                 }
                 // An unreadable commit matters only if the branch has no other way to what is
                 // behind it.
-                let Ok(step) = walk.step(parent) else {
+                let Ok(step) = walk.read_step(parent) else {
                     continue;
                 };
-                if !below(step.key()) || self.places.contains_key(&parent) {
+                if !below(step.walk_order()) || self.indexes.contains_key(&parent) {
                     queue.push(step);
                 }
             }
         }
-        let mut lacking = Lacking::default();
+        let mut lacking = MissingInWindow::default();
         for (place, it) in self
             .commits
             .iter()
             .enumerate()
             .filter(|(_, it)| !has.contains(&it.id))
         {
-            if it.cut {
+            if it.is_shallow {
                 return Err(Error::Shallow);
             }
-            lacking.places.push(place);
-            lacking.more |= it
+            lacking.indexes.push(place);
+            lacking.may_miss_older |= it
                 .parents
                 .iter()
-                .any(|it| !has.contains(it) && !self.places.contains_key(it));
+                .any(|it| !has.contains(it) && !self.indexes.contains_key(it));
         }
         Ok(lacking)
     }

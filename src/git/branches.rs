@@ -13,7 +13,7 @@ impl Repository {
     pub fn default_branch(&self, remote: Option<&str>) -> Result<Option<String>> {
         if let Some(remote) = remote {
             let folder = format!("refs/remotes/{remote}/");
-            let chosen = self.symbolic(&format!("{folder}HEAD"))?;
+            let chosen = self.read_symbolic_ref(&format!("{folder}HEAD"))?;
             if let Some(branch) = chosen
                 .as_deref()
                 .and_then(|name| name.strip_prefix(&folder))
@@ -57,7 +57,7 @@ impl Repository {
 
     /// Returns the full name that a symbolic ref points to; `None` if it is missing or not
     /// symbolic.
-    fn symbolic(&self, name: &str) -> Result<Option<String>> {
+    fn read_symbolic_ref(&self, name: &str) -> Result<Option<String>> {
         let found = self
             .gix
             .refs

@@ -6,19 +6,19 @@ use std::hash::{BuildHasher as _, Hash};
 use std::sync::{Mutex, PoisonError};
 
 /// The number of shards. Threads that access different keys seldom wait for each other.
-const PARTS: usize = 16;
+const SHARD_COUNT: usize = 16;
 
 /// A map that drops values not used lately once their total weight exceeds its limit.
 pub struct Cache<K, V> {
-    parts: Vec<Mutex<Part<K, V>>>,
+    shards: Vec<Mutex<Shard<K, V>>>,
     hasher: RandomState,
-    limit: usize,
+    shard_limit: usize,
 }
 
 /// One shard, in two generations: values used since the last overflow, and values used before it.
-struct Part<K, V> {
-    young: HashMap<K, (V, usize)>,
-    old: HashMap<K, (V, usize)>,
+struct Shard<K, V> {
+    recent: HashMap<K, (V, usize)>,
+    older: HashMap<K, (V, usize)>,
     weight: usize,
 }
 
@@ -26,17 +26,17 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     /// Creates a cache for values of about `limit` bytes in total.
     pub fn new(limit: usize) -> Self {
         let part = || {
-            Mutex::new(Part {
-                young: HashMap::new(),
-                old: HashMap::new(),
+            Mutex::new(Shard {
+                recent: HashMap::new(),
+                older: HashMap::new(),
                 weight: 0,
             })
         };
         // Each shard holds two generations.
         Self {
-            parts: std::iter::repeat_with(part).take(PARTS).collect(),
+            shards: std::iter::repeat_with(part).take(SHARD_COUNT).collect(),
             hasher: RandomState::new(),
-            limit: limit / PARTS / 2,
+            shard_limit: limit / SHARD_COUNT / 2,
         }
     }
 
@@ -45,42 +45,43 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     where
         K: Clone,
     {
-        let mut part = self.part(key)?;
-        if let Some((value, _)) = part.young.get(key) {
+        let mut part = self.lock_shard(key)?;
+        if let Some((value, _)) = part.recent.get(key) {
             return Some(value.clone());
         }
-        let (value, weight) = part.old.remove(key)?;
-        part.insert(key.clone(), value.clone(), weight, self.limit);
+        let (value, weight) = part.older.remove(key)?;
+        part.insert(key.clone(), value.clone(), weight, self.shard_limit);
         Some(value)
     }
 
     /// Adds a value of about `weight` bytes.
     pub fn insert(&self, key: K, value: V, weight: usize) {
-        if let Some(mut part) = self.part(&key) {
-            part.insert(key, value, weight, self.limit);
+        if let Some(mut part) = self.lock_shard(&key) {
+            part.insert(key, value, weight, self.shard_limit);
         }
     }
 
     /// Locks the shard that holds a key.
-    fn part(&self, key: &K) -> Option<std::sync::MutexGuard<'_, Part<K, V>>> {
+    fn lock_shard(&self, key: &K) -> Option<std::sync::MutexGuard<'_, Shard<K, V>>> {
         // 32 bits of the hash are far more than there are shards.
-        let number = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default() % PARTS;
+        let number =
+            usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default() % SHARD_COUNT;
         // A panic cannot leave a map half changed: the lock is held only for single map operations.
-        self.parts
+        self.shards
             .get(number)
             .map(|part| part.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl<K: Hash + Eq, V> Part<K, V> {
+impl<K: Hash + Eq, V> Shard<K, V> {
     /// Adds a value. If it would exceed the limit, drops the older generation first.
     fn insert(&mut self, key: K, value: V, weight: usize, limit: usize) {
         if self.weight + weight > limit {
-            self.old = std::mem::take(&mut self.young);
+            self.older = std::mem::take(&mut self.recent);
             self.weight = 0;
         }
         self.weight += weight;
-        self.young.insert(key, (value, weight));
+        self.recent.insert(key, (value, weight));
     }
 }
 
@@ -92,13 +93,13 @@ mod tests {
     /// the time.
     #[test]
     fn bounded() {
-        let cache: Cache<u32, u32> = Cache::new(64 * PARTS);
+        let cache: Cache<u32, u32> = Cache::new(64 * SHARD_COUNT);
         cache.insert(7, 70, 1);
         for key in 1_000..100_000 {
             cache.insert(key, key, 1);
             assert_eq!(cache.get(&7), Some(70), "{key}");
         }
         let kept = (0..100_000).filter(|key| cache.get(key).is_some()).count();
-        assert!((32..=64 * PARTS).contains(&kept), "{kept}");
+        assert!((32..=64 * SHARD_COUNT).contains(&kept), "{kept}");
     }
 }

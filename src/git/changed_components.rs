@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use super::error::{Error, Result};
-use super::object::Kind;
+use super::object::ObjectKind;
 use super::repo::Repository;
-use super::tree::{Entry, entries, past_equal};
+use super::tree::{TreeEntry, parse_entries, skip_common_entries};
 use crate::domain::id::Oid;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{Owners, Place, Policy, Within};
@@ -25,20 +25,20 @@ const DEPTH_LIMIT: usize = 256;
 const FOLDER_CACHE: usize = 8 << 20;
 
 /// Finds the changed components of one commit after another.
-pub struct Touched<'a> {
+pub struct ChangeFinder<'a> {
     repository: &'a Repository,
     owners: Owners<'a>,
     folders: Cache<Oid, Arc<[u8]>>,
 }
 
 /// One comparison of two trees.
-struct Walk<'t, 'a> {
-    of: &'t Touched<'a>,
-    touched: Vec<bool>,
+struct TreeComparison<'t, 'a> {
+    finder: &'t ChangeFinder<'a>,
+    changed: Vec<bool>,
     examined: usize,
 }
 
-impl<'a> Touched<'a> {
+impl<'a> ChangeFinder<'a> {
     /// Creates a finder for the components of a policy.
     pub fn new(repository: &'a Repository, policy: &'a Policy) -> Self {
         Self {
@@ -49,21 +49,21 @@ impl<'a> Touched<'a> {
     }
 
     /// Returns the components. Results list them in this order.
-    pub fn names(&self) -> &[ComponentName] {
+    pub fn components(&self) -> &[ComponentName] {
         self.owners.names()
     }
 
     /// Returns for each component whether a commit changes it, as `git log -- <paths>` would list
     /// it. For a merge, only what differs from every parent counts.
-    pub fn by(&self, commit: Oid) -> Result<Vec<bool>> {
-        let (tree, parents) = self.repository.outline(commit)?;
+    pub fn find_in_commit(&self, commit: Oid) -> Result<Vec<bool>> {
+        let (tree, parents) = self.repository.read_tree_and_parents(commit)?;
         if parents.is_empty() {
-            return self.between(None, tree);
+            return self.compare_trees(None, tree);
         }
-        let mut touched = vec![true; self.names().len()];
+        let mut touched = vec![true; self.components().len()];
         for parent in parents {
-            let (old, _) = self.repository.outline(parent)?;
-            let one = self.between(Some(old), tree)?;
+            let (old, _) = self.repository.read_tree_and_parents(parent)?;
+            let one = self.compare_trees(Some(old), tree)?;
             touched
                 .iter_mut()
                 .zip(one)
@@ -74,43 +74,43 @@ impl<'a> Touched<'a> {
 
     /// Returns for each component whether it differs between two commits, in one walk over what
     /// differs between their trees.
-    pub fn differing(&self, old: Oid, new: Oid) -> Result<Vec<bool>> {
-        let (old, _) = self.repository.outline(old)?;
-        let (new, _) = self.repository.outline(new)?;
-        self.between(Some(old), new)
+    pub fn find_between(&self, old: Oid, new: Oid) -> Result<Vec<bool>> {
+        let (old, _) = self.repository.read_tree_and_parents(old)?;
+        let (new, _) = self.repository.read_tree_and_parents(new)?;
+        self.compare_trees(Some(old), new)
     }
 
     /// Returns for each component whether it differs between two trees. `None` as the old tree
     /// means that everything is new.
-    fn between(&self, old: Option<Oid>, new: Oid) -> Result<Vec<bool>> {
-        let mut walk = Walk {
-            of: self,
-            touched: vec![false; self.names().len()],
+    fn compare_trees(&self, old: Option<Oid>, new: Oid) -> Result<Vec<bool>> {
+        let mut walk = TreeComparison {
+            finder: self,
+            changed: vec![false; self.components().len()],
             examined: 0,
         };
         if old != Some(new) {
-            walk.differing(old, Some(new), &mut Vec::new(), &self.owners.root(), 0)?;
+            walk.compare_folders(old, Some(new), &mut Vec::new(), &self.owners.root(), 0)?;
         }
-        Ok(walk.touched)
+        Ok(walk.changed)
     }
 
     /// Reads the bytes of a folder, from the cache if possible; empty for no folder.
-    fn read(&self, tree: Option<Oid>) -> Result<Arc<[u8]>> {
+    fn read_folder(&self, tree: Option<Oid>) -> Result<Arc<[u8]>> {
         let Some(tree) = tree else {
             return Ok(Arc::default());
         };
         if let Some(known) = self.folders.get(&tree) {
             return Ok(known);
         }
-        let raw: Arc<[u8]> = self.repository.read(tree, Kind::Tree)?.into();
+        let raw: Arc<[u8]> = self.repository.read_object(tree, ObjectKind::Tree)?.into();
         self.folders.insert(tree, Arc::clone(&raw), raw.len());
         Ok(raw)
     }
 }
 
-impl Walk<'_, '_> {
+impl TreeComparison<'_, '_> {
     /// Compares two differing folders at one path.
-    fn differing(
+    fn compare_folders(
         &mut self,
         old: Option<Oid>,
         new: Option<Oid>,
@@ -118,25 +118,28 @@ impl Walk<'_, '_> {
         within: &Within<'_>,
         depth: usize,
     ) -> Result<()> {
-        self.mark(&within.whole);
-        if !within.descend || self.touched.iter().all(|it| *it) {
+        self.mark_changed(&within.whole);
+        if !within.descend || self.changed.iter().all(|it| *it) {
             return Ok(());
         }
         if depth > DEPTH_LIMIT {
-            return Err(bounds("the depth of the commit's folders", DEPTH_LIMIT));
+            return Err(limit_error(
+                "the depth of the commit's folders",
+                DEPTH_LIMIT,
+            ));
         }
-        let (old_raw, new_raw) = (self.of.read(old)?, self.of.read(new)?);
+        let (old_raw, new_raw) = (self.finder.read_folder(old)?, self.finder.read_folder(new)?);
         // All ids of a repository have the same length.
         let Some(id) = old.or(new) else { return Ok(()) };
         let (mut left, mut right) = (&*old_raw, &*new_raw);
         loop {
-            (left, right) = past_equal(id, left, right)?;
-            let (one, two) = (first(id, left)?, first(id, right)?);
+            (left, right) = skip_common_entries(id, left, right)?;
+            let (one, two) = (parse_first_entry(id, left)?, parse_first_entry(id, right)?);
             let order = match (&one, &two) {
                 (None, None) => return Ok(()),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(one), Some(two)) => order(one, two),
+                (Some(one), Some(two)) => compare_entries(one, two),
             };
             let one = one
                 .filter(|_| order.is_le())
@@ -149,12 +152,12 @@ impl Walk<'_, '_> {
             };
             self.examined += 1;
             if self.examined > ENTRY_LIMIT {
-                return Err(bounds(
+                return Err(limit_error(
                     "the number of files that differ in the commit",
                     ENTRY_LIMIT,
                 ));
             }
-            self.entry(
+            self.compare_entry(
                 &either,
                 one.map(|it| it.id),
                 two.map(|it| it.id),
@@ -167,9 +170,9 @@ impl Walk<'_, '_> {
 
     /// Records an entry that differs or exists on one side only, and descends into it if it is a
     /// folder.
-    fn entry(
+    fn compare_entry(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &TreeEntry<'_>,
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
@@ -181,20 +184,20 @@ impl Walk<'_, '_> {
             path.push(b'/');
         }
         path.extend(entry.name);
-        let owners = &self.of.owners;
+        let owners = &self.finder.owners;
         if !entry.is_tree() {
-            self.mark(&owners.file(place, path, entry.name));
+            self.mark_changed(&owners.file(place, path, entry.name));
         } else if old != new {
-            self.differing(old, new, path, &owners.folder(place, entry.name), depth + 1)?;
+            self.compare_folders(old, new, path, &owners.folder(place, entry.name), depth + 1)?;
         }
         path.truncate(length);
         Ok(())
     }
 
     /// Marks these components as changed.
-    fn mark(&mut self, numbers: &[usize]) {
+    fn mark_changed(&mut self, numbers: &[usize]) {
         for number in numbers {
-            if let Some(touched) = self.touched.get_mut(*number) {
+            if let Some(touched) = self.changed.get_mut(*number) {
                 *touched = true;
             }
         }
@@ -202,22 +205,22 @@ impl Walk<'_, '_> {
 }
 
 /// Parses the first entry of a tree.
-fn first(tree: Oid, raw: &[u8]) -> Result<Option<Entry<'_>>> {
-    entries(tree, raw).next().transpose()
+fn parse_first_entry(tree: Oid, raw: &[u8]) -> Result<Option<TreeEntry<'_>>> {
+    parse_entries(tree, raw).next().transpose()
 }
 
 /// Compares two entries in git's order, which treats folder names as if they ended in a slash. So a
 /// file and a folder of the same name are two entries.
-fn order(old: &Entry<'_>, new: &Entry<'_>) -> Ordering {
-    let slash = |entry: &Entry<'_>| entry.is_tree().then_some(&b'/');
+fn compare_entries(old: &TreeEntry<'_>, new: &TreeEntry<'_>) -> Ordering {
+    let slash = |entry: &TreeEntry<'_>| entry.is_tree().then_some(&b'/');
     old.name
         .iter()
         .chain(slash(old))
         .cmp(new.name.iter().chain(slash(new)))
 }
 
-fn bounds(what: &str, limit: usize) -> Error {
-    Error::Bounds {
+fn limit_error(what: &str, limit: usize) -> Error {
+    Error::LimitExceeded {
         what: what.to_owned(),
         limit: limit as u64,
     }

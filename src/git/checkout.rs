@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::command::Git;
+use super::command::GitCommand;
 use super::error::Result;
 use super::repo::Repository;
 use crate::domain::id::CommitId;
@@ -11,15 +11,16 @@ impl Repository {
     /// Writes all files of a commit into an empty folder, using `index` as git's index file.
     /// Submodules become empty folders.
     pub fn check_out(&self, commit: CommitId, folder: &Path, index: &Path) -> Result<()> {
-        let git = |name| Git::new(self.git_dir(), Some(folder), name).env("GIT_INDEX_FILE", index);
+        let git =
+            |name| GitCommand::new(self.git_dir(), Some(folder), name).env("GIT_INDEX_FILE", index);
         git("read-tree")
             .args(["--end-of-options", &commit.to_string()])
             .run()?
-            .ok()?;
+            .into_stdout()?;
         git("checkout-index")
             .args(["--all", "--quiet"])
             .run()?
-            .ok()
+            .into_stdout()
             .map(drop)
     }
 }

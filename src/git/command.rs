@@ -8,7 +8,7 @@ use std::io::{Read, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::error::{Error, Result, for_people};
+use super::error::{Error, Result, printable_tail};
 use super::repo::Repository;
 
 /// The most standard output accepted; no plumbing command used here comes near.
@@ -20,7 +20,7 @@ const STDERR_LIMIT: u64 = 1 << 20;
 /// Variables that would point git to objects, refs, files or settings other than those of the given
 /// repository. `GIT_CONFIG_COUNT` and `GIT_CONFIG_PARAMETERS` stay: CI systems pass credentials
 /// that way.
-const REDIRECTIONS: [&str; 19] = [
+const REDIRECTING_VARIABLES: [&str; 19] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_ATTR_SOURCE",
     "GIT_COMMON_DIR",
@@ -44,10 +44,10 @@ const REDIRECTIONS: [&str; 19] = [
 
 /// Signing secrets, which git does not need: commands of a running deployment could read the
 /// environment of a git process next to them.
-const KEYS: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
+const SIGNING_VARIABLES: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
 
 /// A `git` process being prepared.
-pub struct Git {
+pub struct GitCommand {
     command: Command,
     name: &'static str,
     input: Option<Vec<u8>>,
@@ -55,7 +55,7 @@ pub struct Git {
 
 /// The result of a `git` process.
 #[derive(Debug)]
-pub struct Output {
+pub struct GitOutput {
     name: &'static str,
     /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
@@ -65,11 +65,11 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
-impl Git {
+impl GitCommand {
     /// Prepares `git <name>` for a repository, with an environment that cannot redirect it.
     pub(super) fn new(git_dir: &Path, work_dir: Option<&Path>, name: &'static str) -> Self {
         let mut command = Command::new("git");
-        for variable in REDIRECTIONS.into_iter().chain(KEYS) {
+        for variable in REDIRECTING_VARIABLES.into_iter().chain(SIGNING_VARIABLES) {
             command.env_remove(variable);
         }
         command
@@ -150,7 +150,7 @@ impl Git {
                     self.command.env(name, value);
                 }
             }
-            if environment.quarantined {
+            if environment.is_quarantined {
                 // Git refuses to write refs while it is set.
                 self.command.env(
                     "GIT_QUARANTINE_PATH",
@@ -165,8 +165,8 @@ impl Git {
     ///
     /// # Errors
     /// If git cannot be started or writes more than 64 MiB of output.
-    pub fn run(mut self) -> Result<Output> {
-        let mut child = self.command.spawn().map_err(Error::Start)?;
+    pub fn run(mut self) -> Result<GitOutput> {
+        let mut child = self.command.spawn().map_err(Error::GitNotStarted)?;
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = self.input;
@@ -177,20 +177,20 @@ impl Git {
                     .zip(input)
                     .map(|(mut pipe, bytes)| pipe.write_all(&bytes))
             });
-            let stderr = scope.spawn(move || read(stderr, STDERR_LIMIT));
+            let stderr = scope.spawn(move || read_bounded(stderr, STDERR_LIMIT));
             (
-                read(stdout, OUTPUT_LIMIT),
+                read_bounded(stdout, OUTPUT_LIMIT),
                 stderr.join().unwrap_or_default(),
             )
         });
-        let status = child.wait().map_err(Error::Start)?;
-        if stdout.over {
-            return Err(Error::Bounds {
+        let status = child.wait().map_err(Error::GitNotStarted)?;
+        if stdout.is_truncated {
+            return Err(Error::LimitExceeded {
                 what: format!("the output of git {}", self.name),
                 limit: OUTPUT_LIMIT,
             });
         }
-        Ok(Output {
+        Ok(GitOutput {
             name: self.name,
             code: status.code(),
             stdout: stdout.bytes,
@@ -199,44 +199,44 @@ impl Git {
     }
 }
 
-impl Output {
+impl GitOutput {
     /// Checks whether the process exited with code 0.
-    pub fn success(&self) -> bool {
+    pub fn is_success(&self) -> bool {
         self.code == Some(0)
     }
 
     /// Returns standard output if the process succeeded, otherwise its failure as an error.
-    pub fn ok(self) -> Result<Vec<u8>> {
-        if self.success() {
+    pub fn into_stdout(self) -> Result<Vec<u8>> {
+        if self.is_success() {
             Ok(self.stdout)
         } else {
-            Err(self.error())
+            Err(self.to_error())
         }
     }
 
     /// Returns the failure as an error, with the end of what git wrote for people.
-    pub fn error(&self) -> Error {
-        Error::Git {
+    pub fn to_error(&self) -> Error {
+        Error::CommandFailed {
             command: self.name.to_owned(),
             code: self.code,
-            stderr: for_people(&self.stderr),
+            stderr: printable_tail(&self.stderr),
         }
     }
 }
 
 /// Bytes read from a pipe, up to a limit.
 #[derive(Default)]
-struct Bounded {
+struct BoundedOutput {
     bytes: Vec<u8>,
-    over: bool,
+    is_truncated: bool,
 }
 
 /// Reads a pipe to its end and keeps at most `limit` bytes. A broken pipe counts as its end.
-fn read(pipe: Option<impl Read>, limit: u64) -> Bounded {
-    let mut bounded = Bounded::default();
+fn read_bounded(pipe: Option<impl Read>, limit: u64) -> BoundedOutput {
+    let mut bounded = BoundedOutput::default();
     if let Some(mut pipe) = pipe {
         let _ = pipe.by_ref().take(limit).read_to_end(&mut bounded.bytes);
-        bounded.over =
+        bounded.is_truncated =
             std::io::copy(&mut pipe, &mut std::io::sink()).is_ok_and(|dropped| dropped > 0);
     }
     bounded

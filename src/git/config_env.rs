@@ -17,25 +17,26 @@ const VARIABLE: &str = "GIT_CONFIG_PARAMETERS";
 ///
 /// # Errors
 /// [`Error::Corrupt`] if the variable does not have git's format.
-pub(super) fn of_process() -> Result<Vec<BString>> {
+pub(super) fn read_process_settings() -> Result<Vec<BString>> {
     let value = std::env::var_os(VARIABLE).unwrap_or_default().into_vec();
-    parse(&value).ok_or_else(|| Error::corrupt(VARIABLE, "it is not what git writes there"))
+    parse_settings(&value)
+        .ok_or_else(|| Error::corrupt(VARIABLE, "it is not what git writes there"))
 }
 
 /// Parses the value of the variable; `None` if it does not have git's format.
-fn parse(mut rest: &[u8]) -> Option<Vec<BString>> {
+fn parse_settings(mut rest: &[u8]) -> Option<Vec<BString>> {
     let mut settings = Vec::new();
     loop {
         rest = rest.trim_ascii_start();
         if rest.is_empty() {
             return Some(settings);
         }
-        let (mut setting, after) = word(rest)?;
+        let (mut setting, after) = parse_word(rest)?;
         rest = after;
         if let Some(value) = rest.strip_prefix(b"=") {
             setting.push(b'=');
             if value.first().is_some_and(|byte| *byte != b' ') {
-                let (value, after) = word(value)?;
+                let (value, after) = parse_word(value)?;
                 setting.extend(value);
                 rest = after;
             } else {
@@ -50,7 +51,7 @@ fn parse(mut rest: &[u8]) -> Option<Vec<BString>> {
 
 /// Parses one word in single quotes, in which `'\''` and `'\!'` stand for the characters that would
 /// end it. Returns the word and what follows it.
-fn word(quoted: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+fn parse_word(quoted: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut rest = quoted.strip_prefix(b"'")?;
     let mut word = Vec::new();
     loop {
@@ -82,10 +83,10 @@ mod tests {
             (r"'a.b'='it'\''s'\!''", &["a.b=it's!"]),
         ] {
             let expected: Vec<BString> = settings.iter().map(|it| BString::from(*it)).collect();
-            assert_eq!(parse(text.as_bytes()), Some(expected), "{text}");
+            assert_eq!(parse_settings(text.as_bytes()), Some(expected), "{text}");
         }
         for text in ["a.b=c", "'a.b", "'a'='b", "'a'x"] {
-            assert_eq!(parse(text.as_bytes()), None, "{text}");
+            assert_eq!(parse_settings(text.as_bytes()), None, "{text}");
         }
     }
 }

@@ -5,9 +5,9 @@
 //! component: entries are copied byte for byte, including symbolic links and submodules.
 
 use super::error::{Error, Result};
-use super::object::Kind;
+use super::object::ObjectKind;
 use super::repo::Repository;
-use super::tree::{Entry, entries};
+use super::tree::{TreeEntry, parse_entries};
 use crate::domain::id::{Content, Oid};
 
 /// The most tree entries examined for one content.
@@ -17,44 +17,44 @@ const DEPTH_LIMIT: u64 = 256;
 
 /// How a folder relates to a component's paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Folder {
+pub enum FolderOwnership {
     /// The component owns everything below it.
     Whole,
     /// The component owns nothing below it.
-    Nothing,
+    Outside,
     /// The component may own some of it, so its entries must be examined.
-    Descend,
+    Mixed,
 }
 
 /// How a file, a symbolic link or a submodule relates to a component's paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum File {
+pub enum FileOwnership {
     /// The component owns it.
-    Own,
+    Owned,
     /// It belongs to every component, like `.gitattributes` at the root: part of the content, but
     /// it does not make the component exist.
     Shared,
     /// It is not part of the content.
-    No,
+    Outside,
 }
 
 /// The paths of a component. Paths are bytes, relative to the root, without a slash at either end.
-pub trait Paths {
+pub trait ComponentPaths {
     /// Classifies a folder. The root (an empty path) is asked about first.
-    fn folder(&self, path: &[u8]) -> Folder;
+    fn classify_folder(&self, path: &[u8]) -> FolderOwnership;
     /// Classifies anything that is not a folder.
-    fn file(&self, path: &[u8]) -> File;
+    fn classify_file(&self, path: &[u8]) -> FileOwnership;
 }
 
 /// The part of a folder that belongs to a component.
-struct Kept {
+struct FilteredFolder {
     tree: Oid,
     /// Whether the component owns something in it.
-    own: bool,
+    has_owned: bool,
 }
 
 /// One computation of a component's content.
-struct Walk<'a, P: ?Sized> {
+struct ContentFilter<'a, P: ?Sized> {
     repository: &'a Repository,
     paths: &'a P,
     examined: u64,
@@ -63,40 +63,51 @@ struct Walk<'a, P: ?Sized> {
 impl Repository {
     /// Computes the content of the component with these paths in a commit's tree. Returns `None` if
     /// the component owns nothing in it.
-    pub fn content(&self, tree: Oid, paths: &(impl Paths + ?Sized)) -> Result<Option<Content>> {
-        let kept = match paths.folder(b"") {
-            Folder::Whole => {
+    pub fn compute_content(
+        &self,
+        tree: Oid,
+        paths: &(impl ComponentPaths + ?Sized),
+    ) -> Result<Option<Content>> {
+        let kept = match paths.classify_folder(b"") {
+            FolderOwnership::Whole => {
                 return Ok((tree != self.hash_kind().empty_tree()).then_some(Content(tree)));
             }
-            Folder::Nothing => None,
-            Folder::Descend => Walk {
+            FolderOwnership::Outside => None,
+            FolderOwnership::Mixed => ContentFilter {
                 repository: self,
                 paths,
                 examined: 0,
             }
-            .folder(tree, &mut Vec::new(), 0)?,
+            .filter_folder(tree, &mut Vec::new(), 0)?,
         };
-        Ok(kept.filter(|kept| kept.own).map(|kept| Content(kept.tree)))
+        Ok(kept
+            .filter(|kept| kept.has_owned)
+            .map(|kept| Content(kept.tree)))
     }
 }
 
-impl<P: Paths + ?Sized> Walk<'_, P> {
+impl<P: ComponentPaths + ?Sized> ContentFilter<'_, P> {
     /// Filters a folder down to the component's paths. Returns `None` if nothing is left.
-    fn folder(&mut self, tree: Oid, path: &mut Vec<u8>, depth: u64) -> Result<Option<Kept>> {
+    fn filter_folder(
+        &mut self,
+        tree: Oid,
+        path: &mut Vec<u8>,
+        depth: u64,
+    ) -> Result<Option<FilteredFolder>> {
         if depth > DEPTH_LIMIT {
-            return Err(Error::Bounds {
+            return Err(Error::LimitExceeded {
                 what: "the depth of the commit's folders".to_owned(),
                 limit: DEPTH_LIMIT,
             });
         }
-        let raw = self.repository.read(tree, Kind::Tree)?;
+        let raw = self.repository.read_object(tree, ObjectKind::Tree)?;
         let (mut kept, mut own) = (Vec::with_capacity(raw.len()), false);
         let length = path.len();
-        for entry in entries(tree, &raw) {
+        for entry in parse_entries(tree, &raw) {
             let entry = entry?;
             self.examined += 1;
             if self.examined > ENTRY_LIMIT {
-                return Err(Error::Bounds {
+                return Err(Error::LimitExceeded {
                     what: "the number of files in the commit".to_owned(),
                     limit: ENTRY_LIMIT,
                 });
@@ -105,7 +116,7 @@ impl<P: Paths + ?Sized> Walk<'_, P> {
                 path.push(b'/');
             }
             path.extend(entry.name);
-            own |= self.entry(&entry, path, depth, &mut kept)?;
+            own |= self.filter_entry(&entry, path, depth, &mut kept)?;
             path.truncate(length);
         }
         if kept.is_empty() {
@@ -115,42 +126,47 @@ impl<P: Paths + ?Sized> Walk<'_, P> {
         let tree = if kept == raw {
             tree
         } else {
-            self.repository.hash(Kind::Tree, &kept)?
+            self.repository.hash_object(ObjectKind::Tree, &kept)?
         };
-        Ok(Some(Kept { tree, own }))
+        Ok(Some(FilteredFolder {
+            tree,
+            has_owned: own,
+        }))
     }
 
     /// Adds an entry, or the part of it that belongs to the component, to `kept`. Returns whether
     /// the component owns some of it.
-    fn entry(
+    fn filter_entry(
         &mut self,
-        entry: &Entry,
+        entry: &TreeEntry,
         path: &mut Vec<u8>,
         depth: u64,
         kept: &mut Vec<u8>,
     ) -> Result<bool> {
         if !entry.is_tree() {
-            let file = self.paths.file(path);
-            if file != File::No {
+            let file = self.paths.classify_file(path);
+            if file != FileOwnership::Outside {
                 kept.extend(entry.raw);
             }
-            return Ok(file == File::Own);
+            return Ok(file == FileOwnership::Owned);
         }
-        match self.paths.folder(path) {
-            Folder::Nothing => Ok(false),
+        match self.paths.classify_folder(path) {
+            FolderOwnership::Outside => Ok(false),
             // Git stores no empty folders; a forged one must not make a component exist.
-            Folder::Whole if entry.id == self.repository.hash_kind().empty_tree() => Ok(false),
-            Folder::Whole => {
+            FolderOwnership::Whole if entry.id == self.repository.hash_kind().empty_tree() => {
+                Ok(false)
+            }
+            FolderOwnership::Whole => {
                 kept.extend(entry.raw);
                 Ok(true)
             }
-            Folder::Descend => match self.folder(entry.id, path, depth + 1)? {
+            FolderOwnership::Mixed => match self.filter_folder(entry.id, path, depth + 1)? {
                 None => Ok(false),
                 Some(below) => {
                     let head = entry.raw.len() - entry.id.as_bytes().len();
                     kept.extend(entry.raw.get(..head).unwrap_or_default());
                     kept.extend(below.tree.as_bytes());
-                    Ok(below.own)
+                    Ok(below.has_owned)
                 }
             },
         }

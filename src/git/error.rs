@@ -6,14 +6,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::domain::id::Oid;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
 /// The result of an access to git.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// The underlying error, shown to the user.
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why an access to git failed.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum Error {
         /// The path.
         path: PathBuf,
         /// The message of git's library.
-        source: Cause,
+        source: BoxedError,
     },
     /// The repository has a format that cannot be read safely here.
     #[error("the repository at {} uses {feature}, which cannot be read safely; try {remedy}", path.display())]
@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// The repository belongs to another user, and its settings could run programs.
     #[error("{} belongs to another user, and its settings could run programs", .0.display())]
-    Foreign(PathBuf),
+    OtherOwner(PathBuf),
     /// An object is missing.
     #[error("object {0} is not in this repository: push or fetch the commit that it belongs to")]
     Missing(Oid),
@@ -55,7 +55,7 @@ pub enum Error {
     Mirror(String),
     /// An object has another kind than expected.
     #[error("object {id} is a {found}, not a {expected}")]
-    Kind {
+    WrongKind {
         /// The object.
         id: Oid,
         /// The expected kind.
@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// A limit was exceeded.
     #[error("{what} is over the limit of {limit}")]
-    Bounds {
+    LimitExceeded {
         /// What was counted.
         what: String,
         /// The limit.
@@ -81,7 +81,7 @@ pub enum Error {
     },
     /// A path is not allowed in a ledger's tree, or an edit contradicts the tree or another edit.
     #[error("{path:?} cannot be a path in a ledger's tree: {why}")]
-    Path {
+    InvalidPath {
         /// The path.
         path: String,
         /// What is wrong with it.
@@ -89,7 +89,7 @@ pub enum Error {
     },
     /// A ref has an invalid name, or may not be used here.
     #[error("the ref {name} cannot be used: {why}")]
-    Ref {
+    InvalidRef {
         /// Its full name.
         name: String,
         /// What is wrong with it.
@@ -124,11 +124,11 @@ pub enum Error {
         /// What was being done.
         doing: String,
         /// The library's error.
-        source: Cause,
+        source: BoxedError,
     },
     /// A `git` process failed.
     #[error("git {command} failed{}{}", code.map(|code| format!(" with exit code {code}")).unwrap_or_default(), tail(stderr))]
-    Git {
+    CommandFailed {
         /// The subcommand, without its arguments: they can contain secrets.
         command: String,
         /// Its exit code; `None` if a signal ended it.
@@ -138,7 +138,7 @@ pub enum Error {
     },
     /// `git` could not be started.
     #[error("git could not be started: install git, and make sure that it is on the PATH")]
-    Start(#[source] std::io::Error),
+    GitNotStarted(#[source] std::io::Error),
 }
 
 /// Formats git's messages to follow a summary.
@@ -162,7 +162,7 @@ impl Error {
     }
 
     /// Returns a converter for errors of git's library, with what was being done.
-    pub(crate) fn library<E: Into<Cause>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
+    pub(crate) fn library<E: Into<BoxedError>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
         // The text is built only on error: most calls succeed.
         move |source| Self::Library {
             doing: doing.into(),
@@ -187,13 +187,16 @@ impl Error {
     pub fn is_malformed(&self) -> bool {
         matches!(
             self,
-            Self::Corrupt { .. } | Self::Kind { .. } | Self::Path { .. } | Self::Ref { .. }
+            Self::Corrupt { .. }
+                | Self::WrongKind { .. }
+                | Self::InvalidPath { .. }
+                | Self::InvalidRef { .. }
         )
     }
 
     /// Returns the result of a rule whose facts could not be read: malformed data fails, anything
     /// else is unknown.
-    pub fn answer(&self, rule: Rule) -> Check {
+    pub fn to_check(&self, rule: Rule) -> Check {
         let answer = if self.is_malformed() {
             Check::fail
         } else {
@@ -209,11 +212,11 @@ impl Error {
 }
 
 /// Returns the last lines that a process wrote for people, safe to print, at most 2,000 characters.
-pub(crate) fn for_people(bytes: &[u8]) -> String {
+pub(crate) fn printable_tail(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<_> = text
         .lines()
-        .map(|line| harmless(line.trim_end()))
+        .map(|line| sanitize(line.trim_end()))
         .filter(|line| !line.is_empty())
         .collect();
     let text = lines.join("\n");

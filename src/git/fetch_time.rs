@@ -8,13 +8,13 @@ use crate::clock;
 use crate::domain::time::Time;
 
 /// The file in the common git folder that records our own fetches, which write no `FETCH_HEAD`.
-const MARK: &str = "deploy-fetched";
+const FETCH_TIME_FILE: &str = "deploy-fetched";
 
 impl Repository {
     /// Returns when this repository last fetched, through this program or git itself; `None` if no
     /// fetch is recorded.
-    pub fn last_fetch(&self) -> Option<Time> {
-        let own = std::fs::read_to_string(self.common_dir().join(MARK))
+    pub fn last_fetch_time(&self) -> Option<Time> {
+        let own = std::fs::read_to_string(self.common_dir().join(FETCH_TIME_FILE))
             .ok()
             .and_then(|text| text.trim().parse().ok());
         let head = std::fs::metadata(self.git_dir().join("FETCH_HEAD"))
@@ -27,7 +27,10 @@ impl Repository {
 
     /// Records that a fetch has just succeeded. The time is only shown to people, so a failure to
     /// write it is ignored.
-    pub(super) fn mark_fetch(&self) {
-        let _ = std::fs::write(self.common_dir().join(MARK), format!("{}\n", clock::now()));
+    pub(super) fn record_fetch_time(&self) {
+        let _ = std::fs::write(
+            self.common_dir().join(FETCH_TIME_FILE),
+            format!("{}\n", clock::now()),
+        );
     }
 }

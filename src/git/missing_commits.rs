@@ -16,81 +16,81 @@ use crate::domain::id::Oid;
 /// A commit: by its position in the commit-graph, which saves a lookup, or by its id if the graph
 /// does not contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Key {
-    Graph(u32),
-    Object(Oid),
+enum CommitKey {
+    InGraph(u32),
+    ById(Oid),
 }
 
 /// A commit reached by the walk.
-struct Node {
-    order: Order,
-    parents: Vec<Key>,
+struct ReachedCommit {
+    order: VisitOrder,
+    parents: Vec<CommitKey>,
     /// Whether its parents are missing because the clone is shallow.
-    cut: bool,
+    is_shallow: bool,
     /// Whether the walk has visited it.
-    visited: bool,
+    is_visited: bool,
     /// Whether the new history contains it.
-    wanted: bool,
+    is_in_new: bool,
     /// Which of the given commits contain it.
-    contained: Bits,
+    contained_in: CommitSet,
 }
 
 /// A set of the given commits, by their index.
-type Bits = u64;
+type CommitSet = u64;
 
 /// The order of visits: the highest generation first, then the newest committer time. Commits
 /// outside the graph come before all commits in it, which are never their descendants.
-type Order = (u32, u64);
+type VisitOrder = (u32, u64);
 
 /// A walk from the new commit and the given commits towards the root.
-struct Walk<'a> {
+struct MissingWalk<'a> {
     repository: &'a Repository,
     graph: Option<&'a Graph>,
     shallow: HashSet<Oid>,
-    nodes: HashMap<Key, Node>,
-    queue: BinaryHeap<(Order, Key)>,
+    nodes: HashMap<CommitKey, ReachedCommit>,
+    queue: BinaryHeap<(VisitOrder, CommitKey)>,
     /// A queued commit that some open commit lacked when last checked. It saves a search of the
     /// queue.
-    witness: Option<Key>,
+    pending_hint: Option<CommitKey>,
 }
 
 /// The result of visiting one commit.
 struct Visit {
-    key: Key,
+    key: CommitKey,
     /// Which of the given commits lack it.
-    lacking: Bits,
+    missing_from: CommitSet,
     /// Why the walk may not know everything behind it.
-    fault: Option<Error>,
+    error: Option<Error>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> MissingWalk<'a> {
     fn new(repository: &'a Repository) -> Result<Self> {
-        let (graph, shallow) = (repository.graph(), repository.shallow_boundary()?);
+        let (graph, shallow) = (repository.commit_graph(), repository.shallow_boundary()?);
         Ok(Self {
             repository,
             graph,
             shallow,
             nodes: HashMap::new(),
             queue: BinaryHeap::new(),
-            witness: None,
+            pending_hint: None,
         })
     }
 
     /// Returns the key of a commit: its position in the commit-graph if possible.
-    fn key(&self, id: Oid) -> Key {
+    fn key_of(&self, id: Oid) -> CommitKey {
         let place = self.graph.and_then(|graph| graph.lookup(to_gix(id)));
-        place.map_or(Key::Object(id), |place| Key::Graph(place.0))
+        place.map_or(CommitKey::ById(id), |place| CommitKey::InGraph(place.0))
     }
 
     /// Reads a commit's place in the order, its parents, and whether a shallow clone lacks those
     /// parents.
-    fn read(&self, key: Key) -> Result<(Order, Vec<Key>, bool)> {
+    fn read_commit(&self, key: CommitKey) -> Result<(VisitOrder, Vec<CommitKey>, bool)> {
         match (key, self.graph) {
-            (Key::Graph(place), Some(graph)) => {
+            (CommitKey::InGraph(place), Some(graph)) => {
                 let commit = graph.commit_at(Position(place));
                 let parents = commit
                     .iter_parents()
-                    .map(|parent| parent.map(|place| Key::Graph(place.0)));
+                    .map(|parent| parent.map(|place| CommitKey::InGraph(place.0)));
                 let parents = parents
                     .collect::<gix::Result<_>>()
                     .map_err(|error| Error::library("reading the commit-graph")(error))?;
@@ -100,65 +100,65 @@ impl<'a> Walk<'a> {
                     false,
                 ))
             }
-            (Key::Object(id), _) => {
+            (CommitKey::ById(id), _) => {
                 let commit = self.repository.read_commit(id)?;
-                let order = (u32::MAX, commit.committer_time.seconds().unsigned_abs());
+                let order = (u32::MAX, commit.committer_time.as_seconds().unsigned_abs());
                 if self.shallow.contains(&id) {
                     return Ok((order, Vec::new(), true));
                 }
                 Ok((
                     order,
-                    commit.parents.iter().map(|id| self.key(*id)).collect(),
+                    commit.parents.iter().map(|id| self.key_of(*id)).collect(),
                     false,
                 ))
             }
             // Only a graph gives such a key.
-            (Key::Graph(_), None) => Err(Error::corrupt("the commit-graph", "it is gone")),
+            (CommitKey::InGraph(_), None) => Err(Error::corrupt("the commit-graph", "it is gone")),
         }
     }
 
     /// Queues a commit, or records for one already reached that more commits contain it.
-    fn reach(&mut self, key: Key, wanted: bool, contained: Bits) -> Result<()> {
+    fn reach(&mut self, key: CommitKey, wanted: bool, contained: CommitSet) -> Result<()> {
         if let Some(node) = self.nodes.get_mut(&key) {
-            if wanted && !node.wanted && node.visited {
+            if wanted && !node.is_in_new && node.is_visited {
                 // A wrong date led here too early, and the commit was not counted yet.
-                node.visited = false;
+                node.is_visited = false;
                 self.queue.push((node.order, key));
             }
-            node.wanted |= wanted;
-            node.contained |= contained;
+            node.is_in_new |= wanted;
+            node.contained_in |= contained;
             return Ok(());
         }
-        let (order, parents, cut) = self.read(key)?;
+        let (order, parents, cut) = self.read_commit(key)?;
         self.queue.push((order, key));
         self.nodes.insert(
             key,
-            Node {
+            ReachedCommit {
                 order,
                 parents,
-                cut,
-                visited: false,
-                wanted,
-                contained,
+                is_shallow: cut,
+                is_visited: false,
+                is_in_new: wanted,
+                contained_in: contained,
             },
         );
         Ok(())
     }
 }
 
-impl Walk<'_> {
+impl MissingWalk<'_> {
     /// Visits the next commit. Returns `None` when no open commit can lack any more.
-    fn next(&mut self, open: Bits) -> Option<Visit> {
+    fn visit_next(&mut self, open: CommitSet) -> Option<Visit> {
         let (_, key) = self.queue.pop()?;
-        let lacking = self.lacking(key, open);
+        let lacking = self.missing_from(key, open);
         if lacking == 0 && !self.is_pending(open) {
             return None;
         }
         let node = self.nodes.get_mut(&key)?;
-        node.visited = true;
-        let mut fault = node.cut.then_some(Error::Shallow);
+        node.is_visited = true;
+        let mut fault = node.is_shallow.then_some(Error::Shallow);
         let parents = std::mem::take(&mut node.parents);
-        let (wanted, contained) = (node.wanted, node.contained);
+        let (wanted, contained) = (node.is_in_new, node.contained_in);
         for parent in &parents {
             // All parents are reached, even after one that cannot be read.
             if let Err(error) = self.reach(*parent, wanted, contained) {
@@ -170,38 +170,38 @@ impl Walk<'_> {
         }
         Some(Visit {
             key,
-            lacking,
-            fault,
+            missing_from: lacking,
+            error: fault,
         })
     }
 
     /// Returns which of the open commits lack this commit, if the new history contains it.
-    fn lacking(&self, key: Key, open: Bits) -> Bits {
+    fn missing_from(&self, key: CommitKey, open: CommitSet) -> CommitSet {
         self.nodes
             .get(&key)
-            .filter(|node| node.wanted)
-            .map_or(0, |node| open & !node.contained)
+            .filter(|node| node.is_in_new)
+            .map_or(0, |node| open & !node.contained_in)
     }
 
     /// Checks whether the queue holds a commit that one of the open commits lacks.
-    fn is_pending(&mut self, open: Bits) -> bool {
-        let lacked = |key: &Key| {
+    fn is_pending(&mut self, open: CommitSet) -> bool {
+        let lacked = |key: &CommitKey| {
             let node = self
                 .nodes
                 .get(key)
-                .filter(|node| node.wanted && !node.visited);
-            node.is_some_and(|node| open & !node.contained != 0)
+                .filter(|node| node.is_in_new && !node.is_visited);
+            node.is_some_and(|node| open & !node.contained_in != 0)
         };
-        let witness = self.witness.filter(lacked);
-        self.witness = witness.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
-        self.witness.is_some()
+        let witness = self.pending_hint.filter(lacked);
+        self.pending_hint = witness.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
+        self.pending_hint.is_some()
     }
 
     /// Returns the id of a commit.
-    fn id(&self, key: Key) -> Option<Oid> {
+    fn commit_id(&self, key: CommitKey) -> Option<Oid> {
         match key {
-            Key::Object(id) => Some(id),
-            Key::Graph(place) => Some(from_gix(self.graph?.id_at(Position(place)))),
+            CommitKey::ById(id) => Some(id),
+            CommitKey::InGraph(place) => Some(from_gix(self.graph?.id_at(Position(place)))),
         }
     }
 }
@@ -214,43 +214,43 @@ impl Repository {
     /// # Errors
     /// [`Error::Bounds`] for more than `limit` commits, [`Error::Shallow`] if the history needed is
     /// not in this clone.
-    pub fn commits_lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
+    pub fn commits_missing_from(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut found = Vec::new();
-        for (round, old) in old.chunks(Bits::BITS as usize).enumerate() {
-            found.extend(self.lacked(new, old, limit)?);
+        for (round, old) in old.chunks(CommitSet::BITS as usize).enumerate() {
+            found.extend(self.commits_missing_from_chunk(new, old, limit)?);
             if round > 0 {
                 found.sort_unstable();
                 found.dedup();
             }
             if found.len() > limit {
-                return Err(too_many(limit));
+                return Err(limit_error(limit));
             }
         }
         Ok(found)
     }
 
     /// Does the same for at most 64 commits, in one walk.
-    fn lacked(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
-        let mut walk = Walk::new(self)?;
-        walk.reach(walk.key(new), true, 0)?;
-        let mut open: Bits = 0;
+    fn commits_missing_from_chunk(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
+        let mut walk = MissingWalk::new(self)?;
+        walk.reach(walk.key_of(new), true, 0)?;
+        let mut open: CommitSet = 0;
         for (at, commit) in old.iter().enumerate() {
-            walk.reach(walk.key(*commit), false, 1 << at)?;
+            walk.reach(walk.key_of(*commit), false, 1 << at)?;
             open |= 1 << at;
         }
         let mut found = Vec::new();
-        while let Some(visit) = walk.next(open) {
-            let lacked = visit.lacking != 0;
-            match visit.fault {
+        while let Some(visit) = walk.visit_next(open) {
+            let lacked = visit.missing_from != 0;
+            match visit.error {
                 // History behind the old commits is not needed, so a shallow clone may lack it.
                 Some(Error::Shallow) if !lacked => {}
                 Some(error) => return Err(error),
                 None => {}
             }
             if lacked {
-                found.extend(walk.id(visit.key));
+                found.extend(walk.commit_id(visit.key));
                 if found.len() > limit {
-                    return Err(too_many(limit));
+                    return Err(limit_error(limit));
                 }
             }
         }
@@ -259,8 +259,8 @@ impl Repository {
 }
 
 /// Returns the error for more than `limit` commits.
-fn too_many(limit: usize) -> Error {
-    Error::Bounds {
+fn limit_error(limit: usize) -> Error {
+    Error::LimitExceeded {
         what: "the number of commits in between".to_owned(),
         limit: limit as u64,
     }

@@ -29,8 +29,8 @@ pub mod tree;
 pub use error::{Error, Result};
 pub use object::Commit;
 pub use remote::PushOutcome;
-pub use repo::{HashKind, Repository, Shared};
-pub use tree::{Found, Leaf};
+pub use repo::{HashKind, Repository, RepositoryHandle};
+pub use tree::{Leaf, TreeItem};
 
 /// Removes this process's lock files when a signal ends it. `main` calls it once, before anything
 /// else.

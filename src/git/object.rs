@@ -14,11 +14,11 @@ use crate::domain::id::Oid;
 use crate::domain::time::{Span, Time};
 
 /// How many times to try writing an object into a folder that git keeps removing.
-const TRIES: u32 = 10;
+const WRITE_ATTEMPTS: u32 = 10;
 
 /// The kind of a git object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ObjectKind {
     /// The bytes of a file.
     Blob,
     /// A folder.
@@ -29,7 +29,7 @@ pub enum Kind {
     Tag,
 }
 
-impl Kind {
+impl ObjectKind {
     /// Returns git's name for this kind.
     pub fn name(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl Kind {
     }
 
     /// Converts gix's object kind.
-    fn of(kind: gix::objs::Kind) -> Self {
+    fn from_gix(kind: gix::objs::Kind) -> Self {
         match kind {
             gix::objs::Kind::Blob => Self::Blob,
             gix::objs::Kind::Tree => Self::Tree,
@@ -89,21 +89,21 @@ impl Commit {
     /// Returns the value of the author header, `name <address> seconds zone`; empty if there is
     /// none.
     pub fn author(&self) -> &[u8] {
-        self.part(&self.author)
+        self.slice(&self.author)
     }
 
     /// Returns the value of the committer header; empty if there is none.
     pub fn committer(&self) -> &[u8] {
-        self.part(&self.committer)
+        self.slice(&self.committer)
     }
 
     /// Returns everything after the empty line that ends the headers.
     pub fn message(&self) -> &[u8] {
-        self.part(&self.message)
+        self.slice(&self.message)
     }
 
     /// Returns the bytes in a range of the raw object; empty if the range is out of bounds.
-    fn part(&self, range: &Range<usize>) -> &[u8] {
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
         self.raw.get(range.clone()).unwrap_or_default()
     }
 
@@ -159,7 +159,7 @@ impl Commit {
         };
         let tree = tree.ok_or_else(|| corrupt("it has no tree"))?;
         let committer = committer.unwrap_or(0..0);
-        let committer_time = seconds_of(raw.get(committer.clone()).unwrap_or_default());
+        let committer_time = parse_committer_time(raw.get(committer.clone()).unwrap_or_default());
         Ok(Self {
             id,
             tree,
@@ -174,7 +174,7 @@ impl Commit {
 }
 
 /// Reads the time in `name <address> seconds zone`: the number after the last `>`.
-fn seconds_of(ident: &[u8]) -> Time {
+fn parse_committer_time(ident: &[u8]) -> Time {
     let after = ident
         .rsplit(|byte| *byte == b'>')
         .next()
@@ -187,15 +187,15 @@ fn seconds_of(ident: &[u8]) -> Time {
     } else {
         0
     };
-    Time::EPOCH.plus(Span::seconds(number))
+    Time::EPOCH.plus(Span::from_seconds(number))
 }
 
 impl Repository {
     /// Returns the kind of an object, or `None` if this repository lacks it.
-    pub fn kind(&self, id: Oid) -> Result<Option<Kind>> {
+    pub fn object_kind(&self, id: Oid) -> Result<Option<ObjectKind>> {
         let header = self.gix.try_find_header(to_gix(id));
         let header = header.map_err(|error| Error::library(format!("looking for {id}"))(error))?;
-        Ok(header.map(|header| Kind::of(header.kind())))
+        Ok(header.map(|header| ObjectKind::from_gix(header.kind())))
     }
 
     /// Checks whether this repository has an object.
@@ -205,7 +205,7 @@ impl Repository {
 
     /// Returns the error for a missing object: [`Error::Shallow`] in a shallow clone, which lacks
     /// everything behind its boundary, otherwise [`Error::Missing`].
-    pub(super) fn missing(&self, id: Oid) -> Error {
+    pub(super) fn missing_error(&self, id: Oid) -> Error {
         if self.is_shallow().unwrap_or(false) {
             Error::Shallow
         } else {
@@ -217,22 +217,22 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::Bounds`] for an object over 128 MiB, [`Error::Kind`] for one of another kind.
-    pub(crate) fn read(&self, id: Oid, kind: Kind) -> Result<Vec<u8>> {
+    pub(crate) fn read_object(&self, id: Oid, kind: ObjectKind) -> Result<Vec<u8>> {
         let object = self.gix.try_find_object(to_gix(id)).map_err(|error| {
             if error.is_resource_exhausted() {
-                return Error::Bounds {
+                return Error::LimitExceeded {
                     what: format!("the size of object {id}"),
                     limit: OBJECT_LIMIT as u64,
                 };
             }
             Error::library(format!("reading {} {id}", kind.name()))(error)
         })?;
-        let mut object = object.ok_or_else(|| self.missing(id))?;
+        let mut object = object.ok_or_else(|| self.missing_error(id))?;
         if object.kind != kind.to_gix() {
-            return Err(Error::Kind {
+            return Err(Error::WrongKind {
                 id,
                 expected: kind.name(),
-                found: Kind::of(object.kind).name(),
+                found: ObjectKind::from_gix(object.kind).name(),
             });
         }
         Ok(std::mem::take(&mut object.data))
@@ -240,7 +240,7 @@ impl Repository {
 
     /// Reads and parses a commit.
     pub fn read_commit(&self, id: Oid) -> Result<Commit> {
-        Commit::parse(id, self.read(id, Kind::Commit)?)
+        Commit::parse(id, self.read_object(id, ObjectKind::Commit)?)
     }
 
     /// Reads a blob of at most `limit` bytes.
@@ -248,9 +248,9 @@ impl Repository {
     /// A larger blob is still read, up to the limit for every object, before it is refused:
     /// checking the size first would look each blob up twice.
     pub fn read_blob(&self, id: Oid, limit: usize) -> Result<Vec<u8>> {
-        let bytes = self.read(id, Kind::Blob)?;
+        let bytes = self.read_object(id, ObjectKind::Blob)?;
         if bytes.len() > limit {
-            return Err(Error::Bounds {
+            return Err(Error::LimitExceeded {
                 what: format!("the size of blob {id}"),
                 limit: limit as u64,
             });
@@ -264,25 +264,28 @@ impl Repository {
         let mut id = id;
         // Real chains of tags are never deeper.
         for _ in 0..16 {
-            match self.kind(id)?.ok_or_else(|| self.missing(id))? {
-                Kind::Commit => return Ok(Some(id)),
-                Kind::Tag => {
-                    let raw = self.read(id, Kind::Tag)?;
+            match self
+                .object_kind(id)?
+                .ok_or_else(|| self.missing_error(id))?
+            {
+                ObjectKind::Commit => return Ok(Some(id)),
+                ObjectKind::Tag => {
+                    let raw = self.read_object(id, ObjectKind::Tag)?;
                     let target =
                         gix::objs::TagRefIter::from_bytes(&raw, self.gix.object_hash()).target_id();
                     id = from_gix(&target.map_err(Error::library(format!("reading tag {id}")))?);
                 }
-                Kind::Blob | Kind::Tree => return Ok(None),
+                ObjectKind::Blob | ObjectKind::Tree => return Ok(None),
             }
         }
-        Err(Error::Bounds {
+        Err(Error::LimitExceeded {
             what: format!("the chain of tags at {id}"),
             limit: 16,
         })
     }
 
     /// Computes the id that these bytes have as an object of this kind. Writes nothing.
-    pub fn hash(&self, kind: Kind, bytes: &[u8]) -> Result<Oid> {
+    pub fn hash_object(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Oid> {
         let id = gix::objs::compute_hash(self.gix.object_hash(), kind.to_gix(), bytes);
         // Hashing fails only for SHA-1 collision attacks.
         Ok(from_gix(&id.map_err(Error::library("hashing an object"))?))
@@ -290,26 +293,26 @@ impl Repository {
 
     /// Writes a blob.
     pub fn write_blob(&self, bytes: &[u8]) -> Result<Oid> {
-        self.write(Kind::Blob, bytes)
+        self.write_object(ObjectKind::Blob, bytes)
     }
 
     /// Writes a tree from its canonical bytes.
     pub fn write_tree(&self, bytes: &[u8]) -> Result<Oid> {
-        self.write(Kind::Tree, bytes)
+        self.write_object(ObjectKind::Tree, bytes)
     }
 
     /// Writes a commit from its bytes.
     pub fn write_commit(&self, bytes: &[u8]) -> Result<Oid> {
-        self.write(Kind::Commit, bytes)
+        self.write_object(ObjectKind::Commit, bytes)
     }
 
     /// Writes a loose object.
     ///
     /// An object that is already there is written again with the same bytes. That makes it whole,
     /// durable, and too young for a concurrent `git gc` to remove.
-    fn write(&self, kind: Kind, bytes: &[u8]) -> Result<Oid> {
+    fn write_object(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Oid> {
         self.refuse_in_quarantine("an object")?;
-        let id = self.hash(kind, bytes)?;
+        let id = self.hash_object(kind, bytes)?;
         let objects = self.common_dir().join("objects");
         let hex = id.to_string();
         let (fan, name) = hex.split_at(2);
@@ -334,7 +337,7 @@ impl Repository {
                 .files
                 .push((deflate.into_inner(), folder.join(name)));
             unsynced.folders.extend([objects.clone(), folder.clone()]);
-            if unsynced.together && unsynced.files.len() < TOGETHER {
+            if unsynced.is_batching && unsynced.files.len() < SYNC_BATCH {
                 Ok(())
             } else {
                 unsynced.name_files()
@@ -347,7 +350,7 @@ impl Repository {
             match write() {
                 Ok(()) => return Ok(id),
                 // `git gc` removes empty folders, even one just created for this write.
-                Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES => {}
+                Err(error) if error.kind() == ErrorKind::NotFound && tries < WRITE_ATTEMPTS => {}
                 Err(error) => return Err(Error::io("writing an object to", &folder)(error)),
             }
         }
@@ -358,11 +361,11 @@ impl Repository {
     ///
     /// A file system commits all files written so far at once, so syncing one by one would wait for
     /// the disk once per object.
-    pub(crate) fn together<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.unsynced.borrow_mut().together = true;
+    pub(crate) fn write_batch<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.unsynced.borrow_mut().is_batching = true;
         let done = write();
         let mut unsynced = self.unsynced.borrow_mut();
-        unsynced.together = false;
+        unsynced.is_batching = false;
         let named = unsynced.name_files();
         let done = done?;
         named.map_err(Error::io(
@@ -380,20 +383,20 @@ impl Repository {
 }
 
 /// How many files are synced at once. Each stays open until then and has a thread waiting for it.
-const TOGETHER: usize = 64;
+const SYNC_BATCH: usize = 64;
 
 /// Written data that may not be on the disk yet.
 #[derive(Default)]
-pub(super) struct Unsynced {
+pub(super) struct UnsyncedObjects {
     /// Objects under temporary names, each with its final path.
     files: Vec<(tempfile::NamedTempFile, PathBuf)>,
     /// Folders that received objects.
     folders: BTreeSet<PathBuf>,
     /// Whether objects are collected to be synced together.
-    together: bool,
+    is_batching: bool,
 }
 
-impl Unsynced {
+impl UnsyncedObjects {
     /// Renames the objects to their final names after all of them are on the disk. So a named
     /// object is never empty after a power cut.
     fn name_files(&mut self) -> std::io::Result<()> {
@@ -444,14 +447,14 @@ pub(super) fn make_folder(folder: &Path, model: &Path) -> Result<()> {
     match std::fs::create_dir(folder) {
         Ok(()) => std::fs::metadata(model)
             .and_then(|metadata| std::fs::set_permissions(folder, metadata.permissions()))
-            .or_else(unless(ErrorKind::NotFound)),
-        Err(error) => unless(ErrorKind::AlreadyExists)(error),
+            .or_else(ignore_error_kind(ErrorKind::NotFound)),
+        Err(error) => ignore_error_kind(ErrorKind::AlreadyExists)(error),
     }
     .map_err(Error::io("making the folder", folder))
 }
 
 /// Returns a handler that ignores I/O errors of this kind and passes on the others.
-fn unless(kind: ErrorKind) -> impl Fn(std::io::Error) -> std::io::Result<()> {
+fn ignore_error_kind(kind: ErrorKind) -> impl Fn(std::io::Error) -> std::io::Result<()> {
     move |error| {
         if error.kind() == kind {
             Ok(())
@@ -468,12 +471,14 @@ pub(super) fn sync_paths<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<()
     for path in paths {
         match std::fs::File::open(path) {
             Ok(file) => files.push(file),
-            Err(error) => unless(ErrorKind::NotFound)(error).map_err(Error::io("syncing", path))?,
+            Err(error) => {
+                ignore_error_kind(ErrorKind::NotFound)(error).map_err(Error::io("syncing", path))?
+            }
         }
         path.clone_into(&mut last);
     }
     files
-        .chunks(TOGETHER)
+        .chunks(SYNC_BATCH)
         .try_for_each(|files| sync_files(&files.iter().collect::<Vec<_>>()))
         .map_err(Error::io("syncing", &last))
 }

@@ -13,14 +13,14 @@ use super::repo::Repository;
 use crate::domain::id::Oid;
 
 /// How many patches are made at once, to bound their total size; few commits are large.
-const BATCH: usize = 100;
+const BATCH_SIZE: usize = 100;
 
 impl Repository {
     /// Computes the patch id of each commit's change against its first parent. A commit without
     /// changes has none.
     pub fn patch_ids(&self, commits: &[Commit]) -> Result<HashMap<Oid, String>> {
         let mut found = HashMap::new();
-        for batch in commits.chunks(BATCH) {
+        for batch in commits.chunks(BATCH_SIZE) {
             let mut lines = String::new();
             for commit in batch {
                 // `diff-tree` takes what follows a commit for its parents, so a merge is compared
@@ -49,13 +49,13 @@ impl Repository {
                 .arg("--no-color")
                 .input(lines)
                 .run()?
-                .ok()?;
+                .into_stdout()?;
             let ids = self
                 .git("patch-id")
                 .arg("--stable")
                 .input(patches)
                 .run()?
-                .ok()?;
+                .into_stdout()?;
             for line in String::from_utf8_lossy(&ids).lines() {
                 let pair = line
                     .split_once(' ')

@@ -31,12 +31,12 @@ pub struct HookEnvironment {
     /// `GIT_ALTERNATE_OBJECT_DIRECTORIES`: paths separated by colons, some of them C-quoted.
     pub alternates: Option<OsString>,
     /// Whether `GIT_QUARANTINE_PATH` is set: the push can still be refused.
-    pub quarantined: bool,
+    pub is_quarantined: bool,
 }
 
 impl HookEnvironment {
     /// Reads the variables of this process.
-    pub fn of_process() -> Result<Self> {
+    pub fn from_process() -> Result<Self> {
         let current_dir = std::env::current_dir()
             .map_err(Error::io("reading the working directory", Path::new(".")))?;
         Ok(Self {
@@ -44,7 +44,7 @@ impl HookEnvironment {
             current_dir,
             objects: std::env::var_os("GIT_OBJECT_DIRECTORY"),
             alternates: std::env::var_os("GIT_ALTERNATE_OBJECT_DIRECTORIES"),
-            quarantined: std::env::var_os("GIT_QUARANTINE_PATH").is_some(),
+            is_quarantined: std::env::var_os("GIT_QUARANTINE_PATH").is_some(),
         })
     }
 }
@@ -52,7 +52,7 @@ impl HookEnvironment {
 /// The stand-in object folder, which exists as long as the repository is open.
 pub(super) struct Quarantine {
     _folder: Option<(tempfile::TempDir, File)>,
-    provisional: bool,
+    is_provisional: bool,
     /// The original variables, for `git` processes that must see the pushed objects too.
     environment: HookEnvironment,
 }
@@ -67,12 +67,12 @@ impl Quarantine {
         let quarantine = |folder| {
             Some(Self {
                 _folder: folder,
-                provisional: environment.quarantined,
+                is_provisional: environment.is_quarantined,
                 environment: environment.clone(),
             })
         };
         if environment.objects.is_none() && environment.alternates.is_none() {
-            return Ok(if environment.quarantined {
+            return Ok(if environment.is_quarantined {
                 quarantine(None)
             } else {
                 None
@@ -93,8 +93,8 @@ impl Quarantine {
 
         // The folder is next to `objects`, at the same depth: gix resolves the relative alternates
         // of an alternate against the first folder.
-        clean_up(gix.common_dir());
-        let (folder, held) = make_folder(gix.common_dir())
+        remove_stale_folders(gix.common_dir());
+        let (folder, held) = make_locked_folder(gix.common_dir())
             .map_err(Error::io("making an object folder in", gix.common_dir()))?;
         let info = folder.path().join("info");
         let write = || {
@@ -125,7 +125,7 @@ impl Quarantine {
 
     /// Checks whether the push can still be refused.
     pub(super) fn is_provisional(&self) -> bool {
-        self.provisional
+        self.is_provisional
     }
 
     /// Returns the original variables.
@@ -136,7 +136,7 @@ impl Quarantine {
 
 /// Creates a stand-in folder next to `objects`. It stays locked as long as the returned file is
 /// open.
-fn make_folder(beside: &Path) -> io::Result<(tempfile::TempDir, File)> {
+fn make_locked_folder(beside: &Path) -> io::Result<(tempfile::TempDir, File)> {
     loop {
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(beside)?;
         // Another process may remove the folder before it is locked, taking it for a leftover.
@@ -154,7 +154,7 @@ fn make_folder(beside: &Path) -> io::Result<(tempfile::TempDir, File)> {
 
 /// Removes the folders of hooks that were killed: those that nobody has locked, since the kernel
 /// releases the locks of dead processes. What cannot be removed is left for the next run.
-fn clean_up(beside: &Path) {
+fn remove_stale_folders(beside: &Path) {
     for entry in std::fs::read_dir(beside).into_iter().flatten().flatten() {
         let left = entry.file_name().as_bytes().starts_with(PREFIX.as_bytes())
             && entry.file_type().is_ok_and(|kind| kind.is_dir())

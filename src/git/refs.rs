@@ -24,17 +24,17 @@ use crate::domain::name::LedgerName;
 /// off quadratically, with jitter.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How often to try a move that failed although the ref has the expected value.
-const ATTEMPTS: u64 = 6;
+const MOVE_ATTEMPTS: u64 = 6;
 /// How many symbolic refs are followed in a row, as in git.
 const SYMBOLIC_STEPS: usize = 5;
 /// The prefix of the ledgers' refs.
-const LEDGERS: &str = "refs/deploy/";
+const LEDGER_PREFIX: &str = "refs/deploy/";
 /// The most refs that are listed.
 const LIST_LIMIT: usize = 100_000;
 
 /// Parses a full ref name below `refs/`.
-fn full_name(name: &str) -> Result<FullName> {
-    let refused = |why| Error::Ref {
+fn parse_full_name(name: &str) -> Result<FullName> {
+    let refused = |why| Error::InvalidRef {
         name: name.to_owned(),
         why,
     };
@@ -45,10 +45,10 @@ fn full_name(name: &str) -> Result<FullName> {
 }
 
 /// Returns the object that a ref points to; a symbolic ref is an error.
-fn target(name: &str, target: &Target) -> Result<Oid> {
+fn direct_target(name: &str, target: &Target) -> Result<Oid> {
     match target {
         Target::Object(id) => Ok(from_gix(id)),
-        Target::Symbolic(_) => Err(Error::Ref {
+        Target::Symbolic(_) => Err(Error::InvalidRef {
             name: name.to_owned(),
             why: "it is symbolic: what it points to could move unseen. Delete it with git symbolic-ref --delete",
         }),
@@ -59,7 +59,7 @@ impl Repository {
     /// Reads the object that a ref points to, which may be an annotated tag; `None` if there is no
     /// such ref. Symbolic and broken refs are errors.
     pub fn read_ref(&self, name: &str) -> Result<Option<Oid>> {
-        let full = full_name(name)?;
+        let full = parse_full_name(name)?;
         let failed = || Error::library(format!("reading {name}"));
         // The file first, then packed-refs: the other way round, a `git pack-refs` in between would
         // show an outdated value.
@@ -70,14 +70,14 @@ impl Repository {
             .map_err(failed())?;
         // gix also tries refs/heads/<name> and the like: only the exact name counts.
         if let Some(loose) = loose.filter(|loose| loose.name == full) {
-            return target(name, &loose.target).map(Some);
+            return direct_target(name, &loose.target).map(Some);
         }
-        self.packed_ref(name)
+        self.read_packed_ref(name)
     }
 
     /// Reads the object that `packed-refs` has for a ref, ignoring the ref's own file.
-    pub fn packed_ref(&self, name: &str) -> Result<Option<Oid>> {
-        let full = full_name(name)?;
+    pub fn read_packed_ref(&self, name: &str) -> Result<Option<Oid>> {
+        let full = parse_full_name(name)?;
         let failed = || Error::library(format!("reading {name}"));
         // Opened for every read: gix keeps its copy while the file's timestamp is unchanged, and
         // two writes can fall into one tick.
@@ -94,8 +94,8 @@ impl Repository {
     /// for any other ref. A push to a symbolic ref moves that target.
     ///
     /// Only a file can be symbolic. Neither objects nor `packed-refs` are read, so this is cheap.
-    pub fn leads_to(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
-        let refused = |why| Error::Ref {
+    pub fn symref_target(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
+        let refused = |why| Error::InvalidRef {
             name: String::from_utf8_lossy(name).into_owned(),
             why,
         };
@@ -103,7 +103,7 @@ impl Repository {
         for steps in 0..=SYMBOLIC_STEPS {
             // Git refuses other names, and they could point anywhere.
             let next = match <&FullNameRef>::try_from(at.as_bstr()) {
-                Ok(full) => self.symbolic_target(full)?,
+                Ok(full) => self.read_symbolic_file(full)?,
                 Err(_) => None,
             };
             match next {
@@ -117,7 +117,7 @@ impl Repository {
     }
 
     /// Returns the name that a ref's file points to, if the file is symbolic.
-    fn symbolic_target(&self, name: &FullNameRef) -> Result<Option<Vec<u8>>> {
+    fn read_symbolic_file(&self, name: &FullNameRef) -> Result<Option<Vec<u8>>> {
         let path = self
             .common_dir()
             .join(std::ffi::OsStr::from_bytes(name.as_bstr()));
@@ -132,7 +132,7 @@ impl Repository {
         };
         if metadata.is_symlink() {
             let why = "its file is a symbolic link: what that points to could move unseen. Replace it with a file of its own";
-            return Err(Error::Ref {
+            return Err(Error::InvalidRef {
                 name: name.as_bstr().to_string(),
                 why,
             });
@@ -155,7 +155,7 @@ impl Repository {
     pub fn list_refs(&self, prefix: &str) -> Result<Vec<(String, Oid)>> {
         let failed = || Error::library(format!("listing {prefix}"));
         if !prefix.starts_with("refs/") || !prefix.ends_with('/') {
-            return Err(Error::Ref {
+            return Err(Error::InvalidRef {
                 name: prefix.to_owned(),
                 why: "a prefix begins with refs/ and ends in a slash",
             });
@@ -166,12 +166,12 @@ impl Repository {
             let name = name.map_err(|_| {
                 Error::corrupt(format!("a ref below {prefix}"), "its name is not UTF-8")
             })?;
-            let id = target(name, found)?;
+            let id = direct_target(name, found)?;
             // A loose ref comes first, and is newer than a packed one of the same name.
             refs.entry(name.to_owned()).or_insert(id);
             if refs.len() > LIST_LIMIT {
                 let what = format!("the number of refs below {prefix}");
-                return Err(Error::Bounds {
+                return Err(Error::LimitExceeded {
                     what,
                     limit: LIST_LIMIT as u64,
                 });
@@ -207,8 +207,8 @@ impl Repository {
         new: Oid,
         log: &str,
     ) -> Result<()> {
-        if name.starts_with(LEDGERS) {
-            return Err(Error::Ref {
+        if name.starts_with(LEDGER_PREFIX) {
+            return Err(Error::InvalidRef {
                 name: name.to_owned(),
                 why: "a ledger moves only forward, by an entry that was judged",
             });
@@ -225,21 +225,21 @@ impl Repository {
         new: EntryId,
         log: &str,
     ) -> Result<()> {
-        self.move_ref(&ledger.reference(), old.map(|old| old.0), new.0, log)
+        self.move_ref(&ledger.ref_name(), old.map(|old| old.0), new.0, log)
     }
 
     /// Moves any ref as [`Repository::compare_and_swap`] does, and retries when another writer gets
     /// in the way.
     pub(super) fn move_ref(&self, name: &str, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
         self.refuse_in_quarantine("a ref")?;
-        let full = full_name(name)?;
+        let full = parse_full_name(name)?;
         if old.is_none() {
-            self.refuse_file_and_folder(name)?;
+            self.refuse_name_conflict(name)?;
         }
         let deadline = Deadline::after(LOCK_WAIT);
         let mut attempts = 0;
         loop {
-            let result = self.swap(&full, old, new, log);
+            let result = self.try_move_ref(&full, old, new, log);
             // The library fails for many reasons; the ref's value tells whether the race was lost.
             if !matches!(result, Err(Error::Library { .. })) {
                 return result;
@@ -254,9 +254,9 @@ impl Repository {
             // Another writer, done by now, got in the way: by a lock, a removed folder, or an old
             // copy of packed-refs.
             attempts += 1;
-            if attempts == ATTEMPTS || deadline.passed() {
+            if attempts == MOVE_ATTEMPTS || deadline.has_passed() {
                 return self
-                    .lock_in_the_way(name)
+                    .find_blocking_lock(name)
                     .map_or(result, |lock| Err(Error::Locked(lock)));
             }
             std::thread::sleep(Duration::from_millis(10 * attempts));
@@ -264,25 +264,25 @@ impl Repository {
     }
 
     /// Returns the lock file that blocks this ref, if any.
-    fn lock_in_the_way(&self, name: &str) -> Option<PathBuf> {
+    fn find_blocking_lock(&self, name: &str) -> Option<PathBuf> {
         let locks = [format!("{name}.lock"), "packed-refs.lock".to_owned()]
             .map(|lock| self.common_dir().join(lock));
         locks.into_iter().find(|lock| lock.exists())
     }
 
     /// Returns a lock file that blocks any ref, if there is one.
-    pub(crate) fn ref_lock(&self) -> Option<PathBuf> {
+    pub(crate) fn find_ref_lock(&self) -> Option<PathBuf> {
         let below = walkdir::WalkDir::new(self.common_dir().join("refs"))
             .into_iter()
             .filter_map(std::result::Result::ok);
         let mut locks = below
             .map(walkdir::DirEntry::into_path)
             .filter(|path| path.extension() == Some("lock".as_ref()));
-        locks.next().or_else(|| self.lock_in_the_way("HEAD"))
+        locks.next().or_else(|| self.find_blocking_lock("HEAD"))
     }
 
     /// Makes one attempt to move a ref.
-    fn swap(&self, full: &FullName, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
+    fn try_move_ref(&self, full: &FullName, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
         let name = full.as_bstr().to_string();
         let expected = match old {
             Some(old) => PreviousValue::MustExistAndMatch(Target::Object(to_gix(old))),
@@ -316,7 +316,7 @@ impl Repository {
         let lock = path.with_file_name(format!("{}.lock", file_name(&path)));
         // The objects that the ref will name must be durable first.
         self.sync_objects(&lock)?;
-        let time = gix::date::Time::new(crate::clock::now().seconds(), 0).to_string();
+        let time = gix::date::Time::new(crate::clock::now().as_seconds(), 0).to_string();
         let committer = gix::actor::SignatureRef {
             name: "git-deploy".into(),
             email: "git-deploy".into(),
@@ -350,9 +350,9 @@ impl Repository {
 
     /// Refuses a name that would make a ref both a file and a folder. gix does not notice if the
     /// other ref is packed.
-    fn refuse_file_and_folder(&self, name: &str) -> Result<()> {
+    fn refuse_name_conflict(&self, name: &str) -> Result<()> {
         let taken = |why| {
-            Err(Error::Ref {
+            Err(Error::InvalidRef {
                 name: name.to_owned(),
                 why,
             })
@@ -381,6 +381,6 @@ fn file_name(path: &Path) -> String {
 }
 
 /// Checks whether git allows this full ref name.
-pub fn is_valid_name(name: &str) -> bool {
+pub fn is_valid_ref_name(name: &str) -> bool {
     <&FullNameRef>::try_from(name).is_ok() && name.starts_with("refs/")
 }

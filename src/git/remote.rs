@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use super::command::Output;
-use super::error::{Error, Result, for_people};
-use super::refs::is_valid_name;
+use super::command::GitOutput;
+use super::error::{Error, Result, printable_tail};
+use super::refs::is_valid_ref_name;
 use super::repo::Repository;
 use crate::domain::id::Oid;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Decision, VOICE};
 
 /// Git's summary, documented in its manual, for a ref whose result the remote did not report. Every
@@ -66,8 +66,8 @@ impl Repository {
             .args(["--end-of-options", remote])
             .args(refspecs)
             .run()?
-            .ok()?;
-        self.mark_fetch();
+            .into_stdout()?;
+        self.record_fetch_time();
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl Repository {
     ///
     /// The remote refuses the push if its ref has moved: it is then no fast-forward, or has another
     /// old value. Unless the answer was clear, the remote's ref is read again.
-    pub fn push_one(
+    pub fn push_ref(
         &self,
         remote: &str,
         local: Oid,
@@ -88,7 +88,7 @@ impl Repository {
 
     /// Pushes one commit to one full ref of a remote, replacing its value, provided that it is
     /// still `expected` (`None`: it does not exist).
-    pub fn push_over(
+    pub fn push_with_lease(
         &self,
         remote: &str,
         local: Oid,
@@ -115,8 +115,8 @@ impl Repository {
         expected: Option<Oid>,
         force: Option<String>,
     ) -> Result<PushOutcome> {
-        if !is_valid_name(name) {
-            return Err(Error::Ref {
+        if !is_valid_ref_name(name) {
+            return Err(Error::InvalidRef {
                 name: name.to_owned(),
                 why: "git allows no such name",
             });
@@ -134,20 +134,20 @@ impl Repository {
             .args(force)
             .args(["--end-of-options", remote, &format!("{local}:{name}")])
             .run()?;
-        let messages = remote_lines(&output.stderr);
-        match answer(&output, name) {
+        let messages = parse_remote_messages(&output.stderr);
+        match parse_push_status(&output, name) {
             // A new ref, a fast-forward, a forced update, or up to date already.
-            Some((b'*' | b' ' | b'+' | b'=', _)) if output.success() => {
+            Some((b'*' | b' ' | b'+' | b'=', _)) if output.is_success() => {
                 return Ok(PushOutcome::Accepted { messages });
             }
             _ => {}
         }
-        let (refused, unanswered) = match answer(&output, name) {
+        let (refused, unanswered) = match parse_push_status(&output, name) {
             Some((b'!', summary)) => (summary != UNANSWERED, summary == UNANSWERED),
             _ => (false, false),
         };
         let said = || {
-            for_people(&output.stderr)
+            printable_tail(&output.stderr)
                 .lines()
                 .map(str::to_owned)
                 .collect()
@@ -163,7 +163,7 @@ impl Repository {
             Some(found) if found == local => PushOutcome::Accepted { messages },
             found if refused && found != expected => PushOutcome::LostRace { found },
             _ if refused => PushOutcome::Rejected {
-                doubt: is_doubt(&messages),
+                doubt: is_undecided(&messages),
                 messages,
             },
             // Without an answer the push may still be under way, or be in with other entries on
@@ -180,7 +180,7 @@ impl Repository {
             .args(["--quiet", "--refs", "--end-of-options", remote])
             .args(names)
             .run()?
-            .ok()?;
+            .into_stdout()?;
         let wanted = |name: &str| {
             names.iter().any(|wanted| match wanted.strip_suffix('*') {
                 Some(prefix) => name.starts_with(prefix),
@@ -214,7 +214,7 @@ impl Repository {
 
 /// Returns the flag and the summary of the line that `--porcelain` prints for a ref:
 /// `<flag> TAB <from>:<to> TAB <summary> <words>`.
-fn answer<'a>(output: &'a Output, name: &str) -> Option<(u8, &'a [u8])> {
+fn parse_push_status<'a>(output: &'a GitOutput, name: &str) -> Option<(u8, &'a [u8])> {
     output.stdout.split(|byte| *byte == b'\n').find_map(|line| {
         let mut parts = line.split(|byte| *byte == b'\t');
         let flag = parts.next()?;
@@ -233,7 +233,7 @@ fn answer<'a>(output: &'a Output, name: &str) -> Option<(u8, &'a [u8])> {
 }
 
 /// Checks whether hooks of ours reported that they cannot tell, and none reported a refusal.
-fn is_doubt(messages: &[String]) -> bool {
+fn is_undecided(messages: &[String]) -> bool {
     let says = |line: &str, decision: Decision| {
         let line = line.strip_prefix("error: ").unwrap_or(line);
         line.strip_prefix(VOICE)
@@ -244,13 +244,13 @@ fn is_doubt(messages: &[String]) -> bool {
 }
 
 /// Returns the remote's messages. Git puts `remote: ` before each, in every language.
-fn remote_lines(stderr: &[u8]) -> Vec<String> {
+fn parse_remote_messages(stderr: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(stderr);
     let lines = text
         .lines()
         .filter_map(|line| line.strip_prefix("remote: "));
     lines
-        .map(|line| harmless(line.trim_end()))
+        .map(|line| sanitize(line.trim_end()))
         .take(1_000)
         .collect()
 }

@@ -11,9 +11,9 @@ use std::sync::{Arc, OnceLock};
 use gix::bstr::ByteSlice;
 
 use super::cache::Cache;
-use super::command::Git;
+use super::command::GitCommand;
 use super::error::{Error, Result};
-use super::object::Unsynced;
+use super::object::UnsyncedObjects;
 use super::quarantine::{HookEnvironment, Quarantine};
 use crate::domain::id::Oid;
 
@@ -22,10 +22,10 @@ use crate::domain::id::Oid;
 pub(super) const OBJECT_LIMIT: usize = 128 << 20;
 /// The size of the cache of decoded objects, in bytes: several questions share the same trees and
 /// commits.
-const CACHE: usize = 16 << 20;
+const OBJECT_CACHE: usize = 16 << 20;
 /// The size of the cache of delta bases, in bytes. Without it every delta is resolved from the
 /// start of its chain, and neighbouring entries of a ledger form such chains.
-const BASES: usize = 16 << 20;
+const DELTA_BASE_CACHE: usize = 16 << 20;
 
 /// The hash function that names a repository's objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum HashKind {
 
 impl HashKind {
     /// Returns the id of all zeros, which git uses for "nothing".
-    pub fn zero(self) -> Oid {
+    pub fn zero_id(self) -> Oid {
         from_gix(&gix::ObjectId::null(self.to_gix()))
     }
 
@@ -60,7 +60,7 @@ impl HashKind {
 pub(crate) fn from_gix(id: &gix::oid) -> Oid {
     // gix is built with SHA-1 and SHA-256 only, whose ids have 20 and 32 bytes, so the zero id is
     // never used.
-    Oid::from_bytes(id.as_bytes()).unwrap_or_else(|| HashKind::Sha1.zero())
+    Oid::from_bytes(id.as_bytes()).unwrap_or_else(|| HashKind::Sha1.zero_id())
 }
 
 /// Converts to gix's object id.
@@ -73,7 +73,7 @@ pub(crate) fn to_gix(id: Oid) -> gix::ObjectId {
 const TREE_CACHE: usize = 8 << 20;
 
 /// State shared by all threads that use one opened repository.
-pub(super) struct Common {
+pub(super) struct SharedState {
     graph: OnceLock<Option<gix::commitgraph::Graph>>,
     /// `Some` while objects of a push are visible that the repository has not accepted yet.
     quarantine: Option<Quarantine>,
@@ -86,30 +86,30 @@ pub(super) struct Common {
 /// An opened repository, for one thread.
 pub struct Repository {
     pub(crate) gix: gix::Repository,
-    pub(super) common: Arc<Common>,
+    pub(super) shared: Arc<SharedState>,
     /// Objects written since the last ref moved. They are synced to the disk before the next ref
     /// moves.
-    pub(super) unsynced: RefCell<Unsynced>,
+    pub(super) unsynced: RefCell<UnsyncedObjects>,
 }
 
 /// A handle to an opened repository that can be given to other threads.
 #[derive(Clone)]
-pub struct Shared {
+pub struct RepositoryHandle {
     gix: gix::ThreadSafeRepository,
-    common: Arc<Common>,
+    shared: Arc<SharedState>,
 }
 
-impl Shared {
+impl RepositoryHandle {
     /// Returns a repository for the calling thread. This is cheap: packs and indices are shared.
     pub fn fork(&self) -> Repository {
-        Repository::new(self.gix.to_thread_local(), Arc::clone(&self.common))
+        Repository::new(self.gix.to_thread_local(), Arc::clone(&self.shared))
     }
 
     /// Returns the same repository with packs of its own, which leave memory once this handle and
     /// its forks are dropped: for reading everything, part by part. If the packs cannot be opened,
     /// the handle shares the existing ones.
     #[must_use]
-    pub fn apart(&self) -> Self {
+    pub fn with_own_packs(&self) -> Self {
         let mut gix = self.gix.to_thread_local();
         let options = gix::odb::store::init::Options {
             alloc_limit_bytes: Some(OBJECT_LIMIT),
@@ -125,7 +125,7 @@ impl Shared {
         }
         Self {
             gix: gix.into_sync(),
-            common: Arc::clone(&self.common),
+            shared: Arc::clone(&self.shared),
         }
     }
 }
@@ -137,16 +137,16 @@ impl std::fmt::Debug for Repository {
 }
 
 /// Returns the options for opening any repository.
-fn options() -> Result<gix::open::Options> {
+fn open_options() -> Result<gix::open::Options> {
     Ok(gix::open::Options::default()
         // Like C git, refuse a repository of another user, whose configuration could run programs.
         .bail_if_untrusted(true)
-        .cli_overrides(super::config_env::of_process()?)
+        .cli_overrides(super::config_env::read_process_settings()?)
         .config_overrides([format!("gitoxide.objects.allocLimit={OBJECT_LIMIT}")]))
 }
 
 /// Returns a converter from gix's error for a repository at `path`.
-fn open_error(path: &Path) -> impl FnOnce(gix::Error) -> Error {
+fn convert_open_error(path: &Path) -> impl FnOnce(gix::Error) -> Error {
     let path = path.to_owned();
     move |error| {
         // Only the owner tells: gix reports an unreadable file as the same error.
@@ -154,7 +154,7 @@ fn open_error(path: &Path) -> impl FnOnce(gix::Error) -> Error {
             gix::sec::identity::is_path_owned_by_current_user(path).is_ok_and(|own| !own)
         };
         if error.is_permission_denied() && (foreign(&path) || foreign(&path.join(".git"))) {
-            return Error::Foreign(path);
+            return Error::OtherOwner(path);
         }
         if error.is_not_found() {
             return Error::Open {
@@ -171,16 +171,18 @@ fn open_error(path: &Path) -> impl FnOnce(gix::Error) -> Error {
 
 impl Repository {
     /// Wraps a gix repository and sets its caches.
-    fn new(mut gix: gix::Repository, common: Arc<Common>) -> Self {
+    fn new(mut gix: gix::Repository, common: Arc<SharedState>) -> Self {
         // A replace ref changes what history says, and nobody signs it.
         gix.objects.ignore_replacements = true;
-        gix.object_cache_size(CACHE);
+        gix.object_cache_size(OBJECT_CACHE);
         gix.objects.set_pack_cache(|| {
-            Box::new(gix::odb::pack::cache::lru::MemoryCappedHashmap::new(BASES))
+            Box::new(gix::odb::pack::cache::lru::MemoryCappedHashmap::new(
+                DELTA_BASE_CACHE,
+            ))
         });
         Self {
             gix,
-            common,
+            shared: common,
             unsynced: RefCell::default(),
         }
     }
@@ -189,7 +191,7 @@ impl Repository {
     /// overrides that, `GIT_WORK_TREE` sets the worktree, and `GIT_CEILING_DIRECTORIES` limits the
     /// search.
     pub fn discover(directory: &Path) -> Result<Self> {
-        let directory = absolute(directory)?;
+        let directory = canonicalize(directory)?;
         if let Some(git_dir) = std::env::var_os("GIT_DIR") {
             let mut opened = Self::open(Path::new(&git_dir))?;
             let said = std::env::var_os("GIT_WORK_TREE").is_some()
@@ -199,19 +201,23 @@ impl Repository {
                 opened
                     .gix
                     .set_workdir(directory.clone())
-                    .map_err(open_error(&directory))?;
+                    .map_err(convert_open_error(&directory))?;
             }
             return Ok(opened);
         }
         let trust = gix::sec::trust::Mapping {
-            full: options()?,
-            reduced: options()?,
+            full: open_options()?,
+            reduced: open_options()?,
         };
         let mut upwards = gix::discover::upwards::Options::default().apply_environment();
         // A ceiling that is not above the directory has no effect.
         upwards.match_ceiling_dir_or_error = false;
         let gix = gix::ThreadSafeRepository::discover_opts(&directory, upwards, trust);
-        Self::checked(gix.map_err(open_error(&directory))?.to_thread_local(), None)
+        Self::from_opened(
+            gix.map_err(convert_open_error(&directory))?
+                .to_thread_local(),
+            None,
+        )
     }
 
     /// Opens exactly this git folder: a bare repository, or the `.git` of a worktree.
@@ -222,7 +228,7 @@ impl Repository {
     /// Opens the repository in which git runs this hook, with the objects of the push being
     /// checked.
     pub fn open_in_hook() -> Result<Self> {
-        Self::open_in_environment(&HookEnvironment::of_process()?)
+        Self::open_in_environment(&HookEnvironment::from_process()?)
     }
 
     /// Does the same as [`Repository::open_in_hook`], with the given variables.
@@ -232,16 +238,19 @@ impl Repository {
 
     /// Opens a git folder, with the objects of a push if a hook's environment is given.
     fn open_with(git_dir: &Path, environment: Option<&HookEnvironment>) -> Result<Self> {
-        let git_dir = absolute(git_dir)?;
-        let gix = options()?
+        let git_dir = canonicalize(git_dir)?;
+        let gix = open_options()?
             .open_path_as_is(true)
             .open(&git_dir)
-            .map_err(open_error(&git_dir))?;
-        Self::checked(gix.to_thread_local(), environment)
+            .map_err(convert_open_error(&git_dir))?;
+        Self::from_opened(gix.to_thread_local(), environment)
     }
 
     /// Refuses unsupported repositories, makes the objects of a push visible, and wraps the result.
-    fn checked(mut gix: gix::Repository, environment: Option<&HookEnvironment>) -> Result<Self> {
+    fn from_opened(
+        mut gix: gix::Repository,
+        environment: Option<&HookEnvironment>,
+    ) -> Result<Self> {
         refuse_unsupported(&gix)?;
         let quarantine = match environment {
             Some(environment) => Quarantine::enter(&mut gix, environment)?,
@@ -249,7 +258,7 @@ impl Repository {
         };
         Ok(Self::new(
             gix,
-            Arc::new(Common {
+            Arc::new(SharedState {
                 graph: OnceLock::new(),
                 quarantine,
                 trees: Cache::new(TREE_CACHE),
@@ -264,16 +273,16 @@ impl Repository {
     /// # Panics
     /// If it is requested with two different types. Only `ledger::cache` requests it.
     #[expect(clippy::expect_used, reason = "one caller, with one type")]
-    pub(crate) fn attachment<T: Any + Default + Send + Sync>(&self) -> &T {
-        let attachment = self.common.attachment.get_or_init(|| Box::<T>::default());
+    pub(crate) fn attached_value<T: Any + Default + Send + Sync>(&self) -> &T {
+        let attachment = self.shared.attachment.get_or_init(|| Box::<T>::default());
         attachment.downcast_ref().expect("one type is attached")
     }
 
     /// Returns a handle for other threads.
-    pub fn share(&self) -> Shared {
-        Shared {
+    pub fn share(&self) -> RepositoryHandle {
+        RepositoryHandle {
             gix: self.gix.clone().into_sync(),
-            common: Arc::clone(&self.common),
+            shared: Arc::clone(&self.shared),
         }
     }
 
@@ -281,7 +290,7 @@ impl Repository {
     /// [`Repository::share`].
     #[must_use]
     pub fn fork(&self) -> Self {
-        Self::new(self.gix.clone(), Arc::clone(&self.common))
+        Self::new(self.gix.clone(), Arc::clone(&self.shared))
     }
 
     /// Returns the hash function of the repository's objects.
@@ -323,7 +332,7 @@ impl Repository {
     /// Checks whether objects of a push are visible that may still be refused. Nothing can be
     /// written then.
     pub fn is_quarantined(&self) -> bool {
-        self.common
+        self.shared
             .quarantine
             .as_ref()
             .is_some_and(Quarantine::is_provisional)
@@ -340,19 +349,22 @@ impl Repository {
 
     /// Returns the quarantine of a push, if objects of one are visible.
     pub(super) fn quarantine(&self) -> Option<&Quarantine> {
-        self.common.quarantine.as_ref()
+        self.shared.quarantine.as_ref()
     }
 
     /// Returns the commit-graph, if there is a usable one.
     ///
     /// It is loaded once: it describes commits that never change, and commits that it lacks are
     /// read as objects.
-    pub(super) fn graph(&self) -> Option<&gix::commitgraph::Graph> {
-        self.common.graph.get_or_init(|| self.open_graph()).as_ref()
+    pub(super) fn commit_graph(&self) -> Option<&gix::commitgraph::Graph> {
+        self.shared
+            .graph
+            .get_or_init(|| self.open_commit_graph())
+            .as_ref()
     }
 
     /// Opens the commit-graph, if there is a usable one.
-    pub(super) fn open_graph(&self) -> Option<gix::commitgraph::Graph> {
+    pub(super) fn open_commit_graph(&self) -> Option<gix::commitgraph::Graph> {
         // Git, too, ignores the graph in a shallow clone: it would know parents that are not there.
         if self.is_shallow().unwrap_or(true)
             || !self.config_bool("core.commitGraph").ok()?.unwrap_or(true)
@@ -427,20 +439,20 @@ impl Repository {
             .run()?;
         let lock = self.common_dir().join("config.lock");
         // A git process that was killed leaves its lock behind.
-        if !changed.success() && lock.exists() {
+        if !changed.is_success() && lock.exists() {
             return Err(Error::Locked(lock));
         }
-        changed.ok().map(drop)
+        changed.into_stdout().map(drop)
     }
 
     /// Prepares a `git` process in this repository: see [`Git`].
-    pub fn git(&self, command: &'static str) -> Git {
-        Git::new(self.git_dir(), self.work_dir(), command)
+    pub fn git(&self, command: &'static str) -> GitCommand {
+        GitCommand::new(self.git_dir(), self.work_dir(), command)
     }
 }
 
 /// Resolves a path: a relative one would change its meaning with the working directory.
-fn absolute(path: &Path) -> Result<PathBuf> {
+fn canonicalize(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).map_err(|source| Error::Open {
         path: path.to_owned(),
         source: source.into(),
@@ -487,7 +499,7 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
                         "git clone --ref-format=files; since git 2.48 also git refs migrate",
                     );
                 }
-                ("partialclone", _) => return partial_clone(gix),
+                ("partialclone", _) => return refuse_partial_clone(gix),
                 (known, _) if KNOWN_EXTENSIONS.contains(&known) => {}
                 (unknown, _) => {
                     return unsupported(
@@ -503,14 +515,14 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
             .value("promisor")
             .is_some_and(|value| !matches!(&**value, b"false" | b"no" | b"off" | b"0"))
         {
-            return partial_clone(gix);
+            return refuse_partial_clone(gix);
         }
     }
     Ok(())
 }
 
 /// Returns the error for a partial clone.
-fn partial_clone(gix: &gix::Repository) -> Result<()> {
+fn refuse_partial_clone(gix: &gix::Repository) -> Result<()> {
     Err(Error::Unsupported {
         path: gix.git_dir().to_owned(),
         feature: "objects that were left out of the clone (--filter)".to_owned(),

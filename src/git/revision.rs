@@ -7,37 +7,37 @@ use gix::bstr::{BStr, ByteSlice as _};
 use gix::revision::spec::parse::{Error as ParseError, ObjectKindHint, Options};
 
 use super::error::{Error, Result};
-use super::object::Kind;
+use super::object::ObjectKind;
 use super::repo::{Repository, from_gix};
 use crate::domain::id::Oid;
 
 /// The most branch and tag names that are listed.
-const NAMES: usize = 10_000;
+const NAME_LIMIT: usize = 10_000;
 
 /// Why a revision resolves to no commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoCommit {
+pub enum UnresolvedRevision {
     /// There is nothing of that name.
-    Unknown,
+    NotFound,
     /// It is a full object id, but the object is not in this repository.
-    Elsewhere,
+    MissingObject,
     /// It could mean any of these: full refs, or commit ids.
     Ambiguous(Vec<String>),
     /// It means an object of another kind.
-    Other(Kind),
+    NotACommit(ObjectKind),
     /// It means several commits, as a range does.
-    Several,
+    MultipleCommits,
 }
 
 impl Repository {
     /// Resolves a revision such as `main`, `v1.2`, `HEAD~2` or an abbreviated id to a commit.
     /// Returns `None` if there is no such commit or more than one; [`Repository::no_commit`] tells
     /// which.
-    pub fn resolve(&self, revision: &str) -> Result<Option<Oid>> {
-        if self.lacks(revision)? || !self.of_several_kinds(revision).is_empty() {
+    pub fn resolve_revision(&self, revision: &str) -> Result<Option<Oid>> {
+        if self.names_missing_object(revision)? || !self.find_candidates(revision).is_empty() {
             return Ok(None);
         }
-        match self.parse(revision) {
+        match self.parse_revision(revision) {
             Ok(spec) => spec
                 .single()
                 .map_or(Ok(None), |id| self.peel_to_commit(from_gix(&id))),
@@ -46,32 +46,35 @@ impl Repository {
     }
 
     /// Explains why [`Repository::resolve`] finds no commit.
-    pub fn no_commit(&self, revision: &str) -> Result<NoCommit> {
-        if self.lacks(revision)? {
-            return Ok(NoCommit::Elsewhere);
+    pub fn explain_unresolved(&self, revision: &str) -> Result<UnresolvedRevision> {
+        if self.names_missing_object(revision)? {
+            return Ok(UnresolvedRevision::MissingObject);
         }
-        let several = self.of_several_kinds(revision);
+        let several = self.find_candidates(revision);
         if !several.is_empty() {
-            return Ok(NoCommit::Ambiguous(several));
+            return Ok(UnresolvedRevision::Ambiguous(several));
         }
-        match self.parse(revision) {
+        match self.parse_revision(revision) {
             Ok(spec) => match spec.single() {
-                Some(id) => Ok(self
-                    .kind(from_gix(&id))?
-                    .map_or(NoCommit::Elsewhere, NoCommit::Other)),
-                None => Ok(NoCommit::Several),
+                Some(id) => Ok(self.object_kind(from_gix(&id))?.map_or(
+                    UnresolvedRevision::MissingObject,
+                    UnresolvedRevision::NotACommit,
+                )),
+                None => Ok(UnresolvedRevision::MultipleCommits),
             },
             Err(error) => Ok(match error.downcast_any_ref::<ParseError>() {
                 Some(ParseError::AmbiguousPrefix { candidates, .. }) => {
-                    NoCommit::Ambiguous(candidates.iter().map(|(id, _)| id.to_string()).collect())
+                    UnresolvedRevision::Ambiguous(
+                        candidates.iter().map(|(id, _)| id.to_string()).collect(),
+                    )
                 }
-                _ => NoCommit::Unknown,
+                _ => UnresolvedRevision::NotFound,
             }),
         }
     }
 
     /// Parses a revision with gix.
-    fn parse(&self, revision: &str) -> gix::Result<gix::revision::Spec<'_>> {
+    fn parse_revision(&self, revision: &str) -> gix::Result<gix::revision::Spec<'_>> {
         // As in git when it needs a commit: among several objects that match an abbreviated id,
         // take the commit.
         let options = Options {
@@ -85,10 +88,10 @@ impl Repository {
     /// abbreviated id, a local or remote branch, and a tag. Git would take the tag, which anyone
     /// may have pushed. Each candidate is given in a form that can be typed instead, the least
     /// ambiguous first.
-    fn of_several_kinds(&self, revision: &str) -> Vec<String> {
-        let name = beginning(revision);
+    fn find_candidates(&self, revision: &str) -> Vec<String> {
+        let name = split_revision_base(revision);
         let rest = &revision[name.len()..];
-        if self.whole_id(name).is_some() {
+        if self.parse_full_id(name).is_some() {
             return Vec::new();
         }
         let mut found = Vec::new();
@@ -103,7 +106,7 @@ impl Repository {
             }
         }
         if !found.is_empty()
-            && let Some(id) = self.abbreviated(name)
+            && let Some(id) = self.resolve_abbreviated_id(name)
         {
             found.insert(0, (id, id.to_string()));
         }
@@ -118,27 +121,27 @@ impl Repository {
     }
 
     /// Checks whether a revision begins with the full id of an object that this repository lacks.
-    fn lacks(&self, revision: &str) -> Result<bool> {
-        self.whole_id(beginning(revision))
-            .map_or(Ok(false), |id| Ok(self.kind(id)?.is_none()))
+    fn names_missing_object(&self, revision: &str) -> Result<bool> {
+        self.parse_full_id(split_revision_base(revision))
+            .map_or(Ok(false), |id| Ok(self.object_kind(id)?.is_none()))
     }
 
     /// Parses a full object id. It always means that object, whatever refs have the same name; git
     /// agrees, but gix does so only if the object exists here.
-    fn whole_id(&self, name: &str) -> Option<Oid> {
+    fn parse_full_id(&self, name: &str) -> Option<Oid> {
         let id = gix::ObjectId::from_hex(name.as_bytes()).ok()?;
         (id.kind() == self.gix.object_hash()).then(|| from_gix(&id))
     }
 
     /// Returns the only object whose id begins with this prefix.
-    fn abbreviated(&self, name: &str) -> Option<Oid> {
+    fn resolve_abbreviated_id(&self, name: &str) -> Option<Oid> {
         let prefix = gix::hash::Prefix::from_hex(name).ok()?;
         let found = self.gix.objects.lookup_prefix(prefix, None).ok()??;
         found.ok().map(|id| from_gix(&id))
     }
 
     /// Lists the short names of local and remote branches and of tags, to suggest the intended one.
-    pub fn names(&self) -> Result<Vec<String>> {
+    pub fn list_ref_names(&self) -> Result<Vec<String>> {
         let failed = || Error::library("listing branches and tags");
         let all = self.gix.references().map_err(failed())?;
         let mut names = Vec::new();
@@ -146,7 +149,7 @@ impl Repository {
             let found = all
                 .prefixed(folder)
                 .map_err(failed())?
-                .take(NAMES)
+                .take(NAME_LIMIT)
                 .filter_map(std::result::Result::ok);
             names.extend(
                 found.filter_map(|it| it.name().shorten().to_str().ok().map(str::to_owned)),
@@ -157,7 +160,7 @@ impl Repository {
 }
 
 /// Returns the base of a revision: the name or id before operators such as `~` and `^`.
-fn beginning(revision: &str) -> &str {
+fn split_revision_base(revision: &str) -> &str {
     revision
         .split(['^', '~', '@', ':'])
         .next()

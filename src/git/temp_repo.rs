@@ -9,13 +9,13 @@ use super::repo::{HashKind, Repository};
 
 /// The repository and the folder that holds it.
 #[derive(Debug)]
-pub struct Scratch {
+pub struct TempRepository {
     /// An empty, bare repository.
     pub repository: Repository,
     folder: tempfile::TempDir,
 }
 
-impl Scratch {
+impl TempRepository {
     /// Creates one whose objects use this hash.
     pub fn new(hash: HashKind) -> Result<Self> {
         let failed = |source: std::io::Error| Error::Open {
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn made_and_gone() {
         for hash in [HashKind::Sha1, HashKind::Sha256] {
-            let scratch = Scratch::new(hash).unwrap();
+            let scratch = TempRepository::new(hash).unwrap();
             let id = scratch.repository.write_blob(b"x").unwrap();
             let found = scratch
                 .repository
@@ -73,7 +73,7 @@ mod tests {
                 .args(["-t", &id.to_string()])
                 .run()
                 .unwrap();
-            assert_eq!(found.ok().unwrap(), b"blob\n");
+            assert_eq!(found.into_stdout().unwrap(), b"blob\n");
             let path = scratch.path().to_owned();
             drop(scratch);
             assert!(!path.exists());

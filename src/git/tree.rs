@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::error::{Error, Result};
-use super::object::Kind;
+use super::object::ObjectKind;
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
@@ -26,7 +26,7 @@ pub enum Leaf {
 
 /// What a path of a ledger's tree leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum TreeItem {
     /// A file or a commit.
     Leaf(Leaf),
     /// A folder.
@@ -35,7 +35,7 @@ pub enum Found {
 
 /// One entry of any tree, as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct TreeEntry<'a> {
     /// The mode's octal digits, without the leading zeros that old tools wrote.
     pub mode: &'a [u8],
     /// Its name: no slash, no NUL.
@@ -46,7 +46,7 @@ pub struct Entry<'a> {
     pub raw: &'a [u8],
 }
 
-impl Entry<'_> {
+impl TreeEntry<'_> {
     /// Checks whether the entry is a folder.
     pub fn is_tree(&self) -> bool {
         self.mode == b"40000"
@@ -54,7 +54,7 @@ impl Entry<'_> {
 }
 
 /// Parses the entries of a tree object. `id` gives the length of ids and appears in errors.
-pub fn entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
+pub fn parse_entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<TreeEntry<'_>>> {
     let length = id.as_bytes().len();
     let mut rest = raw;
     std::iter::from_fn(move || {
@@ -70,7 +70,11 @@ pub fn entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<Entry<'_>>> {
 }
 
 /// Skips the entries with which both trees begin, byte for byte, and returns the rest of each.
-pub fn past_equal<'a>(id: Oid, left: &'a [u8], right: &'a [u8]) -> Result<(&'a [u8], &'a [u8])> {
+pub fn skip_common_entries<'a>(
+    id: Oid,
+    left: &'a [u8],
+    right: &'a [u8],
+) -> Result<(&'a [u8], &'a [u8])> {
     const STRIDE: usize = 64;
     if left == right {
         return Ok((&[], &[]));
@@ -101,7 +105,7 @@ pub fn past_equal<'a>(id: Oid, left: &'a [u8], right: &'a [u8]) -> Result<(&'a [
 }
 
 /// Parses the first entry of a tree, and returns it with the rest.
-fn split_entry(raw: &[u8], length: usize) -> Option<(Entry<'_>, &[u8])> {
+fn split_entry(raw: &[u8], length: usize) -> Option<(TreeEntry<'_>, &[u8])> {
     let space = raw.iter().take(8).position(|byte| *byte == b' ')?;
     let nul = space + raw.get(space..)?.iter().position(|byte| *byte == 0)?;
     let end = nul + 1 + length;
@@ -116,7 +120,7 @@ fn split_entry(raw: &[u8], length: usize) -> Option<(Entry<'_>, &[u8])> {
     }
     let id = Oid::from_bytes(raw.get(nul + 1..end)?)?;
     Some((
-        Entry {
+        TreeEntry {
             mode,
             name,
             id,
@@ -128,19 +132,19 @@ fn split_entry(raw: &[u8], length: usize) -> Option<(Entry<'_>, &[u8])> {
 
 /// A parsed entry of a ledger's tree. A new entry has no stored bytes yet.
 #[derive(Clone, Copy)]
-struct Node<'a> {
+struct FolderEntry<'a> {
     name: &'a str,
-    found: Found,
+    item: TreeItem,
     raw: Option<&'a [u8]>,
 }
 
-impl Node<'_> {
+impl FolderEntry<'_> {
     /// Compares two entries in git's order, which treats folder names as if they ended in a slash.
-    fn order(&self, other: &Self) -> Ordering {
+    fn cmp_in_git_order(&self, other: &Self) -> Ordering {
         let (own, its) = (self.name.as_bytes(), other.name.as_bytes());
         let common = own.len().min(its.len());
         let next = |node: &Self| {
-            let slash = matches!(node.found, Found::Tree(_)).then_some(b'/');
+            let slash = matches!(node.item, TreeItem::Tree(_)).then_some(b'/');
             node.name.as_bytes().get(common).copied().or(slash)
         };
         own.get(..common)
@@ -149,14 +153,14 @@ impl Node<'_> {
     }
 
     /// Appends the entry in git's format.
-    fn write(&self, bytes: &mut Vec<u8>) {
+    fn append_to(&self, bytes: &mut Vec<u8>) {
         if let Some(raw) = self.raw {
             return bytes.extend_from_slice(raw);
         }
-        let (mode, id) = match &self.found {
-            Found::Tree(id) => ("40000 ", id),
-            Found::Leaf(Leaf::Blob(id)) => ("100644 ", id),
-            Found::Leaf(Leaf::Commit(id)) => ("160000 ", id),
+        let (mode, id) = match &self.item {
+            TreeItem::Tree(id) => ("40000 ", id),
+            TreeItem::Leaf(Leaf::Blob(id)) => ("100644 ", id),
+            TreeItem::Leaf(Leaf::Commit(id)) => ("160000 ", id),
         };
         for part in [mode.as_bytes(), self.name.as_bytes(), b"\0", id.as_bytes()] {
             bytes.extend_from_slice(part);
@@ -165,23 +169,23 @@ impl Node<'_> {
 }
 
 /// Parses a folder of a ledger's tree, and refuses what no such tree may contain.
-fn nodes(tree: Oid, raw: &[u8]) -> Result<Vec<Node<'_>>> {
+fn parse_folder(tree: Oid, raw: &[u8]) -> Result<Vec<FolderEntry<'_>>> {
     let corrupt = |why| Error::corrupt(format!("tree {tree}"), why);
-    let mut nodes: Vec<Node> = Vec::new();
-    for entry in entries(tree, raw) {
+    let mut nodes: Vec<FolderEntry> = Vec::new();
+    for entry in parse_entries(tree, raw) {
         let entry = entry?;
         let name = std::str::from_utf8(entry.name)
             .ok()
-            .filter(|name| is_name(name));
+            .filter(|name| is_valid_path_part(name));
         let name = name.ok_or_else(|| corrupt("a name that no ledger's tree may hold"))?;
-        let node = Node {
+        let node = FolderEntry {
             name,
-            found: found_of(tree, &entry)?,
+            item: parse_item(tree, &entry)?,
             raw: Some(entry.raw),
         };
         if nodes
             .last()
-            .is_some_and(|last| last.order(&node).is_ge() || last.name == node.name)
+            .is_some_and(|last| last.cmp_in_git_order(&node).is_ge() || last.name == node.name)
         {
             return Err(corrupt("its entries are not in git's order"));
         }
@@ -192,23 +196,23 @@ fn nodes(tree: Oid, raw: &[u8]) -> Result<Vec<Node<'_>>> {
 
 /// Folders that an edit leads to: computed, but possibly not stored.
 #[derive(Debug, Default)]
-pub struct Computed(Vec<(Oid, Arc<[u8]>)>);
+pub struct ComputedFolders(Vec<(Oid, Arc<[u8]>)>);
 
 /// One edit: the rest of its path, the whole path for errors, and the new value.
-type Edit<'a> = (&'a str, &'a str, Option<Leaf>);
+type PathEdit<'a> = (&'a str, &'a str, Option<Leaf>);
 
 /// The destination of finished folders: the disk, or only a result.
-enum Sink {
-    Write,
-    Compute(Computed),
+enum FolderSink {
+    Store,
+    Collect(ComputedFolders),
 }
 
 /// Returns what an entry of a ledger's tree is. Links and executable files are not allowed.
-fn found_of(tree: Oid, entry: &Entry) -> Result<Found> {
+fn parse_item(tree: Oid, entry: &TreeEntry) -> Result<TreeItem> {
     match entry.mode {
-        b"40000" => Ok(Found::Tree(entry.id)),
-        b"100644" => Ok(Found::Leaf(Leaf::Blob(entry.id))),
-        b"160000" => Ok(Found::Leaf(Leaf::Commit(entry.id))),
+        b"40000" => Ok(TreeItem::Tree(entry.id)),
+        b"100644" => Ok(TreeItem::Leaf(Leaf::Blob(entry.id))),
+        b"160000" => Ok(TreeItem::Leaf(Leaf::Commit(entry.id))),
         _ => Err(Error::corrupt(
             format!("tree {tree}"),
             "a mode that no ledger's tree may hold",
@@ -217,7 +221,7 @@ fn found_of(tree: Oid, entry: &Entry) -> Result<Found> {
 }
 
 /// Checks whether a name is allowed in a ledger's tree.
-fn is_name(name: &str) -> bool {
+fn is_valid_path_part(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     // These characters rule out the names that HFS or NTFS treat as `.git`; its 8.3 short name
     // needs a tilde.
@@ -231,7 +235,7 @@ fn is_name(name: &str) -> bool {
 /// Checks the length and every name of a path in a ledger's tree.
 fn check_path(path: &str) -> Result<()> {
     let refused = |why| {
-        Err(Error::Path {
+        Err(Error::InvalidPath {
             path: path.chars().take(200).collect(),
             why,
         })
@@ -239,7 +243,7 @@ fn check_path(path: &str) -> Result<()> {
     if path.len() > PATH_LIMIT {
         return refused("it is too long");
     }
-    if !path.split('/').all(is_name) {
+    if !path.split('/').all(is_valid_path_part) {
         return refused(
             "each part is made of letters, digits, dot, underscore and hyphen, and is not ., .. or .git",
         );
@@ -257,21 +261,25 @@ impl Repository {
     /// # Errors
     /// [`Error::Path`] for a file that would replace a folder or the other way round, and for two
     /// edits of one path.
-    pub fn edit(&self, base: Option<Oid>, edits: &[(&str, Option<Leaf>)]) -> Result<Oid> {
-        self.splice(base, edits, &mut Sink::Write)
+    pub fn write_edited_tree(
+        &self,
+        base: Option<Oid>,
+        edits: &[(&str, Option<Leaf>)],
+    ) -> Result<Oid> {
+        self.apply_edits(base, edits, &mut FolderSink::Store)
     }
 
     /// Computes the root that [`Repository::edit`] would return, and all new folders in it. Writes
     /// nothing.
-    pub fn edited_id(
+    pub fn compute_edited_tree(
         &self,
         base: Option<Oid>,
         edits: &[(&str, Option<Leaf>)],
-    ) -> Result<(Oid, Computed)> {
-        let mut sink = Sink::Compute(Computed::default());
-        let root = self.splice(base, edits, &mut sink)?;
-        let Sink::Compute(computed) = sink else {
-            return Ok((root, Computed::default()));
+    ) -> Result<(Oid, ComputedFolders)> {
+        let mut sink = FolderSink::Collect(ComputedFolders::default());
+        let root = self.apply_edits(base, edits, &mut sink)?;
+        let FolderSink::Collect(computed) = sink else {
+            return Ok((root, ComputedFolders::default()));
         };
         Ok((root, computed))
     }
@@ -280,30 +288,30 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::Missing`] for a folder that is not stored after all.
-    pub fn remember(&self, computed: Computed) -> Result<()> {
+    pub fn cache_folders(&self, computed: ComputedFolders) -> Result<()> {
         for (id, raw) in computed.0 {
             if !self.exists(id) {
                 return Err(Error::Missing(id));
             }
-            self.remember_folder(id, raw);
+            self.cache_folder(id, raw);
         }
         Ok(())
     }
 
     /// Adds a folder to the cache.
-    fn remember_folder(&self, id: Oid, raw: Arc<[u8]>) {
+    fn cache_folder(&self, id: Oid, raw: Arc<[u8]>) {
         let weight = raw.len() + 150;
-        self.common.trees.insert(id, raw, weight);
+        self.shared.trees.insert(id, raw, weight);
     }
 
     /// Checks and sorts the edits, and applies them to the root.
-    fn splice(
+    fn apply_edits(
         &self,
         base: Option<Oid>,
         edits: &[(&str, Option<Leaf>)],
-        sink: &mut Sink,
+        sink: &mut FolderSink,
     ) -> Result<Oid> {
-        let mut sorted: Vec<Edit> = edits
+        let mut sorted: Vec<PathEdit> = edits
             .iter()
             .map(|(path, leaf)| (*path, *path, *leaf))
             .collect();
@@ -311,29 +319,29 @@ impl Repository {
         for (path, ..) in &sorted {
             check_path(path)?;
         }
-        match self.splice_folder(base, &sorted, sink)? {
+        match self.edit_folder(base, &sorted, sink)? {
             Some(root) => Ok(root),
-            None => self.finish(&[], sink),
+            None => self.store_folder(&[], sink),
         }
     }
 
     /// Applies edits to a folder; returns `None` if nothing is left.
-    fn splice_folder(
+    fn edit_folder(
         &self,
         base: Option<Oid>,
-        edits: &[Edit],
-        sink: &mut Sink,
+        edits: &[PathEdit],
+        sink: &mut FolderSink,
     ) -> Result<Option<Oid>> {
         let raw = base
-            .map(|base| Ok((base, self.folder_bytes(base)?)))
+            .map(|base| Ok((base, self.read_folder_bytes(base)?)))
             .transpose()?;
         let mut nodes = match &raw {
-            Some((base, raw)) => nodes(*base, raw)?,
+            Some((base, raw)) => parse_folder(*base, raw)?,
             None => Vec::new(),
         };
         // Edits of one child are usually adjacent, but not in `a`, `a-b`, `a/c`. So they are
         // grouped by name.
-        let mut groups: Vec<(&str, Vec<Edit>)> = Vec::new();
+        let mut groups: Vec<(&str, Vec<PathEdit>)> = Vec::new();
         for (rest, path, leaf) in edits {
             let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
             match groups.iter_mut().rev().find(|(other, _)| *other == name) {
@@ -343,15 +351,15 @@ impl Repository {
         }
         for (name, group) in groups {
             let at = nodes.iter().position(|node| node.name == name);
-            let old = at.map(|at| nodes.remove(at).found);
-            if let Some(found) = self.splice_child(old, &group, sink)? {
-                let node = Node {
+            let old = at.map(|at| nodes.remove(at).item);
+            if let Some(found) = self.edit_child(old, &group, sink)? {
+                let node = FolderEntry {
                     name,
-                    found,
+                    item: found,
                     raw: None,
                 };
                 nodes.insert(
-                    nodes.partition_point(|other| other.order(&node).is_lt()),
+                    nodes.partition_point(|other| other.cmp_in_git_order(&node).is_lt()),
                     node,
                 );
             }
@@ -359,44 +367,44 @@ impl Repository {
         if nodes.is_empty() {
             Ok(None)
         } else {
-            self.finish(&nodes, sink).map(Some)
+            self.store_folder(&nodes, sink).map(Some)
         }
     }
 
     /// Applies edits to one child of a folder; returns `None` if nothing is left.
-    fn splice_child(
+    fn edit_child(
         &self,
-        old: Option<Found>,
-        group: &[Edit],
-        sink: &mut Sink,
-    ) -> Result<Option<Found>> {
+        old: Option<TreeItem>,
+        group: &[PathEdit],
+        sink: &mut FolderSink,
+    ) -> Result<Option<TreeItem>> {
         let refused = |path: &str, why| {
-            Err(Error::Path {
+            Err(Error::InvalidPath {
                 path: path.to_owned(),
                 why,
             })
         };
-        let (here, below): (Vec<Edit>, Vec<Edit>) =
+        let (here, below): (Vec<PathEdit>, Vec<PathEdit>) =
             group.iter().partition(|(rest, ..)| rest.is_empty());
         let old = match here.as_slice() {
             [] => old,
             [(.., None)] => None,
             [(_, path, Some(leaf))] => {
                 return match old {
-                    Some(Found::Tree(_)) => refused(path, "there is a folder"),
+                    Some(TreeItem::Tree(_)) => refused(path, "there is a folder"),
                     _ if !below.is_empty() => {
                         refused(path, "it is edited as a file and as a folder")
                     }
-                    _ => Ok(Some(Found::Leaf(*leaf))),
+                    _ => Ok(Some(TreeItem::Leaf(*leaf))),
                 };
             }
             [(_, path, _), ..] => return refused(path, "it is edited twice"),
         };
         let base = match old {
             _ if below.is_empty() => return Ok(old),
-            Some(Found::Tree(base)) => Some(base),
+            Some(TreeItem::Tree(base)) => Some(base),
             None => None,
-            Some(Found::Leaf(_)) => {
+            Some(TreeItem::Leaf(_)) => {
                 // A removal below a file removes nothing.
                 return match below.iter().find(|(.., leaf)| leaf.is_some()) {
                     Some((_, path, _)) => refused(path, "there is a file on the way"),
@@ -404,19 +412,19 @@ impl Repository {
                 };
             }
         };
-        Ok(self.splice_folder(base, &below, sink)?.map(Found::Tree))
+        Ok(self.edit_folder(base, &below, sink)?.map(TreeItem::Tree))
     }
 
     /// Stores a folder with these entries, which are in git's order, and returns its id.
-    fn finish(&self, nodes: &[Node<'_>], sink: &mut Sink) -> Result<Oid> {
+    fn store_folder(&self, nodes: &[FolderEntry<'_>], sink: &mut FolderSink) -> Result<Oid> {
         let mut raw = Vec::with_capacity(nodes.len() * 64);
         for node in nodes {
-            node.write(&mut raw);
+            node.append_to(&mut raw);
         }
         match sink {
-            Sink::Write => self.write_tree(&raw),
-            Sink::Compute(computed) => {
-                let id = self.hash(Kind::Tree, &raw)?;
+            FolderSink::Store => self.write_tree(&raw),
+            FolderSink::Collect(computed) => {
+                let id = self.hash_object(ObjectKind::Tree, &raw)?;
                 computed.0.push((id, raw.into()));
                 Ok(id)
             }
@@ -424,34 +432,34 @@ impl Repository {
     }
 
     /// Reads and checks the bytes of one folder of a ledger's tree, from the cache if possible.
-    fn folder_bytes(&self, tree: Oid) -> Result<Arc<[u8]>> {
-        if let Some(known) = self.common.trees.get(&tree) {
+    fn read_folder_bytes(&self, tree: Oid) -> Result<Arc<[u8]>> {
+        if let Some(known) = self.shared.trees.get(&tree) {
             return Ok(known);
         }
-        let raw = self.read(tree, Kind::Tree)?;
-        nodes(tree, &raw)?;
+        let raw = self.read_object(tree, ObjectKind::Tree)?;
+        parse_folder(tree, &raw)?;
         let raw: Arc<[u8]> = raw.into();
-        self.remember_folder(tree, Arc::clone(&raw));
+        self.cache_folder(tree, Arc::clone(&raw));
         Ok(raw)
     }
 
     /// Reads the entries of a folder in a ledger's tree.
-    pub fn folder(&self, tree: Oid) -> Result<Vec<(String, Found)>> {
-        Ok(nodes(tree, &self.folder_bytes(tree)?)?
+    pub fn read_folder(&self, tree: Oid) -> Result<Vec<(String, TreeItem)>> {
+        Ok(parse_folder(tree, &self.read_folder_bytes(tree)?)?
             .iter()
-            .map(|node| (node.name.to_owned(), node.found))
+            .map(|node| (node.name.to_owned(), node.item))
             .collect())
     }
 
     /// Returns what a path in a ledger's tree leads to, or `None`.
-    pub fn entry_at(&self, tree: Oid, path: &str) -> Result<Option<Found>> {
+    pub fn item_at(&self, tree: Oid, path: &str) -> Result<Option<TreeItem>> {
         check_path(path)?;
-        let mut found = Found::Tree(tree);
+        let mut found = TreeItem::Tree(tree);
         for name in path.split('/') {
-            let Found::Tree(folder) = found else {
+            let TreeItem::Tree(folder) = found else {
                 return Ok(None);
             };
-            match self.child(folder, name)? {
+            match self.find_child(folder, name)? {
                 Some(next) => found = next,
                 None => return Ok(None),
             }
@@ -460,17 +468,17 @@ impl Repository {
     }
 
     /// Returns the entry of this name in a folder, or `None`.
-    fn child(&self, folder: Oid, name: &str) -> Result<Option<Found>> {
-        let known = self.common.trees.get(&folder);
+    fn find_child(&self, folder: Oid, name: &str) -> Result<Option<TreeItem>> {
+        let known = self.shared.trees.get(&folder);
         let read = if known.is_none() {
-            self.read(folder, Kind::Tree)?
+            self.read_object(folder, ObjectKind::Tree)?
         } else {
             Vec::new()
         };
-        for entry in entries(folder, known.as_deref().unwrap_or(&read)) {
+        for entry in parse_entries(folder, known.as_deref().unwrap_or(&read)) {
             let entry = entry?;
             if entry.name == name.as_bytes() {
-                return found_of(folder, &entry).map(Some);
+                return parse_item(folder, &entry).map(Some);
             }
         }
         Ok(None)
@@ -478,9 +486,9 @@ impl Repository {
 
     /// Reads the file at a path in a ledger's tree, at most `limit` bytes; `None` if there is no
     /// such file.
-    pub fn file_at(&self, tree: Oid, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
-        match self.entry_at(tree, path)? {
-            Some(Found::Leaf(Leaf::Blob(id))) => self.read_blob(id, limit).map(Some),
+    pub fn read_file_at(&self, tree: Oid, path: &str, limit: usize) -> Result<Option<Vec<u8>>> {
+        match self.item_at(tree, path)? {
+            Some(TreeItem::Leaf(Leaf::Blob(id))) => self.read_blob(id, limit).map(Some),
             _ => Ok(None),
         }
     }
@@ -493,17 +501,17 @@ impl Repository {
     pub fn list_tree(&self, tree: Oid, folder: &str, limit: usize) -> Result<Vec<(String, Leaf)>> {
         let mut leaves = Vec::new();
         let start = match folder {
-            "" => Some(Found::Tree(tree)),
-            folder => self.entry_at(tree, folder)?,
+            "" => Some(TreeItem::Tree(tree)),
+            folder => self.item_at(tree, folder)?,
         };
-        if let Some(Found::Tree(start)) = start {
-            self.collect(start, folder, limit, &mut leaves)?;
+        if let Some(TreeItem::Tree(start)) = start {
+            self.collect_files(start, folder, limit, &mut leaves)?;
         }
         Ok(leaves)
     }
 
     /// Adds all files and commits below a folder to `leaves`.
-    fn collect(
+    fn collect_files(
         &self,
         tree: Oid,
         folder: &str,
@@ -511,23 +519,23 @@ impl Repository {
         leaves: &mut Vec<(String, Leaf)>,
     ) -> Result<()> {
         if folder.len() > PATH_LIMIT {
-            return Err(Error::Bounds {
+            return Err(Error::LimitExceeded {
                 what: "the depth of a ledger's tree".to_owned(),
                 limit: PATH_LIMIT as u64,
             });
         }
-        for node in nodes(tree, &self.folder_bytes(tree)?)? {
+        for node in parse_folder(tree, &self.read_folder_bytes(tree)?)? {
             let path = if folder.is_empty() {
                 node.name.to_owned()
             } else {
                 format!("{folder}/{}", node.name)
             };
-            match node.found {
-                Found::Tree(id) => self.collect(id, &path, limit, leaves)?,
-                Found::Leaf(leaf) => leaves.push((path, leaf)),
+            match node.item {
+                TreeItem::Tree(id) => self.collect_files(id, &path, limit, leaves)?,
+                TreeItem::Leaf(leaf) => leaves.push((path, leaf)),
             }
             if leaves.len() > limit {
-                return Err(Error::Bounds {
+                return Err(Error::LimitExceeded {
                     what: "the number of files in a ledger's tree".to_owned(),
                     limit: limit as u64,
                 });

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::Link;
+use super::LedgerCommit;
 use super::facts::Step;
 use crate::domain::entry::Kept;
 use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey};
@@ -18,9 +18,9 @@ use crate::git::repo::Repository;
 /// The caches of one opened repository.
 pub(super) struct LedgerCache {
     /// Ledger commits with their entries.
-    pub links: Cache<EntryId, Link>,
+    pub ledger_commits: Cache<EntryId, LedgerCommit>,
     /// Parsed entries, by blob.
-    pub kept: Cache<Oid, Arc<Kept>>,
+    pub entries: Cache<Oid, Arc<Kept>>,
     /// What walks over a ledger need of each commit.
     pub steps: Cache<EntryId, Arc<Step>>,
     /// The keys that signed entries.
@@ -28,27 +28,27 @@ pub(super) struct LedgerCache {
     /// Policies, by blob.
     pub policies: Cache<Oid, Arc<Policy>>,
     /// The tree and committer time of code commits.
-    pub commits: Cache<CommitId, (Oid, Time)>,
+    pub code_commits: Cache<CommitId, (Oid, Time)>,
     /// The email addresses of the people involved in a code commit, in ASCII lower case.
     pub people: Cache<Oid, Arc<[Arc<str>]>>,
     /// The content of components, by tree and by the digest of the component's definition, so that
     /// policies with the same definition share a result.
     pub contents: Cache<(Oid, Digest), Option<Content>>,
     /// Policies in force, by the tip of the policy ledger.
-    pub in_force: Cache<EntryId, Option<Arc<Policy>>>,
+    pub policies_in_force: Cache<EntryId, Option<Arc<Policy>>>,
 }
 
 impl Default for LedgerCache {
     fn default() -> Self {
         const MIB: usize = 1 << 20;
         Self {
-            links: Cache::new(24 * MIB),
-            kept: Cache::new(12 * MIB),
+            ledger_commits: Cache::new(24 * MIB),
+            entries: Cache::new(12 * MIB),
             steps: Cache::new(12 * MIB),
             signers: Cache::new(4 * MIB),
             policies: Cache::new(8 * MIB),
-            in_force: Cache::new(MIB),
-            commits: Cache::new(4 * MIB),
+            policies_in_force: Cache::new(MIB),
+            code_commits: Cache::new(4 * MIB),
             people: Cache::new(8 * MIB),
             contents: Cache::new(8 * MIB),
         }
@@ -58,6 +58,6 @@ impl Default for LedgerCache {
 impl Repository {
     /// Returns the caches that belong to this opened repository.
     pub(super) fn ledger_cache(&self) -> &LedgerCache {
-        self.attachment()
+        self.attached_value()
     }
 }

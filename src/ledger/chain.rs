@@ -33,7 +33,7 @@ impl Repository {
     }
 
     /// Returns the ledger commits up to `other` that are neither `tip` nor before it, newest first.
-    pub fn beyond_tip(&self, tip: EntryId, other: EntryId) -> Result<Vec<EntryId>> {
+    pub fn commits_beyond_tip(&self, tip: EntryId, other: EntryId) -> Result<Vec<EntryId>> {
         let held = self
             .chain_between(None, tip)?
             .unwrap_or_default()
@@ -56,7 +56,7 @@ impl Repository {
     /// # Errors
     /// If a commit is missing, even if it is the tip: the answer is then not "no".
     /// [`Error::Bounds`] past `limit` commits.
-    pub fn on_chain(&self, tip: EntryId, wanted: EntryId, limit: usize) -> Result<bool> {
+    pub fn is_on_chain(&self, tip: EntryId, wanted: EntryId, limit: usize) -> Result<bool> {
         let at = self.read_commit(wanted.0)?.committer_time;
         if wanted == tip {
             return Ok(true);
@@ -72,7 +72,7 @@ impl Repository {
             }
             if index >= limit {
                 let what = "the number of entries to look back over".to_owned();
-                return Err(Error::Bounds {
+                return Err(Error::LimitExceeded {
                     what,
                     limit: limit as u64,
                 });
@@ -83,7 +83,7 @@ impl Repository {
 }
 
 /// The part of a ledger that was walked so far.
-struct Walked<'a> {
+struct WalkedChain<'a> {
     rest: FirstParents<'a>,
     ids: HashSet<Oid>,
     /// The time of the oldest commit walked; times on a verified chain never decrease.
@@ -92,13 +92,13 @@ struct Walked<'a> {
 
 /// Checks whether ledgers contain commits. Walks each ledger at most once, and only as far as
 /// needed.
-pub struct Chains<'a> {
+pub struct ChainMembership<'a> {
     repository: &'a Repository,
     tips: &'a Tips,
-    walked: RefCell<BTreeMap<LedgerName, Walked<'a>>>,
+    walked: RefCell<BTreeMap<LedgerName, WalkedChain<'a>>>,
 }
 
-impl<'a> Chains<'a> {
+impl<'a> ChainMembership<'a> {
     /// Creates a checker for the ledgers with these tips.
     pub fn new(repository: &'a Repository, tips: &'a Tips) -> Self {
         Self {
@@ -109,16 +109,16 @@ impl<'a> Chains<'a> {
     }
 
     /// Checks whether the ledger contains the commit.
-    pub fn hold(&self, ledger: &LedgerName, id: EntryId) -> Result<bool> {
+    pub fn contains(&self, ledger: &LedgerName, id: EntryId) -> Result<bool> {
         let Some(tip) = self.tips.get(ledger) else {
             return Ok(false);
         };
         let wanted = self.repository.read_commit(id.0)?.committer_time;
         let mut all = self.walked.borrow_mut();
-        let walked = all.entry(ledger.clone()).or_insert_with(|| Walked {
+        let walked = all.entry(ledger.clone()).or_insert_with(|| WalkedChain {
             rest: self.repository.first_parent_walk(tip.0),
             ids: HashSet::new(),
-            oldest: Time::EPOCH.plus(crate::domain::time::Span::days(4_000_000)),
+            oldest: Time::EPOCH.plus(crate::domain::time::Span::from_days(4_000_000)),
         });
         while !walked.ids.contains(&id.0) && walked.oldest >= wanted {
             let Some(commit) = walked.rest.next() else {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::facts::History;
 use crate::domain::entry::{Action, Kept, Outcome};
-use crate::domain::history::{History as Past, Stay};
+use crate::domain::history::{History as Past, RunPeriod};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
 /// The actions that change what is running or report its health.
-const DEEDS: [&str; 6] = [
+const DEPLOYMENT_ACTIONS: [&str; 6] = [
     "baseline",
     "start",
     "finish",
@@ -27,7 +27,7 @@ const DEEDS: [&str; 6] = [
 /// to the success that deployed a content which `commit` left unchanged.
 ///
 /// `member` is the environment if the ledger belongs to a pattern.
-pub fn deeds_since(
+pub fn entries_since(
     history: &History<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
     tip: EntryId,
@@ -44,7 +44,7 @@ pub fn deeds_since(
         }
         let here = member
             .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
-        if !here || !DEEDS.contains(&passed.mention.action.as_str()) {
+        if !here || !DEPLOYMENT_ACTIONS.contains(&passed.mention.action.as_str()) {
             continue;
         }
         let kept = history.entry(ledger, passed.id)?;
@@ -75,12 +75,12 @@ pub fn deeds_since(
 ///
 /// `judge` gets each period with what the entries since its start tell about it, newest first, and
 /// returns the value for the result. One walk serves all components, and ends when all are found.
-pub fn newest_good<T>(
+pub fn find_newest_accepted<T>(
     history: &History<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
     tip: EntryId,
     components: BTreeSet<ComponentName>,
-    judge: &dyn Fn(&ComponentName, &Stay<'_>) -> Result<Option<T>>,
+    judge: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
     let mut open: BTreeMap<ComponentName, Vec<Arc<Kept>>> =
         components.into_iter().map(|it| (it, Vec::new())).collect();
@@ -99,7 +99,10 @@ pub fn newest_good<T>(
                 .iter()
                 .any(|it| it == component.as_str())
         };
-        if !here || !DEEDS.contains(&passed.mention.action.as_str()) || !open.keys().any(named) {
+        if !here
+            || !DEPLOYMENT_ACTIONS.contains(&passed.mention.action.as_str())
+            || !open.keys().any(named)
+        {
             continue;
         }
         let kept = history.entry(ledger, passed.id)?;
@@ -115,7 +118,7 @@ pub fn newest_good<T>(
                 continue;
             }
             // Newest first: a rollback to an older success starts a period newer than that success.
-            for stay in Past::read(component, entries).stays.iter().rev() {
+            for stay in Past::read(component, entries).run_periods.iter().rev() {
                 if let Some(good) = judge(component, stay)? {
                     found.insert(component.clone(), good);
                     break;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::facts::Gatherer;
-use super::{Link, StateReader, Tips, commit_bytes};
+use super::{LedgerCommit, StateReader, Tips, entry_commit_bytes};
 use crate::domain::entry::{Action, Entry, Kept, Statement, Unverified, Verified};
 use crate::domain::id::{EntryId, Oid, PublicKey};
 use crate::domain::name::LedgerName;
@@ -23,17 +23,17 @@ use crate::signing::verify_entry;
 
 /// The end of a ledger, to which the next entry is appended.
 #[derive(Debug, Clone)]
-pub struct Head {
+pub struct ChainTip {
     /// What the next entry must match.
     pub chain: Chain,
     /// The tree of the tip; the empty tree after a genesis.
     pub tree: Oid,
 }
 
-impl Head {
+impl ChainTip {
     /// Returns the end of the ledger after an entry in the commit `id`, with this tree.
     #[must_use]
-    pub fn after(&self, id: EntryId, tree: Oid, statement: &Statement) -> Self {
+    pub fn advanced_by(&self, id: EntryId, tree: Oid, statement: &Statement) -> Self {
         let chain = Chain {
             tip: id,
             sequence: statement.sequence,
@@ -47,7 +47,7 @@ impl Head {
     /// Returns the end of the ledger after a commit whose entry cannot be read. The entry counts;
     /// the rest stays as before.
     #[must_use]
-    pub fn after_unread(&self, id: EntryId, tree: Oid) -> Self {
+    pub fn advanced_unread(&self, id: EntryId, tree: Oid) -> Self {
         let chain = Chain {
             tip: id,
             sequence: self.chain.sequence.saturating_add(1),
@@ -59,7 +59,7 @@ impl Head {
 
 /// The current situation, for an entry that must be valid now as well as at its own time.
 #[derive(Debug, Clone)]
-pub struct Present {
+pub struct PushContext {
     /// The tips of all ledgers before the push.
     pub tips: Tips,
     /// The server's clock.
@@ -68,25 +68,25 @@ pub struct Present {
 
 /// When an entry must be valid.
 #[derive(Clone, Copy)]
-pub enum Against<'a> {
+pub enum ValidationContext<'a> {
     /// At its own time and now: for a hook.
-    Present(&'a Present),
+    Push(&'a PushContext),
     /// At its own time only: for a fetch or an audit. The function checks whether a ledger contains
     /// a commit that the entry claims to have seen.
-    Past(&'a dyn Fn(&LedgerName, EntryId) -> Result<bool>),
+    History(&'a dyn Fn(&LedgerName, EntryId) -> Result<bool>),
 }
 
 /// The result of validating an entry.
 #[derive(Debug)]
-pub struct Judged {
+pub struct ValidatedEntry {
     /// Its commit.
     pub id: EntryId,
     /// The entry, if its signature is valid.
     pub entry: Option<Entry<Verified>>,
     /// The parsed entry, if it can be read; unproven unless `entry` is present.
-    pub kept: Option<Arc<Kept>>,
+    pub stored: Option<Arc<Kept>>,
     /// The end of the ledger after it, if it is allowed.
-    pub head: Option<Head>,
+    pub next_tip: Option<ChainTip>,
     /// The facts given to the rules, if validated at its own time only.
     pub facts: Option<Box<Facts>>,
     /// The result of the rules. If the results at the entry's own time and now differ, the stricter
@@ -96,17 +96,17 @@ pub struct Judged {
     pub previous: Option<EntryId>,
 }
 
-impl Judged {
+impl ValidatedEntry {
     /// Returns a result with one failed check and nothing else.
-    fn stopped(id: EntryId, check: Check) -> Self {
+    fn with_failed_check(id: EntryId, check: Check) -> Self {
         let verdict = Verdict {
             checks: vec![check],
         };
         Self {
             id,
             entry: None,
-            kept: None,
-            head: None,
+            stored: None,
+            next_tip: None,
             facts: None,
             verdict,
             previous: None,
@@ -115,7 +115,7 @@ impl Judged {
 }
 
 /// Validates the entries of one project.
-pub struct Judge<'a> {
+pub struct EntryValidator<'a> {
     repository: &'a Repository,
     /// Provides facts, policies and contents.
     pub gatherer: Gatherer<'a>,
@@ -124,17 +124,17 @@ pub struct Judge<'a> {
 }
 
 /// One entry being validated.
-struct Case<'a> {
+struct PendingEntry<'a> {
     ledger: &'a LedgerName,
-    head: &'a Head,
+    tip: &'a ChainTip,
     entry: &'a Entry<Verified>,
     policy_text: Option<Arc<[u8]>>,
     state: State,
-    stored: Known<()>,
+    stored_as_computed: Known<()>,
     recovery: Option<PublicKey>,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> EntryValidator<'a> {
     /// Creates a validator for the project's entries.
     ///
     /// `recovery` is the key that a server's owner has armed for the next publish. For past entries
@@ -154,45 +154,45 @@ impl<'a> Judge<'a> {
 
     /// Returns the end of a ledger. For `None`, a ledger that does not exist yet, that is its
     /// computed genesis.
-    pub fn head(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<Head> {
+    pub fn load_tip(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<ChainTip> {
         let (chain, tree) = self.gatherer.chain(ledger, tip)?;
-        Ok(Head { chain, tree })
+        Ok(ChainTip { chain, tree })
     }
 
     /// Validates the entry in the commit `id`, which should follow `head`.
-    pub fn judge(
+    pub fn validate(
         &self,
         ledger: &LedgerName,
-        head: &Head,
+        head: &ChainTip,
         id: EntryId,
-        against: Against<'_>,
-    ) -> Judged {
-        self.judge_link(
+        against: ValidationContext<'_>,
+    ) -> ValidatedEntry {
+        self.validate_commit(
             ledger,
             head,
             id,
-            self.repository.read_link(ledger, id),
+            self.repository.read_ledger_commit(ledger, id),
             against,
         )
     }
 
     /// Does the same as [`Judge::judge`] for a commit that was already read.
-    pub fn judge_link(
+    pub fn validate_commit(
         &self,
         ledger: &LedgerName,
-        head: &Head,
+        head: &ChainTip,
         id: EntryId,
-        link: Result<Link>,
-        against: Against<'_>,
-    ) -> Judged {
+        link: Result<LedgerCommit>,
+        against: ValidationContext<'_>,
+    ) -> ValidatedEntry {
         let (commit, previous, unverified) = match link {
-            Ok(Link::Entry {
+            Ok(LedgerCommit::Entry {
                 commit,
                 previous,
                 entry,
             }) => (commit, previous, entry),
-            Ok(Link::Genesis) => {
-                return Judged::stopped(
+            Ok(LedgerCommit::Genesis) => {
+                return ValidatedEntry::with_failed_check(
                     id,
                     Check::fail(
                         Rule::Place,
@@ -200,29 +200,33 @@ impl<'a> Judge<'a> {
                     ),
                 );
             }
-            Err(error) => return Judged::stopped(id, error.answer(Rule::Place)),
+            Err(error) => {
+                return ValidatedEntry::with_failed_check(id, error.to_check(Rule::Place));
+            }
         };
         let kept = Arc::clone(unverified.kept());
-        let stop = |check| Judged {
-            kept: Some(Arc::clone(&kept)),
+        let stop = |check| ValidatedEntry {
+            stored: Some(Arc::clone(&kept)),
             previous: Some(previous),
-            ..Judged::stopped(id, check)
+            ..ValidatedEntry::with_failed_check(id, check)
         };
         let recovery = match against {
-            Against::Present(_) => self.recovery,
-            Against::Past(_) => match self.repository.recovery_of(ledger, id) {
-                Ok(recovery) => recovery,
-                Err(error) => return stop(error.answer(Rule::Signer)),
-            },
+            ValidationContext::Push(_) => self.recovery,
+            ValidationContext::History(_) => {
+                match self.repository.find_confirmed_recovery_key(ledger, id) {
+                    Ok(recovery) => recovery,
+                    Err(error) => return stop(error.to_check(Rule::Signer)),
+                }
+            }
         };
-        let entry = match self.verify(ledger, head, unverified, recovery) {
+        let entry = match self.verify_signature(ledger, head, unverified, recovery) {
             Ok(entry) => entry,
             Err(check) => return stop(*check),
         };
-        if vouches(&kept.statement.action) {
+        if is_vouching(&kept.statement.action) {
             self.gatherer.remember_signer(id, *entry.key());
         }
-        let policy_text = match self.policy_text(&commit, &entry) {
+        let policy_text = match self.read_policy_text(&commit, &entry) {
             Ok(text) => text,
             Err(check) => return stop(*check),
         };
@@ -231,31 +235,31 @@ impl<'a> Judge<'a> {
             .load(head.tree, ledger, &Scope::of(&kept.statement))
         {
             Ok(state) => state,
-            Err(error) => return stop(error.answer(Rule::State)),
+            Err(error) => return stop(error.to_check(Rule::State)),
         };
         let edits = fold(&state, &entry, policy_text.as_ref());
-        let stored = match self.compare(head, &commit, &entry, &edits) {
+        let stored = match self.compare_commit(head, &commit, &entry, &edits) {
             Ok(stored) => stored,
-            Err(error) => return stop(error.answer(Rule::Place)),
+            Err(error) => return stop(error.to_check(Rule::Place)),
         };
-        let case = Case {
+        let case = PendingEntry {
             ledger,
-            head,
+            tip: head,
             entry: &entry,
             policy_text,
             state,
-            stored,
+            stored_as_computed: stored,
             recovery,
         };
-        let (verdict, facts) = self.verdict(&case, against);
+        let (verdict, facts) = self.evaluate(&case, against);
         let next = verdict
             .allowed()
-            .then(|| head.after(id, commit.tree, &kept.statement));
-        Judged {
+            .then(|| head.advanced_by(id, commit.tree, &kept.statement));
+        ValidatedEntry {
             id,
-            kept: Some(kept),
+            stored: Some(kept),
             previous: Some(previous),
-            head: next,
+            next_tip: next,
             facts,
             verdict,
             entry: Some(entry),
@@ -264,19 +268,19 @@ impl<'a> Judge<'a> {
 
     /// Verifies the signature against every key, retired ones too, in the policy that the entry
     /// names as seen. Whether that person may do this is for the authorization rule to decide.
-    fn verify(
+    fn verify_signature(
         &self,
         ledger: &LedgerName,
-        head: &Head,
+        head: &ChainTip,
         entry: Entry<Unverified>,
         recovery: Option<PublicKey>,
     ) -> std::result::Result<Entry<Verified>, Box<Check>> {
         let mut keys: Vec<PublicKey> = Vec::new();
         let policy = self
-            .policy_then(ledger, head, entry.statement())
-            .map_err(|error| Box::new(error.answer(Rule::Signer)))?;
+            .policy_at_entry(ledger, head, entry.statement())
+            .map_err(|error| Box::new(error.to_check(Rule::Signer)))?;
         match policy {
-            Some(policy) => keys.extend(keys_of(&policy)),
+            Some(policy) => keys.extend(list_all_keys(&policy)),
             None => keys.extend(&head.chain.root_keys),
         }
         keys.extend(recovery);
@@ -287,10 +291,10 @@ impl<'a> Judge<'a> {
 
     /// Returns the policy in force when the entry was made, according to the entry; `None` before
     /// the first was published.
-    fn policy_then(
+    fn policy_at_entry(
         &self,
         ledger: &LedgerName,
-        head: &Head,
+        head: &ChainTip,
         statement: &Statement,
     ) -> Result<Option<Arc<Policy>>> {
         if ledger.is_policy() {
@@ -303,7 +307,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Reads the `deploy.toml` that a publish adds, and checks it against the signed digest.
-    fn policy_text(
+    fn read_policy_text(
         &self,
         commit: &Commit,
         entry: &Entry<Verified>,
@@ -311,10 +315,12 @@ impl<'a> Judge<'a> {
         let Action::Publish(publish) = &entry.statement().action else {
             return Ok(None);
         };
-        let text =
-            self.repository
-                .file_at(commit.tree, "deploy.toml", crate::domain::policy::MAX_BYTES);
-        let text = text.map_err(|error| Box::new(error.answer(Rule::Place)))?;
+        let text = self.repository.read_file_at(
+            commit.tree,
+            "deploy.toml",
+            crate::domain::policy::MAX_BYTES,
+        );
+        let text = text.map_err(|error| Box::new(error.to_check(Rule::Place)))?;
         match text {
             Some(text) if crate::domain::id::Digest::sha256(&text) == publish.digest => {
                 Ok(Some(text.into()))
@@ -328,22 +334,24 @@ impl<'a> Judge<'a> {
 
     /// Checks whether the commit is, byte for byte, the one computed from the chain, the entry and
     /// its signature. The inner error says what differs.
-    fn compare(
+    fn compare_commit(
         &self,
-        head: &Head,
+        head: &ChainTip,
         commit: &Commit,
         entry: &Entry<Verified>,
         edits: &[Edit],
     ) -> Result<Known<()>> {
-        let (tree, computed) = self.repository.folded_id(head.tree, entry, edits)?;
+        let (tree, computed) = self
+            .repository
+            .compute_tree_after(head.tree, entry, edits)?;
         if tree != commit.tree {
             return Ok(Err(
                 "its tree is not the state that follows from the entry".to_owned()
             ));
         }
         // The next entry starts from these folders.
-        self.repository.remember(computed)?;
-        if commit_bytes(entry.statement(), tree, &head.chain.project_name) != commit.raw {
+        self.repository.cache_folders(computed)?;
+        if entry_commit_bytes(entry.statement(), tree, &head.chain.project_name) != commit.raw {
             return Ok(Err(
                 "its parents, people, time or message are not those of the entry".to_owned(),
             ));
@@ -352,11 +360,15 @@ impl<'a> Judge<'a> {
     }
 
     /// Evaluates the rules at the entry's own time with what it has seen, and now if required.
-    fn verdict(&self, case: &Case<'_>, against: Against<'_>) -> (Verdict, Option<Box<Facts>>) {
+    fn evaluate(
+        &self,
+        case: &PendingEntry<'_>,
+        against: ValidationContext<'_>,
+    ) -> (Verdict, Option<Box<Facts>>) {
         let statement = case.entry.statement();
-        let (then, facts) = self.ask(case, &statement.seen, statement.at);
+        let (then, facts) = self.evaluate_at(case, &statement.seen, statement.at);
         match against {
-            Against::Past(holds) => {
+            ValidationContext::History(holds) => {
                 let mut then = then;
                 for (ledger, seen) in &statement.seen {
                     match holds(ledger, *seen) {
@@ -368,36 +380,41 @@ impl<'a> Judge<'a> {
                                 seen.short()
                             ),
                         )),
-                        Err(error) => then.checks.push(error.answer(Rule::Place)),
+                        Err(error) => then.checks.push(error.to_check(Rule::Place)),
                     }
                 }
                 (then, facts)
             }
-            Against::Present(present) => {
+            ValidationContext::Push(present) => {
                 let mut others = present.tips.clone();
                 others.remove(case.ledger);
-                let now = self.ask(case, &others, present.now).0;
-                (sterner(then, now), None)
+                let now = self.evaluate_at(case, &others, present.now).0;
+                (stricter_verdict(then, now), None)
             }
         }
     }
 
     /// Evaluates the rules of the policy at these tips. Returns the facts used as well.
-    fn ask(&self, case: &Case<'_>, tips: &Tips, now: Time) -> (Verdict, Option<Box<Facts>>) {
+    fn evaluate_at(
+        &self,
+        case: &PendingEntry<'_>,
+        tips: &Tips,
+        now: Time,
+    ) -> (Verdict, Option<Box<Facts>>) {
         let request = Request::Entry {
             statement: case.entry.statement(),
             key: Some(case.entry.key()),
             policy_text: case.policy_text.as_deref(),
         };
         let policy = if case.ledger.is_policy() {
-            self.gatherer.policy_at(case.head.chain.tip)
+            self.gatherer.policy_at(case.tip.chain.tip)
         } else {
             tips.get(&LedgerName::policy())
                 .map_or(Ok(None), |tip| self.gatherer.policy_at(*tip))
         };
         let policy = match policy {
             Ok(Some(policy)) => policy,
-            Ok(None) => match first_policy(case) {
+            Ok(None) => match parse_first_policy(case) {
                 Ok(policy) => Arc::new(policy),
                 Err(check) => {
                     return (
@@ -411,7 +428,7 @@ impl<'a> Judge<'a> {
             Err(error) => {
                 return (
                     Verdict {
-                        checks: vec![error.answer(Rule::Signer)],
+                        checks: vec![error.to_check(Rule::Signer)],
                     },
                     None,
                 );
@@ -421,10 +438,10 @@ impl<'a> Judge<'a> {
             &policy,
             &request,
             tips,
-            Some(case.head.chain.clone()),
+            Some(case.tip.chain.clone()),
             Ok(case.state.clone()),
         );
-        facts.stored_as_computed = Some(case.stored.clone());
+        facts.stored_as_computed = Some(case.stored_as_computed.clone());
         facts.recovery = case.recovery;
         (
             evaluate(&policy, &request, &facts, now),
@@ -435,7 +452,7 @@ impl<'a> Judge<'a> {
 
 /// Checks whether the action vouches for something. Such an entry counts only while its signer's
 /// key does.
-fn vouches(action: &Action) -> bool {
+fn is_vouching(action: &Action) -> bool {
     matches!(
         action,
         Action::Attestation(_)
@@ -446,7 +463,7 @@ fn vouches(action: &Action) -> bool {
 }
 
 /// Returns all keys of a policy, including retired ones.
-fn keys_of(policy: &Policy) -> impl Iterator<Item = PublicKey> {
+fn list_all_keys(policy: &Policy) -> impl Iterator<Item = PublicKey> {
     policy
         .people
         .values()
@@ -455,7 +472,7 @@ fn keys_of(policy: &Policy) -> impl Iterator<Item = PublicKey> {
 
 /// Parses the policy of a first publish, which is validated by its own rules. Anything else before
 /// it is refused.
-fn first_policy(case: &Case<'_>) -> std::result::Result<Policy, Box<Check>> {
+fn parse_first_policy(case: &PendingEntry<'_>) -> std::result::Result<Policy, Box<Check>> {
     let refuse = |why: String| Box::new(Check::fail(Rule::Signer, why));
     let text = case
         .policy_text
@@ -467,7 +484,7 @@ fn first_policy(case: &Case<'_>) -> std::result::Result<Policy, Box<Check>> {
 }
 
 /// Returns the stricter of two verdicts; the later one if they agree.
-fn sterner(then: Verdict, now: Verdict) -> Verdict {
+fn stricter_verdict(then: Verdict, now: Verdict) -> Verdict {
     let rank = |verdict: &Verdict| match verdict.decision() {
         Decision::Allowed => 0,
         Decision::CannotTell => 1,

@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{LedgerName, ProjectName};
 use crate::git::error::{Error, Result};
-use crate::git::object::Kind;
+use crate::git::object::ObjectKind;
 use crate::git::repo::Repository;
 
 /// The maximum number of root keys.
-const MAX_ROOTS: usize = 100;
+const MAX_ROOT_KEYS: usize = 100;
 
 /// A project, as the genesis of its policy ledger permanently defines it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Project {
 const IDENTITY: &str = "git-deploy <git-deploy@ledger> 0 +0000";
 
 /// Returns the bytes of a genesis with this message.
-fn bytes(repository: &Repository, message: &str) -> Vec<u8> {
+fn commit_bytes(repository: &Repository, message: &str) -> Vec<u8> {
     let tree = repository.hash_kind().empty_tree();
     format!("tree {tree}\nauthor {IDENTITY}\ncommitter {IDENTITY}\n\n{message}").into_bytes()
 }
@@ -40,14 +40,14 @@ fn bytes(repository: &Repository, message: &str) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Error::Corrupt`] for no root key, more than 100, or a duplicate, even under another key id.
-pub fn project_bytes(
+pub fn project_genesis_bytes(
     repository: &Repository,
     name: &ProjectName,
     nonce: [u8; 16],
     root_keys: &[PublicKey],
 ) -> Result<Vec<u8>> {
     let corrupt = |why: &str| Error::corrupt(format!("the genesis of the project {name}"), why);
-    if root_keys.is_empty() || root_keys.len() > MAX_ROOTS {
+    if root_keys.is_empty() || root_keys.len() > MAX_ROOT_KEYS {
         return Err(corrupt("it names no root key, or too many"));
     }
     // Keys are compared without their ids.
@@ -63,12 +63,12 @@ pub fn project_bytes(
     let message = format!(
         "git-deploy project {name}\n\nDeploy-Project: {name}\nDeploy-Nonce: {nonce}\n{roots}"
     );
-    Ok(bytes(repository, &message))
+    Ok(commit_bytes(repository, &message))
 }
 
 /// Returns the bytes of the genesis of another ledger of a project.
 pub fn genesis_bytes(repository: &Repository, project: EntryId, ledger: &LedgerName) -> Vec<u8> {
-    bytes(
+    commit_bytes(
         repository,
         &format!(
             "git-deploy ledger {ledger}\n\nDeploy-Project: {project}\nDeploy-Ledger: {ledger}\n"
@@ -111,7 +111,7 @@ impl Project {
         let keys: std::result::Result<Vec<PublicKey>, _> =
             roots.iter().map(|key| key.parse()).collect();
         let root_keys = keys.map_err(|_| corrupt("one of its root keys is not a key"))?;
-        if commit.raw != project_bytes(repository, &name, nonce.0, &root_keys)? {
+        if commit.raw != project_genesis_bytes(repository, &name, nonce.0, &root_keys)? {
             return Err(corrupt("it is not written as a genesis is"));
         }
         Ok(Self {
@@ -122,21 +122,26 @@ impl Project {
     }
 
     /// Returns the id of the genesis of a ledger.
-    pub fn genesis(&self, repository: &Repository, ledger: &LedgerName) -> Result<EntryId> {
+    pub fn genesis_id(&self, repository: &Repository, ledger: &LedgerName) -> Result<EntryId> {
         if ledger.is_policy() {
             return Ok(self.id);
         }
         repository
-            .hash(Kind::Commit, &genesis_bytes(repository, self.id, ledger))
+            .hash_object(
+                ObjectKind::Commit,
+                &genesis_bytes(repository, self.id, ledger),
+            )
             .map(EntryId)
     }
 
     /// Returns the project that a policy ledger's tip claims to belong to. A caller that must not
     /// trust this compares the id with a pin and walks the chain.
-    pub fn of_policy(repository: &Repository, tip: EntryId) -> Result<Self> {
-        match repository.read_link(&LedgerName::policy(), tip)? {
-            super::Link::Genesis => Self::read(repository, tip),
-            super::Link::Entry { entry, .. } => Self::read(repository, entry.statement().project),
+    pub fn from_policy_tip(repository: &Repository, tip: EntryId) -> Result<Self> {
+        match repository.read_ledger_commit(&LedgerName::policy(), tip)? {
+            super::LedgerCommit::Genesis => Self::read(repository, tip),
+            super::LedgerCommit::Entry { entry, .. } => {
+                Self::read(repository, entry.statement().project)
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ pub mod deployment_history;
 pub mod entry_validator;
 pub mod facts;
 mod genesis;
-mod link;
+mod ledger_commit;
 pub mod notes;
 pub mod recovery;
 mod state_reader;
@@ -19,8 +19,8 @@ pub mod writer;
 
 use std::collections::BTreeMap;
 
-pub use genesis::{Project, genesis_bytes, project_bytes};
-pub use link::{Link, Links, commit_bytes};
+pub use genesis::{Project, genesis_bytes, project_genesis_bytes};
+pub use ledger_commit::{LedgerCommit, LedgerCommits, entry_commit_bytes};
 pub use state_reader::{POLICY_LIMIT, StateReader};
 
 use super::git::error::{Error, Result};
@@ -47,7 +47,7 @@ impl Repository {
     pub fn tips_below(&self, prefix: &str) -> Result<Tips> {
         let ledger = |(name, id): (String, _)| {
             let short = name.strip_prefix(prefix).unwrap_or(&name);
-            let ledger = short.parse().map_err(|_| Error::Ref {
+            let ledger = short.parse().map_err(|_| Error::InvalidRef {
                 name: name.clone(),
                 why: "no ledger has this name",
             })?;
@@ -58,7 +58,7 @@ impl Repository {
 
     /// Returns the tip of one ledger, or `None` if it does not exist.
     pub fn tip(&self, ledger: &LedgerName) -> Result<Option<EntryId>> {
-        Ok(self.read_ref(&ledger.reference())?.map(EntryId))
+        Ok(self.read_ref(&ledger.ref_name())?.map(EntryId))
     }
 }
 

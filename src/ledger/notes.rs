@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Link, Tips};
+use super::{LedgerCommit, Tips};
 use crate::domain::entry::note_line;
 use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;
@@ -14,7 +14,7 @@ use crate::git::error::{Error, Result};
 use crate::git::repo::{Repository, from_gix, to_gix};
 
 /// The ref of the notes.
-pub const NOTES: &str = "refs/notes/deploy";
+pub const NOTES_REF: &str = "refs/notes/deploy";
 /// The largest note that is read.
 const NOTE_LIMIT: usize = 64 * 1024 * 1024;
 /// The key of the message lines that name what is covered.
@@ -25,15 +25,15 @@ type Lines = BTreeMap<CommitId, Vec<String>>;
 
 /// The sort key of lines. Lines with equal keys stay in the order of their ledger.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+struct LineKey {
     time: String,
     ledger: String,
 }
 
-impl Key {
+impl LineKey {
     /// Parses the key of a line that [`note_line`] wrote. Any other line gets a key that sorts
     /// first.
-    fn of(line: &str) -> Self {
+    fn parse(line: &str) -> Self {
         let time = line.split(' ').next().unwrap_or_default();
         let last = line.rsplit(' ').next().unwrap_or_default();
         let ledger = last.split('@').next().unwrap_or_default();
@@ -46,7 +46,7 @@ impl Key {
 
 /// The state of the notes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notes {
+pub struct NotesState {
     /// The notes commit; `None` if there are no notes.
     pub commit: Option<Oid>,
     /// The ledger tips that they cover.
@@ -55,17 +55,17 @@ pub struct Notes {
 
 impl Repository {
     /// Reads which ledger tips a notes commit covers.
-    pub fn notes(&self, commit: Option<Oid>) -> Result<Notes> {
+    pub fn read_notes_state(&self, commit: Option<Oid>) -> Result<NotesState> {
         let Some(id) = commit else {
-            return Ok(Notes {
+            return Ok(NotesState {
                 commit: None,
                 covers: Tips::new(),
             });
         };
         let commit = self.read_commit(id)?;
-        Ok(Notes {
+        Ok(NotesState {
             commit: Some(id),
-            covers: covered(commit.message()),
+            covers: parse_covered_tips(commit.message()),
         })
     }
 
@@ -73,17 +73,17 @@ impl Repository {
     /// anything was new.
     ///
     /// Notes that cannot be read, or that cover what the ledgers do not contain, are rebuilt.
-    pub fn catch_up_notes(&self, tips: &Tips) -> Result<bool> {
+    pub fn update_notes(&self, tips: &Tips) -> Result<bool> {
         loop {
-            let old = self.read_ref(NOTES)?;
-            let notes = self.notes(old).unwrap_or(Notes {
+            let old = self.read_ref(NOTES_REF)?;
+            let notes = self.read_notes_state(old).unwrap_or(NotesState {
                 commit: None,
                 covers: Tips::new(),
             });
-            let (base, tips) = match self.beyond(&notes.covers, tips)? {
+            let (base, tips) = match self.find_tips_to_cover(&notes.covers, tips)? {
                 Some(tips) => (notes, tips),
                 None => (
-                    Notes {
+                    NotesState {
                         commit: None,
                         covers: Tips::new(),
                     },
@@ -93,8 +93,8 @@ impl Repository {
             if base.covers == tips {
                 return Ok(false);
             }
-            let new = self.together(|| self.write_notes(&base, &tips, old))?;
-            match self.compare_and_swap(NOTES, old, new, "git-deploy: notes") {
+            let new = self.write_batch(|| self.write_notes(&base, &tips, old))?;
+            match self.compare_and_swap(NOTES_REF, old, new, "git-deploy: notes") {
                 Ok(()) => return Ok(true),
                 // Another writer was faster. Each such loss means that the other one made progress,
                 // so this ends.
@@ -106,10 +106,10 @@ impl Repository {
 
     /// Rebuilds all notes from the ledgers up to `tips`, and moves the ref.
     pub fn rebuild_notes(&self, tips: &Tips) -> Result<()> {
-        let old = self.read_ref(NOTES)?;
-        let new = self.together(|| {
+        let old = self.read_ref(NOTES_REF)?;
+        let new = self.write_batch(|| {
             self.write_notes(
-                &Notes {
+                &NotesState {
                     commit: None,
                     covers: Tips::new(),
                 },
@@ -117,27 +117,27 @@ impl Repository {
                 old,
             )
         })?;
-        self.compare_and_swap(NOTES, old, new, "git-deploy: notes rebuilt")
+        self.compare_and_swap(NOTES_REF, old, new, "git-deploy: notes rebuilt")
     }
 
     #[cfg(test)]
     /// Returns the notes that the ledgers up to `tips` give, by commit.
     pub fn expected_notes(&self, tips: &Tips) -> Result<BTreeMap<CommitId, String>> {
-        let lines = self.new_lines(&Tips::new(), tips)?;
+        let lines = self.collect_new_lines(&Tips::new(), tips)?;
         Ok(lines
             .into_iter()
-            .map(|(commit, lines)| (commit, merge("", lines)))
+            .map(|(commit, lines)| (commit, merge_lines("", lines)))
             .collect())
     }
 
     /// Reads the note of a commit.
-    pub fn note(&self, commit: CommitId) -> Result<Option<String>> {
-        let Some(notes) = self.read_ref(NOTES)? else {
+    pub fn read_note(&self, commit: CommitId) -> Result<Option<String>> {
+        let Some(notes) = self.read_ref(NOTES_REF)? else {
             return Ok(None);
         };
         let tree = self.read_commit(notes)?.tree;
-        let mut state = notes_state(self, tree)?;
-        self.read_note(&mut state, commit)
+        let mut state = open_notes_tree(self, tree)?;
+        self.read_note_in(&mut state, commit)
     }
 
     #[cfg(test)]
@@ -145,14 +145,14 @@ impl Repository {
     /// extra.
     pub fn differing_notes(&self, tips: &Tips) -> Result<Vec<CommitId>> {
         let expected = self.expected_notes(tips)?;
-        let Some(notes) = self.read_ref(NOTES)? else {
+        let Some(notes) = self.read_ref(NOTES_REF)? else {
             return Ok(expected.into_keys().collect());
         };
         let tree = self.read_commit(notes)?.tree;
-        let mut state = notes_state(self, tree)?;
+        let mut state = open_notes_tree(self, tree)?;
         let mut differing = Vec::new();
         for (commit, text) in &expected {
-            if self.read_note(&mut state, *commit)?.as_ref() != Some(text) {
+            if self.read_note_in(&mut state, *commit)?.as_ref() != Some(text) {
                 differing.push(*commit);
             }
         }
@@ -179,19 +179,19 @@ impl Repository {
     /// cover.
     ///
     /// The notes may be ahead of `tips` if another writer has added its entry; those tips are kept.
-    fn beyond(&self, covers: &Tips, tips: &Tips) -> Result<Option<Tips>> {
+    fn find_tips_to_cover(&self, covers: &Tips, tips: &Tips) -> Result<Option<Tips>> {
         let mut tips = tips.clone();
         for (ledger, covered) in covers {
             let told = match tips.get(ledger).copied() {
-                Some(tip) if self.holds_covered(tip, *covered)? => continue,
+                Some(tip) if self.contains_covered(tip, *covered)? => continue,
                 Some(tip) => {
                     self.read_commit(covered.0).is_ok()
-                        && self.on_chain(*covered, tip, usize::MAX)?
+                        && self.is_on_chain(*covered, tip, usize::MAX)?
                 }
                 // A ledger created in the meantime.
                 None => self
                     .tip(ledger)?
-                    .map_or(Ok(false), |tip| self.holds_covered(tip, *covered))?,
+                    .map_or(Ok(false), |tip| self.contains_covered(tip, *covered))?,
             };
             if !told {
                 return Ok(None);
@@ -203,16 +203,16 @@ impl Repository {
 
     /// Checks whether a ledger contains what notes claim to cover. Notes may name anything,
     /// including ids of no commit here.
-    pub fn holds_covered(&self, tip: EntryId, covered: EntryId) -> Result<bool> {
-        Ok(self.read_commit(covered.0).is_ok() && self.on_chain(tip, covered, usize::MAX)?)
+    pub fn contains_covered(&self, tip: EntryId, covered: EntryId) -> Result<bool> {
+        Ok(self.read_commit(covered.0).is_ok() && self.is_on_chain(tip, covered, usize::MAX)?)
     }
 
     /// Returns the lines of all entries after `covers` up to `tips`.
-    fn new_lines(&self, covers: &Tips, tips: &Tips) -> Result<Lines> {
+    fn collect_new_lines(&self, covers: &Tips, tips: &Tips) -> Result<Lines> {
         let mut lines = Lines::new();
         for (ledger, tip) in tips {
             let mut of_ledger = Vec::new();
-            for link in self.links(*tip) {
+            for link in self.walk_ledger(*tip) {
                 let (commit, mention) = link?;
                 let id = EntryId(commit.id);
                 if covers.get(ledger) == Some(&id) {
@@ -221,7 +221,7 @@ impl Repository {
                 if mention.commits.is_empty() {
                     continue;
                 }
-                let Link::Entry { entry, .. } = self.read_link(ledger, id)? else {
+                let LedgerCommit::Entry { entry, .. } = self.read_ledger_commit(ledger, id)? else {
                     continue;
                 };
                 for commit in entry.statement().commits() {
@@ -238,17 +238,17 @@ impl Repository {
     }
 
     /// Adds the new lines to the notes and writes the notes commit; returns its id.
-    fn write_notes(&self, base: &Notes, tips: &Tips, parent: Option<Oid>) -> Result<Oid> {
-        let lines = self.new_lines(&base.covers, tips)?;
+    fn write_notes(&self, base: &NotesState, tips: &Tips, parent: Option<Oid>) -> Result<Oid> {
+        let lines = self.collect_new_lines(&base.covers, tips)?;
         let tree = match base.commit {
             Some(commit) => self.read_commit(commit)?.tree,
             None => self.write_tree(b"")?,
         };
-        let objects = Objects(self);
-        let mut state = notes_state(self, tree)?;
+        let objects = NoteObjects(self);
+        let mut state = open_notes_tree(self, tree)?;
         for (commit, lines) in lines {
-            let old = self.read_note(&mut state, commit)?.unwrap_or_default();
-            let blob = self.write_blob(merge(&old, lines).as_bytes())?;
+            let old = self.read_note_in(&mut state, commit)?.unwrap_or_default();
+            let blob = self.write_blob(merge_lines(&old, lines).as_bytes())?;
             state
                 .edit(to_gix(commit.0), Some(to_gix(blob)), &objects)
                 .map_err(Error::library("adding a note"))?;
@@ -268,7 +268,7 @@ impl Repository {
             header = format!("parent {}\n", parent.id);
             time = time.max(parent.committer_time);
         }
-        let identity = format!("git-deploy <git-deploy@notes> {} +0000", time.seconds());
+        let identity = format!("git-deploy <git-deploy@notes> {} +0000", time.as_seconds());
         let covers: Vec<String> = tips
             .iter()
             .map(|(ledger, tip)| format!("{COVERS}{ledger} {tip}\n"))
@@ -282,13 +282,13 @@ impl Repository {
     }
 
     /// Reads the note of a commit from an opened notes tree.
-    fn read_note(
+    fn read_note_in(
         &self,
         state: &mut gix::note::plumbing::State,
         commit: CommitId,
     ) -> Result<Option<String>> {
         let found = state
-            .get(&to_gix(commit.0), &Objects(self))
+            .get(&to_gix(commit.0), &NoteObjects(self))
             .map_err(Error::library("reading a note"))?;
         let Some(blob) = found else { return Ok(None) };
         let bytes = self.read_blob(from_gix(&blob), NOTE_LIMIT)?;
@@ -297,13 +297,13 @@ impl Repository {
 }
 
 /// Opens a notes tree.
-fn notes_state(repository: &Repository, tree: Oid) -> Result<gix::note::plumbing::State> {
-    gix::note::plumbing::State::new(to_gix(tree), &Objects(repository))
+fn open_notes_tree(repository: &Repository, tree: Oid) -> Result<gix::note::plumbing::State> {
+    gix::note::plumbing::State::new(to_gix(tree), &NoteObjects(repository))
         .map_err(Error::library("reading the notes"))
 }
 
 /// Parses the ledger tips that the message of a notes commit names.
-pub fn covered(message: &[u8]) -> Tips {
+pub fn parse_covered_tips(message: &[u8]) -> Tips {
     let cover = |line: &str| -> Option<(LedgerName, EntryId)> {
         let (ledger, tip) = line.strip_prefix(COVERS)?.split_once(' ')?;
         Some((ledger.parse().ok()?, EntryId(tip.parse().ok()?)))
@@ -315,19 +315,19 @@ pub fn covered(message: &[u8]) -> Tips {
 }
 
 /// Merges new lines into a note, sorted.
-pub fn merge(old: &str, new: Vec<String>) -> String {
+pub fn merge_lines(old: &str, new: Vec<String>) -> String {
     // Only LF ends a line: other characters in foreign lines are left alone.
     let mut lines: Vec<String> = old.split_terminator('\n').map(str::to_owned).collect();
     lines.extend(new);
     // A stable sort: lines of one ledger and second keep the order of the ledger.
-    lines.sort_by_cached_key(|line| Key::of(line));
+    lines.sort_by_cached_key(|line| LineKey::parse(line));
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// Lets gix's notes editor write through our durable object store.
-struct Objects<'a>(&'a Repository);
+struct NoteObjects<'a>(&'a Repository);
 
-impl gix::objs::Find for Objects<'_> {
+impl gix::objs::Find for NoteObjects<'_> {
     fn try_find<'b>(
         &self,
         id: &gix::oid,
@@ -337,7 +337,7 @@ impl gix::objs::Find for Objects<'_> {
     }
 }
 
-impl gix::objs::Write for Objects<'_> {
+impl gix::objs::Write for NoteObjects<'_> {
     fn write_buf_with_known_id(
         &self,
         kind: gix::objs::Kind,
@@ -384,7 +384,7 @@ impl gix::objs::Write for Objects<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::merge;
+    use super::merge_lines;
 
     /// An update gives the same note as a rebuild, even with foreign lines.
     #[test]
@@ -394,8 +394,8 @@ mod tests {
                 .map(str::to_owned)
                 .to_vec()
         };
-        let anew = merge("", lines());
-        assert_eq!(merge(&merge("", lines()), Vec::new()), anew);
+        let anew = merge_lines("", lines());
+        assert_eq!(merge_lines(&merge_lines("", lines()), Vec::new()), anew);
         assert_eq!(anew, "\n\r\n2026-03-05T10:02:11Z  x  prod@1\nz\r\n");
     }
 }

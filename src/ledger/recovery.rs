@@ -4,7 +4,7 @@
 //! the keys used. The server adds a key when it accepts such a policy. In a clone, users add it
 //! after asking the owner.
 
-use super::Link;
+use super::LedgerCommit;
 use crate::domain::entry::Action;
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::LedgerName;
@@ -14,41 +14,50 @@ use crate::git::repo::Repository;
 
 /// The git setting that lists the keys that have recovered a policy, as confirmed by this
 /// repository's owner.
-pub const RECOVERED: &str = "deploy.recovered";
+pub const RECOVERED_SETTING: &str = "deploy.recovered";
 
 impl Repository {
     /// Returns the key that published a policy marked as recovered, if this repository's owner
     /// confirmed it.
-    pub fn recovery_of(&self, ledger: &LedgerName, id: EntryId) -> Result<Option<PublicKey>> {
-        let vouched = self.config_strings(RECOVERED)?;
+    pub fn find_confirmed_recovery_key(
+        &self,
+        ledger: &LedgerName,
+        id: EntryId,
+    ) -> Result<Option<PublicKey>> {
+        let vouched = self.config_strings(RECOVERED_SETTING)?;
         if vouched.is_empty() {
             return Ok(None);
         }
-        let Some(found) = self.recovered_with(ledger, id)? else {
+        let Some(found) = self.find_claimed_recovery_key(ledger, id)? else {
             return Ok(None);
         };
         let mut keys = Vec::new();
         for text in vouched {
-            let key: PublicKey = text
-                .parse()
-                .map_err(|_| Error::corrupt(RECOVERED.to_owned(), "it is not a public key"))?;
+            let key: PublicKey = text.parse().map_err(|_| {
+                Error::corrupt(RECOVERED_SETTING.to_owned(), "it is not a public key")
+            })?;
             keys.push(key);
         }
         Ok(Some(found).filter(|key| keys.contains(key)))
     }
 
     /// Returns the key that published a policy marked as recovered, according to that policy alone.
-    pub fn recovered_with(&self, ledger: &LedgerName, id: EntryId) -> Result<Option<PublicKey>> {
+    pub fn find_claimed_recovery_key(
+        &self,
+        ledger: &LedgerName,
+        id: EntryId,
+    ) -> Result<Option<PublicKey>> {
         if !ledger.is_policy() {
             return Ok(None);
         }
-        let Ok(Link::Entry { commit, entry, .. }) = self.read_link(ledger, id) else {
+        let Ok(LedgerCommit::Entry { commit, entry, .. }) = self.read_ledger_commit(ledger, id)
+        else {
             return Ok(None);
         };
         if !matches!(&entry.statement().action, Action::Publish(publish) if publish.recovered) {
             return Ok(None);
         }
-        let Some(text) = self.file_at(commit.tree, "deploy.toml", MAX_BYTES)? else {
+        let Some(text) = self.read_file_at(commit.tree, "deploy.toml", MAX_BYTES)? else {
             return Ok(None);
         };
         let Ok(policy) = Policy::from_bytes(&text) else {

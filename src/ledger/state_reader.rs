@@ -4,15 +4,15 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::link::{ENTRY, SIGNATURE};
+use super::ledger_commit::{ENTRY_FILE, SIGNATURE_FILE};
 use crate::domain::entry::{Entry, Kept, MAX_BYTES, ParseError, Verified};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::state::{Edit, Place, Scope, Slot, State, Value};
 use crate::git::error::{Error, Result};
-use crate::git::object::Kind;
+use crate::git::object::ObjectKind;
 use crate::git::repo::Repository;
-use crate::git::tree::{Computed, Found, Leaf};
+use crate::git::tree::{ComputedFolders, Leaf, TreeItem};
 
 /// The maximum number of files in a ledger's tree.
 const FILE_LIMIT: usize = 1_000_000;
@@ -26,7 +26,7 @@ pub struct StateReader<'a> {
     repository: &'a Repository,
     /// Entries read for display only. They are kept out of the shared caches, which decisions rely
     /// on.
-    to_show: Option<RefCell<HashMap<Oid, Arc<Kept>>>>,
+    display_cache: Option<RefCell<HashMap<Oid, Arc<Kept>>>>,
 }
 
 impl<'a> StateReader<'a> {
@@ -34,17 +34,17 @@ impl<'a> StateReader<'a> {
     pub fn new(repository: &'a Repository) -> Self {
         Self {
             repository,
-            to_show: None,
+            display_cache: None,
         }
     }
 
     /// Creates a reader for display that does not check again how the copies of entries are
     /// written. They are what was signed, byte for byte: `refs/deploy/*` only moves to trees that
     /// were computed and compared. Do not use it for decisions.
-    pub fn to_show(repository: &'a Repository) -> Self {
+    pub fn for_display(repository: &'a Repository) -> Self {
         Self {
             repository,
-            to_show: Some(RefCell::default()),
+            display_cache: Some(RefCell::default()),
         }
     }
 
@@ -57,16 +57,16 @@ impl<'a> StateReader<'a> {
         match scope {
             Scope::All => self.load_folder(tree, "", ledger, &mut state)?,
             Scope::Components(names) => {
-                for (name, found) in self.repository.folder(tree)? {
+                for (name, found) in self.repository.read_folder(tree)? {
                     match (&*name, found) {
                         (
                             "approvals" | "runs" | "holds" | "yanked" | "environments",
-                            Found::Tree(_),
+                            TreeItem::Tree(_),
                         ) => {
                             self.load_folder(tree, &name, ledger, &mut state)?;
                         }
-                        ("lock.json" | "expires.json" | "deploy.toml", Found::Leaf(leaf)) => {
-                            self.insert(&name, leaf, ledger, &mut state)?;
+                        ("lock.json" | "expires.json" | "deploy.toml", TreeItem::Leaf(leaf)) => {
+                            self.load_slot(&name, leaf, ledger, &mut state)?;
                         }
                         _ => {}
                     }
@@ -80,7 +80,7 @@ impl<'a> StateReader<'a> {
     }
 
     /// Loads only the filled slots at these places.
-    pub fn load_places(
+    pub fn load_slots(
         &self,
         tree: Oid,
         ledger: &LedgerName,
@@ -93,8 +93,8 @@ impl<'a> StateReader<'a> {
                 place,
             }
             .to_string();
-            if let Some(Found::Leaf(leaf)) = self.repository.entry_at(tree, &path)? {
-                self.insert(&path, leaf, ledger, &mut state)?;
+            if let Some(TreeItem::Leaf(leaf)) = self.repository.item_at(tree, &path)? {
+                self.load_slot(&path, leaf, ledger, &mut state)?;
             }
         }
         Ok(state)
@@ -109,15 +109,21 @@ impl<'a> StateReader<'a> {
         state: &mut State,
     ) -> Result<()> {
         for (path, leaf) in self.repository.list_tree(tree, folder, FILE_LIMIT)? {
-            if path != ENTRY && path != SIGNATURE {
-                self.insert(&path, leaf, ledger, state)?;
+            if path != ENTRY_FILE && path != SIGNATURE_FILE {
+                self.load_slot(&path, leaf, ledger, state)?;
             }
         }
         Ok(())
     }
 
     /// Reads the file or commit at a path into its slot of `state`.
-    fn insert(&self, path: &str, leaf: Leaf, ledger: &LedgerName, state: &mut State) -> Result<()> {
+    fn load_slot(
+        &self,
+        path: &str,
+        leaf: Leaf,
+        ledger: &LedgerName,
+        state: &mut State,
+    ) -> Result<()> {
         let corrupt = |why: String| Error::Corrupt {
             what: format!("{path} in the ledger {ledger}"),
             why,
@@ -138,14 +144,14 @@ impl<'a> StateReader<'a> {
                     "it is a file where a commit should be, or the other way round".to_owned(),
                 ));
             }
-            (_, Leaf::Blob(id)) => Value::Kept(self.kept(id, &corrupt)?),
+            (_, Leaf::Blob(id)) => Value::Kept(self.read_entry(id, &corrupt)?),
         };
         state.insert(slot, value);
         Ok(())
     }
 
     /// Reads and parses the copy of an entry, from a cache if possible.
-    fn kept(&self, id: Oid, corrupt: &dyn Fn(String) -> Error) -> Result<Arc<Kept>> {
+    fn read_entry(&self, id: Oid, corrupt: &dyn Fn(String) -> Error) -> Result<Arc<Kept>> {
         let parse = |parse: fn(&[u8]) -> std::result::Result<Kept, ParseError>| {
             let bytes = self.repository.read_blob(id, MAX_BYTES)?;
             Ok(Arc::new(
@@ -153,7 +159,7 @@ impl<'a> StateReader<'a> {
             ))
         };
         // One entry is often stored at many paths.
-        if let Some(shown) = &self.to_show {
+        if let Some(shown) = &self.display_cache {
             if let Some(kept) = shown.borrow().get(&id) {
                 return Ok(Arc::clone(kept));
             }
@@ -161,66 +167,68 @@ impl<'a> StateReader<'a> {
             shown.borrow_mut().insert(id, Arc::clone(&kept));
             return Ok(kept);
         }
-        let memory = &self.repository.ledger_cache().kept;
+        let memory = &self.repository.ledger_cache().entries;
         if let Some(kept) = memory.get(&id) {
             return Ok(kept);
         }
         let kept = parse(Kept::parse)?;
-        memory.insert(id, Arc::clone(&kept), weight(&kept));
+        memory.insert(id, Arc::clone(&kept), estimate_memory(&kept));
         Ok(kept)
     }
 }
 
 /// Estimates the memory that a parsed entry takes, in bytes; it is larger than its text.
-pub(super) fn weight(kept: &Kept) -> usize {
+pub(super) fn estimate_memory(kept: &Kept) -> usize {
     kept.bytes.len() * 3 + 500
 }
 
 impl Repository {
     /// Computes the tree after an entry: the previous tree with the edits of the fold and the
     /// entry's own two files. Writes nothing.
-    pub fn folded_id(
+    pub fn compute_tree_after(
         &self,
         before: Oid,
         entry: &Entry<Verified>,
         edits: &[Edit],
-    ) -> Result<(Oid, Computed)> {
-        let leaves = leaves(entry, edits, &|bytes| self.hash(Kind::Blob, bytes))?;
+    ) -> Result<(Oid, ComputedFolders)> {
+        let leaves = build_tree_edits(entry, edits, &|bytes| {
+            self.hash_object(ObjectKind::Blob, bytes)
+        })?;
         let edits: Vec<(&str, Option<Leaf>)> = leaves
             .iter()
             .map(|(path, leaf)| (path.as_str(), *leaf))
             .collect();
-        self.edited_id(Some(before), &edits)
+        self.compute_edited_tree(Some(before), &edits)
     }
 
     /// Writes the tree that [`Repository::folded_id`] computes.
-    pub fn write_folded(
+    pub fn write_tree_after(
         &self,
         before: Oid,
         entry: &Entry<Verified>,
         edits: &[Edit],
     ) -> Result<Oid> {
-        let leaves = leaves(entry, edits, &|bytes| self.write_blob(bytes))?;
+        let leaves = build_tree_edits(entry, edits, &|bytes| self.write_blob(bytes))?;
         let edits: Vec<(&str, Option<Leaf>)> = leaves
             .iter()
             .map(|(path, leaf)| (path.as_str(), *leaf))
             .collect();
-        self.edit(Some(before), &edits)
+        self.write_edited_tree(Some(before), &edits)
     }
 }
 
 /// Returns the paths that an entry changes, with their new values. `blob` returns the id of a
 /// file's bytes, and may write them.
-fn leaves(
+fn build_tree_edits(
     entry: &Entry<Verified>,
     edits: &[Edit],
     blob: &dyn Fn(&[u8]) -> Result<Oid>,
 ) -> Result<Vec<(String, Option<Leaf>)>> {
     let own = blob(entry.bytes())?;
     let mut leaves: Vec<(String, Option<Leaf>)> = vec![
-        (ENTRY.to_owned(), Some(Leaf::Blob(own))),
+        (ENTRY_FILE.to_owned(), Some(Leaf::Blob(own))),
         (
-            SIGNATURE.to_owned(),
+            SIGNATURE_FILE.to_owned(),
             Some(Leaf::Blob(blob(entry.signature())?)),
         ),
     ];

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use super::chain::Chains;
-use super::entry_validator::{Against, Judge};
+use super::chain::ChainMembership;
+use super::entry_validator::{EntryValidator, ValidationContext};
 use super::facts::Gatherer;
-use super::notes::NOTES;
+use super::notes::NOTES_REF;
 use super::{INCOMING, Project, Tips};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -19,18 +19,18 @@ use crate::git::remote::PushOutcome;
 use crate::git::repo::Repository;
 
 /// The refspec that fetches ledgers without accepting them.
-pub const LEDGERS: &str = "+refs/deploy/*:refs/deploy-incoming/*";
+pub const LEDGER_REFSPEC: &str = "+refs/deploy/*:refs/deploy-incoming/*";
 /// Where fetched notes are kept: a separate pattern, so that the user's other notes are not
 /// touched.
 const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
 /// Their refspec; a pattern, because a remote may have none.
 const NOTES_REFSPEC: &str = "+refs/notes/deploy*:refs/deploy-incoming-notes/deploy*";
 /// How often to retry a fetch that a concurrent one disturbs.
-const FETCHES: u32 = 10;
+const FETCH_ATTEMPTS: u32 = 10;
 /// How often to retry updating the notes while others update them. The next writer catches up.
-const TELLINGS: u32 = 5;
+const NOTES_ATTEMPTS: u32 = 5;
 /// The git setting that pins the project's id, trusted on first use.
-pub const PIN: &str = "deploy.root";
+pub const PIN_SETTING: &str = "deploy.root";
 
 /// Why a sync failed.
 #[derive(Debug, thiserror::Error)]
@@ -48,13 +48,13 @@ pub enum SyncError {
     Pin(String),
     /// Some of the remote's ledgers are not accepted.
     #[error("the remote's ledgers are not what they were, so nothing is written on them")]
-    Problems(Vec<Problem>),
+    Problems(Vec<LedgerProblem>),
     /// The remote's ledgers cannot be verified in a shallow clone. That is no failure of the
     /// remote.
     #[error(
         "this clone is shallow: what the remote's ledgers say cannot be verified without the history that it lacks"
     )]
-    Shallow(Vec<Problem>),
+    Shallow(Vec<LedgerProblem>),
     /// Nothing could be fetched.
     #[error("cannot fetch from {remote}")]
     Fetch {
@@ -70,43 +70,43 @@ pub enum SyncError {
 
 /// A problem with a remote's ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct LedgerProblem {
     /// The ledger.
     pub ledger: LedgerName,
     /// The tip that this clone keeps.
-    pub kept: Option<EntryId>,
+    pub kept_tip: Option<EntryId>,
     /// The remote's tip.
-    pub shown: Option<EntryId>,
+    pub remote_tip: Option<EntryId>,
     /// What is wrong.
-    pub fault: Fault,
+    pub fault: LedgerFault,
 }
 
-impl Problem {
+impl LedgerProblem {
     /// Checks whether the ledger is only undecided: a rule lacks a fact, as in a shallow clone.
-    pub fn is_open(&self) -> bool {
-        matches!(&self.fault, Fault::Unverified { verdict, .. } if verdict.decision() == Decision::CannotTell)
+    pub fn is_undecided(&self) -> bool {
+        matches!(&self.fault, LedgerFault::Unverified { verdict, .. } if verdict.decision() == Decision::CannotTell)
     }
 }
 
-impl Problem {
+impl LedgerProblem {
     /// Returns the last valid tip: the one before the first invalid entry, or the tip that this
     /// clone keeps. `None` if the ledger has no valid entry.
-    pub fn last_valid(&self, repository: &Repository) -> Result<Option<EntryId>> {
-        let Fault::Unverified { id, .. } = &self.fault else {
-            return Ok(self.kept);
+    pub fn last_valid_tip(&self, repository: &Repository) -> Result<Option<EntryId>> {
+        let LedgerFault::Unverified { id, .. } = &self.fault else {
+            return Ok(self.kept_tip);
         };
         let Some(before) = repository.first_parent(id.0)? else {
-            return Ok(self.kept);
+            return Ok(self.kept_tip);
         };
         // A genesis is no entry.
         let entry = repository.first_parent(before)?.is_some();
-        Ok(entry.then_some(EntryId(before)).or(self.kept))
+        Ok(entry.then_some(EntryId(before)).or(self.kept_tip))
     }
 }
 
 /// What can be wrong with a remote's ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum LedgerFault {
     /// The remote no longer has it.
     Deleted,
     /// The remote's tip does not follow our tip.
@@ -122,7 +122,7 @@ pub enum Fault {
 
 /// A ledger that moved forward.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moved {
+pub struct MovedLedger {
     /// The ledger.
     pub ledger: LedgerName,
     /// Its previous tip.
@@ -135,21 +135,21 @@ pub struct Moved {
 
 /// The result of a sync.
 #[derive(Debug, Clone, Default)]
-pub struct Synced {
+pub struct SyncResult {
     /// The accepted tips.
     pub tips: Tips,
     /// The ledgers that moved.
-    pub moved: Vec<Moved>,
+    pub moved: Vec<MovedLedger>,
     /// The problems found.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<LedgerProblem>,
     /// The project, if it was pinned by this sync.
     pub pinned: Option<EntryId>,
 }
 
 impl Repository {
     /// Returns the project's id that this clone trusts.
-    pub fn pin(&self) -> std::result::Result<Option<EntryId>, SyncError> {
-        let Some(text) = self.config_string(PIN)? else {
+    pub fn pinned_project(&self) -> std::result::Result<Option<EntryId>, SyncError> {
+        let Some(text) = self.config_string(PIN_SETTING)? else {
             return Ok(None);
         };
         text.parse()
@@ -159,21 +159,22 @@ impl Repository {
 }
 
 /// Fetches branches, ledgers and notes, verifies new entries, and moves our ledgers forward.
-pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced, SyncError> {
+pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<SyncResult, SyncError> {
     // A fetch may remove refs with invalid names; those are not restored.
     let before = repository.tips_below(INCOMING).unwrap_or_default();
-    let mut synced = look(repository, remote)?;
+    let mut synced = sync_once(repository, remote)?;
     if synced
         .problems
         .iter()
-        .any(|problem| problem.fault == Fault::Deleted)
+        .any(|problem| problem.fault == LedgerFault::Deleted)
     {
         // A truncated answer can look to git like one without refs, so a deletion must be seen
         // twice.
-        let again = look(repository, remote);
-        let again = again.inspect_err(|_| restore(repository, &before, &synced.problems))?;
+        let again = sync_once(repository, remote);
+        let again =
+            again.inspect_err(|_| restore_incoming(repository, &before, &synced.problems))?;
         let (first, pinned) = (std::mem::take(&mut synced.moved), synced.pinned);
-        synced = Synced {
+        synced = SyncResult {
             pinned: pinned.or(again.pinned),
             moved: [first, again.moved].concat(),
             ..again
@@ -182,7 +183,8 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
     if synced.problems.is_empty() {
         return Ok(synced);
     }
-    let cut_off = synced.problems.iter().all(Problem::is_open) && repository.is_shallow()?;
+    let cut_off =
+        synced.problems.iter().all(LedgerProblem::is_undecided) && repository.is_shallow()?;
     Err(if cut_off {
         SyncError::Shallow(synced.problems)
     } else {
@@ -192,10 +194,10 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<Synced
 
 /// Restores the incoming refs of ledgers that seemed deleted, when a second fetch could not confirm
 /// it.
-fn restore(repository: &Repository, before: &Tips, problems: &[Problem]) {
+fn restore_incoming(repository: &Repository, before: &Tips, problems: &[LedgerProblem]) {
     for problem in problems
         .iter()
-        .filter(|problem| problem.fault == Fault::Deleted)
+        .filter(|problem| problem.fault == LedgerFault::Deleted)
     {
         if let Some(tip) = before.get(&problem.ledger) {
             // If this fails, the next fetch does it.
@@ -206,13 +208,18 @@ fn restore(repository: &Repository, before: &Tips, problems: &[Problem]) {
 }
 
 /// Fetches once, and accepts what verifies.
-fn look(repository: &Repository, remote: &str) -> std::result::Result<Synced, SyncError> {
+fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncResult, SyncError> {
     // Read before the fetch, so that a concurrent push by this program does not look like a rewound
     // remote.
     let tips = repository.tips()?;
     let branches = format!("+refs/heads/*:refs/remotes/{remote}/*");
-    fetch(repository, remote, &[&branches, LEDGERS, NOTES_REFSPEC]).map_err(|source| {
-        match repository.ref_lock() {
+    fetch_with_retries(
+        repository,
+        remote,
+        &[&branches, LEDGER_REFSPEC, NOTES_REFSPEC],
+    )
+    .map_err(|source| {
+        match repository.find_ref_lock() {
             // A process that was killed leaves its locks behind.
             Some(lock) => SyncError::Git(Error::Locked(lock)),
             None => SyncError::Fetch {
@@ -221,7 +228,7 @@ fn look(repository: &Repository, remote: &str) -> std::result::Result<Synced, Sy
             },
         }
     })?;
-    match believe(repository, tips) {
+    match accept_fetched(repository, tips) {
         Err(SyncError::Git(Error::Shallow)) => Err(SyncError::Shallow(Vec::new())),
         believed => believed,
     }
@@ -229,11 +236,11 @@ fn look(repository: &Repository, remote: &str) -> std::result::Result<Synced, Sy
 
 /// Fetches, and retries if a ref could not be moved because another process fetches or pushes in
 /// the same clone.
-fn fetch(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()> {
-    for attempt in 1..FETCHES {
+fn fetch_with_retries(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()> {
+    for attempt in 1..FETCH_ATTEMPTS {
         match repository.fetch(remote, refspecs) {
             // Git exits with 1 if some refs were not updated, and with 128 for worse.
-            Err(Error::Git { code: Some(1), .. }) => {
+            Err(Error::CommandFailed { code: Some(1), .. }) => {
                 std::thread::sleep(Duration::from_millis(20 << attempt.min(4)))
             }
             done => return done,
@@ -244,19 +251,22 @@ fn fetch(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()>
 
 /// Verifies what was fetched beyond `tips`, the accepted ledgers before the fetch, and moves our
 /// ledgers.
-fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synced, SyncError> {
+fn accept_fetched(
+    repository: &Repository,
+    mut tips: Tips,
+) -> std::result::Result<SyncResult, SyncError> {
     let incoming = repository.tips_below(INCOMING)?;
-    let mut synced = Synced::default();
-    let Some((project, pinned)) = trusted(repository, &tips, &incoming)? else {
+    let mut synced = SyncResult::default();
+    let Some((project, pinned)) = find_trusted_project(repository, &tips, &incoming)? else {
         return Ok(synced);
     };
     synced.pinned = pinned;
-    synced.problems = examine(repository, &project, &mut tips, &incoming, |moved| {
-        advance(repository, &moved.ledger, moved.old, moved.new)?;
+    synced.problems = verify_remote_ledgers(repository, &project, &mut tips, &incoming, |moved| {
+        move_ledger(repository, &moved.ledger, moved.old, moved.new)?;
         synced.moved.push(moved);
         Ok(())
     })?;
-    believe_notes(repository)?;
+    accept_fetched_notes(repository)?;
     synced.tips = tips;
     Ok(synced)
 }
@@ -267,14 +277,14 @@ fn believe(repository: &Repository, mut tips: Tips) -> std::result::Result<Synce
 /// An entry may depend only on valid entries of other ledgers: otherwise a forged policy, itself
 /// refused, would let in what it allows. So after a failure the other ledgers are verified again
 /// without the failed one.
-fn examine(
+fn verify_remote_ledgers(
     repository: &Repository,
     project: &Project,
     tips: &mut Tips,
     incoming: &Tips,
-    mut forward: impl FnMut(Moved) -> Result<()>,
-) -> Result<Vec<Problem>> {
-    let judge = Judge::new(
+    mut forward: impl FnMut(MovedLedger) -> Result<()>,
+) -> Result<Vec<LedgerProblem>> {
+    let judge = EntryValidator::new(
         repository,
         Gatherer::new(repository, project).with_branches_as_entered(),
         None,
@@ -289,7 +299,7 @@ fn examine(
             .chain(&believed)
             .map(|(name, tip)| (name.clone(), *tip))
             .collect();
-        let chains = Chains::new(repository, &known);
+        let chains = ChainMembership::new(repository, &known);
         let (mut moves, faults) = (Vec::new(), problems.len());
         let others = known.keys().filter(|name| **name != policy);
         for ledger in std::iter::once(&policy).chain(others) {
@@ -297,8 +307,8 @@ fn examine(
             let Some(new) = shown.filter(|_| shown != kept) else {
                 continue;
             };
-            match verify(repository, &judge, &chains, ledger, kept, new)? {
-                Ok(entries) => moves.push(Moved {
+            match verify_ledger(repository, &judge, &chains, ledger, kept, new)? {
+                Ok(entries) => moves.push(MovedLedger {
                     ledger: ledger.clone(),
                     old: kept,
                     new,
@@ -306,16 +316,20 @@ fn examine(
                 }),
                 Err(fault) => {
                     believed.remove(ledger);
-                    problems.push(Problem {
+                    problems.push(LedgerProblem {
                         ledger: ledger.clone(),
-                        kept,
-                        shown,
+                        kept_tip: kept,
+                        remote_tip: shown,
                         fault,
                     });
                 }
             }
         }
-        if problems.iter().skip(faults).any(Problem::is_open) {
+        if problems
+            .iter()
+            .skip(faults)
+            .any(LedgerProblem::is_undecided)
+        {
             // Entries that depend on an undecided one are undecided too. Nothing moves until that
             // is resolved.
             break;
@@ -331,11 +345,11 @@ fn examine(
     }
     for (ledger, kept) in &*tips {
         if !incoming.contains_key(ledger) {
-            let problem = Problem {
+            let problem = LedgerProblem {
                 ledger: ledger.clone(),
-                kept: Some(*kept),
-                shown: None,
-                fault: Fault::Deleted,
+                kept_tip: Some(*kept),
+                remote_tip: None,
+                fault: LedgerFault::Deleted,
             };
             problems.push(problem);
         }
@@ -345,7 +359,7 @@ fn examine(
 
 /// Returns the project that this clone trusts, and its id if it is pinned now: the first project
 /// seen is pinned.
-fn trusted(
+fn find_trusted_project(
     repository: &Repository,
     tips: &Tips,
     incoming: &Tips,
@@ -358,14 +372,14 @@ fn trusted(
             .and_then(|chain| chain.first().copied()),
         None => None,
     };
-    match (repository.pin()?, shown) {
+    match (repository.pinned_project()?, shown) {
         (Some(pinned), Some(found)) if pinned != found => {
             Err(SyncError::OtherProject { pinned, found })
         }
         (Some(pinned), Some(_)) => Ok(Some((Project::read(repository, pinned)?, None))),
         (None, Some(found)) => {
             let project = Project::read(repository, found)?;
-            repository.set_config(PIN, &found.to_string())?;
+            repository.set_config(PIN_SETTING, &found.to_string())?;
             Ok(Some((project, Some(found))))
         }
         (_, None) => Ok(None),
@@ -373,35 +387,35 @@ fn trusted(
 }
 
 /// Validates the entries after `kept` up to `new`; returns their number, or what is wrong.
-fn verify(
+fn verify_ledger(
     repository: &Repository,
-    judge: &Judge<'_>,
-    chains: &Chains<'_>,
+    judge: &EntryValidator<'_>,
+    chains: &ChainMembership<'_>,
     ledger: &LedgerName,
     kept: Option<EntryId>,
     new: EntryId,
-) -> Result<std::result::Result<usize, Fault>> {
+) -> Result<std::result::Result<usize, LedgerFault>> {
     let Some(mut ids) = repository.chain_between(kept, new)? else {
-        return Ok(Err(Fault::Rewound));
+        return Ok(Err(LedgerFault::Rewound));
     };
-    let mut head = judge.head(ledger, kept)?;
+    let mut head = judge.load_tip(ledger, kept)?;
     if kept.is_none() {
         if ids.first() != Some(&head.chain.tip) {
-            return Ok(Err(Fault::Rewound));
+            return Ok(Err(LedgerFault::Rewound));
         }
         ids.remove(0);
     }
     for id in &ids {
-        let judged = judge.judge(
+        let judged = judge.validate(
             ledger,
             &head,
             *id,
-            Against::Past(&|ledger, id| chains.hold(ledger, id)),
+            ValidationContext::History(&|ledger, id| chains.contains(ledger, id)),
         );
-        match judged.head {
+        match judged.next_tip {
             Some(next) => head = next,
             None => {
-                return Ok(Err(Fault::Unverified {
+                return Ok(Err(LedgerFault::Unverified {
                     id: *id,
                     verdict: Box::new(judged.verdict),
                 }));
@@ -412,7 +426,7 @@ fn verify(
 }
 
 /// Moves our ledger. If another process of ours moved it meanwhile, the next sync sees that.
-fn advance(
+fn move_ledger(
     repository: &Repository,
     ledger: &LedgerName,
     old: Option<EntryId>,
@@ -428,7 +442,7 @@ fn advance(
 /// fetch.
 ///
 /// What git itself fetched since the last sync is verified as in a sync, but not accepted.
-pub fn standing_problems(repository: &Repository) -> Result<Vec<Problem>> {
+pub fn find_known_problems(repository: &Repository) -> Result<Vec<LedgerProblem>> {
     let (mut tips, incoming) = (repository.tips()?, repository.tips_below(INCOMING)?);
     let Some(policy) = tips
         .get(&LedgerName::policy())
@@ -436,12 +450,16 @@ pub fn standing_problems(repository: &Repository) -> Result<Vec<Problem>> {
     else {
         return Ok(Vec::new());
     };
-    let project = Project::of_policy(repository, *policy)?;
-    examine(repository, &project, &mut tips, &incoming, |_| Ok(()))
+    let project = Project::from_policy_tip(repository, *policy)?;
+    verify_remote_ledgers(repository, &project, &mut tips, &incoming, |_| Ok(()))
 }
 
 /// Records that the remote's ledger is at the entry we pushed.
-pub(super) fn pushed(repository: &Repository, ledger: &LedgerName, new: EntryId) -> Result<()> {
+pub(super) fn record_push(
+    repository: &Repository,
+    ledger: &LedgerName,
+    new: EntryId,
+) -> Result<()> {
     let name = format!("{INCOMING}{ledger}");
     let old = repository.read_ref(&name)?;
     match repository.compare_and_swap(&name, old, new.0, "git-deploy: push") {
@@ -452,14 +470,14 @@ pub(super) fn pushed(repository: &Repository, ledger: &LedgerName, new: EntryId)
 
 /// Accepts the fetched notes. They prove nothing, so they need no proof; `audit` compares them with
 /// the ledgers.
-fn believe_notes(repository: &Repository) -> Result<()> {
+fn accept_fetched_notes(repository: &Repository) -> Result<()> {
     let (ours, theirs) = (
-        repository.read_ref(NOTES)?,
+        repository.read_ref(NOTES_REF)?,
         repository.read_ref(NOTES_INCOMING)?,
     );
     match theirs {
         Some(theirs) if ours != Some(theirs) => {
-            match repository.compare_and_swap(NOTES, ours, theirs, "git-deploy: sync") {
+            match repository.compare_and_swap(NOTES_REF, ours, theirs, "git-deploy: sync") {
                 Ok(()) | Err(Error::LostRace { .. }) => Ok(()),
                 Err(error) => Err(error),
             }
@@ -478,20 +496,21 @@ pub fn sync_notes(
     ledger: &LedgerName,
     id: EntryId,
 ) -> std::result::Result<(), SyncError> {
-    for _ in 0..TELLINGS {
+    for _ in 0..NOTES_ATTEMPTS {
         let tips = sync(repository, remote)?.tips;
-        let notes = repository.notes(repository.read_ref(NOTES)?)?;
+        let notes = repository.read_notes_state(repository.read_ref(NOTES_REF)?)?;
         // Notes are unproven: they may claim to cover ids of no commit.
         if let Some(covered) = notes.covers.get(ledger)
             && repository.read_commit(covered.0).is_ok()
-            && repository.on_chain(*covered, id, usize::MAX)?
+            && repository.is_on_chain(*covered, id, usize::MAX)?
         {
             return Ok(());
         }
         let old = repository.read_ref(NOTES_INCOMING)?;
-        if repository.catch_up_notes(&tips)?
-            && let Some(new) = repository.read_ref(NOTES)?
-            && let PushOutcome::LostRace { .. } = repository.push_one(remote, new, NOTES, old)?
+        if repository.update_notes(&tips)?
+            && let Some(new) = repository.read_ref(NOTES_REF)?
+            && let PushOutcome::LostRace { .. } =
+                repository.push_ref(remote, new, NOTES_REF, old)?
         {
             continue;
         }

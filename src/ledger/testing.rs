@@ -6,13 +6,15 @@ use crate::domain::id::{CommitId, Digest, EntryId, Oid, PublicKey};
 use crate::domain::name::{LedgerName, Person};
 use crate::git::Repository;
 use crate::git::tree::Leaf;
-use crate::ledger::chain::Chains;
-use crate::ledger::entry_validator::{Against, Head, Judge, Judged};
+use crate::ledger::chain::ChainMembership;
+use crate::ledger::entry_validator::{ChainTip, EntryValidator, ValidatedEntry, ValidationContext};
 use crate::ledger::facts::Gatherer;
-use crate::ledger::writer::{Appended, Draft, Manner, Stopped, View, Writer};
-use crate::ledger::{Project, Tips, project_bytes};
+use crate::ledger::writer::{
+    AppendFailure, AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot, LedgerWriter,
+};
+use crate::ledger::{Project, Tips, project_genesis_bytes};
 use crate::signing::Signer;
-use crate::signing::key::{SecretKey, generate, public_file, read_public};
+use crate::signing::key::{SecretKey, generate_key, public_key_path, read_public_key};
 
 /// Parses any name or text.
 pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> T
@@ -23,9 +25,9 @@ where
 }
 
 /// The keys of people, created on first use.
-pub(crate) struct Keys(tempfile::TempDir);
+pub(crate) struct TestKeys(tempfile::TempDir);
 
-impl Keys {
+impl TestKeys {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -33,13 +35,13 @@ impl Keys {
     fn file(&self, name: &str) -> std::path::PathBuf {
         let file = self.0.path().join(name);
         if !file.exists() {
-            generate(&file, None).unwrap();
+            generate_key(&file, None).unwrap();
         }
         file
     }
 
     pub fn public(&self, name: &str) -> PublicKey {
-        read_public(&public_file(&self.file(name))).unwrap()
+        read_public_key(&public_key_path(&self.file(name))).unwrap()
     }
 
     pub fn signer(&self, name: &str) -> Signer {
@@ -50,14 +52,14 @@ impl Keys {
 }
 
 /// Writes the genesis of a project with one root key.
-pub(crate) fn found(repository: &Repository, root: PublicKey) -> Project {
-    let genesis = project_bytes(repository, &parse("catalogue"), [1; 16], &[root]).unwrap();
+pub(crate) fn create_project(repository: &Repository, root: PublicKey) -> Project {
+    let genesis = project_genesis_bytes(repository, &parse("catalogue"), [1; 16], &[root]).unwrap();
     let id = EntryId(repository.write_commit(&genesis).unwrap());
     Project::read(repository, id).unwrap()
 }
 
 /// Drafts the publication of a policy.
-pub(crate) fn publish(text: &str) -> Draft {
+pub(crate) fn draft_publish(text: &str) -> EntryDraft {
     let publish = Publish {
         digest: Digest::sha256(text.as_bytes()),
         approved_by: Vec::new(),
@@ -65,14 +67,14 @@ pub(crate) fn publish(text: &str) -> Draft {
         admits: Vec::new(),
         recovered: false,
     };
-    Draft {
+    EntryDraft {
         policy_text: Some(text.as_bytes().into()),
         ..Action::Publish(publish).into()
     }
 }
 
 /// A person's clone: the repository they write in, and their key.
-pub(crate) struct Desk<'a> {
+pub(crate) struct TestClone<'a> {
     pub repository: &'a Repository,
     pub project: &'a Project,
     pub remote: Option<&'a str>,
@@ -80,26 +82,26 @@ pub(crate) struct Desk<'a> {
     pub signer: Signer,
 }
 
-impl Desk<'_> {
+impl TestClone<'_> {
     pub fn append<E>(
         &self,
         ledger: &str,
-        draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
-    ) -> Result<Appended, Stopped<E>> {
-        let writer = Writer {
+        draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, E>,
+    ) -> Result<AppendedEntry, AppendFailure<E>> {
+        let writer = LedgerWriter {
             repository: self.repository,
             project: self.project,
             remote: self.remote,
             person: &self.person,
             signer: Some(&self.signer),
-            manner: Manner::default(),
-            synced: false,
+            options: AppendOptions::default(),
+            is_synced: false,
         };
         writer.append(&parse(ledger), draft)
     }
 
     /// Appends an entry that must be accepted.
-    pub fn write(&self, ledger: &str, draft: &Draft) -> EntryId {
+    pub fn write(&self, ledger: &str, draft: &EntryDraft) -> EntryId {
         self.append(ledger, &|_| {
             Ok::<_, std::convert::Infallible>(draft.clone())
         })
@@ -109,7 +111,7 @@ impl Desk<'_> {
 }
 
 /// Writes a code commit with these files; `who` is `name <address>`.
-pub(crate) fn code(
+pub(crate) fn write_code_commit(
     repository: &Repository,
     files: &[(&str, &str)],
     parents: &[CommitId],
@@ -121,7 +123,7 @@ pub(crate) fn code(
         .iter()
         .map(|(path, text)| (*path, Some(blob(text))))
         .collect();
-    let tree = repository.edit(None, &edits).unwrap();
+    let tree = repository.write_edited_tree(None, &edits).unwrap();
     let parents: Vec<String> = parents
         .iter()
         .map(|parent| format!("parent {parent}\n"))
@@ -135,23 +137,23 @@ pub(crate) fn code(
 
 /// Validates all ledgers from their first entry on, as an audit does, and returns the number of
 /// entries. Fails at the first invalid one.
-pub(crate) fn audit(repository: &Repository, project: &Project) -> usize {
+pub(crate) fn validate_all(repository: &Repository, project: &Project) -> usize {
     let tips = repository.tips().unwrap();
-    let chains = Chains::new(repository, &tips);
-    let holds = |ledger: &LedgerName, id| chains.hold(ledger, id);
-    let judge = Judge::new(
+    let chains = ChainMembership::new(repository, &tips);
+    let holds = |ledger: &LedgerName, id| chains.contains(ledger, id);
+    let judge = EntryValidator::new(
         repository,
         Gatherer::new(repository, project).with_branches_as_entered(),
         None,
     );
     let mut count = 0;
     for (ledger, tip) in &tips {
-        let mut head: Head = judge.head(ledger, None).unwrap();
+        let mut head: ChainTip = judge.load_tip(ledger, None).unwrap();
         let ids = repository.chain_between(None, *tip).unwrap().unwrap();
         assert_eq!(ids[0], head.chain.tip, "the genesis of {ledger}");
         for id in &ids[1..] {
-            let judged = judge.judge(ledger, &head, *id, Against::Past(&holds));
-            head = accepted(judged, "an audit");
+            let judged = judge.validate(ledger, &head, *id, ValidationContext::History(&holds));
+            head = expect_accepted(judged, "an audit");
             count += 1;
         }
     }
@@ -159,11 +161,11 @@ pub(crate) fn audit(repository: &Repository, project: &Project) -> usize {
 }
 
 /// Returns the end of the chain after an entry, which must have been accepted.
-pub(crate) fn accepted(judged: Judged, by: &str) -> Head {
-    let Judged {
-        head,
+pub(crate) fn expect_accepted(judged: ValidatedEntry, by: &str) -> ChainTip {
+    let ValidatedEntry {
+        next_tip: head,
         verdict,
-        kept,
+        stored: kept,
         ..
     } = judged;
     let bad: Vec<_> = verdict
@@ -175,7 +177,7 @@ pub(crate) fn accepted(judged: Judged, by: &str) -> Head {
 }
 
 /// Checks that the notes match the ledgers, and that a rebuild gives the same notes.
-pub(crate) fn notes_hold(repository: &Repository, tips: &Tips) {
+pub(crate) fn assert_notes_match(repository: &Repository, tips: &Tips) {
     let tree = || -> Oid {
         let notes = repository.read_ref("refs/notes/deploy").unwrap().unwrap();
         repository.read_commit(notes).unwrap().tree

@@ -11,14 +11,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use super::{Link, Project, StateReader, Tips, commit_bytes, genesis_bytes, project_bytes};
+use super::{
+    LedgerCommit, Project, StateReader, Tips, entry_commit_bytes, genesis_bytes,
+    project_genesis_bytes,
+};
 use crate::domain::entry::{Entry, Statement, Unverified};
 use crate::domain::id::{CommitId, EntryId, Oid, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::state::{Scope, fold};
 use crate::domain::time::Time;
 use crate::git::repo::Repository;
-use crate::ledger::notes::NOTES;
+use crate::ledger::notes::NOTES_REF;
 use crate::signing::sign::Signer;
 use crate::signing::{key, verify_entry};
 use script::{Code, Step, script};
@@ -131,7 +134,8 @@ impl World {
             PublicKey::new([1; 8], [2; 32]),
         ];
         let genesis =
-            project_bytes(&repository, &"catalogue".parse().unwrap(), nonce, &roots).unwrap();
+            project_genesis_bytes(&repository, &"catalogue".parse().unwrap(), nonce, &roots)
+                .unwrap();
         repository.write_tree(b"").unwrap();
         let id = EntryId(repository.write_commit(&genesis).unwrap());
         let project = Project::read(&repository, id).unwrap();
@@ -156,7 +160,7 @@ impl World {
             .input(input)
             .run()
             .unwrap()
-            .ok()
+            .into_stdout()
             .unwrap()
     }
 
@@ -172,7 +176,7 @@ impl World {
         if self.tips.contains_key(ledger) {
             return;
         }
-        let genesis = self.project.genesis(&self.repository, ledger).unwrap();
+        let genesis = self.project.genesis_id(&self.repository, ledger).unwrap();
         if !ledger.is_policy() {
             let bytes = genesis_bytes(&self.repository, self.project.id, ledger);
             assert_eq!(self.repository.write_commit(&bytes).unwrap(), genesis.0);
@@ -185,7 +189,7 @@ impl World {
     }
 
     fn statement(&mut self, step: &Step) -> Statement {
-        self.time = self.time.plus(crate::domain::time::Span::seconds(60));
+        self.time = self.time.plus(crate::domain::time::Span::from_seconds(60));
         let previous = self.tips[&step.ledger];
         let seen = self.tips.iter().filter(|(name, _)| {
             let read = name.is_policy() || name.is_evidence() || step.ledger.is_policy();
@@ -225,18 +229,20 @@ impl World {
             .load(before, &step.ledger, &Scope::of(&statement))
             .unwrap();
         let edits = fold(&state, &entry, step.policy.map(Arc::from).as_ref());
-        let (named, _) = repository.folded_id(before, &entry, &edits).unwrap();
-        let tree = repository.write_folded(before, &entry, &edits).unwrap();
+        let (named, _) = repository
+            .compute_tree_after(before, &entry, &edits)
+            .unwrap();
+        let tree = repository.write_tree_after(before, &entry, &edits).unwrap();
         assert_eq!(
             named, tree,
             "what a server computes is what a client writes"
         );
-        let raw = commit_bytes(&statement, tree, &self.project.name);
+        let raw = entry_commit_bytes(&statement, tree, &self.project.name);
         let id = EntryId(repository.write_commit(&raw).unwrap());
         assert_eq!(self.git_id("commit", &raw), id.to_string());
-        let Link::Entry {
+        let LedgerCommit::Entry {
             previous, entry, ..
-        } = repository.read_link(&step.ledger, id).unwrap()
+        } = repository.read_ledger_commit(&step.ledger, id).unwrap()
         else {
             panic!("{id} reads back as a genesis")
         };
@@ -259,7 +265,7 @@ impl World {
         self.commits.push(id.0);
         self.tips.insert(step.ledger.clone(), id);
         self.ends.insert(step.ledger.clone(), (sequence, tree));
-        let old = repository.read_ref(&step.ledger.reference()).unwrap();
+        let old = repository.read_ref(&step.ledger.ref_name()).unwrap();
         self.repository
             .advance_ledger(&step.ledger, old.map(EntryId), id, "test")
             .unwrap();
@@ -317,7 +323,7 @@ fn vectors(kind: &str) {
     for step in script(&world.code) {
         let (name, bytes) = world.append(&step, None);
         vectors.expect(&name, &bytes);
-        assert!(world.repository.catch_up_notes(&world.tips).unwrap());
+        assert!(world.repository.update_notes(&world.tips).unwrap());
     }
     assert_eq!(world.repository.tips().unwrap(), world.tips);
     vectors.expect("expected.txt", world.listed.as_bytes());
@@ -343,18 +349,18 @@ fn vectors(kind: &str) {
     vectors.expect("notes.txt", world.notes().as_bytes());
     // Even where the ref was led astray.
     let (notes, blob) = (
-        world.repository.read_ref(NOTES).unwrap(),
+        world.repository.read_ref(NOTES_REF).unwrap(),
         world.repository.write_blob(b"").unwrap(),
     );
     world
         .repository
-        .compare_and_swap(NOTES, notes, blob, "test")
+        .compare_and_swap(NOTES_REF, notes, blob, "test")
         .unwrap();
-    assert!(world.repository.catch_up_notes(&world.tips).unwrap());
+    assert!(world.repository.update_notes(&world.tips).unwrap());
     vectors.expect("notes.txt", world.notes().as_bytes());
     // Or says to cover what is no commit.
     let (notes, tree) = (
-        world.repository.read_ref(NOTES).unwrap(),
+        world.repository.read_ref(NOTES_REF).unwrap(),
         world.repository.write_tree(b"").unwrap(),
     );
     let text = format!(
@@ -363,9 +369,9 @@ fn vectors(kind: &str) {
     let lie = world.repository.write_commit(text.as_bytes()).unwrap();
     world
         .repository
-        .compare_and_swap(NOTES, notes, lie, "test")
+        .compare_and_swap(NOTES_REF, notes, lie, "test")
         .unwrap();
-    assert!(world.repository.catch_up_notes(&world.tips).unwrap());
+    assert!(world.repository.update_notes(&world.tips).unwrap());
     vectors.expect("notes.txt", world.notes().as_bytes());
     world.check_with_git();
     vectors.finish();
@@ -385,8 +391,9 @@ fn sha256_vectors() {
 #[test]
 fn roots() {
     let world = World::new("sha1");
-    let bytes =
-        |keys: &[PublicKey]| project_bytes(&world.repository, &world.project.name, [0; 16], keys);
+    let bytes = |keys: &[PublicKey]| {
+        project_genesis_bytes(&world.repository, &world.project.name, [0; 16], keys)
+    };
     let key = |id: u8, byte: u8| PublicKey::new([id; 8], [byte; 32]);
     let all: Vec<_> = (1..=101).map(|number| key(102 - number, number)).collect();
     let ordered = bytes(&all[..100]).unwrap();
@@ -423,7 +430,7 @@ fn roots() {
 /// A key pair of its own for each test; gives who signs and the line of the policy.
 fn person(folder: &Path, name: &str) -> (Signer, String) {
     let file = folder.join(format!("{name}.key"));
-    let public = key::generate(&file, None).unwrap();
+    let public = key::generate_key(&file, None).unwrap();
     let secret =
         key::SecretKey::read(&file, || Err(std::io::Error::other("it has no password"))).unwrap();
     (Signer::from_key(secret), public.to_string())

@@ -11,13 +11,13 @@ mod unconfirmed;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use error::{AppendError, Refusal, Stopped};
-use unconfirmed::{Unended, given_up};
+pub use error::{AppendError, AppendFailure, RefusedEntry};
+use unconfirmed::{UnconfirmedPush, unconfirmed_error};
 
-use super::entry_validator::{Head, Judge};
+use super::entry_validator::{ChainTip, EntryValidator};
 use super::facts::Gatherer;
-use super::sync::{SyncError, Synced, pushed, sync, sync_notes};
-use super::{Project, StateReader, Tips, commit_bytes, genesis_bytes};
+use super::sync::{SyncError, SyncResult, record_push, sync, sync_notes};
+use super::{Project, StateReader, Tips, entry_commit_bytes, genesis_bytes};
 use crate::clock;
 use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
 use crate::domain::id::{EntryId, PublicKey};
@@ -35,11 +35,11 @@ use crate::signing::{Signer, verify_entry};
 /// even on a busy ledger.
 const TRIES: u32 = 60;
 /// How many unconfirmed pushes are made before giving up.
-const UNENDED: usize = 3;
+const UNCONFIRMED_LIMIT: usize = 3;
 
 /// What a caller wants to write. It is made from the current state, again for each try.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub struct EntryDraft {
     /// The action.
     pub action: Action,
     /// The environment, in the ledger of a pattern.
@@ -50,7 +50,7 @@ pub struct Draft {
     pub policy_text: Option<Arc<[u8]>>,
 }
 
-impl From<Action> for Draft {
+impl From<Action> for EntryDraft {
     fn from(action: Action) -> Self {
         Self {
             action,
@@ -62,7 +62,7 @@ impl From<Action> for Draft {
 }
 
 /// The current state of the ledgers, from which a caller makes its draft.
-pub struct View<'a> {
+pub struct LedgerSnapshot<'a> {
     /// The repository.
     pub repository: &'a Repository,
     /// The tips of all ledgers.
@@ -70,22 +70,22 @@ pub struct View<'a> {
     /// The policy in force; `None` before the first was published.
     pub policy: Option<&'a Policy>,
     /// The end of the ledger to write to.
-    pub head: &'a Head,
+    pub tip: &'a ChainTip,
     /// Provides contents and facts.
     pub gatherer: &'a Gatherer<'a>,
 }
 
-impl View<'_> {
+impl LedgerSnapshot<'_> {
     /// Loads the state of the ledger to write to, for making a draft. The decision uses a stricter
     /// reader.
-    pub fn state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Error> {
-        StateReader::to_show(self.repository).load(self.head.tree, ledger, scope)
+    pub fn load_state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Error> {
+        StateReader::for_display(self.repository).load(self.tip.tree, ledger, scope)
     }
 }
 
 /// An entry that was written.
 #[derive(Debug)]
-pub struct Appended {
+pub struct AppendedEntry {
     /// Its commit.
     pub id: EntryId,
     /// Its statement.
@@ -96,15 +96,15 @@ pub struct Appended {
     pub messages: Vec<String>,
     /// Why this clone does not have the entry yet, although the remote does. The next sync fetches
     /// it.
-    pub behind: Option<String>,
+    pub local_error: Option<String>,
     /// Why the notes do not contain it yet. The next sync adds it.
-    pub untold: Option<String>,
+    pub notes_error: Option<String>,
     /// Whether this was a dry run: nothing was signed or written.
     pub dry_run: bool,
 }
 
 /// Writes entries for one person in one repository.
-pub struct Writer<'a> {
+pub struct LedgerWriter<'a> {
     /// The repository.
     pub repository: &'a Repository,
     /// The project.
@@ -116,14 +116,14 @@ pub struct Writer<'a> {
     /// Their key. Without one only a dry run is possible.
     pub signer: Option<&'a Signer>,
     /// How to write.
-    pub manner: Manner,
+    pub options: AppendOptions,
     /// Whether the caller has just synced: then only later tries do.
-    pub synced: bool,
+    pub is_synced: bool,
 }
 
 /// Options for writing an entry.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Manner {
+pub struct AppendOptions {
     /// Stop before signing, and write nothing. The decision is the real one, so it includes a
     /// fetch.
     pub dry_run: bool,
@@ -132,31 +132,31 @@ pub struct Manner {
     pub no_verify: bool,
     /// Assume that the server's owner has armed a recovery for the signer's key. The server decides
     /// whether that is so.
-    pub recover: bool,
+    pub assume_recovery: bool,
     /// How often to ask an unavailable remote again after a push without an answer, pausing 1, 2,
     /// 4, … seconds: for unattended runners. Later it would no longer be clear that an entry found
     /// there is this one.
-    pub patience: u32,
+    pub unanswered_retries: u32,
 }
 
 /// The outcome of one try.
-enum Try {
-    Done(Box<Appended>),
+enum AttemptOutcome {
+    Done(Box<AppendedEntry>),
     LostRace,
     /// The push was not confirmed, and the entry is not there.
-    Unended(Box<Unended>),
+    Unconfirmed(Box<UnconfirmedPush>),
 }
 
 /// The outcome of publishing an entry.
-enum Published {
+enum PublishOutcome {
     /// It is in the ledger: the remote's messages, and why this clone is behind, if it is.
     Done(Vec<String>, Option<String>),
     LostRace,
     /// Git's messages, and whether the remote certainly received the push.
-    Unended(Vec<String>, bool),
+    Unconfirmed(Vec<String>, bool),
 }
 
-impl Writer<'_> {
+impl LedgerWriter<'_> {
     /// Writes one entry to `ledger`: makes a draft, evaluates the rules, signs and publishes it.
     /// Retries after a lost race.
     ///
@@ -166,68 +166,69 @@ impl Writer<'_> {
     pub fn append<E>(
         &self,
         ledger: &LedgerName,
-        draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
-    ) -> Result<Appended, Stopped<E>> {
-        let mut unended: Vec<Unended> = Vec::new();
+        draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, E>,
+    ) -> Result<AppendedEntry, AppendFailure<E>> {
+        let mut unended: Vec<UnconfirmedPush> = Vec::new();
         for attempt in 0..TRIES {
-            if let Some(remote) = self.remote.filter(|_| attempt > 0 || !self.synced)
-                && let Some(appended) = self.look_again(remote, ledger, &mut unended)?
+            if let Some(remote) = self.remote.filter(|_| attempt > 0 || !self.is_synced)
+                && let Some(appended) =
+                    self.sync_and_find_confirmed(remote, ledger, &mut unended)?
             {
                 return Ok(appended);
             }
             match self.attempt(ledger, draft)? {
-                Try::Done(appended) => return Ok(*appended),
-                Try::LostRace => {}
+                AttemptOutcome::Done(appended) => return Ok(*appended),
+                AttemptOutcome::LostRace => {}
                 // A connection may break once; repeated failures are no race.
-                Try::Unended(one) => {
+                AttemptOutcome::Unconfirmed(one) => {
                     unended.push(*one);
-                    if unended.len() == UNENDED {
-                        return Err(given_up(unended).into());
+                    if unended.len() == UNCONFIRMED_LIMIT {
+                        return Err(unconfirmed_error(unended).into());
                     }
                 }
             }
-            pause(attempt)?;
+            back_off(attempt)?;
         }
         Err(if unended.is_empty() {
             AppendError::Busy
         } else {
-            given_up(unended)
+            unconfirmed_error(unended)
         }
         .into())
     }
 
     /// Evaluates the rules for an entry on the ledgers as of the last fetch. Signs and writes
     /// nothing.
-    pub fn ask<E>(
+    pub fn preview<E>(
         &self,
         ledger: &LedgerName,
-        draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
-    ) -> Result<(Statement, Verdict), Stopped<E>> {
-        self.with_view(ledger, &|view| {
-            let draft = draft(view).map_err(Stopped::Draft)?;
-            Ok(self.decide(ledger, view, &draft)?)
+        draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, E>,
+    ) -> Result<(Statement, Verdict), AppendFailure<E>> {
+        self.with_snapshot(ledger, &|view| {
+            let draft = draft(view).map_err(AppendFailure::Draft)?;
+            Ok(self.evaluate_draft(ledger, view, &draft)?)
         })
     }
 
     /// Calls `then` with the current state of the ledgers.
-    fn with_view<E, T>(
+    fn with_snapshot<E, T>(
         &self,
         ledger: &LedgerName,
-        then: &dyn Fn(&View<'_>) -> Result<T, Stopped<E>>,
-    ) -> Result<T, Stopped<E>> {
+        then: &dyn Fn(&LedgerSnapshot<'_>) -> Result<T, AppendFailure<E>>,
+    ) -> Result<T, AppendFailure<E>> {
         let tips = self.repository.tips()?;
         let gatherer = Gatherer::new(self.repository, self.project).with_remote(self.remote);
-        let judge = Judge::new(self.repository, gatherer, None);
-        let head = judge.head(ledger, tips.get(ledger).copied())?;
+        let judge = EntryValidator::new(self.repository, gatherer, None);
+        let head = judge.load_tip(ledger, tips.get(ledger).copied())?;
         let policy = match tips.get(&LedgerName::policy()) {
             Some(tip) => judge.gatherer.policy_at(*tip)?,
             None => None,
         };
-        then(&View {
+        then(&LedgerSnapshot {
             repository: self.repository,
             tips: &tips,
             policy: policy.as_deref(),
-            head: &head,
+            tip: &head,
             gatherer: &judge.gatherer,
         })
     }
@@ -236,72 +237,76 @@ impl Writer<'_> {
     fn attempt<E>(
         &self,
         ledger: &LedgerName,
-        draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
-    ) -> Result<Try, Stopped<E>> {
-        self.with_view(ledger, &|view| self.attempt_on(ledger, view, draft))
+        draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, E>,
+    ) -> Result<AttemptOutcome, AppendFailure<E>> {
+        self.with_snapshot(ledger, &|view| {
+            self.attempt_on_snapshot(ledger, view, draft)
+        })
     }
 
     /// Makes one try to write the entry, on a given state of the ledgers.
-    fn attempt_on<E>(
+    fn attempt_on_snapshot<E>(
         &self,
         ledger: &LedgerName,
-        view: &View<'_>,
-        draft: &dyn Fn(&View<'_>) -> Result<Draft, E>,
-    ) -> Result<Try, Stopped<E>> {
-        let (tips, head) = (view.tips, view.head);
-        let draft = draft(view).map_err(Stopped::Draft)?;
-        let (statement, verdict) = self.decide(ledger, view, &draft)?;
-        let left_to_the_server = self.manner.no_verify && self.remote.is_some();
+        view: &LedgerSnapshot<'_>,
+        draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, E>,
+    ) -> Result<AttemptOutcome, AppendFailure<E>> {
+        let (tips, head) = (view.tips, view.tip);
+        let draft = draft(view).map_err(AppendFailure::Draft)?;
+        let (statement, verdict) = self.evaluate_draft(ledger, view, &draft)?;
+        let left_to_the_server = self.options.no_verify && self.remote.is_some();
         if !(verdict.allowed() || left_to_the_server) {
-            return Err(AppendError::Refused(Box::new(Refusal { statement, verdict })).into());
+            return Err(AppendError::Refused(Box::new(RefusedEntry { statement, verdict })).into());
         }
-        let Some(signer) = self.signer.filter(|_| !self.manner.dry_run) else {
+        let Some(signer) = self.signer.filter(|_| !self.options.dry_run) else {
             let id = head.chain.tip;
-            let appended = Appended {
+            let appended = AppendedEntry {
                 id,
                 statement,
                 verdict,
                 messages: Vec::new(),
-                behind: None,
-                untold: None,
+                local_error: None,
+                notes_error: None,
                 dry_run: true,
             };
-            return Ok(Try::Done(Box::new(appended)));
+            return Ok(AttemptOutcome::Done(Box::new(appended)));
         };
-        let entry = sign(signer, &statement)?;
-        let id = self.build(ledger, head, &entry, draft.policy_text.as_ref())?;
-        match self.publish(ledger, tips, id)? {
-            Published::Done(messages, behind) => {
-                let untold = self.project_notes(ledger, id).filter(|_| behind.is_none());
-                Ok(Try::Done(Box::new(Appended {
+        let entry = sign_statement(signer, &statement)?;
+        let id = self.write_objects(ledger, head, &entry, draft.policy_text.as_ref())?;
+        match self.move_refs(ledger, tips, id)? {
+            PublishOutcome::Done(messages, behind) => {
+                let untold = self.update_notes(ledger, id).filter(|_| behind.is_none());
+                Ok(AttemptOutcome::Done(Box::new(AppendedEntry {
                     id,
                     statement,
                     verdict,
                     messages,
-                    behind,
-                    untold,
+                    local_error: behind,
+                    notes_error: untold,
                     dry_run: false,
                 })))
             }
-            Published::LostRace => Ok(Try::LostRace),
-            Published::Unended(messages, sent) => Ok(Try::Unended(Box::new(Unended {
-                id,
-                statement,
-                verdict,
-                messages,
-                sent,
-            }))),
+            PublishOutcome::LostRace => Ok(AttemptOutcome::LostRace),
+            PublishOutcome::Unconfirmed(messages, sent) => {
+                Ok(AttemptOutcome::Unconfirmed(Box::new(UnconfirmedPush {
+                    id,
+                    statement,
+                    verdict,
+                    messages,
+                    is_received: sent,
+                })))
+            }
         }
     }
 
     /// Completes the statement and evaluates the rules.
-    fn decide(
+    fn evaluate_draft(
         &self,
         ledger: &LedgerName,
-        view: &View<'_>,
-        draft: &Draft,
+        view: &LedgerSnapshot<'_>,
+        draft: &EntryDraft,
     ) -> Result<(Statement, Verdict), AppendError> {
-        let chain = &view.head.chain;
+        let chain = &view.tip.chain;
         let mut statement = Statement {
             // A clock that is behind the last entry must not block writing: the same time is
             // allowed.
@@ -343,7 +348,7 @@ impl Writer<'_> {
         others.remove(ledger);
         let states = StateReader::new(self.repository);
         let state = states
-            .load(view.head.tree, ledger, &Scope::of(&statement))
+            .load(view.tip.tree, ledger, &Scope::of(&statement))
             .map_err(|error| error.to_string());
         let key: Option<PublicKey> = self.signer.map(Signer::public_key);
         let request = Request::Entry {
@@ -354,7 +359,7 @@ impl Writer<'_> {
         let mut facts = view
             .gatherer
             .facts(policy, &request, &others, Some(chain.clone()), state);
-        facts.recovery = key.filter(|_| self.manner.recover);
+        facts.recovery = key.filter(|_| self.options.assume_recovery);
         let counted = counting(policy, &request, &facts, statement.at);
         set_approvers(&mut statement, counted.into_iter().collect());
         let request = Request::Entry {
@@ -367,10 +372,10 @@ impl Writer<'_> {
     }
 
     /// Writes the objects of an entry, and of the genesis if it is the first entry.
-    fn build(
+    fn write_objects(
         &self,
         ledger: &LedgerName,
-        head: &Head,
+        head: &ChainTip,
         entry: &Entry<Verified>,
         policy_text: Option<&Arc<[u8]>>,
     ) -> Result<EntryId, Error> {
@@ -382,10 +387,10 @@ impl Writer<'_> {
         let state =
             StateReader::new(repository).load(head.tree, ledger, &Scope::of(entry.statement()))?;
         let edits = fold(&state, entry, policy_text);
-        repository.together(|| {
-            let tree = repository.write_folded(head.tree, entry, &edits)?;
+        repository.write_batch(|| {
+            let tree = repository.write_tree_after(head.tree, entry, &edits)?;
             repository
-                .write_commit(&commit_bytes(
+                .write_commit(&entry_commit_bytes(
                     entry.statement(),
                     tree,
                     &head.chain.project_name,
@@ -395,72 +400,74 @@ impl Writer<'_> {
     }
 
     /// Moves the ref: first the remote's, if there is one.
-    fn publish(
+    fn move_refs(
         &self,
         ledger: &LedgerName,
         tips: &Tips,
         new: EntryId,
-    ) -> Result<Published, AppendError> {
-        let (name, old) = (ledger.reference(), tips.get(ledger).copied());
+    ) -> Result<PublishOutcome, AppendError> {
+        let (name, old) = (ledger.ref_name(), tips.get(ledger).copied());
         let mut said = Vec::new();
         if let Some(remote) = self.remote {
             match self
                 .repository
-                .push_one(remote, new.0, &name, old.map(|old| old.0))?
+                .push_ref(remote, new.0, &name, old.map(|old| old.0))?
             {
                 PushOutcome::Accepted { messages } => said = messages,
-                PushOutcome::LostRace { .. } => return Ok(Published::LostRace),
-                PushOutcome::Rejected { .. } if self.overtaken(remote, ledger, tips) => {
-                    return Ok(Published::LostRace);
+                PushOutcome::LostRace { .. } => return Ok(PublishOutcome::LostRace),
+                PushOutcome::Rejected { .. } if self.is_overtaken(remote, ledger, tips) => {
+                    return Ok(PublishOutcome::LostRace);
                 }
                 PushOutcome::Rejected {
                     messages,
                     doubt: false,
-                } => return Err(AppendError::Rejected(messages)),
+                } => return Err(AppendError::RemoteRefused(messages)),
                 PushOutcome::Rejected {
                     messages,
                     doubt: true,
-                } => return Err(AppendError::Doubted(messages)),
+                } => return Err(AppendError::RemoteUndecided(messages)),
                 PushOutcome::Unknown { messages, sent } => {
                     // Our own entry may be there already, and others may follow it.
                     let synced = self
-                        .asked_again(remote)
+                        .sync_with_retries(remote)
                         .map_err(|_| AppendError::Unanswered(messages.clone()))?;
                     let there = match synced.tips.get(ledger) {
-                        Some(tip) => self.repository.on_chain(*tip, new, usize::MAX)?,
+                        Some(tip) => self.repository.is_on_chain(*tip, new, usize::MAX)?,
                         None => false,
                     };
                     return Ok(if there {
-                        Published::Done(messages, None)
+                        PublishOutcome::Done(messages, None)
                     } else {
-                        Published::Unended(messages, sent)
+                        PublishOutcome::Unconfirmed(messages, sent)
                     });
                 }
             }
         }
         let incoming = self
             .remote
-            .map_or(Ok(()), |_| pushed(self.repository, ledger, new));
+            .map_or(Ok(()), |_| record_push(self.repository, ledger, new));
         let moved = incoming.and_then(|()| {
             self.repository
                 .advance_ledger(ledger, old, new, "git-deploy: append")
         });
         match moved {
-            Ok(()) => Ok(Published::Done(said, None)),
+            Ok(()) => Ok(PublishOutcome::Done(said, None)),
             // The remote has it: a concurrent fetch has moved the local ref there or further.
-            Err(Error::LostRace { .. }) if self.remote.is_some() => Ok(Published::Done(said, None)),
+            Err(Error::LostRace { .. }) if self.remote.is_some() => {
+                Ok(PublishOutcome::Done(said, None))
+            }
             // The remote has it, whatever failed here, so it must not be reported as not written.
             Err(error) if self.remote.is_some() => {
-                Ok(Published::Done(said, Some(error.to_string())))
+                Ok(PublishOutcome::Done(said, Some(error.to_string())))
             }
-            Err(Error::LostRace { .. }) => Ok(Published::LostRace),
+            Err(Error::LostRace { .. }) => Ok(PublishOutcome::LostRace),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Syncs after a push without an answer, and waits for an unavailable remote.
-    fn asked_again(&self, remote: &str) -> Result<Synced, SyncError> {
-        for tries in 0..self.manner.patience {
+    fn sync_with_retries(&self, remote: &str) -> Result<SyncResult, SyncError> {
+        for tries in 0..self.options.unanswered_retries {
             match sync(self.repository, remote) {
                 Err(SyncError::Fetch { .. }) => std::thread::sleep(Duration::from_secs(1 << tries)),
                 result => return result,
@@ -472,7 +479,7 @@ impl Writer<'_> {
     /// Checks whether a ledger whose tip the entry must have seen has moved: for a policy entry any
     /// environment's, otherwise the policy's. That is a lost race too, although the entry's own
     /// ledger has not moved.
-    fn overtaken(&self, remote: &str, ledger: &LedgerName, tips: &Tips) -> bool {
+    fn is_overtaken(&self, remote: &str, ledger: &LedgerName, tips: &Tips) -> bool {
         let Ok(synced) = sync(self.repository, remote) else {
             return false;
         };
@@ -491,13 +498,13 @@ impl Writer<'_> {
 
     /// Updates the notes. A server with our hooks has done it already; otherwise the client does.
     /// Returns the error as text: the entry is written anyway, and the next writer catches up.
-    fn project_notes(&self, ledger: &LedgerName, id: EntryId) -> Option<String> {
+    fn update_notes(&self, ledger: &LedgerName, id: EntryId) -> Option<String> {
         let told = match self.remote {
             None => {
                 let caught_up = self
                     .repository
                     .tips()
-                    .and_then(|tips| self.repository.catch_up_notes(&tips));
+                    .and_then(|tips| self.repository.update_notes(&tips));
                 caught_up.map(drop).map_err(SyncError::from)
             }
             Some(remote) => sync_notes(self.repository, remote, ledger, id),
@@ -507,7 +514,7 @@ impl Writer<'_> {
 }
 
 /// Signs a statement, and verifies the result.
-fn sign(signer: &Signer, statement: &Statement) -> Result<Entry<Verified>, AppendError> {
+fn sign_statement(signer: &Signer, statement: &Statement) -> Result<Entry<Verified>, AppendError> {
     let bytes = statement.print()?;
     let signature = signer.sign(&bytes, &statement.trusted_comment())?;
     let entry = Entry::<Unverified>::parse(&bytes, &signature)?;
@@ -525,7 +532,7 @@ fn set_approvers(statement: &mut Statement, people: Vec<Person>) {
 }
 
 /// Waits for a short random time, so that writers who lost the same race do not collide again.
-fn pause(attempt: u32) -> Result<(), clock::RandomError> {
+fn back_off(attempt: u32) -> Result<(), clock::RandomError> {
     let [one, two] = clock::random::<2>()?;
     let ceiling = 20u64 << attempt.min(5);
     let millis = u64::from(u16::from_le_bytes([one, two])) % ceiling;

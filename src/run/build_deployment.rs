@@ -15,21 +15,21 @@ use crate::domain::policy::{DeployOn, Environment, Policy};
 use crate::domain::rules::{Facts, Known, Request};
 use crate::domain::state::{Here, Scope, State};
 use crate::ledger::Tips;
-use crate::ledger::writer::View;
+use crate::ledger::writer::LedgerSnapshot;
 
 /// The components that a deployment selects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Selection {
     /// Components whose content differs change. The others are listed as unchanged.
     #[default]
-    Differing,
+    Changed,
     /// Components whose content differs, and components with a plan command that depend on one of
     /// those, unless they are blocked: locked, on hold, or part of another run. Blocked components
     /// are left for a later deployment. If all of them are blocked, all are kept, so that the rules
     /// can report why.
-    Free,
+    Unblocked,
     /// The same components as [`Self::Free`], blocked or not.
-    Leaning,
+    WithDependents,
     /// All components, as changes, whether they differ or not.
     All,
     /// These components, as changes, whether they differ or not. The others are left out.
@@ -66,7 +66,7 @@ pub enum Commits {
 
 impl Commits {
     /// Returns the commit to deploy for a component, or `None` if the component is left out.
-    fn of(&self, component: &ComponentName) -> Option<CommitId> {
+    fn get(&self, component: &ComponentName) -> Option<CommitId> {
         match self {
             Self::One(commit) => Some(*commit),
             Self::Each(commits) => commits.get(component).copied(),
@@ -76,13 +76,13 @@ impl Commits {
 
 /// Why the content of a deployment could not be worked out.
 #[derive(Debug, thiserror::Error)]
-pub enum ComposeError {
+pub enum BuildError {
     /// The policy has no such component.
     #[error("the policy has no component {0}")]
-    Unknown(ComponentName),
+    UnknownComponent(ComponentName),
     /// A component that was named is not in the commit.
     #[error("{component} has no file in {}", commit.short())]
-    Absent {
+    NotInCommit {
         /// The component.
         component: ComponentName,
         /// The commit.
@@ -90,21 +90,21 @@ pub enum ComposeError {
     },
     /// There is no component to deploy.
     #[error("no component is in {0}: nothing can be deployed")]
-    Nothing(String),
+    NoComponents(String),
     /// A required fact is missing.
     #[error("{0}")]
-    Fact(String),
+    MissingFact(String),
     /// Git failed.
     #[error(transparent)]
     Git(#[from] crate::git::Error),
 }
 
 /// Works out the components of a deployment. The caller adds descriptions and other texts.
-pub fn compose(
-    view: &View<'_>,
+pub fn build_deployment(
+    view: &LedgerSnapshot<'_>,
     policy: &Policy,
     wish: &DeploymentSpec<'_>,
-) -> Result<Deployment, ComposeError> {
+) -> Result<Deployment, BuildError> {
     let scope = match &wish.selection {
         Selection::Named(names) => Scope::Components(names.clone()),
         _ => Scope::All,
@@ -115,7 +115,7 @@ pub fn compose(
     } else {
         scope
     };
-    let state = view.state(&wish.rules.ledger, &scope)?;
+    let state = view.load_state(&wish.rules.ledger, &scope)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
     let here = state.at(named.as_ref());
     let in_policy = policy.component_names();
@@ -128,36 +128,39 @@ pub fn compose(
     if let Selection::Named(wanted) = &wish.selection
         && let Some(unknown) = wanted.iter().find(|name| !all.contains(*name))
     {
-        return Err(ComposeError::Unknown(unknown.clone()));
+        return Err(BuildError::UnknownComponent(unknown.clone()));
     }
     let mut components = Vec::new();
     for component in &all {
         let left_out =
             matches!(&wish.selection, Selection::Named(wanted) if !wanted.contains(component));
-        let Some(commit) = wish.commits.of(component).filter(|_| !left_out) else {
+        let Some(commit) = wish.commits.get(component).filter(|_| !left_out) else {
             continue;
         };
         let content = if in_policy.contains(component) {
             let found = view.gatherer.content(policy, commit, component);
-            found.map_err(|error| ComposeError::Fact(error.to_string()))?
+            found.map_err(|error| BuildError::MissingFact(error.to_string()))?
         } else {
             None
         };
-        components.extend(change(here, wish, component, commit, content)?);
+        components.extend(build_change(here, wish, component, commit, content)?);
     }
-    if matches!(wish.selection, Selection::Free | Selection::Leaning) {
-        leaning(here, policy, &mut components);
+    if matches!(
+        wish.selection,
+        Selection::Unblocked | Selection::WithDependents
+    ) {
+        include_dependents(here, policy, &mut components);
     }
-    let components = without_stuck(here, &wish.selection, components);
+    let components = remove_blocked(here, &wish.selection, components);
     if components.is_empty() {
         let commit = match &wish.commits {
             Commits::One(commit) => commit.short(),
             Commits::Each(_) => "the commits".to_owned(),
         };
-        return Err(ComposeError::Nothing(commit));
+        return Err(BuildError::NoComponents(commit));
     }
     let mut deployment = Deployment::new(wish.kind, components);
-    let facts = facts(view, policy, named.as_ref(), wish, &deployment, &state);
+    let facts = gather_facts(view, policy, named.as_ref(), wish, &deployment, &state);
     // Both rules depend on where the commit lies relative to the branch, and an audit knows only
     // the tip that the entry names.
     if wish.rules.branch.is_some()
@@ -165,7 +168,7 @@ pub fn compose(
     {
         deployment.branch_tip = match &facts.branch_tip {
             Some(Ok(tip)) => *tip,
-            Some(Err(why)) => return Err(ComposeError::Fact(why.clone())),
+            Some(Err(why)) => return Err(BuildError::MissingFact(why.clone())),
             None => None,
         };
     }
@@ -174,25 +177,25 @@ pub fn compose(
         .iter_mut()
         .filter(|change| change.intent == Intent::Change)
     {
-        complete(&mut change.target, wish, &facts)?;
+        add_version_and_artifacts(&mut change.target, wish, &facts)?;
     }
     Ok(deployment)
 }
 
 /// Returns what happens to one component, or `None` if the deployment does not include it.
-fn change(
+fn build_change(
     here: Here<'_>,
     wish: &DeploymentSpec<'_>,
     component: &ComponentName,
     commit: CommitId,
     content: Option<Content>,
-) -> Result<Option<Change>, ComposeError> {
+) -> Result<Option<Change>, BuildError> {
     let (from, running) = (here.commit(component), here.content(component));
     let named = matches!(wish.selection, Selection::Named(_));
     let intent = match (content, from) {
         (None, Some(_)) if wish.destroy => Intent::Destroy,
         (None, _) if named => {
-            return Err(ComposeError::Absent {
+            return Err(BuildError::NotInCommit {
                 component: component.clone(),
                 commit,
             });
@@ -224,7 +227,7 @@ fn change(
 /// Turns unchanged components into changes if a component that they depend on changes, or was
 /// deployed after them: its outputs can change their plans though their own files are the same.
 /// Only components with a plan command are affected.
-fn leaning(here: Here<'_>, policy: &Policy, components: &mut [Change]) {
+fn include_dependents(here: Here<'_>, policy: &Policy, components: &mut [Change]) {
     let comes = |change: &&Change| change.intent == Intent::Change;
     let mut changed: BTreeSet<ComponentName> = components
         .iter()
@@ -261,10 +264,10 @@ fn leaning(here: Here<'_>, policy: &Policy, components: &mut [Change]) {
 
 /// Leaves out blocked components, so that a lock stops only what it locks. If that would leave no
 /// change, the blocked changes are kept, and the rules report why they are refused.
-fn without_stuck(here: Here<'_>, selection: &Selection, components: Vec<Change>) -> Vec<Change> {
+fn remove_blocked(here: Here<'_>, selection: &Selection, components: Vec<Change>) -> Vec<Change> {
     let gives_way =
-        |change: &Change| change.intent == Intent::Unchanged || *selection == Selection::Free;
-    let stays = |change: &Change| !gives_way(change) || stuck(here, change).is_none();
+        |change: &Change| change.intent == Intent::Unchanged || *selection == Selection::Unblocked;
+    let stays = |change: &Change| !gives_way(change) || find_block_reason(here, change).is_none();
     let changes = |change: &&Change| change.intent != Intent::Unchanged;
     let wanted = components.iter().any(|change| changes(&change));
     let (free, stuck): (Vec<Change>, Vec<Change>) = components.iter().cloned().partition(stays);
@@ -289,17 +292,17 @@ pub enum BlockReason {
     Locked,
     /// Its new content failed in this environment, or was rolled back.
     #[error("on hold")]
-    Held,
+    OnHold,
     /// Another run is changing it.
     #[error("being deployed by run {0}")]
-    UnderWay(u64),
+    BeingDeployed(u64),
 }
 
 /// Returns what blocks a component from becoming, or staying, what the change describes.
-fn stuck(here: Here<'_>, change: &Change) -> Option<BlockReason> {
+fn find_block_reason(here: Here<'_>, change: &Change) -> Option<BlockReason> {
     let component = &change.target.component;
     if let Some(run) = here.run_of(component) {
-        return Some(BlockReason::UnderWay(run.sequence));
+        return Some(BlockReason::BeingDeployed(run.sequence));
     }
     if here.lock().is_some() || here.component_lock(component).is_some() {
         return Some(BlockReason::Locked);
@@ -309,17 +312,17 @@ fn stuck(here: Here<'_>, change: &Change) -> Option<BlockReason> {
         .target
         .content
         .is_some_and(held)
-        .then_some(BlockReason::Held)
+        .then_some(BlockReason::OnHold)
 }
 
 /// Lists the running components that the commit no longer has. The list is empty if the deployment
 /// destroys them.
-pub fn gone(
-    view: &View<'_>,
+pub fn list_removed_components(
+    view: &LedgerSnapshot<'_>,
     policy: &Policy,
     wish: &DeploymentSpec<'_>,
-) -> Result<Vec<ComponentName>, ComposeError> {
-    let state = view.state(&wish.rules.ledger, &Scope::All)?;
+) -> Result<Vec<ComponentName>, BuildError> {
+    let state = view.load_state(&wish.rules.ledger, &Scope::All)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
     let in_policy = policy.component_names();
     let mut gone = Vec::new();
@@ -329,7 +332,7 @@ pub fn gone(
         .into_keys()
         .filter(|_| !wish.destroy)
     {
-        let Some(commit) = wish.commits.of(component) else {
+        let Some(commit) = wish.commits.get(component) else {
             continue;
         };
         let content = in_policy
@@ -337,7 +340,7 @@ pub fn gone(
             .then(|| view.gatherer.content(policy, commit, component));
         let content = content
             .transpose()
-            .map_err(|error| ComposeError::Fact(error.to_string()))?;
+            .map_err(|error| BuildError::MissingFact(error.to_string()))?;
         if content.flatten().is_none() {
             gone.push(component.clone());
         }
@@ -346,13 +349,13 @@ pub fn gone(
 }
 
 /// Lists the components that differ but are left out of a deployment, with what blocks them.
-pub fn left_out(
-    view: &View<'_>,
+pub fn list_blocked_components(
+    view: &LedgerSnapshot<'_>,
     policy: &Policy,
     wish: &DeploymentSpec<'_>,
     deployment: &Deployment,
-) -> Result<Vec<(ComponentName, BlockReason)>, ComposeError> {
-    let state = view.state(&wish.rules.ledger, &Scope::All)?;
+) -> Result<Vec<(ComponentName, BlockReason)>, BuildError> {
+    let state = view.load_state(&wish.rules.ledger, &Scope::All)?;
     let named = wish.rules.is_pattern().then(|| wish.name.clone());
     let here = state.at(named.as_ref());
     let there: BTreeSet<&ComponentName> = deployment
@@ -366,33 +369,33 @@ pub fn left_out(
         .into_iter()
         .filter(|component| !there.contains(component))
     {
-        let Some(commit) = wish.commits.of(&component) else {
+        let Some(commit) = wish.commits.get(&component) else {
             continue;
         };
         let content = view.gatherer.content(policy, commit, &component);
-        let content = content.map_err(|error| ComposeError::Fact(error.to_string()))?;
-        let change = change(here, wish, &component, commit, content)?
+        let content = content.map_err(|error| BuildError::MissingFact(error.to_string()))?;
+        let change = build_change(here, wish, &component, commit, content)?
             .filter(|it| it.intent != Intent::Unchanged);
-        let stuck = change.and_then(|change| stuck(here, &change));
+        let stuck = change.and_then(|change| find_block_reason(here, &change));
         out.extend(stuck.map(|stuck| (component, stuck)));
     }
     Ok(out)
 }
 
 /// Gathers the facts about the deployment before its versions and artifacts are known.
-fn facts(
-    view: &View<'_>,
+fn gather_facts(
+    view: &LedgerSnapshot<'_>,
     policy: &Policy,
     named: Option<&EnvName>,
     wish: &DeploymentSpec<'_>,
     deployment: &Deployment,
     state: &State,
 ) -> Facts {
-    let chain = &view.head.chain;
+    let chain = &view.tip.chain;
     let Some(by) = wish.rules.deployers.persons().first().cloned() else {
         return Facts::default();
     };
-    let statement = provisional(by, chain, wish, named, deployment);
+    let statement = build_statement(by, chain, wish, named, deployment);
     let request = Request::Entry {
         statement: &statement,
         key: None,
@@ -410,7 +413,7 @@ fn facts(
 }
 
 /// Builds the statement that the deployment would make, to ask for facts about its commits.
-fn provisional(
+fn build_statement(
     by: Person,
     chain: &crate::domain::rules::Chain,
     wish: &DeploymentSpec<'_>,
@@ -435,14 +438,14 @@ fn provisional(
 }
 
 /// Adds the version and the artifacts to a component that changes.
-fn complete(
+fn add_version_and_artifacts(
     target: &mut Target,
     wish: &DeploymentSpec<'_>,
     facts: &Facts,
-) -> Result<(), ComposeError> {
+) -> Result<(), BuildError> {
     let known = |fact: Option<&Known<Option<crate::domain::text::Line>>>| match fact {
         Some(Ok(version)) => Ok(version.clone()),
-        Some(Err(why)) => Err(ComposeError::Fact(why.clone())),
+        Some(Err(why)) => Err(BuildError::MissingFact(why.clone())),
         None => Ok(None),
     };
     if wish.kind == Kind::Rollback {
@@ -473,14 +476,15 @@ fn complete(
         )?,
     };
     if let Some(Ok(evidence)) = &facts.evidence {
-        target.artifacts = artifacts(target, evidence.iter().map(|kept| &kept.statement.action));
+        target.artifacts =
+            find_artifacts(target, evidence.iter().map(|kept| &kept.statement.action));
     }
     Ok(())
 }
 
 /// Returns the artifacts of a component: those registered for this commit or, if there are none,
 /// the newest registered for the same content. Each image name appears once.
-pub(super) fn artifacts<'a>(
+pub(super) fn find_artifacts<'a>(
     target: &Target,
     evidence: impl Iterator<Item = &'a Action>,
 ) -> Vec<Image> {

@@ -9,11 +9,11 @@ use signal_hook::iterator::Signals;
 
 /// A request to stop, shared between threads.
 #[derive(Debug, Default)]
-pub struct Stop(AtomicU8);
+pub struct Cancellation(AtomicU8);
 
-impl Stop {
+impl Cancellation {
     /// Asks to stop: the first call starts nothing new, the second cancels running steps.
-    pub fn ask(&self) {
+    pub fn request(&self) {
         // Further calls change nothing.
         let _ = self
             .0
@@ -23,17 +23,17 @@ impl Stop {
     }
 
     /// Asks to cancel the running steps right away.
-    pub fn ask_at_once(&self) {
+    pub fn request_kill(&self) {
         self.0.store(2, Ordering::SeqCst);
     }
 
     /// Returns whether no new steps start.
-    pub fn begins_nothing(&self) -> bool {
+    pub fn is_draining(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 0
     }
 
     /// Returns whether running steps are cancelled.
-    pub fn ends_all(&self) -> bool {
+    pub fn is_killing(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 1
     }
 
@@ -43,14 +43,17 @@ impl Stop {
     ///
     /// # Errors
     /// The system does not accept the signal handler.
-    pub fn listen(self: &Arc<Self>, told: impl Fn(&Self) + Send + 'static) -> std::io::Result<()> {
+    pub fn listen_for_signals(
+        self: &Arc<Self>,
+        told: impl Fn(&Self) + Send + 'static,
+    ) -> std::io::Result<()> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let stop = Arc::clone(self);
         std::thread::Builder::new().spawn(move || {
             for signal in &mut signals {
                 match signal {
-                    SIGINT => stop.ask(),
-                    _ => stop.ask_at_once(),
+                    SIGINT => stop.request(),
+                    _ => stop.request_kill(),
                 }
                 told(&stop);
             }

@@ -9,23 +9,23 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::cancellation::Stop;
-use super::process::{self, End, Job, KEEP, Mask, Program};
+use super::cancellation::Cancellation;
+use super::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program};
 use crate::domain::entry::Target;
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{Environment, Placeholder, Policy, Secret, VarName};
 
 /// The variables that commands inherit from this program.
-const INHERITED: [&str; 4] = ["HOME", "LANG", "PATH", "TERM"];
+const INHERITED_VARIABLES: [&str; 4] = ["HOME", "LANG", "PATH", "TERM"];
 /// The time limit for a secret's command.
-const SECRET: Duration = Duration::from_secs(60);
+const SECRET_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest secret, in bytes.
-const SECRET_BYTES: usize = 64 << 10;
+const MAX_SECRET_BYTES: usize = 64 << 10;
 
 /// The context of a deployment, from which the environment of its commands is built.
 #[derive(Debug, Clone)]
-pub struct Surroundings<'a> {
+pub struct CommandEnv<'a> {
     /// The policy in force.
     pub policy: &'a Policy,
     /// The environment's name.
@@ -35,12 +35,12 @@ pub struct Surroundings<'a> {
     /// The run, once it has started.
     pub run: Option<RunId>,
     /// The last known good commit of each component.
-    pub good: BTreeMap<ComponentName, CommitId>,
+    pub last_good: BTreeMap<ComponentName, CommitId>,
 }
 
 /// One component to work on, with the folders that its commands use.
 #[derive(Debug, Clone)]
-pub struct Piece {
+pub struct ComponentJob {
     /// The state that it is to reach.
     pub target: Target,
     /// The commit that ran before.
@@ -53,9 +53,9 @@ pub struct Piece {
     pub log: PathBuf,
 }
 
-impl Piece {
+impl ComponentJob {
     /// Returns the path of its plan file.
-    pub fn plan(&self) -> PathBuf {
+    pub fn plan_file(&self) -> PathBuf {
         self.scratch.join("plan")
     }
 }
@@ -65,13 +65,13 @@ impl Piece {
 pub enum SecretError {
     /// Its command failed.
     #[error("the command of the secret {0} failed: {1}")]
-    Failed(VarName, End),
+    Failed(VarName, CommandEnd),
     /// Its command could not be run.
     #[error("the command of the secret {0} could not be run: {1}")]
     Start(VarName, std::io::Error),
     /// Its output is empty, too long, or contains a byte that no variable can hold.
     #[error("the command of the secret {0} printed {1}")]
-    Unfit(VarName, &'static str),
+    Unusable(VarName, &'static str),
     /// The secrets cannot be masked.
     #[error("the secrets are too large to be kept out of logs")]
     Mask(#[from] aho_corasick::BuildError),
@@ -84,14 +84,14 @@ pub struct Secrets {
     pub mask: Mask,
 }
 
-impl Surroundings<'_> {
+impl CommandEnv<'_> {
     /// Reads the secrets of a component. If `planning`, reads only those that the policy allows for
     /// plans, which run before the deployment is approved.
-    pub fn secrets(
+    pub fn read_secrets(
         &self,
         component: &ComponentName,
         planning: bool,
-        stop: &Stop,
+        stop: &Cancellation,
     ) -> Result<Secrets, SecretError> {
         let all = self.policy.secrets(self.name, component);
         let mut values = Vec::new();
@@ -99,7 +99,7 @@ impl Surroundings<'_> {
             .into_iter()
             .filter(|(_, secret)| secret.plan || !planning)
         {
-            let value = read(&name, &secret, stop)?;
+            let value = read_secret(&name, &secret, stop)?;
             values.push((name, value));
         }
         let mask = Mask::new(values.iter().map(|(_, value)| &value[..]))?;
@@ -107,9 +107,13 @@ impl Surroundings<'_> {
     }
 
     /// Returns the whole environment of a component's commands.
-    pub fn variables(&self, piece: &Piece, secrets: &Secrets) -> BTreeMap<String, OsString> {
+    pub fn build_variables(
+        &self,
+        piece: &ComponentJob,
+        secrets: &Secrets,
+    ) -> BTreeMap<String, OsString> {
         let component = &piece.target.component;
-        let mut all = inherited();
+        let mut all = inherit_variables();
         let mut set = |name: &str, value: OsString| drop(all.insert(name.to_owned(), value));
         set("TMPDIR", piece.scratch.join("tmp").into());
         // For terraform: its cache folder, and that it must not prompt.
@@ -121,7 +125,7 @@ impl Surroundings<'_> {
             set(name.as_str(), value.into());
         }
         for (name, value) in &secrets.values {
-            set(name.as_str(), os_string(value.clone()));
+            set(name.as_str(), to_os_string(value.clone()));
         }
         let target = &piece.target;
         let version = target
@@ -136,7 +140,10 @@ impl Surroundings<'_> {
             .iter()
             .map(|image| format!("{}@{}", image.name, image.digest))
             .collect();
-        let others = self.good.iter().filter(|(other, _)| *other != component);
+        let others = self
+            .last_good
+            .iter()
+            .filter(|(other, _)| *other != component);
         let good: Vec<String> = others
             .map(|(other, commit)| format!("{other}={commit}"))
             .collect();
@@ -148,7 +155,10 @@ impl Surroundings<'_> {
             ("DEPLOY_VERSION", version.to_owned()),
             ("DEPLOY_PREVIOUS_COMMIT", previous),
             ("DEPLOY_ARTIFACT", artifacts.join(" ")),
-            ("DEPLOY_URL", url(self.name, self.rules).unwrap_or_default()),
+            (
+                "DEPLOY_URL",
+                render_url(self.name, self.rules).unwrap_or_default(),
+            ),
             ("DEPLOY_GOOD", good.join(" ")),
             (
                 "DEPLOY_RUN",
@@ -157,52 +167,56 @@ impl Surroundings<'_> {
         ] {
             set(name, value.into());
         }
-        set("DEPLOY_PLAN", piece.plan().into());
+        set("DEPLOY_PLAN", piece.plan_file().into());
         all
     }
 }
 
 /// Returns the URL of an environment, if the policy defines one.
-pub fn url(name: &EnvName, rules: &Environment) -> Option<String> {
+pub fn render_url(name: &EnvName, rules: &Environment) -> Option<String> {
     let value = |placeholder| (placeholder == Placeholder::Env).then(|| name.to_string());
     rules.url.as_ref()?.render(value).ok()
 }
 
 /// Returns the variables that every command gets.
-pub fn inherited() -> BTreeMap<String, OsString> {
-    INHERITED
+pub fn inherit_variables() -> BTreeMap<String, OsString> {
+    INHERITED_VARIABLES
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?)))
         .collect()
 }
 
 /// Runs a secret's command and returns what it prints, without the newline at the end.
-fn read(name: &VarName, secret: &Secret, stop: &Stop) -> Result<Vec<u8>, SecretError> {
-    let job = Job {
+fn read_secret(
+    name: &VarName,
+    secret: &Secret,
+    stop: &Cancellation,
+) -> Result<Vec<u8>, SecretError> {
+    let job = CommandSpec {
         program: Program::Shell(secret.command.as_str()),
         folder: Path::new("/"),
-        variables: &inherited(),
+        variables: &inherit_variables(),
         input: b"",
-        timeout: Some(SECRET),
-        keep: SECRET_BYTES.max(KEEP),
+        timeout: Some(SECRET_TIMEOUT),
+        kept_bytes: MAX_SECRET_BYTES.max(MAX_KEPT_OUTPUT),
         mask: &Mask::default(),
         log: None,
-        line: None,
+        on_line: None,
     };
     let ran = process::run(&job, stop).map_err(|error| SecretError::Start(name.clone(), error))?;
     if !ran.end.is_success() {
         return Err(SecretError::Failed(name.clone(), ran.end));
     }
-    let mut value = ran.printed.head;
+    let mut value = ran.output.head;
     if value.last() == Some(&b'\n') {
         value.pop();
     }
     match value.len() {
-        0 => Err(SecretError::Unfit(name.clone(), "nothing")),
-        length if length > SECRET_BYTES => {
-            Err(SecretError::Unfit(name.clone(), "more than 64 KiB"))
+        0 => Err(SecretError::Unusable(name.clone(), "nothing")),
+        length if length > MAX_SECRET_BYTES => {
+            Err(SecretError::Unusable(name.clone(), "more than 64 KiB"))
         }
-        _ if value.contains(&0) => Err(SecretError::Unfit(
+        _ if value.contains(&0) => Err(SecretError::Unusable(
             name.clone(),
             "a NUL, which no variable can hold",
         )),
@@ -210,6 +224,6 @@ fn read(name: &VarName, secret: &Secret, stop: &Stop) -> Result<Vec<u8>, SecretE
     }
 }
 
-fn os_string(bytes: Vec<u8>) -> OsString {
+fn to_os_string(bytes: Vec<u8>) -> OsString {
     std::os::unix::ffi::OsStringExt::from_vec(bytes)
 }

@@ -9,25 +9,28 @@ use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::cancellation::Stop;
-use super::command_env::{Piece, SecretError, Surroundings};
-use super::process::{self, End, Job, KEEP, Mask, Printed, Program, Ran, Stream};
+use super::cancellation::Cancellation;
+use super::command_env::{CommandEnv, ComponentJob, SecretError};
+use super::process::{
+    self, CapturedOutput, CommandEnd, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program,
+    Stream,
+};
 use crate::clock::Deadline;
 use crate::domain::entry::VerificationResult;
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{self, Made, Terraform, TerraformError, What};
+use crate::domain::plan::{self, PlanKind, PlanOutput, TerraformError, TerraformPlan};
 use crate::domain::policy::{Command, Component};
 
 /// The time limit for `terraform show`.
-const SHOW: Duration = Duration::from_secs(5 * 60);
+const SHOW_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The first pause before a retry. It doubles with each retry.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The pause stops doubling after this many retries.
-const LONGEST: u32 = 5;
+const MAX_DOUBLINGS: u32 = 5;
 
 /// A step of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum ComponentStep {
     /// Makes its plan.
     Plan,
     /// Deploys it.
@@ -38,9 +41,9 @@ pub enum Step {
     Destroy,
 }
 
-impl Step {
+impl ComponentStep {
     /// Returns the step's name in the policy.
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Plan => "plan",
             Self::Apply => "apply",
@@ -52,13 +55,13 @@ impl Step {
 
 /// A step that failed.
 #[derive(Debug, Clone)]
-pub struct Broken {
+pub struct StepError {
     /// The step.
-    pub step: Step,
+    pub step: ComponentStep,
     /// The cause, in a few words.
-    pub why: String,
+    pub reason: String,
     /// The last lines that its command printed, safe to show and without secrets.
-    pub tail: Vec<String>,
+    pub last_lines: Vec<String>,
     /// The log with the whole output.
     pub log: PathBuf,
     /// Whether it failed only because it was interrupted.
@@ -66,82 +69,98 @@ pub struct Broken {
 }
 
 /// Receives progress reports, from several threads.
-pub trait Witness: Sync {
+pub trait StepObserver: Sync {
     /// Reports that these components are being rolled back from now on.
-    fn goes_back(&self, components: &BTreeSet<ComponentName>);
+    fn on_rollback(&self, components: &BTreeSet<ComponentName>);
     /// Reports that a step of a component begins.
-    fn begins(&self, component: &ComponentName, step: Step);
+    fn on_step_start(&self, component: &ComponentName, step: ComponentStep);
     /// Reports a line that the step's command printed. `line` makes the line safe to show, and is
     /// called only if it is shown.
-    fn line(&self, component: &ComponentName, line: &dyn Fn() -> String);
+    fn on_line(&self, component: &ComponentName, line: &dyn Fn() -> String);
     /// Reports that a step has ended, with a short summary, or failed.
-    fn ended(&self, component: &ComponentName, step: Step, result: Result<&str, &Broken>);
+    fn on_step_end(
+        &self,
+        component: &ComponentName,
+        step: ComponentStep,
+        result: Result<&str, &StepError>,
+    );
 }
 
 /// Runs the steps of components.
-pub struct Crew<'a> {
+pub struct StepRunner<'a> {
     /// The environment of their commands.
-    pub surroundings: &'a Surroundings<'a>,
+    pub command_env: &'a CommandEnv<'a>,
     /// Tells whether to stop.
-    pub stop: &'a Stop,
+    pub cancellation: &'a Cancellation,
     /// Receives progress reports.
-    pub witness: &'a dyn Witness,
+    pub observer: &'a dyn StepObserver,
 }
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum StepFailure {
     #[error("{0}")]
-    Ended(End, Printed),
+    CommandFailed(CommandEnd, CapturedOutput),
     #[error("its command could not be run: {0}")]
-    Start(#[from] io::Error),
+    NotStarted(#[from] io::Error),
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error("its plan cannot be read: {0}")]
     Terraform(#[from] TerraformError),
     #[error("terraform cannot show the plan that it made: {0}")]
-    Show(End, Printed),
+    ShowFailed(CommandEnd, CapturedOutput),
 }
 
-impl Trouble {
+impl StepFailure {
     /// Returns how the command ended, if the failure is about that.
-    fn end(&self) -> Option<End> {
+    fn command_end(&self) -> Option<CommandEnd> {
         match self {
-            Self::Ended(end, _)
-            | Self::Show(end, _)
+            Self::CommandFailed(end, _)
+            | Self::ShowFailed(end, _)
             | Self::Secret(SecretError::Failed(_, end)) => Some(*end),
-            Self::Start(_) | Self::Secret(_) | Self::Terraform(_) => None,
+            Self::NotStarted(_) | Self::Secret(_) | Self::Terraform(_) => None,
         }
     }
 }
 
-impl Crew<'_> {
+impl StepRunner<'_> {
     /// Makes the plan of a component. Returns `None` if the policy has no plan command for it.
-    pub fn plan(&self, piece: &Piece) -> Result<Option<Made>, Broken> {
-        let Some(command) = self.component(piece).and_then(|it| it.plan.as_ref()) else {
+    pub fn plan(&self, piece: &ComponentJob) -> Result<Option<PlanOutput>, StepError> {
+        let Some(command) = self.component_policy(piece).and_then(|it| it.plan.as_ref()) else {
             return Ok(None);
         };
-        self.step(piece, Step::Plan, || self.made(piece, command), summary)
-            .map(Some)
+        self.run_step(
+            piece,
+            ComponentStep::Plan,
+            || self.make_plan(piece, command),
+            summarize_plan,
+        )
+        .map(Some)
     }
 
     /// Deploys a component. Its plan, if one was made, is in its plan file.
-    pub fn apply(&self, piece: &Piece) -> Result<(), Broken> {
-        let Some(command) = self.component(piece).and_then(|it| it.apply.as_ref()) else {
+    pub fn apply(&self, piece: &ComponentJob) -> Result<(), StepError> {
+        let Some(command) = self
+            .component_policy(piece)
+            .and_then(|it| it.apply.as_ref())
+        else {
             return Ok(());
         };
-        self.step(
+        self.run_step(
             piece,
-            Step::Apply,
-            || self.command(piece, command, Step::Apply).map(drop),
+            ComponentStep::Apply,
+            || {
+                self.run_command(piece, command, ComponentStep::Apply)
+                    .map(drop)
+            },
             |()| String::new(),
         )
     }
 
     /// Checks that a component is healthy, with as many retries as the policy allows.
-    pub fn verify(&self, piece: &Piece) -> Result<VerificationResult, Broken> {
+    pub fn verify(&self, piece: &ComponentJob) -> Result<VerificationResult, StepError> {
         let Some((component, command)) = self
-            .component(piece)
+            .component_policy(piece)
             .and_then(|it| Some((it, it.verify.as_ref()?)))
         else {
             return Ok(VerificationResult::None);
@@ -149,174 +168,205 @@ impl Crew<'_> {
         let verify = || {
             let mut tries = 0;
             loop {
-                match self.command(piece, command, Step::Verify) {
-                    Err(Trouble::Ended(..)) if tries < component.retries && self.pause(tries) => {
+                match self.run_command(piece, command, ComponentStep::Verify) {
+                    Err(StepFailure::CommandFailed(..))
+                        if tries < component.retries && self.wait_before_retry(tries) =>
+                    {
                         tries += 1
                     }
                     result => return result.map(|_| VerificationResult::Passed),
                 }
             }
         };
-        self.step(piece, Step::Verify, verify, |_| String::new())
+        self.run_step(piece, ComponentStep::Verify, verify, |_| String::new())
     }
 
     /// Removes a component.
-    pub fn destroy(&self, piece: &Piece) -> Result<(), Broken> {
-        let Some(command) = self.component(piece).and_then(|it| it.destroy.as_ref()) else {
+    pub fn destroy(&self, piece: &ComponentJob) -> Result<(), StepError> {
+        let Some(command) = self
+            .component_policy(piece)
+            .and_then(|it| it.destroy.as_ref())
+        else {
             return Ok(());
         };
-        self.step(
+        self.run_step(
             piece,
-            Step::Destroy,
-            || self.command(piece, command, Step::Destroy).map(drop),
+            ComponentStep::Destroy,
+            || {
+                self.run_command(piece, command, ComponentStep::Destroy)
+                    .map(drop)
+            },
             |()| String::new(),
         )
     }
 
     /// Returns the policy's settings for the component.
-    pub fn component(&self, piece: &Piece) -> Option<&Component> {
-        self.surroundings.policy.component(&piece.target.component)
+    pub fn component_policy(&self, piece: &ComponentJob) -> Option<&Component> {
+        self.command_env.policy.component(&piece.target.component)
     }
 
     /// Waits before a retry, longer each time. Returns whether to try again.
-    pub fn pause(&self, tries: u32) -> bool {
-        let end = Deadline::after(PAUSE * (1 << tries.min(LONGEST)));
-        while !end.passed() && !self.stop.begins_nothing() {
-            std::thread::sleep(end.left().min(Duration::from_millis(50)));
+    pub fn wait_before_retry(&self, tries: u32) -> bool {
+        let end = Deadline::after(RETRY_PAUSE * (1 << tries.min(MAX_DOUBLINGS)));
+        while !end.has_passed() && !self.cancellation.is_draining() {
+            std::thread::sleep(end.time_left().min(Duration::from_millis(50)));
         }
-        !self.stop.begins_nothing()
+        !self.cancellation.is_draining()
     }
 
     /// Runs one step and reports its beginning and its end.
-    fn step<T>(
+    fn run_step<T>(
         &self,
-        piece: &Piece,
-        step: Step,
-        work: impl FnOnce() -> Result<T, Trouble>,
+        piece: &ComponentJob,
+        step: ComponentStep,
+        work: impl FnOnce() -> Result<T, StepFailure>,
         words: impl FnOnce(&T) -> String,
-    ) -> Result<T, Broken> {
+    ) -> Result<T, StepError> {
         let component = &piece.target.component;
-        self.witness.begins(component, step);
+        self.observer.on_step_start(component, step);
         let result = work().map_err(|trouble| {
             let tail = match &trouble {
-                Trouble::Ended(_, printed) | Trouble::Show(_, printed) => printed.tail.clone(),
+                StepFailure::CommandFailed(_, printed) | StepFailure::ShowFailed(_, printed) => {
+                    printed.tail.clone()
+                }
                 _ => Vec::new(),
             };
-            let interrupted = trouble.end() == Some(End::Stopped);
-            Broken {
+            let interrupted = trouble.command_end() == Some(CommandEnd::Cancelled);
+            StepError {
                 step,
-                why: trouble.to_string(),
-                tail,
+                reason: trouble.to_string(),
+                last_lines: tail,
                 log: piece.log.clone(),
                 interrupted,
             }
         });
         match &result {
-            Ok(value) => self.witness.ended(component, step, Ok(&words(value))),
-            Err(broken) => self.witness.ended(component, step, Err(broken)),
+            Ok(value) => self
+                .observer
+                .on_step_end(component, step, Ok(&words(value))),
+            Err(broken) => self.observer.on_step_end(component, step, Err(broken)),
         }
         result
     }
 
     /// Runs the plan command. If it left a terraform plan file, reads the plan from that.
-    fn made(&self, piece: &Piece, command: &Command) -> Result<Made, Trouble> {
-        let path = piece.plan();
+    fn make_plan(
+        &self,
+        piece: &ComponentJob,
+        command: &Command,
+    ) -> Result<PlanOutput, StepFailure> {
+        let path = piece.plan_file();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let printed = self.command(piece, command, Step::Plan)?;
-        let text = printed.text();
-        if !left_by_terraform(&path)? {
-            return Ok(Made {
+        let printed = self.run_command(piece, command, ComponentStep::Plan)?;
+        let text = printed.to_text();
+        if !is_terraform_plan(&path)? {
+            return Ok(PlanOutput {
                 digest: printed.digest,
-                what: What::Text,
+                kind: PlanKind::Text,
                 text,
             });
         }
-        Ok(Made::terraform(self.shown(piece)?, text))
+        Ok(PlanOutput::from_terraform(
+            self.read_terraform_plan(piece)?,
+            text,
+        ))
     }
 
     /// Reads the terraform plan in the plan file, with `terraform show`.
-    fn shown(&self, piece: &Piece) -> Result<Terraform, Trouble> {
-        let secrets = self
-            .surroundings
-            .secrets(&piece.target.component, true, self.stop)?;
+    fn read_terraform_plan(&self, piece: &ComponentJob) -> Result<TerraformPlan, StepFailure> {
+        let secrets =
+            self.command_env
+                .read_secrets(&piece.target.component, true, self.cancellation)?;
         let words = [
             "terraform".into(),
             "show".into(),
             "-json".into(),
-            piece.plan().into(),
+            piece.plan_file().into(),
         ];
-        let job = Job {
+        let job = CommandSpec {
             program: Program::Direct(&words),
             folder: &piece.folder,
-            variables: &self.surroundings.variables(piece, &secrets),
+            variables: &self.command_env.build_variables(piece, &secrets),
             input: b"",
-            timeout: Some(SHOW),
-            keep: plan::LIMIT + 1,
+            timeout: Some(SHOW_TIMEOUT),
+            kept_bytes: plan::MAX_JSON_BYTES + 1,
             // Masking would change the document. Only addresses and names of it are shown, and they
             // are masked below.
             mask: &Mask::default(),
             log: None,
-            line: None,
+            on_line: None,
         };
-        let ran = process::run(&job, self.stop)?;
+        let ran = process::run(&job, self.cancellation)?;
         if !ran.end.is_success() {
             // The output of a failed command may contain anything, so it is not shown.
-            let mut printed = ran.printed;
+            let mut printed = ran.output;
             printed.tail.clear();
-            return Err(Trouble::Show(ran.end, printed));
+            return Err(StepFailure::ShowFailed(ran.end, printed));
         }
-        let mask = |text: &str| secrets.mask.over(text);
-        Ok(Terraform::read(&ran.printed.head)?.masked(&mask))
+        let mask = |text: &str| secrets.mask.mask_text(text);
+        Ok(TerraformPlan::parse(&ran.output.head)?.mask_names(&mask))
     }
 
     /// Runs a command of the policy for a component and returns its output.
-    fn command(&self, piece: &Piece, command: &Command, step: Step) -> Result<Printed, Trouble> {
+    fn run_command(
+        &self,
+        piece: &ComponentJob,
+        command: &Command,
+        step: ComponentStep,
+    ) -> Result<CapturedOutput, StepFailure> {
         let component = &piece.target.component;
-        let secrets = self
-            .surroundings
-            .secrets(component, step == Step::Plan, self.stop)?;
-        let see =
-            |_: Stream, line: &[u8]| self.witness.line(component, &|| secrets.mask.clean(line));
-        let timeout = self.component(piece).and_then(|it| it.timeout);
-        let job = Job {
+        let secrets = self.command_env.read_secrets(
+            component,
+            step == ComponentStep::Plan,
+            self.cancellation,
+        )?;
+        let see = |_: Stream, line: &[u8]| {
+            self.observer
+                .on_line(component, &|| secrets.mask.clean_line(line))
+        };
+        let timeout = self.component_policy(piece).and_then(|it| it.timeout);
+        let job = CommandSpec {
             program: Program::Shell(command.as_str()),
             folder: &piece.folder,
-            variables: &self.surroundings.variables(piece, &secrets),
+            variables: &self.command_env.build_variables(piece, &secrets),
             input: b"",
             timeout: timeout.map(|span| Duration::from_secs(span.as_seconds())),
-            keep: KEEP,
+            kept_bytes: MAX_KEPT_OUTPUT,
             mask: &secrets.mask,
             log: Some(&piece.log),
-            line: Some(&see),
+            on_line: Some(&see),
         };
-        let Ran { end, printed } = process::run(&job, self.stop)?;
+        let CommandResult {
+            end,
+            output: printed,
+        } = process::run(&job, self.cancellation)?;
         if end.is_success() {
             Ok(printed)
         } else {
-            Err(Trouble::Ended(end, printed))
+            Err(StepFailure::CommandFailed(end, printed))
         }
     }
 }
 
 /// Describes a plan in a few words.
-fn summary(made: &Made) -> String {
-    match &made.what {
-        What::Terraform(terraform) if terraform.is_empty() => "nothing to do".to_owned(),
-        What::Terraform(terraform) => terraform.summary().to_string(),
-        What::Text => String::new(),
+fn summarize_plan(made: &PlanOutput) -> String {
+    match &made.kind {
+        PlanKind::Terraform(terraform) if terraform.is_empty() => "nothing to do".to_owned(),
+        PlanKind::Terraform(terraform) => terraform.action_counts().to_string(),
+        PlanKind::Text => String::new(),
     }
 }
 
 /// Returns whether the plan command left a terraform plan file.
-fn left_by_terraform(path: &std::path::Path) -> io::Result<bool> {
+fn is_terraform_plan(path: &std::path::Path) -> io::Result<bool> {
     let mut first = Vec::new();
     match fs::File::open(path) {
         Ok(file) => file.take(64).read_to_end(&mut first)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
-    Ok(plan::is_terraform(&first))
+    Ok(plan::is_saved_terraform_plan(&first))
 }

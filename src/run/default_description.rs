@@ -7,22 +7,22 @@ use std::collections::BTreeSet;
 
 use crate::domain::entry::Deployment;
 use crate::domain::id::{CommitId, Oid};
-use crate::domain::text::{Description, harmless};
+use crate::domain::text::{Description, sanitize};
 use crate::git::{Commit, Error, Repository};
 
 /// The most subjects that are listed. The rest are counted.
-const LINES: usize = 20;
+const MAX_SUBJECTS: usize = 20;
 /// The longest subject, in characters.
-const LENGTH: usize = 200;
+const MAX_SUBJECT_CHARS: usize = 200;
 /// The most commits that are searched.
-const COMMITS: usize = 10_000;
+const MAX_COMMITS: usize = 10_000;
 
 /// Returns the subjects of the commits that the changed components bring, newest first. For a first
 /// deployment, returns the subject of its commit alone.
 ///
 /// Returns `None` if there are no new commits, and if history is too long or shallow: a missing
 /// description is no reason to refuse a deployment.
-pub fn describe(
+pub fn build_description(
     repository: &Repository,
     deployment: &Deployment,
 ) -> Result<Option<Description>, Error> {
@@ -41,31 +41,33 @@ pub fn describe(
             brought.push(target);
             continue;
         }
-        match repository.commits_between(target, &from, COMMITS) {
+        match repository.commits_between(target, &from, MAX_COMMITS) {
             Ok(commits) => brought.extend(commits),
-            Err(Error::Bounds { .. } | Error::Shallow | Error::Missing(_)) => return Ok(None),
+            Err(Error::LimitExceeded { .. } | Error::Shallow | Error::Missing(_)) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         }
     }
     // Two targets may share commits.
     let mut seen = BTreeSet::new();
     brought.retain(|commit| seen.insert(*commit));
-    text(repository, &brought)
+    join_subjects(repository, &brought)
 }
 
 /// Joins the subjects of the commits into a description.
-fn text(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>, Error> {
+fn join_subjects(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>, Error> {
     let mut lines = Vec::new();
     let mut more = 0;
     for commit in commits {
-        if lines.len() == LINES {
+        if lines.len() == MAX_SUBJECTS {
             more += 1;
             continue;
         }
         let commit = repository.read_commit(*commit)?;
         // A merge says nothing that the merged commits, which are listed, do not.
         if commit.parents.len() < 2 || commits.len() == 1 {
-            lines.extend(subject(&commit));
+            lines.extend(read_subject(&commit));
         }
     }
     if more > 0 {
@@ -76,7 +78,7 @@ fn text(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>,
 }
 
 /// Returns the first paragraph of a commit's message as one plain line, or `None` if it is empty.
-pub fn subject(commit: &Commit) -> Option<String> {
+pub fn read_subject(commit: &Commit) -> Option<String> {
     let message = String::from_utf8_lossy(commit.message());
     let lines = message
         .lines()
@@ -84,9 +86,9 @@ pub fn subject(commit: &Commit) -> Option<String> {
         .take_while(|line| !line.trim().is_empty());
     let words: Vec<String> = lines
         .flat_map(str::split_whitespace)
-        .map(harmless)
+        .map(sanitize)
         .collect();
-    let line: String = words.join(" ").chars().take(LENGTH).collect();
+    let line: String = words.join(" ").chars().take(MAX_SUBJECT_CHARS).collect();
     let line = line.trim();
     (!line.is_empty()).then(|| line.to_owned())
 }
@@ -101,7 +103,7 @@ mod tests {
                 .to_vec();
         raw.extend(message);
         let id = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
-        subject(&Commit::parse(id, raw).unwrap())
+        read_subject(&Commit::parse(id, raw).unwrap())
     }
 
     /// A commit's message stays in the ledger permanently, so any bytes must give one plain line.
@@ -118,6 +120,6 @@ mod tests {
         );
         assert_eq!(subject_of(b" \n \n"), None);
         let long = subject_of("ä ".repeat(5_000).as_bytes()).unwrap();
-        assert!(long.chars().count() <= LENGTH && long.parse::<Description>().is_ok());
+        assert!(long.chars().count() <= MAX_SUBJECT_CHARS && long.parse::<Description>().is_ok());
     }
 }

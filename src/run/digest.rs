@@ -31,7 +31,7 @@ pub enum DigestError {
     },
     /// The path is neither a file, nor a folder, nor a symbolic link.
     #[error("{0} is neither a file nor a folder: it has no content to take a digest of")]
-    Special(PathBuf),
+    NotAFile(PathBuf),
     /// The folder has too many files.
     #[error("the folder holds more than {FILES} files")]
     TooMany,
@@ -42,19 +42,19 @@ pub enum DigestError {
 
 /// Returns the digest of the file or folder at `path`. Follows a symbolic link at `path`, but none
 /// inside the folder.
-pub fn of_path(path: &Path) -> Result<Digest, DigestError> {
+pub fn digest_path(path: &Path) -> Result<Digest, DigestError> {
     let metadata = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
     if metadata.is_dir() {
-        return of_folder(path);
+        return digest_folder(path);
     }
     if !metadata.is_file() {
-        return Err(DigestError::Special(path.to_owned()));
+        return Err(DigestError::NotAFile(path.to_owned()));
     }
-    Ok(digest(&hash_file(path)?))
+    Ok(to_digest(&hash_file(path)?))
 }
 
 /// Returns the digest of a folder's list of files.
-fn of_folder(folder: &Path) -> Result<Digest, DigestError> {
+fn digest_folder(folder: &Path) -> Result<Digest, DigestError> {
     let mut records = Vec::new();
     for found in walkdir::WalkDir::new(folder) {
         let found = found.map_err(|error| {
@@ -71,7 +71,7 @@ fn of_folder(folder: &Path) -> Result<Digest, DigestError> {
             return Err(DigestError::TooMany);
         }
         let relative = found.path().strip_prefix(folder).unwrap_or(found.path());
-        records.push((slashed(relative), record(found.path())?));
+        records.push((join_with_slashes(relative), read_file_record(found.path())?));
     }
     if records.is_empty() {
         return Err(DigestError::Empty(folder.to_owned()));
@@ -83,11 +83,11 @@ fn of_folder(folder: &Path) -> Result<Digest, DigestError> {
         list.update(path);
         list.update(b"\0");
     }
-    Ok(digest(&list.finalize()))
+    Ok(to_digest(&list.finalize()))
 }
 
 /// Returns the mode and the digest of one file.
-fn record(path: &Path) -> Result<(&'static str, Digest), DigestError> {
+fn read_file_record(path: &Path) -> Result<(&'static str, Digest), DigestError> {
     let metadata = std::fs::symlink_metadata(path).map_err(|source| read_error(path, source))?;
     if metadata.is_symlink() {
         let target = std::fs::read_link(path).map_err(|source| read_error(path, source))?;
@@ -97,14 +97,14 @@ fn record(path: &Path) -> Result<(&'static str, Digest), DigestError> {
         ));
     }
     if !metadata.is_file() {
-        return Err(DigestError::Special(path.to_owned()));
+        return Err(DigestError::NotAFile(path.to_owned()));
     }
     let mode = if executable(&metadata) {
         "100755"
     } else {
         "100644"
     };
-    Ok((mode, digest(&hash_file(path)?)))
+    Ok((mode, to_digest(&hash_file(path)?)))
 }
 
 /// Hashes the bytes of a file.
@@ -123,7 +123,7 @@ fn hash_file(path: &Path) -> Result<[u8; 32], DigestError> {
 }
 
 /// Turns the 32 bytes of a SHA-256 into a digest.
-pub(super) fn digest(hash: &[u8]) -> Digest {
+pub(super) fn to_digest(hash: &[u8]) -> Digest {
     use std::fmt::Write as _;
     let hex = hash.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
@@ -135,7 +135,7 @@ pub(super) fn digest(hash: &[u8]) -> Digest {
 }
 
 /// Returns the bytes of a relative path with `/` between its parts, on every system.
-fn slashed(path: &Path) -> Vec<u8> {
+fn join_with_slashes(path: &Path) -> Vec<u8> {
     let parts: Vec<&[u8]> = path
         .components()
         .map(|part| part.as_os_str().as_encoded_bytes())
@@ -196,11 +196,11 @@ mod tests {
             hash("a.txt")
         );
         assert_eq!(
-            of_path(folder.path()).unwrap(),
+            digest_path(folder.path()).unwrap(),
             Digest::sha256(list.as_bytes())
         );
         assert_eq!(
-            of_path(&folder.path().join("a/z")).unwrap(),
+            digest_path(&folder.path().join("a/z")).unwrap(),
             Digest::sha256(b"one")
         );
     }
@@ -223,15 +223,15 @@ mod tests {
                 std::fs::write(path.join("link"), "a.txt").unwrap();
             },
         ];
-        let before = of_path(folder().path()).unwrap();
+        let before = digest_path(folder().path()).unwrap();
         for (index, change) in changes.into_iter().enumerate() {
             let folder = folder();
             change(folder.path());
-            assert_ne!(of_path(folder.path()).unwrap(), before, "{index}");
+            assert_ne!(digest_path(folder.path()).unwrap(), before, "{index}");
         }
         let same = folder();
         std::fs::create_dir(same.path().join("empty")).unwrap();
-        assert_eq!(of_path(same.path()).unwrap(), before);
+        assert_eq!(digest_path(same.path()).unwrap(), before);
     }
 
     /// A path without content must not get a digest, because another one without content would
@@ -239,9 +239,12 @@ mod tests {
     #[test]
     fn nothing_there() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(of_path(folder.path()), Err(DigestError::Empty(_))));
         assert!(matches!(
-            of_path(&folder.path().join("no")),
+            digest_path(folder.path()),
+            Err(DigestError::Empty(_))
+        ));
+        assert!(matches!(
+            digest_path(&folder.path().join("no")),
             Err(DigestError::Read { .. })
         ));
     }

@@ -9,72 +9,72 @@ mod rollback;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::command_env::Piece;
-use super::component_steps::{Broken, Crew};
+use super::command_env::ComponentJob;
+use super::component_steps::{StepError, StepRunner};
 use super::graph::Graph;
-use super::run_dirs::{Site, SiteError};
-use super::schedule::{Fate, Foreman, Leave, carry_out};
+use super::run_dirs::{WorkDirs, WorkDirsError};
+use super::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
 use crate::domain::entry::{
     Change, Deployment, Intent, Outcome, Reported, Target, VerificationResult,
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{Made, Planned};
+use crate::domain::plan::{PlanOutput, PlanResult};
 
-pub use apply::apply;
+pub use apply::apply_deployment;
 
 /// A deployment to carry out.
-pub struct Task<'a> {
+pub struct DeployTask<'a> {
     /// The deployment.
     pub deployment: &'a Deployment,
     /// Runs the steps.
-    pub crew: &'a Crew<'a>,
+    pub runner: &'a StepRunner<'a>,
     /// The plans that were shown and approved.
-    pub plans: &'a BTreeMap<ComponentName, Planned>,
+    pub plans: &'a BTreeMap<ComponentName, PlanResult>,
     /// The last good release of each component, if it is the one that ran before.
-    pub good: &'a BTreeMap<ComponentName, Target>,
+    pub last_good: &'a BTreeMap<ComponentName, Target>,
     /// How many components are worked on at once.
     pub parallel: usize,
     /// Whether the first failure stops the deployment.
     pub fail_fast: bool,
     /// Whether an approval covers exactly these plans. If so, no other plan is applied.
-    pub bound: bool,
+    pub plans_are_bound: bool,
 }
 
 /// Questions that come up while a deployment runs.
-pub trait Foresight: Sync {
+pub trait RunCallbacks: Sync {
     /// Returns whether this plan may be applied, though it differs from the one that was shown
     /// before. Called from several threads.
-    fn agrees(&self, component: &ComponentName, made: &Made) -> bool;
+    fn accepts_plan(&self, component: &ComponentName, made: &PlanOutput) -> bool;
 }
 
 /// Why a run must not continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lost {
+pub enum StopReason {
     /// Another run took it over, or it has ended.
-    Taken(String),
+    TakenOver(String),
     /// It cannot be determined who owns the run.
-    Unknown(String),
+    OwnerUnknown(String),
 }
 
 /// The result of a deployment.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct RunReport {
     /// How each component ended, in the order of the deployment.
     pub results: Vec<Reported>,
     /// The failed steps.
-    pub broken: BTreeMap<ComponentName, Broken>,
+    pub errors: BTreeMap<ComponentName, StepError>,
     /// Why failed components were not rolled back.
-    pub left: BTreeMap<ComponentName, String>,
+    pub not_rolled_back: BTreeMap<ComponentName, String>,
     /// The components whose plan had changed and was not accepted.
-    pub refused: BTreeSet<ComponentName>,
+    pub refused_plans: BTreeSet<ComponentName>,
     /// Set if another runner took the run over. Nothing may be recorded about it then.
-    pub lost: Option<String>,
+    pub taken_over: Option<String>,
     /// Set if no more steps were started because the owner of the run could not be determined.
-    pub halted: Option<String>,
+    pub owner_unknown: Option<String>,
 }
 
-impl Report {
+impl RunReport {
     /// Returns whether everything that was to be done was done.
     pub fn is_success(&self) -> bool {
         let done = |it: &Reported| {
@@ -83,14 +83,14 @@ impl Report {
                 Outcome::Succeeded | Outcome::Destroyed | Outcome::Unchanged
             )
         };
-        self.lost.is_none() && self.results.iter().all(done)
+        self.taken_over.is_none() && self.results.iter().all(done)
     }
 
     /// Lists the failed steps, one line each: `apply of api: exit status 3`.
-    pub fn failures(&self) -> Vec<String> {
-        self.broken
+    pub fn list_failures(&self) -> Vec<String> {
+        self.errors
             .iter()
-            .map(|(name, it)| format!("{} of {name}: {}", it.step.word(), it.why))
+            .map(|(name, it)| format!("{} of {name}: {}", it.step.name(), it.reason))
             .collect()
     }
 }
@@ -99,29 +99,32 @@ impl Report {
 ///
 /// If a plan fails while a component that it depends on is going to change, it is deferred until
 /// that component is deployed, because it may fail only for lack of that change.
-pub fn plan(
+pub fn make_plans(
     deployment: &Deployment,
-    (site, crew): (&Site<'_>, &Crew<'_>),
+    (site, crew): (&WorkDirs<'_>, &StepRunner<'_>),
     parallel: usize,
-) -> BTreeMap<ComponentName, Planned> {
-    let all: BTreeSet<ComponentName> = changes(deployment)
+) -> BTreeMap<ComponentName, PlanResult> {
+    let all: BTreeSet<ComponentName> = list_changes(deployment)
         .map(|change| change.target.component.clone())
         .collect();
-    let policy = crew.surroundings.policy;
-    let mut at_once = AtOnce {
-        site,
-        crew,
+    let policy = crew.command_env.policy;
+    let mut at_once = UnorderedCallbacks {
+        work_dirs: site,
+        runner: crew,
         deployment,
     };
-    let work = |_: &ComponentName, piece: Piece, _: &Leave<'_, _, _>| crew.plan(&piece);
-    let fates = carry_out(&Graph::without_order(&all), parallel, &mut at_once, &work);
+    let work =
+        |_: &ComponentName, piece: ComponentJob, _: &ContinueGuard<'_, _, _>| crew.plan(&piece);
+    let fates = run_graph(&Graph::unordered(&all), parallel, &mut at_once, &work);
     let mut plans = BTreeMap::new();
     let mut failed = Vec::new();
     for (component, fate) in fates {
         match fate {
-            Fate::Done(Some(made)) => drop(plans.insert(component, Planned::Made(made))),
-            Fate::Failed(broken) => failed.push((component, broken)),
-            Fate::Done(None) | Fate::After(_) | Fate::NotBegun => {}
+            TaskResult::Succeeded(Some(made)) => {
+                drop(plans.insert(component, PlanResult::Planned(made)))
+            }
+            TaskResult::Failed(broken) => failed.push((component, broken)),
+            TaskResult::Succeeded(None) | TaskResult::SkippedAfter(_) | TaskResult::NotStarted => {}
         }
     }
     let graph = Graph::new(policy, &all);
@@ -131,21 +134,21 @@ pub fn plan(
         .collect();
     for (component, broken) in failed {
         let idle = |before: &&ComponentName| {
-            matches!(plans.get(*before), Some(Planned::Made(made)) if made.is_empty())
+            matches!(plans.get(*before), Some(PlanResult::Planned(made)) if made.is_empty())
                 && !failing.contains(*before)
         };
         let waits_for: Vec<ComponentName> = graph
-            .before(&component)
+            .predecessors(&component)
             .filter(|before| !idle(before))
             .cloned()
             .collect();
         let planned = if waits_for.is_empty() || broken.interrupted {
-            Planned::Failed {
-                reason: broken.why,
-                output: broken.tail.join("\n"),
+            PlanResult::Failed {
+                reason: broken.reason,
+                output: broken.last_lines.join("\n"),
             }
         } else {
-            Planned::Deferred { waits_for }
+            PlanResult::Deferred { waits_for }
         };
         plans.insert(component, planned);
     }
@@ -154,62 +157,63 @@ pub fn plan(
 
 /// Verifies all components at once and returns which of them are healthy. Components that were not
 /// verified are left out.
-pub fn verify(
+pub fn verify_components(
     deployment: &Deployment,
-    (site, crew): (&Site<'_>, &Crew<'_>),
+    (site, crew): (&WorkDirs<'_>, &StepRunner<'_>),
     parallel: usize,
 ) -> BTreeMap<ComponentName, bool> {
-    let all: BTreeSet<ComponentName> = changes(deployment)
+    let all: BTreeSet<ComponentName> = list_changes(deployment)
         .map(|change| change.target.component.clone())
         .collect();
-    let work = |_: &ComponentName, piece: Piece, _: &Leave<'_, _, _>| crew.verify(&piece);
-    let fates = carry_out(
-        &Graph::without_order(&all),
+    let work =
+        |_: &ComponentName, piece: ComponentJob, _: &ContinueGuard<'_, _, _>| crew.verify(&piece);
+    let fates = run_graph(
+        &Graph::unordered(&all),
         parallel,
-        &mut AtOnce {
-            site,
-            crew,
+        &mut UnorderedCallbacks {
+            work_dirs: site,
+            runner: crew,
             deployment,
         },
         &work,
     );
-    let well = |(component, fate): (ComponentName, Fate<_, Broken>)| match fate {
-        Fate::Done(_) => Some((component, true)),
-        Fate::Failed(broken) => (!broken.interrupted).then_some((component, false)),
-        Fate::After(_) | Fate::NotBegun => None,
+    let well = |(component, fate): (ComponentName, TaskResult<_, StepError>)| match fate {
+        TaskResult::Succeeded(_) => Some((component, true)),
+        TaskResult::Failed(broken) => (!broken.interrupted).then_some((component, false)),
+        TaskResult::SkippedAfter(_) | TaskResult::NotStarted => None,
     };
     fates.into_iter().filter_map(well).collect()
 }
 
 /// Works on every component at once, whatever the order between them.
-struct AtOnce<'a> {
-    site: &'a Site<'a>,
-    crew: &'a Crew<'a>,
+struct UnorderedCallbacks<'a> {
+    work_dirs: &'a WorkDirs<'a>,
+    runner: &'a StepRunner<'a>,
     deployment: &'a Deployment,
 }
 
-impl<T> Foreman<Piece, T, Broken> for AtOnce<'_> {
-    fn goes_on(&mut self) -> bool {
-        !self.crew.stop.begins_nothing()
+impl<T> SchedulerCallbacks<ComponentJob, T, StepError> for UnorderedCallbacks<'_> {
+    fn may_start(&mut self) -> bool {
+        !self.runner.cancellation.is_draining()
     }
 
-    fn begin(&mut self, component: &ComponentName) -> Result<Piece, Broken> {
-        let change = find(self.deployment, component);
+    fn prepare(&mut self, component: &ComponentName) -> Result<ComponentJob, StepError> {
+        let change = find_change(self.deployment, component);
         change
             .ok_or(None)
-            .and_then(|it| piece(self.site, it).map_err(Some))
-            .map_err(|error| unready(error.as_ref()))
+            .and_then(|it| prepare_job(self.work_dirs, it).map_err(Some))
+            .map_err(|error| make_start_error(error.as_ref()))
     }
 
-    fn may_go_on(&mut self, _: &ComponentName) -> Result<(), Broken> {
+    fn check_continue(&mut self, _: &ComponentName) -> Result<(), StepError> {
         Ok(())
     }
 
-    fn ended(&mut self, _: &ComponentName, _: &Result<T, Broken>) {}
+    fn on_result(&mut self, _: &ComponentName, _: &Result<T, StepError>) {}
 }
 
 /// Returns the changed components, without those to destroy.
-fn changes(deployment: &Deployment) -> impl Iterator<Item = &Change> {
+fn list_changes(deployment: &Deployment) -> impl Iterator<Item = &Change> {
     deployment
         .components
         .iter()
@@ -217,7 +221,7 @@ fn changes(deployment: &Deployment) -> impl Iterator<Item = &Change> {
 }
 
 /// Returns the change of a component.
-fn find<'d>(deployment: &'d Deployment, component: &ComponentName) -> Option<&'d Change> {
+fn find_change<'d>(deployment: &'d Deployment, component: &ComponentName) -> Option<&'d Change> {
     deployment
         .components
         .iter()
@@ -226,33 +230,33 @@ fn find<'d>(deployment: &'d Deployment, component: &ComponentName) -> Option<&'d
 
 /// Prepares the folders for a change. A component to destroy is prepared at the running commit,
 /// because the new one does not have it.
-fn piece(site: &Site<'_>, change: &Change) -> Result<Piece, SiteError> {
+fn prepare_job(site: &WorkDirs<'_>, change: &Change) -> Result<ComponentJob, WorkDirsError> {
     let commit: Option<CommitId> = change.from.filter(|_| change.intent == Intent::Destroy);
     let target = Target {
         commit: commit.unwrap_or(change.target.commit),
         ..change.target.clone()
     };
-    site.piece(target, change.from, "run")
+    site.prepare_job(target, change.from, "run")
 }
 
 /// Returns the error of a component whose work could not begin.
-fn unready(error: Option<&SiteError>) -> Broken {
+fn make_start_error(error: Option<&WorkDirsError>) -> StepError {
     let why = error.map_or_else(
         || "it is not in the deployment".to_owned(),
         ToString::to_string,
     );
-    let step = super::component_steps::Step::Plan;
-    Broken {
+    let step = super::component_steps::ComponentStep::Plan;
+    StepError {
         step,
-        why,
-        tail: Vec::new(),
+        reason: why,
+        last_lines: Vec::new(),
         log: std::path::PathBuf::new(),
         interrupted: false,
     }
 }
 
 /// Returns the result of a component, without details.
-pub fn reported(component: &ComponentName, outcome: Outcome) -> Reported {
+pub fn make_result(component: &ComponentName, outcome: Outcome) -> Reported {
     let verification = VerificationResult::None;
     Reported {
         component: component.clone(),

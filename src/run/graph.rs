@@ -9,7 +9,7 @@ use crate::domain::policy::Policy;
 /// Components, each with those that must come before it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Graph {
-    before: BTreeMap<ComponentName, BTreeSet<ComponentName>>,
+    predecessors: BTreeMap<ComponentName, BTreeSet<ComponentName>>,
 }
 
 impl Graph {
@@ -17,17 +17,17 @@ impl Graph {
     /// it depends on through components that are not part of the graph.
     pub fn new(policy: &Policy, among: &BTreeSet<ComponentName>) -> Self {
         Self {
-            before: among
+            predecessors: among
                 .iter()
-                .map(|name| (name.clone(), needs(policy, among, name)))
+                .map(|name| (name.clone(), find_predecessors(policy, among, name)))
                 .collect(),
         }
     }
 
     /// Builds a graph of these components in which none waits for another.
-    pub fn without_order(among: &BTreeSet<ComponentName>) -> Self {
+    pub fn unordered(among: &BTreeSet<ComponentName>) -> Self {
         Self {
-            before: among
+            predecessors: among
                 .iter()
                 .map(|name| (name.clone(), BTreeSet::new()))
                 .collect(),
@@ -38,36 +38,38 @@ impl Graph {
     #[must_use]
     pub fn reversed(&self) -> Self {
         let mut before: BTreeMap<_, BTreeSet<ComponentName>> = self
-            .before
+            .predecessors
             .keys()
             .map(|name| (name.clone(), BTreeSet::new()))
             .collect();
-        for (name, needs) in &self.before {
+        for (name, needs) in &self.predecessors {
             for need in needs {
                 before.entry(need.clone()).or_default().insert(name.clone());
             }
         }
-        Self { before }
+        Self {
+            predecessors: before,
+        }
     }
 
     /// Returns all components.
-    pub fn names(&self) -> impl Iterator<Item = &ComponentName> {
-        self.before.keys()
+    pub fn components(&self) -> impl Iterator<Item = &ComponentName> {
+        self.predecessors.keys()
     }
 
     /// Returns the components that must come directly before a component.
-    pub fn before(&self, name: &ComponentName) -> impl Iterator<Item = &ComponentName> {
-        self.before.get(name).into_iter().flatten()
+    pub fn predecessors(&self, name: &ComponentName) -> impl Iterator<Item = &ComponentName> {
+        self.predecessors.get(name).into_iter().flatten()
     }
 
     /// Returns the length of the longest path from each component to a component that no other
     /// waits for, counting both ends. The component with the longest path starts first.
-    pub fn ways(&self) -> BTreeMap<&ComponentName, usize> {
+    pub fn longest_paths(&self) -> BTreeMap<&ComponentName, usize> {
         let mut ways: BTreeMap<&ComponentName, usize> =
-            self.before.keys().map(|name| (name, 1)).collect();
+            self.predecessors.keys().map(|name| (name, 1)).collect();
         let mut open: BTreeMap<&ComponentName, usize> =
             ways.keys().map(|name| (*name, 0)).collect();
-        for need in self.before.values().flatten() {
+        for need in self.predecessors.values().flatten() {
             *open.entry(need).or_default() += 1;
         }
         // Walks back from the last components. Each is visited once all that wait for it are known.
@@ -78,7 +80,7 @@ impl Graph {
             .collect();
         while let Some(name) = known.pop() {
             let way = ways.get(name).copied().unwrap_or(1) + 1;
-            for need in self.before(name) {
+            for need in self.predecessors(name) {
                 ways.entry(need)
                     .and_modify(|known| *known = way.max(*known));
                 if let Some(open) = open.get_mut(need) {
@@ -95,7 +97,7 @@ impl Graph {
 
 /// Returns the components among these that a component waits for: the nearest on each path of
 /// dependencies.
-fn needs(
+fn find_predecessors(
     policy: &Policy,
     among: &BTreeSet<ComponentName>,
     name: &ComponentName,

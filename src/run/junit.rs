@@ -10,23 +10,23 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::entry::{COUNTS, MAX_BYTES, MAX_PREDICATE};
 use crate::domain::id::Digest;
-use crate::domain::text::{Line, harmless};
+use crate::domain::text::{Line, sanitize};
 
 /// The largest report, in bytes.
 pub const MAX_REPORT: usize = 64 << 20;
 /// The most XML nodes in a report.
-const NODES: u32 = 2_000_000;
+const MAX_NODES: u32 = 2_000_000;
 /// The deepest nesting of suites.
 const DEPTH: usize = 32;
 /// The longest name of a test, in characters.
-const NAME: usize = 500;
+const MAX_NAME_CHARS: usize = 500;
 /// The bytes of an entry that are reserved for everything except test names.
-const REST: usize = 64 << 10;
+const RESERVED_BYTES: usize = 64 << 10;
 /// The most bytes that the list of reports may take in a predicate.
-const REPORTS: usize = MAX_PREDICATE / 2;
+const MAX_REPORTS_BYTES: usize = MAX_PREDICATE / 2;
 /// The bytes that a name takes in an entry in addition to its own: its indent and the end of its
 /// line.
-const INDENT: usize = 12;
+const NAME_OVERHEAD: usize = 12;
 
 /// Why a report cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,13 +42,13 @@ pub enum JunitError {
     Xml(#[from] roxmltree::Error),
     /// It is another kind of XML document.
     #[error("it begins with <{0}>, and a JUnit report with <testsuites> or <testsuite>")]
-    Root(String),
+    WrongRoot(String),
     /// Its suites are nested too deeply.
     #[error("its suites lie more than {DEPTH} deep in one another")]
     TooDeep,
     /// A count is not a number.
     #[error("{name}=\"{value}\" of a suite is no number")]
-    Count {
+    InvalidCount {
         /// The attribute.
         name: &'static str,
         /// Its value, safe to show.
@@ -56,7 +56,7 @@ pub enum JunitError {
     },
     /// No test passed or failed.
     #[error("no test ran")]
-    Nothing,
+    NoTests,
     /// There are too many reports to list.
     #[error("there are too many reports to name in one entry: attest them by suites")]
     TooMany,
@@ -64,7 +64,7 @@ pub enum JunitError {
 
 /// The results of the tests of some reports, by name, in their order.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Tests {
+pub struct TestResults {
     passed: Vec<String>,
     /// Passed in the end, after a failure.
     warned: Vec<String>,
@@ -74,14 +74,14 @@ pub struct Tests {
 
 /// A predicate, and how many names do not fit into it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Predicate {
+pub struct TestPredicate {
     /// The predicate.
     pub map: Map<String, Value>,
     /// How many names were left out.
-    pub left_out: usize,
+    pub omitted_names: usize,
 }
 
-impl Tests {
+impl TestResults {
     /// Adds the results of a report. `name` is the report's name, used for failures that name no
     /// test.
     pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), JunitError> {
@@ -91,20 +91,20 @@ impl Tests {
         let text = std::str::from_utf8(bytes).map_err(|_| JunitError::NotUtf8)?;
         let options = ParsingOptions {
             allow_dtd: false,
-            nodes_limit: NODES,
+            nodes_limit: MAX_NODES,
             ..ParsingOptions::default()
         };
         let document = Document::parse_with_options(text, options)?;
         let root = document.root_element();
         if !matches!(root.tag_name().name(), "testsuites" | "testsuite") {
-            return Err(JunitError::Root(harmless(root.tag_name().name())));
+            return Err(JunitError::WrongRoot(sanitize(root.tag_name().name())));
         }
         let before = self.failed.len();
-        let claimed = self.suites(root)?;
+        let claimed = self.add_suites(root)?;
         if claimed > 0 && self.failed.len() == before {
             // The suites count failures, but no test has one, for example because a suite could not
             // start.
-            self.failed.push(plain(&format!(
+            self.failed.push(to_plain_line(&format!(
                 "{name}: {claimed} failures that name no test"
             )));
         }
@@ -112,20 +112,20 @@ impl Tests {
     }
 
     /// Walks the suites. Returns the largest count of failures that any of them states.
-    fn suites(&mut self, root: Node<'_, '_>) -> Result<u64, JunitError> {
+    fn add_suites(&mut self, root: Node<'_, '_>) -> Result<u64, JunitError> {
         let (mut claimed, mut open) = (0, vec![(root, 0)]);
         while let Some((suite, depth)) = open.pop() {
             if depth > DEPTH {
                 return Err(JunitError::TooDeep);
             }
-            claimed =
-                claimed.max(count(suite, "failures")?.saturating_add(count(suite, "errors")?));
+            claimed = claimed
+                .max(read_count(suite, "failures")?.saturating_add(read_count(suite, "errors")?));
             let mut inner = Vec::new();
             for child in suite.children().filter(Node::is_element) {
                 match child.tag_name().name() {
                     "testsuite" => inner.push((child, depth + 1)),
-                    "testcase" => self.case(child),
-                    "failure" | "error" => self.failed.push(title(suite)),
+                    "testcase" => self.add_case(child),
+                    "failure" | "error" => self.failed.push(read_title(suite)),
                     _ => {}
                 }
             }
@@ -135,7 +135,7 @@ impl Tests {
     }
 
     /// Adds the result of one test case.
-    fn case(&mut self, case: Node<'_, '_>) {
+    fn add_case(&mut self, case: Node<'_, '_>) {
         let has = |names: &[&str]| {
             case.children()
                 .any(|child| child.is_element() && names.contains(&child.tag_name().name()))
@@ -148,13 +148,13 @@ impl Tests {
                 .any(|said| words.iter().any(|word| said.eq_ignore_ascii_case(word)))
         };
         if has(&["failure", "error"]) || says(&["fail", "failed", "failure", "error"]) {
-            self.failed.push(title(case));
+            self.failed.push(read_title(case));
         } else if has(&["skipped"]) || says(&["notrun", "disabled", "skipped", "suppressed"]) {
             self.skipped += 1;
         } else if has(&["flakyFailure", "flakyError"]) {
-            self.warned.push(title(case));
+            self.warned.push(read_title(case));
         } else {
-            self.passed.push(title(case));
+            self.passed.push(read_title(case));
         }
     }
 
@@ -169,17 +169,17 @@ impl Tests {
 
     /// Builds the predicate. If not all names fit, failed tests come first, and the counts cover
     /// all tests.
-    pub fn predicate(
+    pub fn build_predicate(
         &self,
         reports: &[(String, Digest)],
         url: Option<&Line>,
-    ) -> Result<Predicate, JunitError> {
+    ) -> Result<TestPredicate, JunitError> {
         if self.passed.is_empty() && self.warned.is_empty() && self.failed.is_empty() {
-            return Err(JunitError::Nothing);
+            return Err(JunitError::NoTests);
         }
-        let describe = |(name, digest): &(String, Digest)| json!({ "name": plain(name), "digest": { digest.algorithm().name(): digest.hex() } });
+        let describe = |(name, digest): &(String, Digest)| json!({ "name": to_plain_line(name), "digest": { digest.algorithm().name(): digest.hex() } });
         let configuration: Vec<Value> = reports.iter().map(describe).collect();
-        if size(&configuration) > REPORTS {
+        if measure_json(&configuration) > MAX_REPORTS_BYTES {
             return Err(JunitError::TooMany);
         }
         let counts = json!({
@@ -191,9 +191,9 @@ impl Tests {
             (COUNTS.to_owned(), counts),
         ]);
         map.extend(url.map(|url| ("url".to_owned(), json!(url))));
-        let mut room = Room {
-            entry: MAX_BYTES - REST - 2 * size(&map),
-            predicate: MAX_PREDICATE - size(&map) - NAME,
+        let mut room = NameRoom {
+            entry: MAX_BYTES - RESERVED_BYTES - 2 * measure_json(&map),
+            predicate: MAX_PREDICATE - measure_json(&map) - MAX_NAME_CHARS,
         };
         let mut left_out = 0;
         for (key, names) in [
@@ -208,24 +208,27 @@ impl Tests {
         if left_out == 0 && self.skipped == 0 {
             map.remove(COUNTS);
         }
-        Ok(Predicate { map, left_out })
+        Ok(TestPredicate {
+            map,
+            omitted_names: left_out,
+        })
     }
 }
 
 /// The room that is left for names.
-struct Room {
+struct NameRoom {
     /// In the entry as it is signed, in which each name is a line.
     entry: usize,
     /// In the predicate without white space.
     predicate: usize,
 }
 
-impl Room {
+impl NameRoom {
     /// Takes room for a name. Returns whether there was enough.
     fn take(&mut self, name: &str) -> bool {
-        let length = size(&name) + 1;
+        let length = measure_json(&name) + 1;
         let left = (
-            self.entry.checked_sub(length + INDENT),
+            self.entry.checked_sub(length + NAME_OVERHEAD),
             self.predicate.checked_sub(length),
         );
         let (Some(entry), Some(predicate)) = left else {
@@ -238,23 +241,23 @@ impl Room {
 
 /// Returns the bytes that a value takes without white space. A value that cannot be written counts
 /// as too large.
-fn size(value: &impl serde::Serialize) -> usize {
+fn measure_json(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(MAX_PREDICATE, |bytes| bytes.len())
 }
 
 /// Reads a count of a suite. A missing one is 0.
-fn count(suite: Node<'_, '_>, name: &'static str) -> Result<u64, JunitError> {
+fn read_count(suite: Node<'_, '_>, name: &'static str) -> Result<u64, JunitError> {
     match suite.attribute(name).map(str::trim) {
         None | Some("") => Ok(0),
-        Some(text) => text.parse().map_err(|_| JunitError::Count {
+        Some(text) => text.parse().map_err(|_| JunitError::InvalidCount {
             name,
-            value: plain(text),
+            value: to_plain_line(text),
         }),
     }
 }
 
 /// Returns the name of a case or a suite: `classname.name`.
-fn title(node: Node<'_, '_>) -> String {
+fn read_title(node: Node<'_, '_>) -> String {
     let parts = ["classname", "name"]
         .into_iter()
         .filter_map(|name| node.attribute(name));
@@ -265,14 +268,17 @@ fn title(node: Node<'_, '_>) -> String {
     if parts.is_empty() {
         "unnamed".to_owned()
     } else {
-        plain(&parts.join("."))
+        to_plain_line(&parts.join("."))
     }
 }
 
 /// Returns a name as one plain line.
-fn plain(text: &str) -> String {
+fn to_plain_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    harmless(&words.join(" ")).chars().take(NAME).collect()
+    sanitize(&words.join(" "))
+        .chars()
+        .take(MAX_NAME_CHARS)
+        .collect()
 }
 
 #[cfg(test)]

@@ -17,17 +17,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use event::{Notice, Part};
+pub use event::{Notice, NoticeComponent};
 use worker::Worker;
 
 use crate::clock::{self, Deadline};
 use crate::domain::policy::{Channel, Command, Event, Format, Notify};
 
 /// Runs the policy's commands. Called from other threads, which may outlive the caller.
-pub trait Commands: Send + Sync + 'static {
+pub trait CommandRunner: Send + Sync + 'static {
     /// Runs a command with this standard input and these variables in addition to the usual ones.
     /// The error says why it failed and contains no secret.
-    fn tell(
+    fn run_notification(
         &self,
         command: &Command,
         input: &[u8],
@@ -36,30 +36,30 @@ pub trait Commands: Send + Sync + 'static {
 
     /// Returns what a command prints, which is a secret. The error says why it failed and contains
     /// no output.
-    fn secret(&self, command: &Command) -> Result<String, String>;
+    fn read_secret(&self, command: &Command) -> Result<String, String>;
 }
 
 /// Time limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// For one attempt to post a message.
-    pub attempt: Duration,
+    pub attempt_timeout: Duration,
     /// The pause after a first failure. It doubles with each further one.
-    pub pause: Duration,
+    pub first_pause: Duration,
     /// The longest pause that is chosen here. A service may ask for a longer one.
-    pub longest: Duration,
+    pub max_pause: Duration,
     /// How long the end of a run waits for undelivered messages.
-    pub finish: Duration,
+    pub finish_timeout: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        let short = clock::limit(Duration::from_secs(10));
+        let short = clock::time_limit(Duration::from_secs(10));
         Self {
-            attempt: short,
-            pause: Duration::from_secs(1),
-            longest: Duration::from_secs(60),
-            finish: short,
+            attempt_timeout: short,
+            first_pause: Duration::from_secs(1),
+            max_pause: Duration::from_secs(60),
+            finish_timeout: short,
         }
     }
 }
@@ -68,11 +68,11 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
     /// The channel, in words that contain no secret.
-    pub to: String,
+    pub channel: String,
     /// The event.
     pub event: Event,
     /// The cause.
-    pub why: String,
+    pub reason: String,
     /// How often it was tried.
     pub attempts: u32,
 }
@@ -80,9 +80,9 @@ pub struct Undelivered {
 impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            to,
+            channel: to,
             event,
-            why,
+            reason: why,
             attempts,
         } = self;
         let times = match attempts {
@@ -95,20 +95,20 @@ impl fmt::Display for Undelivered {
 }
 
 /// Why an attempt failed.
-enum Failure {
+enum SendFailure {
     /// A retry cannot help.
-    Final(String),
+    Permanent(String),
     /// A retry may succeed. A service may say when.
-    Later {
+    Temporary {
         why: String,
         after: Option<Duration>,
     },
 }
 
-impl Failure {
+impl SendFailure {
     /// Makes a failure that may be retried at any time.
-    fn later(why: impl Into<String>) -> Self {
-        Self::Later {
+    fn temporary(why: impl Into<String>) -> Self {
+        Self::Temporary {
             why: why.into(),
             after: None,
         }
@@ -132,7 +132,7 @@ pub struct Notifier {
 
 impl Notifier {
     /// Starts a worker for each channel in the environment's policy.
-    pub fn new(notify: &[Notify], commands: &Arc<dyn Commands>, limits: Limits) -> Self {
+    pub fn new(notify: &[Notify], commands: &Arc<dyn CommandRunner>, limits: Limits) -> Self {
         let many = notify.len() > 1;
         let worker = |(at, notify): (usize, &Notify)| {
             let number = if many {
@@ -158,7 +158,7 @@ impl Notifier {
             if !notify.on.contains(&notice.event) {
                 continue;
             }
-            for message in messages(&notify.channel, notice) {
+            for message in build_messages(&notify.channel, notice) {
                 worker.send(message);
             }
         }
@@ -167,13 +167,13 @@ impl Notifier {
     /// Waits a short while for the queues, with one more attempt for each message, and returns what
     /// was not delivered.
     pub fn finish(self) -> Vec<Undelivered> {
-        let end = Deadline::after(self.limits.finish);
+        let end = Deadline::after(self.limits.finish_timeout);
         for (_, worker) in &self.workers {
-            worker.end(end);
+            worker.finish_by(end);
         }
         self.workers
             .iter()
-            .flat_map(|(_, worker)| worker.undelivered(end))
+            .flat_map(|(_, worker)| worker.wait_for_undelivered(end))
             .collect()
     }
 }
@@ -182,13 +182,13 @@ impl Drop for Notifier {
     /// Ends the threads. Without [`Self::finish`], nothing more is tried.
     fn drop(&mut self) {
         for (_, worker) in &self.workers {
-            worker.end(Deadline::after(Duration::ZERO));
+            worker.finish_by(Deadline::after(Duration::ZERO));
         }
     }
 }
 
 /// Makes the messages that a channel gets for a notice.
-fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
+fn build_messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
     let message = |media_type, body| Message {
         event: notice.event,
         media_type,
@@ -197,9 +197,9 @@ fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
     };
     match channel {
         Channel::Command(_) => {
-            let body = cloudevents::one(notice);
+            let body = cloudevents::encode_run_event(notice);
             vec![Message {
-                variables: variables(notice),
+                variables: build_variables(notice),
                 ..message(cloudevents::MEDIA_TYPE, body)
             }]
         }
@@ -209,13 +209,13 @@ fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
         } => {
             vec![message(
                 "application/json; charset=utf-8",
-                slack::message(notice),
+                slack::build_message(notice),
             )]
         }
         Channel::Webhook {
             format: Format::CloudEvents,
             ..
-        } => cloudevents::all(notice)
+        } => cloudevents::encode_all(notice)
             .into_iter()
             .map(|body| message(cloudevents::MEDIA_TYPE, body))
             .collect(),
@@ -224,14 +224,14 @@ fn messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
 
 /// Returns the environment variables for a notice. A missing value is empty, so that `set -u` is
 /// safe.
-fn variables(notice: &Notice) -> Vec<(&'static str, String)> {
+fn build_variables(notice: &Notice) -> Vec<(&'static str, String)> {
     fn text(value: Option<&impl ToString>) -> String {
         value.map(ToString::to_string).unwrap_or_default()
     }
     let components = notice
         .components
         .iter()
-        .take(event::MOST)
+        .take(event::MAX_COMPONENTS)
         .map(|part| part.component.as_str());
     vec![
         ("DEPLOY_EVENT", notice.event.to_string()),
@@ -254,7 +254,7 @@ fn variables(notice: &Notice) -> Vec<(&'static str, String)> {
         ("DEPLOY_CHANGE", text(notice.change.as_ref())),
         (
             "DEPLOY_REASON",
-            notice.reasons().into_iter().next().unwrap_or_default(),
+            notice.safe_reasons().into_iter().next().unwrap_or_default(),
         ),
         ("DEPLOY_RUN", text(notice.run.as_ref())),
         ("DEPLOY_ENTRY", text(notice.entry.as_ref())),

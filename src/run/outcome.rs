@@ -11,7 +11,7 @@ use crate::domain::name::ComponentName;
 
 /// An outcome reported for the whole deployment or for one component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum OutcomeArg {
     /// It was deployed or removed as planned.
     Succeeded,
     /// It was not, and the previous version is still running.
@@ -24,11 +24,11 @@ pub enum Word {
 
 /// The reported outcomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct OutcomeReport {
     /// The outcome of the whole deployment.
-    pub outcome: Word,
+    pub outcome: OutcomeArg,
     /// Outcomes of single components, which take precedence.
-    pub outcomes: BTreeMap<ComponentName, Word>,
+    pub outcomes: BTreeMap<ComponentName, OutcomeArg>,
     /// The verification result of the components that succeeded.
     pub verification: VerificationResult,
     /// Verification results of single components, which take precedence.
@@ -54,7 +54,10 @@ pub enum OutcomeError {
 
 /// Returns how each component ended. Unchanged components are skipped if the deployment failed,
 /// because the commit was not deployed as a whole.
-pub fn results(components: &[Change], said: &Said) -> Result<Vec<Reported>, OutcomeError> {
+pub fn resolve_results(
+    components: &[Change],
+    said: &OutcomeReport,
+) -> Result<Vec<Reported>, OutcomeError> {
     let changed = || {
         components
             .iter()
@@ -73,44 +76,44 @@ pub fn results(components: &[Change], said: &Said) -> Result<Vec<Reported>, Outc
             .copied()
             .unwrap_or(said.outcome)
     };
-    if said.outcome != Word::Succeeded && changed().next().is_none() {
+    if said.outcome != OutcomeArg::Succeeded && changed().next().is_none() {
         return Err(OutcomeError::NothingChanged);
     }
     let passed = said.verification == VerificationResult::Passed;
     if passed
-        && said.outcome != Word::Succeeded
-        && !changed().any(|change| word(change) == Word::Succeeded)
+        && said.outcome != OutcomeArg::Succeeded
+        && !changed().any(|change| word(change) == OutcomeArg::Succeeded)
     {
         return Err(OutcomeError::Verification);
     }
-    let culprit = changed().find(|change| matches!(word(change), Word::Failed | Word::RolledBack));
+    let culprit = changed()
+        .find(|change| matches!(word(change), OutcomeArg::Failed | OutcomeArg::RolledBack));
     let culprit = culprit.map(|change| change.target.component.clone());
     components
         .iter()
-        .map(|change| one(change, word(change), culprit.as_ref(), said))
+        .map(|change| resolve_result(change, word(change), culprit.as_ref(), said))
         .collect()
 }
 
 /// Returns how one component ended. `culprit` is the first component that failed.
-fn one(
+fn resolve_result(
     change: &Change,
-    word: Word,
+    word: OutcomeArg,
     culprit: Option<&ComponentName>,
-    said: &Said,
+    said: &OutcomeReport,
 ) -> Result<Reported, OutcomeError> {
     let component = change.target.component.clone();
     let outcome = match (change.intent, word) {
-        (Intent::Unchanged, _) if culprit.is_some() || said.outcome == Word::Skipped => {
+        (Intent::Unchanged, _) if culprit.is_some() || said.outcome == OutcomeArg::Skipped => {
             Outcome::Skipped
         }
         (Intent::Unchanged, _) => Outcome::Unchanged,
-        (_, Word::Skipped) => Outcome::Skipped,
-        (Intent::Change, Word::Succeeded) => Outcome::Succeeded,
-        (Intent::Change, Word::RolledBack) => Outcome::RolledBack,
-        (Intent::Change, Word::Failed) | (Intent::Destroy, Word::Failed | Word::RolledBack) => {
-            Outcome::Failed
-        }
-        (Intent::Destroy, Word::Succeeded) => Outcome::Destroyed,
+        (_, OutcomeArg::Skipped) => Outcome::Skipped,
+        (Intent::Change, OutcomeArg::Succeeded) => Outcome::Succeeded,
+        (Intent::Change, OutcomeArg::RolledBack) => Outcome::RolledBack,
+        (Intent::Change, OutcomeArg::Failed)
+        | (Intent::Destroy, OutcomeArg::Failed | OutcomeArg::RolledBack) => Outcome::Failed,
+        (Intent::Destroy, OutcomeArg::Succeeded) => Outcome::Destroyed,
     };
     let to = match (outcome, change.from) {
         (Outcome::RolledBack, None) => return Err(OutcomeError::NothingBefore(component)),
@@ -141,7 +144,7 @@ fn one(
 }
 
 /// Adds what each component was to become, for a `finish` entry.
-pub fn ended(components: &[Change], results: Vec<Reported>) -> Vec<Ended> {
+pub fn add_targets(components: &[Change], results: Vec<Reported>) -> Vec<Ended> {
     let pairs = components.iter().zip(results);
     pairs
         .map(|(change, result)| result.of(&change.target))
@@ -149,12 +152,17 @@ pub fn ended(components: &[Change], results: Vec<Reported>) -> Vec<Ended> {
 }
 
 /// Builds the `finish` of a run from its start and the results, without a status and logs.
-pub fn finish(start: u64, run: RunId, deployment: &Deployment, results: Vec<Reported>) -> Finish {
+pub fn build_finish(
+    start: u64,
+    run: RunId,
+    deployment: &Deployment,
+    results: Vec<Reported>,
+) -> Finish {
     Finish {
         start,
         run,
         kind: deployment.kind,
-        components: ended(&deployment.components, results),
+        components: add_targets(&deployment.components, results),
         approved_by: deployment.approved_by.clone(),
         description: deployment.description.clone(),
         break_glass: deployment.break_glass.clone(),
@@ -190,8 +198,8 @@ mod tests {
         }
     }
 
-    fn said(outcome: Word, verification: VerificationResult) -> Said {
-        Said {
+    fn said(outcome: OutcomeArg, verification: VerificationResult) -> OutcomeReport {
+        OutcomeReport {
             outcome,
             outcomes: BTreeMap::new(),
             verification,
@@ -210,11 +218,11 @@ mod tests {
             change("web", Intent::Unchanged, true),
         ];
         for (overall, wanted) in [
-            (Word::Succeeded, [Succeeded, Destroyed, Unchanged]),
-            (Word::Failed, [Failed, Failed, Skipped]),
-            (Word::RolledBack, [RolledBack, Failed, Skipped]),
+            (OutcomeArg::Succeeded, [Succeeded, Destroyed, Unchanged]),
+            (OutcomeArg::Failed, [Failed, Failed, Skipped]),
+            (OutcomeArg::RolledBack, [RolledBack, Failed, Skipped]),
         ] {
-            let results = results(&all, &said(overall, NONE)).unwrap();
+            let results = resolve_results(&all, &said(overall, NONE)).unwrap();
             assert_eq!(
                 results.iter().map(|it| it.outcome).collect::<Vec<_>>(),
                 wanted
@@ -227,7 +235,7 @@ mod tests {
                     .all(|it| it.because.is_some() == (it.outcome == Skipped))
             );
         }
-        let passed = results(&all, &said(Word::Succeeded, PASSED)).unwrap();
+        let passed = resolve_results(&all, &said(OutcomeArg::Succeeded, PASSED)).unwrap();
         assert_eq!(
             passed.iter().map(|it| it.verification).collect::<Vec<_>>(),
             [PASSED, NONE, NONE]
@@ -241,11 +249,11 @@ mod tests {
         let all = ["api", "db", "web"].map(|name| change(name, Intent::Change, true));
         let rides = change("x", Intent::Unchanged, true);
         let all = [&all[..], &[rides]].concat();
-        let mut mixed = said(Word::Succeeded, PASSED);
-        mixed.outcomes = [("db", Word::Failed), ("web", Word::Skipped)]
+        let mut mixed = said(OutcomeArg::Succeeded, PASSED);
+        mixed.outcomes = [("db", OutcomeArg::Failed), ("web", OutcomeArg::Skipped)]
             .map(|(name, it)| (name.parse().unwrap(), it))
             .into();
-        let ended = results(&all, &mixed).unwrap();
+        let ended = resolve_results(&all, &mixed).unwrap();
         let told: Vec<_> = ended
             .iter()
             .map(|it| (it.outcome, it.verification))
@@ -261,12 +269,18 @@ mod tests {
         );
         assert_eq!(ended[2].because, Some("db".parse().unwrap()));
         mixed.verifications = [("db".parse().unwrap(), PASSED)].into();
-        assert_eq!(results(&all, &mixed), Err(OutcomeError::Verification));
+        assert_eq!(
+            resolve_results(&all, &mixed),
+            Err(OutcomeError::Verification)
+        );
         for stray in ["x", "y"] {
             let stray: ComponentName = stray.parse().unwrap();
-            let mut other = said(Word::Succeeded, NONE);
-            other.outcomes = [(stray.clone(), Word::Failed)].into();
-            assert_eq!(results(&all, &other), Err(OutcomeError::NotChanged(stray)));
+            let mut other = said(OutcomeArg::Succeeded, NONE);
+            other.outcomes = [(stray.clone(), OutcomeArg::Failed)].into();
+            assert_eq!(
+                resolve_results(&all, &other),
+                Err(OutcomeError::NotChanged(stray))
+            );
         }
     }
 
@@ -276,13 +290,16 @@ mod tests {
         let new = [change("api", Intent::Change, false)];
         let rides = [change("api", Intent::Unchanged, true)];
         let nothing_before = Err(OutcomeError::NothingBefore("api".parse().unwrap()));
-        assert_eq!(results(&new, &said(Word::RolledBack, NONE)), nothing_before);
         assert_eq!(
-            results(&rides, &said(Word::Failed, NONE)),
+            resolve_results(&new, &said(OutcomeArg::RolledBack, NONE)),
+            nothing_before
+        );
+        assert_eq!(
+            resolve_results(&rides, &said(OutcomeArg::Failed, NONE)),
             Err(OutcomeError::NothingChanged)
         );
         assert_eq!(
-            results(&new, &said(Word::Failed, PASSED)),
+            resolve_results(&new, &said(OutcomeArg::Failed, PASSED)),
             Err(OutcomeError::Verification)
         );
     }

@@ -3,7 +3,7 @@
 //!
 //! It uses the function that decides for a writer, on the ledgers as of the last fetch.
 
-use super::build_deployment::{ComposeError, DeploymentSpec, compose};
+use super::build_deployment::{BuildError, DeploymentSpec, build_deployment};
 use crate::clock;
 use crate::domain::entry::{Action, Deployment, Kind, Start, Statement};
 use crate::domain::id::RunId;
@@ -12,18 +12,18 @@ use crate::domain::policy::Environment;
 use crate::domain::verdict::Verdict;
 use crate::git::repo::Repository;
 use crate::ledger::Project;
-use crate::ledger::writer::{AppendError, Draft, Manner, Stopped, Writer};
+use crate::ledger::writer::{AppendError, AppendFailure, AppendOptions, EntryDraft, LedgerWriter};
 
 /// A deployment and what the rules decide about it.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Preview {
     /// The entry that would be written.
     pub statement: Statement,
     /// The verdict of the rules.
     pub verdict: Verdict,
 }
 
-impl Answer {
+impl Preview {
     /// Returns the deployment.
     pub fn deployment(&self) -> Option<&Deployment> {
         self.statement.deployment()
@@ -32,10 +32,10 @@ impl Answer {
 
 /// Why the rules could not be asked.
 #[derive(Debug, thiserror::Error)]
-pub enum AskError {
+pub enum PreviewError {
     /// The content of the deployment could not be worked out.
     #[error(transparent)]
-    Compose(#[from] ComposeError),
+    Build(#[from] BuildError),
     /// The facts could not be read.
     #[error(transparent)]
     Facts(#[from] AppendError),
@@ -45,7 +45,7 @@ pub enum AskError {
 }
 
 /// Asks the rules about deployments in a repository.
-pub struct Asker<'a> {
+pub struct Previewer<'a> {
     /// The repository.
     pub repository: &'a Repository,
     /// The project.
@@ -54,53 +54,57 @@ pub struct Asker<'a> {
     pub remote: Option<&'a str>,
 }
 
-impl Asker<'_> {
+impl Previewer<'_> {
     /// Returns what the rules would decide if this person started the deployment now.
-    pub fn start(&self, by: &Person, wish: &DeploymentSpec<'_>) -> Result<Answer, AskError> {
-        let writer = Writer {
+    pub fn preview_start(
+        &self,
+        by: &Person,
+        wish: &DeploymentSpec<'_>,
+    ) -> Result<Preview, PreviewError> {
+        let writer = LedgerWriter {
             repository: self.repository,
             project: self.project,
             remote: self.remote,
             person: by,
             signer: None,
-            manner: Manner {
+            options: AppendOptions {
                 dry_run: true,
-                ..Manner::default()
+                ..AppendOptions::default()
             },
-            synced: false,
+            is_synced: false,
         };
-        let asked = writer.ask(&wish.rules.ledger, &|view| {
-            let policy = view.policy.ok_or(AskError::NoPolicy)?;
-            let mut deployment = compose(view, policy, wish)?;
-            deployment.expires = expiry(wish.rules);
+        let asked = writer.preview(&wish.rules.ledger, &|view| {
+            let policy = view.policy.ok_or(PreviewError::NoPolicy)?;
+            let mut deployment = build_deployment(view, policy, wish)?;
+            deployment.expires = compute_expiry(wish.rules);
             // The entry is never written, so any run id will do.
             let start = Start {
                 run: RunId([0; 16]),
                 deployment,
             };
             let environment = wish.rules.is_pattern().then(|| wish.name.clone());
-            Ok(Draft {
+            Ok(EntryDraft {
                 environment,
-                ..Draft::from(Action::Start(start))
+                ..EntryDraft::from(Action::Start(start))
             })
         });
         match asked {
-            Ok((statement, verdict)) => Ok(Answer { statement, verdict }),
-            Err(Stopped::Draft(error)) => Err(error),
-            Err(Stopped::Append(error)) => Err(error.into()),
+            Ok((statement, verdict)) => Ok(Preview { statement, verdict }),
+            Err(AppendFailure::Draft(error)) => Err(error),
+            Err(AppendFailure::Append(error)) => Err(error.into()),
         }
     }
 }
 
 /// Returns when an ephemeral environment expires by default: after its longest lifetime.
-fn expiry(rules: &Environment) -> Option<crate::domain::time::Time> {
+fn compute_expiry(rules: &Environment) -> Option<crate::domain::time::Time> {
     rules
         .ephemeral
         .map(|ephemeral| clock::now().plus(ephemeral.ttl))
 }
 
 /// Returns the first person who may start such a deployment, as the default deployer.
-pub fn first_deployer(rules: &Environment, kind: Kind) -> Option<&Person> {
+pub fn find_first_deployer(rules: &Environment, kind: Kind) -> Option<&Person> {
     let members = match kind {
         Kind::Rollback => &rules.rollback_by,
         Kind::Hotfix => rules

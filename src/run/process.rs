@@ -22,26 +22,26 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 pub use mask::Mask;
-pub use output::{Output, Printed, Stream};
+pub use output::{CapturedOutput, OutputRecorder, Stream};
 
-use super::cancellation::Stop;
-use crate::clock::{Deadline, limit};
+use super::cancellation::Cancellation;
+use crate::clock::{Deadline, time_limit};
 use crate::signing::process_hardening;
 
 /// How much of a command's output is kept for people to read, in bytes.
-pub const KEEP: usize = 256 << 10;
+pub const MAX_KEPT_OUTPUT: usize = 256 << 10;
 /// How long a command may take to end after `SIGTERM`, before it is killed.
-const MERCY: Duration = Duration::from_secs(10);
+const TERM_GRACE: Duration = Duration::from_secs(10);
 /// How long to wait for more output after a command has ended. A process that it left running may
 /// keep its output open permanently.
-const REST: Duration = Duration::from_millis(200);
+const OUTPUT_GRACE: Duration = Duration::from_millis(200);
 /// How often to check whether the command has ended or is to be ended while it prints nothing.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How long to sleep between checks for the end of a command that has closed its output.
-const SOON: Duration = Duration::from_millis(1);
+const EXIT_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Receives each line as it is printed, masked but not yet safe to show: see [`Mask::clean`].
-pub type Line<'a> = dyn Fn(Stream, &[u8]) + Sync + 'a;
+pub type LineObserver<'a> = dyn Fn(Stream, &[u8]) + Sync + 'a;
 
 /// The program to run.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ pub enum Program<'a> {
 
 /// A command to be run.
 #[derive(Clone, Copy)]
-pub struct Job<'a> {
+pub struct CommandSpec<'a> {
     /// The program.
     pub program: Program<'a>,
     /// Its working directory.
@@ -66,18 +66,18 @@ pub struct Job<'a> {
     /// Its time limit, if any.
     pub timeout: Option<Duration>,
     /// How many bytes of its standard output are kept in memory.
-    pub keep: usize,
+    pub kept_bytes: usize,
     /// Masks secrets in its output.
     pub mask: &'a Mask,
     /// The file to which its output is appended, made safe to show.
     pub log: Option<&'a Path>,
     /// Receives each line as it is printed.
-    pub line: Option<&'a Line<'a>>,
+    pub on_line: Option<&'a LineObserver<'a>>,
 }
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum CommandEnd {
     /// It exited with this status.
     Exited(u8),
     /// Another process ended it with this signal.
@@ -85,74 +85,74 @@ pub enum End {
     /// It exceeded its time limit, and its process group was ended.
     TimedOut,
     /// The run was cancelled, and its process group was ended.
-    Stopped,
+    Cancelled,
 }
 
-impl End {
+impl CommandEnd {
     /// Returns whether it exited with status 0.
     pub fn is_success(self) -> bool {
         self == Self::Exited(0)
     }
 }
 
-impl std::fmt::Display for End {
+impl std::fmt::Display for CommandEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Exited(status) => write!(f, "exit status {status}"),
             Self::Signalled(signal) => write!(f, "ended by signal {signal}"),
             Self::TimedOut => f.write_str("out of time"),
-            Self::Stopped => f.write_str("interrupted"),
+            Self::Cancelled => f.write_str("interrupted"),
         }
     }
 }
 
 /// The result of a command.
 #[derive(Debug, Clone)]
-pub struct Ran {
+pub struct CommandResult {
     /// How it ended.
-    pub end: End,
+    pub end: CommandEnd,
     /// What it printed.
-    pub printed: Printed,
+    pub output: CapturedOutput,
 }
 
 /// Runs a command and waits for its end.
 ///
 /// # Errors
 /// The command could not be started, or its output could not be read or stored.
-pub fn run(job: &Job<'_>, stop: &Stop) -> io::Result<Ran> {
+pub fn run(job: &CommandSpec<'_>, stop: &Cancellation) -> io::Result<CommandResult> {
     // The environment of this process may hold a key even if none is used.
-    process_hardening::shut();
-    let mut output = Output::new(job)?;
-    let mut child = start(job)?;
-    let mut running = Running {
-        group: group_of(&child)?,
+    process_hardening::harden();
+    let mut output = OutputRecorder::new(job)?;
+    let mut child = spawn_command(job)?;
+    let mut running = RunningCommand {
+        group: find_process_group(&child)?,
         pipes: [
             child.stdout.take().map(OwnedFd::from),
             child.stderr.take().map(OwnedFd::from),
         ],
         ended: false,
     };
-    let end = running.oversee(job.timeout, stop, &mut output);
+    let end = running.wait_for_end(job.timeout, stop, &mut output);
     if end.is_err() {
-        running.signal(Signal::KILL);
+        running.send_signal(Signal::KILL);
     }
     // The process has ended or was killed, so this only reaps it and does not wait.
     let status = child.wait()?;
     let end = match end? {
         Some(end) => end,
         None => status.code().map_or_else(
-            || End::Signalled(status.signal().unwrap_or_default()),
-            |code| End::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
+            || CommandEnd::Signalled(status.signal().unwrap_or_default()),
+            |code| CommandEnd::Exited(u8::try_from(code).unwrap_or(u8::MAX)),
         ),
     };
-    Ok(Ran {
+    Ok(CommandResult {
         end,
-        printed: output.finish()?,
+        output: output.finish()?,
     })
 }
 
 /// Starts a command.
-fn start(job: &Job<'_>) -> io::Result<Child> {
+fn spawn_command(job: &CommandSpec<'_>) -> io::Result<Child> {
     let mut command = match job.program {
         Program::Shell(text) => {
             let mut shell = Command::new("/bin/sh");
@@ -169,7 +169,7 @@ fn start(job: &Job<'_>) -> io::Result<Child> {
     let input = if job.input.is_empty() {
         Stdio::null()
     } else {
-        Stdio::from(as_file(job.input)?)
+        Stdio::from(write_temp_file(job.input)?)
     };
     command
         .env_clear()
@@ -184,7 +184,7 @@ fn start(job: &Job<'_>) -> io::Result<Child> {
 
 /// Returns an unnamed file with these bytes. A pipe would block on a command that does not read its
 /// input.
-fn as_file(bytes: &[u8]) -> io::Result<File> {
+fn write_temp_file(bytes: &[u8]) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
     file.write_all(bytes)?;
     file.rewind()?;
@@ -192,7 +192,7 @@ fn as_file(bytes: &[u8]) -> io::Result<File> {
 }
 
 /// Returns the process group of a command, which it leads.
-fn group_of(child: &Child) -> io::Result<Pid> {
+fn find_process_group(child: &Child) -> io::Result<Pid> {
     i32::try_from(child.id())
         .ok()
         .and_then(Pid::from_raw)
@@ -200,7 +200,7 @@ fn group_of(child: &Child) -> io::Result<Pid> {
 }
 
 /// A running command.
-struct Running {
+struct RunningCommand {
     /// The process, which leads its group. It is reaped only at the end, so that its number is not
     /// reused before.
     group: Pid,
@@ -209,62 +209,62 @@ struct Running {
     ended: bool,
 }
 
-impl Running {
+impl RunningCommand {
     /// Reads output until the command has ended. Returns why it was ended, or `None` if it ended by
     /// itself.
-    fn oversee(
+    fn wait_for_end(
         &mut self,
         timeout: Option<Duration>,
-        stop: &Stop,
-        output: &mut Output<'_>,
-    ) -> io::Result<Option<End>> {
-        let timeout = timeout.map(|span| Deadline::after(limit(span)));
-        let mut asked: Option<(End, Deadline)> = None;
+        stop: &Cancellation,
+        output: &mut OutputRecorder<'_>,
+    ) -> io::Result<Option<CommandEnd>> {
+        let timeout = timeout.map(|span| Deadline::after(time_limit(span)));
+        let mut asked: Option<(CommandEnd, Deadline)> = None;
         while !self.ended {
             match &asked {
                 None => {
-                    let why = if stop.ends_all() {
-                        Some(End::Stopped)
+                    let why = if stop.is_killing() {
+                        Some(CommandEnd::Cancelled)
                     } else {
                         timeout
-                            .filter(|deadline| deadline.passed())
-                            .map(|_| End::TimedOut)
+                            .filter(|deadline| deadline.has_passed())
+                            .map(|_| CommandEnd::TimedOut)
                     };
                     if let Some(why) = why {
-                        self.signal(Signal::TERM);
-                        asked = Some((why, Deadline::after(limit(MERCY))));
+                        self.send_signal(Signal::TERM);
+                        asked = Some((why, Deadline::after(time_limit(TERM_GRACE))));
                     }
                 }
-                Some((_, mercy)) if mercy.passed() => self.signal(Signal::KILL),
+                Some((_, mercy)) if mercy.has_passed() => self.send_signal(Signal::KILL),
                 Some(_) => {}
             }
-            self.read(LOOK, output)?;
+            self.read_output(POLL_INTERVAL, output)?;
             self.ended = has_ended(self.group)?;
         }
         if asked.is_some() {
             // Also end remaining processes of its group.
-            self.signal(Signal::KILL);
+            self.send_signal(Signal::KILL);
         }
-        let rest = Deadline::after(REST);
-        while self.pipes.iter().any(Option::is_some) && !rest.passed() {
-            self.read(rest.left(), output)?;
+        let rest = Deadline::after(OUTPUT_GRACE);
+        while self.pipes.iter().any(Option::is_some) && !rest.has_passed() {
+            self.read_output(rest.time_left(), output)?;
         }
         Ok(asked.map(|(why, _)| why))
     }
 
     /// Reads available output, or waits for some for up to `wait`.
-    fn read(&mut self, wait: Duration, output: &mut Output<'_>) -> io::Result<()> {
+    fn read_output(&mut self, wait: Duration, output: &mut OutputRecorder<'_>) -> io::Result<()> {
         let open = self.pipes.iter().flatten();
         let mut polled: Vec<PollFd<'_>> =
             open.map(|pipe| PollFd::new(pipe, PollFlags::IN)).collect();
         if polled.is_empty() {
             // The command has closed its output and is probably about to end.
-            std::thread::sleep(SOON);
+            std::thread::sleep(EXIT_POLL_INTERVAL);
             return Ok(());
         }
         let wait = Timespec {
             tv_sec: 0,
-            tv_nsec: wait.min(LOOK).subsec_nanos().into(),
+            tv_nsec: wait.min(POLL_INTERVAL).subsec_nanos().into(),
         };
         match poll(&mut polled, Some(&wait)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -279,7 +279,7 @@ impl Running {
             };
             match rustix::io::read(pipe, &mut buffer) {
                 Ok(0) => *slot = None,
-                Ok(length) => output.take(stream, buffer.get(..length).unwrap_or_default())?,
+                Ok(length) => output.record(stream, buffer.get(..length).unwrap_or_default())?,
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -287,7 +287,7 @@ impl Running {
         Ok(())
     }
 
-    fn signal(&self, signal: Signal) {
+    fn send_signal(&self, signal: Signal) {
         // The call fails if no process of the group is left.
         let _ = kill_process_group(self.group, signal);
     }

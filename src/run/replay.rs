@@ -22,14 +22,14 @@ use crate::domain::time::Time;
 use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
 use crate::git::{Repository, Result};
 use crate::ledger::{Project, Tips};
-use log::{Log, Place};
-use rejudge::{Met, Past};
+use log::{EntryPosition, LedgerIndex};
+use rejudge::{PastDeployment, PastLoader};
 
 /// How many deployments a thread judges in one batch.
-const STRETCH: usize = 200;
+const BATCH_SIZE: usize = 200;
 
 /// What to replay, and how.
-pub struct Plan<'a> {
+pub struct ReplaySpec<'a> {
     /// The policy to try.
     pub proposal: &'a Policy,
     /// The policy in force today, to tell whether it would refuse the same.
@@ -37,12 +37,12 @@ pub struct Plan<'a> {
     /// Leaves out older deployments.
     pub since: Option<Time>,
     /// The most cases of each sort that are kept. The newest are.
-    pub number: usize,
+    pub max_cases: usize,
 }
 
 /// A past deployment on which the other policy decides differently.
 #[derive(Debug)]
-pub struct Case {
+pub struct ReplayCase {
     /// Its entry: a start or a record.
     pub id: EntryId,
     /// The statement of the entry.
@@ -53,9 +53,9 @@ pub struct Case {
     pub in_force_too: bool,
 }
 
-impl Case {
+impl ReplayCase {
     /// Returns the sort key: newest first, then by ledger and position.
-    fn order(&self) -> (Reverse<Time>, &LedgerName, Reverse<u64>) {
+    fn sort_key(&self) -> (Reverse<Time>, &LedgerName, Reverse<u64>) {
         let statement = &self.statement;
         (
             Reverse(statement.at),
@@ -67,7 +67,7 @@ impl Case {
 
 /// How many deployments a ledger has, and on how many the other policy decides differently.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Count {
+pub struct DecisionCounts {
     /// All deployments that were judged.
     pub deployments: usize,
     /// Accepted at the time, refused by the other policy.
@@ -76,10 +76,10 @@ pub struct Count {
     /// break-glass that it was made with.
     pub allowed: usize,
     /// Undecidable under the other policy.
-    pub untold: usize,
+    pub undecided: usize,
 }
 
-impl Count {
+impl DecisionCounts {
     /// Returns the sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
@@ -87,27 +87,27 @@ impl Count {
             deployments: self.deployments + other.deployments,
             refused: self.refused + other.refused,
             allowed: self.allowed + other.allowed,
-            untold: self.untold + other.untold,
+            undecided: self.undecided + other.undecided,
         }
     }
 }
 
 /// The result of a replay.
 #[derive(Debug, Default)]
-pub struct Replayed {
+pub struct ReplayResult {
     /// The counts of each environment's ledger.
-    pub counts: BTreeMap<LedgerName, Count>,
+    pub counts: BTreeMap<LedgerName, DecisionCounts>,
     /// How many deployments each rule would have refused.
     pub rules: BTreeMap<Rule, usize>,
     /// The newest deployments that would have been refused.
-    pub refused: Vec<Case>,
+    pub refused: Vec<ReplayCase>,
     /// The newest deployments that would have been accepted.
-    pub allowed: Vec<Case>,
+    pub allowed: Vec<ReplayCase>,
     /// The newest deployments for which there is no decision.
-    pub untold: Vec<Case>,
+    pub undecided: Vec<ReplayCase>,
 }
 
-impl Replayed {
+impl ReplayResult {
     /// Adds another result, and keeps the newest `number` cases of each sort.
     fn merge(mut self, other: Self, number: usize) -> Self {
         for (ledger, count) in other.counts {
@@ -120,28 +120,28 @@ impl Replayed {
         for (own, other) in [
             (&mut self.refused, other.refused),
             (&mut self.allowed, other.allowed),
-            (&mut self.untold, other.untold),
+            (&mut self.undecided, other.undecided),
         ] {
             own.extend(other);
-            own.sort_by(|one, two| one.order().cmp(&two.order()));
+            own.sort_by(|one, two| one.sort_key().cmp(&two.sort_key()));
             own.truncate(number);
         }
         self
     }
 
     /// Adds one judged deployment.
-    fn take(&mut self, outcome: Judged) {
+    fn add(&mut self, outcome: ReplayOutcome) {
         let ledger = match &outcome {
-            Judged::Same(ledger) => ledger.clone(),
-            Judged::Refused(case) | Judged::Allowed(case) | Judged::Untold(case) => {
-                case.statement.ledger.clone()
-            }
+            ReplayOutcome::Same(ledger) => ledger.clone(),
+            ReplayOutcome::Refused(case)
+            | ReplayOutcome::Allowed(case)
+            | ReplayOutcome::Undecided(case) => case.statement.ledger.clone(),
         };
         let count = self.counts.entry(ledger).or_default();
         count.deployments += 1;
         match outcome {
-            Judged::Same(_) => {}
-            Judged::Refused(case) => {
+            ReplayOutcome::Same(_) => {}
+            ReplayOutcome::Refused(case) => {
                 count.refused += 1;
                 let failed = case
                     .verdict
@@ -154,25 +154,25 @@ impl Replayed {
                 }
                 self.refused.push(case);
             }
-            Judged::Allowed(case) => {
+            ReplayOutcome::Allowed(case) => {
                 count.allowed += 1;
                 self.allowed.push(case);
             }
-            Judged::Untold(case) => {
-                count.untold += 1;
-                self.untold.push(case);
+            ReplayOutcome::Undecided(case) => {
+                count.undecided += 1;
+                self.undecided.push(case);
             }
         }
     }
 }
 
 /// The result of judging one deployment again.
-enum Judged {
+enum ReplayOutcome {
     /// The decision is the same as at the time.
     Same(LedgerName),
-    Refused(Case),
-    Allowed(Case),
-    Untold(Case),
+    Refused(ReplayCase),
+    Allowed(ReplayCase),
+    Undecided(ReplayCase),
 }
 
 /// Replays the ledgers of all environments, on all processors. Their entries must have been
@@ -184,73 +184,82 @@ pub fn replay(
     repository: &Repository,
     project: &Project,
     tips: &Tips,
-    plan: &Plan<'_>,
-) -> Result<Replayed> {
+    plan: &ReplaySpec<'_>,
+) -> Result<ReplayResult> {
     let shared = repository.share();
     let logs: Vec<(&LedgerName, &EntryId)> = tips.iter().collect();
     let logs = logs.into_par_iter().map(|(ledger, tip)| {
-        Log::read(&shared.fork(), ledger, *tip, plan.since).map(|log| (ledger.clone(), log))
+        LedgerIndex::read(&shared.fork(), ledger, *tip, plan.since).map(|log| (ledger.clone(), log))
     });
-    let logs: BTreeMap<LedgerName, Log> = logs.collect::<Result<_>>()?;
-    let mut begun = Replayed::default();
+    let logs: BTreeMap<LedgerName, LedgerIndex> = logs.collect::<Result<_>>()?;
+    let mut begun = ReplayResult::default();
     begun.counts.extend(
         logs.keys()
             .filter(|ledger| ledger.is_environment())
             .cloned()
-            .map(|it| (it, Count::default())),
+            .map(|it| (it, DecisionCounts::default())),
     );
     let stretches = logs.iter().filter(|(ledger, _)| ledger.is_environment());
-    let stretches = stretches
-        .flat_map(|(ledger, log)| log.deployments.chunks(STRETCH).map(move |it| (ledger, it)));
-    let stretches: Vec<(&LedgerName, &[Place])> = stretches.collect();
+    let stretches = stretches.flat_map(|(ledger, log)| {
+        log.deployments
+            .chunks(BATCH_SIZE)
+            .map(move |it| (ledger, it))
+    });
+    let stretches: Vec<(&LedgerName, &[EntryPosition])> = stretches.collect();
     let judged = stretches.into_par_iter().map(|(ledger, places)| {
         let own = shared.fork();
-        let past = Past::new(&own, project, &logs, plan);
-        let mut found = Replayed::default();
+        let past = PastLoader::new(&own, project, &logs, plan);
+        let mut found = ReplayResult::default();
         for place in places {
-            found.take(judge(&past, ledger, *place)?);
+            found.add(judge_again(&past, ledger, *place)?);
         }
-        Ok(Replayed::default().merge(found, plan.number))
+        Ok(ReplayResult::default().merge(found, plan.max_cases))
     });
-    let judged = judged.try_reduce(
-        Replayed::default,
-        |one, two| Ok(one.merge(two, plan.number)),
-    )?;
-    Ok(begun.merge(judged, plan.number))
+    let judged = judged.try_reduce(ReplayResult::default, |one, two| {
+        Ok(one.merge(two, plan.max_cases))
+    })?;
+    Ok(begun.merge(judged, plan.max_cases))
 }
 
 /// Judges one deployment under the policy of the time and under the other.
-fn judge(past: &Past<'_>, ledger: &LedgerName, place: Place) -> Result<Judged> {
-    let met = past.meet(ledger, place)?;
-    let then = met.as_then();
-    let now = met.under(&met.policies.proposal);
-    let case = |met: Met<'_>, verdict, in_force_too| Case {
+fn judge_again(
+    past: &PastLoader<'_>,
+    ledger: &LedgerName,
+    place: EntryPosition,
+) -> Result<ReplayOutcome> {
+    let met = past.load_deployment(ledger, place)?;
+    let then = met.judge_as_made();
+    let now = met.judge_under(&met.policies.proposal);
+    let case = |met: PastDeployment<'_>, verdict, in_force_too| ReplayCase {
         id: place.id,
         statement: met.statement,
         verdict,
         in_force_too,
     };
     Ok(match (then.decision(), now.decision()) {
-        (Decision::Refused, Decision::Allowed) => Judged::Allowed(case(met, now, false)),
-        (Decision::Refused, _) => Judged::Same(ledger.clone()),
+        (Decision::Refused, Decision::Allowed) => ReplayOutcome::Allowed(case(met, now, false)),
+        (Decision::Refused, _) => ReplayOutcome::Same(ledger.clone()),
         (_, Decision::Refused) => {
-            let in_force_too = met.under(&met.policies.in_force).decision() == Decision::Refused;
-            Judged::Refused(case(met, now, in_force_too))
+            let in_force_too =
+                met.judge_under(&met.policies.in_force).decision() == Decision::Refused;
+            ReplayOutcome::Refused(case(met, now, in_force_too))
         }
-        (Decision::Allowed, Decision::CannotTell) => Judged::Untold(case(met, now, false)),
+        (Decision::Allowed, Decision::CannotTell) => {
+            ReplayOutcome::Undecided(case(met, now, false))
+        }
         // A deployment with a break-glass was accepted only for that: check whether it would still
         // need it.
-        _ => match met.unbroken() {
-            Some(unbroken) if unbroken.as_then().decision() == Decision::Refused => {
-                let without = unbroken.under(&unbroken.policies.proposal);
+        _ => match met.without_break_glass() {
+            Some(unbroken) if unbroken.judge_as_made().decision() == Decision::Refused => {
+                let without = unbroken.judge_under(&unbroken.policies.proposal);
                 let needless = without.decision() == Decision::Allowed;
                 if needless {
-                    Judged::Allowed(case(met, without, false))
+                    ReplayOutcome::Allowed(case(met, without, false))
                 } else {
-                    Judged::Same(ledger.clone())
+                    ReplayOutcome::Same(ledger.clone())
                 }
             }
-            _ => Judged::Same(ledger.clone()),
+            _ => ReplayOutcome::Same(ledger.clone()),
         },
     })
 }

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::command_env::Piece;
+use super::command_env::ComponentJob;
 use crate::clock;
 use crate::domain::entry::Target;
 use crate::domain::id::CommitId;
@@ -20,13 +20,13 @@ use crate::domain::policy::{Policy, timestamp};
 use crate::git::Repository;
 
 /// How many runs' logs are kept.
-const RUNS: usize = 20;
+const KEPT_RUNS: usize = 20;
 /// Their folder, in the git folder.
-const LOGS: &str = "git-deploy/logs";
+const LOGS_FOLDER: &str = "git-deploy/logs";
 
 /// Why a folder could not be prepared.
 #[derive(Debug, thiserror::Error)]
-pub enum SiteError {
+pub enum WorkDirsError {
     /// A commit could not be checked out.
     #[error("cannot check out {}: {source}", commit.short())]
     Checkout {
@@ -46,7 +46,7 @@ pub enum SiteError {
 }
 
 /// The folders of a run.
-pub struct Site<'a> {
+pub struct WorkDirs<'a> {
     repository: &'a Repository,
     policy: &'a Policy,
     root: tempfile::TempDir,
@@ -54,14 +54,14 @@ pub struct Site<'a> {
     checkouts: RefCell<BTreeMap<CommitId, PathBuf>>,
 }
 
-impl<'a> Site<'a> {
+impl<'a> WorkDirs<'a> {
     /// Creates the folders for a run in this environment.
     pub fn new(
         repository: &'a Repository,
         policy: &'a Policy,
         name: &EnvName,
-    ) -> Result<Self, SiteError> {
-        let failed = |source| SiteError::Folder {
+    ) -> Result<Self, WorkDirsError> {
+        let failed = |source| WorkDirsError::Folder {
             path: std::env::temp_dir(),
             source,
         };
@@ -69,17 +69,17 @@ impl<'a> Site<'a> {
             .prefix("git-deploy-")
             .tempdir()
             .map_err(failed)?;
-        let all = repository.common_dir().join(LOGS);
+        let all = repository.common_dir().join(LOGS_FOLDER);
         let logs = all.join(format!(
             "{}-{name}-{}",
             timestamp(clock::now()),
             std::process::id()
         ));
-        fs::create_dir_all(&logs).map_err(|source| SiteError::Folder {
+        fs::create_dir_all(&logs).map_err(|source| WorkDirsError::Folder {
             path: logs.clone(),
             source,
         })?;
-        tidy(&all);
+        remove_old_logs(&all);
         Ok(Self {
             repository,
             policy,
@@ -96,22 +96,22 @@ impl<'a> Site<'a> {
 
     /// Prepares a component at a commit for its commands. `name` distinguishes the stages of one
     /// component.
-    pub fn piece(
+    pub fn prepare_job(
         &self,
         target: Target,
         previous: Option<CommitId>,
         name: &str,
-    ) -> Result<Piece, SiteError> {
-        let checkout = self.checkout(target.commit)?;
+    ) -> Result<ComponentJob, WorkDirsError> {
+        let checkout = self.check_out(target.commit)?;
         let component = target.component.as_str();
         let scratch = self.root.path().join("scratch").join(name).join(component);
         for folder in ["tmp", "terraform"] {
             let path = scratch.join(folder);
-            fs::create_dir_all(&path).map_err(|source| SiteError::Folder { path, source })?;
+            fs::create_dir_all(&path).map_err(|source| WorkDirsError::Folder { path, source })?;
         }
         let log = self.logs.join(format!("{component}.{name}.log"));
-        Ok(Piece {
-            folder: self.home(&checkout, &target),
+        Ok(ComponentJob {
+            folder: self.find_working_folder(&checkout, &target),
             target,
             previous,
             scratch,
@@ -121,7 +121,7 @@ impl<'a> Site<'a> {
 
     /// Returns the folder in which a component's commands run: its first path, or the folder of the
     /// file that this path names.
-    fn home(&self, checkout: &Path, target: &Target) -> PathBuf {
+    fn find_working_folder(&self, checkout: &Path, target: &Target) -> PathBuf {
         let paths = self
             .policy
             .component(&target.component)
@@ -134,28 +134,28 @@ impl<'a> Site<'a> {
     }
 
     /// Checks out a commit, read-only, and returns the folder.
-    pub fn checkout(&self, commit: CommitId) -> Result<PathBuf, SiteError> {
+    pub fn check_out(&self, commit: CommitId) -> Result<PathBuf, WorkDirsError> {
         if let Some(known) = self.checkouts.borrow().get(&commit) {
             return Ok(known.clone());
         }
         let path = self.root.path().join("commits").join(commit.to_string());
-        let failed = |source| SiteError::Folder {
+        let failed = |source| WorkDirsError::Folder {
             path: path.clone(),
             source,
         };
         fs::create_dir_all(&path).map_err(failed)?;
         let index = self.root.path().join("index");
         let checked_out = self.repository.check_out(commit, &path, &index);
-        checked_out.map_err(|source| SiteError::Checkout { commit, source })?;
+        checked_out.map_err(|source| WorkDirsError::Checkout { commit, source })?;
         let gone = fs::remove_file(&index);
-        gone.and_then(|()| permit(&path, |mode| mode & !0o222))
+        gone.and_then(|()| change_permissions(&path, |mode| mode & !0o222))
             .map_err(failed)?;
         self.checkouts.borrow_mut().insert(commit, path.clone());
         Ok(path)
     }
 }
 
-impl Drop for Site<'_> {
+impl Drop for WorkDirs<'_> {
     /// Makes all folders writable, so that they can be removed.
     fn drop(&mut self) {
         // Not only the checkouts: tools make folders of their own read-only, too. Folders that
@@ -175,7 +175,7 @@ impl Drop for Site<'_> {
 }
 
 /// Changes the permissions of all files and folders.
-fn permit(root: &Path, change: impl Fn(u32) -> u32) -> io::Result<()> {
+fn change_permissions(root: &Path, change: impl Fn(u32) -> u32) -> io::Result<()> {
     for found in walkdir::WalkDir::new(root) {
         let found = found?;
         if !found.file_type().is_symlink() {
@@ -187,13 +187,13 @@ fn permit(root: &Path, change: impl Fn(u32) -> u32) -> io::Result<()> {
 }
 
 /// Removes the logs of old runs. Their names begin with the time.
-fn tidy(all: &Path) {
+fn remove_old_logs(all: &Path) {
     let Ok(found) = fs::read_dir(all) else { return };
     let mut runs: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
     runs.sort();
     // Another run may be removing the same folders.
     runs.iter()
         .rev()
-        .skip(RUNS)
+        .skip(KEPT_RUNS)
         .for_each(|run| drop(fs::remove_dir_all(run)));
 }

@@ -12,89 +12,89 @@ use crate::domain::name::ComponentName;
 
 /// The result of one component's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate<T, E> {
+pub enum TaskResult<T, E> {
     /// The work succeeded.
-    Done(T),
+    Succeeded(T),
     /// The work started and failed.
     Failed(E),
     /// It did not start, because this component failed. It comes before, directly or not.
-    After(ComponentName),
+    SkippedAfter(ComponentName),
     /// It did not start, because no new work did.
-    NotBegun,
+    NotStarted,
 }
 
 /// The caller's decisions between the pieces of work.
-pub trait Foreman<J, T, E> {
+pub trait SchedulerCallbacks<J, T, E> {
     /// Returns whether new work starts at all.
-    fn goes_on(&mut self) -> bool;
+    fn may_start(&mut self) -> bool;
 
     /// Prepares the work on a component whose turn it is.
     ///
     /// # Errors
     /// The work cannot start: the component has failed.
-    fn begin(&mut self, component: &ComponentName) -> Result<J, E>;
+    fn prepare(&mut self, component: &ComponentName) -> Result<J, E>;
 
     /// Checks whether work that has started may continue. The work asks before it does anything
     /// that must not be done needlessly.
     ///
     /// # Errors
     /// It may not: the component has failed.
-    fn may_go_on(&mut self, component: &ComponentName) -> Result<(), E>;
+    fn check_continue(&mut self, component: &ComponentName) -> Result<(), E>;
 
     /// Handles the result of a component, before any component that waits for it starts.
-    fn ended(&mut self, component: &ComponentName, result: &Result<T, E>);
+    fn on_result(&mut self, component: &ComponentName, result: &Result<T, E>);
 }
 
 /// Lets work that is running ask whether it may continue. The caller's thread answers.
-pub struct Leave<'n, T, E> {
+pub struct ContinueGuard<'n, T, E> {
     name: &'n ComponentName,
-    caller: mpsc::Sender<News<'n, T, E>>,
+    caller: mpsc::Sender<WorkerMessage<'n, T, E>>,
 }
 
-impl<T, E> Leave<'_, T, E> {
+impl<T, E> ContinueGuard<'_, T, E> {
     /// Asks whether the work may continue, and waits for the answer.
     ///
     /// # Errors
     /// The work may not continue. There is no reason if the caller's thread has ended.
-    pub fn ask(&self) -> Result<(), Option<E>> {
+    pub fn check(&self) -> Result<(), Option<E>> {
         let (answer, answered) = mpsc::channel();
         self.caller
-            .send(News::Asks(self.name, answer))
+            .send(WorkerMessage::AskContinue(self.name, answer))
             .map_err(|_| None)?;
         answered.recv().map_err(|_| None)?.map_err(Some)
     }
 }
 
 /// A message to the caller's thread.
-enum News<'n, T, E> {
-    Asks(&'n ComponentName, mpsc::Sender<Result<(), E>>),
+enum WorkerMessage<'n, T, E> {
+    AskContinue(&'n ComponentName, mpsc::Sender<Result<(), E>>),
     Ended(&'n ComponentName, Result<T, E>),
 }
 
 /// The work on a component.
 pub type Work<'w, J, T, E> =
-    dyn Fn(&ComponentName, J, &Leave<'_, T, E>) -> Result<T, E> + Sync + 'w;
+    dyn Fn(&ComponentName, J, &ContinueGuard<'_, T, E>) -> Result<T, E> + Sync + 'w;
 
 /// Works through a graph with at most `parallel` pieces of work at once. Returns a result for every
 /// component.
-pub fn carry_out<J: Send, T: Send, E: Send>(
+pub fn run_graph<J: Send, T: Send, E: Send>(
     graph: &Graph,
     parallel: usize,
-    foreman: &mut dyn Foreman<J, T, E>,
+    foreman: &mut dyn SchedulerCallbacks<J, T, E>,
     work: &Work<'_, J, T, E>,
-) -> BTreeMap<ComponentName, Fate<T, E>> {
-    let ways = graph.ways();
-    let mut waiting: BTreeSet<&ComponentName> = graph.names().collect();
-    let mut fates: BTreeMap<ComponentName, Fate<T, E>> = BTreeMap::new();
+) -> BTreeMap<ComponentName, TaskResult<T, E>> {
+    let ways = graph.longest_paths();
+    let mut waiting: BTreeSet<&ComponentName> = graph.components().collect();
+    let mut fates: BTreeMap<ComponentName, TaskResult<T, E>> = BTreeMap::new();
     let (sender, news) = mpsc::channel();
     let mut running = 0_usize;
     std::thread::scope(|scope| {
         loop {
-            while running < parallel.max(1) && foreman.goes_on() {
+            while running < parallel.max(1) && foreman.may_start() {
                 let ready = |name: &&&ComponentName| {
                     graph
-                        .before(name)
-                        .all(|before| matches!(fates.get(before), Some(Fate::Done(_))))
+                        .predecessors(name)
+                        .all(|before| matches!(fates.get(before), Some(TaskResult::Succeeded(_))))
                 };
                 // `max_by_key` returns the last of several, so the names are reversed to get the
                 // first.
@@ -106,22 +106,22 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
                     .copied();
                 let Some(name) = next else { break };
                 waiting.remove(name);
-                match foreman.begin(name) {
+                match foreman.prepare(name) {
                     Ok(job) => {
                         let sender = sender.clone();
                         running += 1;
                         // The receiver outlives the scope, so sending cannot fail.
                         scope.spawn(move || {
-                            let leave = Leave {
+                            let leave = ContinueGuard {
                                 name,
                                 caller: sender,
                             };
                             let result = work(name, job, &leave);
-                            drop(leave.caller.send(News::Ended(name, result)));
+                            drop(leave.caller.send(WorkerMessage::Ended(name, result)));
                         });
                     }
                     Err(error) => {
-                        conclude(graph, foreman, &mut waiting, &mut fates, (name, Err(error)))
+                        record_result(graph, foreman, &mut waiting, &mut fates, (name, Err(error)))
                     }
                 }
             }
@@ -130,10 +130,12 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
             }
             match news.recv() {
                 // The one who asked may have ended and needs no answer.
-                Ok(News::Asks(name, answer)) => drop(answer.send(foreman.may_go_on(name))),
-                Ok(News::Ended(name, result)) => {
+                Ok(WorkerMessage::AskContinue(name, answer)) => {
+                    drop(answer.send(foreman.check_continue(name)))
+                }
+                Ok(WorkerMessage::Ended(name, result)) => {
                     running -= 1;
-                    conclude(graph, foreman, &mut waiting, &mut fates, (name, result));
+                    record_result(graph, foreman, &mut waiting, &mut fates, (name, result));
                 }
                 Err(mpsc::RecvError) => break,
             }
@@ -142,22 +144,25 @@ pub fn carry_out<J: Send, T: Send, E: Send>(
     fates.extend(
         waiting
             .into_iter()
-            .map(|name| (name.clone(), Fate::NotBegun)),
+            .map(|name| (name.clone(), TaskResult::NotStarted)),
     );
     fates
 }
 
 /// Records a result. Components that wait for a failed one do not start.
-fn conclude<J, T, E>(
+fn record_result<J, T, E>(
     graph: &Graph,
-    foreman: &mut dyn Foreman<J, T, E>,
+    foreman: &mut dyn SchedulerCallbacks<J, T, E>,
     waiting: &mut BTreeSet<&ComponentName>,
-    fates: &mut BTreeMap<ComponentName, Fate<T, E>>,
+    fates: &mut BTreeMap<ComponentName, TaskResult<T, E>>,
     (name, result): (&ComponentName, Result<T, E>),
 ) {
-    foreman.ended(name, &result);
+    foreman.on_result(name, &result);
     let failed = result.is_err();
-    fates.insert(name.clone(), result.map_or_else(Fate::Failed, Fate::Done));
+    fates.insert(
+        name.clone(),
+        result.map_or_else(TaskResult::Failed, TaskResult::Succeeded),
+    );
     if !failed {
         return;
     }
@@ -165,13 +170,13 @@ fn conclude<J, T, E>(
     while let Some(gone) = out.pop() {
         let after: Vec<ComponentName> = waiting
             .iter()
-            .filter(|it| graph.before(it).any(|before| *before == gone))
+            .filter(|it| graph.predecessors(it).any(|before| *before == gone))
             .map(|it| (*it).clone())
             .collect();
         for it in after {
             waiting.remove(&it);
             // The component that failed first, however far back.
-            fates.insert(it.clone(), Fate::After(name.clone()));
+            fates.insert(it.clone(), TaskResult::SkippedAfter(name.clone()));
             out.push(it);
         }
     }

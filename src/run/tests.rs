@@ -25,14 +25,17 @@ use crate::domain::state::Scope;
 use crate::domain::verdict::{Outcome, Rule};
 use crate::git::Repository;
 use crate::git::tests::{Numbers, Scratch};
-use crate::ledger::entry_validator::{Against, Judge, Present};
+use crate::ledger::entry_validator::{EntryValidator, PushContext, ValidationContext};
 use crate::ledger::facts::Gatherer;
 use crate::ledger::testing::{
-    Desk, Keys, accepted, audit, code, found, notes_hold, parse, publish,
+    TestClone, TestKeys, assert_notes_match, create_project, draft_publish, expect_accepted, parse,
+    validate_all, write_code_commit,
 };
-use crate::ledger::writer::{AppendError, Refusal, Stopped, View};
+use crate::ledger::writer::{AppendError, AppendFailure, LedgerSnapshot, RefusedEntry};
 use crate::ledger::{Project, StateReader, Tips};
-use crate::run::build_deployment::{Commits, ComposeError, DeploymentSpec, Selection, compose};
+use crate::run::build_deployment::{
+    BuildError, Commits, DeploymentSpec, Selection, build_deployment,
+};
 
 /// How many projects are played through.
 const CASES: u64 = 12;
@@ -88,7 +91,7 @@ struct World {
     scratch: Scratch,
     repository: Repository,
     project: Project,
-    keys: Keys,
+    keys: TestKeys,
     dice: RefCell<Numbers>,
     commits: Vec<CommitId>,
     proposals: Vec<String>,
@@ -104,9 +107,9 @@ struct Focus {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let (scratch, keys) = (Scratch::bare(), Keys::new());
+        let (scratch, keys) = (Scratch::bare(), TestKeys::new());
         let repository = scratch.open();
-        let project = found(&repository, keys.public("alice"));
+        let project = create_project(&repository, keys.public("alice"));
         let mut dice = Numbers(seed);
         let commits = history(&repository, &mut dice);
         let first = policy(&keys, &mut dice, true);
@@ -123,14 +126,14 @@ impl World {
             focus: RefCell::default(),
         };
         world.move_branches();
-        world.desk("alice").write("policy", &publish(&first));
+        world.desk("alice").write("policy", &draft_publish(&first));
         world
     }
 
-    fn desk(&self, key: &str) -> Desk<'_> {
+    fn desk(&self, key: &str) -> TestClone<'_> {
         let person = parse(key.strip_suffix("-new").unwrap_or(key));
         let (repository, project) = (&self.repository, &self.project);
-        Desk {
+        TestClone {
             repository,
             project,
             remote: None,
@@ -194,7 +197,7 @@ impl World {
     }
 
     /// Takes note of what a deployment lacks.
-    fn learn(&self, kind: &'static str, name: &EnvName, refusal: &Refusal, policy: &Policy) {
+    fn learn(&self, kind: &'static str, name: &EnvName, refusal: &RefusedEntry, policy: &Policy) {
         let mut focus = self.focus.borrow_mut();
         let Some(commit) = refusal.statement.deployed_commits().first().copied() else {
             return;
@@ -251,7 +254,7 @@ impl World {
             _ if EVIDENCE.contains(&kind) => LedgerName::evidence(),
             _ => policy.ledger_of(&name).unwrap(),
         };
-        let draft = |view: &View<'_>| {
+        let draft = |view: &LedgerSnapshot<'_>| {
             let rules = policy.environment(&name).unwrap();
             let (dice, commits, proposals) = (&self.dice, &self.commits[..], &self.proposals[..]);
             let focus = self.focus.borrow().commit;
@@ -268,8 +271,8 @@ impl World {
             .draft(kind)
         };
         match self.desk(&key).append(ledger.as_ref(), &draft) {
-            Err(Stopped::Draft(_)) => return false,
-            Err(Stopped::Append(AppendError::Refused(refusal))) => {
+            Err(AppendFailure::Draft(_)) => return false,
+            Err(AppendFailure::Append(AppendError::Refused(refusal))) => {
                 let unknown = refusal
                     .verdict
                     .checks
@@ -285,18 +288,23 @@ impl World {
             }
             Err(error) => panic!("{kind} in {name} by {key}: {error:?}"),
             Ok(appended) => {
-                let judge = Judge::new(
+                let judge = EntryValidator::new(
                     &self.repository,
                     Gatherer::new(&self.repository, &self.project),
                     None,
                 );
-                let head = judge.head(&ledger, tips.get(&ledger).copied()).unwrap();
-                let present = Present {
+                let head = judge.load_tip(&ledger, tips.get(&ledger).copied()).unwrap();
+                let present = PushContext {
                     tips,
                     now: clock::now(),
                 };
-                accepted(
-                    judge.judge(&ledger, &head, appended.id, Against::Present(&present)),
+                expect_accepted(
+                    judge.validate(
+                        &ledger,
+                        &head,
+                        appended.id,
+                        ValidationContext::Push(&present),
+                    ),
                     "the server",
                 );
                 for kind in told(&appended.statement).into_iter().chain([drafted(kind)]) {
@@ -404,7 +412,7 @@ fn told(statement: &Statement) -> Vec<String> {
 
 /// A small history of the code, with a merge now and then.
 fn history(repository: &Repository, dice: &mut Numbers) -> Vec<CommitId> {
-    let begin = clock::now().seconds() - 3_600;
+    let begin = clock::now().as_seconds() - 3_600;
     let mut commits: Vec<CommitId> = Vec::new();
     for number in 0..6 {
         let mut parents: Vec<CommitId> = commits.last().copied().into_iter().collect();
@@ -432,7 +440,7 @@ fn history(repository: &Repository, dice: &mut Numbers) -> Vec<CommitId> {
             files.push(("web/index.html", &*web));
         }
         let who = *dice.pick(&PEOPLE);
-        commits.push(code(
+        commits.push(write_code_commit(
             repository,
             &files,
             &parents,
@@ -486,11 +494,11 @@ fn play(seed: u64, mut tally: Tally) -> Tally {
         }
     }
     assert_eq!(
-        audit(&world.repository, &world.project),
+        validate_all(&world.repository, &world.project),
         entries,
         "seed {seed}"
     );
-    notes_hold(&world.repository, &world.repository.tips().unwrap());
+    assert_notes_match(&world.repository, &world.repository.tips().unwrap());
     world.scratch.fsck();
     tally
 }
@@ -498,11 +506,11 @@ fn play(seed: u64, mut tally: Tally) -> Tally {
 /// A rollback names what ran then, its artifacts too, though something else was built of the same content since.
 #[test]
 fn back_to_the_same_artifact() {
-    let (scratch, keys) = (Scratch::bare(), Keys::new());
+    let (scratch, keys) = (Scratch::bare(), TestKeys::new());
     let repository = scratch.open();
-    let project = found(&repository, keys.public("alice"));
+    let project = create_project(&repository, keys.public("alice"));
     let person = parse("alice");
-    let desk = Desk {
+    let desk = TestClone {
         repository: &repository,
         project: &project,
         remote: None,
@@ -513,11 +521,11 @@ fn back_to_the_same_artifact() {
     let text = format!(
         "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{key}\"\n[environments]\nprod = {{}}\n"
     );
-    desk.write("policy", &publish(&text));
+    desk.write("policy", &draft_publish(&text));
     let rules = Policy::parse(&text).unwrap();
-    let now = clock::now().seconds();
+    let now = clock::now().as_seconds();
     let commit = |text: &str, at| {
-        code(
+        write_code_commit(
             &repository,
             &[("a", text)],
             &[],
@@ -550,9 +558,9 @@ fn back_to_the_same_artifact() {
         desk.write("evidence", &Action::Artifact(artifact).into());
     };
     let deploy = |kind, commit| {
-        let appended = desk.append("prod", &|view: &View<'_>| {
+        let appended = desk.append("prod", &|view: &LedgerSnapshot<'_>| {
             let (name, commits) = (&parse("prod"), Commits::One(commit));
-            let (environment, selection) = (rules.environment(name).unwrap(), Selection::Differing);
+            let (environment, selection) = (rules.environment(name).unwrap(), Selection::Changed);
             let versions = BTreeMap::new();
             let wish = DeploymentSpec {
                 name,
@@ -563,7 +571,7 @@ fn back_to_the_same_artifact() {
                 destroy: false,
                 versions,
             };
-            let deployment = compose(view, &rules, &wish)?;
+            let deployment = build_deployment(view, &rules, &wish)?;
             let component = parse("catalogue");
             let (outcome, verification) = (Ending::Succeeded, VerificationResult::Passed);
             let results = vec![Reported {
@@ -573,7 +581,7 @@ fn back_to_the_same_artifact() {
                 to: None,
                 verification,
             }];
-            Ok::<_, ComposeError>(
+            Ok::<_, BuildError>(
                 Action::Record(Record {
                     deployment,
                     results,

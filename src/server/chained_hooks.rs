@@ -8,15 +8,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::ref_update::Update;
+use super::ref_update::RefUpdate;
 use crate::domain::id::Oid;
 
 /// Runs a hook, if it exists and is executable, as git would. Returns whether it accepts the push.
 ///
 /// # Errors
 /// The hook could not be started or waited for.
-pub fn allows(hook: &Path, arguments: &[OsString], input: &[u8]) -> std::io::Result<bool> {
-    if !runnable(hook) {
+pub fn accepts_push(hook: &Path, arguments: &[OsString], input: &[u8]) -> std::io::Result<bool> {
+    if !is_runnable(hook) {
         return Ok(true);
     }
     let mut child = Command::new(hook)
@@ -36,8 +36,8 @@ pub fn allows(hook: &Path, arguments: &[OsString], input: &[u8]) -> std::io::Res
 ///
 /// # Errors
 /// The hook could not be started or waited for.
-pub(super) fn allows_update(hook: &Path, update: &Update) -> std::io::Result<bool> {
-    if !runnable(hook) {
+pub(super) fn accepts_update(hook: &Path, update: &RefUpdate) -> std::io::Result<bool> {
+    if !is_runnable(hook) {
         return Ok(true);
     }
     // As long as the other id.
@@ -62,7 +62,7 @@ pub(super) fn allows_update(hook: &Path, update: &Update) -> std::io::Result<boo
 }
 
 /// Returns whether the file is a hook that git would run.
-fn runnable(hook: &Path) -> bool {
+fn is_runnable(hook: &Path) -> bool {
     hook.metadata()
         .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }

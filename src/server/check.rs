@@ -22,12 +22,12 @@ pub enum Level {
     /// The repository is protected, but this can be improved.
     Advice,
     /// The repository is not protected.
-    Bad,
+    Problem,
 }
 
 /// The subject of a finding, in the order of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum About {
+pub enum CheckSubject {
     /// The owner of the files, and who may change them.
     Files,
     /// The hooks.
@@ -42,7 +42,7 @@ pub enum About {
     Probe,
 }
 
-impl About {
+impl CheckSubject {
     /// Returns the subject's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -58,32 +58,32 @@ impl About {
 
 /// One result of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct CheckFinding {
     /// The subject.
-    pub about: About,
+    pub subject: CheckSubject,
     /// The severity.
     pub level: Level,
     /// The finding, in one line.
-    pub what: String,
+    pub message: String,
     /// The command that fixes it.
     pub remedy: Option<String>,
 }
 
 /// The result of a check, in the order of [`About`].
 #[derive(Debug)]
-pub struct Checked {
+pub struct CheckReport {
     /// The git folder.
     pub git_dir: PathBuf,
     /// All findings.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<CheckFinding>,
 }
 
-impl Checked {
+impl CheckReport {
     /// Returns whether no finding says that the repository is unprotected.
     pub fn is_protected(&self) -> bool {
         self.findings
             .iter()
-            .all(|finding| finding.level != Level::Bad)
+            .all(|finding| finding.level != Level::Problem)
     }
 }
 
@@ -92,26 +92,26 @@ impl Checked {
 ///
 /// # Errors
 /// There is no repository, or it cannot be read.
-pub fn check(path: &Path, program: &Path) -> git::Result<Checked> {
-    let repository = open(path)?;
+pub fn check_server(path: &Path, program: &Path) -> git::Result<CheckReport> {
+    let repository = open_repository(path)?;
     let mut inspector = Inspector {
-        shown: quoted(path),
+        quoted_path: quote_path(path),
         program,
         repository: &repository,
         findings: Vec::new(),
     };
-    inspector.look()?;
+    inspector.check_all()?;
     let mut findings = inspector.findings;
     // Within a subject, the worst comes first.
-    findings.sort_by_key(|finding| (finding.about, std::cmp::Reverse(finding.level)));
-    Ok(Checked {
+    findings.sort_by_key(|finding| (finding.subject, std::cmp::Reverse(finding.level)));
+    Ok(CheckReport {
         git_dir: repository.git_dir().to_owned(),
         findings,
     })
 }
 
 /// Opens a bare repository, or the one of a worktree's top folder.
-pub fn open(path: &Path) -> git::Result<Repository> {
+pub fn open_repository(path: &Path) -> git::Result<Repository> {
     match Repository::open(path) {
         Err(error @ Error::Open { .. }) => Repository::open(&path.join(".git")).map_err(|_| error),
         other => other,
@@ -123,71 +123,81 @@ struct Inspector<'a> {
     repository: &'a Repository,
     program: &'a Path,
     /// The repository's path, quoted for a shell.
-    shown: String,
-    findings: Vec<Finding>,
+    quoted_path: String,
+    findings: Vec<CheckFinding>,
 }
 
 impl Inspector<'_> {
     /// Runs all checks.
-    fn look(&mut self) -> git::Result<()> {
-        self.files();
-        let carried_out = self.settings()?;
-        self.hooks(carried_out)?;
-        self.refs()?;
-        self.objects();
-        self.probe(carried_out)
+    fn check_all(&mut self) -> git::Result<()> {
+        self.check_files();
+        let carried_out = self.check_settings()?;
+        self.check_hooks(carried_out)?;
+        self.check_refs()?;
+        self.check_objects();
+        self.probe_hooks(carried_out)
     }
 
     /// Adds a finding that something is as it should be.
-    fn good(&mut self, about: About, what: impl Into<String>) {
-        self.findings.push(Finding {
-            about,
+    fn add_good(&mut self, about: CheckSubject, what: impl Into<String>) {
+        self.findings.push(CheckFinding {
+            subject: about,
             level: Level::Good,
-            what: what.into(),
+            message: what.into(),
             remedy: None,
         });
     }
 
     /// Adds a finding about a possible improvement.
-    fn advise(&mut self, about: About, what: impl Into<String>, remedy: impl Into<String>) {
-        self.findings.push(Finding {
-            about,
+    fn add_advice(
+        &mut self,
+        about: CheckSubject,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.findings.push(CheckFinding {
+            subject: about,
             level: Level::Advice,
-            what: what.into(),
+            message: what.into(),
             remedy: Some(remedy.into()),
         });
     }
 
     /// Adds a finding that the repository is not protected.
-    fn bad(&mut self, about: About, what: impl Into<String>, remedy: impl Into<String>) {
-        self.findings.push(Finding {
-            about,
-            level: Level::Bad,
-            what: what.into(),
+    fn add_problem(
+        &mut self,
+        about: CheckSubject,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.findings.push(CheckFinding {
+            subject: about,
+            level: Level::Problem,
+            message: what.into(),
             remedy: Some(remedy.into()),
         });
     }
 
     /// Returns whether everything found about a subject is good.
-    fn is_well(&self, about: About) -> bool {
+    fn is_good(&self, about: CheckSubject) -> bool {
         self.findings
             .iter()
-            .all(|finding| finding.about != about || finding.level == Level::Good)
+            .all(|finding| finding.subject != about || finding.level == Level::Good)
     }
 
     /// Returns a git command for this repository, ready to type.
-    fn git(&self, command: &str) -> String {
-        format!("git -C {} {command}", self.shown)
+    fn git_command(&self, command: &str) -> String {
+        format!("git -C {} {command}", self.quoted_path)
     }
 
     /// Returns the command that installs the hooks.
-    fn install(&self) -> String {
-        format!("git-deploy server init {}", self.shown)
+    fn install_command(&self) -> String {
+        format!("git-deploy server init {}", self.quoted_path)
     }
 }
 
 /// Quotes a path as one word for a shell.
-fn quoted(path: &Path) -> String {
+fn quote_path(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
     if !text.is_empty() && text.chars().all(plain) {

@@ -4,7 +4,7 @@ use crate::domain::name::LedgerName;
 
 /// The kind of a ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Class {
+pub enum RefKind {
     /// The ref of a ledger, by its name.
     Ledger(LedgerName),
     /// A ref that may never be pushed, and why.
@@ -21,7 +21,7 @@ pub enum Class {
 const BRANCHES: &str = "refs/heads";
 const TAGS: &str = "refs/tags";
 
-impl Class {
+impl RefKind {
     /// Returns the ledger's name, or `None` for any other kind.
     pub fn ledger(&self) -> Option<&LedgerName> {
         match self {
@@ -32,7 +32,7 @@ impl Class {
 }
 
 /// Refs that are refused, together with everything below them.
-const FORBIDDEN: [(&str, &str); 6] = [
+const FORBIDDEN_REFS: [(&str, &str); 6] = [
     (
         "refs/notes/deploy",
         "the notes follow from the ledgers: the server alone writes them",
@@ -60,8 +60,8 @@ const FORBIDDEN: [(&str, &str); 6] = [
 ];
 
 /// Returns the kind of a ref, by its full name.
-pub fn classify(name: &[u8]) -> Class {
-    if let Some(short) = below(name, "refs/deploy") {
+pub fn classify(name: &[u8]) -> RefKind {
+    if let Some(short) = strip_folder(name, "refs/deploy") {
         // The name is compared exactly only after it is known to be ours: some servers' disks
         // ignore case in names.
         let short = name
@@ -69,29 +69,32 @@ pub fn classify(name: &[u8]) -> Class {
             .then_some(short)
             .and_then(|short| std::str::from_utf8(short).ok());
         let ledger = short.and_then(|short| short.parse().ok());
-        return ledger.map_or(Class::Forbidden("no ledger has this name"), Class::Ledger);
+        return ledger.map_or(
+            RefKind::Forbidden("no ledger has this name"),
+            RefKind::Ledger,
+        );
     }
-    if let Some((_, why)) = FORBIDDEN
+    if let Some((_, why)) = FORBIDDEN_REFS
         .iter()
-        .find(|(folder, _)| below(name, folder).is_some())
+        .find(|(folder, _)| strip_folder(name, folder).is_some())
     {
-        return Class::Forbidden(why);
+        return RefKind::Forbidden(why);
     }
     // The policy binds only names that are text.
     let Ok(text) = std::str::from_utf8(name) else {
-        return Class::Other;
+        return RefKind::Other;
     };
     let short = |folder: &str| {
-        below(name, folder)
+        strip_folder(name, folder)
             .and_then(|_| text.get(folder.len() + 1..))
             .map(str::to_owned)
     };
     if let Some(branch) = short(BRANCHES) {
-        Class::Branch(branch)
+        RefKind::Branch(branch)
     } else if let Some(tag) = short(TAGS) {
-        Class::Tag(tag)
+        RefKind::Tag(tag)
     } else {
-        Class::Other
+        RefKind::Other
     }
 }
 
@@ -105,7 +108,7 @@ pub fn is_exact(name: &[u8]) -> bool {
 
 /// Returns what follows the folder and its slash, ignoring ASCII case: an empty name for the folder
 /// itself, and `None` if the name is not below the folder.
-fn below<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
+fn strip_folder<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
     let (head, rest) = name.split_at_checked(folder.len())?;
     if !head.eq_ignore_ascii_case(folder.as_bytes()) {
         return None;
@@ -128,7 +131,7 @@ mod tests {
         for name in ["prod", "policy", "evidence", "pr"] {
             assert_eq!(
                 classify(format!("refs/deploy/{name}").as_bytes()),
-                Class::Ledger(name.parse().unwrap())
+                RefKind::Ledger(name.parse().unwrap())
             );
         }
         let forbidden: [&[u8]; 22] = [
@@ -157,7 +160,7 @@ mod tests {
         ];
         for name in forbidden {
             assert!(
-                matches!(classify(name), Class::Forbidden(_)),
+                matches!(classify(name), RefKind::Forbidden(_)),
                 "{}",
                 String::from_utf8_lossy(name)
             );
@@ -169,16 +172,16 @@ mod tests {
     fn others() {
         assert_eq!(
             classify(b"refs/heads/main"),
-            Class::Branch("main".to_owned())
+            RefKind::Branch("main".to_owned())
         );
         assert_eq!(
             classify(b"refs/heads/deployment"),
-            Class::Branch("deployment".to_owned())
+            RefKind::Branch("deployment".to_owned())
         );
-        assert_eq!(classify(b"refs/tags/v1/x"), Class::Tag("v1/x".to_owned()));
+        assert_eq!(classify(b"refs/tags/v1/x"), RefKind::Tag("v1/x".to_owned()));
         assert_eq!(
             classify(b"refs/Heads/Main"),
-            Class::Branch("Main".to_owned())
+            RefKind::Branch("Main".to_owned())
         );
         assert!(
             is_exact(b"refs/heads/Main")
@@ -193,7 +196,7 @@ mod tests {
             b"refs/heads/\xff",
             b"",
         ] {
-            assert_eq!(classify(name), Class::Other);
+            assert_eq!(classify(name), RefKind::Other);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use super::Fault;
+use super::HookError;
 use crate::clock;
 
 const JUDGING: u8 = 0;
@@ -18,22 +18,22 @@ const LATE: u8 = 2;
 
 /// State shared by the work and its time limit.
 #[derive(Debug, Clone, Default)]
-pub struct Watch(Arc<AtomicU8>);
+pub struct HookDeadline(Arc<AtomicU8>);
 
-impl Watch {
+impl HookDeadline {
     /// Announces that refs are moved from now on.
     ///
     /// # Errors
     /// The time limit has passed, and git was told so.
-    pub fn write(&self) -> Result<(), Fault> {
+    pub fn begin_writing(&self) -> Result<(), HookError> {
         let began = self
             .0
             .compare_exchange(JUDGING, WRITING, Ordering::SeqCst, Ordering::SeqCst);
-        began.map(drop).map_err(|_| Fault::Late)
+        began.map(drop).map_err(|_| HookError::TimedOut)
     }
 
     /// Returns whether the time limit has passed and no refs are being moved.
-    fn is_late(&self) -> bool {
+    fn expire(&self) -> bool {
         self.0
             .compare_exchange(JUDGING, LATE, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
@@ -41,20 +41,20 @@ impl Watch {
 }
 
 /// Does some work within a time limit.
-pub fn bounded<T: Send + 'static>(
+pub fn run_within<T: Send + 'static>(
     limit: Duration,
-    work: impl FnOnce(&Watch) -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    let watch = Watch::default();
+    work: impl FnOnce(&HookDeadline) -> Result<T, HookError> + Send + 'static,
+) -> Result<T, HookError> {
+    let watch = HookDeadline::default();
     let own = watch.clone();
     let (sender, receiver) = mpsc::channel();
     // After the limit, nothing receives the result.
     let thread = std::thread::Builder::new().spawn(move || drop(sender.send(work(&own))));
-    thread.map_err(Fault::Thread)?;
-    match receiver.recv_timeout(clock::limit(limit)) {
+    thread.map_err(HookError::Thread)?;
+    match receiver.recv_timeout(clock::time_limit(limit)) {
         Ok(done) => done,
-        Err(mpsc::RecvTimeoutError::Timeout) if watch.is_late() => Err(Fault::Late),
-        Err(_) => receiver.recv().unwrap_or(Err(Fault::Died)),
+        Err(mpsc::RecvTimeoutError::Timeout) if watch.expire() => Err(HookError::TimedOut),
+        Err(_) => receiver.recv().unwrap_or(Err(HookError::NoResult)),
     }
 }
 
@@ -69,20 +69,20 @@ mod tests {
     #[test]
     fn late() {
         let (sender, receiver) = mpsc::channel();
-        let done = bounded(SHORT, move |watch| {
+        let done = run_within(SHORT, move |watch| {
             std::thread::sleep(10 * SHORT);
-            sender.send(watch.write().is_err()).unwrap();
+            sender.send(watch.begin_writing().is_err()).unwrap();
             Ok(())
         });
-        assert!(matches!(done, Err(Fault::Late)));
+        assert!(matches!(done, Err(HookError::TimedOut)));
         assert!(receiver.recv().unwrap());
-        let done = bounded(10 * SHORT, |watch| {
-            watch.write()?;
+        let done = run_within(10 * SHORT, |watch| {
+            watch.begin_writing()?;
             std::thread::sleep(30 * SHORT);
             Ok(7)
         });
         assert_eq!(done.unwrap(), 7);
-        let died: Result<(), Fault> = bounded(1_000 * SHORT, |_| panic!("as a bug would"));
-        assert!(matches!(died, Err(Fault::Died)));
+        let died: Result<(), HookError> = run_within(1_000 * SHORT, |_| panic!("as a bug would"));
+        assert!(matches!(died, Err(HookError::NoResult)));
     }
 }

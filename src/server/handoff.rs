@@ -13,35 +13,35 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Fault, lock};
+use super::{HookError, lock};
 use crate::clock::{self, Deadline};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
-use crate::ledger::{Link, Tips};
+use crate::ledger::{LedgerCommit, Tips};
 
 /// The git setting of the program, an absolute path. It is called without a shell and without
 /// arguments.
 pub const HANDOFF: &str = "deploy.handoff";
 /// The file of what was handed over. Each line holds a ledger's name and its last entry.
-const DONE: &str = "git-deploy-handoff";
+const DONE_FILE: &str = "git-deploy-handoff";
 /// The lock file. Two pushes hand over one after the other.
-const LOCK: &str = "git-deploy-handoff.lock";
+const LOCK_FILE: &str = "git-deploy-handoff.lock";
 /// The most time that a push waits for the entries handed over after it.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The most entries per call of the program.
-const BATCH: usize = 1_000;
+const MAX_BATCH: usize = 1_000;
 /// The pause between checks whether the program has ended.
-const PAUSE: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Variables that are removed from the program's environment.
-const SECRETS: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
+const SECRET_VARIABLES: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
 
 /// Why entries were not handed over. They are handed over with the next push.
 #[derive(Debug, thiserror::Error)]
 pub enum HandoffError {
     /// The setting is not an absolute path.
     #[error("{HANDOFF} is not the absolute path of a program: {0}")]
-    NoPath(String),
+    NotAbsolute(String),
     /// The program cannot be started.
     #[error("the program that {HANDOFF} names could not be started")]
     Start(#[source] io::Error),
@@ -50,10 +50,10 @@ pub enum HandoffError {
     Failed(ExitStatus),
     /// The program exceeded the time limit.
     #[error("the program that {HANDOFF} names took longer than {} seconds, and was stopped", TIME_LIMIT.as_secs())]
-    Late,
+    TimedOut,
     /// The file of what was handed over cannot be read or written.
     #[error("{} could not be used", path.display())]
-    Remember {
+    DoneFile {
         /// The file.
         path: PathBuf,
         /// The cause.
@@ -64,7 +64,7 @@ pub enum HandoffError {
     Json(#[source] serde_json::Error),
     /// Another push held the lock for too long.
     #[error(transparent)]
-    Locked(#[from] Fault),
+    Locked(#[from] HookError),
     /// Git failed.
     #[error(transparent)]
     Git(#[from] git::Error),
@@ -86,14 +86,14 @@ pub const SCHEMA: &str = "git-deploy/event/v1";
 
 /// A line as it is written.
 #[derive(Serialize)]
-struct Line<'a> {
+struct EventLine<'a> {
     schema: &'static str,
     #[serde(flatten)]
     event: &'a Event,
 }
 
 /// Hands over the entries that were not handed over yet, if the server's owner has set a program.
-pub fn run(repository: &Repository) -> Result<(), HandoffError> {
+pub fn hand_over_entries(repository: &Repository) -> Result<(), HandoffError> {
     let Some(program) = repository
         .config_string(HANDOFF)?
         .filter(|program| !program.is_empty())
@@ -102,38 +102,38 @@ pub fn run(repository: &Repository) -> Result<(), HandoffError> {
     };
     let program = Path::new(&program);
     if !program.is_absolute() {
-        return Err(HandoffError::NoPath(program.display().to_string()));
+        return Err(HandoffError::NotAbsolute(program.display().to_string()));
     }
-    let deadline = Deadline::after(clock::limit(TIME_LIMIT));
-    let _held = lock::take_named(repository.common_dir(), LOCK, deadline)?;
+    let deadline = Deadline::after(clock::time_limit(TIME_LIMIT));
+    let _held = lock::take_named(repository.common_dir(), LOCK_FILE, deadline)?;
     loop {
-        let mut done = read(repository)?;
-        let lines = next(repository, &mut done)?;
+        let mut done = read_done(repository)?;
+        let lines = read_next_entries(repository, &mut done)?;
         if lines.is_empty() {
             return Ok(());
         }
-        hand_over(repository, program, lines, deadline)?;
-        remember(repository, &done)?;
+        run_program(repository, program, lines, deadline)?;
+        write_done(repository, &done)?;
     }
 }
 
 /// Marks all present entries as handed over, unless a record exists, so that the program gets only
 /// later ones.
-pub(super) fn begin(repository: &Repository) -> Result<(), HandoffError> {
+pub(super) fn mark_all_done(repository: &Repository) -> Result<(), HandoffError> {
     let _held = lock::take(repository.common_dir())?;
-    if repository.common_dir().join(DONE).exists() {
+    if repository.common_dir().join(DONE_FILE).exists() {
         return Ok(());
     }
-    remember(repository, &repository.tips()?)
+    write_done(repository, &repository.tips()?)
 }
 
 /// Returns the next entries as lines, oldest first, and advances `done` to the last of them.
-fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffError> {
+fn read_next_entries(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffError> {
     let mut lines = Vec::new();
-    let mut left = BATCH;
+    let mut left = MAX_BATCH;
     for (ledger, tip) in repository.tips()? {
         let mut ids = Vec::new();
-        for link in repository.links(tip) {
+        for link in repository.walk_ledger(tip) {
             let id = EntryId(link?.0.id);
             if done.get(&ledger) == Some(&id) {
                 break;
@@ -143,7 +143,8 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
         for id in ids.into_iter().rev().take(left) {
             left -= 1;
             done.insert(ledger.clone(), id);
-            let Link::Entry { entry, .. } = repository.read_link(&ledger, id)? else {
+            let LedgerCommit::Entry { entry, .. } = repository.read_ledger_commit(&ledger, id)?
+            else {
                 continue;
             };
             let statement = entry
@@ -161,7 +162,7 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
             };
             serde_json::to_writer(
                 &mut lines,
-                &Line {
+                &EventLine {
                     schema: SCHEMA,
                     event: &event,
                 },
@@ -175,14 +176,14 @@ fn next(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffErro
 
 /// Runs the program with these lines as its standard input, and waits for its end until the
 /// deadline.
-fn hand_over(
+fn run_program(
     repository: &Repository,
     program: &Path,
     lines: Vec<u8>,
     deadline: Deadline,
 ) -> Result<(), HandoffError> {
     let mut command = Command::new(program);
-    for name in SECRETS {
+    for name in SECRET_VARIABLES {
         command.env_remove(name);
     }
     command
@@ -205,26 +206,26 @@ fn hand_over(
         match child.try_wait().map_err(HandoffError::Start)? {
             Some(status) if status.success() => return Ok(()),
             Some(status) => return Err(HandoffError::Failed(status)),
-            None if deadline.passed() => {
+            None if deadline.has_passed() => {
                 // It may have ended already.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(HandoffError::Late);
+                return Err(HandoffError::TimedOut);
             }
-            None => std::thread::sleep(PAUSE),
+            None => std::thread::sleep(POLL_INTERVAL),
         }
     }
 }
 
 /// Reads which entries were handed over.
-fn read(repository: &Repository) -> Result<Tips, HandoffError> {
-    let path = repository.common_dir().join(DONE);
+fn read_done(repository: &Repository) -> Result<Tips, HandoffError> {
+    let path = repository.common_dir().join(DONE_FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         // Without a record, everything is handed over from the beginning: twice is better than
         // never.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tips::new()),
-        Err(source) => return Err(HandoffError::Remember { path, source }),
+        Err(source) => return Err(HandoffError::DoneFile { path, source }),
     };
     let tip = |line: &str| {
         let (ledger, id) = line.split_once(' ')?;
@@ -234,7 +235,7 @@ fn read(repository: &Repository) -> Result<Tips, HandoffError> {
 }
 
 /// Records which entries were handed over.
-fn remember(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
+fn write_done(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
     let folder = repository.common_dir();
     let lines: Vec<String> = done
         .iter()
@@ -246,12 +247,12 @@ fn remember(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
             .tempfile_in(folder)?;
         file.write_all(lines.concat().as_bytes())?;
         file.as_file().sync_all()?;
-        file.persist(folder.join(DONE))
+        file.persist(folder.join(DONE_FILE))
             .map_err(|error| error.error)
             .map(drop)
     };
-    write().map_err(|source| HandoffError::Remember {
-        path: folder.join(DONE),
+    write().map_err(|source| HandoffError::DoneFile {
+        path: folder.join(DONE_FILE),
         source,
     })
 }

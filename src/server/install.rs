@@ -12,18 +12,18 @@ use super::handoff::{self, HANDOFF, HandoffError};
 use super::settings::{ADMIN, RECOVERY};
 use super::shim::{
     POST_RECEIVE, PRE_PUSH, PRE_RECEIVE, PROC_RECEIVE, REFERENCE_TRANSACTION, Shim, UPDATE,
-    installed, is_ours, kept,
+    is_our_shim, kept_path, render_shim,
 };
 use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
 use crate::ledger::Project;
-use crate::ledger::notes::NOTES;
+use crate::ledger::notes::NOTES_REF;
 
 const PROC_RECEIVE_REFS: &str = "receive.procReceiveRefs";
 /// What the owner asked for.
 #[derive(Debug)]
-pub struct Wish<'a> {
+pub struct InstallOptions<'a> {
     /// The repository: a bare one, or the top of a worktree.
     pub repository: &'a Path,
     /// Keys that may be roots of the project, in addition to those named before.
@@ -42,9 +42,9 @@ pub struct Wish<'a> {
 
 /// One result of the installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct InstallStep {
     /// The state now, in one line.
-    pub what: String,
+    pub message: String,
     /// Whether it had to be changed.
     pub changed: bool,
 }
@@ -73,10 +73,10 @@ pub enum InstallError {
     HooksElsewhere(PathBuf),
     /// The program to hand entries over to is not an absolute path.
     #[error("the program that entries are handed to is named by its absolute path, and {} is none", .0.display())]
-    Handoff(PathBuf),
+    HandoffNotAbsolute(PathBuf),
     /// The hand-off could not begin.
     #[error("the hand-off could not begin")]
-    Begin(#[from] HandoffError),
+    HandoffFailed(#[from] HandoffError),
     /// gitolite has its own hook at the place of ours.
     #[error(
         "gitolite manages {}, and puts its own hook update back in the place of the one that would stand in for proc-receive",
@@ -85,10 +85,10 @@ pub enum InstallError {
     Gitolite(PathBuf),
     /// There is already a hook that cannot be called first.
     #[error("a hook proc-receive is there already, at {}, and git calls only one", .0.display())]
-    Occupied(PathBuf),
+    HookExists(PathBuf),
     /// The name for the previous hook is taken.
     #[error("the hook {} would be moved to a name that is taken already: {}", hook.display(), taken.display())]
-    Taken {
+    NameTaken {
         /// The hook.
         hook: PathBuf,
         /// Its new name.
@@ -113,62 +113,62 @@ pub enum InstallError {
 type Result<T> = std::result::Result<T, InstallError>;
 
 /// Installs hooks and settings. Leaves alone what is as it should be.
-pub fn init(wish: &Wish<'_>) -> Result<Vec<Step>> {
-    let repository = open(wish.repository)?;
+pub fn init_server(wish: &InstallOptions<'_>) -> Result<Vec<InstallStep>> {
+    let repository = open_repository(wish.repository)?;
     // An invalid ref among the ledgers would make every later push undecidable.
     repository.tips()?;
-    if wish.without_proc_receive && is_gitolites(&repository) {
+    if wish.without_proc_receive && is_managed_by_gitolite(&repository) {
         return Err(InstallError::Gitolite(wish.repository.to_owned()));
     }
     let mut installer = Installer {
         repository: &repository,
         steps: Vec::new(),
     };
-    installer.pin(wish)?;
-    let hooks = installer.hooks_folder()?;
+    installer.set_owner_keys(wish)?;
+    let hooks = installer.find_hooks_folder()?;
     // Settings come before hooks: git itself refuses a ledger for a hook that does not exist yet.
     if !wish.without_proc_receive {
-        installer.add(PROC_RECEIVE_REFS, "refs/deploy")?;
+        installer.add_value(PROC_RECEIVE_REFS, "refs/deploy")?;
     }
-    installer.add("receive.hideRefs", NOTES)?;
-    installer.set("core.logAllRefUpdates", "always")?;
-    installer.set_if_unset("core.fsync", "committed,reference")?;
-    installer.handoff(wish.handoff)?;
-    let (shims, others) = installer.shims(wish)?;
+    installer.add_value("receive.hideRefs", NOTES_REF)?;
+    installer.set_value("core.logAllRefUpdates", "always")?;
+    installer.set_value_if_unset("core.fsync", "committed,reference")?;
+    installer.set_handoff(wish.handoff)?;
+    let (shims, others) = installer.choose_shims(wish)?;
     for shim in shims {
-        installer.hook(&hooks, &shim, wish.program)?;
+        installer.install_hook(&hooks, &shim, wish.program)?;
     }
     for shim in others {
-        installer.retire(&hooks, &shim)?;
+        installer.remove_shim(&hooks, &shim)?;
     }
     if wish.without_proc_receive {
-        installer.remove(PROC_RECEIVE_REFS, "refs/deploy")?;
+        installer.remove_value(PROC_RECEIVE_REFS, "refs/deploy")?;
     }
-    installer.commit_graph()?;
+    installer.write_commit_graph()?;
     Ok(installer.steps)
 }
 
 /// Returns whether gitolite manages a repository. It writes its compiled rules into a file of each,
 /// and links its own hook.
-fn is_gitolites(repository: &Repository) -> bool {
+fn is_managed_by_gitolite(repository: &Repository) -> bool {
     let update = repository.common_dir().join("hooks/update");
     let leads = fs::read_link(update).is_ok_and(|to| to.iter().any(|part| part == ".gitolite"));
     leads || repository.common_dir().join("gl-conf").is_file()
 }
 
 /// Installs the hook of a clone, which reports before a push what the server will decide.
-pub fn init_clone(repository: &Repository, program: &Path) -> Result<Vec<Step>> {
+pub fn init_clone(repository: &Repository, program: &Path) -> Result<Vec<InstallStep>> {
     let mut installer = Installer {
         repository,
         steps: Vec::new(),
     };
-    let hooks = installer.hooks_folder()?;
-    installer.hook(&hooks, &PRE_PUSH, program)?;
+    let hooks = installer.find_hooks_folder()?;
+    installer.install_hook(&hooks, &PRE_PUSH, program)?;
     Ok(installer.steps)
 }
 
 /// Opens a bare repository, or the one of a worktree's top folder.
-fn open(path: &Path) -> Result<Repository> {
+fn open_repository(path: &Path) -> Result<Repository> {
     let none = |source| InstallError::NoRepository {
         path: path.to_owned(),
         source,
@@ -181,43 +181,43 @@ fn open(path: &Path) -> Result<Repository> {
 
 struct Installer<'a> {
     repository: &'a Repository,
-    steps: Vec<Step>,
+    steps: Vec<InstallStep>,
 }
 
 impl Installer<'_> {
     /// Adds a result.
-    fn step(&mut self, changed: bool, what: impl Into<String>) {
-        self.steps.push(Step {
-            what: what.into(),
+    fn add_step(&mut self, changed: bool, what: impl Into<String>) {
+        self.steps.push(InstallStep {
+            message: what.into(),
             changed,
         });
     }
 
     /// Sets who may begin or recover the project.
-    fn pin(&mut self, wish: &Wish<'_>) -> Result<()> {
-        let mut admins = self.local(ADMIN)?;
+    fn set_owner_keys(&mut self, wish: &InstallOptions<'_>) -> Result<()> {
+        let mut admins = self.read_local(ADMIN)?;
         admins.extend(wish.admins.iter().map(PublicKey::to_string));
         if admins.is_empty() {
             return Err(InstallError::NoAdmin);
         }
         if let Some(tip) = self.repository.tip(&LedgerName::policy())? {
-            let roots = Project::of_policy(self.repository, tip)?.root_keys;
+            let roots = Project::from_policy_tip(self.repository, tip)?.root_keys;
             let known = |root: &&PublicKey| admins.iter().any(|admin| admin.parse() == Ok(**root));
             if let Some(stranger) = roots.iter().find(|root| !known(root)) {
                 return Err(InstallError::OtherRoots(*stranger));
             }
         }
         for admin in wish.admins {
-            self.add(ADMIN, &admin.to_string())?;
+            self.add_value(ADMIN, &admin.to_string())?;
         }
         if let Some(recovery) = wish.recovery {
-            self.set(RECOVERY, &recovery.to_string())?;
+            self.set_value(RECOVERY, &recovery.to_string())?;
         }
         Ok(())
     }
 
     /// Returns the values of a setting in the repository's own configuration.
-    fn local(&self, key: &str) -> Result<Vec<String>> {
+    fn read_local(&self, key: &str) -> Result<Vec<String>> {
         let output = self
             .repository
             .git("config")
@@ -227,7 +227,7 @@ impl Installer<'_> {
         let values = if output.code == Some(1) {
             Vec::new()
         } else {
-            output.ok()?
+            output.into_stdout()?
         };
         let values = values
             .split(|byte| *byte == 0)
@@ -238,59 +238,59 @@ impl Installer<'_> {
     }
 
     /// Adds a value to a setting, unless it has it.
-    fn add(&mut self, key: &str, value: &str) -> Result<()> {
-        let missing = !self.local(key)?.iter().any(|one| one == value);
+    fn add_value(&mut self, key: &str, value: &str) -> Result<()> {
+        let missing = !self.read_local(key)?.iter().any(|one| one == value);
         if missing {
             self.repository.add_config(key, value)?;
         }
-        self.step(missing, format!("{key} = {value}"));
+        self.add_step(missing, format!("{key} = {value}"));
         Ok(())
     }
 
     /// Sets a setting to one value.
-    fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        let differs = self.local(key)? != [value];
+    fn set_value(&mut self, key: &str, value: &str) -> Result<()> {
+        let differs = self.read_local(key)? != [value];
         if differs {
             self.repository.set_config(key, value)?;
         }
-        self.step(differs, format!("{key} = {value}"));
+        self.add_step(differs, format!("{key} = {value}"));
         Ok(())
     }
 
     /// Removes a value from a setting, if it has it.
-    fn remove(&mut self, key: &str, value: &str) -> Result<()> {
-        if self.local(key)?.iter().any(|one| one == value) {
+    fn remove_value(&mut self, key: &str, value: &str) -> Result<()> {
+        if self.read_local(key)?.iter().any(|one| one == value) {
             self.repository
                 .git("config")
                 .args(["--local", "--fixed-value", "--unset-all", key, value])
                 .run()?
-                .ok()?;
-            self.step(true, format!("{key} = {value} is gone"));
+                .into_stdout()?;
+            self.add_step(true, format!("{key} = {value} is gone"));
         }
         Ok(())
     }
 
     /// Sets the program that entries are handed over to, from now on.
-    fn handoff(&mut self, program: Option<&Path>) -> Result<()> {
+    fn set_handoff(&mut self, program: Option<&Path>) -> Result<()> {
         let Some(program) = program else {
             return Ok(());
         };
         let text = program.to_str().filter(|_| program.is_absolute());
-        let text = text.ok_or_else(|| InstallError::Handoff(program.to_owned()))?;
+        let text = text.ok_or_else(|| InstallError::HandoffNotAbsolute(program.to_owned()))?;
         // Comes before the setting, so that a push in between does not hand over all past entries.
-        handoff::begin(self.repository)?;
-        self.set(HANDOFF, text)
+        handoff::mark_all_done(self.repository)?;
+        self.set_value(HANDOFF, text)
     }
 
     /// Returns the hooks that this host needs, and those that they replace. A hook without a
     /// purpose is not installed, because every push waits for each hook's process.
-    fn shims(&self, wish: &Wish<'_>) -> Result<(Vec<Shim>, Vec<Shim>)> {
+    fn choose_shims(&self, wish: &InstallOptions<'_>) -> Result<(Vec<Shim>, Vec<Shim>)> {
         let (mut shims, others) = if wish.without_proc_receive {
             (vec![UPDATE, POST_RECEIVE], vec![PROC_RECEIVE])
         } else {
             (vec![PROC_RECEIVE], vec![UPDATE])
         };
-        if !wish.without_proc_receive && !self.local(HANDOFF)?.is_empty() {
+        if !wish.without_proc_receive && !self.read_local(HANDOFF)?.is_empty() {
             shims.push(POST_RECEIVE);
         }
         if wish.reference_transaction {
@@ -302,12 +302,12 @@ impl Installer<'_> {
     }
 
     /// Removes a shim that is not needed any more, and restores the hook that it had replaced.
-    fn retire(&mut self, folder: &Path, shim: &Shim) -> Result<()> {
+    fn remove_shim(&mut self, folder: &Path, shim: &Shim) -> Result<()> {
         let path = folder.join(shim.name);
-        if !fs::read(&path).is_ok_and(|bytes| is_ours(&bytes, shim.name)) {
+        if !fs::read(&path).is_ok_and(|bytes| is_our_shim(&bytes, shim.name)) {
             return Ok(());
         }
-        let before = kept(&path);
+        let before = kept_path(&path);
         let gone = if before.symlink_metadata().is_ok() {
             fs::rename(before, &path)
         } else {
@@ -317,7 +317,7 @@ impl Installer<'_> {
             path: path.clone(),
             source,
         })?;
-        self.step(
+        self.add_step(
             true,
             format!("hook {} is gone: it has nothing to do", path.display()),
         );
@@ -325,24 +325,24 @@ impl Installer<'_> {
     }
 
     /// Sets a setting, unless the owner has chosen another value.
-    fn set_if_unset(&mut self, key: &str, value: &str) -> Result<()> {
+    fn set_value_if_unset(&mut self, key: &str, value: &str) -> Result<()> {
         match self.repository.config_string(key)? {
-            Some(own) if own != value => self.step(false, format!("{key} = {own}, as it was")),
-            _ => self.set(key, value)?,
+            Some(own) if own != value => self.add_step(false, format!("{key} = {own}, as it was")),
+            _ => self.set_value(key, value)?,
         }
         Ok(())
     }
 
     /// Returns the folder in which git looks for this repository's hooks. Creates it if it is
     /// missing.
-    fn hooks_folder(&self) -> Result<PathBuf> {
+    fn find_hooks_folder(&self) -> Result<PathBuf> {
         // Git handles core.hooksPath, a tilde in it, and worktrees.
         let mut path = self
             .repository
             .git("rev-parse")
             .args(["--git-path", "hooks"])
             .run()?
-            .ok()?;
+            .into_stdout()?;
         path.truncate(path.trim_ascii_end().len());
         let start = self
             .repository
@@ -364,12 +364,12 @@ impl Installer<'_> {
     }
 
     /// Writes one shim, and keeps the hook that was there.
-    fn hook(&mut self, folder: &Path, shim: &Shim, program: &Path) -> Result<()> {
+    fn install_hook(&mut self, folder: &Path, shim: &Shim, program: &Path) -> Result<()> {
         let path = folder.join(shim.name);
         let program = program
             .to_str()
             .ok_or_else(|| InstallError::Program(program.to_owned()))?;
-        let text = installed(shim.text, program);
+        let text = render_shim(shim.text, program);
         let failed = |source| InstallError::Io {
             path: path.clone(),
             source,
@@ -380,11 +380,11 @@ impl Installer<'_> {
             Err(error) => return Err(failed(error)),
         };
         if there.as_deref() == Some(text.as_bytes()) {
-            self.step(false, format!("hook {}", path.display()));
+            self.add_step(false, format!("hook {}", path.display()));
             return Ok(());
         }
-        if there.is_some_and(|bytes| !is_ours(&bytes, shim.name)) {
-            self.keep(&path, shim)?;
+        if there.is_some_and(|bytes| !is_our_shim(&bytes, shim.name)) {
+            self.keep_previous_hook(&path, shim)?;
         }
         let write = || {
             let mut file = tempfile::Builder::new()
@@ -397,19 +397,19 @@ impl Installer<'_> {
             file.persist(&path).map_err(|error| error.error)
         };
         write().map_err(failed)?;
-        self.step(true, format!("hook {}", path.display()));
+        self.add_step(true, format!("hook {}", path.display()));
         Ok(())
     }
 
     /// Keeps the previous hook under another name.
-    fn keep(&mut self, path: &Path, shim: &Shim) -> Result<()> {
-        if !shim.chains {
-            return Err(InstallError::Occupied(path.to_owned()));
+    fn keep_previous_hook(&mut self, path: &Path, shim: &Shim) -> Result<()> {
+        if !shim.keeps_previous {
+            return Err(InstallError::HookExists(path.to_owned()));
         }
-        let taken = kept(path);
+        let taken = kept_path(path);
         if taken.symlink_metadata().is_ok() {
-            if !same(path, &taken) {
-                return Err(InstallError::Taken {
+            if !is_same_hook(path, &taken) {
+                return Err(InstallError::NameTaken {
                     hook: path.to_owned(),
                     taken,
                 });
@@ -423,7 +423,7 @@ impl Installer<'_> {
                 source,
             })?;
         }
-        self.step(
+        self.add_step(
             true,
             format!(
                 "the hook that was there is {} now, and called first",
@@ -435,7 +435,7 @@ impl Installer<'_> {
 
     /// Writes a commit-graph. Every push asks about ancestry, and without a graph each answer reads
     /// the commits one by one. Later, `git gc` updates it.
-    fn commit_graph(&mut self) -> Result<()> {
+    fn write_commit_graph(&mut self) -> Result<()> {
         let written = self
             .repository
             .git("commit-graph")
@@ -445,18 +445,18 @@ impl Installer<'_> {
             .repository
             .common_dir()
             .join("objects/info/commit-graph.lock");
-        if !written.success() && lock.exists() {
+        if !written.is_success() && lock.exists() {
             return Err(git::Error::Locked(lock).into());
         }
-        written.ok()?;
-        self.step(true, "a commit-graph of all branches");
+        written.into_stdout()?;
+        self.add_step(true, "a commit-graph of all branches");
         Ok(())
     }
 }
 
 /// Returns whether both are the same hook: an earlier installation was interrupted while it kept
 /// the hook, or a host that links its hooks has restored it.
-fn same(one: &Path, other: &Path) -> bool {
+fn is_same_hook(one: &Path, other: &Path) -> bool {
     let file = |path: &Path| path.symlink_metadata().map(|file| (file.dev(), file.ino()));
     let linked =
         fs::read_link(one).is_ok_and(|here| fs::read_link(other).is_ok_and(|there| here == there));

@@ -9,45 +9,51 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::Fault;
+use super::HookError;
 use crate::clock::Deadline;
 
 /// The file of the ledgers' lock, in the folder that all worktrees share.
-const NAME: &str = "git-deploy.lock";
+const LOCK_FILE: &str = "git-deploy.lock";
 /// How long to wait for it.
-const WAIT: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 /// The pause between attempts.
-const PAUSE: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The lock, held until it is dropped.
-pub(super) struct Lock(#[allow(dead_code)] File); // Open as long as it lives: closing the file gives the lock back.
+pub(super) struct LedgerLock(#[allow(dead_code)] File); // Open as long as it lives: closing the file gives the lock back.
 
 /// Takes the ledgers' lock, and waits for it if necessary.
-pub(super) fn take(common_dir: &Path) -> Result<Lock, Fault> {
-    take_named(common_dir, NAME, Deadline::after(WAIT))
+pub(super) fn take(common_dir: &Path) -> Result<LedgerLock, HookError> {
+    take_named(common_dir, LOCK_FILE, Deadline::after(MAX_WAIT))
 }
 
 /// Takes the lock of a file, and waits for it until the deadline.
-pub(super) fn take_named(common_dir: &Path, name: &str, deadline: Deadline) -> Result<Lock, Fault> {
+pub(super) fn take_named(
+    common_dir: &Path,
+    name: &str,
+    deadline: Deadline,
+) -> Result<LedgerLock, HookError> {
     let path = common_dir.join(name);
-    let fault = |source| Fault::Lock {
+    let fault = |source| HookError::Lock {
         path: path.clone(),
         source,
     };
-    let file = open(&path).map_err(fault)?;
+    let file = open_file(&path).map_err(fault)?;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Lock(file)),
-            Err(TryLockError::WouldBlock) if deadline.passed() => return Err(Fault::Locked(path)),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
-            Err(TryLockError::Error(source)) => return Err(Fault::Lock { path, source }),
+            Ok(()) => return Ok(LedgerLock(file)),
+            Err(TryLockError::WouldBlock) if deadline.has_passed() => {
+                return Err(HookError::LockTimeout(path));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(POLL_INTERVAL),
+            Err(TryLockError::Error(source)) => return Err(HookError::Lock { path, source }),
         }
     }
 }
 
 /// Opens or creates the file. If several users share the repository, those who did not create it
 /// can only read it, which is enough.
-fn open(path: &Path) -> io::Result<File> {
+fn open_file(path: &Path) -> io::Result<File> {
     match OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -27,9 +27,9 @@ pub mod shim;
 pub mod update_hook;
 mod update_verdict;
 
-pub use hook_error::Fault;
+pub use hook_error::HookError;
 pub use settings::Settings;
-pub use update_verdict::{Judgement, decision};
+pub use update_verdict::{UpdateVerdict, decide_push};
 
 use std::time::Duration;
 

@@ -3,42 +3,43 @@
 
 use std::io::{self, Read, Write};
 
-use super::Fault;
+use super::HookError;
 
 /// The longest packet that git sends.
-const LIMIT: usize = 65_520;
+const MAX_PACKET_BYTES: usize = 65_520;
 
 /// Reads one packet, without a newline at its end. Returns `None` at the end of a section.
-pub(super) fn read(from: &mut impl Read) -> Result<Option<Vec<u8>>, Fault> {
+pub(super) fn read(from: &mut impl Read) -> Result<Option<Vec<u8>>, HookError> {
     let mut digits = [0; 4];
-    from.read_exact(&mut digits).map_err(Fault::Broken)?;
+    from.read_exact(&mut digits)
+        .map_err(HookError::Connection)?;
     let length = std::str::from_utf8(&digits)
         .ok()
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let length = length.and_then(|text| usize::from_str_radix(text, 16).ok());
     match length {
         Some(0) => Ok(None),
-        Some(length @ 4..=LIMIT) => {
+        Some(length @ 4..=MAX_PACKET_BYTES) => {
             let mut bytes = vec![0; length - 4];
-            from.read_exact(&mut bytes).map_err(Fault::Broken)?;
+            from.read_exact(&mut bytes).map_err(HookError::Connection)?;
             if bytes.last() == Some(&b'\n') {
                 bytes.pop();
             }
             Ok(Some(bytes))
         }
-        _ => Err(Fault::Protocol("a packet has no possible length")),
+        _ => Err(HookError::Protocol("a packet has no possible length")),
     }
 }
 
 /// Writes one packet. Cuts off what does not fit.
 pub(super) fn write(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
-    let bytes = bytes.get(..LIMIT - 4).unwrap_or(bytes);
+    let bytes = bytes.get(..MAX_PACKET_BYTES - 4).unwrap_or(bytes);
     write!(to, "{:04x}", bytes.len() + 4)?;
     to.write_all(bytes)
 }
 
 /// Ends a section.
-pub(super) fn flush(to: &mut impl Write) -> io::Result<()> {
+pub(super) fn end_section(to: &mut impl Write) -> io::Result<()> {
     to.write_all(b"0000")?;
     to.flush()
 }
@@ -53,7 +54,7 @@ mod tests {
         let mut bytes = Vec::new();
         write(&mut bytes, b"ok refs/deploy/prod\n").unwrap();
         write(&mut bytes, b"").unwrap();
-        flush(&mut bytes).unwrap();
+        end_section(&mut bytes).unwrap();
         assert_eq!(&bytes[..4], b"0018");
         let mut rest = &bytes[..];
         assert_eq!(
@@ -62,7 +63,7 @@ mod tests {
         );
         assert_eq!(read(&mut rest).unwrap().as_deref(), Some(&b""[..]));
         assert_eq!(read(&mut rest).unwrap(), None);
-        assert!(matches!(read(&mut rest), Err(Fault::Broken(_))));
+        assert!(matches!(read(&mut rest), Err(HookError::Connection(_))));
     }
 
     /// A false length must not make the reader read or allocate what was never sent.
@@ -78,10 +79,13 @@ mod tests {
             b"-001",
         ] {
             assert!(
-                matches!(read(&mut &bad[..]), Err(Fault::Protocol(_))),
+                matches!(read(&mut &bad[..]), Err(HookError::Protocol(_))),
                 "{bad:?}"
             );
         }
-        assert!(matches!(read(&mut &b"0009abc"[..]), Err(Fault::Broken(_))));
+        assert!(matches!(
+            read(&mut &b"0009abc"[..]),
+            Err(HookError::Connection(_))
+        ));
     }
 }

@@ -6,40 +6,43 @@
 
 use super::classify::classify;
 use super::handoff::{self, HandoffError};
-use super::ref_update::Update;
-use super::{Fault, lock};
+use super::ref_update::RefUpdate;
+use super::{HookError, lock};
 use crate::git::{Repository, Result as GitResult};
 
 /// The tasks that failed after a push and are not up to date.
 #[derive(Debug, Default)]
-pub struct Behind {
+pub struct Backlog {
     /// Why the notes are not.
-    pub notes: Option<Fault>,
+    pub notes: Option<HookError>,
     /// Why the hand-off is not.
     pub handoff: Option<HandoffError>,
 }
 
 /// Writes notes and hands entries over after a push, in the repository that `open` opens if a
 /// ledger has moved.
-pub fn run(lines: &[u8], open: impl FnOnce() -> GitResult<Repository>) -> Result<Behind, Fault> {
-    let updates = Update::parse_all(lines)?;
+pub fn run(
+    lines: &[u8],
+    open: impl FnOnce() -> GitResult<Repository>,
+) -> Result<Backlog, HookError> {
+    let updates = RefUpdate::parse_all(lines)?;
     if !updates
         .iter()
         .any(|update| classify(&update.name).ledger().is_some())
     {
-        return Ok(Behind::default());
+        return Ok(Backlog::default());
     }
     let repository = open()?;
-    Ok(Behind {
-        notes: notes(&repository).err(),
-        handoff: handoff::run(&repository).err(),
+    Ok(Backlog {
+        notes: write_notes(&repository).err(),
+        handoff: handoff::hand_over_entries(&repository).err(),
     })
 }
 
 /// Writes the missing notes.
-fn notes(repository: &Repository) -> Result<(), Fault> {
+fn write_notes(repository: &Repository) -> Result<(), HookError> {
     let _held = lock::take(repository.common_dir())?;
     let tips = repository.tips()?;
-    repository.catch_up_notes(&tips)?;
+    repository.update_notes(&tips)?;
     Ok(())
 }

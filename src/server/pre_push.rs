@@ -4,30 +4,30 @@
 //! It enforces nothing: the server does. It uses the ledgers as the clone has them, so the caller
 //! fetches them before.
 
-use super::classify::{Class, classify};
-use super::push_judge::{Court, project};
-use super::ref_update::Update;
-use super::update_verdict::Judgement;
-use super::{Fault, Settings};
+use super::classify::{RefKind, classify};
+use super::push_judge::{PushJudge, find_project};
+use super::ref_update::RefUpdate;
+use super::update_verdict::UpdateVerdict;
+use super::{HookError, Settings};
 use crate::clock;
 use crate::domain::policy::Policy;
 use crate::git::Repository;
-use crate::ledger::entry_validator::Present;
+use crate::ledger::entry_validator::PushContext;
 
 /// Reads git's input about a push: one line `<local ref> <local id> <remote ref> <remote id>` per
 /// ref. A local ref may be any revision, with spaces.
-pub fn read(lines: &[u8]) -> Result<Vec<Update>, Fault> {
+pub fn parse_updates(lines: &[u8]) -> Result<Vec<RefUpdate>, HookError> {
     let lines = lines
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty());
     let update = |line: &[u8]| {
         let mut parts = line.rsplitn(4, |byte| *byte == b' ');
         let (old, name, new) = (parts.next()?, parts.next()?, parts.next()?);
-        Update::parse(&[old, new, name].join(&b' '))
+        RefUpdate::parse(&[old, new, name].join(&b' '))
     };
     lines
         .map(|line| {
-            update(line).ok_or(Fault::Protocol(
+            update(line).ok_or(HookError::Protocol(
                 "a line of pre-push is not two refs and two ids",
             ))
         })
@@ -35,13 +35,13 @@ pub fn read(lines: &[u8]) -> Result<Vec<Update>, Fault> {
 }
 
 /// Returns whether a rule of the policy applies to a push, by the names of its refs.
-pub fn concerns(policy: &Policy, updates: &[Update]) -> bool {
+pub fn concerns_policy(policy: &Policy, updates: &[RefUpdate]) -> bool {
     updates.iter().any(|update| match classify(&update.name) {
-        Class::Branch(short) => policy
+        RefKind::Branch(short) => policy
             .bound_to_branch(&short)
             .or_else(|| policy.nearly_bound_to_branch(&short))
             .is_some(),
-        Class::Tag(short) => {
+        RefKind::Tag(short) => {
             !policy.bound_to_tag(&short).is_empty() || policy.nearly_bound_to_tag(&short).is_some()
         }
         _ => false,
@@ -49,19 +49,22 @@ pub fn concerns(policy: &Policy, updates: &[Update]) -> bool {
 }
 
 /// Judges the branches and tags of a push as the server would, on the ledgers of this clone.
-pub fn judge(repository: &Repository, updates: &[Update]) -> Result<Vec<Judgement>, Fault> {
+pub fn judge(
+    repository: &Repository,
+    updates: &[RefUpdate],
+) -> Result<Vec<UpdateVerdict>, HookError> {
     let settings = Settings::default();
-    let present = Present {
+    let present = PushContext {
         tips: repository.tips()?,
         now: clock::now(),
     };
-    let project = project(repository, &present, std::iter::empty())?;
-    let court = Court::new(repository, &settings, project.as_ref(), &present)?.in_clone();
+    let project = find_project(repository, &present, std::iter::empty())?;
+    let court = PushJudge::new(repository, &settings, project.as_ref(), &present)?.for_clone();
     let mut judgements = Vec::new();
     for update in updates {
         let class = classify(&update.name);
-        if matches!(class, Class::Branch(_) | Class::Tag(_)) {
-            court.any(&class, update, &mut judgements)?;
+        if matches!(class, RefKind::Branch(_) | RefKind::Tag(_)) {
+            court.judge_update(&class, update, &mut judgements)?;
         }
     }
     Ok(judgements)
@@ -78,7 +81,7 @@ mod tests {
         let text = format!(
             "HEAD^{{/fix a bug}} {one} refs/heads/main {two}\n(delete) {zero} refs/tags/v1 {one}\n"
         );
-        let updates = read(text.as_bytes()).unwrap();
+        let updates = parse_updates(text.as_bytes()).unwrap();
         assert_eq!(
             (updates[0].old, updates[0].new),
             (Some(two.parse().unwrap()), Some(one.parse().unwrap()))
@@ -88,7 +91,7 @@ mod tests {
             (&b"refs/tags/v1"[..], None)
         );
         for bad in ["x\n", &format!("HEAD {one} refs/heads/main\n")] {
-            assert!(read(bad.as_bytes()).is_err(), "{bad}");
+            assert!(parse_updates(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }

@@ -7,16 +7,16 @@
 
 use std::io::Read;
 
-use super::classify::{Class, classify};
-use super::push_judge::{Court, project};
-use super::ref_update::Update;
+use super::classify::{RefKind, classify};
+use super::push_judge::{PushJudge, find_project};
+use super::ref_update::RefUpdate;
 use super::settings::Settings;
-use super::update_verdict::Judgement;
-use super::{Fault, MAX_UPDATES};
+use super::update_verdict::UpdateVerdict;
+use super::{HookError, MAX_UPDATES};
 use crate::clock;
 use crate::domain::name::LedgerName;
 use crate::git::{Repository, Result as GitResult};
-use crate::ledger::entry_validator::Present;
+use crate::ledger::entry_validator::PushContext;
 
 /// The most that is read of git's input, in MiB: about 500,000 refs.
 const INPUT_LIMIT: usize = 64;
@@ -25,14 +25,14 @@ const INPUT_LIMIT: usize = 64;
 ///
 /// # Errors
 /// The input is longer than 64 MiB, or the pipe is broken.
-pub fn read(from: impl Read) -> Result<Vec<u8>, Fault> {
+pub fn read_input(from: impl Read) -> Result<Vec<u8>, HookError> {
     let limit = INPUT_LIMIT << 20;
     let mut lines = Vec::new();
     from.take(limit as u64 + 1)
         .read_to_end(&mut lines)
-        .map_err(Fault::Broken)?;
+        .map_err(HookError::Connection)?;
     if lines.len() > limit {
-        Err(Fault::TooLong(INPUT_LIMIT))
+        Err(HookError::InputTooLong(INPUT_LIMIT))
     } else {
         Ok(lines)
     }
@@ -44,25 +44,25 @@ pub fn read(from: impl Read) -> Result<Vec<u8>, Fault> {
 pub fn judge(
     lines: &[u8],
     open: impl FnOnce() -> GitResult<Repository>,
-) -> Result<Vec<Judgement>, Fault> {
-    judge_updates(&Update::parse_all(lines)?, open, |_| Ok(()))
+) -> Result<Vec<UpdateVerdict>, HookError> {
+    judge_updates(&RefUpdate::parse_all(lines)?, open, |_| Ok(()))
 }
 
 /// Judges updates. Calls `prepare` with the repository before it reads a ref, if it reads any.
 pub(super) fn judge_updates<T>(
-    updates: &[Update],
+    updates: &[RefUpdate],
     open: impl FnOnce() -> GitResult<Repository>,
-    prepare: impl FnOnce(&Repository) -> Result<T, Fault>,
-) -> Result<Vec<Judgement>, Fault> {
+    prepare: impl FnOnce(&Repository) -> Result<T, HookError>,
+) -> Result<Vec<UpdateVerdict>, HookError> {
     if updates.is_empty() {
         return Ok(Vec::new());
     }
     let repository = open()?;
     let classes = updates
         .iter()
-        .map(|update| Ok((class_of(&repository, &update.name)?, update)));
-    let classes = classes.collect::<GitResult<Vec<(Class, &Update)>>>()?;
-    if classes.iter().all(|(class, _)| *class == Class::Other) {
+        .map(|update| Ok((classify_target(&repository, &update.name)?, update)));
+    let classes = classes.collect::<GitResult<Vec<(RefKind, &RefUpdate)>>>()?;
+    if classes.iter().all(|(class, _)| *class == RefKind::Other) {
         return Ok(Vec::new());
     }
     let ledgers = || {
@@ -72,10 +72,10 @@ pub(super) fn judge_updates<T>(
     };
     let ours = classes
         .iter()
-        .filter(|(class, _)| matches!(class, Class::Ledger(_) | Class::Forbidden(_)))
+        .filter(|(class, _)| matches!(class, RefKind::Ledger(_) | RefKind::Forbidden(_)))
         .count();
     if ours > MAX_UPDATES {
-        return Err(Fault::TooMany);
+        return Err(HookError::TooManyUpdates);
     }
     let _prepared = prepare(&repository)?;
     if ours == 0 && repository.tip(&LedgerName::policy())?.is_none() {
@@ -83,32 +83,35 @@ pub(super) fn judge_updates<T>(
         return Ok(Vec::new());
     }
     let settings = Settings::read(&repository)?;
-    let present = Present {
+    let present = PushContext {
         tips: repository.tips()?,
         now: clock::now(),
     };
-    let project = project(&repository, &present, ledgers())?;
-    let court = Court::new(&repository, &settings, project.as_ref(), &present)?;
+    let project = find_project(&repository, &present, ledgers())?;
+    let court = PushJudge::new(&repository, &settings, project.as_ref(), &present)?;
     let mut judgements = Vec::new();
     for (class, update) in &classes {
-        court.any(class, update, &mut judgements)?;
+        court.judge_update(class, update, &mut judgements)?;
         if judgements.len() > MAX_UPDATES {
-            return Err(Fault::TooMany);
+            return Err(HookError::TooManyUpdates);
         }
     }
     Ok(judgements)
 }
 
 /// Returns the kind of a ref. A symbolic ref counts as its target, which is what would move.
-fn class_of(repository: &Repository, name: &[u8]) -> GitResult<Class> {
+fn classify_target(repository: &Repository, name: &[u8]) -> GitResult<RefKind> {
     let class = classify(name);
-    if !matches!(class, Class::Branch(_) | Class::Tag(_) | Class::Other) {
+    if !matches!(class, RefKind::Branch(_) | RefKind::Tag(_) | RefKind::Other) {
         return Ok(class);
     }
     Ok(
-        match repository.leads_to(name)?.map(|target| classify(&target)) {
+        match repository
+            .symref_target(name)?
+            .map(|target| classify(&target))
+        {
             None => class,
-            Some(Class::Ledger(_) | Class::Forbidden(_)) => Class::Forbidden(
+            Some(RefKind::Ledger(_) | RefKind::Forbidden(_)) => RefKind::Forbidden(
                 "it is symbolic and leads to what nobody may push so: the server's owner removes it with git symbolic-ref --delete",
             ),
             Some(target) => target,

@@ -8,35 +8,35 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use super::classify::{Class, classify};
-use super::deadline::Watch;
-use super::push_judge::{Court, project};
-use super::ref_update::Update;
+use super::classify::{RefKind, classify};
+use super::deadline::HookDeadline;
+use super::push_judge::{PushJudge, find_project};
+use super::ref_update::RefUpdate;
 use super::settings::Settings;
-use super::update_verdict::Judgement;
-use super::{Fault, MAX_UPDATES, chained_hooks, lock, pkt_line};
+use super::update_verdict::UpdateVerdict;
+use super::{HookError, MAX_UPDATES, chained_hooks, lock, pkt_line};
 use crate::clock;
 use crate::domain::id::EntryId;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Decision, Outcome, Rule};
 use crate::git::{Error, Repository, Result as GitResult};
-use crate::ledger::entry_validator::Present;
+use crate::ledger::entry_validator::PushContext;
 
 /// The longest reason, in characters. The report contains the whole reason.
-const REASON: usize = 200;
+const MAX_REASON_CHARS: usize = 200;
 
 /// The result of a push.
 #[derive(Debug)]
-pub struct Done {
+pub struct PushResult {
     /// The judgement of each update, in git's order.
-    pub judgements: Vec<Judgement>,
+    pub judgements: Vec<UpdateVerdict>,
     /// An error after the updates were accepted. It loses no entry.
-    pub afterwards: Option<Error>,
+    pub notes_error: Option<Error>,
 }
 
 /// The updates of a push, and whether it is atomic.
-struct Commands {
-    updates: Vec<Update>,
+struct PushCommands {
+    updates: Vec<RefUpdate>,
     atomic: bool,
 }
 
@@ -47,19 +47,19 @@ pub fn run(
     from: &mut impl Read,
     to: &mut impl Write,
     open: impl FnOnce() -> GitResult<Repository>,
-    watch: &Watch,
-) -> Result<Done, Fault> {
-    let commands = converse(from, to)?;
+    watch: &HookDeadline,
+) -> Result<PushResult, HookError> {
+    let commands = read_commands(from, to)?;
     // Runs before the lock is taken, because it may take any time.
-    let objections = objections(update_hook, &commands.updates);
+    let objections = ask_update_hook(update_hook, &commands.updates);
     let repository = open()?;
     let held = lock::take(repository.common_dir())?;
-    let classes: Vec<Class> = commands
+    let classes: Vec<RefKind> = commands
         .updates
         .iter()
         .map(|update| classify(&update.name))
         .collect();
-    let mut judgements = judge(&repository, &commands, &classes)?;
+    let mut judgements = judge_commands(&repository, &commands, &classes)?;
     for (judgement, objection) in judgements.iter_mut().zip(objections) {
         judgement.verdict.checks.extend(objection);
     }
@@ -68,36 +68,36 @@ pub fn run(
             .iter()
             .any(|judgement| judgement.decision() != Decision::Allowed)
     {
-        hold_back(&mut judgements);
+        refuse_allowed(&mut judgements);
     }
-    watch.write()?;
+    watch.begin_writing()?;
     let mut any = false;
     for ((class, update), judgement) in classes.iter().zip(&commands.updates).zip(&mut judgements) {
         if judgement.decision() != Decision::Allowed {
             continue;
         }
-        match carry_out(&repository, class, update, judgement) {
+        match move_ref(&repository, class, update, judgement) {
             Ok(()) => any = true,
-            Err(error) => judgement.verdict.checks.push(failed(&error)),
+            Err(error) => judgement.verdict.checks.push(make_failure_check(&error)),
         }
     }
     let afterwards = any
         .then(|| {
             repository
                 .tips()
-                .and_then(|tips| repository.catch_up_notes(&tips))
+                .and_then(|tips| repository.update_notes(&tips))
         })
         .and_then(Result::err);
     drop(held);
-    answer(to, &commands, &judgements).map_err(Fault::Broken)?;
-    Ok(Done {
+    report_results(to, &commands, &judgements).map_err(HookError::Connection)?;
+    Ok(PushResult {
         judgements,
-        afterwards,
+        notes_error: afterwards,
     })
 }
 
 /// Reads the beginning of the protocol: versions and features, then the commands.
-fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault> {
+fn read_commands(from: &mut impl Read, to: &mut impl Write) -> Result<PushCommands, HookError> {
     let mut atomic = false;
     let mut version = false;
     while let Some(line) = pkt_line::read(from)? {
@@ -110,35 +110,36 @@ fn converse(from: &mut impl Read, to: &mut impl Write) -> Result<Commands, Fault
         atomic |= features.any(|feature| feature == b"atomic");
     }
     if !version {
-        return Err(Fault::Protocol(
+        return Err(HookError::Protocol(
             "it does not speak version 1 of the protocol of proc-receive",
         ));
     }
     // No push options are requested, so none are sent.
     pkt_line::write(to, b"version=1\n")
-        .and_then(|()| pkt_line::flush(to))
-        .map_err(Fault::Broken)?;
+        .and_then(|()| pkt_line::end_section(to))
+        .map_err(HookError::Connection)?;
     let mut updates = Vec::new();
     while let Some(line) = pkt_line::read(from)? {
         updates.push(
-            Update::parse(&line).ok_or(Fault::Protocol("a command is not two ids and a ref"))?,
+            RefUpdate::parse(&line)
+                .ok_or(HookError::Protocol("a command is not two ids and a ref"))?,
         );
         if updates.len() > MAX_UPDATES {
-            return Err(Fault::TooMany);
+            return Err(HookError::TooManyUpdates);
         }
     }
-    Ok(Commands { updates, atomic })
+    Ok(PushCommands { updates, atomic })
 }
 
 /// Judges every update on the refs before the push. Updates that follow an accepted one are also
 /// judged on the refs after it, because a policy or an environment may move in the same push.
-fn judge(
+fn judge_commands(
     repository: &Repository,
-    commands: &Commands,
-    classes: &[Class],
-) -> Result<Vec<Judgement>, Fault> {
+    commands: &PushCommands,
+    classes: &[RefKind],
+) -> Result<Vec<UpdateVerdict>, HookError> {
     let settings = Settings::read(repository)?;
-    let before = Present {
+    let before = PushContext {
         tips: repository.tips()?,
         now: clock::now(),
     };
@@ -146,27 +147,27 @@ fn judge(
         .iter()
         .zip(&commands.updates)
         .filter_map(|(class, update)| Some((class.ledger()?, update)));
-    let project = project(repository, &before, ledgers)?;
-    let court = Court::new(repository, &settings, project.as_ref(), &before)?;
+    let project = find_project(repository, &before, ledgers)?;
+    let court = PushJudge::new(repository, &settings, project.as_ref(), &before)?;
     let mut later = before.clone();
     let mut judgements = Vec::new();
     for (class, update) in classes.iter().zip(&commands.updates) {
         let Some(ledger) = class.ledger() else {
-            let why = if let Class::Forbidden(why) = class {
+            let why = if let RefKind::Forbidden(why) = class {
                 why
             } else {
                 "it is no ledger"
             };
-            judgements.push(Judgement::of_check(
+            judgements.push(UpdateVerdict::from_check(
                 &update.name,
                 Check::fail(Rule::Place, why),
             ));
             continue;
         };
-        let mut judgement = court.ledger(ledger, update)?;
+        let mut judgement = court.judge_ledger(ledger, update)?;
         if judgement.decision() == Decision::Allowed && later.tips != before.tips {
-            judgement = Court::new(repository, &settings, project.as_ref(), &later)?
-                .ledger(ledger, update)?;
+            judgement = PushJudge::new(repository, &settings, project.as_ref(), &later)?
+                .judge_ledger(ledger, update)?;
         }
         if let Some(new) = update
             .new
@@ -180,11 +181,11 @@ fn judge(
 }
 
 /// Returns the objection of the hook `update` to each update, if any.
-fn objections(hook: Option<&Path>, updates: &[Update]) -> Vec<Option<Check>> {
+fn ask_update_hook(hook: Option<&Path>, updates: &[RefUpdate]) -> Vec<Option<Check>> {
     let Some(hook) = hook else {
         return vec![None; updates.len()];
     };
-    let ask = |update| match chained_hooks::allows_update(hook, update) {
+    let ask = |update| match chained_hooks::accepts_update(hook, update) {
         Ok(true) => None,
         Ok(false) => Some(Check::fail(
             Rule::Place,
@@ -199,7 +200,7 @@ fn objections(hook: Option<&Path>, updates: &[Update]) -> Vec<Option<Check>> {
 }
 
 /// Refuses the accepted updates of an atomic push, because another one is refused.
-fn hold_back(judgements: &mut [Judgement]) {
+fn refuse_allowed(judgements: &mut [UpdateVerdict]) {
     for judgement in judgements
         .iter_mut()
         .filter(|judgement| judgement.decision() == Decision::Allowed)
@@ -212,20 +213,20 @@ fn hold_back(judgements: &mut [Judgement]) {
 }
 
 /// Moves the ref of an allowed update.
-fn carry_out(
+fn move_ref(
     repository: &Repository,
-    class: &Class,
-    update: &Update,
-    judgement: &Judgement,
+    class: &RefKind,
+    update: &RefUpdate,
+    judgement: &UpdateVerdict,
 ) -> GitResult<()> {
     // An allowed update is of a ledger and has a new id.
     let (Some(ledger), Some(new)) = (class.ledger(), update.new) else {
         return Ok(());
     };
-    if judgement.recovers {
+    if judgement.uses_recovery {
         // Comes before the ref moves, so that the permission is never used twice. If the process
         // dies in between, the owner gives it again.
-        Settings::read(repository)?.disarm(repository)?;
+        Settings::read(repository)?.withdraw_recovery(repository)?;
     }
     repository.advance_ledger(
         ledger,
@@ -236,7 +237,7 @@ fn carry_out(
 }
 
 /// Returns the check for an allowed update that could not be carried out.
-fn failed(error: &Error) -> Check {
+fn make_failure_check(error: &Error) -> Check {
     if error.is_lost_race() {
         return Check::fail(Rule::Place, "the ledger has moved meanwhile; try again")
             .remedy("git deploy sync");
@@ -245,10 +246,10 @@ fn failed(error: &Error) -> Check {
 }
 
 /// Reports the result of each update to git.
-fn answer(
+fn report_results(
     to: &mut impl Write,
-    commands: &Commands,
-    judgements: &[Judgement],
+    commands: &PushCommands,
+    judgements: &[UpdateVerdict],
 ) -> std::io::Result<()> {
     for (update, judgement) in commands.updates.iter().zip(judgements) {
         let mut line = if judgement.decision() == Decision::Allowed {
@@ -259,16 +260,16 @@ fn answer(
         line.extend_from_slice(&update.name);
         if judgement.decision() != Decision::Allowed {
             line.push(b' ');
-            line.extend_from_slice(reason(judgement).as_bytes());
+            line.extend_from_slice(describe_refusal(judgement).as_bytes());
         }
         line.push(b'\n');
         pkt_line::write(to, &line)?;
     }
-    pkt_line::flush(to)
+    pkt_line::end_section(to)
 }
 
 /// Returns one line on why an update is refused.
-fn reason(judgement: &Judgement) -> String {
+fn describe_refusal(judgement: &UpdateVerdict) -> String {
     let (word, outcome) = match judgement.decision() {
         Decision::Refused => ("refused", Outcome::Fail),
         _ => ("cannot tell", Outcome::Unknown),
@@ -281,9 +282,9 @@ fn reason(judgement: &Judgement) -> String {
     let why = check
         .map(|check| format!("{}: {}", check.rule, check.detail))
         .unwrap_or_default();
-    harmless(&format!("{word}: {why}"))
+    sanitize(&format!("{word}: {why}"))
         .chars()
-        .take(REASON)
+        .take(MAX_REASON_CHARS)
         .collect()
 }
 
@@ -296,7 +297,7 @@ mod tests {
         for line in lines {
             match line {
                 Some(line) => pkt_line::write(&mut bytes, line).unwrap(),
-                None => pkt_line::flush(&mut bytes).unwrap(),
+                None => pkt_line::end_section(&mut bytes).unwrap(),
             }
         }
         bytes
@@ -312,19 +313,19 @@ mod tests {
         ] {
             let said = packets(&[Some(version), None, Some(command.as_bytes()), None]);
             let mut answered = Vec::new();
-            let commands = converse(&mut &said[..], &mut answered).unwrap();
+            let commands = read_commands(&mut &said[..], &mut answered).unwrap();
             assert_eq!((commands.updates.len(), commands.atomic), (1, atomic));
             assert_eq!(answered, packets(&[Some(b"version=1\n"), None]));
         }
         let said = packets(&[Some(b"version=2\n"), None, None]);
         assert!(matches!(
-            converse(&mut &said[..], &mut Vec::new()),
-            Err(Fault::Protocol(_))
+            read_commands(&mut &said[..], &mut Vec::new()),
+            Err(HookError::Protocol(_))
         ));
         let said = packets(&[Some(b"version=1\n"), None, Some(b"nonsense"), None]);
         assert!(matches!(
-            converse(&mut &said[..], &mut Vec::new()),
-            Err(Fault::Protocol(_))
+            read_commands(&mut &said[..], &mut Vec::new()),
+            Err(HookError::Protocol(_))
         ));
     }
 
@@ -335,9 +336,10 @@ mod tests {
             Rule::Place,
             format!("a\nok refs/deploy/prod {}", "x".repeat(1_000)),
         );
-        let reason = reason(&Judgement::of_check(b"refs/deploy/prod", check));
+        let reason = describe_refusal(&UpdateVerdict::from_check(b"refs/deploy/prod", check));
         assert!(
-            reason.starts_with("refused: place: a\u{fffd}ok") && reason.chars().count() == REASON,
+            reason.starts_with("refused: place: a\u{fffd}ok")
+                && reason.chars().count() == MAX_REASON_CHARS,
             "{reason}"
         );
     }
@@ -345,10 +347,10 @@ mod tests {
     /// In an atomic push, one refusal refuses all updates.
     #[test]
     fn all_or_nothing() {
-        let allowed = Judgement::of_check(b"refs/deploy/dev", Check::pass(Rule::Signer, ""));
-        let refused = Judgement::of_check(b"refs/deploy/prod", Check::fail(Rule::Lock, ""));
+        let allowed = UpdateVerdict::from_check(b"refs/deploy/dev", Check::pass(Rule::Signer, ""));
+        let refused = UpdateVerdict::from_check(b"refs/deploy/prod", Check::fail(Rule::Lock, ""));
         let mut judgements = vec![allowed, refused];
-        hold_back(&mut judgements);
+        refuse_allowed(&mut judgements);
         assert!(
             judgements
                 .iter()

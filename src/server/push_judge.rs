@@ -5,64 +5,64 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::classify::{Class, is_exact};
-use super::ref_update::Update;
+use super::classify::{RefKind, is_exact};
+use super::ref_update::RefUpdate;
 use super::settings::Settings;
-use super::update_verdict::{Judgement, about};
-use super::{Fault, MAX_ENTRIES};
+use super::update_verdict::{UpdateVerdict, describe_statement};
+use super::{HookError, MAX_ENTRIES};
 use crate::domain::entry::Action;
 use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::{Enforcement, Environment, Policy};
 use crate::domain::rules::{Facts, Request, evaluate};
 use crate::domain::state::Scope;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule, Verdict};
-use crate::git::object::Kind;
+use crate::git::object::ObjectKind;
 use crate::git::{Error, Repository, Result};
-use crate::ledger::entry_validator::{Against, Head, Judge, Present};
+use crate::ledger::entry_validator::{ChainTip, EntryValidator, PushContext, ValidationContext};
 use crate::ledger::facts::Gatherer;
-use crate::ledger::{Link, Project, StateReader};
+use crate::ledger::{LedgerCommit, Project, StateReader};
 
 /// Returns the project in which a push is judged: the existing one, or the one that the push itself
 /// begins.
-pub fn project<'u>(
+pub fn find_project<'u>(
     repository: &Repository,
-    present: &Present,
-    mut ledgers: impl Iterator<Item = (&'u LedgerName, &'u Update)>,
+    present: &PushContext,
+    mut ledgers: impl Iterator<Item = (&'u LedgerName, &'u RefUpdate)>,
 ) -> Result<Option<Project>> {
     if let Some(tip) = present.tips.get(&LedgerName::policy()) {
-        return Project::of_policy(repository, *tip).map(Some);
+        return Project::from_policy_tip(repository, *tip).map(Some);
     }
     let first = ledgers
         .find(|(ledger, _)| ledger.is_policy())
         .and_then(|(_, update)| update.new);
     // An error in it is reported when that update is judged.
-    Ok(first.and_then(|new| Project::of_policy(repository, EntryId(new)).ok()))
+    Ok(first.and_then(|new| Project::from_policy_tip(repository, EntryId(new)).ok()))
 }
 
 /// Judges the updates of one push.
-pub struct Court<'a> {
+pub struct PushJudge<'a> {
     repository: &'a Repository,
     settings: &'a Settings,
-    present: &'a Present,
-    judge: Option<Judge<'a>>,
+    present: &'a PushContext,
+    judge: Option<EntryValidator<'a>>,
     policy: Option<Arc<Policy>>,
     in_clone: bool,
     /// How many entries were judged.
-    entries: Cell<u64>,
+    entry_count: Cell<u64>,
 }
 
-impl<'a> Court<'a> {
+impl<'a> PushJudge<'a> {
     /// Creates a judge for the refs in `present`.
     pub fn new(
         repository: &'a Repository,
         settings: &'a Settings,
         project: Option<&'a Project>,
-        present: &'a Present,
+        present: &'a PushContext,
     ) -> Result<Self> {
         let judge = project.map(|project| {
-            Judge::new(
+            EntryValidator::new(
                 repository,
                 Gatherer::new(repository, project),
                 settings.recovery,
@@ -79,13 +79,13 @@ impl<'a> Court<'a> {
             judge,
             policy,
             in_clone: false,
-            entries: Cell::new(0),
+            entry_count: Cell::new(0),
         })
     }
 
     /// Judges what a clone is about to push: the push is about the server's refs, not the clone's.
     #[must_use]
-    pub fn in_clone(self) -> Self {
+    pub fn for_clone(self) -> Self {
         Self {
             in_clone: true,
             ..self
@@ -98,70 +98,74 @@ impl<'a> Court<'a> {
     }
 
     /// Judges the update of any ref and adds the result, unless the ref does not concern us.
-    pub(super) fn any(
+    pub(super) fn judge_update(
         &self,
-        class: &Class,
-        update: &Update,
-        to: &mut Vec<Judgement>,
-    ) -> std::result::Result<(), Fault> {
+        class: &RefKind,
+        update: &RefUpdate,
+        to: &mut Vec<UpdateVerdict>,
+    ) -> std::result::Result<(), HookError> {
         match (class, self.policy.as_deref()) {
-            (Class::Ledger(ledger), _) => to.push(self.ledger(ledger, update)?),
-            (Class::Forbidden(why), _) => to.push(Judgement::of_check(
+            (RefKind::Ledger(ledger), _) => to.push(self.judge_ledger(ledger, update)?),
+            (RefKind::Forbidden(why), _) => to.push(UpdateVerdict::from_check(
                 &update.name,
                 Check::fail(Rule::Place, *why),
             )),
-            (Class::Branch(short), Some(policy)) => to.extend(self.branch(policy, short, update)),
-            (Class::Tag(short), Some(policy)) => to.extend(self.tags(policy, short, update)),
-            (Class::Branch(_) | Class::Tag(_), None) | (Class::Other, _) => {}
+            (RefKind::Branch(short), Some(policy)) => {
+                to.extend(self.judge_branch(policy, short, update))
+            }
+            (RefKind::Tag(short), Some(policy)) => {
+                to.extend(self.judge_tags(policy, short, update))
+            }
+            (RefKind::Branch(_) | RefKind::Tag(_), None) | (RefKind::Other, _) => {}
         }
         Ok(())
     }
 
     /// Judges the update of a ledger.
-    pub fn ledger(
+    pub fn judge_ledger(
         &self,
         ledger: &LedgerName,
-        update: &Update,
-    ) -> std::result::Result<Judgement, Fault> {
-        let stop = |check| Ok(Judgement::of_check(&update.name, check));
+        update: &RefUpdate,
+    ) -> std::result::Result<UpdateVerdict, HookError> {
+        let stop = |check| Ok(UpdateVerdict::from_check(&update.name, check));
         if self.settings.admins.is_empty() {
-            return stop(unpinned());
+            return stop(refuse_without_admins());
         }
         let Some(new) = update.new else {
             return stop(Check::fail(Rule::Place, "a ledger is never deleted"));
         };
         let tip = self.present.tips.get(ledger).copied();
         if update.old != tip.map(|tip| tip.0) {
-            return stop(moved(tip));
+            return stop(refuse_moved(tip));
         }
         if self.policy.is_none() && !ledger.is_policy() {
             let why = "no policy is in force here yet: it comes first, in a push of its own";
             return stop(Check::fail(Rule::Place, why).remedy("git deploy policy publish"));
         }
         let Some(judge) = &self.judge else {
-            return stop(self.no_project(new));
+            return stop(self.explain_no_project(new));
         };
-        let head = match self.begin(judge, ledger, tip) {
+        let head = match self.find_head(judge, ledger, tip) {
             Ok(head) => head,
             Err(check) => return stop(*check),
         };
-        match self.new_entries(ledger, &head, EntryId(new))? {
-            Ok((ids, last)) => Ok(self.entries(judge, ledger, head, (&ids, last), update)),
+        match self.read_new_entries(ledger, &head, EntryId(new))? {
+            Ok((ids, last)) => Ok(self.judge_entries(judge, ledger, head, (&ids, last), update)),
             Err(check) => stop(*check),
         }
     }
 
     /// Returns the tip of the ledger that new entries must follow. If the ledger does not exist
     /// yet, checks that it may.
-    fn begin(
+    fn find_head(
         &self,
-        judge: &Judge<'_>,
+        judge: &EntryValidator<'_>,
         ledger: &LedgerName,
         tip: Option<EntryId>,
-    ) -> std::result::Result<Head, Box<Check>> {
+    ) -> std::result::Result<ChainTip, Box<Check>> {
         let head = judge
-            .head(ledger, tip)
-            .map_err(|error| Box::new(error.answer(Rule::Place)))?;
+            .load_tip(ledger, tip)
+            .map_err(|error| Box::new(error.to_check(Rule::Place)))?;
         if tip.is_some() {
             return Ok(head);
         }
@@ -191,9 +195,9 @@ impl<'a> Court<'a> {
     }
 
     /// Returns why no project begins with this commit.
-    fn no_project(&self, new: Oid) -> Check {
-        match Project::of_policy(self.repository, EntryId(new)) {
-            Err(error) => error.answer(Rule::Place),
+    fn explain_no_project(&self, new: Oid) -> Check {
+        match Project::from_policy_tip(self.repository, EntryId(new)) {
+            Err(error) => error.to_check(Rule::Place),
             Ok(_) => Check::unknown(Rule::Place, "the project could not be read"),
         }
     }
@@ -201,32 +205,35 @@ impl<'a> Court<'a> {
     /// Returns the entries after `head` up to `new`, oldest first, and the last one as it was read.
     /// The number in the last entry limits the walk, so that an invalid chain is not walked to its
     /// end.
-    fn new_entries(
+    fn read_new_entries(
         &self,
         ledger: &LedgerName,
-        head: &Head,
+        head: &ChainTip,
         new: EntryId,
-    ) -> std::result::Result<std::result::Result<NewEntries, Box<Check>>, Fault> {
+    ) -> std::result::Result<std::result::Result<NewEntries, Box<Check>>, HookError> {
         let refuse = |why: &str| {
             Ok(Err(Box::new(
                 Check::fail(Rule::Place, why).remedy("git deploy sync"),
             )))
         };
-        let last = match self.repository.read_link(ledger, new) {
+        let last = match self.repository.read_ledger_commit(ledger, new) {
             Ok(link) => link,
-            Err(error) => return Ok(Err(Box::new(error.answer(Rule::Place)))),
+            Err(error) => return Ok(Err(Box::new(error.to_check(Rule::Place)))),
         };
         let sequence = match &last {
-            Link::Entry { entry, .. } => entry.statement().sequence,
-            Link::Genesis => return refuse("it has no parent: it is no entry of this ledger"),
+            LedgerCommit::Entry { entry, .. } => entry.statement().sequence,
+            LedgerCommit::Genesis => {
+                return refuse("it has no parent: it is no entry of this ledger");
+            }
         };
         let count = sequence.saturating_sub(head.chain.sequence);
         if count == 0 {
             return refuse("it does not go forward from where the ledger is");
         }
-        self.entries.set(self.entries.get().saturating_add(count));
-        if self.entries.get() > MAX_ENTRIES {
-            return Err(Fault::TooManyEntries);
+        self.entry_count
+            .set(self.entry_count.get().saturating_add(count));
+        if self.entry_count.get() > MAX_ENTRIES {
+            return Err(HookError::TooManyEntries);
         }
         let mut ids = Vec::new();
         for commit in self.repository.first_parent_walk(new.0) {
@@ -236,7 +243,7 @@ impl<'a> Court<'a> {
                     return Ok(Ok((ids, last)));
                 }
                 Ok(commit) => ids.push(EntryId(commit.id)),
-                Err(error) => return Ok(Err(Box::new(error.answer(Rule::Place)))),
+                Err(error) => return Ok(Err(Box::new(error.to_check(Rule::Place)))),
             }
             if ids.len() as u64 > count {
                 break;
@@ -246,40 +253,44 @@ impl<'a> Court<'a> {
     }
 
     /// Judges entries in their order, up to the first that is refused.
-    fn entries(
+    fn judge_entries(
         &self,
-        judge: &Judge<'_>,
+        judge: &EntryValidator<'_>,
         ledger: &LedgerName,
-        mut head: Head,
-        (ids, last): (&[EntryId], Link),
-        update: &Update,
-    ) -> Judgement {
+        mut head: ChainTip,
+        (ids, last): (&[EntryId], LedgerCommit),
+        update: &RefUpdate,
+    ) -> UpdateVerdict {
         let mut last = Some(last);
         let mut judgement =
-            Judgement::of_check(&update.name, Check::fail(Rule::Place, "it brings no entry"));
+            UpdateVerdict::from_check(&update.name, Check::fail(Rule::Place, "it brings no entry"));
         for (index, id) in ids.iter().enumerate() {
-            let against = Against::Present(self.present);
+            let against = ValidationContext::Push(self.present);
             let judged = match last.take_if(|_| index + 1 == ids.len()) {
-                Some(link) => judge.judge_link(ledger, &head, *id, Ok(link), against),
-                None => judge.judge(ledger, &head, *id, against),
+                Some(link) => judge.validate_commit(ledger, &head, *id, Ok(link), against),
+                None => judge.validate(ledger, &head, *id, against),
             };
-            judgement.what = judged.kept.as_ref().map(|kept| about(&kept.statement));
+            judgement.description = judged
+                .stored
+                .as_ref()
+                .map(|kept| describe_statement(&kept.statement));
             if ids.len() > 1 {
-                let what = judgement.what.take().unwrap_or_default();
-                judgement.what = Some(format!("entry {} of {}: {what}", index + 1, ids.len()));
+                let what = judgement.description.take().unwrap_or_default();
+                judgement.description =
+                    Some(format!("entry {} of {}: {what}", index + 1, ids.len()));
             }
             judgement.verdict = judged.verdict;
             let recovers = judged.entry.as_ref().is_some_and(
                 |entry| matches!(&entry.statement().action, Action::Publish(publish) if publish.recovered),
             );
-            if recovers && judgement.recovers {
+            if recovers && judgement.uses_recovery {
                 let why = "the owner of the server let one publish recover the project, and this is a second one";
                 judgement.verdict = Verdict {
                     checks: vec![Check::fail(Rule::Signer, why)],
                 };
             }
-            judgement.recovers |= recovers;
-            match judged.head.filter(|_| judgement.verdict.allowed()) {
+            judgement.uses_recovery |= recovers;
+            match judged.next_tip.filter(|_| judgement.verdict.allowed()) {
                 Some(next) => head = next,
                 None => break,
             }
@@ -288,63 +299,69 @@ impl<'a> Court<'a> {
     }
 
     /// Judges the move of a branch, if it is bound to an environment.
-    fn branch(&self, policy: &Policy, short: &str, update: &Update) -> Option<Judgement> {
+    fn judge_branch(
+        &self,
+        policy: &Policy,
+        short: &str,
+        update: &RefUpdate,
+    ) -> Option<UpdateVerdict> {
         let exact = is_exact(&update.name);
         let Some(environment) = policy.bound_to_branch(short).filter(|_| exact) else {
             let near = policy
                 .nearly_bound_to_branch(short)
                 .or_else(|| policy.bound_to_branch(short));
-            return near.map(|environment| nearly(Rule::Branch, environment, update));
+            return near.map(|environment| refuse_near_match(Rule::Branch, environment, update));
         };
-        let verdict = match self.ends(Rule::Branch, &format!("refs/heads/{short}"), update) {
-            Err(check) => Verdict {
-                checks: vec![*check],
-            },
-            Ok((old, new)) => self.ask(
-                policy,
-                environment,
-                &Request::Branch {
-                    environment: &environment.name,
-                    name: short,
-                    old,
-                    new,
+        let verdict =
+            match self.resolve_commits(Rule::Branch, &format!("refs/heads/{short}"), update) {
+                Err(check) => Verdict {
+                    checks: vec![*check],
                 },
-            ),
-        };
-        Some(bound(environment, update, verdict))
+                Ok((old, new)) => self.evaluate_rules(
+                    policy,
+                    environment,
+                    &Request::Branch {
+                        environment: &environment.name,
+                        name: short,
+                        old,
+                        new,
+                    },
+                ),
+            };
+        Some(make_verdict(environment, update, verdict))
     }
 
     /// Judges a tag, if its name has the form of an environment's tags.
-    fn tags(&self, policy: &Policy, short: &str, update: &Update) -> Vec<Judgement> {
+    fn judge_tags(&self, policy: &Policy, short: &str, update: &RefUpdate) -> Vec<UpdateVerdict> {
         let claimed = policy.bound_to_tag(short);
         if is_exact(&update.name) && !claimed.is_empty() {
             return claimed
                 .into_iter()
-                .map(|environment| self.tag(policy, environment, short, update))
+                .map(|environment| self.judge_tag(policy, environment, short, update))
                 .collect();
         }
         let near = claimed
             .first()
             .copied()
             .or_else(|| policy.nearly_bound_to_tag(short));
-        near.map(|environment| nearly(Rule::Tag, environment, update))
+        near.map(|environment| refuse_near_match(Rule::Tag, environment, update))
             .into_iter()
             .collect()
     }
 
     /// Judges a tag for one environment.
-    fn tag(
+    fn judge_tag(
         &self,
         policy: &Policy,
         environment: &Environment,
         short: &str,
-        update: &Update,
-    ) -> Judgement {
-        let verdict = match self.ends(Rule::Tag, &format!("refs/tags/{short}"), update) {
+        update: &RefUpdate,
+    ) -> UpdateVerdict {
+        let verdict = match self.resolve_commits(Rule::Tag, &format!("refs/tags/{short}"), update) {
             Err(check) => Verdict {
                 checks: vec![*check],
             },
-            Ok((old, new)) => self.ask(
+            Ok((old, new)) => self.evaluate_rules(
                 policy,
                 environment,
                 &Request::Tag {
@@ -355,30 +372,30 @@ impl<'a> Court<'a> {
                 },
             ),
         };
-        bound(environment, update, verdict)
+        make_verdict(environment, update, verdict)
     }
 
     /// Returns the old and the new commit of a branch or a tag. The ref must be where the pusher
     /// claims: git compares that only when it moves the ref, and another push may have moved it
     /// since.
-    fn ends(
+    fn resolve_commits(
         &self,
         rule: Rule,
         name: &str,
-        update: &Update,
-    ) -> std::result::Result<Ends, Box<Check>> {
+        update: &RefUpdate,
+    ) -> std::result::Result<OldAndNew, Box<Check>> {
         let commit = |id: Oid| {
-            let found = match (rule, self.repository.kind(id)) {
+            let found = match (rule, self.repository.object_kind(id)) {
                 (_, Err(error)) => Err(error),
                 (_, Ok(None)) => Err(Error::Missing(id)),
                 // A branch names a commit itself. A tag may be an object that leads to one.
-                (Rule::Branch, Ok(Some(kind))) => Ok((kind == Kind::Commit).then_some(id)),
+                (Rule::Branch, Ok(Some(kind))) => Ok((kind == ObjectKind::Commit).then_some(id)),
                 (_, Ok(Some(_))) => self.repository.peel_to_commit(id),
             };
             match found {
                 Ok(Some(id)) => Ok(CommitId(id)),
                 Ok(None) => Err(Box::new(Check::fail(rule, "it leads to no commit"))),
-                Err(error) => Err(Box::new(error.answer(rule))),
+                Err(error) => Err(Box::new(error.to_check(rule))),
             }
         };
         let old = if self.in_clone {
@@ -386,7 +403,7 @@ impl<'a> Court<'a> {
         } else {
             self.repository.read_ref(name)
         };
-        let old = old.map_err(|error| Box::new(error.answer(rule)))?;
+        let old = old.map_err(|error| Box::new(error.to_check(rule)))?;
         if old != update.old {
             return Err(Box::new(Check::fail(
                 rule,
@@ -400,13 +417,18 @@ impl<'a> Court<'a> {
     }
 
     /// Evaluates the rules for a branch or a tag.
-    fn ask(&self, policy: &Policy, environment: &Environment, request: &Request<'_>) -> Verdict {
+    fn evaluate_rules(
+        &self,
+        policy: &Policy,
+        environment: &Environment,
+        request: &Request<'_>,
+    ) -> Verdict {
         let Some(judge) = &self.judge else {
             return Verdict::default();
         };
         let tip = self.present.tips.get(&environment.ledger).copied();
         let state = judge
-            .head(&environment.ledger, tip)
+            .load_tip(&environment.ledger, tip)
             .and_then(|head| {
                 StateReader::new(self.repository).load(head.tree, &environment.ledger, &Scope::All)
             })
@@ -419,36 +441,36 @@ impl<'a> Court<'a> {
 }
 
 /// New entries, oldest first, and the last of them as it was read.
-type NewEntries = (Vec<EntryId>, Link);
+type NewEntries = (Vec<EntryId>, LedgerCommit);
 
 /// The old and the new commit of a ref. `None` means that the ref does not exist.
-type Ends = (Option<CommitId>, Option<CommitId>);
+type OldAndNew = (Option<CommitId>, Option<CommitId>);
 
 /// Makes the judgement of a branch or a tag that is bound to an environment.
-fn bound(environment: &Environment, update: &Update, verdict: Verdict) -> Judgement {
-    Judgement {
-        name: harmless(&String::from_utf8_lossy(&update.name)),
-        what: update
+fn make_verdict(environment: &Environment, update: &RefUpdate, verdict: Verdict) -> UpdateVerdict {
+    UpdateVerdict {
+        name: sanitize(&String::from_utf8_lossy(&update.name)),
+        description: update
             .new
             .map(|new| format!("{}, {}", environment.name, CommitId(new).short())),
         verdict,
         enforced: environment.enforcement == Enforcement::Active,
-        recovers: false,
+        uses_recovery: false,
     }
 }
 
 /// Refuses a ref that some disks take for one that is bound. It is refused on all disks, because a
 /// name does not tell where it will be stored.
-fn nearly(rule: Rule, environment: &Environment, update: &Update) -> Judgement {
+fn refuse_near_match(rule: Rule, environment: &Environment, update: &RefUpdate) -> UpdateVerdict {
     let why = format!(
         "only capital letters tell it from a {rule} of {}, and on some servers' disks nothing does: choose another name",
         environment.shown()
     );
-    Judgement::of_check(&update.name, Check::fail(rule, why))
+    UpdateVerdict::from_check(&update.name, Check::fail(rule, why))
 }
 
 /// Returns the check for a server whose owner has not set who may begin a project.
-fn unpinned() -> Check {
+fn refuse_without_admins() -> Check {
     let why = "this server's owner has not said who may publish the first policy: nothing is accepted here";
     Check::fail(Rule::Signer, why)
         .remedy("git-deploy server init <repository> --admin <public key>")
@@ -456,7 +478,7 @@ fn unpinned() -> Check {
 
 /// Returns the check for a ledger that is not where the pusher claims: another push was faster, or
 /// the claim is false.
-fn moved(tip: Option<EntryId>) -> Check {
+fn refuse_moved(tip: Option<EntryId>) -> Check {
     let why = match tip {
         Some(tip) => format!("the ledger has moved: it is at {}; try again", tip.short()),
         None => "the ledger does not exist yet; try again".to_owned(),

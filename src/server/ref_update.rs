@@ -9,7 +9,7 @@ const LINE_LIMIT: usize = 65_536;
 
 /// The update of one ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Update {
+pub struct RefUpdate {
     /// Where the ref is, as the pusher claims. `None`: it does not exist.
     pub old: Option<Oid>,
     /// Where it should go. `None`: it should be deleted.
@@ -26,11 +26,15 @@ pub struct LineError {
     pub line: usize,
 }
 
-impl Update {
+impl RefUpdate {
     /// Reads one line, without a newline at its end.
     pub fn parse(line: &[u8]) -> Option<Self> {
         let mut parts = line.splitn(3, |byte| *byte == b' ');
-        let (old, new, name) = (oid(parts.next()?)?, oid(parts.next()?)?, parts.next()?);
+        let (old, new, name) = (
+            parse_oid(parts.next()?)?,
+            parse_oid(parts.next()?)?,
+            parts.next()?,
+        );
         let fits = !name.is_empty()
             && line.len() <= LINE_LIMIT
             && !name.iter().any(|byte| b"\0\n".contains(byte));
@@ -54,7 +58,7 @@ impl Update {
     }
 }
 
-fn oid(hex: &[u8]) -> Option<Oid> {
+fn parse_oid(hex: &[u8]) -> Option<Oid> {
     std::str::from_utf8(hex).ok()?.parse().ok()
 }
 
@@ -69,7 +73,7 @@ mod tests {
     #[test]
     fn reads_lines() {
         let lines = format!("{ZERO} {ONE} refs/heads/a b\n{ONE} {ZERO} refs/\u{fc}\n");
-        let updates = Update::parse_all(lines.as_bytes()).unwrap();
+        let updates = RefUpdate::parse_all(lines.as_bytes()).unwrap();
         assert_eq!(updates.len(), 2);
         assert_eq!(
             (updates[0].old, updates[0].new),
@@ -80,7 +84,7 @@ mod tests {
             (updates[1].old, updates[1].new),
             (Some(ONE.parse().unwrap()), None)
         );
-        assert_eq!(Update::parse_all(b""), Ok(Vec::new()));
+        assert_eq!(RefUpdate::parse_all(b""), Ok(Vec::new()));
     }
 
     /// A line that is read differently than git reads it could let an update through unjudged.
@@ -102,7 +106,7 @@ mod tests {
             &long, &wide, &upper, &short, &bare, &open, &nul, &nameless, "\n", "\n\n",
         ] {
             assert_eq!(
-                Update::parse_all(bad.as_bytes()),
+                RefUpdate::parse_all(bad.as_bytes()),
                 Err(LineError { line: 1 }),
                 "{bad:?}"
             );

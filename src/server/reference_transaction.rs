@@ -5,14 +5,14 @@
 //! pack-refs` appears as two changes: it writes the ref's present value into `packed-refs`, then
 //! deletes the ref's own file. Both leave the ref unmoved.
 
-use super::Fault;
-use super::classify::{Class, classify};
+use super::HookError;
+use super::classify::{RefKind, classify};
 use crate::domain::id::Oid;
 use crate::domain::verdict::{Check, Rule};
 use crate::git::{Error, Repository, Result as GitResult};
-use crate::ledger::notes::NOTES;
+use crate::ledger::notes::NOTES_REF;
 
-use super::update_verdict::Judgement;
+use super::update_verdict::UpdateVerdict;
 
 /// The state in which the hook can still stop git.
 const PREPARED: &[u8] = b"prepared";
@@ -24,7 +24,7 @@ pub fn judge(
     state: &[u8],
     lines: &[u8],
     open: impl FnOnce() -> GitResult<Repository>,
-) -> Result<Vec<Judgement>, Fault> {
+) -> Result<Vec<UpdateVerdict>, HookError> {
     if state != PREPARED {
         return Ok(Vec::new());
     }
@@ -35,35 +35,37 @@ pub fn judge(
             let mut parts = line.splitn(3, |byte| *byte == b' ');
             Some((parts.next()?, parts.next()?, parts.next()?))
         });
-    let ours: Vec<_> = changes.filter(|(_, _, name)| is_ours(name)).collect();
+    let ours: Vec<_> = changes.filter(|(_, _, name)| is_protected(name)).collect();
     if ours.is_empty() {
         return Ok(Vec::new());
     }
     let repository = open()?;
-    let refused = ours.into_iter().filter_map(|(old, new, name)| match stays(&repository, old, new, name) {
+    let refused = ours.into_iter().filter_map(|(old, new, name)| match is_unmoved(&repository, old, new, name) {
         Ok(true) => None,
         Ok(false) => {
             let why = "it moves by a push alone, which the hooks judge: not by git in the server's repository";
-            Some(Judgement::of_check(name, Check::fail(Rule::Place, why)))
+            Some(UpdateVerdict::from_check(name, Check::fail(Rule::Place, why)))
         }
-        Err(error) => Some(Judgement::of_check(name, error.answer(Rule::Place))),
+        Err(error) => Some(UpdateVerdict::from_check(name, error.to_check(Rule::Place))),
     });
     Ok(refused.collect())
 }
 
 /// Returns whether a ref is a ledger, could be taken for one, or holds the notes. Other refs that
 /// pushers may not push are not protected from the owner.
-fn is_ours(name: &[u8]) -> bool {
+fn is_protected(name: &[u8]) -> bool {
     let below = |folder: &[u8]| {
         let head = name.get(..folder.len());
         head.is_some_and(|head| head.eq_ignore_ascii_case(folder))
             && name.get(folder.len()).is_none_or(|next| *next == b'/')
     };
-    matches!(classify(name), Class::Ledger(_)) || below(b"refs/deploy") || below(NOTES.as_bytes())
+    matches!(classify(name), RefKind::Ledger(_))
+        || below(b"refs/deploy")
+        || below(NOTES_REF.as_bytes())
 }
 
 /// Returns whether the ref stays where it is.
-fn stays(repository: &Repository, old: &[u8], new: &[u8], name: &[u8]) -> Result<bool, Error> {
+fn is_unmoved(repository: &Repository, old: &[u8], new: &[u8], name: &[u8]) -> Result<bool, Error> {
     let id = |hex: &[u8]| {
         std::str::from_utf8(hex)
             .ok()
@@ -78,5 +80,5 @@ fn stays(repository: &Repository, old: &[u8], new: &[u8], name: &[u8]) -> Result
     }
     // A deletion from packed-refs names no old value. A deletion of the ref's own file leaves the
     // value in packed-refs.
-    Ok(!old.is_zero() && repository.packed_ref(name)? == Some(old))
+    Ok(!old.is_zero() && repository.read_packed_ref(name)? == Some(old))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::id::PublicKey;
 use crate::git::{Error, Repository, Result};
-use crate::ledger::recovery::RECOVERED;
+use crate::ledger::recovery::RECOVERED_SETTING;
 
 /// The keys that the genesis of the first policy may name as roots. It has several values.
 pub const ADMIN: &str = "deploy.admin";
@@ -46,15 +46,15 @@ impl Settings {
 
     /// Withdraws the permission to recover, and records for audits which key had it. The permission
     /// is for one publish, so this comes before the ref moves.
-    pub(super) fn disarm(&self, repository: &Repository) -> Result<()> {
+    pub(super) fn withdraw_recovery(&self, repository: &Repository) -> Result<()> {
         if let Some(key) = self.recovery {
-            repository.add_config(RECOVERED, &key.to_string())?;
+            repository.add_config(RECOVERED_SETTING, &key.to_string())?;
         }
         repository
             .git("config")
             .args(["--local", "--unset-all", RECOVERY])
             .run()?
-            .ok()
+            .into_stdout()
             .map(drop)
     }
 }

@@ -12,60 +12,60 @@ pub(super) struct Shim {
     /// Its text in `hooks/`, as a shell script.
     pub text: &'static str,
     /// Whether a previous hook of that name is kept and called.
-    pub chains: bool,
+    pub keeps_previous: bool,
 }
 
 pub(super) const PROC_RECEIVE: Shim = Shim {
     name: "proc-receive",
     text: include_str!("../../hooks/proc-receive"),
-    chains: false,
+    keeps_previous: false,
 };
 pub(super) const PRE_RECEIVE: Shim = Shim {
     name: "pre-receive",
     text: include_str!("../../hooks/pre-receive"),
-    chains: true,
+    keeps_previous: true,
 };
 pub(super) const UPDATE: Shim = Shim {
     name: "update",
     text: include_str!("../../hooks/update"),
-    chains: true,
+    keeps_previous: true,
 };
 pub(super) const POST_RECEIVE: Shim = Shim {
     name: "post-receive",
     text: include_str!("../../hooks/post-receive"),
-    chains: true,
+    keeps_previous: true,
 };
 pub(super) const REFERENCE_TRANSACTION: Shim = Shim {
     name: "reference-transaction",
     text: include_str!("../../hooks/reference-transaction"),
-    chains: true,
+    keeps_previous: true,
 };
 pub(super) const PRE_PUSH: Shim = Shim {
     name: "pre-push",
     text: include_str!("../../hooks/pre-push"),
-    chains: true,
+    keeps_previous: true,
 };
 
 /// The suffix of a previous hook's name. The shims look for it.
-const KEPT: &str = ".local";
+const KEPT_SUFFIX: &str = ".local";
 /// The call in the shims. Installed shims contain the path of the program instead.
-const CALL: &str = "exec git-deploy hook ";
+const SHIM_CALL: &str = "exec git-deploy hook ";
 /// The longest first line that every kernel reads whole.
-const FIRST_LINE: usize = 127;
+const MAX_FIRST_LINE: usize = 127;
 
 /// Returns the path of the hook that was there before the one at `path`.
-pub fn kept(path: &Path) -> PathBuf {
+pub fn kept_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(KEPT);
+    name.push(KEPT_SUFFIX);
     PathBuf::from(name)
 }
 
 /// Returns the text of a shim that calls this program. If possible, its first line names the
 /// program itself: the kernel then starts it with the hook's path after `hook`, and no push waits
 /// for a shell.
-pub(super) fn installed(text: &str, program: &str) -> String {
+pub(super) fn render_shim(text: &str, program: &str) -> String {
     let first = format!("#!{program} hook");
-    if first.len() <= FIRST_LINE
+    if first.len() <= MAX_FIRST_LINE
         && program.starts_with('/')
         && program.bytes().all(|byte| byte.is_ascii_graphic())
     {
@@ -75,11 +75,11 @@ pub(super) fn installed(text: &str, program: &str) -> String {
             .flat_map(|line| [line, "\n"])
             .collect();
     }
-    text.replace(CALL, &format!("exec {} hook ", quoted(program)))
+    text.replace(SHIM_CALL, &format!("exec {} hook ", quote_word(program)))
 }
 
 /// Returns whether a hook is one of our shims, of any version.
-pub(super) fn is_ours(bytes: &[u8], name: &str) -> bool {
+pub(super) fn is_our_shim(bytes: &[u8], name: &str) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let direct = text
         .lines()
@@ -90,7 +90,7 @@ pub(super) fn is_ours(bytes: &[u8], name: &str) -> bool {
 }
 
 /// Quotes a word for a shell.
-fn quoted(text: &str) -> String {
+fn quote_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
@@ -110,7 +110,10 @@ mod tests {
     /// A path with a quotation mark must not become a shell command.
     #[test]
     fn quotes() {
-        assert_eq!(quoted("/opt/git deploy/it's"), r"'/opt/git deploy/it'\''s'");
+        assert_eq!(
+            quote_word("/opt/git deploy/it's"),
+            r"'/opt/git deploy/it'\''s'"
+        );
     }
 
     /// A program that does not fit into a first line is called by a shell, which accepts every
@@ -118,13 +121,13 @@ mod tests {
     #[test]
     fn first_lines() {
         for shim in &SHIMS {
-            let direct = installed(shim.text, "/usr/bin/git-deploy");
+            let direct = render_shim(shim.text, "/usr/bin/git-deploy");
             assert!(
                 direct.starts_with("#!/usr/bin/git-deploy hook\n# Part of git-deploy: "),
                 "{direct}"
             );
             assert!(
-                !direct.contains("exec") && is_ours(direct.as_bytes(), shim.name),
+                !direct.contains("exec") && is_our_shim(direct.as_bytes(), shim.name),
                 "{direct}"
             );
             for odd in [
@@ -133,12 +136,12 @@ mod tests {
                 "git-deploy",
                 &format!("/{}", "x".repeat(121)),
             ] {
-                let shell = installed(shim.text, odd);
+                let shell = render_shim(shim.text, odd);
                 assert!(
                     shell.starts_with("#!/bin/sh\n")
                         && shell.contains(&format!("exec '{odd}' hook {}", shim.name))
                 );
-                assert!(is_ours(shell.as_bytes(), shim.name), "{shell}");
+                assert!(is_our_shim(shell.as_bytes(), shim.name), "{shell}");
             }
         }
     }
@@ -148,13 +151,13 @@ mod tests {
     fn tells_shims_from_hooks() {
         for shim in &SHIMS {
             assert!(
-                shim.text.contains(CALL) && is_ours(shim.text.as_bytes(), shim.name),
+                shim.text.contains(SHIM_CALL) && is_our_shim(shim.text.as_bytes(), shim.name),
                 "{}",
                 shim.name
             );
-            assert_eq!(shim.text.contains(KEPT), shim.chains);
+            assert_eq!(shim.text.contains(KEPT_SUFFIX), shim.keeps_previous);
         }
-        assert!(!is_ours(
+        assert!(!is_our_shim(
             b"#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n",
             "pre-receive"
         ));

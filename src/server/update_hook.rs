@@ -9,9 +9,9 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
 use super::pre_receive::judge_updates;
-use super::ref_update::Update;
-use super::update_verdict::Judgement;
-use super::{Fault, lock};
+use super::ref_update::RefUpdate;
+use super::update_verdict::UpdateVerdict;
+use super::{HookError, lock};
 use crate::git::{Repository, Result as GitResult};
 
 /// Judges one update, in the repository that `open` opens if necessary. `arguments` are git's: ref,
@@ -19,13 +19,16 @@ use crate::git::{Repository, Result as GitResult};
 pub fn judge(
     arguments: &[OsString],
     open: impl FnOnce() -> GitResult<Repository>,
-) -> Result<Vec<Judgement>, Fault> {
+) -> Result<Vec<UpdateVerdict>, HookError> {
     let [name, old, new] = arguments else {
-        return Err(Fault::Protocol("the hook update takes a ref and two ids"));
+        return Err(HookError::Protocol(
+            "the hook update takes a ref and two ids",
+        ));
     };
     let line = [old.as_bytes(), new.as_bytes(), name.as_bytes()].join(&b' ');
-    let update =
-        Update::parse(&line).ok_or(Fault::Protocol("the hook update takes a ref and two ids"))?;
+    let update = RefUpdate::parse(&line).ok_or(HookError::Protocol(
+        "the hook update takes a ref and two ids",
+    ))?;
     judge_updates(&[update], open, |repository| {
         lock::take(repository.common_dir())
     })

@@ -2,38 +2,38 @@
 
 use crate::domain::entry::{Statement, Target};
 use crate::domain::id::CommitId;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Decision, Verdict};
 
 /// The most targets that are listed in a description.
-const NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// The judgement of one update.
 #[derive(Debug)]
-pub struct Judgement {
+pub struct UpdateVerdict {
     /// The ref's full name, safe to show.
     pub name: String,
     /// What it brings, such as `api 1.4.2, 2affccc97fa0`.
-    pub what: Option<String>,
+    pub description: Option<String>,
     /// The verdict of the rules.
     pub verdict: Verdict,
     /// Whether the verdict is enforced, or only reported.
     pub enforced: bool,
     /// Whether it uses the owner's permission to recover.
-    pub recovers: bool,
+    pub uses_recovery: bool,
 }
 
-impl Judgement {
+impl UpdateVerdict {
     /// Makes a judgement from one check.
-    pub fn of_check(name: &[u8], check: Check) -> Self {
+    pub fn from_check(name: &[u8], check: Check) -> Self {
         Self {
-            name: harmless(&String::from_utf8_lossy(name)),
-            what: None,
+            name: sanitize(&String::from_utf8_lossy(name)),
+            description: None,
             verdict: Verdict {
                 checks: vec![check],
             },
             enforced: true,
-            recovers: false,
+            uses_recovery: false,
         }
     }
 
@@ -49,7 +49,7 @@ impl Judgement {
 
 /// Returns the decision about a whole push: one refused update refuses it, and so does one that
 /// cannot be judged.
-pub fn decision(judgements: &[Judgement]) -> Decision {
+pub fn decide_push(judgements: &[UpdateVerdict]) -> Decision {
     let any = |wanted| {
         judgements
             .iter()
@@ -65,13 +65,13 @@ pub fn decision(judgements: &[Judgement]) -> Decision {
 }
 
 /// Describes an entry: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
-pub(super) fn about(statement: &Statement) -> String {
+pub(super) fn describe_statement(statement: &Statement) -> String {
     let ended = statement.ended();
     let targets: Vec<&Target> = match statement.deployment() {
         Some(deployment) => deployment.changed().map(|change| &change.target).collect(),
         None => ended.iter().map(|it| &it.target).collect(),
     };
-    if targets.is_empty() || targets.len() > NAMED {
+    if targets.is_empty() || targets.len() > MAX_NAMED {
         return statement
             .message()
             .lines()

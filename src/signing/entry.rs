@@ -1,12 +1,12 @@
 //! Turns an unverified entry into a verified one. There is no other way.
 
-use super::verify::{Signature, SignatureError, signer};
+use super::verify::{Signature, SignatureError, find_signer};
 use crate::domain::entry::{Entry, Unverified, Verified};
 use crate::domain::id::PublicKey;
 
 /// Why an entry's signature is not accepted.
 #[derive(Debug, thiserror::Error)]
-pub enum EntryError {
+pub enum EntrySignatureError {
     /// The signature file does not have the form that git-deploy and minisign write.
     #[error(transparent)]
     Signature(#[from] SignatureError),
@@ -31,15 +31,15 @@ pub enum EntryError {
 pub fn verify_entry<'a>(
     entry: Entry<Unverified>,
     candidates: impl IntoIterator<Item = &'a PublicKey>,
-) -> Result<Entry<Verified>, EntryError> {
+) -> Result<Entry<Verified>, EntrySignatureError> {
     let signature = Signature::parse(entry.signature())?;
     let expected = entry.statement().trusted_comment();
     if signature.trusted_comment() != expected {
-        return Err(EntryError::Comment {
+        return Err(EntrySignatureError::Comment {
             found: signature.trusted_comment().to_owned(),
             expected,
         });
     }
-    let key = signer(&signature, entry.bytes(), candidates).ok_or(EntryError::Key)?;
+    let key = find_signer(&signature, entry.bytes(), candidates).ok_or(EntrySignatureError::Key)?;
     Ok(entry.assume_verified(key))
 }

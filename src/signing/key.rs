@@ -15,10 +15,10 @@ use tempfile::NamedTempFile;
 use crate::domain::id::{IdError, PublicKey};
 
 /// The most bytes in a key file. Stock minisign writes fewer than 1,400.
-const LIMIT: u64 = 8 * 1024;
+const MAX_FILE_BYTES: u64 = 8 * 1024;
 /// The longest password that stock minisign accepts, in bytes.
 const PASSWORD_LIMIT: usize = 1024;
-const COMMENT: &str = "untrusted comment:";
+const COMMENT_PREFIX: &str = "untrusted comment:";
 
 /// Why a key cannot be made, read or opened.
 #[derive(Debug, thiserror::Error)]
@@ -58,15 +58,15 @@ pub enum KeyError {
     },
     /// The text is not a public key.
     #[error(transparent)]
-    Public(#[from] IdError),
+    InvalidPublicKey(#[from] IdError),
     /// The file is not a public key file.
     #[error(
         "not a minisign public key file: it should be a comment and one line of base64 that begins with RW"
     )]
-    PublicFile,
+    InvalidPublicFile,
     /// The text is not a secret key.
     #[error("not a minisign secret key: it should be an untrusted comment and one line of base64")]
-    Secret,
+    InvalidSecretKey,
     /// The checksum inside is wrong.
     #[error("the secret key is damaged: its checksum does not match; restore it from a copy")]
     Damaged,
@@ -78,10 +78,10 @@ pub enum KeyError {
     NoPassword(io::Error),
     /// The password for a new key is empty or too long.
     #[error("a password has 1 to {PASSWORD_LIMIT} bytes; leave it out for a key without one")]
-    Password,
+    InvalidPassword,
     /// A variable of the environment is not text.
     #[error("the environment variable {0} is not valid UTF-8")]
-    Variable(&'static str),
+    NotUtf8(&'static str),
     /// The library failed: there are no random bytes, or the parameters of the password are out of
     /// range.
     #[error("the key library failed: {0}")]
@@ -112,9 +112,9 @@ impl SecretKey {
         let file = File::open(path).map_err(failed)?;
         let contents = read_bounded(&file)
             .map_err(failed)?
-            .ok_or(KeyError::Secret)?;
+            .ok_or(KeyError::InvalidSecretKey)?;
         // Checked first, so that nobody is told to change the permissions of another kind of file.
-        Self::form(&contents)?;
+        Self::decode_contents(&contents)?;
         refuse_exposed(path, &file).map_err(failed)??;
         Self::parse(&contents, password)
     }
@@ -126,12 +126,12 @@ impl SecretKey {
         contents: &str,
         password: impl FnOnce() -> io::Result<String>,
     ) -> Result<Self, KeyError> {
-        let raw = Self::form(contents)?;
+        let raw = Self::decode_contents(contents)?;
         // Signature algorithm, key derivation and checksum: minisign uses only these.
         let (protected, on_mismatch) = match &raw[..6] {
             b"Ed\0\0B2" => (false, KeyError::Damaged),
             b"EdScB2" => (true, KeyError::WrongPassword),
-            _ => return Err(KeyError::Secret),
+            _ => return Err(KeyError::InvalidSecretKey),
         };
         let file = minisign::SecretKeyBox::from(contents.to_owned());
         let opened = if protected {
@@ -145,24 +145,26 @@ impl SecretKey {
         };
         let secret = opened.map_err(|error| match error.kind() {
             minisign::ErrorKind::Verify => on_mismatch,
-            _ => library(&error),
+            _ => library_error(&error),
         })?;
-        let public = public_of(&secret)?;
+        let public = derive_public_key(&secret)?;
         Ok(Self { secret, public })
     }
 
     /// Returns the bytes of a secret key, which may be encrypted.
-    fn form(contents: &str) -> Result<Vec<u8>, KeyError> {
-        if parse_public(contents).is_ok() {
+    fn decode_contents(contents: &str) -> Result<Vec<u8>, KeyError> {
+        if parse_public_key(contents).is_ok() {
             return Err(KeyError::IsPublic);
         }
         let mut lines = contents.trim_end().lines();
         let (Some(comment), Some(base64), None) = (lines.next(), lines.next(), lines.next()) else {
-            return Err(KeyError::Secret);
+            return Err(KeyError::InvalidSecretKey);
         };
-        let raw = STANDARD.decode(base64).map_err(|_| KeyError::Secret)?;
-        if !comment.starts_with(COMMENT) || raw.len() != 158 {
-            Err(KeyError::Secret)
+        let raw = STANDARD
+            .decode(base64)
+            .map_err(|_| KeyError::InvalidSecretKey)?;
+        if !comment.starts_with(COMMENT_PREFIX) || raw.len() != 158 {
+            Err(KeyError::InvalidSecretKey)
         } else {
             Ok(raw)
         }
@@ -175,7 +177,7 @@ impl SecretKey {
 
     /// Returns the key in the library's type. Its `Debug` prints the secret, so it must not leave
     /// this module.
-    pub(super) fn raw(&self) -> &minisign::SecretKey {
+    pub(super) fn library_key(&self) -> &minisign::SecretKey {
         &self.secret
     }
 }
@@ -188,7 +190,7 @@ impl fmt::Debug for SecretKey {
 
 /// Returns where the public key of a secret key file is: `ci.key` has `ci.pub`, any other name gets
 /// `.pub` appended.
-pub fn public_file(secret_file: &Path) -> PathBuf {
+pub fn public_key_path(secret_file: &Path) -> PathBuf {
     if secret_file
         .extension()
         .is_some_and(|extension| extension == "key")
@@ -205,11 +207,11 @@ pub fn public_file(secret_file: &Path) -> PathBuf {
 ///
 /// Neither file may exist, but their folder must. Keys are always truly random: no test variable
 /// affects them, in any build.
-pub fn generate(secret_file: &Path, password: Option<&str>) -> Result<PublicKey, KeyError> {
+pub fn generate_key(secret_file: &Path, password: Option<&str>) -> Result<PublicKey, KeyError> {
     if password.is_some_and(|password| password.is_empty() || password.len() > PASSWORD_LIMIT) {
-        return Err(KeyError::Password);
+        return Err(KeyError::InvalidPassword);
     }
-    let public_file = public_file(secret_file);
+    let public_file = public_key_path(secret_file);
     // Deriving a key from the password may take a while, so a taken name is reported before. The
     // real check is in `place`.
     if let Some(taken) = [secret_file, &public_file]
@@ -228,26 +230,26 @@ pub fn generate(secret_file: &Path, password: Option<&str>) -> Result<PublicKey,
             "minisign secret key without a password",
         ),
     };
-    let pair = pair.map_err(|error| library(&error))?;
+    let pair = pair.map_err(|error| library_error(&error))?;
     let public = pair.pk.to_base64().parse()?;
     let public_bytes = pair
         .pk
         .to_box()
-        .map_err(|error| library(&error))?
+        .map_err(|error| library_error(&error))?
         .to_bytes();
     let secret_bytes = pair
         .sk
         .to_box(Some(comment))
-        .map_err(|error| library(&error))?
+        .map_err(|error| library_error(&error))?
         .to_bytes();
     // Both files are complete before either gets its name. The secret one is first: it can sign
     // alone, but the public one alone would only block the next attempt.
     let (secret, beside) = (
-        write(secret_file, &secret_bytes, 0o600)?,
-        write(&public_file, &public_bytes, 0o644)?,
+        write_temp_file(secret_file, &secret_bytes, 0o600)?,
+        write_temp_file(&public_file, &public_bytes, 0o644)?,
     );
-    place(secret, secret_file)?;
-    place(beside, &public_file).inspect_err(|_| {
+    persist_new(secret, secret_file)?;
+    persist_new(beside, &public_file).inspect_err(|_| {
         // Half a pair would block the next attempt. If it cannot be removed, that attempt reports
         // it.
         let _ = fs::remove_file(secret_file);
@@ -256,44 +258,45 @@ pub fn generate(secret_file: &Path, password: Option<&str>) -> Result<PublicKey,
 }
 
 /// Reads a public key file: minisign's two lines, or the base64 alone.
-pub fn read_public(path: &Path) -> Result<PublicKey, KeyError> {
+pub fn read_public_key(path: &Path) -> Result<PublicKey, KeyError> {
     let contents = File::open(path)
         .and_then(|file| read_bounded(&file))
         .map_err(|source| KeyError::Read {
             path: path.to_owned(),
             source,
         })?;
-    parse_public(&contents.ok_or(KeyError::PublicFile)?)
+    parse_public_key(&contents.ok_or(KeyError::InvalidPublicFile)?)
 }
 
 /// Parses the contents of a public key file: minisign's two lines, or the base64 alone.
-pub fn parse_public(contents: &str) -> Result<PublicKey, KeyError> {
+pub fn parse_public_key(contents: &str) -> Result<PublicKey, KeyError> {
     let lines: Vec<&str> = contents.trim_end().lines().collect();
     match lines[..] {
         [key] => Ok(key.parse()?),
-        [comment, key] if comment.starts_with(COMMENT) => Ok(key.parse()?),
-        _ => Err(KeyError::PublicFile),
+        [comment, key] if comment.starts_with(COMMENT_PREFIX) => Ok(key.parse()?),
+        _ => Err(KeyError::InvalidPublicFile),
     }
 }
 
 /// Derives the public key.
-fn public_of(secret: &minisign::SecretKey) -> Result<PublicKey, KeyError> {
-    let public = minisign::PublicKey::from_secret_key(secret).map_err(|error| library(&error))?;
+fn derive_public_key(secret: &minisign::SecretKey) -> Result<PublicKey, KeyError> {
+    let public =
+        minisign::PublicKey::from_secret_key(secret).map_err(|error| library_error(&error))?;
     Ok(public.to_base64().parse()?)
 }
 
 /// Wraps an error of the library, which never contains key material.
-fn library(error: &minisign::PError) -> KeyError {
+fn library_error(error: &minisign::PError) -> KeyError {
     KeyError::Library(error.to_string())
 }
 
 /// Reads the text of a file. Returns `None` if it is too long or not UTF-8.
 fn read_bounded(file: &File) -> io::Result<Option<String>> {
     let mut bytes = Vec::new();
-    file.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(String::from_utf8(bytes)
         .ok()
-        .filter(|text| text.len() as u64 <= LIMIT))
+        .filter(|text| text.len() as u64 <= MAX_FILE_BYTES))
 }
 
 /// Refuses a secret key file that other users can access. Checks the open file, not its path, so
@@ -317,7 +320,7 @@ fn refuse_exposed(_: &Path, _: &File) -> io::Result<Result<(), KeyError>> {
 }
 
 /// Writes a temporary file beside its later path.
-fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile, KeyError> {
+fn write_temp_file(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile, KeyError> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -341,7 +344,7 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile, KeyError
 }
 
 /// Gives a file its name, unless that is taken.
-fn place(file: NamedTempFile, path: &Path) -> Result<(), KeyError> {
+fn persist_new(file: NamedTempFile, path: &Path) -> Result<(), KeyError> {
     file.persist_noclobber(path)
         .map(drop)
         .map_err(|error| match error.error.kind() {
@@ -369,10 +372,10 @@ mod tests {
         let public_half = bytes.len() - 64..bytes.len() - 32;
         bytes[public_half].copy_from_slice(&other.pk.to_bytes()[10..]);
         let secret = minisign::SecretKey::from_bytes(&bytes).unwrap();
-        let public = public_of(&secret).unwrap();
+        let public = derive_public_key(&secret).unwrap();
         assert_eq!(public, other.pk.to_base64().parse().unwrap());
         let refused = Signer::from_key(SecretKey { secret, public })
             .sign(b"message", "git-deploy prod 1 start");
-        assert!(matches!(refused, Err(SignError::Useless(_))));
+        assert!(matches!(refused, Err(SignError::InvalidSignature(_))));
     }
 }

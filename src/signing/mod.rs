@@ -10,9 +10,9 @@ pub mod process_hardening;
 pub mod sign;
 pub mod verify;
 
-pub use entry::{EntryError, verify_entry};
-pub use sign::{Environment, Signer};
-pub use verify::{Signature, signer, verify};
+pub use entry::{EntrySignatureError, verify_entry};
+pub use sign::{Signer, SigningEnv};
+pub use verify::{Signature, find_signer, verify};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@
 
 /// Denies other processes access to this one. May be called repeatedly. Does nothing on systems
 /// without such a setting.
-pub fn shut() {
+pub fn harden() {
     #[cfg(target_os = "linux")]
     // The call cannot fail for one's own process.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

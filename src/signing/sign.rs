@@ -33,7 +33,7 @@ pub enum SignError {
     Library(String),
     /// The signer program cannot be started, or its output not be read.
     #[error("cannot run the signer {program} (git config deploy.signer): {source}")]
-    Run {
+    NotRun {
         /// The program.
         program: PathBuf,
         /// The cause.
@@ -51,28 +51,28 @@ pub enum SignError {
     },
     /// The result is not the expected signature.
     #[error("the signature that was made is useless and was thrown away: {0}")]
-    Useless(#[from] VerifyError),
+    InvalidSignature(#[from] VerifyError),
 }
 
 /// The signing variables of the environment. Empty ones count as unset, because CI systems set them
 /// so for forks.
 #[derive(Default)]
-pub struct Environment {
+pub struct SigningEnv {
     key: Option<String>,
     password: Option<String>,
 }
 
-impl Environment {
+impl SigningEnv {
     /// Reads [`KEY_VARIABLE`] and [`PASSWORD_VARIABLE`]. Nothing else in signing reads the
     /// environment.
     ///
     /// From here on this process may hold a key, so other processes are denied access to it.
     pub fn read() -> Result<Self, KeyError> {
-        process_hardening::shut();
+        process_hardening::harden();
         let variable = |name| match std::env::var(name) {
             Ok(value) => Ok(Some(value)),
             Err(std::env::VarError::NotPresent) => Ok(None),
-            Err(std::env::VarError::NotUnicode(_)) => Err(KeyError::Variable(name)),
+            Err(std::env::VarError::NotUnicode(_)) => Err(KeyError::NotUtf8(name)),
         };
         Ok(Self::new(
             variable(KEY_VARIABLE)?,
@@ -100,7 +100,7 @@ impl Environment {
     }
 }
 
-impl fmt::Debug for Environment {
+impl fmt::Debug for SigningEnv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -115,11 +115,11 @@ impl fmt::Debug for Environment {
 #[derive(Debug)]
 pub struct Signer {
     public: PublicKey,
-    means: Means,
+    method: SigningMethod,
 }
 
 #[derive(Debug)]
-enum Means {
+enum SigningMethod {
     Key(Box<SecretKey>),
     Program(PathBuf),
 }
@@ -129,7 +129,7 @@ impl Signer {
     pub fn from_key(key: SecretKey) -> Self {
         Self {
             public: key.public_key(),
-            means: Means::Key(Box::new(key)),
+            method: SigningMethod::Key(Box::new(key)),
         }
     }
 
@@ -137,7 +137,7 @@ impl Signer {
     /// environment or, if it is not set there, from `prompt`.
     pub fn from_file(
         path: &Path,
-        environment: &Environment,
+        environment: &SigningEnv,
         prompt: impl FnOnce() -> io::Result<String>,
     ) -> Result<Self, KeyError> {
         let password = || environment.password.clone().map_or_else(prompt, Ok);
@@ -145,7 +145,7 @@ impl Signer {
     }
 
     /// Makes a signer with the environment's key. Returns `None` if there is none. Never prompts.
-    pub fn from_environment(environment: &Environment) -> Result<Option<Self>, KeyError> {
+    pub fn from_environment(environment: &SigningEnv) -> Result<Option<Self>, KeyError> {
         let password = || {
             environment.password.clone().ok_or_else(|| {
                 io::Error::other(format!("set {PASSWORD_VARIABLE} beside {KEY_VARIABLE}"))
@@ -169,7 +169,7 @@ impl Signer {
     pub fn from_program(program: PathBuf, public: PublicKey) -> Self {
         Self {
             public,
-            means: Means::Program(program),
+            method: SigningMethod::Program(program),
         }
     }
 
@@ -182,17 +182,17 @@ impl Signer {
     pub fn sign(&self, message: &[u8], trusted_comment: &str) -> Result<Vec<u8>, SignError> {
         let trusted_comment: Line = trusted_comment.parse()?;
         let trusted_comment = trusted_comment.as_str();
-        let file = match &self.means {
-            Means::Key(key) => minisign::sign(
+        let file = match &self.method {
+            SigningMethod::Key(key) => minisign::sign(
                 None,
-                key.raw(),
+                key.library_key(),
                 message,
                 Some(trusted_comment),
                 Some(UNTRUSTED_COMMENT),
             )
             .map_err(|error| SignError::Library(error.to_string()))?
             .to_bytes(),
-            Means::Program(program) => run(program, message, trusted_comment)?,
+            SigningMethod::Program(program) => run_signer(program, message, trusted_comment)?,
         };
         // Also for our own key: if the public half of a secret key file was tampered with, the
         // signature would reveal the secret.
@@ -203,8 +203,8 @@ impl Signer {
 
 /// Runs a signer program and returns its output. Stops reading if the output gets too long for a
 /// signature.
-fn run(program: &Path, message: &[u8], trusted_comment: &str) -> Result<Vec<u8>, SignError> {
-    let failed = |source| SignError::Run {
+fn run_signer(program: &Path, message: &[u8], trusted_comment: &str) -> Result<Vec<u8>, SignError> {
+    let failed = |source| SignError::NotRun {
         program: program.to_owned(),
         source,
     };

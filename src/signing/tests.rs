@@ -8,10 +8,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 
-use super::key::{KeyError, SecretKey, generate, parse_public, public_file, read_public};
+use super::key::{
+    KeyError, SecretKey, generate_key, parse_public_key, public_key_path, read_public_key,
+};
 use super::sign::SignError;
 use super::verify::{SignatureError, VerifyError};
-use super::{Environment, Signature, Signer, signer, verify};
+use super::{Signature, Signer, SigningEnv, find_signer, verify};
 use crate::domain::id::PublicKey;
 
 const MESSAGE: &[u8] = b"{\n  \"_type\": \"https://in-toto.io/Statement/v1\"\n}\n";
@@ -20,13 +22,13 @@ const COMMENT: &str = "git-deploy prod 1 start";
 /// A folder and a key in it, without a password.
 fn key() -> (TempDir, Signer) {
     let dir = TempDir::new().unwrap();
-    generate(&dir.path().join("a.key"), None).unwrap();
+    generate_key(&dir.path().join("a.key"), None).unwrap();
     let signer = open(&dir.path().join("a.key"));
     (dir, signer)
 }
 
 fn open(path: &Path) -> Signer {
-    Signer::from_file(path, &Environment::default(), || {
+    Signer::from_file(path, &SigningEnv::default(), || {
         panic!("asked for a password")
     })
     .unwrap()
@@ -97,7 +99,7 @@ fn ours_verifies_minisign() {
     let at = |name: &str| dir.path().join(name);
     minisign(dir.path(), &["-GW", "-p", "b.pub", "-s", "b.key"], "").unwrap();
     std::fs::write(at("m"), MESSAGE).unwrap();
-    let public = read_public(&at("b.pub")).unwrap();
+    let public = read_public_key(&at("b.pub")).unwrap();
     let sign = |args: &[&str]| {
         let args = [
             &["-S", "-s", "b.key", "-m", "m", "-x", "x", "-t", COMMENT],
@@ -276,7 +278,7 @@ fn malleated_signatures_are_refused() {
 fn a_copied_key_id_is_nobody() {
     let ((_dir, alice), (_other, mallory)) = (key(), key());
     let (alice_key, mallory_key) = (alice.public_key(), mallory.public_key());
-    let copy = PublicKey::new(alice_key.key_id(), *mallory_key.bytes());
+    let copy = PublicKey::new(alice_key.key_id(), *mallory_key.as_bytes());
     let file = alice.sign(MESSAGE, COMMENT).unwrap();
     let signature = Signature::parse(&file).unwrap();
     assert_eq!(
@@ -288,14 +290,14 @@ fn a_copied_key_id_is_nobody() {
         Err(VerifyError::KeyId(mallory_key))
     );
     assert_eq!(
-        signer(&signature, MESSAGE, &[mallory_key, copy, alice_key]),
+        find_signer(&signature, MESSAGE, &[mallory_key, copy, alice_key]),
         Some(alice_key)
     );
-    assert_eq!(signer(&signature, MESSAGE, &[mallory_key, copy]), None);
-    assert_eq!(signer(&signature, b"other", &[alice_key]), None);
+    assert_eq!(find_signer(&signature, MESSAGE, &[mallory_key, copy]), None);
+    assert_eq!(find_signer(&signature, b"other", &[alice_key]), None);
     // Alice's key under another id: minisign would refuse it, so we do.
-    let renamed = PublicKey::new(mallory_key.key_id(), *alice_key.bytes());
-    assert_eq!(signer(&signature, MESSAGE, &[renamed]), None);
+    let renamed = PublicKey::new(mallory_key.key_id(), *alice_key.as_bytes());
+    assert_eq!(find_signer(&signature, MESSAGE, &[renamed]), None);
 }
 
 /// A key with a password opens with it only, here and in the stock tool; the environment is asked before the person.
@@ -303,8 +305,8 @@ fn a_copied_key_id_is_nobody() {
 fn protected_keys() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("c.key");
-    let public = generate(&path, Some("correct horse")).unwrap();
-    let none = Environment::default();
+    let public = generate_key(&path, Some("correct horse")).unwrap();
+    let none = SigningEnv::default();
     let opened = Signer::from_file(&path, &none, || Ok("correct horse".into())).unwrap();
     verify(
         &public,
@@ -314,7 +316,7 @@ fn protected_keys() {
     )
     .unwrap();
     let contents = std::fs::read_to_string(&path).unwrap();
-    let environment = Environment::new(Some(contents.clone()), Some("correct horse".into()));
+    let environment = SigningEnv::new(Some(contents.clone()), Some("correct horse".into()));
     assert_eq!(
         Signer::from_file(&path, &environment, || panic!("asked"))
             .unwrap()
@@ -331,16 +333,16 @@ fn protected_keys() {
     let wrong = Signer::from_file(&path, &none, || Ok("wrong".into()));
     assert!(matches!(wrong, Err(KeyError::WrongPassword)));
     let unanswered =
-        Signer::from_environment(&Environment::new(Some(contents), Some(String::new())));
+        Signer::from_environment(&SigningEnv::new(Some(contents), Some(String::new())));
     assert!(matches!(unanswered, Err(KeyError::NoPassword(_))));
     assert!(
-        Signer::from_environment(&Environment::new(Some(String::new()), None))
+        Signer::from_environment(&SigningEnv::new(Some(String::new()), None))
             .unwrap()
             .is_none()
     );
     assert!(matches!(
-        generate(&dir.path().join("d.key"), Some("")),
-        Err(KeyError::Password)
+        generate_key(&dir.path().join("d.key"), Some("")),
+        Err(KeyError::InvalidPassword)
     ));
     if has_minisign() {
         std::fs::write(dir.path().join("m"), MESSAGE).unwrap();
@@ -372,12 +374,12 @@ fn key_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("alice.key");
-    let public = generate(&path, None).unwrap();
+    let public = generate_key(&path, None).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
-    assert_eq!(read_public(&public_file(&path)).unwrap(), public);
+    assert_eq!(read_public_key(&public_key_path(&path)).unwrap(), public);
     assert_eq!(
-        parse_public(&format!("{public}\n")).unwrap().key_id(),
+        parse_public_key(&format!("{public}\n")).unwrap().key_id(),
         public.key_id()
     );
     for bad in [
@@ -386,15 +388,21 @@ fn key_files() {
         &format!("{public}\n{public}\n"),
         &format!("untrusted comment: x\n{public}\n{public}"),
     ] {
-        assert!(parse_public(bad).is_err(), "{bad}");
+        assert!(parse_public_key(bad).is_err(), "{bad}");
     }
 
     let before = std::fs::read(&path).unwrap();
-    assert!(matches!(generate(&path, None), Err(KeyError::Exists(_))));
-    std::fs::remove_file(public_file(&path)).unwrap();
-    assert!(matches!(generate(&path, None), Err(KeyError::Exists(_))));
+    assert!(matches!(
+        generate_key(&path, None),
+        Err(KeyError::Exists(_))
+    ));
+    std::fs::remove_file(public_key_path(&path)).unwrap();
+    assert!(matches!(
+        generate_key(&path, None),
+        Err(KeyError::Exists(_))
+    ));
     assert_eq!(std::fs::read(&path).unwrap(), before);
-    assert!(!public_file(&path).exists());
+    assert!(!public_key_path(&path).exists());
 
     for exposed in [0o640, 0o604, 0o620, 0o601] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(exposed)).unwrap();
@@ -408,7 +416,7 @@ fn key_files() {
         assert!(
             matches!(
                 SecretKey::parse(bad, || panic!("asked")),
-                Err(KeyError::Secret)
+                Err(KeyError::InvalidSecretKey)
             ),
             "{bad}"
         );
@@ -435,14 +443,14 @@ fn secrets_do_not_show() {
     let base64 = contents.lines().nth(1).unwrap().to_owned();
     let raw = STANDARD.decode(&base64).unwrap();
     let hex = format!("{:x}{:x}{:x}{:x}", raw[62], raw[63], raw[64], raw[65]);
-    let environment = Environment::new(Some(contents.clone()), Some("correct horse".into()));
+    let environment = SigningEnv::new(Some(contents.clone()), Some("correct horse".into()));
     let mut damaged = raw;
     damaged[70] ^= 1;
     let damaged = format!("untrusted comment: x\n{}\n", STANDARD.encode(damaged));
     let damaged = SecretKey::parse(&damaged, || panic!("asked")).unwrap_err();
     assert!(matches!(damaged, KeyError::Damaged));
     // The secret key given where the public one belongs: only salt and cost may be quoted, the key begins at byte 62.
-    let mistaken = parse_public(&contents).unwrap_err();
+    let mistaken = parse_public_key(&contents).unwrap_err();
     let shown = format!("{signer:?} {environment:?} {damaged} {damaged:?} {mistaken} {mistaken:?}");
     for secret in [&base64[83..90], &base64[90..110], &hex, "correct horse"] {
         assert!(!shown.contains(secret), "{shown}");
@@ -504,28 +512,31 @@ fn a_program_is_not_believed() {
     ));
     assert!(matches!(
         sign("exec cat /dev/zero"),
-        Err(SignError::Useless(_))
+        Err(SignError::InvalidSignature(_))
     ));
-    assert!(matches!(sign("true"), Err(SignError::Useless(_))));
-    assert!(matches!(sign("cat s s"), Err(SignError::Useless(_))));
+    assert!(matches!(sign("true"), Err(SignError::InvalidSignature(_))));
+    assert!(matches!(
+        sign("cat s s"),
+        Err(SignError::InvalidSignature(_))
+    ));
     put(stranger.sign(&message, COMMENT).unwrap());
     assert!(matches!(
         sign("cat s"),
-        Err(SignError::Useless(VerifyError::KeyId(_)))
+        Err(SignError::InvalidSignature(VerifyError::KeyId(_)))
     ));
     put(key.sign(b"other", COMMENT).unwrap());
     assert!(matches!(
         sign("cat s"),
-        Err(SignError::Useless(VerifyError::Invalid(_)))
+        Err(SignError::InvalidSignature(VerifyError::Invalid(_)))
     ));
     put(key.sign(&message, "git-deploy prod 2 start").unwrap());
     assert!(matches!(
         sign("cat s"),
-        Err(SignError::Useless(VerifyError::Comment { .. }))
+        Err(SignError::InvalidSignature(VerifyError::Comment { .. }))
     ));
     let missing = Signer::from_program(dir.path().join("missing"), public);
     assert!(matches!(
         missing.sign(&message, COMMENT),
-        Err(SignError::Run { .. })
+        Err(SignError::NotRun { .. })
     ));
 }

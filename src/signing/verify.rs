@@ -109,8 +109,8 @@ impl Signature {
         if untrusted.strip_prefix(UNTRUSTED) != Some(UNTRUSTED_COMMENT) {
             return Err(SignatureError::Untrusted);
         }
-        let signature: [u8; 74] = decode(signature).ok_or(SignatureError::Base64(2))?;
-        let (algorithm, key_id, point) = split(&signature);
+        let signature: [u8; 74] = decode_base64(signature).ok_or(SignatureError::Base64(2))?;
+        let (algorithm, key_id, point) = split_signature(&signature);
         match &algorithm {
             b"ED" => (),
             b"Ed" => return Err(SignatureError::Legacy),
@@ -120,7 +120,7 @@ impl Signature {
             .strip_prefix(TRUSTED)
             .ok_or(SignatureError::Trusted)?
             .parse()?;
-        let global: [u8; 64] = decode(global).ok_or(SignatureError::Base64(4))?;
+        let global: [u8; 64] = decode_base64(global).ok_or(SignatureError::Base64(4))?;
         let (global_point, _) = global.split_at(32);
         if is_small_order(&point) || is_small_order(global_point) {
             return Err(SignatureError::SmallOrder);
@@ -166,7 +166,7 @@ impl Signature {
         if self.key_id != key.key_id() {
             return Err(VerifyError::KeyId(*key));
         }
-        if is_small_order(key.bytes()) {
+        if is_small_order(key.as_bytes()) {
             return Err(VerifyError::WeakKey(*key));
         }
         let invalid = |_| VerifyError::Invalid(*key);
@@ -201,7 +201,7 @@ pub fn verify(
 /// Several listed keys may have the same key id, copied or by chance, so each one with the
 /// signature's id is tried. The caller compares [`Signature::trusted_comment`] with the expected
 /// one.
-pub fn signer<'a>(
+pub fn find_signer<'a>(
     signature: &Signature,
     message: &[u8],
     candidates: impl IntoIterator<Item = &'a PublicKey>,
@@ -213,12 +213,12 @@ pub fn signer<'a>(
 }
 
 /// Decodes base64 of exactly `N` bytes.
-fn decode<const N: usize>(base64: &str) -> Option<[u8; N]> {
+fn decode_base64<const N: usize>(base64: &str) -> Option<[u8; N]> {
     STANDARD.decode(base64).ok()?.try_into().ok()
 }
 
 /// Returns the algorithm, the key id, and the point at the beginning of the signature proper.
-fn split(signature: &[u8; 74]) -> ([u8; 2], [u8; 8], [u8; 32]) {
+fn split_signature(signature: &[u8; 74]) -> ([u8; 2], [u8; 8], [u8; 32]) {
     let (mut algorithm, mut key_id, mut point) = ([0; 2], [0; 8], [0; 32]);
     algorithm.copy_from_slice(&signature[..2]);
     key_id.copy_from_slice(&signature[2..10]);

@@ -3,7 +3,7 @@
 use crate::domain::entry::{Attestation, AttestationResult};
 
 /// Returns the outcome and the number of tests: `PASSED (412)`, `FAILED (3 of 412)`.
-pub fn outcome(attestation: &Attestation) -> String {
+pub fn format_outcome(attestation: &Attestation) -> String {
     let tests = attestation.tests();
     let all = tests.map_or(0, |tests| {
         tests
@@ -38,7 +38,7 @@ mod tests {
 
     fn said(predicate: &serde_json::Value) -> String {
         let commit = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
-        outcome(&Attestation {
+        format_outcome(&Attestation {
             commit,
             environment: None,
             predicate_type: "https://in-toto.io/attestation/test-result/v0.1"

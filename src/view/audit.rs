@@ -6,45 +6,45 @@ use serde::Serialize;
 
 use super::grouping;
 use super::symbols::Mark;
-use super::wrap::hanging;
+use super::wrap::wrap_hanging;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Audit {
+pub struct AuditDocument {
     /// The project, if its root could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<EntryId>,
     /// Whether this clone had pinned this project.
     pub pinned: bool,
     /// The ledgers, the policy's ledger first.
-    pub ledgers: Vec<Ledger>,
+    pub ledgers: Vec<LedgerDocument>,
     /// The result for the notes; absent if they were not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub notes: Option<Part>,
+    pub notes: Option<AuditSection>,
     /// Findings and remarks about no ledger, or about a ledger that does not exist here.
     #[serde(flatten)]
-    pub other: Part,
+    pub other: AuditSection,
 }
 
 /// The findings and remarks about one subject.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
+pub struct AuditSection {
     /// What is wrong, or could not be checked.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<FindingDocument>,
     /// What is allowed, and the reader should know.
-    pub remarks: Vec<Remark>,
+    pub remarks: Vec<RemarkDocument>,
 }
 
 /// One ledger.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ledger {
+pub struct LedgerDocument {
     /// Its name.
     pub ledger: LedgerName,
     /// Its tip.
@@ -59,13 +59,13 @@ pub struct Ledger {
     pub to: Option<Time>,
     /// The findings and remarks.
     #[serde(flatten)]
-    pub part: Part,
+    pub section: AuditSection,
 }
 
 /// Something that is wrong, or could not be checked.
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Finding {
+pub struct FindingDocument {
     /// The subject: an `entry`, the `chain` of a ledger, the `order` between ledgers, the `support`
     /// of an entry that depends on an invalid one, the `notes`, the ledgers of the `remote`, or the
     /// `pin`.
@@ -90,7 +90,7 @@ pub struct Finding {
 /// Something that is allowed, and that the reader should know.
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Remark {
+pub struct RemarkDocument {
     /// The subject.
     #[schemars(extend("enum" = ["breakGlass", "recovered", "admits", "admitted", "removedKey", "notesBehind", "notesWrong", "pin"]))]
     pub kind: &'static str,
@@ -104,17 +104,17 @@ pub struct Remark {
     pub text: String,
 }
 
-impl Audit {
+impl AuditDocument {
     /// Returns all findings.
-    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.parts().flat_map(|part| &part.findings)
+    pub fn findings(&self) -> impl Iterator<Item = &FindingDocument> {
+        self.sections().flat_map(|part| &part.findings)
     }
 
     /// Returns all subjects: the ledgers, the notes and the rest.
-    fn parts(&self) -> impl Iterator<Item = &Part> {
+    fn sections(&self) -> impl Iterator<Item = &AuditSection> {
         self.ledgers
             .iter()
-            .map(|ledger| &ledger.part)
+            .map(|ledger| &ledger.section)
             .chain(&self.notes)
             .chain([&self.other])
     }
@@ -122,9 +122,13 @@ impl Audit {
 
 /// Renders the text: one line per ledger with its findings below, and a summary. `when` formats a
 /// time.
-pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
+pub fn render_text(
+    audit: &AuditDocument,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> String {
     let mut lines = Vec::new();
-    let most = grouping::label(width);
+    let most = grouping::max_label_width(width);
     let names = audit
         .ledgers
         .iter()
@@ -151,28 +155,28 @@ pub fn text(audit: &Audit, width: Option<usize>, when: &dyn Fn(Time) -> String) 
             (Some(from), Some(to)) => format!(", from {} to {}", when(from), when(to)),
             _ => String::new(),
         };
-        let mark = mark(&ledger.part);
+        let mark = section_mark(&ledger.section);
         let said = format!("{:>counts$} {entries}{span}", ledger.entries);
-        lines.extend(grouping::line(
+        lines.extend(grouping::render_group(
             &format!("{mark} "),
             ledger.ledger.as_str(),
             names,
             &said,
             width,
         ));
-        part(&ledger.part, width, &mut lines);
+        render_section(&ledger.section, width, &mut lines);
     }
     if let Some(notes) = &audit.notes {
-        lines.push(format!("{} notes", mark(notes)));
-        part(notes, width, &mut lines);
+        lines.push(format!("{} notes", section_mark(notes)));
+        render_section(notes, width, &mut lines);
     }
-    part(&audit.other, width, &mut lines);
-    lines.push(summary(audit));
+    render_section(&audit.other, width, &mut lines);
+    lines.push(summarize(audit));
     lines.join("\n")
 }
 
 /// Returns the mark for a subject: its worst finding decides.
-fn mark(part: &Part) -> String {
+fn section_mark(part: &AuditSection) -> String {
     if part
         .findings
         .iter()
@@ -182,18 +186,18 @@ fn mark(part: &Part) -> String {
     } else if part.findings.is_empty() {
         Mark::Yes.to_string()
     } else {
-        doubt()
+        unknown_mark()
     }
 }
 
 /// Returns the mark for something that is unknown.
-fn doubt() -> String {
+fn unknown_mark() -> String {
     let style = AnsiColor::Yellow.on_default();
     format!("{style}?{style:#}")
 }
 
 /// Adds a line for each finding and remark of a subject.
-fn part(part: &Part, width: Option<usize>, lines: &mut Vec<String>) {
+fn render_section(part: &AuditSection, width: Option<usize>, lines: &mut Vec<String>) {
     let name = |ledger: Option<&LedgerName>, entry: Option<EntryId>| match (ledger, entry) {
         (Some(ledger), Some(entry)) => format!("{ledger}@{}  ", entry.0.prefix(10)),
         (None, Some(entry)) => format!("{}  ", entry.0.prefix(10)),
@@ -203,31 +207,31 @@ fn part(part: &Part, width: Option<usize>, lines: &mut Vec<String>) {
         let mark = if finding.outcome == "fail" {
             Mark::No.to_string()
         } else {
-            doubt()
+            unknown_mark()
         };
         let rule = finding
             .rule
             .map_or_else(String::new, |rule| format!("{rule}: "));
         let what = name(finding.ledger.as_ref(), finding.entry);
-        lines.extend(hanging(
+        lines.extend(wrap_hanging(
             &format!("    {mark} "),
-            &format!("{what}{rule}{}", harmless(&finding.detail)),
+            &format!("{what}{rule}{}", sanitize(&finding.detail)),
             width,
         ));
     }
     let dim = Style::new().dimmed();
     for remark in &part.remarks {
         let what = name(remark.ledger.as_ref(), remark.entry);
-        lines.extend(hanging(
+        lines.extend(wrap_hanging(
             &format!("    {dim}note:{dim:#} "),
-            &format!("{what}{}", harmless(&remark.text)),
+            &format!("{what}{}", sanitize(&remark.text)),
             width,
         ));
     }
 }
 
 /// Returns the last line: how many findings there are.
-fn summary(audit: &Audit) -> String {
+fn summarize(audit: &AuditDocument) -> String {
     let count = |outcome| {
         audit
             .findings()
@@ -240,7 +244,7 @@ fn summary(audit: &Audit) -> String {
         (0, 0) => format!("{} every entry stands as the rules allow", Mark::Yes),
         (0, untold) => format!(
             "{} nothing wrong was found; {untold} could not be told",
-            doubt()
+            unknown_mark()
         ),
         (wrong, 0) => format!("{} {wrong} {findings}", Mark::No),
         (wrong, untold) => format!(

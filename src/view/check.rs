@@ -15,7 +15,7 @@ use crate::domain::verdict::{Decision, Verdict};
 
 /// The question and the answer.
 #[derive(Debug)]
-pub struct Check<'a> {
+pub struct DeploymentCheck<'a> {
     /// The environment.
     pub environment: &'a EnvName,
     /// The commit.
@@ -31,7 +31,7 @@ pub struct Check<'a> {
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Json {
+pub struct CheckDocument {
     /// The environment.
     pub environment: EnvName,
     /// The commit.
@@ -41,16 +41,16 @@ pub struct Json {
     /// The person or machine that would start the deployment.
     pub by: Person,
     /// The components and what the deployment would do with each.
-    pub components: Vec<Component>,
+    pub components: Vec<CheckedComponent>,
     /// `decision`, and `checks`: every rule with its outcome, the reason and the next command.
     #[serde(flatten)]
-    pub verdict: verdict::Json,
+    pub verdict: verdict::VerdictDocument,
 }
 
 /// One component.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Component {
+pub struct CheckedComponent {
     /// Its name.
     pub component: ComponentName,
     /// The running commit.
@@ -66,32 +66,32 @@ pub struct Component {
 }
 
 /// Converts the check to the document.
-pub fn json(check: &Check<'_>) -> Json {
-    let component = |change: &Change| Component {
+pub fn to_document(check: &DeploymentCheck<'_>) -> CheckDocument {
+    let component = |change: &Change| CheckedComponent {
         component: change.target.component.clone(),
         from: change.from,
         commit: change.target.commit,
         version: change.target.version.clone(),
         intent: change.intent,
     };
-    Json {
+    CheckDocument {
         environment: check.environment.clone(),
         commit: check.commit,
         kind: check.deployment.kind,
         by: check.by.clone(),
         components: check.deployment.components.iter().map(component).collect(),
-        verdict: verdict::json(check.verdict),
+        verdict: verdict::to_document(check.verdict),
     }
 }
 
 /// Renders the text: the changes, every rule, and the decision in one line.
-pub fn text(check: &Check<'_>, width: Option<usize>) -> String {
+pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String {
     let what = match check.deployment.kind {
         Kind::Rollback => "Roll back",
         Kind::Hotfix => "Hotfix",
         _ => "Deploy to",
     };
-    let mut lines = wrap::below(
+    let mut lines = wrap::wrap_indented(
         "",
         2,
         &format!("{what} {}, by {}:", check.environment, check.by),
@@ -103,7 +103,7 @@ pub fn text(check: &Check<'_>, width: Option<usize>) -> String {
         .iter()
         .filter(|change| change.intent == Intent::Unchanged)
         .count();
-    lines.extend(result_text::changes(check.deployment, width));
+    lines.extend(result_text::render_changes(check.deployment, width));
     if unchanged > 0 {
         let dim = Style::new().dimmed();
         let plural = if unchanged == 1 {
@@ -115,7 +115,7 @@ pub fn text(check: &Check<'_>, width: Option<usize>) -> String {
             "    {dim}{unchanged} {plural} along unchanged{dim:#}"
         ));
     }
-    lines.extend(verdict::lines(check.verdict, true, width));
+    lines.extend(verdict::render_verdict(check.verdict, true, width));
     let (mark, answer) = match check.verdict.decision() {
         Decision::Allowed => (Mark::Yes, "the rules allow it"),
         Decision::Refused => (Mark::No, "the rules do not allow it"),

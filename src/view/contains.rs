@@ -5,32 +5,32 @@ use anstyle::AnsiColor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::deployment_diff::shown;
+use super::deployment_diff::format_revision;
 use super::grouping;
 use super::symbols::Mark;
 use super::wrap;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 /// The body of the document.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Contains {
+pub struct ContainmentReport {
     /// The environment.
     pub environment: EnvName,
     /// The revision or environment that was asked for.
     pub revision: String,
     /// Whether the environment contains all of the change.
-    pub answer: Answer,
+    pub answer: ContainmentAnswer,
     /// The components affected by the change, by name.
-    pub components: Vec<Component>,
+    pub components: Vec<ComponentContainment>,
 }
 
 /// An answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Answer {
+pub enum ContainmentAnswer {
     /// The environment contains it.
     Yes,
     /// The environment does not contain it.
@@ -42,7 +42,7 @@ pub enum Answer {
 /// One component.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Component {
+pub struct ComponentContainment {
     /// Its name.
     pub component: ComponentName,
     /// The commit that was searched for.
@@ -51,18 +51,18 @@ pub struct Component {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<CommitId>,
     /// Whether it was found, and how.
-    pub found: Found,
+    pub found: ComponentAnswer,
 }
 
 /// Whether a change was found, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "answer")]
-pub enum Found {
+pub enum ComponentAnswer {
     /// It was found.
     #[serde(rename_all = "camelCase")]
     Yes {
         /// How it was found.
-        by: By,
+        by: MatchKind,
         /// The commits with the same change, if it was cherry-picked.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         picked: Vec<CommitId>,
@@ -84,7 +84,7 @@ pub enum Found {
 /// How a change was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum By {
+pub enum MatchKind {
     /// The running commit has it in its history.
     History,
     /// The running commit has the same content.
@@ -93,58 +93,67 @@ pub enum By {
     Patch,
 }
 
-impl Found {
+impl ComponentAnswer {
     /// Returns the answer without the details.
-    pub fn answer(&self) -> Answer {
+    pub fn answer(&self) -> ContainmentAnswer {
         match self {
-            Self::Yes { .. } => Answer::Yes,
-            Self::No { .. } => Answer::No,
-            Self::CannotTell { .. } => Answer::CannotTell,
+            Self::Yes { .. } => ContainmentAnswer::Yes,
+            Self::No { .. } => ContainmentAnswer::No,
+            Self::CannotTell { .. } => ContainmentAnswer::CannotTell,
         }
     }
 }
 
-impl Contains {
+impl ContainmentReport {
     /// Returns the answer for all components together: one "no" decides.
-    pub fn overall(components: &[Component]) -> Answer {
+    pub fn overall_answer(components: &[ComponentContainment]) -> ContainmentAnswer {
         let any = |answer| components.iter().any(|it| it.found.answer() == answer);
-        match (any(Answer::No), any(Answer::CannotTell)) {
-            (true, _) => Answer::No,
-            (_, true) => Answer::CannotTell,
-            _ => Answer::Yes,
+        match (
+            any(ContainmentAnswer::No),
+            any(ContainmentAnswer::CannotTell),
+        ) {
+            (true, _) => ContainmentAnswer::No,
+            (_, true) => ContainmentAnswer::CannotTell,
+            _ => ContainmentAnswer::Yes,
         }
     }
 }
 
 /// Renders the text: the answer, then one line per component. `subject` is the first line of the
 /// commit message, if the revision is a commit.
-pub fn text(contains: &Contains, subject: Option<&str>, width: Option<usize>) -> String {
-    let subject = subject.map_or_else(String::new, |subject| format!(" \"{}\"", harmless(subject)));
-    let (environment, revision) = (&contains.environment, shown(&contains.revision));
+pub fn render_text(
+    contains: &ContainmentReport,
+    subject: Option<&str>,
+    width: Option<usize>,
+) -> String {
+    let subject = subject.map_or_else(String::new, |subject| format!(" \"{}\"", sanitize(subject)));
+    let (environment, revision) = (&contains.environment, format_revision(&contains.revision));
     let first = match contains.answer {
-        Answer::Yes => format!("{environment} has {revision}{subject}:"),
-        Answer::No => format!("{environment} does not have {revision}{subject}:"),
-        Answer::CannotTell => {
+        ContainmentAnswer::Yes => format!("{environment} has {revision}{subject}:"),
+        ContainmentAnswer::No => format!("{environment} does not have {revision}{subject}:"),
+        ContainmentAnswer::CannotTell => {
             format!("Nobody can tell whether {environment} has {revision}{subject}:")
         }
     };
     let yellow = AnsiColor::Yellow.on_default();
-    let said = |it: &Component| match &it.found {
-        Found::Yes { by, picked } => (Mark::Yes.to_string(), there(it, *by, picked)),
-        Found::No { why } => (Mark::No.to_string(), harmless(why)),
-        Found::CannotTell { why } => (format!("{yellow}?{yellow:#}"), harmless(why)),
+    let said = |it: &ComponentContainment| match &it.found {
+        ComponentAnswer::Yes { by, picked } => {
+            (Mark::Yes.to_string(), describe_match(it, *by, picked))
+        }
+        ComponentAnswer::No { why } => (Mark::No.to_string(), sanitize(why)),
+        ComponentAnswer::CannotTell { why } => (format!("{yellow}?{yellow:#}"), sanitize(why)),
     };
-    let rows = grouping::joined(
+    let rows = grouping::group_with_labels(
         contains
             .components
             .iter()
             .map(|it| (&it.component, said(it))),
         contains.components.len(),
     );
-    let mut lines = wrap::below("", 2, &first, width);
-    let label = grouping::width(&rows, width);
+    let mut lines = wrap::wrap_indented("", 2, &first, width);
+    let label = grouping::label_width(&rows, width);
     for (components, (mark, words)) in rows {
-        lines.extend(grouping::line(
+        lines.extend(grouping::render_group(
             &format!("  {mark} "),
             &components,
             label,
@@ -156,26 +165,26 @@ pub fn text(contains: &Contains, subject: Option<&str>, width: Option<usize>) ->
 }
 
 /// A list with more commits than this shows only their number.
-const NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// Returns a phrase that says how the change was found.
-fn there(it: &Component, by: By, picked: &[CommitId]) -> String {
+fn describe_match(it: &ComponentContainment, by: MatchKind, picked: &[CommitId]) -> String {
     let running = it
         .running
         .map_or_else(String::new, |commit| commit.0.prefix(7));
     match by {
-        By::History => format!("{running} has it in its history"),
-        By::Content => format!("{running} has the same content"),
-        By::Patch if it.running.is_some_and(|running| picked == [running]) => {
+        MatchKind::History => format!("{running} has it in its history"),
+        MatchKind::Content => format!("{running} has the same content"),
+        MatchKind::Patch if it.running.is_some_and(|running| picked == [running]) => {
             format!("{running} makes the same change")
         }
-        By::Patch if picked.len() > NAMED => {
+        MatchKind::Patch if picked.len() > MAX_NAMED => {
             format!(
                 "{running} has {} commits that make the same changes",
                 picked.len()
             )
         }
-        By::Patch => {
+        MatchKind::Patch => {
             let commits: Vec<String> = picked.iter().map(|commit| commit.0.prefix(7)).collect();
             format!(
                 "{running} has it as {}, which makes the same change",

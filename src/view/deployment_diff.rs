@@ -10,13 +10,13 @@ use super::table::{Cell, Table};
 use super::wrap;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::text::{Line, harmless};
+use crate::domain::text::{Line, sanitize};
 use crate::domain::time::Time;
 
 /// The body of the document.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Diff {
+pub struct DeploymentDiff {
     /// The target environment.
     pub environment: EnvName,
     /// The revision or environment to deploy, as it was typed.
@@ -24,11 +24,11 @@ pub struct Diff {
     /// The components that a deployment would change, by name.
     pub affected: Vec<ComponentName>,
     /// Every component that is there now or would be, by name.
-    pub components: Vec<Component>,
+    pub components: Vec<ComponentDiff>,
     /// The commits that the affected components would gain, newest first.
-    pub commits: Vec<Commit>,
+    pub commits: Vec<CommitSummary>,
     /// The commits that the affected components run now and would lose, newest first.
-    pub lost: Vec<Commit>,
+    pub lost: Vec<CommitSummary>,
     /// Whether there are more commits than listed.
     pub more: bool,
 }
@@ -36,11 +36,11 @@ pub struct Diff {
 /// One component.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Component {
+pub struct ComponentDiff {
     /// Its name.
     pub component: ComponentName,
     /// What would happen to it.
-    pub change: Change,
+    pub change: ContentChange,
     /// The running commit; absent if nothing runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
@@ -55,16 +55,16 @@ pub struct Component {
     pub to_version: Option<Line>,
     /// The number of commits that it would gain; absent if unknown, as in a shallow clone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub brings: Option<Count>,
+    pub brings: Option<CommitCount>,
     /// The number of commits that it would lose.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub loses: Option<Count>,
+    pub loses: Option<CommitCount>,
 }
 
 /// What would happen to a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Change {
+pub enum ContentChange {
     /// It would run there for the first time.
     New,
     /// Its content would change.
@@ -79,7 +79,7 @@ pub enum Change {
     Unchanged,
 }
 
-impl Change {
+impl ContentChange {
     /// Returns whether a deployment would change it.
     pub fn is_change(self) -> bool {
         !matches!(self, Self::Absent | Self::Unchanged)
@@ -89,7 +89,7 @@ impl Change {
 /// A number of commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Count {
+pub struct CommitCount {
     /// The number; if not all commits were examined, the number found among those that were.
     pub commits: usize,
     /// Whether there may be more.
@@ -99,7 +99,7 @@ pub struct Count {
 /// One commit.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Commit {
+pub struct CommitSummary {
     /// Its id.
     pub commit: CommitId,
     /// The first paragraph of its message, in one line.
@@ -114,16 +114,21 @@ pub struct Commit {
 
 /// Renders the text: one line per changed component, then at most `most` commits that would be
 /// gained or lost. `when` formats a time.
-pub fn text(
-    diff: &Diff,
+pub fn render_text(
+    diff: &DeploymentDiff,
     most: usize,
     width: Option<usize>,
     when: &dyn Fn(Time) -> String,
 ) -> String {
-    let (environment, revision) = (&diff.environment, shown(&diff.revision));
-    let rest = remark(diff);
-    if diff.affected.is_empty() && !diff.components.iter().any(|it| it.change == Change::Absent) {
-        return wrap::below(
+    let (environment, revision) = (&diff.environment, format_revision(&diff.revision));
+    let rest = unchanged_remark(diff);
+    if diff.affected.is_empty()
+        && !diff
+            .components
+            .iter()
+            .any(|it| it.change == ContentChange::Absent)
+    {
+        return wrap::wrap_indented(
             "",
             2,
             &format!("{environment} has the content of {revision} already{rest}."),
@@ -132,33 +137,34 @@ pub fn text(
         .join("\n");
     }
     let bold = Style::new().bold();
-    let mut parts = wrap::below(
+    let mut parts = wrap::wrap_indented(
         "",
         2,
         &format!("{bold}To {environment}, from {revision}:{bold:#}"),
         width,
     );
-    let mut table = Table::new(&["Component", "", "Version", "Commit", "Commits"]).elastic(&[2, 0]);
-    let moves: Vec<&Component> = diff
+    let mut table =
+        Table::new(&["Component", "", "Version", "Commit", "Commits"]).shorten_columns(&[2, 0]);
+    let moves: Vec<&ComponentDiff> = diff
         .components
         .iter()
-        .filter(|it| it.change != Change::Unchanged)
+        .filter(|it| it.change != ContentChange::Unchanged)
         .collect();
     match moves.first() {
         // All components are meant, so their names are not needed.
         Some(first)
             if rest.is_empty()
-                && moves.len() > FEW
-                && moves.iter().all(|it| said(it) == said(first)) =>
+                && moves.len() > MAX_SINGLE_ROWS
+                && moves.iter().all(|it| row_key(it) == row_key(first)) =>
         {
-            table.row(cells(first, &format!("all ({})", moves.len())));
+            table.add_row(row_cells(first, &format!("all ({})", moves.len())));
         }
         _ => moves
             .iter()
-            .for_each(|it| table.row(cells(it, it.component.as_str()))),
+            .for_each(|it| table.add_row(row_cells(it, it.component.as_str()))),
     }
     if !rest.is_empty() {
-        table.remark(Cell::styled(
+        table.add_remark(Cell::styled(
             rest.trim_start_matches(", "),
             Mark::None.style(),
         ));
@@ -188,7 +194,7 @@ pub fn text(
         };
         parts.push(format!(
             "{title}\n{}",
-            listed(commits, one, most, width, when)
+            render_commits(commits, one, most, width, when)
         ));
     }
     let hidden = diff.commits.len().saturating_sub(most) + diff.lost.len().saturating_sub(most);
@@ -206,18 +212,18 @@ pub fn text(
 }
 
 /// Returns a revision as it was typed, with ids shortened.
-pub(super) fn shown(revision: &str) -> String {
+pub(super) fn format_revision(revision: &str) -> String {
     revision
         .parse::<CommitId>()
-        .map_or_else(|_| harmless(revision), |commit| commit.0.prefix(7))
+        .map_or_else(|_| sanitize(revision), |commit| commit.0.prefix(7))
 }
 
 /// Returns `, 5 components stay as they are` if some components would change and others would not.
-fn remark(diff: &Diff) -> String {
+fn unchanged_remark(diff: &DeploymentDiff) -> String {
     let count = diff
         .components
         .iter()
-        .filter(|it| it.change == Change::Unchanged)
+        .filter(|it| it.change == ContentChange::Unchanged)
         .count();
     match count {
         _ if diff.affected.is_empty() => String::new(),
@@ -228,10 +234,10 @@ fn remark(diff: &Diff) -> String {
 }
 
 /// Up to this number, equal components still have one row each.
-const FEW: usize = 4;
+const MAX_SINGLE_ROWS: usize = 4;
 
 /// Returns what the row of a component shows, for comparison.
-fn said(it: &Component) -> impl PartialEq {
+fn row_key(it: &ComponentDiff) -> impl PartialEq {
     (
         it.change,
         it.from,
@@ -244,16 +250,16 @@ fn said(it: &Component) -> impl PartialEq {
 }
 
 /// Returns the cells of a component's row.
-fn cells(it: &Component, name: &str) -> [Cell; 5] {
+fn row_cells(it: &ComponentDiff, name: &str) -> [Cell; 5] {
     let (word, style) = match it.change {
-        Change::New => ("new", Mark::Yes.style()),
-        Change::Changed => ("changes", Mark::Live.style()),
-        Change::Backwards => ("goes back", Mark::No.style()),
-        Change::Unknown => ("is unknown", Mark::No.style()),
-        Change::Absent => ("is not in it", Mark::None.style()),
-        Change::Unchanged => ("stays", Mark::None.style()),
+        ContentChange::New => ("new", Mark::Yes.style()),
+        ContentChange::Changed => ("changes", Mark::Live.style()),
+        ContentChange::Backwards => ("goes back", Mark::No.style()),
+        ContentChange::Unknown => ("is unknown", Mark::No.style()),
+        ContentChange::Absent => ("is not in it", Mark::None.style()),
+        ContentChange::Unchanged => ("stays", Mark::None.style()),
     };
-    let counted = |count: Count, sign: &str| {
+    let counted = |count: CommitCount, sign: &str| {
         let more = if count.more { "+" } else { "" };
         (count.commits > 0).then(|| format!("{sign}{}{more}", count.commits))
     };
@@ -272,17 +278,17 @@ fn cells(it: &Component, name: &str) -> [Cell; 5] {
     [
         Cell::from(name),
         Cell::styled(word, style),
-        Cell::from(arrow(
+        Cell::from(format_change(
             it.from_version.as_ref().map(Line::to_string),
             it.to_version.as_ref().map(Line::to_string),
         )),
-        Cell::from(arrow(it.from.map(short), it.to.map(short))),
+        Cell::from(format_change(it.from.map(short), it.to.map(short))),
         Cell::from(numbers),
     ]
 }
 
 /// Returns `from → to`, or the only one of the two that exists.
-pub(super) fn arrow(from: Option<String>, to: Option<String>) -> String {
+pub(super) fn format_change(from: Option<String>, to: Option<String>) -> String {
     match (from, to) {
         (None, None) => Mark::None.symbol().to_string(),
         (Some(from), Some(to)) if from == to => from,
@@ -293,8 +299,8 @@ pub(super) fn arrow(from: Option<String>, to: Option<String>) -> String {
 }
 
 /// Renders a table of at most `most` commits.
-fn listed(
-    commits: &[Commit],
+fn render_commits(
+    commits: &[CommitSummary],
     one_component: bool,
     most: usize,
     width: Option<usize>,
@@ -306,9 +312,9 @@ fn listed(
         &["Commit", "Subject", "Author", "When", "Component"]
     };
     let mut table = Table::new(headers)
-        .elastic(&[2, 4, 1])
-        .least(2, 12)
-        .least(4, 16);
+        .shorten_columns(&[2, 4, 1])
+        .with_min_width(2, 12)
+        .with_min_width(4, 16);
     for it in commits.iter().take(most) {
         let mut cells = vec![
             Cell::from(it.commit.0.prefix(7)),
@@ -317,19 +323,19 @@ fn listed(
             Cell::from(when(it.at)),
         ];
         if !one_component {
-            cells.push(Cell::from(named(&it.components)));
+            cells.push(Cell::from(name_or_count(&it.components)));
         }
-        table.row(cells);
+        table.add_row(cells);
     }
     table.render(width)
 }
 
 /// A list with more components than this shows only their number.
-const NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// Returns the names of components, or their number if there are many.
-fn named(components: &[ComponentName]) -> String {
-    if components.len() > NAMED {
+fn name_or_count(components: &[ComponentName]) -> String {
+    if components.len() > MAX_NAMED {
         return format!("{} components", components.len());
     }
     components

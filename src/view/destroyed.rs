@@ -10,24 +10,24 @@ use crate::domain::time::Time;
 /// The body of the document.
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Destroyed {
+pub struct DestroyReport {
     /// Whether nothing was destroyed, because this was a preview or only a notification.
     pub dry_run: bool,
     /// The environments to destroy or to give notice of, by expiry.
-    pub environments: Vec<Environment>,
+    pub environments: Vec<DestroyedEnvironment>,
 }
 
 /// One environment.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Environment {
+pub struct DestroyedEnvironment {
     /// Its name.
     pub name: EnvName,
     /// When it expires or expired; absent if the environment does not exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
     /// What happened to it.
-    pub outcome: Outcome,
+    pub outcome: DestroyOutcome,
     /// Why it still exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -39,7 +39,7 @@ pub struct Environment {
 /// What happened to an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Outcome {
+pub enum DestroyOutcome {
     /// It was destroyed.
     Destroyed,
     /// Some of its components could not be destroyed; the next attempt continues with them.

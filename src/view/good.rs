@@ -15,28 +15,28 @@ use crate::domain::time::Time;
 /// The body of the document.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Good {
+pub struct HealthyReleases {
     /// The environment.
     pub environment: EnvName,
     /// Every component that runs or was attempted in the environment, by name.
-    pub components: Vec<Component>,
+    pub components: Vec<ComponentRelease>,
 }
 
 /// One component.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Component {
+pub struct ComponentRelease {
     /// Its name.
     pub component: ComponentName,
     /// The last healthy release; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub good: Option<Release>,
+    pub good: Option<HealthyRelease>,
 }
 
 /// A healthy release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Release {
+pub struct HealthyRelease {
     /// The commit.
     pub commit: CommitId,
     /// Its version.
@@ -59,16 +59,20 @@ pub struct Release {
 }
 
 /// Renders the table. `when` formats a time.
-pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let mut table =
-        Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"]).elastic(&[5, 1, 0]);
+pub fn render_text(
+    good: &HealthyReleases,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> String {
+    let mut table = Table::new(&["Component", "Version", "Commit", "Good", "Ran", "By"])
+        .shorten_columns(&[5, 1, 0]);
     let dash = || Mark::None.symbol().to_string();
     // The sequence number is not shown, so it must not separate equal rows.
-    let told = |release: &Release| Release {
+    let told = |release: &HealthyRelease| HealthyRelease {
         sequence: 0,
         ..release.clone()
     };
-    for (components, release) in grouping::rows(
+    for (components, release) in grouping::group_rows(
         good.components
             .iter()
             .map(|it| (&it.component, it.good.as_ref().map(told))),
@@ -76,7 +80,7 @@ pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) ->
         let Some(release) = release else {
             let none = Cell::styled("nothing yet", Mark::No.style());
             let rest = [none, Cell::from(dash()), Cell::from(dash())];
-            table.row(
+            table.add_row(
                 [Cell::from(components), dash().into(), dash().into()]
                     .into_iter()
                     .chain(rest),
@@ -97,7 +101,7 @@ pub fn text(good: &Good, width: Option<usize>, when: &dyn Fn(Time) -> String) ->
         } else {
             Mark::Yes.style()
         };
-        table.row([
+        table.add_row([
             Cell::from(components),
             Cell::from(release.version.as_ref().map_or_else(dash, Line::to_string)),
             Cell::from(release.commit.0.prefix(7)),

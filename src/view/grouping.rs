@@ -6,12 +6,12 @@ use std::fmt::Display;
 use super::wrap;
 
 /// Up to this number, all names are listed.
-const FEW: usize = 4;
+const MAX_LISTED: usize = 4;
 /// The number of names listed for a larger group.
-const NAMED: usize = 3;
+const LISTED_OF_MANY: usize = 3;
 
 /// Groups names with equal text, in the order in which each text first appears.
-pub fn grouped<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(Vec<N>, T)> {
+pub fn group_equal<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(Vec<N>, T)> {
     let mut groups: Vec<(Vec<N>, T)> = Vec::new();
     for (name, said) in all {
         match groups.iter_mut().find(|(_, known)| *known == said) {
@@ -23,23 +23,23 @@ pub fn grouped<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(V
 }
 
 /// Groups names like [`grouped`], with one label per group. `of` is the number of all names.
-pub fn joined<N: Display, T: PartialEq>(
+pub fn group_with_labels<N: Display, T: PartialEq>(
     all: impl IntoIterator<Item = (N, T)>,
     of: usize,
 ) -> Vec<(String, T)> {
-    let groups = grouped(all.into_iter().map(|(name, said)| (name.to_string(), said)));
+    let groups = group_equal(all.into_iter().map(|(name, said)| (name.to_string(), said)));
     groups
         .into_iter()
-        .map(|(names, said)| (told(&names, of), said))
+        .map(|(names, said)| (group_label(&names, of), said))
         .collect()
 }
 
 /// A sentence with more components than this shows only their number.
-const COUNTED: usize = 3;
+const MAX_IN_SENTENCE: usize = 3;
 
 /// Returns the names for use in a sentence, or their number if there are many.
-pub fn counted(names: &[&str]) -> String {
-    if names.len() > COUNTED {
+pub fn list_or_count(names: &[&str]) -> String {
+    if names.len() > MAX_IN_SENTENCE {
         format!("{} components", names.len())
     } else {
         names.join(", ")
@@ -47,11 +47,11 @@ pub fn counted(names: &[&str]) -> String {
 }
 
 /// A group of at least this size shares a row of a table.
-const ALIKE: usize = 3;
+const MIN_GROUP: usize = 3;
 
 /// Groups the rows of a table: each name has its own row, except the largest group, which shares
 /// the last row.
-pub fn rows<N: Display, T: PartialEq + Clone>(
+pub fn group_rows<N: Display, T: PartialEq + Clone>(
     all: impl IntoIterator<Item = (N, T)>,
 ) -> Vec<(String, T)> {
     let all: Vec<(String, T)> = all
@@ -60,11 +60,11 @@ pub fn rows<N: Display, T: PartialEq + Clone>(
         .collect();
     let (of, groups) = (
         all.len(),
-        grouped(all.iter().map(|(name, said)| (name, said))),
+        group_equal(all.iter().map(|(name, said)| (name, said))),
     );
     let most = groups.iter().max_by_key(|(names, _)| names.len());
     let Some((alike, said)) =
-        most.filter(|(names, _)| names.len() >= ALIKE || names.len() == of && of > 1)
+        most.filter(|(names, _)| names.len() >= MIN_GROUP || names.len() == of && of > 1)
     else {
         return all;
     };
@@ -80,33 +80,33 @@ pub fn rows<N: Display, T: PartialEq + Clone>(
 }
 
 /// Returns the label of a group: its names, or how many they are.
-fn told(names: &[String], of: usize) -> String {
+fn group_label(names: &[String], of: usize) -> String {
     match names.len() {
-        len if len <= FEW => names.join(", "),
+        len if len <= MAX_LISTED => names.join(", "),
         len if len == of => format!("all ({len})"),
         len => format!(
             "{} and {} more",
             names
                 .iter()
-                .take(NAMED)
+                .take(LISTED_OF_MANY)
                 .map(String::as_str)
                 .collect::<Vec<_>>()
                 .join(", "),
-            len - NAMED
+            len - LISTED_OF_MANY
         ),
     }
 }
 
 /// Returns the widest label for which a column is made. A longer label extends beyond its column,
 /// so that room is left for the text.
-pub fn label(width: Option<usize>) -> usize {
+pub fn max_label_width(width: Option<usize>) -> usize {
     width.map_or(usize::MAX, |width| width * 2 / 5)
 }
 
 /// Returns the width of the column of labels. Component names are ASCII, so bytes are columns. Some
 /// room is left for the text if there is a width.
-pub fn width<T>(joined: &[(String, T)], width: Option<usize>) -> usize {
-    let most = label(width);
+pub fn label_width<T>(joined: &[(String, T)], width: Option<usize>) -> usize {
+    let most = max_label_width(width);
     joined
         .iter()
         .map(|(label, _)| label.len())
@@ -116,23 +116,23 @@ pub fn width<T>(joined: &[(String, T)], width: Option<usize>) -> usize {
 }
 
 /// Renders one group: a head, the label in a column of the given width, and the text.
-pub fn line(
+pub fn render_group(
     head: &str,
     label: &str,
     columns: usize,
     said: &str,
     width: Option<usize>,
 ) -> Vec<String> {
-    let indent = wrap::columns(head);
+    let indent = wrap::display_width(head);
     if label.len() <= columns {
-        return wrap::hanging(&format!("{head}{label:columns$}  "), said, width);
+        return wrap::wrap_hanging(&format!("{head}{label:columns$}  "), said, width);
     }
     let whole = format!("{head}{label}  {said}");
-    if width.is_none_or(|width| wrap::columns(&whole) <= width) {
+    if width.is_none_or(|width| wrap::display_width(&whole) <= width) {
         return vec![whole];
     }
-    let mut lines = wrap::below(head, indent + 2, label, width);
-    lines.extend(wrap::hanging(&" ".repeat(indent + 2), said, width));
+    let mut lines = wrap::wrap_indented(head, indent + 2, label, width);
+    lines.extend(wrap::wrap_hanging(&" ".repeat(indent + 2), said, width));
     lines
 }
 
@@ -151,7 +151,7 @@ mod tests {
             } else {
                 text.split(' ').count()
             };
-            joined(pairs, of)
+            group_with_labels(pairs, of)
                 .into_iter()
                 .map(|(label, said)| format!("{label}: {said}"))
                 .collect::<Vec<_>>()
@@ -170,7 +170,7 @@ mod tests {
     fn few_rows() {
         let told = |text: &str| {
             let pairs = text.split(' ').map(|pair| pair.split_once('=').unwrap());
-            rows(pairs)
+            group_rows(pairs)
                 .into_iter()
                 .map(|(label, said)| format!("{label}: {said}"))
                 .collect::<Vec<_>>()

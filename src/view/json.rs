@@ -1,7 +1,7 @@
 //! The envelope of all JSON documents, which starts with the name and version of the schema, and
 //! the schemas themselves.
 
-mod words;
+mod domain_schemas;
 
 use std::fmt::Write as _;
 
@@ -14,13 +14,13 @@ use serde_json::{Map, Value, json};
 use crate::domain::text::is_plain;
 
 /// Returns the name of a kind's schema, by which a reader recognizes the document.
-pub fn name(kind: &str) -> String {
+pub fn schema_name(kind: &str) -> String {
     format!("git-deploy/{kind}/v1")
 }
 
 /// Returns a document of the schema `git-deploy/<kind>/v1`. Fails unless the body is a struct or a
 /// map.
-pub fn document(kind: &str, body: &impl Serialize) -> serde_json::Result<String> {
+pub fn render_document(kind: &str, body: &impl Serialize) -> serde_json::Result<String> {
     #[derive(Serialize)]
     struct Document<'a, T> {
         schema: String,
@@ -28,15 +28,15 @@ pub fn document(kind: &str, body: &impl Serialize) -> serde_json::Result<String>
         body: &'a T,
     }
     serde_json::to_string_pretty(&Document {
-        schema: name(kind),
+        schema: schema_name(kind),
         body,
     })
-    .map(|document| escaped(&document))
+    .map(|document| escape_unsafe(&document))
 }
 
 /// Escapes every character that could control a terminal or mislead its reader. Such characters
 /// occur only inside strings. The line breaks between the members remain.
-fn escaped(document: &str) -> String {
+fn escape_unsafe(document: &str) -> String {
     let mut out = String::with_capacity(document.len());
     for character in document.chars() {
         if character == '\n' || is_plain(character) {
@@ -56,18 +56,18 @@ fn escaped(document: &str) -> String {
 ///
 /// The schema is exact: unknown fields are invalid, and `null` never occurs, because an absent
 /// value is left out.
-pub fn schema<T: JsonSchema>(kind: &str, about: &str) -> Value {
+pub fn build_schema<T: JsonSchema>(kind: &str, about: &str) -> Value {
     let settings = SchemaSettings::draft2020_12()
         .for_serialize()
-        .with_transform(Exact);
+        .with_transform(ExactSchema);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     let root = schema.ensure_object();
-    root.insert("title".to_owned(), name(kind).into());
+    root.insert("title".to_owned(), schema_name(kind).into());
     root.insert("description".to_owned(), about.into());
     let mut properties = Map::new();
     properties.insert(
         "schema".to_owned(),
-        json!({ "const": name(kind), "description": "What kind of document this is." }),
+        json!({ "const": schema_name(kind), "description": "What kind of document this is." }),
     );
     if let Some(Value::Object(own)) = root.remove("properties") {
         properties.extend(own);
@@ -82,15 +82,15 @@ pub fn schema<T: JsonSchema>(kind: &str, about: &str) -> Value {
 
 /// A transformation that makes a schema exact: no further fields, and no `null`.
 #[derive(Clone)]
-struct Exact;
+struct ExactSchema;
 
-impl Transform for Exact {
+impl Transform for ExactSchema {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
         let Some(object) = schema.as_object_mut() else {
             return;
         };
-        without_null(object);
+        remove_null(object);
         if object.contains_key("properties") && !object.contains_key("additionalProperties") {
             object.insert("additionalProperties".to_owned(), false.into());
         }
@@ -99,7 +99,7 @@ impl Transform for Exact {
 
 /// Removes `null` from a schema: schemars allows it for an `Option`, but our documents leave the
 /// field out.
-fn without_null(object: &mut Map<String, Value>) {
+fn remove_null(object: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|it| it != "null");
         if let [one] = &types[..] {
@@ -132,9 +132,9 @@ mod tests {
             count: u8,
         }
         assert_eq!(
-            super::document("thing", &Body { count: 2 }).unwrap(),
+            super::render_document("thing", &Body { count: 2 }).unwrap(),
             "{\n  \"schema\": \"git-deploy/thing/v1\",\n  \"count\": 2\n}"
         );
-        assert!(super::document("thing", &7).is_err());
+        assert!(super::render_document("thing", &7).is_err());
     }
 }

@@ -4,14 +4,14 @@
 
 use std::fmt::Write as _;
 
-use super::audit::{Audit, Finding, Part};
-use crate::domain::text::harmless;
+use super::audit::{AuditDocument, AuditSection, FindingDocument};
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 
 /// Renders the XML document with this timestamp. The format is the one that CI systems agree on; it
 /// has no schema of its own.
-pub fn xml(audit: &Audit, at: Time) -> String {
-    let mut cases: Vec<(String, &Part)> = Vec::new();
+pub fn render_xml(audit: &AuditDocument, at: Time) -> String {
+    let mut cases: Vec<(String, &AuditSection)> = Vec::new();
     for ledger in &audit.ledgers {
         let entries = if ledger.entries == 1 {
             "entry"
@@ -23,7 +23,7 @@ pub fn xml(audit: &Audit, at: Time) -> String {
                 "{}, {} {entries} up to {}",
                 ledger.ledger, ledger.entries, ledger.tip
             ),
-            &ledger.part,
+            &ledger.section,
         ));
     }
     cases.extend(
@@ -39,7 +39,7 @@ pub fn xml(audit: &Audit, at: Time) -> String {
     let with = |outcome: &str| {
         cases
             .iter()
-            .filter(|(_, part)| case(part) == outcome)
+            .filter(|(_, part)| result_element(part) == outcome)
             .count()
     };
     let (failures, errors) = (with("failure"), with("error"));
@@ -49,23 +49,23 @@ pub fn xml(audit: &Audit, at: Time) -> String {
         cases.len()
     );
     for (name, part) in &cases {
-        let kind = case(part);
+        let kind = result_element(part);
         let _ = write!(
             text,
             "    <testcase classname=\"git-deploy\" name=\"{}\"",
-            escaped(name)
+            escape_xml(name)
         );
         if kind.is_empty() {
             text.push_str("/>\n");
             continue;
         }
-        let lines: Vec<String> = part.findings.iter().map(line).collect();
+        let lines: Vec<String> = part.findings.iter().map(format_finding).collect();
         let first = lines.first().map_or("", String::as_str);
         let _ = writeln!(
             text,
             ">\n      <{kind} message=\"{}\">{}</{kind}>\n    </testcase>",
-            escaped(first),
-            escaped(&lines.join("\n"))
+            escape_xml(first),
+            escape_xml(&lines.join("\n"))
         );
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
@@ -74,7 +74,7 @@ pub fn xml(audit: &Audit, at: Time) -> String {
 
 /// Returns the XML element for the result of a test case, or an empty string if there are no
 /// findings.
-fn case(part: &Part) -> &'static str {
+fn result_element(part: &AuditSection) -> &'static str {
     if part
         .findings
         .iter()
@@ -89,7 +89,7 @@ fn case(part: &Part) -> &'static str {
 }
 
 /// Returns a finding as one line.
-fn line(finding: &Finding) -> String {
+fn format_finding(finding: &FindingDocument) -> String {
     let entry = finding
         .entry
         .map_or_else(String::new, |entry| format!("{entry} "));
@@ -101,12 +101,12 @@ fn line(finding: &Finding) -> String {
     } else {
         "cannot tell: "
     };
-    harmless(&format!("{entry}{doubt}{rule}{}", finding.detail))
+    sanitize(&format!("{entry}{doubt}{rule}{}", finding.detail))
 }
 
 /// Escapes a text for use between tags or quotes. The text is sanitized already, so it contains no
 /// character that XML forbids.
-fn escaped(text: &str) -> String {
+fn escape_xml(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn hostile_details() {
         let detail = "]]></failure><testcase name=\"x\"/> & \u{1b}[31m".to_owned();
-        let finding = Finding {
+        let finding = FindingDocument {
             kind: "chain",
             ledger: None,
             outcome: "fail",
@@ -130,24 +130,24 @@ mod tests {
             rule: None,
             detail,
         };
-        let doubt = Finding {
+        let doubt = FindingDocument {
             outcome: "unknown",
             detail: "no such object".to_owned(),
             ..finding.clone()
         };
-        let part = |finding| Part {
+        let part = |finding| AuditSection {
             findings: vec![finding],
             remarks: vec![],
         };
         let (notes, other) = (Some(part(finding)), part(doubt));
-        let audit = Audit {
+        let audit = AuditDocument {
             project: None,
             pinned: false,
             ledgers: vec![],
             notes,
             other,
         };
-        let text = xml(&audit, Time::EPOCH);
+        let text = render_xml(&audit, Time::EPOCH);
         let document = roxmltree::Document::parse(&text).unwrap();
         let cases: Vec<_> = document
             .descendants()

@@ -17,9 +17,9 @@ use crate::domain::time::Time;
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Log {
+pub struct LogPage {
     /// The entries, newest first.
-    pub entries: Vec<Event>,
+    pub entries: Vec<LogEntry>,
     /// Whether there are older entries that were not requested.
     pub more: bool,
 }
@@ -27,7 +27,7 @@ pub struct Log {
 /// One entry.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Event {
+pub struct LogEntry {
     /// The ledger commit.
     pub entry: EntryId,
     /// Its ledger.
@@ -50,7 +50,7 @@ pub struct Event {
     pub what: String,
     /// The components, if the entry names any with a commit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub components: Vec<Part>,
+    pub components: Vec<EntryComponent>,
     /// The people whose approvals count.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<Person>,
@@ -62,7 +62,7 @@ pub struct Event {
 /// One component of an entry.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
+pub struct EntryComponent {
     /// Its name.
     pub component: ComponentName,
     /// Its commit.
@@ -79,9 +79,9 @@ pub struct Part {
 }
 
 /// Converts an entry for the table and the document.
-pub fn event(entry: EntryId, statement: &Statement) -> Event {
-    let (approved_by, break_glass) = people(statement);
-    Event {
+pub fn describe_entry(entry: EntryId, statement: &Statement) -> LogEntry {
+    let (approved_by, break_glass) = approvers(statement);
+    LogEntry {
         entry,
         ledger: statement.ledger.clone(),
         environment: statement.environment(),
@@ -90,15 +90,15 @@ pub fn event(entry: EntryId, statement: &Statement) -> Event {
         requested_by: statement.requested_by.clone(),
         action: statement.action.name(),
         verb: verb(statement),
-        what: what(&statement.action),
-        components: parts(statement),
+        what: describe_action(&statement.action),
+        components: entry_components(statement),
         approved_by,
         break_glass,
     }
 }
 
 /// Returns the approvers, and the reason for breaking the rules.
-fn people(statement: &Statement) -> (Vec<Person>, Option<Line>) {
+fn approvers(statement: &Statement) -> (Vec<Person>, Option<Line>) {
     match &statement.action {
         Action::Finish(it) => (it.approved_by.clone(), it.break_glass.clone()),
         Action::Publish(it) => (it.approved_by.clone(), None),
@@ -109,8 +109,8 @@ fn people(statement: &Statement) -> (Vec<Person>, Option<Line>) {
 }
 
 /// Returns the components that an entry names, with their outcomes if it has any.
-fn parts(statement: &Statement) -> Vec<Part> {
-    let part = |target: &Target, ended: Option<&Ended>| Part {
+fn entry_components(statement: &Statement) -> Vec<EntryComponent> {
+    let part = |target: &Target, ended: Option<&Ended>| EntryComponent {
         component: target.component.clone(),
         commit: target.commit,
         version: target.version.clone(),
@@ -137,8 +137,8 @@ fn verb(statement: &Statement) -> &'static str {
     match &statement.action {
         Action::Baseline(_) => "baseline",
         Action::Start(_) => "started",
-        Action::Finish(it) => ended(it.kind, &it.components),
-        Action::Record(it) => ended(it.deployment.kind, &it.ended()),
+        Action::Finish(it) => outcome_verb(it.kind, &it.components),
+        Action::Record(it) => outcome_verb(it.deployment.kind, &it.ended()),
         Action::Resume(_) => "resumed",
         Action::Abort(_) => "aborted",
         Action::Verification(it) if it.verification == VerificationResult::Passed => "verified",
@@ -160,7 +160,7 @@ fn verb(statement: &Statement) -> &'static str {
 }
 
 /// Returns one word for the outcome of a deployment.
-fn ended(kind: Kind, ended: &[Ended]) -> &'static str {
+fn outcome_verb(kind: Kind, ended: &[Ended]) -> &'static str {
     match (summary(ended), kind) {
         (_, Kind::Exec) => "executed",
         ("succeeded", Kind::Rollback) => "restored",
@@ -171,13 +171,13 @@ fn ended(kind: Kind, ended: &[Ended]) -> &'static str {
 }
 
 /// Returns what an action concerns, in words.
-fn what(action: &Action) -> String {
+fn describe_action(action: &Action) -> String {
     let quoted = |text: &Line| format!("\"{text}\"");
     match action {
-        Action::Baseline(it) => targets(it.components.iter()),
-        Action::Start(it) => asked(&it.deployment),
-        Action::Record(it) => moved(&it.ended()),
-        Action::Finish(it) => moved(&it.components),
+        Action::Baseline(it) => list_targets(it.components.iter()),
+        Action::Start(it) => list_changes(&it.deployment),
+        Action::Record(it) => list_outcomes(&it.ended()),
+        Action::Finish(it) => list_outcomes(&it.components),
         Action::Resume(it) => format!("run {}", it.start),
         Action::Abort(it) if it.components.is_empty() => {
             format!("run {}, {}", it.start, quoted(&it.reason))
@@ -185,14 +185,14 @@ fn what(action: &Action) -> String {
         Action::Abort(it) => {
             format!(
                 "{}, {}",
-                names(it.components.iter().map(|it| &it.component)),
+                list_names(it.components.iter().map(|it| &it.component)),
                 quoted(&it.reason)
             )
         }
-        Action::Verification(it) => names(it.components.iter().map(|it| &it.component)),
+        Action::Verification(it) => list_names(it.components.iter().map(|it| &it.component)),
         Action::Approve(it) => format!(
             "{} ({})",
-            names(it.components.iter()),
+            list_names(it.components.iter()),
             it.commit.0.prefix(7)
         ),
         Action::Revoke(it) => format!(
@@ -249,12 +249,12 @@ fn what(action: &Action) -> String {
 }
 
 /// A list with more components than this shows only their number.
-const NAMED: usize = 4;
+const MAX_NAMED: usize = 4;
 
 /// Returns the targets in words, or their number if there are many.
-fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
+fn list_targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let all: Vec<&Target> = targets.collect();
-    if all.len() > NAMED {
+    if all.len() > MAX_NAMED {
         let first = all.first().map(|target| target.commit);
         let shared = first.filter(|first| all.iter().all(|target| target.commit == *first));
         let commit = shared.map_or_else(String::new, |commit| format!(" ({})", commit.0.prefix(7)));
@@ -275,9 +275,9 @@ fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
 }
 
 /// Returns the names of components, or their number if there are many.
-fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
+fn list_names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
     let all: Vec<&str> = names.map(ComponentName::as_str).collect();
-    if all.len() > NAMED {
+    if all.len() > MAX_NAMED {
         format!("{} components", all.len())
     } else {
         all.join(", ")
@@ -285,7 +285,7 @@ fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
 }
 
 /// Returns the targets that a deployment would change, or all if it changes none.
-fn asked(deployment: &Deployment) -> String {
+fn list_changes(deployment: &Deployment) -> String {
     let changed: Vec<&Target> = deployment
         .components
         .iter()
@@ -293,14 +293,14 @@ fn asked(deployment: &Deployment) -> String {
         .map(|change| &change.target)
         .collect();
     if changed.is_empty() {
-        targets(deployment.components.iter().map(|change| &change.target))
+        list_targets(deployment.components.iter().map(|change| &change.target))
     } else {
-        targets(changed.into_iter())
+        list_targets(changed.into_iter())
     }
 }
 
 /// Returns the targets that failed, or else those that changed, or else all.
-fn moved(ended: &[Ended]) -> String {
+fn list_outcomes(ended: &[Ended]) -> String {
     let of = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
         ended
             .iter()
@@ -313,28 +313,28 @@ fn moved(ended: &[Ended]) -> String {
     let bad = of(&|outcome| matches!(outcome, Outcome::Failed | Outcome::RolledBack));
     let moved = of(&|outcome| !matches!(outcome, Outcome::Unchanged | Outcome::Skipped));
     let shown = [bad, moved].into_iter().find(|targets| !targets.is_empty());
-    targets(shown.unwrap_or_else(|| of(&|_| true)).into_iter())
+    list_targets(shown.unwrap_or_else(|| of(&|_| true)).into_iter())
 }
 
 /// Renders the table. `when` formats a time.
-pub fn text(log: &Log, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let whole = table(log, true, when);
+pub fn render_text(log: &LogPage, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
+    let whole = build_table(log, true, when);
     // A narrow terminal shows the id of the entry without its ledger. git finds the commit by the
     // id alone.
     if whole.fits(width) {
         whole.render(width)
     } else {
-        table(log, false, when).render(width)
+        build_table(log, false, when).render(width)
     }
 }
 
 /// Builds the table. `ledgers` adds the ledger to the entry's id.
-fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
+fn build_table(log: &LogPage, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
     // `show` lists the people, so their column gives way before others. A shortened place is still
     // clearer than a shortened description.
     let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"])
-        .elastic(&[4, 1, 3])
-        .least(1, 14);
+        .shorten_columns(&[4, 1, 3])
+        .with_min_width(1, 14);
     for event in &log.entries {
         let place = event
             .environment
@@ -353,12 +353,12 @@ fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
             .as_ref()
             .map_or_else(String::new, |reason| format!(", BREAK-GLASS \"{reason}\""));
         let id = event.entry.0.prefix(10);
-        table.row([
+        table.add_row([
             Cell::from(when(event.at)),
             Cell::from(place),
             Cell::styled(event.verb, style),
             Cell::from(format!("{}{glass}", event.what)),
-            Cell::from(who(event)),
+            Cell::from(format_signers(event)),
             Cell::from(if ledgers {
                 format!("{}@{id}", event.ledger)
             } else {
@@ -370,7 +370,7 @@ fn table(log: &Log, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
 }
 
 /// Returns who signed, on whose behalf, and who approved.
-fn who(event: &Event) -> String {
+fn format_signers(event: &LogEntry) -> String {
     let behalf = event
         .requested_by
         .as_ref()

@@ -14,49 +14,51 @@ mod tests;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use difference::{Difference, DifferenceError, How, Since, digests, since};
-pub use markdown::{LIMIT, markdown};
-pub use text::text;
+pub use difference::{
+    ComparisonError, DifferenceKind, PlanComparison, PlanDifference, compare_plans, read_digests,
+};
+pub use markdown::{MAX_COMMENT_BYTES, render_markdown};
+pub use text::render_text;
 
-use super::deployment_diff::arrow;
-use super::grouping::counted;
+use super::deployment_diff::format_change;
+use super::grouping::list_or_count;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::plan::{self, Action, Made, Plan, Planned, What};
-use crate::domain::text::{Line, harmless};
+use crate::domain::plan::{self, Plan, PlanKind, PlanOutput, PlanResult, PlannedAction};
+use crate::domain::text::{Line, sanitize};
 
 /// The body of the document.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Plans {
+pub struct DeploymentPlan {
     /// The target environment.
     pub environment: EnvName,
     /// The commit to deploy.
     pub commit: CommitId,
     /// Every component of the deployment.
-    pub components: Vec<Component>,
+    pub components: Vec<ComponentPlan>,
     /// How the plans differ from those of an earlier document, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Since>,
+    pub since: Option<PlanComparison>,
 }
 
 /// One component.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Component {
+pub struct ComponentPlan {
     /// Its name.
     pub component: ComponentName,
     /// The result of planning it.
-    pub state: State,
+    pub state: PlanState,
     /// The commits and versions before and after.
     #[serde(flatten)]
-    pub way: Way,
+    pub transition: ComponentTransition,
     /// The digest of its plan, which approvals bind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
     /// The effect of its terraform plan.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub terraform: Option<Terraform>,
+    pub terraform: Option<TerraformChanges>,
     /// The components that must be applied before it can be planned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<ComponentName>,
@@ -72,7 +74,7 @@ pub struct Component {
 /// The commits and versions of a component before and after a deployment.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Way {
+pub struct ComponentTransition {
     /// The running commit; absent if nothing runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
@@ -90,7 +92,7 @@ pub struct Way {
 /// The result of planning a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum State {
+pub enum PlanState {
     /// There is a plan.
     Planned,
     /// There is a plan, and it changes nothing.
@@ -110,7 +112,7 @@ pub enum State {
 /// The effect of a terraform plan.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Terraform {
+pub struct TerraformChanges {
     /// Resources that terraform would start to manage.
     pub import: usize,
     /// Resources that would be created.
@@ -124,46 +126,50 @@ pub struct Terraform {
     /// Resources that were changed outside of terraform.
     pub drifted: usize,
     /// The resources that would change.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ResourceAction>,
     /// The outputs that would change.
-    pub outputs: Vec<Change>,
+    pub outputs: Vec<ResourceAction>,
     /// The counts as terraform prints them.
     #[serde(skip)]
-    words: String,
+    summary: String,
 }
 
 /// A resource or an output that would change.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Change {
+pub struct ResourceAction {
     /// Its address or its name.
     pub address: String,
     /// The action on it.
-    pub action: Action,
+    pub action: PlannedAction,
 }
 
-impl Component {
+impl ComponentPlan {
     /// Creates a component from the result of planning it.
-    pub fn planned(plan: &Plan, way: Way) -> Self {
-        let mut it = Self::unplanned(plan.component.clone(), State::Planned, way);
-        match &plan.planned {
-            Planned::Made(Made { digest, what, text }) => {
+    pub fn from_plan(plan: &Plan, way: ComponentTransition) -> Self {
+        let mut it = Self::without_plan(plan.component.clone(), PlanState::Planned, way);
+        match &plan.result {
+            PlanResult::Planned(PlanOutput {
+                digest,
+                kind: what,
+                text,
+            }) => {
                 it.digest = Some(digest.clone());
-                it.text = Some(cleaned(text));
-                if let What::Terraform(terraform) = what {
-                    it.terraform = Some(Terraform::from(terraform));
+                it.text = Some(clean_output(text));
+                if let PlanKind::Terraform(terraform) = what {
+                    it.terraform = Some(TerraformChanges::from(terraform));
                 }
                 if plan.is_empty() {
-                    it.state = State::Empty;
+                    it.state = PlanState::Empty;
                 }
             }
-            Planned::Failed { reason, output } => {
-                it.state = State::Failed;
-                it.reason = Some(shortened(&harmless(reason), REASON));
-                it.text = Some(cleaned(output));
+            PlanResult::Failed { reason, output } => {
+                it.state = PlanState::Failed;
+                it.reason = Some(shorten(&sanitize(reason), MAX_REASON_CHARS));
+                it.text = Some(clean_output(output));
             }
-            Planned::Deferred { waits_for } => {
-                it.state = State::Deferred;
+            PlanResult::Deferred { waits_for } => {
+                it.state = PlanState::Deferred;
                 it.waits_for.clone_from(waits_for);
             }
         }
@@ -172,11 +178,15 @@ impl Component {
 
     /// Creates a component that was not planned: [`State::Unplanned`], [`State::Unchanged`] or
     /// [`State::Destroyed`].
-    pub fn unplanned(component: ComponentName, state: State, way: Way) -> Self {
+    pub fn without_plan(
+        component: ComponentName,
+        state: PlanState,
+        way: ComponentTransition,
+    ) -> Self {
         Self {
             component,
             state,
-            way,
+            transition: way,
             digest: None,
             terraform: None,
             waits_for: Vec::new(),
@@ -186,62 +196,65 @@ impl Component {
     }
 
     /// Returns the result in one line. `quoted` sanitizes untrusted text for the format.
-    fn said(&self, quoted: &dyn Fn(&str) -> String) -> String {
+    fn describe(&self, quoted: &dyn Fn(&str) -> String) -> String {
         match self.state {
-            State::Planned => match &self.terraform {
+            PlanState::Planned => match &self.terraform {
                 None => "planned".to_owned(),
                 Some(terraform)
                     if terraform.changes.is_empty() && !terraform.outputs.is_empty() =>
                 {
                     "only outputs change".to_owned()
                 }
-                Some(terraform) => terraform.words.clone(),
+                Some(terraform) => terraform.summary.clone(),
             },
-            State::Empty => "no changes".to_owned(),
-            State::Failed => format!(
+            PlanState::Empty => "no changes".to_owned(),
+            PlanState::Failed => format!(
                 "failed: {}",
                 quoted(self.reason.as_deref().unwrap_or("nobody knows why"))
             ),
-            State::Deferred => {
+            PlanState::Deferred => {
                 let names: Vec<&str> = self.waits_for.iter().map(ComponentName::as_str).collect();
-                format!("planned after {}", quoted(&counted(&names)))
+                format!("planned after {}", quoted(&list_or_count(&names)))
             }
-            State::Unplanned => "has no plan command".to_owned(),
-            State::Unchanged => "unchanged".to_owned(),
-            State::Destroyed => "would be destroyed".to_owned(),
+            PlanState::Unplanned => "has no plan command".to_owned(),
+            PlanState::Unchanged => "unchanged".to_owned(),
+            PlanState::Destroyed => "would be destroyed".to_owned(),
         }
     }
 
     /// Returns the versions before and after.
-    fn versions(&self) -> String {
-        let short = |version: &Line| shortened(version.as_str(), VERSION);
-        arrow(
-            self.way.from_version.as_ref().map(short),
-            self.way.to_version.as_ref().map(short),
+    fn format_versions(&self) -> String {
+        let short = |version: &Line| shorten(version.as_str(), MAX_VERSION_CHARS);
+        format_change(
+            self.transition.from_version.as_ref().map(short),
+            self.transition.to_version.as_ref().map(short),
         )
     }
 
     /// Returns the commits before and after.
-    fn commits(&self) -> String {
+    fn format_commits(&self) -> String {
         let short = |commit: CommitId| commit.0.prefix(7);
-        arrow(self.way.from.map(short), self.way.to.map(short))
+        format_change(
+            self.transition.from.map(short),
+            self.transition.to.map(short),
+        )
     }
 }
 
-impl From<&plan::Terraform> for Terraform {
-    fn from(plan: &plan::Terraform) -> Self {
-        let plan::Summary {
+impl From<&plan::TerraformPlan> for TerraformChanges {
+    fn from(plan: &plan::TerraformPlan) -> Self {
+        let plan::ActionCounts {
             import,
             add,
             change,
             destroy,
             forget,
-        } = plan.summary();
-        let changes = plan.changes().iter().map(|it| Change {
+        } = plan.action_counts();
+        let changes = plan.changes().iter().map(|it| ResourceAction {
             address: it.address.clone(),
             action: it.action,
         });
-        let outputs = plan.outputs().iter().map(|it| Change {
+        let outputs = plan.outputs().iter().map(|it| ResourceAction {
             address: it.name.clone(),
             action: it.action,
         });
@@ -251,29 +264,29 @@ impl From<&plan::Terraform> for Terraform {
             change,
             destroy,
             forget,
-            drifted: plan.drifted(),
+            drifted: plan.drift_count(),
             changes: changes.collect(),
             outputs: outputs.collect(),
-            words: plan.summary().to_string(),
+            summary: plan.action_counts().to_string(),
         }
     }
 }
 
 /// The maximum number of characters kept of a line. Longer lines are not meant for people.
-const LINE: usize = 1_000;
+const MAX_LINE_CHARS: usize = 1_000;
 /// The maximum number of characters of a reason.
-const REASON: usize = 300;
+const MAX_REASON_CHARS: usize = 300;
 /// The maximum number of characters shown of a version.
-const VERSION: usize = 40;
+const MAX_VERSION_CHARS: usize = 40;
 
 /// Cleans the output of a command: removes colours and control characters, ends each line, and
 /// limits its length.
-fn cleaned(text: &str) -> String {
+fn clean_output(text: &str) -> String {
     let plain = anstream::adapter::strip_str(text).to_string();
     let mut all = String::with_capacity(plain.len());
     for line in plain.lines() {
-        all.push_str(&harmless(
-            &shortened(line.trim_end(), LINE).replace('\t', "    "),
+        all.push_str(&sanitize(
+            &shorten(line.trim_end(), MAX_LINE_CHARS).replace('\t', "    "),
         ));
         all.push('\n');
     }
@@ -281,7 +294,7 @@ fn cleaned(text: &str) -> String {
 }
 
 /// Returns the first `most` characters, followed by `…` if the text is longer.
-fn shortened(text: &str, most: usize) -> String {
+fn shorten(text: &str, most: usize) -> String {
     let end = text
         .char_indices()
         .nth(most)

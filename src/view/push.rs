@@ -1,50 +1,50 @@
 //! The report to a person who pushed: each update that was not accepted, why, and the next command.
 
 use super::{verdict, wrap};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Decision, VOICE, Verdict};
 
 /// The maximum number of updates shown.
-const UPDATES: usize = 20;
+const MAX_UPDATES: usize = 20;
 /// The maximum number of lines per update.
-const LINES: usize = 60;
+const MAX_LINES: usize = 60;
 /// The width at which everything except commands is wrapped. With git's `remote: ` in front it fits
 /// any terminal.
-const WIDTH: usize = 72;
+const WRAP_WIDTH: usize = 72;
 /// The maximum length of a line in characters.
-const LENGTH: usize = 500;
+const MAX_LINE_CHARS: usize = 500;
 
 /// One ref update of a push.
 #[derive(Debug, Clone, Copy)]
-pub struct Update<'a> {
+pub struct JudgedUpdate<'a> {
     /// The full name of the ref.
-    pub name: &'a str,
+    pub ref_name: &'a str,
     /// What the update contains.
-    pub what: Option<&'a str>,
+    pub summary: Option<&'a str>,
     /// The answer of the rules.
     pub verdict: &'a Verdict,
     /// Whether the rules are enforced, or only evaluated.
-    pub enforced: bool,
+    pub is_enforced: bool,
 }
 
 /// Renders the report, styled, without a final newline. Returns `None` if every rule passes. With
 /// `whole`, the push is accepted as a whole or not at all.
-pub fn report(updates: &[Update<'_>], whole: bool) -> Option<String> {
+pub fn render_report(updates: &[JudgedUpdate<'_>], whole: bool) -> Option<String> {
     let told: Vec<_> = updates
         .iter()
         .filter(|update| !update.verdict.allowed())
         .collect();
     let mut lines: Vec<String> = told
         .iter()
-        .take(UPDATES)
-        .flat_map(|update| one(update))
+        .take(MAX_UPDATES)
+        .flat_map(|update| render_update(update))
         .collect();
-    if told.len() > UPDATES {
-        lines.push(format!("git-deploy: and {} more", told.len() - UPDATES));
+    if told.len() > MAX_UPDATES {
+        lines.push(format!("git-deploy: and {} more", told.len() - MAX_UPDATES));
     }
     let stopped = |decision| {
         told.iter()
-            .any(|update| update.enforced && update.verdict.decision() == decision)
+            .any(|update| update.is_enforced && update.verdict.decision() == decision)
     };
     if stopped(Decision::CannotTell) && !stopped(Decision::Refused) && whole {
         lines.push(
@@ -55,8 +55,8 @@ pub fn report(updates: &[Update<'_>], whole: bool) -> Option<String> {
 }
 
 /// Renders one update.
-fn one(update: &Update<'_>) -> Vec<String> {
-    let word = match (update.verdict.decision(), update.enforced) {
+fn render_update(update: &JudgedUpdate<'_>) -> Vec<String> {
+    let word = match (update.verdict.decision(), update.is_enforced) {
         (decision @ Decision::Refused, true) => decision.word(),
         (_, true) => Decision::CannotTell.word(),
         (Decision::Refused, false) => {
@@ -65,29 +65,29 @@ fn one(update: &Update<'_>) -> Vec<String> {
         (_, false) => "cannot tell, and is let in because the policy only evaluates",
     };
     // The decision and its ref stay on one line, because programs search for it.
-    let head = format!("{VOICE}{word}  {}", harmless(update.name));
+    let head = format!("{VOICE}{word}  {}", sanitize(update.ref_name));
     let what = update
-        .what
-        .map(|what| format!("({})", harmless(what)))
+        .summary
+        .map(|what| format!("({})", sanitize(what)))
         .unwrap_or_default();
     let whole = format!("{head}  {what}");
-    let mut lines = if wrap::columns(&whole) <= WIDTH || what.is_empty() {
+    let mut lines = if wrap::display_width(&whole) <= WRAP_WIDTH || what.is_empty() {
         vec![whole.trim_end().to_owned()]
     } else {
         std::iter::once(head)
-            .chain(wrap::hanging("    ", &what, Some(WIDTH)))
+            .chain(wrap::wrap_hanging("    ", &what, Some(WRAP_WIDTH)))
             .collect()
     };
-    let mut rules = verdict::lines(update.verdict, false, Some(WIDTH));
-    if rules.len() > LINES {
-        let more = rules.len() - LINES;
-        rules.truncate(LINES);
+    let mut rules = verdict::render_verdict(update.verdict, false, Some(WRAP_WIDTH));
+    if rules.len() > MAX_LINES {
+        let more = rules.len() - MAX_LINES;
+        rules.truncate(MAX_LINES);
         rules.push(format!("  and {more} more lines"));
     }
     lines.extend(rules);
     lines
         .into_iter()
-        .map(|line| line.chars().take(LENGTH).collect())
+        .map(|line| line.chars().take(MAX_LINE_CHARS).collect())
         .collect()
 }
 
@@ -96,16 +96,16 @@ mod tests {
     use super::*;
     use crate::domain::verdict::{Check, Rule};
 
-    fn plain(updates: &[Update<'_>]) -> String {
-        anstream::adapter::strip_str(&report(updates, true).unwrap()).to_string()
+    fn plain(updates: &[JudgedUpdate<'_>]) -> String {
+        anstream::adapter::strip_str(&render_report(updates, true).unwrap()).to_string()
     }
 
-    fn update(verdict: &Verdict) -> Update<'_> {
-        Update {
-            name: "refs/deploy/prod",
-            what: Some("api 1.4.2, 2affccc97fa0"),
+    fn update(verdict: &Verdict) -> JudgedUpdate<'_> {
+        JudgedUpdate {
+            ref_name: "refs/deploy/prod",
+            summary: Some("api 1.4.2, 2affccc97fa0"),
             verdict,
-            enforced: true,
+            is_enforced: true,
         }
     }
 
@@ -133,7 +133,7 @@ mod tests {
                                   left
           ✓ 3 other rules
         ");
-        insta::assert_snapshot!(plain(&[Update { enforced: false, what: None, ..update(&verdict) }]), @r"
+        insta::assert_snapshot!(plain(&[JudgedUpdate { is_enforced: false, summary: None, ..update(&verdict) }]), @r"
         git-deploy: would be refused, and is let in because the policy only evaluates  refs/deploy/prod
           ✗ approvals             1 of 2: bob ✓, needs one of carol, dana
                                   → git deploy approve prod 2affccc97fa0
@@ -167,11 +167,11 @@ mod tests {
         let verdict = Verdict {
             checks: vec![Check::fail(Rule::Place, format!("\u{1b}[2J\n{}", "x".repeat(9_000))); 60],
         };
-        let hostile = Update {
-            name: "refs/deploy/\u{1b}]0;x",
-            what: Some("\u{202e}"),
+        let hostile = JudgedUpdate {
+            ref_name: "refs/deploy/\u{1b}]0;x",
+            summary: Some("\u{202e}"),
             verdict: &verdict,
-            enforced: true,
+            is_enforced: true,
         };
         let text = plain(&vec![hostile; 30]);
         assert!(text.ends_with("git-deploy: and 10 more"), "{text}");
@@ -179,6 +179,6 @@ mod tests {
         let fine = Verdict {
             checks: vec![Check::pass(Rule::Place, "")],
         };
-        assert!(report(&[update(&fine)], true).is_none());
+        assert!(render_report(&[update(&fine)], true).is_none());
     }
 }

@@ -11,14 +11,14 @@ use super::{log, result_text, verdict, wrap};
 use crate::domain::entry::{Change, Statement};
 use crate::domain::id::{Digest, EntryId};
 use crate::domain::name::ComponentName;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::{Outcome, Rule, Verdict};
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Replay {
+pub struct ReplayReport {
     /// Where the proposal was read from, for people.
     pub name: String,
     /// The digest of the proposal.
@@ -29,19 +29,19 @@ pub struct Replay {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
     /// The number of deployments examined, and the decisions under the proposal, by environment.
-    pub environments: Vec<Environment>,
+    pub environments: Vec<ReplayedEnvironment>,
     /// The sum of all environments.
     #[serde(flatten)]
-    pub total: Count,
+    pub total: ReplayCounts,
     /// The number of deployments that each rule would have refused, highest first.
-    pub rules: Vec<Refusals>,
+    pub rules: Vec<RuleRefusals>,
     /// The newest accepted deployments that would have been refused.
-    pub would_be_refused: Vec<Case>,
+    pub would_be_refused: Vec<ReplayedDeployment>,
     /// The newest deployments that the rules of that time refuse, such as those with break-glass,
     /// and that would have been allowed.
-    pub would_be_allowed: Vec<Case>,
+    pub would_be_allowed: Vec<ReplayedDeployment>,
     /// The newest deployments for which the decision is unknown.
-    pub could_not_be_told: Vec<Case>,
+    pub could_not_be_told: Vec<ReplayedDeployment>,
     /// The components to which the proposal assigns other files than the policy in force; their
     /// content is taken as it was at the time.
     pub other_files: Vec<ComponentName>,
@@ -50,7 +50,7 @@ pub struct Replay {
 /// Numbers of deployments.
 #[derive(Debug, Clone, Copy, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Count {
+pub struct ReplayCounts {
     /// All examined deployments.
     pub deployments: usize,
     /// Accepted, and would have been refused.
@@ -64,18 +64,18 @@ pub struct Count {
 /// One environment, or one pattern of ephemeral environments.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Environment {
+pub struct ReplayedEnvironment {
     /// Its name as in the policy: `prod`, `pr-*`.
     pub environment: String,
     /// The numbers of its deployments.
     #[serde(flatten)]
-    pub count: Count,
+    pub counts: ReplayCounts,
 }
 
 /// The refusals of one rule.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Refusals {
+pub struct RuleRefusals {
     /// The rule.
     pub rule: &'static str,
     /// The number of deployments that it would have refused; another rule may refuse the same.
@@ -85,39 +85,41 @@ pub struct Refusals {
 /// A past deployment with a different decision.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Case {
+pub struct ReplayedDeployment {
     /// The deployment: what, by whom and when, as in `log`.
     #[serde(flatten)]
-    pub event: log::Event,
+    pub log_entry: log::LogEntry,
     /// Whether the policy in force would refuse it too.
     pub in_force_too: bool,
     /// The answer of the proposal's rules.
     #[serde(flatten)]
-    pub verdict: verdict::Json,
+    pub verdict: verdict::VerdictDocument,
     #[serde(skip)]
-    shown: Shown,
+    text: DeploymentText,
 }
 
 /// The parts of a case that only the text shows.
 #[derive(Debug)]
-struct Shown {
+struct DeploymentText {
     what: String,
     verdict: Verdict,
 }
 
-impl Case {
+impl ReplayedDeployment {
     /// Creates a case for the text and the document.
     pub fn new(id: EntryId, statement: &Statement, said: Verdict, in_force_too: bool) -> Self {
         let what = match statement.deployment() {
-            Some(it) => result_text::list(it.changed().map(|change: &Change| &change.target)),
+            Some(it) => {
+                result_text::list_targets(it.changed().map(|change: &Change| &change.target))
+            }
             None => String::new(),
         };
-        let verdict = verdict::json(&said);
+        let verdict = verdict::to_document(&said);
         Self {
-            event: log::event(id, statement),
+            log_entry: log::describe_entry(id, statement),
             in_force_too,
             verdict,
-            shown: Shown {
+            text: DeploymentText {
                 what,
                 verdict: said,
             },
@@ -126,23 +128,23 @@ impl Case {
 
     /// Renders a case: `prod@3f2a9c1e77  api 1.4.1 (77aa001)  by ci, 6 days ago`, followed by the
     /// rules that do not pass.
-    fn lines(
+    fn render(
         &self,
-        sort: Sort,
+        sort: ReplayDecision,
         width: Option<usize>,
         when: &dyn Fn(Time) -> String,
     ) -> Vec<String> {
-        let event = &self.event;
+        let event = &self.log_entry;
         let dim = Style::new().dimmed();
         let place = event
             .environment
             .as_ref()
             .filter(|it| it.as_str() != event.ledger.as_str());
         let place = place.map_or_else(String::new, |place| format!("{place}: "));
-        let what = if self.shown.what.is_empty() {
+        let what = if self.text.what.is_empty() {
             event.what.as_str()
         } else {
-            &self.shown.what
+            &self.text.what
         };
         let head = format!(
             "  {} {}@{}  ",
@@ -152,29 +154,33 @@ impl Case {
         );
         let said = format!(
             "{place}{}  {dim}by {}, {}{dim:#}",
-            harmless(what),
+            sanitize(what),
             event.by,
             when(event.at)
         );
-        let mut lines = wrap::below(&head, INDENT, &said, width);
+        let mut lines = wrap::wrap_indented(&head, INDENT, &said, width);
         let margin = " ".repeat(INDENT);
         for check in self
-            .shown
+            .text
             .verdict
             .checks
             .iter()
             .filter(|check| check.outcome != Outcome::Pass)
         {
-            let head = format!("{margin}{:<RULES$}  ", check.rule.name());
-            lines.extend(wrap::hanging(&head, &harmless(&check.detail), width));
+            let head = format!("{margin}{:<RULE_WIDTH$}  ", check.rule.name());
+            lines.extend(wrap::wrap_hanging(&head, &sanitize(&check.detail), width));
         }
         if self.in_force_too {
             lines.push(format!(
                 "{margin}{dim}the policy in force would refuse it, too{dim:#}"
             ));
         }
-        if let Some(reason) = event.break_glass.as_ref().filter(|_| sort == Sort::Allowed) {
-            lines.extend(wrap::hanging(
+        if let Some(reason) = event
+            .break_glass
+            .as_ref()
+            .filter(|_| sort == ReplayDecision::Allowed)
+        {
+            lines.extend(wrap::wrap_hanging(
                 &margin,
                 &format!("no glass to break for it: \"{reason}\""),
                 width,
@@ -187,39 +193,39 @@ impl Case {
 /// The indentation of the lines below a case.
 const INDENT: usize = 6;
 /// The width of the column of rules.
-const RULES: usize = 20;
+const RULE_WIDTH: usize = 20;
 
 /// The decision under the proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sort {
+enum ReplayDecision {
     Refused,
     Allowed,
-    Untold,
+    Unknown,
 }
 
-impl Sort {
+impl ReplayDecision {
     /// Returns the mark of the decision.
     fn mark(self) -> String {
         match self {
             Self::Refused => Mark::No.to_string(),
             Self::Allowed => Mark::Yes.to_string(),
-            Self::Untold => doubt(),
+            Self::Unknown => unknown_mark(),
         }
     }
 }
 
 /// Returns the mark for something that is unknown.
-fn doubt() -> String {
+fn unknown_mark() -> String {
     let style = AnsiColor::Yellow.on_default();
     format!("{style}?{style:#}")
 }
 
 /// Orders the rules by the number of refusals, highest first.
-pub fn refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<Refusals> {
+pub fn rank_refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<RuleRefusals> {
     let mut all: Vec<(Rule, usize)> = rules.into_iter().collect();
     all.sort_by_key(|(rule, deployments)| (std::cmp::Reverse(*deployments), *rule));
     all.into_iter()
-        .map(|(rule, deployments)| Refusals {
+        .map(|(rule, deployments)| RuleRefusals {
             rule: rule.name(),
             deployments,
         })
@@ -227,7 +233,11 @@ pub fn refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<Refusals>
 }
 
 /// Renders the text: a table of the environments, the cases, and the answer in one line.
-pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
+pub fn render_text(
+    replay: &ReplayReport,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> String {
     let total = replay.total;
     let since = replay
         .since
@@ -240,27 +250,27 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
     let mut lines = vec![
         format!(
             "{}{same} on {}{since}:",
-            harmless(&replay.name),
-            deployments(total.deployments)
+            sanitize(&replay.name),
+            count_deployments(total.deployments)
         ),
         String::new(),
-        table(replay).render(width),
+        build_table(replay).render(width),
     ];
     let sections = [
         (
-            Sort::Refused,
+            ReplayDecision::Refused,
             "Would have been refused",
             &replay.would_be_refused,
             total.refused,
         ),
         (
-            Sort::Allowed,
+            ReplayDecision::Allowed,
             "Would have been let in",
             &replay.would_be_allowed,
             total.newly_allowed,
         ),
         (
-            Sort::Untold,
+            ReplayDecision::Unknown,
             "Cannot be told",
             &replay.could_not_be_told,
             total.cannot_tell,
@@ -268,7 +278,7 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
     ];
     for (sort, title, cases, count) in sections.into_iter().filter(|(.., count)| *count > 0) {
         lines.extend([String::new(), format!("{title}:")]);
-        lines.extend(cases.iter().flat_map(|case| case.lines(sort, width, when)));
+        lines.extend(cases.iter().flat_map(|case| case.render(sort, width, when)));
         let more = count.saturating_sub(cases.len());
         if more > 0 {
             let dim = Style::new().dimmed();
@@ -288,15 +298,15 @@ pub fn text(replay: &Replay, width: Option<usize>, when: &dyn Fn(Time) -> String
         let said = format!(
             "The proposal gives other files to {names}; what was in them is taken as it was then."
         );
-        lines.extend(wrap::hanging("", &said, width));
+        lines.extend(wrap::wrap_hanging("", &said, width));
     }
-    let (mark, said) = summary(replay);
-    lines.extend(wrap::hanging(&format!("{mark} "), &said, width));
+    let (mark, said) = summarize(replay);
+    lines.extend(wrap::wrap_hanging(&format!("{mark} "), &said, width));
     lines.join("\n")
 }
 
 /// Returns `12 past deployments`.
-fn deployments(number: usize) -> String {
+fn count_deployments(number: usize) -> String {
     format!(
         "{number} past deployment{}",
         if number == 1 { "" } else { "s" }
@@ -304,7 +314,7 @@ fn deployments(number: usize) -> String {
 }
 
 /// Builds the table of the environments.
-fn table(replay: &Replay) -> Table {
+fn build_table(replay: &ReplayReport) -> Table {
     let number = |number: usize, style: Style| match number {
         0 => Cell::styled("–", Style::new().dimmed()),
         number => Cell::styled(number.to_string(), style),
@@ -316,10 +326,10 @@ fn table(replay: &Replay) -> Table {
         "Newly allowed",
         "Cannot tell",
     ])
-    .elastic(&[0]);
+    .shorten_columns(&[0]);
     for it in &replay.environments {
-        let count = it.count;
-        table.row([
+        let count = it.counts;
+        table.add_row([
             Cell::from(&it.environment),
             number(count.deployments, Style::new()),
             number(count.refused, Mark::No.style()),
@@ -331,16 +341,16 @@ fn table(replay: &Replay) -> Table {
 }
 
 /// Returns the mark and the text of the answer.
-fn summary(replay: &Replay) -> (String, String) {
+fn summarize(replay: &ReplayReport) -> (String, String) {
     let total = replay.total;
     let rules: Vec<String> = replay
         .rules
         .iter()
         .map(|it| format!("{} {}", it.rule, it.deployments))
         .collect();
-    let of = deployments(total.deployments);
+    let of = count_deployments(total.deployments);
     match total {
-        Count {
+        ReplayCounts {
             refused: 0,
             newly_allowed: 0,
             cannot_tell: 0,
@@ -349,7 +359,7 @@ fn summary(replay: &Replay) -> (String, String) {
             Mark::Yes.to_string(),
             "all would have gone as they went".to_owned(),
         ),
-        Count {
+        ReplayCounts {
             refused: 0,
             cannot_tell: 0,
             ..
@@ -357,17 +367,17 @@ fn summary(replay: &Replay) -> (String, String) {
             Mark::Yes.to_string(),
             "none would have been refused".to_owned(),
         ),
-        Count {
+        ReplayCounts {
             refused: 0,
             cannot_tell,
             ..
         } => (
-            doubt(),
+            unknown_mark(),
             format!(
                 "none would have been refused, as far as can be told: of {cannot_tell} it cannot"
             ),
         ),
-        Count { refused, .. } => (
+        ReplayCounts { refused, .. } => (
             Mark::No.to_string(),
             format!(
                 "{refused} of {of} would have been refused: {}",

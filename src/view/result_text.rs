@@ -7,7 +7,7 @@ use crate::domain::entry::{Change, Deployment, Ended, Intent, Kind, Outcome, Tar
 use crate::domain::id::CommitId;
 
 /// Returns a target in words: `api 1.4.2 (8f3c2a1)`.
-pub fn target(target: &Target) -> String {
+pub fn format_target(target: &Target) -> String {
     let commit = target.commit.0.prefix(7);
     match &target.version {
         Some(version) => format!("{} {version} ({commit})", target.component),
@@ -16,13 +16,17 @@ pub fn target(target: &Target) -> String {
 }
 
 /// A list with more components than this shows only their number.
-const NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// Returns the targets in words, or their number if there are many.
-pub(super) fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
+pub(super) fn list_targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let all: Vec<&Target> = targets.collect();
-    if all.len() <= NAMED {
-        return all.into_iter().map(target).collect::<Vec<_>>().join(", ");
+    if all.len() <= MAX_NAMED {
+        return all
+            .into_iter()
+            .map(format_target)
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     let first = all.first().map(|target| target.commit);
     let shared = first.filter(|first| all.iter().all(|target| target.commit == *first));
@@ -32,7 +36,7 @@ pub(super) fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
 
 /// Renders the changes of a deployment. Components with the same change share a line:
 /// `    api  77aa001 → 8f3c2a1  1.4.2`.
-pub fn changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
+pub fn render_changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
     let said = |change: &Change| {
         let from = match (change.from, change.intent) {
             (Some(commit), _) => commit.0.prefix(7),
@@ -50,20 +54,22 @@ pub fn changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
             .map_or_else(String::new, |version| format!("  {version}"));
         format!("{from} → {to}{version}")
     };
-    let rows = grouping::joined(
+    let rows = grouping::group_with_labels(
         deployment
             .changed()
             .map(|change| (&change.target.component, said(change))),
         deployment.components.len(),
     );
-    let label = grouping::width(&rows, width);
+    let label = grouping::label_width(&rows, width);
     rows.into_iter()
-        .flat_map(|(components, said)| grouping::line("    ", &components, label, &said, width))
+        .flat_map(|(components, said)| {
+            grouping::render_group("    ", &components, label, &said, width)
+        })
         .collect()
 }
 
 /// Returns the outcomes in one sentence: `prod runs api 1.4.2 (8f3c2a1); 8 unchanged.`
-pub fn ended(place: &str, ended: &[Ended]) -> String {
+pub fn summarize_outcomes(place: &str, ended: &[Ended]) -> String {
     let all = |outcome: Outcome| -> Vec<&Target> {
         ended
             .iter()
@@ -73,7 +79,7 @@ pub fn ended(place: &str, ended: &[Ended]) -> String {
     };
     let of = |outcome: Outcome| {
         let targets = all(outcome);
-        (!targets.is_empty()).then(|| list(targets.into_iter()))
+        (!targets.is_empty()).then(|| list_targets(targets.into_iter()))
     };
     let moved = [
         of(Outcome::Succeeded).map(|list| format!("{place} runs {list}")),
@@ -100,9 +106,9 @@ pub fn ended(place: &str, ended: &[Ended]) -> String {
 
 /// Returns the outcomes in one sentence, depending on the kind of the deployment. For a
 /// destruction, it says whether the environment is gone.
-pub fn how_it_ended(place: &str, kind: Kind, all: &[Ended]) -> String {
+pub fn summarize_deployment(place: &str, kind: Kind, all: &[Ended]) -> String {
     if kind != Kind::Destroy {
-        return ended(place, all);
+        return summarize_outcomes(place, all);
     }
     let of = |outcome: Outcome, word: &str| {
         let targets: Vec<&Target> = all
@@ -110,7 +116,7 @@ pub fn how_it_ended(place: &str, kind: Kind, all: &[Ended]) -> String {
             .filter(|it| it.outcome == outcome)
             .map(|it| &it.target)
             .collect();
-        (!targets.is_empty()).then(|| format!("{word} {}", list(targets.into_iter())))
+        (!targets.is_empty()).then(|| format!("{word} {}", list_targets(targets.into_iter())))
     };
     let gone = of(Outcome::Destroyed, "with");
     if all.iter().all(|it| it.outcome == Outcome::Destroyed) {
@@ -130,7 +136,7 @@ pub fn how_it_ended(place: &str, kind: Kind, all: &[Ended]) -> String {
 }
 
 /// Returns the commits whose content is now on hold, because it failed or was rolled back.
-pub fn held(ended: &[Ended]) -> BTreeSet<CommitId> {
+pub fn commits_on_hold(ended: &[Ended]) -> BTreeSet<CommitId> {
     let bad = ended
         .iter()
         .filter(|it| matches!(it.outcome, Outcome::Failed | Outcome::RolledBack));
@@ -141,7 +147,7 @@ pub fn held(ended: &[Ended]) -> BTreeSet<CommitId> {
 
 /// Returns the sentence for a deployment that begins:
 /// `prod begins to deploy api 1.4.2 (8f3c2a1), as run 412.`
-pub fn started(place: &str, deployment: &Deployment, sequence: u64) -> String {
+pub fn describe_start(place: &str, deployment: &Deployment, sequence: u64) -> String {
     let of = |intent: Intent| {
         deployment
             .components
@@ -156,7 +162,7 @@ pub fn started(place: &str, deployment: &Deployment, sequence: u64) -> String {
         (Intent::Unchanged, "keep"),
     ] {
         if of(intent).next().is_some() {
-            parts.push(format!("{verb} {}", list(of(intent))));
+            parts.push(format!("{verb} {}", list_targets(of(intent))));
         }
     }
     format!(
@@ -196,12 +202,12 @@ mod tests {
             .map(|number| ended_as(&format!("c{number}"), Outcome::Unchanged))
             .collect();
         assert_eq!(
-            ended("dev", &all),
+            summarize_outcomes("dev", &all),
             "dev has the content of 8 components (4b9d405) already."
         );
         all.push(ended_as("pipeline", Outcome::Succeeded));
         assert_eq!(
-            ended("dev", &all),
+            summarize_outcomes("dev", &all),
             "dev runs pipeline (4b9d405); 8 unchanged."
         );
         let failed: Vec<Ended> = all
@@ -216,9 +222,12 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            ended("dev", &failed),
+            summarize_outcomes("dev", &failed),
             "dev failed to take pipeline (4b9d405); 8 skipped."
         );
-        assert_eq!((held(&all).len(), held(&failed).len()), (0, 1));
+        assert_eq!(
+            (commits_on_hold(&all).len(), commits_on_hold(&failed).len()),
+            (0, 1)
+        );
     }
 }

@@ -7,27 +7,27 @@ use serde::Serialize;
 
 use super::symbols::Mark;
 use super::wrap;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 /// The width of the column with the subject of a finding.
-const ABOUT: usize = 8;
+const SUBJECT_WIDTH: usize = 8;
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Check {
+pub struct ServerCheck {
     /// The git directory of the repository.
     pub repository: String,
     /// Whether no finding is `bad`.
     pub protected: bool,
     /// The findings, including what is as it should be.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<ServerFinding>,
 }
 
 /// The result of one check.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Finding {
+pub struct ServerFinding {
     /// The subject: the `files` and who may change them, the `hooks`, the `settings`, the `refs`,
     /// where the `objects` are, or the `probe`, a push that must be refused.
     #[schemars(extend("enum" = ["files", "hooks", "settings", "refs", "objects", "probe"]))]
@@ -44,8 +44,8 @@ pub struct Finding {
 }
 
 /// Renders the text: the findings, each with the command that fixes it, and the answer in one line.
-pub fn text(check: &Check, width: Option<usize>) -> String {
-    let mut lines = vec![harmless(&check.repository)];
+pub fn render_text(check: &ServerCheck, width: Option<usize>) -> String {
+    let mut lines = vec![sanitize(&check.repository)];
     for finding in &check.findings {
         let mark = match finding.level {
             "good" => Mark::Yes.to_string(),
@@ -55,12 +55,12 @@ pub fn text(check: &Check, width: Option<usize>) -> String {
                 format!("{style}!{style:#}")
             }
         };
-        let head = format!("  {mark} {:<ABOUT$}  ", finding.about);
-        lines.extend(wrap::hanging(&head, &harmless(&finding.what), width));
+        let head = format!("  {mark} {:<SUBJECT_WIDTH$}  ", finding.about);
+        lines.extend(wrap::wrap_hanging(&head, &sanitize(&finding.what), width));
         let remedy = finding.remedy.as_ref();
-        lines.extend(
-            remedy.map(|remedy| wrap::arrow(wrap::columns(&head), &harmless(remedy), width)),
-        );
+        lines.extend(remedy.map(|remedy| {
+            wrap::render_command(wrap::display_width(&head), &sanitize(remedy), width)
+        }));
     }
     let count = |level| {
         check

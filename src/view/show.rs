@@ -8,20 +8,20 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::grouping;
 use super::symbols::Mark;
-use super::time::Dates;
+use super::time::TimeStyle;
 use super::verdict;
 use super::wrap;
 use crate::domain::entry::VerificationResult;
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, Person};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::{Decision, Outcome, Verdict};
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Show {
+pub struct CommitReport {
     /// The commit.
     pub commit: CommitId,
     /// The first line of its message.
@@ -31,15 +31,15 @@ pub struct Show {
     /// The commit date, as stated in the commit.
     pub at: Time,
     /// The builds, attestations and yanks of the commit, oldest first.
-    pub evidence: Vec<Fact>,
+    pub evidence: Vec<EvidenceRow>,
     /// The environments in the order of promotion.
-    pub environments: Vec<Stop>,
+    pub environments: Vec<EnvironmentRow>,
 }
 
 /// One entry of the evidence ledger.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Fact {
+pub struct EvidenceRow {
     /// What it is, in one word.
     #[schemars(extend("enum" = ["built", "tested", "reviewed", "attested", "yanked", "unyanked"]))]
     pub what: &'static str,
@@ -58,24 +58,24 @@ pub struct Fact {
 /// One environment.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Stop {
+pub struct EnvironmentRow {
     /// Its name.
     pub environment: EnvName,
     /// What happened to the commit there, per component; empty if it was never deployed there.
-    pub stays: Vec<Stay>,
+    pub stays: Vec<RunRow>,
     /// What is needed next, if it never ran there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<Next>,
+    pub next: Option<NextStep>,
 }
 
 /// A period in which one component ran the commit, or an attempt to deploy it.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Stay {
+pub struct RunRow {
     /// The component.
     pub component: ComponentName,
     /// What happened to it.
-    pub state: State,
+    pub state: RunState,
     /// When it began; for a failed attempt, when it ended.
     pub from: Time,
     /// When it ended, if it has.
@@ -90,7 +90,7 @@ pub struct Stay {
 /// What happened to a commit in an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum State {
+pub enum RunState {
     /// It runs now.
     Runs,
     /// It ran.
@@ -108,12 +108,12 @@ pub enum State {
 /// What is needed before a commit can run in an environment.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
-pub enum Next {
+pub enum NextStep {
     /// The rules were evaluated.
     Asked {
         /// Their answer; in the document in the form of `git-deploy/check/v1`.
         #[serde(flatten, serialize_with = "as_json")]
-        #[schemars(with = "verdict::Json")]
+        #[schemars(with = "verdict::VerdictDocument")]
         verdict: Verdict,
     },
     /// Another environment comes first.
@@ -130,66 +130,76 @@ pub enum Next {
 
 /// Serializes a verdict in the form of the document.
 fn as_json<S: serde::Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
-    verdict::json(verdict).serialize(serializer)
+    verdict::to_document(verdict).serialize(serializer)
 }
 
 /// The width of the column with the text, before the column with the person: enough for most lines.
-const SAID: usize = 27;
+const TEXT_WIDTH: usize = 27;
 
 /// Renders the text. Times are relative to `now`.
-pub fn text(show: &Show, width: Option<usize>, now: Time, dates: Dates) -> String {
-    let when = |time| super::time::when(time, now, dates);
+pub fn render_text(
+    show: &CommitReport,
+    width: Option<usize>,
+    now: Time,
+    dates: TimeStyle,
+) -> String {
+    let when = |time| super::time::format_time(time, now, dates);
     let bold = Style::new().bold();
     let (short, subject) = (
         show.commit.0.prefix(7),
-        padded(&harmless(&show.subject), SAID + 5),
+        pad(&sanitize(&show.subject), TEXT_WIDTH + 5),
     );
-    let who = format!("{}, {}", harmless(&show.author), when(show.at));
-    let mut lines = wrap::hanging(
+    let who = format!("{}, {}", sanitize(&show.author), when(show.at));
+    let mut lines = wrap::wrap_hanging(
         &format!("{bold}{short}{bold:#}  "),
         &format!("{subject}   {who}"),
         width,
     );
-    let page = Page {
-        label: label(show, width),
+    let page = Layout {
+        name_width: name_width(show, width),
         width,
     };
     for fact in &show.evidence {
         let mark = if fact.good { Mark::Yes } else { Mark::No };
         let who = format!("{}, {}", fact.by, when(fact.at));
-        page.line(&mark, fact.what, &harmless(&fact.detail), &who, &mut lines);
+        page.push_line(&mark, fact.what, &sanitize(&fact.detail), &who, &mut lines);
     }
     for stop in &show.environments {
-        stays(stop, &page, &|time| clock(time, now, dates), &mut lines);
+        push_runs(
+            stop,
+            &page,
+            &|time| format_clock(time, now, dates),
+            &mut lines,
+        );
         if let Some(next) = &stop.next {
             let name = if stop.stays.is_empty() {
                 stop.environment.as_str()
             } else {
                 ""
             };
-            ahead(next, name, stop, show.commit, &page, &mut lines);
+            push_next_step(next, name, stop, show.commit, &page, &mut lines);
         }
     }
     lines.join("\n")
 }
 
 /// Returns the text followed by spaces, at least `width` columns wide.
-fn padded(text: &str, width: usize) -> String {
+fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }
 
 /// The layout of the lines.
-struct Page {
+struct Layout {
     /// The width of the column with names.
-    label: usize,
+    name_width: usize,
     /// The width of the terminal.
     width: Option<usize>,
 }
 
 /// Returns the width of the column with names: that of the longest name. A name that would leave
 /// little room for the text extends beyond the column.
-fn label(show: &Show, width: Option<usize>) -> usize {
-    let most = grouping::label(width);
+fn name_width(show: &CommitReport, width: Option<usize>) -> usize {
+    let most = grouping::max_label_width(width);
     let names = show
         .environments
         .iter()
@@ -202,8 +212,8 @@ fn label(show: &Show, width: Option<usize>) -> usize {
         + 2
 }
 
-impl Page {
-    fn line(
+impl Layout {
+    fn push_line(
         &self,
         mark: &dyn std::fmt::Display,
         name: &str,
@@ -211,38 +221,46 @@ impl Page {
         who: &str,
         lines: &mut Vec<String>,
     ) {
-        let (label, indent) = (self.label, 4 + self.label);
+        let (label, indent) = (self.name_width, 4 + self.name_width);
         let name = if name.len() < label {
             format!("{name:<label$}")
         } else {
             format!("{name}  ")
         };
-        lines.extend(wrap::below(
+        lines.extend(wrap::wrap_indented(
             &format!("  {mark} {name}"),
             indent,
-            &format!("{}   {who}", padded(said, SAID)),
+            &format!("{}   {who}", pad(said, TEXT_WIDTH)),
             self.width,
         ));
     }
 }
 
 /// Formats a time as the time of day, with the date unless it is today.
-fn clock(time: Time, now: Time, dates: Dates) -> String {
+fn format_clock(time: Time, now: Time, dates: TimeStyle) -> String {
     let text = time.to_string();
     let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default().to_owned();
     match dates {
-        Dates::Iso => text,
-        Dates::Relative if text.get(..10) == now.to_string().get(..10) => part(11..16),
-        Dates::Relative => format!("{} {}", part(0..10), part(11..16)),
+        TimeStyle::Iso => text,
+        TimeStyle::Relative if text.get(..10) == now.to_string().get(..10) => part(11..16),
+        TimeStyle::Relative => format!("{} {}", part(0..10), part(11..16)),
     }
 }
 
 /// Adds the lines for what happened to the commit in an environment. Equal components share a line.
-fn stays(stop: &Stop, page: &Page, clock: &dyn Fn(Time) -> String, lines: &mut Vec<String>) {
-    let rows = grouping::joined(
-        stop.stays
-            .iter()
-            .map(|stay| (&stay.component, (said(stay, clock), stay.by.as_str()))),
+fn push_runs(
+    stop: &EnvironmentRow,
+    page: &Layout,
+    clock: &dyn Fn(Time) -> String,
+    lines: &mut Vec<String>,
+) {
+    let rows = grouping::group_with_labels(
+        stop.stays.iter().map(|stay| {
+            (
+                &stay.component,
+                (describe_run(stay, clock), stay.by.as_str()),
+            )
+        }),
         stop.stays.len(),
     );
     let alone = rows.len() == 1;
@@ -257,15 +275,15 @@ fn stays(stop: &Stop, page: &Page, clock: &dyn Fn(Time) -> String, lines: &mut V
         } else {
             format!("{components}: {said}")
         };
-        page.line(&mark, name, &said, by, lines);
+        page.push_line(&mark, name, &said, by, lines);
     }
 }
 
 /// Returns the mark and the text for a component.
-fn said(stay: &Stay, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
+fn describe_run(stay: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
     let from = clock(stay.from);
     match stay.state {
-        State::Runs => {
+        RunState::Runs => {
             let (mark, health) = match stay.verification {
                 VerificationResult::Passed => (Mark::Live, ", verified"),
                 VerificationResult::Failed => (Mark::No, ", unhealthy"),
@@ -273,7 +291,7 @@ fn said(stay: &Stay, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
             };
             (mark, format!("runs since {from}{health}"))
         }
-        State::Ran => {
+        RunState::Ran => {
             let (mark, health) = match stay.verification {
                 VerificationResult::Failed => (Mark::No, ", unhealthy"),
                 _ => (Mark::Yes, ""),
@@ -286,27 +304,27 @@ fn said(stay: &Stay, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
                 ),
             )
         }
-        State::Deploying => (Mark::Live, format!("being deployed since {from}")),
-        State::Failed => (Mark::No, format!("failed {from}")),
-        State::RolledBack => (Mark::No, format!("failed {from}, rolled back")),
-        State::Aborted => (Mark::No, format!("given up {from}")),
+        RunState::Deploying => (Mark::Live, format!("being deployed since {from}")),
+        RunState::Failed => (Mark::No, format!("failed {from}")),
+        RunState::RolledBack => (Mark::No, format!("failed {from}, rolled back")),
+        RunState::Aborted => (Mark::No, format!("given up {from}")),
     }
 }
 
 /// Adds the lines for what is needed next.
-fn ahead(
-    next: &Next,
+fn push_next_step(
+    next: &NextStep,
     name: &str,
-    stop: &Stop,
+    stop: &EnvironmentRow,
     commit: CommitId,
-    page: &Page,
+    page: &Layout,
     lines: &mut Vec<String>,
 ) {
     let yellow = AnsiColor::Yellow.on_default();
     let doubt = format!("{yellow}?{yellow:#}");
     match next {
-        Next::After { environment } => {
-            page.line(
+        NextStep::After { environment } => {
+            page.push_line(
                 &Mark::None,
                 name,
                 &format!("{environment} comes first"),
@@ -314,37 +332,39 @@ fn ahead(
                 lines,
             );
         }
-        Next::CannotTell { why } => {
-            page.line(
+        NextStep::CannotTell { why } => {
+            page.push_line(
                 &doubt,
                 name,
-                &format!("cannot tell: {}", harmless(why)),
+                &format!("cannot tell: {}", sanitize(why)),
                 "",
                 lines,
             );
         }
-        Next::Asked { verdict } => {
+        NextStep::Asked { verdict } => {
             match verdict.decision() {
                 Decision::Allowed => {
                     let command =
                         format!("git deploy record {} {}", stop.environment, commit.short());
-                    let head = format!("  {} {name:<1$}", Mark::Yes, page.label);
-                    let indent = 4 + page.label;
+                    let head = format!("  {} {name:<1$}", Mark::Yes, page.name_width);
+                    let indent = 4 + page.name_width;
                     let said = "may be deployed";
-                    lines.extend(wrap::with_command(
+                    lines.extend(wrap::wrap_with_command(
                         &head, indent, said, "   → ", &command, page.width,
                     ));
                 }
-                Decision::Refused => page.line(&Mark::No, name, "would be refused:", "", lines),
-                Decision::CannotTell => page.line(&doubt, name, "cannot tell:", "", lines),
+                Decision::Refused => {
+                    page.push_line(&Mark::No, name, "would be refused:", "", lines)
+                }
+                Decision::CannotTell => page.push_line(&doubt, name, "cannot tell:", "", lines),
             }
-            missing(verdict, page.width, lines);
+            push_missing_rules(verdict, page.width, lines);
         }
     }
 }
 
 /// Adds one line per rule that does not pass, with the next command.
-fn missing(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<String>) {
+fn push_missing_rules(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<String>) {
     let missing: Vec<_> = verdict
         .checks
         .iter()
@@ -365,13 +385,13 @@ fn missing(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<String>) {
         };
         let (head, text) = (
             format!("      {:<names$}", check.rule.name()),
-            format!("{doubt}{}", harmless(&check.detail)),
+            format!("{doubt}{}", sanitize(&check.detail)),
         );
         lines.extend(match &check.remedy {
             Some(remedy) => {
-                wrap::with_command(&head, head.len(), &text, "   → ", &harmless(remedy), width)
+                wrap::wrap_with_command(&head, head.len(), &text, "   → ", &sanitize(remedy), width)
             }
-            None => wrap::hanging(&head, &text, width),
+            None => wrap::wrap_hanging(&head, &text, width),
         });
     }
 }
@@ -385,8 +405,8 @@ mod tests {
         format!("2026-03-05T{text}:00Z").parse().unwrap()
     }
 
-    fn stay(state: State, from: &str, to: Option<&str>, by: &str) -> Stay {
-        Stay {
+    fn stay(state: RunState, from: &str, to: Option<&str>, by: &str) -> RunRow {
+        RunRow {
             component: "api".parse().unwrap(),
             state,
             from: time(from),
@@ -399,7 +419,7 @@ mod tests {
     /// Checks the sample of the design: the path of a commit at a glance, and the next command.
     #[test]
     fn the_way_of_a_commit() {
-        let stop = |name: &str, stays, next| Stop {
+        let stop = |name: &str, stays, next| EnvironmentRow {
             environment: name.parse().unwrap(),
             stays,
             next,
@@ -412,7 +432,7 @@ mod tests {
                 Check::fail(Rule::Soak, "22 minutes left"),
             ],
         };
-        let fact = |what, detail: &str| Fact {
+        let fact = |what, detail: &str| EvidenceRow {
             what,
             good: true,
             detail: detail.to_owned(),
@@ -420,7 +440,7 @@ mod tests {
             at: time("09:00"),
             entry: EntryId("3f2a9c10aa05736482d4523166f70cb561afa111".parse().unwrap()),
         };
-        let show = Show {
+        let show = CommitReport {
             commit: "8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap(),
             subject: "Fix login redirect".to_owned(),
             author: "alice".to_owned(),
@@ -432,21 +452,25 @@ mod tests {
             environments: vec![
                 stop(
                     "dev",
-                    vec![stay(State::Ran, "09:31", Some("10:40"), "alice")],
+                    vec![stay(RunState::Ran, "09:31", Some("10:40"), "alice")],
                     None,
                 ),
-                stop("stage", vec![stay(State::Runs, "10:02", None, "ci")], None),
-                stop("prod", Vec::new(), Some(Next::Asked { verdict })),
+                stop(
+                    "stage",
+                    vec![stay(RunState::Runs, "10:02", None, "ci")],
+                    None,
+                ),
+                stop("prod", Vec::new(), Some(NextStep::Asked { verdict })),
                 stop(
                     "far",
                     Vec::new(),
-                    Some(Next::After {
+                    Some(NextStep::After {
                         environment: "prod".parse().unwrap(),
                     }),
                 ),
             ],
         };
-        let text = text(&show, None, time("11:00"), Dates::Relative);
+        let text = render_text(&show, None, time("11:00"), TimeStyle::Relative);
         assert_eq!(
             anstream::adapter::strip_str(&text).to_string(),
             "8f3c2a1  Fix login redirect                 alice, 2 hours ago\n  \

@@ -8,7 +8,7 @@ mod text;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use text::{age, text};
+pub use text::{render_age, render_text};
 
 use crate::domain::entry::Outcome;
 use crate::domain::id::CommitId;
@@ -19,9 +19,9 @@ use crate::domain::time::Time;
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
+pub struct StatusReport {
     /// The environments in the order of promotion; a pattern is represented by its members.
-    pub environments: Vec<Environment>,
+    pub environments: Vec<EnvironmentStatus>,
     /// The branch that `behind` refers to, unless the environment has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
@@ -38,7 +38,7 @@ pub struct Status {
 /// One environment.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Environment {
+pub struct EnvironmentStatus {
     /// Its name.
     pub name: EnvName,
     /// Its own branch for `behind`, if it differs from the document's `branch`.
@@ -46,7 +46,7 @@ pub struct Environment {
     pub branch: Option<String>,
     /// Its lock.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lock: Option<Lock>,
+    pub lock: Option<LockInfo>,
     /// When it expires, if it is ephemeral.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
@@ -56,9 +56,9 @@ pub struct Environment {
     /// The components whose last attempt failed, so that its content is on hold until a person
     /// releases it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub holds: Vec<Held>,
+    pub holds: Vec<HeldComponent>,
     /// The components that run or are being deployed, by name.
-    pub components: Vec<Component>,
+    pub components: Vec<ComponentStatus>,
     /// The components that run but are no longer declared in the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<ComponentName>,
@@ -71,7 +71,7 @@ pub struct Environment {
 /// A component whose content is on hold after its last attempt.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Held {
+pub struct HeldComponent {
     /// The component.
     pub component: ComponentName,
     /// The attempted commit.
@@ -83,7 +83,7 @@ pub struct Held {
 /// One component in an environment.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Component {
+pub struct ComponentStatus {
     /// Its name.
     pub component: ComponentName,
     /// The running commit; absent if nothing ran yet.
@@ -93,7 +93,7 @@ pub struct Component {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
     /// The state.
-    pub state: State,
+    pub state: ComponentState,
     /// The version or commit being deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
@@ -104,13 +104,13 @@ pub struct Component {
     /// The number of commits on the branch that touch the component and are not running; absent if
     /// unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub behind: Option<Behind>,
+    pub behind: Option<CommitsBehind>,
     /// Those commits, so that a row for several components counts each only once.
     #[serde(skip)]
-    pub missing: Vec<CommitId>,
+    pub missing_commits: Vec<CommitId>,
     /// The lock of this component alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lock: Option<Lock>,
+    pub lock: Option<LockInfo>,
     /// Why the running commit was yanked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub yanked: Option<Line>,
@@ -119,7 +119,7 @@ pub struct Component {
 /// The state of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum State {
+pub enum ComponentState {
     /// It runs.
     Live,
     /// A deployment of something else is under way.
@@ -137,7 +137,7 @@ pub enum State {
 /// A number of commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Behind {
+pub struct CommitsBehind {
     /// The number; if not all commits were counted, the number counted.
     pub commits: usize,
     /// Whether there are more.
@@ -147,7 +147,7 @@ pub struct Behind {
 /// A lock.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Lock {
+pub struct LockInfo {
     /// Who locked it.
     pub by: Person,
     /// When it was locked.
@@ -160,8 +160,8 @@ pub struct Lock {
 mod tests {
     use super::*;
 
-    fn component(name: &str, version: &str, state: State) -> Component {
-        Component {
+    fn component(name: &str, version: &str, state: ComponentState) -> ComponentStatus {
+        ComponentStatus {
             component: name.parse().unwrap(),
             commit: Some("8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap()),
             version: Some(version.parse().unwrap()),
@@ -169,11 +169,11 @@ mod tests {
             to: None,
             since: "2026-03-05T10:00:00Z".parse().unwrap(),
             by: "ci".parse().unwrap(),
-            behind: Some(Behind {
+            behind: Some(CommitsBehind {
                 commits: 12,
                 more: false,
             }),
-            missing: (10..22)
+            missing_commits: (10..22)
                 .map(|it| {
                     format!("{it}3c2a10aa05736482d4523166f70cb561afa111")
                         .parse()
@@ -185,8 +185,8 @@ mod tests {
         }
     }
 
-    fn sample() -> Status {
-        let environment = |name: &str, components| Environment {
+    fn sample() -> StatusReport {
+        let environment = |name: &str, components| EnvironmentStatus {
             name: name.parse().unwrap(),
             branch: None,
             lock: None,
@@ -197,23 +197,26 @@ mod tests {
             undeclared: Vec::new(),
             differs: None,
         };
-        let many: Vec<Component> = (0..40)
-            .map(|number| component(&format!("c{number}"), "1.5.0", State::Live))
+        let many: Vec<ComponentStatus> = (0..40)
+            .map(|number| component(&format!("c{number}"), "1.5.0", ComponentState::Live))
             .collect();
-        let deploying = Component {
+        let deploying = ComponentStatus {
             to: Some("2.0.1".to_owned()),
-            ..component("web", "2.0.0", State::Deploying)
+            ..component("web", "2.0.0", ComponentState::Deploying)
         };
         let mut prod = environment(
             "prod",
-            vec![component("api", "1.4.1", State::Unhealthy), deploying],
+            vec![
+                component("api", "1.4.1", ComponentState::Unhealthy),
+                deploying,
+            ],
         );
-        prod.lock = Some(Lock {
+        prod.lock = Some(LockInfo {
             by: "bob".parse().unwrap(),
             at: "2026-03-05T09:55:00Z".parse().unwrap(),
             reason: "incident 4711".parse().unwrap(),
         });
-        Status {
+        StatusReport {
             environments: vec![
                 environment("dev", many),
                 environment("qa", Vec::new()),
@@ -229,7 +232,7 @@ mod tests {
     /// Checks that the table has few lines, however many components there are.
     #[test]
     fn folded() {
-        let text = text(&sample(), false, None, &|time| {
+        let text = render_text(&sample(), false, None, &|time| {
             time.to_string()[11..16].to_owned()
         });
         assert_eq!(
@@ -246,15 +249,15 @@ mod tests {
         some.environments.truncate(1);
         let components = &mut some.environments[0].components;
         components[7].version = Some("1.6.0".parse().unwrap());
-        components[9].state = State::Unhealthy;
-        components[11].behind = Some(Behind {
+        components[9].state = ComponentState::Unhealthy;
+        components[11].behind = Some(CommitsBehind {
             commits: 13,
             more: false,
         });
         components[11]
-            .missing
+            .missing_commits
             .push("993c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
-        let text = super::text(&some, false, None, &|_| "10:00".to_owned());
+        let text = super::render_text(&some, false, None, &|_| "10:00".to_owned());
         let text = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(
             text.lines().skip(1).take(3).collect::<Vec<_>>(),
@@ -264,7 +267,7 @@ mod tests {
                 "             others (38)  1.5.0    8f3c2a1  live       10:00  ci  13",
             ]
         );
-        let all = super::text(&sample(), true, None, &|time| time.to_string());
+        let all = super::render_text(&sample(), true, None, &|time| time.to_string());
         assert_eq!(
             all.lines().filter(|line| line.contains("1.5.0")).count(),
             40

@@ -13,17 +13,17 @@ use tabled::settings::Padding;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::wrap;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 /// The number of spaces between two columns.
 const GAP: usize = 2;
 /// The text before a remark.
 const MARGIN: &str = "  ";
 /// The indentation of a remark's continuation lines.
-const REMARK: usize = 4;
+const REMARK_INDENT: usize = 4;
 /// The default minimum width of a column, even if the line becomes too long: shorter text would be
 /// useless.
-const LEAST: usize = 8;
+const MIN_WIDTH: usize = 8;
 
 /// One cell: text with one style.
 #[derive(Debug, Clone)]
@@ -36,14 +36,14 @@ impl Cell {
     /// Creates a cell with a style. Unsafe characters are replaced.
     pub fn styled(text: impl AsRef<str>, style: Style) -> Self {
         Self {
-            text: harmless(text.as_ref()),
+            text: sanitize(text.as_ref()),
             style,
         }
     }
 
     /// Indents the cell by two columns.
     #[must_use]
-    pub fn indented(mut self) -> Self {
+    pub fn indent(mut self) -> Self {
         self.text.insert_str(0, MARGIN);
         self
     }
@@ -81,7 +81,7 @@ pub struct Table {
     rows: Vec<Row>,
     columns: usize,
     /// The columns that can be shortened, in this order, each with its minimum width.
-    elastic: Vec<(usize, usize)>,
+    shrinkable: Vec<(usize, usize)>,
 }
 
 impl Table {
@@ -96,12 +96,12 @@ impl Table {
         Self {
             rows: vec![header],
             columns: headers.len(),
-            elastic: vec![(headers.len().saturating_sub(1), LEAST)],
+            shrinkable: vec![(headers.len().saturating_sub(1), MIN_WIDTH)],
         }
     }
 
     /// Creates a table whose first column is indented by two columns, for rows with headings.
-    pub fn indented(headers: &[&str]) -> Self {
+    pub fn with_indented_rows(headers: &[&str]) -> Self {
         let mut table = Self::new(headers);
         if let Some(Row::Cells(cells)) = table.rows.first_mut() {
             cells
@@ -114,7 +114,7 @@ impl Table {
 
     /// Adds a column on the right. Its header is shown unchanged, because it may contain a name.
     #[must_use]
-    pub fn column(mut self, header: &str) -> Self {
+    pub fn with_column(mut self, header: &str) -> Self {
         if let Some(Row::Cells(headers)) = self.rows.first_mut() {
             headers.push(Cell::styled(header, Style::new().dimmed()));
             self.columns += 1;
@@ -125,15 +125,15 @@ impl Table {
     /// Sets which columns are shortened if the width is not enough, in this order, instead of the
     /// last one.
     #[must_use]
-    pub fn elastic(mut self, columns: &[usize]) -> Self {
-        self.elastic = columns.iter().map(|column| (*column, LEAST)).collect();
+    pub fn shorten_columns(mut self, columns: &[usize]) -> Self {
+        self.shrinkable = columns.iter().map(|column| (*column, MIN_WIDTH)).collect();
         self
     }
 
     /// Sets the minimum width of a column that can be shortened.
     #[must_use]
-    pub fn least(mut self, column: usize, least: usize) -> Self {
-        self.elastic
+    pub fn with_min_width(mut self, column: usize, least: usize) -> Self {
+        self.shrinkable
             .iter_mut()
             .filter(|(it, _)| *it == column)
             .for_each(|it| it.1 = least);
@@ -141,7 +141,7 @@ impl Table {
     }
 
     /// Adds a row. Missing cells are empty, and cells beyond the headers are not shown.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
+    pub fn add_row(&mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) {
         self.rows.push(Row::Cells(
             cells
                 .into_iter()
@@ -152,19 +152,19 @@ impl Table {
     }
 
     /// Adds a heading for the rows that follow.
-    pub fn heading(&mut self, text: impl Into<Cell>) {
+    pub fn add_heading(&mut self, text: impl Into<Cell>) {
         self.rows.push(Row::Heading(text.into()));
     }
 
     /// Adds a remark as a separate line, indented by two columns.
-    pub fn remark(&mut self, text: impl Into<Cell>) {
+    pub fn add_remark(&mut self, text: impl Into<Cell>) {
         self.rows.push(Row::Remark(text.into(), None));
     }
 
     /// Adds a remark with a command.
-    pub fn remark_with(&mut self, text: impl Into<Cell>, command: impl AsRef<str>) {
+    pub fn add_command_remark(&mut self, text: impl Into<Cell>, command: impl AsRef<str>) {
         self.rows
-            .push(Row::Remark(text.into(), Some(harmless(command.as_ref()))));
+            .push(Row::Remark(text.into(), Some(sanitize(command.as_ref()))));
     }
 
     /// Returns whether the table fits the width without shortening.
@@ -176,11 +176,11 @@ impl Table {
     pub fn render(&self, width: Option<usize>) -> String {
         let mut limits = BTreeMap::new();
         let mut table = self.lay_out(&limits);
-        for (column, least) in &self.elastic {
+        for (column, least) in &self.shrinkable {
             // The gap after the last column is not shown.
             let excess = width.map_or(0, |width| table.total_width().saturating_sub(width + GAP));
             if excess > 0 {
-                let whole = self.width_of(*column);
+                let whole = self.column_width(*column);
                 limits.insert(*column, whole.saturating_sub(excess).max(whole.min(*least)));
                 table = self.lay_out(&limits);
             }
@@ -191,16 +191,22 @@ impl Table {
         for row in &self.rows {
             match row {
                 Row::Cells(_) => all.extend(lines.next()),
-                Row::Heading(cell) => {
-                    all.extend(wrap::below("", REMARK, &cell.styled_text(), width))
-                }
-                Row::Remark(cell, None) => {
-                    all.extend(wrap::below(MARGIN, REMARK, &cell.styled_text(), width))
-                }
+                Row::Heading(cell) => all.extend(wrap::wrap_indented(
+                    "",
+                    REMARK_INDENT,
+                    &cell.styled_text(),
+                    width,
+                )),
+                Row::Remark(cell, None) => all.extend(wrap::wrap_indented(
+                    MARGIN,
+                    REMARK_INDENT,
+                    &cell.styled_text(),
+                    width,
+                )),
                 Row::Remark(cell, Some(command)) => {
-                    all.extend(wrap::with_command(
+                    all.extend(wrap::wrap_with_command(
                         MARGIN,
-                        REMARK,
+                        REMARK_INDENT,
                         &cell.styled_text(),
                         " · ",
                         command,
@@ -215,15 +221,15 @@ impl Table {
     /// Lays out the rows without the remarks. A column with a limit has at most this width.
     fn lay_out(&self, limits: &BTreeMap<usize, usize>) -> tabled::Table {
         let mut builder = Builder::new();
-        let cuts: BTreeMap<usize, (usize, Place)> = limits
+        let cuts: BTreeMap<usize, (usize, CutPosition)> = limits
             .iter()
-            .map(|(column, width)| (*column, (*width, self.place(*column, *width))))
+            .map(|(column, width)| (*column, (*width, self.best_cut(*column, *width))))
             .collect();
         for row in &self.rows {
             let Row::Cells(cells) = row else { continue };
             builder.push_record(cells.iter().enumerate().map(|(column, cell)| {
                 let text = match cuts.get(&column) {
-                    Some((width, place)) => cut(&cell.text, *width, *place),
+                    Some((width, place)) => shorten(&cell.text, *width, *place),
                     None => cell.text.clone(),
                 };
                 Cell {
@@ -241,31 +247,31 @@ impl Table {
     }
 
     /// Returns the width of the widest cell of a column.
-    fn width_of(&self, column: usize) -> usize {
-        self.texts(column)
+    fn column_width(&self, column: usize) -> usize {
+        self.column_texts(column)
             .map(unicode_width::UnicodeWidthStr::width)
             .max()
             .unwrap_or_default()
     }
 
     /// Returns where to cut the names of a column so that most of them stay distinct.
-    fn place(&self, column: usize, width: usize) -> Place {
-        let left = |place: &Place| {
+    fn best_cut(&self, column: usize, width: usize) -> CutPosition {
+        let left = |place: &CutPosition| {
             let distinct: BTreeSet<String> = self
-                .texts(column)
-                .map(|text| cut(text, width, *place))
+                .column_texts(column)
+                .map(|text| shorten(text, width, *place))
                 .collect();
             distinct.len()
         };
         // Among equals `max_by_key` takes the last.
-        [Place::Begin, Place::End, Place::Middle]
+        [CutPosition::Begin, CutPosition::End, CutPosition::Middle]
             .into_iter()
             .max_by_key(left)
-            .unwrap_or(Place::Middle)
+            .unwrap_or(CutPosition::Middle)
     }
 
     /// Returns the texts of a column.
-    fn texts(&self, column: usize) -> impl Iterator<Item = &str> {
+    fn column_texts(&self, column: usize) -> impl Iterator<Item = &str> {
         let cells = self.rows.iter().filter_map(move |row| match row {
             Row::Cells(cells) => cells.get(column),
             Row::Heading(_) | Row::Remark(..) => None,
@@ -276,7 +282,7 @@ impl Table {
 
 /// Where a name is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum CutPosition {
     Begin,
     Middle,
     End,
@@ -284,7 +290,7 @@ enum Place {
 
 /// Shortens a text to a width, with `…` for what is missing: sentences at the end, a name at the
 /// given place.
-fn cut(text: &str, width: usize, place: Place) -> String {
+fn shorten(text: &str, width: usize, place: CutPosition) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
@@ -293,18 +299,18 @@ fn cut(text: &str, width: usize, place: Place) -> String {
     let left = width.saturating_sub(1 + margin);
     let end = match place {
         _ if name.contains(' ') => 0,
-        Place::Begin => left,
-        Place::Middle => left / 2,
-        Place::End => 0,
+        CutPosition::Begin => left,
+        CutPosition::Middle => left / 2,
+        CutPosition::End => 0,
     };
     let (margin, text) = text.split_at(margin);
-    let begin = taken(text.chars(), left - end);
-    let end: String = taken(text.chars().rev(), end).chars().rev().collect();
+    let begin = take_width(text.chars(), left - end);
+    let end: String = take_width(text.chars().rev(), end).chars().rev().collect();
     format!("{margin}{}…{end}", begin.trim_end())
 }
 
 /// Returns the first characters that fit the width.
-fn taken(characters: impl Iterator<Item = char>, mut left: usize) -> String {
+fn take_width(characters: impl Iterator<Item = char>, mut left: usize) -> String {
     let fits = |character: &char| {
         let rest = left.checked_sub(character.width().unwrap_or(0));
         left = rest.unwrap_or(left);
@@ -318,10 +324,10 @@ mod tests {
     use super::*;
 
     fn sample() -> Table {
-        let mut table = Table::new(&["Environment", "Component", "Subject"]).elastic(&[2]);
-        table.row(["dev", "api", "Fix login redirect"]);
-        table.row(["", "größe", "資料庫 更新 更新"]);
-        table.row(["prod", "", ""]);
+        let mut table = Table::new(&["Environment", "Component", "Subject"]).shorten_columns(&[2]);
+        table.add_row(["dev", "api", "Fix login redirect"]);
+        table.add_row(["", "größe", "資料庫 更新 更新"]);
+        table.add_row(["prod", "", ""]);
         table
     }
 
@@ -357,14 +363,14 @@ mod tests {
         // The other columns already take more than the width, so the elastic one keeps its minimum.
         assert!(plain(&sample(), Some(10)).contains("Fix log…"));
         // A second elastic column is shortened after the first.
-        let both = || sample().elastic(&[2, 0]);
+        let both = || sample().shorten_columns(&[2, 0]);
         assert!(
             plain(&both(), Some(29))
                 .lines()
                 .all(|line| line.width() <= 29)
         );
         assert!(plain(&both(), Some(35)).contains("ENVIRONMENT"));
-        assert!(plain(&both().least(2, 18), Some(35)).contains("Fix login redirect"));
+        assert!(plain(&both().with_min_width(2, 18), Some(35)).contains("Fix login redirect"));
         assert!(sample().fits(Some(42)) && !sample().fits(Some(41)));
     }
 
@@ -375,7 +381,7 @@ mod tests {
         let cut = |names: &[&str], width: usize| {
             let mut table = Table::new(&["x"]);
             for name in names {
-                table.row([*name]);
+                table.add_row([*name]);
             }
             plain(&table, Some(width))
                 .lines()
@@ -409,9 +415,9 @@ mod tests {
     #[test]
     fn remarks() {
         let mut table = Table::new(&["a"]);
-        table.heading("production");
-        table.row(["api"]);
-        table.remark_with(
+        table.add_heading("production");
+        table.add_row(["api"]);
+        table.add_command_remark(
             "web is locked by bob: a very long reason",
             "git deploy unlock production",
         );
@@ -428,8 +434,8 @@ mod tests {
     #[test]
     fn hostile_text() {
         let mut table = Table::new(&["a"]);
-        table.row(["\u{1b}]0;x\u{7}\nnext"]);
-        table.remark("\u{202e}");
+        table.add_row(["\u{1b}]0;x\u{7}\nnext"]);
+        table.add_remark("\u{202e}");
         assert_eq!(
             plain(&table, None),
             "A\n\u{fffd}]0;x\u{fffd}\u{fffd}next\n  \u{fffd}"

@@ -3,19 +3,19 @@
 use anstyle::{AnsiColor, Style};
 use similar::{ChangeTag, TextDiff};
 
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 /// Returns the lines of a unified diff with colours, or none if the texts are equal.
 ///
 /// The texts may be untrusted: unsafe characters are replaced.
-pub fn lines(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
+pub fn render_diff(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
     let diff = TextDiff::from_lines(old.1, new.1);
     let (bold, cyan) = (Style::new().bold(), AnsiColor::Cyan.on_default());
     let mut lines = Vec::new();
     for hunk in diff.unified_diff().iter_hunks() {
         if lines.is_empty() {
-            lines.push(format!("{bold}--- {}{bold:#}", harmless(old.0)));
-            lines.push(format!("{bold}+++ {}{bold:#}", harmless(new.0)));
+            lines.push(format!("{bold}--- {}{bold:#}", sanitize(old.0)));
+            lines.push(format!("{bold}+++ {}{bold:#}", sanitize(new.0)));
         }
         lines.push(format!("{cyan}{}{cyan:#}", hunk.header()));
         for change in hunk.iter_changes() {
@@ -27,7 +27,7 @@ pub fn lines(old: (&str, &str), new: (&str, &str)) -> Vec<String> {
             let text = change.value().trim_end_matches(['\n', '\r']);
             lines.push(format!(
                 "{style}{sign}{}{style:#}",
-                harmless(&text.replace('\t', "    "))
+                sanitize(&text.replace('\t', "    "))
             ));
             if change.missing_newline() {
                 lines.push("\\ no newline at the end of the file".to_owned());
@@ -45,7 +45,7 @@ mod tests {
     /// proposal is an unreviewed file.
     #[test]
     fn changes_and_hostile_text() {
-        let lines = lines(
+        let lines = render_diff(
             ("in force", "a\nb\n"),
             ("deploy.toml", "a\n\u{1b}[2Jc\u{202e}"),
         );
@@ -54,6 +54,6 @@ mod tests {
             plain,
             "--- in force\n+++ deploy.toml\n@@ -1,2 +1,2 @@\n a\n-b\n+\u{fffd}[2Jc\u{fffd}\n\\ no newline at the end of the file"
         );
-        assert!(super::lines(("x", "same\n"), ("y", "same\n")).is_empty());
+        assert!(super::render_diff(("x", "same\n"), ("y", "same\n")).is_empty());
     }
 }

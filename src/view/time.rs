@@ -4,7 +4,7 @@ use crate::domain::time::{Span, Time};
 
 /// The format of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dates {
+pub enum TimeStyle {
     /// `2026-03-05T10:02:11Z`
     Iso,
     /// `2 min ago`
@@ -12,26 +12,28 @@ pub enum Dates {
 }
 
 /// Formats a time, relative to `now` if wanted.
-pub fn when(time: Time, now: Time, dates: Dates) -> String {
+pub fn format_time(time: Time, now: Time, dates: TimeStyle) -> String {
     match dates {
-        Dates::Iso => time.to_string(),
-        Dates::Relative if time > now => format!("in {}", rough(time.since(now))),
-        Dates::Relative => match now.since(time) {
+        TimeStyle::Iso => time.to_string(),
+        TimeStyle::Relative if time > now => {
+            format!("in {}", format_approx(time.duration_since(now)))
+        }
+        TimeStyle::Relative => match now.duration_since(time) {
             span if span.as_seconds() == 0 => "now".to_owned(),
-            span => format!("{} ago", rough(span)),
+            span => format!("{} ago", format_approx(span)),
         },
     }
 }
 
 /// Formats a deadline: `until 2026-03-12T10:00:00Z`, `for 7 days`.
-pub fn until(time: Time, now: Time, dates: Dates) -> String {
+pub fn format_deadline(time: Time, now: Time, dates: TimeStyle) -> String {
     match dates {
-        Dates::Iso => format!("until {time}"),
+        TimeStyle::Iso => format!("until {time}"),
         // The seconds since the deadline was set must not turn seven days into six.
-        Dates::Relative => format!(
+        TimeStyle::Relative => format!(
             "for {}",
-            rough(Span::seconds(
-                time.since(now).as_seconds().saturating_add(59)
+            format_approx(Span::from_seconds(
+                time.duration_since(now).as_seconds().saturating_add(59)
             ))
         ),
     }
@@ -39,7 +41,7 @@ pub fn until(time: Time, now: Time, dates: Dates) -> String {
 
 /// Formats a duration in its largest unit, rounded down: `40 s`, `22 min`, `1 hour`, `6 days`,
 /// `3 months`, `2 years`.
-pub fn rough(span: Span) -> String {
+pub fn format_approx(span: Span) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
@@ -78,7 +80,7 @@ mod tests {
             (729 * DAY, "24 months"),
             (730 * DAY, "2 years"),
         ] {
-            assert_eq!(rough(Span::seconds(seconds)), text);
+            assert_eq!(format_approx(Span::from_seconds(seconds)), text);
         }
     }
 
@@ -86,20 +88,26 @@ mod tests {
     #[test]
     fn moments() {
         let now: Time = "2026-03-05T10:00:00Z".parse().unwrap();
-        let minute = Span::seconds(60);
-        assert_eq!(when(now.minus(minute), now, Dates::Relative), "1 min ago");
-        assert_eq!(when(now.plus(minute), now, Dates::Relative), "in 1 min");
-        assert_eq!(when(now, now, Dates::Relative), "now");
+        let minute = Span::from_seconds(60);
         assert_eq!(
-            until(
-                now.plus(Span::days(7)),
-                now.plus(Span::seconds(2)),
-                Dates::Relative
+            format_time(now.minus(minute), now, TimeStyle::Relative),
+            "1 min ago"
+        );
+        assert_eq!(
+            format_time(now.plus(minute), now, TimeStyle::Relative),
+            "in 1 min"
+        );
+        assert_eq!(format_time(now, now, TimeStyle::Relative), "now");
+        assert_eq!(
+            format_deadline(
+                now.plus(Span::from_days(7)),
+                now.plus(Span::from_seconds(2)),
+                TimeStyle::Relative
             ),
             "for 7 days"
         );
         assert_eq!(
-            when(now.minus(minute), now, Dates::Iso),
+            format_time(now.minus(minute), now, TimeStyle::Iso),
             "2026-03-05T09:59:00Z"
         );
     }

@@ -6,31 +6,35 @@ use serde::Serialize;
 
 use super::symbols::Mark;
 use super::wrap;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Decision, Outcome, Verdict};
 
 /// The width of the column of rule names.
-const NAMES: usize = 20;
+const RULE_WIDTH: usize = 20;
 
 /// Renders a verdict as styled lines, indented by two columns. Rules that do not pass come first.
 /// Rules that pass are counted, or named with `all`.
-pub fn lines(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec<String> {
+pub fn render_verdict(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec<String> {
     let (passed, missing): (Vec<&Check>, Vec<&Check>) = verdict
         .checks
         .iter()
         .partition(|check| check.outcome == Outcome::Pass);
     let mut lines: Vec<String> = missing
         .into_iter()
-        .flat_map(|check| one(check, width))
+        .flat_map(|check| render_check(check, width))
         .collect();
     if all {
         let (bare, telling): (Vec<&Check>, Vec<&Check>) = passed
             .into_iter()
             .partition(|check| check.detail.is_empty());
-        lines.extend(telling.into_iter().flat_map(|check| one(check, width)));
+        lines.extend(
+            telling
+                .into_iter()
+                .flat_map(|check| render_check(check, width)),
+        );
         if !bare.is_empty() {
             let names: Vec<&str> = bare.iter().map(|check| check.rule.name()).collect();
-            lines.extend(wrap::hanging(
+            lines.extend(wrap::wrap_hanging(
                 &format!("  {} ", Mark::Yes),
                 &names.join(", "),
                 width,
@@ -45,20 +49,20 @@ pub fn lines(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec<String> 
 }
 
 /// Renders the outcome of one rule, and the next command.
-fn one(check: &Check, width: Option<usize>) -> Vec<String> {
+fn render_check(check: &Check, width: Option<usize>) -> Vec<String> {
     let yellow = AnsiColor::Yellow.on_default();
     let mark = match check.outcome {
         Outcome::Pass => Mark::Yes.to_string(),
         Outcome::Fail => Mark::No.to_string(),
         Outcome::Unknown => format!("{yellow}?{yellow:#}"),
     };
-    let head = format!("  {mark} {:<NAMES$}  ", check.rule.name());
-    let mut lines = wrap::hanging(&head, &harmless(&check.detail), width);
+    let head = format!("  {mark} {:<RULE_WIDTH$}  ", check.rule.name());
+    let mut lines = wrap::wrap_hanging(&head, &sanitize(&check.detail), width);
     lines.extend(
         check
             .remedy
             .as_ref()
-            .map(|it| wrap::arrow(wrap::columns(&head), &harmless(it), width)),
+            .map(|it| wrap::render_command(wrap::display_width(&head), &sanitize(it), width)),
     );
     lines
 }
@@ -67,20 +71,20 @@ fn one(check: &Check, width: Option<usize>) -> Vec<String> {
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Verdict")]
-pub struct Json {
+pub struct VerdictDocument {
     /// The decision: `cannotTell` if no rule refuses and at least one lacks a fact; then nothing is
     /// accepted.
     #[schemars(extend("enum" = ["allowed", "refused", "cannotTell"]))]
     pub decision: &'static str,
     /// The outcomes of all rules that apply; a rule may occur several times.
-    pub checks: Vec<JsonCheck>,
+    pub checks: Vec<RuleOutcome>,
 }
 
 /// The outcome of one rule.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Check")]
-pub struct JsonCheck {
+pub struct RuleOutcome {
     /// The rule: `signer`, `approvals`, `soak`, …
     rule: &'static str,
     /// Its outcome: `unknown` if a fact that it needs could not be established.
@@ -94,8 +98,8 @@ pub struct JsonCheck {
 }
 
 /// Converts a verdict to its form in documents.
-pub fn json(verdict: &Verdict) -> Json {
-    let check = |check: &Check| JsonCheck {
+pub fn to_document(verdict: &Verdict) -> VerdictDocument {
+    let check = |check: &Check| RuleOutcome {
         rule: check.rule.name(),
         outcome: match check.outcome {
             Outcome::Pass => "pass",
@@ -105,7 +109,7 @@ pub fn json(verdict: &Verdict) -> Json {
         detail: check.detail.clone(),
         remedy: check.remedy.clone(),
     };
-    Json {
+    VerdictDocument {
         decision: match verdict.decision() {
             Decision::Allowed => "allowed",
             Decision::Refused => "refused",

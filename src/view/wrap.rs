@@ -8,49 +8,49 @@ use anstyle::Style;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The minimum room for text below a head.
-const LEAST: usize = 24;
+const MIN_TEXT_WIDTH: usize = 24;
 /// The indentation of continuation lines if the head leaves no room.
-const SHALLOW: usize = 4;
+const FALLBACK_INDENT: usize = 4;
 
 /// Returns the width of a text in columns, without its colours.
-pub fn columns(styled: &str) -> usize {
+pub fn display_width(styled: &str) -> usize {
     anstream::adapter::strip_str(styled).to_string().width()
 }
 
 /// Wraps a text behind a head. Both may be styled. Continuation lines begin below the text.
-pub fn hanging(head: &str, text: &str, width: Option<usize>) -> Vec<String> {
-    below(head, columns(head), text, width)
+pub fn wrap_hanging(head: &str, text: &str, width: Option<usize>) -> Vec<String> {
+    wrap_indented(head, display_width(head), text, width)
 }
 
 /// Wraps a text behind a head. Continuation lines are indented by `indent` columns, or less if a
 /// word needs the room.
-pub fn below(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec<String> {
+pub fn wrap_indented(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec<String> {
     let whole = format!("{head}{text}");
-    let Some(width) = width.filter(|width| columns(&whole) > *width) else {
+    let Some(width) = width.filter(|width| display_width(&whole) > *width) else {
         return vec![whole.trim_end().to_owned()];
     };
-    let (head, text) = if indent + LEAST > width {
+    let (head, text) = if indent + MIN_TEXT_WIDTH > width {
         ("", whole.as_str())
     } else {
         (head, text)
     };
-    let widest = pieces(text)
-        .map(|piece| columns(piece.trim_end()))
+    let widest = split_words(text)
+        .map(|piece| display_width(piece.trim_end()))
         .max()
         .unwrap_or_default();
-    let room = width.saturating_sub(widest).max(SHALLOW);
-    let indent = if head.is_empty() && indent > SHALLOW {
-        SHALLOW
+    let room = width.saturating_sub(widest).max(FALLBACK_INDENT);
+    let indent = if head.is_empty() && indent > FALLBACK_INDENT {
+        FALLBACK_INDENT
     } else {
         indent.min(room)
     };
-    let (mut lines, mut line, mut used) = (Vec::new(), head.to_owned(), columns(head));
+    let (mut lines, mut line, mut used) = (Vec::new(), head.to_owned(), display_width(head));
     // A break helps only if it leaves no empty line, and if the next line begins further to the
     // left.
     let mut breaks = used > indent;
-    for piece in pieces(text) {
+    for piece in split_words(text) {
         // Spaces at the end of a line are invisible.
-        if breaks && used + columns(piece.trim_end()) > width {
+        if breaks && used + display_width(piece.trim_end()) > width {
             lines.push(
                 std::mem::replace(&mut line, " ".repeat(indent))
                     .trim_end()
@@ -60,7 +60,7 @@ pub fn below(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec
         }
         breaks |= !piece.trim().is_empty();
         line.push_str(piece);
-        used += columns(piece);
+        used += display_width(piece);
     }
     lines.push(line.trim_end().to_owned());
     lines
@@ -68,18 +68,20 @@ pub fn below(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec
 
 /// Wraps a line from elsewhere, with a prefix before each part. Continuation lines begin below the
 /// last column of the line.
-pub fn said(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
+pub fn wrap_remote_line(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
     let (line, width) = (
         line.trim_end(),
-        width.map(|width| width.saturating_sub(columns(prefix))),
+        width.map(|width| width.saturating_sub(display_width(prefix))),
     );
     let margin = line.len() - line.trim_start().len();
     let column = line.rfind("  ").map_or(0, |at| at + 2);
     let (head, text) = line.split_at(column);
     let lines = match width {
         _ if text.starts_with('→') => vec![line.to_owned()],
-        Some(width) if columns(head) * 2 > width => below("", margin + SHALLOW, line, Some(width)),
-        _ => hanging(head, text, width),
+        Some(width) if display_width(head) * 2 > width => {
+            wrap_indented("", margin + FALLBACK_INDENT, line, Some(width))
+        }
+        _ => wrap_hanging(head, text, width),
     };
     lines
         .into_iter()
@@ -91,7 +93,7 @@ pub fn said(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
 /// the command on a separate line.
 ///
 /// Continuation lines are indented by `indent` columns.
-pub fn with_command(
+pub fn wrap_with_command(
     head: &str,
     indent: usize,
     text: &str,
@@ -100,27 +102,31 @@ pub fn with_command(
     width: Option<usize>,
 ) -> Vec<String> {
     let whole = format!("{head}{text}{glue}{command}");
-    if width.is_none_or(|width| columns(&whole) <= width) {
+    if width.is_none_or(|width| display_width(&whole) <= width) {
         return vec![whole];
     }
-    let mut lines = below(head, indent, text, width);
-    lines.push(arrow(indent, command, width));
+    let mut lines = wrap_indented(head, indent, text, width);
+    lines.push(render_command(indent, command, width));
     lines
 }
 
 /// Renders a line with a command, indented by `indent` columns if that fits.
-pub fn arrow(indent: usize, command: &str, width: Option<usize>) -> String {
+pub fn render_command(indent: usize, command: &str, width: Option<usize>) -> String {
     let dim = Style::new().dimmed();
-    let fits = width.is_none_or(|width| indent + 2 + columns(command) <= width);
+    let fits = width.is_none_or(|width| indent + 2 + display_width(command) <= width);
     format!(
         "{}{dim}→{dim:#} {command}",
-        " ".repeat(if fits { indent } else { SHALLOW.min(indent) })
+        " ".repeat(if fits {
+            indent
+        } else {
+            FALLBACK_INDENT.min(indent)
+        })
     )
 }
 
 /// Splits a text into words with the spaces after them. Between two letters of a script without
 /// spaces, such as Chinese, a break is possible too.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
+fn split_words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let mut before = None;
@@ -153,9 +159,12 @@ mod tests {
     #[test]
     fn below_its_beginning() {
         let text = "prod@0123456789  place: what was pushed is not what the entry gives";
-        assert_eq!(hanging("    x ", text, None), [format!("    x {text}")]);
         assert_eq!(
-            hanging("    note: ", text, Some(40)),
+            wrap_hanging("    x ", text, None),
+            [format!("    x {text}")]
+        );
+        assert_eq!(
+            wrap_hanging("    note: ", text, Some(40)),
             [
                 "    note: prod@0123456789  place: what",
                 "          was pushed is not what the",
@@ -164,12 +173,12 @@ mod tests {
         );
         let long = "y".repeat(50);
         assert_eq!(
-            hanging("x ", &format!("a {long} b"), Some(30)),
+            wrap_hanging("x ", &format!("a {long} b"), Some(30)),
             ["x a", &format!("  {long}"), "  b"]
         );
         // A head that leaves no room is wrapped together with its text.
         assert_eq!(
-            hanging(
+            wrap_hanging(
                 "  a-component-of-a-long-name  ",
                 "has it in its history",
                 Some(40)
@@ -184,12 +193,12 @@ mod tests {
     fn by_what_is_shown() {
         let red = anstyle::AnsiColor::Red.on_default();
         assert_eq!(
-            hanging(&format!("{red}x{red:#} "), &"a".repeat(38), Some(40)).len(),
+            wrap_hanging(&format!("{red}x{red:#} "), &"a".repeat(38), Some(40)).len(),
             1
         );
         let text =
             "資料庫更新：すべての顧客の注文履歴を新しいスキーマに移行する and then in plain words";
-        let lines = hanging("note: ", text, Some(40));
+        let lines = wrap_hanging("note: ", text, Some(40));
         assert!(lines.iter().all(|line| line.width() <= 40), "{lines:?}");
         assert!(
             lines[0].width() > 36 && lines.iter().skip(1).all(|line| line.starts_with("      ")),
@@ -206,7 +215,7 @@ mod tests {
     fn of_a_remote() {
         let line = "  ✗ place   it is not there where it should be";
         assert_eq!(
-            said("remote: ", line, Some(48)),
+            wrap_remote_line("remote: ", line, Some(48)),
             [
                 "remote:   ✗ place   it is not there where it",
                 "remote:             should be"
@@ -214,7 +223,7 @@ mod tests {
         );
         let line = "git-deploy: refused  refs/deploy/production  (what is refused)";
         assert_eq!(
-            said("remote: ", line, Some(60)),
+            wrap_remote_line("remote: ", line, Some(60)),
             [
                 "remote: git-deploy: refused  refs/deploy/production  (what",
                 "remote:     is refused)"
@@ -222,7 +231,7 @@ mod tests {
         );
         let line = "                  → git deploy approve production";
         assert_eq!(
-            said("remote: ", line, Some(40)),
+            wrap_remote_line("remote: ", line, Some(40)),
             [format!("remote: {line}")]
         );
     }
@@ -231,7 +240,7 @@ mod tests {
     #[test]
     fn commands_stay_whole() {
         let told = |width| {
-            plain(&with_command(
+            plain(&wrap_with_command(
                 "  ",
                 4,
                 "it is on hold",
@@ -251,7 +260,7 @@ mod tests {
             ["  it is on", "    hold", "    → git deploy unlock dev"]
         );
         assert_eq!(
-            plain(&[arrow(26, "git deploy unlock dev", Some(40))]),
+            plain(&[render_command(26, "git deploy unlock dev", Some(40))]),
             ["    → git deploy unlock dev"]
         );
     }

@@ -148,7 +148,8 @@ impl Player<'_> {
 
     /// Git dates what it fetches by the machine's clock, which nobody steers.
     fn date_fetches(&self, home: &Path) {
-        let now = UNIX_EPOCH + Duration::from_secs(self.world.now().seconds().try_into().unwrap());
+        let now =
+            UNIX_EPOCH + Duration::from_secs(self.world.now().as_seconds().try_into().unwrap());
         for folder in std::fs::read_dir(home).unwrap() {
             let mark = File::options()
                 .append(true)

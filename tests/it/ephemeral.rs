@@ -123,7 +123,7 @@ fn a_life() {
     let in_hours = |hours: u64| {
         world
             .now()
-            .plus(git_deploy::domain::time::Span::seconds(hours * 3_600))
+            .plus(git_deploy::domain::time::Span::from_seconds(hours * 3_600))
             .to_string()
     };
     assert_eq!(expires(&project, "pr-17"), in_hours(8));

@@ -7,7 +7,9 @@ use git_deploy::domain::id::Oid;
 use git_deploy::domain::name::LedgerName;
 use git_deploy::domain::verdict::Outcome;
 use git_deploy::git::Repository;
-use git_deploy::ledger::audit::{Finding, Kind, Plan, Watch, audit, root};
+use git_deploy::ledger::audit::{
+    AuditFinding, AuditPlan, AuditProgress, FindingKind, audit, find_project,
+};
 
 use crate::harness::forge::a_lock;
 use crate::harness::{Forge, Project, Run, World};
@@ -28,7 +30,10 @@ fn parents_that_git_does_not_see() {
         .ok();
     alice.push(&["HEAD:refs/heads/prod"]).ok();
     let (head, tree) = (alice.repo.rev("HEAD"), alice.repo.rev("HEAD^{tree}"));
-    let who = format!("alice <alice@example.com> {} +0000", world.now().seconds());
+    let who = format!(
+        "alice <alice@example.com> {} +0000",
+        world.now().as_seconds()
+    );
     let forged = |between: &str| -> Oid {
         let raw = format!(
             "tree {tree}\n{between}parent {head}\nauthor {who}\ncommitter {who}\n\nforged\n"
@@ -124,16 +129,16 @@ fn under_a_forged_policy() {
 /// Nobody watches.
 struct Unwatched;
 
-impl Watch for Unwatched {
-    fn begin(&self, _: usize) {}
-    fn step(&self, _: usize) {}
+impl AuditProgress for Unwatched {
+    fn on_start(&self, _: usize) {}
+    fn on_validated(&self, _: usize) {}
 }
 
 /// All that an audit finds in a repository, with its ledgers cut into stretches of this length.
-fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
+fn findings(repository: &Path, stretch: usize) -> Vec<AuditFinding> {
     let repository = Repository::open(repository).unwrap();
     let tips = repository.tips().unwrap();
-    let project = match root(&repository, &tips) {
+    let project = match find_project(&repository, &tips) {
         Ok(project) => project,
         Err(finding) => return vec![finding],
     };
@@ -142,11 +147,11 @@ fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
         &repository,
         &project,
         &tips,
-        &Plan {
+        &AuditPlan {
             ledgers: &ledgers,
             since: &std::collections::BTreeMap::new(),
             notes: true,
-            stretch,
+            chunk_size: stretch,
         },
         &Unwatched,
     );
@@ -160,7 +165,7 @@ fn findings(repository: &Path, stretch: usize) -> Vec<Finding> {
 }
 
 /// The same, however the ledgers are cut: a fault right at a boundary is neither hidden nor told twice.
-fn findings_of_any_cut(repository: &Path) -> Vec<Finding> {
+fn findings_of_any_cut(repository: &Path) -> Vec<AuditFinding> {
     let whole = findings(repository, usize::MAX);
     for stretch in 1..5 {
         assert_eq!(
@@ -265,8 +270,9 @@ fn all_at_once() {
     next("prod", stolen.to_string(), Some("signer"));
 
     let found = findings_of_any_cut(&repo.path().join(".git"));
-    let (leans, own): (Vec<&Finding>, Vec<&Finding>) =
-        found.iter().partition(|it| it.kind == Kind::Support);
+    let (leans, own): (Vec<&AuditFinding>, Vec<&AuditFinding>) = found
+        .iter()
+        .partition(|it| it.kind == FindingKind::Dependency);
     assert_eq!(
         leans
             .iter()

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use git_deploy::domain::plan::{
-    Action, Made, Plan, Planned, Terraform, TerraformError, is_terraform,
+    Plan, PlanOutput, PlanResult, PlannedAction, TerraformError, TerraformPlan,
+    is_saved_terraform_plan,
 };
 use git_deploy::domain::policy::Policy;
-use git_deploy::view::plan::{Component, Plans, Way, markdown, text};
+use git_deploy::view::plan::{
+    ComponentPlan, ComponentTransition, DeploymentPlan, render_markdown, render_text,
+};
 
 use crate::harness::needs;
 
@@ -83,15 +86,15 @@ impl States {
         )
     }
 
-    fn plan(&self, component: &str) -> Result<Terraform, TerraformError> {
+    fn plan(&self, component: &str) -> Result<TerraformPlan, TerraformError> {
         self.command(component, "plan");
         self.read(component)
     }
 
     /// What is known of the plan that is there.
-    fn read(&self, component: &str) -> Result<Terraform, TerraformError> {
+    fn read(&self, component: &str) -> Result<TerraformPlan, TerraformError> {
         let plan = self.at(component).join("plan");
-        assert!(is_terraform(&std::fs::read(&plan).unwrap()));
+        assert!(is_saved_terraform_plan(&std::fs::read(&plan).unwrap()));
         let shown = self.run(
             component,
             "terraform",
@@ -102,7 +105,7 @@ impl States {
             "{}",
             String::from_utf8_lossy(&shown.stderr)
         );
-        Terraform::read(&shown.stdout)
+        TerraformPlan::parse(&shown.stdout)
     }
 
     fn apply(&self, component: &str) -> bool {
@@ -126,12 +129,12 @@ impl States {
     }
 }
 
-fn summary(plan: &Terraform) -> (String, bool, bool, bool) {
+fn summary(plan: &TerraformPlan) -> (String, bool, bool, bool) {
     (
-        plan.summary().to_string(),
+        plan.action_counts().to_string(),
         plan.is_empty(),
         plan.destroys(),
-        plan.outputs_changed(),
+        plan.changes_outputs(),
     )
 }
 
@@ -194,8 +197,8 @@ fn one_component() {
     );
     let change = &replace.changes()[0];
     assert_eq!(
-        (change.address.as_str(), change.action, change.tainted),
-        ("terraform_data.disk", Action::Replace, false)
+        (change.address.as_str(), change.action, change.is_tainted),
+        ("terraform_data.disk", PlannedAction::Replace, false)
     );
     assert_eq!(
         states.checkout(),
@@ -205,24 +208,24 @@ fn one_component() {
 }
 
 /// In none of the formats.
-fn shows_no_value(plan: &Terraform, printed: &str) {
+fn shows_no_value(plan: &TerraformPlan, printed: &str) {
     let plan = Plan {
         component: "database".parse().unwrap(),
         commit: "8f3c2a1caa05736482d4523166f70cb561afa111".parse().unwrap(),
-        planned: Planned::Made(Made::terraform(plan.clone(), printed.to_owned())),
+        result: PlanResult::Planned(PlanOutput::from_terraform(plan.clone(), printed.to_owned())),
     };
-    let component = Component::planned(&plan, Way::default());
-    let plans = Plans {
+    let component = ComponentPlan::from_plan(&plan, ComponentTransition::default());
+    let plans = DeploymentPlan {
         environment: "dev".parse().unwrap(),
         commit: plan.commit,
         components: vec![component],
         since: None,
     };
-    let document = git_deploy::view::json::document("plan", &plans).unwrap();
+    let document = git_deploy::view::json::render_document("plan", &plans).unwrap();
     for shown in [
-        text(&plans, false, None),
-        text(&plans, true, None),
-        markdown(&plans),
+        render_text(&plans, false, None),
+        render_text(&plans, true, None),
+        render_markdown(&plans),
         document,
     ] {
         assert!(!shown.contains(PASSWORD), "{shown}");
@@ -252,11 +255,11 @@ fn across_states() {
         told("1 to add, 0 to change, 0 to destroy", false, false, true)
     );
     assert!(states.apply("network"));
-    assert!(states.plan("api").unwrap().outputs_changed() && states.apply("api"));
+    assert!(states.plan("api").unwrap().changes_outputs() && states.apply("api"));
 
     states.edit("network", "10.0.0.0", "10.1.0.0");
     let (network, api) = (states.plan("network").unwrap(), states.plan("api").unwrap());
-    assert!(network.outputs_changed() && api.is_empty());
+    assert!(network.changes_outputs() && api.is_empty());
     assert!(states.apply("network"));
     let anew = states.plan("api").unwrap();
     assert_eq!(

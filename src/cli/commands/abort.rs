@@ -1,14 +1,14 @@
 //! `git deploy abort`: gives up an unfinished run.
 
-use crate::cli::append_report::{self, How};
+use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::deployment_request::{self, Place};
 use crate::cli::env_args::OnlyEnv;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Abort, Action, Component};
 use crate::domain::state::Scope;
 use crate::domain::text::Line;
-use crate::ledger::writer::{Appended, Draft};
+use crate::ledger::writer::{AppendedEntry, EntryDraft};
 
 /// Give an unfinished deployment up: for whoever runs it, an admin or, once it is stale, any deployer
 ///
@@ -21,34 +21,34 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
     /// Why, for everybody to read
-    #[arg(short, long, value_name = "REASON", value_parser = append_report::line)]
+    #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
     message: Line,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// Writes the abort of an unfinished run. The run may also be in an environment that the policy no
 /// longer has.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
     let place = match Place::dropped(&workspace, args.at.word()) {
         Some(place) => place,
-        None => Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?,
+        None => Place::find(&workspace, args.at.find(&workspace, ui)?.as_str())?,
     };
-    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
         let state = view
-            .state(&place.ledger, &Scope::All)
-            .or_fail(Kind::CannotTell, "cannot read the ledger")?;
-        let run = deployment_request::pick(
+            .load_state(&place.ledger, &Scope::All)
+            .context(ErrorKind::CannotTell, "cannot read the ledger")?;
+        let run = deployment_request::find_run(
             args.run,
             "abort",
-            context,
+            ui,
             &place,
             state.at(place.named.as_ref()).runs(),
         )?;
         let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
-            return Err(Failure::new(
-                Kind::CannotTell,
+            return Err(CliError::new(
+                ErrorKind::CannotTell,
                 format!("the run {} cannot be read", run.sequence),
             ));
         };
@@ -65,15 +65,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             components,
             reason: args.message.clone(),
         };
-        Ok(Draft {
+        Ok(EntryDraft {
             environment: place.named.clone(),
             ..Action::Abort(abort).into()
         })
     })?;
-    append_report::tell(context, &sentence(&place, &appended), &appended)
+    append_report::report_entry(ui, &describe_abort(&place, &appended), &appended)
 }
 
-fn sentence(place: &Place, appended: &Appended) -> String {
+fn describe_abort(place: &Place, appended: &AppendedEntry) -> String {
     let (name, by) = (&place.name, &appended.statement.by);
     let Action::Abort(abort) = &appended.statement.action else {
         return String::new();

@@ -4,21 +4,21 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::cli::append_report::{self, How};
-use crate::cli::deployment_request::{DeploymentRequest, Place, deployment, to_change};
+use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::deployment_request::{DeploymentRequest, Place, compose_request, select_to_change};
 use crate::cli::env_args::EnvRev;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{self, Action, Deployment};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{Bind, Environment};
 use crate::domain::text::Line;
 use crate::domain::time::Span;
-use crate::ledger::writer::{Draft, View};
-use crate::run::default_description::describe;
-use crate::view::grouping::counted;
-use crate::view::plan::digests;
+use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
+use crate::run::default_description::build_description;
+use crate::view::grouping::list_or_count;
+use crate::view::plan::read_digests;
 use crate::view::{result_text, wrap};
 
 /// Sign an approval of a commit for an environment
@@ -36,40 +36,40 @@ pub struct Args {
     #[arg(long)]
     destroy: bool,
     /// The plan that it is given for, by its digest; can be repeated
-    #[arg(long = "plan", value_name = "COMPONENT=DIGEST", value_parser = plan)]
+    #[arg(long = "plan", value_name = "COMPONENT=DIGEST", value_parser = parse_plan)]
     plans: Vec<(ComponentName, Digest)>,
     /// The plans that it is given for: a file that git deploy plan --json printed
     #[arg(long = "plans", value_name = "FILE")]
     file: Option<PathBuf>,
     /// A remark
-    #[arg(short, long, value_parser = append_report::line)]
+    #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// How many days an approval is valid if the policy requires no approvals.
-const DAYS: u64 = 7;
+const DEFAULT_VALIDITY_DAYS: u64 = 7;
 
 /// Writes an approval of the deployment that `git deploy run` would start now.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let (name, rev) = args.at.find(&workspace, context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let (name, rev) = args.at.find(&workspace, ui)?;
     let place = Place::find(&workspace, name.as_str())?;
-    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
-    let plans = plans(args, &name)?;
+    let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
+    let plans = collect_plans(args, &name)?;
     // Describes the deployment of the last attempt; printed once the entry is written.
     let approved: RefCell<Vec<String>> = RefCell::default();
-    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
-        let deployment = wanted(args, &place, view, commit)?;
-        *approved.borrow_mut() = shown(&deployment, view, context.width())?;
+    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
+        let deployment = compose_approved(args, &place, view, commit)?;
+        *approved.borrow_mut() = describe_approved(&deployment, view, ui.width())?;
         let components: Vec<ComponentName> = deployment
             .changed()
             .map(|change| change.target.component.clone())
             .collect();
         if let Some(stray) = plans.keys().find(|name| !components.contains(name)) {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CliError::new(
+                ErrorKind::Usage,
                 format!("{stray} would not change, so no plan of it can be approved"),
             ));
         }
@@ -78,22 +78,22 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             commit,
             components,
             plans: plans.clone(),
-            expires: context
+            expires: ui
                 .now()
-                .max(view.head.chain.at)
-                .plus(args.expires.unwrap_or_else(|| longest(rules))),
+                .max(view.tip.chain.at)
+                .plus(args.expires.unwrap_or_else(|| longest_validity(rules))),
             comment: args.message.clone(),
         };
-        Ok(Draft {
+        Ok(EntryDraft {
             environment: place.named.clone(),
             ..Action::Approve(approve).into()
         })
     })?;
     for line in approved.into_inner() {
-        context.print(line);
+        ui.print(line);
     }
-    if plans.is_empty() && binds_plans(&workspace, &place) {
-        context.mention(format_args!(
+    if plans.is_empty() && binds_approvals_to_plans(&workspace, &place) {
+        ui.eprint_sentence(format_args!(
             "{} has seats that are bound to a plan: this approval names none, and does not fill those.",
             place.name
         ));
@@ -106,18 +106,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         .iter()
         .map(ComponentName::as_str)
         .collect();
-    let (by, until) = (&appended.statement.by, context.until(approve.expires));
+    let (by, until) = (&appended.statement.by, ui.format_deadline(approve.expires));
     let commit = commit.0.prefix(7);
     let sentence = format!(
         "{by} approves {} ({commit}) for {}, {until}.",
-        counted(&names),
+        list_or_count(&names),
         place.name
     );
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }
 
 /// Parses `COMPONENT=DIGEST`, as in `api=sha256:…`.
-fn plan(text: &str) -> Result<(ComponentName, Digest), String> {
+fn parse_plan(text: &str) -> Result<(ComponentName, Digest), String> {
     let (name, digest) = text.split_once('=').ok_or("it is COMPONENT=DIGEST")?;
     Ok((
         name.parse().map_err(|error| format!("{error}"))?,
@@ -127,12 +127,12 @@ fn plan(text: &str) -> Result<(ComponentName, Digest), String> {
 
 /// Collects the plans named with `--plan` and those in the file of `--plans`. A plan named with
 /// `--plan` wins.
-fn plans(args: &Args, name: &EnvName) -> Result<BTreeMap<ComponentName, Digest>, Failure> {
+fn collect_plans(args: &Args, name: &EnvName) -> Result<BTreeMap<ComponentName, Digest>, CliError> {
     let mut plans = BTreeMap::new();
     if let Some(file) = &args.file {
         let cannot = || format!("cannot read the plans in {}", file.display());
-        let bytes = std::fs::read(file).or_fail(Kind::CannotTell, cannot())?;
-        plans = digests(&bytes, name).or_fail(Kind::Usage, cannot())?;
+        let bytes = std::fs::read(file).context(ErrorKind::CannotTell, cannot())?;
+        plans = read_digests(&bytes, name).context(ErrorKind::Usage, cannot())?;
     }
     plans.extend(args.plans.iter().cloned());
     Ok(plans)
@@ -143,61 +143,63 @@ fn plans(args: &Args, name: &EnvName) -> Result<BTreeMap<ComponentName, Digest>,
 /// # Errors
 ///
 /// Fails if the deployment would change nothing.
-fn wanted(
+fn compose_approved(
     args: &Args,
     place: &Place,
-    view: &View<'_>,
+    view: &LedgerSnapshot<'_>,
     commit: CommitId,
-) -> Result<Deployment, Failure> {
+) -> Result<Deployment, CliError> {
     let wanted = DeploymentRequest {
         commit,
-        selection: to_change(&args.components),
+        selection: select_to_change(&args.components),
         kind: entry::Kind::Deploy,
         destroy: args.destroy,
         versions: &BTreeMap::new(),
     };
-    let deployment = deployment(place, view, &wanted)?;
+    let deployment = compose_request(place, view, &wanted)?;
     if deployment.changed().next().is_none() {
         let words = format!(
             "{} would change nothing in {}: there is nothing to approve",
             commit.short(),
             place.name
         );
-        return Err(Failure::new(Kind::Usage, words).hint("the same command with --component NAME"));
+        return Err(
+            CliError::new(ErrorKind::Usage, words).hint("the same command with --component NAME")
+        );
     }
     Ok(deployment)
 }
 
 /// Describes the deployment in lines of text: the changed components and the subjects of their
 /// commits.
-fn shown(
+fn describe_approved(
     deployment: &Deployment,
-    view: &View<'_>,
+    view: &LedgerSnapshot<'_>,
     width: Option<usize>,
-) -> Result<Vec<String>, Failure> {
-    let mut lines = result_text::changes(deployment, width);
-    let subjects = describe(view.repository, deployment)
-        .or_fail(Kind::CannotTell, "cannot read what is approved")?;
+) -> Result<Vec<String>, CliError> {
+    let mut lines = result_text::render_changes(deployment, width);
+    let subjects = build_description(view.repository, deployment)
+        .context(ErrorKind::CannotTell, "cannot read what is approved")?;
     lines.extend(
         subjects
             .iter()
             .flat_map(|text| text.as_str().lines())
-            .flat_map(|line| wrap::below("  ", 4, line, width)),
+            .flat_map(|line| wrap::wrap_indented("  ", 4, line, width)),
     );
     Ok(lines)
 }
 
 /// Returns the longest validity that any approval requirement of the environment allows.
-fn longest(rules: &Environment) -> Span {
+fn longest_validity(rules: &Environment) -> Span {
     rules
         .approvals
         .iter()
         .map(|seat| seat.expires)
         .max()
-        .unwrap_or(Span::days(DAYS))
+        .unwrap_or(Span::from_days(DEFAULT_VALIDITY_DAYS))
 }
 
-fn binds_plans(workspace: &Workspace, place: &Place) -> bool {
+fn binds_approvals_to_plans(workspace: &Workspace, place: &Place) -> bool {
     let rules = workspace.policy.environment(&place.name);
     rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
 }

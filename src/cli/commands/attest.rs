@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
-use crate::cli::append_report::{self, How};
+use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Attestation, MAX_PREDICATE};
 use crate::domain::id::Digest;
 use crate::domain::name::{Label, LedgerName};
 use crate::domain::policy::PredicateType;
 use crate::domain::text::Line;
-use crate::ledger::writer::Draft;
-use crate::run::junit::{MAX_REPORT, Tests};
+use crate::ledger::writer::EntryDraft;
+use crate::run::junit::{MAX_REPORT, TestResults};
 use crate::view::attestation_text;
 
 /// Sign an attestation about a commit: tests passed, a scan was done, a review is over
@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["predicate", "result"], num_args = 1..)]
     junit: Vec<PathBuf>,
     /// Where the run of the tests can be seen
-    #[arg(long, value_name = "URL", conflicts_with = "predicate", value_parser = append_report::line)]
+    #[arg(long, value_name = "URL", conflicts_with = "predicate", value_parser = append_report::parse_line)]
     url: Option<Line>,
     /// The environment in which the commit was looked at
     #[arg(long = "env", visible_alias = "environment", value_name = "ENV")]
@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     suite: Option<Label>,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// How tests went.
@@ -65,13 +65,13 @@ enum TestResult {
 const FILE_LIMIT: usize = 4 * MAX_PREDICATE;
 
 /// Writes an attestation about a commit to the ledger `evidence`.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let commit = workspace.commit(&args.rev)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let commit = workspace.resolve_commit(&args.rev)?;
     let environment = args
         .environment
         .as_deref()
-        .map(|name| workspace.environment(name))
+        .map(|name| workspace.find_environment(name))
         .transpose()?;
     let uri = args.predicate_type.uri();
     let attestation = Attestation {
@@ -79,17 +79,21 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         environment: environment.map(|(name, _)| name),
         predicate_type: uri
             .parse()
-            .or_fail(Kind::Usage, format!("{uri:?} is not a predicate type"))?,
+            .context(ErrorKind::Usage, format!("{uri:?} is not a predicate type"))?,
         suite: args.suite.clone(),
-        predicate: predicate(args, context)?,
+        predicate: build_predicate(args, ui)?,
     };
-    let draft = || Draft::from(Action::Attestation(attestation.clone()));
-    let appended =
-        workspace.append(context, &LedgerName::evidence(), args.how.manner(), &|_| {
-            Ok(draft())
-        })?;
+    let draft = || EntryDraft::from(Action::Attestation(attestation.clone()));
+    let appended = workspace.append(
+        ui,
+        &LedgerName::evidence(),
+        args.write.append_options(),
+        &|_| Ok(draft()),
+    )?;
     let result = match attestation.short_type() {
-        "test-result" | "change-review" => format!(" {}", attestation_text::outcome(&attestation)),
+        "test-result" | "change-review" => {
+            format!(" {}", attestation_text::format_outcome(&attestation))
+        }
         _ => String::new(),
     };
     let sentence = format!(
@@ -98,23 +102,23 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         args.predicate_type,
         commit.0.prefix(7)
     );
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }
 
 /// Returns the predicate: read from a file, computed from JUnit reports, or the shortest one that
 /// in-toto's test-result allows
 /// (<https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md>).
-fn predicate(args: &Args, context: &Context) -> Result<Map<String, Value>, Failure> {
+fn build_predicate(args: &Args, ui: &Ui) -> Result<Map<String, Value>, CliError> {
     let tests = args.predicate_type == PredicateType::test_result();
     if !tests && (!args.junit.is_empty() || args.url.is_some() || args.result.is_some()) {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CliError::new(
+            ErrorKind::Usage,
             "--junit, --result and --url are for test-result only",
         )
         .hint("--predicate FILE"));
     }
     if !args.junit.is_empty() {
-        return of_reports(args, context);
+        return build_predicate_from_reports(args, ui);
     }
     let bytes = match (&args.predicate, args.result) {
         (None, Some(result)) => {
@@ -130,8 +134,8 @@ fn predicate(args: &Args, context: &Context) -> Result<Map<String, Value>, Failu
             return Ok(said.into_iter().chain(url).collect());
         }
         (None, None) => {
-            let failure = Failure::new(
-                Kind::Usage,
+            let failure = CliError::new(
+                ErrorKind::Usage,
                 format!("what does the {} say?", args.predicate_type),
             );
             let failure = if tests {
@@ -143,21 +147,21 @@ fn predicate(args: &Args, context: &Context) -> Result<Map<String, Value>, Failu
             };
             return Err(failure.hint("--predicate FILE, a JSON object"));
         }
-        (Some(file), _) => read(file, FILE_LIMIT)?,
+        (Some(file), _) => read_limited(file, FILE_LIMIT)?,
     };
     let name = args.predicate.as_deref().unwrap_or_default();
-    serde_json::from_slice(&bytes).or_fail(
-        Kind::Usage,
+    serde_json::from_slice(&bytes).context(
+        ErrorKind::Usage,
         format!("the predicate in {name} is not a JSON object"),
     )
 }
 
 /// Computes a test-result predicate from the JUnit reports.
-fn of_reports(args: &Args, context: &Context) -> Result<Map<String, Value>, Failure> {
-    let (mut tests, mut reports) = (Tests::default(), Vec::new());
+fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Value>, CliError> {
+    let (mut tests, mut reports) = (TestResults::default(), Vec::new());
     for file in &args.junit {
         let shown = file.display().to_string();
-        let bytes = read(&shown, MAX_REPORT)?;
+        let bytes = read_limited(&shown, MAX_REPORT)?;
         // An absolute path would disclose the folders of the machine that ran the tests.
         let name = if file.is_absolute() {
             file.file_name().map(Path::new)
@@ -165,39 +169,39 @@ fn of_reports(args: &Args, context: &Context) -> Result<Map<String, Value>, Fail
             Some(file.as_path())
         };
         let name = name.unwrap_or(file).to_string_lossy().into_owned();
-        tests.add(&name, &bytes).or_fail(
-            Kind::Usage,
+        tests.add(&name, &bytes).context(
+            ErrorKind::Usage,
             format!("{shown} is not a JUnit report that can be attested"),
         )?;
         reports.push((name, Digest::sha256(&bytes)));
     }
-    let predicate = tests.predicate(&reports, args.url.as_ref());
-    let predicate = predicate.or_fail(Kind::Usage, "the reports cannot be attested")?;
-    if predicate.left_out > 0 {
-        context.mention(format_args!(
+    let predicate = tests.build_predicate(&reports, args.url.as_ref());
+    let predicate = predicate.context(ErrorKind::Usage, "the reports cannot be attested")?;
+    if predicate.omitted_names > 0 {
+        ui.eprint_sentence(format_args!(
             "There is no room for every name: {} are left out, those of passed tests first. The numbers tell of all.",
-            predicate.left_out
+            predicate.omitted_names
         ));
     }
     if tests.result() == "WARNED" {
-        context.mention(
+        ui.eprint_sentence(
             "Some tests passed only when they were repeated: WARNED, which no required check takes for passed.",
         );
     }
     Ok(predicate.map)
 }
 
-fn read(file: &str, limit: usize) -> Result<Vec<u8>, Failure> {
+fn read_limited(file: &str, limit: usize) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let some = limit as u64 + 1;
     let read = match file {
         "-" => std::io::stdin().lock().take(some).read_to_end(&mut bytes),
         file => std::fs::File::open(file).and_then(|file| file.take(some).read_to_end(&mut bytes)),
     };
-    read.or_fail(Kind::CannotTell, format!("cannot read {file}"))?;
+    read.context(ErrorKind::CannotTell, format!("cannot read {file}"))?;
     if bytes.len() > limit {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CliError::new(
+            ErrorKind::Usage,
             format!("{file} is too long: more than {limit} bytes"),
         ));
     }

@@ -11,19 +11,21 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 
-use crate::cli::workspace::{open_repository, problem_line};
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::workspace::{describe_problem, open_repository};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::Outcome;
 use crate::git::{Error, Repository};
-use crate::ledger::audit::{self, Audited, Plan, Special, Watch};
+use crate::ledger::audit::{self, AuditPlan, AuditProgress, LedgerAudit, RemarkKind};
 use crate::ledger::facts::Gatherer;
-use crate::ledger::sync::standing_problems;
+use crate::ledger::sync::find_known_problems;
 use crate::ledger::{Project, Tips};
 use crate::view;
-use crate::view::audit::{Audit, Finding, Ledger, Part, Remark};
+use crate::view::audit::{
+    AuditDocument, AuditSection, FindingDocument, LedgerDocument, RemarkDocument,
+};
 
 /// Check every ledger from the root of trust: signatures, rules, order, and the notes
 #[derive(clap::Args)]
@@ -46,7 +48,7 @@ pub struct Args {
 
 /// The parts of an earlier report that `--since` reads.
 #[derive(Deserialize)]
-struct Earlier {
+struct EarlierReport {
     schema: String,
     project: Option<EntryId>,
     ledgers: Vec<EarlierLedger>,
@@ -62,32 +64,33 @@ struct EarlierLedger {
 const REPORT_LIMIT: u64 = 64 << 20;
 
 /// Runs the audit, prints the report, and fails if anything was found.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository()?;
     let tips = repository.tips().map_err(|error| {
         // A ref that no ledger may have was created by hand: a finding, not a missing fact.
-        let kind = if matches!(error, Error::Ref { .. }) {
-            Kind::Denied
+        let kind = if matches!(error, Error::InvalidRef { .. }) {
+            ErrorKind::Denied
         } else {
-            Kind::CannotTell
+            ErrorKind::CannotTell
         };
-        Failure::new(kind, "cannot read the ledgers").because(error)
+        CliError::new(kind, "cannot read the ledgers").because(error)
     })?;
     if tips.is_empty() {
-        return Err(
-            Failure::new(Kind::CannotTell, "there are no ledgers in this repository")
-                .hint("git deploy sync, if the remote has some")
-                .hint("git deploy init, to begin"),
-        );
+        return Err(CliError::new(
+            ErrorKind::CannotTell,
+            "there are no ledgers in this repository",
+        )
+        .hint("git deploy sync, if the remote has some")
+        .hint("git deploy init, to begin"));
     }
-    let audit = match audit::root(&repository, &tips) {
-        Ok(project) => whole(args, &repository, &tips, &project)?,
+    let audit = match audit::find_project(&repository, &tips) {
+        Ok(project) => audit_selected(args, &repository, &tips, &project)?,
         Err(found) => {
-            let other = Part {
-                findings: vec![finding(&found)],
+            let other = AuditSection {
+                findings: vec![view_finding(&found)],
                 remarks: Vec::new(),
             };
-            Audit {
+            AuditDocument {
                 project: None,
                 pinned: false,
                 ledgers: Vec::new(),
@@ -97,51 +100,54 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
     };
     if let Some(file) = &args.junit {
-        let written = std::fs::write(file, view::junit::xml(&audit, context.now()));
-        written.or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
+        let written = std::fs::write(file, view::junit::render_xml(&audit, ui.now()));
+        written.context(
+            ErrorKind::CannotTell,
+            format!("cannot write {}", file.display()),
+        )?;
     }
-    if context.json() {
-        context.report("audit", &audit)?;
+    if ui.json() {
+        ui.print_document("audit", &audit)?;
     } else {
-        context.print(view::audit::text(&audit, context.width(), &|time| {
-            context.when(time)
+        ui.print(view::audit::render_text(&audit, ui.width(), &|time| {
+            ui.format_time(time)
         }));
     }
     let any = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
     match (any("fail"), any("unknown")) {
-        (true, _) => Err(Failure::told(Kind::Denied)),
-        (false, true) => Err(Failure::told(Kind::CannotTell)),
+        (true, _) => Err(CliError::reported(ErrorKind::Denied)),
+        (false, true) => Err(CliError::reported(ErrorKind::CannotTell)),
         (false, false) => Ok(()),
     }
 }
 
 /// Audits the ledgers that were asked for.
-fn whole(
+fn audit_selected(
     args: &Args,
     repository: &Repository,
     tips: &Tips,
     project: &Project,
-) -> Result<Audit, Failure> {
-    let which = which(args, repository, tips, project)?;
-    let mut other = Part::default();
-    let pinned = pin(args.root, repository, project, &mut other)?;
+) -> Result<AuditDocument, CliError> {
+    let which = select_ledgers(args, repository, tips, project)?;
+    let mut other = AuditSection::default();
+    let pinned = check_pin(args.root, repository, project, &mut other)?;
     let since = args.since.as_deref().map_or(Ok(BTreeMap::new()), |file| {
-        since(file, project, tips, &mut other)
+        read_earlier_tips(file, project, tips, &mut other)
     })?;
-    let progress = Progress::new();
+    let progress = ProgressBarAudit::new();
     let notes = args.ledger.is_none() && args.since.is_none();
-    let plan = Plan {
+    let plan = AuditPlan {
         ledgers: &which,
         since: &since,
         notes,
-        stretch: audit::STRETCH,
+        chunk_size: audit::CHUNK_SIZE,
     };
     let report = audit::audit(repository, project, tips, &plan, &progress);
-    progress.done();
-    let (ledgers, notes) = shown(report);
+    progress.finish();
+    let (ledgers, notes) = to_view(report);
     let remote = |open, detail| {
         let outcome = if open { "unknown" } else { "fail" };
-        Finding {
+        FindingDocument {
             kind: "remote",
             ledger: None,
             outcome,
@@ -150,12 +156,12 @@ fn whole(
             detail,
         }
     };
-    match standing_problems(repository) {
+    match find_known_problems(repository) {
         Ok(problems) => {
             other.findings.extend(
                 problems
                     .iter()
-                    .map(|problem| remote(problem.is_open(), problem_line(problem))),
+                    .map(|problem| remote(problem.is_undecided(), describe_problem(problem))),
             );
         }
         // The findings so far are reported all the same.
@@ -163,10 +169,10 @@ fn whole(
             let what = format!("cannot compare with the remote's ledgers: {error}");
             other
                 .findings
-                .push(remote(!error.is_malformed(), harmless(&what)));
+                .push(remote(!error.is_malformed(), sanitize(&what)));
         }
     }
-    Ok(Audit {
+    Ok(AuditDocument {
         project: Some(project.id),
         pinned,
         ledgers,
@@ -176,12 +182,12 @@ fn whole(
 }
 
 /// Converts the audit's report into its view: the ledgers and, if they were checked, the notes.
-pub(super) fn shown(report: audit::Report) -> (Vec<Ledger>, Option<Part>) {
-    let notes = report.notes.map(|(findings, remarks)| Part {
-        findings: findings.iter().map(finding).collect(),
-        remarks: remarks.into_iter().map(remark).collect(),
+pub(super) fn to_view(report: audit::AuditReport) -> (Vec<LedgerDocument>, Option<AuditSection>) {
+    let notes = report.notes.map(|(findings, remarks)| AuditSection {
+        findings: findings.iter().map(view_finding).collect(),
+        remarks: remarks.into_iter().map(view_remark).collect(),
     });
-    (report.ledgers.into_iter().map(ledger).collect(), notes)
+    (report.ledgers.into_iter().map(view_ledger).collect(), notes)
 }
 
 /// Returns the ledgers to audit, the policy's first.
@@ -189,12 +195,12 @@ pub(super) fn shown(report: audit::Report) -> (Vec<Ledger>, Option<Part>) {
 /// # Errors
 ///
 /// Fails if the ledger named on the command line does not exist.
-fn which(
+fn select_ledgers(
     args: &Args,
     repository: &Repository,
     tips: &Tips,
     project: &Project,
-) -> Result<Vec<LedgerName>, Failure> {
+) -> Result<Vec<LedgerName>, CliError> {
     let policy = LedgerName::policy();
     let mut which = vec![policy.clone()];
     let Some(name) = &args.ledger else {
@@ -221,8 +227,8 @@ fn which(
     };
     let found = own.or_else(of_pattern);
     let found = found.ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
+        CliError::new(
+            ErrorKind::Usage,
             format!("there is no ledger of {name:?}: there are {}", known()),
         )
     })?;
@@ -234,35 +240,40 @@ fn which(
 
 /// Reads the tips that an earlier audit saw from its report. A ledger that has disappeared since
 /// then becomes a finding.
-fn since(
+fn read_earlier_tips(
     file: &Path,
     project: &Project,
     tips: &Tips,
-    other: &mut Part,
-) -> Result<BTreeMap<LedgerName, EntryId>, Failure> {
+    other: &mut AuditSection,
+) -> Result<BTreeMap<LedgerName, EntryId>, CliError> {
     let unusable = || {
-        Failure::new(
-            Kind::Usage,
+        CliError::new(
+            ErrorKind::Usage,
             format!("{} is no report of an audit", file.display()),
         )
     };
     let hint = "git deploy audit --json > FILE, which makes one";
-    let opened = std::fs::File::open(file)
-        .or_fail(Kind::CannotTell, format!("cannot read {}", file.display()))?;
+    let opened = std::fs::File::open(file).context(
+        ErrorKind::CannotTell,
+        format!("cannot read {}", file.display()),
+    )?;
     let mut bytes = Vec::new();
     let read = opened.take(REPORT_LIMIT + 1).read_to_end(&mut bytes);
-    read.or_fail(Kind::CannotTell, format!("cannot read {}", file.display()))?;
+    read.context(
+        ErrorKind::CannotTell,
+        format!("cannot read {}", file.display()),
+    )?;
     if bytes.len() as u64 > REPORT_LIMIT {
         return Err(unusable().because("it is larger than 64 MiB"));
     }
-    let earlier: Earlier =
+    let earlier: EarlierReport =
         serde_json::from_slice(&bytes).map_err(|error| unusable().because(error).hint(hint))?;
-    if earlier.schema != view::json::name("audit") {
+    if earlier.schema != view::json::schema_name("audit") {
         return Err(unusable().hint(hint));
     }
     if earlier.project != Some(project.id) {
-        return Err(Failure::new(
-            Kind::Denied,
+        return Err(CliError::new(
+            ErrorKind::Denied,
             format!("{} is of another project", file.display()),
         ));
     }
@@ -276,7 +287,7 @@ fn since(
             gone.ledger
         );
         let ledger = Some(gone.ledger.clone());
-        other.findings.push(Finding {
+        other.findings.push(FindingDocument {
             kind: "chain",
             ledger,
             outcome: "fail",
@@ -294,15 +305,15 @@ fn since(
 
 /// Checks that the project is the one of `--root`, else the pinned one, and returns whether it is.
 /// A mismatch becomes a finding.
-fn pin(
+fn check_pin(
     root: Option<EntryId>,
     repository: &Repository,
     project: &Project,
-    other: &mut Part,
-) -> Result<bool, Failure> {
+    other: &mut AuditSection,
+) -> Result<bool, CliError> {
     let pinned = repository
-        .pin()
-        .or_fail(Kind::CannotTell, "cannot read the pinned project")?;
+        .pinned_project()
+        .context(ErrorKind::CannotTell, "cannot read the pinned project")?;
     match root.or(pinned) {
         Some(pinned) if pinned == project.id => Ok(true),
         Some(pinned) => {
@@ -316,7 +327,7 @@ fn pin(
                 project.id
             );
             let (kind, outcome) = ("pin", "fail");
-            other.findings.push(Finding {
+            other.findings.push(FindingDocument {
                 kind,
                 ledger: None,
                 outcome,
@@ -331,7 +342,7 @@ fn pin(
                 "no project is pinned here; compare {} with a colleague's deploy.root",
                 project.id
             );
-            other.remarks.push(Remark {
+            other.remarks.push(RemarkDocument {
                 kind: "pin",
                 ledger: None,
                 entry: None,
@@ -342,29 +353,29 @@ fn pin(
     }
 }
 
-pub(super) fn ledger(audited: Audited) -> Ledger {
-    Ledger {
+pub(super) fn view_ledger(audited: LedgerAudit) -> LedgerDocument {
+    LedgerDocument {
         ledger: audited.ledger,
         tip: audited.tip,
         entries: audited.entries,
         from: audited.span.map(|(from, _)| from),
         to: audited.span.map(|(_, to)| to),
-        part: Part {
-            findings: audited.findings.iter().map(finding).collect(),
-            remarks: audited.remarks.into_iter().map(remark).collect(),
+        section: AuditSection {
+            findings: audited.findings.iter().map(view_finding).collect(),
+            remarks: audited.remarks.into_iter().map(view_remark).collect(),
         },
     }
 }
 
-pub(super) fn finding(found: &audit::Finding) -> Finding {
+pub(super) fn view_finding(found: &audit::AuditFinding) -> FindingDocument {
     let kind = match found.kind {
-        audit::Kind::Entry => "entry",
-        audit::Kind::Chain => "chain",
-        audit::Kind::Order => "order",
-        audit::Kind::Support => "support",
-        audit::Kind::Notes => "notes",
+        audit::FindingKind::Entry => "entry",
+        audit::FindingKind::Chain => "chain",
+        audit::FindingKind::Order => "order",
+        audit::FindingKind::Dependency => "support",
+        audit::FindingKind::Notes => "notes",
     };
-    Finding {
+    FindingDocument {
         kind,
         ledger: found.ledger.clone(),
         outcome: if found.outcome == Outcome::Fail {
@@ -378,17 +389,17 @@ pub(super) fn finding(found: &audit::Finding) -> Finding {
     }
 }
 
-pub(super) fn remark(found: audit::Remark) -> Remark {
+pub(super) fn view_remark(found: audit::AuditRemark) -> RemarkDocument {
     let kind = match found.kind {
-        Special::BreakGlass => "breakGlass",
-        Special::Recovered => "recovered",
-        Special::Admits => "admits",
-        Special::Admitted => "admitted",
-        Special::RemovedKey => "removedKey",
-        Special::NotesBehind => "notesBehind",
-        Special::NotesWrong => "notesWrong",
+        RemarkKind::BreakGlass => "breakGlass",
+        RemarkKind::Recovered => "recovered",
+        RemarkKind::AdmitsEntry => "admits",
+        RemarkKind::AdmittedEntry => "admitted",
+        RemarkKind::RemovedKey => "removedKey",
+        RemarkKind::NotesBehind => "notesBehind",
+        RemarkKind::NotesWrong => "notesWrong",
     };
-    Remark {
+    RemarkDocument {
         kind,
         ledger: found.ledger,
         entry: found.entry,
@@ -397,18 +408,18 @@ pub(super) fn remark(found: audit::Remark) -> Remark {
 }
 
 /// Returns the kind of error to fail with because of a finding.
-pub(super) fn kind_of(found: &audit::Finding) -> Kind {
+pub(super) fn error_kind(found: &audit::AuditFinding) -> ErrorKind {
     if found.outcome == Outcome::Fail {
-        Kind::Denied
+        ErrorKind::Denied
     } else {
-        Kind::CannotTell
+        ErrorKind::CannotTell
     }
 }
 
 /// A progress bar that counts audited entries. It appears on a terminal after one second.
-pub(in crate::cli) struct Progress(ProgressBar);
+pub(in crate::cli) struct ProgressBarAudit(ProgressBar);
 
-impl Progress {
+impl ProgressBarAudit {
     pub fn new() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         // The template is a constant, and it is valid.
@@ -420,17 +431,17 @@ impl Progress {
         Self(bar)
     }
 
-    pub fn done(&self) {
+    pub fn finish(&self) {
         self.0.finish_and_clear();
     }
 }
 
-impl Watch for Progress {
-    fn begin(&self, entries: usize) {
+impl AuditProgress for ProgressBarAudit {
+    fn on_start(&self, entries: usize) {
         self.0.set_length(entries as u64);
     }
 
-    fn step(&self, entries: usize) {
+    fn on_validated(&self, entries: usize) {
         self.0.inc(entries as u64);
         if self.0.is_hidden()
             && self.0.elapsed() > Duration::from_secs(1)

@@ -1,9 +1,9 @@
 //! `git deploy build`: records the result of a build.
 
-use crate::cli::append_report::{self, How};
-use crate::cli::deployment_request::{built, content};
+use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::deployment_request::{find_built_component, find_content};
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind};
+use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry::{Action, Build, BuildResult};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::text::Line;
@@ -23,31 +23,31 @@ pub struct Args {
     #[arg(long)]
     failed: bool,
     /// Where its log is
-    #[arg(long, value_name = "URL", value_parser = append_report::line)]
+    #[arg(long, value_name = "URL", value_parser = append_report::parse_line)]
     log: Option<Line>,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// Writes the result of a build to the ledger `evidence`.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let commit = workspace.commit(&args.rev)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let commit = workspace.resolve_commit(&args.rev)?;
     let result = if args.failed {
         BuildResult::Failed
     } else {
         BuildResult::Succeeded
     };
     let appended = workspace.append(
-        context,
+        ui,
         &LedgerName::evidence(),
-        args.how.manner(),
+        args.write.append_options(),
         &|view| {
             let policy = view
                 .policy
-                .ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
-            let component = built(policy, args.component.as_ref())?;
-            content(view, policy, commit, &component)?;
+                .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
+            let component = find_built_component(policy, args.component.as_ref())?;
+            find_content(view, policy, commit, &component)?;
             Ok(Action::Build(Build {
                 component,
                 commit,
@@ -71,5 +71,5 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         commit.0.prefix(7),
         appended.statement.by
     );
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::deployment_request::to_change;
+use crate::cli::deployment_request::select_to_change;
 use crate::cli::env_args::EnvRev;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, read_context};
+use crate::cli::{CliError, ErrorKind, Ui, read_context};
 use crate::domain::entry::Kind as DeploymentKind;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::verdict::Decision;
-use crate::run::build_deployment::{Commits, ComposeError, DeploymentSpec};
-use crate::run::preview::{AskError, Asker, first_deployer};
-use crate::view::check::{self, Check};
+use crate::run::build_deployment::{BuildError, Commits, DeploymentSpec};
+use crate::run::preview::{PreviewError, Previewer, find_first_deployer};
+use crate::view::check::{self, DeploymentCheck};
 
 /// Say whether the rules would allow a deployment, and what is missing
 #[derive(clap::Args)]
@@ -34,12 +34,12 @@ pub struct Args {
 }
 
 /// Checks a deployment against the rules, prints the verdict, and fails unless they allow it.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
-    read_context::problems(&workspace, context)?;
-    let (name, rev) = args.at.find(&workspace, context)?;
-    let (name, rules) = workspace.environment(name.as_str())?;
-    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open(ui)?;
+    read_context::report_problems(&workspace, ui)?;
+    let (name, rev) = args.at.find(&workspace, ui)?;
+    let (name, rules) = workspace.find_environment(name.as_str())?;
+    let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let kind = match (args.rollback, args.hotfix) {
         (true, _) => DeploymentKind::Rollback,
         (false, true) => DeploymentKind::Hotfix,
@@ -48,11 +48,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let by = args
         .by
         .clone()
-        .or_else(|| read_context::asker(&workspace))
-        .or_else(|| first_deployer(rules, kind).cloned());
-    let by =
-        by.ok_or_else(|| Failure::new(Kind::CannotTell, format!("nobody may deploy to {name}")))?;
-    let selection = to_change(&args.components);
+        .or_else(|| read_context::identify_asker(&workspace))
+        .or_else(|| find_first_deployer(rules, kind).cloned());
+    let by = by.ok_or_else(|| {
+        CliError::new(
+            ErrorKind::CannotTell,
+            format!("nobody may deploy to {name}"),
+        )
+    })?;
+    let selection = select_to_change(&args.components);
     let (commits, versions) = (Commits::One(commit), BTreeMap::new());
     let wish = DeploymentSpec {
         name: &name,
@@ -63,45 +67,47 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         destroy: false,
         versions,
     };
-    let asker = Asker {
+    let asker = Previewer {
         repository: &workspace.repository,
         project: &workspace.project,
         remote: workspace.remote.as_deref(),
     };
     let answer = asker
-        .start(&by, &wish)
-        .map_err(|error| unasked(error, name.as_str()))?;
+        .preview_start(&by, &wish)
+        .map_err(|error| explain_preview_error(error, name.as_str()))?;
     // A start always has a deployment.
     let Some(deployment) = answer.deployment() else {
-        return Err(Failure::told(Kind::CannotTell));
+        return Err(CliError::reported(ErrorKind::CannotTell));
     };
-    let shown = Check {
+    let shown = DeploymentCheck {
         environment: &name,
         commit,
         by: &by,
         deployment,
         verdict: &answer.verdict,
     };
-    if context.json() {
-        context.report("check", &check::json(&shown))?;
+    if ui.json() {
+        ui.print_document("check", &check::to_document(&shown))?;
     } else {
-        context.print(check::text(&shown, context.width()));
-        read_context::age(&workspace, context);
+        ui.print(check::render_text(&shown, ui.width()));
+        read_context::print_fetch_age(&workspace, ui);
     }
     match answer.verdict.decision() {
         Decision::Allowed => Ok(()),
-        Decision::Refused => Err(Failure::told(Kind::Denied)),
-        Decision::CannotTell => Err(Failure::told(Kind::CannotTell)),
+        Decision::Refused => Err(CliError::reported(ErrorKind::Denied)),
+        Decision::CannotTell => Err(CliError::reported(ErrorKind::CannotTell)),
     }
 }
 
 /// Turns the reason why there is no deployment to check into the command's error.
-fn unasked(error: AskError, name: &str) -> Failure {
+fn explain_preview_error(error: PreviewError, name: &str) -> CliError {
     let kind = match &error {
-        AskError::Compose(
-            ComposeError::Unknown(_) | ComposeError::Absent { .. } | ComposeError::Nothing(_),
-        ) => Kind::Usage,
-        _ => Kind::CannotTell,
+        PreviewError::Build(
+            BuildError::UnknownComponent(_)
+            | BuildError::NotInCommit { .. }
+            | BuildError::NoComponents(_),
+        ) => ErrorKind::Usage,
+        _ => ErrorKind::CannotTell,
     };
-    Failure::new(kind, format!("cannot say what would be deployed to {name}")).because(error)
+    CliError::new(kind, format!("cannot say what would be deployed to {name}")).because(error)
 }

@@ -2,7 +2,7 @@
 
 use clap_complete::Shell;
 
-use crate::cli::{Context, Failure, Kind, OrFail as _, help};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, help};
 
 /// Print a script that completes commands and options in a shell
 #[derive(clap::Args)]
@@ -27,17 +27,17 @@ _git_deploy() {
 "#;
 
 /// Prints the completion script of a shell.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let bash = args.shell == Shell::Bash;
     let name = if bash { BASH_NAME } else { "git-deploy" };
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut help::command(), name, &mut script);
+    clap_complete::generate(args.shell, &mut help::build_command(), name, &mut script);
     let mut script =
-        String::from_utf8(script).or_fail(Kind::CannotTell, "the script is not UTF-8")?;
+        String::from_utf8(script).context(ErrorKind::CannotTell, "the script is not UTF-8")?;
     if bash {
         script =
             script.replace(" -o default gitdeploy\n", " -o default git-deploy\n") + BASH_FOR_GIT;
     }
-    context.print(script.trim_end());
+    ui.print(script.trim_end());
     Ok(())
 }

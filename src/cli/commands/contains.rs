@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, HashMap};
 use crate::cli::env_args::EnvRev;
 use crate::cli::read_context::{self, Place};
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::ComponentName;
 use crate::git::{Commit, Error};
 use crate::ledger::facts::{Gatherer, Way};
-use crate::run::default_description::subject;
-use crate::view::contains::{self, Answer, By, Component, Contains, Found};
+use crate::run::default_description::read_subject;
+use crate::view::contains::{
+    self, ComponentAnswer, ComponentContainment, ContainmentAnswer, ContainmentReport, MatchKind,
+};
 
 /// Say whether a change is in an environment, cherry-picks counted
 ///
@@ -30,59 +32,59 @@ pub struct Args {
 }
 
 /// The maximum number of commits to search for the same change.
-const LIMIT: usize = 2_000;
+const SEARCH_LIMIT: usize = 2_000;
 
 /// Prints whether a change is in an environment, and fails unless it is.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
-    read_context::problems(&workspace, context)?;
-    let (name, rev) = args.at.find(&workspace, context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open(ui)?;
+    read_context::report_problems(&workspace, ui)?;
+    let (name, rev) = args.at.find(&workspace, ui)?;
     let revision = rev.unwrap_or("HEAD");
-    let mut places = read_context::places(&workspace, Some(name.as_str()))?;
+    let mut places = read_context::read_environments(&workspace, Some(name.as_str()))?;
     let Some(place) = places.pop() else {
-        return Err(Failure::told(Kind::CannotTell));
+        return Err(CliError::reported(ErrorKind::CannotTell));
     };
     let gatherer = workspace.gatherer();
-    let way = Way::new(&workspace.repository, &workspace.policy, LIMIT);
-    let search = Search {
+    let way = Way::new(&workspace.repository, &workspace.policy, SEARCH_LIMIT);
+    let search = ChangeSearch {
         workspace: &workspace,
         place: &place,
         gatherer: &gatherer,
-        way,
-        patches: HashMap::new(),
+        path_commits: way,
+        patch_ids: HashMap::new(),
     };
-    let (subject, components) = search.all(revision, &args.components)?;
-    let answer = Contains::overall(&components);
-    let contains = Contains {
+    let (subject, components) = search.find_all(revision, &args.components)?;
+    let answer = ContainmentReport::overall_answer(&components);
+    let contains = ContainmentReport {
         environment: place.name.clone(),
         revision: revision.to_owned(),
         answer,
         components,
     };
-    if context.json() {
-        context.report("contains", &contains)?;
+    if ui.json() {
+        ui.print_document("contains", &contains)?;
     } else {
-        context.print(contains::text(
+        ui.print(contains::render_text(
             &contains,
             subject.as_deref(),
-            context.width(),
+            ui.width(),
         ));
-        read_context::age(&workspace, context);
+        read_context::print_fetch_age(&workspace, ui);
     }
     match answer {
-        Answer::Yes => Ok(()),
-        Answer::No => Err(Failure::told(Kind::Denied)),
-        Answer::CannotTell => Err(Failure::told(Kind::CannotTell)),
+        ContainmentAnswer::Yes => Ok(()),
+        ContainmentAnswer::No => Err(CliError::reported(ErrorKind::Denied)),
+        ContainmentAnswer::CannotTell => Err(CliError::reported(ErrorKind::CannotTell)),
     }
 }
 
-struct Search<'a> {
+struct ChangeSearch<'a> {
     workspace: &'a Workspace,
     place: &'a Place<'a>,
     gatherer: &'a Gatherer<'a>,
-    way: Way<'a>,
+    path_commits: Way<'a>,
     /// The patch ids computed so far: several components search the same commits.
-    patches: HashMap<Oid, Option<String>>,
+    patch_ids: HashMap<Oid, Option<String>>,
 }
 
 /// What to look for in a component.
@@ -102,27 +104,27 @@ impl Wanted {
     }
 }
 
-impl Search<'_> {
+impl ChangeSearch<'_> {
     /// Searches every affected component. Also returns the subject of the commit, if `revision`
     /// names one.
-    fn all(
+    fn find_all(
         mut self,
         revision: &str,
         only: &[ComponentName],
-    ) -> Result<(Option<String>, Vec<Component>), Failure> {
-        let (subject, wanted) = self.wanted(revision)?;
+    ) -> Result<(Option<String>, Vec<ComponentContainment>), CliError> {
+        let (subject, wanted) = self.resolve_sought(revision)?;
         if let Some(unknown) = only.iter().find(|name| !wanted.contains_key(*name)) {
-            crate::cli::deployment_request::known(&self.workspace.policy, unknown)?;
+            crate::cli::deployment_request::require_component(&self.workspace.policy, unknown)?;
             let words = format!(
                 "{revision} does not concern {unknown}: it touches {}",
-                names(wanted.keys())
+                join_names(wanted.keys())
             );
-            return Err(Failure::new(Kind::Usage, words));
+            return Err(CliError::new(ErrorKind::Usage, words));
         }
         let mut components = Vec::new();
         for (component, wanted) in wanted {
             if only.is_empty() || only.contains(&component) {
-                components.push(Component {
+                components.push(ComponentContainment {
                     found: self.find(&component, wanted)?,
                     running: self.place.here().commit(&component),
                     commit: wanted.commit(),
@@ -138,24 +140,24 @@ impl Search<'_> {
     /// If `revision` names an environment, that is everything it runs. If it names a commit, that
     /// is its change in each component that the commit touches, or in every running component if it
     /// touches none.
-    fn wanted(
+    fn resolve_sought(
         &self,
         revision: &str,
-    ) -> Result<(Option<String>, BTreeMap<ComponentName, Wanted>), Failure> {
-        if let Some(running) = self.workspace.running(revision)? {
+    ) -> Result<(Option<String>, BTreeMap<ComponentName, Wanted>), CliError> {
+        if let Some(running) = self.workspace.find_running(revision)? {
             let all = running
                 .into_iter()
                 .map(|(component, commit)| (component, Wanted::All(commit)));
             return Ok((None, all.collect()));
         }
-        let commit = self.workspace.commit(revision)?;
+        let commit = self.workspace.resolve_commit(revision)?;
         let cannot = || format!("cannot read what {} changes", commit.short());
         let mut touched = BTreeMap::new();
         for component in self.workspace.policy.component_names() {
             if self
-                .way
+                .path_commits
                 .touches(commit, &component)
-                .or_fail(Kind::CannotTell, cannot())?
+                .context(ErrorKind::CannotTell, cannot())?
             {
                 touched.insert(component, Wanted::Change(commit));
             }
@@ -167,7 +169,7 @@ impl Search<'_> {
         if touched.is_empty() {
             let name = &self.place.name;
             return Err(
-                Failure::new(Kind::Usage, format!("nothing runs in {name} yet"))
+                CliError::new(ErrorKind::Usage, format!("nothing runs in {name} yet"))
                     .hint("git deploy status"),
             );
         }
@@ -175,18 +177,22 @@ impl Search<'_> {
             .workspace
             .repository
             .read_commit(commit.0)
-            .or_fail(Kind::CannotTell, cannot())?;
-        Ok((subject(&read), touched))
+            .context(ErrorKind::CannotTell, cannot())?;
+        Ok((read_subject(&read), touched))
     }
 
-    fn find(&mut self, component: &ComponentName, wanted: Wanted) -> Result<Found, Failure> {
+    fn find(
+        &mut self,
+        component: &ComponentName,
+        wanted: Wanted,
+    ) -> Result<ComponentAnswer, CliError> {
         let here = self.place.here();
-        let cannot_tell = |why: String| Ok(Found::CannotTell { why });
+        let cannot_tell = |why: String| Ok(ComponentAnswer::CannotTell { why });
         if here.unknown(component).is_some() {
             return cannot_tell(format!("nobody knows what {} runs of it", self.place.name));
         }
         let Some(running) = here.commit(component) else {
-            return Ok(Found::No {
+            return Ok(ComponentAnswer::No {
                 why: format!("{} does not run it", self.place.name),
             });
         };
@@ -197,87 +203,90 @@ impl Search<'_> {
         if content.is_ok_and(|content| content.is_some() && content == here.content(component)) {
             let contained = self.workspace.repository.is_ancestor(commit.0, running.0);
             let by = if contained.is_ok_and(|it| it) {
-                By::History
+                MatchKind::History
             } else {
-                By::Content
+                MatchKind::Content
             };
-            return Ok(Found::Yes {
+            return Ok(ComponentAnswer::Yes {
                 by,
                 picked: Vec::new(),
             });
         }
-        match self.look_back(component, wanted, running) {
+        match self.search_history(component, wanted, running) {
             Ok(found) => Ok(found),
             Err(Error::Shallow | Error::Missing(_)) => cannot_tell(
                 "the history in between is not all here: git fetch --unshallow, or git fetch"
                     .to_owned(),
             ),
-            Err(Error::Bounds { what, limit }) => cannot_tell(format!("{what} is above {limit}")),
+            Err(Error::LimitExceeded { what, limit }) => {
+                cannot_tell(format!("{what} is above {limit}"))
+            }
             Err(error) => {
-                Err(Failure::new(Kind::CannotTell, "cannot read the history").because(error))
+                Err(CliError::new(ErrorKind::CannotTell, "cannot read the history").because(error))
             }
         }
     }
 
-    fn look_back(
+    fn search_history(
         &mut self,
         component: &ComponentName,
         wanted: Wanted,
         running: CommitId,
-    ) -> crate::git::Result<Found> {
+    ) -> crate::git::Result<ComponentAnswer> {
         let repository = &self.workspace.repository;
         let commit = wanted.commit();
         if repository.is_ancestor(commit.0, running.0)? {
-            return Ok(Found::Yes {
-                by: By::History,
+            return Ok(ComponentAnswer::Yes {
+                by: MatchKind::History,
                 picked: Vec::new(),
             });
         }
         let needed = match wanted {
             Wanted::Change(commit) => vec![commit.0],
             Wanted::All(commit) => {
-                let ahead = self.way.touching(component, commit, running)?;
-                if ahead.more {
+                let ahead = self.path_commits.touching(component, commit, running)?;
+                if ahead.is_truncated {
                     let what = "the number of commits that may not be there".to_owned();
-                    return Err(Error::Bounds {
+                    return Err(Error::LimitExceeded {
                         what,
-                        limit: LIMIT as u64,
+                        limit: SEARCH_LIMIT as u64,
                     });
                 }
                 ahead.commits
             }
         };
-        let here = self.way.touching(component, running, commit)?;
-        let same = self.same_changes(&needed, &here.commits)?;
+        let here = self.path_commits.touching(component, running, commit)?;
+        let same = self.match_changes(&needed, &here.commits)?;
         let missing: Vec<String> = needed
             .iter()
             .filter(|id| !same.contains_key(*id))
             .map(|id| id.prefix(7))
             .collect();
         let running = running.0.prefix(7);
-        match (&missing[..], here.more) {
-            ([], _) if needed.is_empty() => Ok(Found::Yes {
-                by: By::History,
+        match (&missing[..], here.is_truncated) {
+            ([], _) if needed.is_empty() => Ok(ComponentAnswer::Yes {
+                by: MatchKind::History,
                 picked: Vec::new(),
             }),
-            ([], _) => Ok(Found::Yes {
-                by: By::Patch,
+            ([], _) => Ok(ComponentAnswer::Yes {
+                by: MatchKind::Patch,
                 picked: same.into_values().map(CommitId).collect(),
             }),
             (_, true) => {
-                let why =
-                    format!("more than {LIMIT} commits of {running} may hold the same change");
-                Ok(Found::CannotTell { why })
+                let why = format!(
+                    "more than {SEARCH_LIMIT} commits of {running} may hold the same change"
+                );
+                Ok(ComponentAnswer::CannotTell { why })
             }
-            ([_], false) if matches!(wanted, Wanted::Change(_)) => Ok(Found::No {
+            ([_], false) if matches!(wanted, Wanted::Change(_)) => Ok(ComponentAnswer::No {
                 why: format!("{running} has neither the commit nor one that makes the same change"),
             }),
-            ([one], false) => Ok(Found::No {
+            ([one], false) => Ok(ComponentAnswer::No {
                 why: format!("{running} lacks {one}"),
             }),
             (several, false) => {
                 let (count, first) = (several.len(), several.first().map_or("", String::as_str));
-                Ok(Found::No {
+                Ok(ComponentAnswer::No {
                     why: format!("{running} lacks {count} commits, the newest {first}"),
                 })
             }
@@ -285,7 +294,7 @@ impl Search<'_> {
     }
 
     /// Maps each needed commit to a deployed commit that makes the same change.
-    fn same_changes(
+    fn match_changes(
         &mut self,
         needed: &[Oid],
         there: &[Oid],
@@ -293,10 +302,10 @@ impl Search<'_> {
         if needed.is_empty() || there.is_empty() {
             return Ok(BTreeMap::new());
         }
-        self.read_patches(needed, false)?;
+        self.read_patch_ids(needed, false)?;
         // A change that came with a merge is among the commits on its own.
-        self.read_patches(there, true)?;
-        let patch = |id: &Oid| self.patches.get(id)?.as_deref();
+        self.read_patch_ids(there, true)?;
+        let patch = |id: &Oid| self.patch_ids.get(id)?.as_deref();
         let by_patch: HashMap<&str, Oid> = there
             .iter()
             .filter_map(|id| Some((patch(id)?, *id)))
@@ -307,17 +316,17 @@ impl Search<'_> {
             .collect())
     }
 
-    fn read_patches(&mut self, ids: &[Oid], without_merges: bool) -> crate::git::Result<()> {
+    fn read_patch_ids(&mut self, ids: &[Oid], without_merges: bool) -> crate::git::Result<()> {
         let repository = &self.workspace.repository;
         let mut commits: Vec<Commit> = Vec::new();
-        for id in ids.iter().filter(|id| !self.patches.contains_key(*id)) {
+        for id in ids.iter().filter(|id| !self.patch_ids.contains_key(*id)) {
             let commit = repository.read_commit(*id)?;
             if !(without_merges && commit.parents.len() > 1) {
                 commits.push(commit);
             }
         }
         let mut found = repository.patch_ids(&commits)?;
-        self.patches.extend(
+        self.patch_ids.extend(
             commits
                 .iter()
                 .map(|commit| (commit.id, found.remove(&commit.id))),
@@ -326,7 +335,7 @@ impl Search<'_> {
     }
 }
 
-fn names<'n>(components: impl Iterator<Item = &'n ComponentName>) -> String {
+fn join_names<'n>(components: impl Iterator<Item = &'n ComponentName>) -> String {
     components
         .map(ComponentName::as_str)
         .collect::<Vec<_>>()

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 
 /// Make a sandbox with a real server repository and hooks, and take a tour
 ///
@@ -56,39 +56,42 @@ by = "ci"
 "#;
 
 /// Creates the sandbox and runs the tour.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let root =
-        std::path::absolute(&args.directory).or_fail(Kind::Usage, "cannot use this folder")?;
+        std::path::absolute(&args.directory).context(ErrorKind::Usage, "cannot use this folder")?;
     if root.exists() {
-        return Err(
-            Failure::new(Kind::Usage, format!("{} is there already", root.display()))
-                .hint("git deploy demo DIR, with a folder that is not there yet"),
-        );
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!("{} is there already", root.display()),
+        )
+        .hint("git deploy demo DIR, with a folder that is not there yet"));
     }
-    std::fs::create_dir_all(root.join("keys"))
-        .or_fail(Kind::CannotTell, format!("cannot make {}", root.display()))?;
-    let tour = Tour { root, context };
+    std::fs::create_dir_all(root.join("keys")).context(
+        ErrorKind::CannotTell,
+        format!("cannot make {}", root.display()),
+    )?;
+    let tour = Tour { root, ui: ui };
     tour.set_up()?;
-    tour.first_deployments()?;
-    tour.refused()?;
-    tour.accepted()?;
-    tour.look_back()?;
-    tour.second_act()?;
-    tour.farewell();
+    tour.deploy_to_dev_and_qa()?;
+    tour.show_refusal()?;
+    tour.show_acceptance()?;
+    tour.show_history()?;
+    tour.run_second_part()?;
+    tour.print_farewell();
     Ok(())
 }
 
 /// A running tour.
 struct Tour<'a> {
     root: PathBuf,
-    context: &'a Context,
+    ui: &'a Ui,
 }
 
 /// How a command of the tour is expected to end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+enum ExpectedEnd {
     /// Successfully.
-    Well,
+    Success,
     /// With a refusal: exit status 1.
     Refused,
     /// With a failed command of the policy: exit status 4.
@@ -96,9 +99,9 @@ enum End {
 }
 
 impl Tour<'_> {
-    fn set_up(&self) -> Result<(), Failure> {
-        self.chapter("A server, and a key for everyone");
-        self.git(
+    fn set_up(&self) -> Result<(), CliError> {
+        self.print_chapter("A server, and a key for everyone");
+        self.run_git(
             ".",
             &[
                 "init",
@@ -109,53 +112,53 @@ impl Tour<'_> {
             ],
         )?;
         for person in PEOPLE {
-            self.deploy(
+            self.run_deploy(
                 ".",
                 &["key", "new", &format!("keys/{person}.key"), "--no-password"],
             )?;
         }
-        self.deploy(
+        self.run_deploy(
             ".",
             &["server", "init", "server.git", "--admin", "keys/alice.pub"],
         )?;
 
-        self.chapter("A project with two components, and its policy");
-        self.clone("alice")?;
-        self.write("alice/api/server.txt", "api 1\n")?;
-        self.write("alice/web/index.html", "<h1>web 1</h1>\n")?;
-        self.write("alice/deploy.toml", &self.policy()?)?;
-        self.show("alice", "cat deploy.toml");
-        self.say(&indented(&self.policy()?));
-        self.git("alice", &["add", "."])?;
-        self.git("alice", &["commit", "--quiet", "-m", "Serve the catalogue"])?;
-        self.git("alice", &["push", "--quiet", "origin", "main"])?;
-        self.deploy("alice", &["init", "--yes"])?;
+        self.print_chapter("A project with two components, and its policy");
+        self.clone_server("alice")?;
+        self.write_file("alice/api/server.txt", "api 1\n")?;
+        self.write_file("alice/web/index.html", "<h1>web 1</h1>\n")?;
+        self.write_file("alice/deploy.toml", &self.compose_policy()?)?;
+        self.print_command("alice", "cat deploy.toml");
+        self.print_text(&indent(&self.compose_policy()?));
+        self.run_git("alice", &["add", "."])?;
+        self.run_git("alice", &["commit", "--quiet", "-m", "Serve the catalogue"])?;
+        self.run_git("alice", &["push", "--quiet", "origin", "main"])?;
+        self.run_deploy("alice", &["init", "--yes"])?;
         for person in &PEOPLE[1..] {
-            self.clone(person)?;
+            self.clone_server(person)?;
         }
-        self.deploy("ci", &["sync"])
+        self.run_deploy("ci", &["sync"])
     }
 
-    fn first_deployments(&self) -> Result<(), Failure> {
-        self.chapter("CI says what it tested and what it built");
-        self.deploy("ci", &["attest", "test-result", "--result", "passed"])?;
+    fn deploy_to_dev_and_qa(&self) -> Result<(), CliError> {
+        self.print_chapter("CI says what it tested and what it built");
+        self.run_deploy("ci", &["attest", "test-result", "--result", "passed"])?;
         for component in ["api", "web"] {
             let image = format!(
                 "registry.example/{component}@{}",
                 crate::domain::id::Digest::sha256(component.as_bytes())
             );
-            self.deploy("ci", &["register", &image, "--component", component])?;
+            self.run_deploy("ci", &["register", &image, "--component", component])?;
         }
-        self.chapter("dev, then qa");
-        self.deploy("ci", &["record", "dev", "--verification", "passed"])?;
-        self.deploy("ci", &["record", "qa", "--verification", "passed"])
+        self.print_chapter("dev, then qa");
+        self.run_deploy("ci", &["record", "dev", "--verification", "passed"])?;
+        self.run_deploy("ci", &["record", "qa", "--verification", "passed"])
     }
 
-    fn refused(&self) -> Result<(), Failure> {
-        self.chapter("Straight to prod? Everyone can ask first");
-        self.deploy_to("ci", &["check", "prod"], End::Refused)?;
-        self.chapter("And who does not ask is refused by the server");
-        self.deploy_to(
+    fn show_refusal(&self) -> Result<(), CliError> {
+        self.print_chapter("Straight to prod? Everyone can ask first");
+        self.run_deploy_expecting("ci", &["check", "prod"], ExpectedEnd::Refused)?;
+        self.print_chapter("And who does not ask is refused by the server");
+        self.run_deploy_expecting(
             "ci",
             &[
                 "record",
@@ -164,29 +167,29 @@ impl Tour<'_> {
                 "-m",
                 "Skip stage, nobody will notice",
             ],
-            End::Refused,
+            ExpectedEnd::Refused,
         )
     }
 
-    fn accepted(&self) -> Result<(), Failure> {
-        self.chapter("Stage, and the two approvals");
-        self.deploy("ci", &["record", "stage", "--verification", "passed"])?;
-        self.deploy("bob", &["approve", "prod", "-m", "Canary looks good"])?;
-        self.deploy("carol", &["approve", "prod"])?;
-        self.chapter("Now the server lets it in");
-        self.deploy("ci", &["record", "prod", "--verification", "passed"])?;
-        self.deploy("ci", &["status"])
+    fn show_acceptance(&self) -> Result<(), CliError> {
+        self.print_chapter("Stage, and the two approvals");
+        self.run_deploy("ci", &["record", "stage", "--verification", "passed"])?;
+        self.run_deploy("bob", &["approve", "prod", "-m", "Canary looks good"])?;
+        self.run_deploy("carol", &["approve", "prod"])?;
+        self.print_chapter("Now the server lets it in");
+        self.run_deploy("ci", &["record", "prod", "--verification", "passed"])?;
+        self.run_deploy("ci", &["status"])
     }
 
-    fn look_back(&self) -> Result<(), Failure> {
-        self.chapter("Anyone with a clone sees the whole story, with plain git");
-        self.git("ci", &["log", "--notes=deploy", "-1"])?;
-        self.chapter("Or asks git-deploy, which checks every signature and every rule again");
-        self.deploy("ci", &["show"])?;
-        self.deploy("ci", &["audit"])
+    fn show_history(&self) -> Result<(), CliError> {
+        self.print_chapter("Anyone with a clone sees the whole story, with plain git");
+        self.run_git("ci", &["log", "--notes=deploy", "-1"])?;
+        self.print_chapter("Or asks git-deploy, which checks every signature and every rule again");
+        self.run_deploy("ci", &["show"])?;
+        self.run_deploy("ci", &["audit"])
     }
 
-    fn farewell(&self) {
+    fn print_farewell(&self) {
         let mut text = format!("The sandbox is yours: {}\n", self.root.display());
         text += "Three things to try, each in a clone of somebody:\n";
         let tries = [
@@ -207,17 +210,17 @@ impl Tour<'_> {
             // Writing to a string cannot fail.
             let _ = write!(text, "\n  {number}. {person}: {what}");
         }
-        self.say("");
-        self.say(&text);
+        self.print_text("");
+        self.print_text(&text);
     }
 
     /// Clones the server's repository for a person, who signs with their own key.
-    fn clone(&self, person: &str) -> Result<(), Failure> {
-        self.git(".", &["clone", "--quiet", "server.git", person])?;
+    fn clone_server(&self, person: &str) -> Result<(), CliError> {
+        self.run_git(".", &["clone", "--quiet", "server.git", person])?;
         let key = self.root.join("keys").join(format!("{person}.key"));
         let key = key
             .to_str()
-            .ok_or_else(|| Failure::new(Kind::Usage, "the folder's name must be UTF-8"))?;
+            .ok_or_else(|| CliError::new(ErrorKind::Usage, "the folder's name must be UTF-8"))?;
         let email = format!("{person}@example.com");
         // The user's global settings, such as hooks and commit signing, must not change the tour.
         let settings = [
@@ -226,24 +229,24 @@ impl Tour<'_> {
             ("user.email", &email),
         ];
         for (name, value) in settings {
-            self.git(person, &["config", name, value])?;
+            self.run_git(person, &["config", name, value])?;
         }
         for (name, value) in [
             ("commit.gpgSign", "false"),
             ("core.hooksPath", ".git/hooks"),
         ] {
-            self.quietly(person, &["config", name, value])?;
+            self.run_git_quietly(person, &["config", name, value])?;
         }
         Ok(())
     }
 
-    fn policy(&self) -> Result<String, Failure> {
+    fn compose_policy(&self) -> Result<String, CliError> {
         let mut text =
             "schema  = 1\nproject = \"catalogue\"\nunowned = \"free\"\n\n[people]\n".to_owned();
         for person in PEOPLE {
             let file = self.root.join("keys").join(format!("{person}.pub"));
-            let key = crate::signing::key::read_public(&file)
-                .or_fail(Kind::CannotTell, "cannot read a key just made")?;
+            let key = crate::signing::key::read_public_key(&file)
+                .context(ErrorKind::CannotTell, "cannot read a key just made")?;
             let line = if person == "ci" {
                 format!("{person:<5} = {{ key = \"{key}\", machine = true }}\n")
             } else {
@@ -256,42 +259,50 @@ impl Tour<'_> {
         Ok(text + POLICY)
     }
 
-    fn write(&self, path: &str, text: &str) -> Result<(), Failure> {
+    fn write_file(&self, path: &str, text: &str) -> Result<(), CliError> {
         let file = self.root.join(path);
         let folder = file.parent().unwrap_or(&self.root);
         std::fs::create_dir_all(folder)
             .and_then(|()| std::fs::write(&file, text))
-            .or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))
+            .context(
+                ErrorKind::CannotTell,
+                format!("cannot write {}", file.display()),
+            )
     }
 
-    fn git(&self, place: &str, arguments: &[&str]) -> Result<(), Failure> {
-        self.show(place, &format!("git {}", shown(arguments)));
-        self.carry_out(Path::new("git"), place, arguments, End::Well)
+    fn run_git(&self, place: &str, arguments: &[&str]) -> Result<(), CliError> {
+        self.print_command(place, &format!("git {}", quote_arguments(arguments)));
+        self.run_command(Path::new("git"), place, arguments, ExpectedEnd::Success)
     }
 
-    fn quietly(&self, place: &str, arguments: &[&str]) -> Result<(), Failure> {
-        self.carry_out(Path::new("git"), place, arguments, End::Well)
+    fn run_git_quietly(&self, place: &str, arguments: &[&str]) -> Result<(), CliError> {
+        self.run_command(Path::new("git"), place, arguments, ExpectedEnd::Success)
     }
 
-    fn deploy(&self, place: &str, arguments: &[&str]) -> Result<(), Failure> {
-        self.deploy_to(place, arguments, End::Well)
+    fn run_deploy(&self, place: &str, arguments: &[&str]) -> Result<(), CliError> {
+        self.run_deploy_expecting(place, arguments, ExpectedEnd::Success)
     }
 
-    fn deploy_to(&self, place: &str, arguments: &[&str], end: End) -> Result<(), Failure> {
-        self.show(place, &format!("git deploy {}", shown(arguments)));
+    fn run_deploy_expecting(
+        &self,
+        place: &str,
+        arguments: &[&str],
+        end: ExpectedEnd,
+    ) -> Result<(), CliError> {
+        self.print_command(place, &format!("git deploy {}", quote_arguments(arguments)));
         let program = std::env::current_exe()
-            .or_fail(Kind::CannotTell, "cannot find this program's own file")?;
-        self.carry_out(&program, place, arguments, end)
+            .context(ErrorKind::CannotTell, "cannot find this program's own file")?;
+        self.run_command(&program, place, arguments, end)
     }
 
     /// Runs a command with the terminal as its output, and checks how it ends.
-    fn carry_out(
+    fn run_command(
         &self,
         program: &Path,
         place: &str,
         arguments: &[&str],
-        end: End,
-    ) -> Result<(), Failure> {
+        end: ExpectedEnd,
+    ) -> Result<(), CliError> {
         let mut command = Command::new(program);
         command
             .args(arguments)
@@ -308,50 +319,50 @@ impl Tour<'_> {
                 command.env_remove(&name);
             }
         }
-        let status = command.status().or_fail(
-            Kind::CannotTell,
+        let status = command.status().context(
+            ErrorKind::CannotTell,
             format!("cannot run {}", program.display()),
         )?;
         let expected = match end {
-            End::Well => 0,
-            End::Refused => 1,
-            End::Failed => 4,
+            ExpectedEnd::Success => 0,
+            ExpectedEnd::Refused => 1,
+            ExpectedEnd::Failed => 4,
         };
         if status.code() == Some(expected) {
             return Ok(());
         }
-        Err(Failure::new(
-            Kind::CannotTell,
+        Err(CliError::new(
+            ErrorKind::CannotTell,
             format!(
                 "the tour ends here: {} {} did not end as it should ({status})",
                 program.display(),
-                shown(arguments)
+                quote_arguments(arguments)
             ),
         ))
     }
 
-    fn chapter(&self, title: &str) {
+    fn print_chapter(&self, title: &str) {
         let style = Style::new().bold();
-        self.say(&format!("\n{style}## {title}{style:#}\n"));
+        self.print_text(&format!("\n{style}## {title}{style:#}\n"));
     }
 
-    fn show(&self, place: &str, command: &str) {
+    fn print_command(&self, place: &str, command: &str) {
         let style = AnsiColor::Cyan.on_default();
         let prompt = if place == "." {
             String::new()
         } else {
             place.to_owned()
         };
-        self.say(&format!("{style}{prompt}${style:#} {command}"));
+        self.print_text(&format!("{style}{prompt}${style:#} {command}"));
     }
 
-    fn say(&self, text: &str) {
-        self.context.print(text);
+    fn print_text(&self, text: &str) {
+        self.ui.print(text);
     }
 }
 
 /// Joins arguments as a user would type them.
-fn shown(arguments: &[&str]) -> String {
+fn quote_arguments(arguments: &[&str]) -> String {
     let quote = |argument: &&str| {
         if argument.contains(' ') {
             format!("\"{argument}\"")
@@ -362,7 +373,7 @@ fn shown(arguments: &[&str]) -> String {
     arguments.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
-fn indented(text: &str) -> String {
+fn indent(text: &str) -> String {
     text.lines()
         .map(|line| format!("    {line}").trim_end().to_owned())
         .collect::<Vec<_>>()

@@ -1,16 +1,16 @@
 //! `git deploy destroy`: destroys an ephemeral environment.
 
-use crate::cli::deploy_runner::{Carrying, Deploying, everything};
+use crate::cli::deploy_runner::{DeployRunner, RunOptions, compose_destruction};
 use crate::cli::deployment_request::Place;
 use crate::cli::env_args::OnlyEnv;
-use crate::cli::workspace::{Workspace, entry_name};
-use crate::cli::{Context, Failure, Kind, append_report};
+use crate::cli::workspace::{Workspace, format_entry_name};
+use crate::cli::{CliError, ErrorKind, Ui, append_report};
 use crate::domain::entry;
 use crate::domain::name::Person;
 use crate::domain::state::Scope;
 use crate::domain::text::{Description, Line};
-use crate::ledger::writer::View;
-use crate::view::destroyed::{Destroyed, Environment, Outcome};
+use crate::ledger::writer::LedgerSnapshot;
+use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment};
 use crate::view::result_text;
 
 /// Take an ephemeral environment down: all that runs there, each component after those that depend on it
@@ -22,94 +22,94 @@ pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
     /// Pass over the rules; the reason is shown for ever
-    #[arg(long, value_name = "REASON", value_parser = append_report::line)]
+    #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     break_glass: Option<Line>,
     /// Who asked for it
     #[arg(long, value_name = "PERSON")]
     requested_by: Option<Person>,
     /// Why
-    #[arg(short, long, value_parser = append_report::description)]
+    #[arg(short, long, value_parser = append_report::parse_description)]
     message: Option<Description>,
     #[command(flatten)]
-    carrying: Carrying,
+    options: RunOptions,
 }
 
 /// Destroys an ephemeral environment. Succeeds if it does not exist.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let name = args.at.find(&workspace, context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let name = args.at.find(&workspace, ui)?;
     let place = Place::find(&workspace, name.as_str())?;
     if place.named.is_none() {
-        return Err(Failure::new(Kind::Usage, format!("{name} is not ephemeral: it is not destroyed as a whole"))
+        return Err(CliError::new(ErrorKind::Usage, format!("{name} is not ephemeral: it is not destroyed as a whole"))
             .hint(format!(
                 "git deploy run {name} REV --destroy, which removes the components that REV no longer has"
             )));
     }
-    let state = workspace.state(&place.ledger, &Scope::All)?;
+    let state = workspace.read_state(&place.ledger, &Scope::All)?;
     let here = state.at(place.named.as_ref());
     let tell = |outcome, entry, why| {
-        let it = Environment {
+        let it = DestroyedEnvironment {
             name: name.clone(),
             expires: here.expiry(),
             outcome,
             why,
             entry,
         };
-        context.report(
+        ui.print_document(
             "destroyed",
-            &Destroyed {
+            &DestroyReport {
                 dry_run: false,
                 environments: vec![it],
             },
         )
     };
     if !here.exists() {
-        context.say(format_args!(
+        ui.print_sentence(format_args!(
             "{name} is not there: nothing is to be destroyed."
         ));
-        return if context.json() {
-            tell(Outcome::Absent, None, None)
+        return if ui.json() {
+            tell(DestroyOutcome::Absent, None, None)
         } else {
             Ok(())
         };
     }
-    let (person, _) = workspace.signer()?;
-    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?
-        .requested_by(args.requested_by.as_ref());
-    let compose = |view: &View<'_>| {
+    let (person, _) = workspace.find_current_signer()?;
+    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?
+        .with_requester(args.requested_by.as_ref());
+    let compose = |view: &LedgerSnapshot<'_>| {
         let gone = || {
-            Failure::new(
-                Kind::CannotTell,
+            CliError::new(
+                ErrorKind::CannotTell,
                 format!("{name} is gone: somebody else was faster"),
             )
         };
-        let mut deployment = everything(&place, view, &|_| Ok(()))?.ok_or_else(gone)?;
+        let mut deployment = compose_destruction(&place, view, &|_| Ok(()))?.ok_or_else(gone)?;
         deployment.description.clone_from(&args.message);
         deployment.break_glass.clone_from(&args.break_glass);
         Ok(deployment)
     };
     let ask = || {
-        let agreed = context.confirm(&format!("Destroy {name}?"))?;
+        let agreed = ui.confirm(&format!("Destroy {name}?"))?;
         agreed
             .then_some(())
-            .ok_or_else(|| Failure::new(Kind::Denied, "nothing was destroyed"))
+            .ok_or_else(|| CliError::new(ErrorKind::Denied, "nothing was destroyed"))
     };
     let (appended, result) = deploying.destroy(&person, &compose, &ask)?;
-    let sentence = result_text::how_it_ended(
+    let sentence = result_text::summarize_deployment(
         name.as_str(),
         entry::Kind::Destroy,
         &appended.statement.ended(),
     );
-    context.print(append_report::with_entry(
-        context,
+    ui.print(append_report::format_with_entry(
+        ui,
         &sentence,
-        &entry_name(&place.ledger, appended.id),
+        &format_entry_name(&place.ledger, appended.id),
     ));
-    if context.json() {
+    if ui.json() {
         let outcome = if result.is_ok() {
-            Outcome::Destroyed
+            DestroyOutcome::Destroyed
         } else {
-            Outcome::Failed
+            DestroyOutcome::Failed
         };
         tell(
             outcome,

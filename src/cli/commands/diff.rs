@@ -8,16 +8,18 @@ use clap::builder::RangedU64ValueParser;
 use crate::cli::env_args::EnvRev;
 use crate::cli::read_context::{self, Place};
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::text::Line;
 use crate::git::Error;
-use crate::git::ancestry::Ahead;
+use crate::git::ancestry::CommitsAhead;
 use crate::ledger::facts::{Gatherer, Way};
-use crate::run::default_description::subject;
-use crate::view::deployment_diff::{self, Change, Commit, Component, Count, Diff};
+use crate::run::default_description::read_subject;
+use crate::view::deployment_diff::{
+    self, CommitCount, CommitSummary, ComponentDiff, ContentChange, DeploymentDiff,
+};
 
 /// Show what a deployment would bring: components, versions and commits
 ///
@@ -35,30 +37,30 @@ pub struct Args {
 }
 
 /// The maximum number of commits to examine for one component.
-const LIMIT: usize = 10_000;
+const HISTORY_LIMIT: usize = 10_000;
 
 /// Prints what a deployment would change.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
-    read_context::problems(&workspace, context)?;
-    let (name, rev) = args.at.find(&workspace, context)?;
-    let mut places = read_context::places(&workspace, Some(name.as_str()))?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open(ui)?;
+    read_context::report_problems(&workspace, ui)?;
+    let (name, rev) = args.at.find(&workspace, ui)?;
+    let mut places = read_context::read_environments(&workspace, Some(name.as_str()))?;
     let Some(place) = places.pop() else {
-        return Err(Failure::told(Kind::CannotTell));
+        return Err(CliError::reported(ErrorKind::CannotTell));
     };
     let revision = rev.unwrap_or("HEAD");
-    let targets = targets(&workspace, &place, revision)?;
+    let targets = find_targets(&workspace, &place, revision)?;
     let gatherer = workspace.gatherer();
     let comparison = Comparison {
         workspace: &workspace,
         place: &place,
         gatherer: &gatherer,
-        way: Way::new(&workspace.repository, &workspace.policy, LIMIT),
+        path_commits: Way::new(&workspace.repository, &workspace.policy, HISTORY_LIMIT),
     };
     let mut components = Vec::new();
     for (component, target) in &targets {
         if args.components.is_empty() || args.components.contains(component) {
-            components.extend(comparison.component(component, target)?);
+            components.extend(comparison.compare_component(component, target)?);
         }
     }
     if let Some(unknown) = args
@@ -66,16 +68,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         .iter()
         .find(|name| !targets.contains_key(*name))
     {
-        crate::cli::deployment_request::known(&workspace.policy, unknown)?;
+        crate::cli::deployment_request::require_component(&workspace.policy, unknown)?;
     }
-    let (commits, lost, more) = comparison.commits(&components)?;
+    let (commits, lost, more) = comparison.collect_commits(&components)?;
     let affected = components
         .iter()
         .filter(|it| it.change.is_change())
         .map(|it| it.component.clone())
         .collect();
     let environment = place.name.clone();
-    let diff = Diff {
+    let diff = DeploymentDiff {
         environment,
         revision: revision.to_owned(),
         affected,
@@ -84,60 +86,60 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         lost,
         more,
     };
-    if context.json() {
-        return context.report("diff", &diff);
+    if ui.json() {
+        return ui.print_document("diff", &diff);
     }
-    context.print(deployment_diff::text(
+    ui.print(deployment_diff::render_text(
         &diff,
         args.number,
-        context.width(),
-        &|time| context.when(time),
+        ui.width(),
+        &|time| ui.format_time(time),
     ));
     if diff
         .components
         .iter()
         .any(|it| it.change.is_change() && it.from.is_some() && it.brings.is_none())
     {
-        context.note("the history in between is not all here: git fetch --unshallow, or git fetch");
+        ui.eprint("the history in between is not all here: git fetch --unshallow, or git fetch");
     }
-    read_context::age(&workspace, context);
+    read_context::print_fetch_age(&workspace, ui);
     Ok(())
 }
 
 /// What a component would be deployed at.
 #[derive(Debug, Default)]
-struct Target {
+struct ComponentTarget {
     commit: Option<CommitId>,
     /// Its version in the environment that it comes from, if it comes from one.
     version: Option<Line>,
 }
 
 /// Returns the target of each component that the policy has or the environment runs.
-fn targets(
+fn find_targets(
     workspace: &Workspace,
     place: &Place<'_>,
     revision: &str,
-) -> Result<BTreeMap<ComponentName, Target>, Failure> {
-    let mut targets: BTreeMap<ComponentName, Target> = BTreeMap::new();
+) -> Result<BTreeMap<ComponentName, ComponentTarget>, CliError> {
+    let mut targets: BTreeMap<ComponentName, ComponentTarget> = BTreeMap::new();
     let mut all = workspace.policy.component_names();
     all.extend(place.here().components().into_keys().cloned());
-    if let Some(running) = workspace.running(revision)? {
-        let sources = read_context::places(workspace, Some(revision))?;
+    if let Some(running) = workspace.find_running(revision)? {
+        let sources = read_context::read_environments(workspace, Some(revision))?;
         all.extend(running.keys().cloned());
         for component in all {
             let version = sources
                 .first()
                 .and_then(|source| source.version(&component));
             let commit = running.get(&component).copied();
-            targets.insert(component, Target { commit, version });
+            targets.insert(component, ComponentTarget { commit, version });
         }
         return Ok(targets);
     }
-    let commit = Some(workspace.commit(revision)?);
+    let commit = Some(workspace.resolve_commit(revision)?);
     targets.extend(all.into_iter().map(|component| {
         (
             component,
-            Target {
+            ComponentTarget {
                 commit,
                 version: None,
             },
@@ -150,17 +152,17 @@ struct Comparison<'a> {
     workspace: &'a Workspace,
     place: &'a Place<'a>,
     gatherer: &'a Gatherer<'a>,
-    way: Way<'a>,
+    path_commits: Way<'a>,
 }
 
 impl Comparison<'_> {
     /// Compares a component with its target. Returns `None` if it neither runs nor is in the
     /// target.
-    fn component(
+    fn compare_component(
         &self,
         component: &ComponentName,
-        target: &Target,
-    ) -> Result<Option<Component>, Failure> {
+        target: &ComponentTarget,
+    ) -> Result<Option<ComponentDiff>, CliError> {
         let here = self.place.here();
         let from = here.commit(component);
         let is_known = here.unknown(component).is_none();
@@ -168,13 +170,13 @@ impl Comparison<'_> {
             && is_known
             // If the running commit is not in this clone, the recorded content is compared below
             // instead.
-            && matches!(self.way.differs(component, from, to), Ok(false))
+            && matches!(self.path_commits.differs(component, from, to), Ok(false))
             && here.content(component).is_some()
-            && self.same_paths(component)
+            && self.has_same_paths(component)
         {
-            return Ok(Some(self.shown(
+            return Ok(Some(self.describe_component(
                 component,
-                Change::Unchanged,
+                ContentChange::Unchanged,
                 (Some(from), Some(to)),
                 target,
             )));
@@ -184,31 +186,31 @@ impl Comparison<'_> {
             Some(commit) => self
                 .gatherer
                 .content(&self.workspace.policy, commit, component)
-                .or_fail(Kind::CannotTell, cannot())?,
+                .context(ErrorKind::CannotTell, cannot())?,
             None => None,
         };
         let to = target.commit.filter(|_| content.is_some());
-        let shown = |change| self.shown(component, change, (from, to), target);
+        let shown = |change| self.describe_component(component, change, (from, to), target);
         if from.is_some() && is_known && content.is_some() && content == here.content(component) {
-            return Ok(Some(shown(Change::Unchanged)));
+            return Ok(Some(shown(ContentChange::Unchanged)));
         }
         let (brings, loses) = match (from, target.commit) {
             (Some(from), Some(to)) => (
-                self.count(component, to, from)?,
-                self.count(component, from, to)?,
+                self.count_commits(component, to, from)?,
+                self.count_commits(component, from, to)?,
             ),
             _ => (None, None),
         };
         let change = match (from, content) {
             (None, None) => return Ok(None),
-            (None, Some(_)) => Change::New,
-            (Some(_), None) => Change::Absent,
-            (Some(_), Some(_)) if !is_known => Change::Unknown,
-            _ if loses.is_some_and(|count| count.commits > 0) => Change::Backwards,
-            _ => Change::Changed,
+            (None, Some(_)) => ContentChange::New,
+            (Some(_), None) => ContentChange::Absent,
+            (Some(_), Some(_)) if !is_known => ContentChange::Unknown,
+            _ if loses.is_some_and(|count| count.commits > 0) => ContentChange::Backwards,
+            _ => ContentChange::Changed,
         };
-        let counted = |count: Option<Count>| count.filter(|_| change.is_change());
-        Ok(Some(Component {
+        let counted = |count: Option<CommitCount>| count.filter(|_| change.is_change());
+        Ok(Some(ComponentDiff {
             brings: counted(brings),
             loses: counted(loses),
             ..shown(change)
@@ -217,7 +219,7 @@ impl Comparison<'_> {
 
     /// Returns whether the component still has the paths that its recorded content was computed
     /// from.
-    fn same_paths(&self, component: &ComponentName) -> bool {
+    fn has_same_paths(&self, component: &ComponentName) -> bool {
         let here = self.place.here();
         let seen = here
             .live(component)
@@ -229,21 +231,21 @@ impl Comparison<'_> {
     }
 
     /// Describes a component without counting commits.
-    fn shown(
+    fn describe_component(
         &self,
         component: &ComponentName,
-        change: Change,
+        change: ContentChange,
         (from, to): (Option<CommitId>, Option<CommitId>),
-        target: &Target,
-    ) -> Component {
-        Component {
+        target: &ComponentTarget,
+    ) -> ComponentDiff {
+        ComponentDiff {
             component: component.clone(),
             change,
             from,
             to,
             from_version: self.place.version(component),
             to_version: to
-                .and_then(|commit| self.version(component, commit))
+                .and_then(|commit| self.find_version(component, commit))
                 .or_else(|| target.version.clone()),
             brings: None,
             loses: None,
@@ -252,7 +254,7 @@ impl Comparison<'_> {
 
     /// Returns the version that the environment's version rule finds for a commit. Returns `None`
     /// if only a deployment can determine it.
-    fn version(&self, component: &ComponentName, commit: CommitId) -> Option<Line> {
+    fn find_version(&self, component: &ComponentName, commit: CommitId) -> Option<Line> {
         let rule = self.place.rules.version.as_ref()?;
         let found = self
             .gatherer
@@ -264,52 +266,54 @@ impl Comparison<'_> {
 
     /// Counts the commits that touch a component and are in `new` but not in `old`. Returns `None`
     /// if the history is not in this clone.
-    fn count(
+    fn count_commits(
         &self,
         component: &ComponentName,
         new: CommitId,
         old: CommitId,
-    ) -> Result<Option<Count>, Failure> {
-        let found = self.touching(component, new, old)?;
-        Ok(found.map(|ahead| Count {
+    ) -> Result<Option<CommitCount>, CliError> {
+        let found = self.find_commits(component, new, old)?;
+        Ok(found.map(|ahead| CommitCount {
             commits: ahead.commits.len(),
-            more: ahead.more,
+            more: ahead.is_truncated,
         }))
     }
 
-    fn touching(
+    fn find_commits(
         &self,
         component: &ComponentName,
         new: CommitId,
         old: CommitId,
-    ) -> Result<Option<Ahead>, Failure> {
-        match self.way.touching(component, new, old) {
+    ) -> Result<Option<CommitsAhead>, CliError> {
+        match self.path_commits.touching(component, new, old) {
             Ok(ahead) => Ok(Some(ahead)),
             Err(Error::Shallow | Error::Missing(_)) => Ok(None),
-            Err(error) => Err(
-                Failure::new(Kind::CannotTell, "cannot read what lies in between").because(error),
-            ),
+            Err(error) => Err(CliError::new(
+                ErrorKind::CannotTell,
+                "cannot read what lies in between",
+            )
+            .because(error)),
         }
     }
 
     /// Returns the commits that the changed components would gain, those that they would lose, and
     /// whether there are more.
-    fn commits(
+    fn collect_commits(
         &self,
-        components: &[Component],
-    ) -> Result<(Vec<Commit>, Vec<Commit>, bool), Failure> {
-        let (mut brought, mut lost) = (Listed::default(), Listed::default());
+        components: &[ComponentDiff],
+    ) -> Result<(Vec<CommitSummary>, Vec<CommitSummary>, bool), CliError> {
+        let (mut brought, mut lost) = (CommitList::default(), CommitList::default());
         for it in components.iter().filter(|it| it.change.is_change()) {
             let (Some(from), Some(to)) = (it.from, it.to) else {
                 continue;
             };
-            brought.add(&it.component, self.touching(&it.component, to, from)?);
-            lost.add(&it.component, self.touching(&it.component, from, to)?);
+            brought.add(&it.component, self.find_commits(&it.component, to, from)?);
+            lost.add(&it.component, self.find_commits(&it.component, from, to)?);
         }
         let more = brought.more || lost.more;
         Ok((
-            brought.read(self.workspace)?,
-            lost.read(self.workspace)?,
+            brought.read_commits(self.workspace)?,
+            lost.read_commits(self.workspace)?,
             more,
         ))
     }
@@ -318,16 +322,16 @@ impl Comparison<'_> {
 /// A list of distinct commits in the order in which they were added, with the components that they
 /// touch.
 #[derive(Default)]
-struct Listed {
+struct CommitList {
     order: Vec<Oid>,
     touched: BTreeMap<Oid, BTreeSet<ComponentName>>,
     more: bool,
 }
 
-impl Listed {
-    fn add(&mut self, component: &ComponentName, found: Option<Ahead>) {
+impl CommitList {
+    fn add(&mut self, component: &ComponentName, found: Option<CommitsAhead>) {
         let Some(found) = found else { return };
-        self.more |= found.more;
+        self.more |= found.is_truncated;
         for id in found.commits {
             let touched = self.touched.entry(id).or_default();
             if touched.is_empty() {
@@ -339,17 +343,17 @@ impl Listed {
 
     /// Reads the commits and sorts them, newest first. Commits of the same date keep the order of
     /// history.
-    fn read(self, workspace: &Workspace) -> Result<Vec<Commit>, Failure> {
+    fn read_commits(self, workspace: &Workspace) -> Result<Vec<CommitSummary>, CliError> {
         let mut commits = Vec::new();
         for id in &self.order {
             let commit = workspace
                 .repository
                 .read_commit(*id)
-                .or_fail(Kind::CannotTell, "cannot read a commit")?;
-            commits.push(Commit {
+                .context(ErrorKind::CannotTell, "cannot read a commit")?;
+            commits.push(CommitSummary {
                 commit: CommitId(*id),
-                subject: subject(&commit).unwrap_or_default(),
-                author: read_context::author(workspace, commit.author()),
+                subject: read_subject(&commit).unwrap_or_default(),
+                author: read_context::find_author(workspace, commit.author()),
                 at: commit.committer_time,
                 components: self
                     .touched

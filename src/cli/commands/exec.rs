@@ -6,16 +6,16 @@
 
 use std::ffi::OsString;
 
-use crate::cli::deploy_runner::{Carrying, Deploying, Plans, Stage};
+use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation, RunOptions};
 use crate::cli::deployment_request::{self, Place};
-use crate::cli::metadata_args::Purpose;
+use crate::cli::metadata_args::MetadataArgs;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _, append_report};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
 use crate::domain::entry::{self, Action, Change, Deployment, Finish, Intent, Target};
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
-use crate::run::process::{self, End, Job, KEEP, Program, Stream};
+use crate::run::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream};
 use crate::run::{execute, outcome};
 
 /// Run a one-off command in an environment, with the variables and secrets of a component, on the record
@@ -33,20 +33,20 @@ pub struct Args {
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
     #[command(flatten)]
-    purpose: Purpose,
+    metadata: MetadataArgs,
 }
 
 /// Runs the command between a start and a finish entry, and fails if the command fails.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
     let place = Place::find(&workspace, &args.env)?;
-    let line = as_line(&args.command)?;
-    let (person, _) = workspace.signer()?;
-    let carrying = Carrying::default();
-    let deploying = Deploying::new(context, &workspace, &place, &carrying)?
-        .requested_by(args.purpose.requested_by.as_ref());
-    let target = target(&workspace, &deploying, args.component.as_ref())?;
-    let compose = |view: &crate::ledger::writer::View<'_>| {
+    let line = format_command(&args.command)?;
+    let (person, _) = workspace.find_current_signer()?;
+    let carrying = RunOptions::default();
+    let deploying = DeployRunner::new(ui, &workspace, &place, &carrying)?
+        .with_requester(args.metadata.requested_by.as_ref());
+    let target = find_target(&workspace, &deploying, args.component.as_ref())?;
+    let compose = |view: &crate::ledger::writer::LedgerSnapshot<'_>| {
         let from = Some(target.commit);
         // An entry identifies an unchanged component by its content alone.
         let target = Target {
@@ -61,55 +61,55 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             intent: Intent::Unchanged,
         };
         let mut deployment = Deployment::new(entry::Kind::Exec, vec![change]);
-        args.purpose.add(&mut deployment, view)?;
+        args.metadata.apply_to(&mut deployment, view)?;
         deployment.command = Some(line.clone());
         Ok(deployment)
     };
-    let deployment = deploying.gate(&person, &compose)?;
+    let deployment = deploying.check_rules(&person, &compose)?;
     if !deploying.confirm(&format!("Run it in {}?", place.name))? {
-        return Err(Failure::new(Kind::Denied, "nothing was run"));
+        return Err(CliError::new(ErrorKind::Denied, "nothing was run"));
     }
-    let stage = Stage::new(&deploying, &deployment)?;
-    let begun = deploying.begin(&compose, &deployment, &Plans::new())?;
-    let ended = command(&deploying, &stage, begun.run, &target, &args.command);
+    let stage = Preparation::new(&deploying, &deployment)?;
+    let begun = deploying.write_start(&compose, &deployment, &ComponentPlans::new())?;
+    let ended = run_command(&deploying, &stage, begun.run, &target, &args.command);
     // The exit status as shells report it: 127 if the command cannot be run. A failure is recorded
     // as well, because a start needs a finish.
     let status = match &ended {
-        Ok(End::Exited(status)) => *status,
-        Ok(End::Signalled(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
-        Ok(End::TimedOut | End::Stopped) => 130,
+        Ok(CommandEnd::Exited(status)) => *status,
+        Ok(CommandEnd::Signalled(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        Ok(CommandEnd::TimedOut | CommandEnd::Cancelled) => 130,
         Err(_) => 127,
     };
-    let result = execute::reported(&target.component, entry::Outcome::Unchanged);
-    let finish = outcome::finish(begun.sequence, begun.run, &begun.deployment, vec![result]);
+    let result = execute::make_result(&target.component, entry::Outcome::Unchanged);
+    let finish = outcome::build_finish(begun.sequence, begun.run, &begun.deployment, vec![result]);
     let finish = Finish {
         status: Some(status),
         ..finish
     };
-    let appended = deploying.written_down(begun.sequence, &Action::Finish(finish))?;
+    let appended = deploying.write_end(begun.sequence, &Action::Finish(finish))?;
     let sentence = format!(
         "The command has ended in {} with status {status}.",
         place.name
     );
-    append_report::tell(context, &sentence, &appended)?;
+    append_report::report_entry(ui, &sentence, &appended)?;
     let end = ended?;
     if end.is_success() {
         return Ok(());
     }
-    Err(Failure::new(
-        Kind::Command,
+    Err(CliError::new(
+        ErrorKind::Command,
         format!("the command failed in {}: {end}", place.name),
     ))
 }
 
 /// Returns the running target of the component named on the command line, or of the only one that
 /// runs.
-fn target(
+fn find_target(
     workspace: &Workspace,
-    deploying: &Deploying<'_>,
+    deploying: &DeployRunner<'_>,
     named: Option<&ComponentName>,
-) -> Result<Target, Failure> {
-    let place = deploying.look()?;
+) -> Result<Target, CliError> {
+    let place = deploying.read_environment()?;
     let here = place.here();
     let running: Vec<ComponentName> = here
         .components()
@@ -119,63 +119,63 @@ fn target(
         .collect();
     let name = match (named, &running[..]) {
         (Some(name), _) => {
-            deployment_request::known(&workspace.policy, name)?;
+            deployment_request::require_component(&workspace.policy, name)?;
             name
         }
         (None, [name]) => name,
         (None, all) => {
             let all: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
             let words = format!("for which component of {}: {}?", place.name, all.join(", "));
-            return Err(Failure::new(Kind::Usage, words).hint("--component NAME"));
+            return Err(CliError::new(ErrorKind::Usage, words).hint("--component NAME"));
         }
     };
     place.running(name).ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
+        CliError::new(
+            ErrorKind::Usage,
             format!("{name} does not run in {}", place.name),
         )
         .hint(format!("git deploy status {}", place.name))
     })
 }
 
-fn command(
-    deploying: &Deploying<'_>,
-    stage: &Stage<'_>,
+fn run_command(
+    deploying: &DeployRunner<'_>,
+    stage: &Preparation<'_>,
     run: RunId,
     target: &Target,
     words: &[OsString],
-) -> Result<End, Failure> {
+) -> Result<CommandEnd, CliError> {
     let cannot = || format!("cannot run the command in {}", deploying.place.name);
     let piece = stage
-        .site
-        .piece(target.clone(), Some(target.commit), "exec")
-        .or_fail(Kind::CannotTell, cannot())?;
-    let surroundings = deploying.surroundings(stage, Some(run))?;
-    let secrets = surroundings.secrets(&target.component, false, &deploying.stop);
-    let secrets = secrets.or_fail(Kind::Command, cannot())?;
-    let context = deploying.context;
+        .work_dirs
+        .prepare_job(target.clone(), Some(target.commit), "exec")
+        .context(ErrorKind::CannotTell, cannot())?;
+    let surroundings = deploying.command_env(stage, Some(run))?;
+    let secrets = surroundings.read_secrets(&target.component, false, &deploying.stop);
+    let secrets = secrets.context(ErrorKind::Command, cannot())?;
+    let ui = deploying.ui;
     let show = |stream: Stream, line: &[u8]| match stream {
-        Stream::Out => context.print(secrets.mask.clean(line)),
-        Stream::Err => context.note(secrets.mask.clean(line)),
+        Stream::Out => ui.print(secrets.mask.clean_line(line)),
+        Stream::Err => ui.eprint(secrets.mask.clean_line(line)),
     };
-    let job = Job {
+    let job = CommandSpec {
         program: Program::Direct(words),
         folder: &piece.folder,
-        variables: &surroundings.variables(&piece, &secrets),
+        variables: &surroundings.build_variables(&piece, &secrets),
         input: b"",
         timeout: None,
-        keep: KEEP,
+        kept_bytes: MAX_KEPT_OUTPUT,
         mask: &secrets.mask,
         log: None,
-        line: Some(&show),
+        on_line: Some(&show),
     };
     process::run(&job, &deploying.stop)
         .map(|ran| ran.end)
-        .or_fail(Kind::Command, cannot())
+        .context(ErrorKind::Command, cannot())
 }
 
 /// Formats the command for the entry, quoting words as a shell needs it.
-fn as_line(words: &[OsString]) -> Result<Line, Failure> {
+fn format_command(words: &[OsString]) -> Result<Line, CliError> {
     let quoted = |word: &OsString| {
         let text = word.to_str()?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
@@ -189,8 +189,8 @@ fn as_line(words: &[OsString]) -> Result<Line, Failure> {
     let words: Option<Vec<String>> = words.iter().map(quoted).collect();
     let line = words.and_then(|words| words.join(" ").parse().ok());
     line.ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
+        CliError::new(
+            ErrorKind::Usage,
             "a command on the record is at most 1,000 characters of plain text on one line",
         )
         .hint("put it into a script in the repository")

@@ -1,14 +1,14 @@
 //! `git deploy expire`: changes when an ephemeral environment expires.
 
-use crate::cli::append_report::{self, How};
+use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::deployment_request::Place;
 use crate::cli::env_args;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind};
+use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry::{Action, Expire};
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
-use crate::ledger::writer::Draft;
+use crate::ledger::writer::EntryDraft;
 
 /// Say how long an ephemeral environment lives from now on
 ///
@@ -23,47 +23,47 @@ pub struct Args {
     #[arg(value_name = "WHEN")]
     second: Option<String>,
     /// A remark
-    #[arg(short, long, value_parser = append_report::line)]
+    #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// A new expiry as it was typed.
 #[derive(Clone, Copy)]
-enum When {
+enum NewExpiry {
     After(Span),
     At(Time),
 }
 
 /// Writes the new expiry of an environment.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
     let (env, when) = match &args.second {
         Some(when) => (Some(args.first.clone()), when),
         None => (None, &args.first),
     };
-    let when = read(when).ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
+    let when = parse_expiry(when).ok_or_else(|| {
+        CliError::new(
+            ErrorKind::Usage,
             format!(
                 "{when:?} is neither a span such as +4h nor a moment such as 2026-03-05T18:00:00Z"
             ),
         )
         .hint("git deploy expire ENV +4h")
     })?;
-    let name = env_args::OnlyEnv::of(env).find(&workspace, context)?;
+    let name = env_args::OnlyEnv::of(env).find(&workspace, ui)?;
     let place = Place::find(&workspace, name.as_str())?;
-    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
         let expires = match when {
-            When::After(span) => context.now().max(view.head.chain.at).plus(span),
-            When::At(time) => time,
+            NewExpiry::After(span) => ui.now().max(view.tip.chain.at).plus(span),
+            NewExpiry::At(time) => time,
         };
         let expire = Expire {
             expires,
             comment: args.message.clone(),
         };
-        Ok(Draft {
+        Ok(EntryDraft {
             environment: place.named.clone(),
             ..Action::Expire(expire).into()
         })
@@ -71,15 +71,15 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let Action::Expire(expire) = &appended.statement.action else {
         return Ok(());
     };
-    let sentence = format!("{name} expires {}.", context.when(expire.expires));
-    append_report::tell(context, &sentence, &appended)
+    let sentence = format!("{name} expires {}.", ui.format_time(expire.expires));
+    append_report::report_entry(ui, &sentence, &appended)
 }
 
-fn read(text: &str) -> Option<When> {
+fn parse_expiry(text: &str) -> Option<NewExpiry> {
     let span = text
         .strip_prefix('+')
         .unwrap_or(text)
         .parse()
-        .map(When::After);
-    span.or_else(|_| text.parse().map(When::At)).ok()
+        .map(NewExpiry::After);
+    span.or_else(|_| text.parse().map(NewExpiry::At)).ok()
 }

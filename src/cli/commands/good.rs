@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::cli::env_args::OnlyEnv;
 use crate::cli::read_context;
-use crate::cli::rollback_targets::{attempted, shown};
+use crate::cli::rollback_targets::{build_view, find_attempted};
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind};
+use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::name::ComponentName;
 use crate::view::good;
 
@@ -25,41 +25,41 @@ pub struct Args {
 }
 
 /// Prints the last known good release of each component, and fails if one of them has none.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
-    read_context::problems(&workspace, context)?;
-    let name = args.at.find(&workspace, context)?;
-    let mut places = read_context::places(&workspace, Some(name.as_str()))?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open(ui)?;
+    read_context::report_problems(&workspace, ui)?;
+    let name = args.at.find(&workspace, ui)?;
+    let mut places = read_context::read_environments(&workspace, Some(name.as_str()))?;
     let Some(place) = places.pop() else {
-        return Err(Failure::told(Kind::CannotTell));
+        return Err(CliError::reported(ErrorKind::CannotTell));
     };
-    let mut wanted: BTreeSet<ComponentName> = attempted(&workspace, &place);
+    let mut wanted: BTreeSet<ComponentName> = find_attempted(&workspace, &place);
     for component in &args.components {
         if !wanted.contains(component) {
-            crate::cli::deployment_request::known(&workspace.policy, component)?;
+            crate::cli::deployment_request::require_component(&workspace.policy, component)?;
         }
     }
     if !args.components.is_empty() {
         wanted = args.components.iter().cloned().collect();
     }
     if wanted.is_empty() {
-        return Err(Failure::new(
-            Kind::Denied,
+        return Err(CliError::new(
+            ErrorKind::Denied,
             format!("nothing was deployed to {} yet", place.name),
         ));
     }
-    let good = shown(&workspace, &place, wanted, &|_, _| true)?;
-    if context.json() {
-        context.report("good", &good)?;
+    let good = build_view(&workspace, &place, wanted, &|_, _| true)?;
+    if ui.json() {
+        ui.print_document("good", &good)?;
     } else {
-        context.print(good::text(&good, context.width(), &|time| {
-            context.when(time)
+        ui.print(good::render_text(&good, ui.width(), &|time| {
+            ui.format_time(time)
         }));
-        read_context::age(&workspace, context);
+        read_context::print_fetch_age(&workspace, ui);
     }
     if good.components.iter().all(|it| it.good.is_some()) {
         Ok(())
     } else {
-        Err(Failure::told(Kind::Denied))
+        Err(CliError::reported(ErrorKind::Denied))
     }
 }

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
 
-use crate::cli::workspace::{open_repository, remote};
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::workspace::{find_remote, open_repository};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::name::LedgerName;
 use crate::domain::verdict::{Decision, VOICE};
 use crate::git::{self, Repository};
 use crate::ledger::Project;
 use crate::ledger::facts::Gatherer;
 use crate::ledger::sync::sync;
-use crate::server::post_receive::Behind;
+use crate::server::post_receive::Backlog;
 use crate::server::{
-    Fault, Judgement, TIME_LIMIT, chained_hooks, deadline, decision, post_receive, pre_push,
-    pre_receive, proc_receive, reference_transaction, shim, update_hook,
+    HookError, TIME_LIMIT, UpdateVerdict, chained_hooks, deadline, decide_push, post_receive,
+    pre_push, pre_receive, proc_receive, reference_transaction, shim, update_hook,
 };
 use crate::view::push;
 
@@ -31,8 +31,8 @@ pub struct Args {
     /// does not call that, update judges each ref once more. post-receive sees to notes and the hand-off, and reference-transaction stops
     /// what goes past the others. In a clone, pre-push tells what the server will say. Or the file that git runs, whose name says which
     /// it is: so this program can stand in its first line, without a shell.
-    #[arg(value_name = "HOOK", value_parser = PathBufValueParser::new().try_map(|file| Called::by(&file)))]
-    called: Called,
+    #[arg(value_name = "HOOK", value_parser = PathBufValueParser::new().try_map(|file| CalledHook::parse(&file)))]
+    called: CalledHook,
     /// A hook that was there before, which is called first
     #[arg(long, value_name = "FILE")]
     kept: Option<PathBuf>,
@@ -58,14 +58,14 @@ enum Hook {
 
 /// The hook to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Called {
+struct CalledHook {
     hook: Hook,
     /// The path of the hook that runs first, if the argument shows where the hooks are.
-    kept: Option<PathBuf>,
+    chained: Option<PathBuf>,
 }
 
-impl Called {
-    fn by(file: &Path) -> Result<Self, &'static str> {
+impl CalledHook {
+    fn parse(file: &Path) -> Result<Self, &'static str> {
         let hook = match file.file_name().and_then(OsStr::to_str) {
             Some("pre-receive") => Hook::PreReceive,
             Some("proc-receive") => Hook::ProcReceive,
@@ -82,53 +82,56 @@ impl Called {
             // Git runs a single proc-receive hook, and does not run `update` for the refs it handles.
             // The chained hook is therefore update.
             Hook::ProcReceive => file.with_file_name("update"),
-            _ => shim::kept(file),
+            _ => shim::kept_path(file),
         });
-        Ok(Self { hook, kept })
+        Ok(Self {
+            hook,
+            chained: kept,
+        })
     }
 }
 
 /// Runs one hook. Git passes its input on standard input.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let hook = args.called.hook;
     if hook == Hook::ProcReceive {
         // Only this hook and post-receive lock refs.
         git::clean_up_on_signals();
-        return proc_receive(
-            args.kept.clone().or_else(|| args.called.kept.clone()),
-            context,
+        return run_proc_receive(
+            args.kept.clone().or_else(|| args.called.chained.clone()),
+            ui,
         );
     }
     let lines = match hook {
         // Git passes this hook its input as arguments.
         Hook::Update => Vec::new(),
-        _ => pre_receive::read(io::stdin().lock()).map_err(cannot_tell)?,
+        _ => pre_receive::read_input(io::stdin().lock()).map_err(explain_hook_error)?,
     };
-    ask_kept(args, &lines)?;
+    run_chained_hook(args, &lines)?;
     let arguments = args.arguments.clone();
     match hook {
-        Hook::Update => decide(
-            context,
-            bounded(move || update_hook::judge(&arguments, Repository::open_in_hook)),
+        Hook::Update => report_verdicts(
+            ui,
+            run_with_deadline(move || update_hook::judge(&arguments, Repository::open_in_hook)),
             false,
         ),
         Hook::ReferenceTransaction => {
             let state = arguments.first().cloned().unwrap_or_default();
-            let judged = bounded(move || {
-                reference_transaction::judge(state.as_bytes(), &lines, open_anywhere)
+            let judged = run_with_deadline(move || {
+                reference_transaction::judge(state.as_bytes(), &lines, open_repository_anywhere)
             });
-            decide(context, judged, true)
+            report_verdicts(ui, judged, true)
         }
         Hook::PostReceive => {
             git::clean_up_on_signals();
-            post_receive(context, lines);
+            run_post_receive(ui, lines);
             Ok(())
         }
-        Hook::PrePush => pre_push(context, &arguments, &lines),
+        Hook::PrePush => run_pre_push(ui, &arguments, &lines),
         // proc-receive is handled above.
-        Hook::PreReceive | Hook::ProcReceive => decide(
-            context,
-            bounded(move || pre_receive::judge(&lines, Repository::open_in_hook)),
+        Hook::PreReceive | Hook::ProcReceive => report_verdicts(
+            ui,
+            run_with_deadline(move || pre_receive::judge(&lines, Repository::open_in_hook)),
             true,
         ),
     }
@@ -139,57 +142,57 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 /// # Errors
 ///
 /// Fails if that hook refuses the push or cannot be run.
-fn ask_kept(args: &Args, lines: &[u8]) -> Result<(), Failure> {
-    let Some(hook) = args.kept.as_deref().or(args.called.kept.as_deref()) else {
+fn run_chained_hook(args: &Args, lines: &[u8]) -> Result<(), CliError> {
+    let Some(hook) = args.kept.as_deref().or(args.called.chained.as_deref()) else {
         return Ok(());
     };
-    let allowed = chained_hooks::allows(hook, &args.arguments, lines);
-    let allowed = allowed.or_fail(
-        Kind::CannotTell,
+    let allowed = chained_hooks::accepts_push(hook, &args.arguments, lines);
+    let allowed = allowed.context(
+        ErrorKind::CannotTell,
         format!("cannot run the hook {}", hook.display()),
     )?;
     if allowed {
         return Ok(());
     }
-    Err(Failure::new(
-        Kind::Denied,
+    Err(CliError::new(
+        ErrorKind::Denied,
         format!("the hook {} refuses the push", hook.display()),
     ))
 }
 
 /// Opens the repository of a hook that git runs for every ref update, not only for pushes. Git sets
 /// `GIT_DIR` reliably only for pushes.
-fn open_anywhere() -> git::Result<Repository> {
+fn open_repository_anywhere() -> git::Result<Repository> {
     if std::env::var_os("GIT_DIR").is_some() {
         return Repository::open_in_hook();
     }
     Repository::discover(Path::new("."))
 }
 
-fn bounded<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    deadline::bounded(TIME_LIMIT, |_| work())
+fn run_with_deadline<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, HookError> + Send + 'static,
+) -> Result<T, HookError> {
+    deadline::run_within(TIME_LIMIT, |_| work())
 }
 
 /// Prints the verdicts, and fails unless all of them allow the push. `whole` states that the push
 /// is accepted as a whole or not at all.
-fn decide(
-    context: &Context,
-    judged: Result<Vec<Judgement>, Fault>,
+fn report_verdicts(
+    ui: &Ui,
+    judged: Result<Vec<UpdateVerdict>, HookError>,
     whole: bool,
-) -> Result<(), Failure> {
-    let judgements = judged.map_err(cannot_tell)?;
-    tell(context, &judgements, whole);
-    match decision(&judgements) {
-        Decision::Refused => Err(Failure::told(Kind::Denied)),
-        Decision::CannotTell => Err(Failure::told(Kind::CannotTell)),
+) -> Result<(), CliError> {
+    let judgements = judged.map_err(explain_hook_error)?;
+    print_verdicts(ui, &judgements, whole);
+    match decide_push(&judgements) {
+        Decision::Refused => Err(CliError::reported(ErrorKind::Denied)),
+        Decision::CannotTell => Err(CliError::reported(ErrorKind::CannotTell)),
         Decision::Allowed => Ok(()),
     }
 }
 
-fn proc_receive(update: Option<PathBuf>, context: &Context) -> Result<(), Failure> {
-    let done = deadline::bounded(TIME_LIMIT, move |watch| {
+fn run_proc_receive(update: Option<PathBuf>, ui: &Ui) -> Result<(), CliError> {
+    let done = deadline::run_within(TIME_LIMIT, move |watch| {
         // Not a locked handle: after a timeout this thread still holds its locks, and the main
         // thread must be able to write.
         let (mut from, mut to) = (io::stdin(), io::stdout());
@@ -201,10 +204,10 @@ fn proc_receive(update: Option<PathBuf>, context: &Context) -> Result<(), Failur
             watch,
         )
     });
-    let done = done.map_err(cannot_tell)?;
-    tell(context, &done.judgements, false);
-    if let Some(error) = done.afterwards {
-        context.note(format_args!(
+    let done = done.map_err(explain_hook_error)?;
+    print_verdicts(ui, &done.judgements, false);
+    if let Some(error) = done.notes_error {
+        ui.eprint(format_args!(
             "git-deploy: accepted, but the notes lag behind until the next push: {error}"
         ));
     }
@@ -214,43 +217,43 @@ fn proc_receive(update: Option<PathBuf>, context: &Context) -> Result<(), Failur
 
 /// Updates the notes and hands accepted entries on. Only prints problems: git has moved the refs
 /// and ignores the exit code.
-fn post_receive(context: &Context, lines: Vec<u8>) {
-    let behind = bounded(move || post_receive::run(&lines, Repository::open_in_hook));
-    let behind = behind.unwrap_or_else(|fault| Behind {
+fn run_post_receive(ui: &Ui, lines: Vec<u8>) {
+    let behind = run_with_deadline(move || post_receive::run(&lines, Repository::open_in_hook));
+    let behind = behind.unwrap_or_else(|fault| Backlog {
         notes: Some(fault),
         handoff: None,
     });
     if let Some(error) = behind.notes {
-        context.note(format_args!(
+        ui.eprint(format_args!(
             "git-deploy: accepted, but the notes lag behind until the next push: {error}"
         ));
     }
     if let Some(error) = behind.handoff {
         let words = "git-deploy: accepted, and handed on with the next push only";
-        context.note(format_args!("{words}: {error}"));
+        ui.eprint(format_args!("{words}: {error}"));
     }
 }
 
 /// Checks a push in the clone and prints what the server would answer. If that cannot be
 /// determined, the push goes on and the server decides.
-fn pre_push(context: &Context, arguments: &[OsString], lines: &[u8]) -> Result<(), Failure> {
+fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), CliError> {
     let unknown = |why: &dyn std::fmt::Display| {
         let words = "git-deploy: cannot tell what the server will say of this push";
-        context.note(format_args!("{words}: {why}"));
+        ui.eprint(format_args!("{words}: {why}"));
         Ok(())
     };
     let repository = open_repository()?;
-    let Some(holder) = remote(&repository, context)?
+    let Some(holder) = find_remote(&repository, ui)?
         .filter(|it| arguments.first().is_some_and(|name| name == &**it))
     else {
         // This remote does not hold the ledgers, so no policy applies there.
         return Ok(());
     };
-    let updates = match pre_push::read(lines) {
+    let updates = match pre_push::parse_updates(lines) {
         Ok(updates) => updates,
         Err(fault) => return unknown(&fault),
     };
-    match policy_speaks(&repository, &updates) {
+    match is_governed(&repository, &updates) {
         Ok(false) => return Ok(()),
         Ok(true) => {}
         Err(error) => return unknown(&error),
@@ -262,48 +265,48 @@ fn pre_push(context: &Context, arguments: &[OsString], lines: &[u8]) -> Result<(
         Ok(judgements) => judgements,
         Err(fault) => return unknown(&fault),
     };
-    tell(context, &judgements, false);
-    if decision(&judgements) == Decision::Refused {
+    print_verdicts(ui, &judgements, false);
+    if decide_push(&judgements) == Decision::Refused {
         let words = format!("{holder} would refuse this push: nothing was pushed");
-        return Err(Failure::new(Kind::Denied, words)
+        return Err(CliError::new(ErrorKind::Denied, words)
             .hint("git push --no-verify, which lets the server decide"));
     }
     Ok(())
 }
 
 /// Returns whether the policy known here applies to one of the refs. Without a policy none does.
-fn policy_speaks(
+fn is_governed(
     repository: &Repository,
-    updates: &[crate::server::ref_update::Update],
+    updates: &[crate::server::ref_update::RefUpdate],
 ) -> Result<bool, git::Error> {
     let Some(tip) = repository.tip(&LedgerName::policy())? else {
         return Ok(false);
     };
-    let project = Project::of_policy(repository, tip)?;
+    let project = Project::from_policy_tip(repository, tip)?;
     let policy = Gatherer::new(repository, &project).policy_at(tip)?;
-    Ok(policy.is_some_and(|policy| pre_push::concerns(&policy, updates)))
+    Ok(policy.is_some_and(|policy| pre_push::concerns_policy(&policy, updates)))
 }
 
-fn tell(context: &Context, judgements: &[Judgement], whole: bool) {
-    let updates = judgements.iter().map(|judgement| push::Update {
-        name: &judgement.name,
-        what: judgement.what.as_deref(),
+fn print_verdicts(ui: &Ui, judgements: &[UpdateVerdict], whole: bool) {
+    let updates = judgements.iter().map(|judgement| push::JudgedUpdate {
+        ref_name: &judgement.name,
+        summary: judgement.description.as_deref(),
         verdict: &judgement.verdict,
-        enforced: judgement.enforced,
+        is_enforced: judgement.enforced,
     });
-    let updates: Vec<push::Update<'_>> = updates.collect();
-    if let Some(report) = push::report(&updates, whole) {
-        context.note(report);
+    let updates: Vec<push::JudgedUpdate<'_>> = updates.collect();
+    if let Some(report) = push::render_report(&updates, whole) {
+        ui.eprint(report);
     }
 }
 
-fn cannot_tell(fault: Fault) -> Failure {
+fn explain_hook_error(fault: HookError) -> CliError {
     // Commands of ours that push recognize this case by its first words.
     let words = format!(
         "{VOICE}{} whether this push may go in: nothing was let in",
         Decision::CannotTell.word()
     );
-    Failure::new(Kind::CannotTell, words).because(fault)
+    CliError::new(ErrorKind::CannotTell, words).because(fault)
 }
 
 #[cfg(test)]
@@ -314,7 +317,7 @@ mod tests {
     /// kernel passes an interpreter line.
     #[test]
     fn called() {
-        let by = |file: &str| Called::by(Path::new(file));
+        let by = |file: &str| CalledHook::parse(Path::new(file));
         for (name, hook) in [
             ("pre-receive", Hook::PreReceive),
             ("update", Hook::Update),
@@ -322,16 +325,25 @@ mod tests {
             ("reference-transaction", Hook::ReferenceTransaction),
             ("pre-push", Hook::PrePush),
         ] {
-            assert_eq!(by(name), Ok(Called { hook, kept: None }));
-            let kept = Some(PathBuf::from(format!("hooks/{name}.local")));
-            assert_eq!(by(&format!("hooks/{name}")), Ok(Called { hook, kept }));
+            assert_eq!(
+                by(name),
+                Ok(CalledHook {
+                    hook,
+                    chained: None
+                })
+            );
+            let chained = Some(PathBuf::from(format!("hooks/{name}.local")));
+            assert_eq!(
+                by(&format!("hooks/{name}")),
+                Ok(CalledHook { hook, chained })
+            );
         }
-        let kept = Some(PathBuf::from("/srv/x.git/hooks/update"));
+        let chained = Some(PathBuf::from("/srv/x.git/hooks/update"));
         assert_eq!(
             by("/srv/x.git/hooks/proc-receive"),
-            Ok(Called {
+            Ok(CalledHook {
                 hook: Hook::ProcReceive,
-                kept
+                chained
             })
         );
         for other in [

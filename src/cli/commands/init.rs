@@ -6,14 +6,16 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::append_error::{explain, synced};
-use crate::cli::append_report::with_entry;
-use crate::cli::baseline::{self, Running, Runs};
+use crate::cli::append_error::{explain_append_error, sync_ledgers};
+use crate::cli::append_report::format_with_entry;
+use crate::cli::baseline::{self, BaselineArg, BaselineCommits};
 use crate::cli::deployment_request::Place;
-use crate::cli::key_lookup::{self, Source, default_key, find_signer};
-use crate::cli::policy_file::{FILE, Proposal, write_new};
-use crate::cli::workspace::{REMOTE, Workspace, entry_name, open_repository, remote};
-use crate::cli::{Context, Failure, Kind, OrFail as _, default_names, sync_report};
+use crate::cli::key_lookup::{self, KeySource, default_key_path, open_signer};
+use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
+use crate::cli::workspace::{
+    REMOTE_SETTING, Workspace, find_remote, format_entry_name, open_repository,
+};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names, sync_report};
 use crate::clock;
 use crate::domain::id::{CommitId, EntryId, PublicKey};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
@@ -21,9 +23,9 @@ use crate::domain::policy::{MAX_BYTES, Policy, Standing};
 use crate::domain::state::Scope;
 use crate::git::Repository;
 use crate::ledger::facts::Gatherer;
-use crate::ledger::sync::{LEDGERS, PIN};
-use crate::ledger::writer::{Manner, Writer};
-use crate::ledger::{Link, Project, project_bytes};
+use crate::ledger::sync::{LEDGER_REFSPEC, PIN_SETTING};
+use crate::ledger::writer::{AppendOptions, LedgerWriter};
+use crate::ledger::{LedgerCommit, Project, project_genesis_bytes};
 use crate::server::install::init_clone;
 use crate::signing::Signer;
 use crate::view::result_text;
@@ -41,7 +43,7 @@ pub struct Args {
     ///
     /// It is written down as a baseline: an admin's word, which no rule judges. A rollback may go back to it.
     #[arg(long, value_name = "ENV[:COMPONENT]=REV")]
-    running: Vec<Running>,
+    running: Vec<BaselineArg>,
     /// The project's name, which never changes; without it the name of the remote repository or of the folder
     #[arg(long, value_name = "NAME")]
     name: Option<ProjectName>,
@@ -59,7 +61,7 @@ pub struct Args {
 /// What was set up.
 #[derive(JsonSchema, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Done {
+pub(in crate::cli) struct InitDocument {
     /// The project.
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<ProjectName>,
@@ -77,13 +79,13 @@ pub(in crate::cli) struct Done {
     /// What was created: `key`, `pre-push`, `deploy.toml`, `policy`.
     made: Vec<&'static str>,
     /// The baselines that were recorded.
-    baselines: Vec<Baselined>,
+    baselines: Vec<BaselineDocument>,
 }
 
 /// What an environment already ran.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Baselined {
+struct BaselineDocument {
     /// The environment.
     environment: EnvName,
     /// The commit of the baseline entry.
@@ -94,23 +96,26 @@ struct Baselined {
 
 /// Sets up the repository: creates a key if there is none, configures git, and joins the project or
 /// begins a new one.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository()?;
-    let remote = remote(&repository, context)?;
-    let mut done = Done {
+    let remote = find_remote(&repository, ui)?;
+    let mut done = InitDocument {
         remote: remote.clone(),
-        ..Done::default()
+        ..InitDocument::default()
     };
-    let source = key_lookup::source(Some(&repository))?;
-    if source == Source::Nothing {
-        let file = default_key().ok_or_else(|| {
-            Failure::new(Kind::Usage, "there is no home folder to put a key into")
-                .hint("git deploy key new FILE")
-                .hint("git config deploy.key FILE")
+    let source = key_lookup::find_source(Some(&repository))?;
+    if source == KeySource::Missing {
+        let file = default_key_path().ok_or_else(|| {
+            CliError::new(
+                ErrorKind::Usage,
+                "there is no home folder to put a key into",
+            )
+            .hint("git deploy key new FILE")
+            .hint("git config deploy.key FILE")
         })?;
-        let key = key_lookup::make(&file, args.no_password)?;
+        let key = key_lookup::create_key_file(&file, args.no_password)?;
         done.made.push("key");
-        context.print(format_args!(
+        ui.print(format_args!(
             "Made the key {}. Its public half:\n  {key}",
             file.display()
         ));
@@ -118,66 +123,66 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if let Some(remote) = &remote {
         // Syncs first: if the ledgers here cannot go to this remote, git's configuration stays as
         // it is.
-        let synced = synced(&repository, remote, context)?;
-        configure(&repository, Some(remote))?;
-        if !synced.moved.is_empty() && !context.json() {
-            sync_report::tell(&repository, remote, &synced, context)?;
+        let synced = sync_ledgers(&repository, remote, ui)?;
+        configure_git(&repository, Some(remote))?;
+        if !synced.moved.is_empty() && !ui.json() {
+            sync_report::print_sync(&repository, remote, &synced, ui)?;
         }
     } else {
-        configure(&repository, None)?;
+        configure_git(&repository, None)?;
     }
     if args.pre_push {
-        install_hook(&repository, context)?;
+        install_pre_push(&repository, ui)?;
         done.made.push("pre-push");
     }
     let tips = repository
         .tips()
-        .or_fail(Kind::CannotTell, "cannot read the ledgers")?;
+        .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
     if tips.contains_key(&LedgerName::policy()) {
-        return join(args, context, done);
+        return join_project(args, ui, done);
     }
-    begin(args, context, &repository, done)
+    begin_project(args, ui, &repository, done)
 }
 
 /// Configures where the ledgers are, and that `git fetch` fetches them.
 ///
 /// Also records that there is no remote: a remote that is added later then does not look as if it
 /// had lost its ledgers.
-fn configure(repository: &Repository, remote: Option<&str>) -> Result<(), Failure> {
+fn configure_git(repository: &Repository, remote: Option<&str>) -> Result<(), CliError> {
     let cannot = "cannot change git's configuration";
     repository
-        .set_config(REMOTE, remote.unwrap_or_default())
-        .or_fail(Kind::CannotTell, cannot)?;
+        .set_config(REMOTE_SETTING, remote.unwrap_or_default())
+        .context(ErrorKind::CannotTell, cannot)?;
     let Some(remote) = remote else { return Ok(()) };
     let key = format!("remote.{remote}.fetch");
     let there = repository
         .config_strings(&key)
-        .or_fail(Kind::CannotTell, cannot)?;
-    if !there.iter().any(|refspec| refspec == LEDGERS) {
+        .context(ErrorKind::CannotTell, cannot)?;
+    if !there.iter().any(|refspec| refspec == LEDGER_REFSPEC) {
         repository
-            .add_config(&key, LEDGERS)
-            .or_fail(Kind::CannotTell, cannot)?;
+            .add_config(&key, LEDGER_REFSPEC)
+            .context(ErrorKind::CannotTell, cannot)?;
     }
     Ok(())
 }
 
 /// Installs the pre-push hook.
-fn install_hook(repository: &Repository, context: &Context) -> Result<(), Failure> {
+fn install_pre_push(repository: &Repository, ui: &Ui) -> Result<(), CliError> {
     let cannot = "cannot install the hook pre-push";
-    let program = std::env::current_exe().or_fail(Kind::CannotTell, cannot)?;
-    for step in init_clone(repository, &program).or_fail(Kind::CannotTell, cannot)? {
-        context.print(format_args!("{}", step.what));
+    let program = std::env::current_exe().context(ErrorKind::CannotTell, cannot)?;
+    for step in init_clone(repository, &program).context(ErrorKind::CannotTell, cannot)? {
+        ui.print(format_args!("{}", step.message));
     }
     Ok(())
 }
 
 /// Joins the existing project: pins it, and prints its admins and the next steps.
-fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
+fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliError> {
     // Opened again, because the pin and the remote were written after the first time.
-    let workspace = Workspace::open(context)?;
-    if let Some(name) = called(args, context).filter(|name| **name != workspace.project.name) {
-        return Err(Failure::new(
-            Kind::Usage,
+    let workspace = Workspace::open(ui)?;
+    if let Some(name) = requested_name(args, ui).filter(|name| **name != workspace.project.name) {
+        return Err(CliError::new(
+            ErrorKind::Usage,
             format!(
                 "this is the project {}, and never {name}",
                 workspace.project.name
@@ -185,27 +190,29 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
         ));
     }
     let policy = &workspace.policy;
-    declared(&args.environments, policy, "the policy in force")?;
-    let runs = baseline::understand(&args.running, policy, &|revision| {
-        workspace.commit(revision)
+    require_environments(&args.environments, policy, "the policy in force")?;
+    let runs = baseline::resolve_baselines(&args.running, policy, &|revision| {
+        workspace.resolve_commit(revision)
     })?;
-    runs.iter()
-        .try_for_each(|(name, runs)| runs.there(&workspace.gatherer(), policy, name).map(drop))?;
+    runs.iter().try_for_each(|(name, runs)| {
+        runs.resolve_components(&workspace.gatherer(), policy, name)
+            .map(drop)
+    })?;
     let pin = || {
         workspace
             .repository
-            .set_config(PIN, &workspace.project.id.to_string())
+            .set_config(PIN_SETTING, &workspace.project.id.to_string())
     };
     if workspace
         .repository
-        .pin()
-        .or_fail(Kind::CannotTell, "cannot read the pinned project")?
+        .pinned_project()
+        .context(ErrorKind::CannotTell, "cannot read the pinned project")?
         .is_none()
     {
-        pin().or_fail(Kind::CannotTell, "cannot pin the project")?;
+        pin().context(ErrorKind::CannotTell, "cannot pin the project")?;
     }
-    let source = key_lookup::source(Some(&workspace.repository))?;
-    let key = key_lookup::public_key(Some(&workspace.repository), &source)?;
+    let source = key_lookup::find_source(Some(&workspace.repository))?;
+    let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
     let admins = workspace.policy.admins(&workspace.project.root_keys);
     done.admins = admins.into_iter().collect();
     done.public_key = Some(key);
@@ -213,131 +220,135 @@ fn join(args: &Args, context: &Context, mut done: Done) -> Result<(), Failure> {
     done.root = Some(workspace.project.id);
     let admins: Vec<&str> = done.admins.iter().map(Person::as_str).collect();
     let admins = admins.join(", ");
-    context.say(format_args!(
+    ui.print_sentence(format_args!(
         "This is the project {}; its policy is in the hands of {admins}.",
         workspace.project.name
     ));
     match workspace.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => {
-            context.print(format_args!("You are {person}."));
-            if let Some(file) = restored(&workspace, person)? {
-                done.made.push(FILE);
-                context.say(format_args!("{file} was missing and is there again: git add {file} && git commit"));
+            ui.print(format_args!("You are {person}."));
+            if let Some(file) = restore_policy_file(&workspace, person)? {
+                done.made.push(POLICY_FILE);
+                ui.print_sentence(format_args!("{file} was missing and is there again: git add {file} && git commit"));
             }
         }
-        Some((person, Standing::Retired)) => context.print(format_args!("Your key is a retired one of {person}.")),
+        Some((person, Standing::Retired)) => ui.print(format_args!("Your key is a retired one of {person}.")),
         // Without a listed key no baseline can be signed: the error of `signer` explains how to be
         // listed.
-        None if !runs.is_empty() => drop(workspace.signer()?),
-        None => context.print(format_args!(
-            "The policy does not list your key. Add a line under [people] in {FILE}, for {admins} to publish:\n  {} = \"{key}\"",
-            person(args, &workspace.repository).map_or_else(|_| "you".to_owned(), |person| person.to_string())
+        None if !runs.is_empty() => drop(workspace.find_current_signer()?),
+        None => ui.print(format_args!(
+            "The policy does not list your key. Add a line under [people] in {POLICY_FILE}, for {admins} to publish:\n  {} = \"{key}\"",
+            determine_person(args, &workspace.repository).map_or_else(|_| "you".to_owned(), |person| person.to_string())
         )),
     }
-    written(&workspace, context, &runs, &mut done)?;
-    context.print("Next: git deploy status");
-    finish(context, &done)
+    record_baselines(&workspace, ui, &runs, &mut done)?;
+    ui.print("Next: git deploy status");
+    print_document(ui, &done)
 }
 
 /// Begins a new project: writes its genesis, publishes its first policy, and records the baselines.
-fn begin(
+fn begin_project(
     args: &Args,
-    context: &Context,
+    ui: &Ui,
     repository: &Repository,
-    mut done: Done,
-) -> Result<(), Failure> {
-    let signer = find_signer(repository)?;
+    mut done: InitDocument,
+) -> Result<(), CliError> {
+    let signer = open_signer(repository)?;
     let key = signer.public_key();
-    let (proposal, missing) = proposal(args, context, repository, key)?;
+    let (proposal, missing) = open_or_compose_policy(args, ui, repository, key)?;
     let person = match proposal.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => person.clone(),
         _ => {
-            return Err(Failure::new(
-                Kind::Usage,
-                format!("{FILE} does not list your key, so you could not publish it"),
+            return Err(CliError::new(
+                ErrorKind::Usage,
+                format!("{POLICY_FILE} does not list your key, so you could not publish it"),
             )
             .hint(format!("a line under [people]: you = \"{key}\"")));
         }
     };
-    let runs = baseline::understand(&args.running, &proposal.policy, &|revision| {
-        resolve(repository, revision)
+    let runs = baseline::resolve_baselines(&args.running, &proposal.policy, &|revision| {
+        resolve_commit(repository, revision)
     })?;
-    let project = genesis(repository, &proposal.policy.project, key)?;
+    let project = write_genesis(repository, &proposal.policy.project, key)?;
     let gatherer = Gatherer::new(repository, &project);
-    runs.iter()
-        .try_for_each(|(name, runs)| runs.there(&gatherer, &proposal.policy, name).map(drop))?;
-    publish(context, repository, &project, &proposal, (&person, &signer))?;
+    runs.iter().try_for_each(|(name, runs)| {
+        runs.resolve_components(&gatherer, &proposal.policy, name)
+            .map(drop)
+    })?;
+    publish_first_policy(ui, repository, &project, &proposal, (&person, &signer))?;
     repository
-        .set_config(PIN, &project.id.to_string())
-        .or_fail(Kind::CannotTell, "cannot pin the project")?;
+        .set_config(PIN_SETTING, &project.id.to_string())
+        .context(ErrorKind::CannotTell, "cannot pin the project")?;
     if let Some(file) = &missing {
         // Written last, so that a failure leaves no file behind. An existing file is never
         // overwritten.
-        write_new(file, proposal.text.as_bytes())
-            .or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
-        done.made.push(FILE);
+        write_new_file(file, proposal.text.as_bytes()).context(
+            ErrorKind::CannotTell,
+            format!("cannot write {}", file.display()),
+        )?;
+        done.made.push(POLICY_FILE);
     }
     done.made.push("policy");
     done.project = Some(project.name.clone());
     done.root = Some(project.id);
     done.public_key = Some(key);
     done.admins = vec![person.clone()];
-    context.say(format_args!(
+    ui.print_sentence(format_args!(
         "The first policy of {} is in force; you are its admin, {person}.",
         project.name
     ));
     if missing.is_some() {
-        context.print(format_args!(
-            "{FILE} is new and not committed yet: git add {FILE} && git commit"
+        ui.print(format_args!(
+            "{POLICY_FILE} is new and not committed yet: git add {POLICY_FILE} && git commit"
         ));
     }
     if !runs.is_empty() {
         // Opened again, because the pin and the policy exist only now.
-        written(&Workspace::open(context)?, context, &runs, &mut done)?;
-        context.print("Next: git deploy status");
-    } else if let Some(first) = first_environment(&proposal.policy) {
-        context.print(format_args!("Next: git deploy record {first}"));
+        record_baselines(&Workspace::open(ui)?, ui, &runs, &mut done)?;
+        ui.print("Next: git deploy status");
+    } else if let Some(first) = find_first_environment(&proposal.policy) {
+        ui.print(format_args!("Next: git deploy record {first}"));
     }
-    finish(context, &done)
+    print_document(ui, &done)
 }
 
 /// Writes the baselines of the environments that have no history. A repeated `init` continues where
 /// the last one stopped.
-fn written(
+fn record_baselines(
     workspace: &Workspace,
-    context: &Context,
-    all: &BTreeMap<EnvName, Runs>,
-    done: &mut Done,
-) -> Result<(), Failure> {
+    ui: &Ui,
+    all: &BTreeMap<EnvName, BaselineCommits>,
+    done: &mut InitDocument,
+) -> Result<(), CliError> {
     for (name, runs) in all {
         let place = Place::find(workspace, name.as_str())?;
-        let state = workspace.state(&place.ledger, &Scope::All)?;
+        let state = workspace.read_state(&place.ledger, &Scope::All)?;
         let here = state.at(None);
-        let there = runs.there(&workspace.gatherer(), &workspace.policy, name)?;
+        let there = runs.resolve_components(&workspace.gatherer(), &workspace.policy, name)?;
         if there.keys().all(|component| here.entered(component)) {
-            context.mention(format_args!(
+            ui.eprint_sentence(format_args!(
                 "{name} has a history already, and is left as it is: git deploy log {name}"
             ));
             continue;
         }
-        let appended = workspace.append(context, &place.ledger, Manner::default(), &|view| {
-            baseline::baseline(&place, view, runs, &BTreeMap::new(), None)
+        let appended = workspace.append(ui, &place.ledger, AppendOptions::default(), &|view| {
+            baseline::draft_baseline(&place, view, runs, &BTreeMap::new(), None)
         });
         let appended = appended.map_err(|failure| {
             failure.hint("git deploy init with the same words, to go on from here")
         })?;
         let ended = appended.statement.ended();
-        let entry = entry_name(&place.ledger, appended.id);
-        context.print(with_entry(
-            context,
-            &result_text::ended(name.as_str(), &ended),
+        let entry = format_entry_name(&place.ledger, appended.id);
+        ui.print(format_with_entry(
+            ui,
+            &result_text::summarize_outcomes(name.as_str(), &ended),
             &entry,
         ));
         let components = ended
             .into_iter()
             .map(|it| (it.target.component, it.target.commit))
             .collect();
-        done.baselines.push(Baselined {
+        done.baselines.push(BaselineDocument {
             environment: name.clone(),
             entry: appended.id,
             components,
@@ -350,7 +361,10 @@ fn written(
 ///
 /// The file is missing if an earlier `init` was stopped between publishing the policy and writing
 /// the file.
-fn restored(workspace: &Workspace, person: &Person) -> Result<Option<&'static str>, Failure> {
+fn restore_policy_file(
+    workspace: &Workspace,
+    person: &Person,
+) -> Result<Option<&'static str>, CliError> {
     let (repository, cannot) = (&workspace.repository, "cannot read the policy in force");
     let (Some(folder), Some(tip)) = (
         repository.work_dir(),
@@ -359,58 +373,70 @@ fn restored(workspace: &Workspace, person: &Person) -> Result<Option<&'static st
         return Ok(None);
     };
     let link = repository
-        .read_link(&LedgerName::policy(), *tip)
-        .or_fail(Kind::CannotTell, cannot)?;
-    let Link::Entry { commit, entry, .. } = link else {
+        .read_ledger_commit(&LedgerName::policy(), *tip)
+        .context(ErrorKind::CannotTell, cannot)?;
+    let LedgerCommit::Entry { commit, entry, .. } = link else {
         return Ok(None);
     };
     let statement = entry.statement();
     let first = statement.sequence == 1 && statement.by == *person;
     let tracked = || -> crate::git::Result<bool> {
-        let Some(head) = repository.resolve("HEAD")? else {
+        let Some(head) = repository.resolve_revision("HEAD")? else {
             return Ok(false);
         };
         Ok(repository
-            .file_at(repository.read_commit(head)?.tree, FILE, MAX_BYTES)?
+            .read_file_at(repository.read_commit(head)?.tree, POLICY_FILE, MAX_BYTES)?
             .is_some())
     };
-    let file = folder.join(FILE);
-    if !first || file.symlink_metadata().is_ok() || tracked().or_fail(Kind::CannotTell, cannot)? {
+    let file = folder.join(POLICY_FILE);
+    if !first
+        || file.symlink_metadata().is_ok()
+        || tracked().context(ErrorKind::CannotTell, cannot)?
+    {
         return Ok(None);
     }
     let text = repository
-        .file_at(commit.tree, FILE, MAX_BYTES)
-        .or_fail(Kind::CannotTell, cannot)?;
+        .read_file_at(commit.tree, POLICY_FILE, MAX_BYTES)
+        .context(ErrorKind::CannotTell, cannot)?;
     let Some(text) = text else { return Ok(None) };
-    write_new(&file, &text)
-        .or_fail(Kind::CannotTell, format!("cannot write {}", file.display()))?;
-    Ok(Some(FILE))
+    write_new_file(&file, &text).context(
+        ErrorKind::CannotTell,
+        format!("cannot write {}", file.display()),
+    )?;
+    Ok(Some(POLICY_FILE))
 }
 
 /// Checks that the policy has the environments named with `--env`. `init` does not change an
 /// existing policy.
-fn declared(environments: &[EnvName], policy: &Policy, place: &str) -> Result<(), Failure> {
+fn require_environments(
+    environments: &[EnvName],
+    policy: &Policy,
+    place: &str,
+) -> Result<(), CliError> {
     let Some(missing) = environments
         .iter()
         .find(|name| policy.environment(name).is_none())
     else {
         return Ok(());
     };
-    Err(Failure::new(
-        Kind::Usage,
+    Err(CliError::new(
+        ErrorKind::Usage,
         format!("there is no environment {missing} in {place}"),
     )
-    .hint(format!("{missing} = {{}}, under [environments] in {FILE}"))
+    .hint(format!(
+        "{missing} = {{}}, under [environments] in {POLICY_FILE}"
+    ))
     .hint("git deploy policy publish"))
 }
 
-fn resolve(repository: &Repository, revision: &str) -> Result<CommitId, Failure> {
-    let found = repository
-        .resolve(revision)
-        .or_fail(Kind::CannotTell, format!("cannot resolve {revision:?}"))?;
+fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, CliError> {
+    let found = repository.resolve_revision(revision).context(
+        ErrorKind::CannotTell,
+        format!("cannot resolve {revision:?}"),
+    )?;
     found.map(CommitId).ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
+        CliError::new(
+            ErrorKind::Usage,
             format!("{revision:?} is no commit in this repository"),
         )
         .hint("git fetch --tags")
@@ -418,7 +444,7 @@ fn resolve(repository: &Repository, revision: &str) -> Result<CommitId, Failure>
 }
 
 /// Returns the first environment that promotes from no other one.
-fn first_environment(policy: &Policy) -> Option<&EnvName> {
+fn find_first_environment(policy: &Policy) -> Option<&EnvName> {
     policy
         .environments
         .values()
@@ -426,9 +452,9 @@ fn first_environment(policy: &Policy) -> Option<&EnvName> {
         .map(|environment| &environment.name)
 }
 
-fn finish(context: &Context, done: &Done) -> Result<(), Failure> {
-    if context.json() {
-        context.report("init", done)
+fn print_document(ui: &Ui, done: &InitDocument) -> Result<(), CliError> {
+    if ui.json() {
+        ui.print_document("init", done)
     } else {
         Ok(())
     }
@@ -436,34 +462,36 @@ fn finish(context: &Context, done: &Done) -> Result<(), Failure> {
 
 /// Reads the `deploy.toml` of the work tree. If there is none, composes one, and also returns the
 /// path to write it to.
-fn proposal(
+fn open_or_compose_policy(
     args: &Args,
-    context: &Context,
+    ui: &Ui,
     repository: &Repository,
     key: PublicKey,
-) -> Result<(Proposal, Option<PathBuf>), Failure> {
+) -> Result<(ProposedPolicy, Option<PathBuf>), CliError> {
     let folder = repository.work_dir().ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
+        CliError::new(
+            ErrorKind::Usage,
             "a bare repository has no work tree to put deploy.toml into: run this in a clone",
         )
     })?;
-    let file = folder.join(FILE);
+    let file = folder.join(POLICY_FILE);
     if file.symlink_metadata().is_ok() {
-        let proposal = Proposal::open(repository, None, context)?;
-        if let Some(name) = called(args, context).filter(|name| **name != proposal.policy.project) {
+        let proposal = ProposedPolicy::open(repository, None, ui)?;
+        if let Some(name) =
+            requested_name(args, ui).filter(|name| **name != proposal.policy.project)
+        {
             let written = &proposal.policy.project;
-            return Err(Failure::new(
-                Kind::Usage,
-                format!("{FILE} says that the project is {written}, not {name}"),
+            return Err(CliError::new(
+                ErrorKind::Usage,
+                format!("{POLICY_FILE} says that the project is {written}, not {name}"),
             ));
         }
-        declared(&args.environments, &proposal.policy, FILE)?;
+        require_environments(&args.environments, &proposal.policy, POLICY_FILE)?;
         return Ok((proposal, None));
     }
-    let name = match called(args, context) {
+    let name = match requested_name(args, ui) {
         Some(name) => name.clone(),
-        None => default_names::project_name(repository, context)?,
+        None => default_names::derive_project_name(repository, ui)?,
     };
     let environments = match &args.environments[..] {
         [] => ["dev", "stage", "prod"]
@@ -472,71 +500,76 @@ fn proposal(
             .collect(),
         named => named.to_vec(),
     };
-    let text = Policy::starter(&name, &[(person(args, repository)?, key)], &environments);
+    let text = Policy::starter(
+        &name,
+        &[(determine_person(args, repository)?, key)],
+        &environments,
+    );
     // Checked before it is written: for example, two environments of the same name make no valid
     // policy.
-    let proposal = Proposal::parse(FILE.to_owned(), text.as_bytes(), context)?;
+    let proposal = ProposedPolicy::parse(POLICY_FILE.to_owned(), text.as_bytes(), ui)?;
     Ok((proposal, Some(file)))
 }
 
 /// Returns the project name given with `--name` or `--project`.
-fn called<'a>(args: &'a Args, context: &'a Context) -> Option<&'a ProjectName> {
-    args.name.as_ref().or(context.project())
+fn requested_name<'a>(args: &'a Args, ui: &'a Ui) -> Option<&'a ProjectName> {
+    args.name.as_ref().or(ui.project())
 }
 
 /// Returns the person given with `--as`, else the one that git's e-mail address suggests.
-fn person(args: &Args, repository: &Repository) -> Result<Person, Failure> {
+fn determine_person(args: &Args, repository: &Repository) -> Result<Person, CliError> {
     args.person
         .clone()
-        .map_or_else(|| default_names::person(repository), Ok)
+        .map_or_else(|| default_names::derive_person(repository), Ok)
 }
 
 /// Writes the genesis of a new project.
-fn genesis(
+fn write_genesis(
     repository: &Repository,
     name: &ProjectName,
     key: PublicKey,
-) -> Result<Project, Failure> {
-    let nonce = clock::random().or_fail(Kind::CannotTell, "cannot begin a project")?;
+) -> Result<Project, CliError> {
+    let nonce = clock::random().context(ErrorKind::CannotTell, "cannot begin a project")?;
     let write = || -> crate::git::Result<Project> {
         repository.write_tree(b"")?;
-        let id = repository.write_commit(&project_bytes(repository, name, nonce, &[key])?)?;
+        let id =
+            repository.write_commit(&project_genesis_bytes(repository, name, nonce, &[key])?)?;
         Project::read(repository, EntryId(id))
     };
-    write().or_fail(Kind::CannotTell, "cannot begin a project")
+    write().context(ErrorKind::CannotTell, "cannot begin a project")
 }
 
 /// Publishes the first policy of a new project.
-fn publish(
-    context: &Context,
+fn publish_first_policy(
+    ui: &Ui,
     repository: &Repository,
     project: &Project,
-    proposal: &Proposal,
+    proposal: &ProposedPolicy,
     (person, signer): (&Person, &Signer),
-) -> Result<(), Failure> {
-    let remote = remote(repository, context)?;
-    let writer = Writer {
+) -> Result<(), CliError> {
+    let remote = find_remote(repository, ui)?;
+    let writer = LedgerWriter {
         repository,
         project,
         remote: remote.as_deref(),
         person,
         signer: Some(signer),
-        manner: Manner::default(),
-        synced: true,
+        options: AppendOptions::default(),
+        is_synced: true,
     };
     let written = writer.append(&LedgerName::policy(), &|view| {
-        if view.policy.is_some() || view.head.chain.sequence > 0 {
-            return Err(Failure::new(
-                Kind::Denied,
+        if view.policy.is_some() || view.tip.chain.sequence > 0 {
+            return Err(CliError::new(
+                ErrorKind::Denied,
                 "somebody else has begun this project meanwhile",
             )
             .hint("git deploy init"));
         }
-        Ok(proposal.draft(None, false))
+        Ok(proposal.draft_publish(None, false))
     });
     written.map(drop).map_err(|error| {
-        let failure = explain(context, error);
-        if failure.kind() == Kind::Denied && remote.is_some() {
+        let failure = explain_append_error(ui, error);
+        if failure.kind() == ErrorKind::Denied && remote.is_some() {
             let key = signer.public_key();
             return failure.hint(format!(
                 "on the server, once: git-deploy server init REPOSITORY --admin {key}"

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::key_lookup::default_key;
-use crate::cli::key_lookup::{Source, make, public_key, source};
+use crate::cli::key_lookup::default_key_path;
+use crate::cli::key_lookup::{KeySource, create_key_file, find_public_key, find_source};
 use crate::cli::workspace::{Workspace, open_repository};
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
 use crate::domain::policy::Standing;
 use crate::git::Repository;
-use crate::signing::key::{public_file, read_public};
+use crate::signing::key::{public_key_path, read_public_key};
 use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
 
@@ -21,19 +21,19 @@ use crate::view::table::{Cell, Table};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    command: KeyCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Verb {
-    New(New),
-    Show(Show),
-    List(List),
+enum KeyCommand {
+    New(NewArgs),
+    Show(ShowArgs),
+    List(ListArgs),
 }
 
 /// Make a minisign key pair: FILE for its owner only, and FILE's public half beside it with `.pub`
 #[derive(clap::Args)]
-struct New {
+struct NewArgs {
     /// The file of the secret key, which must not exist; without it the one that is used by default
     file: Option<PathBuf>,
     /// Protect it by file permissions alone
@@ -45,55 +45,55 @@ struct New {
 
 /// Print the public key that signs here: the line that goes under [people] in deploy.toml
 #[derive(clap::Args)]
-struct Show {}
+struct ShowArgs {}
 
 /// List the public keys beside the default one, and whose the policy in force says they are
 #[derive(clap::Args)]
-struct List {}
+struct ListArgs {}
 
 /// Runs the chosen subcommand.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    match &args.verb {
-        Verb::New(args) => new(args, context),
-        Verb::Show(Show {}) => show(context),
-        Verb::List(List {}) => list(context),
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    match &args.command {
+        KeyCommand::New(args) => create_key(args, ui),
+        KeyCommand::Show(ShowArgs {}) => print_key(ui),
+        KeyCommand::List(ListArgs {}) => list_keys(ui),
     }
 }
 
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Body {
+pub(in crate::cli) struct KeyDocument {
     /// The file of the secret key, or another source of the key.
     file: String,
     /// The public key.
     public_key: PublicKey,
 }
 
-fn new(args: &New, context: &Context) -> Result<(), Failure> {
-    let default = default_key();
+fn create_key(args: &NewArgs, ui: &Ui) -> Result<(), CliError> {
+    let default = default_key_path();
     let file = args
         .file
         .clone()
         .or_else(|| default.clone())
-        .ok_or_else(homeless)?;
-    let public_key = make(&file, args.no_password)?;
-    if context.json() {
-        return context.report(
+        .ok_or_else(explain_no_home)?;
+    let public_key = create_key_file(&file, args.no_password)?;
+    if ui.json() {
+        return ui.print_document(
             "key",
-            &Body {
+            &KeyDocument {
                 file: file.display().to_string(),
                 public_key,
             },
         );
     }
-    context.print(public_key);
-    context.note(format_args!(
+    ui.print(public_key);
+    ui.eprint(format_args!(
         "The secret key is in {}; keep a copy where it cannot be lost.",
         file.display()
     ));
     if default.as_ref() != Some(&file) {
         let file = std::path::absolute(&file).unwrap_or(file);
-        context.note(format_args!(
+        ui.eprint(format_args!(
             "To sign with it here: git config deploy.key {}",
             file.display()
         ));
@@ -101,38 +101,41 @@ fn new(args: &New, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn homeless() -> Failure {
-    Failure::new(Kind::Usage, "there is no home folder to put a key into")
-        .hint("git deploy key new FILE")
+fn explain_no_home() -> CliError {
+    CliError::new(
+        ErrorKind::Usage,
+        "there is no home folder to put a key into",
+    )
+    .hint("git deploy key new FILE")
 }
 
-fn show(context: &Context) -> Result<(), Failure> {
+fn print_key(ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository().ok();
-    let source = source(repository.as_ref())?;
-    let public_key = public_key(repository.as_ref(), &source)?;
-    if context.json() {
-        return context.report(
+    let source = find_source(repository.as_ref())?;
+    let public_key = find_public_key(repository.as_ref(), &source)?;
+    if ui.json() {
+        return ui.print_document(
             "key",
-            &Body {
+            &KeyDocument {
                 file: source.to_string(),
                 public_key,
             },
         );
     }
-    context.print(public_key);
+    ui.print(public_key);
     Ok(())
 }
 
 #[derive(JsonSchema, Serialize)]
-pub(in crate::cli) struct Keys {
+pub(in crate::cli) struct KeysDocument {
     /// The keys; the one that signs here comes first.
-    keys: Vec<Listed>,
+    keys: Vec<ListedKey>,
 }
 
 /// One key.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
+struct ListedKey {
     /// The file of the secret or public key, or another source of the key.
     file: String,
     /// The public key.
@@ -146,17 +149,17 @@ struct Listed {
     signs: bool,
 }
 
-fn list(context: &Context) -> Result<(), Failure> {
+fn list_keys(ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository().ok();
-    let keys = found(repository.as_ref())?;
-    if context.json() {
-        return context.report("keys", &Keys { keys });
+    let keys = find_keys(repository.as_ref())?;
+    if ui.json() {
+        return ui.print_document("keys", &KeysDocument { keys });
     }
     if keys.is_empty() {
-        context.note("There is no key here yet: git deploy key new");
+        ui.eprint("There is no key here yet: git deploy key new");
         return Ok(());
     }
-    let mut table = Table::new(&["", "Public key", "Person", "File"]).elastic(&[2, 3]);
+    let mut table = Table::new(&["", "Public key", "Person", "File"]).shorten_columns(&[2, 3]);
     for key in keys {
         let mark = if key.signs { Mark::Live } else { Mark::None };
         let person = match (key.person, key.retired) {
@@ -164,27 +167,27 @@ fn list(context: &Context) -> Result<(), Failure> {
             (Some(person), false) => person.to_string(),
             (None, _) => "–".to_owned(),
         };
-        table.row([
+        table.add_row([
             Cell::styled(mark.symbol().to_string(), mark.style()),
             Cell::from(key.public_key.to_string()),
             Cell::from(person),
             Cell::from(key.file),
         ]);
     }
-    context.print(table.render(context.width()));
+    ui.print(table.render(ui.width()));
     Ok(())
 }
 
 /// Returns the key that signs here and the public keys in the default folder.
-fn found(repository: Option<&Repository>) -> Result<Vec<Listed>, Failure> {
+fn find_keys(repository: Option<&Repository>) -> Result<Vec<ListedKey>, CliError> {
     let workspace =
-        repository.and_then(|_| Workspace::open_known(open_repository().ok()?, None).ok());
+        repository.and_then(|_| Workspace::open_offline(open_repository().ok()?, None).ok());
     let listed = |file: String, public_key: PublicKey, signs: bool| {
         let owner = workspace
             .as_ref()
             .and_then(|it| it.policy.person_of_key(&public_key));
         let retired = owner.is_some_and(|(_, standing)| standing == Standing::Retired);
-        Listed {
+        ListedKey {
             file,
             public_key,
             person: owner.map(|(person, _)| person.clone()),
@@ -192,26 +195,26 @@ fn found(repository: Option<&Repository>) -> Result<Vec<Listed>, Failure> {
             signs,
         }
     };
-    let source = source(repository)?;
+    let source = find_source(repository)?;
     let mut keys = Vec::new();
-    if source != Source::Nothing {
+    if source != KeySource::Missing {
         keys.push(listed(
             source.to_string(),
-            public_key(repository, &source)?,
+            find_public_key(repository, &source)?,
             true,
         ));
     }
     let used = match &source {
-        Source::File(file) => Some(public_file(file)),
+        KeySource::File(file) => Some(public_key_path(file)),
         _ => None,
     };
-    for file in default_key()
+    for file in default_key_path()
         .as_deref()
         .and_then(Path::parent)
-        .map_or_else(|| Ok(Vec::new()), public_files)?
+        .map_or_else(|| Ok(Vec::new()), list_public_files)?
     {
         if used.as_ref() != Some(&file)
-            && let Ok(key) = read_public(&file)
+            && let Ok(key) = read_public_key(&file)
         {
             keys.push(listed(file.display().to_string(), key, false));
         }
@@ -221,16 +224,16 @@ fn found(repository: Option<&Repository>) -> Result<Vec<Listed>, Failure> {
 
 /// Lists the public key files in a folder, sorted by name. Returns an empty list if the folder does
 /// not exist.
-fn public_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn list_public_files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     let cannot = || format!("cannot read the folder {}", folder.display());
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Failure::new(Kind::CannotTell, cannot()).because(error)),
+        Err(error) => return Err(CliError::new(ErrorKind::CannotTell, cannot()).because(error)),
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.or_fail(Kind::CannotTell, cannot())?.path();
+        let path = entry.context(ErrorKind::CannotTell, cannot())?.path();
         if path.extension().is_some_and(|extension| extension == "pub") {
             files.push(path);
         }

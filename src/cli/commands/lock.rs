@@ -1,14 +1,14 @@
 //! `git deploy lock`: locks an environment or one of its components.
 
-use crate::cli::append_report::{self, How};
-use crate::cli::deployment_request::{Place, known};
+use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::deployment_request::{Place, require_component};
 use crate::cli::env_args::OnlyEnv;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure};
+use crate::cli::{CliError, Ui};
 use crate::domain::entry::{Action, Lock};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
-use crate::ledger::writer::Draft;
+use crate::ledger::writer::EntryDraft;
 
 /// Lock an environment, or one component of it, until a person unlocks it
 #[derive(clap::Args)]
@@ -16,28 +16,28 @@ pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
     /// Why: everybody who is stopped by it reads this
-    #[arg(short, long, value_name = "REASON", value_parser = append_report::line)]
+    #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
     message: Line,
     /// Lock this component only
     #[arg(short, long, value_name = "NAME")]
     component: Option<ComponentName>,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// Writes a lock.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;
-    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let place = Place::find(&workspace, args.at.find(&workspace, ui)?.as_str())?;
+    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
         if let Some(component) = &args.component {
-            known(place.rules(view)?.0, component)?;
+            require_component(place.rules(view)?.0, component)?;
         }
         let lock = Lock {
             component: args.component.clone(),
             reason: args.message.clone(),
         };
-        Ok(Draft {
+        Ok(EntryDraft {
             environment: place.named.clone(),
             ..Action::Lock(lock).into()
         })
@@ -50,5 +50,5 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         "{what} is locked by {}: \"{}\".",
         appended.statement.by, args.message
     );
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }

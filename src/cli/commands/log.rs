@@ -9,14 +9,14 @@ use clap::builder::RangedU64ValueParser;
 
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Statement};
 use crate::domain::id::EntryId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::state::{Scope, State};
 use crate::git::Repository;
 use crate::ledger::facts::{History, Passed};
-use crate::view::log::{self, Log};
+use crate::view::log::{self, LogPage};
 
 /// Show the deployments, newest first
 #[derive(clap::Args)]
@@ -42,16 +42,16 @@ pub struct Args {
 }
 
 /// The actions that count as deployments. A start counts only while it is unfinished.
-const DEPLOYMENTS: [&str; 5] = ["baseline", "start", "finish", "record", "abort"];
+const DEPLOYMENT_ACTIONS: [&str; 5] = ["baseline", "start", "finish", "record", "abort"];
 
 /// Prints the log.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
-    read_context::problems(&workspace, context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open(ui)?;
+    read_context::report_problems(&workspace, ui)?;
     let only = args
         .environment
         .as_deref()
-        .map(|name| workspace.environment(name))
+        .map(|name| workspace.find_environment(name))
         .transpose()?;
     let gatherer = workspace.gatherer();
     let mut walks = Vec::new();
@@ -64,9 +64,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let member = only
                 .as_ref()
                 .and_then(|(name, rules)| Workspace::named_in_ledger(name, rules));
-            let unfinished =
-                unfinished(&workspace.state(ledger, &Scope::Components(BTreeSet::new()))?);
-            let filter = Filter {
+            let unfinished = find_unfinished_starts(
+                &workspace.read_state(ledger, &Scope::Components(BTreeSet::new()))?,
+            );
+            let filter = CommitFilter {
                 member,
                 unfinished,
                 all: args.all,
@@ -75,30 +76,33 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             let passed = gatherer
                 .history()
                 .walk(*tip)
-                .filter(move |passed| filter.takes(passed));
+                .filter(move |passed| filter.accepts(passed));
             walks.push((ledger.clone(), passed.peekable()));
         }
     }
-    let wanted = |id, statement: &Statement| wanted(args, gatherer.history(), id, statement);
-    let log = newest(&workspace.repository, walks, args.number, &wanted)
-        .or_fail(Kind::CannotTell, "cannot read the ledgers")?;
-    if context.json() {
-        return context.report("log", &log);
+    let wanted =
+        |id, statement: &Statement| matches_options(args, gatherer.history(), id, statement);
+    let log = merge_newest(&workspace.repository, walks, args.number, &wanted)
+        .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
+    if ui.json() {
+        return ui.print_document("log", &log);
     }
     if log.entries.is_empty() {
         let filtered = args.change.is_some() || args.by.is_some() || !args.components.is_empty();
-        context.note(if filtered {
+        ui.eprint(if filtered {
             "there is no such deployment"
         } else {
             "nothing was deployed yet"
         });
         return Ok(());
     }
-    context.print(log::text(&log, context.width(), &|time| context.when(time)));
-    read_context::age(&workspace, context);
+    ui.print(log::render_text(&log, ui.width(), &|time| {
+        ui.format_time(time)
+    }));
+    read_context::print_fetch_age(&workspace, ui);
     if log.more {
         let more = args.number.saturating_mul(5).max(20);
-        context.note(format_args!(
+        ui.eprint(format_args!(
             "older ones are there: the same command with -n {more}"
         ));
     }
@@ -107,7 +111,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 /// Returns the commits that precede the starts of unfinished runs, by which a start is recognized
 /// without opening it.
-fn unfinished(state: &State) -> BTreeSet<EntryId> {
+fn find_unfinished_starts(state: &State) -> BTreeSet<EntryId> {
     let members: Vec<EnvName> = state.environments().into_iter().collect();
     let places = std::iter::once(None).chain(members.iter().map(Some));
     places
@@ -117,7 +121,7 @@ fn unfinished(state: &State) -> BTreeSet<EntryId> {
 }
 
 /// Returns whether an entry, or the start that it ends, matches `--by` and `--change`.
-fn wanted(
+fn matches_options(
     args: &Args,
     history: &History<'_>,
     id: EntryId,
@@ -150,7 +154,7 @@ fn wanted(
 }
 
 /// Selects entries of a ledger by their commits alone.
-struct Filter {
+struct CommitFilter {
     /// The components to show, or all if empty.
     components: Vec<ComponentName>,
     member: Option<EnvName>,
@@ -158,10 +162,10 @@ struct Filter {
     all: bool,
 }
 
-impl Filter {
+impl CommitFilter {
     /// Returns whether the filter accepts a commit. Accepts unreadable commits, so that the error
     /// is reported.
-    fn takes(&self, passed: &crate::git::Result<Passed>) -> bool {
+    fn accepts(&self, passed: &crate::git::Result<Passed>) -> bool {
         let Ok(passed) = passed else { return true };
         let mention = &passed.mention;
         let here = self
@@ -175,12 +179,13 @@ impl Filter {
         let named =
             |it: &ComponentName| mention.components.iter().any(|known| known == it.as_str());
         let of_component = self.components.is_empty() || self.components.iter().any(named);
-        here && of_component && (self.all || DEPLOYMENTS.contains(&mention.action.as_str()) && open)
+        here && of_component
+            && (self.all || DEPLOYMENT_ACTIONS.contains(&mention.action.as_str()) && open)
     }
 }
 
 /// Merges walks, each newest first, into one log of at most `number` entries.
-fn newest(
+fn merge_newest(
     repository: &Repository,
     mut walks: Vec<(
         LedgerName,
@@ -188,7 +193,7 @@ fn newest(
     )>,
     number: usize,
     wanted: &dyn Fn(EntryId, &Statement) -> crate::git::Result<bool>,
-) -> crate::git::Result<Log> {
+) -> crate::git::Result<LogPage> {
     let mut entries = Vec::new();
     loop {
         let mut next: BTreeMap<_, usize> = BTreeMap::new();
@@ -202,7 +207,7 @@ fn newest(
             next.insert((at.is_none(), at, std::cmp::Reverse(index)), index);
         }
         let Some((_, index)) = next.pop_last() else {
-            return Ok(Log {
+            return Ok(LogPage {
                 entries,
                 more: false,
             });
@@ -212,16 +217,16 @@ fn newest(
         };
         let Some(passed) = walk.next() else { continue };
         let id = passed?.id;
-        let kept = repository.entry_to_show(ledger, &repository.read_commit(id.0)?)?;
+        let kept = repository.read_entry_for_display(ledger, &repository.read_commit(id.0)?)?;
         if !wanted(id, &kept.statement)? {
             continue;
         }
         if entries.len() == number {
-            return Ok(Log {
+            return Ok(LogPage {
                 entries,
                 more: true,
             });
         }
-        entries.push(log::event(id, &kept.statement));
+        entries.push(log::describe_entry(id, &kept.statement));
     }
 }

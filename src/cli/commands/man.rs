@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::cli::{Context, Failure, Kind, OrFail as _, help};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, help};
 
 /// Write the manual pages into a directory
 #[derive(clap::Args)]
@@ -17,14 +17,14 @@ pub struct Args {
 }
 
 /// Writes one page for the program and one for each command.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let directory = &args.directory;
     let failed = || format!("cannot write the manual pages into {}", directory.display());
-    std::fs::create_dir_all(directory).or_fail(Kind::CannotTell, failed())?;
-    let mut command = help::command();
+    std::fs::create_dir_all(directory).context(ErrorKind::CannotTell, failed())?;
+    let mut command = help::build_command();
     command.build();
-    let written = write_tree(&command, directory).or_fail(Kind::CannotTell, failed())?;
-    context.print(format_args!(
+    let written = write_tree(&command, directory).context(ErrorKind::CannotTell, failed())?;
+    ui.print(format_args!(
         "{written} manual pages in {}",
         directory.display()
     ));
@@ -37,13 +37,16 @@ fn write_tree(command: &clap::Command, directory: &Path) -> io::Result<usize> {
     let man = Man::new(command.clone())
         .source("git-deploy")
         .manual("Git Deploy Manual");
-    std::fs::write(directory.join(man.get_filename()), page(&man, command)?)?;
+    std::fs::write(
+        directory.join(man.get_filename()),
+        render_page(&man, command)?,
+    )?;
     command
         .get_subcommands()
         .try_fold(1, |written, sub| Ok(written + write_tree(sub, directory)?))
 }
 
-fn page(man: &Man, command: &clap::Command) -> io::Result<Vec<u8>> {
+fn render_page(man: &Man, command: &clap::Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
@@ -51,19 +54,19 @@ fn page(man: &Man, command: &clap::Command) -> io::Result<Vec<u8>> {
     man.render_description_section(&mut page)?;
     let whole_program = command.get_name() == "git-deploy";
     if whole_program {
-        commands(command).to_writer(&mut page)?;
+        render_commands(command).to_writer(&mut page)?;
     } else if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
     }
     man.render_options_section(&mut page)?;
-    exit_status().to_writer(&mut page)?;
+    render_exit_status().to_writer(&mut page)?;
     Ok(page)
 }
 
-fn commands(command: &clap::Command) -> Roff {
+fn render_commands(command: &clap::Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["COMMANDS"]);
-    for (group, commands) in help::groups(command) {
+    for (group, commands) in help::group_commands(command) {
         roff.control("SS", [group]);
         for sub in commands {
             roff.control("TP", []);
@@ -76,7 +79,7 @@ fn commands(command: &clap::Command) -> Roff {
     roff
 }
 
-fn exit_status() -> Roff {
+fn render_exit_status() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);
     for (code, meaning) in help::EXIT_STATUS

@@ -5,17 +5,17 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure};
+use crate::cli::{CliError, Ui};
 
 /// Make the notes of `git log --notes=deploy` anew
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: NotesCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum NotesCommand {
     /// Write all notes anew from the ledgers, whatever they say now
     ///
     /// Where a server holds the ledgers, run it in the server's repository: a clone's notes come from there with the next sync.
@@ -23,25 +23,25 @@ enum Command {
 }
 
 #[derive(JsonSchema, Serialize)]
-pub(in crate::cli) struct Body {
+pub(in crate::cli) struct NotesDocument {
     /// How many ledgers the notes now cover.
     ledgers: usize,
 }
 
 /// Rebuilds the notes from the ledgers.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let Command::Rebuild = args.command;
-    let workspace = Workspace::open(context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let NotesCommand::Rebuild = args.command;
+    let workspace = Workspace::open(ui)?;
     let rebuilt = workspace.repository.rebuild_notes(&workspace.tips);
-    rebuilt.map_err(crate::cli::diagnostics::unwritten_notes)?;
-    if context.json() {
-        return context.report(
+    rebuilt.map_err(crate::cli::diagnostics::explain_notes_error)?;
+    if ui.json() {
+        return ui.print_document(
             "notes-rebuild",
-            &Body {
+            &NotesDocument {
                 ledgers: workspace.tips.len(),
             },
         );
     }
-    context.print("The notes tell again what the ledgers say.");
+    ui.print("The notes tell again what the ledgers say.");
     Ok(())
 }

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::cli::deploy_runner::{Carrying, Deploying};
+use crate::cli::deploy_runner::{DeployRunner, RunOptions};
 use crate::cli::deployment_request::{self, Place};
 use crate::cli::env_args::EnvRev;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _, read_context};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};
 use crate::domain::entry;
 use crate::domain::name::ComponentName;
 use crate::run::build_deployment::{Commits, DeploymentSpec};
-use crate::run::preview::first_deployer;
-use crate::view::plan::{self as view, State};
+use crate::run::preview::find_first_deployer;
+use crate::view::plan::{self as view, PlanState};
 
 /// Show what a deployment would do, side by side for all components; needs no key
 ///
@@ -39,7 +39,7 @@ pub struct Args {
         default_value = "text",
         hide_default_value = true
     )]
-    format: Format,
+    format: PlanFormat,
     /// Print all that the plan commands printed
     #[arg(long)]
     full: bool,
@@ -47,34 +47,41 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
     #[command(flatten)]
-    carrying: Carrying,
+    options: RunOptions,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum PlanFormat {
     Text,
     Markdown,
     Json,
 }
 
 /// Plans every component, prints the plans, and fails if a plan command fails.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
-    read_context::problems(&workspace, context)?;
-    let (name, rev) = args.at.find(&workspace, context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open(ui)?;
+    read_context::report_problems(&workspace, ui)?;
+    let (name, rev) = args.at.find(&workspace, ui)?;
     let place = Place::find(&workspace, name.as_str())?;
-    let (_, rules) = workspace.environment(name.as_str())?;
+    let (_, rules) = workspace.find_environment(name.as_str())?;
     let earlier = args.since.as_ref().map(|file| {
-        std::fs::read(file).or_fail(Kind::CannotTell, format!("cannot read {}", file.display()))
+        std::fs::read(file).context(
+            ErrorKind::CannotTell,
+            format!("cannot read {}", file.display()),
+        )
     });
     let earlier = earlier.transpose()?;
-    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
-    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
-    let person = read_context::asker(&workspace)
-        .or_else(|| first_deployer(rules, entry::Kind::Deploy).cloned());
-    let person = person
-        .ok_or_else(|| Failure::new(Kind::CannotTell, format!("nobody may deploy to {name}")))?;
-    let (deployment, _) = deploying.asked(
+    let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
+    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?;
+    let person = read_context::identify_asker(&workspace)
+        .or_else(|| find_first_deployer(rules, entry::Kind::Deploy).cloned());
+    let person = person.ok_or_else(|| {
+        CliError::new(
+            ErrorKind::CannotTell,
+            format!("nobody may deploy to {name}"),
+        )
+    })?;
+    let (deployment, _) = deploying.ask_rules(
         &person,
         &|view| {
             let (policy, rules) = place.rules(view)?;
@@ -82,43 +89,44 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
                 name: &place.name,
                 rules,
                 commits: Commits::One(commit),
-                selection: deployment_request::to_carry_out(&args.components, args.all),
+                selection: deployment_request::select_to_deploy(&args.components, args.all),
                 kind: entry::Kind::Deploy,
                 destroy: args.destroy,
                 versions: BTreeMap::new(),
             };
-            let mut deployment = deployment_request::composed(view, policy, &wish)?;
-            deployment.expires = place.expiry(view, context, None)?;
+            let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
+            deployment.expires = place.expiry(view, ui, None)?;
             Ok(deployment)
         },
         &BTreeMap::new(),
     )?;
-    let quiet = context.json() || args.format != Format::Text;
+    let quiet = ui.json() || args.format != PlanFormat::Text;
     let plans = deploying.plan(&deployment, quiet)?;
-    let mut shown = deploying.shown(commit, &deployment, &plans)?;
+    let mut shown = deploying.build_plan_view(commit, &deployment, &plans)?;
     if let Some(earlier) = earlier {
-        let since = view::since(&earlier, &place.name, &shown.components);
-        shown.since = Some(since.or_fail(Kind::Usage, "cannot compare with the earlier plans")?);
+        let since = view::compare_plans(&earlier, &place.name, &shown.components);
+        shown.since =
+            Some(since.context(ErrorKind::Usage, "cannot compare with the earlier plans")?);
     }
     match args.format {
-        Format::Text if !context.json() => {
-            context.print(view::text(&shown, args.full, context.width()));
-            read_context::age(&workspace, context);
+        PlanFormat::Text if !ui.json() => {
+            ui.print(view::render_text(&shown, args.full, ui.width()));
+            read_context::print_fetch_age(&workspace, ui);
         }
-        Format::Markdown => context.print(view::markdown(&shown)),
-        _ => context.report("plan", &shown)?,
+        PlanFormat::Markdown => ui.print(view::render_markdown(&shown)),
+        _ => ui.print_document("plan", &shown)?,
     }
     let failed: Vec<&str> = shown
         .components
         .iter()
-        .filter(|it| it.state == State::Failed)
+        .filter(|it| it.state == PlanState::Failed)
         .map(|it| it.component.as_str())
         .collect();
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(
-        Kind::Command,
+    Err(CliError::new(
+        ErrorKind::Command,
         format!("{} could not be planned for {name}", failed.join(", ")),
     ))
 }

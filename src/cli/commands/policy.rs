@@ -5,20 +5,20 @@ mod test;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::append_report::{self, How};
-use crate::cli::key_lookup::find_signer;
-use crate::cli::policy_file::{FILE, Proposal};
-use crate::cli::workspace::{Workspace, entry_name};
-use crate::cli::{Context, Failure, Kind, OrFail as _, key_lookup};
+use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::key_lookup::open_signer;
+use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
+use crate::cli::workspace::{Workspace, format_entry_name};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
 use crate::domain::entry::{Action, Kept, PolicyApprove, PolicyRevoke};
 use crate::domain::id::{Digest, EntryId, PublicKey};
 use crate::domain::name::{LedgerName, Person};
 use crate::domain::policy::{MAX_BYTES, Policy, Standing};
-use crate::domain::text::{Description, Line, harmless};
+use crate::domain::text::{Description, Line, sanitize};
 use crate::domain::time::Time;
-use crate::ledger::Link;
-use crate::ledger::recovery::RECOVERED;
-use crate::ledger::writer::{Draft, Manner};
+use crate::ledger::LedgerCommit;
+use crate::ledger::recovery::RECOVERED_SETTING;
+use crate::ledger::writer::{AppendOptions, EntryDraft};
 use crate::signing::Signer;
 use crate::view::{self, text_diff};
 
@@ -26,27 +26,27 @@ use crate::view::{self, text_diff};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    command: PolicyCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Verb {
-    Show(Show),
-    Diff(Diff),
-    Test(test::Test),
-    Approve(Approve),
-    Revoke(Revoke),
-    Publish(Publish),
-    Schema(Schema),
+enum PolicyCommand {
+    Show(ShowArgs),
+    Diff(DiffArgs),
+    Test(test::TestArgs),
+    Approve(ApproveArgs),
+    Revoke(RevokeArgs),
+    Publish(PublishArgs),
+    Schema(SchemaArgs),
 }
 
 /// Print the policy in force; who published it, and when, goes to standard error
 #[derive(clap::Args)]
-struct Show {}
+struct ShowArgs {}
 
 /// Check a deploy.toml and show how it differs from the policy in force
 #[derive(clap::Args)]
-struct Diff {
+struct DiffArgs {
     /// A file, or a commit whose deploy.toml is meant; without it the work tree's
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
@@ -54,20 +54,20 @@ struct Diff {
 
 /// Sign an approval of a deploy.toml, byte for byte
 #[derive(clap::Args)]
-struct Approve {
+struct ApproveArgs {
     /// A file, a commit whose deploy.toml is meant, or the sha256:… of one; without it the work tree's
     #[arg(value_name = "FILE|REV|DIGEST")]
     source: Option<String>,
     /// A remark
-    #[arg(short, long, value_parser = append_report::line)]
+    #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// Withdraw the approval of a deploy.toml that is not in force yet
 #[derive(clap::Args)]
-struct Revoke {
+struct RevokeArgs {
     /// A file, a commit whose deploy.toml is meant, or the sha256:… of one; without it the work tree's
     #[arg(value_name = "FILE|REV|DIGEST")]
     source: Option<String>,
@@ -75,26 +75,26 @@ struct Revoke {
     #[arg(long, value_name = "PERSON")]
     of: Option<Person>,
     /// A remark
-    #[arg(short, long, value_parser = append_report::line)]
+    #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// Bring a deploy.toml into force
 #[derive(clap::Args)]
-struct Publish {
+struct PublishArgs {
     /// A file, or a commit whose deploy.toml is meant; without it the work tree's
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
     /// What changes and why
-    #[arg(short, long, value_parser = append_report::description)]
+    #[arg(short, long, value_parser = append_report::parse_description)]
     message: Option<Description>,
     /// All admin keys are lost, and the server's owner has let this key recover the policy: git-deploy server init --recover KEY
     #[arg(long)]
     recover: bool,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// Print the JSON Schema of deploy.toml, by which editors complete and check it
@@ -102,67 +102,69 @@ struct Publish {
 /// Write it beside deploy.toml and begin that with the line `#:schema ./deploy.schema.json`: editors with a TOML server such as taplo
 /// (Even Better TOML) or tombi then know every key, its meaning and its default. It needs no repository.
 #[derive(clap::Args)]
-struct Schema {}
+struct SchemaArgs {}
 
 /// Runs the chosen subcommand.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    match &args.verb {
-        Verb::Show(Show {}) => show(&Workspace::open(context)?, context),
-        Verb::Diff(args) => diff(args, &Workspace::open(context)?, context),
-        Verb::Test(args) => test::run(args, &Workspace::open(context)?, context),
-        Verb::Approve(args) => approve(args, &Workspace::open_to_write(context)?, context),
-        Verb::Revoke(args) => revoke(args, &Workspace::open_to_write(context)?, context),
-        Verb::Publish(args) => publish(args, &Workspace::open_to_write(context)?, context),
-        Verb::Schema(Schema {}) => schema(context),
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    match &args.command {
+        PolicyCommand::Show(ShowArgs {}) => show_policy(&Workspace::open(ui)?, ui),
+        PolicyCommand::Diff(args) => diff_policy(args, &Workspace::open(ui)?, ui),
+        PolicyCommand::Test(args) => test::run(args, &Workspace::open(ui)?, ui),
+        PolicyCommand::Approve(args) => approve_policy(args, &Workspace::open_to_write(ui)?, ui),
+        PolicyCommand::Revoke(args) => revoke_approval(args, &Workspace::open_to_write(ui)?, ui),
+        PolicyCommand::Publish(args) => publish_policy(args, &Workspace::open_to_write(ui)?, ui),
+        PolicyCommand::Schema(SchemaArgs {}) => print_schema(ui),
     }
 }
 
 /// The JSON Schema of deploy.toml.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct FileSchema {
+pub(in crate::cli) struct PolicySchemaDocument {
     /// The JSON Schema, draft-07; without `--json` it is printed alone.
     json_schema: serde_json::Map<String, serde_json::Value>,
 }
 
-fn schema(context: &Context) -> Result<(), Failure> {
+fn print_schema(ui: &Ui) -> Result<(), CliError> {
     let json_schema = view::policy::schema();
-    if context.json() {
-        return context.report("policy-schema", &FileSchema { json_schema });
+    if ui.json() {
+        return ui.print_document("policy-schema", &PolicySchemaDocument { json_schema });
     }
     let text = serde_json::to_string_pretty(&json_schema)
-        .or_fail(Kind::CannotTell, "cannot print the schema")?;
-    context.print(text);
+        .context(ErrorKind::CannotTell, "cannot print the schema")?;
+    ui.print(text);
     Ok(())
 }
 
 /// Reads the text of the policy in force.
-fn in_force(workspace: &Workspace) -> Result<String, Failure> {
+fn read_policy_text(workspace: &Workspace) -> Result<String, CliError> {
     let cannot = "cannot read the policy in force";
     let read = || -> crate::git::Result<Option<Vec<u8>>> {
         let Some(tip) = workspace.tips.get(&LedgerName::policy()) else {
             return Ok(None);
         };
         let tree = workspace.repository.read_commit(tip.0)?.tree;
-        workspace.repository.file_at(tree, FILE, MAX_BYTES)
+        workspace
+            .repository
+            .read_file_at(tree, POLICY_FILE, MAX_BYTES)
     };
     let bytes = read()
-        .or_fail(Kind::CannotTell, cannot)?
-        .ok_or_else(|| Failure::new(Kind::CannotTell, cannot))?;
-    String::from_utf8(bytes).or_fail(Kind::CannotTell, cannot)
+        .context(ErrorKind::CannotTell, cannot)?
+        .ok_or_else(|| CliError::new(ErrorKind::CannotTell, cannot))?;
+    String::from_utf8(bytes).context(ErrorKind::CannotTell, cannot)
 }
 
 /// Finds the entry that published the policy in force.
-fn published(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<Kept>), Failure> {
+fn find_publish_entry(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<Kept>), CliError> {
     let cannot = "cannot read the policy's ledger";
     let ledger = LedgerName::policy();
     let mut next = workspace.tips.get(&ledger).copied();
     while let Some(id) = next {
         let link = workspace
             .repository
-            .read_link(&ledger, id)
-            .or_fail(Kind::CannotTell, cannot)?;
-        let Link::Entry {
+            .read_ledger_commit(&ledger, id)
+            .context(ErrorKind::CannotTell, cannot)?;
+        let LedgerCommit::Entry {
             previous, entry, ..
         } = link
         else {
@@ -173,13 +175,13 @@ fn published(workspace: &Workspace) -> Result<(EntryId, std::sync::Arc<Kept>), F
         }
         next = Some(previous);
     }
-    Err(Failure::new(Kind::CannotTell, cannot))
+    Err(CliError::new(ErrorKind::CannotTell, cannot))
 }
 
 /// The policy in force.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct InForce<'a> {
+pub(in crate::cli) struct PolicyDocument<'a> {
     /// The entry that published it.
     entry: EntryId,
     /// That entry's number in the ledger `policy`, counted from 1.
@@ -194,16 +196,16 @@ pub(in crate::cli) struct InForce<'a> {
     text: &'a str,
 }
 
-fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
-    let text = in_force(workspace)?;
-    let (id, kept) = published(workspace)?;
+fn show_policy(workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
+    let text = read_policy_text(workspace)?;
+    let (id, kept) = find_publish_entry(workspace)?;
     let statement = &kept.statement;
-    if context.json() {
+    if ui.json() {
         let digest = Digest::sha256(text.as_bytes());
         let (at, by) = (statement.at, &statement.by);
-        return context.report(
+        return ui.print_document(
             "policy",
-            &InForce {
+            &PolicyDocument {
                 entry: id,
                 sequence: statement.sequence,
                 at,
@@ -213,39 +215,39 @@ fn show(workspace: &Workspace, context: &Context) -> Result<(), Failure> {
             },
         );
     }
-    let (by, when) = (&statement.by, context.when(statement.at));
-    context.mention(format_args!(
+    let (by, when) = (&statement.by, ui.format_time(statement.at));
+    ui.eprint_sentence(format_args!(
         "published by {by}, {when}   entry {}",
-        entry_name(&LedgerName::policy(), id)
+        format_entry_name(&LedgerName::policy(), id)
     ));
     // Comments may contain terminal control characters. The exact bytes are in the JSON document.
     let lines: Vec<String> = text
         .lines()
         .map(|line| {
             line.split('\t')
-                .map(harmless)
+                .map(sanitize)
                 .collect::<Vec<_>>()
                 .join("\t")
         })
         .collect();
-    context.print(lines.join("\n"));
+    ui.print(lines.join("\n"));
     Ok(())
 }
 
-fn diff(args: &Diff, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
-    let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
-    let old = in_force(workspace)?;
-    if context.json() {
-        return report_difference(&old, &proposal, context);
+fn diff_policy(args: &DiffArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
+    let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
+    let old = read_policy_text(workspace)?;
+    if ui.json() {
+        return report_difference(&old, &proposal, ui);
     }
-    show_difference(&old, &proposal, context);
+    print_difference(&old, &proposal, ui);
     Ok(())
 }
 
 /// How a proposed policy differs from the policy in force.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Difference<'a> {
+pub(in crate::cli) struct PolicyDiffDocument<'a> {
     /// The digest of the policy in force.
     in_force: Digest,
     /// The digest of the proposed policy.
@@ -256,12 +258,12 @@ pub(in crate::cli) struct Difference<'a> {
     text: &'a str,
 }
 
-fn report_difference(old: &str, proposal: &Proposal, context: &Context) -> Result<(), Failure> {
+fn report_difference(old: &str, proposal: &ProposedPolicy, ui: &Ui) -> Result<(), CliError> {
     let in_force = Digest::sha256(old.as_bytes());
     let (proposed, differs) = (proposal.digest(), old != proposal.text);
-    context.report(
+    ui.print_document(
         "policy-diff",
-        &Difference {
+        &PolicyDiffDocument {
             in_force,
             proposed,
             differs,
@@ -270,58 +272,64 @@ fn report_difference(old: &str, proposal: &Proposal, context: &Context) -> Resul
     )
 }
 
-fn show_difference(old: &str, proposal: &Proposal, context: &Context) {
-    let lines = text_diff::lines(("in force", old), (&proposal.name, &proposal.text));
+fn print_difference(old: &str, proposal: &ProposedPolicy, ui: &Ui) {
+    let lines = text_diff::render_diff(("in force", old), (&proposal.name, &proposal.text));
     if lines.is_empty() {
-        context.note(format_args!("{} is what is in force.", proposal.name));
+        ui.eprint(format_args!("{} is what is in force.", proposal.name));
     }
     for line in lines {
-        context.print(line);
+        ui.print(line);
     }
 }
 
-fn approve(args: &Approve, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
+fn approve_policy(args: &ApproveArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
     let digest = if let Some(Ok(digest)) = args.source.as_deref().map(str::parse::<Digest>) {
         digest
     } else {
-        let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
-        show_difference(&in_force(workspace)?, &proposal, context);
+        let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
+        print_difference(&read_policy_text(workspace)?, &proposal, ui);
         proposal.digest()
     };
     let action = PolicyApprove {
         digest: digest.clone(),
         comment: args.message.clone(),
     };
-    let draft = || Draft::from(Action::PolicyApprove(action.clone()));
-    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| {
-        Ok(draft())
-    })?;
+    let draft = || EntryDraft::from(Action::PolicyApprove(action.clone()));
+    let appended = workspace.append(
+        ui,
+        &LedgerName::policy(),
+        args.write.append_options(),
+        &|_| Ok(draft()),
+    )?;
     let sentence = format!(
         "{} approves the deploy.toml {}.",
         appended.statement.by,
         digest.short()
     );
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }
 
-fn revoke(args: &Revoke, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
+fn revoke_approval(args: &RevokeArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
     let digest = match args.source.as_deref().map(str::parse::<Digest>) {
         Some(Ok(digest)) => digest,
-        _ => Proposal::open(&workspace.repository, args.source.as_deref(), context)?.digest(),
+        _ => ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?.digest(),
     };
     let approver = match &args.of {
         Some(person) => person.clone(),
-        None => key_lookup::person(workspace)?,
+        None => key_lookup::identify_signer(workspace)?,
     };
     let action = PolicyRevoke {
         digest: digest.clone(),
         approver: approver.clone(),
         comment: args.message.clone(),
     };
-    let draft = || Draft::from(Action::PolicyRevoke(action.clone()));
-    let appended = workspace.append(context, &LedgerName::policy(), args.how.manner(), &|_| {
-        Ok(draft())
-    })?;
+    let draft = || EntryDraft::from(Action::PolicyRevoke(action.clone()));
+    let appended = workspace.append(
+        ui,
+        &LedgerName::policy(),
+        args.write.append_options(),
+        &|_| Ok(draft()),
+    )?;
     let by = &appended.statement.by;
     let whose = if *by == approver {
         "their approval".to_owned()
@@ -332,74 +340,77 @@ fn revoke(args: &Revoke, workspace: &Workspace, context: &Context) -> Result<(),
         "{by} withdraws {whose} of the deploy.toml {}.",
         digest.short()
     );
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }
 
-fn publish(args: &Publish, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
-    let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
-    let old = in_force(workspace)?;
-    show_difference(&old, &proposal, context);
+fn publish_policy(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
+    let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
+    let old = read_policy_text(workspace)?;
+    print_difference(&old, &proposal, ui);
     if old == proposal.text {
-        return if context.json() {
-            report_difference(&old, &proposal, context)
+        return if ui.json() {
+            report_difference(&old, &proposal, ui)
         } else {
             Ok(())
         };
     }
-    for warning in warnings(&proposal.policy) {
-        context.mention(warning);
+    for warning in find_warnings(&proposal.policy) {
+        ui.eprint_sentence(warning);
     }
-    if !args.how.dry_run && !context.confirm("Bring this into force?")? {
-        return Err(Failure::new(Kind::Denied, "nothing was published"));
+    if !args.write.dry_run && !ui.confirm("Bring this into force?")? {
+        return Err(CliError::new(ErrorKind::Denied, "nothing was published"));
     }
     let shown = Digest::sha256(old.as_bytes());
     let (person, signer) = if args.recover {
-        recoverer(workspace, &proposal)?
+        find_recoverer(workspace, &proposal)?
     } else {
-        workspace.signer()?
+        workspace.find_current_signer()?
     };
-    let manner = Manner {
-        recover: args.recover,
-        ..args.how.manner()
+    let manner = AppendOptions {
+        assume_recovery: args.recover,
+        ..args.write.append_options()
     };
     let appended = workspace.append_as(
-        context,
+        ui,
         (&person, &signer),
         &LedgerName::policy(),
         manner,
         &|view| {
             // The user confirmed the difference to exactly this policy.
-            let tree = view.head.tree;
+            let tree = view.tip.tree;
             let now = view
                 .repository
-                .file_at(tree, FILE, MAX_BYTES)
-                .or_fail(Kind::CannotTell, "cannot read the policy in force")?;
+                .read_file_at(tree, POLICY_FILE, MAX_BYTES)
+                .context(ErrorKind::CannotTell, "cannot read the policy in force")?;
             if now.map(|bytes| Digest::sha256(&bytes)) != Some(shown.clone()) {
-                return Err(Failure::new(
-                    Kind::Denied,
+                return Err(CliError::new(
+                    ErrorKind::Denied,
                     "another policy came into force meanwhile: nothing was published",
                 )
                 .hint("git deploy policy diff"));
             }
-            Ok(proposal.draft(args.message.clone(), args.recover))
+            Ok(proposal.draft_publish(args.message.clone(), args.recover))
         },
     )?;
     if args.recover && !appended.dry_run {
-        vouch(workspace, signer.public_key())?;
+        remember_recovery(workspace, signer.public_key())?;
     }
     let sentence = format!("The policy {} is in force.", proposal.digest().short());
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }
 
 /// Finds the person and signer of a recovery: the proposed policy must list the key that signs
 /// here. The policy in force need not.
-fn recoverer(workspace: &Workspace, proposal: &Proposal) -> Result<(Person, Signer), Failure> {
-    let signer = find_signer(&workspace.repository)?;
+fn find_recoverer(
+    workspace: &Workspace,
+    proposal: &ProposedPolicy,
+) -> Result<(Person, Signer), CliError> {
+    let signer = open_signer(&workspace.repository)?;
     let key = signer.public_key();
     match proposal.policy.person_of_key(&key) {
         Some((person, Standing::Current)) => Ok((person.clone(), signer)),
-        _ => Err(Failure::new(
-            Kind::Denied,
+        _ => Err(CliError::new(
+            ErrorKind::Denied,
             format!("{} lists nobody with the key {key}", proposal.name),
         )
         .hint(format!("a line under [people]: you = \"{key}\""))
@@ -411,23 +422,23 @@ fn recoverer(workspace: &Workspace, proposal: &Proposal) -> Result<(Person, Sign
 /// to.
 ///
 /// The person who recovers acts on the server owner's word, so this clone need not ask.
-fn vouch(workspace: &Workspace, key: PublicKey) -> Result<(), Failure> {
+fn remember_recovery(workspace: &Workspace, key: PublicKey) -> Result<(), CliError> {
     let cannot = "cannot remember in git's configuration that the policy was recovered";
     let known = workspace
         .repository
-        .config_strings(RECOVERED)
-        .or_fail(Kind::CannotTell, cannot)?;
+        .config_strings(RECOVERED_SETTING)
+        .context(ErrorKind::CannotTell, cannot)?;
     if known.iter().any(|text| text.parse() == Ok(key)) {
         return Ok(());
     }
     workspace
         .repository
-        .add_config(RECOVERED, &key.to_string())
-        .or_fail(Kind::CannotTell, cannot)
+        .add_config(RECOVERED_SETTING, &key.to_string())
+        .context(ErrorKind::CannotTell, cannot)
 }
 
 /// Returns warnings for the person who publishes a policy.
-fn warnings(policy: &Policy) -> Vec<String> {
+fn find_warnings(policy: &Policy) -> Vec<String> {
     let one = policy.all_environments().filter(|environment| {
         let required: u32 = environment.approvals.iter().map(|seat| seat.required).sum();
         required == 1 && environment.approvals.iter().any(|seat| seat.prevent_self)
@@ -457,7 +468,7 @@ mod tests {
             key(2),
             key(3)
         );
-        warnings(&Policy::parse(&text).unwrap())
+        find_warnings(&Policy::parse(&text).unwrap())
     }
 
     /// Checks that a policy that requires a single approval gives a warning: one approval does not

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::deploy_runner::{Carrying, Deploying};
+use crate::cli::deploy_runner::{DeployRunner, RunOptions};
 use crate::cli::deployment_request::{self, Place};
 use crate::cli::env_args::OnlyEnv;
-use crate::cli::metadata_args::Purpose;
+use crate::cli::metadata_args::MetadataArgs;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind};
+use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry;
 use crate::domain::name::ComponentName;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
@@ -22,46 +22,47 @@ pub struct Args {
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
     #[command(flatten)]
-    purpose: Purpose,
+    metadata: MetadataArgs,
     #[command(flatten)]
-    carrying: Carrying,
+    options: RunOptions,
 }
 
 /// Deploys what runs in the environment that the policy names as `promote_from`.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let name = args.at.find(&workspace, context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let name = args.at.find(&workspace, ui)?;
     let place = Place::find(&workspace, name.as_str())?;
-    let (_, rules) = workspace.environment(name.as_str())?;
+    let (_, rules) = workspace.find_environment(name.as_str())?;
     let before = rules.promote_from.as_ref().ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
+        CliError::new(
+            ErrorKind::Usage,
             format!("nothing is promoted to {name}: the policy says no promote_from for it"),
         )
         .hint(format!("git deploy run {name} REV"))
     })?;
-    let mut commits = workspace.running(before.as_str())?.unwrap_or_default();
+    let mut commits = workspace.find_running(before.as_str())?.unwrap_or_default();
     if let Some(absent) = args
         .components
         .iter()
         .find(|name| !commits.contains_key(*name))
     {
-        deployment_request::known(&workspace.policy, absent)?;
-        return Err(
-            Failure::new(Kind::Usage, format!("{absent} does not run in {before}"))
-                .hint(format!("git deploy status {before}")),
-        );
+        deployment_request::require_component(&workspace.policy, absent)?;
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!("{absent} does not run in {before}"),
+        )
+        .hint(format!("git deploy status {before}")));
     }
     let named: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
     commits.retain(|component, _| named.is_empty() || named.contains(component));
     let selection = if named.is_empty() {
-        Selection::Free
+        Selection::Unblocked
     } else {
         Selection::Named(named)
     };
-    let (person, _) = workspace.signer()?;
-    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?
-        .requested_by(args.purpose.requested_by.as_ref());
+    let (person, _) = workspace.find_current_signer()?;
+    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?
+        .with_requester(args.metadata.requested_by.as_ref());
     let told = Cell::new(false);
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
@@ -74,10 +75,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             destroy: false,
             versions: BTreeMap::new(),
         };
-        let mut deployment = deployment_request::composed(view, policy, &wish)?;
-        deployment_request::tell_left_out(context, &told, (view, policy), &wish, &deployment)?;
-        args.purpose.add(&mut deployment, view)?;
-        deployment.expires = place.expiry(view, context, None)?;
+        let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
+        deployment_request::report_left_out(ui, &told, (view, policy), &wish, &deployment)?;
+        args.metadata.apply_to(&mut deployment, view)?;
+        deployment.expires = place.expiry(view, ui, None)?;
         Ok(deployment)
     })
 }

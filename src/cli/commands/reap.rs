@@ -6,26 +6,26 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use crate::cli::deploy_runner::{Carrying, Deploying, everything, listen};
+use crate::cli::deploy_runner::{DeployRunner, RunOptions, compose_destruction, handle_interrupts};
 use crate::cli::deployment_request::Place;
 use crate::cli::read_context;
-use crate::cli::workspace::{Workspace, entry_name};
-use crate::cli::{Context, Failure, Kind, OrFail as _, append_report};
+use crate::cli::workspace::{Workspace, format_entry_name};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
 use crate::domain::entry::{self, Abort, Action, Component};
 use crate::domain::name::{EnvName, Person};
 use crate::domain::policy::Environment as Rules;
 use crate::domain::state::{Here, Run, Scope};
 use crate::domain::time::{Span, Time};
-use crate::ledger::writer::View;
-use crate::run::cancellation::Stop;
-use crate::view::destroyed::{Destroyed, Environment, Outcome};
+use crate::ledger::writer::LedgerSnapshot;
+use crate::run::cancellation::Cancellation;
+use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment};
 use crate::view::result_text;
 
 /// The reason that an abort by the reaper gives.
-const REASON: &str = "the environment has expired, and nobody has ended the run";
+const ABORT_REASON: &str = "the environment has expired, and nobody has ended the run";
 
 /// The message if there is nothing to do.
-const NONE: &str = "No environment has expired.";
+const NOTHING_EXPIRED: &str = "No environment has expired.";
 
 /// Destroy the ephemeral environments that have expired, without asking; for a timer
 ///
@@ -43,47 +43,50 @@ pub struct Args {
     #[arg(long, value_name = "SPAN", conflicts_with = "dry_run")]
     warn: Option<Span>,
     #[command(flatten)]
-    carrying: Carrying,
+    options: RunOptions,
 }
 
 /// An environment that has expired or is about to.
-struct Expired {
+struct ExpiredEnvironment {
     place: Place,
-    at: Time,
+    expires: Time,
     /// Who set the expiry.
-    by: Person,
+    set_by: Person,
 }
 
 /// Destroys expired environments, or reports them with `--dry-run` or `--warn`.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let now = context.now();
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let now = ui.now();
     if let Some(span) = args.warn {
-        let mut all = expired(args, &workspace, now.plus(span))?;
-        all.retain(|it| it.at > now);
-        return warn(args, &workspace, context, &all);
+        let mut all = find_expired(args, &workspace, now.plus(span))?;
+        all.retain(|it| it.expires > now);
+        return notify_expiring(args, &workspace, ui, &all);
     }
-    let all = expired(args, &workspace, now)?;
+    let all = find_expired(args, &workspace, now)?;
     if args.dry_run {
-        return would(context, &all, Outcome::Due);
+        return print_expired(ui, &all, DestroyOutcome::Due);
     }
     if all.is_empty() {
-        context.say(NONE);
+        ui.print_sentence(NOTHING_EXPIRED);
     }
-    let mut report = Destroyed::default();
+    let mut report = DestroyReport::default();
     let mut failures = Vec::new();
     if !all.is_empty() {
-        let (person, _) = workspace.signer()?;
+        let (person, _) = workspace.find_current_signer()?;
         let reaper = Reaper {
-            context,
+            ui: ui,
             workspace: &workspace,
-            carrying: &args.carrying,
+            options: &args.options,
             person,
-            stop: listen()?,
+            stop: handle_interrupts()?,
         };
         for it in &all {
-            if reaper.stop.begins_nothing() {
-                failures.push((it.place.name.clone(), Failure::told(Kind::Command)));
+            if reaper.stop.is_draining() {
+                failures.push((
+                    it.place.name.clone(),
+                    CliError::reported(ErrorKind::Command),
+                ));
                 continue;
             }
             let (end, failure) = reaper.reap(it);
@@ -91,14 +94,18 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             failures.extend(failure.map(|failure| (it.place.name.clone(), failure)));
         }
     }
-    if context.json() {
-        context.report("destroyed", &report)?;
+    if ui.json() {
+        ui.print_document("destroyed", &report)?;
     }
-    verdict(all.len(), &failures)
+    summarize_failures(all.len(), &failures)
 }
 
 /// Returns the environments that expire no later than `by_then`, sorted by expiry.
-fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expired>, Failure> {
+fn find_expired(
+    args: &Args,
+    workspace: &Workspace,
+    by_then: Time,
+) -> Result<Vec<ExpiredEnvironment>, CliError> {
     let policy = &workspace.policy;
     if let Some(word) = &args.pattern {
         let is_pattern = policy.patterns.values().any(|rules| rules.shown() == *word);
@@ -113,8 +120,8 @@ fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expi
             } else {
                 patterns.join(", ")
             };
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CliError::new(
+                ErrorKind::Usage,
                 format!("{word:?} is no pattern of ephemeral environments"),
             )
             .because(format!("the policy knows {known}")));
@@ -126,7 +133,7 @@ fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expi
             .is_none_or(|word| *word == it.rules.shown() || *word == it.name.as_str())
     };
     let mut all = Vec::new();
-    for it in read_context::places(workspace, None)?
+    for it in read_context::read_environments(workspace, None)?
         .iter()
         .filter(|it| it.rules.is_pattern() && wanted(it))
     {
@@ -137,71 +144,75 @@ fn expired(args: &Args, workspace: &Workspace, by_then: Time) -> Result<Vec<Expi
             .zip(here.expires())
         {
             let place = Place::find(workspace, it.name.as_str())?;
-            all.push(Expired {
+            all.push(ExpiredEnvironment {
                 place,
-                at,
-                by: kept.statement.by.clone(),
+                expires: at,
+                set_by: kept.statement.by.clone(),
             });
         }
     }
-    all.sort_by(|one, other| (one.at, &one.place.name).cmp(&(other.at, &other.place.name)));
+    all.sort_by(|one, other| {
+        (one.expires, &one.place.name).cmp(&(other.expires, &other.place.name))
+    });
     Ok(all)
 }
 
 /// Notifies the recipients that the policy names of environments that are about to expire.
-fn warn(
+fn notify_expiring(
     args: &Args,
     workspace: &Workspace,
-    context: &Context,
-    all: &[Expired],
-) -> Result<(), Failure> {
-    let stop = listen()?;
+    ui: &Ui,
+    all: &[ExpiredEnvironment],
+) -> Result<(), CliError> {
+    let stop = handle_interrupts()?;
     for it in all {
-        Deploying::within(
-            context,
-            workspace,
-            &it.place,
-            &args.carrying,
-            Arc::clone(&stop),
-        )
-        .warns(&it.by, it.at);
+        DeployRunner::with_stop(ui, workspace, &it.place, &args.options, Arc::clone(&stop))
+            .notify_expiry(&it.set_by, it.expires);
     }
-    would(context, all, Outcome::Expiring)
+    print_expired(ui, all, DestroyOutcome::Expiring)
 }
 
 /// Prints which environments have expired or are about to.
-fn would(context: &Context, all: &[Expired], outcome: Outcome) -> Result<(), Failure> {
+fn print_expired(
+    ui: &Ui,
+    all: &[ExpiredEnvironment],
+    outcome: DestroyOutcome,
+) -> Result<(), CliError> {
     let (verb, none) = match outcome {
-        Outcome::Expiring => ("expires", "No environment expires within this time."),
-        _ => ("expired", NONE),
+        DestroyOutcome::Expiring => ("expires", "No environment expires within this time."),
+        _ => ("expired", NOTHING_EXPIRED),
     };
     for it in all {
-        context.say(format_args!(
+        ui.print_sentence(format_args!(
             "{} {verb} {}.",
             it.place.name,
-            context.when(it.at)
+            ui.format_time(it.expires)
         ));
     }
     if all.is_empty() {
-        context.say(none);
+        ui.print_sentence(none);
     }
-    if !context.json() {
+    if !ui.json() {
         return Ok(());
     }
-    let due = |it: &Expired| end(it, outcome, None);
-    context.report(
+    let due = |it: &ExpiredEnvironment| describe_environment(it, outcome, None);
+    ui.print_document(
         "destroyed",
-        &Destroyed {
+        &DestroyReport {
             dry_run: true,
             environments: all.iter().map(due).collect(),
         },
     )
 }
 
-fn end(of: &Expired, outcome: Outcome, why: Option<String>) -> Environment {
-    Environment {
+fn describe_environment(
+    of: &ExpiredEnvironment,
+    outcome: DestroyOutcome,
+    why: Option<String>,
+) -> DestroyedEnvironment {
+    DestroyedEnvironment {
         name: of.place.name.clone(),
-        expires: Some(of.at),
+        expires: Some(of.expires),
         outcome,
         why,
         entry: None,
@@ -210,13 +221,13 @@ fn end(of: &Expired, outcome: Outcome, why: Option<String>) -> Environment {
 
 /// Returns the error that summarizes all failures. Its exit code is that of the most serious
 /// failure.
-fn verdict(all: usize, failures: &[(EnvName, Failure)]) -> Result<(), Failure> {
+fn summarize_failures(all: usize, failures: &[(EnvName, CliError)]) -> Result<(), CliError> {
     let kinds = [
-        Kind::Command,
-        Kind::CannotTell,
-        Kind::Waiting,
-        Kind::Denied,
-        Kind::Usage,
+        ErrorKind::Command,
+        ErrorKind::CannotTell,
+        ErrorKind::Waiting,
+        ErrorKind::Denied,
+        ErrorKind::Usage,
     ];
     let worst = kinds
         .into_iter()
@@ -224,7 +235,7 @@ fn verdict(all: usize, failures: &[(EnvName, Failure)]) -> Result<(), Failure> {
     let Some(kind) = worst else { return Ok(()) };
     if all == 1 {
         // The only failure has been printed already.
-        return Err(Failure::told(kind));
+        return Err(CliError::reported(kind));
     }
     let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
     let words = format!(
@@ -232,93 +243,99 @@ fn verdict(all: usize, failures: &[(EnvName, Failure)]) -> Result<(), Failure> {
         names.len(),
         names.join(", ")
     );
-    Err(Failure::new(kind, words).hint("git deploy reap, which tries again"))
+    Err(CliError::new(kind, words).hint("git deploy reap, which tries again"))
 }
 
 /// Destroys expired environments.
 struct Reaper<'a> {
-    context: &'a Context,
+    ui: &'a Ui,
     workspace: &'a Workspace,
-    carrying: &'a Carrying,
+    options: &'a RunOptions,
     person: Person,
-    stop: Arc<Stop>,
+    stop: Arc<Cancellation>,
 }
 
 impl Reaper<'_> {
     /// Destroys one environment. Returns what became of it and the failure, if any.
-    fn reap(&self, it: &Expired) -> (Environment, Option<Failure>) {
-        let context = self.context;
+    fn reap(&self, it: &ExpiredEnvironment) -> (DestroyedEnvironment, Option<CliError>) {
+        let ui = self.ui;
         // The reason to skip the environment, as found by the last attempt.
         let leave: RefCell<Option<String>> = RefCell::default();
         match self.destroy(it, &leave) {
             Ok((environment, result)) => (environment, result.err()),
             Err(failure) => {
                 if let Some(why) = leave.into_inner() {
-                    context.say(format_args!("{} is left alone: {why}.", it.place.name));
-                    return (end(it, Outcome::Left, Some(why)), None);
+                    ui.print_sentence(format_args!("{} is left alone: {why}.", it.place.name));
+                    return (
+                        describe_environment(it, DestroyOutcome::Left, Some(why)),
+                        None,
+                    );
                 }
-                let text = failure.text(None);
+                let text = failure.render(None);
                 let plain = text
                     .as_ref()
                     .map(|text| anstream::adapter::strip_str(text).to_string());
                 failure
-                    .text(context.width())
+                    .render(ui.width())
                     .into_iter()
-                    .for_each(|text| context.note(text));
-                (end(it, Outcome::Refused, plain), Some(failure))
+                    .for_each(|text| ui.eprint(text));
+                (
+                    describe_environment(it, DestroyOutcome::Refused, plain),
+                    Some(failure),
+                )
             }
         }
     }
 
     fn destroy(
         &self,
-        it: &Expired,
+        it: &ExpiredEnvironment,
         leave: &RefCell<Option<String>>,
-    ) -> Result<(Environment, Result<(), Failure>), Failure> {
+    ) -> Result<(DestroyedEnvironment, Result<(), CliError>), CliError> {
         let place = &it.place;
-        let deploying = Deploying::within(
-            self.context,
+        let deploying = DeployRunner::with_stop(
+            self.ui,
             self.workspace,
             place,
-            self.carrying,
+            self.options,
             Arc::clone(&self.stop),
         );
         let alone = |why: String| {
             *leave.borrow_mut() = Some(why);
-            Failure::told(Kind::CannotTell)
+            CliError::reported(ErrorKind::CannotTell)
         };
-        let agrees = |here: Here<'_>| match reprieve(here, self.context.now()) {
+        let agrees = |here: Here<'_>| match find_reason_to_skip(here, self.ui.now()) {
             Some(why) => Err(alone(why)),
             None => Ok(()),
         };
-        self.give_up(&deploying, &alone)?;
-        let compose = |view: &View<'_>| {
-            everything(place, view, &agrees)?
+        self.abort_stale_runs(&deploying, &alone)?;
+        let compose = |view: &LedgerSnapshot<'_>| {
+            compose_destruction(place, view, &agrees)?
                 .ok_or_else(|| alone("somebody has destroyed it meanwhile".to_owned()))
         };
         let (appended, result) = deploying.destroy(&self.person, &compose, &|| Ok(()))?;
-        let sentence = result_text::how_it_ended(
+        let sentence = result_text::summarize_deployment(
             place.name.as_str(),
             entry::Kind::Destroy,
             &appended.statement.ended(),
         );
-        self.context.print(append_report::with_entry(
-            self.context,
+        self.ui.print(append_report::format_with_entry(
+            self.ui,
             &sentence,
-            &entry_name(&place.ledger, appended.id),
+            &format_entry_name(&place.ledger, appended.id),
         ));
         let environment = match &result {
-            Ok(()) => end(it, Outcome::Destroyed, None),
+            Ok(()) => describe_environment(it, DestroyOutcome::Destroyed, None),
             Err(failure) => {
                 failure
-                    .text(self.context.width())
+                    .render(self.ui.width())
                     .into_iter()
-                    .for_each(|text| self.context.note(text));
-                end(it, Outcome::Failed, Some(sentence))
+                    .for_each(|text| self.ui.eprint(text));
+                describe_environment(it, DestroyOutcome::Failed, Some(sentence))
             }
         };
         Ok((
-            Environment {
+            DestroyedEnvironment {
                 entry: Some(appended.id),
                 ..environment
             },
@@ -327,15 +344,14 @@ impl Reaper<'_> {
     }
 
     /// Aborts stale runs, whose owners are gone.
-    fn give_up(
+    fn abort_stale_runs(
         &self,
-        deploying: &Deploying<'_>,
-        alone: &dyn Fn(String) -> Failure,
-    ) -> Result<(), Failure> {
-        let look = deploying.look()?;
-        let is_over = |run: &Run<'_>| {
-            run.owner.statement.at.plus(look.rules.stale_after) <= self.context.now()
-        };
+        deploying: &DeployRunner<'_>,
+        alone: &dyn Fn(String) -> CliError,
+    ) -> Result<(), CliError> {
+        let look = deploying.read_environment()?;
+        let is_over =
+            |run: &Run<'_>| run.owner.statement.at.plus(look.rules.stale_after) <= self.ui.now();
         for run in look.here().runs().into_iter().filter(is_over) {
             let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
                 continue;
@@ -347,9 +363,9 @@ impl Reaper<'_> {
                     commit: it.commit,
                 })
                 .collect();
-            let reason = REASON
+            let reason = ABORT_REASON
                 .parse()
-                .or_fail(Kind::CannotTell, "cannot give a run up")?;
+                .context(ErrorKind::CannotTell, "cannot give a run up")?;
             let abort = Abort {
                 start: run.sequence,
                 run: newest,
@@ -357,16 +373,16 @@ impl Reaper<'_> {
                 reason,
             };
             deploying.append(&|view| {
-                let state = view.state(&deploying.place.ledger, &Scope::All);
-                let state = state.or_fail(Kind::CannotTell, "cannot read the ledger")?;
+                let state = view.load_state(&deploying.place.ledger, &Scope::All);
+                let state = state.context(ErrorKind::CannotTell, "cannot read the ledger")?;
                 match state.at(deploying.place.named.as_ref()).run(run.sequence) {
                     Some(now) if now.id() == Some(newest) => Ok(Action::Abort(abort.clone())),
                     _ => Err(alone("somebody else is at it".to_owned())),
                 }
             })?;
             let (name, by) = (&deploying.place.name, &run.owner.statement.by);
-            self.context.say(format_args!(
-                "Run {} of {by} in {name} is given up: {REASON}.",
+            self.ui.print_sentence(format_args!(
+                "Run {} of {by} in {name} is given up: {ABORT_REASON}.",
                 run.sequence
             ));
         }
@@ -375,7 +391,7 @@ impl Reaper<'_> {
 }
 
 /// Returns the reason to skip an environment, if there is one.
-fn reprieve(here: Here<'_>, now: Time) -> Option<String> {
+fn find_reason_to_skip(here: Here<'_>, now: Time) -> Option<String> {
     if here.expiry().is_some_and(|end| end > now) {
         return Some("somebody has given it more time meanwhile".to_owned());
     }

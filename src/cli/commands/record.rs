@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::append_report::{self, How};
-use crate::cli::baseline::{self, Runs};
-use crate::cli::deployment_request::{DeploymentRequest, Place, deployment, known, selection};
+use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::baseline::{self, BaselineCommits};
+use crate::cli::deployment_request::{
+    DeploymentRequest, Place, compose_request, require_component, select_named_or_differing,
+};
 use crate::cli::env_args::EnvRev;
 use crate::cli::key_lookup;
-use crate::cli::metadata_args::Purpose;
-use crate::cli::outcome_args::Ending;
+use crate::cli::metadata_args::MetadataArgs;
+use crate::cli::outcome_args::OutcomeArgs;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
 use crate::domain::id::{CommitId, RunId};
@@ -21,7 +23,7 @@ use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Policy;
 use crate::domain::state::{Run, Scope};
 use crate::domain::text::Line;
-use crate::ledger::writer::{Draft, View};
+use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 use crate::run::build_deployment::Selection;
 use crate::run::outcome;
 use crate::view::result_text;
@@ -49,18 +51,18 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER", requires = "finish")]
     run: Option<u64>,
     #[command(flatten)]
-    what: What,
+    deployment: DeploymentArgs,
     #[command(flatten)]
-    end: Ending,
+    outcome: OutcomeArgs,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// What is deployed, and why: of a record or a start.
 #[derive(clap::Args)]
 #[group(id = "what", multiple = true)]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of its own on the command line.
-struct What {
+struct DeploymentArgs {
     /// The component; can be repeated; without it those whose content differs from what runs
     #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
     components: Vec<ComponentName>,
@@ -80,23 +82,23 @@ struct What {
     #[arg(long = "version", value_name = "[COMPONENT=]VERSION")]
     versions: Vec<String>,
     #[command(flatten)]
-    purpose: Purpose,
+    metadata: MetadataArgs,
 }
 
 /// Writes a record, a start, a finish or a baseline, depending on the options.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
     let (word, rev) = args.at.words();
     if let Some(place) = Place::dropped(&workspace, word).filter(|_| args.finish) {
-        return finish(args, context, &workspace, &place, rev);
+        return finish_run(args, ui, &workspace, &place, rev);
     }
-    let (name, rev) = args.at.find(&workspace, context)?;
+    let (name, rev) = args.at.find(&workspace, ui)?;
     let place = Place::find(&workspace, name.as_str())?;
     if args.finish {
-        return finish(args, context, &workspace, &place, rev);
+        return finish_run(args, ui, &workspace, &place, rev);
     }
     let name = &place.name;
-    let unnamed = match (args.what.rollback, args.baseline) {
+    let unnamed = match (args.deployment.rollback, args.baseline) {
         _ if rev.is_some() => None,
         (true, _) => Some((
             "a rollback goes to",
@@ -110,28 +112,28 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     if let Some((what, command)) = unnamed {
         return Err(
-            Failure::new(Kind::Usage, format!("{what} a commit that is named")).hint(command),
+            CliError::new(ErrorKind::Usage, format!("{what} a commit that is named")).hint(command),
         );
     }
-    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
+    let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     if args.baseline {
-        return baseline(args, context, &workspace, &place, commit);
+        return record_baseline(args, ui, &workspace, &place, commit);
     }
-    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
-        let deployment = composed(args, context, &place, view, commit)?;
+    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
+        let deployment = compose_recorded(args, ui, &place, view, commit)?;
         let action = if args.start {
-            let run = RunId(clock::random().or_fail(Kind::CannotTell, "cannot begin a run")?);
+            let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
             Action::Start(Start { run, deployment })
         } else {
-            let results = args.end.results(&deployment.components)?;
+            let results = args.outcome.build_results(&deployment.components)?;
             Action::Record(Record {
                 deployment,
                 results,
-                logs: args.end.logs.clone(),
+                logs: args.outcome.logs.clone(),
             })
         };
-        let requested_by = args.what.purpose.requested_by.clone();
-        Ok(Draft {
+        let requested_by = args.deployment.metadata.requested_by.clone();
+        Ok(EntryDraft {
             environment: place.named.clone(),
             requested_by,
             ..action.into()
@@ -140,31 +142,31 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let name = place.name.as_str();
     let sentence = match &appended.statement.action {
         Action::Start(start) => {
-            result_text::started(name, &start.deployment, appended.statement.sequence)
+            result_text::describe_start(name, &start.deployment, appended.statement.sequence)
         }
-        _ => result_text::ended(name, &appended.statement.ended()),
+        _ => result_text::summarize_outcomes(name, &appended.statement.ended()),
     };
-    append_report::tell(context, &sentence, &appended)?;
-    append_report::on_hold(context, &place.name, &appended);
+    append_report::report_entry(ui, &sentence, &appended)?;
+    append_report::report_holds(ui, &place.name, &appended);
     Ok(())
 }
 
 /// Computes the deployment to record or to start.
-fn composed(
+fn compose_recorded(
     args: &Args,
-    context: &Context,
+    ui: &Ui,
     place: &Place,
-    view: &View<'_>,
+    view: &LedgerSnapshot<'_>,
     commit: CommitId,
-) -> Result<Deployment, Failure> {
-    let what = &args.what;
+) -> Result<Deployment, CliError> {
+    let what = &args.deployment;
     let (policy, _) = place.rules(view)?;
     let wanted = DeploymentRequest {
         commit,
         selection: if what.all {
             Selection::All
         } else {
-            selection(&what.components)
+            select_named_or_differing(&what.components)
         },
         kind: match (what.rollback, what.hotfix) {
             (true, _) => entry::Kind::Rollback,
@@ -172,55 +174,58 @@ fn composed(
             _ => entry::Kind::Deploy,
         },
         destroy: what.destroy,
-        versions: &versions(&what.versions, policy)?,
+        versions: &parse_versions(&what.versions, policy)?,
     };
-    let mut deployment = deployment(place, view, &wanted)?;
-    what.purpose.add(&mut deployment, view)?;
+    let mut deployment = compose_request(place, view, &wanted)?;
+    what.metadata.apply_to(&mut deployment, view)?;
     // Every deployment to an ephemeral environment renews its time to live.
-    deployment.expires = place.expiry(view, context, None)?;
+    deployment.expires = place.expiry(view, ui, None)?;
     Ok(deployment)
 }
 
 /// Writes a baseline.
-fn baseline(
+fn record_baseline(
     args: &Args,
-    context: &Context,
+    ui: &Ui,
     workspace: &Workspace,
     place: &Place,
     commit: CommitId,
-) -> Result<(), Failure> {
-    let what = &args.what;
+) -> Result<(), CliError> {
+    let what = &args.deployment;
     let comment = what
-        .purpose
+        .metadata
         .message
         .as_ref()
         .map(|message| message.as_str().parse::<Line>());
     let comment = comment
         .transpose()
-        .or_fail(Kind::Usage, "the remark on a baseline is one line")?;
-    let runs = Runs::new(commit, &what.components);
-    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
-        let versions = versions(&what.versions, place.rules(view)?.0)?;
-        baseline::baseline(place, view, &runs, &versions, comment.clone())
+        .context(ErrorKind::Usage, "the remark on a baseline is one line")?;
+    let runs = BaselineCommits::new(commit, &what.components);
+    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
+        let versions = parse_versions(&what.versions, place.rules(view)?.0)?;
+        baseline::draft_baseline(place, view, &runs, &versions, comment.clone())
     })?;
-    let ended = result_text::ended(place.name.as_str(), &appended.statement.ended());
-    append_report::tell(
-        context,
+    let ended = result_text::summarize_outcomes(place.name.as_str(), &appended.statement.ended());
+    append_report::report_entry(
+        ui,
         &format!("{ended} It did so before, says {}.", appended.statement.by),
         &appended,
     )
 }
 
 /// Parses the `--version` options: one version for all components, or `COMPONENT=VERSION`.
-fn versions(given: &[String], policy: &Policy) -> Result<BTreeMap<ComponentName, Line>, Failure> {
+fn parse_versions(
+    given: &[String],
+    policy: &Policy,
+) -> Result<BTreeMap<ComponentName, Line>, CliError> {
     let mut versions = BTreeMap::new();
-    let version = |text: &str| -> Result<Line, Failure> {
+    let version = |text: &str| -> Result<Line, CliError> {
         let version: Line = text
             .parse()
-            .or_fail(Kind::Usage, format!("{text:?} is not a version"))?;
+            .context(ErrorKind::Usage, format!("{text:?} is not a version"))?;
         if text.contains(char::is_whitespace) {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CliError::new(
+                ErrorKind::Usage,
                 format!("the version {text:?} holds white space"),
             ));
         }
@@ -231,10 +236,11 @@ fn versions(given: &[String], policy: &Policy) -> Result<BTreeMap<ComponentName,
     let (single, all): (Vec<&String>, Vec<&String>) =
         given.iter().partition(|text| text.contains('='));
     if all.len() > 1 {
-        return Err(
-            Failure::new(Kind::Usage, "there are two versions for all components")
-                .hint("--version COMPONENT=VERSION"),
-        );
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            "there are two versions for all components",
+        )
+        .hint("--version COMPONENT=VERSION"));
     }
     for text in all {
         let version = version(text)?;
@@ -248,57 +254,59 @@ fn versions(given: &[String], policy: &Policy) -> Result<BTreeMap<ComponentName,
     for (name, text) in single.into_iter().filter_map(|text| text.split_once('=')) {
         let component: ComponentName = name
             .parse()
-            .or_fail(Kind::Usage, format!("{name:?} is not a component"))?;
-        known(policy, &component)?;
+            .context(ErrorKind::Usage, format!("{name:?} is not a component"))?;
+        require_component(policy, &component)?;
         versions.insert(component, version(text)?);
     }
     Ok(versions)
 }
 
 /// Writes the finish of a run that `--start` began.
-fn finish(
+fn finish_run(
     args: &Args,
-    context: &Context,
+    ui: &Ui,
     workspace: &Workspace,
     place: &Place,
     rev: Option<&str>,
-) -> Result<(), Failure> {
-    let commit = rev.map(|revision| workspace.commit(revision)).transpose()?;
-    let source = key_lookup::source(Some(&workspace.repository))?;
-    let key = key_lookup::public_key(Some(&workspace.repository), &source)?;
-    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
+) -> Result<(), CliError> {
+    let commit = rev
+        .map(|revision| workspace.resolve_commit(revision))
+        .transpose()?;
+    let source = key_lookup::find_source(Some(&workspace.repository))?;
+    let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
+    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
         let me = view
             .policy
             .and_then(|policy| policy.person_of_key(&key))
             .map(|(person, _)| person);
         let state = view
-            .state(&place.ledger, &Scope::All)
-            .or_fail(Kind::CannotTell, "cannot read the ledger")?;
+            .load_state(&place.ledger, &Scope::All)
+            .context(ErrorKind::CannotTell, "cannot read the ledger")?;
         let runs = state.at(place.named.as_ref()).runs();
-        let run = pick(args, place, runs, me, commit)?;
-        Ok(Draft {
+        let run = find_run(args, place, runs, me, commit)?;
+        Ok(EntryDraft {
             environment: place.named.clone(),
-            ..Action::Finish(finished(args, run)?).into()
+            ..Action::Finish(build_finish(args, run)?).into()
         })
     })?;
-    append_report::tell(
-        context,
-        &result_text::ended(place.name.as_str(), &appended.statement.ended()),
+    append_report::report_entry(
+        ui,
+        &result_text::summarize_outcomes(place.name.as_str(), &appended.statement.ended()),
         &appended,
     )?;
-    append_report::on_hold(context, &place.name, &appended);
+    append_report::report_holds(ui, &place.name, &appended);
     Ok(())
 }
 
 /// Finds the run to finish: the one of `--run`, or the only one that this signer owns; of `commit`,
 /// if one is given.
-fn pick<'a>(
+fn find_run<'a>(
     args: &Args,
     place: &Place,
     runs: Vec<Run<'a>>,
     me: Option<&Person>,
     commit: Option<CommitId>,
-) -> Result<Run<'a>, Failure> {
+) -> Result<Run<'a>, CliError> {
     let meant = |run: &Run<'_>| match args.run {
         Some(number) => run.sequence == number,
         None => Some(&run.owner.statement.by) == me,
@@ -312,15 +320,15 @@ fn pick<'a>(
         .collect();
     match runs[..] {
         [run] => Ok(run),
-        [] => Err(Failure::new(
-            Kind::Usage,
+        [] => Err(CliError::new(
+            ErrorKind::Usage,
             format!("no such run is under way in {}", place.name),
         )
         .hint(format!("git deploy status {}", place.name))),
         _ => {
             let numbers: Vec<String> = runs.iter().map(|run| run.sequence.to_string()).collect();
-            Err(Failure::new(
-                Kind::Usage,
+            Err(CliError::new(
+                ErrorKind::Usage,
                 format!("which run is over: {}?", numbers.join(", ")),
             )
             .hint("--run NUMBER"))
@@ -329,25 +337,25 @@ fn pick<'a>(
 }
 
 /// Builds the finish of a run from its start and the outcome options.
-fn finished(args: &Args, run: Run<'_>) -> Result<Finish, Failure> {
+fn build_finish(args: &Args, run: Run<'_>) -> Result<Finish, CliError> {
     let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
-        return Err(Failure::new(
-            Kind::CannotTell,
+        return Err(CliError::new(
+            ErrorKind::CannotTell,
             format!("the run {} cannot be read", run.sequence),
         ));
     };
     if deployment.kind == entry::Kind::Exec {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CliError::new(
+            ErrorKind::Usage,
             format!(
                 "run {} is a one-off command, whose own end is its finish",
                 run.sequence
             ),
         ));
     }
-    let results = args.end.results(&deployment.components)?;
+    let results = args.outcome.build_results(&deployment.components)?;
     Ok(Finish {
-        logs: args.end.logs.clone(),
-        ..outcome::finish(run.sequence, newest, deployment, results)
+        logs: args.outcome.logs.clone(),
+        ..outcome::build_finish(run.sequence, newest, deployment, results)
     })
 }

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::cli::append_report::{self, How};
-use crate::cli::deployment_request::{built, content};
+use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::deployment_request::{find_built_component, find_content};
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Artifact, Image};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
@@ -38,35 +38,35 @@ pub struct Args {
     #[arg(long = "env", value_name = "NAME", conflicts_with = "rev")]
     environment: Option<EnvName>,
     /// The name of a file or folder as an artifact; without it the last part of its path
-    #[arg(long, value_name = "NAME", value_parser = append_report::line)]
+    #[arg(long, value_name = "NAME", value_parser = append_report::parse_line)]
     name: Option<Line>,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// Writes an artifact to the ledger `evidence`.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let (service, revision) = subject(args, &workspace.policy)?;
-    let image = image(args)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let (service, revision) = parse_subject(args, &workspace.policy)?;
+    let image = find_artifact(args)?;
     let commit = match &args.environment {
-        Some(environment) => running(
+        Some(environment) => find_running_commit(
             &workspace,
             environment,
-            &built(&workspace.policy, service.as_ref())?,
+            &find_built_component(&workspace.policy, service.as_ref())?,
         )?,
-        None => workspace.commit(revision)?,
+        None => workspace.resolve_commit(revision)?,
     };
     let appended = workspace.append(
-        context,
+        ui,
         &LedgerName::evidence(),
-        args.how.manner(),
+        args.write.append_options(),
         &|view| {
             let policy = view
                 .policy
-                .ok_or_else(|| Failure::new(Kind::CannotTell, "no policy is in force"))?;
-            let component = built(policy, service.as_ref())?;
-            let was = content(view, policy, commit, &component)?;
+                .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
+            let component = find_built_component(policy, service.as_ref())?;
+            let was = find_content(view, policy, commit, &component)?;
             Ok(Action::Artifact(Artifact {
                 component,
                 commit,
@@ -87,22 +87,22 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         artifact.component,
         commit.0.prefix(7)
     );
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }
 
 /// Returns the component, if one is named, and the revision.
 ///
 /// The first word is the component if the policy has one of that name.
-fn subject<'a>(
+fn parse_subject<'a>(
     args: &'a Args,
     policy: &Policy,
-) -> Result<(Option<ComponentName>, &'a str), Failure> {
+) -> Result<(Option<ComponentName>, &'a str), CliError> {
     let is_component = |name: &ComponentName| policy.component_names().contains(name);
     let head = "HEAD";
     match (&args.component, args.what.as_deref(), args.rev.as_deref()) {
         (component, None, _) => Ok((component.clone(), head)),
-        (Some(_), Some(_), Some(_)) => Err(Failure::new(
-            Kind::Usage,
+        (Some(_), Some(_), Some(_)) => Err(CliError::new(
+            ErrorKind::Usage,
             "with --component the component is named already: then comes the commit",
         )),
         (Some(component), Some(revision), None) => Ok((Some(component.clone()), revision)),
@@ -115,27 +115,28 @@ fn subject<'a>(
                     .iter()
                     .map(ToString::to_string)
                     .collect();
-                Err(
-                    Failure::new(Kind::Usage, format!("the policy has no component {word:?}"))
-                        .because(format!("its components are {}", names.join(", "))),
+                Err(CliError::new(
+                    ErrorKind::Usage,
+                    format!("the policy has no component {word:?}"),
                 )
+                .because(format!("its components are {}", names.join(", "))))
             }
         },
     }
 }
 
 /// Returns the commit of a component that runs in an environment.
-fn running(
+fn find_running_commit(
     workspace: &Workspace,
     environment: &EnvName,
     component: &ComponentName,
-) -> Result<CommitId, Failure> {
-    let (name, rules) = workspace.environment(environment.as_str())?;
-    let state = workspace.state(&rules.ledger, &Scope::All)?;
+) -> Result<CommitId, CliError> {
+    let (name, rules) = workspace.find_environment(environment.as_str())?;
+    let state = workspace.read_state(&rules.ledger, &Scope::All)?;
     let member = Workspace::named_in_ledger(&name, rules);
     state.at(member.as_ref()).commit(component).ok_or_else(|| {
-        Failure::new(
-            Kind::Usage,
+        CliError::new(
+            ErrorKind::Usage,
             format!("{name} runs nothing of {component} yet: name the commit it was built from"),
         )
         .hint(format!("git deploy register ARTIFACT {component} REV"))
@@ -143,18 +144,18 @@ fn running(
 }
 
 /// Returns the artifact's name and digest. Computes the digest of a file or folder.
-fn image(args: &Args) -> Result<Image, Failure> {
+fn find_artifact(args: &Args) -> Result<Image, CliError> {
     if let Some((name, digest)) = args.artifact.rsplit_once('@')
         && let Ok(digest) = digest.parse::<Digest>()
     {
         if args.name.is_some() {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(CliError::new(
+                ErrorKind::Usage,
                 "--name is for files and folders: this artifact has a name",
             ));
         }
-        let name = name.parse().or_fail(
-            Kind::Usage,
+        let name = name.parse().context(
+            ErrorKind::Usage,
             format!("{name:?} is not the name of an artifact"),
         )?;
         return Ok(Image { name, digest });
@@ -165,27 +166,34 @@ fn image(args: &Args) -> Result<Image, Failure> {
             "{:?} is neither an artifact with a digest nor a file or folder",
             args.artifact
         );
-        return Err(Failure::new(Kind::Usage, words).hint("git deploy register NAME@sha256:…"));
+        return Err(
+            CliError::new(ErrorKind::Usage, words).hint("git deploy register NAME@sha256:…")
+        );
     }
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => file_name(path)?,
+        None => derive_name(path)?,
     };
-    let digest = digest::of_path(path).or_fail(
-        Kind::CannotTell,
+    let digest = digest::digest_path(path).context(
+        ErrorKind::CannotTell,
         format!("cannot take the digest of {}", path.display()),
     )?;
     Ok(Image { name, digest })
 }
 
 /// Returns the last part of a path. Resolves `.` and `..` to the folder's name.
-fn file_name(path: &Path) -> Result<Line, Failure> {
+fn derive_name(path: &Path) -> Result<Line, CliError> {
     let nameless = || {
-        Failure::new(Kind::Usage, format!("{} gives no name", path.display())).hint("--name NAME")
+        CliError::new(
+            ErrorKind::Usage,
+            format!("{} gives no name", path.display()),
+        )
+        .hint("--name NAME")
     };
-    let whole = path
-        .canonicalize()
-        .or_fail(Kind::CannotTell, format!("cannot find {}", path.display()))?;
+    let whole = path.canonicalize().context(
+        ErrorKind::CannotTell,
+        format!("cannot find {}", path.display()),
+    )?;
     let name = path
         .file_name()
         .or(whole.file_name())

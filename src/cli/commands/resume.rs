@@ -1,11 +1,11 @@
 //! `git deploy resume`: takes over an unfinished run and continues from what is recorded.
 
-use crate::cli::deploy_runner::{Begun, Carrying, Deploying, Stage};
+use crate::cli::deploy_runner::{DeployRunner, Preparation, RunOptions, StartedRun};
 use crate::cli::deployment_request::{self, Place};
 use crate::cli::env_args::OnlyEnv;
-use crate::cli::progress::Progress;
+use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Resume};
 use crate::domain::id::RunId;
@@ -23,60 +23,60 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
     #[command(flatten)]
-    carrying: Carrying,
+    options: RunOptions,
 }
 
 /// What is known of the run before it is taken over.
-struct Found {
+struct FoundRun {
     sequence: u64,
     owner: u64,
     deployment: Deployment,
-    told: String,
+    description: String,
 }
 
 /// Takes over a run after confirmation, plans it again, and runs it to its end.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
     let place = match Place::dropped(&workspace, args.at.word()) {
         Some(place) => place,
-        None => Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?,
+        None => Place::find(&workspace, args.at.find(&workspace, ui)?.as_str())?,
     };
-    let known = workspace.state(&place.ledger, &Scope::All)?;
-    let found = found(
-        context,
+    let known = workspace.read_state(&place.ledger, &Scope::All)?;
+    let found = describe_run(
+        ui,
         &place,
-        deployment_request::pick(
+        deployment_request::find_run(
             args.run,
             "resume",
-            context,
+            ui,
             &place,
             known.at(place.named.as_ref()).runs(),
         )?,
     )?;
     if found.deployment.kind == entry::Kind::Exec {
-        return Err(
-            Failure::new(Kind::Usage, "a one-off command is not run again by itself").hint(
-                format!(
-                    "git deploy abort {} --run {} -m REASON",
-                    place.name, found.sequence
-                ),
-            ),
-        );
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            "a one-off command is not run again by itself",
+        )
+        .hint(format!(
+            "git deploy abort {} --run {} -m REASON",
+            place.name, found.sequence
+        )));
     }
-    context.say(format_args!("{}", found.told));
-    for line in result_text::changes(&found.deployment, context.width()) {
-        context.print(line);
+    ui.print_sentence(format_args!("{}", found.description));
+    for line in result_text::render_changes(&found.deployment, ui.width()) {
+        ui.print(line);
     }
-    if !context.confirm("Is it dead, and to be taken over?")? {
-        return Err(Failure::new(Kind::Denied, "nothing was done"));
+    if !ui.confirm("Is it dead, and to be taken over?")? {
+        return Err(CliError::new(ErrorKind::Denied, "nothing was done"));
     }
-    workspace.signer()?;
-    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
-    let run = RunId(clock::random().or_fail(Kind::CannotTell, "cannot begin a run")?);
+    workspace.find_current_signer()?;
+    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?;
+    let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
     deploying.append(&|view| {
         let state = view
-            .state(&place.ledger, &Scope::All)
-            .or_fail(Kind::CannotTell, "cannot read the ledger")?;
+            .load_state(&place.ledger, &Scope::All)
+            .context(ErrorKind::CannotTell, "cannot read the ledger")?;
         let owner = state
             .at(place.named.as_ref())
             .run(found.sequence)
@@ -85,11 +85,11 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             // If two clients take over at once, the second one gives way.
             Some(owner) if owner.sequence != found.owner => {
                 let words = format!("{} has taken the run over just now", owner.by);
-                Err(Failure::new(Kind::Denied, words)
+                Err(CliError::new(ErrorKind::Denied, words)
                     .hint(format!("git deploy status {}", place.name)))
             }
-            None => Err(Failure::new(
-                Kind::Denied,
+            None => Err(CliError::new(
+                ErrorKind::Denied,
                 format!("run {} is over", found.sequence),
             )),
             Some(_) => Ok(Action::Resume(Resume {
@@ -98,22 +98,22 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             })),
         }
     })?;
-    let begun = Begun {
+    let begun = StartedRun {
         sequence: found.sequence,
         run,
         deployment: found.deployment,
     };
-    let stage = Stage::new(&deploying, &begun.deployment)?;
-    let progress = Progress::new(context, stage.names);
-    let plans = deploying.plan_again(&stage, &progress, &begun)?;
-    deploying.carry(&stage, &progress, &begun, &plans)
+    let stage = Preparation::new(&deploying, &begun.deployment)?;
+    let progress = DeploymentProgress::new(ui, stage.name_width);
+    let plans = deploying.replan(&stage, &progress, &begun)?;
+    deploying.run_to_finish(&stage, &progress, &begun, &plans)
 }
 
-fn found(context: &Context, place: &Place, run: Run<'_>) -> Result<Found, Failure> {
+fn describe_run(ui: &Ui, place: &Place, run: Run<'_>) -> Result<FoundRun, CliError> {
     let deployment = run.deployment().cloned();
     let deployment = deployment.ok_or_else(|| {
-        Failure::new(
-            Kind::CannotTell,
+        CliError::new(
+            ErrorKind::CannotTell,
             format!("the run {} cannot be read", run.sequence),
         )
     })?;
@@ -123,12 +123,12 @@ fn found(context: &Context, place: &Place, run: Run<'_>) -> Result<Found, Failur
         run.sequence,
         place.name,
         owner.by,
-        context.when(owner.at)
+        ui.format_time(owner.at)
     );
-    Ok(Found {
+    Ok(FoundRun {
         sequence: run.sequence,
         owner: owner.sequence,
         deployment,
-        told,
+        description: told,
     })
 }

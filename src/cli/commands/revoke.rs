@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::append_report::{self, How};
+use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::deployment_request::Place;
 use crate::cli::env_args::EnvRev;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _, key_lookup};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
 use crate::domain::entry::{Action, Revoke};
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
 use crate::domain::state::Scope;
 use crate::domain::text::Line;
-use crate::ledger::writer::{Draft, View};
+use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 
 /// Withdraw the approval of a commit for an environment
 ///
@@ -25,30 +25,30 @@ pub struct Args {
     #[arg(long, value_name = "PERSON")]
     of: Option<Person>,
     /// A remark
-    #[arg(short, long, value_parser = append_report::line)]
+    #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// Writes the revocation of an approval.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let (name, rev) = args.at.find(&workspace, context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let (name, rev) = args.at.find(&workspace, ui)?;
     let place = Place::find(&workspace, name.as_str())?;
-    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
+    let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let approver = match &args.of {
         Some(person) => person.clone(),
-        None => key_lookup::person(&workspace)?,
+        None => key_lookup::identify_signer(&workspace)?,
     };
-    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
-        approved(&place, view, commit, &approver)?;
+    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
+        require_approval(&place, view, commit, &approver)?;
         let revoke = Revoke {
             commit,
             approver: approver.clone(),
             comment: args.message.clone(),
         };
-        Ok(Draft {
+        Ok(EntryDraft {
             environment: place.named.clone(),
             ..Action::Revoke(revoke).into()
         })
@@ -60,7 +60,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         format!("the approval of {approver}")
     };
     let sentence = format!("{by} withdraws {whose} of {commit} for {}.", place.name);
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }
 
 /// Checks that the person has an open approval of the commit.
@@ -68,16 +68,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 /// # Errors
 ///
 /// Fails if there is none, and suggests the approvals that can be revoked.
-fn approved(
+fn require_approval(
     place: &Place,
-    view: &View<'_>,
+    view: &LedgerSnapshot<'_>,
     commit: CommitId,
     approver: &Person,
-) -> Result<(), Failure> {
+) -> Result<(), CliError> {
     let cannot = "cannot tell what is approved";
     let state = view
-        .state(&place.ledger, &Scope::All)
-        .or_fail(Kind::CannotTell, cannot)?;
+        .load_state(&place.ledger, &Scope::All)
+        .context(ErrorKind::CannotTell, cannot)?;
     let all: BTreeSet<(CommitId, Person)> = state
         .at(place.named.as_ref())
         .approvals()
@@ -88,7 +88,7 @@ fn approved(
     }
     let (name, short) = (&place.name, commit.0.prefix(7));
     let words = format!("{approver} has no open approval of {short} for {name}");
-    let mut failure = Failure::new(Kind::Usage, words);
+    let mut failure = CliError::new(ErrorKind::Usage, words);
     if all.is_empty() {
         failure = failure.because(format!(
             "nothing that is approved for {name} waits to be deployed"

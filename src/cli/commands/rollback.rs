@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::deploy_runner::{Carrying, Deploying};
+use crate::cli::deploy_runner::{DeployRunner, RunOptions};
 use crate::cli::deployment_request::{self, Place};
 use crate::cli::env_args::OnlyEnv;
-use crate::cli::metadata_args::Purpose;
-use crate::cli::rollback_targets::{self, Release};
+use crate::cli::metadata_args::MetadataArgs;
+use crate::cli::rollback_targets::{self, GoodRelease};
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, read_context};
+use crate::cli::{CliError, ErrorKind, Ui, read_context};
 use crate::domain::entry;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
@@ -33,44 +33,44 @@ pub struct Args {
     #[arg(long)]
     list: bool,
     #[command(flatten)]
-    purpose: Purpose,
+    metadata: MetadataArgs,
     #[command(flatten)]
-    carrying: Carrying,
+    options: RunOptions,
 }
 
 /// Rolls back to earlier releases, or lists them with `--list`.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = if args.list {
-        Workspace::open(context)?
+        Workspace::open(ui)?
     } else {
-        Workspace::open_to_write(context)?
+        Workspace::open_to_write(ui)?
     };
-    let name = args.at.find(&workspace, context)?;
+    let name = args.at.find(&workspace, ui)?;
     let place = Place::find(&workspace, name.as_str())?;
-    let mut places = read_context::places(&workspace, Some(name.as_str()))?;
+    let mut places = read_context::read_environments(&workspace, Some(name.as_str()))?;
     let Some(here) = places.pop() else {
-        return Err(Failure::told(Kind::CannotTell));
+        return Err(CliError::reported(ErrorKind::CannotTell));
     };
     for component in &args.components {
-        deployment_request::known(&workspace.policy, component)?;
+        deployment_request::require_component(&workspace.policy, component)?;
     }
     let named: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
     if args.list {
-        return list(context, &workspace, &here, &named);
+        return list_targets(ui, &workspace, &here, &named);
     }
     let (commits, selection) = if let Some(rev) = &args.to {
         (
-            Commits::One(workspace.commit(rev)?),
-            deployment_request::to_change(&args.components),
+            Commits::One(workspace.resolve_commit(rev)?),
+            deployment_request::select_to_change(&args.components),
         )
     } else {
-        let commits = back(&workspace, &here, &named)?;
+        let commits = find_rollback_commits(&workspace, &here, &named)?;
         let selection = Selection::Named(commits.keys().cloned().collect());
         (Commits::Each(commits), selection)
     };
-    let (person, _) = workspace.signer()?;
-    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?
-        .requested_by(args.purpose.requested_by.as_ref());
+    let (person, _) = workspace.find_current_signer()?;
+    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?
+        .with_requester(args.metadata.requested_by.as_ref());
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
         let wish = DeploymentSpec {
@@ -82,33 +82,35 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             destroy: false,
             versions: BTreeMap::new(),
         };
-        let mut deployment = deployment_request::composed(view, policy, &wish)?;
-        args.purpose.add(&mut deployment, view)?;
+        let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
+        args.metadata.apply_to(&mut deployment, view)?;
         Ok(deployment)
     })
 }
 
 /// Returns the commit that each component goes back to: for the named components, or for those that
 /// the newest deployment changed or left unknown.
-fn back(
+fn find_rollback_commits(
     workspace: &Workspace,
     place: &read_context::Place<'_>,
     named: &BTreeSet<ComponentName>,
-) -> Result<BTreeMap<ComponentName, CommitId>, Failure> {
+) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
     let here = place.here();
     let wanted = if named.is_empty() {
-        newest_changed(place)
+        find_newest_changed(place)
     } else {
         named.clone()
     };
     if wanted.is_empty() {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CliError::new(
+            ErrorKind::Usage,
             format!("nothing was deployed to {} yet", place.name),
         ));
     }
-    let other = |component: &ComponentName, release: &Release| earlier(place, component, release);
-    let found = rollback_targets::newest(workspace, place, &wanted, &other)?;
+    let other = |component: &ComponentName, release: &GoodRelease| {
+        differs_from_running(place, component, release)
+    };
+    let found = rollback_targets::find_newest(workspace, place, &wanted, &other)?;
     if let Some(stuck) = wanted
         .iter()
         .find(|component| !found.contains_key(*component))
@@ -120,7 +122,7 @@ fn back(
         let runs = here
             .commit(stuck)
             .map_or_else(|| "nothing".to_owned(), |commit| commit.short());
-        return Err(Failure::new(Kind::Denied, words)
+        return Err(CliError::new(ErrorKind::Denied, words)
             .because(format!("{runs} is what runs of it"))
             .hint(format!("git deploy rollback {} --list", place.name)));
     }
@@ -132,14 +134,18 @@ fn back(
 
 /// Returns whether a release differs from the running one. If the running one is unknown, every
 /// release does.
-fn earlier(place: &read_context::Place<'_>, component: &ComponentName, release: &Release) -> bool {
+fn differs_from_running(
+    place: &read_context::Place<'_>,
+    component: &ComponentName,
+    release: &GoodRelease,
+) -> bool {
     let here = place.here();
     here.unknown(component).is_some() || here.content(component) != Some(release.content)
 }
 
 /// Returns the components of which it is unknown what runs. If there are none, returns those that
 /// the newest deployment changed.
-fn newest_changed(place: &read_context::Place<'_>) -> BTreeSet<ComponentName> {
+fn find_newest_changed(place: &read_context::Place<'_>) -> BTreeSet<ComponentName> {
     let here = place.here();
     let live = |name: &ComponentName| here.live(name).map(|kept| kept.statement.sequence);
     let running: Vec<&ComponentName> = here.components().into_keys().collect();
@@ -160,26 +166,28 @@ fn newest_changed(place: &read_context::Place<'_>) -> BTreeSet<ComponentName> {
 }
 
 /// Prints the last good release before the running one for each component.
-fn list(
-    context: &Context,
+fn list_targets(
+    ui: &Ui,
     workspace: &Workspace,
     place: &read_context::Place<'_>,
     named: &BTreeSet<ComponentName>,
-) -> Result<(), Failure> {
-    read_context::problems(workspace, context)?;
+) -> Result<(), CliError> {
+    read_context::report_problems(workspace, ui)?;
     let wanted = if named.is_empty() {
-        rollback_targets::attempted(workspace, place)
+        rollback_targets::find_attempted(workspace, place)
     } else {
         named.clone()
     };
-    let other = |component: &ComponentName, release: &Release| earlier(place, component, release);
-    let good = rollback_targets::shown(workspace, place, wanted, &other)?;
-    if context.json() {
-        return context.report("good", &good);
+    let other = |component: &ComponentName, release: &GoodRelease| {
+        differs_from_running(place, component, release)
+    };
+    let good = rollback_targets::build_view(workspace, place, wanted, &other)?;
+    if ui.json() {
+        return ui.print_document("good", &good);
     }
-    context.print(good::text(&good, context.width(), &|time| {
-        context.when(time)
+    ui.print(good::render_text(&good, ui.width(), &|time| {
+        ui.format_time(time)
     }));
-    read_context::age(workspace, context);
+    read_context::print_fetch_age(workspace, ui);
     Ok(())
 }

@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::cli::deploy_runner::{Carrying, Deploying};
+use crate::cli::deploy_runner::{DeployRunner, RunOptions};
 use crate::cli::deployment_request::{self, Place};
 use crate::cli::env_args::EnvRev;
-use crate::cli::metadata_args::Purpose;
+use crate::cli::metadata_args::MetadataArgs;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure};
+use crate::cli::{CliError, Ui};
 use crate::domain::entry::Kind;
 use crate::domain::name::ComponentName;
 use crate::domain::time::Span;
@@ -39,28 +39,28 @@ pub struct Args {
     #[arg(long, value_name = "SPAN")]
     ttl: Option<Span>,
     #[command(flatten)]
-    purpose: Purpose,
+    metadata: MetadataArgs,
     #[command(flatten)]
-    carrying: Carrying,
+    options: RunOptions,
 }
 
 /// Deploys a commit.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
     let mut components = args.components.clone();
     let (name, rev) = match args.at.component_first(&workspace) {
         Some((component, name)) => {
             components.extend(component);
             (name, None)
         }
-        None => args.at.find(&workspace, context)?,
+        None => args.at.find(&workspace, ui)?,
     };
     let place = Place::find(&workspace, name.as_str())?;
-    let commit = workspace.commit(rev.unwrap_or("HEAD"))?;
-    let selection = deployment_request::to_carry_out(&components, args.all);
-    let (person, _) = workspace.signer()?;
-    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?
-        .requested_by(args.purpose.requested_by.as_ref());
+    let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
+    let selection = deployment_request::select_to_deploy(&components, args.all);
+    let (person, _) = workspace.find_current_signer()?;
+    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?
+        .with_requester(args.metadata.requested_by.as_ref());
     let told = Cell::new(false);
     deploying.deploy(&person, &|view| {
         let (policy, rules) = place.rules(view)?;
@@ -77,10 +77,10 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             destroy: args.destroy,
             versions: BTreeMap::new(),
         };
-        let mut deployment = deployment_request::composed(view, policy, &wish)?;
-        deployment_request::tell_left_out(context, &told, (view, policy), &wish, &deployment)?;
-        args.purpose.add(&mut deployment, view)?;
-        deployment.expires = place.expiry(view, context, args.ttl)?;
+        let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
+        deployment_request::report_left_out(ui, &told, (view, policy), &wish, &deployment)?;
+        args.metadata.apply_to(&mut deployment, view)?;
+        deployment.expires = place.expiry(view, ui, args.ttl)?;
         Ok(deployment)
     })
 }

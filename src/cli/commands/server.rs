@@ -8,37 +8,37 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::PublicKey;
-use crate::server::install::{InstallError, Step, Wish, init};
-use crate::signing::key::read_public;
+use crate::server::install::{InstallError, InstallOptions, InstallStep, init_server};
+use crate::signing::key::read_public_key;
 use crate::view::symbols::Mark;
 
 /// Make a repository a server that judges what is pushed
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    command: ServerCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Verb {
+enum ServerCommand {
     /// Install the hooks, and say who may publish the first policy
-    Init(Init),
-    Check(check::Check),
-    Adopt(adopt::Adopt),
+    Init(InitArgs),
+    Check(check::CheckArgs),
+    Adopt(adopt::AdoptArgs),
 }
 
 #[derive(Clone, clap::Args)]
-struct Init {
+struct InitArgs {
     /// The repository, bare as a rule, which must exist
     #[arg(value_name = "REPOSITORY")]
     repository: PathBuf,
     /// A public key, or the file that holds it, whose owner may publish the first policy; can be given several times
-    #[arg(long = "admin", value_name = "KEY", value_parser = key)]
+    #[arg(long = "admin", value_name = "KEY", value_parser = parse_key)]
     admins: Vec<PublicKey>,
     /// A public key, or the file that holds it, whose owner may publish one policy after all admin keys were lost
-    #[arg(long, value_name = "KEY", value_parser = key)]
+    #[arg(long, value_name = "KEY", value_parser = parse_key)]
     recover: Option<PublicKey>,
     /// The host calls no proc-receive, as GitLab does not: update and post-receive stand in for it; not under gitolite, whose update is its own
     #[arg(long)]
@@ -52,31 +52,31 @@ struct Init {
 }
 
 /// Runs the chosen subcommand.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    match &args.verb {
-        Verb::Init(init) => run_init(init, context),
-        Verb::Check(args) => check::run(args, context),
-        Verb::Adopt(args) => adopt::run(args, context),
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    match &args.command {
+        ServerCommand::Init(init) => run_init(init, ui),
+        ServerCommand::Check(args) => check::run(args, ui),
+        ServerCommand::Adopt(args) => adopt::run(args, ui),
     }
 }
 
 /// Parses a public key, or reads it from the file of that name.
-fn key(text: &str) -> Result<PublicKey, String> {
+fn parse_key(text: &str) -> Result<PublicKey, String> {
     text.parse().or_else(|error: crate::domain::id::IdError| {
         let path = PathBuf::from(text);
         if path.is_file() {
-            read_public(&path).map_err(|error| error.to_string())
+            read_public_key(&path).map_err(|error| error.to_string())
         } else {
             Err(error.to_string())
         }
     })
 }
 
-pub(in crate::cli) use adopt::Adopted;
+pub(in crate::cli) use adopt::AdoptDocument;
 
 /// What was installed.
 #[derive(JsonSchema, Serialize)]
-pub(in crate::cli) struct Document<'a> {
+pub(in crate::cli) struct ServerInitDocument<'a> {
     /// The repository as it was named.
     repository: String,
     /// The steps.
@@ -95,13 +95,13 @@ struct StepDocument<'a> {
 }
 
 /// Installs the hooks and settings.
-fn install(args: &Init) -> Result<Vec<Step>, Failure> {
-    let program = std::env::current_exe().or_fail(
-        Kind::CannotTell,
+fn install_server(args: &InitArgs) -> Result<Vec<InstallStep>, CliError> {
+    let program = std::env::current_exe().context(
+        ErrorKind::CannotTell,
         "cannot tell where git-deploy is installed",
     )?;
     let repository = &args.repository;
-    let wish = Wish {
+    let wish = InstallOptions {
         repository,
         admins: &args.admins,
         recovery: args.recover,
@@ -110,11 +110,11 @@ fn install(args: &Init) -> Result<Vec<Step>, Failure> {
         handoff: args.handoff.as_deref(),
         program: &program,
     };
-    init(&wish).map_err(|error| failed(error, args))
+    init_server(&wish).map_err(|error| explain_install_error(error, args))
 }
 
-fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
-    let steps = install(args)?;
+fn run_init(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
+    let steps = install_server(args)?;
     let repository = &args.repository;
     let next = match args.recover {
         Some(_) => {
@@ -122,17 +122,22 @@ fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
         }
         None => "git deploy init in a clone, which publishes the first policy",
     };
-    if context.json() {
+    if ui.json() {
         let steps = steps
             .iter()
-            .map(|Step { what, changed }| StepDocument {
-                what,
-                changed: *changed,
-            })
+            .map(
+                |InstallStep {
+                     message: what,
+                     changed,
+                 }| StepDocument {
+                    what,
+                    changed: *changed,
+                },
+            )
             .collect();
-        return context.report(
+        return ui.print_document(
             "server-init",
-            &Document {
+            &ServerInitDocument {
                 repository: repository.display().to_string(),
                 steps,
                 next,
@@ -141,33 +146,33 @@ fn run_init(args: &Init, context: &Context) -> Result<(), Failure> {
     }
     for step in &steps {
         let mark = if step.changed { Mark::Yes } else { Mark::None };
-        context.print(format_args!("{mark} {}", step.what));
+        ui.print(format_args!("{mark} {}", step.message));
     }
-    context.print(format_args!(
+    ui.print(format_args!(
         "{} is ready. Next: {next}",
         repository.display()
     ));
     Ok(())
 }
 
-fn failed(error: InstallError, args: &Init) -> Failure {
+fn explain_install_error(error: InstallError, args: &InitArgs) -> CliError {
     let path = args.repository.display();
-    let failure = |kind| Failure::new(kind, format!("cannot make {path} a server"));
+    let failure = |kind| CliError::new(kind, format!("cannot make {path} a server"));
     let failure = match &error {
-        InstallError::NoRepository { .. } => failure(Kind::Usage).hint(format!("git init --bare {path}")),
+        InstallError::NoRepository { .. } => failure(ErrorKind::Usage).hint(format!("git init --bare {path}")),
         InstallError::NoAdmin => {
-            failure(Kind::Usage).hint(format!("git-deploy server init {path} --admin <public key>"))
+            failure(ErrorKind::Usage).hint(format!("git-deploy server init {path} --admin <public key>"))
         }
-        InstallError::Handoff(_) => failure(Kind::Usage).hint("--handoff /usr/local/bin/PROGRAM"),
+        InstallError::HandoffNotAbsolute(_) => failure(ErrorKind::Usage).hint("--handoff /usr/local/bin/PROGRAM"),
         InstallError::OtherRoots(root) => {
-            failure(Kind::Denied).hint(format!("git-deploy server init {path} --admin {root}, if you trust that key"))
+            failure(ErrorKind::Denied).hint(format!("git-deploy server init {path} --admin {root}, if you trust that key"))
         }
         InstallError::HooksElsewhere(_) => {
-            failure(Kind::CannotTell).hint(format!("git -C {path} config core.hooksPath hooks"))
+            failure(ErrorKind::CannotTell).hint(format!("git -C {path} config core.hooksPath hooks"))
         }
-        InstallError::Gitolite(_) => failure(Kind::Usage)
+        InstallError::Gitolite(_) => failure(ErrorKind::Usage)
             .hint(format!("git-deploy server init {path}, without --no-proc-receive: gitolite lets proc-receive work")),
-        _ => failure(Kind::CannotTell),
+        _ => failure(ErrorKind::CannotTell),
     };
     match error {
         InstallError::Git(error) => failure.because(error),

@@ -5,22 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::read_context::{self, Place};
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{
     Action, Attestation, AttestationResult, BuildResult, Kept, Kind as DeploymentKind,
     VerificationResult,
 };
-use crate::domain::history::{Failure as Fault, History, Latest};
+use crate::domain::history::{AttemptFailure as Fault, History, LatestEvent};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::rules::SKEW;
 use crate::domain::time::Time;
-use crate::ledger::deployment_history::deeds_since;
+use crate::ledger::deployment_history::entries_since;
 use crate::ledger::facts::Gatherer;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
-use crate::run::preview::{Asker, first_deployer};
+use crate::run::preview::{Previewer, find_first_deployer};
 use crate::view::attestation_text;
-use crate::view::show::{self, Fact, Next, Show, State, Stay, Stop};
+use crate::view::show::{
+    self, CommitReport, EnvironmentRow, EvidenceRow, NextStep, RunRow, RunState,
+};
 
 /// Show one commit's way to production: built, tested, where it ran, what blocks it next
 #[derive(clap::Args)]
@@ -31,59 +33,54 @@ pub struct Args {
 }
 
 /// Prints the path of one commit.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
-    read_context::problems(&workspace, context)?;
-    let id = workspace.commit(&args.revision)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open(ui)?;
+    read_context::report_problems(&workspace, ui)?;
+    let id = workspace.resolve_commit(&args.revision)?;
     let commit = workspace
         .repository
         .read_commit(id.0)
-        .or_fail(Kind::CannotTell, "cannot read the commit")?;
+        .context(ErrorKind::CannotTell, "cannot read the commit")?;
     let gatherer = workspace.gatherer();
-    let teller = Teller {
+    let teller = CommitReader {
         workspace: &workspace,
         gatherer: &gatherer,
         commit: id,
         at: commit.committer_time,
     };
-    let show = Show {
+    let show = CommitReport {
         commit: id,
         subject: String::from_utf8_lossy(commit.message())
             .lines()
             .next()
             .unwrap_or_default()
             .to_owned(),
-        author: read_context::author(&workspace, commit.author()),
+        author: read_context::find_author(&workspace, commit.author()),
         at: commit.committer_time,
         evidence: teller
-            .evidence()
-            .or_fail(Kind::CannotTell, "cannot read the evidence")?,
-        environments: teller.environments()?,
+            .read_evidence()
+            .context(ErrorKind::CannotTell, "cannot read the evidence")?,
+        environments: teller.read_environments()?,
     };
-    if context.json() {
-        return context.report("show", &show);
+    if ui.json() {
+        return ui.print_document("show", &show);
     }
-    context.print(show::text(
-        &show,
-        context.width(),
-        context.now(),
-        context.dates(),
-    ));
-    read_context::age(&workspace, context);
+    ui.print(show::render_text(&show, ui.width(), ui.now(), ui.dates()));
+    read_context::print_fetch_age(&workspace, ui);
     Ok(())
 }
 
 /// Collects what the ledgers contain about one commit.
-struct Teller<'a> {
+struct CommitReader<'a> {
     workspace: &'a Workspace,
     gatherer: &'a Gatherer<'a>,
     commit: CommitId,
     at: Time,
 }
 
-impl Teller<'_> {
+impl CommitReader<'_> {
     /// Returns the evidence about the commit, oldest first.
-    fn evidence(&self) -> crate::git::Result<Vec<Fact>> {
+    fn read_evidence(&self) -> crate::git::Result<Vec<EvidenceRow>> {
         let ledger = LedgerName::evidence();
         let Some(tip) = self.workspace.tips.get(&ledger) else {
             return Ok(Vec::new());
@@ -97,25 +94,27 @@ impl Teller<'_> {
         Ok(found
             .iter()
             .rev()
-            .filter_map(|(id, kept)| fact(*id, kept))
+            .filter_map(|(id, kept)| summarize_evidence(*id, kept))
             .collect())
     }
 
     /// Returns the environments in promotion order. Environments of a pattern are included only if
     /// the commit was deployed there.
-    fn environments(&self) -> Result<Vec<Stop>, Failure> {
+    fn read_environments(&self) -> Result<Vec<EnvironmentRow>, CliError> {
         let mut reached: BTreeSet<EnvName> = BTreeSet::new();
         let mut stops = Vec::new();
-        for place in read_context::places(self.workspace, None)? {
+        for place in read_context::read_environments(self.workspace, None)? {
             let what = || format!("cannot read what ran in {}", place.name);
-            let stays = self.stays(&place).or_fail(Kind::CannotTell, what())?;
+            let stays = self
+                .find_periods(&place)
+                .context(ErrorKind::CannotTell, what())?;
             let ran = stays
                 .iter()
-                .any(|stay| matches!(stay.state, State::Runs | State::Ran));
+                .any(|stay| matches!(stay.state, RunState::Runs | RunState::Ran));
             if ran {
                 reached.insert(place.name.clone());
             }
-            let under_way = stays.iter().any(|stay| stay.state == State::Deploying);
+            let under_way = stays.iter().any(|stay| stay.state == RunState::Deploying);
             if place.rules.is_pattern() && stays.is_empty() {
                 continue;
             }
@@ -126,12 +125,12 @@ impl Teller<'_> {
                 .filter(|before| !reached.contains(*before));
             let next = match before {
                 _ if ran || under_way || place.rules.is_pattern() => None,
-                Some(before) => Some(Next::After {
+                Some(before) => Some(NextStep::After {
                     environment: before.clone(),
                 }),
-                None => Some(self.ask(&place)),
+                None => Some(self.ask_rules(&place)),
             };
-            stops.push(Stop {
+            stops.push(EnvironmentRow {
                 environment: place.name.clone(),
                 stays,
                 next,
@@ -141,41 +140,42 @@ impl Teller<'_> {
     }
 
     /// Returns what became of the commit in an environment, for each component.
-    fn stays(&self, place: &Place<'_>) -> crate::git::Result<Vec<Stay>> {
+    fn find_periods(&self, place: &Place<'_>) -> crate::git::Result<Vec<RunRow>> {
         let Some(tip) = self.workspace.tips.get(&place.rules.ledger) else {
             return Ok(Vec::new());
         };
         let member = Workspace::named_in_ledger(&place.name, place.rules);
         let ledger = (&place.rules.ledger, member.as_ref());
         let since = self.at.minus(SKEW);
-        let deeds = deeds_since(self.gatherer.history(), ledger, *tip, self.commit, since)?;
+        let deeds = entries_since(self.gatherer.history(), ledger, *tip, self.commit, since)?;
         let mut stays = Vec::new();
         for component in self.workspace.policy.component_names() {
-            let under_way = under_way(place, &component, self.commit);
+            let under_way = find_unfinished_run(place, &component, self.commit);
             stays.extend(
-                under_way.or_else(|| self.stay(&component, &History::read(&component, &deeds))),
+                under_way
+                    .or_else(|| self.find_period(&component, &History::read(&component, &deeds))),
             );
         }
         Ok(stays)
     }
 
     /// Returns the newest attempt or run of the commit in the history of a component.
-    fn stay(&self, component: &ComponentName, history: &History<'_>) -> Option<Stay> {
+    fn find_period(&self, component: &ComponentName, history: &History<'_>) -> Option<RunRow> {
         let content = self
             .gatherer
             .content(&self.workspace.policy, self.commit, component)
             .ok()
             .flatten();
-        if let Latest::Failed(attempt) = history.latest(self.commit, content)
+        if let LatestEvent::Failed(attempt) = history.latest_event(self.commit, content)
             && attempt.commit == self.commit
         {
             let state = match attempt.failure {
-                Fault::Failed => State::Failed,
-                Fault::RolledBack => State::RolledBack,
-                Fault::Aborted => State::Aborted,
+                Fault::Failed => RunState::Failed,
+                Fault::RolledBack => RunState::RolledBack,
+                Fault::Aborted => RunState::Aborted,
             };
             let statement = &attempt.entry.statement;
-            return Some(Stay {
+            return Some(RunRow {
                 component: component.clone(),
                 state,
                 from: statement.at,
@@ -184,30 +184,30 @@ impl Teller<'_> {
                 by: statement.by.clone(),
             });
         }
-        let stay = history.stays_of(self.commit).next_back()?;
-        Some(Stay {
+        let stay = history.run_periods_of(self.commit).next_back()?;
+        Some(RunRow {
             component: component.clone(),
             // The newest period stays open if another commit with the same content followed: this
             // commit's content still runs.
             state: if stay.to.is_none() {
-                State::Runs
+                RunState::Runs
             } else {
-                State::Ran
+                RunState::Ran
             },
             from: stay.from,
             to: stay.to,
-            verification: stay.verification(),
+            verification: stay.last_verification(),
             by: stay.entry.statement.by.clone(),
         })
     }
 
     /// Asks the rules whether the commit could be deployed to the environment now.
-    fn ask(&self, place: &Place<'_>) -> Next {
+    fn ask_rules(&self, place: &Place<'_>) -> NextStep {
         let kind = DeploymentKind::Deploy;
-        let by = read_context::asker(self.workspace)
-            .or_else(|| first_deployer(place.rules, kind).cloned());
+        let by = read_context::identify_asker(self.workspace)
+            .or_else(|| find_first_deployer(place.rules, kind).cloned());
         let Some(by) = by else {
-            return Next::CannotTell {
+            return NextStep::CannotTell {
                 why: "nobody may deploy there".to_owned(),
             };
         };
@@ -215,21 +215,21 @@ impl Teller<'_> {
             name: &place.name,
             rules: place.rules,
             commits: Commits::One(self.commit),
-            selection: Selection::Leaning,
+            selection: Selection::WithDependents,
             kind,
             destroy: false,
             versions: BTreeMap::new(),
         };
-        let asker = Asker {
+        let asker = Previewer {
             repository: &self.workspace.repository,
             project: &self.workspace.project,
             remote: self.workspace.remote.as_deref(),
         };
-        match asker.start(&by, &wish) {
-            Ok(answer) => Next::Asked {
+        match asker.preview_start(&by, &wish) {
+            Ok(answer) => NextStep::Asked {
                 verdict: answer.verdict,
             },
-            Err(error) => Next::CannotTell {
+            Err(error) => NextStep::CannotTell {
                 why: error.to_string(),
             },
         }
@@ -237,16 +237,20 @@ impl Teller<'_> {
 }
 
 /// Returns the unfinished run that is deploying the commit, if there is one.
-fn under_way(place: &Place<'_>, component: &ComponentName, commit: CommitId) -> Option<Stay> {
+fn find_unfinished_run(
+    place: &Place<'_>,
+    component: &ComponentName,
+    commit: CommitId,
+) -> Option<RunRow> {
     let here = place.here();
     let run = here.run_of(component)?;
     let deployment = run.start.statement.deployment()?;
     let mut mine = deployment.changed().map(|change| &change.target);
     mine.find(|target| target.component == *component && target.commit == commit)?;
     let statement = &run.owner.statement;
-    Some(Stay {
+    Some(RunRow {
         component: component.clone(),
-        state: State::Deploying,
+        state: RunState::Deploying,
         from: statement.at,
         to: None,
         verification: VerificationResult::None,
@@ -255,7 +259,7 @@ fn under_way(place: &Place<'_>, component: &ComponentName, commit: CommitId) -> 
 }
 
 /// Summarizes an entry of the ledger `evidence`.
-fn fact(entry: EntryId, kept: &Kept) -> Option<Fact> {
+fn summarize_evidence(entry: EntryId, kept: &Kept) -> Option<EvidenceRow> {
     let (what, good, detail) = match &kept.statement.action {
         Action::Build(it) => match it.result {
             BuildResult::Succeeded => ("built", true, it.component.to_string()),
@@ -275,13 +279,13 @@ fn fact(entry: EntryId, kept: &Kept) -> Option<Fact> {
                 ),
             )
         }
-        Action::Attestation(it) => attested(it),
+        Action::Attestation(it) => summarize_attestation(it),
         Action::Yank(it) => ("yanked", false, format!("\"{}\"", it.reason)),
         Action::Unyank(it) => ("unyanked", true, format!("\"{}\"", it.reason)),
         _ => return None,
     };
     let statement = &kept.statement;
-    Some(Fact {
+    Some(EvidenceRow {
         what,
         good,
         detail,
@@ -291,7 +295,7 @@ fn fact(entry: EntryId, kept: &Kept) -> Option<Fact> {
     })
 }
 
-fn attested(it: &Attestation) -> (&'static str, bool, String) {
+fn summarize_attestation(it: &Attestation) -> (&'static str, bool, String) {
     let good = it.result() == AttestationResult::Passed;
     let what = match it.short_type() {
         "test-result" => "tested",
@@ -312,7 +316,7 @@ fn attested(it: &Attestation) -> (&'static str, bool, String) {
         format!(
             "{}{suite} {}{place}",
             it.short_type(),
-            attestation_text::outcome(it)
+            attestation_text::format_outcome(it)
         ),
     )
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::cli::deployment_request::known;
+use crate::cli::deployment_request::require_component;
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{
     Action, Deployment, Kept, Kind as DeploymentKind, Outcome, Target, VerificationResult,
 };
@@ -16,7 +16,9 @@ use crate::domain::name::ComponentName;
 use crate::domain::state::{Here, Run};
 use crate::domain::text::Line;
 use crate::ledger::facts::Behind as Counter;
-use crate::view::status::{self, Behind, Component, Environment, Held, Lock, Status};
+use crate::view::status::{
+    self, CommitsBehind, ComponentStatus, EnvironmentStatus, HeldComponent, LockInfo, StatusReport,
+};
 
 /// The maximum number of commits to count. Keeps the command fast for environments that were not
 /// deployed to for years.
@@ -44,20 +46,20 @@ pub struct Args {
 }
 
 /// Prints the status table. With `--exit-code`, fails if an environment differs from its branch.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open(context)?;
-    let problems = read_context::problems(&workspace, context)?;
-    let (environment, component) = words(args, &workspace)?;
-    let places = read_context::places(&workspace, environment)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open(ui)?;
+    let problems = read_context::report_problems(&workspace, ui)?;
+    let (environment, component) = parse_words(args, &workspace)?;
+    let places = read_context::read_environments(&workspace, environment)?;
     let (repository, remote) = (&workspace.repository, workspace.remote.as_deref());
     let branch = repository
         .default_branch(remote)
-        .or_fail(Kind::CannotTell, "cannot tell the default branch")?;
+        .context(ErrorKind::CannotTell, "cannot tell the default branch")?;
     let running = places
         .iter()
         .flat_map(|place| place.here().components().into_values());
-    let yanks = read_context::yanks(&workspace, running)
-        .or_fail(Kind::CannotTell, "cannot read what was yanked")?;
+    let yanks = read_context::read_yanks(&workspace, running)
+        .context(ErrorKind::CannotTell, "cannot read what was yanked")?;
     let declared = workspace.policy.component_names();
     let counter = Counter::new(repository, &workspace.policy, BEHIND_LIMIT);
     let mut environments = Vec::new();
@@ -71,24 +73,24 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let tip =
             branch_here.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
         let here = place.here();
-        let mut components = components(here);
+        let mut components = list_components(here);
         components.retain(|it| component.as_ref().is_none_or(|only| it.component == *only));
         for it in &mut components {
             it.yanked = it
                 .commit
-                .and_then(|commit| reason(yanks.yanked_commit(commit)));
-            count(&counter, tip, it);
+                .and_then(|commit| find_yank_reason(yanks.yanked_commit(commit)));
+            count_behind(&counter, tip, it);
         }
         let compared = args.exit_code && (environment.is_some() || !place.rules.is_pattern());
-        let differs =
-            compared.then(|| differs(&workspace, place, branch_here.zip(tip), component.as_ref()));
-        environments.push(Environment {
+        let differs = compared
+            .then(|| find_differing(&workspace, place, branch_here.zip(tip), component.as_ref()));
+        environments.push(EnvironmentStatus {
             name: place.name.clone(),
             branch: own.filter(|own| Some(own) != branch.as_ref()),
-            lock: here.lock().and_then(lock),
+            lock: here.lock().and_then(view_lock),
             expires: here.expiry(),
-            expired: here.expiry().is_some_and(|end| end <= context.now()),
-            holds: holds(here)
+            expired: here.expiry().is_some_and(|end| end <= ui.now()),
+            holds: find_holds(here)
                 .into_iter()
                 .filter(|it| component.as_ref().is_none_or(|only| it.component == *only))
                 .collect(),
@@ -102,47 +104,50 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             differs: differs.transpose()?,
         });
     }
-    let fetched = remote.and_then(|_| repository.last_fetch());
+    let fetched = remote.and_then(|_| repository.last_fetch_time());
     let remote = workspace.remote.clone();
-    let status = Status {
+    let status = StatusReport {
         environments,
         branch,
         remote,
         fetched,
         problems,
     };
-    if context.json() {
-        context.report("status", &status)?;
+    if ui.json() {
+        ui.print_document("status", &status)?;
     } else {
-        context.print(status::text(&status, args.all, context.width(), &|time| {
-            context.when(time)
-        }));
+        ui.print(status::render_text(
+            &status,
+            args.all,
+            ui.width(),
+            &|time| ui.format_time(time),
+        ));
     }
-    verdict(&status, context)
+    report_differences(&status, ui)
 }
 
 /// Parses the positional arguments: `ENV`, `COMPONENT`, or `COMPONENT ENV`. Returns the environment
 /// and the component.
-fn words<'a>(
+fn parse_words<'a>(
     args: &'a Args,
     workspace: &Workspace,
-) -> Result<(Option<&'a str>, Option<ComponentName>), Failure> {
-    let component = |word: &str| -> Result<Option<ComponentName>, Failure> {
+) -> Result<(Option<&'a str>, Option<ComponentName>), CliError> {
+    let component = |word: &str| -> Result<Option<ComponentName>, CliError> {
         if word == "all" {
             return Ok(None);
         }
         let name = word
             .parse()
-            .or_fail(Kind::Usage, format!("{word:?} is not a component"))?;
-        known(&workspace.policy, &name)?;
+            .context(ErrorKind::Usage, format!("{word:?} is not a component"))?;
+        require_component(&workspace.policy, &name)?;
         Ok(Some(name))
     };
     match (args.first.as_deref(), args.second.as_deref()) {
         (Some(first), Some(second)) => Ok((Some(second), component(first)?)),
-        (Some(word), None) if workspace.environment(word).is_err() => match component(word) {
+        (Some(word), None) if workspace.find_environment(word).is_err() => match component(word) {
             Ok(component) => Ok((None, component)),
             // A single unknown word is reported as an environment, as in every command.
-            Err(_) => workspace.environment(word).map(|_| (Some(word), None)),
+            Err(_) => workspace.find_environment(word).map(|_| (Some(word), None)),
         },
         (first, _) => Ok((first, None)),
     }
@@ -150,30 +155,30 @@ fn words<'a>(
 
 /// Counts the commits that a component is behind its branch. Counts nothing if the branch or its
 /// history is not in this clone.
-fn count(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut Component) {
+fn count_behind(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut ComponentStatus) {
     let Some((tip, commit)) = tip.zip(it.commit) else {
         return;
     };
     if let Ok(ahead) = counter.of(&it.component, tip, commit) {
-        it.behind = Some(Behind {
+        it.behind = Some(CommitsBehind {
             commits: ahead.commits.len(),
-            more: ahead.more,
+            more: ahead.is_truncated,
         });
-        it.missing = ahead.commits.into_iter().map(CommitId).collect();
+        it.missing_commits = ahead.commits.into_iter().map(CommitId).collect();
     }
 }
 
 /// Returns the components whose content in the environment differs from its branch.
-fn differs(
+fn find_differing(
     workspace: &Workspace,
     place: &read_context::Place<'_>,
     branch: Option<(&str, CommitId)>,
     only: Option<&ComponentName>,
-) -> Result<Vec<ComponentName>, Failure> {
+) -> Result<Vec<ComponentName>, CliError> {
     let name = &place.name;
     let (branch, tip) = branch.ok_or_else(|| {
-        Failure::new(
-            Kind::CannotTell,
+        CliError::new(
+            ErrorKind::CannotTell,
             format!("there is no branch here to compare {name} with"),
         )
         .hint("git fetch")
@@ -187,8 +192,8 @@ fn differs(
         .filter(|it| only.is_none_or(|only| it == only))
     {
         let content = gatherer.content(&workspace.policy, tip, &component);
-        let content = content.or_fail(
-            Kind::CannotTell,
+        let content = content.context(
+            ErrorKind::CannotTell,
             format!("cannot tell the content of {component} in {branch}"),
         )?;
         if content != here.content(&component) || here.unknown(&component).is_some() {
@@ -199,7 +204,7 @@ fn differs(
 }
 
 /// Prints the environments that differ from their branches, and fails if there are any.
-fn verdict(status: &Status, context: &Context) -> Result<(), Failure> {
+fn report_differences(status: &StatusReport, ui: &Ui) -> Result<(), CliError> {
     let mut same = true;
     for environment in &status.environments {
         let Some(differs) = environment
@@ -216,7 +221,7 @@ fn verdict(status: &Status, context: &Context) -> Result<(), Failure> {
             .or(status.branch.as_ref())
             .map_or("its branch", String::as_str);
         let names: Vec<&str> = differs.iter().map(ComponentName::as_str).collect();
-        context.mention(format_args!(
+        ui.eprint_sentence(format_args!(
             "{} differs from {branch}: {}",
             environment.name,
             names.join(", ")
@@ -225,21 +230,21 @@ fn verdict(status: &Status, context: &Context) -> Result<(), Failure> {
     if same {
         Ok(())
     } else {
-        Err(Failure::told(Kind::Denied))
+        Err(CliError::reported(ErrorKind::Denied))
     }
 }
 
-fn reason(kept: Option<&Arc<Kept>>) -> Option<Line> {
+fn find_yank_reason(kept: Option<&Arc<Kept>>) -> Option<Line> {
     match &kept?.statement.action {
         Action::Yank(it) => Some(it.reason.clone()),
         _ => None,
     }
 }
 
-fn lock(kept: &Arc<Kept>) -> Option<Lock> {
+fn view_lock(kept: &Arc<Kept>) -> Option<LockInfo> {
     let statement = &kept.statement;
     match &statement.action {
-        Action::Lock(it) => Some(Lock {
+        Action::Lock(it) => Some(LockInfo {
             by: statement.by.clone(),
             at: statement.at,
             reason: it.reason.clone(),
@@ -249,12 +254,12 @@ fn lock(kept: &Arc<Kept>) -> Option<Lock> {
 }
 
 /// Returns the components whose last attempt failed or was rolled back and is still on hold.
-fn holds(here: Here<'_>) -> Vec<Held> {
+fn find_holds(here: Here<'_>) -> Vec<HeldComponent> {
     let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<Kept>)| {
         let ended = here.last(component)?.statement.end_of(component)?;
         let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
         let held = bad && ended.target.content == Some(content);
-        held.then(|| Held {
+        held.then(|| HeldComponent {
             component: component.clone(),
             commit: ended.target.commit,
             outcome: ended.outcome,
@@ -264,7 +269,7 @@ fn holds(here: Here<'_>) -> Vec<Held> {
 }
 
 /// Returns every component that runs in an environment or is being deployed there.
-fn components(here: Here<'_>) -> Vec<Component> {
+fn list_components(here: Here<'_>) -> Vec<ComponentStatus> {
     let runs = here.runs();
     let changed = runs
         .iter()
@@ -276,18 +281,18 @@ fn components(here: Here<'_>) -> Vec<Component> {
     names.extend(here.all_standing().into_keys());
     names
         .into_iter()
-        .filter_map(|name| component(here, name))
+        .filter_map(|name| describe_component(here, name))
         .collect()
 }
 
-fn component(here: Here<'_>, name: &ComponentName) -> Option<Component> {
+fn describe_component(here: Here<'_>, name: &ComponentName) -> Option<ComponentStatus> {
     let target = here
         .live(name)
         .and_then(|kept| kept.statement.end_of(name))
         .map(|ended| ended.target);
     let run = here.run_of(name);
-    let (state, kept, to) = condition(here, name, run)?;
-    Some(Component {
+    let (state, kept, to) = determine_state(here, name, run)?;
+    Some(ComponentStatus {
         component: name.clone(),
         commit: here.commit(name),
         version: target.and_then(|target| target.version),
@@ -296,47 +301,47 @@ fn component(here: Here<'_>, name: &ComponentName) -> Option<Component> {
         since: kept.statement.at,
         by: kept.statement.by.clone(),
         behind: None,
-        missing: Vec::new(),
-        lock: here.component_lock(name).and_then(lock),
+        missing_commits: Vec::new(),
+        lock: here.component_lock(name).and_then(view_lock),
         yanked: None,
     })
 }
 
 /// Returns the state of a component, the entry that caused it, and the release that is being
 /// deployed. The most urgent state wins.
-fn condition<'a>(
+fn determine_state<'a>(
     here: Here<'a>,
     name: &ComponentName,
     run: Option<Run<'a>>,
-) -> Option<(status::State, &'a Arc<Kept>, Option<String>)> {
+) -> Option<(status::ComponentState, &'a Arc<Kept>, Option<String>)> {
     if let Some(run) = run {
         let deployment = run.start.statement.deployment()?;
         let change = deployment
             .changed()
             .find(|change| change.target.component == *name)?;
         let state = match (deployment.kind, change.intent) {
-            (_, crate::domain::entry::Intent::Destroy) => status::State::Destroying,
-            (DeploymentKind::Rollback, _) => status::State::RollingBack,
-            _ => status::State::Deploying,
+            (_, crate::domain::entry::Intent::Destroy) => status::ComponentState::Destroying,
+            (DeploymentKind::Rollback, _) => status::ComponentState::RollingBack,
+            _ => status::ComponentState::Deploying,
         };
-        return Some((state, run.owner, Some(release(&change.target))));
+        return Some((state, run.owner, Some(format_release(&change.target))));
     }
     if let Some(unknown) = here.unknown(name) {
-        return Some((status::State::Unknown, unknown, None));
+        return Some((status::ComponentState::Unknown, unknown, None));
     }
     let live = here.live(name)?;
     if here.verified(name) == Some(VerificationResult::Failed) {
         return Some((
-            status::State::Unhealthy,
+            status::ComponentState::Unhealthy,
             here.verification(name).unwrap_or(live),
             None,
         ));
     }
-    Some((status::State::Live, live, None))
+    Some((status::ComponentState::Live, live, None))
 }
 
 /// Returns the name of a release: its version, else its abbreviated commit.
-fn release(target: &Target) -> String {
+fn format_release(target: &Target) -> String {
     target
         .version
         .as_ref()

@@ -1,16 +1,16 @@
 //! `git deploy unlock`: removes a lock, or lifts the holds on a commit.
 
-use crate::cli::append_report::{self, How};
+use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::deployment_request::Place;
 use crate::cli::env_args::OnlyEnv;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Hold, Unlock};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::state::Scope;
 use crate::domain::text::Line;
-use crate::ledger::writer::{Draft, View};
+use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 
 /// Open the lock of an environment or component, or lift the holds of a commit
 #[derive(clap::Args)]
@@ -24,30 +24,30 @@ pub struct Args {
     #[arg(long, value_name = "REV")]
     commit: Option<String>,
     /// A remark
-    #[arg(short, long, value_parser = append_report::line)]
+    #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
-    how: How,
+    write: WriteArgs,
 }
 
 /// Writes the unlock.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let place = Place::find(&workspace, args.at.find(&workspace, context)?.as_str())?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let place = Place::find(&workspace, args.at.find(&workspace, ui)?.as_str())?;
     let commit = args
         .commit
         .as_ref()
-        .map(|revision| workspace.commit(revision))
+        .map(|revision| workspace.resolve_commit(revision))
         .transpose()?;
-    let appended = workspace.append(context, &place.ledger, args.how.manner(), &|view| {
-        let holds = commit.map_or(Ok(Vec::new()), |commit| holds(&place, view, commit))?;
+    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
+        let holds = commit.map_or(Ok(Vec::new()), |commit| find_holds(&place, view, commit))?;
         let unlock = Unlock {
             component: args.component.clone(),
             commit,
             holds,
             comment: args.message.clone(),
         };
-        Ok(Draft {
+        Ok(EntryDraft {
             environment: place.named.clone(),
             ..Action::Unlock(unlock).into()
         })
@@ -72,7 +72,7 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         (_, Some(component)) => format!("{component} in {} is unlocked.", place.name),
         _ => format!("{} is unlocked.", place.name),
     };
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }
 
 /// Returns the holds on the contents of a commit.
@@ -80,18 +80,22 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 /// # Errors
 ///
 /// Fails if there are none.
-fn holds(place: &Place, view: &View<'_>, commit: CommitId) -> Result<Vec<Hold>, Failure> {
+fn find_holds(
+    place: &Place,
+    view: &LedgerSnapshot<'_>,
+    commit: CommitId,
+) -> Result<Vec<Hold>, CliError> {
     let (policy, _) = place.rules(view)?;
     let cannot = "cannot tell what is on hold";
     let state = view
-        .state(&place.ledger, &Scope::All)
-        .or_fail(Kind::CannotTell, cannot)?;
+        .load_state(&place.ledger, &Scope::All)
+        .context(ErrorKind::CannotTell, cannot)?;
     let mut holds = Vec::new();
     for (component, content, _) in state.at(place.named.as_ref()).holds() {
         if view
             .gatherer
             .content(policy, commit, component)
-            .or_fail(Kind::CannotTell, cannot)?
+            .context(ErrorKind::CannotTell, cannot)?
             == Some(content)
         {
             holds.push(Hold {
@@ -102,9 +106,8 @@ fn holds(place: &Place, view: &View<'_>, commit: CommitId) -> Result<Vec<Hold>, 
     }
     if holds.is_empty() {
         let words = format!("nothing of {} is on hold in {}", commit.short(), place.name);
-        return Err(
-            Failure::new(Kind::Usage, words).hint(format!("git deploy status {}", place.name))
-        );
+        return Err(CliError::new(ErrorKind::Usage, words)
+            .hint(format!("git deploy status {}", place.name)));
     }
     holds.sort();
     Ok(holds)

@@ -1,27 +1,27 @@
 //! `git deploy unyank`: withdraws a yank.
 
 use crate::cli::workspace::Workspace;
-use crate::cli::yank_args::What;
-use crate::cli::{Context, Failure, append_report};
+use crate::cli::yank_args::YankArgs;
+use crate::cli::{CliError, Ui, append_report};
 use crate::domain::entry::Action;
 
 /// Put a yanked commit or artifact back into circulation: for the person who yanked it, or an admin
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    what: What,
+    yank: YankArgs,
 }
 
 /// Writes the withdrawal of a yank.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let subject = args.what.subject(&workspace)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let subject = args.yank.parse_subject(&workspace)?;
     let appended = args
-        .what
-        .append(context, &workspace, &subject, Action::Unyank)?;
+        .yank
+        .append_yank(ui, &workspace, &subject, Action::Unyank)?;
     let sentence = format!(
         "{subject} is in circulation again, says {}.",
         appended.statement.by
     );
-    append_report::tell(context, &sentence, &appended)
+    append_report::report_entry(ui, &sentence, &appended)
 }

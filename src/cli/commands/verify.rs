@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::deploy_runner::{Carrying, Deploying, Stage};
+use crate::cli::deploy_runner::{DeployRunner, Preparation, RunOptions};
 use crate::cli::deployment_request::{self, Place};
 use crate::cli::env_args::OnlyEnv;
-use crate::cli::progress::Progress;
+use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, append_report};
+use crate::cli::{CliError, ErrorKind, Ui, append_report};
 use crate::domain::entry::{self, Action, Component, Deployment, Target, VerificationResult};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
-use crate::run::component_steps::Crew;
+use crate::run::component_steps::StepRunner;
 use crate::run::execute;
 
 /// Run the checks of what is deployed again, and record what they say
@@ -25,20 +25,20 @@ pub struct Args {
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
     /// A remark
-    #[arg(short, long, value_parser = append_report::line)]
+    #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
-    carrying: Carrying,
+    options: RunOptions,
 }
 
 /// Runs the verify commands, records the results, and fails if one of them fails.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let name = args.at.find(&workspace, context)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let name = args.at.find(&workspace, ui)?;
     let place = Place::find(&workspace, name.as_str())?;
-    workspace.signer()?;
-    let deploying = Deploying::new(context, &workspace, &place, &args.carrying)?;
-    let running = running(&workspace, &deploying, &args.components)?;
+    workspace.find_current_signer()?;
+    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?;
+    let running = find_running_targets(&workspace, &deploying, &args.components)?;
     let changes = running.values().map(|target| entry::Change {
         from: Some(target.commit),
         target: target.clone(),
@@ -46,15 +46,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         intent: entry::Intent::Change,
     });
     let deployment = Deployment::new(entry::Kind::Deploy, changes.collect());
-    let stage = Stage::new(&deploying, &deployment)?;
-    let progress = Progress::new(context, stage.names);
-    let surroundings = deploying.surroundings(&stage, None)?;
-    let crew = Crew {
-        surroundings: &surroundings,
-        stop: &deploying.stop,
-        witness: &progress,
+    let stage = Preparation::new(&deploying, &deployment)?;
+    let progress = DeploymentProgress::new(ui, stage.name_width);
+    let surroundings = deploying.command_env(&stage, None)?;
+    let crew = StepRunner {
+        command_env: &surroundings,
+        cancellation: &deploying.stop,
+        observer: &progress,
     };
-    let well = execute::verify(&deployment, (&stage.site, &crew), deploying.parallel());
+    let well =
+        execute::verify_components(&deployment, (&stage.work_dirs, &crew), deploying.parallel());
     let mut failed = Vec::new();
     for (result, good) in [
         (VerificationResult::Passed, true),
@@ -79,8 +80,8 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         };
         let appended = deploying.append(&|_| Ok(Action::Verification(verification.clone())))?;
         let words = if good { "passed" } else { "failed" };
-        append_report::tell(
-            context,
+        append_report::report_entry(
+            ui,
             &format!("The verification of {names} in {name} has {words}."),
             &appended,
         )?;
@@ -89,16 +90,16 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
     }
     if well.len() < running.len() {
-        return Err(Failure::new(
-            Kind::Command,
+        return Err(CliError::new(
+            ErrorKind::Command,
             "interrupted: not everything was verified",
         ));
     }
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Failure::new(
-        Kind::Command,
+    Err(CliError::new(
+        ErrorKind::Command,
         format!("{} is not well in {name}", failed.join(", ")),
     )
     .hint(format!("git deploy rollback {name}")))
@@ -109,12 +110,12 @@ pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 /// # Errors
 ///
 /// Fails if a named component has no verify command, or if nothing is left to verify.
-fn running(
+fn find_running_targets(
     workspace: &Workspace,
-    deploying: &Deploying<'_>,
+    deploying: &DeployRunner<'_>,
     named: &[ComponentName],
-) -> Result<BTreeMap<ComponentName, Target>, Failure> {
-    let place = deploying.look()?;
+) -> Result<BTreeMap<ComponentName, Target>, CliError> {
+    let place = deploying.read_environment()?;
     let here = place.here();
     let known = |name: &ComponentName| {
         workspace
@@ -123,10 +124,10 @@ fn running(
             .is_some_and(|it| it.verify.is_some())
     };
     for component in named {
-        deployment_request::known(&workspace.policy, component)?;
+        deployment_request::require_component(&workspace.policy, component)?;
         if !known(component) {
             let words = format!("the policy does not say how to verify {component}");
-            return Err(Failure::new(Kind::Usage, words)
+            return Err(CliError::new(ErrorKind::Usage, words)
                 .hint(format!("verify = \"…\" under [components.{component}]")));
         }
     }
@@ -143,9 +144,8 @@ fn running(
             "nothing runs in {} that the policy knows how to verify",
             place.name
         );
-        return Err(
-            Failure::new(Kind::Usage, words).hint(format!("git deploy status {}", place.name))
-        );
+        return Err(CliError::new(ErrorKind::Usage, words)
+            .hint(format!("git deploy status {}", place.name)));
     }
     Ok(running)
 }

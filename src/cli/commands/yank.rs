@@ -1,12 +1,12 @@
 //! `git deploy yank`: blocks a commit or an artifact from all further deployments.
 
-use crate::cli::read_context::places;
+use crate::cli::read_context::read_environments;
 use crate::cli::workspace::Workspace;
-use crate::cli::yank_args::{Subject, What};
-use crate::cli::{Context, Failure, append_report};
+use crate::cli::yank_args::{YankArgs, YankSubject};
+use crate::cli::{CliError, Ui, append_report};
 use crate::domain::entry::Action;
 use crate::domain::id::CommitId;
-use crate::view::grouping::counted;
+use crate::view::grouping::list_or_count;
 
 /// Take a commit or an artifact out of circulation: it goes to no environment any more, forward or back
 ///
@@ -14,30 +14,30 @@ use crate::view::grouping::counted;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    what: What,
+    yank: YankArgs,
 }
 
 /// Writes a yank, and prints where the commit still runs.
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let workspace = Workspace::open_to_write(context)?;
-    let subject = args.what.subject(&workspace)?;
+pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    let workspace = Workspace::open_to_write(ui)?;
+    let subject = args.yank.parse_subject(&workspace)?;
     let appended = args
-        .what
-        .append(context, &workspace, &subject, Action::Yank)?;
+        .yank
+        .append_yank(ui, &workspace, &subject, Action::Yank)?;
     let sentence = format!(
         "{subject} is yanked by {}: nothing deploys it any more.",
         appended.statement.by
     );
-    append_report::tell(context, &sentence, &appended)?;
-    if let Subject::Commit(commit) = subject {
-        still_there(&workspace, context, commit)?;
+    append_report::report_entry(ui, &sentence, &appended)?;
+    if let YankSubject::Commit(commit) = subject {
+        report_still_running(&workspace, ui, commit)?;
     }
     Ok(())
 }
 
 /// Prints the environments that still run the commit: a yank does not remove it from them.
-fn still_there(workspace: &Workspace, context: &Context, commit: CommitId) -> Result<(), Failure> {
-    for place in places(workspace, None)? {
+fn report_still_running(workspace: &Workspace, ui: &Ui, commit: CommitId) -> Result<(), CliError> {
+    for place in read_environments(workspace, None)? {
         let running = place.here().components();
         let names: Vec<&str> = running
             .iter()
@@ -46,8 +46,11 @@ fn still_there(workspace: &Workspace, context: &Context, commit: CommitId) -> Re
             .collect();
         if !names.is_empty() {
             let name = &place.name;
-            let sentence = format!("{name} still runs {} of it; to go back", counted(&names));
-            context.note(context.with_command(
+            let sentence = format!(
+                "{name} still runs {} of it; to go back",
+                list_or_count(&names)
+            );
+            ui.eprint(ui.format_with_command(
                 &sentence,
                 &format!("git deploy record {name} REV --rollback"),
             ));

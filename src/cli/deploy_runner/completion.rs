@@ -3,22 +3,22 @@
 
 use std::collections::BTreeSet;
 
-use super::gate::deed;
-use super::{Begun, Deploying};
-use crate::cli::{Failure, Kind};
+use super::checks::describe_deployment;
+use super::{DeployRunner, StartedRun};
+use crate::cli::{CliError, ErrorKind};
 use crate::domain::entry::{self, Deployment, Outcome};
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Event;
 use crate::domain::time::Time;
 use crate::git::remote::PushOutcome;
-use crate::ledger::writer::Appended;
-use crate::run::command_env::url;
-use crate::run::execute::Report;
+use crate::ledger::writer::AppendedEntry;
+use crate::run::command_env::render_url;
+use crate::run::execute::RunReport;
 use crate::run::notify::Notice;
 
-impl Deploying<'_> {
+impl DeployRunner<'_> {
     /// Sends a notification of an event. `more` adds details to it.
-    pub(super) fn tells(
+    pub(super) fn notify(
         &self,
         event: Event,
         by: &Person,
@@ -30,28 +30,33 @@ impl Deploying<'_> {
             return;
         };
         let name = self.place.name.clone();
-        let notice =
-            Notice::new(event, self.context.now(), policy.project.clone(), name).about(deployment);
+        let notice = Notice::new(event, self.ui.now(), policy.project.clone(), name)
+            .with_deployment(deployment);
         let notice = Notice {
             by: Some(by.clone()),
-            url: url(&self.place.name, rules),
+            url: render_url(&self.place.name, rules),
             ..notice
         };
-        self.notices.send(rules, &more(notice));
+        self.notifications.send(rules, &more(notice));
     }
 
     /// Sends a notification that the environment expires soon. `by` is the person who set the
     /// expiry.
-    pub fn warns(&self, by: &Person, expires: Time) {
+    pub fn notify_expiry(&self, by: &Person, expires: Time) {
         let deployment = Deployment {
             expires: Some(expires),
             ..Deployment::new(entry::Kind::Deploy, Vec::new())
         };
-        self.tells(Event::AboutToExpire, by, &deployment, |notice| notice);
+        self.notify(Event::AboutToExpire, by, &deployment, |notice| notice);
     }
 
     /// Sends a notification of how the run ended.
-    pub(super) fn tells_end(&self, begun: &Begun, report: &Report, appended: &Appended) {
+    pub(super) fn notify_end(
+        &self,
+        begun: &StartedRun,
+        report: &RunReport,
+        appended: &AppendedEntry,
+    ) {
         let back = report
             .results
             .iter()
@@ -62,51 +67,59 @@ impl Deploying<'_> {
             (false, false) => Event::Failed,
         };
         let left = report
-            .left
+            .not_rolled_back
             .iter()
             .map(|(name, why)| format!("{name} was not brought back: {why}"));
         let statement = &appended.statement;
-        self.tells(event, &statement.by, &begun.deployment, |notice| Notice {
+        self.notify(event, &statement.by, &begun.deployment, |notice| Notice {
             run: Some(begun.run),
             entry: Some(appended.id),
-            reasons: report.failures().into_iter().chain(left).collect(),
-            ..notice.ended(&statement.ended())
+            reasons: report.list_failures().into_iter().chain(left).collect(),
+            ..notice.with_results(&statement.ended())
         });
     }
 
     /// Prints components that could not be rolled back, and returns the error of a run that did not
     /// succeed.
-    pub(super) fn outcome(&self, kind: entry::Kind, report: &Report) -> Result<(), Failure> {
-        for (component, why) in &report.left {
-            self.context
-                .mention(format_args!("{component} was not brought back: {why}."));
+    pub(super) fn report_outcome(
+        &self,
+        kind: entry::Kind,
+        report: &RunReport,
+    ) -> Result<(), CliError> {
+        for (component, why) in &report.not_rolled_back {
+            self.ui
+                .eprint_sentence(format_args!("{component} was not brought back: {why}."));
         }
         if report.is_success() {
             return Ok(());
         }
         let name = &self.place.name;
-        if !report.refused.is_empty() {
-            let names: Vec<&str> = report.refused.iter().map(ComponentName::as_str).collect();
+        if !report.refused_plans.is_empty() {
+            let names: Vec<&str> = report
+                .refused_plans
+                .iter()
+                .map(ComponentName::as_str)
+                .collect();
             let words = format!(
                 "the plan of {} has changed since it was agreed to: it was not applied",
                 names.join(", ")
             );
-            return Err(Failure::new(Kind::Waiting, words)
+            return Err(CliError::new(ErrorKind::Waiting, words)
                 .hint(format!("git deploy run {name}, which plans and asks anew")));
         }
-        let failed = report.failures();
-        let deed = deed(kind, name);
-        let words = match (&failed[..], self.stop.begins_nothing()) {
+        let failed = report.list_failures();
+        let deed = describe_deployment(kind, name);
+        let words = match (&failed[..], self.stop.is_draining()) {
             (_, true) => format!("{deed} was interrupted"),
             ([], _) => format!("{deed} could not be carried out"),
             (_, _) => format!("{deed} failed"),
         };
-        let mut failure = Failure::new(Kind::Command, words);
+        let mut failure = CliError::new(ErrorKind::Command, words);
         if !failed.is_empty() {
             failure = failure.because(failed.join("\n"));
         }
         let log = report
-            .broken
+            .errors
             .values()
             .map(|broken| &broken.log)
             .find(|log| log.is_file());
@@ -124,7 +137,7 @@ impl Deploying<'_> {
     /// Moves the branch that follows successful deployments, forward only.
     ///
     /// If it cannot be moved, prints a warning: the deployment has succeeded all the same.
-    pub(super) fn advance(&self, deployment: &Deployment) {
+    pub(super) fn advance_branch(&self, deployment: &Deployment) {
         let (workspace, name) = (self.workspace, &self.place.name);
         let branch = workspace
             .policy
@@ -148,14 +161,14 @@ impl Deploying<'_> {
                 .ls_remote(remote, &[&reference])?
                 .get(&reference)
                 .copied();
-            repository.push_one(remote, commit.0, &reference, before)
+            repository.push_ref(remote, commit.0, &reference, before)
         };
         let short = commit.0.prefix(7);
         let why = match push() {
             Ok(PushOutcome::Accepted { .. }) => {
                 return self
-                    .context
-                    .say(format_args!("The branch {branch} is at {short} now."));
+                    .ui
+                    .print_sentence(format_args!("The branch {branch} is at {short} now."));
             }
             Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. }) => {
                 messages.join("; ")
@@ -166,6 +179,6 @@ impl Deploying<'_> {
             Err(error) => error.to_string(),
         };
         let words = format!("The branch {branch} was not moved to {short}: {why}");
-        self.context.mention(words.trim_end_matches([':', ' ']));
+        self.ui.eprint_sentence(words.trim_end_matches([':', ' ']));
     }
 }

@@ -1,34 +1,34 @@
 //! Destroys a whole ephemeral environment: shared by `destroy` and `reap`, and by a failed
 //! creation, which is undone.
 
-use super::gate::deed;
-use super::{Begun, Compose, Deploying, Plans, Stage};
+use super::checks::describe_deployment;
+use super::{ComponentPlans, ComposeDeployment, DeployRunner, Preparation, StartedRun};
 use crate::cli::deployment_request::Place;
-use crate::cli::progress::Progress;
+use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{self, Change, Deployment, Intent, Target};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Rollback;
 use crate::domain::state::{Here, Scope};
-use crate::ledger::writer::{Appended, View};
-use crate::run::execute::Report;
-use crate::view::grouping::counted;
+use crate::ledger::writer::{AppendedEntry, LedgerSnapshot};
+use crate::run::execute::RunReport;
+use crate::view::grouping::list_or_count;
 use crate::view::result_text;
 
 /// Computes the deployment that destroys every component of an environment. Returns `None` if the
 /// environment does not exist.
 ///
 /// `agrees` decides whether to destroy the environment in its present state.
-pub fn everything(
+pub fn compose_destruction(
     place: &Place,
-    view: &View<'_>,
-    agrees: &dyn Fn(Here<'_>) -> Result<(), Failure>,
-) -> Result<Option<Deployment>, Failure> {
+    view: &LedgerSnapshot<'_>,
+    agrees: &dyn Fn(Here<'_>) -> Result<(), CliError>,
+) -> Result<Option<Deployment>, CliError> {
     let state = view
-        .state(&place.ledger, &Scope::All)
-        .or_fail(Kind::CannotTell, "cannot read the ledger")?;
+        .load_state(&place.ledger, &Scope::All)
+        .context(ErrorKind::CannotTell, "cannot read the ledger")?;
     let here = state.at(place.named.as_ref());
     if !here.exists() {
         return Ok(None);
@@ -53,30 +53,31 @@ pub fn everything(
     Ok(Some(Deployment::new(entry::Kind::Destroy, components)))
 }
 
-impl Deploying<'_> {
+impl DeployRunner<'_> {
     /// Checks the rules, asks `first` whether to go on, and destroys the environment.
     ///
     /// Returns the finish entry, and as the second value whether every component was destroyed.
     pub fn destroy(
         &self,
         person: &Person,
-        compose: &Compose<'_>,
-        first: &dyn Fn() -> Result<(), Failure>,
-    ) -> Result<(Appended, Result<(), Failure>), Failure> {
-        let deployment = self.gate(person, compose)?;
-        self.approved(person, compose, &deployment, &Plans::new())?;
-        self.tell_untouched(&deployment);
+        compose: &ComposeDeployment<'_>,
+        first: &dyn Fn() -> Result<(), CliError>,
+    ) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
+        let deployment = self.check_rules(person, compose)?;
+        self.check_approvals(person, compose, &deployment, &ComponentPlans::new())?;
+        self.report_without_destroy(&deployment);
         first()?;
-        let stage = Stage::new(self, &deployment)?;
-        let progress = Progress::new(self.context, stage.names);
-        let begun = self.begin(compose, &deployment, &Plans::new())?;
-        let (appended, report) = self.carried(&stage, &progress, &begun, &Plans::new())?;
-        Ok((appended, self.outcome(entry::Kind::Destroy, &report)))
+        let stage = Preparation::new(self, &deployment)?;
+        let progress = DeploymentProgress::new(self.ui, stage.name_width);
+        let begun = self.write_start(compose, &deployment, &ComponentPlans::new())?;
+        let (appended, report) =
+            self.execute_run(&stage, &progress, &begun, &ComponentPlans::new())?;
+        Ok((appended, self.report_outcome(entry::Kind::Destroy, &report)))
     }
 
     /// Prints the components that have no destroy command in the policy. Files that belong to no
     /// component never need one.
-    fn tell_untouched(&self, deployment: &Deployment) {
+    fn report_without_destroy(&self, deployment: &Deployment) {
         let policy = &self.workspace.policy;
         let has_none =
             |name: &&ComponentName| policy.component(name).is_none_or(|it| it.destroy.is_none());
@@ -89,16 +90,16 @@ impl Deploying<'_> {
             .filter(|name| **name != ComponentName::rest());
         let names: Vec<&str> = names.map(ComponentName::as_str).collect();
         if !names.is_empty() {
-            self.context.say(format_args!(
+            self.ui.print_sentence(format_args!(
                 "The policy has no destroy command for {}: nothing is executed, and only the record ends.",
-                counted(&names)
+                list_or_count(&names)
             ));
         }
     }
 
     /// Returns whether this run failed to create an ephemeral environment, in which nothing ran
     /// before. Such an environment is destroyed again.
-    pub(super) fn is_failed_creation(&self, begun: &Begun, report: &Report) -> bool {
+    pub(super) fn is_failed_creation(&self, begun: &StartedRun, report: &RunReport) -> bool {
         let deployment = &begun.deployment;
         let is_creation = matches!(deployment.kind, entry::Kind::Deploy | entry::Kind::Hotfix)
             && deployment
@@ -107,13 +108,13 @@ impl Deploying<'_> {
                 .all(|change| change.from.is_none());
         if self.place.named.is_none()
             || !is_creation
-            || report.broken.is_empty()
-            || report.halted.is_some()
+            || report.errors.is_empty()
+            || report.owner_unknown.is_some()
         {
             return false;
         }
-        let read = || -> Result<bool, Failure> {
-            let state = Workspace::open(self.context)?.state(&self.place.ledger, &Scope::All)?;
+        let read = || -> Result<bool, CliError> {
+            let state = Workspace::open(self.ui)?.read_state(&self.place.ledger, &Scope::All)?;
             let here = state.at(self.place.named.as_ref());
             let ours = |name: &ComponentName| {
                 deployment
@@ -129,22 +130,22 @@ impl Deploying<'_> {
 
     /// Destroys what a failed creation left behind. Only prints the command if the policy says to
     /// roll back manually or the run was interrupted.
-    pub(super) fn undo_creation(&self, failed: &Appended) {
-        let (context, name) = (self.context, &self.place.name);
+    pub(super) fn undo_creation(&self, failed: &AppendedEntry) {
+        let (ui, name) = (self.ui, &self.place.name);
         let rules = self.workspace.policy.environment(name);
         let manual = rules.is_some_and(|rules| rules.rollback == Rollback::Manual);
         let by_hand = |sentence: &str| {
-            context.note(context.with_command(sentence, &format!("git deploy destroy {name}")));
+            ui.eprint(ui.format_with_command(sentence, &format!("git deploy destroy {name}")));
         };
-        if manual || self.stop.begins_nothing() {
+        if manual || self.stop.is_draining() {
             return by_hand(&format!("{name} is left as it is. To take it down"));
         }
-        context.say(format_args!(
+        ui.print_sentence(format_args!(
             "Nothing ran in {name} before, so it is taken down again."
         ));
-        match self.undone(&failed.statement.by) {
+        match self.destroy_created(&failed.statement.by) {
             Ok((appended, result)) => {
-                context.say(result_text::how_it_ended(
+                ui.print_sentence(result_text::summarize_deployment(
                     name.as_str(),
                     entry::Kind::Destroy,
                     &appended.statement.ended(),
@@ -154,37 +155,40 @@ impl Deploying<'_> {
                 }
             }
             Err(failure) => {
-                context.mention(format_args!(
+                ui.eprint_sentence(format_args!(
                     "{} did not come about.",
-                    deed(entry::Kind::Destroy, name)
+                    describe_deployment(entry::Kind::Destroy, name)
                 ));
                 failure
-                    .text(context.width())
+                    .render(ui.width())
                     .into_iter()
-                    .for_each(|text| context.note(text));
+                    .for_each(|text| ui.eprint(text));
                 by_hand("To take it down");
             }
         }
     }
 
-    fn undone(&self, person: &Person) -> Result<(Appended, Result<(), Failure>), Failure> {
+    fn destroy_created(
+        &self,
+        person: &Person,
+    ) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
         // Opened again, because the failure was written after the first time.
-        let workspace = Workspace::open(self.context)?;
-        let again = Deploying::within(
-            self.context,
+        let workspace = Workspace::open(self.ui)?;
+        let again = DeployRunner::with_stop(
+            self.ui,
             &workspace,
             self.place,
-            self.carrying,
+            self.options,
             std::sync::Arc::clone(&self.stop),
         );
-        let compose = |view: &View<'_>| {
+        let compose = |view: &LedgerSnapshot<'_>| {
             let gone = || {
-                Failure::new(
-                    Kind::CannotTell,
+                CliError::new(
+                    ErrorKind::CannotTell,
                     format!("{} is gone already", self.place.name),
                 )
             };
-            everything(self.place, view, &|_| Ok(()))?.ok_or_else(gone)
+            compose_destruction(self.place, view, &|_| Ok(()))?.ok_or_else(gone)
         };
         again.destroy(person, &compose, &|| Ok(()))
     }

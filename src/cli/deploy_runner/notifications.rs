@@ -10,26 +10,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::Context;
+use crate::cli::Ui;
 use crate::domain::policy::{Command, Environment};
-use crate::run::cancellation::Stop;
-use crate::run::command_env::inherited;
-use crate::run::notify::{Commands, Limits, Notice, Notifier};
-use crate::run::process::{self, Job, KEEP, Mask, Printed, Program};
+use crate::run::cancellation::Cancellation;
+use crate::run::command_env::inherit_variables;
+use crate::run::notify::{CommandRunner, Limits, Notice, Notifier};
+use crate::run::process::{self, CapturedOutput, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program};
 
 /// The time limit of a notification command.
-const COMMAND: Duration = Duration::from_secs(30);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The notifications of one deployment.
-pub(super) struct Notices<'a> {
-    context: &'a Context,
+pub(super) struct Notifications<'a> {
+    ui: &'a Ui,
     notifier: OnceCell<Notifier>,
 }
 
-impl<'a> Notices<'a> {
-    pub(super) fn new(context: &'a Context) -> Self {
+impl<'a> Notifications<'a> {
+    pub(super) fn new(ui: &'a Ui) -> Self {
         Self {
-            context,
+            ui: ui,
             notifier: OnceCell::new(),
         }
     }
@@ -38,7 +38,7 @@ impl<'a> Notices<'a> {
     /// delivery.
     pub(super) fn send(&self, rules: &Environment, notice: &Notice) {
         if !rules.notify.is_empty() {
-            let commands: Arc<dyn Commands> = Arc::new(Telling);
+            let commands: Arc<dyn CommandRunner> = Arc::new(NotificationCommands);
             self.notifier
                 .get_or_init(|| Notifier::new(&rules.notify, &commands, Limits::default()))
                 .send(notice);
@@ -46,66 +46,67 @@ impl<'a> Notices<'a> {
     }
 }
 
-impl Drop for Notices<'_> {
+impl Drop for Notifications<'_> {
     fn drop(&mut self) {
         let Some(notifier) = self.notifier.take() else {
             return;
         };
         for undelivered in notifier.finish() {
-            self.context.mention(format_args!("{undelivered}"));
+            self.ui.eprint_sentence(format_args!("{undelivered}"));
         }
     }
 }
 
 /// Runs the policy's notification commands with a minimal environment.
-struct Telling;
+struct NotificationCommands;
 
-impl Telling {
-    fn run(
+impl NotificationCommands {
+    fn run_command(
         command: &Command,
         input: &[u8],
         variables: &BTreeMap<String, OsString>,
-    ) -> Result<Printed, String> {
-        let job = Job {
+    ) -> Result<CapturedOutput, String> {
+        let job = CommandSpec {
             program: Program::Shell(command.as_str()),
             folder: Path::new("/"),
             variables,
             input,
-            timeout: Some(COMMAND),
-            keep: KEEP,
+            timeout: Some(COMMAND_TIMEOUT),
+            kept_bytes: MAX_KEPT_OUTPUT,
             mask: &Mask::default(),
             log: None,
-            line: None,
+            on_line: None,
         };
         // The command is short, and runs even while the deployment is being interrupted: that is
         // news, too.
-        let ran = process::run(&job, &Stop::default()).map_err(|error| error.to_string())?;
+        let ran =
+            process::run(&job, &Cancellation::default()).map_err(|error| error.to_string())?;
         if ran.end.is_success() {
-            Ok(ran.printed)
+            Ok(ran.output)
         } else {
             Err(ran.end.to_string())
         }
     }
 }
 
-impl Commands for Telling {
-    fn tell(
+impl CommandRunner for NotificationCommands {
+    fn run_notification(
         &self,
         command: &Command,
         input: &[u8],
         variables: &[(&'static str, String)],
     ) -> Result<(), String> {
-        let mut all = inherited();
+        let mut all = inherit_variables();
         all.extend(
             variables
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.into())),
         );
-        Self::run(command, input, &all).map(drop)
+        Self::run_command(command, input, &all).map(drop)
     }
 
-    fn secret(&self, command: &Command) -> Result<String, String> {
-        let printed = Self::run(command, b"", &inherited())?;
+    fn read_secret(&self, command: &Command) -> Result<String, String> {
+        let printed = Self::run_command(command, b"", &inherit_variables())?;
         String::from_utf8(printed.head)
             .map_err(|_| "what its command printed is no text".to_owned())
     }

@@ -3,51 +3,59 @@
 
 use std::collections::BTreeMap;
 
-use super::{Deploying, Plans};
-use crate::cli::rollback_targets::{self, Release};
-use crate::cli::{Failure, Kind, OrFail as _};
+use super::{ComponentPlans, DeployRunner};
+use crate::cli::rollback_targets::{self, GoodRelease};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{Change, Deployment, Intent, Target};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::plan::Plan;
-use crate::run::run_dirs::Site;
-use crate::view::plan::{Component, Plans as Shown, State, Way, text};
+use crate::run::run_dirs::WorkDirs;
+use crate::view::plan::{
+    ComponentPlan, ComponentTransition, DeploymentPlan as Shown, PlanState, render_text,
+};
 
 /// The folders and releases that a run works with.
-pub struct Stage<'a> {
+pub struct Preparation<'a> {
     /// The work folders.
-    pub site: Site<'a>,
+    pub work_dirs: WorkDirs<'a>,
     /// The last good release of each component that was ever deployed here.
-    pub good: BTreeMap<ComponentName, Release>,
+    pub last_good: BTreeMap<ComponentName, GoodRelease>,
     /// The width of the longest component name.
-    pub names: usize,
+    pub name_width: usize,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> Preparation<'a> {
     /// Creates the folders and finds the last good releases.
-    pub fn new(of: &Deploying<'a>, deployment: &Deployment) -> Result<Self, Failure> {
+    pub fn new(of: &DeployRunner<'a>, deployment: &Deployment) -> Result<Self, CliError> {
         let workspace = of.workspace;
-        let place = of.look()?;
-        let all = rollback_targets::attempted(workspace, &place);
-        let good = rollback_targets::newest(workspace, &place, &all, &|_, _| true)?;
-        let site = Site::new(&workspace.repository, &workspace.policy, &of.place.name);
-        let site = site.or_fail(Kind::CannotTell, "cannot make the deployment's folders")?;
+        let place = of.read_environment()?;
+        let all = rollback_targets::find_attempted(workspace, &place);
+        let good = rollback_targets::find_newest(workspace, &place, &all, &|_, _| true)?;
+        let site = WorkDirs::new(&workspace.repository, &workspace.policy, &of.place.name);
+        let site = site.context(
+            ErrorKind::CannotTell,
+            "cannot make the deployment's folders",
+        )?;
         let names = deployment
             .components
             .iter()
             .map(|change| change.target.component.as_str().len());
         Ok(Self {
-            site,
-            good,
-            names: names.max().unwrap_or_default(),
+            work_dirs: site,
+            last_good: good,
+            name_width: names.max().unwrap_or_default(),
         })
     }
 
     /// Returns the target that each changed component is rolled back to automatically: the running
     /// release, if it is good. Any other target is a person's choice.
-    pub fn targets(&self, deployment: &Deployment) -> BTreeMap<ComponentName, Target> {
+    pub fn find_rollback_targets(
+        &self,
+        deployment: &Deployment,
+    ) -> BTreeMap<ComponentName, Target> {
         let target = |change: &Change| {
-            let release = self.good.get(&change.target.component)?;
+            let release = self.last_good.get(&change.target.component)?;
             (Some(release.target.commit) == change.from)
                 .then(|| (change.target.component.clone(), release.target.clone()))
         };
@@ -55,18 +63,18 @@ impl<'a> Stage<'a> {
     }
 }
 
-impl Deploying<'_> {
+impl DeployRunner<'_> {
     /// Returns the plans of a deployment in the form that is printed.
-    pub fn shown(
+    pub fn build_plan_view(
         &self,
         commit: CommitId,
         deployment: &Deployment,
-        plans: &Plans,
-    ) -> Result<Shown, Failure> {
-        let place = self.look()?;
+        plans: &ComponentPlans,
+    ) -> Result<Shown, CliError> {
+        let place = self.read_environment()?;
         let component = |change: &Change| {
             let target = &change.target;
-            let way = Way {
+            let way = ComponentTransition {
                 from: change.from,
                 to: (change.intent != Intent::Destroy).then_some(target.commit),
                 from_version: place.version(&target.component),
@@ -75,22 +83,22 @@ impl Deploying<'_> {
             match (plans.get(&target.component), change.intent) {
                 (Some(planned), _) => {
                     let component = target.component.clone();
-                    Component::planned(
+                    ComponentPlan::from_plan(
                         &Plan {
                             component,
                             commit: target.commit,
-                            planned: planned.clone(),
+                            result: planned.clone(),
                         },
                         way,
                     )
                 }
                 (None, intent) => {
                     let state = match intent {
-                        Intent::Change => State::Unplanned,
-                        Intent::Unchanged => State::Unchanged,
-                        Intent::Destroy => State::Destroyed,
+                        Intent::Change => PlanState::Unplanned,
+                        Intent::Unchanged => PlanState::Unchanged,
+                        Intent::Destroy => PlanState::Destroyed,
                     };
-                    Component::unplanned(target.component.clone(), state, way)
+                    ComponentPlan::without_plan(target.component.clone(), state, way)
                 }
             }
         };
@@ -104,12 +112,15 @@ impl Deploying<'_> {
     }
 
     /// Prints the plans, if there are any.
-    pub(super) fn show(&self, deployment: &Deployment, plans: &Plans) -> Result<(), Failure> {
+    pub(super) fn print_plans(
+        &self,
+        deployment: &Deployment,
+        plans: &ComponentPlans,
+    ) -> Result<(), CliError> {
         let commits = deployment.changed().map(|change| change.target.commit);
         if let Some(commit) = commits.max().filter(|_| !plans.is_empty()) {
-            let shown = self.shown(commit, deployment, plans)?;
-            self.context
-                .print(text(&shown, false, self.context.width()));
+            let shown = self.build_plan_view(commit, deployment, plans)?;
+            self.ui.print(render_text(&shown, false, self.ui.width()));
         }
         Ok(())
     }

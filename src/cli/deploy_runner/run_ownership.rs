@@ -2,32 +2,32 @@
 
 use std::time::Duration;
 
-use super::{Begun, Deploying};
+use super::{DeployRunner, StartedRun};
 use crate::clock::Stopwatch;
 use crate::domain::state::{Scope, State};
 use crate::ledger::StateReader;
 use crate::ledger::sync::sync;
-use crate::run::execute::Lost;
+use crate::run::execute::StopReason;
 
 /// How long the result of one check stays valid.
-const FRESH: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many times the remote is asked again before it counts as unreachable.
-const TRIES: u32 = 4;
+const RETRIES: u32 = 4;
 
 /// Checks repeatedly whether this process still owns the run.
-pub(super) struct Ours<'a> {
-    of: &'a Deploying<'a>,
-    begun: &'a Begun,
-    looked: Stopwatch,
+pub(super) struct RunOwnership<'a> {
+    runner: &'a DeployRunner<'a>,
+    run: &'a StartedRun,
+    last_check: Stopwatch,
 }
 
-impl<'a> Ours<'a> {
-    pub(super) fn new(of: &'a Deploying<'a>, begun: &'a Begun) -> Self {
+impl<'a> RunOwnership<'a> {
+    pub(super) fn new(of: &'a DeployRunner<'a>, begun: &'a StartedRun) -> Self {
         // The start was accepted a moment ago.
         Self {
-            of,
-            begun,
-            looked: Stopwatch::start(),
+            runner: of,
+            run: begun,
+            last_check: Stopwatch::start(),
         }
     }
 
@@ -37,40 +37,40 @@ impl<'a> Ours<'a> {
     ///
     /// Fails if another client has taken the run over or ended it, or if the remote does not
     /// answer.
-    pub(super) fn look(&mut self) -> Result<(), Lost> {
-        if self.looked.elapsed() < FRESH {
+    pub(super) fn check(&mut self) -> Result<(), StopReason> {
+        if self.last_check.elapsed() < CHECK_INTERVAL {
             return Ok(());
         }
-        let state = self.state()?;
-        let here = state.at(self.of.place.named.as_ref());
-        match here.run(self.begun.sequence) {
-            Some(run) if run.id() == Some(self.begun.run) => {
-                self.looked = Stopwatch::start();
+        let state = self.read_state()?;
+        let here = state.at(self.runner.place.named.as_ref());
+        match here.run(self.run.sequence) {
+            Some(run) if run.id() == Some(self.run.run) => {
+                self.last_check = Stopwatch::start();
                 Ok(())
             }
-            Some(run) => Err(Lost::Taken(format!(
+            Some(run) => Err(StopReason::TakenOver(format!(
                 "{} has taken it over",
                 run.owner.statement.by
             ))),
-            None => Err(Lost::Taken("somebody has ended it".to_owned())),
+            None => Err(StopReason::TakenOver("somebody has ended it".to_owned())),
         }
     }
 
-    fn state(&self) -> Result<State, Lost> {
+    fn read_state(&self) -> Result<State, StopReason> {
         let mut tries = 0;
         loop {
-            match self.try_state() {
-                Err(_) if tries < TRIES => {
+            match self.try_read_state() {
+                Err(_) if tries < RETRIES => {
                     std::thread::sleep(Duration::from_millis(500 << tries));
                     tries += 1;
                 }
-                result => return result.map_err(Lost::Unknown),
+                result => return result.map_err(StopReason::OwnerUnknown),
             }
         }
     }
 
-    fn try_state(&self) -> Result<State, String> {
-        let (workspace, ledger) = (self.of.workspace, &self.of.place.ledger);
+    fn try_read_state(&self) -> Result<State, String> {
+        let (workspace, ledger) = (self.runner.workspace, &self.runner.place.ledger);
         let repository = &workspace.repository;
         if let Some(remote) = &workspace.remote {
             sync(repository, remote).map_err(|error| error.to_string())?;
@@ -80,12 +80,12 @@ impl<'a> Ours<'a> {
                 return Ok(State::empty());
             };
             let tree = repository.read_commit(tip.0)?.tree;
-            let scope = if self.of.place.named.is_some() {
+            let scope = if self.runner.place.named.is_some() {
                 Scope::All
             } else {
                 Scope::Components([].into())
             };
-            StateReader::to_show(repository).load(tree, ledger, &scope)
+            StateReader::for_display(repository).load(tree, ledger, &scope)
         };
         read().map_err(|error: crate::git::Error| error.to_string())
     }

@@ -44,13 +44,13 @@ fn deployment(of: (u8, u8), from: Option<u8>, intent: Intent) -> Deployment {
 
 /// A ledger's entries, one per minute from the epoch. The sequence number is the minute.
 #[derive(Default)]
-struct Log(Vec<Arc<Kept>>);
+struct SampleLedger(Vec<Arc<Kept>>);
 
-impl Log {
+impl SampleLedger {
     fn add(mut self, action: Action) -> Self {
         let minute = self.0.len() as u64 + 1;
         let statement = Statement {
-            at: Time::EPOCH.plus(Span::seconds(60 * minute)),
+            at: Time::EPOCH.plus(Span::from_seconds(60 * minute)),
             by: "ci".parse().unwrap(),
             requested_by: None,
             ledger: "stage".parse().unwrap(),
@@ -102,7 +102,7 @@ impl Log {
         }))
     }
 
-    fn ok(self, of: (u8, u8)) -> Self {
+    fn record_success(self, of: (u8, u8)) -> Self {
         self.record(of, Outcome::Succeeded, VerificationResult::Passed)
     }
 
@@ -153,17 +153,17 @@ impl Log {
     }
 
     /// Returns the minutes of a commit's longest verified span, as of one hour after the epoch.
-    fn soaked(&self, of: u8) -> u64 {
-        let now = Time::EPOCH.plus(Span::seconds(3600));
+    fn soaked_minutes(&self, of: u8) -> u64 {
+        let now = Time::EPOCH.plus(Span::from_seconds(3600));
         self.read()
-            .longest(commit(of), false, now)
+            .longest_verified_span(commit(of), false, now)
             .map_or(0, |(_, _, length)| length.as_seconds() / 60)
     }
 
     /// Returns whether the newest event of this commit and content is a verified period.
-    fn verified(&self, of: (u8, u8)) -> bool {
+    fn is_verified(&self, of: (u8, u8)) -> bool {
         let history = self.read();
-        matches!(history.latest(commit(of.0), Some(Content(oid(of.1)))), Latest::Ran(stay) if stay.is_verified(false))
+        matches!(history.latest_event(commit(of.0), Some(Content(oid(of.1)))), LatestEvent::Ran(stay) if stay.is_verified(false))
     }
 }
 
@@ -175,14 +175,19 @@ const NONE: VerificationResult = VerificationResult::None;
 /// begins.
 #[test]
 fn now_or_earlier() {
-    let log = Log::default().ok((1, 1)).ok((2, 2));
-    assert!(log.verified((1, 1)) && log.verified((2, 2)));
-    assert_eq!((log.soaked(1), log.soaked(2)), (1, 58));
-    assert!(matches!(log.read().latest(commit(3), None), Latest::Never));
+    let log = SampleLedger::default()
+        .record_success((1, 1))
+        .record_success((2, 2));
+    assert!(log.is_verified((1, 1)) && log.is_verified((2, 2)));
+    assert_eq!((log.soaked_minutes(1), log.soaked_minutes(2)), (1, 58));
+    assert!(matches!(
+        log.read().latest_event(commit(3), None),
+        LatestEvent::Never
+    ));
     let history = log.read();
     assert_eq!(
         history
-            .stays
+            .run_periods
             .iter()
             .map(|stay| stay.to.is_none())
             .collect::<Vec<_>>(),
@@ -194,21 +199,24 @@ fn now_or_earlier() {
 /// same content.
 #[test]
 fn unchanged_has_what_the_content_has() {
-    let log = Log::default()
-        .ok((1, 1))
-        .record_from((2, 1), Some(1), Outcome::Unchanged, NONE);
-    assert!(log.verified((2, 1)));
-    assert_eq!(log.soaked(2), 59);
-    let unverified = Log::default()
+    let log = SampleLedger::default().record_success((1, 1)).record_from(
+        (2, 1),
+        Some(1),
+        Outcome::Unchanged,
+        NONE,
+    );
+    assert!(log.is_verified((2, 1)));
+    assert_eq!(log.soaked_minutes(2), 59);
+    let unverified = SampleLedger::default()
         .record((1, 1), Outcome::Succeeded, NONE)
         .record_from((2, 1), Some(1), Outcome::Unchanged, PASSED);
-    assert!(!unverified.verified((2, 1)));
-    assert_eq!(unverified.soaked(2), 0);
+    assert!(!unverified.is_verified((2, 1)));
+    assert_eq!(unverified.soaked_minutes(2), 0);
     assert!(
-        Log::default()
+        SampleLedger::default()
             .record_from((2, 1), Some(1), Outcome::Unchanged, NONE)
             .read()
-            .stays
+            .run_periods
             .is_empty()
     );
 }
@@ -217,27 +225,29 @@ fn unchanged_has_what_the_content_has() {
 /// fold does not move the commit either.
 #[test]
 fn unchanged_that_came_too_late() {
-    let log = Log::default()
-        .ok((1, 1))
+    let log = SampleLedger::default()
+        .record_success((1, 1))
         .start((3, 1), Some(1), Intent::Unchanged)
-        .ok((2, 2))
+        .record_success((2, 2))
         .finish(2, (3, 1), Outcome::Unchanged);
     assert!(matches!(
-        log.read().latest(commit(3), Some(Content(oid(1)))),
-        Latest::Never
+        log.read().latest_event(commit(3), Some(Content(oid(1)))),
+        LatestEvent::Never
     ));
-    let in_time = Log::default()
-        .ok((1, 1))
-        .start((3, 1), Some(1), Intent::Unchanged);
+    let in_time =
+        SampleLedger::default()
+            .record_success((1, 1))
+            .start((3, 1), Some(1), Intent::Unchanged);
     assert!(
         in_time
             .finish(2, (3, 1), Outcome::Unchanged)
-            .verified((3, 1))
+            .is_verified((3, 1))
     );
-    let startless = Log::default()
-        .ok((1, 1))
-        .finish(2, (3, 1), Outcome::Unchanged);
-    assert!(!startless.verified((3, 1)));
+    let startless =
+        SampleLedger::default()
+            .record_success((1, 1))
+            .finish(2, (3, 1), Outcome::Unchanged);
+    assert!(!startless.is_verified((3, 1)));
 }
 
 /// Checks that a later failure of the commit or its content removes the eligibility, and that a
@@ -245,24 +255,28 @@ fn unchanged_that_came_too_late() {
 #[test]
 fn later_failures_count() {
     for outcome in [Outcome::Failed, Outcome::RolledBack] {
-        let log = Log::default()
-            .ok((1, 1))
-            .ok((2, 2))
+        let log = SampleLedger::default()
+            .record_success((1, 1))
+            .record_success((2, 2))
             .record((1, 1), outcome, NONE);
-        assert!(!log.verified((1, 1)), "{outcome:?}");
-        assert!(log.ok((1, 1)).verified((1, 1)), "{outcome:?}");
+        assert!(!log.is_verified((1, 1)), "{outcome:?}");
+        assert!(
+            log.record_success((1, 1)).is_verified((1, 1)),
+            "{outcome:?}"
+        );
     }
-    let other_name = Log::default()
-        .ok((1, 1))
+    let other_name = SampleLedger::default()
+        .record_success((1, 1))
         .record_from((3, 1), Some(1), Outcome::Unchanged, NONE)
-        .ok((2, 2))
+        .record_success((2, 2))
         .record((1, 1), Outcome::Succeeded, FAILED);
-    assert!(!other_name.verified((3, 1)));
-    let itself = Log::default()
-        .ok((1, 1))
-        .record((1, 1), Outcome::RolledBack, NONE);
+    assert!(!other_name.is_verified((3, 1)));
+    let itself =
+        SampleLedger::default()
+            .record_success((1, 1))
+            .record((1, 1), Outcome::RolledBack, NONE);
     assert!(
-        !itself.verified((1, 1)),
+        !itself.is_verified((1, 1)),
         "what is brought back does not undo the attempt's failure"
     );
 }
@@ -271,39 +285,43 @@ fn later_failures_count() {
 /// that the longest counts.
 #[test]
 fn verification() {
-    let log = Log::default().ok((1, 1)).verify(1, FAILED);
-    assert!(!log.verified((1, 1)));
-    assert_eq!(log.soaked(1), 1);
+    let log = SampleLedger::default()
+        .record_success((1, 1))
+        .verify(1, FAILED);
+    assert!(!log.is_verified((1, 1)));
+    assert_eq!(log.soaked_minutes(1), 1);
     let again = log.verify(1, PASSED);
-    assert!(again.verified((1, 1)));
-    assert_eq!(again.soaked(1), 57);
-    let late = Log::default()
+    assert!(again.is_verified((1, 1)));
+    assert_eq!(again.soaked_minutes(1), 57);
+    let late = SampleLedger::default()
         .record((1, 1), Outcome::Succeeded, NONE)
         .verify(1, PASSED);
-    assert_eq!(late.soaked(1), 58);
-    let stranger = Log::default()
+    assert_eq!(late.soaked_minutes(1), 58);
+    let stranger = SampleLedger::default()
         .record((1, 1), Outcome::Succeeded, NONE)
         .verify(2, PASSED);
-    assert!(!stranger.verified((1, 1)));
-    let lost = Log::default()
-        .ok((1, 1))
+    assert!(!stranger.is_verified((1, 1)));
+    let lost = SampleLedger::default()
+        .record_success((1, 1))
         .record((2, 2), Outcome::Failed, NONE)
         .verify(1, FAILED);
-    assert!(!lost.verified((1, 1)));
+    assert!(!lost.is_verified((1, 1)));
 }
 
 /// Checks that the running content is unknown after a failure or an abort, and that the previous
 /// content runs again after a rollback.
 #[test]
 fn unbroken() {
-    let failed = Log::default()
-        .ok((1, 1))
-        .record((2, 2), Outcome::Failed, NONE);
-    assert!(failed.verified((1, 1)));
-    assert_eq!(failed.soaked(1), 1);
-    let aborted = Log::default()
-        .ok((1, 1))
-        .start((2, 2), Some(1), Intent::Change);
+    let failed =
+        SampleLedger::default()
+            .record_success((1, 1))
+            .record((2, 2), Outcome::Failed, NONE);
+    assert!(failed.is_verified((1, 1)));
+    assert_eq!(failed.soaked_minutes(1), 1);
+    let aborted =
+        SampleLedger::default()
+            .record_success((1, 1))
+            .start((2, 2), Some(1), Intent::Change);
     let abort = |start| {
         let components = vec![Component {
             component: api(),
@@ -317,21 +335,25 @@ fn unbroken() {
         })
     };
     let aborted = aborted.add(abort(2));
-    assert_eq!(aborted.soaked(1), 2);
+    assert_eq!(aborted.soaked_minutes(1), 2);
     assert!(
-        matches!(aborted.read().latest(commit(2), None), Latest::Failed(it) if it.failure == Failure::Aborted)
+        matches!(aborted.read().latest_event(commit(2), None), LatestEvent::Failed(it) if it.failure == AttemptFailure::Aborted)
     );
     assert_eq!(
-        Log::default().ok((1, 1)).add(abort(9)).soaked(1),
+        SampleLedger::default()
+            .record_success((1, 1))
+            .add(abort(9))
+            .soaked_minutes(1),
         1,
         "a start that is not there"
     );
-    let back = Log::default()
-        .ok((1, 1))
-        .record((2, 2), Outcome::RolledBack, NONE);
-    assert!(back.verified((1, 1)));
-    assert_eq!(back.soaked(1), 58);
-    assert_eq!(back.read().stays.len(), 2);
+    let back =
+        SampleLedger::default()
+            .record_success((1, 1))
+            .record((2, 2), Outcome::RolledBack, NONE);
+    assert!(back.is_verified((1, 1)));
+    assert_eq!(back.soaked_minutes(1), 58);
+    assert_eq!(back.read().run_periods.len(), 2);
 }
 
 /// Checks that a baseline, and a commit that joins it, count as no deployment.
@@ -341,30 +363,32 @@ fn baseline() {
         components: vec![target((1, 1))],
         comment: None,
     });
-    let log = Log::default().add(baseline).verify(1, PASSED).record_from(
-        (2, 1),
-        Some(1),
-        Outcome::Unchanged,
-        NONE,
-    );
-    assert!(log.read().stays.iter().all(|stay| stay.baseline));
-    assert_eq!((log.soaked(1), log.soaked(2)), (0, 0));
+    let log = SampleLedger::default()
+        .add(baseline)
+        .verify(1, PASSED)
+        .record_from((2, 1), Some(1), Outcome::Unchanged, NONE);
+    assert!(log.read().run_periods.iter().all(|stay| stay.is_baseline));
+    assert_eq!((log.soaked_minutes(1), log.soaked_minutes(2)), (0, 0));
 }
 
 /// Checks that removing a component is not a success of the commit named in the entry.
 #[test]
 fn taken_away() {
-    let log = Log::default().record((1, 1), Outcome::Destroyed, PASSED);
+    let log = SampleLedger::default().record((1, 1), Outcome::Destroyed, PASSED);
     assert!(matches!(
-        log.read().latest(commit(1), Some(Content(oid(1)))),
-        Latest::Never
+        log.read().latest_event(commit(1), Some(Content(oid(1)))),
+        LatestEvent::Never
     ));
-    let log = Log::default()
-        .ok((1, 1))
-        .record((1, 1), Outcome::Destroyed, NONE);
-    assert!(log.verified((1, 1)));
+    let log =
+        SampleLedger::default()
+            .record_success((1, 1))
+            .record((1, 1), Outcome::Destroyed, NONE);
+    assert!(log.is_verified((1, 1)));
     assert_eq!(
-        log.read().stays.last().map(|stay| (stay.content, stay.to)),
+        log.read()
+            .run_periods
+            .last()
+            .map(|stay| (stay.content, stay.to)),
         Some((None, None))
     );
 }

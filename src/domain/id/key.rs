@@ -33,7 +33,7 @@ impl PublicKey {
     }
 
     /// Returns the 32 bytes of the key.
-    pub fn bytes(&self) -> &[u8; 32] {
+    pub fn as_bytes(&self) -> &[u8; 32] {
         &self.key
     }
 }
@@ -101,7 +101,7 @@ impl fmt::Debug for PublicKey {
 }
 
 /// Returns 32 bytes: first, the same middle byte 30 times, last.
-const fn edge(first: u8, middle: u8, last: u8) -> [u8; 32] {
+const fn point_bytes(first: u8, middle: u8, last: u8) -> [u8; 32] {
     let mut bytes = [middle; 32];
     bytes[0] = first;
     bytes[31] = last;
@@ -111,11 +111,11 @@ const fn edge(first: u8, middle: u8, last: u8) -> [u8; 32] {
 /// All encodings of the curve's eight points of small order, without the sign bit. libsodium
 /// refuses the same list.
 pub(crate) const SMALL_ORDER: [[u8; 32]; 7] = [
-    edge(0x00, 0x00, 0x00),
-    edge(0x01, 0x00, 0x00),
-    edge(0xec, 0xff, 0x7f),
-    edge(0xed, 0xff, 0x7f),
-    edge(0xee, 0xff, 0x7f),
+    point_bytes(0x00, 0x00, 0x00),
+    point_bytes(0x01, 0x00, 0x00),
+    point_bytes(0xec, 0xff, 0x7f),
+    point_bytes(0xed, 0xff, 0x7f),
+    point_bytes(0xee, 0xff, 0x7f),
     [
         0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
         0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,

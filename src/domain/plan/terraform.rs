@@ -10,22 +10,22 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::Digest;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 #[cfg(test)]
 mod tests;
 
 /// The maximum size of the JSON in bytes. A plan of ten thousand resources has about 50 MB.
-pub const LIMIT: usize = 256 << 20;
+pub const MAX_JSON_BYTES: usize = 256 << 20;
 
 /// The maximum number of characters kept of an address or a name.
-const NAME: usize = 300;
+const MAX_NAME_CHARS: usize = 300;
 
 /// Returns whether a file that begins with these bytes is a plan saved by terraform (or
 /// `OpenTofu`): a zip file whose first entry is `tfplan`.
 ///
 /// The first 36 bytes are enough.
-pub fn is_terraform(first_bytes: &[u8]) -> bool {
+pub fn is_saved_terraform_plan(first_bytes: &[u8]) -> bool {
     // The fields of a zip local file header: the signature, the length of the name, and the name.
     first_bytes.starts_with(b"PK\x03\x04")
         && first_bytes.get(26..28) == Some(&[6, 0])
@@ -35,8 +35,8 @@ pub fn is_terraform(first_bytes: &[u8]) -> bool {
 /// Why the output of `terraform show` is not a plan that can be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum TerraformError {
-    /// More than [`LIMIT`] bytes.
-    #[error("what terraform shows of the plan has {0} bytes; at most {LIMIT} are read")]
+    /// More than [`MAX_JSON_BYTES`] bytes.
+    #[error("what terraform shows of the plan has {0} bytes; at most {MAX_JSON_BYTES} are read")]
     TooLarge(usize),
     /// Not the JSON of a plan.
     #[error("what terraform shows is not the JSON of a plan: {0}")]
@@ -67,7 +67,7 @@ pub enum TerraformError {
 /// The action on a resource or an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Action {
+pub enum PlannedAction {
     /// It is created.
     Create,
     /// It is changed in place.
@@ -88,9 +88,9 @@ pub enum Action {
     Move,
 }
 
-impl Action {
+impl PlannedAction {
     /// Returns the word that terraform prints: `create`, `destroy`.
-    pub fn word(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Update => "update",
@@ -105,7 +105,7 @@ impl Action {
     }
 
     /// Returns the symbol that terraform prints before it.
-    pub fn sign(self) -> &'static str {
+    pub fn symbol(self) -> &'static str {
         match self {
             Self::Create | Self::Import => "+",
             Self::Update | Self::Move => "~",
@@ -121,7 +121,7 @@ impl Action {
 /// The number of resources per action. A replacement counts as one added and one destroyed, as in
 /// terraform.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct ActionCounts {
     /// Resources that terraform starts to manage.
     pub import: usize,
     /// Resources to create.
@@ -134,29 +134,29 @@ pub struct Summary {
     pub forget: usize,
 }
 
-impl Summary {
+impl ActionCounts {
     /// Counts one action.
-    fn count(&mut self, action: Action) {
+    fn count(&mut self, action: PlannedAction) {
         match action {
-            Action::Create => self.add += 1,
-            Action::Update => self.change += 1,
-            Action::Replace => {
+            PlannedAction::Create => self.add += 1,
+            PlannedAction::Update => self.change += 1,
+            PlannedAction::Replace => {
                 self.add += 1;
                 self.destroy += 1;
             }
-            Action::CreateAndForget => {
+            PlannedAction::CreateAndForget => {
                 self.add += 1;
                 self.forget += 1;
             }
-            Action::Destroy => self.destroy += 1,
-            Action::Forget => self.forget += 1,
-            Action::Read | Action::Import | Action::Move => {}
+            PlannedAction::Destroy => self.destroy += 1,
+            PlannedAction::Forget => self.forget += 1,
+            PlannedAction::Read | PlannedAction::Import | PlannedAction::Move => {}
         }
     }
 }
 
 /// Writes the counts as terraform does: `2 to add, 1 to change, 0 to destroy`.
-impl fmt::Display for Summary {
+impl fmt::Display for ActionCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.import > 0 {
             write!(f, "{} to import, ", self.import)?;
@@ -175,46 +175,46 @@ impl fmt::Display for Summary {
 
 /// A resource in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct ResourceChange {
     /// Its address, such as `module.db.aws_instance.a["x"]`: safe to print, and shortened if very
     /// long.
     pub address: String,
     /// The action on it.
-    pub action: Action,
+    pub action: PlannedAction,
     /// Whether it is created again only because an earlier apply left it incomplete.
-    pub tainted: bool,
+    pub is_tainted: bool,
 }
 
 /// A changed output of the root module.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+pub struct OutputChange {
     /// Its name.
     pub name: String,
     /// The action on it.
-    pub action: Action,
+    pub action: PlannedAction,
 }
 
 /// The effect of a terraform plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terraform {
+pub struct TerraformPlan {
     digest: Digest,
-    summary: Summary,
-    changes: Vec<Change>,
-    outputs: Vec<Output>,
-    drifted: usize,
-    empty: bool,
+    action_counts: ActionCounts,
+    changes: Vec<ResourceChange>,
+    outputs: Vec<OutputChange>,
+    drift_count: usize,
+    is_empty: bool,
 }
 
-impl Terraform {
+impl TerraformPlan {
     /// Reads the output of `terraform show -json` for a saved plan. Fails if the plan is too large,
     /// incomplete, in an unknown format, or has an unknown action.
-    pub fn read(json: &[u8]) -> Result<Self, TerraformError> {
-        if json.len() > LIMIT {
+    pub fn parse(json: &[u8]) -> Result<Self, TerraformError> {
+        if json.len() > MAX_JSON_BYTES {
             return Err(TerraformError::TooLarge(json.len()));
         }
-        let shown: Shown = serde_json::from_slice(json)?;
+        let shown: PlanJson = serde_json::from_slice(json)?;
         if shown.format_version.split('.').next() != Some("1") {
-            return Err(TerraformError::Format(kept(&shown.format_version)));
+            return Err(TerraformError::Format(sanitize_name(&shown.format_version)));
         }
         if shown.errored {
             return Err(TerraformError::Errored);
@@ -222,32 +222,32 @@ impl Terraform {
         if shown.complete == Some(false) || !shown.deferred_changes.is_empty() {
             return Err(TerraformError::Incomplete);
         }
-        let (mut summary, mut changes) = (Summary::default(), Vec::new());
+        let (mut summary, mut changes) = (ActionCounts::default(), Vec::new());
         for resource in &shown.resource_changes {
             let address = resource.address();
-            let mut action = known(&address, &resource.change)?;
+            let mut action = parse_action(&address, &resource.change)?;
             if resource.change.importing.is_some() {
                 summary.import += 1;
-                action = action.or(Some(Action::Import));
+                action = action.or(Some(PlannedAction::Import));
             }
             if resource.previous_address.is_some() {
-                action = action.or(Some(Action::Move));
+                action = action.or(Some(PlannedAction::Move));
             }
             if let Some(action) = action {
                 summary.count(action);
                 let tainted = resource.action_reason.as_deref() == Some("replace_because_tainted");
-                changes.push(Change {
+                changes.push(ResourceChange {
                     address,
                     action,
-                    tainted,
+                    is_tainted: tainted,
                 });
             }
         }
         let mut outputs = Vec::new();
         for (name, change) in &shown.output_changes {
-            let name = kept(name);
-            if let Some(action) = known(&name, change)? {
-                outputs.push(Output { name, action });
+            let name = sanitize_name(name);
+            if let Some(action) = parse_action(&name, change)? {
+                outputs.push(OutputChange { name, action });
             }
         }
         // Terraform may have more to apply than is listed here. Versions before 1.8 do not set
@@ -256,12 +256,12 @@ impl Terraform {
             changes.is_empty() && outputs.is_empty() && shown.action_invocations.is_empty();
         let empty = nothing && !shown.applyable.unwrap_or(false);
         Ok(Self {
-            digest: digest(json),
-            summary,
+            digest: compute_digest(json),
+            action_counts: summary,
             changes,
             outputs,
-            drifted: shown.resource_drift.len(),
-            empty,
+            drift_count: shown.resource_drift.len(),
+            is_empty: empty,
         })
     }
 
@@ -272,77 +272,78 @@ impl Terraform {
     }
 
     /// Returns the number of resources per action.
-    pub fn summary(&self) -> Summary {
-        self.summary
+    pub fn action_counts(&self) -> ActionCounts {
+        self.action_counts
     }
 
     /// Returns the affected resources, in terraform's order.
-    pub fn changes(&self) -> &[Change] {
+    pub fn changes(&self) -> &[ResourceChange] {
         &self.changes
     }
 
     /// Returns the changed outputs by name. Other components may read them.
-    pub fn outputs(&self) -> &[Output] {
+    pub fn outputs(&self) -> &[OutputChange] {
         &self.outputs
     }
 
     /// Returns the number of resources that were changed outside of terraform.
-    pub fn drifted(&self) -> usize {
-        self.drifted
+    pub fn drift_count(&self) -> usize {
+        self.drift_count
     }
 
     /// Returns whether applying the plan changes nothing, like exit code 0 of
     /// `terraform plan -detailed-exitcode`: changed outputs count, drift alone does not.
     pub fn is_empty(&self) -> bool {
-        self.empty
+        self.is_empty
     }
 
     /// Returns whether the plan destroys anything, including replacements.
     pub fn destroys(&self) -> bool {
-        self.summary.destroy > 0
+        self.action_counts.destroy > 0
     }
 
     /// Returns whether the plan destroys anything that may be in use. Resources that an earlier
     /// apply left incomplete do not count.
-    pub fn destroys_whole(&self) -> bool {
-        let destroys =
-            |it: &Change| matches!(it.action, Action::Destroy | Action::Replace) && !it.tainted;
+    pub fn destroys_untainted(&self) -> bool {
+        let destroys = |it: &ResourceChange| {
+            matches!(it.action, PlannedAction::Destroy | PlannedAction::Replace) && !it.is_tainted
+        };
         self.changes.iter().any(destroys)
     }
 
     /// Returns whether any output changes, which other components may read.
-    pub fn outputs_changed(&self) -> bool {
+    pub fn changes_outputs(&self) -> bool {
         !self.outputs.is_empty()
     }
 
     /// Returns the plan with `mask` applied to each address and name: a key of `for_each` may
     /// contain a secret.
     #[must_use]
-    pub fn masked(mut self, mask: &dyn Fn(&str) -> String) -> Self {
+    pub fn mask_names(mut self, mask: &dyn Fn(&str) -> String) -> Self {
         self.changes
             .iter_mut()
-            .for_each(|change| change.address = kept(&mask(&change.address)));
+            .for_each(|change| change.address = sanitize_name(&mask(&change.address)));
         self.outputs
             .iter_mut()
-            .for_each(|output| output.name = kept(&mask(&output.name)));
+            .for_each(|output| output.name = sanitize_name(&mask(&output.name)));
         self
     }
 }
 
 /// The fields that are read from the JSON. Older versions of terraform omit some of them.
 #[derive(Deserialize)]
-struct Shown {
+struct PlanJson {
     format_version: String,
     applyable: Option<bool>,
     complete: Option<bool>,
     #[serde(default)]
     errored: bool,
     #[serde(default)]
-    resource_changes: Vec<ResourceChange>,
+    resource_changes: Vec<ResourceChangeJson>,
     #[serde(default)]
     resource_drift: Vec<IgnoredAny>,
     #[serde(default)]
-    output_changes: BTreeMap<String, Actions>,
+    output_changes: BTreeMap<String, ActionsJson>,
     #[serde(default)]
     deferred_changes: Vec<IgnoredAny>,
     #[serde(default)]
@@ -350,46 +351,54 @@ struct Shown {
 }
 
 #[derive(Deserialize)]
-struct ResourceChange {
+struct ResourceChangeJson {
     address: String,
     previous_address: Option<IgnoredAny>,
     deposed: Option<String>,
     action_reason: Option<String>,
-    change: Actions,
+    change: ActionsJson,
 }
 
 #[derive(Deserialize)]
-struct Actions {
+struct ActionsJson {
     actions: Vec<String>,
     importing: Option<IgnoredAny>,
 }
 
-impl ResourceChange {
+impl ResourceChangeJson {
     /// Returns the address. For a deposed object, which was replaced and still exists, it names
     /// that object as terraform does.
     fn address(&self) -> String {
         match &self.deposed {
-            Some(key) => format!("{} (deposed object {})", kept(&self.address), kept(key)),
-            None => kept(&self.address),
+            Some(key) => format!(
+                "{} (deposed object {})",
+                sanitize_name(&self.address),
+                sanitize_name(key)
+            ),
+            None => sanitize_name(&self.address),
         }
     }
 }
 
 /// Returns the action for the JSON's list of words, or `None` for `no-op`. Fails for an unknown
 /// list.
-fn known(name: &str, change: &Actions) -> Result<Option<Action>, TerraformError> {
+fn parse_action(name: &str, change: &ActionsJson) -> Result<Option<PlannedAction>, TerraformError> {
     let words: Vec<&str> = change.actions.iter().map(String::as_str).collect();
     Ok(Some(match words[..] {
         ["no-op"] => return Ok(None),
-        ["create"] => Action::Create,
-        ["update"] => Action::Update,
-        ["delete", "create"] | ["create", "delete"] => Action::Replace,
-        ["create", "forget"] | ["forget", "create"] => Action::CreateAndForget,
-        ["delete"] => Action::Destroy,
-        ["forget"] => Action::Forget,
-        ["read"] => Action::Read,
+        ["create"] => PlannedAction::Create,
+        ["update"] => PlannedAction::Update,
+        ["delete", "create"] | ["create", "delete"] => PlannedAction::Replace,
+        ["create", "forget"] | ["forget", "create"] => PlannedAction::CreateAndForget,
+        ["delete"] => PlannedAction::Destroy,
+        ["forget"] => PlannedAction::Forget,
+        ["read"] => PlannedAction::Read,
         _ => {
-            let actions = words.iter().take(4).map(|word| kept(word)).collect();
+            let actions = words
+                .iter()
+                .take(4)
+                .map(|word| sanitize_name(word))
+                .collect();
             return Err(TerraformError::Action {
                 address: name.to_owned(),
                 actions,
@@ -399,27 +408,27 @@ fn known(name: &str, change: &Actions) -> Result<Option<Action>, TerraformError>
 }
 
 /// Returns an untrusted name as it is kept: sanitized and shortened.
-fn kept(name: &str) -> String {
+fn sanitize_name(name: &str) -> String {
     let end = name
         .char_indices()
-        .nth(NAME)
+        .nth(MAX_NAME_CHARS)
         .map_or(name.len(), |(at, _)| at);
     let more = if end < name.len() { "…" } else { "" };
-    format!("{}{more}", harmless(&name[..end]))
+    format!("{}{more}", sanitize(&name[..end]))
 }
 
 /// The members that differ between two plans with the same effect: the time of planning, and the
 /// attributes that may explain drift, which terraform lists in random order.
-const VOLATILE: [&[u8]; 2] = [b"\"timestamp\":", b"\"relevant_attributes\":"];
+const VOLATILE_MEMBERS: [&[u8]; 2] = [b"\"timestamp\":", b"\"relevant_attributes\":"];
 
 /// Returns the digest of a JSON object: of its members without white space and without the volatile
 /// ones, sorted.
 ///
 /// Inside a member nothing is changed. Terraform sorts keys itself, and converting a number to
 /// floating point would hide a change in its last digits.
-fn digest(json: &[u8]) -> Digest {
-    let mut members = members(json);
-    members.retain(|member| !VOLATILE.iter().any(|name| member.starts_with(name)));
+fn compute_digest(json: &[u8]) -> Digest {
+    let mut members = split_members(json);
+    members.retain(|member| !VOLATILE_MEMBERS.iter().any(|name| member.starts_with(name)));
     members.sort_unstable();
     let mut canonical = b"{".to_vec();
     canonical.extend(members.join(&b','));
@@ -428,7 +437,7 @@ fn digest(json: &[u8]) -> Digest {
 }
 
 /// Splits a well-formed JSON object into its members, without white space.
-fn members(json: &[u8]) -> Vec<Vec<u8>> {
+fn split_members(json: &[u8]) -> Vec<Vec<u8>> {
     let (mut members, mut member) = (Vec::new(), Vec::new());
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for &byte in json {

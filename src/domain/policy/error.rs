@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 /// The most findings that are kept; a file with more is no policy at all.
 const MOST: usize = 100;
@@ -110,9 +110,9 @@ impl<'t> Findings<'t> {
     ) {
         let finding = Finding {
             place: None,
-            key: harmless(key),
-            what: harmless(what.as_ref()),
-            hint: hint.map(|hint| harmless(&hint)),
+            key: sanitize(key),
+            what: sanitize(what.as_ref()),
+            hint: hint.map(|hint| sanitize(&hint)),
         };
         self.found.borrow_mut().push((offset, finding));
     }

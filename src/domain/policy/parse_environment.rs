@@ -19,9 +19,9 @@ use crate::domain::time::Span;
 /// The most environments and patterns together.
 const MOST: usize = 500;
 /// How long an approval counts unless its rule says otherwise.
-const APPROVAL_EXPIRES: Span = Span::days(7);
+const APPROVAL_EXPIRES: Span = Span::from_days(7);
 /// When an unfinished start may be aborted by any deployer, unless the policy says otherwise.
-const STALE_AFTER: Span = Span::seconds(3_600);
+const STALE_AFTER: Span = Span::from_seconds(3_600);
 /// How many components are worked on at once, unless the policy says otherwise.
 const PARALLEL: u32 = 4;
 

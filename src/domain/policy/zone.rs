@@ -30,8 +30,8 @@ impl Zone {
     pub(super) fn local(&self, moment: Time) -> Option<NaiveDateTime> {
         let offset = self
             .rules
-            .to_offset(Timestamp::from_second(moment.seconds()).ok()?);
-        DateTime::from_timestamp(moment.seconds() + i64::from(offset.seconds()), 0)
+            .to_offset(Timestamp::from_second(moment.as_seconds()).ok()?);
+        DateTime::from_timestamp(moment.as_seconds() + i64::from(offset.seconds()), 0)
             .map(|there| there.naive_utc())
     }
 

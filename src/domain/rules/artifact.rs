@@ -157,7 +157,7 @@ fn as_before(ctx: &Context<'_>, change: &Change) -> Known<Option<Against>> {
         history => history?,
     };
     // Whether it ran at all is the previous environment's rule.
-    let Some(stay) = history.stays_of(change.target.commit).next_back() else {
+    let Some(stay) = history.run_periods_of(change.target.commit).next_back() else {
         return Ok(None);
     };
     Ok(differs(stay.entry, change).map(|ran| {

@@ -142,7 +142,7 @@ fn may(ctx: &Context<'_>, statement: &Statement) -> Known<Objection> {
             Ok(kind) => objection(ctx.policy.may_vouch(by, &kind), || {
                 format!("{by} may not vouch with {kind}")
             }),
-            Err(error) => Some(crate::domain::text::harmless(&error.to_string())),
+            Err(error) => Some(crate::domain::text::sanitize(&error.to_string())),
         },
         // Anyone listed may stop something from spreading.
         Action::Yank(_) => None,

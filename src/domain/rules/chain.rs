@@ -5,7 +5,7 @@
 
 use super::{Chain, Context, Known, Request, answer, reads, unless};
 use crate::domain::entry::{Action, Statement};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
@@ -22,7 +22,7 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
         if let Some(Err(what)) = &ctx.facts.stored_as_computed {
             against.push(fail(format!(
                 "what was pushed is not what the entry gives: {}",
-                harmless(what)
+                sanitize(what)
             )));
         }
         unless(Rule::Place, against)
@@ -107,7 +107,7 @@ fn seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
                 Rule::Place,
                 format!("the {ledger} it has seen was not looked up"),
             )),
-            Some(Err(why)) => Some(Check::unknown(Rule::Place, harmless(why))),
+            Some(Err(why)) => Some(Check::unknown(Rule::Place, sanitize(why))),
             Some(Ok(fact)) if !fact.reachable => Some(fail(format!(
                 "what it has seen of {ledger} is not in {ledger}"
             ))),

@@ -11,7 +11,7 @@ use crate::domain::entry::{Action, Attestation, AttestationResult, Kept};
 use crate::domain::id::CommitId;
 use crate::domain::name::Label;
 use crate::domain::policy::{PredicateType, RequiredCheck};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
 const RULE: Rule = Rule::Checks;
@@ -38,7 +38,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         match one(ctx, required, commit) {
             Ok(None) => {}
             Ok(Some(against)) => checks.push(against.check(RULE)),
-            Err(why) => checks.push(Check::unknown(RULE, harmless(&why))),
+            Err(why) => checks.push(Check::unknown(RULE, sanitize(&why))),
         }
     }
     Ok(if checks.is_empty() {

@@ -81,7 +81,7 @@ fn is(
         Err(_) if ctx.facts.gone.contains(&commit) => None,
         Err(why) => Some(Check::unknown(
             Rule::Content,
-            crate::domain::text::harmless(&why),
+            crate::domain::text::sanitize(&why),
         )),
         Ok(found) if found == said => None,
         Ok(None) => Some(fail(format!("{component} is absent at {}", commit.short()))),

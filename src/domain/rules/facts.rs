@@ -17,7 +17,7 @@ use crate::domain::time::{Span, Time};
 pub type Known<T> = Result<T, String>;
 
 /// How far an entry's time may be from the server's clock, and a commit's from an entry's.
-pub const SKEW: Span = Span::seconds(300);
+pub const SKEW: Span = Span::from_seconds(300);
 
 /// What somebody wants.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::Known;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::time::{Span, Time};
 use crate::domain::verdict::{Check, Rule};
 
@@ -72,7 +72,7 @@ impl Found {
                 .push(component.to_string()),
             Err(why) => self
                 .missing
-                .entry(harmless(&why))
+                .entry(sanitize(&why))
                 .or_default()
                 .push(component.to_string()),
         }
@@ -188,8 +188,11 @@ mod tests {
     #[test]
     fn words_for_times() {
         let now: Time = "2026-03-05T10:00:00Z".parse().unwrap();
-        assert_eq!(moment(now.minus(Span::seconds(1200)), now), "09:40");
-        assert_eq!(moment(now.minus(Span::days(1)), now), "2026-03-04 10:00");
+        assert_eq!(moment(now.minus(Span::from_seconds(1200)), now), "09:40");
+        assert_eq!(
+            moment(now.minus(Span::from_days(1)), now),
+            "2026-03-04 10:00"
+        );
         for (seconds, words) in [
             (1, "1 second"),
             (61, "2 minutes"),
@@ -197,7 +200,7 @@ mod tests {
             (7201, "3 hours"),
             (200_000, "3 days"),
         ] {
-            assert_eq!(length(Span::seconds(seconds)), words);
+            assert_eq!(length(Span::from_seconds(seconds)), words);
         }
     }
 }

@@ -32,7 +32,7 @@ fn judge(ctx: &Context<'_>) -> Known<Vec<Check>> {
         against.extend(found.unwrap_or_else(|why| {
             Some(Check::unknown(
                 Rule::Direction,
-                crate::domain::text::harmless(&why),
+                crate::domain::text::sanitize(&why),
             ))
         }));
     }

@@ -253,7 +253,7 @@ impl<'a> Context<'a> {
 
 /// A rule's answer from what it found out: its checks, or the missing fact as "cannot tell".
 fn answer(rule: Rule, found: Known<Vec<Check>>) -> Vec<Check> {
-    found.unwrap_or_else(|why| vec![Check::unknown(rule, super::text::harmless(&why))])
+    found.unwrap_or_else(|why| vec![Check::unknown(rule, super::text::sanitize(&why))])
 }
 
 /// Whether a change puts a component at another commit, its content or not.

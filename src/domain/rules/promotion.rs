@@ -5,7 +5,7 @@
 use super::findings::{Against, Found, moment};
 use super::{Context, Known, answer};
 use crate::domain::entry::{Change, Intent, VerificationResult};
-use crate::domain::history::{Attempt, Failure, History, Latest, Stay};
+use crate::domain::history::{Attempt, AttemptFailure, History, LatestEvent, RunPeriod};
 use crate::domain::name::EnvName;
 use crate::domain::state::Here;
 use crate::domain::verdict::{Check, Rule};
@@ -66,9 +66,12 @@ pub(super) fn none_counts(ctx: &Context<'_>, change: &Change) -> bool {
 pub(super) fn absences<'h, 'a>(
     history: &'h History<'a>,
     change: &Change,
-) -> impl Iterator<Item = &'h Stay<'a>> {
+) -> impl Iterator<Item = &'h RunPeriod<'a>> {
     let commit = change.target.commit;
-    let gone = history.stays.iter().filter(|stay| stay.content.is_none());
+    let gone = history
+        .run_periods
+        .iter()
+        .filter(|stay| stay.content.is_none());
     gone.filter(move |stay| stay.to.is_none() || stay.commits().any(|it| it == commit))
 }
 
@@ -85,7 +88,7 @@ fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Aga
     }
     let content = change.target.content;
     let mut contents = history
-        .stays_of(commit)
+        .run_periods_of(commit)
         .filter_map(|stay| stay.content)
         .chain(content);
     if contents.any(|content| here.hold(component, content).is_some()) {
@@ -94,16 +97,16 @@ fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Aga
             Against::new(format!("its content is on hold in {source}")).remedy(unlock),
         ));
     }
-    Ok(match history.latest(commit, content) {
-        Latest::Never => {
+    Ok(match history.latest_event(commit, content) {
+        LatestEvent::Never => {
             Some(Against::new(format!("{source} never ran {}", commit.short())).remedy(run))
         }
-        Latest::Failed(attempt) => {
+        LatestEvent::Failed(attempt) => {
             Some(Against::new(failed(ctx, source, change, attempt)).remedy(run))
         }
-        Latest::Ran(stay) => {
+        LatestEvent::Ran(stay) => {
             let counts = none_counts(ctx, change);
-            ran(source, stay, counts).map(|against| match (stay.to, stay.baseline && counts) {
+            ran(source, stay, counts).map(|against| match (stay.to, stay.is_baseline && counts) {
                 // What does not change would only ride along on what it came with.
                 (None, true) => against.remedy(format!("{run} --all")),
                 (None, false) => against.remedy(format!("{run} --all --verification passed")),
@@ -115,9 +118,9 @@ fn one(ctx: &Context<'_>, source: &EnvName, change: &Change) -> Known<Option<Aga
 
 fn failed(ctx: &Context<'_>, source: &EnvName, change: &Change, attempt: &Attempt<'_>) -> String {
     let what = match attempt.failure {
-        Failure::Failed => "failed",
-        Failure::RolledBack => "was rolled back",
-        Failure::Aborted => "was given up",
+        AttemptFailure::Failed => "failed",
+        AttemptFailure::RolledBack => "was rolled back",
+        AttemptFailure::Aborted => "was given up",
     };
     let at = moment(attempt.entry.statement.at, ctx.now);
     let same = if attempt.commit == change.target.commit {
@@ -128,14 +131,14 @@ fn failed(ctx: &Context<'_>, source: &EnvName, change: &Change, attempt: &Attemp
     format!("{}{same} {what} in {source} ({at})", attempt.commit.short())
 }
 
-fn ran(source: &EnvName, stay: &Stay<'_>, none_counts: bool) -> Option<Against> {
-    if stay.baseline {
+fn ran(source: &EnvName, stay: &RunPeriod<'_>, none_counts: bool) -> Option<Against> {
+    if stay.is_baseline {
         Some(Against::new(format!(
             "{source} has it from a baseline, which is no deployment"
         )))
     } else if stay.is_verified(none_counts) {
         None
-    } else if stay.verification() == VerificationResult::Failed {
+    } else if stay.last_verification() == VerificationResult::Failed {
         Some(Against::new(format!("its verification in {source} failed")))
     } else {
         Some(Against::new(format!("nothing verified it in {source}")))

@@ -31,7 +31,7 @@ fn one(ctx: &Context<'_>, source: &EnvName, soak: Span, change: &Change) -> Know
     let none_counts = promotion::none_counts(ctx, change);
     let mut times: Vec<_> = if change.intent == Intent::Destroy {
         let gone: Vec<_> = promotion::absences(&history, change)
-            .flat_map(|stay| stay.verified(true))
+            .flat_map(|stay| stay.verified_spans(true))
             .collect();
         if gone.is_empty()
             && promotion::state(ctx)?
@@ -43,12 +43,16 @@ fn one(ctx: &Context<'_>, source: &EnvName, soak: Span, change: &Change) -> Know
         }
         gone
     } else {
-        let stays = history.stays_of(commit).filter(|stay| !stay.baseline);
-        stays.flat_map(|stay| stay.verified(none_counts)).collect()
+        let stays = history
+            .run_periods_of(commit)
+            .filter(|stay| !stay.is_baseline);
+        stays
+            .flat_map(|stay| stay.verified_spans(none_counts))
+            .collect()
     };
     // What lasts comes first: it is what can still grow.
     times.sort_by_key(|(from, to)| (to.is_some(), *from));
-    let how_long = |(from, to): &(_, Option<_>)| to.unwrap_or(ctx.now).since(*from);
+    let how_long = |(from, to): &(_, Option<_>)| to.unwrap_or(ctx.now).duration_since(*from);
     if times.iter().any(|time| how_long(time) >= soak) {
         return Ok(None);
     }
@@ -58,7 +62,7 @@ fn one(ctx: &Context<'_>, source: &EnvName, soak: Span, change: &Change) -> Know
         ("runs it", "ran it")
     };
     let shown = |time: &(_, Option<_>)| {
-        let left = Span::seconds(
+        let left = Span::from_seconds(
             soak.as_seconds()
                 .saturating_sub(how_long(time).as_seconds()),
         );

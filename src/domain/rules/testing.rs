@@ -181,7 +181,7 @@ pub(crate) fn approve(to: u8, components: &[&str]) -> Action {
         commit: commit(to),
         components: components.iter().map(|name| parse(name)).collect(),
         plans: std::collections::BTreeMap::new(),
-        expires: noon().plus(Span::days(7)),
+        expires: noon().plus(Span::from_days(7)),
         comment: None,
     })
 }
@@ -222,7 +222,7 @@ pub(crate) fn folded(
     let mut log = Vec::new();
     let count = u64::try_from(history.len()).unwrap();
     for (sequence, (who, action)) in (1..).zip(history) {
-        let at = noon().minus(Span::seconds(60 * (count + 1 - sequence)));
+        let at = noon().minus(Span::from_seconds(60 * (count + 1 - sequence)));
         let mut entry = statement(ledger, who, at, action);
         (entry.sequence, entry.environment) = (sequence, environment.map(parse));
         let entry = verified(&entry);
@@ -289,7 +289,7 @@ impl Case {
             at: if count == 0 {
                 Time::EPOCH
             } else {
-                noon().minus(Span::seconds(60))
+                noon().minus(Span::from_seconds(60))
             },
             seen: std::collections::BTreeMap::new(),
         });
@@ -355,7 +355,7 @@ impl Case {
             facts.commits.insert(
                 commit,
                 Ok(CommitFact {
-                    time: noon().minus(Span::days(1)),
+                    time: noon().minus(Span::from_days(1)),
                 }),
             );
         }

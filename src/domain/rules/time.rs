@@ -4,7 +4,7 @@
 
 use super::{Context, Request, SKEW, unless};
 use crate::domain::entry::{Action, Statement};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
 /// What gets around a commit from a clock that was ahead.
@@ -30,7 +30,7 @@ fn chain(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
         return Some(Check::unknown(Rule::Time, "the ledger's end was not read"));
     };
     let (at, before, now) = (statement.at, chain.at, ctx.now);
-    let near = at.since(now) <= SKEW && now.since(at) <= SKEW;
+    let near = at.duration_since(now) <= SKEW && now.duration_since(at) <= SKEW;
     let follows = at == before && before > now;
     if at < before {
         Some(fail(format!(
@@ -55,7 +55,7 @@ fn commits(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
             Rule::Time,
             format!("the date of {} was not read", commit.short()),
         )),
-        Some(Err(why)) => Some(Check::unknown(Rule::Time, harmless(why))),
+        Some(Err(why)) => Some(Check::unknown(Rule::Time, sanitize(why))),
         Some(Ok(fact)) => (fact.time > statement.at.plus(SKEW)).then(|| {
             fail(format!(
                 "{} is dated {}, later than the entry",
@@ -97,13 +97,13 @@ mod tests {
         let skew = SKEW.as_seconds();
         for (ahead, good) in [(0, true), (skew, true), (skew + 1, false)] {
             let mut case = case();
-            case.now = noon().plus(Span::seconds(ahead));
+            case.now = noon().plus(Span::from_seconds(ahead));
             if good {
                 case.passes(Rule::Time);
             } else {
                 drop(case.fails(Rule::Time, "off the clock"));
             }
-            case.now = noon().minus(Span::seconds(ahead));
+            case.now = noon().minus(Span::from_seconds(ahead));
             if good {
                 case.passes(Rule::Time)
             } else {
@@ -116,13 +116,13 @@ mod tests {
     #[test]
     fn after_the_entry_before() {
         let mut case = case();
-        case.facts.chain.as_mut().unwrap().at = noon().plus(Span::seconds(1));
+        case.facts.chain.as_mut().unwrap().at = noon().plus(Span::from_seconds(1));
         case.fails(Rule::Time, "before the entry before it");
         case.facts.chain.as_mut().unwrap().at = noon();
         case.passes(Rule::Time);
-        case.now = noon().minus(Span::days(1));
+        case.now = noon().minus(Span::from_days(1));
         case.passes(Rule::Time);
-        case.now = noon().plus(Span::days(1));
+        case.now = noon().plus(Span::from_days(1));
         case.fails(Rule::Time, "off the clock");
         case.facts.chain = None;
         case.unknown(Rule::Time, "not read");
@@ -142,7 +142,7 @@ mod tests {
         case.facts.commits.insert(
             commit(1),
             Ok(CommitFact {
-                time: noon().plus(SKEW).plus(Span::seconds(1)),
+                time: noon().plus(SKEW).plus(Span::from_seconds(1)),
             }),
         );
         case.fails(Rule::Time, "dated");

@@ -6,7 +6,7 @@ use super::findings::{Against, Found};
 use super::{Context, Known, answer};
 use crate::domain::entry::{Change, Intent};
 use crate::domain::policy::{VersionRule, VersionSource, compare};
-use crate::domain::text::{Line, harmless};
+use crate::domain::text::{Line, sanitize};
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
@@ -69,7 +69,7 @@ fn one(ctx: &Context<'_>, rule: &VersionRule, change: &Change) -> Known<Option<A
             Ok(_) => Some(Against::new(format!(
                 "{version} is not above {runs}, which runs"
             ))),
-            Err(error) => Some(Against::new(harmless(&error.to_string()))),
+            Err(error) => Some(Against::new(sanitize(&error.to_string()))),
         },
     )
 }

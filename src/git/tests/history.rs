@@ -33,7 +33,7 @@ fn ancestry_equals_git() {
             }
         }
         let repository = scratch.open();
-        assert_eq!(repository.graph().is_some(), graphs[0]);
+        assert_eq!(repository.commit_graph().is_some(), graphs[0]);
         for descendant in &commits {
             let all = scratch.git(&["rev-list", &descendant.to_string()]);
             for ancestor in &commits {
@@ -50,7 +50,7 @@ fn ancestry_equals_git() {
                 .unwrap();
             let hidden = scratch.git(&["rev-list", &other.to_string()]);
             let lacked = repository
-                .commits_lacked(*descendant, &[other], 100)
+                .commits_missing_from(*descendant, &[other], 100)
                 .unwrap();
             for line in all.lines().filter(|line| !hidden.contains(*line)) {
                 assert!(between.contains(&line.parse().unwrap()), "none is left out");
@@ -58,13 +58,17 @@ fn ancestry_equals_git() {
             }
             assert!(between.iter().all(|id| all.contains(&id.to_string())));
 
-            let recent = repository.recent(*descendant, 5).unwrap();
+            let recent = repository.load_branch_window(*descendant, 5).unwrap();
             let newest: Vec<String> = (0..recent.count())
                 .map(|place| recent.commit(place).unwrap().to_string())
                 .collect();
             assert_eq!(newest.len(), all.lines().count().min(5));
-            let lacking = recent.lacking(other).unwrap();
-            let found: Vec<&String> = lacking.places.iter().map(|place| &newest[*place]).collect();
+            let lacking = recent.find_missing(other).unwrap();
+            let found: Vec<&String> = lacking
+                .indexes
+                .iter()
+                .map(|place| &newest[*place])
+                .collect();
             let expected: Vec<&String> = newest.iter().filter(|id| !hidden.contains(*id)).collect();
             assert!(
                 expected.iter().all(|id| found.contains(id)),
@@ -76,7 +80,10 @@ fn ancestry_equals_git() {
             let older = all
                 .lines()
                 .any(|line| !hidden.contains(line) && !newest.iter().any(|id| id == line));
-            assert!(lacking.more || !older, "that there are more is told");
+            assert!(
+                lacking.may_miss_older || !older,
+                "that there are more is told"
+            );
         }
     }
 }
@@ -104,32 +111,34 @@ fn between_equals_git() {
     );
     assert!(matches!(
         repository.commits_between(merge, &[], 3),
-        Err(Error::Bounds { .. })
+        Err(Error::LimitExceeded { .. })
     ));
-    let mut lacked = repository.commits_lacked(merge, &[left, right], 3).unwrap();
+    let mut lacked = repository
+        .commits_missing_from(merge, &[left, right], 3)
+        .unwrap();
     lacked.sort_unstable();
     let mut expected = [left, right, merge];
     expected.sort_unstable();
     assert_eq!(lacked, expected);
     assert!(matches!(
-        repository.commits_lacked(merge, &[left, right], 2),
-        Err(Error::Bounds { .. })
+        repository.commits_missing_from(merge, &[left, right], 2),
+        Err(Error::LimitExceeded { .. })
     ));
-    let recent = repository.recent(merge, 2).unwrap();
+    let recent = repository.load_branch_window(merge, 2).unwrap();
     let lacking = [base, left, right, merge].map(|id| {
         recent
-            .lacking(id)
-            .map(|it| (it.places.len(), it.more))
+            .find_missing(id)
+            .map(|it| (it.indexes.len(), it.may_miss_older))
             .unwrap()
     });
     assert_eq!(lacking, [(2, true), (2, false), (1, true), (0, false)]);
     assert!(
         repository
-            .recent(left, 2)
+            .load_branch_window(left, 2)
             .unwrap()
-            .lacking(merge)
+            .find_missing(merge)
             .unwrap()
-            .places
+            .indexes
             .is_empty()
     );
     let chain: Vec<_> = repository
@@ -190,15 +199,17 @@ fn what_is_missing_cannot_tell() {
         [chain[5]]
     );
     assert!(matches!(
-        shallow.commits_lacked(chain[5], &[aside], 10),
+        shallow.commits_missing_from(chain[5], &[aside], 10),
         Err(Error::Shallow)
     ));
     assert_eq!(
-        shallow.commits_lacked(chain[5], &[chain[4]], 10).unwrap(),
+        shallow
+            .commits_missing_from(chain[5], &[chain[4]], 10)
+            .unwrap(),
         [chain[5]]
     );
-    let recent = shallow.recent(chain[5], 10).unwrap();
-    let behind = |id| recent.lacking(id).map(|it| it.places.len()).ok();
+    let recent = shallow.load_branch_window(chain[5], 10).unwrap();
+    let behind = |id| recent.find_missing(id).map(|it| it.indexes.len()).ok();
     assert_eq!(
         [chain[4], aside, chain[0]].map(behind),
         [Some(1), None, None]
@@ -222,9 +233,9 @@ fn what_is_missing_cannot_tell() {
         );
     }
     assert!(broken.commits_between(chain[5], &[aside], 10).is_err());
-    assert!(broken.commits_lacked(chain[5], &[aside], 10).is_err());
-    let recent = broken.recent(chain[5], 10).unwrap();
-    let behind = |id| recent.lacking(id).map(|it| it.places.len()).ok();
+    assert!(broken.commits_missing_from(chain[5], &[aside], 10).is_err());
+    let recent = broken.load_branch_window(chain[5], 10).unwrap();
+    let behind = |id| recent.find_missing(id).map(|it| it.indexes.len()).ok();
     assert_eq!(
         [chain[4], aside, chain[2]].map(behind),
         [Some(1), None, None]

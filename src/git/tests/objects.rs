@@ -2,7 +2,7 @@
 
 use super::{Scratch, git_in, plain_git, run};
 use crate::domain::time::Time;
-use crate::git::object::Kind;
+use crate::git::object::ObjectKind;
 use crate::git::{Commit, Error, HashKind, Leaf, Repository};
 
 /// What we write is what git reads, in both hashes.
@@ -18,7 +18,7 @@ fn git_reads_what_we_write() {
             "hello\n"
         );
         let tree = repository
-            .edit(
+            .write_edited_tree(
                 None,
                 &[
                     ("a/b.json", Some(Leaf::Blob(blob))),
@@ -43,7 +43,7 @@ fn git_reads_what_we_write() {
             (
                 commit.tree,
                 commit.parents.len(),
-                commit.committer_time.seconds()
+                commit.committer_time.as_seconds()
             ),
             (tree, 0, 7)
         );
@@ -63,15 +63,18 @@ fn what_is_wrong_is_told_apart() {
     assert!(matches!(repository.read_commit(nothing), Err(Error::Missing(id)) if id == nothing));
     assert!(matches!(
         repository.read_commit(blob),
-        Err(Error::Kind { found: "blob", .. })
+        Err(Error::WrongKind { found: "blob", .. })
     ));
     assert!(matches!(
         repository.read_blob(blob, 5),
-        Err(Error::Bounds { limit: 5, .. })
+        Err(Error::LimitExceeded { limit: 5, .. })
     ));
     assert_eq!(repository.read_blob(blob, 6).unwrap(), b"hello\n");
-    assert_eq!(repository.kind(blob).unwrap(), Some(Kind::Blob));
-    assert_eq!(repository.kind(nothing).unwrap(), None);
+    assert_eq!(
+        repository.object_kind(blob).unwrap(),
+        Some(ObjectKind::Blob)
+    );
+    assert_eq!(repository.object_kind(nothing).unwrap(), None);
     // An object that git finds broken is not read either.
     let hex = blob.to_string();
     let path = scratch.path.join("objects").join(&hex[..2]).join(&hex[2..]);
@@ -161,7 +164,7 @@ fn replace_refs_are_ignored() {
         .args(["commit", &one.to_string()])
         .run()
         .unwrap()
-        .ok()
+        .into_stdout()
         .unwrap();
     assert!(seen.ends_with(b"one\n"));
     assert_eq!(
@@ -248,12 +251,16 @@ fn revisions() {
     let repository = scratch.open();
     for revision in ["main", "v1", "HEAD", &commit.prefix(10)] {
         assert_eq!(
-            repository.resolve(revision).unwrap(),
+            repository.resolve_revision(revision).unwrap(),
             Some(commit),
             "{revision}"
         );
     }
     for revision in ["nothing", "--all", "main~1", "main^{tree}", ""] {
-        assert_eq!(repository.resolve(revision).unwrap(), None, "{revision}");
+        assert_eq!(
+            repository.resolve_revision(revision).unwrap(),
+            None,
+            "{revision}"
+        );
     }
 }

@@ -57,7 +57,7 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
         git_dir: scratch.path.clone(),
         objects: Some(incoming.clone().into_os_string()),
         alternates: Some("./objects:\"./nothing\\tat all\"".into()),
-        quarantined: true,
+        is_quarantined: true,
     };
     let repository = Repository::open_in_environment(&environment).unwrap();
     for other in [
@@ -90,7 +90,7 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
         let tree = repository.read_commit(pushed).unwrap().tree;
         assert!(
             repository
-                .edited_id(Some(tree), &[("pushed", None)])
+                .compute_edited_tree(Some(tree), &[("pushed", None)])
                 .is_ok()
         );
     }
@@ -100,14 +100,20 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
         .with_pushed_objects(&repository)
         .run()
         .unwrap();
-    assert_eq!(log.ok().unwrap().split(|byte| *byte == b'\n').count(), 4);
+    assert_eq!(
+        log.into_stdout()
+            .unwrap()
+            .split(|byte| *byte == b'\n')
+            .count(),
+        4
+    );
     assert!(
         !repository
             .git("cat-file")
             .args(["-e", &pushed.to_string()])
             .run()
             .unwrap()
-            .success()
+            .is_success()
     );
     drop(repository);
     let names = std::fs::read_dir(&scratch.path)
@@ -159,7 +165,7 @@ fn a_real_hook_is_understood() {
         git_dir: Path::new(pwd).join(git_dir),
         objects: Some(scratch.beside("seen.objects").into_os_string()),
         alternates: Some(alternates.into()),
-        quarantined: true,
+        is_quarantined: true,
     };
     let repository = Repository::open_in_environment(&environment).unwrap();
     assert_eq!(

@@ -10,7 +10,7 @@ use crate::git::{Error, Repository};
 const NAME: &str = "refs/deploy/prod";
 
 fn child(repository: &Repository, parent: Option<Oid>, message: &str) -> Oid {
-    let tree = repository.edit(None, &[]).unwrap();
+    let tree = repository.write_edited_tree(None, &[]).unwrap();
     let parent = parent
         .map(|parent| format!("parent {parent}\n"))
         .unwrap_or_default();
@@ -158,10 +158,13 @@ fn symbolic_refs_are_refused() {
         .move_ref("refs/heads/main", None, one, "")
         .unwrap();
     scratch.git(&["symbolic-ref", NAME, "refs/heads/main"]);
-    assert!(matches!(repository.read_ref(NAME), Err(Error::Ref { .. })));
+    assert!(matches!(
+        repository.read_ref(NAME),
+        Err(Error::InvalidRef { .. })
+    ));
     assert!(matches!(
         repository.list_refs("refs/deploy/"),
-        Err(Error::Ref { .. })
+        Err(Error::InvalidRef { .. })
     ));
     for old in [None, Some(one)] {
         assert!(
@@ -199,7 +202,7 @@ fn only_the_very_ref() {
         "--all",
     ] {
         assert!(
-            matches!(repository.read_ref(name), Err(Error::Ref { .. })),
+            matches!(repository.read_ref(name), Err(Error::InvalidRef { .. })),
             "{name}"
         );
     }
@@ -245,7 +248,7 @@ fn file_and_folder() {
         for name in ["refs/deploy/pr/17", "refs/deploy/pr/17/18", "refs/deploy/x"] {
             let refused = scratch.open().move_ref(name, None, one, "");
             assert!(
-                matches!(refused, Err(Error::Ref { .. })),
+                matches!(refused, Err(Error::InvalidRef { .. })),
                 "{name} {pack}: {refused:?}"
             );
         }

@@ -44,7 +44,7 @@ fn accepted() {
     } = pair();
     hook(&server, "printf 'thanks \\033[31mall\\n' >&2");
     let repository = client.open();
-    let outcome = repository.push_one("origin", first, NAME, None).unwrap();
+    let outcome = repository.push_ref("origin", first, NAME, None).unwrap();
     assert_eq!(
         outcome,
         PushOutcome::Accepted {
@@ -53,7 +53,7 @@ fn accepted() {
     );
     for _ in 0..2 {
         let outcome = repository
-            .push_one("origin", second, NAME, Some(first))
+            .push_ref("origin", second, NAME, Some(first))
             .unwrap();
         assert!(
             matches!(outcome, PushOutcome::Accepted { .. }),
@@ -88,7 +88,7 @@ fn lost_races() {
     let fork = client.commit(&[first], "fork", 3);
     client.git(&["push", "--quiet", "origin", &format!("{second}:{NAME}")]);
     for (mine, expected) in [(fork, Some(first)), (first, None), (fork, None)] {
-        let outcome = repository.push_one("origin", mine, NAME, expected).unwrap();
+        let outcome = repository.push_ref("origin", mine, NAME, expected).unwrap();
         assert_eq!(
             outcome,
             PushOutcome::LostRace {
@@ -109,7 +109,7 @@ fn rejected() {
         ..
     } = pair();
     hook(&server, "echo 'git-deploy: refused' >&2; exit 1");
-    let outcome = client.open().push_one("origin", first, NAME, None).unwrap();
+    let outcome = client.open().push_ref("origin", first, NAME, None).unwrap();
     assert_eq!(
         outcome,
         PushOutcome::Rejected {
@@ -131,7 +131,7 @@ fn no_answer() {
     } = pair();
     let repository = client.open();
     client.git(&["remote", "add", "dead", "/nonexistent/repository"]);
-    let outcome = repository.push_one("dead", first, NAME, None).unwrap();
+    let outcome = repository.push_ref("dead", first, NAME, None).unwrap();
     assert!(
         matches!(&outcome, PushOutcome::Unknown { messages, .. } if !messages.is_empty()),
         "{outcome:?}"
@@ -146,7 +146,7 @@ fn no_answer() {
     client.git(&["push", "--quiet", "origin", &format!("{first}:{NAME}")]);
     client.git(&["config", "remote.origin.receivepack", "false"]);
     let outcome = repository
-        .push_one("origin", second, NAME, Some(first))
+        .push_ref("origin", second, NAME, Some(first))
         .unwrap();
     assert!(
         matches!(outcome, PushOutcome::Unknown { .. }),
@@ -160,7 +160,7 @@ fn no_answer() {
     ]);
     server.git(&["update-ref", NAME, &second.to_string()]);
     let outcome = repository
-        .push_one("origin", second, NAME, Some(first))
+        .push_ref("origin", second, NAME, Some(first))
         .unwrap();
     assert!(
         matches!(outcome, PushOutcome::Accepted { .. }),
@@ -226,17 +226,17 @@ fn options_are_names() {
             .is_err()
     );
     assert!(matches!(
-        repository.push_one(&hostile, first, NAME, None),
+        repository.push_ref(&hostile, first, NAME, None),
         Ok(PushOutcome::Unknown { .. })
     ));
     assert!(
         repository
-            .push_one("origin", first, "refs/x:refs/y", None)
+            .push_ref("origin", first, "refs/x:refs/y", None)
             .is_err()
     );
     assert!(
         repository
-            .push_one("origin", first, "--force", None)
+            .push_ref("origin", first, "--force", None)
             .is_err()
     );
     assert!(!mark.exists());

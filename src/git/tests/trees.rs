@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Numbers, Scratch};
 use crate::domain::id::Oid;
-use crate::git::content::{File, Folder, Paths};
-use crate::git::{Error, Found, Leaf};
+use crate::git::content::{ComponentPaths, FileOwnership, FolderOwnership};
+use crate::git::{Error, Leaf, TreeItem};
 
 const NAMES: [&str; 8] = ["a", "a-b", "a.b", "b", "components", "live.json", "Z", "0"];
 
@@ -84,8 +84,8 @@ fn edits_equal_git() {
                 .iter()
                 .map(|(path, leaf)| (path.as_str(), *leaf))
                 .collect();
-            let (computed, _) = repository.edited_id(tree, &list).unwrap();
-            let written = repository.edit(tree, &list).unwrap();
+            let (computed, _) = repository.compute_edited_tree(tree, &list).unwrap();
+            let written = repository.write_edited_tree(tree, &list).unwrap();
             assert_eq!(computed, written);
             assert_eq!(
                 written,
@@ -100,8 +100,8 @@ fn edits_equal_git() {
             assert_eq!(listed, files);
             if let Some((path, leaf)) = files.first_key_value() {
                 assert_eq!(
-                    repository.entry_at(written, path).unwrap(),
-                    Some(Found::Leaf(*leaf))
+                    repository.item_at(written, path).unwrap(),
+                    Some(TreeItem::Leaf(*leaf))
                 );
             }
             tree = Some(written);
@@ -117,7 +117,7 @@ fn contradicting_edits() {
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let tree = repository
-        .edit(None, &[("a/b", file(id)), ("c", file(id))])
+        .write_edited_tree(None, &[("a/b", file(id)), ("c", file(id))])
         .unwrap();
     for edits in [
         &[("a", file(id))][..],
@@ -128,15 +128,15 @@ fn contradicting_edits() {
     ] {
         assert!(
             matches!(
-                repository.edited_id(Some(tree), edits),
-                Err(Error::Path { .. })
+                repository.compute_edited_tree(Some(tree), edits),
+                Err(Error::InvalidPath { .. })
             ),
             "{edits:?}"
         );
     }
     // A folder can be emptied and filled in one go; what is not there can be removed; nothing left is the empty tree.
     let refilled = repository
-        .edit(
+        .write_edited_tree(
             Some(tree),
             &[("a", None), ("a/c", file(id)), ("c/d", None), ("x", None)],
         )
@@ -144,16 +144,16 @@ fn contradicting_edits() {
     assert_eq!(
         refilled,
         repository
-            .edit(None, &[("a/c", file(id)), ("c", file(id))])
+            .write_edited_tree(None, &[("a/c", file(id)), ("c", file(id))])
             .unwrap()
     );
     let emptied = repository
-        .edit(Some(tree), &[("a/b", None), ("c", None)])
+        .write_edited_tree(Some(tree), &[("a/b", None), ("c", None)])
         .unwrap();
     assert_eq!(emptied, repository.hash_kind().empty_tree());
     assert!(matches!(
         repository.list_tree(tree, "", 1),
-        Err(Error::Bounds { .. })
+        Err(Error::LimitExceeded { .. })
     ));
 }
 
@@ -187,14 +187,14 @@ fn hostile_paths() {
     ] {
         assert!(
             matches!(
-                repository.edit(None, &[(path, file(id))]),
-                Err(Error::Path { .. })
+                repository.write_edited_tree(None, &[(path, file(id))]),
+                Err(Error::InvalidPath { .. })
             ),
             "{path:?}"
         );
         assert!(
             repository
-                .entry_at(repository.hash_kind().empty_tree(), path)
+                .item_at(repository.hash_kind().empty_tree(), path)
                 .is_err(),
             "{path:?}"
         );
@@ -223,7 +223,7 @@ fn forged_trees() {
         let tree = repository.write_tree(&raw).unwrap();
         assert!(
             matches!(
-                repository.edited_id(Some(tree), &[("z", None)]),
+                repository.compute_edited_tree(Some(tree), &[("z", None)]),
                 Err(Error::Corrupt { .. })
             ),
             "{raw:?}"
@@ -235,33 +235,33 @@ fn forged_trees() {
 /// Paths by prefix, with what belongs to all.
 struct Prefixes(&'static [&'static str]);
 
-impl Paths for Prefixes {
-    fn folder(&self, path: &[u8]) -> Folder {
+impl ComponentPaths for Prefixes {
+    fn classify_folder(&self, path: &[u8]) -> FolderOwnership {
         let path = std::str::from_utf8(path).unwrap();
         if self
             .0
             .iter()
             .any(|prefix| path == *prefix || path.starts_with(&format!("{prefix}/")))
         {
-            Folder::Whole
+            FolderOwnership::Whole
         } else if path.is_empty()
             || self
                 .0
                 .iter()
                 .any(|prefix| prefix.starts_with(&format!("{path}/")))
         {
-            Folder::Descend
+            FolderOwnership::Mixed
         } else {
-            Folder::Nothing
+            FolderOwnership::Outside
         }
     }
 
-    fn file(&self, path: &[u8]) -> File {
+    fn classify_file(&self, path: &[u8]) -> FileOwnership {
         let path = std::str::from_utf8(path).unwrap();
         match path {
-            ".gitattributes" | ".gitmodules" => File::Shared,
-            path if self.0.contains(&path) => File::Own,
-            _ => File::No,
+            ".gitattributes" | ".gitmodules" => FileOwnership::Shared,
+            path if self.0.contains(&path) => FileOwnership::Owned,
+            _ => FileOwnership::Outside,
         }
     }
 }
@@ -301,23 +301,30 @@ fn content_equals_git() {
             .cloned()
             .collect();
         let content = repository
-            .content(tree, &Prefixes(prefixes))
+            .compute_content(tree, &Prefixes(prefixes))
             .unwrap()
             .unwrap();
         assert_eq!(content.0, scratch.tree(&expected), "{prefixes:?}");
     }
     assert_eq!(
         repository
-            .content(tree, &Prefixes(&[""]))
+            .compute_content(tree, &Prefixes(&[""]))
             .unwrap()
             .unwrap()
             .0,
         tree
     );
     // Shared files alone make no component.
-    assert_eq!(repository.content(tree, &Prefixes(&["web"])).unwrap(), None);
     assert_eq!(
-        repository.content(tree, &Prefixes(&["api/run"])).unwrap(),
+        repository
+            .compute_content(tree, &Prefixes(&["web"]))
+            .unwrap(),
+        None
+    );
+    assert_eq!(
+        repository
+            .compute_content(tree, &Prefixes(&["api/run"]))
+            .unwrap(),
         None
     );
 }
@@ -325,15 +332,15 @@ fn content_equals_git() {
 /// Looks everywhere.
 struct All;
 
-impl Paths for All {
-    fn folder(&self, _: &[u8]) -> Folder {
-        Folder::Descend
+impl ComponentPaths for All {
+    fn classify_folder(&self, _: &[u8]) -> FolderOwnership {
+        FolderOwnership::Mixed
     }
-    fn file(&self, path: &[u8]) -> File {
+    fn classify_file(&self, path: &[u8]) -> FileOwnership {
         if path.ends_with(b"0/f") {
-            File::Own
+            FileOwnership::Owned
         } else {
-            File::No
+            FileOwnership::Outside
         }
     }
 }
@@ -356,8 +363,8 @@ fn content_is_bounded_and_writes_nothing() {
         tree = repository.write_tree(&raw).unwrap();
     }
     assert!(matches!(
-        repository.content(tree, &All),
-        Err(Error::Bounds { .. })
+        repository.compute_content(tree, &All),
+        Err(Error::LimitExceeded { .. })
     ));
     let small = [entry("100644", "f", id), entry("100644", "g", id)].concat();
     let mut deep = repository
@@ -366,7 +373,7 @@ fn content_is_bounded_and_writes_nothing() {
     let before = scratch.git(&["count-objects"]);
     assert!(
         repository
-            .content(deep, &All)
+            .compute_content(deep, &All)
             .unwrap()
             .is_some_and(|content| content.0 != deep)
     );
@@ -375,15 +382,17 @@ fn content_is_bounded_and_writes_nothing() {
         deep = repository.write_tree(&entry("40000", "d", deep)).unwrap();
     }
     assert!(matches!(
-        repository.content(deep, &All),
-        Err(Error::Bounds { .. })
+        repository.compute_content(deep, &All),
+        Err(Error::LimitExceeded { .. })
     ));
     // An empty folder, which git never stores, makes no component either.
     let forged = repository
         .write_tree(&entry("40000", "api", repository.hash_kind().empty_tree()))
         .unwrap();
     assert_eq!(
-        repository.content(forged, &Prefixes(&["api"])).unwrap(),
+        repository
+            .compute_content(forged, &Prefixes(&["api"]))
+            .unwrap(),
         None
     );
 }

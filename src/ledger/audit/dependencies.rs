@@ -5,20 +5,20 @@
 
 use std::collections::BTreeMap;
 
-use super::index::Index;
-use super::{Audited, Finding, Kind};
+use super::index::ChainIndex;
+use super::{AuditFinding, FindingKind, LedgerAudit};
 use crate::domain::id::EntryId;
 use crate::domain::verdict::Outcome;
 
 /// For another ledger, by number: the positions at which an entry had seen more of it than any
 /// before, each with the position seen. Both increase.
-pub(super) type Leans = BTreeMap<usize, Vec<(usize, usize)>>;
+pub(super) type SeenPositions = BTreeMap<usize, Vec<(usize, usize)>>;
 
 /// The first invalid position of each ledger, by number. Everything from there on is invalid.
-type Fallen = BTreeMap<usize, usize>;
+type InvalidFrom = BTreeMap<usize, usize>;
 
 /// Records what an entry has seen, if it is more than any entry before.
-pub(super) fn lean(leans: &mut Leans, other: usize, place: usize, seen: usize) {
+pub(super) fn record_seen(leans: &mut SeenPositions, other: usize, place: usize, seen: usize) {
     let far = leans.entry(other).or_default();
     if far.last().is_none_or(|(_, before)| *before < seen) {
         far.push((place, seen));
@@ -27,10 +27,10 @@ pub(super) fn lean(leans: &mut Leans, other: usize, place: usize, seen: usize) {
 
 /// Adds a finding to each ledger that depends on an invalid entry before any failure of its own: at
 /// the first entry that does.
-pub(super) fn check(index: &Index, audited: &mut [Audited]) {
-    let mut fallen: Fallen = audited
+pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]) {
+    let mut fallen: InvalidFrom = audited
         .iter()
-        .filter_map(|it| own_fault(index, it))
+        .filter_map(|it| find_first_failure(index, it))
         .collect();
     let mut leaning: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     // Each round shortens the valid part of some ledger, until nothing changes.
@@ -40,7 +40,9 @@ pub(super) fn check(index: &Index, audited: &mut [Audited]) {
             let Some((number, _)) = index.chain(&ledger.ledger) else {
                 continue;
             };
-            let Some((place, other)) = first(&ledger.ties.leans, &fallen) else {
+            let Some((place, other)) =
+                find_first_invalid_dependency(&ledger.references.seen_positions, &fallen)
+            else {
                 continue;
             };
             if fallen.get(&number).is_none_or(|at| place < *at) {
@@ -60,9 +62,10 @@ pub(super) fn check(index: &Index, audited: &mut [Audited]) {
         let Some((place, other)) = leaning.get(&number) else {
             continue;
         };
-        let (Some(what), Some(other)) =
-            (tip(ledger, index, *place, *other), index.chains.get(*other))
-        else {
+        let (Some(what), Some(other)) = (
+            find_seen_tip(ledger, index, *place, *other),
+            index.chains.get(*other),
+        ) else {
             continue;
         };
         let what = format!(
@@ -70,10 +73,10 @@ pub(super) fn check(index: &Index, audited: &mut [Audited]) {
             what.short(),
             other.ledger
         );
-        ledger.findings.push(Finding::fail(
-            Kind::Support,
+        ledger.findings.push(AuditFinding::chain_failure(
+            FindingKind::Dependency,
             &ledger.ledger,
-            Some(chain.at(*place)),
+            Some(chain.id_at(*place)),
             what,
         ));
     }
@@ -81,18 +84,21 @@ pub(super) fn check(index: &Index, audited: &mut [Audited]) {
 
 /// Returns the number of a ledger and the position of its first failure. A failure of no particular
 /// entry counts for the whole ledger.
-fn own_fault(index: &Index, ledger: &Audited) -> Option<(usize, usize)> {
+fn find_first_failure(index: &ChainIndex, ledger: &LedgerAudit) -> Option<(usize, usize)> {
     let (number, chain) = index.chain(&ledger.ledger)?;
     let faults = ledger
         .findings
         .iter()
         .filter(|finding| finding.outcome == Outcome::Fail);
-    let places = faults.map(|finding| finding.entry.and_then(|id| chain.place(id)).unwrap_or(0));
+    let places = faults.map(|finding| finding.entry.and_then(|id| chain.position(id)).unwrap_or(0));
     Some((number, places.min()?))
 }
 
 /// Returns the first position that depends on an invalid entry, and the ledger of that entry.
-fn first(leans: &Leans, fallen: &Fallen) -> Option<(usize, usize)> {
+fn find_first_invalid_dependency(
+    leans: &SeenPositions,
+    fallen: &InvalidFrom,
+) -> Option<(usize, usize)> {
     let of_one = |(other, far): (&usize, &Vec<(usize, usize)>)| {
         let from = fallen.get(other)?;
         let at = far.partition_point(|(_, seen)| seen < from);
@@ -102,18 +108,23 @@ fn first(leans: &Leans, fallen: &Fallen) -> Option<(usize, usize)> {
 }
 
 /// Returns the commit of the other ledger that the entry at a position has seen.
-fn tip(ledger: &Audited, index: &Index, place: usize, other: usize) -> Option<EntryId> {
-    let far = ledger.ties.leans.get(&other)?;
+fn find_seen_tip(
+    ledger: &LedgerAudit,
+    index: &ChainIndex,
+    place: usize,
+    other: usize,
+) -> Option<EntryId> {
+    let far = ledger.references.seen_positions.get(&other)?;
     let (_, seen) = far.iter().find(|(at, _)| *at == place)?;
-    Some(index.chains.get(other)?.at(*seen))
+    Some(index.chains.get(other)?.id_at(*seen))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::id::Oid;
-    use crate::ledger::audit::index::Chain;
-    use crate::ledger::audit::{Audited, Ties};
+    use crate::ledger::audit::index::IndexedChain;
+    use crate::ledger::audit::{LedgerAudit, LedgerReferences};
 
     fn id(ledger: u8, place: u8) -> EntryId {
         let mut bytes = [ledger; 20];
@@ -127,30 +138,32 @@ mod tests {
     fn falls_on() {
         let names = ["a", "b", "c"];
         let chain = |(number, name): (u8, &str)| {
-            Chain::new(
+            IndexedChain::new(
                 &name.parse().unwrap(),
                 id(number, 9),
                 (0..10).map(|place| id(number, place)).collect(),
                 None,
             )
         };
-        let index = Index {
+        let index = ChainIndex {
             chains: (0..).zip(names).map(chain).collect(),
         };
         let audited = |name: &str, seen: &[(usize, usize, usize)], fault: Option<EntryId>| {
             let ledger = name.parse().unwrap();
-            let mut ties = Ties::default();
+            let mut ties = LedgerReferences::default();
             for (other, place, far) in seen {
-                lean(&mut ties.leans, *other, *place, *far);
+                record_seen(&mut ties.seen_positions, *other, *place, *far);
             }
             let findings = fault
-                .map(|id| Finding::fail(Kind::Entry, &ledger, Some(id), "forged"))
+                .map(|id| {
+                    AuditFinding::chain_failure(FindingKind::Entry, &ledger, Some(id), "forged")
+                })
                 .into_iter()
                 .collect();
-            Audited {
+            LedgerAudit {
                 findings,
-                ties,
-                ..Audited::empty(ledger, id(0, 9))
+                references: ties,
+                ..LedgerAudit::new(ledger, id(0, 9))
             }
         };
         // The third ledger's seventh entry is forged. The second ledger has seen it at its fifth
@@ -160,7 +173,7 @@ mod tests {
         let third = || audited("c", &[(0, 6, 2), (0, 7, 3)], Some(id(2, 7)));
         let found = |second| {
             let mut all = [first(), second, third()];
-            check(&index, &mut all);
+            check_dependencies(&index, &mut all);
             all.map(|it| {
                 it.findings
                     .iter()

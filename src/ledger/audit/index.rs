@@ -9,11 +9,11 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::error::Result;
-use crate::git::repo::{Repository, Shared};
+use crate::git::repo::{Repository, RepositoryHandle};
 use crate::ledger::Tips;
 
 /// The chain of one ledger.
-pub(super) struct Chain {
+pub(super) struct IndexedChain {
     /// The ledger.
     pub ledger: LedgerName,
     /// Its tip.
@@ -27,7 +27,7 @@ pub(super) struct Chain {
     by_id: Vec<u32>,
 }
 
-impl Chain {
+impl IndexedChain {
     /// Reads the chain that ends in a tip, as far back as possible.
     fn read(repository: &Repository, ledger: &LedgerName, tip: EntryId) -> Self {
         let (mut ids, mut next, mut gap) = (Vec::new(), Some(tip), None);
@@ -53,7 +53,7 @@ impl Chain {
         Self {
             ledger: ledger.clone(),
             tip,
-            by_id: by_id(&ids),
+            by_id: sort_positions_by_id(&ids),
             ids,
             gap,
         }
@@ -61,10 +61,10 @@ impl Chain {
 
     /// Returns the position of a commit in the chain; the oldest commit that can be read has
     /// position 0.
-    pub fn place(&self, id: EntryId) -> Option<usize> {
+    pub fn position(&self, id: EntryId) -> Option<usize> {
         let found = self
             .by_id
-            .binary_search_by_key(&id, |place| self.at(*place as usize));
+            .binary_search_by_key(&id, |place| self.id_at(*place as usize));
         found
             .ok()
             .and_then(|index| self.by_id.get(index))
@@ -72,13 +72,13 @@ impl Chain {
     }
 
     /// Returns the commit at a position; the tip if the position is past the end.
-    pub fn at(&self, place: usize) -> EntryId {
+    pub fn id_at(&self, place: usize) -> EntryId {
         self.ids.get(place).copied().unwrap_or(self.tip)
     }
 }
 
 /// Returns the positions of these ids, sorted by id.
-fn by_id(ids: &[EntryId]) -> Vec<u32> {
+fn sort_positions_by_id(ids: &[EntryId]) -> Vec<u32> {
     // More than four billion entries would not fit into memory.
     let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
     let mut places: Vec<u32> = (0..count).collect();
@@ -87,24 +87,25 @@ fn by_id(ids: &[EntryId]) -> Vec<u32> {
 }
 
 /// The chains of all ledgers, by name.
-pub(super) struct Index {
+pub(super) struct ChainIndex {
     /// The chains, in the order of the ledgers' names.
-    pub chains: Vec<Chain>,
+    pub chains: Vec<IndexedChain>,
 }
 
-impl Index {
+impl ChainIndex {
     /// Reads the chains with these tips in parallel.
-    pub fn read(shared: &Shared, tips: &Tips) -> Self {
+    pub fn read(shared: &RepositoryHandle, tips: &Tips) -> Self {
         let tips: Vec<(&LedgerName, &EntryId)> = tips.iter().collect();
-        let read =
-            |(ledger, tip): &(&LedgerName, &EntryId)| Chain::read(&shared.fork(), ledger, **tip);
+        let read = |(ledger, tip): &(&LedgerName, &EntryId)| {
+            IndexedChain::read(&shared.fork(), ledger, **tip)
+        };
         Self {
             chains: tips.par_iter().map(read).collect(),
         }
     }
 
     /// Returns the number and the chain of a ledger.
-    pub fn chain(&self, ledger: &LedgerName) -> Option<(usize, &Chain)> {
+    pub fn chain(&self, ledger: &LedgerName) -> Option<(usize, &IndexedChain)> {
         let number = self
             .chains
             .binary_search_by(|chain| chain.ledger.cmp(ledger))
@@ -117,11 +118,16 @@ impl Index {
     /// # Errors
     /// If the commit, or the one before the readable part of the chain, cannot be read: the answer
     /// is then unknown.
-    pub fn holds(&self, repository: &Repository, ledger: &LedgerName, id: EntryId) -> Result<bool> {
+    pub fn contains(
+        &self,
+        repository: &Repository,
+        ledger: &LedgerName,
+        id: EntryId,
+    ) -> Result<bool> {
         let Some((_, chain)) = self.chain(ledger) else {
             return Ok(false);
         };
-        if chain.place(id).is_some() {
+        if chain.position(id).is_some() {
             return Ok(true);
         }
         repository.read_commit(id.0)?;
@@ -136,6 +142,6 @@ impl Index {
     /// not contain both.
     pub fn precedes(&self, ledger: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
         let (_, chain) = self.chain(ledger)?;
-        Some(chain.place(wanted)? <= chain.place(tip)?)
+        Some(chain.position(wanted)? <= chain.position(tip)?)
     }
 }

@@ -23,23 +23,23 @@ use super::facts::Gatherer;
 use super::{Project, Tips};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Outcome, Rule};
 use crate::git::error::Error;
 use crate::git::repo::{self, Repository};
-use chunk::{Auditor, Piece, Shared};
-use index::{Chain, Index};
+use chunk::{ChunkAuditor, ChunkContext, ChunkResult};
+use index::{ChainIndex, IndexedChain};
 
 /// How many entries are validated in one chunk: enough to profit from a thread's caches, and few
 /// enough to keep all threads busy.
-pub const STRETCH: usize = 1_000;
+pub const CHUNK_SIZE: usize = 1_000;
 /// After how many chunks the packs are reopened.
-const STRETCHES: usize = 16;
+const CHUNKS_PER_PACKS: usize = 16;
 
 /// What a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FindingKind {
     /// An entry: a rule fails, or lacks a fact.
     Entry,
     /// The chain of a ledger: its root, or unreadable commits.
@@ -47,16 +47,16 @@ pub enum Kind {
     /// The order among ledgers.
     Order,
     /// An entry that depends on an invalid one.
-    Support,
+    Dependency,
     /// The notes.
     Notes,
 }
 
 /// A failure, or something that could not be determined.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct AuditFinding {
     /// What it is about.
-    pub kind: Kind,
+    pub kind: FindingKind,
     /// The ledger; `None` for notes.
     pub ledger: Option<LedgerName>,
     /// The entry, if it is about one.
@@ -69,10 +69,10 @@ pub struct Finding {
     pub detail: String,
 }
 
-impl Finding {
+impl AuditFinding {
     /// Creates a failure of the chain rule.
-    fn fail(
-        kind: Kind,
+    fn chain_failure(
+        kind: FindingKind,
         ledger: &LedgerName,
         entry: Option<EntryId>,
         detail: impl Into<String>,
@@ -89,7 +89,7 @@ impl Finding {
     }
 
     /// Creates a finding from a git error: malformed data fails, unreadable data is unknown.
-    fn error(kind: Kind, ledger: Option<&LedgerName>, error: &Error) -> Self {
+    fn from_error(kind: FindingKind, ledger: Option<&LedgerName>, error: &Error) -> Self {
         let outcome = if error.is_malformed() {
             Outcome::Fail
         } else {
@@ -101,34 +101,34 @@ impl Finding {
             entry: None,
             rule: None,
             outcome,
-            detail: harmless(&error.to_string()),
+            detail: sanitize(&error.to_string()),
         }
     }
 
     /// Creates a finding from a rule's result for an entry; `None` if it passes.
-    fn of(ledger: &LedgerName, id: EntryId, check: &Check) -> Option<Self> {
+    fn from_check(ledger: &LedgerName, id: EntryId, check: &Check) -> Option<Self> {
         (check.outcome != Outcome::Pass).then(|| Self {
-            kind: Kind::Entry,
+            kind: FindingKind::Entry,
             ledger: Some(ledger.clone()),
             entry: Some(id),
             rule: Some(check.rule),
             outcome: check.outcome,
-            detail: harmless(&check.detail),
+            detail: sanitize(&check.detail),
         })
     }
 }
 
 /// What a remark is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Special {
+pub enum RemarkKind {
     /// A deployment bypassed rules with break-glass.
     BreakGlass,
     /// A policy was published with a server owner's key, after all admins' keys were lost.
     Recovered,
     /// A publish admits entries that it had not seen.
-    Admits,
+    AdmitsEntry,
     /// An entry is valid only because a publish admits it.
-    Admitted,
+    AdmittedEntry,
     /// Something depends on a key that was removed later.
     RemovedKey,
     /// The notes are missing or not up to date.
@@ -139,9 +139,9 @@ pub enum Special {
 
 /// Something that is allowed, but that a reader should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
+pub struct AuditRemark {
     /// What it is about.
-    pub kind: Special,
+    pub kind: RemarkKind,
     /// The ledger; `None` for notes.
     pub ledger: Option<LedgerName>,
     /// The entry, if it is about one.
@@ -150,9 +150,9 @@ pub struct Remark {
     pub text: String,
 }
 
-impl Remark {
+impl AuditRemark {
     /// Creates a remark on an entry.
-    fn of(kind: Special, ledger: &LedgerName, entry: EntryId, text: String) -> Self {
+    fn on_entry(kind: RemarkKind, ledger: &LedgerName, entry: EntryId, text: String) -> Self {
         Self {
             kind,
             ledger: Some(ledger.clone()),
@@ -164,7 +164,7 @@ impl Remark {
 
 /// The result for one ledger.
 #[derive(Debug)]
-pub struct Audited {
+pub struct LedgerAudit {
     /// The ledger.
     pub ledger: LedgerName,
     /// Its tip.
@@ -174,31 +174,31 @@ pub struct Audited {
     /// The times of the first and the last of them.
     pub span: Option<(Time, Time)>,
     /// What is wrong, in the order of the chain.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<AuditFinding>,
     /// What a reader should know, in the order of the chain.
-    pub remarks: Vec<Remark>,
-    ties: Ties,
+    pub remarks: Vec<AuditRemark>,
+    references: LedgerReferences,
     /// How many entries could not be read or reached.
     unread: usize,
 }
 
 /// How the entries of a ledger refer to other ledgers.
 #[derive(Debug, Default)]
-struct Ties {
+struct LedgerReferences {
     /// How much of the other ledgers the entries have seen.
-    leans: dependencies::Leans,
+    seen_positions: dependencies::SeenPositions,
     /// The position of each entry, and of the policy that it has seen.
-    policies: Vec<(usize, usize)>,
+    policy_positions: Vec<(usize, usize)>,
     /// For the policy ledger: what each publish, oldest first, has seen and admits.
-    publishes: Vec<order::Publish>,
+    publishes: Vec<order::PublishRecord>,
     /// Who signed entries with keys that were removed later.
-    removed: remarks::Removed,
+    removed_keys: remarks::RemovedKeyUses,
 }
 
-impl Audited {
+impl LedgerAudit {
     /// Creates a result without entries.
-    fn empty(ledger: LedgerName, tip: EntryId) -> Self {
-        let (findings, remarks, ties) = (Vec::new(), Vec::new(), Ties::default());
+    fn new(ledger: LedgerName, tip: EntryId) -> Self {
+        let (findings, remarks, ties) = (Vec::new(), Vec::new(), LedgerReferences::default());
         Self {
             ledger,
             tip,
@@ -206,13 +206,13 @@ impl Audited {
             span: None,
             findings,
             remarks,
-            ties,
+            references: ties,
             unread: 0,
         }
     }
 
     /// Adds the result of the next chunk.
-    fn add(&mut self, piece: Piece) {
+    fn add_chunk(&mut self, piece: ChunkResult) {
         self.entries += piece.entries;
         self.unread = self.unread.saturating_sub(piece.read);
         self.span = match (self.span, piece.span) {
@@ -221,21 +221,27 @@ impl Audited {
         };
         self.findings.extend(piece.findings);
         self.remarks.extend(piece.remarks);
-        for (other, far) in piece.ties.leans {
+        for (other, far) in piece.references.seen_positions {
             for (place, seen) in far {
-                dependencies::lean(&mut self.ties.leans, other, place, seen);
+                dependencies::record_seen(&mut self.references.seen_positions, other, place, seen);
             }
         }
-        self.ties.policies.extend(piece.ties.policies);
-        self.ties.publishes.extend(piece.ties.publishes);
-        for (person, (count, first)) in piece.ties.removed {
-            self.ties.removed.entry(person).or_insert((0, first)).0 += count;
+        self.references
+            .policy_positions
+            .extend(piece.references.policy_positions);
+        self.references.publishes.extend(piece.references.publishes);
+        for (person, (count, first)) in piece.references.removed_keys {
+            self.references
+                .removed_keys
+                .entry(person)
+                .or_insert((0, first))
+                .0 += count;
         }
     }
 
     /// Sorts everything in the order of the chain; what is about no entry comes first.
-    fn sort(&mut self, chain: &Chain) {
-        let place = |entry: Option<EntryId>| entry.and_then(|id| chain.place(id));
+    fn sort(&mut self, chain: &IndexedChain) {
+        let place = |entry: Option<EntryId>| entry.and_then(|id| chain.position(id));
         self.findings
             .sort_by_cached_key(|finding| place(finding.entry));
         self.remarks
@@ -244,7 +250,7 @@ impl Audited {
 }
 
 /// What to audit, and how.
-pub struct Plan<'a> {
+pub struct AuditPlan<'a> {
     /// The ledgers, in the order of the report; the policy ledger must be among them.
     pub ledgers: &'a [LedgerName],
     /// The tips at an earlier audit. Only later entries are validated, except that the policy
@@ -253,36 +259,39 @@ pub struct Plan<'a> {
     /// Whether to compare the notes with the ledgers, which must then be all existing ones.
     pub notes: bool,
     /// How many entries are validated in one chunk: [`STRETCH`].
-    pub stretch: usize,
+    pub chunk_size: usize,
 }
 
 /// Receives the progress of an audit.
-pub trait Watch: Sync {
+pub trait AuditProgress: Sync {
     /// Gets the number of entries, before the first is validated.
-    fn begin(&self, entries: usize);
+    fn on_start(&self, entries: usize);
     /// Gets the number of entries validated since the last call. Called from any thread.
-    fn step(&self, entries: usize);
+    fn on_validated(&self, entries: usize);
 }
 
 /// The result of an audit.
 #[derive(Debug)]
-pub struct Report {
+pub struct AuditReport {
     /// The ledgers, in the plan's order.
-    pub ledgers: Vec<Audited>,
+    pub ledgers: Vec<LedgerAudit>,
     /// If the notes were compared: what is wrong, and what a reader should know.
-    pub notes: Option<(Vec<Finding>, Vec<Remark>)>,
+    pub notes: Option<(Vec<AuditFinding>, Vec<AuditRemark>)>,
 }
 
 /// Returns the project that the ledgers belong to, from the root of the policy ledger.
 ///
 /// # Errors
 /// The finding if the root is missing or invalid: then no entry can be validated.
-pub fn root(repository: &Repository, tips: &Tips) -> std::result::Result<Project, Finding> {
+pub fn find_project(
+    repository: &Repository,
+    tips: &Tips,
+) -> std::result::Result<Project, AuditFinding> {
     let policy = LedgerName::policy();
-    let wrong = |error: &Error| Finding::error(Kind::Chain, Some(&policy), error);
+    let wrong = |error: &Error| AuditFinding::from_error(FindingKind::Chain, Some(&policy), error);
     let Some(tip) = tips.get(&policy) else {
-        return Err(Finding::fail(
-            Kind::Chain,
+        return Err(AuditFinding::chain_failure(
+            FindingKind::Chain,
             &policy,
             None,
             "it does not exist, so there is no root of trust",
@@ -304,70 +313,72 @@ pub fn audit(
     repository: &Repository,
     project: &Project,
     tips: &Tips,
-    plan: &Plan<'_>,
-    watch: &dyn Watch,
-) -> Report {
-    let index = Index::read(&repository.share().apart(), tips);
-    let mut wanted: Vec<Audited> = Vec::new();
+    plan: &AuditPlan<'_>,
+    watch: &dyn AuditProgress,
+) -> AuditReport {
+    let index = ChainIndex::read(&repository.share().with_own_packs(), tips);
+    let mut wanted: Vec<LedgerAudit> = Vec::new();
     let mut jobs = Vec::new();
     for ledger in plan.ledgers {
         let Some((number, chain)) = index.chain(ledger) else {
             continue;
         };
-        let mut audited = Audited::empty(ledger.clone(), chain.tip);
-        if let Some(finding) = root_of(repository, project, chain) {
+        let mut audited = LedgerAudit::new(ledger.clone(), chain.tip);
+        if let Some(finding) = check_root(repository, project, chain) {
             audited.findings.push(finding);
         } else {
-            let first = first(chain, plan.since.get(ledger)).unwrap_or_else(|finding| {
-                audited.findings.push(finding);
-                1
-            });
+            let first =
+                find_first_position(chain, plan.since.get(ledger)).unwrap_or_else(|finding| {
+                    audited.findings.push(finding);
+                    1
+                });
             audited.unread = chain.ids.len().saturating_sub(first);
-            let cut = stretches(chain, first, plan.stretch);
-            jobs.extend(cut.map(|places| Job {
-                at: wanted.len(),
-                number,
-                places,
+            let cut = split_into_chunks(chain, first, plan.chunk_size);
+            jobs.extend(cut.map(|places| ChunkJob {
+                ledger_index: wanted.len(),
+                chain_number: number,
+                positions: places,
             }));
         }
-        audited.findings.extend(gap(repository, chain));
+        audited.findings.extend(check_gap(repository, chain));
         wanted.push(audited);
     }
-    watch.begin(jobs.iter().map(|job| job.places.len()).sum());
+    watch.on_start(jobs.iter().map(|job| job.positions.len()).sum());
 
     let gatherer = Gatherer::new(repository, project);
     let in_force = tips
         .get(&LedgerName::policy())
         .and_then(|tip| gatherer.policy_at(*tip).ok().flatten());
     let order = |ledger: &LedgerName, tip, wanted| index.precedes(ledger, tip, wanted);
-    let step = |entries| watch.step(entries);
-    let with = Shared {
+    let step = |entries| watch.on_validated(entries);
+    let with = ChunkContext {
         project,
         index: &index,
         order: &order,
-        present: in_force.as_ref(),
-        notes: plan.notes,
-        step: &step,
+        present_policy: in_force.as_ref(),
+        wants_notes: plan.notes,
+        on_validated: &step,
     };
     let mut told = Vec::new();
-    for ((at, _), mut piece) in judge(repository, jobs, with) {
-        told.append(&mut piece.told);
+    for ((at, _), mut piece) in validate_chunks(repository, jobs, with) {
+        told.append(&mut piece.note_lines);
         if let Some(audited) = wanted.get_mut(at) {
-            audited.add(piece);
+            audited.add_chunk(piece);
         }
     }
-    wanted.iter_mut().for_each(remarks::removed_keys);
-    order::check(&index, &mut wanted);
-    dependencies::check(&index, &mut wanted);
+    wanted.iter_mut().for_each(remarks::add_removed_key_remarks);
+    order::check_order(&index, &mut wanted);
+    dependencies::check_dependencies(&index, &mut wanted);
     for audited in &mut wanted {
         if let Some((_, chain)) = index.chain(&audited.ledger) {
             audited.sort(chain);
         }
     }
     // A commit that can be read but carries no entry counts as read: it adds no lines to the notes.
-    let missing =
-        |it: &Audited| it.unread > 0 && it.findings.iter().any(|it| it.outcome == Outcome::Unknown);
-    let partly = |it: &&Audited| {
+    let missing = |it: &LedgerAudit| {
+        it.unread > 0 && it.findings.iter().any(|it| it.outcome == Outcome::Unknown)
+    };
+    let partly = |it: &&LedgerAudit| {
         missing(it)
             || index
                 .chain(&it.ledger)
@@ -376,54 +387,64 @@ pub fn audit(
     let partly: BTreeSet<&LedgerName> = wanted.iter().filter(partly).map(|it| &it.ledger).collect();
     let notes = plan
         .notes
-        .then(|| notes::check(repository, &index, tips, told, &partly));
-    Report {
+        .then(|| notes::check_notes(repository, &index, tips, told, &partly));
+    AuditReport {
         ledgers: wanted,
         notes,
     }
 }
 
 /// A chunk to validate.
-struct Job {
+struct ChunkJob {
     /// The index of its ledger in the results.
-    at: usize,
+    ledger_index: usize,
     /// The number of that ledger's chain.
-    number: usize,
-    places: Range<usize>,
+    chain_number: usize,
+    positions: Range<usize>,
 }
 
 /// Validates chunks on all processors. The results are sorted by ledger and position, whichever is
 /// ready first.
-fn judge(
+fn validate_chunks(
     repository: &Repository,
-    mut jobs: Vec<Job>,
-    with: Shared<'_>,
-) -> BTreeMap<(usize, usize), Piece> {
-    let (packs, chains) = (Packs::new(repository.share()), &with.index.chains);
+    mut jobs: Vec<ChunkJob>,
+    with: ChunkContext<'_>,
+) -> BTreeMap<(usize, usize), ChunkResult> {
+    let (packs, chains) = (PackPool::new(repository.share()), &with.index.chains);
     // Sorted by time, not by ledger, so that an entry is still cached when entries that depend on
     // it are validated.
-    jobs.sort_by_cached_key(|job| begin(repository, chains.get(job.number), job.places.start));
+    jobs.sort_by_cached_key(|job| {
+        read_start_time(
+            repository,
+            chains.get(job.chain_number),
+            job.positions.start,
+        )
+    });
     let judged = jobs.into_iter().par_bridge().filter_map(|job| {
-        let (own, start) = (packs.fork(), job.places.start);
-        let piece = Auditor::new(&own, with).audit(job.number, chains.get(job.number)?, job.places);
-        Some(((job.at, start), piece))
+        let (own, start) = (packs.fork(), job.positions.start);
+        let piece = ChunkAuditor::new(&own, with).audit(
+            job.chain_number,
+            chains.get(job.chain_number)?,
+            job.positions,
+        );
+        Some(((job.ledger_index, start), piece))
     });
     judged.collect()
 }
 
 /// The packs that chunks are read from. They are reopened from time to time: what was read of a
 /// pack counts as memory until it is closed, and an audit reads everything.
-struct Packs {
-    shared: repo::Shared,
+struct PackPool {
+    shared: repo::RepositoryHandle,
     /// The open packs, and how many chunks used them.
-    open: Mutex<(repo::Shared, usize)>,
+    open: Mutex<(repo::RepositoryHandle, usize)>,
 }
 
-impl Packs {
+impl PackPool {
     /// Opens the packs.
-    fn new(shared: repo::Shared) -> Self {
+    fn new(shared: repo::RepositoryHandle) -> Self {
         Self {
-            open: Mutex::new((shared.apart(), 0)),
+            open: Mutex::new((shared.with_own_packs(), 0)),
             shared,
         }
     }
@@ -432,8 +453,8 @@ impl Packs {
     fn fork(&self) -> Repository {
         // A panic cannot leave the handle half changed.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.1 == STRETCHES {
-            *open = (self.shared.apart(), 0);
+        if open.1 == CHUNKS_PER_PACKS {
+            *open = (self.shared.with_own_packs(), 0);
         }
         open.1 += 1;
         open.0.fork()
@@ -445,12 +466,15 @@ impl Packs {
 ///
 /// # Errors
 /// The finding if the ledger no longer contains the tip that was audited before.
-fn first(chain: &Chain, since: Option<&EntryId>) -> std::result::Result<usize, Finding> {
-    match since.map(|since| (since, chain.place(*since))) {
+fn find_first_position(
+    chain: &IndexedChain,
+    since: Option<&EntryId>,
+) -> std::result::Result<usize, AuditFinding> {
+    match since.map(|since| (since, chain.position(*since))) {
         Some((since, None)) => {
             let what = "the earlier audit saw this tip, and the ledger does not hold it any more";
-            Err(Finding::fail(
-                Kind::Chain,
+            Err(AuditFinding::chain_failure(
+                FindingKind::Chain,
                 &chain.ledger,
                 Some(*since),
                 what,
@@ -462,8 +486,8 @@ fn first(chain: &Chain, since: Option<&EntryId>) -> std::result::Result<usize, F
 }
 
 /// Splits the entries of a chain, from a position on, into chunks.
-fn stretches(
-    chain: &Chain,
+fn split_into_chunks(
+    chain: &IndexedChain,
     first: usize,
     length: usize,
 ) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -474,20 +498,34 @@ fn stretches(
 }
 
 /// Returns the committer time at the start of a chunk.
-fn begin(repository: &Repository, chain: Option<&Chain>, place: usize) -> Option<Time> {
+fn read_start_time(
+    repository: &Repository,
+    chain: Option<&IndexedChain>,
+    place: usize,
+) -> Option<Time> {
     Some(
         repository
-            .read_commit(chain?.at(place).0)
+            .read_commit(chain?.id_at(place).0)
             .ok()?
             .committer_time,
     )
 }
 
 /// Returns a finding if the chain does not begin with the genesis of this project and ledger.
-fn root_of(repository: &Repository, project: &Project, chain: &Chain) -> Option<Finding> {
-    let genesis = match project.genesis(repository, &chain.ledger) {
+fn check_root(
+    repository: &Repository,
+    project: &Project,
+    chain: &IndexedChain,
+) -> Option<AuditFinding> {
+    let genesis = match project.genesis_id(repository, &chain.ledger) {
         Ok(genesis) => genesis,
-        Err(error) => return Some(Finding::error(Kind::Chain, Some(&chain.ledger), &error)),
+        Err(error) => {
+            return Some(AuditFinding::from_error(
+                FindingKind::Chain,
+                Some(&chain.ledger),
+                &error,
+            ));
+        }
     };
     let first = chain
         .ids
@@ -497,8 +535,8 @@ fn root_of(repository: &Repository, project: &Project, chain: &Chain) -> Option<
         "it does not begin with the genesis {} of this project",
         genesis.short()
     );
-    Some(Finding::fail(
-        Kind::Chain,
+    Some(AuditFinding::chain_failure(
+        FindingKind::Chain,
         &chain.ledger,
         Some(*first),
         what,
@@ -506,7 +544,11 @@ fn root_of(repository: &Repository, project: &Project, chain: &Chain) -> Option<
 }
 
 /// Returns a finding if the start of the chain cannot be read: the entries before it are unknown.
-fn gap(repository: &Repository, chain: &Chain) -> Option<Finding> {
+fn check_gap(repository: &Repository, chain: &IndexedChain) -> Option<AuditFinding> {
     let error = repository.read_commit(chain.gap?.0).err()?;
-    Some(Finding::error(Kind::Chain, Some(&chain.ledger), &error))
+    Some(AuditFinding::from_error(
+        FindingKind::Chain,
+        Some(&chain.ledger),
+        &error,
+    ))
 }

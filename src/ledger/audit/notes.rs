@@ -8,54 +8,54 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-use super::index::Index;
-use super::{Finding, Kind, Remark, Special};
+use super::index::ChainIndex;
+use super::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
 use crate::domain::entry::{Statement, note_line};
 use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::Outcome;
 use crate::git::error::{Error, Result};
 use crate::git::object;
-use crate::git::repo::{Repository, Shared};
-use crate::git::tree::{Found, Leaf};
+use crate::git::repo::{Repository, RepositoryHandle};
+use crate::git::tree::{Leaf, TreeItem};
 use crate::ledger::Tips;
-use crate::ledger::notes::NOTES;
+use crate::ledger::notes::NOTES_REF;
 
 /// The largest note that is read to describe how it differs.
 const NOTE_LIMIT: usize = 64 * 1024 * 1024;
 /// The maximum number of notes.
 const COUNT_LIMIT: usize = 10_000_000;
 /// How many differing lines of a note are reported; the rest is counted.
-const LINES: usize = 20;
+const LINE_LIMIT: usize = 20;
 
 /// A line that an entry adds to the note of a commit. Lines sort as they do in the notes.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Told {
+pub(super) struct ExpectedLine {
     commit: CommitId,
     at: Time,
     /// The ledger's number, which follows the order of names.
     ledger: usize,
-    place: usize,
+    position: usize,
     line: Box<str>,
 }
 
 /// Adds the lines of an entry.
-pub(super) fn tell(
+pub(super) fn collect_lines(
     ledger: usize,
     place: usize,
     id: EntryId,
     statement: &Statement,
-    told: &mut Vec<Told>,
+    told: &mut Vec<ExpectedLine>,
 ) {
     for commit in statement.commits() {
         if let Some(line) = note_line(statement, id, commit) {
-            told.push(Told {
+            told.push(ExpectedLine {
                 commit,
                 at: statement.at,
                 ledger,
-                place,
+                position: place,
                 line: line.into(),
             });
         }
@@ -64,29 +64,37 @@ pub(super) fn tell(
 
 /// Compares the notes with the expected lines, and returns what is wrong and what a reader should
 /// know.
-pub(super) fn check(
+pub(super) fn check_notes(
     repository: &Repository,
-    index: &Index,
+    index: &ChainIndex,
     tips: &Tips,
-    told: Vec<Told>,
+    told: Vec<ExpectedLine>,
     partly: &BTreeSet<&LedgerName>,
-) -> (Vec<Finding>, Vec<Remark>) {
+) -> (Vec<AuditFinding>, Vec<AuditRemark>) {
     let remark = |kind, text: &str| {
-        vec![Remark {
+        vec![AuditRemark {
             kind,
             ledger: None,
             entry: None,
             text: text.to_owned(),
         }]
     };
-    let found = match compare(repository, index, tips, told, partly) {
+    let found = match compare_notes(repository, index, tips, told, partly) {
         Ok(found) => found,
-        Err(error) => return (vec![Finding::error(Kind::Notes, None, &error)], Vec::new()),
+        Err(error) => {
+            return (
+                vec![AuditFinding::from_error(FindingKind::Notes, None, &error)],
+                Vec::new(),
+            );
+        }
     };
     let Some((findings, behind)) = found else {
         return (
             Vec::new(),
-            remark(Special::NotesBehind, "there are none here: git deploy sync"),
+            remark(
+                RemarkKind::NotesBehind,
+                "there are none here: git deploy sync",
+            ),
         );
     };
     let wrong = findings
@@ -95,11 +103,11 @@ pub(super) fn check(
     let remarks = match (findings.is_empty(), behind) {
         (false, _) if !wrong => Vec::new(),
         (false, _) => remark(
-            Special::NotesWrong,
+            RemarkKind::NotesWrong,
             "written anew they tell the truth again: git deploy notes rebuild",
         ),
         (true, true) => remark(
-            Special::NotesBehind,
+            RemarkKind::NotesBehind,
             "they do not tell the newest entries yet: git deploy sync",
         ),
         (true, false) => Vec::new(),
@@ -108,9 +116,9 @@ pub(super) fn check(
 }
 
 /// Creates a failure of the notes.
-fn wrong(detail: String) -> Finding {
-    Finding {
-        kind: Kind::Notes,
+fn notes_failure(detail: String) -> AuditFinding {
+    AuditFinding {
+        kind: FindingKind::Notes,
         ledger: None,
         entry: None,
         rule: None,
@@ -120,38 +128,40 @@ fn wrong(detail: String) -> Finding {
 }
 
 /// Creates a finding for notes that cannot be checked, because some ledger cannot be read.
-fn open(detail: String) -> Finding {
-    Finding {
+fn notes_unknown(detail: String) -> AuditFinding {
+    AuditFinding {
         outcome: Outcome::Unknown,
-        ..wrong(detail)
+        ..notes_failure(detail)
     }
 }
 
 /// Returns what is wrong with the notes, and whether they are behind the ledgers; `None` if there
 /// are no notes.
-fn compare(
+fn compare_notes(
     repository: &Repository,
-    index: &Index,
+    index: &ChainIndex,
     tips: &Tips,
-    mut told: Vec<Told>,
+    mut told: Vec<ExpectedLine>,
     partly: &BTreeSet<&LedgerName>,
-) -> Result<Option<(Vec<Finding>, bool)>> {
-    let Some(commit) = repository.read_ref(NOTES)? else {
+) -> Result<Option<(Vec<AuditFinding>, bool)>> {
+    let Some(commit) = repository.read_ref(NOTES_REF)? else {
         return Ok(None);
     };
-    let covers = repository.notes(Some(commit))?.covers;
+    let covers = repository.read_notes_state(Some(commit))?.covers;
     let (mut findings, mut ends) = (Vec::new(), HashMap::new());
     for (ledger, covered) in &covers {
         if let Some((number, place)) = index
             .chain(ledger)
-            .and_then(|(it, chain)| Some((it, chain.place(*covered)?)))
+            .and_then(|(it, chain)| Some((it, chain.position(*covered)?)))
         {
             ends.insert(number, place);
         } else {
-            findings.push(match index.holds(repository, ledger, *covered) {
+            findings.push(match index.contains(repository, ledger, *covered) {
                 // It is no failure if the unread part of a ledger may contain it.
-                Err(error) if partly.contains(ledger) => Finding::error(Kind::Notes, None, &error),
-                _ => wrong(format!(
+                Err(error) if partly.contains(ledger) => {
+                    AuditFinding::from_error(FindingKind::Notes, None, &error)
+                }
+                _ => notes_failure(format!(
                     "they tell of {ledger} up to {}, which it does not hold",
                     covered.short()
                 )),
@@ -159,9 +169,9 @@ fn compare(
         }
     }
     if findings.is_empty() {
-        told.retain(|it| ends.get(&it.ledger).is_some_and(|end| it.place <= *end));
+        told.retain(|it| ends.get(&it.ledger).is_some_and(|end| it.position <= *end));
         told.sort_unstable();
-        findings = differing(
+        findings = find_differing_notes(
             repository,
             repository.read_commit(commit)?.tree,
             &told,
@@ -172,42 +182,49 @@ fn compare(
 }
 
 /// Returns a finding for each note that differs from the expected lines, which are sorted.
-fn differing(
+fn find_differing_notes(
     repository: &Repository,
     tree: Oid,
-    told: &[Told],
+    told: &[ExpectedLine],
     partly: &BTreeSet<&LedgerName>,
-) -> Result<Vec<Finding>> {
-    let mut stored = stored(repository, tree)?;
+) -> Result<Vec<AuditFinding>> {
+    let mut stored = read_stored_notes(repository, tree)?;
     let mut findings = Vec::new();
     for lines in told.chunk_by(|a, b| a.commit == b.commit) {
-        let Some(Told { commit, .. }) = lines.first() else {
+        let Some(ExpectedLine { commit, .. }) = lines.first() else {
             continue;
         };
         let text: String = lines.iter().flat_map(|told| [&*told.line, "\n"]).collect();
         match stored.remove(commit).as_deref() {
-            None => findings.push(wrong(format!(
+            None => findings.push(notes_failure(format!(
                 "{} has no note, and the ledgers speak of it",
                 commit.short()
             ))),
             Some([Leaf::Blob(blob)])
-                if *blob == repository.hash(object::Kind::Blob, text.as_bytes())? =>
+                if *blob
+                    == repository.hash_object(object::ObjectKind::Blob, text.as_bytes())? =>
             {
                 if !repository.exists(*blob) {
-                    findings.push(Finding::error(Kind::Notes, None, &Error::Missing(*blob)));
+                    findings.push(AuditFinding::from_error(
+                        FindingKind::Notes,
+                        None,
+                        &Error::Missing(*blob),
+                    ));
                 }
             }
-            Some(leaves) => findings.extend(how(repository, *commit, leaves, &text, partly)),
+            Some(leaves) => findings.extend(describe_difference(
+                repository, *commit, leaves, &text, partly,
+            )),
         }
     }
     let unasked = |commit: &CommitId| {
         if partly.is_empty() {
-            return wrong(format!(
+            return notes_failure(format!(
                 "{} has a note, and no ledger speaks of it",
                 commit.short()
             ));
         }
-        open(format!(
+        notes_unknown(format!(
             "{} has a note, and no entry that can be read here speaks of it",
             commit.short()
         ))
@@ -218,12 +235,12 @@ fn differing(
 
 /// Reads what is stored for each commit in the tree of the notes: one blob, unless the tree was
 /// tampered with.
-fn stored(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<Leaf>>> {
+fn read_stored_notes(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<Leaf>>> {
     let shared = repository.share();
-    let below = |(name, found): (String, Found)| match found {
-        Found::Leaf(leaf) => Ok(vec![(name, leaf)]),
-        Found::Tree(id) => {
-            let own: Repository = Shared::fork(&shared);
+    let below = |(name, found): (String, TreeItem)| match found {
+        TreeItem::Leaf(leaf) => Ok(vec![(name, leaf)]),
+        TreeItem::Tree(id) => {
+            let own: Repository = RepositoryHandle::fork(&shared);
             let leaves = own.list_tree(id, "", COUNT_LIMIT)?;
             Ok(leaves
                 .into_iter()
@@ -232,7 +249,7 @@ fn stored(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<L
         }
     };
     let folders: Vec<Result<Vec<(String, Leaf)>>> = repository
-        .folder(tree)?
+        .read_folder(tree)?
         .into_par_iter()
         .map(below)
         .collect();
@@ -252,20 +269,20 @@ fn stored(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<L
 }
 
 /// Returns how a note differs, line by line.
-fn how(
+fn describe_difference(
     repository: &Repository,
     commit: CommitId,
     leaves: &[Leaf],
     expected: &str,
     partly: &BTreeSet<&LedgerName>,
-) -> Vec<Finding> {
-    let what = |words: &str| wrong(format!("the note of {} {words}", commit.short()));
+) -> Vec<AuditFinding> {
+    let what = |words: &str| notes_failure(format!("the note of {} {words}", commit.short()));
     let [Leaf::Blob(blob)] = leaves else {
         return vec![what("stands in several places, or is no text")];
     };
     let bytes = match repository.read_blob(*blob, NOTE_LIMIT) {
         Ok(bytes) => bytes,
-        Err(error) => return vec![Finding::error(Kind::Notes, None, &error)],
+        Err(error) => return vec![AuditFinding::from_error(FindingKind::Notes, None, &error)],
     };
     let text = String::from_utf8_lossy(&bytes);
     // How many more times each line is there than expected.
@@ -285,9 +302,9 @@ fn how(
         ledger.is_some_and(|ledger| partly.contains(&ledger))
     };
     let line = |(line, count): (&&str, &i64)| {
-        let shown = harmless(line.trim_end());
+        let shown = sanitize(line.trim_end());
         match *count {
-            1.. if unread(line) => open(format!(
+            1.. if unread(line) => notes_unknown(format!(
                 "the note of {} says what no entry does that can be read here: {shown}",
                 commit.short()
             )),
@@ -295,8 +312,8 @@ fn how(
             _ => what(&format!("leaves out: {shown}")),
         }
     };
-    let mut findings: Vec<Finding> = more.iter().take(LINES).map(line).collect();
-    match more.len().checked_sub(LINES) {
+    let mut findings: Vec<AuditFinding> = more.iter().take(LINE_LIMIT).map(line).collect();
+    match more.len().checked_sub(LINE_LIMIT) {
         Some(rest @ 1..) => {
             let more = what(&format!("differs in {rest} lines more"));
             let outcome = if partly.is_empty() {
@@ -304,7 +321,7 @@ fn how(
             } else {
                 Outcome::Unknown
             };
-            findings.push(Finding { outcome, ..more });
+            findings.push(AuditFinding { outcome, ..more });
         }
         _ if findings.is_empty() => findings.push(what(
             "has its lines in another order, or not as they are written",

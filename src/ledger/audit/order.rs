@@ -5,17 +5,17 @@
 //! previous policy but the next publish did not know the entry, someone added it later to evade the
 //! newer rules.
 
-use super::index::{Chain, Index};
-use super::{Audited, Finding, Kind, Remark, Special};
+use super::index::{ChainIndex, IndexedChain};
+use super::{AuditFinding, AuditRemark, FindingKind, LedgerAudit, RemarkKind};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::ledger::Tips;
 
 /// What a publish says about the other ledgers.
 #[derive(Debug, Clone)]
-pub(super) struct Publish {
+pub(super) struct PublishRecord {
     /// Its position in the policy ledger.
-    pub place: usize,
+    pub position: usize,
     /// The tips that it names.
     pub seen: Tips,
     /// The entries that it admits although it had not seen them, sorted.
@@ -24,64 +24,75 @@ pub(super) struct Publish {
 
 /// Adds a finding for each entry of an environment that is out of order, or a remark if a publish
 /// admits it.
-pub(super) fn check(index: &Index, audited: &mut [Audited]) {
+pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
     let Some(policy) = audited.iter().find(|it| it.ledger.is_policy()) else {
         return;
     };
     let Some((_, policies)) = index.chain(&policy.ledger) else {
         return;
     };
-    let publishes = policy.ties.publishes.clone();
+    let publishes = policy.references.publishes.clone();
     for ledger in audited.iter_mut().filter(|it| it.ledger.is_environment()) {
         let Some((_, chain)) = index.chain(&ledger.ledger) else {
             continue;
         };
-        for (place, position) in &ledger.ties.policies {
-            let next = publishes.partition_point(|publish| publish.place <= *position);
+        for (place, position) in &ledger.references.policy_positions {
+            let next = publishes.partition_point(|publish| publish.position <= *position);
             let Some(next) = publishes.get(next) else {
                 continue;
             };
-            if named(next, &ledger.ledger, chain).is_some_and(|named| *place <= named) {
+            if find_seen_position(next, &ledger.ledger, chain).is_some_and(|named| *place <= named)
+            {
                 continue;
             }
-            let (id, by) = (chain.at(*place), policies.at(next.place).short());
+            let (id, by) = (chain.id_at(*place), policies.id_at(next.position).short());
             if next.admits.binary_search(&id).is_ok() {
                 let text = format!(
                     "it was made under an older policy that {by} had replaced, and {by} admits it"
                 );
-                ledger
-                    .remarks
-                    .push(Remark::of(Special::Admitted, &ledger.ledger, id, text));
+                ledger.remarks.push(AuditRemark::on_entry(
+                    RemarkKind::AdmittedEntry,
+                    &ledger.ledger,
+                    id,
+                    text,
+                ));
             } else {
                 let what = format!("it was made under an older policy, and {by} had not seen it");
-                ledger
-                    .findings
-                    .push(Finding::fail(Kind::Order, &ledger.ledger, Some(id), what));
+                ledger.findings.push(AuditFinding::chain_failure(
+                    FindingKind::Order,
+                    &ledger.ledger,
+                    Some(id),
+                    what,
+                ));
             }
         }
     }
 }
 
 /// Returns the position up to which a publish has seen the ledger.
-fn named(publish: &Publish, ledger: &LedgerName, chain: &Chain) -> Option<usize> {
-    chain.place(*publish.seen.get(ledger)?)
+fn find_seen_position(
+    publish: &PublishRecord,
+    ledger: &LedgerName,
+    chain: &IndexedChain,
+) -> Option<usize> {
+    chain.position(*publish.seen.get(ledger)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::id::Oid;
-    use crate::ledger::audit::Ties;
+    use crate::ledger::audit::LedgerReferences;
 
     fn id(byte: u8) -> EntryId {
         EntryId(Oid::from_bytes(&[byte; 20]).unwrap())
     }
 
-    fn publish(place: usize, prod: Option<u8>, admits: &[u8]) -> Publish {
+    fn publish(place: usize, prod: Option<u8>, admits: &[u8]) -> PublishRecord {
         let prod_ledger: LedgerName = "prod".parse().unwrap();
         let seen = prod.map(|tip| (prod_ledger, id(tip))).into_iter().collect();
-        Publish {
-            place,
+        PublishRecord {
+            position: place,
             seen,
             admits: admits.iter().copied().map(id).collect(),
         }
@@ -96,9 +107,9 @@ mod tests {
         let found = |prod: &[(u8, u8)], admits: &[u8]| {
             let ids: Vec<EntryId> = prod.iter().map(|(entry, _)| id(*entry)).collect();
             let chain = |name: &str, ids: Vec<EntryId>| {
-                Chain::new(&name.parse().unwrap(), ids[ids.len() - 1], ids, None)
+                IndexedChain::new(&name.parse().unwrap(), ids[ids.len() - 1], ids, None)
             };
-            let index = Index {
+            let index = ChainIndex {
                 chains: vec![
                     chain("policy", (0..4).map(id).collect()),
                     chain("prod", ids),
@@ -110,28 +121,28 @@ mod tests {
                 .enumerate()
                 .map(|(place, (_, policy))| (place, usize::from(*policy)))
                 .collect();
-            let audited = |name: &str, ties| Audited {
-                ties,
-                ..Audited::empty(name.parse().unwrap(), id(0))
+            let audited = |name: &str, ties| LedgerAudit {
+                references: ties,
+                ..LedgerAudit::new(name.parse().unwrap(), id(0))
             };
             let policy = audited(
                 "policy",
-                Ties {
+                LedgerReferences {
                     publishes,
-                    ..Ties::default()
+                    ..LedgerReferences::default()
                 },
             );
             let mut all = [
                 policy,
                 audited(
                     "prod",
-                    Ties {
-                        policies,
-                        ..Ties::default()
+                    LedgerReferences {
+                        policy_positions: policies,
+                        ..LedgerReferences::default()
                     },
                 ),
             ];
-            check(&index, &mut all);
+            check_order(&index, &mut all);
             let [_, prod] = all;
             let findings: Vec<_> = prod
                 .findings

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::index::Index;
-use super::{Audited, Remark, Special};
+use super::index::ChainIndex;
+use super::{AuditRemark, LedgerAudit, RemarkKind};
 use crate::domain::entry::{
     Action, Artifact, Attestation, Deployment, Entry, Kept, Kind, Publish, Statement, Verified,
 };
@@ -17,61 +17,70 @@ use crate::domain::policy::{Policy, PredicateType};
 use crate::domain::rules::Facts;
 
 /// How many entries of a ledger each person signed with a key removed later, and the first of them.
-pub(super) type Removed = BTreeMap<Person, (usize, EntryId)>;
+pub(super) type RemovedKeyUses = BTreeMap<Person, (usize, EntryId)>;
 
 /// The context in which entries are examined.
-pub(super) struct Reader<'a> {
-    pub index: &'a Index,
+pub(super) struct RemarkCollector<'a> {
+    pub index: &'a ChainIndex,
     /// The policy in force now. Without it, removed keys are unknown.
-    pub present: Option<&'a Policy>,
+    pub present_policy: Option<&'a Policy>,
 }
 
-impl Reader<'_> {
+impl RemarkCollector<'_> {
     /// Returns the remarks on one entry with a valid signature. `then` is the policy that the entry
     /// has seen.
-    pub fn remarks(
+    pub fn collect(
         &self,
         id: EntryId,
         entry: &Entry<Verified>,
         then: Option<&Policy>,
         facts: &Facts,
-    ) -> Vec<Remark> {
+    ) -> Vec<AuditRemark> {
         let statement = entry.statement();
         let by = &statement.by;
-        let mut texts: Vec<(Special, String)> = Vec::new();
+        let mut texts: Vec<(RemarkKind, String)> = Vec::new();
         // A finish repeats the reason of its start, so it is not reported again.
         if let Some(reason) = statement
             .deployment()
             .and_then(|it| it.break_glass.as_ref())
         {
             texts.push((
-                Special::BreakGlass,
+                RemarkKind::BreakGlass,
                 format!("{by} broke the glass: \"{reason}\""),
             ));
         }
         if let Action::Publish(publish) = &statement.action {
             if publish.recovered {
                 let text = "published this policy after all admin keys were lost, and this repository's owner vouches for it";
-                texts.push((Special::Recovered, format!("{by} {text}")));
+                texts.push((RemarkKind::Recovered, format!("{by} {text}")));
             }
             texts.extend(
                 publish
                     .admits
                     .iter()
-                    .map(|admitted| (Special::Admits, self.admits(*admitted))),
+                    .map(|admitted| (RemarkKind::AdmitsEntry, self.describe_admitted(*admitted))),
             );
         }
-        let leaned = self.leaned_on(statement, then, facts);
-        texts.extend(leaned.into_iter().map(|text| (Special::RemovedKey, text)));
+        let leaned = self.describe_removed_key_uses(statement, then, facts);
+        texts.extend(
+            leaned
+                .into_iter()
+                .map(|text| (RemarkKind::RemovedKey, text)),
+        );
         texts
             .into_iter()
-            .map(|(kind, text)| Remark::of(kind, &statement.ledger, id, text))
+            .map(|(kind, text)| AuditRemark::on_entry(kind, &statement.ledger, id, text))
             .collect()
     }
 
     /// Counts an entry whose own key was removed.
-    pub fn count(&self, id: EntryId, entry: &Entry<Verified>, removed: &mut Removed) {
-        if self.gone(entry.key()) {
+    pub fn count_removed_key(
+        &self,
+        id: EntryId,
+        entry: &Entry<Verified>,
+        removed: &mut RemovedKeyUses,
+    ) {
+        if self.is_removed(entry.key()) {
             removed
                 .entry(entry.statement().by.clone())
                 .or_insert((0, id))
@@ -80,12 +89,12 @@ impl Reader<'_> {
     }
 
     /// Describes an entry that a publish admits.
-    fn admits(&self, admitted: EntryId) -> String {
+    fn describe_admitted(&self, admitted: EntryId) -> String {
         let holds = self
             .index
             .chains
             .iter()
-            .find(|chain| chain.place(admitted).is_some());
+            .find(|chain| chain.position(admitted).is_some());
         let of = holds.map_or_else(
             || "which no ledger holds".to_owned(),
             |chain| format!("of {}", chain.ledger),
@@ -97,14 +106,14 @@ impl Reader<'_> {
     }
 
     /// Checks whether the policy in force no longer lists a key, not even as retired.
-    fn gone(&self, key: &PublicKey) -> bool {
-        self.present
+    fn is_removed(&self, key: &PublicKey) -> bool {
+        self.present_policy
             .is_some_and(|present| present.person_of_key(key).is_none())
     }
 
     /// Describes each approval, attestation and artifact that the entry needed and whose key was
     /// removed later.
-    fn leaned_on(
+    fn describe_removed_key_uses(
         &self,
         statement: &Statement,
         then: Option<&Policy>,
@@ -114,7 +123,7 @@ impl Reader<'_> {
             let key = facts
                 .signers
                 .get(&(kept.statement.ledger.clone(), kept.statement.sequence));
-            matches!(key, Some(Ok(key)) if self.gone(key))
+            matches!(key, Some(Ok(key)) if self.is_removed(key))
         };
         let text = |what: &str, by: &Person| {
             format!("it went in on {what} of {by}, whose key was removed since")
@@ -124,7 +133,7 @@ impl Reader<'_> {
             it.break_glass.is_none() && matches!(it.kind, Kind::Deploy | Kind::Hotfix)
         };
         let mut found = BTreeSet::new();
-        for kept in approvals(statement, facts)
+        for kept in find_named_approvals(statement, facts)
             .into_iter()
             .filter(|kept| gone(kept))
         {
@@ -133,7 +142,7 @@ impl Reader<'_> {
         let (Some(deployment), Some(then)) = (statement.deployment().filter(asked), then) else {
             return found;
         };
-        for (what, kept) in evidence(statement, deployment, then, facts)
+        for (what, kept) in find_required_evidence(statement, deployment, then, facts)
             .into_iter()
             .filter(|(_, kept)| gone(kept))
         {
@@ -144,7 +153,7 @@ impl Reader<'_> {
 }
 
 /// Returns the approvals that an entry names.
-fn approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&'f Kept> {
+fn find_named_approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&'f Kept> {
     let Some(Ok(state)) = &facts.state else {
         return Vec::new();
     };
@@ -178,7 +187,7 @@ fn approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&'f Kept> {
 }
 
 /// Returns the attestations and artifacts that the environment required, each with its description.
-fn evidence<'f>(
+fn find_required_evidence<'f>(
     statement: &Statement,
     deployment: &Deployment,
     then: &Policy,
@@ -197,7 +206,7 @@ fn evidence<'f>(
             let Action::Attestation(it) = &kept.statement.action else {
                 continue;
             };
-            let asked = is_of(it, &required.predicate_type)
+            let asked = has_predicate_type(it, &required.predicate_type)
                 && it.environment == required.environment
                 && (required.suite.is_none() || it.suite == required.suite)
                 && then.may_vouch(&kept.statement.by, &required.predicate_type)
@@ -214,7 +223,7 @@ fn evidence<'f>(
         let Action::Artifact(it) = &kept.statement.action else {
             continue;
         };
-        if built(deployment, it, rules.artifact_required)
+        if is_relevant_artifact(deployment, it, rules.artifact_required)
             && then.artifacts.contains(&kept.statement.by)
         {
             found.push((format!("the artifact {}", it.image.name), &**kept));
@@ -224,7 +233,7 @@ fn evidence<'f>(
 }
 
 /// Checks whether an attestation has this predicate type.
-fn is_of(attestation: &Attestation, kind: &PredicateType) -> bool {
+fn has_predicate_type(attestation: &Attestation, kind: &PredicateType) -> bool {
     attestation
         .predicate_type
         .as_str()
@@ -233,7 +242,7 @@ fn is_of(attestation: &Attestation, kind: &PredicateType) -> bool {
 }
 
 /// Checks whether a deployment names or required this artifact.
-fn built(deployment: &Deployment, artifact: &Artifact, required: bool) -> bool {
+fn is_relevant_artifact(deployment: &Deployment, artifact: &Artifact, required: bool) -> bool {
     let mut changed = deployment
         .changed()
         .filter(|change| change.target.component == artifact.component);
@@ -248,9 +257,9 @@ fn built(deployment: &Deployment, artifact: &Artifact, required: bool) -> bool {
 }
 
 /// Adds a remark per person about entries signed with keys that were removed later.
-pub(super) fn removed_keys(audited: &mut Audited) {
+pub(super) fn add_removed_key_remarks(audited: &mut LedgerAudit) {
     let ledger = audited.ledger.clone();
-    for (person, (count, first)) in std::mem::take(&mut audited.ties.removed) {
+    for (person, (count, first)) in std::mem::take(&mut audited.references.removed_keys) {
         let entries = if count == 1 {
             "1 entry is"
         } else {
@@ -258,8 +267,11 @@ pub(super) fn removed_keys(audited: &mut Audited) {
         };
         let text =
             format!("{entries} signed with a key of {person} that was removed; this is the first");
-        audited
-            .remarks
-            .push(Remark::of(Special::RemovedKey, &ledger, first, text));
+        audited.remarks.push(AuditRemark::on_entry(
+            RemarkKind::RemovedKey,
+            &ledger,
+            first,
+            text,
+        ));
     }
 }

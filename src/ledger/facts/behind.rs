@@ -10,17 +10,17 @@ use super::Way;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
-use crate::git::ancestry::Ahead;
-use crate::git::branch_window::{Lacking, Recent};
+use crate::git::ancestry::CommitsAhead;
+use crate::git::branch_window::{BranchWindow, MissingInWindow};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// A branch as far as it is looked along.
 struct Branch<'a> {
-    recent: Recent<'a>,
+    recent: BranchWindow<'a>,
     /// What each commit touches, by its place.
     touched: Vec<OnceCell<Rc<[bool]>>>,
-    lacking: RefCell<HashMap<CommitId, Rc<Lacking>>>,
+    lacking: RefCell<HashMap<CommitId, Rc<MissingInWindow>>>,
 }
 
 /// Counts behind branches, at most so many commits far.
@@ -43,14 +43,19 @@ impl<'a> Behind<'a> {
     }
 
     /// The commits of the branch at `tip` that touch a component and are not in the history of what runs.
-    pub fn of(&self, component: &ComponentName, tip: CommitId, running: CommitId) -> Result<Ahead> {
+    pub fn of(
+        &self,
+        component: &ComponentName,
+        tip: CommitId,
+        running: CommitId,
+    ) -> Result<CommitsAhead> {
         let Some(index) = self.way.index(component).filter(|_| tip != running) else {
-            return Ok(Ahead::default());
+            return Ok(CommitsAhead::default());
         };
         let branch = self.branch(tip)?;
         let lacking = branch.lacking(running)?;
         let mut commits = Vec::new();
-        for place in &lacking.places {
+        for place in &lacking.indexes {
             let (Some(id), Some(cell)) = (branch.recent.commit(*place), branch.touched.get(*place))
             else {
                 continue;
@@ -65,9 +70,9 @@ impl<'a> Behind<'a> {
                 commits.push(id);
             }
         }
-        Ok(Ahead {
+        Ok(CommitsAhead {
             commits,
-            more: lacking.more,
+            is_truncated: lacking.may_miss_older,
         })
     }
 
@@ -75,7 +80,7 @@ impl<'a> Behind<'a> {
         if let Some(known) = self.branches.borrow().get(&tip) {
             return Ok(Rc::clone(known));
         }
-        let recent = self.repository.recent(tip.0, self.limit)?;
+        let recent = self.repository.load_branch_window(tip.0, self.limit)?;
         let touched = (0..recent.count()).map(|_| OnceCell::new()).collect();
         let branch = Rc::new(Branch {
             recent,
@@ -88,11 +93,11 @@ impl<'a> Behind<'a> {
 }
 
 impl Branch<'_> {
-    fn lacking(&self, running: CommitId) -> Result<Rc<Lacking>> {
+    fn lacking(&self, running: CommitId) -> Result<Rc<MissingInWindow>> {
         if let Some(known) = self.lacking.borrow().get(&running) {
             return Ok(Rc::clone(known));
         }
-        let lacking = Rc::new(self.recent.lacking(running.0)?);
+        let lacking = Rc::new(self.recent.find_missing(running.0)?);
         self.lacking
             .borrow_mut()
             .insert(running, Rc::clone(&lacking));

@@ -96,13 +96,14 @@ impl Gatherer<'_> {
             .collect();
         for (new, old) in olds {
             let old: Vec<Oid> = old.into_iter().collect();
-            commits.extend(
-                self.repository
-                    .commits_lacked(new.0, &old, self.authors_limit)?,
-            );
+            commits.extend(self.repository.commits_missing_from(
+                new.0,
+                &old,
+                self.authors_limit,
+            )?);
             if commits.len() > self.authors_limit {
                 let what = "the number of commits that are newly brought in".to_owned();
-                return Err(Error::Bounds {
+                return Err(Error::LimitExceeded {
                     what,
                     limit: self.authors_limit as u64,
                 });

@@ -4,7 +4,7 @@ use crate::domain::id::{CommitId, Content, Digest, Oid};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{Cover, Policy, is_shared};
 use crate::domain::time::Time;
-use crate::git::content::{File, Folder, Paths};
+use crate::git::content::{ComponentPaths, FileOwnership, FolderOwnership};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
@@ -26,20 +26,20 @@ impl<'a> Component<'a> {
     }
 }
 
-impl Paths for Component<'_> {
-    fn folder(&self, path: &[u8]) -> Folder {
+impl ComponentPaths for Component<'_> {
+    fn classify_folder(&self, path: &[u8]) -> FolderOwnership {
         let cover = self.declared.map_or_else(
             || self.policy.cover(&self.name, path),
             |declared| declared.cover(path),
         );
         match cover {
-            Cover::Whole => Folder::Whole,
-            Cover::Nothing => Folder::Nothing,
-            Cover::Descend => Folder::Descend,
+            Cover::Whole => FolderOwnership::Whole,
+            Cover::Nothing => FolderOwnership::Outside,
+            Cover::Descend => FolderOwnership::Mixed,
         }
     }
 
-    fn file(&self, path: &[u8]) -> File {
+    fn classify_file(&self, path: &[u8]) -> FileOwnership {
         // A shared file alone makes no component present, even where a component's own paths match it too.
         let owns = || {
             self.declared.map_or_else(
@@ -48,9 +48,9 @@ impl Paths for Component<'_> {
             )
         };
         match (is_shared(path), owns()) {
-            (true, _) => File::Shared,
-            (false, true) => File::Own,
-            (false, false) => File::No,
+            (true, _) => FileOwnership::Shared,
+            (false, true) => FileOwnership::Owned,
+            (false, false) => FileOwnership::Outside,
         }
     }
 }
@@ -67,7 +67,7 @@ impl<'a> Contents<'a> {
 
     /// The tree and the committer's time of a commit.
     pub fn commit(&self, commit: CommitId) -> Result<(Oid, Time)> {
-        let memory = &self.repository.ledger_cache().commits;
+        let memory = &self.repository.ledger_cache().code_commits;
         if let Some(known) = memory.get(&commit) {
             return Ok(known);
         }
@@ -93,7 +93,7 @@ impl<'a> Contents<'a> {
         }
         let content = self
             .repository
-            .content(key.0, &Component::new(policy, name))?;
+            .compute_content(key.0, &Component::new(policy, name))?;
         memory.insert(key, content, 250);
         Ok(content)
     }

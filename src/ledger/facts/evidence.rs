@@ -145,7 +145,7 @@ impl Gatherer<'_> {
         let places = commits.chain(digests.into_iter().map(Place::YankedDigest));
         let load = || {
             self.states
-                .load_places(self.chain(&ledger, Some(*tip))?.1, &ledger, places)
+                .load_slots(self.chain(&ledger, Some(*tip))?.1, &ledger, places)
         };
         load().map_err(|error| words(&error))
     }

@@ -12,7 +12,7 @@ use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
-use crate::ledger::Link;
+use crate::ledger::LedgerCommit;
 
 /// The most ledger commits that one walk passes; what lies behind cannot be told.
 const WALK_LIMIT: usize = 100_000;
@@ -90,7 +90,7 @@ impl<'a> History<'a> {
             let previous = step.previous?;
             if passed >= limit {
                 let what = "the number of entries to look back over".to_owned();
-                return Some(Err(Error::Bounds {
+                return Some(Err(Error::LimitExceeded {
                     what,
                     limit: limit as u64,
                 }));
@@ -106,7 +106,8 @@ impl<'a> History<'a> {
     /// # Errors
     /// [`Error::Corrupt`] for a genesis, and for whatever is no entry of that ledger.
     pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<Kept>> {
-        let Link::Entry { entry, .. } = self.repository.read_link(ledger, id)? else {
+        let LedgerCommit::Entry { entry, .. } = self.repository.read_ledger_commit(ledger, id)?
+        else {
             return Err(Error::corrupt(
                 format!("the commit {id} of the ledger {ledger}"),
                 "it carries no entry",

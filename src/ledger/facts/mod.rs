@@ -28,12 +28,12 @@ use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, CommitFact, Facts, Known, Request, SeenFact};
 use crate::domain::state::{Scope, State};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
-use crate::git::tree::{Found, Leaf};
-use crate::ledger::{Link, POLICY_LIMIT, Project, StateReader, Tips};
+use crate::git::tree::{Leaf, TreeItem};
+use crate::ledger::{LedgerCommit, POLICY_LIMIT, Project, StateReader, Tips};
 use contents::Contents;
 use needs::{Ask, Need};
 
@@ -130,11 +130,11 @@ impl<'a> Gatherer<'a> {
     /// A policy that this version cannot read: then nothing can be told.
     pub fn policy_at(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
         let memories = &self.repository.ledger_cache();
-        if let Some(known) = memories.in_force.get(&tip) {
+        if let Some(known) = memories.policies_in_force.get(&tip) {
             return Ok(known);
         }
         let policy = self.read_policy(tip)?;
-        memories.in_force.insert(tip, policy.clone(), 100);
+        memories.policies_in_force.insert(tip, policy.clone(), 100);
         Ok(policy)
     }
 
@@ -143,10 +143,10 @@ impl<'a> Gatherer<'a> {
         let what = || format!("the policy in force at {tip}");
         let blob = match self
             .repository
-            .entry_at(self.repository.read_commit(tip.0)?.tree, POLICY)?
+            .item_at(self.repository.read_commit(tip.0)?.tree, POLICY)?
         {
             None => return Ok(None),
-            Some(Found::Leaf(Leaf::Blob(blob))) => blob,
+            Some(TreeItem::Leaf(Leaf::Blob(blob))) => blob,
             Some(_) => return Err(Error::corrupt(what(), "it is no file")),
         };
         if let Some(known) = memory.get(&blob) {
@@ -167,7 +167,7 @@ impl<'a> Gatherer<'a> {
     /// # Errors
     /// A tip that carries no entry of this ledger and project, and is not the one genesis that the ledger can have.
     pub fn chain(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<(Chain, Oid)> {
-        let genesis = self.project.genesis(self.repository, ledger)?;
+        let genesis = self.project.genesis_id(self.repository, ledger)?;
         let chain = |tip, sequence, at, seen| Chain {
             project: self.project.id,
             project_name: self.project.name.clone(),
@@ -191,12 +191,14 @@ impl<'a> Gatherer<'a> {
                 why,
             ))
         };
-        let end = match self.repository.read_link(ledger, tip)? {
-            Link::Genesis => return corrupt("it has no parent and is not the ledger's genesis"),
-            Link::Entry { entry, .. } if entry.statement().project != self.project.id => {
+        let end = match self.repository.read_ledger_commit(ledger, tip)? {
+            LedgerCommit::Genesis => {
+                return corrupt("it has no parent and is not the ledger's genesis");
+            }
+            LedgerCommit::Entry { entry, .. } if entry.statement().project != self.project.id => {
                 return corrupt("its entry is of another project");
             }
-            Link::Entry { entry, commit, .. } => {
+            LedgerCommit::Entry { entry, commit, .. } => {
                 let statement = entry.statement();
                 (
                     chain(
@@ -354,7 +356,9 @@ impl<'a> Gatherer<'a> {
     ) -> Result<SeenFact> {
         let on_chain = |tip, wanted| match self.order.and_then(|order| order(ledger, tip, wanted)) {
             Some(known) => Ok(known),
-            None => self.repository.on_chain(tip, wanted, self.history.limit()),
+            None => self
+                .repository
+                .is_on_chain(tip, wanted, self.history.limit()),
         };
         // Read even where nothing is to be compared: what is not there has not been seen.
         let reachable = match tip {
@@ -438,7 +442,7 @@ fn words(error: &dyn std::error::Error) -> String {
         text = format!("{text}: {error}");
         cause = error.source();
     }
-    harmless(&text)
+    sanitize(&text)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
-use crate::git::ancestry::Ahead;
-use crate::git::changed_components::Touched;
+use crate::git::ancestry::CommitsAhead;
+use crate::git::changed_components::ChangeFinder;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
@@ -21,8 +21,8 @@ type Pair = (CommitId, CommitId);
 pub struct Way<'a> {
     repository: &'a Repository,
     limit: usize,
-    touched: Touched<'a>,
-    ahead: RefCell<HashMap<(CommitId, CommitId), Rc<Ahead>>>,
+    touched: ChangeFinder<'a>,
+    ahead: RefCell<HashMap<(CommitId, CommitId), Rc<CommitsAhead>>>,
     known: RefCell<HashMap<CommitId, Rc<[bool]>>>,
     differing: RefCell<HashMap<Pair, Rc<[bool]>>>,
 }
@@ -30,7 +30,7 @@ pub struct Way<'a> {
 impl<'a> Way<'a> {
     /// Ways of at most `limit` commits; of a longer one only its newest commits are known.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
-        let touched = Touched::new(repository, policy);
+        let touched = ChangeFinder::new(repository, policy);
         Self {
             repository,
             limit,
@@ -42,11 +42,11 @@ impl<'a> Way<'a> {
     }
 
     /// The commits of `new`'s history that are not in `old`'s, whatever they touch.
-    pub fn ahead(&self, new: CommitId, old: CommitId) -> Result<Rc<Ahead>> {
+    pub fn ahead(&self, new: CommitId, old: CommitId) -> Result<Rc<CommitsAhead>> {
         if let Some(known) = self.ahead.borrow().get(&(new, old)) {
             return Ok(Rc::clone(known));
         }
-        let ahead = Rc::new(self.repository.ahead(new.0, &[old.0], self.limit)?);
+        let ahead = Rc::new(self.repository.commits_ahead(new.0, &[old.0], self.limit)?);
         self.ahead
             .borrow_mut()
             .insert((new, old), Rc::clone(&ahead));
@@ -59,7 +59,7 @@ impl<'a> Way<'a> {
         component: &ComponentName,
         new: CommitId,
         old: CommitId,
-    ) -> Result<Ahead> {
+    ) -> Result<CommitsAhead> {
         let ahead = self.ahead(new, old)?;
         let mut commits = Vec::new();
         for id in &ahead.commits {
@@ -67,9 +67,9 @@ impl<'a> Way<'a> {
                 commits.push(*id);
             }
         }
-        Ok(Ahead {
+        Ok(CommitsAhead {
             commits,
-            more: ahead.more,
+            is_truncated: ahead.is_truncated,
         })
     }
 
@@ -81,7 +81,7 @@ impl<'a> Way<'a> {
         if let Some(known) = self.differing.borrow().get(&(old, new)) {
             return Ok(known.get(index).copied().unwrap_or(true));
         }
-        let differing: Rc<[bool]> = self.touched.differing(old.0, new.0)?.into();
+        let differing: Rc<[bool]> = self.touched.find_between(old.0, new.0)?.into();
         let answer = differing.get(index).copied().unwrap_or(true);
         self.differing.borrow_mut().insert((old, new), differing);
         Ok(answer)
@@ -103,12 +103,12 @@ impl<'a> Way<'a> {
 
     /// The place of a component in what [`Way::touched`] tells.
     pub(super) fn index(&self, component: &ComponentName) -> Option<usize> {
-        self.touched.names().binary_search(component).ok()
+        self.touched.components().binary_search(component).ok()
     }
 
     /// What a commit touches, by the place of each component. Nothing is remembered.
     pub(super) fn touched(&self, commit: CommitId) -> Result<Rc<[bool]>> {
-        Ok(self.touched.by(commit.0)?.into())
+        Ok(self.touched.find_in_commit(commit.0)?.into())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Facts, Known, Request};
 use crate::git::error::{Error, Result};
-use crate::ledger::Link;
+use crate::ledger::LedgerCommit;
 use crate::signing::verify_entry;
 
 impl Gatherer<'_> {
@@ -122,9 +122,9 @@ impl Gatherer<'_> {
         if let Some(known) = memory.get(&id) {
             return Ok(known);
         }
-        let Link::Entry {
+        let LedgerCommit::Entry {
             entry, previous, ..
-        } = self.repository.read_link(ledger, id)?
+        } = self.repository.read_ledger_commit(ledger, id)?
         else {
             return Err(Error::corrupt(
                 format!("the commit {id} of the ledger {ledger}"),

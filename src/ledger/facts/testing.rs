@@ -18,8 +18,10 @@ use crate::domain::state::{Scope, fold};
 use crate::domain::time::{Span, Time};
 use crate::git::repo::Repository;
 use crate::git::tree::Leaf;
-use crate::ledger::{Project, StateReader, Tips, commit_bytes, genesis_bytes, project_bytes};
-use crate::signing::key::{SecretKey, generate};
+use crate::ledger::{
+    Project, StateReader, Tips, entry_commit_bytes, genesis_bytes, project_genesis_bytes,
+};
+use crate::signing::key::{SecretKey, generate_key};
 use crate::signing::{Signer, verify_entry};
 
 /// Any name or text.
@@ -59,11 +61,12 @@ impl World {
         gix::init_bare(dir.path().join("r.git")).unwrap();
         let repository = Repository::open(&dir.path().join("r.git")).unwrap();
         let key = dir.path().join("key");
-        generate(&key, None).unwrap();
+        generate_key(&key, None).unwrap();
         let signer =
             Signer::from_key(SecretKey::read(&key, || panic!("asked for a password")).unwrap());
         let name = parse("catalogue");
-        let genesis = project_bytes(&repository, &name, [1; 16], &[signer.public_key()]).unwrap();
+        let genesis =
+            project_genesis_bytes(&repository, &name, [1; 16], &[signer.public_key()]).unwrap();
         let id = EntryId(repository.write_commit(&genesis).unwrap());
         let project = Project::read(&repository, id).unwrap();
         let (ci, alice) = (signer.public_key(), other_key());
@@ -101,7 +104,7 @@ impl World {
     }
 
     fn tick(&mut self) -> Time {
-        self.now = self.now.plus(Span::seconds(60));
+        self.now = self.now.plus(Span::from_seconds(60));
         self.now
     }
 
@@ -118,13 +121,13 @@ impl World {
             .iter()
             .map(|(path, text)| (*path, Some(blob(text))))
             .collect();
-        let tree = self.repository.edit(None, &edits).unwrap();
+        let tree = self.repository.write_edited_tree(None, &edits).unwrap();
         let parents: Vec<String> = parents
             .iter()
             .map(|parent| format!("parent {parent}\n"))
             .collect();
         let parents = parents.concat();
-        let at = self.tick().seconds();
+        let at = self.tick().as_seconds();
         let who = format!("{author} {at} +0000");
         let raw = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}\n");
         CommitId(self.repository.write_commit(raw.as_bytes()).unwrap())
@@ -196,9 +199,9 @@ impl World {
         );
         let tree = self
             .repository
-            .write_folded(before, &entry, &edits)
+            .write_tree_after(before, &entry, &edits)
             .unwrap();
-        let raw = commit_bytes(&statement, tree, &self.project.name);
+        let raw = entry_commit_bytes(&statement, tree, &self.project.name);
         let id = EntryId(self.repository.write_commit(&raw).unwrap());
         self.tips.insert(name, id);
         id

@@ -199,7 +199,7 @@ fn source() {
     world.deploy("dev", "catalogue", one, Outcome::Succeeded);
     world.append("dev", verified("catalogue", one));
     world.append("dev", lock());
-    world.now = world.now.plus(Span::days(1));
+    world.now = world.now.plus(Span::from_days(1));
     let two = world.code("a", "1", &[one]);
     let three = world.code("a", "3", &[one]);
     world.deploy("dev", "catalogue", two, Outcome::Unchanged);
@@ -297,7 +297,7 @@ fn evidence_and_yanks() {
     world.append("evidence", artifact(one, content, &bad));
     world.append("evidence", artifact(one, content, &good));
     world.append("evidence", attested(one));
-    world.now = world.now.plus(Span::days(1));
+    world.now = world.now.plus(Span::from_days(1));
     let two = world.commit(&[("api/a", "1"), ("web/a", "1")], &[one], ann, "two");
     world.append("evidence", attested(two));
     world.append(
@@ -398,7 +398,7 @@ fn authors() {
 fn approvers() {
     let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
     let one = world.code("a", "1", &[]);
-    let expires = world.now.plus(Span::days(7));
+    let expires = world.now.plus(Span::from_days(7));
     let (components, plans) = (vec![parse("catalogue")], BTreeMap::new());
     world.append("prod", lock());
     world.append(

@@ -11,10 +11,10 @@ use crate::domain::policy::{
     Placeholder, Scheme, Template, VersionRule, VersionSource, VersionTag, compare,
 };
 use crate::domain::rules::{Facts, Known};
-use crate::domain::text::{Line, harmless};
+use crate::domain::text::{Line, sanitize};
 use crate::git::error::{Error, Result};
-use crate::git::object::Kind;
-use crate::git::tree::entries;
+use crate::git::object::ObjectKind;
+use crate::git::tree::parse_entries;
 
 /// The largest file that holds a version, in bytes.
 const FILE_LIMIT: usize = 1_024;
@@ -88,14 +88,14 @@ impl Gatherer<'_> {
             .next()
             .unwrap_or_default();
         let text = std::str::from_utf8(first)
-            .map_err(|_| format!("{} is not UTF-8", harmless(&path)))?
+            .map_err(|_| format!("{} is not UTF-8", sanitize(&path)))?
             .trim();
         if text.is_empty() {
             return Ok(None);
         }
         text.parse()
             .map(Some)
-            .map_err(|error| format!("{} at {}: {error}", harmless(&path), commit.short()))
+            .map_err(|error| format!("{} at {}: {error}", sanitize(&path), commit.short()))
     }
 
     /// The bytes of a file in a tree of the code; none if there is no such file.
@@ -105,9 +105,9 @@ impl Gatherer<'_> {
             let (folder, true) = found else {
                 return Ok(None);
             };
-            let raw = self.repository.read(folder, Kind::Tree)?;
+            let raw = self.repository.read_object(folder, ObjectKind::Tree)?;
             let mut next = None;
-            for entry in entries(folder, &raw) {
+            for entry in parse_entries(folder, &raw) {
                 let entry = entry?;
                 if entry.name == part.as_bytes() {
                     if !entry.is_tree() && !entry.mode.starts_with(b"100") {

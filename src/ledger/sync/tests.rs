@@ -1,6 +1,6 @@
 //! A remote that lies: what was good is kept, and the fault has its right name.
 
-use super::{Fault, Problem, SyncError, standing_problems, sync};
+use super::{LedgerFault, LedgerProblem, SyncError, find_known_problems, sync};
 use crate::domain::entry::{Action, Lock, Unlock};
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::LedgerName;
@@ -8,20 +8,20 @@ use crate::domain::verdict::Rule;
 use crate::git::Repository;
 use crate::git::tests::{Scratch, plain_git, run};
 use crate::ledger::Project;
-use crate::ledger::testing::{Desk, Keys, found, parse, publish};
-use crate::ledger::writer::Draft;
+use crate::ledger::testing::{TestClone, TestKeys, create_project, draft_publish, parse};
+use crate::ledger::writer::EntryDraft;
 
 /// A server, and a clone that has seen a policy and three entries in `prod`.
 struct World {
     server: Scratch,
     clone: Scratch,
     project: Project,
-    keys: Keys,
+    keys: TestKeys,
     /// The entries of `prod`, oldest first.
     ids: Vec<EntryId>,
 }
 
-fn lock(name: &str) -> Draft {
+fn lock(name: &str) -> EntryDraft {
     Action::Lock(Lock {
         component: Some(parse(name)),
         reason: parse("an incident"),
@@ -31,7 +31,7 @@ fn lock(name: &str) -> Draft {
 
 impl World {
     fn new() -> Self {
-        let (server, clone, keys) = (Scratch::bare(), Scratch::bare(), Keys::new());
+        let (server, clone, keys) = (Scratch::bare(), Scratch::bare(), TestKeys::new());
         clone.git(&[
             "remote",
             "add",
@@ -39,7 +39,7 @@ impl World {
             &format!("file://{}", server.path.display()),
         ]);
         let repository = server.open();
-        let project = found(&repository, keys.public("alice"));
+        let project = create_project(&repository, keys.public("alice"));
         let text = format!(
             "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{}\"\n[environments]\nprod = {{}}\n[components]\napi = {{ paths = \"api\" }}\nweb = {{ paths = \"web\" }}\nlib = {{ paths = \"lib\" }}\n",
             keys.public("alice")
@@ -51,7 +51,9 @@ impl World {
             keys,
             ids: Vec::new(),
         };
-        world.desk(&repository).write("policy", &publish(&text));
+        world
+            .desk(&repository)
+            .write("policy", &draft_publish(&text));
         world.ids = ["api", "web", "lib"]
             .map(|name| world.desk(&repository).write("prod", &lock(name)))
             .into();
@@ -59,9 +61,9 @@ impl World {
         world
     }
 
-    fn desk<'a>(&'a self, repository: &'a Repository) -> Desk<'a> {
+    fn desk<'a>(&'a self, repository: &'a Repository) -> TestClone<'a> {
         let (project, person) = (&self.project, parse("alice"));
-        Desk {
+        TestClone {
             repository,
             project,
             remote: None,
@@ -84,7 +86,7 @@ impl World {
     }
 
     /// The one problem of a sync, after which our ledger is where it was.
-    fn problem(&self, ledger: &str) -> Problem {
+    fn problem(&self, ledger: &str) -> LedgerProblem {
         let before = self.mine().tips().unwrap();
         let Err(SyncError::Problems(problems)) = sync(&self.mine(), "origin") else {
             panic!("no problem")
@@ -95,7 +97,7 @@ impl World {
             panic!("{problems:?}")
         };
         assert_eq!(
-            (&problem.ledger, problem.kept),
+            (&problem.ledger, problem.kept_tip),
             (&ledger, before.get(&ledger).copied())
         );
         problem.clone()
@@ -157,7 +159,7 @@ fn forward() {
     );
     assert_eq!(world.mine().tips().unwrap(), server.tips().unwrap());
     assert_eq!(sync(&world.mine(), "origin").unwrap().moved, []);
-    assert_eq!(standing_problems(&world.mine()).unwrap(), []);
+    assert_eq!(find_known_problems(&world.mine()).unwrap(), []);
 }
 
 /// A ledger never goes back; when it comes forward again, all is well.
@@ -167,10 +169,10 @@ fn rewound() {
     world.set("prod", world.ids[1]);
     let problem = world.problem("prod");
     assert_eq!(
-        (problem.shown, &problem.fault),
-        (Some(world.ids[1]), &Fault::Rewound)
+        (problem.remote_tip, &problem.fault),
+        (Some(world.ids[1]), &LedgerFault::Rewound)
     );
-    assert_eq!(standing_problems(&world.mine()).unwrap(), [problem]);
+    assert_eq!(find_known_problems(&world.mine()).unwrap(), [problem]);
     // Rewound and grown again: longer, and still not what it was.
     let server = world.server.open();
     let unlock = Unlock {
@@ -183,7 +185,7 @@ fn rewound() {
         .desk(&server)
         .write("prod", &Action::Unlock(unlock).into());
     world.desk(&server).write("prod", &lock("api"));
-    assert_eq!(world.problem("prod").fault, Fault::Rewound);
+    assert_eq!(world.problem("prod").fault, LedgerFault::Rewound);
     world.set("prod", world.ids[2]);
     assert_eq!(sync(&world.mine(), "origin").unwrap().problems, []);
 }
@@ -194,20 +196,23 @@ fn deleted() {
     let world = World::new();
     world.server.git(&["update-ref", "-d", "refs/deploy/prod"]);
     let problem = world.problem("prod");
-    assert_eq!((problem.shown, &problem.fault), (None, &Fault::Deleted));
-    assert_eq!(standing_problems(&world.mine()).unwrap(), [problem]);
+    assert_eq!(
+        (problem.remote_tip, &problem.fault),
+        (None, &LedgerFault::Deleted)
+    );
+    assert_eq!(find_known_problems(&world.mine()).unwrap(), [problem]);
     world.set("prod", world.ids[2]);
     sync(&world.mine(), "origin").unwrap();
     world
         .server
         .git(&["update-ref", "-d", "refs/deploy/policy"]);
-    assert_eq!(world.problem("policy").fault, Fault::Deleted);
+    assert_eq!(world.problem("policy").fault, LedgerFault::Deleted);
     world.server.git(&["update-ref", "-d", "refs/deploy/prod"]);
     let Err(SyncError::Problems(problems)) = sync(&world.mine(), "origin") else {
         panic!("no problem")
     };
     assert!(
-        problems.len() == 2 && problems.iter().all(|it| it.fault == Fault::Deleted),
+        problems.len() == 2 && problems.iter().all(|it| it.fault == LedgerFault::Deleted),
         "{problems:?}"
     );
     assert_eq!(world.mine().tips().unwrap().len(), 2);
@@ -221,7 +226,7 @@ fn forged() {
     let unverified = |id: EntryId, rule: Rule| {
         world.set("prod", id);
         let problem = world.problem("prod");
-        let Fault::Unverified { id: first, verdict } = &problem.fault else {
+        let LedgerFault::Unverified { id: first, verdict } = &problem.fault else {
             panic!("{problem:?}")
         };
         assert_eq!(*first, id);
@@ -230,7 +235,7 @@ fn forged() {
             "{verdict:?}"
         );
         // Also to who does not fetch.
-        assert_eq!(standing_problems(&world.mine()).unwrap(), [problem]);
+        assert_eq!(find_known_problems(&world.mine()).unwrap(), [problem]);
     };
     let server = world.server.open();
     let unlock = Unlock {
@@ -283,5 +288,5 @@ fn another_project() {
     };
     assert_eq!((pinned, found), (world.project.id, other.project.id));
     assert_eq!(world.mine().tips().unwrap(), before);
-    assert_eq!(world.mine().pin().unwrap(), Some(pinned));
+    assert_eq!(world.mine().pinned_project().unwrap(), Some(pinned));
 }

@@ -9,7 +9,7 @@ use crate::domain::entry::Statement;
 use crate::domain::verdict::Verdict;
 use crate::git::error::Error;
 use crate::ledger::sync::SyncError;
-use crate::signing::EntryError;
+use crate::signing::EntrySignatureError;
 use crate::signing::sign::SignError;
 
 /// Why an entry was not written.
@@ -17,19 +17,19 @@ use crate::signing::sign::SignError;
 pub enum AppendError {
     /// The rules refuse the entry, or cannot decide.
     #[error("the rules do not allow it")]
-    Refused(Box<Refusal>),
+    Refused(Box<RefusedEntry>),
     /// The remote refused; its messages.
     #[error("the remote refused the entry")]
-    Rejected(Vec<String>),
+    RemoteRefused(Vec<String>),
     /// The remote could not decide and accepted nothing; its messages.
     #[error("the remote cannot tell whether the entry may go in")]
-    Doubted(Vec<String>),
+    RemoteUndecided(Vec<String>),
     /// The outcome is unknown; git's messages.
     #[error("the push got no answer, and the remote could not be asked whether the entry is there")]
     Unanswered(Vec<String>),
     /// Git could not push, and the entry is not there; git's messages.
     #[error("git could not push the entry")]
-    Unpushed(Vec<String>),
+    PushFailed(Vec<String>),
     /// Other writers were always faster.
     #[error("the ledger moved {TRIES} times while this entry was being made")]
     Busy,
@@ -44,7 +44,7 @@ pub enum AppendError {
     Sign(#[from] SignError),
     /// The new signature does not verify.
     #[error(transparent)]
-    Verify(#[from] EntryError),
+    Verify(#[from] EntrySignatureError),
     /// The new entry cannot be parsed again.
     #[error(transparent)]
     Parse(#[from] crate::domain::entry::ParseError),
@@ -58,14 +58,14 @@ pub enum AppendError {
 
 /// Why [`Writer::append`] failed.
 #[derive(Debug)]
-pub enum Stopped<E> {
+pub enum AppendFailure<E> {
     /// The caller could not make its draft.
     Draft(E),
     /// The draft was made, but not written.
     Append(AppendError),
 }
 
-impl<E, T: Into<AppendError>> From<T> for Stopped<E> {
+impl<E, T: Into<AppendError>> From<T> for AppendFailure<E> {
     fn from(error: T) -> Self {
         Self::Append(error.into())
     }
@@ -73,7 +73,7 @@ impl<E, T: Into<AppendError>> From<T> for Stopped<E> {
 
 /// A refused entry.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct RefusedEntry {
     /// What would have been written.
     pub statement: Statement,
     /// The result of the rules.

@@ -1,6 +1,6 @@
 //! Several writers at once: nobody's entry is lost, and the ledger stays one line.
 
-use super::{AppendError, Draft, Stopped};
+use super::{AppendError, AppendFailure, EntryDraft};
 use crate::clock;
 use crate::domain::entry::{Action, Approve};
 use crate::domain::id::CommitId;
@@ -9,12 +9,15 @@ use crate::git::Repository;
 use crate::git::tests::Scratch;
 use crate::ledger::Project;
 use crate::ledger::sync::sync;
-use crate::ledger::testing::{Desk, Keys, audit, code, found, notes_hold, parse, publish};
+use crate::ledger::testing::{
+    TestClone, TestKeys, assert_notes_match, create_project, draft_publish, parse, validate_all,
+    write_code_commit,
+};
 
 const WRITERS: usize = 4;
 const EACH: usize = 5;
 
-fn policy(keys: &Keys) -> String {
+fn policy(keys: &TestKeys) -> String {
     let key = keys.public("alice");
     format!(
         "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{key}\"\nbob = \"{}\"\n[environments]\nprod = {{ approvals = 1 }}\n",
@@ -26,9 +29,9 @@ fn desk<'a>(
     repository: &'a Repository,
     project: &'a Project,
     remote: Option<&'a str>,
-    keys: &Keys,
-) -> Desk<'a> {
-    Desk {
+    keys: &TestKeys,
+) -> TestClone<'a> {
+    TestClone {
         repository,
         project,
         remote,
@@ -38,18 +41,18 @@ fn desk<'a>(
 }
 
 /// A consent: it never stands in another's way, and each is a line in the note of the same commit.
-fn consent(commit: CommitId) -> Draft {
+fn consent(commit: CommitId) -> EntryDraft {
     Action::Approve(Approve {
         commit,
         components: vec![parse("catalogue")],
         plans: std::collections::BTreeMap::new(),
-        expires: clock::now().plus(Span::days(1)),
+        expires: clock::now().plus(Span::from_days(1)),
         comment: None,
     })
     .into()
 }
 
-fn write(desk: &Desk<'_>, commit: CommitId) -> Result<(), Stopped<AppendError>> {
+fn write(desk: &TestClone<'_>, commit: CommitId) -> Result<(), AppendFailure<AppendError>> {
     for _ in 0..EACH {
         desk.append("prod", &|_| Ok(consent(commit)))?;
     }
@@ -57,16 +60,21 @@ fn write(desk: &Desk<'_>, commit: CommitId) -> Result<(), Stopped<AppendError>> 
 }
 
 fn complete(repository: &Repository, project: &Project, commit: CommitId) {
-    assert_eq!(audit(repository, project), 1 + WRITERS * EACH);
+    assert_eq!(validate_all(repository, project), 1 + WRITERS * EACH);
     let tips = repository.tips().unwrap();
     let chain = repository
         .chain_between(None, tips["prod"])
         .unwrap()
         .unwrap();
     assert_eq!(chain.len(), 1 + WRITERS * EACH, "with the genesis");
-    notes_hold(repository, &tips);
+    assert_notes_match(repository, &tips);
     assert_eq!(
-        repository.note(commit).unwrap().unwrap().lines().count(),
+        repository
+            .read_note(commit)
+            .unwrap()
+            .unwrap()
+            .lines()
+            .count(),
         WRITERS * EACH
     );
 }
@@ -74,18 +82,18 @@ fn complete(repository: &Repository, project: &Project, commit: CommitId) {
 /// Without a remote the local ref is the database: whoever loses the race decides and signs again.
 #[test]
 fn writers_in_one_repository() {
-    let (scratch, keys) = (Scratch::bare(), Keys::new());
+    let (scratch, keys) = (Scratch::bare(), TestKeys::new());
     let repository = scratch.open();
-    let project = found(&repository, keys.public("alice"));
-    let begun = clock::now().seconds() - 60;
-    let commit = code(
+    let project = create_project(&repository, keys.public("alice"));
+    let begun = clock::now().as_seconds() - 60;
+    let commit = write_code_commit(
         &repository,
         &[("a", "1")],
         &[],
         "Ann <ann@example.com>",
         begun,
     );
-    desk(&repository, &project, None, &keys).write("policy", &publish(&policy(&keys)));
+    desk(&repository, &project, None, &keys).write("policy", &draft_publish(&policy(&keys)));
     std::thread::scope(|scope| {
         let one = || write(&desk(&scratch.open(), &project, None, &keys), commit).unwrap();
         let threads: Vec<_> = (0..WRITERS).map(|_| scope.spawn(one)).collect();
@@ -104,7 +112,7 @@ fn writers_in_two_clones() {
         Scratch::bare(),
         Scratch::bare(),
         Scratch::bare(),
-        Keys::new(),
+        TestKeys::new(),
     );
     for clone in [&first, &second] {
         clone.git(&[
@@ -115,9 +123,9 @@ fn writers_in_two_clones() {
         ]);
     }
     let repository = first.open();
-    let project = found(&repository, keys.public("alice"));
-    let begun = clock::now().seconds() - 60;
-    let commit = code(
+    let project = create_project(&repository, keys.public("alice"));
+    let begun = clock::now().as_seconds() - 60;
+    let commit = write_code_commit(
         &repository,
         &[("a", "1")],
         &[],
@@ -130,7 +138,8 @@ fn writers_in_two_clones() {
         "origin",
         &format!("{commit}:refs/heads/main"),
     ]);
-    desk(&repository, &project, Some("origin"), &keys).write("policy", &publish(&policy(&keys)));
+    desk(&repository, &project, Some("origin"), &keys)
+        .write("policy", &draft_publish(&policy(&keys)));
     sync(&second.open(), "origin").unwrap();
     let one = |clone: &Scratch| {
         write(
@@ -161,17 +170,17 @@ fn writers_in_two_clones() {
 /// A policy still names the tips of environments that the one before it dropped: what was done there keeps its place in the order.
 #[test]
 fn a_dropped_environment() {
-    let (scratch, keys) = (Scratch::bare(), Keys::new());
+    let (scratch, keys) = (Scratch::bare(), TestKeys::new());
     let repository = scratch.open();
-    let project = found(&repository, keys.public("alice"));
+    let project = create_project(&repository, keys.public("alice"));
     let desk = desk(&repository, &project, None, &keys);
     let with = policy(&keys);
     let without = with.replace("prod = { approvals = 1 }", "dev = {}");
-    desk.write("policy", &publish(&with));
-    let at = clock::now().seconds();
+    desk.write("policy", &draft_publish(&with));
+    let at = clock::now().as_seconds();
     desk.write(
         "prod",
-        &consent(code(
+        &consent(write_code_commit(
             &repository,
             &[("a", "1")],
             &[],
@@ -179,7 +188,7 @@ fn a_dropped_environment() {
             at,
         )),
     );
-    desk.write("policy", &publish(&without));
-    desk.write("policy", &publish(&format!("{without}qa = {{}}\n")));
-    assert_eq!(audit(&repository, &project), 4);
+    desk.write("policy", &draft_publish(&without));
+    desk.write("policy", &draft_publish(&format!("{without}qa = {{}}\n")));
+    assert_eq!(validate_all(&repository, &project), 4);
 }

@@ -4,7 +4,7 @@
 //! The remote may still accept them. So each is looked for again before another one is signed:
 //! otherwise the same entry could be written twice.
 
-use super::{AppendError, Appended, Writer};
+use super::{AppendError, AppendedEntry, LedgerWriter};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -14,62 +14,62 @@ use crate::ledger::Tips;
 use crate::ledger::sync::sync;
 
 /// An entry whose push was not confirmed. The remote may still accept it.
-pub(super) struct Unended {
+pub(super) struct UnconfirmedPush {
     pub id: EntryId,
     pub statement: Statement,
     pub verdict: Verdict,
     pub messages: Vec<String>,
     /// Whether the remote certainly received it, and only the answer is missing.
-    pub sent: bool,
+    pub is_received: bool,
 }
 
-impl Writer<'_> {
+impl LedgerWriter<'_> {
     /// Syncs with the remote, and returns the entry of an earlier try if it has been accepted
     /// since.
-    pub(super) fn look_again(
+    pub(super) fn sync_and_find_confirmed(
         &self,
         remote: &str,
         ledger: &LedgerName,
-        unended: &mut Vec<Unended>,
-    ) -> Result<Option<Appended>, AppendError> {
+        unended: &mut Vec<UnconfirmedPush>,
+    ) -> Result<Option<AppendedEntry>, AppendError> {
         let tips = match (sync(self.repository, remote), unended.last()) {
             (Ok(synced), _) => synced.tips,
             (Err(_), Some(last)) => return Err(AppendError::Unanswered(last.messages.clone())),
             (Err(error), None) => return Err(error.into()),
         };
-        Ok(self.arrived(ledger, &tips, unended)?)
+        Ok(self.take_confirmed(ledger, &tips, unended)?)
     }
 
     /// Returns the entry of an earlier try if the ledger now contains it.
-    fn arrived(
+    fn take_confirmed(
         &self,
         ledger: &LedgerName,
         tips: &Tips,
-        unended: &mut Vec<Unended>,
-    ) -> Result<Option<Appended>, Error> {
+        unended: &mut Vec<UnconfirmedPush>,
+    ) -> Result<Option<AppendedEntry>, Error> {
         let Some(tip) = tips.get(ledger) else {
             return Ok(None);
         };
         for index in 0..unended.len() {
             let there = unended.get(index).map_or(Ok(false), |one| {
-                self.repository.on_chain(*tip, one.id, usize::MAX)
+                self.repository.is_on_chain(*tip, one.id, usize::MAX)
             })?;
             if there {
-                let Unended {
+                let UnconfirmedPush {
                     id,
                     statement,
                     verdict,
                     messages,
                     ..
                 } = unended.swap_remove(index);
-                let untold = self.project_notes(ledger, id);
-                let appended = Appended {
+                let untold = self.update_notes(ledger, id);
+                let appended = AppendedEntry {
                     id,
                     statement,
                     verdict,
                     messages,
-                    behind: None,
-                    untold,
+                    local_error: None,
+                    notes_error: untold,
                     dry_run: false,
                 };
                 return Ok(Some(appended));
@@ -81,8 +81,8 @@ impl Writer<'_> {
 
 /// Returns the error for giving up: [`AppendError::Unanswered`] if the remote received an entry and
 /// may still accept it, otherwise [`AppendError::Unpushed`].
-pub(super) fn given_up(unended: Vec<Unended>) -> AppendError {
-    let sent = unended.iter().any(|one| one.sent);
+pub(super) fn unconfirmed_error(unended: Vec<UnconfirmedPush>) -> AppendError {
+    let sent = unended.iter().any(|one| one.is_received);
     let messages = unended
         .into_iter()
         .next_back()
@@ -91,6 +91,6 @@ pub(super) fn given_up(unended: Vec<Unended>) -> AppendError {
     if sent {
         AppendError::Unanswered(messages)
     } else {
-        AppendError::Unpushed(messages)
+        AppendError::PushFailed(messages)
     }
 }

@@ -2,46 +2,49 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Foresight, Lost, Report, Task, changes, find, piece, reported, rollback, unready};
+use super::{
+    DeployTask, RunCallbacks, RunReport, StopReason, find_change, list_changes, make_result,
+    make_start_error, prepare_job, rollback,
+};
 use crate::domain::entry::{Change, Intent, Outcome, Reported, VerificationResult};
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{Made, Planned, Terraform};
+use crate::domain::plan::{PlanOutput, PlanResult, TerraformPlan};
 use crate::domain::policy::Rollback;
-use crate::run::command_env::Piece;
-use crate::run::component_steps::Broken;
+use crate::run::command_env::ComponentJob;
+use crate::run::component_steps::StepError;
 use crate::run::graph::Graph;
-use crate::run::run_dirs::Site;
-use crate::run::schedule::{Fate, Foreman, Leave, carry_out};
+use crate::run::run_dirs::WorkDirs;
+use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
 
 /// Checks whether this program still owns the run. Called before each piece of work, on the
 /// caller's thread.
-pub type Ours<'a> = dyn FnMut() -> Result<(), Lost> + 'a;
+pub type OwnershipCheck<'a> = dyn FnMut() -> Result<(), StopReason> + 'a;
 
 /// A component that was deployed or destroyed.
-struct Done {
+struct AppliedComponent {
     verification: VerificationResult,
     /// Whether its outputs, which other components read, may have changed.
-    outputs: bool,
+    outputs_changed: bool,
 }
 
 /// Why a component was not deployed.
-enum Bad {
+enum ApplyFailure {
     /// A step failed. The flag tells whether the component had been touched.
-    Broken(Broken, bool),
+    StepFailed(StepError, bool),
     /// Its plan changed since it was accepted.
-    Refused,
+    PlanRefused,
     /// This program no longer owns the run, or that cannot be determined.
-    Lost,
+    Stopped,
 }
 
 /// Applies the deployment: changes first, then removals, then the rollback of what failed.
-pub fn apply(
-    task: &Task<'_>,
-    site: &Site<'_>,
-    foresight: &dyn Foresight,
-    ours: &mut Ours<'_>,
-) -> Report {
-    let all: BTreeSet<ComponentName> = changes(task.deployment)
+pub fn apply_deployment(
+    task: &DeployTask<'_>,
+    site: &WorkDirs<'_>,
+    foresight: &dyn RunCallbacks,
+    ours: &mut OwnershipCheck<'_>,
+) -> RunReport {
+    let all: BTreeSet<ComponentName> = list_changes(task.deployment)
         .map(|it| it.target.component.clone())
         .collect();
     let gone: BTreeSet<ComponentName> = task
@@ -51,9 +54,9 @@ pub fn apply(
         .filter(|it| it.intent == Intent::Destroy)
         .map(|it| it.target.component.clone())
         .collect();
-    let policy = task.crew.surroundings.policy;
-    let mut report = Report::default();
-    let mut fates = walk(
+    let policy = task.runner.command_env.policy;
+    let mut report = RunReport::default();
+    let mut fates = apply_graph(
         (task, site),
         &Graph::new(policy, &all),
         (foresight, &mut *ours),
@@ -61,9 +64,11 @@ pub fn apply(
     );
     // Removals come last and only if everything else succeeded: new components may still need the
     // old ones until then.
-    let well = fates.values().all(|fate| matches!(fate, Fate::Done(_)));
+    let well = fates
+        .values()
+        .all(|fate| matches!(fate, TaskResult::Succeeded(_)));
     if well {
-        fates.extend(walk(
+        fates.extend(apply_graph(
             (task, site),
             &Graph::new(policy, &gone).reversed(),
             (foresight, &mut *ours),
@@ -72,148 +77,168 @@ pub fn apply(
     } else {
         fates.extend(
             gone.into_iter()
-                .map(|component| (component, Fate::NotBegun)),
+                .map(|component| (component, TaskResult::NotStarted)),
         );
     }
-    let well = fates.values().all(|fate| matches!(fate, Fate::Done(_)));
+    let well = fates
+        .values()
+        .all(|fate| matches!(fate, TaskResult::Succeeded(_)));
     report.results = task
         .deployment
         .components
         .iter()
-        .map(|change| ended(change, &fates, well))
+        .map(|change| find_component_result(change, &fates, well))
         .collect();
-    if report.lost.is_none() && report.halted.is_none() {
-        bring_back((task, site), ours, &mut report);
+    if report.taken_over.is_none() && report.owner_unknown.is_none() {
+        roll_back_failed((task, site), ours, &mut report);
     }
     report
 }
 
 /// Works through the components of a graph and returns how each ended.
-fn walk(
-    (task, site): (&Task<'_>, &Site<'_>),
+fn apply_graph(
+    (task, site): (&DeployTask<'_>, &WorkDirs<'_>),
     graph: &Graph,
-    (foresight, ours): (&dyn Foresight, &mut Ours<'_>),
-    report: &mut Report,
-) -> BTreeMap<ComponentName, Fate<Done, Bad>> {
-    let mut foreman = Applying {
+    (foresight, ours): (&dyn RunCallbacks, &mut OwnershipCheck<'_>),
+    report: &mut RunReport,
+) -> BTreeMap<ComponentName, TaskResult<AppliedComponent, ApplyFailure>> {
+    let mut foreman = ApplyCallbacks {
         task,
-        site,
+        work_dirs: site,
         graph,
-        ours,
-        fresh: BTreeSet::new(),
+        check_ownership: ours,
+        changed_outputs: BTreeSet::new(),
         failed: false,
         report,
     };
-    let work =
-        |component: &ComponentName, (piece, anew): (Piece, bool), leave: &Leave<'_, Done, Bad>| {
-            match find(task.deployment, component).map(|change| change.intent) {
-                Some(Intent::Destroy) => destroyed(task, &piece),
-                _ => applied((task, leave), foresight, &piece, anew),
-            }
-        };
-    carry_out(graph, task.parallel, &mut foreman, &work)
+    let work = |component: &ComponentName,
+                (piece, anew): (ComponentJob, bool),
+                leave: &ContinueGuard<'_, AppliedComponent, ApplyFailure>| {
+        match find_change(task.deployment, component).map(|change| change.intent) {
+            Some(Intent::Destroy) => destroy_component(task, &piece),
+            _ => apply_component((task, leave), foresight, &piece, anew),
+        }
+    };
+    run_graph(graph, task.parallel, &mut foreman, &work)
 }
 
-struct Applying<'a, 'o> {
-    task: &'a Task<'a>,
-    site: &'a Site<'a>,
+struct ApplyCallbacks<'a, 'o> {
+    task: &'a DeployTask<'a>,
+    work_dirs: &'a WorkDirs<'a>,
     graph: &'a Graph,
-    ours: &'a mut Ours<'o>,
+    check_ownership: &'a mut OwnershipCheck<'o>,
     /// The components whose outputs changed since the plans were made.
-    fresh: BTreeSet<ComponentName>,
+    changed_outputs: BTreeSet<ComponentName>,
     failed: bool,
-    report: &'a mut Report,
+    report: &'a mut RunReport,
 }
 
-impl Foreman<(Piece, bool), Done, Bad> for Applying<'_, '_> {
-    fn goes_on(&mut self) -> bool {
-        let lost = self.report.lost.is_some() || self.report.halted.is_some();
-        let ended = lost || !self.report.refused.is_empty();
-        !(ended || self.task.crew.stop.begins_nothing() || self.failed && self.task.fail_fast)
+impl SchedulerCallbacks<(ComponentJob, bool), AppliedComponent, ApplyFailure>
+    for ApplyCallbacks<'_, '_>
+{
+    fn may_start(&mut self) -> bool {
+        let lost = self.report.taken_over.is_some() || self.report.owner_unknown.is_some();
+        let ended = lost || !self.report.refused_plans.is_empty();
+        !(ended
+            || self.task.runner.cancellation.is_draining()
+            || self.failed && self.task.fail_fast)
     }
 
-    fn begin(&mut self, component: &ComponentName) -> Result<(Piece, bool), Bad> {
-        self.may_go_on(component)?;
-        let change = find(self.task.deployment, component)
-            .ok_or_else(|| Bad::Broken(unready(None), false))?;
-        let piece =
-            piece(self.site, change).map_err(|error| Bad::Broken(unready(Some(&error)), false))?;
+    fn prepare(&mut self, component: &ComponentName) -> Result<(ComponentJob, bool), ApplyFailure> {
+        self.check_continue(component)?;
+        let change = find_change(self.task.deployment, component)
+            .ok_or_else(|| ApplyFailure::StepFailed(make_start_error(None), false))?;
+        let piece = prepare_job(self.work_dirs, change)
+            .map_err(|error| ApplyFailure::StepFailed(make_start_error(Some(&error)), false))?;
         // Without a known plan, whatever is in the plan file must not be applied.
-        let planned = matches!(self.task.plans.get(component), Some(Planned::Made(_)));
+        let planned = matches!(self.task.plans.get(component), Some(PlanResult::Planned(_)));
         let unplanned = !planned
             && self
                 .task
-                .crew
-                .component(&piece)
+                .runner
+                .component_policy(&piece)
                 .is_some_and(|it| it.plan.is_some());
         let anew = unplanned
             || self
                 .graph
-                .before(component)
-                .any(|before| self.fresh.contains(before));
+                .predecessors(component)
+                .any(|before| self.changed_outputs.contains(before));
         Ok((piece, anew))
     }
 
-    fn may_go_on(&mut self, _: &ComponentName) -> Result<(), Bad> {
-        (self.ours)().map_err(|lost| {
+    fn check_continue(&mut self, _: &ComponentName) -> Result<(), ApplyFailure> {
+        (self.check_ownership)().map_err(|lost| {
             match &lost {
-                Lost::Taken(why) => self.report.lost = Some(why.clone()),
-                Lost::Unknown(why) => self.report.halted = Some(why.clone()),
+                StopReason::TakenOver(why) => self.report.taken_over = Some(why.clone()),
+                StopReason::OwnerUnknown(why) => self.report.owner_unknown = Some(why.clone()),
             }
-            Bad::Lost
+            ApplyFailure::Stopped
         })
     }
 
-    fn ended(&mut self, component: &ComponentName, result: &Result<Done, Bad>) {
+    fn on_result(
+        &mut self,
+        component: &ComponentName,
+        result: &Result<AppliedComponent, ApplyFailure>,
+    ) {
         match result {
-            Ok(done) => self.fresh.extend(done.outputs.then(|| component.clone())),
-            Err(Bad::Broken(broken, _)) => {
+            Ok(done) => self
+                .changed_outputs
+                .extend(done.outputs_changed.then(|| component.clone())),
+            Err(ApplyFailure::StepFailed(broken, _)) => {
                 self.failed = true;
-                self.report.broken.insert(component.clone(), broken.clone());
+                self.report.errors.insert(component.clone(), broken.clone());
             }
-            Err(Bad::Refused) => drop(self.report.refused.insert(component.clone())),
-            Err(Bad::Lost) => {}
+            Err(ApplyFailure::PlanRefused) => {
+                drop(self.report.refused_plans.insert(component.clone()))
+            }
+            Err(ApplyFailure::Stopped) => {}
         }
     }
 }
 
 /// Deploys one component. If `anew`, makes its plan again, because what it is based on has changed.
-fn applied(
-    (task, leave): (&Task<'_>, &Leave<'_, Done, Bad>),
-    foresight: &dyn Foresight,
-    piece: &Piece,
+fn apply_component(
+    (task, leave): (
+        &DeployTask<'_>,
+        &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
+    ),
+    foresight: &dyn RunCallbacks,
+    piece: &ComponentJob,
     anew: bool,
-) -> Result<Done, Bad> {
-    let (crew, component) = (task.crew, &piece.target.component);
+) -> Result<AppliedComponent, ApplyFailure> {
+    let (crew, component) = (task.runner, &piece.target.component);
     let shown = match task.plans.get(component) {
-        Some(Planned::Made(made)) => Some(made),
+        Some(PlanResult::Planned(made)) => Some(made),
         _ => None,
     };
     let planned = |touched| {
         crew.plan(piece)
-            .map_err(|broken| Bad::Broken(broken, touched))
+            .map_err(|broken| ApplyFailure::StepFailed(broken, touched))
     };
-    let same = |made: &Made| shown.is_some_and(|shown| shown.digest == made.digest);
+    let same = |made: &PlanOutput| shown.is_some_and(|shown| shown.digest == made.digest);
     let mut made = shown.cloned();
     if anew {
         made = planned(false)?;
         if let Some(other) = made.as_ref().filter(|made| !same(made))
-            && (task.bound || !foresight.agrees(component, other))
+            && (task.plans_are_bound || !foresight.accepts_plan(component, other))
         {
-            return Err(Bad::Refused);
+            return Err(ApplyFailure::PlanRefused);
         }
     }
-    let retries = crew.component(piece).map_or(0, |it| it.retries);
+    let retries = crew.component_policy(piece).map_or(0, |it| it.retries);
     let mut tries = 0;
-    let is_empty = |made: &Option<Made>| made.as_ref().is_some_and(Made::is_empty);
+    let is_empty = |made: &Option<PlanOutput>| made.as_ref().is_some_and(PlanOutput::is_empty);
     // A component whose attempt failed counts as failed, whatever stops the next attempt.
-    let still_ours = |failed: Option<&Broken>| {
-        let bad = |bad: Option<Bad>| {
-            failed.map_or(bad.unwrap_or(Bad::Lost), |it| Bad::Broken(it.clone(), true))
+    let still_ours = |failed: Option<&StepError>| {
+        let bad = |bad: Option<ApplyFailure>| {
+            failed.map_or(bad.unwrap_or(ApplyFailure::Stopped), |it| {
+                ApplyFailure::StepFailed(it.clone(), true)
+            })
         };
-        leave.ask().map_err(bad)
+        leave.check().map_err(bad)
     };
-    let mut failed: Option<Broken> = None;
+    let mut failed: Option<StepError> = None;
     let mut touched = false;
     while !is_empty(&made) {
         still_ours(failed.as_ref())?;
@@ -221,62 +246,70 @@ fn applied(
         let Err(broken) = crew.apply(piece) else {
             break;
         };
-        if broken.interrupted || tries == retries || !crew.pause(tries) {
-            return Err(Bad::Broken(broken, true));
+        if broken.interrupted || tries == retries || !crew.wait_before_retry(tries) {
+            return Err(ApplyFailure::StepFailed(broken, true));
         }
         tries += 1;
         still_ours(Some(&broken))?;
         // Never retry with an old plan: the failed attempt may have changed things.
         made = planned(true)?;
-        if task.bound
+        if task.plans_are_bound
             && made
                 .as_ref()
                 .is_some_and(|made| !same(made) && !made.is_empty())
         {
-            return Err(Bad::Broken(broken, true));
+            return Err(ApplyFailure::StepFailed(broken, true));
         }
         failed = Some(broken);
     }
     let verification = crew
         .verify(piece)
-        .map_err(|broken| Bad::Broken(broken, true))?;
-    let known = made.as_ref().and_then(Made::of_terraform);
+        .map_err(|broken| ApplyFailure::StepFailed(broken, true))?;
+    let known = made.as_ref().and_then(PlanOutput::as_terraform);
     // Only terraform tells whether outputs changed. Any other tool is assumed to change them.
-    Ok(Done {
+    Ok(AppliedComponent {
         verification,
-        outputs: touched && known.is_none_or(Terraform::outputs_changed),
+        outputs_changed: touched && known.is_none_or(TerraformPlan::changes_outputs),
     })
 }
 
 /// Removes one component.
-fn destroyed(task: &Task<'_>, piece: &Piece) -> Result<Done, Bad> {
-    let gone = task.crew.destroy(piece);
-    gone.map(|()| Done {
+fn destroy_component(
+    task: &DeployTask<'_>,
+    piece: &ComponentJob,
+) -> Result<AppliedComponent, ApplyFailure> {
+    let gone = task.runner.destroy(piece);
+    gone.map(|()| AppliedComponent {
         verification: VerificationResult::None,
-        outputs: true,
+        outputs_changed: true,
     })
-    .map_err(|it| Bad::Broken(it, true))
+    .map_err(|it| ApplyFailure::StepFailed(it, true))
 }
 
 /// Returns how a component ended.
-fn ended(
+fn find_component_result(
     change: &Change,
-    fates: &BTreeMap<ComponentName, Fate<Done, Bad>>,
+    fates: &BTreeMap<ComponentName, TaskResult<AppliedComponent, ApplyFailure>>,
     well: bool,
 ) -> Reported {
     let component = &change.target.component;
-    let of = |outcome| reported(component, outcome);
+    let of = |outcome| make_result(component, outcome);
     match fates.get(component) {
-        Some(Fate::Done(_)) if change.intent == Intent::Destroy => of(Outcome::Destroyed),
-        Some(Fate::Done(done)) => Reported {
+        Some(TaskResult::Succeeded(_)) if change.intent == Intent::Destroy => {
+            of(Outcome::Destroyed)
+        }
+        Some(TaskResult::Succeeded(done)) => Reported {
             verification: done.verification,
             ..of(Outcome::Succeeded)
         },
-        Some(Fate::Failed(Bad::Broken(_, true))) => of(Outcome::Failed),
+        Some(TaskResult::Failed(ApplyFailure::StepFailed(_, true))) => of(Outcome::Failed),
         // Nothing was done to it.
-        Some(Fate::Failed(_) | Fate::NotBegun) => of(Outcome::Skipped),
-        Some(Fate::After(culprit)) => {
-            let failed = matches!(fates.get(culprit), Some(Fate::Failed(Bad::Broken(..))));
+        Some(TaskResult::Failed(_) | TaskResult::NotStarted) => of(Outcome::Skipped),
+        Some(TaskResult::SkippedAfter(culprit)) => {
+            let failed = matches!(
+                fates.get(culprit),
+                Some(TaskResult::Failed(ApplyFailure::StepFailed(..)))
+            );
             Reported {
                 because: failed.then(|| culprit.clone()),
                 ..of(Outcome::Skipped)
@@ -293,13 +326,17 @@ fn ended(
 }
 
 /// Rolls back what failed, if the policy asks for it and there is a good release to return to.
-fn bring_back((task, site): (&Task<'_>, &Site<'_>), ours: &mut Ours<'_>, report: &mut Report) {
-    let rules = task.crew.surroundings.rules;
+fn roll_back_failed(
+    (task, site): (&DeployTask<'_>, &WorkDirs<'_>),
+    ours: &mut OwnershipCheck<'_>,
+    report: &mut RunReport,
+) {
+    let rules = task.runner.command_env.rules;
     let failed = report
         .results
         .iter()
         .any(|it| it.outcome == Outcome::Failed);
-    if !failed || rules.rollback == Rollback::Manual || task.crew.stop.begins_nothing() {
+    if !failed || rules.rollback == Rollback::Manual || task.runner.cancellation.is_draining() {
         return;
     }
     let wanted = |it: &&Reported| match rules.rollback {
@@ -309,7 +346,7 @@ fn bring_back((task, site): (&Task<'_>, &Site<'_>), ours: &mut Ours<'_>, report:
     };
     // A component to destroy has no release to return to.
     let comes = |it: &&Reported| {
-        changes(task.deployment).any(|change| change.target.component == it.component)
+        list_changes(task.deployment).any(|change| change.target.component == it.component)
     };
     let wanted = report
         .results
@@ -318,5 +355,5 @@ fn bring_back((task, site): (&Task<'_>, &Site<'_>), ours: &mut Ours<'_>, report:
         .filter(comes)
         .map(|it| it.component.clone())
         .collect();
-    rollback::bring_back((task, site), &wanted, ours, report);
+    rollback::roll_back((task, site), &wanted, ours, report);
 }

@@ -3,151 +3,162 @@
 
 use std::collections::BTreeSet;
 
-use super::apply::Ours;
-use super::{Lost, Report, Task, find};
+use super::apply::OwnershipCheck;
+use super::{DeployTask, RunReport, StopReason, find_change};
 use crate::domain::entry::{Outcome, VerificationResult};
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{Made, Terraform};
-use crate::run::command_env::Piece;
+use crate::domain::plan::{PlanOutput, TerraformPlan};
+use crate::run::command_env::ComponentJob;
 use crate::run::graph::Graph;
-use crate::run::run_dirs::Site;
-use crate::run::schedule::{Fate, Foreman, Leave, carry_out};
+use crate::run::run_dirs::WorkDirs;
+use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
 
 /// Rolls back these components of a deployment and adds the results to the report.
-pub(super) fn bring_back(
-    (task, site): (&Task<'_>, &Site<'_>),
+pub(super) fn roll_back(
+    (task, site): (&DeployTask<'_>, &WorkDirs<'_>),
     wanted: &BTreeSet<ComponentName>,
-    ours: &mut Ours<'_>,
-    report: &mut Report,
+    ours: &mut OwnershipCheck<'_>,
+    report: &mut RunReport,
 ) {
     let known: BTreeSet<ComponentName> = wanted
         .iter()
-        .filter(|name| task.good.contains_key(*name))
+        .filter(|name| task.last_good.contains_key(*name))
         .cloned()
         .collect();
     if !known.is_empty() {
-        task.crew.witness.goes_back(&known);
+        task.runner.observer.on_rollback(&known);
     }
-    let graph = Graph::new(task.crew.surroundings.policy, wanted).reversed();
-    let mut foreman = BringingBack {
+    let graph = Graph::new(task.runner.command_env.policy, wanted).reversed();
+    let mut foreman = RollbackCallbacks {
         task,
-        site,
-        ours,
-        lost: None,
+        work_dirs: site,
+        check_ownership: ours,
+        stop_reason: None,
     };
-    let work = |_: &ComponentName, piece: Piece, leave: &Leave<'_, (), Left>| {
-        brought_back(task, &piece, leave)
-    };
-    let fates = carry_out(&graph, task.parallel, &mut foreman, &work);
-    let lost = foreman.lost.take();
+    let work =
+        |_: &ComponentName, piece: ComponentJob, leave: &ContinueGuard<'_, (), RollbackFailure>| {
+            roll_back_component(task, &piece, leave)
+        };
+    let fates = run_graph(&graph, task.parallel, &mut foreman, &work);
+    let lost = foreman.stop_reason.take();
     for it in &mut report.results {
         match fates.get(&it.component) {
-            Some(Fate::Done(())) => {
+            Some(TaskResult::Succeeded(())) => {
                 it.outcome = Outcome::RolledBack;
-                it.to = find(task.deployment, &it.component).and_then(|change| change.from);
+                it.to = find_change(task.deployment, &it.component).and_then(|change| change.from);
                 it.verification = VerificationResult::None;
             }
             Some(fate) => {
                 // A component that was deployed and then failed to go back is in neither state.
                 if it.outcome == Outcome::Succeeded
-                    && matches!(fate, Fate::Failed(Left { touched: true, .. }))
+                    && matches!(
+                        fate,
+                        TaskResult::Failed(RollbackFailure { touched: true, .. })
+                    )
                 {
                     it.outcome = Outcome::Failed;
                     it.verification = VerificationResult::None;
                 }
                 let why = match fate {
-                    Fate::Failed(left) => left.why.clone(),
-                    Fate::After(other) => format!("{other} could not be brought back"),
-                    Fate::Done(()) | Fate::NotBegun => "interrupted".to_owned(),
+                    TaskResult::Failed(left) => left.reason.clone(),
+                    TaskResult::SkippedAfter(other) => format!("{other} could not be brought back"),
+                    TaskResult::Succeeded(()) | TaskResult::NotStarted => "interrupted".to_owned(),
                 };
-                report.left.insert(it.component.clone(), why);
+                report.not_rolled_back.insert(it.component.clone(), why);
             }
             None => {}
         }
     }
     match lost {
-        Some(Lost::Taken(why)) => report.lost = Some(why),
-        Some(Lost::Unknown(why)) => report.halted = Some(why),
+        Some(StopReason::TakenOver(why)) => report.taken_over = Some(why),
+        Some(StopReason::OwnerUnknown(why)) => report.owner_unknown = Some(why),
         None => {}
     }
 }
 
 /// Why a component was not rolled back.
-struct Left {
-    why: String,
+struct RollbackFailure {
+    reason: String,
     /// Whether an attempt was made.
     touched: bool,
 }
 
-impl Left {
+impl RollbackFailure {
     /// Makes the reason for a component that was not touched.
-    fn alone(why: impl Into<String>) -> Self {
+    fn untouched(why: impl Into<String>) -> Self {
         Self {
-            why: why.into(),
+            reason: why.into(),
             touched: false,
         }
     }
 }
 
-struct BringingBack<'a, 'o> {
-    task: &'a Task<'a>,
-    site: &'a Site<'a>,
-    ours: &'a mut Ours<'o>,
-    lost: Option<Lost>,
+struct RollbackCallbacks<'a, 'o> {
+    task: &'a DeployTask<'a>,
+    work_dirs: &'a WorkDirs<'a>,
+    check_ownership: &'a mut OwnershipCheck<'o>,
+    stop_reason: Option<StopReason>,
 }
 
-impl Foreman<Piece, (), Left> for BringingBack<'_, '_> {
-    fn goes_on(&mut self) -> bool {
-        self.lost.is_none() && !self.task.crew.stop.begins_nothing()
+impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks<'_, '_> {
+    fn may_start(&mut self) -> bool {
+        self.stop_reason.is_none() && !self.task.runner.cancellation.is_draining()
     }
 
-    fn begin(&mut self, component: &ComponentName) -> Result<Piece, Left> {
-        self.may_go_on(component)?;
-        let Some(good) = self.task.good.get(component) else {
-            return Err(Left::alone("nothing is known to have run well before"));
+    fn prepare(&mut self, component: &ComponentName) -> Result<ComponentJob, RollbackFailure> {
+        self.check_continue(component)?;
+        let Some(good) = self.task.last_good.get(component) else {
+            return Err(RollbackFailure::untouched(
+                "nothing is known to have run well before",
+            ));
         };
-        let failed = find(self.task.deployment, component).map(|change| change.target.commit);
-        self.site
-            .piece(good.clone(), failed, "rollback")
-            .map_err(|error| Left::alone(error.to_string()))
+        let failed =
+            find_change(self.task.deployment, component).map(|change| change.target.commit);
+        self.work_dirs
+            .prepare_job(good.clone(), failed, "rollback")
+            .map_err(|error| RollbackFailure::untouched(error.to_string()))
     }
 
-    fn may_go_on(&mut self, _: &ComponentName) -> Result<(), Left> {
-        (self.ours)().map_err(|lost| {
-            let (Lost::Taken(why) | Lost::Unknown(why)) = &lost;
-            let left = Left::alone(why.clone());
-            self.lost = Some(lost);
+    fn check_continue(&mut self, _: &ComponentName) -> Result<(), RollbackFailure> {
+        (self.check_ownership)().map_err(|lost| {
+            let (StopReason::TakenOver(why) | StopReason::OwnerUnknown(why)) = &lost;
+            let left = RollbackFailure::untouched(why.clone());
+            self.stop_reason = Some(lost);
             left
         })
     }
 
-    fn ended(&mut self, _: &ComponentName, _: &Result<(), Left>) {}
+    fn on_result(&mut self, _: &ComponentName, _: &Result<(), RollbackFailure>) {}
 }
 
 /// Rolls back one component.
-fn brought_back(task: &Task<'_>, piece: &Piece, leave: &Leave<'_, (), Left>) -> Result<(), Left> {
-    let crew = task.crew;
-    let made = crew
-        .plan(piece)
-        .map_err(|broken| Left::alone(format!("its plan failed: {}", broken.why)))?;
-    let plan = made.as_ref().and_then(Made::of_terraform);
-    if plan.is_some_and(Terraform::destroys_whole) {
-        return Err(Left::alone(
+fn roll_back_component(
+    task: &DeployTask<'_>,
+    piece: &ComponentJob,
+    leave: &ContinueGuard<'_, (), RollbackFailure>,
+) -> Result<(), RollbackFailure> {
+    let crew = task.runner;
+    let made = crew.plan(piece).map_err(|broken| {
+        RollbackFailure::untouched(format!("its plan failed: {}", broken.reason))
+    })?;
+    let plan = made.as_ref().and_then(PlanOutput::as_terraform);
+    if plan.is_some_and(TerraformPlan::destroys_untainted) {
+        return Err(RollbackFailure::untouched(
             "going back would destroy something: that is for a person to decide",
         ));
     }
-    let touched = |what: &str, why: &str| Left {
-        why: format!("{what} failed: {why}"),
+    let touched = |what: &str, why: &str| RollbackFailure {
+        reason: format!("{what} failed: {why}"),
         touched: true,
     };
-    if !made.as_ref().is_some_and(Made::is_empty) {
+    if !made.as_ref().is_some_and(PlanOutput::is_empty) {
         leave
-            .ask()
-            .map_err(|left| left.unwrap_or_else(|| Left::alone("interrupted")))?;
+            .check()
+            .map_err(|left| left.unwrap_or_else(|| RollbackFailure::untouched("interrupted")))?;
         crew.apply(piece)
-            .map_err(|broken| touched("its apply", &broken.why))?;
+            .map_err(|broken| touched("its apply", &broken.reason))?;
     }
     crew.verify(piece)
         .map(drop)
-        .map_err(|broken| touched("its verification", &broken.why))
+        .map_err(|broken| touched("its verification", &broken.reason))
 }

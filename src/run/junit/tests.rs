@@ -1,8 +1,8 @@
 use super::*;
 use crate::domain::entry::COUNTS;
 
-fn read(xml: &str) -> Result<Tests, JunitError> {
-    let mut tests = Tests::default();
+fn read(xml: &str) -> Result<TestResults, JunitError> {
+    let mut tests = TestResults::default();
     tests.add("report.xml", xml.as_bytes())?;
     Ok(tests)
 }
@@ -31,7 +31,7 @@ fn reports() {
   </testsuite>
 </testsuites>"#,
     );
-    let wanted = Tests {
+    let wanted = TestResults {
         passed: names(&["tests.test_a.test_one", "nested", "unnamed"]),
         warned: names(&["A.f"]),
         failed: names(&["A.b", "A.c", "A.g", "A.h"]),
@@ -83,17 +83,17 @@ fn hostile_reports() {
     ));
     let file = r#"<!DOCTYPE t SYSTEM "file:///etc/passwd"><testsuite/>"#;
     assert!(matches!(read(file), Err(JunitError::Xml(_))));
-    assert!(matches!(read("<html/>"), Err(JunitError::Root(_))));
+    assert!(matches!(read("<html/>"), Err(JunitError::WrongRoot(_))));
     assert!(matches!(
         read("<testsuite failures='-1'/>"),
-        Err(JunitError::Count { .. })
+        Err(JunitError::InvalidCount { .. })
     ));
     assert!(matches!(
         read("<testsuite><testcase></testsuite>"),
         Err(JunitError::Xml(_))
     ));
     assert!(matches!(
-        Tests::default().add("x", b"\xff\xfe<"),
+        TestResults::default().add("x", b"\xff\xfe<"),
         Err(JunitError::NotUtf8)
     ));
     let deep = |levels: usize| "<testsuite>".repeat(levels) + &"</testsuite>".repeat(levels);
@@ -101,7 +101,7 @@ fn hostile_reports() {
     assert!(matches!(read(&deep(100_000)), Err(JunitError::TooDeep)));
     let large = vec![b' '; MAX_REPORT + 1];
     assert!(matches!(
-        Tests::default().add("x", &large),
+        TestResults::default().add("x", &large),
         Err(JunitError::TooLarge)
     ));
 
@@ -112,8 +112,8 @@ fn hostile_reports() {
         "<testsuite><testcase name='a'><skipped/></testcase></testsuite>",
     ] {
         assert!(matches!(
-            read(nothing).unwrap().predicate(&[], None),
-            Err(JunitError::Nothing)
+            read(nothing).unwrap().build_predicate(&[], None),
+            Err(JunitError::NoTests)
         ));
     }
 }
@@ -123,14 +123,14 @@ fn hostile_reports() {
 fn room() {
     let digest = Digest::sha256(b"report");
     let reports = [("report.xml".to_owned(), digest.clone())];
-    let few = Tests {
+    let few = TestResults {
         passed: names(&["a", "b"]),
-        ..Tests::default()
+        ..TestResults::default()
     };
     let url: Line = "https://ci.example.com/1".parse().unwrap();
-    let predicate = few.predicate(&reports, Some(&url)).unwrap();
+    let predicate = few.build_predicate(&reports, Some(&url)).unwrap();
     assert_eq!(
-        (Value::Object(predicate.map), predicate.left_out),
+        (Value::Object(predicate.map), predicate.omitted_names),
         (
             json!({
                 "result": "PASSED", "url": "https://ci.example.com/1",
@@ -144,12 +144,15 @@ fn room() {
     // Short names are dear in an entry, where each is a line; long ones in the predicate.
     for length in [1, 400] {
         let name = |number: usize| format!("{number:0>length$}");
-        let many = Tests {
+        let many = TestResults {
             passed: (0..80_000).map(name).collect(),
             failed: names(&["z"]),
-            ..Tests::default()
+            ..TestResults::default()
         };
-        let Predicate { map, left_out } = many.predicate(&reports, None).unwrap();
+        let TestPredicate {
+            map,
+            omitted_names: left_out,
+        } = many.build_predicate(&reports, None).unwrap();
         let passed = map["passedTests"].as_array().unwrap().len();
         assert!(passed > 500 && passed + left_out == 80_000, "{passed}");
         assert_eq!(
@@ -167,7 +170,7 @@ fn room() {
         .map(|number| (format!("TEST-{number}.xml"), digest.clone()))
         .collect();
     assert!(matches!(
-        few.predicate(&reports, None),
+        few.build_predicate(&reports, None),
         Err(JunitError::TooMany)
     ));
 }

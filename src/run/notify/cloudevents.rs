@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::event::{Notice, Part};
+use super::event::{Notice, NoticeComponent};
 use crate::domain::entry::{Kind, Outcome};
 use crate::domain::policy::Event;
 
@@ -15,29 +15,29 @@ pub(super) const MEDIA_TYPE: &str = "application/cloudevents+json; charset=utf-8
 
 /// Returns the event about the run, then those about services and the environment, each ready to be
 /// sent.
-pub(super) fn all(notice: &Notice) -> Vec<Vec<u8>> {
+pub(super) fn encode_all(notice: &Notice) -> Vec<Vec<u8>> {
     let services = notice
         .components
         .iter()
-        .filter_map(|part| service(notice, part));
-    std::iter::once(whole(notice))
+        .filter_map(|part| build_service_event(notice, part));
+    std::iter::once(build_run_event(notice))
         .chain(services)
-        .chain(environment(notice))
-        .map(|event| bytes(&event))
+        .chain(build_environment_event(notice))
+        .map(|event| to_bytes(&event))
         .collect()
 }
 
 /// Returns only the event about the run.
-pub(super) fn one(notice: &Notice) -> Vec<u8> {
-    bytes(&whole(notice))
+pub(super) fn encode_run_event(notice: &Notice) -> Vec<u8> {
+    to_bytes(&build_run_event(notice))
 }
 
-fn bytes(event: &Value) -> Vec<u8> {
+fn to_bytes(event: &Value) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
 /// Builds the event about the run.
-fn whole(notice: &Notice) -> Value {
+fn build_run_event(notice: &Notice) -> Value {
     let Notice {
         project,
         environment,
@@ -54,7 +54,7 @@ fn whole(notice: &Notice) -> Value {
             content["outcome"] = outcome.into();
         }
         if outcome == Some("failure") && !notice.reasons.is_empty() {
-            content["errors"] = notice.reasons().join("\n").into();
+            content["errors"] = notice.safe_reasons().join("\n").into();
         }
         content
     };
@@ -84,12 +84,12 @@ fn whole(notice: &Notice) -> Value {
     } else {
         run
     };
-    event(notice, "", kind, &subject, &content, &notice.components)
+    build_event(notice, "", kind, &subject, &content, &notice.components)
 }
 
 /// Builds the event about a component, as a service in its environment. Returns `None` if the
 /// service did not change.
-fn service(notice: &Notice, part: &Part) -> Option<Value> {
+fn build_service_event(notice: &Notice, part: &NoticeComponent) -> Option<Value> {
     let predicate = match (part.outcome?, notice.kind, part.from) {
         (Outcome::Failed | Outcome::Skipped | Outcome::Unchanged, _, _)
         | (Outcome::Succeeded, Kind::Exec, _) => {
@@ -101,12 +101,12 @@ fn service(notice: &Notice, part: &Part) -> Option<Value> {
         (Outcome::Destroyed, _, _) => "removed",
     };
     let mut content =
-        json!({ "environment": { "id": notice.environment, "source": source(notice) } });
+        json!({ "environment": { "id": notice.environment, "source": build_source(notice) } });
     if predicate != "removed" {
-        content["artifactId"] = package(notice, part).into();
+        content["artifactId"] = build_package_url(notice, part).into();
     }
     let kind = format!("dev.cdevents.service.{predicate}.0.3.0");
-    Some(event(
+    Some(build_event(
         notice,
         part.component.as_str(),
         &kind,
@@ -117,7 +117,7 @@ fn service(notice: &Notice, part: &Part) -> Option<Value> {
 }
 
 /// Builds the event about an ephemeral environment that was created or deleted.
-fn environment(notice: &Notice) -> Option<Value> {
+fn build_environment_event(notice: &Notice) -> Option<Value> {
     if notice.event != Event::Succeeded {
         return None;
     }
@@ -138,12 +138,12 @@ fn environment(notice: &Notice) -> Option<Value> {
     if let (false, Some(url)) = (notice.kind == Kind::Destroy, &notice.url) {
         content["uri"] = url.as_str().into();
     }
-    Some(event(notice, "*", kind, name, &content, &[]))
+    Some(build_event(notice, "*", kind, name, &content, &[]))
 }
 
 /// Returns the running component as a package URL. After a rollback that is the commit from before,
 /// whose artifact is not known here.
-fn package(notice: &Notice, part: &Part) -> String {
+fn build_package_url(notice: &Notice, part: &NoticeComponent) -> String {
     let (commit, artifact) = match part.outcome {
         Some(Outcome::RolledBack) => (part.from.unwrap_or(part.commit), None),
         _ => (part.commit, part.artifact.as_ref()),
@@ -158,21 +158,21 @@ fn package(notice: &Notice, part: &Part) -> String {
 }
 
 /// Returns the source of the events: the project's environment.
-fn source(notice: &Notice) -> String {
+fn build_source(notice: &Notice) -> String {
     format!("/git-deploy/{}/{}", notice.project, notice.environment)
 }
 
 /// Builds an event and its envelope. The same event always gets the same id. `of` distinguishes the
 /// events of one notice.
-fn event(
+fn build_event(
     notice: &Notice,
     of: &str,
     kind: &str,
     subject: &str,
     content: &Value,
-    components: &[Part],
+    components: &[NoticeComponent],
 ) -> Value {
-    let (source, time) = (source(notice), notice.time);
+    let (source, time) = (build_source(notice), notice.time);
     let id = if of.is_empty() {
         notice.id()
     } else {
@@ -184,7 +184,7 @@ fn event(
         "data": {
             "context": { "specversion": "0.5.1", "id": id, "source": source, "type": kind, "timestamp": time },
             "subject": { "id": subject, "source": source, "content": content },
-            "customData": notice.shown(components), "customDataContentType": "application/json",
+            "customData": notice.to_content(components), "customDataContentType": "application/json",
         },
     })
 }

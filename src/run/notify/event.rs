@@ -7,13 +7,13 @@ use crate::domain::entry::{Change, Deployment, Ended, Intent, Kind, Outcome};
 use crate::domain::id::{CommitId, Digest, EntryId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
 use crate::domain::policy::Event;
-use crate::domain::text::{Description, Line, harmless};
+use crate::domain::text::{Description, Line, sanitize};
 use crate::domain::time::Time;
 
 /// The most components in a message. Receivers may refuse messages larger than about 64 KB.
-pub(super) const MOST: usize = 100;
+pub(super) const MAX_COMPONENTS: usize = 100;
 /// The most reasons in a message.
-const REASONS: usize = 10;
+const MAX_REASONS: usize = 10;
 
 /// An event and what is known about it. Most fields are optional.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Notice {
     /// The commit that is deployed. `None` if an environment is removed or about to expire.
     pub commit: Option<CommitId>,
     /// The components that change. Unchanged ones are not reported.
-    pub components: Vec<Part>,
+    pub components: Vec<NoticeComponent>,
     /// The person who deploys.
     pub by: Option<Person>,
     /// The description of the deployment.
@@ -75,9 +75,9 @@ impl Notice {
 
     /// Adds the deployment: its kind, changes, description, change request and expiry.
     #[must_use]
-    pub fn about(mut self, deployment: &Deployment) -> Self {
+    pub fn with_deployment(mut self, deployment: &Deployment) -> Self {
         self.kind = deployment.kind;
-        self.components = deployment.changed().map(Part::from).collect();
+        self.components = deployment.changed().map(NoticeComponent::from).collect();
         let destroys = |change: &&Change| change.intent == Intent::Destroy;
         self.commit = deployment
             .changed()
@@ -91,7 +91,7 @@ impl Notice {
 
     /// Adds how the components ended.
     #[must_use]
-    pub fn ended(mut self, ended: &[Ended]) -> Self {
+    pub fn with_results(mut self, ended: &[Ended]) -> Self {
         for part in &mut self.components {
             let how = ended
                 .iter()
@@ -104,7 +104,7 @@ impl Notice {
     /// Returns a one-line summary: `prod: failed, catalogue at 2affccc97fa0, by ci`.
     pub fn summary(&self) -> String {
         let (what, mut line) = (
-            event_words(self.event, self.kind),
+            describe_event(self.event, self.kind),
             self.environment.to_string(),
         );
         line.push_str(": ");
@@ -134,20 +134,20 @@ impl Notice {
     }
 
     /// Returns the content for a message, bounded and with these components.
-    pub(super) fn shown<'a>(&'a self, components: &'a [Part]) -> Shown<'a> {
-        Shown {
+    pub(super) fn to_content<'a>(&'a self, components: &'a [NoticeComponent]) -> NoticeContent<'a> {
+        NoticeContent {
             event: self.event,
             summary: self.summary(),
             project: &self.project,
             environment: &self.environment,
             kind: self.kind,
             commit: self.commit,
-            components: components.get(..MOST).unwrap_or(components),
-            more_components: components.len().saturating_sub(MOST),
+            components: components.get(..MAX_COMPONENTS).unwrap_or(components),
+            more_components: components.len().saturating_sub(MAX_COMPONENTS),
             by: self.by.as_ref(),
             description: self.description.as_ref(),
             change: self.change.as_ref(),
-            reasons: self.reasons(),
+            reasons: self.safe_reasons(),
             run: self.run,
             entry: self.entry,
             url: self.url.as_deref(),
@@ -156,14 +156,14 @@ impl Notice {
     }
 
     /// Returns the reasons, made safe to show and bounded.
-    pub(super) fn reasons(&self) -> Vec<String> {
-        let line = |text: &String| harmless(text).chars().take(Line::LIMIT).collect();
-        self.reasons.iter().take(REASONS).map(line).collect()
+    pub(super) fn safe_reasons(&self) -> Vec<String> {
+        let line = |text: &String| sanitize(text).chars().take(Line::LIMIT).collect();
+        self.reasons.iter().take(MAX_REASONS).map(line).collect()
     }
 }
 
 /// Describes an event in a few words.
-fn event_words(event: Event, kind: Kind) -> String {
+fn describe_event(event: Event, kind: Kind) -> String {
     let deployment = match kind {
         Kind::Deploy => "deployment",
         Kind::Rollback => "rollback",
@@ -186,7 +186,7 @@ fn event_words(event: Event, kind: Kind) -> String {
 /// A component in a notice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
+pub struct NoticeComponent {
     /// The component.
     pub component: ComponentName,
     /// The commit that it is to run.
@@ -208,7 +208,7 @@ pub struct Part {
     pub outcome: Option<Outcome>,
 }
 
-impl From<&Change> for Part {
+impl From<&Change> for NoticeComponent {
     fn from(change: &Change) -> Self {
         let target = &change.target;
         Self {
@@ -226,7 +226,7 @@ impl From<&Change> for Part {
 /// The content of a notice, as it is serialized into messages.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Shown<'a> {
+pub(super) struct NoticeContent<'a> {
     event: Event,
     summary: String,
     project: &'a ProjectName,
@@ -234,7 +234,7 @@ pub(super) struct Shown<'a> {
     kind: Kind,
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<CommitId>,
-    components: &'a [Part],
+    components: &'a [NoticeComponent],
     #[serde(skip_serializing_if = "is_zero")]
     more_components: usize,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,7 @@ use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use ureq::http::{HeaderMap, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::Failure;
+use super::SendFailure;
 use crate::clock;
 use crate::domain::policy::WebhookUrl;
 
@@ -27,7 +27,7 @@ pub(super) fn post(
     media_type: &str,
     body: &[u8],
     within: Duration,
-) -> Result<(), Failure> {
+) -> Result<(), SendFailure> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .https_only(!url.is_here())
@@ -52,13 +52,13 @@ pub(super) fn post(
         .header(CONTENT_TYPE, media_type)
         .send(body);
     match answer {
-        Ok(answer) => judged(answer.status(), answer.headers()),
-        Err(error) => Err(Failure::later(words(&error, within))),
+        Ok(answer) => check_response(answer.status(), answer.headers()),
+        Err(error) => Err(SendFailure::temporary(describe_error(&error, within))),
     }
 }
 
 /// Turns a response into a result.
-fn judged(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
+fn check_response(status: StatusCode, headers: &HeaderMap) -> Result<(), SendFailure> {
     if status.is_success() {
         return Ok(());
     }
@@ -67,7 +67,7 @@ fn judged(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
             "it answered {}, a redirect, which is not followed",
             status.as_u16()
         );
-        return Err(Failure::Final(why));
+        return Err(SendFailure::Permanent(why));
     }
     let why = format!("it answered {}", status.as_u16());
     let again = [
@@ -76,39 +76,39 @@ fn judged(status: StatusCode, headers: &HeaderMap) -> Result<(), Failure> {
         StatusCode::TOO_MANY_REQUESTS,
     ];
     if status.is_client_error() && !again.contains(&status) {
-        return Err(Failure::Final(why));
+        return Err(SendFailure::Permanent(why));
     }
-    Err(Failure::Later {
+    Err(SendFailure::Temporary {
         why,
         after: headers
             .get(RETRY_AFTER)
-            .and_then(|value| wait(value.to_str().ok()?)),
+            .and_then(|value| parse_retry_after(value.to_str().ok()?)),
     })
 }
 
 /// Reads `Retry-After`: seconds or a time.
-fn wait(text: &str) -> Option<Duration> {
+fn parse_retry_after(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
     let moment = DateTime::parse_from_rfc2822(text).ok()?;
-    let seconds = moment.timestamp().saturating_sub(clock::now().seconds());
+    let seconds = moment.timestamp().saturating_sub(clock::now().as_seconds());
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
-const TLS: &str = "its certificate is not accepted, or TLS failed";
+const TLS_FAILED: &str = "its certificate is not accepted, or TLS failed";
 
 /// Describes an error without the address.
-fn words(error: &ureq::Error, within: Duration) -> String {
+fn describe_error(error: &ureq::Error, within: Duration) -> String {
     match error {
         ureq::Error::Timeout(_) => format!("no answer within {} s", within.as_secs_f32()),
         // This is how rustls reports an untrusted certificate.
-        ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => TLS.to_owned(),
+        ureq::Error::Io(error) if error.kind() == ErrorKind::InvalidData => TLS_FAILED.to_owned(),
         // An error of the system, which never contains more than the host.
         ureq::Error::Io(error) => error.to_string(),
         ureq::Error::HostNotFound => "its host is not known".to_owned(),
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => TLS.to_owned(),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => TLS_FAILED.to_owned(),
         ureq::Error::InvalidProxyUrl | ureq::Error::ConnectProxyFailed(_) => {
             "the proxy failed".to_owned()
         }
@@ -127,11 +127,17 @@ mod tests {
     /// anything.
     #[test]
     fn retry_after() {
-        assert_eq!(wait(" 7 "), Some(Duration::from_secs(7)));
-        assert_eq!(wait("Thu, 01 Jan 1970 00:00:00 GMT"), Some(Duration::ZERO));
-        assert!(wait("Fri, 31 Dec 9999 23:59:59 GMT").unwrap() > Duration::from_secs(1 << 30));
+        assert_eq!(parse_retry_after(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(
+            parse_retry_after("Thu, 01 Jan 1970 00:00:00 GMT"),
+            Some(Duration::ZERO)
+        );
+        assert!(
+            parse_retry_after("Fri, 31 Dec 9999 23:59:59 GMT").unwrap()
+                > Duration::from_secs(1 << 30)
+        );
         for nonsense in ["", "-1", "soon", "99999999999999999999"] {
-            assert_eq!(wait(nonsense), None, "{nonsense}");
+            assert_eq!(parse_retry_after(nonsense), None, "{nonsense}");
         }
     }
 }

@@ -8,56 +8,58 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::event::{Notice, Part};
+use super::event::{Notice, NoticeComponent};
 use crate::domain::entry::Outcome;
 
 /// Slack splits a longer message into several.
-const LENGTH: usize = 3_900;
+const MAX_MESSAGE_BYTES: usize = 3_900;
 /// The longest line, in characters, before escaping.
-const LINE: usize = 300;
+const MAX_LINE_CHARS: usize = 300;
 /// The most components, and the most lines of description and of reasons.
-const LINES: usize = 20;
+const MAX_LINES: usize = 20;
 
 /// Returns the message, ready to be sent.
-pub(super) fn message(notice: &Notice) -> Vec<u8> {
-    json!({ "text": text(notice) }).to_string().into_bytes()
+pub(super) fn build_message(notice: &Notice) -> Vec<u8> {
+    json!({ "text": build_text(notice) })
+        .to_string()
+        .into_bytes()
 }
 
 /// Builds the text of the message, up to the length limit.
-fn text(notice: &Notice) -> String {
-    let mut lines = vec![format!("*{}*", escaped(&notice.summary()))];
+fn build_text(notice: &Notice) -> String {
+    let mut lines = vec![format!("*{}*", escape_text(&notice.summary()))];
     let mut extra: Vec<String> = Vec::new();
     extra.extend(
         notice
             .change
             .as_ref()
-            .map(|change| format!("change {}", escaped(change.as_str()))),
+            .map(|change| format!("change {}", escape_text(change.as_str()))),
     );
-    extra.extend(notice.url.as_ref().map(|url| escaped(url)));
+    extra.extend(notice.url.as_ref().map(|url| escape_text(url)));
     extra.extend(notice.expires.map(|time| format!("expires {time}")));
     extra.extend(notice.run.map(|run| format!("run {run}")));
     lines.extend((!extra.is_empty()).then(|| extra.join(" · ")));
-    few(
+    add_first_lines(
         &mut lines,
         notice
-            .reasons()
+            .safe_reasons()
             .iter()
-            .map(|reason| format!("• {}", escaped(reason))),
+            .map(|reason| format!("• {}", escape_text(reason))),
     );
-    few(&mut lines, notice.components.iter().map(component));
+    add_first_lines(&mut lines, notice.components.iter().map(describe_component));
     let description = notice
         .description
         .as_ref()
         .map_or("", |description| description.as_str());
-    few(
+    add_first_lines(
         &mut lines,
         description
             .lines()
-            .map(|line| format!("> {}", escaped(line))),
+            .map(|line| format!("> {}", escape_text(line))),
     );
     let mut text = String::new();
     for line in lines {
-        if text.len() + line.len() > LENGTH {
+        if text.len() + line.len() > MAX_MESSAGE_BYTES {
             text.push_str("\n…");
             break;
         }
@@ -70,21 +72,21 @@ fn text(notice: &Notice) -> String {
 }
 
 /// Adds the first lines, and how many more there are.
-fn few(lines: &mut Vec<String>, all: impl Iterator<Item = String>) {
+fn add_first_lines(lines: &mut Vec<String>, all: impl Iterator<Item = String>) {
     let all: Vec<String> = all.collect();
-    let more = all.len().saturating_sub(LINES);
-    lines.extend(all.into_iter().take(LINES));
+    let more = all.len().saturating_sub(MAX_LINES);
+    lines.extend(all.into_iter().take(MAX_LINES));
     if more > 0 {
         lines.push(format!("and {more} more"));
     }
 }
 
 /// Describes a component in one line.
-fn component(part: &Part) -> String {
+fn describe_component(part: &NoticeComponent) -> String {
     let mut line = format!("• {}", part.component);
     if let Some(version) = &part.version {
         line.push(' ');
-        line.push_str(&escaped(version.as_str()));
+        line.push_str(&escape_text(version.as_str()));
     }
     // Writing to a string cannot fail.
     let _ = write!(line, " `{}`", part.commit.short());
@@ -92,7 +94,7 @@ fn component(part: &Part) -> String {
         let _ = write!(line, " from `{}`", from.short());
     }
     if let Some(plan) = &part.plan {
-        let _ = write!(line, ": {}", escaped(plan.as_str()));
+        let _ = write!(line, ": {}", escape_text(plan.as_str()));
     }
     if let Some(outcome) = part.outcome {
         line.push_str(match outcome {
@@ -109,8 +111,8 @@ fn component(part: &Part) -> String {
 
 /// Escapes a text for Slack: three characters, and a word joiner after `@`, because some programs
 /// that read Slack's messages notify everyone for a plain `@all`.
-fn escaped(text: &str) -> String {
-    let cut: String = text.chars().take(LINE).collect();
+fn escape_text(text: &str) -> String {
+    let cut: String = text.chars().take(MAX_LINE_CHARS).collect();
     cut.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

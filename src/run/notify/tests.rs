@@ -14,15 +14,15 @@ use super::*;
 use crate::domain::policy::{Address, WebhookUrl};
 
 const LIMITS: Limits = Limits {
-    attempt: Duration::from_millis(1_500),
-    pause: Duration::from_millis(10),
-    longest: Duration::from_millis(50),
-    finish: Duration::from_secs(30),
+    attempt_timeout: Duration::from_millis(1_500),
+    first_pause: Duration::from_millis(10),
+    max_pause: Duration::from_millis(50),
+    finish_timeout: Duration::from_secs(30),
 };
 
 /// For what never arrives.
 const SHORT: Limits = Limits {
-    finish: Duration::from_secs(2),
+    finish_timeout: Duration::from_secs(2),
     ..LIMITS
 };
 
@@ -53,8 +53,8 @@ impl Fake {
     }
 }
 
-impl Commands for Fake {
-    fn tell(
+impl CommandRunner for Fake {
+    fn run_notification(
         &self,
         command: &Command,
         input: &[u8],
@@ -73,7 +73,7 @@ impl Commands for Fake {
         self.fail()
     }
 
-    fn secret(&self, _: &Command) -> Result<String, String> {
+    fn read_secret(&self, _: &Command) -> Result<String, String> {
         self.fail().map(|()| self.prints.clone())
     }
 }
@@ -103,7 +103,7 @@ fn notifier(notify: &[Notify], limits: Limits) -> (Notifier, Arc<Fake>) {
 }
 
 fn with(notify: &[Notify], fake: &Arc<Fake>, limits: Limits) -> Notifier {
-    let commands: Arc<dyn Commands> = Arc::<Fake>::clone(fake);
+    let commands: Arc<dyn CommandRunner> = Arc::<Fake>::clone(fake);
     Notifier::new(notify, &commands, limits)
 }
 
@@ -217,13 +217,14 @@ fn cannot_be_told(answer: Option<&Answer>, why: &str, attempts: Option<u32>) {
         panic!("{said}: not told")
     };
     assert_eq!(lost.event, Event::Failed);
-    assert!(lost.why.contains(why), "{said}: {lost}");
+    assert!(lost.reason.contains(why), "{said}: {lost}");
     assert!(
         attempts.is_none_or(|attempts| lost.attempts == attempts),
         "{said}: {lost}"
     );
     assert!(
-        lost.to.starts_with("the webhook at 127.0.0.1:") && !format!("{lost:?}").contains("secret"),
+        lost.channel.starts_with("the webhook at 127.0.0.1:")
+            && !format!("{lost:?}").contains("secret"),
         "{lost:?}"
     );
 }
@@ -249,7 +250,7 @@ fn the_deaf_delay_nobody() {
     let lost = notifier.finish();
     let told: Vec<String> = lost
         .iter()
-        .map(|lost| format!("{} {}", &lost.to[..12], lost.event))
+        .map(|lost| format!("{} {}", &lost.channel[..12], lost.event))
         .collect();
     assert_eq!(
         told,
@@ -261,9 +262,9 @@ fn the_deaf_delay_nobody() {
         ]
     );
     assert!(
-        lost[0].to.ends_with("(number 1 of notify)"),
+        lost[0].channel.ends_with("(number 1 of notify)"),
         "{}",
-        lost[0].to
+        lost[0].channel
     );
     assert_eq!(server.requests().len(), 2);
 }
@@ -278,8 +279,8 @@ fn the_end_cuts_a_pause_short() {
     ]);
     let hour = Duration::from_secs(3_600);
     let limits = Limits {
-        pause: hour,
-        longest: hour,
+        first_pause: hour,
+        max_pause: hour,
         ..LIMITS
     };
     let (notifier, _) = notifier(&[webhook(&server.url(), Format::Slack)], limits);

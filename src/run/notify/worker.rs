@@ -7,52 +7,56 @@ use std::thread;
 use std::time::Duration;
 
 use super::post::post;
-use super::{Commands, Failure, Limits, Message, Undelivered};
+use super::{CommandRunner, Limits, Message, SendFailure, Undelivered};
 use crate::clock::Deadline;
 use crate::domain::policy::{Address, Channel, Command, WebhookUrl};
-use crate::domain::text::harmless;
+use crate::domain::text::sanitize;
 
 /// How often a command is tried. Few times, because a failed attempt may have had effects that a
 /// retry repeats.
 const COMMAND_ATTEMPTS: u32 = 3;
 /// The longest reason that is reported, in characters.
-const REASON: usize = 300;
+const MAX_REASON_CHARS: usize = 300;
 
 /// The worker of one channel.
 pub(super) struct Worker {
-    to: String,
-    shared: Arc<Shared>,
+    channel: String,
+    shared: Arc<SharedQueue>,
 }
 
 /// State shared by the run and the thread. The lock is never held while a message is sent.
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct SharedQueue {
+    state: Mutex<QueueState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     /// The queue. The first message is being tried.
-    waiting: VecDeque<Arc<Message>>,
+    queue: VecDeque<Arc<Message>>,
     /// How often the first message was tried, and why that failed.
     attempts: u32,
-    why: Option<String>,
+    last_failure: Option<String>,
     /// The messages that were given up.
-    lost: Vec<(Arc<Message>, u32, String)>,
+    given_up: Vec<(Arc<Message>, u32, String)>,
     /// Set when the run is over. Nothing is tried after it.
-    end: Option<Deadline>,
+    deadline: Option<Deadline>,
     /// Set if no thread could be started: the cause.
-    dead: Option<String>,
+    thread_error: Option<String>,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedQueue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         // The state is complete at every point at which a thread could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, longest: Duration) -> MutexGuard<'a, State> {
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, QueueState>,
+        longest: Duration,
+    ) -> MutexGuard<'a, QueueState> {
         // Every wait is in a loop, so a span that is too long for the clock can be cut to an hour.
         let longest = longest.min(Duration::from_secs(3_600));
         self.changed
@@ -67,11 +71,11 @@ impl Worker {
     pub(super) fn new(
         to: String,
         channel: Channel,
-        commands: Arc<dyn Commands>,
+        commands: Arc<dyn CommandRunner>,
         limits: Limits,
     ) -> Self {
-        let shared = Arc::<Shared>::default();
-        let mut sender = Sender {
+        let shared = Arc::<SharedQueue>::default();
+        let mut sender = ChannelSender {
             channel,
             commands,
             limits,
@@ -80,47 +84,54 @@ impl Worker {
         let own = Arc::clone(&shared);
         let spawned = thread::Builder::new()
             .name("notify".to_owned())
-            .spawn(move || serve(&own, &mut sender));
+            .spawn(move || send_queued(&own, &mut sender));
         if let Err(error) = spawned {
-            shared.lock().dead = Some(format!("no thread could be started: {}", error.kind()));
+            shared.lock().thread_error =
+                Some(format!("no thread could be started: {}", error.kind()));
         }
-        Self { to, shared }
+        Self {
+            channel: to,
+            shared,
+        }
     }
 
     /// Queues a message.
     pub(super) fn send(&self, message: Message) {
-        self.shared.lock().waiting.push_back(Arc::new(message));
+        self.shared.lock().queue.push_back(Arc::new(message));
         self.shared.changed.notify_all();
     }
 
     /// Ends the queue: the remaining messages may be tried until `end`. Later calls have no effect.
-    pub(super) fn end(&self, end: Deadline) {
-        self.shared.lock().end.get_or_insert(end);
+    pub(super) fn finish_by(&self, end: Deadline) {
+        self.shared.lock().deadline.get_or_insert(end);
         self.shared.changed.notify_all();
     }
 
     /// Waits until the queue is empty or `end` has passed, and returns what was not delivered.
-    pub(super) fn undelivered(&self, end: Deadline) -> Vec<Undelivered> {
+    pub(super) fn wait_for_undelivered(&self, end: Deadline) -> Vec<Undelivered> {
         let mut state = self.shared.lock();
-        while state.dead.is_none() && !state.waiting.is_empty() && !end.passed() {
-            state = self.shared.wait(state, end.left());
+        while state.thread_error.is_none() && !state.queue.is_empty() && !end.has_passed() {
+            state = self.shared.wait(state, end.time_left());
         }
         let undelivered = |message: &Message, attempts: u32, why: String| Undelivered {
-            to: self.to.clone(),
+            channel: self.channel.clone(),
             event: message.event,
-            why,
+            reason: why,
             attempts,
         };
-        let lost: Vec<_> = std::mem::take(&mut state.lost);
+        let lost: Vec<_> = std::mem::take(&mut state.given_up);
         let mut all: Vec<Undelivered> = lost
             .into_iter()
             .map(|(it, attempts, why)| undelivered(&it, attempts, why))
             .collect();
-        let first = state.dead.take().or_else(|| state.why.take());
+        let first = state
+            .thread_error
+            .take()
+            .or_else(|| state.last_failure.take());
         let first =
             first.unwrap_or_else(|| "it was still being told when the run ended".to_owned());
         let attempts = state.attempts;
-        for (at, message) in std::mem::take(&mut state.waiting).into_iter().enumerate() {
+        for (at, message) in std::mem::take(&mut state.queue).into_iter().enumerate() {
             all.push(undelivered(
                 &message,
                 if at == 0 { attempts } else { 0 },
@@ -132,19 +143,19 @@ impl Worker {
 }
 
 /// Sends the queued messages until the run is over. This is the body of the thread.
-fn serve(shared: &Shared, sender: &mut Sender) {
-    let (mut pause, mut hurried) = (sender.limits.pause, false);
+fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
+    let (mut pause, mut hurried) = (sender.limits.first_pause, false);
     let mut state = shared.lock();
     loop {
-        let Some(message) = state.waiting.front().cloned() else {
-            if state.end.is_some() {
+        let Some(message) = state.queue.front().cloned() else {
+            if state.deadline.is_some() {
                 return;
             }
             state = shared.wait(state, Duration::MAX);
             continue;
         };
-        let within = state.end.map_or(sender.limits.attempt, |end| {
-            end.left().min(sender.limits.attempt)
+        let within = state.deadline.map_or(sender.limits.attempt_timeout, |end| {
+            end.time_left().min(sender.limits.attempt_timeout)
         });
         if within.is_zero() {
             return;
@@ -154,7 +165,7 @@ fn serve(shared: &Shared, sender: &mut Sender) {
         state = shared.lock();
         // The run gave up on the message in the meantime.
         if !state
-            .waiting
+            .queue
             .front()
             .is_some_and(|first| Arc::ptr_eq(first, &message))
         {
@@ -162,32 +173,36 @@ fn serve(shared: &Shared, sender: &mut Sender) {
         }
         state.attempts += 1;
         let result = match result {
-            Err(Failure::Later { why, .. }) if sender.only_so_often(state.attempts) => {
-                Err(Failure::Final(why))
+            Err(SendFailure::Temporary { why, .. }) if sender.is_exhausted(state.attempts) => {
+                Err(SendFailure::Permanent(why))
             }
             other => other,
         };
         match result {
-            Err(Failure::Later { why, after }) => {
-                state.why = Some(shown(&why));
+            Err(SendFailure::Temporary { why, after }) => {
+                state.last_failure = Some(clean_reason(&why));
                 let hurry = after.is_none() && !hurried;
-                let (rested, cut) =
-                    rest(shared, state, after.unwrap_or_default().max(pause), hurry);
+                let (rested, cut) = wait_between_attempts(
+                    shared,
+                    state,
+                    after.unwrap_or_default().max(pause),
+                    hurry,
+                );
                 (state, hurried) = (rested, hurried || cut);
                 // The pauses start over, to use the short time that is left at the end.
                 pause = if cut {
-                    sender.limits.pause
+                    sender.limits.first_pause
                 } else {
-                    pause.saturating_mul(2).min(sender.limits.longest)
+                    pause.saturating_mul(2).min(sender.limits.max_pause)
                 };
             }
             done => {
-                if let Err(Failure::Final(why)) = done {
+                if let Err(SendFailure::Permanent(why)) = done {
                     let attempts = state.attempts;
-                    state.lost.push((message, attempts, shown(&why)));
+                    state.given_up.push((message, attempts, clean_reason(&why)));
                 }
-                state.waiting.pop_front();
-                (state.attempts, state.why, pause) = (0, None, sender.limits.pause);
+                state.queue.pop_front();
+                (state.attempts, state.last_failure, pause) = (0, None, sender.limits.first_pause);
                 shared.changed.notify_all();
             }
         }
@@ -196,48 +211,48 @@ fn serve(shared: &Shared, sender: &mut Sender) {
 
 /// Pauses between attempts. If `may_be_cut`, the pause ends early when the run ends. Returns
 /// whether that happened.
-fn rest<'a>(
-    shared: &'a Shared,
-    mut state: MutexGuard<'a, State>,
+fn wait_between_attempts<'a>(
+    shared: &'a SharedQueue,
+    mut state: MutexGuard<'a, QueueState>,
     pause: Duration,
     may_be_cut: bool,
-) -> (MutexGuard<'a, State>, bool) {
+) -> (MutexGuard<'a, QueueState>, bool) {
     let over = Deadline::after(pause);
     loop {
-        let cut = may_be_cut && state.end.is_some();
-        if cut || over.passed() || state.end.is_some_and(Deadline::passed) {
+        let cut = may_be_cut && state.deadline.is_some();
+        if cut || over.has_passed() || state.deadline.is_some_and(Deadline::has_passed) {
             return (state, cut);
         }
-        let left = state
-            .end
-            .map_or(over.left(), |end| end.left().min(over.left()));
+        let left = state.deadline.map_or(over.time_left(), |end| {
+            end.time_left().min(over.time_left())
+        });
         state = shared.wait(state, left);
     }
 }
 
 /// Makes a reason safe to show and cuts it.
-fn shown(why: &str) -> String {
-    harmless(why).chars().take(REASON).collect()
+fn clean_reason(why: &str) -> String {
+    sanitize(why).chars().take(MAX_REASON_CHARS).collect()
 }
 
 /// Sends messages to one channel.
-struct Sender {
+struct ChannelSender {
     channel: Channel,
-    commands: Arc<dyn Commands>,
+    commands: Arc<dyn CommandRunner>,
     limits: Limits,
     /// The address that a command printed.
     url: Option<WebhookUrl>,
 }
 
-impl Sender {
+impl ChannelSender {
     /// Sends one message.
-    fn send(&mut self, message: &Message, within: Duration) -> Result<(), Failure> {
+    fn send(&mut self, message: &Message, within: Duration) -> Result<(), SendFailure> {
         let url = match &self.channel {
             Channel::Command(command) => {
-                let told = self
-                    .commands
-                    .tell(command, &message.body, &message.variables);
-                return told.map_err(Failure::later);
+                let told =
+                    self.commands
+                        .run_notification(command, &message.body, &message.variables);
+                return told.map_err(SendFailure::temporary);
             }
             Channel::Webhook {
                 address: Address::Written(url),
@@ -248,31 +263,34 @@ impl Sender {
                 ..
             } => {
                 if self.url.is_none() {
-                    self.url = Some(printed(&*self.commands, command)?);
+                    self.url = Some(read_address(&*self.commands, command)?);
                 }
                 // Set just above.
                 self.url
                     .as_ref()
-                    .ok_or_else(|| Failure::later("no address"))?
+                    .ok_or_else(|| SendFailure::temporary("no address"))?
             }
         };
         post(url, message.media_type, &message.body, within)
     }
 
     /// Returns whether a command has had enough attempts. Webhooks are tried until the end.
-    fn only_so_often(&self, attempts: u32) -> bool {
+    fn is_exhausted(&self, attempts: u32) -> bool {
         matches!(self.channel, Channel::Command(_)) && attempts >= COMMAND_ATTEMPTS
     }
 }
 
 /// Reads an address from the output of a command.
-fn printed(commands: &dyn Commands, command: &Command) -> Result<WebhookUrl, Failure> {
+fn read_address(
+    commands: &dyn CommandRunner,
+    command: &Command,
+) -> Result<WebhookUrl, SendFailure> {
     let text = commands
-        .secret(command)
-        .map_err(|why| Failure::later(format!("its address is not known: {why}")))?;
+        .read_secret(command)
+        .map_err(|why| SendFailure::temporary(format!("its address is not known: {why}")))?;
     let url = text.trim_end_matches(['\n', '\r']).parse();
     url.map_err(|why: String| {
-        Failure::later(format!(
+        SendFailure::temporary(format!(
             "the address that was printed cannot be used: {why}"
         ))
     })

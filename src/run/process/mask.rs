@@ -7,13 +7,13 @@ mod spellings;
 
 use aho_corasick::AhoCorasick;
 
-use crate::domain::text::{harmless, is_plain};
-use spellings::spellings;
+use crate::domain::text::{is_plain, sanitize};
+use spellings::list_spellings;
 
 /// Replaces a secret.
-pub const BLOT: &[u8] = b"***";
+pub const REPLACEMENT: &[u8] = b"***";
 /// Replaces a tab.
-const TAB: &str = "    ";
+const TAB_SPACES: &str = "    ";
 
 /// The secrets to mask.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +33,7 @@ impl Mask {
     ) -> Result<Self, aho_corasick::BuildError> {
         let mut forms: Vec<Vec<u8>> = secrets
             .into_iter()
-            .flat_map(spellings)
+            .flat_map(list_spellings)
             .filter(|form| !form.is_empty())
             .collect();
         forms.sort();
@@ -49,8 +49,8 @@ impl Mask {
 
 impl Mask {
     /// Returns the text with all secrets replaced.
-    pub fn over(&self, text: &str) -> String {
-        let mut stream = Masked::new(self);
+    pub fn mask_text(&self, text: &str) -> String {
+        let mut stream = MaskStream::new(self);
         let mut masked = stream.push(text.as_bytes());
         masked.extend(stream.finish());
         String::from_utf8_lossy(&masked).into_owned()
@@ -58,37 +58,37 @@ impl Mask {
 
     /// Returns a printed line that is safe to show: without escape sequences and with tabs as
     /// spaces. The line is masked again, because removed characters may have split a secret.
-    pub fn clean(&self, line: &[u8]) -> String {
+    pub fn clean_line(&self, line: &[u8]) -> String {
         let plain = anstream::adapter::strip_bytes(line).into_vec();
-        let plain = String::from_utf8_lossy(&plain).replace('\t', TAB);
+        let plain = String::from_utf8_lossy(&plain).replace('\t', TAB_SPACES);
         if self.finder.is_none() {
-            return harmless(&plain);
+            return sanitize(&plain);
         }
         let seen: String = plain
             .chars()
             .filter(|character| is_plain(*character))
             .collect();
-        let masked = self.over(&seen);
-        harmless(if masked == seen { &plain } else { &masked })
+        let masked = self.mask_text(&seen);
+        sanitize(if masked == seen { &plain } else { &masked })
     }
 }
 
 /// Masks one stream chunk by chunk.
 #[derive(Debug)]
-pub struct Masked<'a> {
+pub struct MaskStream<'a> {
     mask: &'a Mask,
-    held: Vec<u8>,
+    pending: Vec<u8>,
     /// How many of the held bytes belong to a secret that was already replaced.
-    blotted: usize,
+    already_masked: usize,
 }
 
-impl<'a> Masked<'a> {
+impl<'a> MaskStream<'a> {
     /// Starts at the beginning of a stream.
     pub fn new(mask: &'a Mask) -> Self {
         Self {
             mask,
-            held: Vec::new(),
-            blotted: 0,
+            pending: Vec::new(),
+            already_masked: 0,
         }
     }
 
@@ -98,39 +98,39 @@ impl<'a> Masked<'a> {
         if self.mask.finder.is_none() {
             return bytes.to_vec();
         }
-        self.held.extend_from_slice(bytes);
+        self.pending.extend_from_slice(bytes);
         // A match that begins before this point, even the longest, lies within the held bytes.
-        let safe = (self.held.len() + 1).saturating_sub(self.mask.longest);
-        self.give(safe)
+        let safe = (self.pending.len() + 1).saturating_sub(self.mask.longest);
+        self.take_masked(safe)
     }
 
     /// Returns the rest, at the end of the stream.
     pub fn finish(&mut self) -> Vec<u8> {
-        self.give(self.held.len())
+        self.take_masked(self.pending.len())
     }
 
     /// Returns the bytes before `safe`, masked. Matches may overlap, because several secrets or
     /// encodings of one may: everything that any of them covers is replaced.
-    fn give(&mut self, safe: usize) -> Vec<u8> {
+    fn take_masked(&mut self, safe: usize) -> Vec<u8> {
         let Some(finder) = &self.mask.finder else {
-            return std::mem::take(&mut self.held);
+            return std::mem::take(&mut self.pending);
         };
         let found = finder
-            .find_overlapping_iter(&self.held)
+            .find_overlapping_iter(&self.pending)
             .map(|it| (it.start(), it.end()));
         let mut found: Vec<(usize, usize)> = found.filter(|(start, _)| *start < safe).collect();
         found.sort_unstable();
-        let (mut given, mut at) = (Vec::new(), self.blotted);
+        let (mut given, mut at) = (Vec::new(), self.already_masked);
         for (start, end) in found {
             if start >= at {
-                given.extend_from_slice(self.held.get(at..start).unwrap_or_default());
-                given.extend_from_slice(BLOT);
+                given.extend_from_slice(self.pending.get(at..start).unwrap_or_default());
+                given.extend_from_slice(REPLACEMENT);
             }
             at = at.max(end);
         }
-        given.extend_from_slice(self.held.get(at..safe).unwrap_or_default());
-        self.blotted = at.saturating_sub(safe);
-        self.held.drain(..safe.min(self.held.len()));
+        given.extend_from_slice(self.pending.get(at..safe).unwrap_or_default());
+        self.already_masked = at.saturating_sub(safe);
+        self.pending.drain(..safe.min(self.pending.len()));
         given
     }
 }
@@ -144,7 +144,7 @@ mod tests {
 
     fn masked(secrets: &[&str], pieces: &[&[u8]]) -> String {
         let mask = Mask::new(secrets.iter().map(|secret| secret.as_bytes())).unwrap();
-        let mut stream = Masked::new(&mask);
+        let mut stream = MaskStream::new(&mask);
         let mut all: Vec<u8> = pieces.iter().flat_map(|piece| stream.push(piece)).collect();
         all.extend(stream.finish());
         String::from_utf8(all).unwrap()
@@ -219,9 +219,9 @@ mod tests {
     fn hidden() {
         let mask = Mask::new([&b"hunter2"[..]]).unwrap();
         for line in ["a hun\x1b[1mter2 b", "a hun\0ter2 b", "a h\u{200b}unter2 b"] {
-            assert_eq!(mask.clean(line.as_bytes()), "a *** b", "{line:?}");
+            assert_eq!(mask.clean_line(line.as_bytes()), "a *** b", "{line:?}");
         }
-        assert_eq!(mask.clean("a\tb\u{200b}".as_bytes()), "a    b\u{fffd}");
+        assert_eq!(mask.clean_line("a\tb\u{200b}".as_bytes()), "a    b\u{fffd}");
     }
 
     proptest! {

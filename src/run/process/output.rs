@@ -7,17 +7,17 @@ use std::io::{self, BufWriter, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-use super::Job;
-use super::mask::{Mask, Masked};
+use super::CommandSpec;
+use super::mask::{Mask, MaskStream};
 use crate::domain::id::Digest;
-use crate::run::digest::digest;
+use crate::run::digest::to_digest;
 
 /// The most bytes in a log.
-const LOG: u64 = 64 << 20;
+const MAX_LOG_BYTES: u64 = 64 << 20;
 /// How many of the last lines are kept.
-const TAIL: usize = 20;
+const TAIL_LINES: usize = 20;
 /// The longest line, in bytes. Longer ones are split.
-const LINE: usize = 8 << 10;
+const MAX_LINE_BYTES: usize = 8 << 10;
 
 /// One of a command's two outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,99 +30,102 @@ pub enum Stream {
 
 /// The output of a command, without its secrets.
 #[derive(Debug, Clone)]
-pub struct Printed {
+pub struct CapturedOutput {
     /// The SHA-256 of all of standard output, with secrets masked.
     pub digest: Digest,
     /// The beginning of standard output, up to the limit. To show it, use [`Printed::text`].
     pub head: Vec<u8>,
     /// Whether there was more.
-    pub cut: bool,
+    pub is_cut: bool,
     /// The last lines of both outputs, at most 20.
     pub tail: Vec<String>,
     mask: Mask,
 }
 
-impl Printed {
+impl CapturedOutput {
     /// Returns the beginning of standard output, safe to show.
-    pub fn text(&self) -> String {
+    pub fn to_text(&self) -> String {
         let lines = self.head.split(|byte| *byte == b'\n');
         let lines: Vec<String> = lines
-            .map(|line| self.mask.clean(line.strip_suffix(b"\r").unwrap_or(line)))
+            .map(|line| {
+                self.mask
+                    .clean_line(line.strip_suffix(b"\r").unwrap_or(line))
+            })
             .collect();
         lines.join("\n")
     }
 }
 
 /// Receives the output of a command.
-pub struct Output<'a> {
-    job: Job<'a>,
-    out: Lines<'a>,
-    err: Lines<'a>,
+pub struct OutputRecorder<'a> {
+    spec: CommandSpec<'a>,
+    out: LineSplitter<'a>,
+    err: LineSplitter<'a>,
     log: Option<BufWriter<File>>,
     logged: u64,
     digest: Sha256,
     head: Vec<u8>,
-    cut: bool,
+    is_cut: bool,
     tail: VecDeque<Vec<u8>>,
 }
 
-impl<'a> Output<'a> {
+impl<'a> OutputRecorder<'a> {
     /// Opens the log.
-    pub(super) fn new(job: &Job<'a>) -> io::Result<Self> {
+    pub(super) fn new(job: &CommandSpec<'a>) -> io::Result<Self> {
         let open = |path| OpenOptions::new().create(true).append(true).open(path);
-        let lines = || Lines {
-            masked: Masked::new(job.mask),
+        let lines = || LineSplitter {
+            masked: MaskStream::new(job.mask),
             line: Vec::new(),
         };
         Ok(Self {
-            job: *job,
+            spec: *job,
             out: lines(),
             err: lines(),
             log: job.log.map(open).transpose()?.map(BufWriter::new),
             logged: 0,
             digest: Sha256::new(),
             head: Vec::new(),
-            cut: false,
+            is_cut: false,
             tail: VecDeque::new(),
         })
     }
 
     /// Adds some bytes.
-    pub(super) fn take(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        let masked = self.lines(stream).masked.push(bytes);
-        self.masked(stream, &masked)?;
+    pub(super) fn record(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let masked = self.lines_mut(stream).masked.push(bytes);
+        self.record_masked(stream, &masked)?;
         // Flushed so that a person can follow the log while the command runs.
         self.log.as_mut().map_or(Ok(()), BufWriter::flush)
     }
 
     /// Ends the output and returns the result.
-    pub(super) fn finish(mut self) -> io::Result<Printed> {
+    pub(super) fn finish(mut self) -> io::Result<CapturedOutput> {
         for stream in [Stream::Out, Stream::Err] {
-            let rest = self.lines(stream).masked.finish();
-            self.masked(stream, &rest)?;
-            let line = std::mem::take(&mut self.lines(stream).line);
+            let rest = self.lines_mut(stream).masked.finish();
+            self.record_masked(stream, &rest)?;
+            let line = std::mem::take(&mut self.lines_mut(stream).line);
             if !line.is_empty() {
-                self.line(stream, &line)?;
+                self.record_line(stream, &line)?;
             }
         }
         if let Some(log) = &mut self.log {
             log.flush()?;
         }
-        Ok(Printed {
-            digest: digest(&self.digest.finalize()),
+        Ok(CapturedOutput {
+            digest: to_digest(&self.digest.finalize()),
             head: self.head,
-            cut: self.cut,
+            is_cut: self.is_cut,
             tail: self
                 .tail
                 .iter()
-                .map(|line| self.job.mask.clean(line))
+                .map(|line| self.spec.mask.clean_line(line))
                 .collect(),
-            mask: self.job.mask.clone(),
+            mask: self.spec.mask.clone(),
         })
     }
 
     /// Returns the line splitter of a stream.
-    fn lines(&mut self, stream: Stream) -> &mut Lines<'a> {
+    fn lines_mut(&mut self, stream: Stream) -> &mut LineSplitter<'a> {
         match stream {
             Stream::Out => &mut self.out,
             Stream::Err => &mut self.err,
@@ -130,52 +133,52 @@ impl<'a> Output<'a> {
     }
 
     /// Adds masked bytes to the digest and the head, and splits them into lines.
-    fn masked(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+    fn record_masked(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         if stream == Stream::Out {
             self.digest.update(bytes);
-            let room = self.job.keep.saturating_sub(self.head.len());
-            self.cut |= bytes.len() > room;
+            let room = self.spec.kept_bytes.saturating_sub(self.head.len());
+            self.is_cut |= bytes.len() > room;
             self.head
                 .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
         }
         let mut rest = bytes;
         while !rest.is_empty() {
-            let line = &mut self.lines(stream).line;
-            let room = LINE.saturating_sub(line.len());
+            let line = &mut self.lines_mut(stream).line;
+            let room = MAX_LINE_BYTES.saturating_sub(line.len());
             let near = rest.get(..room).unwrap_or(rest);
             let end = near.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             line.extend_from_slice(near.get(..end.unwrap_or(near.len())).unwrap_or_default());
             rest = rest
                 .get(end.map_or(near.len(), |end| end + 1)..)
                 .unwrap_or_default();
-            if end.is_some() || line.len() >= LINE {
+            if end.is_some() || line.len() >= MAX_LINE_BYTES {
                 let line = std::mem::take(line);
-                self.line(stream, &line)?;
+                self.record_line(stream, &line)?;
             }
         }
         Ok(())
     }
 
     /// Passes on a complete line: to the observer, the tail and the log.
-    fn line(&mut self, stream: Stream, line: &[u8]) -> io::Result<()> {
-        if let Some(see) = self.job.line {
+    fn record_line(&mut self, stream: Stream, line: &[u8]) -> io::Result<()> {
+        if let Some(see) = self.spec.on_line {
             see(stream, line);
         }
-        if self.tail.len() == TAIL {
+        if self.tail.len() == TAIL_LINES {
             self.tail.pop_front();
         }
         self.tail.push_back(line.to_vec());
-        let Some(log) = self.log.as_mut().filter(|_| self.logged < LOG) else {
+        let Some(log) = self.log.as_mut().filter(|_| self.logged < MAX_LOG_BYTES) else {
             return Ok(());
         };
-        let line = self.job.mask.clean(line);
+        let line = self.spec.mask.clean_line(line);
         self.logged += line.len() as u64 + 1;
         writeln!(log, "{line}")?;
-        if self.logged >= LOG {
+        if self.logged >= MAX_LOG_BYTES {
             writeln!(
                 log,
                 "… what followed is left out: a log has at most {} MiB",
-                LOG >> 20
+                MAX_LOG_BYTES >> 20
             )?;
         }
         Ok(())
@@ -183,7 +186,7 @@ impl<'a> Output<'a> {
 }
 
 /// One stream, masked and split into lines.
-struct Lines<'a> {
-    masked: Masked<'a>,
+struct LineSplitter<'a> {
+    masked: MaskStream<'a>,
     line: Vec<u8>,
 }

@@ -5,7 +5,7 @@ struct Shell {
     folder: tempfile::TempDir,
     variables: BTreeMap<String, OsString>,
     mask: Mask,
-    stop: Stop,
+    stop: Cancellation,
 }
 
 impl Shell {
@@ -15,25 +15,25 @@ impl Shell {
             folder: tempfile::tempdir().unwrap(),
             variables: BTreeMap::from([("PATH".to_owned(), path)]),
             mask: Mask::default(),
-            stop: Stop::default(),
+            stop: Cancellation::default(),
         }
     }
 
-    fn job<'a>(&'a self, text: &'a str) -> Job<'a> {
-        Job {
+    fn job<'a>(&'a self, text: &'a str) -> CommandSpec<'a> {
+        CommandSpec {
             program: Program::Shell(text),
             folder: self.folder.path(),
             variables: &self.variables,
             input: b"",
-            keep: KEEP,
+            kept_bytes: MAX_KEPT_OUTPUT,
             timeout: None,
             mask: &self.mask,
             log: None,
-            line: None,
+            on_line: None,
         }
     }
 
-    fn run(&self, text: &str) -> Ran {
+    fn run(&self, text: &str) -> CommandResult {
         run(&self.job(text), &self.stop).unwrap()
     }
 
@@ -46,12 +46,12 @@ impl Shell {
 #[test]
 fn what_a_command_sees() {
     let shell = Shell::new();
-    assert_eq!(shell.run("exit 7").end, End::Exited(7));
-    assert_eq!(shell.run("kill -9 $$").end, End::Signalled(9));
+    assert_eq!(shell.run("exit 7").end, CommandEnd::Exited(7));
+    assert_eq!(shell.run("kill -9 $$").end, CommandEnd::Signalled(9));
     let seen = shell
         .run("env | cut -d= -f1 | LC_ALL=C sort | tr '\\n' ' '; cat; pwd")
-        .printed
-        .text();
+        .output
+        .to_text();
     let folder = shell.folder.path().canonicalize().unwrap();
     // Shells add PWD, and some `_`, by themselves.
     assert_eq!(
@@ -59,21 +59,21 @@ fn what_a_command_sees() {
         format!("PATH PWD {}\n", folder.display())
     );
     let ran = run(
-        &Job {
+        &CommandSpec {
             input: b"told",
             ..shell.job("cat")
         },
         &shell.stop,
     )
     .unwrap();
-    assert_eq!(ran.printed.text(), "told");
+    assert_eq!(ran.output.to_text(), "told");
     let words = ["printf".into(), "%s|".into(), "a b".into(), "$HOME".into()];
-    let direct = Job {
+    let direct = CommandSpec {
         program: Program::Direct(&words),
         ..shell.job("")
     };
     assert_eq!(
-        run(&direct, &shell.stop).unwrap().printed.text(),
+        run(&direct, &shell.stop).unwrap().output.to_text(),
         "a b|$HOME|"
     );
 }
@@ -87,7 +87,7 @@ fn time_is_bounded() {
     let before = clock::Deadline::after(Duration::from_secs(5));
     assert_eq!(
         run(
-            &Job {
+            &CommandSpec {
                 timeout: short,
                 ..shell.job(text)
             },
@@ -95,9 +95,9 @@ fn time_is_bounded() {
         )
         .unwrap()
         .end,
-        End::TimedOut
+        CommandEnd::TimedOut
     );
-    assert!(!before.passed(), "it was waited for");
+    assert!(!before.has_passed(), "it was waited for");
     std::thread::sleep(Duration::from_millis(2_300));
     assert!(!shell.exists("late"), "what it had started went on");
 }
@@ -109,15 +109,15 @@ fn stopped() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(200));
-            shell.stop.ask();
+            shell.stop.request();
         });
-        assert_eq!(shell.run("sleep 0.6").end, End::Exited(0));
-        assert!(shell.stop.begins_nothing());
+        assert_eq!(shell.run("sleep 0.6").end, CommandEnd::Exited(0));
+        assert!(shell.stop.is_draining());
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(200));
-            shell.stop.ask();
+            shell.stop.request();
         });
-        assert_eq!(shell.run("sleep 60").end, End::Stopped);
+        assert_eq!(shell.run("sleep 60").end, CommandEnd::Cancelled);
     });
 }
 
@@ -127,12 +127,12 @@ fn what_is_left_running() {
     let shell = Shell::new();
     let before = clock::Deadline::after(Duration::from_secs(3));
     let ran = shell.run("(sleep 4 > /dev/null; true) & echo $!");
-    assert_eq!(ran.end, End::Exited(0));
-    assert!(!before.passed(), "it was waited for");
-    let pid = ran.printed.text().trim().to_owned();
+    assert_eq!(ran.end, CommandEnd::Exited(0));
+    assert!(!before.has_passed(), "it was waited for");
+    let pid = ran.output.to_text().trim().to_owned();
     assert_eq!(
         shell.run(&format!("kill {pid}")).end,
-        End::Exited(0),
+        CommandEnd::Exited(0),
         "the server is gone"
     );
 }
@@ -145,14 +145,14 @@ fn what_is_kept() {
     let log = shell.folder.path().join("log");
     let text = r"printf 'a\033[31mred\033[0m\tb \033]0;title\007 hun'; sleep 0.1; printf 'ter2\r\n\377\342\200\256x\000y\n'; printf e >&2";
     let ran = run(
-        &Job {
+        &CommandSpec {
             log: Some(&log),
             ..shell.job(text)
         },
         &shell.stop,
     )
     .unwrap();
-    assert_eq!(ran.printed.text(), "ared    b  ***\n\u{fffd}xy\n");
+    assert_eq!(ran.output.to_text(), "ared    b  ***\n\u{fffd}xy\n");
     let mut kept: Vec<String> = std::fs::read_to_string(&log)
         .unwrap()
         .lines()
@@ -162,11 +162,11 @@ fn what_is_kept() {
     kept.retain(|line| !line.is_empty());
     assert_eq!(kept, ["ared    b  ***", "\u{fffd}xy"]);
     assert_eq!(
-        ran.printed.digest,
-        shell.run(text).printed.digest,
+        ran.output.digest,
+        shell.run(text).output.digest,
         "the same output has another digest"
     );
-    assert_ne!(ran.printed.digest, shell.run("echo").printed.digest);
+    assert_ne!(ran.output.digest, shell.run("echo").output.digest);
 }
 
 /// More than anybody can read: counted in the digest, not kept in memory nor, past its bound, in the log.
@@ -175,18 +175,18 @@ fn much_output() {
     let shell = Shell::new();
     let log = shell.folder.path().join("log");
     let ran = run(
-        &Job {
+        &CommandSpec {
             log: Some(&log),
             ..shell.job("yes 0123456789abcdef0123456789abcdef | head -c 80000000")
         },
         &shell.stop,
     );
-    let printed = ran.unwrap().printed;
-    assert!(printed.cut && printed.head.len() <= KEEP && printed.tail.len() == 20);
+    let printed = ran.unwrap().output;
+    assert!(printed.is_cut && printed.head.len() <= MAX_KEPT_OUTPUT && printed.tail.len() == 20);
     let kept = std::fs::metadata(&log).unwrap().len();
     assert!((64 << 20..65 << 20).contains(&kept), "{kept} bytes of log");
     // One line without an end is no different.
-    let printed = shell.run("head -c 3000000 /dev/zero").printed;
+    let printed = shell.run("head -c 3000000 /dev/zero").output;
     assert!(
         printed
             .tail

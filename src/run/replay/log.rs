@@ -7,7 +7,7 @@ use crate::git::{Repository, Result};
 
 /// The position of an entry.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct EntryPosition {
     /// Its commit.
     pub id: EntryId,
     /// The commit before it.
@@ -16,14 +16,14 @@ pub(super) struct Place {
 
 /// The commits of one ledger, as their messages describe them.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct LedgerIndex {
     /// The deployments, newest first.
-    pub deployments: Vec<Place>,
+    pub deployments: Vec<EntryPosition>,
     /// All entries with their times, newest first.
-    ends: Vec<(Time, EntryId)>,
+    entries: Vec<(Time, EntryId)>,
 }
 
-impl Log {
+impl LedgerIndex {
     /// Reads a ledger back to the last entry before `since`.
     pub fn read(
         repository: &Repository,
@@ -33,12 +33,12 @@ impl Log {
     ) -> Result<Self> {
         let mut log = Self {
             deployments: Vec::new(),
-            ends: Vec::new(),
+            entries: Vec::new(),
         };
-        for link in repository.links(tip) {
+        for link in repository.walk_ledger(tip) {
             let (commit, mention) = link?;
             let (at, id) = (commit.committer_time, EntryId(commit.id));
-            log.ends.push((at, id));
+            log.entries.push((at, id));
             if since.is_some_and(|since| at < since) {
                 break;
             }
@@ -47,16 +47,19 @@ impl Log {
             if let Some(previous) =
                 previous.filter(|_| matches!(&*mention.action, "start" | "record"))
             {
-                log.deployments
-                    .extend(ledger.is_environment().then_some(Place { id, previous }));
+                log.deployments.extend(
+                    ledger
+                        .is_environment()
+                        .then_some(EntryPosition { id, previous }),
+                );
             }
         }
         Ok(log)
     }
 
     /// Returns the ledger's tip at a time, or `None` before its first entry.
-    pub fn tip_at(&self, time: Time) -> Option<EntryId> {
-        let later = self.ends.partition_point(|(at, _)| *at > time);
-        self.ends.get(later).map(|(_, id)| *id)
+    pub fn find_tip_at(&self, time: Time) -> Option<EntryId> {
+        let later = self.entries.partition_point(|(at, _)| *at > time);
+        self.entries.get(later).map(|(_, id)| *id)
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Plan;
-use super::log::{Log, Place};
+use super::ReplaySpec;
+use super::log::{EntryPosition, LedgerIndex};
 use crate::domain::entry::{Action, Deployment, Intent, Kind, Statement, Target};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -20,9 +20,9 @@ use crate::ledger::{Project, StateReader, Tips};
 use crate::run::build_deployment;
 
 /// The policies under which a past deployment is judged.
-pub(super) struct Policies {
+pub(super) struct ReplayPolicies {
     /// The one that was in force.
-    then: Arc<Policy>,
+    original: Arc<Policy>,
     /// The proposal and the policy in force today, with the files of each component as they were at
     /// the time.
     pub proposal: Policy,
@@ -30,39 +30,39 @@ pub(super) struct Policies {
 }
 
 /// Loads past deployments. Each thread has its own.
-pub(super) struct Past<'a> {
+pub(super) struct PastLoader<'a> {
     repository: &'a Repository,
     project: &'a Project,
-    logs: &'a BTreeMap<LedgerName, Log>,
-    plan: &'a Plan<'a>,
+    logs: &'a BTreeMap<LedgerName, LedgerIndex>,
+    spec: &'a ReplaySpec<'a>,
     gatherer: Gatherer<'a>,
     states: StateReader<'a>,
     /// By the entry that brought the past policy into force.
-    policies: RefCell<HashMap<EntryId, Rc<Policies>>>,
+    policies: RefCell<HashMap<EntryId, Rc<ReplayPolicies>>>,
 }
 
 /// Answers whether `wanted` lies at or before `tip`: yes if they are equal, otherwise unknown. Tips
 /// are those that entries recorded, so no history is walked.
-fn order(_: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
+fn compare_tips(_: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
     (tip == wanted).then_some(true)
 }
 
-impl<'a> Past<'a> {
+impl<'a> PastLoader<'a> {
     pub fn new(
         repository: &'a Repository,
         project: &'a Project,
-        logs: &'a BTreeMap<LedgerName, Log>,
-        plan: &'a Plan<'a>,
+        logs: &'a BTreeMap<LedgerName, LedgerIndex>,
+        plan: &'a ReplaySpec<'a>,
     ) -> Self {
         let gatherer = Gatherer::new(repository, project)
             .with_branches_as_entered()
-            .with_order(&order);
-        let states = StateReader::to_show(repository);
+            .with_order(&compare_tips);
+        let states = StateReader::for_display(repository);
         Self {
             repository,
             project,
             logs,
-            plan,
+            spec: plan,
             gatherer,
             states,
             policies: RefCell::default(),
@@ -70,10 +70,14 @@ impl<'a> Past<'a> {
     }
 
     /// Loads a deployment with the chain, the state and the policies of its time.
-    pub fn meet(&'a self, ledger: &LedgerName, place: Place) -> Result<Met<'a>> {
+    pub fn load_deployment(
+        &'a self,
+        ledger: &LedgerName,
+        place: EntryPosition,
+    ) -> Result<PastDeployment<'a>> {
         let kept = self
             .repository
-            .entry_to_show(ledger, &self.repository.read_commit(place.id.0)?)?;
+            .read_entry_for_display(ledger, &self.repository.read_commit(place.id.0)?)?;
         let statement = kept.statement;
         let before = self.repository.read_commit(place.previous.0)?;
         let chain = Chain {
@@ -89,9 +93,9 @@ impl<'a> Past<'a> {
         let state = self
             .states
             .load(before.tree, ledger, &Scope::of(&statement))?;
-        let policies = self.policies(&statement)?;
-        Ok(Met {
-            past: self,
+        let policies = self.load_policies(&statement)?;
+        Ok(PastDeployment {
+            loader: self,
             statement,
             chain,
             state,
@@ -100,7 +104,7 @@ impl<'a> Past<'a> {
     }
 
     /// Returns the policies under which a statement is judged.
-    fn policies(&self, statement: &Statement) -> Result<Rc<Policies>> {
+    fn load_policies(&self, statement: &Statement) -> Result<Rc<ReplayPolicies>> {
         let missing = || {
             Error::corrupt(
                 format!("entry {} of {}", statement.sequence, statement.ledger),
@@ -124,10 +128,10 @@ impl<'a> Past<'a> {
             }
             policy
         };
-        let policies = Rc::new(Policies {
-            proposal: over(self.plan.proposal),
-            in_force: over(self.plan.in_force),
-            then,
+        let policies = Rc::new(ReplayPolicies {
+            proposal: over(self.spec.proposal),
+            in_force: over(self.spec.in_force),
+            original: then,
         });
         self.policies.borrow_mut().insert(tip, Rc::clone(&policies));
         Ok(policies)
@@ -135,14 +139,14 @@ impl<'a> Past<'a> {
 
     /// Returns the tips of all other ledgers at the time. For those that the decision read, it is
     /// what the entry records as seen.
-    fn tips(&self, statement: &Statement, then: &Policy) -> Tips {
+    fn find_tips(&self, statement: &Statement, then: &Policy) -> Tips {
         let read = reads(then, statement);
-        let of = |(ledger, log): (&LedgerName, &Log)| {
+        let of = |(ledger, log): (&LedgerName, &LedgerIndex)| {
             let seen = statement.seen.get(ledger).copied();
             let tip = if read.contains(ledger) {
                 seen
             } else {
-                log.tip_at(statement.at).or(seen)
+                log.find_tip_at(statement.at).or(seen)
             };
             Some((ledger.clone(), tip?)).filter(|(ledger, _)| *ledger != statement.ledger)
         };
@@ -151,31 +155,31 @@ impl<'a> Past<'a> {
 }
 
 /// A past deployment with the chain, the state and the policies of its time.
-pub(super) struct Met<'a> {
-    past: &'a Past<'a>,
+pub(super) struct PastDeployment<'a> {
+    loader: &'a PastLoader<'a>,
     pub statement: Statement,
     chain: Chain,
     state: State,
-    pub policies: Rc<Policies>,
+    pub policies: Rc<ReplayPolicies>,
 }
 
-impl Met<'_> {
+impl PastDeployment<'_> {
     /// Returns the verdict under the policy of the time.
-    pub fn as_then(&self) -> Verdict {
-        self.ask(&self.policies.then, self.statement.clone(), |_, _| None)
+    pub fn judge_as_made(&self) -> Verdict {
+        self.evaluate_rules(&self.policies.original, self.statement.clone(), |_, _| None)
     }
 
     /// Returns the verdict under another policy, for the deployment as that policy requires it.
-    pub fn under(&self, policy: &Policy) -> Verdict {
+    pub fn judge_under(&self, policy: &Policy) -> Verdict {
         let mut statement = self.statement.clone();
-        statement.seen = self.past.tips(&statement, &self.policies.then);
+        statement.seen = self.loader.find_tips(&statement, &self.policies.original);
         let silent = statement
             .deployment()
             .is_some_and(|it| it.branch_tip.is_none());
-        let mut verdict = self.ask(policy, statement, |statement, facts| {
-            let foreign = foreign(policy, statement, facts);
-            if let Some(deployment) = deployment(statement) {
-                complete(deployment, facts);
+        let mut verdict = self.evaluate_rules(policy, statement, |statement, facts| {
+            let foreign = check_same_files(policy, statement, facts);
+            if let Some(deployment) = deployment_mut(statement) {
+                add_versions_and_artifacts(deployment, facts);
             }
             foreign
         });
@@ -193,16 +197,16 @@ impl Met<'_> {
     }
 
     /// Returns the deployment without its break-glass, or `None` if it has none.
-    pub fn unbroken(&self) -> Option<Self> {
+    pub fn without_break_glass(&self) -> Option<Self> {
         let mut statement = self.statement.clone();
-        deployment(&mut statement)?.break_glass.take()?;
+        deployment_mut(&mut statement)?.break_glass.take()?;
         let (chain, state, policies) = (
             self.chain.clone(),
             self.state.clone(),
             Rc::clone(&self.policies),
         );
         Some(Self {
-            past: self.past,
+            loader: self.loader,
             statement,
             chain,
             state,
@@ -212,7 +216,7 @@ impl Met<'_> {
 
     /// Evaluates the rules of a policy at the entry's own time, on what it has seen. `edit` may
     /// change the entry according to the facts, or return a check that decides alone.
-    fn ask(
+    fn evaluate_rules(
         &self,
         policy: &Policy,
         mut statement: Statement,
@@ -228,7 +232,7 @@ impl Met<'_> {
         let state = Ok(self.state.clone());
         let chain = Some(self.chain.clone());
         let facts =
-            self.past
+            self.loader
                 .gatherer
                 .facts(policy, &request(&statement), &statement.seen, chain, state);
         if let Some(check) = edit(&mut statement, &facts) {
@@ -239,7 +243,7 @@ impl Met<'_> {
         let approvers = counting(policy, &request(&statement), &facts, statement.at)
             .into_iter()
             .collect();
-        if let Some(deployment) = deployment(&mut statement) {
+        if let Some(deployment) = deployment_mut(&mut statement) {
             deployment.approved_by = approvers;
         }
         evaluate(policy, &request(&statement), &facts, statement.at)
@@ -247,7 +251,7 @@ impl Met<'_> {
 }
 
 /// Returns the deployment of a start or a record.
-fn deployment(statement: &mut Statement) -> Option<&mut Deployment> {
+fn deployment_mut(statement: &mut Statement) -> Option<&mut Deployment> {
     match &mut statement.action {
         Action::Start(it) => Some(&mut it.deployment),
         Action::Record(it) => Some(&mut it.deployment),
@@ -257,7 +261,7 @@ fn deployment(statement: &mut Statement) -> Option<&mut Deployment> {
 
 /// Returns an unknown check if a component consists of other files now than at the time, for
 /// example those of `rest` after a component was added or removed.
-fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Check> {
+fn check_same_files(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Check> {
     let deployment = statement.deployment().filter(|it| it.kind != Kind::Exec)?;
     if deployment
         .components
@@ -286,7 +290,7 @@ fn foreign(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Chec
 }
 
 /// Adds the versions and artifacts that the policy requires.
-fn complete(deployment: &mut Deployment, facts: &Facts) {
+fn add_versions_and_artifacts(deployment: &mut Deployment, facts: &Facts) {
     if deployment.kind == Kind::Rollback {
         return;
     }
@@ -307,7 +311,7 @@ fn complete(deployment: &mut Deployment, facts: &Facts) {
             .as_ref()
             .filter(|_| target.artifacts.is_empty())
         {
-            target.artifacts = build_deployment::artifacts(
+            target.artifacts = build_deployment::find_artifacts(
                 target,
                 evidence.iter().map(|kept| &kept.statement.action),
             );

@@ -37,16 +37,16 @@ struct Plain {
     log: Vec<String>,
 }
 
-impl Foreman<(), (), String> for Plain {
-    fn goes_on(&mut self) -> bool {
+impl SchedulerCallbacks<(), (), String> for Plain {
+    fn may_start(&mut self) -> bool {
         self.left > 0
     }
-    fn begin(&mut self, component: &ComponentName) -> Result<(), String> {
+    fn prepare(&mut self, component: &ComponentName) -> Result<(), String> {
         self.left -= 1;
         self.log.push(format!("+{component}"));
         Ok(())
     }
-    fn may_go_on(&mut self, component: &ComponentName) -> Result<(), String> {
+    fn check_continue(&mut self, component: &ComponentName) -> Result<(), String> {
         self.log.push(format!("?{component}"));
         if self.left > 0 {
             Ok(())
@@ -54,7 +54,7 @@ impl Foreman<(), (), String> for Plain {
             Err("not any more".to_owned())
         }
     }
-    fn ended(&mut self, component: &ComponentName, _: &Result<(), String>) {
+    fn on_result(&mut self, component: &ComponentName, _: &Result<(), String>) {
         self.log.push(format!("-{component}"));
     }
 }
@@ -64,19 +64,19 @@ fn play(graph: &Graph, parallel: usize, left: usize, bad: &str) -> (String, Vec<
         left,
         log: Vec::new(),
     };
-    let work = |name: &ComponentName, (): (), _: &Leave<'_, (), String>| {
+    let work = |name: &ComponentName, (): (), _: &ContinueGuard<'_, (), String>| {
         if name.as_str() == bad {
             Err("broken".to_owned())
         } else {
             Ok(())
         }
     };
-    let fates = carry_out(graph, parallel, &mut foreman, &work);
+    let fates = run_graph(graph, parallel, &mut foreman, &work);
     let told = fates.iter().map(|(name, fate)| match fate {
-        Fate::Done(()) => format!("{name} done"),
-        Fate::Failed(why) => format!("{name} {why}"),
-        Fate::After(other) => format!("{name} after {other}"),
-        Fate::NotBegun => format!("{name} not begun"),
+        TaskResult::Succeeded(()) => format!("{name} done"),
+        TaskResult::Failed(why) => format!("{name} {why}"),
+        TaskResult::SkippedAfter(other) => format!("{name} after {other}"),
+        TaskResult::NotStarted => format!("{name} not begun"),
     });
     (foreman.log.join(" "), told.collect())
 }
@@ -126,9 +126,12 @@ fn a_failure_stops_its_own() {
 fn through_others() {
     let policy = policy(4, &[(1, 0), (2, 1), (3, 2)]);
     let graph = Graph::new(&policy, &names(&["c0", "c3"]));
-    let before: Vec<&ComponentName> = graph.before(&"c3".parse().unwrap()).collect();
+    let before: Vec<&ComponentName> = graph.predecessors(&"c3".parse().unwrap()).collect();
     assert_eq!(before, [&"c0".parse::<ComponentName>().unwrap()]);
-    assert_eq!(graph.ways().into_values().collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(
+        graph.longest_paths().into_values().collect::<Vec<_>>(),
+        [2, 1]
+    );
 }
 
 proptest! {
@@ -142,16 +145,16 @@ proptest! {
         let graph = Graph::new(&policy, &all);
         let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let ended: Mutex<BTreeSet<ComponentName>> = Mutex::default();
-        let work = |name: &ComponentName, (): (), _: &Leave<'_, (), String>| {
+        let work = |name: &ComponentName, (): (), _: &ContinueGuard<'_, (), String>| {
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            let early = graph.before(name).any(|before| !ended.lock().unwrap().contains(before));
+            let early = graph.predecessors(name).any(|before| !ended.lock().unwrap().contains(before));
             std::thread::yield_now();
             running.fetch_sub(1, Ordering::SeqCst);
             ended.lock().unwrap().insert(name.clone());
             if early { Err("too early".to_owned()) } else { Ok(()) }
         };
-        let fates = carry_out(&graph, parallel, &mut Plain { left: 100, log: Vec::new() }, &work);
-        prop_assert!(fates.values().all(|fate| *fate == Fate::Done(())));
+        let fates = run_graph(&graph, parallel, &mut Plain { left: 100, log: Vec::new() }, &work);
+        prop_assert!(fates.values().all(|fate| *fate == TaskResult::Succeeded(())));
         prop_assert_eq!(fates.len(), count);
         prop_assert!(most.into_inner() <= parallel);
     }
@@ -160,19 +163,19 @@ proptest! {
 /// Work that has begun may ask on its way, and is answered on the caller's thread, while others are at work.
 #[test]
 fn on_the_way() {
-    let graph = Graph::without_order(&names(&["c0", "c1"]));
+    let graph = Graph::unordered(&names(&["c0", "c1"]));
     let mut foreman = Plain {
         left: 2,
         log: Vec::new(),
     };
-    let work = |_: &ComponentName, (): (), leave: &Leave<'_, (), String>| {
-        leave.ask().map_err(Option::unwrap_or_default)
+    let work = |_: &ComponentName, (): (), leave: &ContinueGuard<'_, (), String>| {
+        leave.check().map_err(Option::unwrap_or_default)
     };
-    let fates = carry_out(&graph, 2, &mut foreman, &work);
+    let fates = run_graph(&graph, 2, &mut foreman, &work);
     assert!(
         fates
             .values()
-            .all(|fate| *fate == Fate::Failed("not any more".to_owned())),
+            .all(|fate| *fate == TaskResult::Failed("not any more".to_owned())),
         "{fates:?}"
     );
     assert_eq!(
@@ -180,11 +183,11 @@ fn on_the_way() {
         2
     );
     foreman.left = 3;
-    let fates = carry_out(&graph, 1, &mut foreman, &work);
+    let fates = run_graph(&graph, 1, &mut foreman, &work);
     assert_eq!(
         fates
             .values()
-            .filter(|fate| **fate == Fate::Done(()))
+            .filter(|fate| **fate == TaskResult::Succeeded(()))
             .count(),
         2,
         "{fates:?}"

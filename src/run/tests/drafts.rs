@@ -18,9 +18,9 @@ use crate::domain::state::{Here, Run, Scope, State};
 use crate::domain::time::Span;
 use crate::git::tests::Numbers;
 use crate::ledger::StateReader;
-use crate::ledger::testing::{parse, publish};
-use crate::ledger::writer::{Draft, View};
-use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, compose};
+use crate::ledger::testing::{draft_publish, parse};
+use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
+use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, build_deployment};
 
 /// What can be drafted in an environment's ledger.
 pub(super) const HERE: [&str; 18] = [
@@ -50,7 +50,7 @@ pub(super) const POLICY: [&str; 3] = ["publish", "consent", "withdraw"];
 
 /// Where and from what a draft is made.
 pub(super) struct Scene<'a> {
-    pub view: &'a View<'a>,
+    pub view: &'a LedgerSnapshot<'a>,
     pub policy: &'a Policy,
     pub dice: &'a RefCell<Numbers>,
     pub commits: &'a [CommitId],
@@ -63,7 +63,7 @@ pub(super) struct Scene<'a> {
 }
 
 /// Nothing of the kind can be drafted now.
-type Drafted = Result<Draft, String>;
+type Drafted = Result<EntryDraft, String>;
 
 fn nothing<T>() -> Result<T, String> {
     Err("there is nothing that it could be about".to_owned())
@@ -185,7 +185,7 @@ impl Scene<'_> {
                     self.policy.component_names().into_iter().collect()
                 },
                 plans: BTreeMap::new(),
-                expires: clock::now().plus(Span::days(1)),
+                expires: clock::now().plus(Span::from_days(1)),
                 comment: None,
             }),
             "revoke" => {
@@ -212,11 +212,11 @@ impl Scene<'_> {
             "unlock" => self.unlock(here)?,
             "lift" => self.lift(here)?,
             "expire" => Action::Expire(Expire {
-                expires: clock::now().plus(Span::seconds(7_200)),
+                expires: clock::now().plus(Span::from_seconds(7_200)),
                 comment: None,
             }),
             "baseline" => self.baseline()?,
-            "publish" => return Ok(publish(self.pick(self.proposals)?)),
+            "publish" => return Ok(draft_publish(self.pick(self.proposals)?)),
             "consent" => {
                 let digest = Digest::sha256(self.pick(self.proposals)?.as_bytes());
                 Action::PolicyApprove(PolicyApprove {
@@ -243,7 +243,7 @@ impl Scene<'_> {
         } else {
             None
         };
-        Ok(Draft {
+        Ok(EntryDraft {
             environment: self.member().filter(|_| ledger.is_environment()).cloned(),
             requested_by,
             ..action.into()
@@ -254,7 +254,7 @@ impl Scene<'_> {
         let selection = match self.below(6) {
             0 => Selection::All,
             1 => Selection::Named(self.some(self.policy.component_names())?),
-            _ => Selection::Differing,
+            _ => Selection::Changed,
         };
         let each = |_: &ComponentName| self.commit();
         let past = self.past();
@@ -282,9 +282,9 @@ impl Scene<'_> {
             versions: BTreeMap::new(),
         };
         let mut deployment =
-            compose(self.view, self.policy, &wish).map_err(|error| error.to_string())?;
+            build_deployment(self.view, self.policy, &wish).map_err(|error| error.to_string())?;
         if self.rules.ephemeral.is_some() && (here.expires().is_none() || self.below(3) == 0) {
-            deployment.expires = Some(clock::now().plus(Span::seconds(3_600)));
+            deployment.expires = Some(clock::now().plus(Span::from_seconds(3_600)));
         }
         if self.below(3) == 0 {
             deployment.change = Some(parse("CHG-1234"));

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::git::tests::Numbers;
-use crate::ledger::testing::Keys;
+use crate::ledger::testing::TestKeys;
 
 /// Everybody who ever signs. Alice has the root key; `ci` is a machine.
 pub(super) const PEOPLE: [&str; 5] = ["alice", "bob", "carol", "dana", "ci"];
 
 /// A `deploy.toml`. With `tame`, nobody is missing and no key is retired.
-pub(super) fn policy(keys: &Keys, dice: &mut Numbers, tame: bool) -> String {
+pub(super) fn policy(keys: &TestKeys, dice: &mut Numbers, tame: bool) -> String {
     let mut text = "schema = 1\nproject = \"catalogue\"\n".to_owned();
     // Carol may leave, Dana may change her key: what they signed must still be judged as the rules say.
     let carol = tame || dice.below(4) > 0;

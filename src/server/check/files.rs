@@ -5,10 +5,10 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::{About, Inspector, quoted};
+use super::{CheckSubject, Inspector, quote_path};
 
 /// The files and folders that decide about a push, in the folder that all worktrees share.
-const DECIDING: [&str; 8] = [
+const DECIDING_PATHS: [&str; 8] = [
     "",
     "config",
     "hooks",
@@ -19,29 +19,29 @@ const DECIDING: [&str; 8] = [
     "info",
 ];
 /// The permission of all other users to write.
-const BY_OTHERS: u32 = 0o002;
+const OTHERS_WRITE: u32 = 0o002;
 /// The permission of the group to write.
-const BY_GROUP: u32 = 0o020;
+const GROUP_WRITE: u32 = 0o020;
 /// The size of packs, in bytes, above which history is slow to walk without a commit-graph.
-const LARGE: u64 = 1 << 20;
+const LARGE_PACK_BYTES: u64 = 1 << 20;
 /// The flag of a folder in which users can change only their own files.
 const STICKY: u32 = 0o1000;
 
 impl Inspector<'_> {
     /// Checks the files and folders that decide about a push.
-    pub(super) fn files(&mut self) {
+    pub(super) fn check_files(&mut self) {
         let folder = self.repository.common_dir().to_owned();
         let Ok(own) = folder.metadata() else { return };
-        for name in DECIDING {
+        for name in DECIDING_PATHS {
             let path = folder.join(name);
             // A missing file cannot be changed.
             if let Ok(metadata) = path.metadata() {
-                self.writable(&path, &metadata, &own);
+                self.check_writers(&path, &metadata, &own);
             }
         }
-        if self.is_well(About::Files) {
-            self.good(
-                About::Files,
+        if self.is_good(CheckSubject::Files) {
+            self.add_good(
+                CheckSubject::Files,
                 format!(
                     "user {} has them, and nobody else can change them",
                     own.uid()
@@ -51,8 +51,8 @@ impl Inspector<'_> {
     }
 
     /// Reports other users who can change a file that decides about pushes.
-    pub(super) fn writable(&mut self, path: &Path, metadata: &Metadata, own: &Metadata) {
-        let (mode, shown) = (metadata.mode(), quoted(path));
+    pub(super) fn check_writers(&mut self, path: &Path, metadata: &Metadata, own: &Metadata) {
+        let (mode, shown) = (metadata.mode(), quote_path(path));
         // A file of root is safe from pushers.
         if metadata.uid() != own.uid() && metadata.uid() != 0 {
             let what = format!(
@@ -60,25 +60,29 @@ impl Inspector<'_> {
                 path.display(),
                 metadata.uid()
             );
-            self.bad(About::Files, what, format!("chown {} {shown}", own.uid()));
+            self.add_problem(
+                CheckSubject::Files,
+                what,
+                format!("chown {} {shown}", own.uid()),
+            );
         }
-        if mode & BY_OTHERS != 0 && mode & STICKY == 0 {
-            self.bad(
-                About::Files,
+        if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
+            self.add_problem(
+                CheckSubject::Files,
                 format!(
                     "{} can be changed by everybody on this machine",
                     path.display()
                 ),
                 format!("chmod o-w {shown}"),
             );
-        } else if mode & BY_GROUP != 0 {
+        } else if mode & GROUP_WRITE != 0 {
             let what = format!(
                 "{} can be changed, past all hooks, by everybody in the group with the number {}",
                 path.display(),
                 metadata.gid()
             );
-            self.advise(
-                About::Files,
+            self.add_advice(
+                CheckSubject::Files,
                 what,
                 format!("chmod g-w {shown}, where only one user receives pushes"),
             );
@@ -86,31 +90,31 @@ impl Inspector<'_> {
     }
 
     /// Checks where the objects are, and what makes reading them fast.
-    pub(super) fn objects(&mut self) {
+    pub(super) fn check_objects(&mut self) {
         let info = self.repository.common_dir().join("objects/info");
         let alternates = std::fs::read(info.join("alternates")).unwrap_or_default();
         if !alternates.trim_ascii().is_empty() {
             let what = "some lie in another repository, whose owner can lose them: objects/info/alternates";
-            let file = quoted(&info.join("alternates"));
-            self.advise(
-                About::Objects,
+            let file = quote_path(&info.join("alternates"));
+            self.add_advice(
+                CheckSubject::Objects,
                 what,
-                self.git(&format!("repack -a -d && rm {file}")),
+                self.git_command(&format!("repack -a -d && rm {file}")),
             );
         }
         let graph = info.join("commit-graph").exists()
             || info.join("commit-graphs/commit-graph-chain").exists();
         if !graph && self.is_large() {
             let what = "there is no commit-graph: each push reads the history commit by commit";
-            self.advise(
-                About::Objects,
+            self.add_advice(
+                CheckSubject::Objects,
                 what,
-                self.git("commit-graph write --reachable"),
+                self.git_command("commit-graph write --reachable"),
             );
         }
-        if self.is_well(About::Objects) {
-            self.good(
-                About::Objects,
+        if self.is_good(CheckSubject::Objects) {
+            self.add_good(
+                CheckSubject::Objects,
                 "all are in the repository itself, and found fast",
             );
         }
@@ -125,6 +129,6 @@ impl Inspector<'_> {
             .flatten()
             .flatten()
             .filter_map(|entry| entry.metadata().ok());
-        sizes.map(|metadata| metadata.len()).sum::<u64>() > LARGE
+        sizes.map(|metadata| metadata.len()).sum::<u64>() > LARGE_PACK_BYTES
     }
 }

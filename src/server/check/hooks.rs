@@ -9,20 +9,20 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{About, Inspector, quoted};
+use super::{CheckSubject, Inspector, quote_path};
 use crate::git;
-use crate::server::shim::kept;
+use crate::server::shim::kept_path;
 
 /// The mark of our shims.
-const OURS: &str = "# Part of git-deploy: ";
+const SHIM_MARK: &str = "# Part of git-deploy: ";
 /// The most that is read of a hook, in bytes. A shim is far shorter.
-const LIMIT: u64 = 64 << 10;
+const MAX_HOOK_BYTES: u64 = 64 << 10;
 
 impl Inspector<'_> {
     /// Checks the hooks of a repository. `carried_out` tells whether git hands the updates of
     /// ledgers to proc-receive.
-    pub(super) fn hooks(&mut self, carried_out: bool) -> git::Result<()> {
-        let folder = self.hooks_folder()?;
+    pub(super) fn check_hooks(&mut self, carried_out: bool) -> git::Result<()> {
+        let folder = self.find_hooks_folder()?;
         let own = self.repository.common_dir().to_owned();
         if !fs::canonicalize(&folder)
             .unwrap_or_else(|_| folder.clone())
@@ -32,7 +32,11 @@ impl Inspector<'_> {
                 "core.hooksPath leads git to {}, out of the repository",
                 folder.display()
             );
-            self.bad(About::Hooks, what, self.git("config core.hooksPath hooks"));
+            self.add_problem(
+                CheckSubject::Hooks,
+                what,
+                self.git_command("config core.hooksPath hooks"),
+            );
         }
         let second = if carried_out {
             "proc-receive"
@@ -40,19 +44,20 @@ impl Inspector<'_> {
             "update"
         };
         for name in ["pre-receive", second] {
-            self.hook(&folder.join(name), name);
+            self.check_hook(&folder.join(name), name);
         }
         // The other hooks are optional, but must not call another program.
         for name in ["post-receive", "reference-transaction"] {
             let path = folder.join(name);
-            if matches!(contents(&path), Ok(Some(text)) if shim_program(&text, name).is_some()) {
-                self.hook(&path, name);
+            if matches!(read_hook(&path), Ok(Some(text)) if find_shim_program(&text, name).is_some())
+            {
+                self.check_hook(&path, name);
             }
         }
-        if self.is_well(About::Hooks) {
+        if self.is_good(CheckSubject::Hooks) {
             let program = self.program.display();
-            self.good(
-                About::Hooks,
+            self.add_good(
+                CheckSubject::Hooks,
                 format!("pre-receive and {second} call {program}, which is this git-deploy"),
             );
         }
@@ -60,13 +65,13 @@ impl Inspector<'_> {
     }
 
     /// Returns the folder in which git looks for hooks, after all configuration.
-    pub(super) fn hooks_folder(&self) -> git::Result<PathBuf> {
+    pub(super) fn find_hooks_folder(&self) -> git::Result<PathBuf> {
         let mut path = self
             .repository
             .git("rev-parse")
             .args(["--git-path", "hooks"])
             .run()?
-            .ok()?;
+            .into_stdout()?;
         path.truncate(path.trim_ascii_end().len());
         let start = self
             .repository
@@ -76,19 +81,23 @@ impl Inspector<'_> {
     }
 
     /// Checks one hook.
-    fn hook(&mut self, path: &Path, name: &str) {
-        let text = match contents(path) {
+    fn check_hook(&mut self, path: &Path, name: &str) {
+        let text = match read_hook(path) {
             Ok(Some(text)) => text,
             Ok(None) => {
                 let what = format!(
                     "{} is missing: nothing judges what is pushed",
                     path.display()
                 );
-                return self.bad(About::Hooks, what, self.install());
+                return self.add_problem(CheckSubject::Hooks, what, self.install_command());
             }
             Err(error) => {
                 let what = format!("{} cannot be read: {error}", path.display());
-                return self.bad(About::Hooks, what, format!("ls -l {}", quoted(path)));
+                return self.add_problem(
+                    CheckSubject::Hooks,
+                    what,
+                    format!("ls -l {}", quote_path(path)),
+                );
             }
         };
         let Ok(metadata) = path.metadata() else {
@@ -96,13 +105,17 @@ impl Inspector<'_> {
         };
         if metadata.permissions().mode() & 0o111 == 0 {
             let what = format!("{} is not executable: git passes over it", path.display());
-            self.bad(About::Hooks, what, format!("chmod +x {}", quoted(path)));
+            self.add_problem(
+                CheckSubject::Hooks,
+                what,
+                format!("chmod +x {}", quote_path(path)),
+            );
         }
         if let Ok(own) = self.repository.common_dir().metadata() {
-            self.writable(path, &metadata, &own);
+            self.check_writers(path, &metadata, &own);
         }
-        if let Some(program) = shim_program(&text, name) {
-            self.calls(path, &program);
+        if let Some(program) = find_shim_program(&text, name) {
+            self.check_program(path, &program);
         } else {
             let what = format!(
                 "{} is another program's, and git-deploy is not the first to be asked",
@@ -112,15 +125,15 @@ impl Inspector<'_> {
                 // Git calls only one proc-receive, and ours does not call another.
                 "proc-receive" => format!(
                     "mv {} {}.before && {}",
-                    quoted(path),
-                    quoted(path),
-                    self.install()
+                    quote_path(path),
+                    quote_path(path),
+                    self.install_command()
                 ),
-                _ => self.install(),
+                _ => self.install_command(),
             };
-            self.bad(About::Hooks, what, remedy);
+            self.add_problem(CheckSubject::Hooks, what, remedy);
         }
-        let before = kept(path);
+        let before = kept_path(path);
         if let Ok(metadata) = before.metadata()
             && metadata.permissions().mode() & 0o111 == 0
         {
@@ -128,21 +141,21 @@ impl Inspector<'_> {
                 "{}, which was there before, is not executable: it is not called",
                 before.display()
             );
-            self.advise(
-                About::Hooks,
+            self.add_advice(
+                CheckSubject::Hooks,
                 what,
-                format!("chmod +x {0}, or rm {0}", quoted(&before)),
+                format!("chmod +x {0}, or rm {0}", quote_path(&before)),
             );
         }
     }
 
     /// Checks that the program that a hook calls is this one.
-    fn calls(&mut self, hook: &Path, program: &str) {
+    fn check_program(&mut self, hook: &Path, program: &str) {
         let hook = hook.display();
-        let Some(file) = found(program) else {
+        let Some(file) = find_program(program) else {
             let what =
                 format!("{hook} calls {program}, which is not there: every push of a ledger fails");
-            return self.bad(About::Hooks, what, self.install());
+            return self.add_problem(CheckSubject::Hooks, what, self.install_command());
         };
         let same = |one: &Path, two: &Path| {
             let (one, two) = (one.metadata().ok(), two.metadata().ok());
@@ -151,18 +164,18 @@ impl Inspector<'_> {
         };
         if !program.starts_with('/') {
             let what = format!("{hook} calls {program} wherever the pusher's PATH has it");
-            self.advise(About::Hooks, what, self.install());
+            self.add_advice(CheckSubject::Hooks, what, self.install_command());
         }
         if same(&file, self.program) {
             return;
         }
-        match version(&file) {
+        match read_version(&file) {
             Some(version) if version == own_version() => {
                 let what = format!(
                     "{hook} calls {}, another copy of this very version",
                     file.display()
                 );
-                self.good(About::Hooks, what);
+                self.add_good(CheckSubject::Hooks, what);
             }
             version => {
                 let version = version
@@ -172,22 +185,22 @@ impl Inspector<'_> {
                     file.display(),
                     own_version()
                 );
-                self.bad(About::Hooks, what, self.install());
+                self.add_problem(CheckSubject::Hooks, what, self.install_command());
             }
         }
         if let (Ok(metadata), Ok(own)) = (file.metadata(), self.repository.common_dir().metadata())
         {
-            self.writable(&file, &metadata, &own);
+            self.check_writers(&file, &metadata, &own);
         }
     }
 }
 
 /// Returns the program that one of our shims calls, or `None` for another hook. The program is in
 /// the first line or in a shell command.
-pub(super) fn shim_program(bytes: &[u8], name: &str) -> Option<String> {
+pub(super) fn find_shim_program(bytes: &[u8], name: &str) -> Option<String> {
     let text = std::str::from_utf8(bytes)
         .ok()
-        .filter(|text| text.contains(OURS))?;
+        .filter(|text| text.contains(SHIM_MARK))?;
     if let Some(program) = text
         .lines()
         .next()?
@@ -210,19 +223,19 @@ pub(super) fn shim_program(bytes: &[u8], name: &str) -> Option<String> {
 }
 
 /// Reads the beginning of a hook, or `None` if there is no such file.
-fn contents(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+fn read_hook(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     let file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let mut bytes = Vec::new();
-    file.take(LIMIT).read_to_end(&mut bytes)?;
+    file.take(MAX_HOOK_BYTES).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 
 /// Finds the file of a program, in `PATH` unless it is a path.
-fn found(program: &str) -> Option<PathBuf> {
+fn find_program(program: &str) -> Option<PathBuf> {
     let runs = |path: &PathBuf| {
         path.metadata()
             .is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
@@ -236,7 +249,7 @@ fn found(program: &str) -> Option<PathBuf> {
 }
 
 /// Returns the first line that a program prints for `--version`.
-fn version(program: &Path) -> Option<String> {
+fn read_version(program: &Path) -> Option<String> {
     let output = Command::new(program)
         .arg("--version")
         .stdin(Stdio::null())
@@ -248,7 +261,7 @@ fn version(program: &Path) -> Option<String> {
         .lines()
         .next()
         .filter(|line| output.status.success() && !line.is_empty())?;
-    Some(crate::domain::text::harmless(
+    Some(crate::domain::text::sanitize(
         &line.chars().take(80).collect::<String>(),
     ))
 }
@@ -260,12 +273,12 @@ fn own_version() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shim_program;
+    use super::find_shim_program;
 
     /// Our shims are recognized and their program is found, in both forms.
     #[test]
     fn programs() {
-        let program = |text: &str| shim_program(text.as_bytes(), "pre-receive");
+        let program = |text: &str| find_shim_program(text.as_bytes(), "pre-receive");
         assert_eq!(
             program("#!/usr/bin/git-deploy hook\n# Part of git-deploy: x\n").as_deref(),
             Some("/usr/bin/git-deploy")
@@ -288,7 +301,7 @@ mod tests {
             assert_eq!(program(other), None, "{other}");
         }
         assert_eq!(
-            shim_program(shell("git-deploy").as_bytes(), "proc-receive"),
+            find_shim_program(shell("git-deploy").as_bytes(), "proc-receive"),
             None
         );
     }

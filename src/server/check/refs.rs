@@ -3,44 +3,44 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{About, Inspector, quoted};
+use super::{CheckSubject, Inspector, quote_path};
 use crate::git;
 
 /// The most refs that are reported one by one.
-const TOLD: usize = 5;
+const MAX_REPORTED: usize = 5;
 
 impl Inspector<'_> {
     /// Checks the refs.
-    pub(super) fn refs(&mut self) -> git::Result<()> {
-        self.symbolic();
-        if self.is_well(About::Refs)
+    pub(super) fn check_refs(&mut self) -> git::Result<()> {
+        self.check_symbolic_refs();
+        if self.is_good(CheckSubject::Refs)
             && let Err(error) = self.repository.tips()
         {
-            self.bad(
-                About::Refs,
+            self.add_problem(
+                CheckSubject::Refs,
                 error.to_string(),
-                self.git("for-each-ref refs/deploy/"),
+                self.git_command("for-each-ref refs/deploy/"),
             );
         }
-        let replaced = self.listed("refs/replace/")?;
+        let replaced = self.list_refs("refs/replace/")?;
         if !replaced.is_empty() {
             let what = format!(
                 "{} replace refs change what plain git shows of history",
                 replaced.len()
             );
-            self.bad(
-                About::Refs,
+            self.add_problem(
+                CheckSubject::Refs,
                 what,
-                self.git("replace -l, and git replace -d for each"),
+                self.git_command("replace -l, and git replace -d for each"),
             );
         }
         for shadow in ["refs/heads/deploy", "refs/tags/deploy"] {
-            for name in self.listed(shadow)?.iter().take(TOLD) {
+            for name in self.list_refs(shadow)?.iter().take(MAX_REPORTED) {
                 let what = format!("{name} can be taken for a ledger");
-                self.advise(
-                    About::Refs,
+                self.add_advice(
+                    CheckSubject::Refs,
                     what,
-                    self.git(&format!(
+                    self.git_command(&format!(
                         "update-ref -d {name}, once it is kept under another name"
                     )),
                 );
@@ -60,16 +60,20 @@ impl Inspector<'_> {
             let path = folder.join(file);
             if std::fs::read(&path).is_ok_and(|bytes| !bytes.trim_ascii().is_empty()) {
                 let remedy = if file == "shallow" {
-                    self.git("fetch --unshallow")
+                    self.git_command("fetch --unshallow")
                 } else {
-                    format!("rm {}", quoted(&path))
+                    format!("rm {}", quote_path(&path))
                 };
-                self.bad(About::Refs, format!("{}: {what}", path.display()), remedy);
+                self.add_problem(
+                    CheckSubject::Refs,
+                    format!("{}: {what}", path.display()),
+                    remedy,
+                );
             }
         }
-        if self.is_well(About::Refs) {
-            self.good(
-                About::Refs,
+        if self.is_good(CheckSubject::Refs) {
+            self.add_good(
+                CheckSubject::Refs,
                 "each under refs/deploy/ is a ledger's, and none is symbolic or replaced",
             );
         }
@@ -77,24 +81,24 @@ impl Inspector<'_> {
     }
 
     /// Lists the refs below a prefix, or the ref of that name.
-    fn listed(&self, prefix: &str) -> git::Result<Vec<String>> {
+    fn list_refs(&self, prefix: &str) -> git::Result<Vec<String>> {
         let listed = self
             .repository
             .git("for-each-ref")
             .args(["--format=%(refname)", "--", prefix])
             .run()?
-            .ok()?;
+            .into_stdout()?;
         let names = listed
             .split(|byte| *byte == b'\n')
             .filter(|name| !name.is_empty());
         Ok(names
-            .map(|name| crate::domain::text::harmless(&String::from_utf8_lossy(name)))
+            .map(|name| crate::domain::text::sanitize(&String::from_utf8_lossy(name)))
             .collect())
     }
 
     /// Reports symbolic refs. Reads the files, because git does not list a symbolic ref whose
     /// target does not exist yet.
-    fn symbolic(&mut self) {
+    fn check_symbolic_refs(&mut self) {
         let root = self.repository.common_dir().to_owned();
         let mut open: Vec<PathBuf> = ["refs/deploy", "refs/notes/deploy"]
             .into_iter()
@@ -111,7 +115,7 @@ impl Inspector<'_> {
                 .display()
                 .to_string();
             let found = if metadata.is_symlink() {
-                Some(format!("rm {}", quoted(&path)))
+                Some(format!("rm {}", quote_path(&path)))
             } else if metadata.is_dir() {
                 open.extend(
                     std::fs::read_dir(&path)
@@ -122,20 +126,21 @@ impl Inspector<'_> {
                 );
                 None
             } else {
-                leads(&path).then(|| self.git(&format!("symbolic-ref --delete {name}")))
+                is_symbolic(&path)
+                    .then(|| self.git_command(&format!("symbolic-ref --delete {name}")))
             };
-            if let Some(remedy) = found.filter(|_| told < TOLD) {
+            if let Some(remedy) = found.filter(|_| told < MAX_REPORTED) {
                 told += 1;
                 let what = format!(
                     "{name} is symbolic: a push of it moves another ref, which no hook is asked about"
                 );
-                self.bad(About::Refs, what, remedy);
+                self.add_problem(CheckSubject::Refs, what, remedy);
             }
         }
     }
 }
 
 /// Returns whether a loose ref is symbolic.
-fn leads(path: &Path) -> bool {
+fn is_symbolic(path: &Path) -> bool {
     std::fs::read(path).is_ok_and(|bytes| bytes.starts_with(b"ref:"))
 }

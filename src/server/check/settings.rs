@@ -1,66 +1,69 @@
 //! Checks the configuration from all files: the settings that the hooks need, and those that bypass
 //! them.
 
-use super::{About, Inspector};
+use super::{CheckSubject, Inspector};
 use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
 use crate::ledger::Project;
-use crate::ledger::notes::NOTES;
-use crate::ledger::sync::PIN;
+use crate::ledger::notes::NOTES_REF;
+use crate::ledger::sync::PIN_SETTING;
 use crate::server::settings::{ADMIN, RECOVERY, Settings};
 
 const PROC_RECEIVE_REFS: &str = "receive.procReceiveRefs";
 /// The first version of git that calls proc-receive.
-const GIT: (u32, u32) = (2, 29);
+const MIN_GIT_VERSION: (u32, u32) = (2, 29);
 
 impl Inspector<'_> {
     /// Checks all settings. Returns whether git hands the updates of ledgers to proc-receive.
-    pub(super) fn settings(&mut self) -> git::Result<bool> {
-        let carried_out = self.carried_out()?;
-        self.owner()?;
-        self.hidden()?;
-        self.durable()?;
-        self.around()?;
-        if self.is_well(About::Settings) {
-            self.good(About::Settings, "those that server init makes are there");
+    pub(super) fn check_settings(&mut self) -> git::Result<bool> {
+        let carried_out = self.check_proc_receive()?;
+        self.check_owner_settings()?;
+        self.check_hidden_refs()?;
+        self.check_durability()?;
+        self.check_bypasses()?;
+        if self.is_good(CheckSubject::Settings) {
+            self.add_good(
+                CheckSubject::Settings,
+                "those that server init makes are there",
+            );
         }
         Ok(carried_out)
     }
 
     /// Checks the setting that hands ledgers to proc-receive, unless our hook `update` stands in
     /// for it.
-    fn carried_out(&mut self) -> git::Result<bool> {
+    fn check_proc_receive(&mut self) -> git::Result<bool> {
         let values = self.repository.config_strings(PROC_RECEIVE_REFS)?;
-        let update = self.hooks_folder()?.join("update");
+        let update = self.find_hooks_folder()?.join("update");
         let by_update = std::fs::read(update)
-            .is_ok_and(|text| super::hooks::shim_program(&text, "update").is_some());
+            .is_ok_and(|text| super::hooks::find_shim_program(&text, "update").is_some());
         if !values.iter().any(|value| value == "refs/deploy") {
             if !by_update {
                 let what = format!(
                     "{PROC_RECEIVE_REFS} is not refs/deploy: nothing judges a ledger where it moves"
                 );
-                self.bad(About::Settings, what, self.install());
+                self.add_problem(CheckSubject::Settings, what, self.install_command());
             }
             return Ok(!by_update);
         }
         if let Some(odd) = values.iter().find(|value| value.contains('!')) {
             let what = format!("{PROC_RECEIVE_REFS} has {odd} as well, which takes refs out again");
-            let remedy = self.git(&format!(
+            let remedy = self.git_command(&format!(
                 "config --fixed-value --unset-all {PROC_RECEIVE_REFS} '{odd}'"
             ));
-            self.bad(About::Settings, what, remedy);
+            self.add_problem(CheckSubject::Settings, what, remedy);
         }
-        match git_version(self.repository)? {
-            Some(version) if version < GIT => {
+        match read_git_version(self.repository)? {
+            Some(version) if version < MIN_GIT_VERSION => {
                 let what = format!(
                     "git {}.{} is here, which calls no proc-receive",
                     version.0, version.1
                 );
-                self.bad(
-                    About::Settings,
+                self.add_problem(
+                    CheckSubject::Settings,
                     what,
-                    format!("git {}.{} or later", GIT.0, GIT.1),
+                    format!("git {}.{} or later", MIN_GIT_VERSION.0, MIN_GIT_VERSION.1),
                 );
             }
             _ => {}
@@ -69,34 +72,34 @@ impl Inspector<'_> {
     }
 
     /// Checks who may begin and recover the project, and that the existing project agrees.
-    fn owner(&mut self) -> git::Result<()> {
+    fn check_owner_settings(&mut self) -> git::Result<()> {
         let settings = match Settings::read(self.repository) {
             Ok(settings) => settings,
             Err(error) => {
-                self.bad(
-                    About::Settings,
+                self.add_problem(
+                    CheckSubject::Settings,
                     error.to_string(),
-                    self.git("config --local --edit"),
+                    self.git_command("config --local --edit"),
                 );
                 return Ok(());
             }
         };
         if settings.admins.is_empty() {
             let what = format!("{ADMIN} names nobody: nothing is accepted under refs/deploy/");
-            self.bad(
-                About::Settings,
+            self.add_problem(
+                CheckSubject::Settings,
                 what,
-                format!("{} --admin <public key>", self.install()),
+                format!("{} --admin <public key>", self.install_command()),
             );
         }
         if let Some(key) = settings.recovery {
             let what = format!(
                 "whoever has the key {key} may publish one policy in spite of the one in force"
             );
-            self.advise(
-                About::Settings,
+            self.add_advice(
+                CheckSubject::Settings,
                 what,
-                self.git(&format!(
+                self.git_command(&format!(
                     "config --unset-all {RECOVERY}, where nothing is lost"
                 )),
             );
@@ -104,7 +107,7 @@ impl Inspector<'_> {
         let Ok(Some(tip)) = self.repository.tip(&LedgerName::policy()) else {
             return Ok(());
         };
-        let Ok(project) = Project::of_policy(self.repository, tip) else {
+        let Ok(project) = Project::from_policy_tip(self.repository, tip) else {
             return Ok(());
         };
         let stranger = |key: &&PublicKey| !settings.admins.contains(key);
@@ -117,35 +120,42 @@ impl Inspector<'_> {
             let what = format!(
                 "the project that is here began with the key {key}, which {ADMIN} does not name"
             );
-            self.bad(
-                About::Settings,
+            self.add_problem(
+                CheckSubject::Settings,
                 what,
-                format!("{} --admin {key}, if you trust that key", self.install()),
+                format!(
+                    "{} --admin {key}, if you trust that key",
+                    self.install_command()
+                ),
             );
         }
-        let pin = self.repository.config_string(PIN)?;
+        let pin = self.repository.config_string(PIN_SETTING)?;
         if let Some(pin) = pin.filter(|pin| *pin != project.id.to_string()) {
             let what = format!(
-                "{PIN} is {pin}, and the project that is here is {}",
+                "{PIN_SETTING} is {pin}, and the project that is here is {}",
                 project.id
             );
-            self.bad(About::Settings, what, self.git("deploy audit"));
+            self.add_problem(
+                CheckSubject::Settings,
+                what,
+                self.git_command("deploy audit"),
+            );
         }
         Ok(())
     }
 
     /// Checks that the notes are hidden from pushes and the ledgers are not.
-    fn hidden(&mut self) -> git::Result<()> {
+    fn check_hidden_refs(&mut self) -> git::Result<()> {
         let mut hidden = self.repository.config_strings("receive.hideRefs")?;
         hidden.extend(self.repository.config_strings("transfer.hideRefs")?);
-        if !hidden.iter().any(|value| value == NOTES) {
+        if !hidden.iter().any(|value| value == NOTES_REF) {
             let what = format!(
-                "receive.hideRefs is not {NOTES}: the notes make every push of a ledger slower"
+                "receive.hideRefs is not {NOTES_REF}: the notes make every push of a ledger slower"
             );
-            self.advise(
-                About::Settings,
+            self.add_advice(
+                CheckSubject::Settings,
                 what,
-                self.git(&format!("config --add receive.hideRefs {NOTES}")),
+                self.git_command(&format!("config --add receive.hideRefs {NOTES_REF}")),
             );
         }
         if let Some(value) = hidden
@@ -153,24 +163,24 @@ impl Inspector<'_> {
             .find(|value| matches!(value.as_str(), "refs" | "refs/deploy"))
         {
             let what = format!("{value} is hidden: nobody can push or fetch a ledger");
-            self.bad(
-                About::Settings,
+            self.add_problem(
+                CheckSubject::Settings,
                 what,
-                self.git("config --get-regexp --show-origin hiderefs"),
+                self.git_command("config --get-regexp --show-origin hiderefs"),
             );
         }
         Ok(())
     }
 
     /// Checks that accepted pushes survive a crash, and that reflogs exist.
-    fn durable(&mut self) -> git::Result<()> {
+    fn check_durability(&mut self) -> git::Result<()> {
         let logged = self.repository.config_string("core.logAllRefUpdates")?;
         if logged.as_deref() != Some("always") {
             let what = "core.logAllRefUpdates is not always: no reflog tells what a ref was before";
-            self.advise(
-                About::Settings,
+            self.add_advice(
+                CheckSubject::Settings,
                 what,
-                self.git("config core.logAllRefUpdates always"),
+                self.git_command("config core.logAllRefUpdates always"),
             );
         }
         let synced = self
@@ -191,10 +201,10 @@ impl Inspector<'_> {
             ])
         {
             let what = "core.fsync leaves out objects or refs: what was accepted can be lost in a power cut";
-            self.advise(
-                About::Settings,
+            self.add_advice(
+                CheckSubject::Settings,
                 what,
-                self.git("config core.fsync committed,reference"),
+                self.git_command("config core.fsync committed,reference"),
             );
         }
         if self
@@ -205,49 +215,49 @@ impl Inspector<'_> {
         {
             let what =
                 "core.fsyncMethod is writeout-only: what was accepted can be lost in a power cut";
-            self.advise(
-                About::Settings,
+            self.add_advice(
+                CheckSubject::Settings,
                 what,
-                self.git("config core.fsyncMethod fsync"),
+                self.git_command("config core.fsyncMethod fsync"),
             );
         }
         Ok(())
     }
 
     /// Checks settings that bypass the hooks or make them slow.
-    fn around(&mut self) -> git::Result<()> {
+    fn check_bypasses(&mut self) -> git::Result<()> {
         if self.repository.config_bool("core.commitGraph")? == Some(false) {
             let what = "core.commitGraph is off: each push reads the history commit by commit";
-            self.advise(
-                About::Settings,
+            self.add_advice(
+                CheckSubject::Settings,
                 what,
-                self.git("config core.commitGraph true"),
+                self.git_command("config core.commitGraph true"),
             );
         }
         if self.repository.config_bool("receive.shallowUpdate")? == Some(true) {
             let what =
                 "receive.shallowUpdate is on: a push can leave the repository without its history";
-            self.advise(
-                About::Settings,
+            self.add_advice(
+                CheckSubject::Settings,
                 what,
-                self.git("config receive.shallowUpdate false"),
+                self.git_command("config receive.shallowUpdate false"),
             );
         }
-        for (remote, refspec) in self.fetched()? {
+        for (remote, refspec) in self.list_ledger_fetches()? {
             let what = format!(
                 "git fetch {remote} here would overwrite ledgers, past all hooks: {refspec}"
             );
-            self.advise(
-                About::Settings,
+            self.add_advice(
+                CheckSubject::Settings,
                 what,
-                self.git(&format!("remote remove {remote}")),
+                self.git_command(&format!("remote remove {remote}")),
             );
         }
         Ok(())
     }
 
     /// Returns the remotes, such as those of a mirror, whose fetch writes into `refs/deploy/`.
-    fn fetched(&self) -> git::Result<Vec<(String, String)>> {
+    fn list_ledger_fetches(&self) -> git::Result<Vec<(String, String)>> {
         let output = self
             .repository
             .git("config")
@@ -257,7 +267,7 @@ impl Inspector<'_> {
         let listed = if output.code == Some(1) {
             Vec::new()
         } else {
-            output.ok()?
+            output.into_stdout()?
         };
         let mut found = Vec::new();
         for item in listed.split(|byte| *byte == 0) {
@@ -284,8 +294,8 @@ impl Inspector<'_> {
 }
 
 /// Returns the first two numbers of git's version.
-fn git_version(repository: &Repository) -> git::Result<Option<(u32, u32)>> {
-    let text = repository.git("version").run()?.ok()?;
+fn read_git_version(repository: &Repository) -> git::Result<Option<(u32, u32)>> {
+    let text = repository.git("version").run()?.into_stdout()?;
     let text = String::from_utf8_lossy(&text);
     let mut numbers = text
         .split_whitespace()

@@ -10,22 +10,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
-use super::{Component, cleaned};
+use super::{ComponentPlan, clean_output};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
-use crate::view::json::name;
+use crate::view::json::schema_name;
 
 /// The maximum size of an earlier document in bytes.
-const LIMIT: usize = 64 << 20;
+const MAX_DOCUMENT_BYTES: usize = 64 << 20;
 /// Longer texts are not compared line by line: this takes too long, and the result is too long to
 /// read.
-const LINES: usize = 5_000;
+const MAX_COMPARED_LINES: usize = 5_000;
 
 /// Why plans cannot be compared with an earlier document.
 #[derive(Debug, thiserror::Error)]
-pub enum DifferenceError {
+pub enum ComparisonError {
     /// The document is too large.
-    #[error("it has {0} bytes; at most {LIMIT} are read")]
+    #[error("it has {0} bytes; at most {MAX_DOCUMENT_BYTES} are read")]
     TooLarge(usize),
     /// The document is not of this format.
     #[error("it is not a document of the kind git-deploy/plan/v1: {0}")]
@@ -41,21 +41,21 @@ pub enum DifferenceError {
 /// How the plans differ from earlier ones.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Since {
+pub struct PlanComparison {
     /// The commit of the earlier plans.
     pub commit: CommitId,
     /// The components with different plans; empty if all plans are the same.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<PlanDifference>,
 }
 
 /// How the plan of a component differs from the earlier one.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Difference {
+pub struct PlanDifference {
     /// The component.
     pub component: ComponentName,
     /// The kind of difference.
-    pub how: How,
+    pub how: DifferenceKind,
     /// The digest of the earlier plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Digest>,
@@ -70,7 +70,7 @@ pub struct Difference {
 /// How a plan differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum How {
+pub enum DifferenceKind {
     /// There was no plan before.
     Appeared,
     /// There is no plan any more.
@@ -81,7 +81,7 @@ pub enum How {
 
 /// The fields that are read from an earlier document.
 #[derive(Deserialize)]
-struct Earlier {
+struct EarlierDocument {
     environment: EnvName,
     commit: CommitId,
     components: Vec<EarlierComponent>,
@@ -89,7 +89,7 @@ struct Earlier {
 
 /// The schema of a document, read before anything else.
 #[derive(Deserialize)]
-struct Kind {
+struct SchemaHeader {
     schema: String,
 }
 
@@ -103,11 +103,11 @@ struct EarlierComponent {
 
 /// Returns the digests of the plans in an earlier document for this environment. Fails if the
 /// document is too large, or of another kind or environment.
-pub fn digests(
+pub fn read_digests(
     earlier: &[u8],
     environment: &EnvName,
-) -> Result<BTreeMap<ComponentName, Digest>, DifferenceError> {
-    let earlier = read(earlier, environment)?;
+) -> Result<BTreeMap<ComponentName, Digest>, ComparisonError> {
+    let earlier = read_document(earlier, environment)?;
     Ok(earlier
         .components
         .into_iter()
@@ -116,35 +116,38 @@ pub fn digests(
 }
 
 /// Reads an earlier document and checks its kind and environment.
-fn read(earlier: &[u8], environment: &EnvName) -> Result<Earlier, DifferenceError> {
-    if earlier.len() > LIMIT {
-        return Err(DifferenceError::TooLarge(earlier.len()));
+fn read_document(
+    earlier: &[u8],
+    environment: &EnvName,
+) -> Result<EarlierDocument, ComparisonError> {
+    if earlier.len() > MAX_DOCUMENT_BYTES {
+        return Err(ComparisonError::TooLarge(earlier.len()));
     }
-    let kind: Kind = serde_json::from_slice(earlier)?;
-    if kind.schema != name("plan") {
-        return Err(DifferenceError::Kind(
+    let kind: SchemaHeader = serde_json::from_slice(earlier)?;
+    if kind.schema != schema_name("plan") {
+        return Err(ComparisonError::Kind(
             kind.schema.chars().take(80).collect(),
         ));
     }
-    let earlier: Earlier = serde_json::from_slice(earlier)?;
+    let earlier: EarlierDocument = serde_json::from_slice(earlier)?;
     if earlier.environment != *environment {
-        return Err(DifferenceError::Environment(earlier.environment));
+        return Err(ComparisonError::Environment(earlier.environment));
     }
     Ok(earlier)
 }
 
 /// Compares the plans of these components with those of an earlier document for the same
 /// environment. Fails if the document is too large, or of another kind or environment.
-pub fn since(
+pub fn compare_plans(
     earlier: &[u8],
     environment: &EnvName,
-    components: &[Component],
-) -> Result<Since, DifferenceError> {
-    let earlier = read(earlier, environment)?;
+    components: &[ComponentPlan],
+) -> Result<PlanComparison, ComparisonError> {
+    let earlier = read_document(earlier, environment)?;
     let mut all: BTreeMap<&ComponentName, [Option<(&Digest, String)>; 2]> = BTreeMap::new();
     for it in &earlier.components {
         if let Some(digest) = &it.digest {
-            all.entry(&it.component).or_default()[0] = Some((digest, cleaned(&it.text)));
+            all.entry(&it.component).or_default()[0] = Some((digest, clean_output(&it.text)));
         }
     }
     for it in components {
@@ -156,9 +159,9 @@ pub fn since(
     let differences = all.into_iter().filter_map(|(component, [old, new])| {
         let how = match (&old, &new) {
             (Some((old, _)), Some((new, _))) if old == new => return None,
-            (Some(_), Some(_)) => How::Changed,
-            (None, _) => How::Appeared,
-            (_, None) => How::Vanished,
+            (Some(_), Some(_)) => DifferenceKind::Changed,
+            (None, _) => DifferenceKind::Appeared,
+            (_, None) => DifferenceKind::Vanished,
         };
         let text = |it: &Option<(&Digest, String)>| {
             it.as_ref()
@@ -167,12 +170,12 @@ pub fn since(
         };
         let digest =
             |it: &Option<(&Digest, String)>| it.as_ref().map(|(digest, _)| (*digest).clone());
-        let diff = if how == How::Changed {
-            unified(&text(&old), &text(&new))
+        let diff = if how == DifferenceKind::Changed {
+            unified_diff(&text(&old), &text(&new))
         } else {
             String::new()
         };
-        Some(Difference {
+        Some(PlanDifference {
             component: component.clone(),
             how,
             from: digest(&old),
@@ -180,16 +183,19 @@ pub fn since(
             diff,
         })
     });
-    Ok(Since {
+    Ok(PlanComparison {
         commit: earlier.commit,
         differences: differences.collect(),
     })
 }
 
 /// Returns a unified diff of two texts.
-fn unified(old: &str, new: &str) -> String {
-    if [old, new].iter().any(|text| text.lines().count() > LINES) {
-        return format!("@@ more than {LINES} lines, which are not compared @@\n");
+fn unified_diff(old: &str, new: &str) -> String {
+    if [old, new]
+        .iter()
+        .any(|text| text.lines().count() > MAX_COMPARED_LINES)
+    {
+        return format!("@@ more than {MAX_COMPARED_LINES} lines, which are not compared @@\n");
     }
     TextDiff::from_lines(old, new)
         .unified_diff()

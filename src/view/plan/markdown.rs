@@ -7,31 +7,37 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::{Change, Component, How, Plans, State, Terraform};
-use crate::domain::plan::Action;
+use super::{
+    ComponentPlan, DeploymentPlan, DifferenceKind, PlanState, ResourceAction, TerraformChanges,
+};
+use crate::domain::plan::PlannedAction;
 use crate::view::symbols::Mark;
 
 /// The maximum size of the comment in bytes. GitHub accepts 65,536 characters.
-pub const LIMIT: usize = 60_000;
+pub const MAX_COMMENT_BYTES: usize = 60_000;
 /// The maximum size of the table's rows in bytes.
-const ROWS: usize = 20_000;
+const MAX_TABLE_BYTES: usize = 20_000;
 /// The size reserved for remarks about what was left out.
-const REMARKS: usize = 1_000;
+const RESERVED_BYTES: usize = 1_000;
 /// A section with less room than this for its text is left out.
-const LEAST: usize = 600;
+const MIN_SECTION_BYTES: usize = 600;
 
 /// Renders the comment. It has one heading and is never longer than [`LIMIT`].
-pub fn markdown(plans: &Plans) -> String {
+pub fn render_markdown(plans: &DeploymentPlan) -> String {
     let mut all = format!(
         "## Plan for {} at {}\n\n",
-        code(plans.environment.as_str()),
-        code(&plans.commit.0.prefix(7))
+        escape_code(plans.environment.as_str()),
+        escape_code(&plans.commit.0.prefix(7))
     );
-    table(plans, &mut all);
-    let mut parts: Vec<Part> = plans.components.iter().filter_map(Part::of).collect();
+    write_table(plans, &mut all);
+    let mut parts: Vec<Section> = plans
+        .components
+        .iter()
+        .filter_map(Section::from_component)
+        .collect();
     parts.sort_by_key(|it| !it.from_end);
     if let Some(since) = &plans.since {
-        let commit = code(&since.commit.0.prefix(7));
+        let commit = escape_code(&since.commit.0.prefix(7));
         let _ = match since.differences.len() {
             0 => writeln!(all, "The plans are those that were made of {commit}.\n"),
             1 => writeln!(
@@ -44,20 +50,27 @@ pub fn markdown(plans: &Plans) -> String {
             ),
         };
         // The differences come first.
-        let differences = since.differences.iter().map(|it| Part {
-            title: format!("{}: {}", code(it.component.as_str()), how(it.how)),
+        let differences = since.differences.iter().map(|it| Section {
+            title: format!(
+                "{}: {}",
+                escape_code(it.component.as_str()),
+                describe_difference(it.how)
+            ),
             language: "diff",
             text: Cow::Borrowed(&it.diff),
             from_end: false,
         });
         parts = differences.chain(parts).collect();
     }
-    let room = LIMIT.saturating_sub(all.len() + REMARKS);
+    let room = MAX_COMMENT_BYTES.saturating_sub(all.len() + RESERVED_BYTES);
     let mut left_out = parts.len();
-    parts.truncate(room / LEAST);
-    let shares = shares(&parts.iter().map(Part::len).collect::<Vec<_>>(), room);
+    parts.truncate(room / MIN_SECTION_BYTES);
+    let shares = distribute_bytes(
+        &parts.iter().map(Section::max_len).collect::<Vec<_>>(),
+        room,
+    );
     for (part, share) in parts.iter().zip(shares) {
-        if share >= part.len().min(part.frame() + LEAST) {
+        if share >= part.max_len().min(part.frame_len() + MIN_SECTION_BYTES) {
             part.write(share, &mut all);
             left_out -= 1;
         }
@@ -72,40 +85,40 @@ pub fn markdown(plans: &Plans) -> String {
 }
 
 /// Returns a phrase for a kind of difference.
-fn how(how: How) -> &'static str {
+fn describe_difference(how: DifferenceKind) -> &'static str {
     match how {
-        How::Appeared => "has a plan, and had none",
-        How::Vanished => "had a plan, and has none",
-        How::Changed => "has another plan than before",
+        DifferenceKind::Appeared => "has a plan, and had none",
+        DifferenceKind::Vanished => "had a plan, and has none",
+        DifferenceKind::Changed => "has another plan than before",
     }
 }
 
 /// Writes a table with one row per component that would change.
-fn table(plans: &Plans, all: &mut String) {
-    let (stays, moves): (Vec<&Component>, Vec<&Component>) = plans
+fn write_table(plans: &DeploymentPlan, all: &mut String) {
+    let (stays, moves): (Vec<&ComponentPlan>, Vec<&ComponentPlan>) = plans
         .components
         .iter()
-        .partition(|it| it.state == State::Unchanged);
+        .partition(|it| it.state == PlanState::Unchanged);
     all.push_str("| | component | version | commit | plan |\n|---|---|---|---|---|\n");
-    let end = all.len() + ROWS;
+    let end = all.len() + MAX_TABLE_BYTES;
     let mut rows = 0;
     for it in &moves {
         let mark = match it.state {
-            State::Planned => Mark::Yes,
-            State::Failed => Mark::No,
-            State::Deferred | State::Destroyed => Mark::Live,
-            State::Empty | State::Unplanned | State::Unchanged => Mark::None,
+            PlanState::Planned => Mark::Yes,
+            PlanState::Failed => Mark::No,
+            PlanState::Deferred | PlanState::Destroyed => Mark::Live,
+            PlanState::Empty | PlanState::Unplanned | PlanState::Unchanged => Mark::None,
         };
-        let said = it.said(&code);
-        let said = if it.state == State::Destroyed {
+        let said = it.describe(&escape_code);
+        let said = if it.state == PlanState::Destroyed {
             format!("**{said}**")
         } else {
             said
         };
         let cells = [
-            code(it.component.as_str()),
-            code(&it.versions()),
-            code(&it.commits()),
+            escape_code(it.component.as_str()),
+            escape_code(&it.format_versions()),
+            escape_code(&it.format_commits()),
             said,
         ];
         let row = format!("| {} | {} |\n", mark.symbol(), cells.join(" | "));
@@ -131,7 +144,7 @@ fn table(plans: &Plans, all: &mut String) {
 }
 
 /// A collapsed section.
-struct Part<'a> {
+struct Section<'a> {
     title: String,
     language: &'static str,
     text: Cow<'a, str>,
@@ -139,41 +152,45 @@ struct Part<'a> {
     from_end: bool,
 }
 
-impl<'a> Part<'a> {
+impl<'a> Section<'a> {
     /// Creates the section of a component, or `None` if there is nothing to show.
-    fn of(it: &'a Component) -> Option<Self> {
+    fn from_component(it: &'a ComponentPlan) -> Option<Self> {
         let printed = it.text.as_deref().unwrap_or_default();
         let listed = it
             .terraform
             .as_ref()
-            .map(listed)
+            .map(list_changes)
             .filter(|list| !list.is_empty());
         let text = listed.map_or(Cow::Borrowed(printed), |list| {
             Cow::Owned(format!("{list}\n{printed}"))
         });
-        let title = format!("{}: {}", code(it.component.as_str()), it.said(&code));
-        let said = it.state != State::Empty && !text.trim().is_empty();
+        let title = format!(
+            "{}: {}",
+            escape_code(it.component.as_str()),
+            it.describe(&escape_code)
+        );
+        let said = it.state != PlanState::Empty && !text.trim().is_empty();
         said.then(|| Self {
             title,
             language: "",
             text,
-            from_end: it.state == State::Failed,
+            from_end: it.state == PlanState::Failed,
         })
     }
 
     /// Returns the maximum size in bytes.
-    fn len(&self) -> usize {
-        self.frame() + self.text.len() + self.text.lines().count()
+    fn max_len(&self) -> usize {
+        self.frame_len() + self.text.len() + self.text.lines().count()
     }
 
     /// Returns the maximum size of everything around the text.
-    fn frame(&self) -> usize {
-        self.title.len() + 2 * longest_run(&self.text) + 200
+    fn frame_len(&self) -> usize {
+        self.title.len() + 2 * longest_backtick_run(&self.text) + 200
     }
 
     /// Writes the section in at most `share` bytes, which must be more than its frame takes.
     fn write(&self, share: usize, all: &mut String) {
-        let (mut room, mut kept) = (share.saturating_sub(self.frame()), Vec::new());
+        let (mut room, mut kept) = (share.saturating_sub(self.frame_len()), Vec::new());
         let lines: Vec<&str> = self.text.lines().collect();
         let order: Box<dyn Iterator<Item = &&str>> = if self.from_end {
             Box::new(lines.iter().rev())
@@ -190,7 +207,7 @@ impl<'a> Part<'a> {
         if self.from_end {
             kept.reverse();
         }
-        let fence = "`".repeat(longest_run(&self.text).max(2) + 1);
+        let fence = "`".repeat(longest_backtick_run(&self.text).max(2) + 1);
         // A line of a diff begins with its sign, so it needs no indentation.
         let margin = if self.language.is_empty() { " " } else { "" };
         let body: Vec<String> = kept
@@ -212,19 +229,21 @@ impl<'a> Part<'a> {
 
 /// Lists the changed resources, one per line. Destroyed ones come first, so that shortening a long
 /// text does not remove them.
-fn listed(terraform: &Terraform) -> String {
-    let destroys = |it: &&Change| matches!(it.action, Action::Destroy | Action::Replace);
-    let (first, rest): (Vec<&Change>, Vec<&Change>) = terraform.changes.iter().partition(destroys);
+fn list_changes(terraform: &TerraformChanges) -> String {
+    let destroys =
+        |it: &&ResourceAction| matches!(it.action, PlannedAction::Destroy | PlannedAction::Replace);
+    let (first, rest): (Vec<&ResourceAction>, Vec<&ResourceAction>) =
+        terraform.changes.iter().partition(destroys);
     let lines = first
         .iter()
         .chain(&rest)
-        .map(|it| format!("{:>3} {}\n", it.action.sign(), it.address));
+        .map(|it| format!("{:>3} {}\n", it.action.symbol(), it.address));
     lines.collect::<Vec<_>>().concat()
 }
 
 /// Distributes the room in bytes: each section gets what it needs, or an equal share of what the
 /// smaller ones leave.
-fn shares(needs: &[usize], mut room: usize) -> Vec<usize> {
+fn distribute_bytes(needs: &[usize], mut room: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..needs.len()).collect();
     order.sort_by_key(|at| needs[*at]);
     let mut shares = vec![0; needs.len()];
@@ -236,7 +255,7 @@ fn shares(needs: &[usize], mut room: usize) -> Vec<usize> {
 }
 
 /// Returns the length of the longest run of backticks.
-fn longest_run(text: &str) -> usize {
+fn longest_backtick_run(text: &str) -> usize {
     text.split(|character| character != '`')
         .map(str::len)
         .max()
@@ -244,7 +263,7 @@ fn longest_run(text: &str) -> usize {
 }
 
 /// Returns a text as code, with all punctuation escaped.
-fn code(text: &str) -> String {
+fn escape_code(text: &str) -> String {
     let mut all = "<code>".to_owned();
     for character in text.chars() {
         if character.is_ascii_punctuation() {

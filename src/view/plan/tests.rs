@@ -14,8 +14,8 @@ fn name(name: &str) -> ComponentName {
     name.parse().unwrap()
 }
 
-fn way() -> Way {
-    Way {
+fn way() -> ComponentTransition {
+    ComponentTransition {
         from: BEFORE.parse().ok(),
         to: COMMIT.parse().ok(),
         from_version: "1.4.1".parse().ok(),
@@ -23,34 +23,34 @@ fn way() -> Way {
     }
 }
 
-fn terraform(changes: &Value, outputs: &Value) -> plan::Terraform {
+fn terraform(changes: &Value, outputs: &Value) -> plan::TerraformPlan {
     let json =
         json!({ "format_version": "1.2", "resource_changes": changes, "output_changes": outputs });
-    plan::Terraform::read(json.to_string().as_bytes()).unwrap()
+    plan::TerraformPlan::parse(json.to_string().as_bytes()).unwrap()
 }
 
-fn planned(component: &str, planned: Planned) -> Component {
-    Component::planned(
+fn planned(component: &str, planned: PlanResult) -> ComponentPlan {
+    ComponentPlan::from_plan(
         &Plan {
             component: name(component),
             commit: COMMIT.parse().unwrap(),
-            planned,
+            result: planned,
         },
         way(),
     )
 }
 
-fn text_plan(component: &str, text: &str) -> Component {
-    let made = Made {
+fn text_plan(component: &str, text: &str) -> ComponentPlan {
+    let made = PlanOutput {
         digest: Digest::sha256(text.as_bytes()),
-        what: What::Text,
+        kind: PlanKind::Text,
         text: text.to_owned(),
     };
-    planned(component, Planned::Made(made))
+    planned(component, PlanResult::Planned(made))
 }
 
-fn plans(components: Vec<Component>) -> Plans {
-    Plans {
+fn plans(components: Vec<ComponentPlan>) -> DeploymentPlan {
+    DeploymentPlan {
         environment: "stage".parse().unwrap(),
         commit: COMMIT.parse().unwrap(),
         components,
@@ -59,7 +59,7 @@ fn plans(components: Vec<Component>) -> Plans {
 }
 
 /// Returns plans with every possible state of a component.
-fn sample() -> Plans {
+fn sample() -> DeploymentPlan {
     let change = |address: &str, actions: &[&str]| json!({ "address": address, "change": { "actions": actions } });
     let network = terraform(
         &json!([
@@ -69,44 +69,52 @@ fn sample() -> Plans {
         &json!({ "cidr": { "actions": ["update"] } }),
     );
     let printed = "\u{1b}[1mTerraform will perform the following actions:\u{1b}[0m\n\n  # terraform_data.net will be updated\n";
-    let failed = Planned::Failed {
+    let failed = PlanResult::Failed {
         reason: "it ended with exit code 1".to_owned(),
         output: "Error: no such subnet\n\n  on main.tf line 3\n".to_owned(),
     };
     plans(vec![
         planned(
             "network",
-            Planned::Made(Made::terraform(network, printed.to_owned())),
+            PlanResult::Planned(PlanOutput::from_terraform(network, printed.to_owned())),
         ),
         planned(
             "database",
-            Planned::Made(Made::terraform(
+            PlanResult::Planned(PlanOutput::from_terraform(
                 terraform(&json!([]), &json!({})),
                 "No changes.".to_owned(),
             )),
         ),
         planned(
             "api",
-            Planned::Deferred {
+            PlanResult::Deferred {
                 waits_for: vec![name("database"), name("network")],
             },
         ),
         planned("queue", failed),
         text_plan("chart", "deploy the chart\n"),
-        Component::unplanned(
+        ComponentPlan::without_plan(
             name("docs"),
-            State::Unplanned,
-            Way {
+            PlanState::Unplanned,
+            ComponentTransition {
                 to: COMMIT.parse().ok(),
-                ..Way::default()
+                ..ComponentTransition::default()
             },
         ),
-        Component::unplanned(name("web"), State::Unchanged, Way::default()),
-        Component::unplanned(name("mail"), State::Unchanged, Way::default()),
-        Component::unplanned(
+        ComponentPlan::without_plan(
+            name("web"),
+            PlanState::Unchanged,
+            ComponentTransition::default(),
+        ),
+        ComponentPlan::without_plan(
+            name("mail"),
+            PlanState::Unchanged,
+            ComponentTransition::default(),
+        ),
+        ComponentPlan::without_plan(
             name("legacy"),
-            State::Destroyed,
-            Way {
+            PlanState::Destroyed,
+            ComponentTransition {
                 to: None,
                 to_version: None,
                 ..way()
@@ -123,14 +131,14 @@ fn plain(text: &str) -> String {
 /// width.
 #[test]
 fn on_a_terminal() {
-    assert_snapshot!("text", plain(&text(&sample(), false, None)));
-    assert_snapshot!("text_full", plain(&text(&sample(), true, Some(60))));
+    assert_snapshot!("text", plain(&render_text(&sample(), false, None)));
+    assert_snapshot!("text_full", plain(&render_text(&sample(), true, Some(60))));
     let many: Vec<Value> = (0..50)
         .map(|it| json!({ "address": format!("a.b[{it}]"), "change": { "actions": ["create"] } }))
         .collect();
-    let made = Made::terraform(terraform(&Value::from(many), &json!({})), String::new());
-    let shown = plain(&text(
-        &plans(vec![planned("api", Planned::Made(made))]),
+    let made = PlanOutput::from_terraform(terraform(&Value::from(many), &json!({})), String::new());
+    let shown = plain(&render_text(
+        &plans(vec![planned("api", PlanResult::Planned(made))]),
         false,
         None,
     ));
@@ -143,15 +151,15 @@ fn on_a_terminal() {
 /// Checks the comment for a change request.
 #[test]
 fn on_a_change_request() {
-    assert_snapshot!("markdown", markdown(&sample()));
+    assert_snapshot!("markdown", render_markdown(&sample()));
 }
 
 /// Checks the document against its schema, on which scripts rely.
 #[test]
 fn as_a_document() {
-    let document = crate::view::json::document("plan", &sample()).unwrap();
+    let document = crate::view::json::render_document("plan", &sample()).unwrap();
     assert_snapshot!("json", document);
-    let schema = crate::view::json::schema::<Plans>("plan", "");
+    let schema = crate::view::json::build_schema::<DeploymentPlan>("plan", "");
     jsonschema::validate(&schema, &serde_json::from_str(&document).unwrap()).unwrap();
 }
 
@@ -159,23 +167,24 @@ fn as_a_document() {
 /// or its section.
 #[test]
 fn hostile_text() {
-    let failed = Planned::Failed {
+    let failed = PlanResult::Failed {
         reason: HOSTILE.to_owned(),
         output: HOSTILE.to_owned(),
     };
     let mut hostile = plans(vec![text_plan("api", HOSTILE), planned("web", failed)]);
     let earlier =
-        crate::view::json::document("plan", &plans(vec![text_plan("api", "other\n")])).unwrap();
-    hostile.since = since(
+        crate::view::json::render_document("plan", &plans(vec![text_plan("api", "other\n")]))
+            .unwrap();
+    hostile.since = compare_plans(
         earlier.as_bytes(),
         &hostile.environment,
         &hostile.components,
     )
     .ok();
-    let document = crate::view::json::document("plan", &hostile).unwrap();
-    let markdown = markdown(&hostile);
+    let document = crate::view::json::render_document("plan", &hostile).unwrap();
+    let markdown = render_markdown(&hostile);
     for shown in [
-        plain(&text(&hostile, true, Some(80))),
+        plain(&render_text(&hostile, true, Some(80))),
         document,
         markdown.clone(),
     ] {
@@ -218,7 +227,7 @@ fn hostile_text() {
     for bad in ["@", "<img", "<!--", "](", "www.", "://", "`"] {
         assert!(!outside.contains(bad), "{bad}: {outside}");
     }
-    assert_eq!(cleaned(&"x".repeat(5_000)).chars().count(), 1_002);
+    assert_eq!(clean_output(&"x".repeat(5_000)).chars().count(), 1_002);
 }
 
 /// Checks that a long comment is shortened, and says so: forges refuse long comments, and then no
@@ -230,17 +239,17 @@ fn long_comments() {
         .collect::<Vec<_>>()
         .concat();
     let ticks = format!("{}\n", "`".repeat(900)).repeat(30);
-    let failed = |long: &str| Planned::Failed {
+    let failed = |long: &str| PlanResult::Failed {
         reason: "`|@".repeat(500),
         output: long.to_owned(),
     };
-    let two = markdown(&plans(vec![
+    let two = render_markdown(&plans(vec![
         text_plan("api", &long),
         planned("web", failed(&long)),
         text_plan("small", "one line\n"),
     ]));
     assert!(
-        two.len() <= LIMIT && two.len() > LIMIT - 5_000,
+        two.len() <= MAX_COMMENT_BYTES && two.len() > MAX_COMMENT_BYTES - 5_000,
         "{}",
         two.len()
     );
@@ -255,8 +264,8 @@ fn long_comments() {
         let version = "|".repeat(1_000).parse().ok();
         let components = (0..count).map(|number| match number % 3 {
             0 => text_plan(&format!("c{number}"), long),
-            1 => Component {
-                way: Way {
+            1 => ComponentPlan {
+                transition: ComponentTransition {
                     to_version: version.clone(),
                     ..way()
                 },
@@ -264,8 +273,8 @@ fn long_comments() {
             },
             _ => planned(&format!("c{number}"), failed(long)),
         });
-        let all = markdown(&plans(components.collect()));
-        assert!(all.len() <= LIMIT, "{count}: {}", all.len());
+        let all = render_markdown(&plans(components.collect()));
+        assert!(all.len() <= MAX_COMMENT_BYTES, "{count}: {}", all.len());
         assert!(
             all.contains("left out, because a comment has no room"),
             "{count}"
@@ -297,27 +306,30 @@ fn differences() {
         text_plan("new", "y\n"),
         sample().components.remove(3),
     ]);
-    let earlier = crate::view::json::document("plan", &old).unwrap();
-    now.since = Some(since(earlier.as_bytes(), &now.environment, &now.components).unwrap());
-    assert_snapshot!("differences_text", plain(&text(&now, false, Some(80))));
-    assert_snapshot!("differences_markdown", markdown(&now));
+    let earlier = crate::view::json::render_document("plan", &old).unwrap();
+    now.since = Some(compare_plans(earlier.as_bytes(), &now.environment, &now.components).unwrap());
+    assert_snapshot!(
+        "differences_text",
+        plain(&render_text(&now, false, Some(80)))
+    );
+    assert_snapshot!("differences_markdown", render_markdown(&now));
     assert_snapshot!(
         "differences_json",
         serde_json::to_string_pretty(&now.since).unwrap()
     );
-    let same = since(earlier.as_bytes(), &old.environment, &old.components).unwrap();
+    let same = compare_plans(earlier.as_bytes(), &old.environment, &old.components).unwrap();
     assert!(same.differences.is_empty());
     let other = "prod".parse().unwrap();
     assert!(matches!(
-        since(earlier.as_bytes(), &other, &[]),
-        Err(DifferenceError::Environment(_))
+        compare_plans(earlier.as_bytes(), &other, &[]),
+        Err(ComparisonError::Environment(_))
     ));
     assert!(matches!(
-        since(b"{\"schema\":\"git-deploy/log/v1\"}", &other, &[]),
-        Err(DifferenceError::Kind(_))
+        compare_plans(b"{\"schema\":\"git-deploy/log/v1\"}", &other, &[]),
+        Err(ComparisonError::Kind(_))
     ));
     assert!(matches!(
-        since(b"{}", &other, &[]),
-        Err(DifferenceError::Json(_))
+        compare_plans(b"{}", &other, &[]),
+        Err(ComparisonError::Json(_))
     ));
 }

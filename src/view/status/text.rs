@@ -7,25 +7,27 @@ use std::collections::{BTreeSet, HashMap};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Behind, Component, Environment, Lock, State, Status};
+use super::{
+    CommitsBehind, ComponentState, ComponentStatus, EnvironmentStatus, LockInfo, StatusReport,
+};
 use crate::domain::entry::Outcome;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
-use crate::view::grouping::{counted, grouped};
+use crate::view::grouping::{group_equal, list_or_count};
 use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
 
 /// Up to this number, each component has its own row, unless all are equal.
-const FEW: usize = 8;
+const MAX_SINGLE_ROWS: usize = 8;
 /// A group of at least this size shares a row.
-const ALIKE: usize = 3;
+const MIN_GROUP: usize = 3;
 
 /// Renders the table and the remarks. `all` gives every component its own row; `when` formats a
 /// time.
-pub fn text(
-    status: &Status,
+pub fn render_text(
+    status: &StatusReport,
     all: bool,
     width: Option<usize>,
     when: &dyn Fn(Time) -> String,
@@ -43,22 +45,22 @@ pub fn text(
         (None, "BEHIND"),
     ];
     let [.., narrowest] = layouts;
-    let lay_out = |(environment, behind)| table(status, environment, behind, all, when);
+    let lay_out = |(environment, behind)| build_table(status, environment, behind, all, when);
     let fitting = layouts
         .into_iter()
         .map(lay_out)
         .find(|table| table.fits(width));
     let table = fitting.unwrap_or_else(|| lay_out(narrowest)).render(width);
     if status.remote.is_some() {
-        return format!("{table}\n{}", age(status.fetched, when));
+        return format!("{table}\n{}", render_age(status.fetched, when));
     }
     table
 }
 
 /// Builds the table. If there is no column for the environment, its name is on a separate line
 /// above its rows.
-fn table(
-    status: &Status,
+fn build_table(
+    status: &StatusReport,
     environment: Option<&str>,
     behind: &str,
     all: bool,
@@ -78,33 +80,33 @@ fn table(
     // component and its state matter most.
     let (by, version, component, state) = if grouped { (5, 1, 0, 3) } else { (6, 2, 1, 4) };
     let table = if grouped {
-        Table::indented(&headers[1..])
+        Table::with_indented_rows(&headers[1..])
     } else {
         Table::new(&headers)
     };
     let mut table = table
-        .column(behind)
-        .elastic(&[by, version, state, component])
-        .least(state, 13);
+        .with_column(behind)
+        .shorten_columns(&[by, version, state, component])
+        .with_min_width(state, 13);
     for environment in &status.environments {
         if grouped {
-            table.heading(Cell::styled(environment.name.as_str(), Style::new().bold()));
+            table.add_heading(Cell::styled(environment.name.as_str(), Style::new().bold()));
         }
-        for row in rows(environment, all, when) {
+        for row in environment_rows(environment, all, when) {
             if grouped {
                 let [_, component, rest @ ..] = row;
-                table.row(std::iter::once(component.indented()).chain(rest));
+                table.add_row(std::iter::once(component.indent()).chain(rest));
             } else {
-                table.row(row);
+                table.add_row(row);
             }
         }
-        remarks(&mut table, environment, when);
+        add_remarks(&mut table, environment, when);
     }
     table
 }
 
 /// Returns a line with the age of the data, for output that was produced without fetching.
-pub fn age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
+pub fn render_age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
     let dim = Style::new().dimmed();
     let age = fetched.map_or_else(
         || "nothing was fetched yet".to_owned(),
@@ -114,8 +116,12 @@ pub fn age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
 }
 
 /// Returns the rows of an environment.
-fn rows(environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) -> Vec<[Cell; 8]> {
-    let components: Vec<&Component> = environment.components.iter().collect();
+fn environment_rows(
+    environment: &EnvironmentStatus,
+    all: bool,
+    when: &dyn Fn(Time) -> String,
+) -> Vec<[Cell; 8]> {
+    let components: Vec<&ComponentStatus> = environment.components.iter().collect();
     if components.is_empty() {
         let dim = Mark::None.style();
         let mut cells =
@@ -126,14 +132,14 @@ fn rows(environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) -> 
     let (single, shared) = if all {
         (components, Vec::new())
     } else {
-        folded(components)
+        split_rows(components)
     };
     let (count, groups) = (single.len(), shared.len());
     let mut name = Some(environment.name.as_str());
     let mut rows = Vec::new();
     for component in single {
         let what = component.component.as_str();
-        rows.push(cells(
+        rows.push(row_cells(
             name.take(),
             what,
             component,
@@ -153,11 +159,11 @@ fn rows(environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) -> 
             _ => "alike",
         };
         let what = format!("{word} ({})", group.len());
-        rows.push(cells(
+        rows.push(row_cells(
             name.take(),
             &what,
             newest,
-            together(&group),
+            count_missing(&group),
             environment,
             when,
         ));
@@ -166,44 +172,46 @@ fn rows(environment: &Environment, all: bool, when: &dyn Fn(Time) -> String) -> 
 }
 
 /// Splits the components into those with their own row and the groups that share one.
-fn folded(components: Vec<&Component>) -> (Vec<&Component>, Vec<Vec<&Component>>) {
+fn split_rows(
+    components: Vec<&ComponentStatus>,
+) -> (Vec<&ComponentStatus>, Vec<Vec<&ComponentStatus>>) {
     let count = components.len();
-    let mut groups: Vec<Vec<&Component>> = Vec::new();
+    let mut groups: Vec<Vec<&ComponentStatus>> = Vec::new();
     let mut known = HashMap::new();
     for component in components {
-        let place = *known.entry(likeness(component)).or_insert(groups.len());
+        let place = *known.entry(row_key(component)).or_insert(groups.len());
         match groups.get_mut(place) {
             Some(group) => group.push(component),
             None => groups.push(vec![component]),
         }
     }
-    let alike = |group: &Vec<&Component>| {
+    let alike = |group: &Vec<&ComponentStatus>| {
         let all_alike = group.len() == count && count > 1;
-        all_alike || (count > FEW && group.len() >= ALIKE)
+        all_alike || (count > MAX_SINGLE_ROWS && group.len() >= MIN_GROUP)
     };
     let (shared, single): (Vec<_>, Vec<_>) = groups.into_iter().partition(alike);
-    let mut single: Vec<&Component> = single.into_iter().flatten().collect();
+    let mut single: Vec<&ComponentStatus> = single.into_iter().flatten().collect();
     single.sort_by_key(|it| &it.component);
     (single, shared)
 }
 
 /// Returns how many commits the components of a group lack together, or `None` if this is unknown
 /// for any of them.
-fn together(group: &[&Component]) -> Option<Behind> {
+fn count_missing(group: &[&ComponentStatus]) -> Option<CommitsBehind> {
     let mut all: BTreeSet<CommitId> = BTreeSet::new();
     let mut more = false;
     for it in group {
         more |= it.behind?.more;
-        all.extend(&it.missing);
+        all.extend(&it.missing_commits);
     }
-    Some(Behind {
+    Some(CommitsBehind {
         commits: all.len(),
         more,
     })
 }
 
 /// Returns everything by which two components can differ in the table.
-fn likeness(it: &Component) -> impl Eq + std::hash::Hash {
+fn row_key(it: &ComponentStatus) -> impl Eq + std::hash::Hash {
     (
         it.commit,
         &it.version,
@@ -215,21 +223,23 @@ fn likeness(it: &Component) -> impl Eq + std::hash::Hash {
 }
 
 /// Returns the cells of one row.
-fn cells(
+fn row_cells(
     name: Option<&str>,
     what: &str,
-    it: &Component,
-    behind: Option<Behind>,
-    environment: &Environment,
+    it: &ComponentStatus,
+    behind: Option<CommitsBehind>,
+    environment: &EnvironmentStatus,
     when: &dyn Fn(Time) -> String,
 ) -> [Cell; 8] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| Mark::None.symbol().to_string());
     let number = match behind {
-        Some(Behind {
+        Some(CommitsBehind {
             commits: 0,
             more: false,
         }) => None,
-        Some(Behind { commits, more }) => Some(format!("{commits}{}", if more { "+" } else { "" })),
+        Some(CommitsBehind { commits, more }) => {
+            Some(format!("{commits}{}", if more { "+" } else { "" }))
+        }
         None => it.commit.map(|_| "?".to_owned()),
     };
     // The header names the branch of most environments. An environment's own branch is next to its
@@ -244,7 +254,7 @@ fn cells(
         Cell::from(what),
         Cell::from(or_dash(it.version.as_ref().map(Line::to_string))),
         Cell::from(or_dash(it.commit.map(|commit| commit.0.prefix(7)))),
-        state(it),
+        state_cell(it),
         Cell::from(when(it.since)),
         Cell::from(it.by.as_str()),
         Cell::from(or_dash(number)),
@@ -252,15 +262,15 @@ fn cells(
 }
 
 /// Returns the cell with the state.
-fn state(it: &Component) -> Cell {
+fn state_cell(it: &ComponentStatus) -> Cell {
     let to = it.to.as_deref().unwrap_or_default();
     let (text, style) = match it.state {
-        State::Live => ("live".to_owned(), Mark::Yes.style()),
-        State::Deploying => (format!("deploying {to}"), Mark::Live.style()),
-        State::RollingBack => (format!("rolling back to {to}"), Mark::Live.style()),
-        State::Destroying => ("being destroyed".to_owned(), Mark::Live.style()),
-        State::Unknown => ("unknown".to_owned(), Mark::No.style()),
-        State::Unhealthy => ("unhealthy".to_owned(), Mark::No.style()),
+        ComponentState::Live => ("live".to_owned(), Mark::Yes.style()),
+        ComponentState::Deploying => (format!("deploying {to}"), Mark::Live.style()),
+        ComponentState::RollingBack => (format!("rolling back to {to}"), Mark::Live.style()),
+        ComponentState::Destroying => ("being destroyed".to_owned(), Mark::Live.style()),
+        ComponentState::Unknown => ("unknown".to_owned(), Mark::No.style()),
+        ComponentState::Unhealthy => ("unhealthy".to_owned(), Mark::No.style()),
     };
     let yanked = if it.yanked.is_some() { ", yanked" } else { "" };
     let locked = if it.lock.is_some() { ", locked" } else { "" };
@@ -268,10 +278,10 @@ fn state(it: &Component) -> Cell {
 }
 
 /// Adds the remarks on an environment: locks, yanks, holds, undeclared components and the expiry.
-fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> String) {
+fn add_remarks(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(Time) -> String) {
     let name = &environment.name;
     let yellow = AnsiColor::Yellow.on_default();
-    let locked = |what: &str, lock: &Lock| {
+    let locked = |what: &str, lock: &LockInfo| {
         Cell::styled(
             format!(
                 "{what} is locked by {}: \"{}\" ({})",
@@ -283,15 +293,15 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
         )
     };
     if let Some(lock) = &environment.lock {
-        table.remark(locked(name.as_str(), lock));
+        table.add_remark(locked(name.as_str(), lock));
     }
     let locks = environment
         .components
         .iter()
         .filter_map(|it| Some((it.component.as_str(), it.lock.clone()?)));
-    for (components, lock) in grouped(locks) {
-        table.remark(locked(
-            &format!("{} in {name}", counted(&components)),
+    for (components, lock) in group_equal(locks) {
+        table.add_remark(locked(
+            &format!("{} in {name}", list_or_count(&components)),
             &lock,
         ));
     }
@@ -299,10 +309,10 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
         .components
         .iter()
         .filter_map(|it| Some((it.component.as_str(), it.yanked.clone()?)));
-    for (components, reason) in grouped(yanks) {
+    for (components, reason) in group_equal(yanks) {
         let runs = if components.len() == 1 { "runs" } else { "run" };
-        let what = counted(&components);
-        table.remark(Cell::styled(
+        let what = list_or_count(&components);
+        table.add_remark(Cell::styled(
             format!("{what} in {name} {runs} what was yanked: \"{reason}\""),
             yellow,
         ));
@@ -311,9 +321,9 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
         .holds
         .iter()
         .map(|it| (it.component.as_str(), (it.commit, it.outcome)));
-    for (components, (commit, outcome)) in grouped(holds) {
+    for (components, (commit, outcome)) in group_equal(holds) {
         let is = if components.len() == 1 { "is" } else { "are" };
-        let what = counted(&components);
+        let what = list_or_count(&components);
         let since = match (outcome, components.len()) {
             (Outcome::RolledBack, 1) => "it was rolled back",
             (Outcome::RolledBack, _) => "they were rolled back",
@@ -322,7 +332,7 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
         };
         let commit = commit.0.prefix(7);
         let words = format!("{what} ({commit}) {is} on hold in {name} since {since}");
-        table.remark_with(
+        table.add_command_remark(
             Cell::styled(words, yellow),
             format!("git deploy unlock {name} --commit {commit}"),
         );
@@ -338,20 +348,20 @@ fn remarks(table: &mut Table, environment: &Environment, when: &dyn Fn(Time) -> 
         } else {
             "are no components"
         };
-        let words = format!("{} {are} of the policy any more", counted(&names));
-        table.remark_with(
+        let words = format!("{} {are} of the policy any more", list_or_count(&names));
+        table.add_command_remark(
             Cell::styled(words, yellow),
             format!("git deploy record {name} {name} --destroy"),
         );
     }
     match environment.expires {
         Some(end) if environment.expired => {
-            table.remark_with(
+            table.add_command_remark(
                 Cell::styled(format!("{name} expired {}", when(end)), yellow),
                 "git deploy reap",
             );
         }
-        Some(end) => table.remark(format!("{name} expires {}", when(end))),
+        Some(end) => table.add_remark(format!("{name} expires {}", when(end))),
         None => {}
     }
 }

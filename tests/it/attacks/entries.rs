@@ -86,11 +86,11 @@ fn lies() {
         ),
         (
             &["time"],
-            Box::new(|it| it.at = it.at.minus(Span::seconds(301))),
+            Box::new(|it| it.at = it.at.minus(Span::from_seconds(301))),
         ),
         (
             &["time"],
-            Box::new(|it| it.at = it.at.plus(Span::seconds(301))),
+            Box::new(|it| it.at = it.at.plus(Span::from_seconds(301))),
         ),
         (
             &["content"],

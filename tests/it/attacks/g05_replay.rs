@@ -71,7 +71,7 @@ fn consent_to_something_else() {
             .iter()
             .map(|name| name.parse().unwrap())
             .collect();
-        let expires = world.now().plus(Span::seconds(3600));
+        let expires = world.now().plus(Span::from_seconds(3600));
         let commit = CommitId(commit.parse().unwrap());
         bob.deploy(&["sync"]).ok();
         let approval = Approve {
@@ -154,7 +154,7 @@ fn consent_to_something_else() {
     world.advance("61m");
     mount("past its end", &["web"], None);
     let early = ci.build("prod", to_prod(ci, &["web"], None), None, |it| {
-        it.at = it.at.minus(Span::seconds(120))
+        it.at = it.at.minus(Span::from_seconds(120))
     });
     siege.entry(
         "past its end, dated before it",

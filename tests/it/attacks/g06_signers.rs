@@ -113,8 +113,8 @@ fn keys() {
 
     // Bob gets a new key; what the old one signs is no more his.
     let old = bob.key().to_string();
-    let new =
-        git_deploy::signing::key::generate(&world.path().join("home/bob-new.key"), None).unwrap();
+    let new = git_deploy::signing::key::generate_key(&world.path().join("home/bob-new.key"), None)
+        .unwrap();
     let text = project.policy("[environments]\ndev = {}\n");
     let retired = text.replace(
         &format!("key = \"{old}\""),
@@ -291,7 +291,7 @@ fn seats() {
     let siege = Siege::of(&project);
     let approval = |forge: &Forge<'_>, commit: &str| {
         let commit = CommitId(commit.parse().unwrap());
-        let expires = world.now().plus(Span::seconds(18_000));
+        let expires = world.now().plus(Span::from_seconds(18_000));
         Action::Approve(Approve {
             commit,
             components: forge.components(),
@@ -353,7 +353,7 @@ fn seats() {
     let text = project.policy(POLICY);
     alice.deploy(&["sync"]).ok();
     let (key, other) = (bob.key(), carol.key().to_string());
-    let renamed = git_deploy::domain::id::PublicKey::new([9; 8], *key.bytes());
+    let renamed = git_deploy::domain::id::PublicKey::new([9; 8], *key.as_bytes());
     for key in [key, renamed] {
         let text = text.replace(&other, &key.to_string());
         siege.entry(

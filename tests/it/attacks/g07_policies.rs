@@ -2,7 +2,7 @@
 
 use git_deploy::domain::entry::{Action, PolicyApprove, PolicyRevoke, Publish, Statement};
 use git_deploy::domain::id::{Digest, EntryId};
-use git_deploy::ledger::{genesis_bytes, project_bytes};
+use git_deploy::ledger::{genesis_bytes, project_genesis_bytes};
 
 use super::entries::publish;
 use crate::harness::forge::a_lock;
@@ -216,7 +216,8 @@ fn other_roots() {
     let policy = project.policy(LOOSE);
     let begin = |forge: &Forge<'_>, keys: &[_], name: &str, nonce: [u8; 16]| {
         let repository = forge.repository();
-        let genesis = project_bytes(&repository, &name.parse().unwrap(), nonce, keys).unwrap();
+        let genesis =
+            project_genesis_bytes(&repository, &name.parse().unwrap(), nonce, keys).unwrap();
         let genesis = repository.write_commit(&genesis).unwrap().to_string();
         let before = forge.repo.rev("refs/deploy/policy");
         forge
@@ -484,7 +485,7 @@ fn texts() {
 }
 
 fn other_key(world: &World) -> String {
-    git_deploy::signing::key::generate(&world.path().join("home/other.key"), None)
+    git_deploy::signing::key::generate_key(&world.path().join("home/other.key"), None)
         .unwrap()
         .to_string()
 }

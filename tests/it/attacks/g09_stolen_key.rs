@@ -338,7 +338,7 @@ fn other_actions() {
         Action::Record(record) => record.deployment.components[0].target.clone(),
         _ => panic!("not a record"),
     };
-    let expires = world.now().plus(Span::seconds(3600));
+    let expires = world.now().plus(Span::from_seconds(3600));
     let holds = vec![Hold {
         component: demo(),
         content: content(two),
@@ -506,7 +506,7 @@ fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (Co
     });
     ci.deploy(&["sync"]).ok();
     let longer = Action::Expire(Expire {
-        expires: world.now().plus(Span::seconds(8 * 3600 + 1)),
+        expires: world.now().plus(Span::from_seconds(8 * 3600 + 1)),
         comment: None,
     });
     let longer = ci.build("pr", longer, None, |it| {

@@ -29,7 +29,7 @@ fn dates() {
     let deployment = super::entries::a_deployment(ci, "dev");
     let at = |ledger: &str, shift: i64| {
         ci.build(ledger, deployment.clone(), None, |it| {
-            let span = Span::seconds(shift.unsigned_abs());
+            let span = Span::from_seconds(shift.unsigned_abs());
             it.at = if shift < 0 {
                 it.at.minus(span)
             } else {
@@ -66,7 +66,7 @@ fn dates() {
     for shift in [-301_i64, -3600, 301, 3600, 86_400 * 365] {
         siege.entry(&format!("{shift} s off"), &["time"], ci, "dev", &{
             ci.build("dev", a_lock(), None, |it| {
-                let span = Span::seconds(shift.unsigned_abs());
+                let span = Span::from_seconds(shift.unsigned_abs());
                 it.at = if shift < 0 {
                     it.at.minus(span)
                 } else {
@@ -76,7 +76,7 @@ fn dates() {
         });
     }
     let early = ci.build("dev", a_lock(), None, |it| {
-        it.at = it.at.minus(Span::seconds(7000))
+        it.at = it.at.minus(Span::from_seconds(7000))
     });
     siege.entry("before the entry before it", &["time"], ci, "dev", &early);
     world.advance("10m");
@@ -107,7 +107,7 @@ fn dates() {
         ci.repo.git(&["fetch", "-q"]).ok();
         CommitId(id.parse().unwrap())
     };
-    let now = world.now().seconds();
+    let now = world.now().as_seconds();
     for date in [now + 301, now + 86_400, 4_102_444_800] {
         let id = dated(&format!("@{date} +0000"));
         siege.refused(&format!("a commit of {date}"), &["time"], || {

@@ -291,7 +291,7 @@ fn shown() {
     let tree = alice.repo.rev("HEAD^{tree}");
     let who = format!(
         "{evil} <{evil}@example.com> {} +0000",
-        world.now().seconds()
+        world.now().as_seconds()
     );
     let raw = format!(
         "tree {tree}\nparent {}\nauthor {who}\ncommitter {who}\n\n{evil} subject\n\n{evil}\n",

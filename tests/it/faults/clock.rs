@@ -96,7 +96,10 @@ fn of_a_person() {
         day(&project, world.now());
         // What it made while it was wrong: nobody has to wait for that day.
         let mut commit = ci.command("git");
-        commit.env("GIT_COMMITTER_DATE", format!("@{} +0000", wrong.seconds()));
+        commit.env(
+            "GIT_COMMITTER_DATE",
+            format!("@{} +0000", wrong.as_seconds()),
+        );
         Run::of(
             &world,
             commit.args(["commit", "-q", "--allow-empty", "-m", "From another time"]),

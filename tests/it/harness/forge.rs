@@ -14,8 +14,10 @@ use git_deploy::domain::policy::{MAX_BYTES, Policy};
 use git_deploy::domain::rules::reads;
 use git_deploy::domain::state::{Scope, fold};
 use git_deploy::git::Repository;
-use git_deploy::ledger::{Link, Project, StateReader, commit_bytes, genesis_bytes, project_bytes};
-use git_deploy::signing::key::generate;
+use git_deploy::ledger::{
+    LedgerCommit, Project, StateReader, entry_commit_bytes, genesis_bytes, project_genesis_bytes,
+};
+use git_deploy::signing::key::generate_key;
 use git_deploy::signing::{Signer, verify_entry};
 
 use super::{Repo, World};
@@ -56,7 +58,7 @@ impl<'w> Forge<'w> {
     pub fn begin(&self, policy: &str) -> EntryId {
         let repository = self.repository();
         repository.write_tree(b"").unwrap();
-        let genesis = project_bytes(
+        let genesis = project_genesis_bytes(
             &repository,
             &"demo".parse().unwrap(),
             [7; 16],
@@ -113,20 +115,21 @@ impl<'w> Forge<'w> {
         let repository = self.repository();
         let ledger: LedgerName = ledger.parse().unwrap();
         let mut tips = repository.tips().unwrap();
-        let project = Project::of_policy(&repository, tips[&LedgerName::policy()]).unwrap();
+        let project = Project::from_policy_tip(&repository, tips[&LedgerName::policy()]).unwrap();
         let previous = tips.remove(&ledger).unwrap_or_else(|| {
             let bytes = genesis_bytes(&repository, project.id, &ledger);
             repository.write_tree(b"").unwrap();
             EntryId(repository.write_commit(&bytes).unwrap())
         });
-        let (sequence, tree, before) = match repository.read_link(&ledger, previous).unwrap() {
-            Link::Genesis => (0, repository.hash_kind().empty_tree(), BTreeMap::new()),
-            Link::Entry { commit, entry, .. } => (
-                entry.statement().sequence,
-                commit.tree,
-                entry.statement().seen.clone(),
-            ),
-        };
+        let (sequence, tree, before) =
+            match repository.read_ledger_commit(&ledger, previous).unwrap() {
+                LedgerCommit::Genesis => (0, repository.hash_kind().empty_tree(), BTreeMap::new()),
+                LedgerCommit::Entry { commit, entry, .. } => (
+                    entry.statement().sequence,
+                    commit.tree,
+                    entry.statement().seen.clone(),
+                ),
+            };
         let mut statement = Statement {
             at: self.world.now(),
             by: self.person.parse().unwrap(),
@@ -170,10 +173,10 @@ impl<'w> Forge<'w> {
             &entry,
             policy.map(|text| text.as_bytes().into()).as_ref(),
         );
-        let tree = repository.write_folded(tree, &entry, &edits).unwrap();
+        let tree = repository.write_tree_after(tree, &entry, &edits).unwrap();
         EntryId(
             repository
-                .write_commit(&commit_bytes(&statement, tree, &project.name))
+                .write_commit(&entry_commit_bytes(&statement, tree, &project.name))
                 .unwrap(),
         )
     }
@@ -284,7 +287,7 @@ pub fn a_lock() -> Action {
 fn policy_at(repository: &Repository, tip: EntryId) -> Policy {
     let tree = repository.read_commit(tip.0).unwrap().tree;
     let text = repository
-        .file_at(tree, "deploy.toml", MAX_BYTES)
+        .read_file_at(tree, "deploy.toml", MAX_BYTES)
         .unwrap()
         .unwrap();
     Policy::from_bytes(&text).unwrap()
@@ -293,6 +296,6 @@ fn policy_at(repository: &Repository, tip: EntryId) -> Policy {
 /// A new key, kept in the world's home.
 fn new_signer(world: &World, person: &str) -> Signer {
     let file = world.path().join("home").join(format!("{person}.key"));
-    generate(&file, None).unwrap();
+    generate_key(&file, None).unwrap();
     super::smith::signer(world, person)
 }

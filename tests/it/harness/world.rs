@@ -73,7 +73,7 @@ impl World {
         BEGINNING
             .parse::<Time>()
             .unwrap()
-            .plus(Span::seconds(self.elapsed.load(Ordering::SeqCst)))
+            .plus(Span::from_seconds(self.elapsed.load(Ordering::SeqCst)))
     }
 
     /// Lets a span such as `10m` pass.
@@ -127,7 +127,7 @@ impl World {
     pub fn command(&self, program: &str, person: &str) -> Command {
         let email = format!("{person}@example.com");
         let now = self.now();
-        let date = format!("@{} +0000", now.seconds());
+        let date = format!("@{} +0000", now.as_seconds());
         let home = self.path().join("home");
         let mut command = Command::new(program);
         command.env_clear();

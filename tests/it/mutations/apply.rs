@@ -4,7 +4,7 @@ use git_deploy::domain::entry::{Entry, Kept, Statement, Unverified};
 use git_deploy::domain::id::Oid;
 use git_deploy::domain::state::{Scope, fold};
 use git_deploy::git::tree;
-use git_deploy::ledger::{StateReader, commit_bytes};
+use git_deploy::ledger::{StateReader, entry_commit_bytes};
 use gix::objs::Kind;
 use proptest::sample::Index;
 use serde_json::Value;
@@ -135,7 +135,13 @@ impl Bench<'_> {
         let [place] = way else { return false };
         let id = self.tree(commit);
         let raw = self.read(id);
-        !folder && tree::entries(id, &raw).nth(*place).unwrap().unwrap().name == name.as_bytes()
+        !folder
+            && tree::parse_entries(id, &raw)
+                .nth(*place)
+                .unwrap()
+                .unwrap()
+                .name
+                == name.as_bytes()
     }
 
     fn write_changed(&self, commit: Oid, edit: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Oid> {
@@ -171,11 +177,11 @@ impl Bench<'_> {
         let commit = self.repository.read_commit(push.commits[place]).unwrap();
         let bytes = self
             .repository
-            .file_at(commit.tree, "entry.json", usize::MAX)
+            .read_file_at(commit.tree, "entry.json", usize::MAX)
             .unwrap()?;
         let before = self
             .repository
-            .file_at(commit.tree, "entry.json.minisig", usize::MAX)
+            .read_file_at(commit.tree, "entry.json.minisig", usize::MAX)
             .unwrap()
             .unwrap();
         let old = Statement::parse(&bytes).unwrap();
@@ -225,11 +231,14 @@ impl Bench<'_> {
             .ok()?;
         let text = self
             .repository
-            .file_at(commit.tree, "deploy.toml", usize::MAX)
+            .read_file_at(commit.tree, "deploy.toml", usize::MAX)
             .unwrap();
         let edits = fold(&state, &entry, text.map(Into::into).as_ref());
-        let tree = self.repository.write_folded(base, &entry, &edits).ok()?;
-        let raw = commit_bytes(&statement, tree, &self.root.name);
+        let tree = self
+            .repository
+            .write_tree_after(base, &entry, &edits)
+            .ok()?;
+        let raw = entry_commit_bytes(&statement, tree, &self.root.name);
         (raw != commit.raw).then(|| self.write(Kind::Commit, &raw))
     }
 
@@ -266,7 +275,7 @@ impl Bench<'_> {
         for commit in self.pushes.iter().flat_map(|push| &push.commits) {
             let bytes = self
                 .repository
-                .file_at(self.tree(*commit), "entry.json", usize::MAX)
+                .read_file_at(self.tree(*commit), "entry.json", usize::MAX)
                 .unwrap();
             let Some(bytes) = bytes else { continue };
             let json: Value = serde_json::from_slice(&bytes).unwrap();
@@ -391,7 +400,7 @@ fn edited(old: &[u8], how: &Bytes) -> Option<Vec<u8>> {
 
 /// The folder, edited.
 fn refolded(id: Oid, raw: &[u8], how: &InFolder, ids: &[Oid]) -> Option<Vec<u8>> {
-    let entries: Vec<_> = tree::entries(id, raw).map(Result::unwrap).collect();
+    let entries: Vec<_> = tree::parse_entries(id, raw).map(Result::unwrap).collect();
     if entries.is_empty() {
         return None;
     }

@@ -13,11 +13,11 @@ use git_deploy::domain::verdict::{Decision, Outcome};
 use git_deploy::git::Repository;
 use git_deploy::git::tree;
 use git_deploy::ledger::Project as Root;
-use git_deploy::ledger::entry_validator::Present;
+use git_deploy::ledger::entry_validator::PushContext;
 use git_deploy::server::Settings;
-use git_deploy::server::classify::{Class, classify};
-use git_deploy::server::push_judge::Court;
-use git_deploy::server::ref_update::Update;
+use git_deploy::server::classify::{RefKind, classify};
+use git_deploy::server::push_judge::PushJudge;
+use git_deploy::server::ref_update::RefUpdate;
 use gix::objs::Write as _;
 
 use crate::harness::forge::a_lock;
@@ -56,7 +56,7 @@ pub struct Bench<'w> {
     pub repository: Repository,
     settings: Settings,
     pub root: Root,
-    present: Present,
+    present: PushContext,
     pub pushes: Vec<Push>,
     /// All ids that somebody could think of.
     pub ids: Vec<Oid>,
@@ -96,12 +96,12 @@ impl<'w> Bench<'w> {
             copy.git(&["fetch", "-q", &forge.repo.url(), tip]).ok();
         }
         let repository = Repository::open(copy.path()).unwrap();
-        let present = Present {
+        let present = PushContext {
             tips: repository.tips().unwrap(),
             now: world.now(),
         };
         let settings = Settings::read(&repository).unwrap();
-        let root = Root::of_policy(&repository, present.tips[&LedgerName::policy()]).unwrap();
+        let root = Root::from_policy_tip(&repository, present.tips[&LedgerName::policy()]).unwrap();
         let pushes: Vec<Push> = made
             .iter()
             .map(|(_, ledger, tip)| {
@@ -154,12 +154,12 @@ impl<'w> Bench<'w> {
         Line {
             old,
             new: new.to_string(),
-            name: push.ledger.reference(),
+            name: push.ledger.ref_name(),
         }
     }
 
     pub fn zero(&self) -> String {
-        self.repository.hash_kind().zero().to_string()
+        self.repository.hash_kind().zero_id().to_string()
     }
 
     pub fn is_valid(&self, line: &Line) -> bool {
@@ -238,7 +238,10 @@ impl<'w> Bench<'w> {
                 continue;
             }
             let raw = self.read(id);
-            for (place, entry) in tree::entries(id, &raw).map(Result::unwrap).enumerate() {
+            for (place, entry) in tree::parse_entries(id, &raw)
+                .map(Result::unwrap)
+                .enumerate()
+            {
                 if entry.mode != b"160000" {
                     ways.push(([&way[..], &[place]].concat(), entry.id, entry.is_tree()));
                 }
@@ -253,7 +256,9 @@ impl<'w> Bench<'w> {
             return self.write(gix::objs::Kind::Tree, bytes);
         };
         let raw = self.read(tree);
-        let entries: Vec<_> = tree::entries(tree, &raw).map(Result::unwrap).collect();
+        let entries: Vec<_> = tree::parse_entries(tree, &raw)
+            .map(Result::unwrap)
+            .collect();
         let entry = entries[*place];
         let new = if entry.is_tree() {
             self.replaced(entry.id, rest, bytes)
@@ -269,25 +274,25 @@ impl<'w> Bench<'w> {
     /// The rules' answer to a push of one line, in this process: the court that the hooks ask. `None` lets it in.
     pub fn against(&self, line: &Line) -> Option<String> {
         let text = format!("{} {} {}\n", line.old, line.new, line.name);
-        let Ok(updates) = Update::parse_all(text.as_bytes()) else {
+        let Ok(updates) = RefUpdate::parse_all(text.as_bytes()) else {
             return Some("line".to_owned());
         };
         let [update] = &updates[..] else {
             panic!("{updates:?}")
         };
         let ledger = match classify(&update.name) {
-            Class::Ledger(ledger) => ledger,
-            Class::Forbidden(_) => return Some("name".to_owned()),
+            RefKind::Ledger(ledger) => ledger,
+            RefKind::Forbidden(_) => return Some("name".to_owned()),
             class => panic!("{line:?} is {class:?}, and no mutation of a ledger's push"),
         };
-        let court = Court::new(
+        let court = PushJudge::new(
             &self.repository,
             &self.settings,
             Some(&self.root),
             &self.present,
         )
         .unwrap();
-        match court.ledger(&ledger, update) {
+        match court.judge_ledger(&ledger, update) {
             Ok(judgement) if judgement.decision() == Decision::Allowed => None,
             Ok(judgement) => {
                 let bad = judgement
@@ -347,7 +352,7 @@ fn made<'p, 'w>(project: &'p Project<'w>) -> Vec<(&'p Forge<'w>, &'static str, S
         results,
         logs,
     });
-    let expires = project.world.now().plus(Span::seconds(3_600));
+    let expires = project.world.now().plus(Span::from_seconds(3_600));
     let components = vec!["demo".parse().unwrap()];
     let approve = Approve {
         commit: head,

@@ -2,16 +2,16 @@
 
 use clap::builder::RangedU64ValueParser;
 
-use super::in_force;
-use crate::cli::policy_file::Proposal;
+use super::read_policy_text;
+use crate::cli::policy_file::ProposedPolicy;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::time::{Span, Time};
-use crate::run::replay::{self, Case, Plan, Replayed};
-use crate::view::replay::{self as view, Replay};
+use crate::run::replay::{self, ReplayCase, ReplayResult, ReplaySpec};
+use crate::view::replay::{self as view, ReplayReport};
 
 /// Replay the past under a deploy.toml: which deployments would it have refused, or newly allowed?
 ///
@@ -19,12 +19,12 @@ use crate::view::replay::{self as view, Replay};
 /// there, at its own time. Newly allowed is what the rules of then refuse, such as a deployment for which somebody broke the glass and
 /// need not have. It ends with 1 if a deployment that went in would have been refused. Nothing is written.
 #[derive(clap::Args)]
-pub(in crate::cli) struct Test {
+pub(in crate::cli) struct TestArgs {
     /// A file, or a commit whose deploy.toml is meant; without it the work tree's
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
     /// Only deployments since then: a span back from now such as 90d, a day such as 2026-03-05, or a moment
-    #[arg(long, value_name = "WHEN", value_parser = since)]
+    #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     since: Option<Time>,
     /// Tell of at most so many deployments of each sort, the newest; all are counted
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
@@ -32,7 +32,7 @@ pub(in crate::cli) struct Test {
 }
 
 /// Parses a span back from now, a day or a time.
-fn since(text: &str) -> Result<Time, String> {
+fn parse_since(text: &str) -> Result<Time, String> {
     let span = || {
         text.parse::<Span>()
             .ok()
@@ -50,13 +50,13 @@ fn since(text: &str) -> Result<Time, String> {
 
 /// Replays past deployments under the proposed policy, prints the differences, and fails if one
 /// would have been refused.
-pub(super) fn run(args: &Test, workspace: &Workspace, context: &Context) -> Result<(), Failure> {
-    let proposal = Proposal::open(&workspace.repository, args.source.as_deref(), context)?;
-    let plan = Plan {
+pub(super) fn run(args: &TestArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
+    let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
+    let plan = ReplaySpec {
         proposal: &proposal.policy,
         in_force: &workspace.policy,
         since: args.since,
-        number: args.number,
+        max_cases: args.number,
     };
     let replayed = replay::replay(
         &workspace.repository,
@@ -64,77 +64,81 @@ pub(super) fn run(args: &Test, workspace: &Workspace, context: &Context) -> Resu
         &workspace.tips,
         &plan,
     )
-    .or_fail(Kind::CannotTell, "cannot replay the ledgers")?;
-    let is_in_force = in_force(workspace)? == proposal.text;
-    let replay = shaped(args, workspace, &proposal, is_in_force, replayed);
-    if context.json() {
-        context.report("policy-test", &replay)?;
+    .context(ErrorKind::CannotTell, "cannot replay the ledgers")?;
+    let is_in_force = read_policy_text(workspace)? == proposal.text;
+    let replay = build_view(args, workspace, &proposal, is_in_force, replayed);
+    if ui.json() {
+        ui.print_document("policy-test", &replay)?;
     } else if replay.total.deployments == 0 {
-        context.note("nothing was deployed yet that could be tried");
+        ui.eprint("nothing was deployed yet that could be tried");
     } else {
-        context.print(view::text(&replay, context.width(), &|time| {
-            context.when(time)
+        ui.print(view::render_text(&replay, ui.width(), &|time| {
+            ui.format_time(time)
         }));
     }
     match replay.total {
-        view::Count {
+        view::ReplayCounts {
             refused: 0,
             cannot_tell: 0,
             ..
         } => Ok(()),
-        view::Count { refused: 0, .. } => Err(Failure::told(Kind::CannotTell)),
-        _ => Err(Failure::told(Kind::Denied)),
+        view::ReplayCounts { refused: 0, .. } => Err(CliError::reported(ErrorKind::CannotTell)),
+        _ => Err(CliError::reported(ErrorKind::Denied)),
     }
 }
 
-fn shaped(
-    args: &Test,
+fn build_view(
+    args: &TestArgs,
     workspace: &Workspace,
-    proposal: &Proposal,
+    proposal: &ProposedPolicy,
     is_in_force: bool,
-    replayed: Replayed,
-) -> Replay {
+    replayed: ReplayResult,
+) -> ReplayReport {
     let total = replayed
         .counts
         .values()
-        .fold(replay::Count::default(), |sum, count| sum.plus(*count));
+        .fold(replay::DecisionCounts::default(), |sum, count| {
+            sum.plus(*count)
+        });
     let environments = replayed
         .counts
         .iter()
         .filter(|(_, count)| count.deployments > 0);
-    let environments = environments.map(|(ledger, it)| view::Environment {
-        environment: shown(ledger, &workspace.policy, &proposal.policy),
-        count: count(*it),
+    let environments = environments.map(|(ledger, it)| view::ReplayedEnvironment {
+        environment: describe_environment(ledger, &workspace.policy, &proposal.policy),
+        counts: view_count(*it),
     });
-    let cases = |cases: Vec<Case>| -> Vec<view::Case> {
+    let cases = |cases: Vec<ReplayCase>| -> Vec<view::ReplayedDeployment> {
         cases
             .into_iter()
-            .map(|it| view::Case::new(it.id, &it.statement, it.verdict, it.in_force_too))
+            .map(|it| {
+                view::ReplayedDeployment::new(it.id, &it.statement, it.verdict, it.in_force_too)
+            })
             .collect()
     };
-    Replay {
+    ReplayReport {
         name: proposal.name.clone(),
         proposed: proposal.digest(),
         is_in_force,
         since: args.since,
         environments: environments.collect(),
-        total: count(total),
-        rules: view::refusals(replayed.rules),
+        total: view_count(total),
+        rules: view::rank_refusals(replayed.rules),
         would_be_refused: cases(replayed.refused),
         would_be_allowed: cases(replayed.allowed),
-        could_not_be_told: cases(replayed.untold),
-        other_files: other_files(&workspace.policy, &proposal.policy),
+        could_not_be_told: cases(replayed.undecided),
+        other_files: find_changed_paths(&workspace.policy, &proposal.policy),
     }
 }
 
-fn count(count: replay::Count) -> view::Count {
-    let replay::Count {
+fn view_count(count: replay::DecisionCounts) -> view::ReplayCounts {
+    let replay::DecisionCounts {
         deployments,
         refused,
         allowed,
-        untold,
+        undecided: untold,
     } = count;
-    view::Count {
+    view::ReplayCounts {
         deployments,
         refused,
         newly_allowed: allowed,
@@ -144,7 +148,7 @@ fn count(count: replay::Count) -> view::Count {
 
 /// Returns the name of the environment as either policy writes it, or the ledger's name if neither
 /// has it any more.
-fn shown(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -> String {
+fn describe_environment(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -> String {
     let known = in_force
         .of_ledger(ledger)
         .or_else(|| proposal.of_ledger(ledger));
@@ -155,7 +159,7 @@ fn shown(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -> String {
 }
 
 /// Lists the components that are in both policies with different paths.
-fn other_files(in_force: &Policy, proposal: &Policy) -> Vec<ComponentName> {
+fn find_changed_paths(in_force: &Policy, proposal: &Policy) -> Vec<ComponentName> {
     let differs = |name: &&ComponentName| {
         let files = |policy: &Policy| policy.component(name).map(|it| it.paths.clone());
         matches!((files(in_force), files(proposal)), (Some(one), Some(two)) if one != two)

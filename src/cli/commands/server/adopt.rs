@@ -7,28 +7,28 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Init, StepDocument, install};
-use crate::cli::commands::audit::{self, Progress};
-use crate::cli::diagnostics::unreadable;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use super::{InitArgs, StepDocument, install_server};
+use crate::cli::commands::audit::{self, ProgressBarAudit};
+use crate::cli::diagnostics::explain_unreadable_repository;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
-use crate::ledger::audit::{Plan, STRETCH, root};
-use crate::ledger::sync::PIN;
+use crate::ledger::audit::{AuditPlan, CHUNK_SIZE, find_project};
+use crate::ledger::sync::PIN_SETTING;
 use crate::ledger::{Project, Tips};
-use crate::server::check::open;
-use crate::server::install::Step;
-use crate::view::audit::{self as view, Audit, Part};
+use crate::server::check::open_repository;
+use crate::server::install::InstallStep;
+use crate::view::audit::{self as view, AuditDocument, AuditSection};
 use crate::view::symbols::Mark;
 
 /// Guard a repository that has ledgers already, such as a copy of another server's: audit them from the root of trust, install the hooks
 ///
 /// The project's root keys, which the root of trust names, are its admins. Nothing is installed where the audit finds anything.
 #[derive(clap::Args)]
-pub(in crate::cli) struct Adopt {
+pub(in crate::cli) struct AdoptArgs {
     #[command(flatten)]
-    init: Init,
+    init: InitArgs,
     /// The project that the ledgers must be of: `git config deploy.root` prints it in a clone that you trust
     #[arg(long, value_name = "ID")]
     root: Option<EntryId>,
@@ -37,7 +37,7 @@ pub(in crate::cli) struct Adopt {
 /// The result of the audit and of the installation.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Adopted<'a> {
+pub(in crate::cli) struct AdoptDocument<'a> {
     /// The repository as it was named.
     repository: String,
     /// The project.
@@ -45,7 +45,7 @@ pub(in crate::cli) struct Adopted<'a> {
     /// Whether the audit found nothing and the hooks are installed.
     guarded: bool,
     /// The result of the audit.
-    audit: &'a Audit,
+    audit: &'a AuditDocument,
     /// The steps of the installation; empty if the audit found something.
     steps: Vec<StepDocument<'a>>,
     /// What to do next.
@@ -54,23 +54,25 @@ pub(in crate::cli) struct Adopted<'a> {
 }
 
 /// Audits the ledgers and, if there are no findings, installs the hooks.
-pub(super) fn run(args: &Adopt, context: &Context) -> Result<(), Failure> {
+pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
     let path = args.init.repository.display();
-    let repository = open(&args.init.repository).map_err(|error| match error {
-        error @ (git::Error::Foreign(_) | git::Error::Unsupported { .. }) => unreadable(error),
-        error => Failure::new(Kind::Usage, format!("cannot adopt {path}")).because(error),
+    let repository = open_repository(&args.init.repository).map_err(|error| match error {
+        error @ (git::Error::OtherOwner(_) | git::Error::Unsupported { .. }) => {
+            explain_unreadable_repository(error)
+        }
+        error => CliError::new(ErrorKind::Usage, format!("cannot adopt {path}")).because(error),
     })?;
     let tips = repository.tips().map_err(|error| {
-        let kind = if matches!(error, git::Error::Ref { .. }) {
-            Kind::Denied
+        let kind = if matches!(error, git::Error::InvalidRef { .. }) {
+            ErrorKind::Denied
         } else {
-            Kind::CannotTell
+            ErrorKind::CannotTell
         };
-        Failure::new(kind, format!("cannot read the ledgers of {path}")).because(error)
+        CliError::new(kind, format!("cannot read the ledgers of {path}")).because(error)
     })?;
     if tips.is_empty() {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CliError::new(
+            ErrorKind::Usage,
             format!("there are no ledgers in {path} to adopt"),
         )
         .hint(format!(
@@ -80,30 +82,32 @@ pub(super) fn run(args: &Adopt, context: &Context) -> Result<(), Failure> {
             "git clone --mirror OLD {path}, which copies them with all else"
         )));
     }
-    let project = pinned(args, &repository, &tips)?;
-    let audit = audited(&repository, &tips, &project);
+    let project = require_project(args, &repository, &tips)?;
+    let audit = audit_all(&repository, &tips, &project);
     let told = |findings: &str| audit.findings().any(|finding| finding.outcome == findings);
     let steps = if told("fail") || told("unknown") {
         None
     } else {
-        Some(guard(args, &repository, &project)?)
+        Some(install_hooks(args, &repository, &project)?)
     };
     let next = "git-deploy server check";
     let newer = "An audit cannot know of entries that a copy lacks: compare git for-each-ref refs/deploy/ with a clone.";
-    if context.json() {
-        let steps_told = steps
-            .iter()
-            .flatten()
-            .map(|Step { what, changed }| StepDocument {
+    if ui.json() {
+        let steps_told = steps.iter().flatten().map(
+            |InstallStep {
+                 message: what,
+                 changed,
+             }| StepDocument {
                 what,
                 changed: *changed,
-            });
+            },
+        );
         let (repository, guarded) = (path.to_string(), steps.is_some());
         let next = guarded.then_some(next);
         let (project, steps) = (project.id, steps_told.collect());
-        context.report(
+        ui.print_document(
             "server-adopt",
-            &Adopted {
+            &AdoptDocument {
                 repository,
                 project,
                 guarded,
@@ -113,38 +117,38 @@ pub(super) fn run(args: &Adopt, context: &Context) -> Result<(), Failure> {
             },
         )?;
     } else {
-        context.print(view::text(&audit, context.width(), &|time| {
-            context.when(time)
+        ui.print(view::render_text(&audit, ui.width(), &|time| {
+            ui.format_time(time)
         }));
         for step in steps.iter().flatten() {
             let mark = if step.changed { Mark::Yes } else { Mark::None };
-            context.print(format_args!("{mark} {}", step.what));
+            ui.print(format_args!("{mark} {}", step.message));
         }
     }
     match steps {
-        Some(_) if context.json() => Ok(()),
+        Some(_) if ui.json() => Ok(()),
         Some(_) => {
-            context.print(newer);
-            context.print(format_args!(
+            ui.print(newer);
+            ui.print(format_args!(
                 "{path} guards the project {} now. Next: {next}",
                 project.name
             ));
             Ok(())
         }
-        None if context.json() => Err(Failure::told(if told("fail") {
-            Kind::Denied
+        None if ui.json() => Err(CliError::reported(if told("fail") {
+            ErrorKind::Denied
         } else {
-            Kind::CannotTell
+            ErrorKind::CannotTell
         })),
-        None if told("fail") => Err(Failure::new(
-            Kind::Denied,
+        None if told("fail") => Err(CliError::new(
+            ErrorKind::Denied,
             format!("{path} is not adopted: nothing was installed"),
         )
         .hint(format!(
             "git clone --mirror OLD {path}, of a repository where git deploy audit finds nothing"
         ))),
-        None => Err(Failure::new(
-            Kind::CannotTell,
+        None => Err(CliError::new(
+            ErrorKind::CannotTell,
             format!("{path} is not adopted: nothing was installed"),
         )
         .hint(format!(
@@ -158,22 +162,26 @@ pub(super) fn run(args: &Adopt, context: &Context) -> Result<(), Failure> {
 /// # Errors
 ///
 /// Fails unless it is the project of `--root` or the pinned one.
-fn pinned(args: &Adopt, repository: &Repository, tips: &Tips) -> Result<Project, Failure> {
+fn require_project(
+    args: &AdoptArgs,
+    repository: &Repository,
+    tips: &Tips,
+) -> Result<Project, CliError> {
     let path = args.init.repository.display();
     let known = repository
-        .pin()
-        .or_fail(Kind::CannotTell, "cannot read the pinned project")?;
+        .pinned_project()
+        .context(ErrorKind::CannotTell, "cannot read the pinned project")?;
     let Some(pin) = args.root.or(known) else {
-        return Err(Failure::new(
-            Kind::Usage,
+        return Err(CliError::new(
+            ErrorKind::Usage,
             "nothing says which project the ledgers must be of",
         )
         .hint("git config deploy.root, in a clone that you trust: it prints the project")
         .hint(format!("git-deploy server adopt {path} --root ID")));
     };
-    let project = root(repository, tips).map_err(|finding| {
-        let kind = audit::kind_of(&finding);
-        Failure::new(
+    let project = find_project(repository, tips).map_err(|finding| {
+        let kind = audit::error_kind(&finding);
+        CliError::new(
             kind,
             format!("{path} is not adopted: its policy has no root of trust"),
         )
@@ -184,8 +192,8 @@ fn pinned(args: &Adopt, repository: &Repository, tips: &Tips) -> Result<Project,
             "they are of the project {}, and it should be {pin}",
             project.id
         );
-        return Err(Failure::new(
-            Kind::Denied,
+        return Err(CliError::new(
+            ErrorKind::Denied,
             format!("{path} is not adopted: its ledgers are another project's"),
         )
         .because(why));
@@ -194,32 +202,36 @@ fn pinned(args: &Adopt, repository: &Repository, tips: &Tips) -> Result<Project,
 }
 
 /// Audits every ledger and the notes, regardless of the copy's own configuration.
-fn audited(repository: &Repository, tips: &Tips, project: &Project) -> Audit {
+fn audit_all(repository: &Repository, tips: &Tips, project: &Project) -> AuditDocument {
     let mut ledgers: Vec<LedgerName> = tips.keys().cloned().collect();
     // The policy's ledger comes first.
     ledgers.sort_by_key(|ledger| !ledger.is_policy());
-    let progress = Progress::new();
+    let progress = ProgressBarAudit::new();
     let since = std::collections::BTreeMap::new();
-    let plan = Plan {
+    let plan = AuditPlan {
         ledgers: &ledgers,
         since: &since,
         notes: true,
-        stretch: STRETCH,
+        chunk_size: CHUNK_SIZE,
     };
     let report = crate::ledger::audit::audit(repository, project, tips, &plan, &progress);
-    progress.done();
-    let (ledgers, notes) = audit::shown(report);
-    Audit {
+    progress.finish();
+    let (ledgers, notes) = audit::to_view(report);
+    AuditDocument {
         project: Some(project.id),
         pinned: true,
         ledgers,
         notes,
-        other: Part::default(),
+        other: AuditSection::default(),
     }
 }
 
 /// Installs the hooks with the project's root keys as admins, and pins the project.
-fn guard(args: &Adopt, repository: &Repository, project: &Project) -> Result<Vec<Step>, Failure> {
+fn install_hooks(
+    args: &AdoptArgs,
+    repository: &Repository,
+    project: &Project,
+) -> Result<Vec<InstallStep>, CliError> {
     let mut admins = args.init.admins.clone();
     admins.extend(
         project
@@ -227,12 +239,12 @@ fn guard(args: &Adopt, repository: &Repository, project: &Project) -> Result<Vec
             .iter()
             .filter(|key| !args.init.admins.contains(key)),
     );
-    let steps = install(&Init {
+    let steps = install_server(&InitArgs {
         admins,
         ..args.init.clone()
     })?;
     repository
-        .set_config(PIN, &project.id.to_string())
-        .or_fail(Kind::CannotTell, "cannot pin the project")?;
+        .set_config(PIN_SETTING, &project.id.to_string())
+        .context(ErrorKind::CannotTell, "cannot pin the project")?;
     Ok(steps)
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::cli::diagnostics::unreadable;
-use crate::cli::{Context, Failure, Kind, OrFail as _};
+use crate::cli::diagnostics::explain_unreadable_repository;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::git::Error;
 use crate::server::check::{self, Level};
 use crate::view::server as view;
@@ -13,7 +13,7 @@ use crate::view::server as view;
 /// As the user under whom git receives pushes. Each finding comes with what to type about it. It ends with 1 where the repository is not
 /// protected. Nothing is changed.
 #[derive(clap::Args)]
-pub(in crate::cli) struct Check {
+pub(in crate::cli) struct CheckArgs {
     /// The repository; without it the one of this directory
     #[arg(
         value_name = "REPOSITORY",
@@ -24,48 +24,51 @@ pub(in crate::cli) struct Check {
 }
 
 /// Checks the repository, prints the findings, and fails if it is not protected.
-pub(super) fn run(args: &Check, context: &Context) -> Result<(), Failure> {
-    let program = std::env::current_exe().or_fail(
-        Kind::CannotTell,
+pub(super) fn run(args: &CheckArgs, ui: &Ui) -> Result<(), CliError> {
+    let program = std::env::current_exe().context(
+        ErrorKind::CannotTell,
         "cannot tell where git-deploy is installed",
     )?;
-    let checked = check::check(&args.repository, &program).map_err(|error| failed(error, args))?;
-    let finding = |it: &check::Finding| view::Finding {
-        about: it.about.name(),
+    let checked = check::check_server(&args.repository, &program)
+        .map_err(|error| explain_check_error(error, args))?;
+    let finding = |it: &check::CheckFinding| view::ServerFinding {
+        about: it.subject.name(),
         level: match it.level {
             Level::Good => "good",
             Level::Advice => "advice",
-            Level::Bad => "bad",
+            Level::Problem => "bad",
         },
-        what: it.what.clone(),
+        what: it.message.clone(),
         remedy: it.remedy.clone(),
     };
     let protected = checked.is_protected();
     let findings = checked.findings.iter().map(finding).collect();
-    let told = view::Check {
+    let told = view::ServerCheck {
         repository: checked.git_dir.display().to_string(),
         protected,
         findings,
     };
-    if context.json() {
-        context.report("server-check", &told)?;
+    if ui.json() {
+        ui.print_document("server-check", &told)?;
     } else {
-        context.print(view::text(&told, context.width()));
+        ui.print(view::render_text(&told, ui.width()));
     }
     if protected {
         Ok(())
     } else {
-        Err(Failure::told(Kind::Denied))
+        Err(CliError::reported(ErrorKind::Denied))
     }
 }
 
-fn failed(error: Error, args: &Check) -> Failure {
+fn explain_check_error(error: Error, args: &CheckArgs) -> CliError {
     let words = format!("cannot check {}", args.repository.display());
     match error {
-        error @ (Error::Foreign(_) | Error::Unsupported { .. }) => unreadable(error),
-        error @ Error::Open { .. } => Failure::new(Kind::Usage, words)
+        error @ (Error::OtherOwner(_) | Error::Unsupported { .. }) => {
+            explain_unreadable_repository(error)
+        }
+        error @ Error::Open { .. } => CliError::new(ErrorKind::Usage, words)
             .because(error)
             .hint("git-deploy server check REPOSITORY"),
-        error => Failure::new(Kind::CannotTell, words).because(error),
+        error => CliError::new(ErrorKind::CannotTell, words).because(error),
     }
 }

@@ -10,8 +10,8 @@ fn plan(changes: &Value, outputs: &Value) -> Value {
     })
 }
 
-fn read(json: &Value) -> Result<Terraform, TerraformError> {
-    Terraform::read(json.to_string().as_bytes())
+fn read(json: &Value) -> Result<TerraformPlan, TerraformError> {
+    TerraformPlan::parse(json.to_string().as_bytes())
 }
 
 fn change(address: &str, actions: &[&str]) -> Value {
@@ -39,13 +39,13 @@ fn actions() {
     let outputs = json!({ "same": { "actions": ["no-op"] }, "url": { "actions": ["update"], "after": "hunter2" } });
     let terraform = read(&plan(&Value::from(all.to_vec()), &outputs)).unwrap();
     assert_eq!(
-        terraform.summary().to_string(),
+        terraform.action_counts().to_string(),
         "2 to import, 3 to add, 2 to change, 4 to destroy, 1 to forget"
     );
     let listed: Vec<String> = terraform
         .changes()
         .iter()
-        .map(|it| format!("{} {}", it.action.sign(), it.address))
+        .map(|it| format!("{} {}", it.action.symbol(), it.address))
         .collect();
     assert_eq!(
         listed,
@@ -65,9 +65,9 @@ fn actions() {
     );
     assert_eq!(
         terraform.outputs(),
-        [Output {
+        [OutputChange {
             name: "url".to_owned(),
-            action: Action::Update
+            action: PlannedAction::Update
         }]
     );
     assert!(!format!("{terraform:?}").contains("hunter2"));
@@ -97,7 +97,7 @@ fn tainted() {
     ] {
         let terraform = read(&plan(&json!([replace(reason)]), &json!({}))).unwrap();
         assert_eq!(
-            (terraform.destroys(), terraform.destroys_whole()),
+            (terraform.destroys(), terraform.destroys_untainted()),
             (true, whole),
             "{reason}"
         );
@@ -109,7 +109,7 @@ fn tainted() {
     assert!(
         read(&plan(&json!(both), &json!({})))
             .unwrap()
-            .destroys_whole()
+            .destroys_untainted()
     );
 }
 
@@ -124,7 +124,7 @@ fn emptiness() {
         read(&plan).unwrap()
     };
     let drifted = with("resource_drift", json!([change("a.same", &["update"])]));
-    assert!(drifted.is_empty() && drifted.drifted() == 1);
+    assert!(drifted.is_empty() && drifted.drift_count() == 1);
     assert!(
         with("applyable", Value::Null).is_empty(),
         "terraform before 1.8 does not say"
@@ -141,7 +141,7 @@ fn emptiness() {
         "output_changes",
         json!({ "url": { "actions": ["create"] } }),
     );
-    assert!(outputs.outputs_changed() && !outputs.is_empty());
+    assert!(outputs.changes_outputs() && !outputs.is_empty());
     assert!(!with("action_invocations", json!([{}])).is_empty());
 }
 
@@ -191,7 +191,7 @@ fn refused() {
     ] {
         assert!(
             matches!(
-                Terraform::read(bad.as_bytes()),
+                TerraformPlan::parse(bad.as_bytes()),
                 Err(TerraformError::Json(_))
             ),
             "{bad}"
@@ -203,7 +203,12 @@ fn refused() {
 /// changes it.
 #[test]
 fn digests() {
-    let of = |text: &str| Terraform::read(text.as_bytes()).unwrap().digest().clone();
+    let of = |text: &str| {
+        TerraformPlan::parse(text.as_bytes())
+            .unwrap()
+            .digest()
+            .clone()
+    };
     let (tail, more) = (
         r#""x":{"n":[1, 12345678901234567890123,"a \" } , b"]}"#,
         r#""timestamp":"now","#,
@@ -245,7 +250,7 @@ fn hostile_addresses() {
         shown.starts_with("a.b[\"\u{fffd}[2J\u{fffd}xx") && shown.chars().count() == 301,
         "{shown}"
     );
-    let masked = terraform.masked(&|text| text.replace("xxx", "***"));
+    let masked = terraform.mask_names(&|text| text.replace("xxx", "***"));
     assert!(!masked.changes()[0].address.contains("xxx"));
 }
 
@@ -260,7 +265,11 @@ fn saved_plans() {
         bytes.extend(name);
         bytes
     };
-    assert!(is_terraform(&header(b"PK\x03\x04", 6, b"tfplan")));
+    assert!(is_saved_terraform_plan(&header(
+        b"PK\x03\x04",
+        6,
+        b"tfplan"
+    )));
     for other in [
         header(b"PK\x03\x04", 7, b"tfplans"),
         header(b"PK\x03\x04", 6, b"tfplaN"),
@@ -269,6 +278,6 @@ fn saved_plans() {
         b"{\"tfplan\":1}".to_vec(),
         Vec::new(),
     ] {
-        assert!(!is_terraform(&other), "{other:?}");
+        assert!(!is_saved_terraform_plan(&other), "{other:?}");
     }
 }

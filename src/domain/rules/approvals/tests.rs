@@ -103,15 +103,15 @@ fn what_it_is_for() {
     case(&policy, vec![("mallory", approve(1, &["catalogue"]))]).fails(RULE, "0 of 1");
     case(&policy, vec![("ci", approve(1, &["catalogue"]))]).fails(RULE, "0 of 1");
     let mut late = case(&policy, vec![("bob", approve(1, &["catalogue"]))]);
-    late.now = noon().plus(Span::days(1));
+    late.now = noon().plus(Span::from_days(1));
     named(late).fails(RULE, "not by bob: it has expired");
     let Action::Approve(mut short) = approve(1, &["catalogue"]) else {
         panic!()
     };
-    short.expires = noon().plus(Span::seconds(60));
+    short.expires = noon().plus(Span::from_seconds(60));
     let mut ended = case(&policy, vec![("bob", Action::Approve(short))]);
     ended.passes(RULE);
-    ended.now = noon().plus(Span::seconds(60));
+    ended.now = noon().plus(Span::from_seconds(60));
     named(ended).fails(RULE, "expired");
 }
 

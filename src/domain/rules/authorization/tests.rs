@@ -121,7 +121,7 @@ fn runs() {
         Rule::Signer,
         "run 1 lives: until 2026-03-05T10:59:00Z only its owner or an admin aborts it",
     );
-    stale.now = noon().plus(Span::seconds(59 * 60));
+    stale.now = noon().plus(Span::from_seconds(59 * 60));
     stale.passes(Rule::Signer);
     stale
         .by("carol")
@@ -183,7 +183,7 @@ fn other_actions() {
     });
     assert_eq!(allowed("prod", &[], &baseline), ["alice"]);
     let expire = Action::Expire(Expire {
-        expires: noon().plus(Span::days(1)),
+        expires: noon().plus(Span::from_days(1)),
         comment: None,
     });
     let mut case = Case::within(POLICY, "pr", Some("pr-7"), Vec::new(), "bob", expire);
@@ -284,7 +284,7 @@ fn keys() {
     case.fails(Rule::Signer, "mallory is not among the people");
     // A key id that was copied makes nobody else.
     case.statement.requested_by = None;
-    case.key = Some(PublicKey::new(key("bob").key_id(), *key("x").bytes()));
+    case.key = Some(PublicKey::new(key("bob").key_id(), *key("x").as_bytes()));
     case.fails(Rule::Signer, "nobody");
 }
 

@@ -33,11 +33,11 @@ fn verification(verification: VerificationResult) -> Action {
 #[test]
 fn still_running() {
     let mut case = case("1h", vec![("ci", ran("catalogue", 1, None))]);
-    case.now = noon().plus(Span::seconds(37 * 60));
+    case.now = noon().plus(Span::from_seconds(37 * 60));
     case.fails(RULE, "stage runs it since 09:59, soak 1h: 22 minutes left");
-    case.now = noon().plus(Span::seconds(59 * 60 - 1));
+    case.now = noon().plus(Span::from_seconds(59 * 60 - 1));
     case.fails(RULE, "1 second left");
-    case.now = noon().plus(Span::seconds(59 * 60));
+    case.now = noon().plus(Span::from_seconds(59 * 60));
     case.passes(RULE);
 }
 

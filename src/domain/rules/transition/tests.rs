@@ -279,7 +279,7 @@ fn yanks() {
 }
 
 fn hours(hours: u64) -> Time {
-    noon().plus(Span::seconds(hours * 3_600))
+    noon().plus(Span::from_seconds(hours * 3_600))
 }
 
 fn create(expires: Option<Time>, from: Option<u8>) -> Action {

@@ -8,7 +8,7 @@ use crate::domain::entry::{
 };
 use crate::domain::id::CommitId;
 use crate::domain::policy::Event;
-use crate::run::notify::{Notice, cloudevents, slack, variables};
+use crate::run::notify::{Notice, build_variables, cloudevents, slack};
 
 fn commit(digit: &str) -> CommitId {
     digit.repeat(40).parse().unwrap()
@@ -73,7 +73,9 @@ fn full(event: Event, kind: Kind) -> Notice {
             .parse()
             .unwrap(),
     );
-    let mut notice = notice(event).about(&deployment).ended(&ends);
+    let mut notice = notice(event)
+        .with_deployment(&deployment)
+        .with_results(&ends);
     notice.by = Some("ci".parse().unwrap());
     notice.reasons = vec!["api: verify ended with 7\u{1b}[2J".to_owned()];
     notice.run = Some("0123456789abcdef0123456789abcdef".parse().unwrap());
@@ -89,20 +91,23 @@ fn pretty(events: &[Vec<u8>]) -> String {
 #[test]
 fn messages() {
     let rolled_back = full(Event::RolledBack, Kind::Deploy);
-    insta::assert_snapshot!("cloudevents", pretty(&cloudevents::all(&rolled_back)));
+    insta::assert_snapshot!(
+        "cloudevents",
+        pretty(&cloudevents::encode_all(&rolled_back))
+    );
     insta::assert_snapshot!(
         "slack",
-        json(&slack::message(&rolled_back))["text"]
+        json(&slack::build_message(&rolled_back))["text"]
             .as_str()
             .unwrap()
     );
-    let lines: Vec<String> = variables(&rolled_back)
+    let lines: Vec<String> = build_variables(&rolled_back)
         .iter()
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     insta::assert_snapshot!("variables", lines.join("\n"));
     let types = Event::ALL.map(|(word, event)| {
-        let event = json(&cloudevents::one(&full(event, Kind::Deploy)));
+        let event = json(&cloudevents::encode_run_event(&full(event, Kind::Deploy)));
         format!(
             "{word}: {} {}",
             event["type"].as_str().unwrap(),
@@ -132,11 +137,11 @@ fn what_the_specifications_ask_for() {
             let mut notice = full(event, kind);
             notice.expires = Some(notice.time);
             assert_eq!(
-                cloudevents::all(&notice),
-                cloudevents::all(&notice.clone()),
+                cloudevents::encode_all(&notice),
+                cloudevents::encode_all(&notice.clone()),
                 "a retry is the same event"
             );
-            for bytes in cloudevents::all(&notice) {
+            for bytes in cloudevents::encode_all(&notice) {
                 let it = json(&bytes);
                 count += 1;
                 assert!(ids.insert(it["id"].as_str().unwrap().to_owned()), "{it}");
@@ -246,7 +251,7 @@ fn services_and_environments() {
                 .to_owned();
             format!("{kind} {}", event["subject"].as_str().unwrap())
         };
-        cloudevents::all(notice)[1..]
+        cloudevents::encode_all(notice)[1..]
             .iter()
             .map(short)
             .collect::<Vec<_>>()
@@ -261,8 +266,8 @@ fn services_and_environments() {
         let changes = vec![change("api", from, Intent::Change)];
         let ends = [ended(&changes[0], Outcome::Succeeded)];
         let mut notice = notice(Event::Succeeded)
-            .about(&Deployment::new(kind, changes))
-            .ended(&ends);
+            .with_deployment(&Deployment::new(kind, changes))
+            .with_results(&ends);
         notice.expires = Some(notice.time);
         types(&notice)
     };
@@ -284,7 +289,7 @@ fn hostile_words() {
     notice.reasons = vec!["&<>@all\u{202e}\u{1b}".repeat(10_000); 500];
     notice.description = Some("&".repeat(10_000).parse().unwrap());
     notice.components = (0..5_000).map(|_| notice.components[0].clone()).collect();
-    let text = json(&slack::message(&notice))["text"]
+    let text = json(&slack::build_message(&notice))["text"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -305,13 +310,13 @@ fn hostile_words() {
             .is_none(),
         "{text}"
     );
-    let event = cloudevents::one(&notice);
+    let event = cloudevents::encode_run_event(&notice);
     assert!(event.len() < 80_000, "{}", event.len());
     let event = json(&event);
     assert_eq!(event["data"]["customData"]["moreComponents"], 4_900);
     assert!(!event.to_string().contains('\u{1b}') && !event.to_string().contains("\\u001b"));
     assert!(
-        variables(&notice)
+        build_variables(&notice)
             .iter()
             .all(|(_, value)| value.len() < 100_000 && !value.contains('\0'))
     );

@@ -9,27 +9,27 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 
 /// The shortest part of a secret that is looked for on its own. Shorter parts such as `{` and
 /// `-----` occur elsewhere.
-const PART: usize = 8;
+const MIN_PART_BYTES: usize = 8;
 /// How many bytes a line of base64 encodes: 57 with 76 columns, as in MIME and `base64`, and 48
 /// with 64 columns, as in PEM and `openssl`.
-const FOLDS: [usize; 2] = [57, 48];
+const BASE64_LINE_BYTES: [usize; 2] = [57, 48];
 
 /// Returns all texts that reveal the secret.
-pub(super) fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn list_spellings(secret: &[u8]) -> Vec<Vec<u8>> {
     let lines = secret
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
-        .filter(|line| line.len() >= PART);
+        .filter(|line| line.len() >= MIN_PART_BYTES);
     // Programs often strip white space from the ends of what they read.
     let plain: Vec<&[u8]> = lines.chain([secret, secret.trim_ascii()]).collect();
     let mut all: Vec<Vec<u8>> = Vec::new();
     for plain in plain {
         all.push(plain.to_vec());
-        all.extend(in_urls(plain));
-        all.extend(in_base64(plain));
+        all.extend(percent_encode(plain));
+        all.extend(encode_base64(plain));
         if let Ok(text) = std::str::from_utf8(plain) {
-            all.extend(in_json(text));
-            all.extend(in_shells(text));
+            all.extend(quote_for_json(text));
+            all.extend(quote_for_shell(text));
         }
     }
     all
@@ -37,7 +37,7 @@ pub(super) fn spellings(secret: &[u8]) -> Vec<Vec<u8>> {
 
 /// Returns the text inside a JSON string: plain, as Go writes it for HTML, with escaped slashes,
 /// and in ASCII only.
-fn in_json(text: &str) -> Vec<Vec<u8>> {
+fn quote_for_json(text: &str) -> Vec<Vec<u8>> {
     let quoted = serde_json::Value::from(text).to_string();
     let plain = quoted
         .strip_prefix('"')
@@ -62,7 +62,7 @@ fn in_json(text: &str) -> Vec<Vec<u8>> {
 }
 
 /// Returns the text as `set -x` and similar tools show a word that contains a quote.
-fn in_shells(text: &str) -> Vec<Vec<u8>> {
+fn quote_for_shell(text: &str) -> Vec<Vec<u8>> {
     if !text.contains('\'') {
         return Vec::new();
     }
@@ -73,7 +73,7 @@ fn in_shells(text: &str) -> Vec<Vec<u8>> {
 
 /// Returns percent-encoded forms: all but the unreserved characters of RFC 3986, in upper and lower
 /// case, with a space as in forms, with slashes kept, and as JavaScript encodes.
-fn in_urls(plain: &[u8]) -> Vec<Vec<u8>> {
+fn percent_encode(plain: &[u8]) -> Vec<Vec<u8>> {
     let encoded = |kept: &[u8], space: &str, small: bool| -> Vec<u8> {
         let one = |byte: &u8| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => vec![*byte],
@@ -95,24 +95,24 @@ fn in_urls(plain: &[u8]) -> Vec<Vec<u8>> {
 
 /// Returns base64 forms: alone, folded into lines, and in the middle of a longer text, such as the
 /// header of a request.
-fn in_base64(plain: &[u8]) -> Vec<Vec<u8>> {
+fn encode_base64(plain: &[u8]) -> Vec<Vec<u8>> {
     let mut all: Vec<String> = [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
         .map(|it| it.encode(plain))
         .into();
-    let folded = FOLDS
+    let folded = BASE64_LINE_BYTES
         .into_iter()
         .filter(|width| plain.len() > *width)
         .flat_map(|width| plain.chunks(width));
     all.extend(
         folded
             .map(|line| STANDARD.encode(line))
-            .filter(|line| line.len() >= PART),
+            .filter(|line| line.len() >= MIN_PART_BYTES),
     );
     for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
         all.extend(
             (0..3)
-                .map(|before| inner(&engine, before, plain))
-                .filter(|inner| inner.len() >= PART),
+                .map(|before| encode_inner_base64(&engine, before, plain))
+                .filter(|inner| inner.len() >= MIN_PART_BYTES),
         );
     }
     all.into_iter().map(String::into_bytes).collect()
@@ -120,7 +120,7 @@ fn in_base64(plain: &[u8]) -> Vec<Vec<u8>> {
 
 /// Returns the base64 characters that depend on the secret alone if `before` bytes (modulo 3) come
 /// before it and anything follows.
-fn inner(engine: &GeneralPurpose, before: usize, plain: &[u8]) -> String {
+fn encode_inner_base64(engine: &GeneralPurpose, before: usize, plain: &[u8]) -> String {
     let text = engine.encode([&[0; 2][..before], plain].concat());
     // A character has six bits. Bits of the bytes before reach into the next character.
     let (first, end) = ((before * 8).div_ceil(6), (before + plain.len()) * 8 / 6);

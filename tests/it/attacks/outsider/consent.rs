@@ -201,7 +201,7 @@ fn behind_a_ladder() {
     let (alice, carol, ci) = (&project.alice, &project.carol, &project.ci);
     carol.deploy(&["approve", "qa"]).ok();
     ci.deploy(&["record", "qa"]).ok();
-    let now = world.now().seconds();
+    let now = world.now().as_seconds();
     let (base, mut text) = (project.server.rev("refs/heads/main"), String::new());
     let [mut left, mut right] = [base.clone(), base.clone()];
     for rung in 0..RUNGS {

@@ -266,13 +266,13 @@ fn ahead_of_the_clock() {
     let siege = Siege::of(&project);
     for ahead in [299, 299, 300] {
         let early = bob.append("evidence", a_build(bob, &main), None, |it| {
-            it.at = world.now().plus(Span::seconds(ahead))
+            it.at = world.now().plus(Span::from_seconds(ahead))
         });
         bob.push(&[&format!("{early}:refs/deploy/evidence")]).ok();
     }
     for ahead in [301, 310, 3_600] {
         let late = bob.build("evidence", a_build(bob, &main), None, |it| {
-            it.at = world.now().plus(Span::seconds(ahead))
+            it.at = world.now().plus(Span::from_seconds(ahead))
         });
         siege.entry(&format!("{ahead} s"), &["time"], bob, "evidence", &late);
     }
@@ -300,7 +300,7 @@ fn odd_ancestors() {
     ci.deploy(&["record", "qa"]).ok();
     let main = server.rev("refs/heads/main");
     let tree = carol.repo.rev("HEAD^{tree}");
-    let now = world.now().seconds();
+    let now = world.now().as_seconds();
     let commit = |author: &str, committer: &str, more: &str| {
         format!("tree {tree}\nparent {main}\n{author}\n{committer}\n{more}\nm\n").into_bytes()
     };

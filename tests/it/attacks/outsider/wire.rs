@@ -19,7 +19,7 @@ fn entries(ci: &Forge<'_>) -> [String; 4] {
     let tip = ci.repo.rev("refs/deploy/evidence");
     let main = ci.repo.rev("HEAD");
     let other = ci.build("evidence", a_build(ci, &main), None, |it| {
-        it.at = it.at.plus(git_deploy::domain::time::Span::seconds(1));
+        it.at = it.at.plus(git_deploy::domain::time::Span::from_seconds(1));
     });
     let one = ci.append("evidence", a_build(ci, &main), None, |_| ());
     let two = ci.build("evidence", a_build(ci, &main), None, |_| ());

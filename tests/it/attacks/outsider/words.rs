@@ -246,7 +246,7 @@ fn strange_commits(world: &World, carol: &Forge<'_>) -> [String; 3] {
         .git(&["update-index", "--add", "--cacheinfo", &index])
         .ok();
     let tree = carol.repo.git(&["write-tree"]).ok().text();
-    let now = world.now().seconds();
+    let now = world.now().as_seconds();
     let subject = "Fix\u{1b}[2J red\u{7} \u{202e}gnp.exe \u{9b}32m\u{200b} \r  \u{2713} the rules allow it\u{2028}next\u{85}line\u{7f}\u{8}\tTAB";
     let one = format!(
         "tree {tree}\nparent {base}\nauthor Al\u{1b}[31mice\u{202e}\u{9b}7m <alice@example.com\u{1b}[1m> {now} +0000\n\

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::state_reader::weight;
+use super::state_reader::estimate_memory;
 use crate::domain::entry::{
     Entry, Kept, MAX_BYTES, Mention, ParseError, Statement, Unverified, mention,
 };
@@ -11,18 +11,18 @@ use crate::domain::name::{LedgerName, ProjectName};
 use crate::git::error::{Error, Result};
 use crate::git::object::Commit;
 use crate::git::repo::Repository;
-use crate::git::tree::{Found, Leaf};
+use crate::git::tree::{Leaf, TreeItem};
 
 /// The file that holds the entry.
-pub const ENTRY: &str = "entry.json";
+pub const ENTRY_FILE: &str = "entry.json";
 /// The file that holds its signature.
-pub const SIGNATURE: &str = "entry.json.minisig";
+pub const SIGNATURE_FILE: &str = "entry.json.minisig";
 /// The maximum size of a signature file, which has four short lines.
 const SIGNATURE_LIMIT: usize = 8 * 1024;
 
 /// A commit of a ledger.
 #[derive(Debug, Clone)]
-pub enum Link {
+pub enum LedgerCommit {
     /// The first commit.
     Genesis,
     /// A commit that carries an entry.
@@ -37,7 +37,7 @@ pub enum Link {
 }
 
 /// Returns the bytes that the commit of an entry must have.
-pub fn commit_bytes(statement: &Statement, tree: Oid, project: &ProjectName) -> Vec<u8> {
+pub fn entry_commit_bytes(statement: &Statement, tree: Oid, project: &ProjectName) -> Vec<u8> {
     use std::fmt::Write as _;
     let mut text = format!("tree {tree}\nparent {}\n", statement.previous);
     // Writing to a string cannot fail.
@@ -47,7 +47,7 @@ pub fn commit_bytes(statement: &Statement, tree: Oid, project: &ProjectName) -> 
     let identity = format!(
         "{} {} +0000",
         statement.identity(project),
-        statement.at.seconds()
+        statement.at.as_seconds()
     );
     let _ = write!(
         text,
@@ -62,50 +62,54 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::Corrupt`] for a commit without an entry of that ledger.
-    pub fn read_link(&self, ledger: &LedgerName, id: EntryId) -> Result<Link> {
-        let links = &self.ledger_cache().links;
+    pub fn read_ledger_commit(&self, ledger: &LedgerName, id: EntryId) -> Result<LedgerCommit> {
+        let links = &self.ledger_cache().ledger_commits;
         if let Some(link) = links.get(&id)
-            && matches!(&link, Link::Entry { entry, .. } if entry.statement().ledger == *ledger)
+            && matches!(&link, LedgerCommit::Entry { entry, .. } if entry.statement().ledger == *ledger)
         {
             return Ok(link);
         }
-        let link = self.read_link_anew(ledger, id)?;
-        if let Link::Entry { commit, entry, .. } = &link {
+        let link = self.read_uncached_ledger_commit(ledger, id)?;
+        if let LedgerCommit::Entry { commit, entry, .. } = &link {
             links.insert(
                 id,
                 link.clone(),
-                weight(entry.kept()) + commit.raw.len() + entry.signature().len() + 500,
+                estimate_memory(entry.kept()) + commit.raw.len() + entry.signature().len() + 500,
             );
         }
         Ok(link)
     }
 
     /// Does the same without the cache.
-    fn read_link_anew(&self, ledger: &LedgerName, id: EntryId) -> Result<Link> {
+    fn read_uncached_ledger_commit(
+        &self,
+        ledger: &LedgerName,
+        id: EntryId,
+    ) -> Result<LedgerCommit> {
         let commit = self.read_commit(id.0)?;
         let Some(previous) = commit.parents.first().copied().map(EntryId) else {
-            return Ok(Link::Genesis);
+            return Ok(LedgerCommit::Genesis);
         };
         let corrupt = |why: String| Error::Corrupt {
             what: format!("the commit {id} of the ledger {ledger}"),
             why,
         };
-        let blob = |name| match self.entry_at(commit.tree, name)? {
-            Some(Found::Leaf(Leaf::Blob(blob))) => Ok(blob),
+        let blob = |name| match self.item_at(commit.tree, name)? {
+            Some(TreeItem::Leaf(Leaf::Blob(blob))) => Ok(blob),
             _ => Err(corrupt(format!("it has no file {name}: it is no entry"))),
         };
         let (own, signature) = (
-            blob(ENTRY)?,
-            self.read_blob(blob(SIGNATURE)?, SIGNATURE_LIMIT)?,
+            blob(ENTRY_FILE)?,
+            self.read_blob(blob(SIGNATURE_FILE)?, SIGNATURE_LIMIT)?,
         );
         // The states that keep a copy of the entry store the same blob.
-        let memory = &self.ledger_cache().kept;
+        let memory = &self.ledger_cache().entries;
         let kept = if let Some(kept) = memory.get(&own) {
             kept
         } else {
             let kept = Kept::parse(&self.read_blob(own, MAX_BYTES)?);
             let kept = Arc::new(kept.map_err(|error: ParseError| corrupt(error.to_string()))?);
-            memory.insert(own, Arc::clone(&kept), weight(&kept));
+            memory.insert(own, Arc::clone(&kept), estimate_memory(&kept));
             kept
         };
         let entry = Entry::of(kept, &signature);
@@ -122,7 +126,7 @@ impl Repository {
                 "its entry names {named}, which is no id of this repository's hash"
             )));
         }
-        Ok(Link::Entry {
+        Ok(LedgerCommit::Entry {
             previous,
             entry,
             commit: Arc::new(commit),
@@ -132,21 +136,21 @@ impl Repository {
     /// Reads the entry in a commit of `ledger` for display. Checks neither its signature nor its
     /// form again: this is for ledgers of this repository, whose entries were checked before the
     /// ref moved.
-    pub fn entry_to_show(&self, ledger: &LedgerName, commit: &Commit) -> Result<Kept> {
+    pub fn read_entry_for_display(&self, ledger: &LedgerName, commit: &Commit) -> Result<Kept> {
         let corrupt = |why: String| Error::Corrupt {
             what: format!("the commit {} of the ledger {ledger}", commit.id),
             why,
         };
-        let bytes = self.file_at(commit.tree, ENTRY, MAX_BYTES)?;
+        let bytes = self.read_file_at(commit.tree, ENTRY_FILE, MAX_BYTES)?;
         let bytes =
-            bytes.ok_or_else(|| corrupt(format!("it has no file {ENTRY}: it is no entry")))?;
+            bytes.ok_or_else(|| corrupt(format!("it has no file {ENTRY_FILE}: it is no entry")))?;
         Kept::parse_again(&bytes).map_err(|error| corrupt(error.to_string()))
     }
 
     /// Returns an iterator over a ledger's commits, newest first, that reads commit objects only:
     /// see [`Links`].
-    pub fn links(&self, tip: EntryId) -> Links<'_> {
-        Links {
+    pub fn walk_ledger(&self, tip: EntryId) -> LedgerCommits<'_> {
+        LedgerCommits {
             repository: self,
             next: Some(tip),
         }
@@ -157,12 +161,12 @@ impl Repository {
 /// mentions.
 ///
 /// Use it only for ledgers whose entries were verified: only then does the message match the entry.
-pub struct Links<'a> {
+pub struct LedgerCommits<'a> {
     repository: &'a Repository,
     next: Option<EntryId>,
 }
 
-impl Iterator for Links<'_> {
+impl Iterator for LedgerCommits<'_> {
     type Item = Result<(Commit, Mention)>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::domain::entry::{Intent, Kind, Outcome, VerificationResult};
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, MAX_LEN, Person, ProjectName};
-use crate::domain::plan::Action;
+use crate::domain::plan::PlannedAction;
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
 
@@ -29,21 +29,21 @@ macro_rules! text {
 }
 
 /// The id of an object: SHA-1 or SHA-256.
-const OID: &str = "^([0-9a-f]{40}|[0-9a-f]{64})$";
+const OID_PATTERN: &str = "^([0-9a-f]{40}|[0-9a-f]{64})$";
 
 /// Returns the pattern of names. It does not cover endings that git refuses in refs.
-fn name() -> String {
+fn name_pattern() -> String {
     format!("^[a-z0-9][a-z0-9._-]{{0,{}}}$", MAX_LEN - 1)
 }
 
 text! {
-    EnvName, name(), "The name of an environment, such as `prod` or `pr-17`.";
-    ComponentName, name(), "The name of a component; `rest` is what no component owns.";
-    Person, name(), "A person or a machine, by the name in the policy.";
-    LedgerName, name(), "A ledger: `policy`, `evidence`, an environment, or the prefix of a pattern.";
-    ProjectName, name(), "The name of the project.";
-    CommitId, OID, "The full id of a commit of the code.";
-    EntryId, OID, "The full id of a commit of a ledger.";
+    EnvName, name_pattern(), "The name of an environment, such as `prod` or `pr-17`.";
+    ComponentName, name_pattern(), "The name of a component; `rest` is what no component owns.";
+    Person, name_pattern(), "A person or a machine, by the name in the policy.";
+    LedgerName, name_pattern(), "A ledger: `policy`, `evidence`, an environment, or the prefix of a pattern.";
+    ProjectName, name_pattern(), "The name of the project.";
+    CommitId, OID_PATTERN, "The full id of a commit of the code.";
+    EntryId, OID_PATTERN, "The full id of a commit of a ledger.";
     Digest, "^sha(256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})$", "An algorithm and a digest.";
     RunId, "^[0-9a-f]{32}$", "One attempt to carry a deployment out.";
     PublicKey, "^RW[A-Za-z0-9+/]{54}$", "A minisign public key, as in the second line of its `.pub` file.";
@@ -92,7 +92,7 @@ words! {
         Destroyed => "It was taken away.",
         Unchanged => "It rode along.",
     }
-    Action = "PlannedAction", "What is done with a resource or an output.": {
+    PlannedAction = "PlannedAction", "What is done with a resource or an output.": {
         Create => "It is made.",
         Update => "It is changed where it is.",
         Replace => "It is destroyed and made anew, in whatever order.",

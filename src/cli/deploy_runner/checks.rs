@@ -2,46 +2,47 @@
 
 use std::collections::BTreeSet;
 
-use super::{Compose, Deploying, Plans, meanwhile, with_plans};
-use crate::cli::progress::Progress;
-use crate::cli::{Context, Failure, Kind};
+use super::{ComponentPlans, ComposeDeployment, DeployRunner, add_plans, explain_outdated_plan};
+use crate::cli::progress::DeploymentProgress;
+use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry::{self, Action, Change, Deployment, Intent, Start};
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
-use crate::domain::plan::{Made, Planned};
+use crate::domain::plan::{PlanOutput, PlanResult};
 use crate::domain::policy::Event;
 use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
-use crate::ledger::writer::View;
-use crate::run::cancellation::Stop;
-use crate::run::execute::Foresight;
+use crate::ledger::writer::LedgerSnapshot;
+use crate::run::cancellation::Cancellation;
+use crate::run::execute::RunCallbacks;
 use crate::run::notify::Notice;
-use crate::view::grouping::counted;
+use crate::view::grouping::list_or_count;
 use crate::view::{self, result_text, wrap};
 
 /// Asks the user whether to apply a plan that differs from the one shown before.
-pub(super) struct Asking<'a> {
-    pub context: &'a Context,
-    pub progress: &'a Progress<'a>,
-    pub stop: &'a Stop,
+pub(super) struct PlanPrompt<'a> {
+    pub ui: &'a Ui,
+    pub progress: &'a DeploymentProgress<'a>,
+    pub stop: &'a Cancellation,
 }
 
-impl Foresight for Asking<'_> {
-    fn agrees(&self, component: &ComponentName, made: &Made) -> bool {
-        let plan = made
-            .of_terraform()
-            .map_or_else(|| made.text.clone(), |plan| plan.summary().to_string());
+impl RunCallbacks for PlanPrompt<'_> {
+    fn accepts_plan(&self, component: &ComponentName, made: &PlanOutput) -> bool {
+        let plan = made.as_terraform().map_or_else(
+            || made.text.clone(),
+            |plan| plan.action_counts().to_string(),
+        );
         self.progress
-            .say(&format!("plan of {component}, made anew: {plan}"));
-        self.progress.pause(|| {
+            .print(&format!("plan of {component}, made anew: {plan}"));
+        self.progress.suspend(|| {
             let question = format!("The plan of {component} is another now. Apply it?");
-            self.context
-                .confirm_unless(&|| self.stop.begins_nothing(), &question)
+            self.ui
+                .confirm_unless(&|| self.stop.is_draining(), &question)
                 .unwrap_or(false)
         })
     }
 }
 
-impl Deploying<'_> {
+impl DeployRunner<'_> {
     /// Checks the rules before planning and prints what the deployment changes.
     ///
     /// Missing approvals are accepted for now if something changes: they can only be given once
@@ -50,17 +51,21 @@ impl Deploying<'_> {
     /// # Errors
     ///
     /// Fails if a rule refuses the deployment, or cannot be checked.
-    pub fn gate(&self, person: &Person, compose: &Compose<'_>) -> Result<Deployment, Failure> {
-        let (deployment, verdict) = self.asked(person, compose, &Plans::new())?;
-        self.brings(&deployment);
+    pub fn check_rules(
+        &self,
+        person: &Person,
+        compose: &ComposeDeployment<'_>,
+    ) -> Result<Deployment, CliError> {
+        let (deployment, verdict) = self.ask_rules(person, compose, &ComponentPlans::new())?;
+        self.print_changes(&deployment);
         // Without a plan there is nothing to wait for, except for the approvals of a command.
-        match waits_for_approvals(&verdict) {
+        match is_waiting_for_approvals(&verdict) {
             true if deployment.kind == entry::Kind::Exec => {
-                Err(self.waiting(person, &deployment, verdict)?)
+                Err(self.explain_missing_approvals(person, &deployment, verdict)?)
             }
             true if deployment.changed().next().is_some() => Ok(deployment),
             _ => self
-                .allowed(&verdict, (person, &deployment))
+                .require_allowed(&verdict, (person, &deployment))
                 .map(|()| deployment),
         }
     }
@@ -71,7 +76,7 @@ impl Deploying<'_> {
     /// # Errors
     ///
     /// Fails if no component has a command: another system then deploys them.
-    pub(super) fn executable(&self, deployment: &Deployment) -> Result<(), Failure> {
+    pub(super) fn check_commands(&self, deployment: &Deployment) -> Result<(), CliError> {
         let policy = &self.workspace.policy;
         let command = |change: &&Change| {
             let component = policy.component(&change.target.component);
@@ -91,15 +96,19 @@ impl Deploying<'_> {
         };
         if deployment.changed().any(|change| command(&change)) {
             for change in idle {
-                let (name, key) = (&change.target.component, key(change));
-                self.context.mention(format_args!(
+                let (name, key) = (&change.target.component, find_command_key(change));
+                self.ui.eprint_sentence(format_args!(
                     "{name} has no {key} in the policy: nothing is executed for it."
                 ));
             }
             return Ok(());
         }
-        let (name, component, key) = (&self.place.name, &first.target.component, key(first));
-        Err(Failure::new(Kind::Usage, format!("the policy does not say how to deploy {component}: nothing was done"))
+        let (name, component, key) = (
+            &self.place.name,
+            &first.target.component,
+            find_command_key(first),
+        );
+        Err(CliError::new(ErrorKind::Usage, format!("the policy does not say how to deploy {component}: nothing was done"))
             .hint(format!(
                 "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
             ))
@@ -112,62 +121,62 @@ impl Deploying<'_> {
     ///
     /// Fails if a rule refuses the deployment. If only approvals are missing, the error lists the
     /// commands that approve it.
-    pub(super) fn approved(
+    pub(super) fn check_approvals(
         &self,
         person: &Person,
-        compose: &Compose<'_>,
+        compose: &ComposeDeployment<'_>,
         shown: &Deployment,
-        plans: &Plans,
-    ) -> Result<(), Failure> {
-        let (deployment, verdict) = self.asked(person, compose, plans)?;
+        plans: &ComponentPlans,
+    ) -> Result<(), CliError> {
+        let (deployment, verdict) = self.ask_rules(person, compose, plans)?;
         if !deployment
             .components
             .iter()
             .map(|it| &it.target)
             .eq(shown.components.iter().map(|it| &it.target))
         {
-            return Err(meanwhile("what runs has changed"));
+            return Err(explain_outdated_plan("what runs has changed"));
         }
-        if !waits_for_approvals(&verdict) {
-            return self.allowed(&verdict, (person, &deployment));
+        if !is_waiting_for_approvals(&verdict) {
+            return self.require_allowed(&verdict, (person, &deployment));
         }
-        Err(self.waiting(person, &deployment, verdict)?)
+        Err(self.explain_missing_approvals(person, &deployment, verdict)?)
     }
 
     /// Returns the error for missing approvals, with the commands that give them, and sends a
     /// notification.
-    fn waiting(
+    fn explain_missing_approvals(
         &self,
         person: &Person,
         deployment: &Deployment,
         mut verdict: Verdict,
-    ) -> Result<Failure, Failure> {
+    ) -> Result<CliError, CliError> {
         // The hints below contain complete commands, with plans and components.
         verdict
             .checks
             .iter_mut()
             .filter(|check| check.rule == Rule::Approvals)
             .for_each(|check| check.remedy = None);
-        for line in view::verdict::lines(&verdict, false, self.context.width()) {
-            self.context.note(line);
+        for line in view::verdict::render_verdict(&verdict, false, self.ui.width()) {
+            self.ui.eprint(line);
         }
-        self.tells(Event::ApprovalNeeded, person, deployment, |notice| Notice {
-            reasons: reasons(&verdict),
+        self.notify(Event::ApprovalNeeded, person, deployment, |notice| Notice {
+            reasons: list_reasons(&verdict),
             ..notice
         });
-        let deed = deed(deployment.kind, &self.place.name);
-        let failure = Failure::new(Kind::Waiting, format!("{deed} waits for approvals"));
-        let commands = self.approve_commands(deployment)?;
+        let deed = describe_deployment(deployment.kind, &self.place.name);
+        let failure = CliError::new(ErrorKind::Waiting, format!("{deed} waits for approvals"));
+        let commands = self.list_approve_commands(deployment)?;
         Ok(commands
             .into_iter()
-            .fold(failure, Failure::hint)
-            .verdict(verdict))
+            .fold(failure, CliError::hint)
+            .with_verdict(verdict))
     }
 
     /// Returns the approve command for each commit. It names components if an approval without
     /// names would cover others.
-    fn approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, Failure> {
-        let place = self.look()?;
+    fn list_approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, CliError> {
+        let place = self.read_environment()?;
         let differs = |change: &Change| {
             place.here().content(&change.target.component) != change.target.content
         };
@@ -213,18 +222,18 @@ impl Deploying<'_> {
     }
 
     /// Computes the deployment from the present state and asks the rules about it. Writes nothing.
-    pub fn asked(
+    pub fn ask_rules(
         &self,
         person: &Person,
-        compose: &Compose<'_>,
-        plans: &Plans,
-    ) -> Result<(Deployment, Verdict), Failure> {
+        compose: &ComposeDeployment<'_>,
+        plans: &ComponentPlans,
+    ) -> Result<(Deployment, Verdict), CliError> {
         let (statement, verdict) =
             self.workspace
-                .ask(self.context, person, &self.place.ledger, &|view| {
-                    let deployment = with_plans(compose(view)?, plans);
+                .ask_rules(self.ui, person, &self.place.ledger, &|view| {
+                    let deployment = add_plans(compose(view)?, plans);
                     // This start is never written, so its run id does not matter.
-                    Ok(self.draft(Action::Start(Start {
+                    Ok(self.build_draft(Action::Start(Start {
                         run: RunId([0; 16]),
                         deployment,
                     })))
@@ -233,15 +242,15 @@ impl Deploying<'_> {
         let deployment = statement
             .deployment()
             .cloned()
-            .ok_or_else(|| Failure::told(Kind::CannotTell))?;
+            .ok_or_else(|| CliError::reported(ErrorKind::CannotTell))?;
         Ok((deployment, verdict))
     }
 
-    fn allowed(
+    fn require_allowed(
         &self,
         verdict: &Verdict,
         (by, deployment): (&Person, &Deployment),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CliError> {
         let name = &self.place.name;
         let nothing = match deployment.kind {
             entry::Kind::Destroy => format!("nothing was destroyed in {name}"),
@@ -251,38 +260,38 @@ impl Deploying<'_> {
         let (kind, words) = match verdict.decision() {
             Decision::Allowed => return Ok(()),
             Decision::Refused => (
-                Kind::Denied,
+                ErrorKind::Denied,
                 format!("the rules do not allow it: {nothing}"),
             ),
             Decision::CannotTell => (
-                Kind::CannotTell,
+                ErrorKind::CannotTell,
                 format!("cannot tell whether the rules allow it: {nothing}"),
             ),
         };
-        for line in view::verdict::lines(verdict, false, self.context.width()) {
-            self.context.note(line);
+        for line in view::verdict::render_verdict(verdict, false, self.ui.width()) {
+            self.ui.eprint(line);
         }
-        if kind == Kind::Denied {
-            self.tells(Event::Refused, by, deployment, |notice| Notice {
-                reasons: reasons(verdict),
+        if kind == ErrorKind::Denied {
+            self.notify(Event::Refused, by, deployment, |notice| Notice {
+                reasons: list_reasons(verdict),
                 ..notice
             });
         }
-        Err(Failure::new(kind, words).verdict(verdict.clone()))
+        Err(CliError::new(kind, words).with_verdict(verdict.clone()))
     }
 
-    fn brings(&self, deployment: &Deployment) {
-        let (context, width) = (self.context, self.context.width());
-        context.say(heading(deployment, &self.place.name));
-        for line in result_text::changes(deployment, width) {
-            context.print(line);
+    fn print_changes(&self, deployment: &Deployment) {
+        let (ui, width) = (self.ui, self.ui.width());
+        ui.print_sentence(format_heading(deployment, &self.place.name));
+        for line in result_text::render_changes(deployment, width) {
+            ui.print(line);
         }
         let lines = deployment
             .description
             .iter()
             .flat_map(|text| text.as_str().lines());
-        for line in lines.flat_map(|line| wrap::below("  ", 4, line, width)) {
-            context.print(line);
+        for line in lines.flat_map(|line| wrap::wrap_indented("  ", 4, line, width)) {
+            ui.print(line);
         }
     }
 
@@ -292,31 +301,35 @@ impl Deploying<'_> {
     ///
     /// Fails if a plan command failed, or if a plan must wait for another apply although approvals
     /// bind plans.
-    pub(super) fn planned(&self, deployment: &Deployment, plans: &Plans) -> Result<(), Failure> {
+    pub(super) fn check_plans(
+        &self,
+        deployment: &Deployment,
+        plans: &ComponentPlans,
+    ) -> Result<(), CliError> {
         let name = &self.place.name;
         let failed = plans
             .iter()
-            .filter(|(_, planned)| matches!(planned, Planned::Failed { .. }));
+            .filter(|(_, planned)| matches!(planned, PlanResult::Failed { .. }));
         let failed: Vec<&str> = failed.map(|(component, _)| component.as_str()).collect();
-        if self.stop.begins_nothing() {
-            return Err(self.interrupted());
+        if self.stop.is_draining() {
+            return Err(self.explain_interruption());
         }
         if !failed.is_empty() {
             let words = format!(
                 "{} could not be planned: nothing was deployed to {name}",
                 failed.join(", ")
             );
-            return Err(Failure::new(Kind::Command, words));
+            return Err(CliError::new(ErrorKind::Command, words));
         }
         for (component, planned) in plans {
-            let Planned::Deferred { waits_for } = planned else {
+            let PlanResult::Deferred { waits_for } = planned else {
                 continue;
             };
             let names: Vec<&str> = waits_for.iter().map(ComponentName::as_str).collect();
             if self.binds_plans() {
                 let words = format!(
                     "{component} can only be planned after the apply of {}, and approvals bind plans here",
-                    counted(&names)
+                    list_or_count(&names)
                 );
                 let commit = deployment
                     .components
@@ -326,43 +339,43 @@ impl Deploying<'_> {
                     .map(|it| it.target.commit.0.prefix(12))
                     .unwrap_or_default();
                 let first = names.join(" --component ");
-                return Err(Failure::new(Kind::Command, words)
+                return Err(CliError::new(ErrorKind::Command, words)
                     .hint(format!(
                         "git deploy run {name} {commit} --component {first}"
                     ))
                     .hint(format!("git deploy run {name} {commit}")));
             }
-            self.context.mention(format_args!(
+            self.ui.eprint_sentence(format_args!(
                 "{component} is planned after the apply of {}.",
-                counted(&names)
+                list_or_count(&names)
             ));
         }
         Ok(())
     }
 
     /// Checks that a start matches what was planned, under the policy whose commands were run.
-    pub(super) fn same(
+    pub(super) fn check_unchanged(
         &self,
-        view: &View<'_>,
+        view: &LedgerSnapshot<'_>,
         shown: &Deployment,
         now: &Deployment,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), CliError> {
         if view.policy != Some(&*self.workspace.policy) {
-            return Err(meanwhile("the policy has changed"));
+            return Err(explain_outdated_plan("the policy has changed"));
         }
         let parts = |deployment: &Deployment| {
             let part = |it: &Change| (it.target.clone(), it.from, it.intent);
             deployment.components.iter().map(part).collect::<Vec<_>>()
         };
         if parts(shown) != parts(now) {
-            return Err(meanwhile("what runs has changed"));
+            return Err(explain_outdated_plan("what runs has changed"));
         }
         Ok(())
     }
 }
 
 /// Returns whether only approvals are missing.
-fn waits_for_approvals(verdict: &Verdict) -> bool {
+fn is_waiting_for_approvals(verdict: &Verdict) -> bool {
     let mut missing = verdict
         .checks
         .iter()
@@ -373,7 +386,7 @@ fn waits_for_approvals(verdict: &Verdict) -> bool {
 }
 
 /// Returns the policy key of the command that makes a change.
-fn key(change: &Change) -> &'static str {
+fn find_command_key(change: &Change) -> &'static str {
     if change.intent == entry::Intent::Destroy {
         "destroy"
     } else {
@@ -382,7 +395,7 @@ fn key(change: &Change) -> &'static str {
 }
 
 /// Lists the checks that do not pass, for a notification.
-fn reasons(verdict: &Verdict) -> Vec<String> {
+fn list_reasons(verdict: &Verdict) -> Vec<String> {
     let missing = verdict
         .checks
         .iter()
@@ -393,7 +406,7 @@ fn reasons(verdict: &Verdict) -> Vec<String> {
 }
 
 /// Returns the words for a deployment in a sentence.
-pub(super) fn deed(kind: entry::Kind, name: &EnvName) -> String {
+pub(super) fn describe_deployment(kind: entry::Kind, name: &EnvName) -> String {
     match kind {
         entry::Kind::Destroy => format!("the destruction of {name}"),
         entry::Kind::Exec => format!("the command in {name}"),
@@ -402,7 +415,7 @@ pub(super) fn deed(kind: entry::Kind, name: &EnvName) -> String {
 }
 
 /// Returns the heading above the changes of a deployment.
-fn heading(deployment: &Deployment, name: &EnvName) -> String {
+fn format_heading(deployment: &Deployment, name: &EnvName) -> String {
     match deployment.kind {
         entry::Kind::Deploy => format!("Deploy to {name}:"),
         entry::Kind::Rollback => format!("Roll {name} back:"),
