@@ -51,7 +51,7 @@ macro_rules! commands {
         }
 
         impl Command {
-            fn run(&self, ui: &Context) -> Result<(), Failure> {
+            fn run(&self, ui: &Ui) -> Result<(), CliError> {
                 match self {
                     $($(Self::$verb(args) => commands::$file::run(args, ui),)+)+
                 }
