@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::testing::{World, deployment, parse, start, starting};
 use super::*;
 use crate::domain::entry::{
-    Abort, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image, Intent, Lock,
-    Outcome, StoredEntry, Verification, VerificationResult, Yank,
+    Abort, Approve, Artifact, Attestation, ComponentAtCommit, ComponentChange, DeploymentKind,
+    Image, Intent, Lock, Outcome, StoredEntry, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::SKEW;
@@ -19,6 +19,10 @@ const PARTS: &str =
 /// An id that no object has.
 fn nowhere() -> CommitId {
     parse("2affccc97fa05736482d4523166f70cb561afa11")
+}
+
+fn deploying(change: ComponentChange) -> Action {
+    starting(deployment(DeploymentKind::Deploy, vec![change]))
 }
 
 fn names(list: &Known<Vec<Arc<StoredEntry>>>) -> Vec<String> {
@@ -204,10 +208,7 @@ fn source() {
     let three = world.code("a", "3", &[one]);
     world.deploy("dev", "catalogue", two, Outcome::Unchanged);
     let started = world.change("dev", "catalogue", three, Intent::Change);
-    world.append(
-        "dev",
-        starting(deployment(DeploymentKind::Deploy, vec![started])),
-    );
+    world.append("dev", deploying(started));
     let abort = Abort {
         start: 7,
         run: RunId([2; 16]),
@@ -246,10 +247,7 @@ fn source() {
     );
 
     let change = world.change("prod", "catalogue", two, Intent::Change);
-    let statement = world.statement(
-        "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
-    );
+    let statement = world.statement("prod", deploying(change));
     let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
     assert!(
         facts.source[&key(two)]
@@ -338,10 +336,7 @@ fn evidence_and_yanks() {
     );
 
     let change = world.change("prod", "api", two, Intent::Change);
-    let statement = world.statement(
-        "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
-    );
+    let statement = world.statement("prod", deploying(change));
     let facts = world.facts(&world.gatherer().limited(2, 2), &statement);
     assert!(facts.evidence.unwrap().is_err() && facts.yanks.unwrap().is_err());
     world.tips.remove("evidence");
@@ -397,10 +392,7 @@ fn authors() {
             .is_err()
     );
     change.from = Some(nowhere());
-    let statement = world.statement(
-        "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
-    );
+    let statement = world.statement("prod", deploying(change));
     let facts = world.facts(&world.gatherer(), &statement);
     assert!(facts.authors.unwrap().is_err() && facts.commits[&nowhere()].is_err());
 }
