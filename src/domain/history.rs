@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::entry::{Action, ComponentResult, Deployment, Outcome, StoredEntry, VerificationResult};
+use super::entry::{
+    Action, ComponentResult, Deployment, Outcome, RunStep, StoredEntry, VerificationResult,
+};
 use super::id::{CommitId, Content};
 use super::name::ComponentName;
 use super::time::{Span, Time};
@@ -241,14 +243,6 @@ impl<'a> HistoryBuilder<'a, '_> {
     /// Adds what one entry says about the component.
     fn add_entry(&mut self, order: usize, kept: &'a Arc<StoredEntry>) {
         match &kept.statement.action {
-            Action::Baseline(_) | Action::Record(_) => {
-                let deployment = kept.statement.deployment();
-                self.add_outcome(order, kept, &kept.statement.component_results(), deployment);
-            }
-            Action::Finish(it) => {
-                let deployment = self.starts.get(&it.start).copied();
-                self.add_outcome(order, kept, &it.components, deployment);
-            }
             Action::Abort(it) => {
                 if let Some(mine) = it
                     .components
@@ -285,7 +279,13 @@ impl<'a> HistoryBuilder<'a, '_> {
                     self.add_verification(it_of.commit, kept.statement.at, it.verification);
                 });
             }
-            _ => {}
+            action => {
+                let deployment = match action.run_step() {
+                    Some(RunStep::Ends { start, .. }) => self.starts.get(&start).copied(),
+                    _ => action.deployment(),
+                };
+                self.add_outcome(order, kept, &kept.statement.component_results(), deployment);
+            }
         }
     }
 

@@ -254,7 +254,7 @@ fn deployed_before_it_is_merged() {
 /// A commit that is taken out of circulation, or its artifact, goes nowhere any more; the next one does.
 #[test]
 fn yanked() {
-    use git_deploy::domain::entry::{Action, Yank};
+    use git_deploy::domain::entry::{Action, Unyank, Yank};
     use git_deploy::domain::id::{CommitId, Digest};
     let world = World::new();
     let project = Project::new(
@@ -290,12 +290,25 @@ fn yanked() {
     });
     // Who takes it back: an admin, or the person, but not the machine that did it.
     ci.deploy(&["sync"]).ok();
+<<<<<<< int-rules
     let unyank = ci.build("evidence", Action::Unyank(commit.clone()), None, |_| ());
     project.refused_entry(&["authorization"], ci, "evidence", &unyank);
+||||||| vbase
+    let unyank = ci.build("evidence", Action::Unyank(commit.clone()), None, |_| ());
+    project.refused_entry(&["signer"], ci, "evidence", &unyank);
+=======
+    let unyank = ci.build(
+        "evidence",
+        Action::Unyank(Unyank(commit.clone())),
+        None,
+        |_| (),
+    );
+    project.refused_entry(&["signer"], ci, "evidence", &unyank);
+>>>>>>> int-actions
     let twice = ci.build("evidence", Action::Yank(commit.clone()), None, |_| ());
     project.refused_entry(&["state"], ci, "evidence", &twice);
     alice.deploy(&["sync"]).ok();
-    alice.append("evidence", Action::Unyank(commit), None, |_| ());
+    alice.append("evidence", Action::Unyank(Unyank(commit)), None, |_| ());
     alice.push(&["refs/deploy/evidence"]).ok();
     ci.deploy(&["record", "prod"]).ok();
 

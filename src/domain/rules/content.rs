@@ -9,7 +9,8 @@ use super::facts::Fact;
 use super::request::{Request, RequestContext};
 use super::request_kind::RequestKinds;
 use crate::domain::entry::{
-    Action, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Intent, Publish,
+    Action, CodeClaim, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Intent,
+    Publish,
 };
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -60,6 +61,7 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
         return Vec::new();
     };
     let against = match &statement.action {
+<<<<<<< int-rules
         Action::Start(it) => check_deployment(ctx, &it.deployment),
         Action::Record(it) => check_deployment(ctx, &it.deployment),
         Action::Baseline(it) => Ok(it
@@ -99,6 +101,51 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
             .collect()),
         Action::Publish(it) => check_publish(ctx, it, policy_text),
         _ => Ok(Vec::new()),
+||||||| vbase
+        Action::Start(it) => deployment(ctx, &it.deployment),
+        Action::Record(it) => deployment(ctx, &it.deployment),
+        Action::Baseline(it) => Ok(it
+            .components
+            .iter()
+            .filter_map(|target| {
+                known(ctx, &target.component)
+                    .or_else(|| is(ctx, &target.component, target.commit, target.content))
+            })
+            .collect()),
+        Action::Verification(it) => verification(ctx, &it.components),
+        Action::Approve(it) => Ok(it
+            .components
+            .iter()
+            .filter_map(|component| known(ctx, component))
+            .collect()),
+        Action::Lock(it) => Ok(it
+            .component
+            .iter()
+            .filter_map(|component| known(ctx, component))
+            .collect()),
+        Action::Unlock(it) => Ok(it
+            .commit
+            .iter()
+            .flat_map(|commit| it.holds.iter().map(|hold| (*commit, hold)))
+            .filter_map(|(commit, hold)| is(ctx, &hold.component, commit, Some(hold.content)))
+            .collect()),
+        Action::Build(it) => Ok(known(ctx, &it.component).into_iter().collect()),
+        Action::Artifact(it) => Ok(known(ctx, &it.component)
+            .or_else(|| is(ctx, &it.component, it.commit, Some(it.content)))
+            .into_iter()
+            .collect()),
+        Action::Publish(it) => publish(ctx, it, policy_text),
+        _ => Ok(Vec::new()),
+=======
+        Action::Start(it) => deployment(ctx, &it.deployment),
+        Action::Record(it) => deployment(ctx, &it.deployment),
+        Action::Verification(it) => verification(ctx, &it.components),
+        Action::Publish(it) => publish(ctx, it, policy_text),
+        action => {
+            let claims = action.body().code_claims();
+            Ok(claims.iter().filter_map(|it| claim(ctx, it)).collect())
+        }
+>>>>>>> int-actions
     };
     or_unknown(
         Rule::Content,
@@ -110,7 +157,25 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::Content, why)
 }
 
+<<<<<<< int-rules
 fn check_component_known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
+||||||| vbase
+fn known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
+=======
+/// Whether what an action states about a component is so.
+fn claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
+    let unknown = claim
+        .must_be_known
+        .then(|| known(ctx, claim.component))
+        .flatten();
+    unknown.or_else(|| {
+        let (commit, content) = claim.content?;
+        is(ctx, claim.component, commit, content)
+    })
+}
+
+fn known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
+>>>>>>> int-actions
     (!ctx.policy.knows(component))
         .then(|| fail(format!("the policy knows no component {component}")))
 }

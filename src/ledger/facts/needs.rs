@@ -133,7 +133,96 @@ impl<'a> FactPlan<'a> {
         state.environment(member.map(|(name, _)| name))
     }
 
+<<<<<<< int-rules
     fn add_deployment(&mut self, deployment: &Deployment) {
+||||||| vbase
+    #[allow(clippy::unused_self)] // It ties the lifetime of the rules to that of the policy.
+    fn rules(&self, policy: &'a Policy, name: EnvName) -> Option<(EnvName, &'a Environment)> {
+        // A promotion tag is of a pattern as a whole.
+        let rules = policy
+            .environment(&name)
+            .or_else(|| policy.patterns.get(&name))?;
+        Some((name, rules))
+    }
+
+    fn entry(&mut self, action: &Action, deployment: Option<&Deployment>) {
+        if let Some(deployment) = deployment {
+            return self.deployment(deployment);
+        }
+        match action {
+            Action::Baseline(it) => {
+                self.contents.extend(
+                    it.components
+                        .iter()
+                        .map(|target| (target.commit, target.component.clone())),
+                );
+            }
+            Action::Finish(it) => {
+                let there = it
+                    .components
+                    .iter()
+                    .map(|ended| &ended.target)
+                    .filter(|target| target.content.is_some());
+                self.contents
+                    .extend(there.map(|target| (target.commit, target.component.clone())));
+            }
+            Action::Artifact(it) => {
+                self.contents.push((it.commit, it.component.clone()));
+                // Another digest may be registered already.
+                self.needs.insert(Need::Evidence);
+            }
+            Action::Unlock(it) => {
+                let commit = it.commit.into_iter();
+                self.contents.extend(commit.flat_map(|commit| {
+                    it.holds
+                        .iter()
+                        .map(move |hold| (commit, hold.component.clone()))
+                }));
+            }
+            Action::Approve(_) => self.needs.extend([Need::Yanks, Need::Evidence]),
+            _ => {}
+        }
+    }
+
+    fn deployment(&mut self, deployment: &Deployment) {
+=======
+    #[allow(clippy::unused_self)] // It ties the lifetime of the rules to that of the policy.
+    fn rules(&self, policy: &'a Policy, name: EnvName) -> Option<(EnvName, &'a Environment)> {
+        // A promotion tag is of a pattern as a whole.
+        let rules = policy
+            .environment(&name)
+            .or_else(|| policy.patterns.get(&name))?;
+        Some((name, rules))
+    }
+
+    fn entry(&mut self, action: &Action, deployment: Option<&Deployment>) {
+        if let Some(deployment) = deployment {
+            return self.deployment(deployment);
+        }
+        let claims = action.body().code_claims();
+        self.contents.extend(claims.into_iter().filter_map(|claim| {
+            let (commit, _) = claim.content?;
+            Some((commit, claim.component.clone()))
+        }));
+        match action {
+            Action::Finish(it) => {
+                let there = it
+                    .components
+                    .iter()
+                    .map(|ended| &ended.target)
+                    .filter(|target| target.content.is_some());
+                self.contents
+                    .extend(there.map(|target| (target.commit, target.component.clone())));
+            }
+            // Another digest may be registered already.
+            Action::Artifact(_) => drop(self.needs.insert(Need::Evidence)),
+            Action::Approve(_) => self.needs.extend([Need::Yanks, Need::Evidence]),
+            _ => {}
+        }
+    }
+
+    fn deployment(&mut self, deployment: &Deployment) {
+>>>>>>> int-actions
         for change in &deployment.components {
             self.commits.extend(change.from);
             let artifacts = change.target.artifacts.iter();

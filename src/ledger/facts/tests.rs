@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::testing::{World, deployment, parse, start, starting};
 use super::*;
 use crate::domain::entry::{
-    Abort, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image, Intent, Lock,
-    Outcome, StoredEntry, Verification, VerificationResult, Yank,
+    Abort, Approve, Artifact, Attestation, ComponentAtCommit, ComponentChange, DeploymentKind,
+    Image, Intent, Lock, Outcome, StoredEntry, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::policy::DeployOn;
@@ -25,7 +25,17 @@ fn nowhere() -> CommitId {
     parse("2affccc97fa05736482d4523166f70cb561afa11")
 }
 
+<<<<<<< int-rules
 fn names(list: &Fact<Vec<Arc<StoredEntry>>>) -> Vec<String> {
+||||||| vbase
+fn names(list: &Known<Vec<Arc<StoredEntry>>>) -> Vec<String> {
+=======
+fn deploying(change: ComponentChange) -> Action {
+    starting(deployment(DeploymentKind::Deploy, vec![change]))
+}
+
+fn names(list: &Known<Vec<Arc<StoredEntry>>>) -> Vec<String> {
+>>>>>>> int-actions
     let name = |kept: &Arc<StoredEntry>| {
         format!(
             "{} {}",
@@ -195,6 +205,426 @@ fn seen() {
     );
 }
 
+<<<<<<< int-rules
+||||||| vbase
+/// A commit that rode along has the success that put its content there, however old, and all that happened since.
+#[test]
+fn source() {
+    let mut world = World::new(STAGES);
+    let one = world.code("a", "1", &[]);
+    world.deploy("dev", "catalogue", one, Outcome::Succeeded);
+    world.append("dev", verified("catalogue", one));
+    world.append("dev", lock());
+    world.now = world.now.plus(Span::from_days(1));
+    let two = world.code("a", "1", &[one]);
+    let three = world.code("a", "3", &[one]);
+    world.deploy("dev", "catalogue", two, Outcome::Unchanged);
+    let started = world.change("dev", "catalogue", three, Intent::Change);
+    world.append(
+        "dev",
+        starting(deployment(DeploymentKind::Deploy, vec![started])),
+    );
+    let abort = Abort {
+        start: 7,
+        run: RunId([2; 16]),
+        components: vec![ComponentAtCommit {
+            component: parse("catalogue"),
+            commit: three,
+        }],
+        reason: parse("no"),
+    };
+    world.append("dev", Action::Abort(abort));
+
+    let key = |commit| (parse("catalogue"), commit);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", two);
+    let all = [
+        "8 abort",
+        "7 start",
+        "6 finish",
+        "5 start",
+        "3 verification",
+        "2 finish",
+    ];
+    assert_eq!(names(&facts.source[&key(two)]), all);
+    assert_eq!(
+        facts
+            .source_state
+            .unwrap()
+            .unwrap()
+            .environment(None)
+            .commit(&parse("catalogue")),
+        Some(two)
+    );
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
+    assert_eq!(
+        names(&facts.source[&key(three)]),
+        ["8 abort", "7 start", "6 finish", "5 start"]
+    );
+
+    let change = world.change("prod", "catalogue", two, Intent::Change);
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
+    let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
+    assert!(
+        facts.source[&key(two)]
+            .as_ref()
+            .unwrap_err()
+            .contains("limit of 5")
+    );
+    world.tips.remove("dev");
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert_eq!(names(&facts.source[&key(two)]), Vec::<String>::new());
+}
+
+fn artifact(commit: CommitId, content: Content, digest: &Digest) -> Action {
+    let image = Image {
+        name: parse("img"),
+        digest: digest.clone(),
+    };
+    Action::Artifact(Artifact {
+        component: parse("api"),
+        commit,
+        content,
+        image,
+        builder: None,
+    })
+}
+
+fn attested(commit: CommitId) -> Action {
+    Action::Attestation(Attestation {
+        commit,
+        environment: None,
+        predicate_type: parse("https://in-toto.io/attestation/test-result/v0.1"),
+        suite: None,
+        predicate: serde_json::Map::new(),
+    })
+}
+
+/// An artifact of the same content counts whatever commit it was built from; its yank is found where the entry is silent about it.
+#[test]
+fn evidence_and_yanks() {
+    let mut world = World::new(&format!(
+        "[environments]\nprod = {{ artifact = \"required\" }}\n{PARTS}"
+    ));
+    let ann = "Ann <ann@example.com>";
+    let one = world.commit(&[("api/a", "1")], &[], ann, "one");
+    let content = world
+        .gatherer()
+        .content(&world.policy, one, &parse("api"))
+        .unwrap()
+        .unwrap();
+    let (good, bad) = (Digest::sha256(b"good"), Digest::sha256(b"bad"));
+    world.append("evidence", artifact(one, content, &bad));
+    world.append("evidence", artifact(one, content, &good));
+    world.append("evidence", attested(one));
+    world.now = world.now.plus(Span::from_days(1));
+    let two = world.commit(&[("api/a", "1"), ("web/a", "1")], &[one], ann, "two");
+    world.append("evidence", attested(two));
+    world.append(
+        "evidence",
+        Action::Yank(Yank {
+            commit: None,
+            digest: Some(bad.clone()),
+            reason: parse("bad"),
+        }),
+    );
+
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "api", two);
+    assert_eq!(
+        names(facts.evidence.as_ref().unwrap()),
+        ["4 attestation", "2 artifact", "1 artifact"]
+    );
+    assert!(facts.yanks.unwrap().unwrap().yanked_digest(&bad).is_some());
+    let signers: Vec<u64> = facts
+        .signers
+        .iter()
+        .filter(|(_, key)| key.is_ok())
+        .map(|((_, at), _)| *at)
+        .collect();
+    assert_eq!(signers, [1, 2, 4]);
+
+    // A second registration meets the first ones.
+    let statement = world.statement("evidence", artifact(one, content, &bad));
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert_eq!(
+        names(facts.evidence.as_ref().unwrap()),
+        ["3 attestation", "2 artifact", "1 artifact"]
+    );
+
+    let change = world.change("prod", "api", two, Intent::Change);
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
+    let facts = world.facts(&world.gatherer().limited(2, 2), &statement);
+    assert!(facts.evidence.unwrap().is_err() && facts.yanks.unwrap().is_err());
+    world.tips.remove("evidence");
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert_eq!(
+        (facts.evidence, facts.yanks),
+        (Some(Ok(Vec::new())), Some(Ok(State::empty())))
+    );
+}
+
+/// Nobody who had a hand in what is new is left out, and who wrote what runs already is none of them. Where nothing runs, the commit's own author is not
+/// left out: else whoever writes it could let it in alone.
+#[test]
+fn authors() {
+    let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
+    let one = world.commit(&[("a", "1")], &[], "Old <old@example.com>", "one");
+    let first = world
+        .facts_of("prod", DeploymentKind::Deploy, "catalogue", one)
+        .authors
+        .unwrap()
+        .unwrap();
+    assert!(
+        first.contains("old@example.com") && !first.contains("ann@example.com"),
+        "{first:?}"
+    );
+    world.deploy("prod", "catalogue", one, Outcome::Succeeded);
+    let body = "two\n\nco-Authored-BY : Bob <x> <BOB@Example.com>\n\nCo-authored-by: carol@example.com\n\nnot the last";
+    let two = world.commit(&[("a", "2")], &[one], "A < Ann@Example.com >", body);
+    let three = world.commit(&[("a", "3")], &[two], "Dan <dan@example.com>", "three");
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
+    let all: Vec<String> = facts.authors.unwrap().unwrap().into_iter().collect();
+    assert_eq!(
+        all,
+        [
+            "ann@example.com",
+            "bob@example.com",
+            "carol@example.com",
+            "dan@example.com",
+            "x"
+        ]
+    );
+
+    let mut change = world.change("prod", "catalogue", three, Intent::Change);
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change.clone()])),
+    );
+    assert!(
+        world
+            .facts(&world.gatherer().limited(9, 1), &statement)
+            .authors
+            .unwrap()
+            .is_err()
+    );
+    change.from = Some(nowhere());
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert!(facts.authors.unwrap().is_err() && facts.commits[&nowhere()].is_err());
+}
+
+=======
+/// A commit that rode along has the success that put its content there, however old, and all that happened since.
+#[test]
+fn source() {
+    let mut world = World::new(STAGES);
+    let one = world.code("a", "1", &[]);
+    world.deploy("dev", "catalogue", one, Outcome::Succeeded);
+    world.append("dev", verified("catalogue", one));
+    world.append("dev", lock());
+    world.now = world.now.plus(Span::from_days(1));
+    let two = world.code("a", "1", &[one]);
+    let three = world.code("a", "3", &[one]);
+    world.deploy("dev", "catalogue", two, Outcome::Unchanged);
+    let started = world.change("dev", "catalogue", three, Intent::Change);
+    world.append("dev", deploying(started));
+    let abort = Abort {
+        start: 7,
+        run: RunId([2; 16]),
+        components: vec![ComponentAtCommit {
+            component: parse("catalogue"),
+            commit: three,
+        }],
+        reason: parse("no"),
+    };
+    world.append("dev", Action::Abort(abort));
+
+    let key = |commit| (parse("catalogue"), commit);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", two);
+    let all = [
+        "8 abort",
+        "7 start",
+        "6 finish",
+        "5 start",
+        "3 verification",
+        "2 finish",
+    ];
+    assert_eq!(names(&facts.source[&key(two)]), all);
+    assert_eq!(
+        facts
+            .source_state
+            .unwrap()
+            .unwrap()
+            .environment(None)
+            .commit(&parse("catalogue")),
+        Some(two)
+    );
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
+    assert_eq!(
+        names(&facts.source[&key(three)]),
+        ["8 abort", "7 start", "6 finish", "5 start"]
+    );
+
+    let change = world.change("prod", "catalogue", two, Intent::Change);
+    let statement = world.statement("prod", deploying(change));
+    let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
+    assert!(
+        facts.source[&key(two)]
+            .as_ref()
+            .unwrap_err()
+            .contains("limit of 5")
+    );
+    world.tips.remove("dev");
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert_eq!(names(&facts.source[&key(two)]), Vec::<String>::new());
+}
+
+fn artifact(commit: CommitId, content: Content, digest: &Digest) -> Action {
+    let image = Image {
+        name: parse("img"),
+        digest: digest.clone(),
+    };
+    Action::Artifact(Artifact {
+        component: parse("api"),
+        commit,
+        content,
+        image,
+        builder: None,
+    })
+}
+
+fn attested(commit: CommitId) -> Action {
+    Action::Attestation(Attestation {
+        commit,
+        environment: None,
+        predicate_type: parse("https://in-toto.io/attestation/test-result/v0.1"),
+        suite: None,
+        predicate: serde_json::Map::new(),
+    })
+}
+
+/// An artifact of the same content counts whatever commit it was built from; its yank is found where the entry is silent about it.
+#[test]
+fn evidence_and_yanks() {
+    let mut world = World::new(&format!(
+        "[environments]\nprod = {{ artifact = \"required\" }}\n{PARTS}"
+    ));
+    let ann = "Ann <ann@example.com>";
+    let one = world.commit(&[("api/a", "1")], &[], ann, "one");
+    let content = world
+        .gatherer()
+        .content(&world.policy, one, &parse("api"))
+        .unwrap()
+        .unwrap();
+    let (good, bad) = (Digest::sha256(b"good"), Digest::sha256(b"bad"));
+    world.append("evidence", artifact(one, content, &bad));
+    world.append("evidence", artifact(one, content, &good));
+    world.append("evidence", attested(one));
+    world.now = world.now.plus(Span::from_days(1));
+    let two = world.commit(&[("api/a", "1"), ("web/a", "1")], &[one], ann, "two");
+    world.append("evidence", attested(two));
+    world.append(
+        "evidence",
+        Action::Yank(Yank {
+            commit: None,
+            digest: Some(bad.clone()),
+            reason: parse("bad"),
+        }),
+    );
+
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "api", two);
+    assert_eq!(
+        names(facts.evidence.as_ref().unwrap()),
+        ["4 attestation", "2 artifact", "1 artifact"]
+    );
+    assert!(facts.yanks.unwrap().unwrap().yanked_digest(&bad).is_some());
+    let signers: Vec<u64> = facts
+        .signers
+        .iter()
+        .filter(|(_, key)| key.is_ok())
+        .map(|((_, at), _)| *at)
+        .collect();
+    assert_eq!(signers, [1, 2, 4]);
+
+    // A second registration meets the first ones.
+    let statement = world.statement("evidence", artifact(one, content, &bad));
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert_eq!(
+        names(facts.evidence.as_ref().unwrap()),
+        ["3 attestation", "2 artifact", "1 artifact"]
+    );
+
+    let change = world.change("prod", "api", two, Intent::Change);
+    let statement = world.statement("prod", deploying(change));
+    let facts = world.facts(&world.gatherer().limited(2, 2), &statement);
+    assert!(facts.evidence.unwrap().is_err() && facts.yanks.unwrap().is_err());
+    world.tips.remove("evidence");
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert_eq!(
+        (facts.evidence, facts.yanks),
+        (Some(Ok(Vec::new())), Some(Ok(State::empty())))
+    );
+}
+
+/// Nobody who had a hand in what is new is left out, and who wrote what runs already is none of them. Where nothing runs, the commit's own author is not
+/// left out: else whoever writes it could let it in alone.
+#[test]
+fn authors() {
+    let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
+    let one = world.commit(&[("a", "1")], &[], "Old <old@example.com>", "one");
+    let first = world
+        .facts_of("prod", DeploymentKind::Deploy, "catalogue", one)
+        .authors
+        .unwrap()
+        .unwrap();
+    assert!(
+        first.contains("old@example.com") && !first.contains("ann@example.com"),
+        "{first:?}"
+    );
+    world.deploy("prod", "catalogue", one, Outcome::Succeeded);
+    let body = "two\n\nco-Authored-BY : Bob <x> <BOB@Example.com>\n\nCo-authored-by: carol@example.com\n\nnot the last";
+    let two = world.commit(&[("a", "2")], &[one], "A < Ann@Example.com >", body);
+    let three = world.commit(&[("a", "3")], &[two], "Dan <dan@example.com>", "three");
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
+    let all: Vec<String> = facts.authors.unwrap().unwrap().into_iter().collect();
+    assert_eq!(
+        all,
+        [
+            "ann@example.com",
+            "bob@example.com",
+            "carol@example.com",
+            "dan@example.com",
+            "x"
+        ]
+    );
+
+    let mut change = world.change("prod", "catalogue", three, Intent::Change);
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change.clone()])),
+    );
+    assert!(
+        world
+            .facts(&world.gatherer().limited(9, 1), &statement)
+            .authors
+            .unwrap()
+            .is_err()
+    );
+    change.from = Some(nowhere());
+    let statement = world.statement("prod", deploying(change));
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert!(facts.authors.unwrap().is_err() && facts.commits[&nowhere()].is_err());
+}
+
+>>>>>>> int-actions
 /// The key behind an approval is that of the original, which stands in the log.
 #[test]
 fn approvers() {

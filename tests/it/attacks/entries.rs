@@ -3,7 +3,8 @@
 //! What a server refuses of refs alone, before it looks at an entry, is in `server.rs` and `ledgers.rs`.
 
 use git_deploy::domain::entry::{
-    Abort, Action, ComponentAtCommit, Publish, Record, Resume, Revoke, Statement, Unlock, Yank,
+    Abort, Action, ComponentAtCommit, Publish, Record, Resume, Revoke, Statement, Unlock, Unyank,
+    Yank,
 };
 use git_deploy::domain::id::{CommitId, Content, EntryId, RunId};
 use git_deploy::domain::time::Span;
@@ -189,11 +190,11 @@ fn states() {
         (
             project_admin(&project),
             "evidence",
-            Action::Unyank(Yank {
+            Action::Unyank(Unyank(Yank {
                 commit: Some(head),
                 digest: None,
                 reason: reason(),
-            }),
+            })),
         ),
     ];
     for (forge, ledger, action) in none {

@@ -2,7 +2,7 @@
 
 use git_deploy::domain::entry::{
     Abort, Action, Approve, Baseline, ComponentAtCommit, DeploymentKind, Expire, Finish, Hold,
-    Intent, Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Verification,
+    Intent, Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Unyank, Verification,
     VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, Content, RunId};
@@ -509,7 +509,7 @@ fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (Co
         &["authorization"],
         ci,
         "evidence",
-        &ci.build("evidence", Action::Unyank(yank), None, |_| ()),
+        &ci.build("evidence", Action::Unyank(Unyank(yank)), None, |_| ()),
     );
     // More environments than there may be, and longer than they may live.
     ci.deploy(&["record", "pr-1", &one.to_string()]).ok();

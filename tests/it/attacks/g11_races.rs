@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use git_deploy::domain::entry::{
     Abort, Action, ComponentAtCommit, ComponentResult, Finish, Outcome, Record, Resume, Revoke,
-    Start, Statement, VerificationResult, Yank,
+    Start, Statement, Unyank, VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, RunId};
 
@@ -210,7 +210,7 @@ fn a_deployment_and_its_grounds() {
     push(
         bob,
         "evidence",
-        &bob.build("evidence", Action::Unyank(yank()), None, |_| ()),
+        &bob.build("evidence", Action::Unyank(Unyank(yank())), None, |_| ()),
     );
     sync(&project);
     let revoke = Action::Revoke(Revoke {

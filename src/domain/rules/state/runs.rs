@@ -3,9 +3,7 @@
 //! The start was judged by every rule. A finish that said anything else would bring into the ledger what no rule has judged.
 
 use super::fail;
-use crate::domain::entry::{
-    Abort, Action, ComponentResult, Deployment, Finish, Outcome, Resume, outcome_fits,
-};
+use crate::domain::entry::{Abort, Action, ComponentResult, Deployment, Finish, Outcome, Resume};
 use crate::domain::id::RunId;
 use crate::domain::state::{EnvState, OpenRun};
 use crate::domain::verdict::Check;
@@ -87,7 +85,7 @@ pub(super) fn check_finish(here: EnvState<'_>, finish: &Finish) -> Vec<Check> {
         return against;
     }
     for (change, ended) in start.components.iter().zip(&finish.components) {
-        if !outcome_fits(change.intent, ended.outcome) {
+        if !change.intent.allows(ended.outcome) {
             against.push(fail(format!(
                 "{} cannot have ended so",
                 ended.target.component

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::entry::{
     Abort, Baseline, ComponentAtCommit, ComponentChange, Expire, Finish, Hold, Intent, Lock,
-    Outcome, PolicyRevoke, Resume, VerificationResult,
+    Outcome, PolicyRevoke, Resume, Unyank, VerificationResult,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::testing::{
@@ -280,8 +280,8 @@ fn yanks() {
     let open = || vec![("bob", Action::Yank(yank.clone()))];
     evidence(vec![], Action::Yank(yank.clone())).passes(Rule::State);
     evidence(open(), Action::Yank(yank.clone())).fails(Rule::State, "yanked already");
-    evidence(open(), Action::Unyank(yank.clone())).passes(Rule::State);
-    evidence(vec![], Action::Unyank(yank.clone())).fails(Rule::State, "not yanked");
+    evidence(open(), Action::Unyank(Unyank(yank.clone()))).passes(Rule::State);
+    evidence(vec![], Action::Unyank(Unyank(yank.clone()))).fails(Rule::State, "not yanked");
 }
 
 fn hours(hours: u64) -> Time {
