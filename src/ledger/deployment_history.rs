@@ -4,16 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-<<<<<<< int-rules
 use super::facts::LedgerHistory;
-use crate::domain::entry::{Action, Outcome, StoredEntry};
-||||||| vbase
-use super::facts::History;
-use crate::domain::entry::{Action, Outcome, StoredEntry};
-=======
-use super::facts::History;
 use crate::domain::entry::{HistoryRole, Outcome, RunStep, StoredEntry};
->>>>>>> int-actions
 use crate::domain::history::{History as Past, RunPeriod};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};

@@ -360,18 +360,10 @@ impl LedgerWriter<'_> {
             .gatherer
             .gather(policy, &request, &others, Some(chain.clone()), state);
         facts.recovery = key.filter(|_| self.options.assume_recovery);
-<<<<<<< int-rules
         let counted = counting_approvers(policy, &request, &facts, statement.at);
-        set_approvers(&mut statement, counted.into_iter().collect());
-||||||| vbase
-        let counted = counting(policy, &request, &facts, statement.at);
-        set_approvers(&mut statement, counted.into_iter().collect());
-=======
-        let counted = counting(policy, &request, &facts, statement.at);
         statement
             .action
             .set_approved_by(counted.into_iter().collect());
->>>>>>> int-actions
         let request = Request::Entry {
             statement: &statement,
             key: key.as_ref(),

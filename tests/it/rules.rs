@@ -290,21 +290,13 @@ fn yanked() {
     });
     // Who takes it back: an admin, or the person, but not the machine that did it.
     ci.deploy(&["sync"]).ok();
-<<<<<<< int-rules
-    let unyank = ci.build("evidence", Action::Unyank(commit.clone()), None, |_| ());
-    project.refused_entry(&["authorization"], ci, "evidence", &unyank);
-||||||| vbase
-    let unyank = ci.build("evidence", Action::Unyank(commit.clone()), None, |_| ());
-    project.refused_entry(&["signer"], ci, "evidence", &unyank);
-=======
     let unyank = ci.build(
         "evidence",
         Action::Unyank(Unyank(commit.clone())),
         None,
         |_| (),
     );
-    project.refused_entry(&["signer"], ci, "evidence", &unyank);
->>>>>>> int-actions
+    project.refused_entry(&["authorization"], ci, "evidence", &unyank);
     let twice = ci.build("evidence", Action::Yank(commit.clone()), None, |_| ());
     project.refused_entry(&["state"], ci, "evidence", &twice);
     alice.deploy(&["sync"]).ok();

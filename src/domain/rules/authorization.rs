@@ -165,13 +165,7 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
         },
         // Anyone listed may stop something from spreading.
         Action::Yank(_) => None,
-<<<<<<< int-rules
-        Action::Unyank(it) => check_unyank(ctx, it, by, person)?,
-||||||| vbase
-        Action::Unyank(it) => unyanks(ctx, it, by, person)?,
-=======
-        Action::Unyank(it) => unyanks(ctx, &it.0, by, person)?,
->>>>>>> int-actions
+        Action::Unyank(it) => check_unyank(ctx, &it.0, by, person)?,
         Action::Baseline(_) | Action::PolicyApprove(_) => {
             object_unless(admin()?, || format!("{by} is not an admin of the policy"))
         }

@@ -31,23 +31,16 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
 
 /// Returns the contents that an entry states of components that it does not deploy.
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
-    let contents: Vec<(CommitId, &ComponentName)> = match subject.statement.map(|it| &it.action) {
-        Some(Action::Baseline(it)) => it
-            .components
-            .iter()
-            .map(|target| (target.commit, &target.component))
-            .collect(),
-        Some(Action::Artifact(it)) => vec![(it.commit, &it.component)],
-        Some(Action::Unlock(it)) => it
-            .commit
-            .iter()
-            .flat_map(|commit| it.holds.iter().map(|hold| (*commit, &hold.component)))
-            .collect(),
-        _ => Vec::new(),
+    let Some(statement) = subject.statement.filter(|it| it.deployment().is_none()) else {
+        return Vec::new();
     };
-    contents
+    let claims = statement.action.body().code_claims();
+    claims
         .into_iter()
-        .map(|(commit, component)| FactNeed::Content(commit, component.clone()))
+        .filter_map(|claim| {
+            let (commit, _) = claim.content?;
+            Some(FactNeed::Content(commit, claim.component.clone()))
+        })
         .collect()
 }
 
@@ -61,91 +54,17 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
         return Vec::new();
     };
     let against = match &statement.action {
-<<<<<<< int-rules
         Action::Start(it) => check_deployment(ctx, &it.deployment),
         Action::Record(it) => check_deployment(ctx, &it.deployment),
-        Action::Baseline(it) => Ok(it
-            .components
-            .iter()
-            .filter_map(|target| {
-                check_component_known(ctx, &target.component).or_else(|| {
-                    check_content(ctx, &target.component, target.commit, target.content)
-                })
-            })
-            .collect()),
         Action::Verification(it) => check_verification(ctx, &it.components),
-        Action::Approve(it) => Ok(it
-            .components
-            .iter()
-            .filter_map(|component| check_component_known(ctx, component))
-            .collect()),
-        Action::Lock(it) => Ok(it
-            .component
-            .iter()
-            .filter_map(|component| check_component_known(ctx, component))
-            .collect()),
-        Action::Unlock(it) => Ok(it
-            .commit
-            .iter()
-            .flat_map(|commit| it.holds.iter().map(|hold| (*commit, hold)))
-            .filter_map(|(commit, hold)| {
-                check_content(ctx, &hold.component, commit, Some(hold.content))
-            })
-            .collect()),
-        Action::Build(it) => Ok(check_component_known(ctx, &it.component)
-            .into_iter()
-            .collect()),
-        Action::Artifact(it) => Ok(check_component_known(ctx, &it.component)
-            .or_else(|| check_content(ctx, &it.component, it.commit, Some(it.content)))
-            .into_iter()
-            .collect()),
         Action::Publish(it) => check_publish(ctx, it, policy_text),
-        _ => Ok(Vec::new()),
-||||||| vbase
-        Action::Start(it) => deployment(ctx, &it.deployment),
-        Action::Record(it) => deployment(ctx, &it.deployment),
-        Action::Baseline(it) => Ok(it
-            .components
-            .iter()
-            .filter_map(|target| {
-                known(ctx, &target.component)
-                    .or_else(|| is(ctx, &target.component, target.commit, target.content))
-            })
-            .collect()),
-        Action::Verification(it) => verification(ctx, &it.components),
-        Action::Approve(it) => Ok(it
-            .components
-            .iter()
-            .filter_map(|component| known(ctx, component))
-            .collect()),
-        Action::Lock(it) => Ok(it
-            .component
-            .iter()
-            .filter_map(|component| known(ctx, component))
-            .collect()),
-        Action::Unlock(it) => Ok(it
-            .commit
-            .iter()
-            .flat_map(|commit| it.holds.iter().map(|hold| (*commit, hold)))
-            .filter_map(|(commit, hold)| is(ctx, &hold.component, commit, Some(hold.content)))
-            .collect()),
-        Action::Build(it) => Ok(known(ctx, &it.component).into_iter().collect()),
-        Action::Artifact(it) => Ok(known(ctx, &it.component)
-            .or_else(|| is(ctx, &it.component, it.commit, Some(it.content)))
-            .into_iter()
-            .collect()),
-        Action::Publish(it) => publish(ctx, it, policy_text),
-        _ => Ok(Vec::new()),
-=======
-        Action::Start(it) => deployment(ctx, &it.deployment),
-        Action::Record(it) => deployment(ctx, &it.deployment),
-        Action::Verification(it) => verification(ctx, &it.components),
-        Action::Publish(it) => publish(ctx, it, policy_text),
         action => {
             let claims = action.body().code_claims();
-            Ok(claims.iter().filter_map(|it| claim(ctx, it)).collect())
+            Ok(claims
+                .iter()
+                .filter_map(|it| check_claim(ctx, it))
+                .collect())
         }
->>>>>>> int-actions
     };
     or_unknown(
         Rule::Content,
@@ -157,25 +76,19 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::Content, why)
 }
 
-<<<<<<< int-rules
-fn check_component_known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
-||||||| vbase
-fn known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
-=======
-/// Whether what an action states about a component is so.
-fn claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
+/// Checks what an action states about a component.
+fn check_claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
     let unknown = claim
         .must_be_known
-        .then(|| known(ctx, claim.component))
+        .then(|| check_component_known(ctx, claim.component))
         .flatten();
     unknown.or_else(|| {
         let (commit, content) = claim.content?;
-        is(ctx, claim.component, commit, content)
+        check_content(ctx, claim.component, commit, content)
     })
 }
 
-fn known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
->>>>>>> int-actions
+fn check_component_known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
     (!ctx.policy.knows(component))
         .then(|| fail(format!("the policy knows no component {component}")))
 }

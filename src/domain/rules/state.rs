@@ -52,9 +52,11 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
             against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
         }
         Action::Record(it) => {
-<<<<<<< int-rules:src/domain/rules/state.rs
             against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
-            against.extend(runs::check_results(&it.deployment, &it.component_results()));
+            against.extend(runs::check_results(
+                &it.deployment,
+                &statement.component_results(),
+            ));
         }
         Action::Resume(it) => against.extend(runs::check_resume(here, it)),
         Action::Finish(it) => against.extend(runs::check_finish(here, it)),
@@ -63,16 +65,6 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
         Action::Revoke(it) => {
             let given = has_approval(here, it);
             require(given, "there is no such approval to revoke");
-||||||| vbase:src/domain/rules/transition.rs
-            against.extend(deployment(ctx, statement, &it.deployment, here)?);
-            against.extend(runs::rolled_back(&it.deployment, &it.component_results()));
-=======
-            against.extend(deployment(ctx, statement, &it.deployment, here)?);
-            against.extend(runs::rolled_back(
-                &it.deployment,
-                &statement.component_results(),
-            ));
->>>>>>> int-actions:src/domain/rules/transition.rs
         }
         Action::Lock(it) => {
             let lock = it
@@ -92,16 +84,8 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
             let entered = targets.find(|target| here.has_history(&target.component));
             against.extend(entered.map(|target| refuse_baseline(ctx, target)));
         }
-<<<<<<< int-rules:src/domain/rules/state.rs
         Action::Yank(it) => require(!is_yanked(state, it), "it is yanked already"),
-        Action::Unyank(it) => require(is_yanked(state, it), "it is not yanked"),
-||||||| vbase:src/domain/rules/transition.rs
-        Action::Yank(it) => require(!yanked(state, it), "it is yanked already"),
-        Action::Unyank(it) => require(yanked(state, it), "it is not yanked"),
-=======
-        Action::Yank(it) => require(!yanked(state, it), "it is yanked already"),
-        Action::Unyank(it) => require(yanked(state, &it.0), "it is not yanked"),
->>>>>>> int-actions:src/domain/rules/transition.rs
+        Action::Unyank(it) => require(is_yanked(state, &it.0), "it is not yanked"),
         Action::PolicyRevoke(it) => {
             let given = has_policy_approval(state, it);
             require(given, "there is no such approval to revoke");

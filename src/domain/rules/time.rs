@@ -2,20 +2,12 @@
 //!
 //! An entry that got in with a clock ahead must not lock a ledger until that time: the next one may take the same time.
 
-<<<<<<< int-rules
 use super::context::{Context, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::SKEW;
 use super::request::Request;
 use super::request_kind::RequestKinds;
-use crate::domain::entry::{Action, Statement};
-||||||| vbase
-use super::{Context, Request, SKEW, unless};
-use crate::domain::entry::{Action, Statement};
-=======
-use super::{Context, Request, SKEW, unless};
 use crate::domain::entry::Statement;
->>>>>>> int-actions
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
@@ -92,27 +84,9 @@ fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     statement.commits().into_iter().filter_map(judge).collect()
 }
 
-<<<<<<< int-rules
 /// Checks that an expiry is after the entry.
 fn check_expiry(statement: &Statement) -> Option<Check> {
-    let expires = match &statement.action {
-        Action::Approve(it) => Some(it.expires),
-        Action::Expire(it) => Some(it.expires),
-        _ => statement.deployment().and_then(|it| it.expires),
-    }?;
-||||||| vbase
-/// What ends, ends later than it begins.
-fn ends(statement: &Statement) -> Option<Check> {
-    let expires = match &statement.action {
-        Action::Approve(it) => Some(it.expires),
-        Action::Expire(it) => Some(it.expires),
-        _ => statement.deployment().and_then(|it| it.expires),
-    }?;
-=======
-/// What ends, ends later than it begins.
-fn ends(statement: &Statement) -> Option<Check> {
     let expires = statement.expires()?;
->>>>>>> int-actions
     (expires <= statement.at).then(|| fail(format!("it ends at {expires}, before it begins")))
 }
 

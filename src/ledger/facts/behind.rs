@@ -16,8 +16,8 @@ use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// The newest commits of a branch.
-struct BranchWindow<'a> {
-    recent: BranchWindow<'a>,
+struct ObservedBranch<'a> {
+    window: BranchWindow<'a>,
     /// Which components each commit touches, by the commit's index.
     touched: Vec<OnceCell<Rc<[bool]>>>,
     lacking: RefCell<HashMap<CommitId, Rc<MissingInWindow>>>,
@@ -28,7 +28,7 @@ pub struct BranchLag<'a> {
     repository: &'a Repository,
     way: PathCommits<'a>,
     limit: usize,
-    branches: RefCell<BTreeMap<CommitId, Rc<BranchWindow<'a>>>>,
+    branches: RefCell<BTreeMap<CommitId, Rc<ObservedBranch<'a>>>>,
 }
 
 impl<'a> BranchLag<'a> {
@@ -61,7 +61,7 @@ impl<'a> BranchLag<'a> {
         let lacking = branch.lacking(running)?;
         let mut commits = Vec::new();
         for place in &lacking.indexes {
-            let (Some(id), Some(cell)) = (branch.recent.commit(*place), branch.touched.get(*place))
+            let (Some(id), Some(cell)) = (branch.window.commit(*place), branch.touched.get(*place))
             else {
                 continue;
             };
@@ -81,14 +81,14 @@ impl<'a> BranchLag<'a> {
         })
     }
 
-    fn branch(&self, tip: CommitId) -> Result<Rc<BranchWindow<'a>>> {
+    fn branch(&self, tip: CommitId) -> Result<Rc<ObservedBranch<'a>>> {
         if let Some(known) = self.branches.borrow().get(&tip) {
             return Ok(Rc::clone(known));
         }
-        let recent = self.repository.load_branch_window(tip.0, self.limit)?;
-        let touched = (0..recent.count()).map(|_| OnceCell::new()).collect();
-        let branch = Rc::new(BranchWindow {
-            recent,
+        let window = self.repository.load_branch_window(tip.0, self.limit)?;
+        let touched = (0..window.count()).map(|_| OnceCell::new()).collect();
+        let branch = Rc::new(ObservedBranch {
+            window,
             touched,
             lacking: RefCell::default(),
         });
@@ -97,12 +97,12 @@ impl<'a> BranchLag<'a> {
     }
 }
 
-impl BranchWindow<'_> {
+impl ObservedBranch<'_> {
     fn lacking(&self, running: CommitId) -> Result<Rc<MissingInWindow>> {
         if let Some(known) = self.lacking.borrow().get(&running) {
             return Ok(Rc::clone(known));
         }
-        let lacking = Rc::new(self.recent.find_missing(running.0)?);
+        let lacking = Rc::new(self.window.find_missing(running.0)?);
         self.lacking
             .borrow_mut()
             .insert(running, Rc::clone(&lacking));

@@ -9,14 +9,14 @@ use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// One component of a policy, as a walk over a tree asks for it.
-pub(super) struct ComponentPaths<'a> {
+pub(super) struct PolicyComponent<'a> {
     policy: &'a Policy,
     name: ComponentName,
     /// Looked up once, for many folders are asked about.
     declared: Option<&'a crate::domain::policy::Component>,
 }
 
-impl<'a> ComponentPaths<'a> {
+impl<'a> PolicyComponent<'a> {
     pub fn new(policy: &'a Policy, name: &ComponentName) -> Self {
         Self {
             policy,
@@ -26,7 +26,7 @@ impl<'a> ComponentPaths<'a> {
     }
 }
 
-impl ComponentPaths for ComponentPaths<'_> {
+impl ComponentPaths for PolicyComponent<'_> {
     fn classify_folder(&self, path: &[u8]) -> FolderOwnership {
         let cover = self.declared.map_or_else(
             || self.policy.cover(&self.name, path),
@@ -93,7 +93,7 @@ impl<'a> CodeReader<'a> {
         }
         let content = self
             .repository
-            .compute_content(key.0, &ComponentPaths::new(policy, name))?;
+            .compute_content(key.0, &PolicyComponent::new(policy, name))?;
         memory.insert(key, content, 250);
         Ok(content)
     }

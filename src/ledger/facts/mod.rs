@@ -23,13 +23,7 @@ pub use behind::BranchLag;
 pub use history::{LedgerHistory, LedgerStep, WalkedEntry};
 pub use path_commits::PathCommits;
 
-<<<<<<< int-rules
-use crate::domain::entry::Action;
-||||||| vbase
-use crate::domain::entry::{Action, Statement};
-=======
-use crate::domain::entry::{Action, CommitRole, Statement};
->>>>>>> int-actions
+use crate::domain::entry::CommitRole;
 use crate::domain::id::{CommitId, Content, EntryId, Oid};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
@@ -229,17 +223,9 @@ impl<'a> FactGatherer<'a> {
         Ok(end)
     }
 
-<<<<<<< int-rules
-    /// Reads the state in a tree of a ledger, as far as a request needs it: [`Scope::of`] an entry,
+    /// Reads the state in a tree of a ledger, as far as a request needs it: [`Scope::for_statement`] an entry,
     /// everything for a branch or tag.
     pub fn state(&self, ledger: &LedgerName, tree: Oid, request: &Request<'_>) -> Fact<State> {
-||||||| vbase
-    /// The state that a tree of a ledger holds, as far as a request needs it: [`Scope::of`] an entry, all for a branch or tag.
-    pub fn state(&self, ledger: &LedgerName, tree: Oid, request: &Request<'_>) -> Known<State> {
-=======
-    /// The state that a tree of a ledger holds, as far as a request needs it: [`Scope::for_statement`] an entry, all for a branch or tag.
-    pub fn state(&self, ledger: &LedgerName, tree: Oid, request: &Request<'_>) -> Known<State> {
->>>>>>> int-actions
         let scope = match request {
             Request::Entry { statement, .. } => Scope::for_statement(statement),
             Request::Branch { .. } | Request::Tag { .. } => Scope::All,
@@ -354,34 +340,8 @@ impl<'a> FactGatherer<'a> {
         let Request::Entry { statement, .. } = request else {
             return false;
         };
-<<<<<<< int-rules
-        let word = matches!(
-            statement.action,
-            Action::Approve(_)
-                | Action::Revoke(_)
-                | Action::Build(_)
-                | Action::Artifact(_)
-                | Action::Attestation(_)
-                | Action::Yank(_)
-                | Action::Unyank(_)
-        );
-        self.branches == BranchSource::AsEntered && word && statement.commits().contains(&commit)
-||||||| vbase
-        let word = matches!(
-            statement.action,
-            Action::Approve(_)
-                | Action::Revoke(_)
-                | Action::Build(_)
-                | Action::Artifact(_)
-                | Action::Attestation(_)
-                | Action::Yank(_)
-                | Action::Unyank(_)
-        );
-        self.branches == Branches::AsEntered && word && statement.commits().contains(&commit)
-=======
         let word = statement.action.info().commits == CommitRole::MayBeMissing;
-        self.branches == Branches::AsEntered && word && statement.commits().contains(&commit)
->>>>>>> int-actions
+        self.branches == BranchSource::AsEntered && word && statement.commits().contains(&commit)
     }
 
     /// Gathers commits and contents, and finds out which components of a branch or tag change.

@@ -165,22 +165,10 @@ impl FactGatherer<'_> {
         facts: &mut Facts,
     ) {
         for (id, kept) in entries {
-<<<<<<< int-rules
-            if let Action::Attestation(_) | Action::Artifact(_) = &kept.statement.action {
+            if kept.statement.action.info().vouches {
                 let key: Fact<PublicKey> = self
                     .read_signer(policy, &kept.statement.ledger, *id)
                     .map_err(|error| describe_error(&error));
-||||||| vbase
-            if let Action::Attestation(_) | Action::Artifact(_) = &kept.statement.action {
-                let key: Known<PublicKey> = self
-                    .signer(policy, &kept.statement.ledger, *id)
-                    .map_err(|error| words(&error));
-=======
-            if kept.statement.action.info().vouches {
-                let key: Known<PublicKey> = self
-                    .signer(policy, &kept.statement.ledger, *id)
-                    .map_err(|error| words(&error));
->>>>>>> int-actions
                 facts.signers.insert(
                     (kept.statement.ledger.clone(), kept.statement.sequence),
                     key,
