@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use git_deploy::domain::entry::{Kept, Statement, mention, note_line};
+use git_deploy::domain::entry::{Statement, StoredEntry, note_line, read_trailers};
 use git_deploy::domain::id::{CommitId, Oid, PublicKey};
 use git_deploy::domain::policy::{Environment, PathIndex, Paths, Policy};
 use git_deploy::domain::text::is_plain;
@@ -33,7 +33,7 @@ pub fn entry(data: &[u8]) {
     }
     // A mutation rarely hits the one allowed spelling. So this also reads other spellings: the
     // result must either be a valid statement or fail to print.
-    if let Ok(kept) = Kept::parse_again(data)
+    if let Ok(kept) = StoredEntry::parse_trusted(data)
         && let Ok(bytes) = kept.statement.print()
     {
         assert_eq!(
@@ -48,7 +48,7 @@ pub fn entry(data: &[u8]) {
 /// Checks the message, the trusted comment and the notes of a statement.
 fn made_of(statement: &Statement) {
     let message = statement.message();
-    let found = mention(&message);
+    let found = read_trailers(&message);
     let named: BTreeSet<CommitId> = found.commits.iter().copied().collect();
     assert!(
         named.iter().eq(&statement.commits()),
@@ -308,7 +308,7 @@ pub fn commit(data: &[u8]) {
         assert_eq!(commit.raw, raw);
         assert!(commit.message().is_empty() || raw.ends_with(commit.message()));
         let message = String::from_utf8_lossy(commit.message());
-        assert!(mention(&message).commits.len() <= message.lines().count());
+        assert!(read_trailers(&message).commits.len() <= message.lines().count());
         if let Ok(theirs) = gix::objs::CommitRef::from_bytes(raw, hash) {
             assert_eq!(theirs.tree.to_string(), commit.tree.to_string());
             assert!(

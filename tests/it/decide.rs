@@ -31,7 +31,7 @@ fn revoke() {
     let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
     carol.deploy(&["approve", "prod"]).ok();
     let record = || ci.deploy(&["record", "prod", "--no-verify"]);
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.deploy(&["revoke", "prod", "--of", "carol", "--no-verify"])
     });
     let mut text = transcript(
@@ -82,8 +82,8 @@ fn yank() {
         ci.deploy(&["record", "prod", "--no-verify"])
     });
     let unyank = ["unyank", "HEAD", "-m", "false alarm", "--no-verify"];
-    project.refused(&["signer"], || ci.deploy(&unyank));
-    project.refused(&["signer"], || bob.deploy(&unyank));
+    project.refused(&["authorization"], || ci.deploy(&unyank));
+    project.refused(&["authorization"], || bob.deploy(&unyank));
     text += &transcript(
         &alice.repo,
         &[
@@ -106,7 +106,7 @@ fn yank() {
     );
     project.refused(&["yanked"], || ci.deploy(&["record", "dev", "--no-verify"]));
     let digest = image.rsplit_once('@').unwrap().1;
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         carol.deploy(&["unyank", digest, "-m", "mine?", "--no-verify"])
     });
     let document = bob
@@ -133,7 +133,7 @@ fn build() {
         &world,
         "[environments]\ndev = {}\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\n[artifacts]\nby = \"ci\"\n",
     );
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         project.bob.deploy(&["build", "-c", "api", "--no-verify"])
     });
     let text = transcript(
@@ -177,7 +177,7 @@ fn abort() {
             &["abort", "dev", "--run", "7", "-m", "x"],
         ],
     );
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.deploy(&[
             "abort",
             "dev",
@@ -272,7 +272,7 @@ fn junit() {
             &["attest", "test-result"],
         ],
     );
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.repo
             .write("one.xml", "<testsuite><testcase name=\"a\"/></testsuite>");
         bob.deploy(&["attest", "test-result", "--junit", "one.xml", "--no-verify"])
@@ -412,7 +412,7 @@ fn revoke_of_a_policy() {
     bob.deploy(&["policy", "approve"]).ok();
     let digest = bob.repo.run("sha256sum", &["deploy.toml"]).ok().text();
     let digest = format!("sha256:{}", digest.split(' ').next().unwrap());
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         carol.deploy(&["policy", "revoke", &digest, "--of", "bob", "--no-verify"])
     });
     let text = transcript(

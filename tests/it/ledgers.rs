@@ -122,9 +122,9 @@ fn only_forward() {
         &server,
         alice.push(&[&format!("+{first}:refs/deploy/dev")]),
         &before,
-        "place",
+        "chain",
     );
-    refused(&server, alice.push(&[":refs/deploy/dev"]), &before, "place");
+    refused(&server, alice.push(&[":refs/deploy/dev"]), &before, "chain");
     // A fork of the same length, and a longer one.
     alice
         .repo
@@ -132,11 +132,11 @@ fn only_forward() {
         .ok();
     world.advance("1m");
     alice.append("dev", a_lock(), None, |_| ());
-    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
+    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "chain");
     alice.append("dev", a_lock(), None, |statement| {
         statement.action = alice.a_record("HEAD", Some("HEAD"));
     });
-    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
+    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "chain");
     // The code first, the ledger second.
     let tree = alice.repo.rev(&format!("{first}^{{tree}}"));
     let forged = alice
@@ -157,7 +157,7 @@ fn only_forward() {
         &server,
         alice.push(&[&format!("+{forged}:refs/deploy/dev")]),
         &before,
-        "place",
+        "chain",
     );
 }
 
@@ -181,7 +181,7 @@ fn ids_of_another_hash() {
                 .contains("no id of this repository's hash"),
             "{run}"
         );
-        refused(&server, run, &before, "place");
+        refused(&server, run, &before, "chain");
     }
 }
 
@@ -200,7 +200,7 @@ fn a_lost_race() {
         .ok();
     world.advance("1m");
     alice.append("dev", a_lock(), None, |_| ());
-    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
+    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "chain");
 }
 
 /// Only whom the owner named begins a project, and only once.
@@ -216,7 +216,12 @@ fn foreign_roots() {
         .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
         .ok();
     mallory.begin(&policy(&[&mallory], ""));
-    refused(&server, mallory.push(&["refs/deploy/policy"]), "", "signer");
+    refused(
+        &server,
+        mallory.push(&["refs/deploy/policy"]),
+        "",
+        "authorization",
+    );
     alice.begin(&policy(&[&alice], ""));
     alice.push(&["refs/deploy/policy"]).ok();
     let before = refs(&server);
@@ -224,7 +229,7 @@ fn foreign_roots() {
         &server,
         mallory.push(&["+refs/deploy/policy"]),
         &before,
-        "place",
+        "chain",
     );
     // Whoever installs the hooks anew for somebody else learns that the project has another root.
     server.git(&["config", "--unset-all", "deploy.admin"]).ok();
@@ -248,7 +253,7 @@ fn no_profit_in_the_same_push() {
         &server,
         alice.push(&["refs/deploy/policy", "refs/deploy/dev"]),
         "",
-        "place",
+        "chain",
     );
     alice.push(&["refs/deploy/policy"]).ok();
     alice.push(&["refs/deploy/dev"]).ok();
@@ -265,7 +270,7 @@ fn no_profit_in_the_same_push() {
         .push(&["refs/deploy/policy", "refs/deploy/prod"])
         .fails(1);
     assert!(
-        said(&run).contains("git-deploy: refused  refs/deploy/prod  (lock prod)\n  ✗ place"),
+        said(&run).contains("git-deploy: refused  refs/deploy/prod  (lock prod)\n  ✗ chain"),
         "{run}"
     );
     assert_eq!(
@@ -338,7 +343,7 @@ fn atomic() {
         &server,
         alice.push(&[&["--atomic"], &both[..]].concat()),
         &before,
-        "place",
+        "chain",
     );
     alice.push(&both).fails(1);
     server
@@ -368,7 +373,7 @@ fn recovery() {
         &server,
         bob.push(&["refs/deploy/policy"]),
         &before,
-        "signer",
+        "authorization",
     );
     server
         .deploy(&["server", "init", ".", "--recover", &bob.key().to_string()])
@@ -380,7 +385,7 @@ fn recovery() {
         &server,
         bob.push(&["refs/deploy/policy"]),
         &before,
-        "signer",
+        "authorization",
     );
     bob.repo
         .git(&["update-ref", "refs/deploy/policy", &one])
@@ -394,7 +399,7 @@ fn recovery() {
         &server,
         bob.push(&["refs/deploy/policy"]),
         &before,
-        "signer",
+        "authorization",
     );
 }
 

@@ -126,7 +126,7 @@ fn keys_and_their_ends() {
 
     let old_file = bob.repo.git(&["config", "deploy.oldkey"]).ok().text();
     with(&old_file);
-    let said = project.refused(&["signer"], || {
+    let said = project.refused(&["authorization"], || {
         bob.deploy(&["lock", "prod", "-m", "x", "--no-verify"])
     });
     assert!(said.contains("this key of bob is retired"), "{said}");
@@ -148,7 +148,7 @@ fn keys_and_their_ends() {
     bob.deploy(&["record", "dev", "--start"]).ok();
     let without = with_line(&first, "bob", "").replace("\"bob\", ", "");
     publish(alice, &without).ok();
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.deploy(&["sync"]).ok();
         let id = bob.build("dev", crate::harness::forge::a_lock(), None, |_| ());
         bob.push(&[&format!("{id}:refs/deploy/dev")])
@@ -183,18 +183,20 @@ fn recovery() {
         "alice",
         "",
     );
-    project.refused(&["signer"], || recover(carol, &text));
+    project.refused(&["authorization"], || recover(carol, &text));
     project
         .server
         .deploy(&["server", "init", ".", "--recover", &carol.key().to_string()])
         .ok();
     // Not by anybody else, and not as an ordinary publish either.
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         recover(bob, &text.replace("admins = \"carol\"", "admins = \"bob\""))
     });
-    project.refused(&["signer"], || publish(carol, &text));
+    project.refused(&["authorization"], || publish(carol, &text));
     recover(carol, &text).ok();
-    project.refused(&["signer"], || recover(carol, &format!("{text}# again\n")));
+    project.refused(&["authorization"], || {
+        recover(carol, &format!("{text}# again\n"))
+    });
     publish(carol, &format!("{text}# carol's\n")).ok();
 
     let before = bob.repo.rev("refs/deploy/policy");
@@ -227,7 +229,7 @@ fn recovery() {
         "{audit}"
     );
     // The lost key, found again, opens nothing.
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         let alice = &project.alice;
         alice
             .repo

@@ -227,7 +227,7 @@ fn forbidden_refs() {
             continue;
         }
         assert!(
-            said(&push).starts_with(&format!("git-deploy: refused  {name}\n  ✗ place")),
+            said(&push).starts_with(&format!("git-deploy: refused  {name}\n  ✗ chain")),
             "{push}"
         );
         assert_eq!(everything(&server), before, "{name}");
@@ -413,7 +413,7 @@ fn cannot_tell() {
     assert!(
         unknown
             .err()
-            .starts_with("git-deploy: cannot tell  refs/deploy/policy\n  ? place"),
+            .starts_with("git-deploy: cannot tell  refs/deploy/policy\n  ? chain"),
         "{unknown}"
     );
     server.git(&["config", "deploy.admin", "nonsense"]).ok();

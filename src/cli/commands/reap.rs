@@ -379,7 +379,10 @@ impl Reaper<'_> {
             deploying.append(&|view| {
                 let state = view.load_state(&deploying.place.ledger, &Scope::All);
                 let state = state.context(ErrorKind::CannotTell, "cannot read the ledger")?;
-                match state.at(deploying.place.named.as_ref()).run(run.sequence) {
+                match state
+                    .environment(deploying.place.named.as_ref())
+                    .run(run.sequence)
+                {
                     Some(now) if now.id() == Some(newest) => Ok(Action::Abort(abort.clone())),
                     _ => Err(alone("somebody else is at it".to_owned())),
                 }

@@ -46,16 +46,16 @@ fn raw_lines() {
                 }
                 // Of a push that would change nothing else, each is refused on its own and in company.
                 let wire = Wire::new(&ci.repo).update(old, new, "refs/deploy/dev");
-                siege.wire(&attack, &["place"], &wire);
+                siege.wire(&attack, &["chain"], &wire);
                 let wire = wire
                     .update(&zero, &ci.repo.rev("HEAD"), "refs/heads/ride")
                     .with("report-status atomic");
-                siege.wire(&format!("{attack}, atomically"), &["place"], &wire);
+                siege.wire(&format!("{attack}, atomically"), &["chain"], &wire);
             }
         }
         // To the tip itself there is nothing to be done.
         let wire = Wire::new(&ci.repo).update(&zero, &tip, "refs/deploy/dev");
-        siege.wire("create what is there", &["place"], &wire);
+        siege.wire("create what is there", &["chain"], &wire);
         // Away and back again in one breath.
         for (first, then) in [
             (&zero, &before),
@@ -66,7 +66,7 @@ fn raw_lines() {
             let wire = Wire::new(&ci.repo)
                 .update(&tip, first, "refs/deploy/dev")
                 .update(first, then, "refs/deploy/dev");
-            siege.wire("twice the same ref", &["place"], &wire);
+            siege.wire("twice the same ref", &["chain"], &wire);
         }
         // The policy's ledger, by an admin.
         alice.deploy(&["sync"]).ok();
@@ -82,17 +82,17 @@ fn raw_lines() {
             (&zero, &first),
         ] {
             let wire = Wire::new(&alice.repo).update(old, new, "refs/deploy/policy");
-            siege.wire("the policy", &["place"], &wire);
+            siege.wire("the policy", &["chain"], &wire);
         }
         // Gone by making room for a folder.
         let wire = Wire::new(&ci.repo)
             .update(&tip, &zero, "refs/deploy/dev")
             .update(&zero, &next, "refs/deploy/dev/dev");
-        siege.wire("a folder in its place", &["place"], &wire);
-        siege.refused("by git, gone", &["place"], || {
+        siege.wire("a folder in its place", &["chain"], &wire);
+        siege.refused("by git, gone", &["chain"], || {
             ci.push(&[":refs/deploy/dev"])
         });
-        siege.refused("all, mirrored", &["place"], || {
+        siege.refused("all, mirrored", &["chain"], || {
             ci.repo.git(&[
                 "push",
                 "-q",
@@ -154,9 +154,9 @@ fn one_place() {
     assert!(said.contains("ng refs/deploy/dev"), "{said}");
     let tip = project.server.rev("refs/deploy/dev");
     assert_eq!(tip, one, "the first that is named");
-    siege.entry("the other one", &["place"], ci, "dev", &other);
-    siege.entry("the same, elsewhere", &["place"], ci, "qa", &one);
+    siege.entry("the other one", &["chain"], ci, "dev", &other);
+    siege.entry("the same, elsewhere", &["chain"], ci, "qa", &one);
     let again = ci.build("dev", a_lock(), None, |it| it.sequence = 1);
-    siege.entry("its number again", &["place"], ci, "dev", &again);
+    siege.entry("its number again", &["chain"], ci, "dev", &again);
     siege.end();
 }

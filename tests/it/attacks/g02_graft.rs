@@ -60,7 +60,7 @@ fn other_parents() {
         ("the one before as well", &[&tip, &before, &head]),
     ];
     for (attack, ids) in wrong {
-        siege.entry(attack, &["place"], ci, "dev", &parents(ids));
+        siege.entry(attack, &["chain"], ci, "dev", &parents(ids));
     }
     // A merge as git makes it, and an octopus of all there is.
     for others in [vec![&fork], vec![&qa, &policy], vec![&head]] {
@@ -69,7 +69,7 @@ fn other_parents() {
         let tree = format!("{tip}^{{tree}}");
         arguments.push(&tree);
         let merge = ci.repo.git(&arguments).ok().text();
-        siege.entry("a merge that git makes", &["place"], ci, "dev", &merge);
+        siege.entry("a merge that git makes", &["chain"], ci, "dev", &merge);
     }
     // An honest entry on top changes nothing: the walk goes along first parents, and does not arrive.
     for between in [
@@ -79,7 +79,7 @@ fn other_parents() {
     ] {
         siege.entry(
             "an entry on a merge",
-            &["place"],
+            &["chain"],
             ci,
             "dev",
             &ci.replant(&next, &between),
@@ -108,7 +108,7 @@ fn another_past() {
     let third = an_entry(ci, "dev");
     let tip = ci.repo.rev("refs/deploy/dev");
     let siege = Siege::of(&project);
-    siege.entry("a shorter past", &["place"], ci, "dev", &forged);
+    siege.entry("a shorter past", &["chain"], ci, "dev", &forged);
     // Longer than the true one, each entry signed for its place in it.
     ci.repo
         .git(&["update-ref", "refs/deploy/dev", &forged])
@@ -118,7 +118,7 @@ fn another_past() {
     }
     siege.entry(
         "a longer past",
-        &["place"],
+        &["chain"],
         ci,
         "dev",
         &ci.repo.rev("refs/deploy/dev"),
@@ -126,14 +126,14 @@ fn another_past() {
     ci.repo.git(&["update-ref", "refs/deploy/dev", &tip]).ok();
     siege.entry(
         "the second entry on it",
-        &["place"],
+        &["chain"],
         ci,
         "dev",
         &ci.replant(&second, &forged),
     );
     siege.entry(
         "the honest next entry on it",
-        &["place"],
+        &["chain"],
         ci,
         "dev",
         &ci.replant(&third, &ci.replant(&second, &forged)),
@@ -157,16 +157,16 @@ fn another_past() {
         ] {
             siege.entry(
                 "another genesis",
-                &["place"],
+                &["chain"],
                 ci,
                 ledger,
                 &ci.replant(id, &root),
             );
         }
-        siege.entry("a genesis alone", &["place"], ci, "qa", &root);
+        siege.entry("a genesis alone", &["chain"], ci, "qa", &root);
         siege.entry(
             "a genesis alone, for one that is there",
-            &["place"],
+            &["chain"],
             ci,
             "dev",
             &root,
@@ -176,14 +176,14 @@ fn another_past() {
     let qa = an_entry(ci, "qa");
     siege.entry(
         "the genesis of another ledger",
-        &["place"],
+        &["chain"],
         ci,
         "qa",
         &ci.replant(&qa, &ci.repo.rev(&genesis)),
     );
     siege.entry(
         "its own genesis and no entry",
-        &["place"],
+        &["chain"],
         ci,
         "qa",
         &ci.repo.rev(&format!("{qa}~1")),
@@ -205,10 +205,10 @@ fn pretended_parents() {
     let forged = ci.replant(&an_entry(ci, "dev"), &fork);
     let siege = Siege::of(&project);
     let replace = format!("refs/replace/{fork}");
-    siege.refused("a replaced commit", &["place"], || {
+    siege.refused("a replaced commit", &["chain"], || {
         ci.push(&[&format!("{tip}:{replace}")])
     });
-    siege.refused("and what is then behind it", &["place"], || {
+    siege.refused("and what is then behind it", &["chain"], || {
         ci.push(&[
             &format!("{tip}:{replace}"),
             &format!("+{forged}:refs/deploy/dev"),
@@ -216,7 +216,7 @@ fn pretended_parents() {
     });
     // In the pusher's own clone anything may be replaced.
     ci.repo.git(&["replace", &fork, &tip]).ok();
-    siege.entry("replaced at home", &["place"], ci, "dev", &forged);
+    siege.entry("replaced at home", &["chain"], ci, "dev", &forged);
     ci.repo.git(&["replace", "-d", &fork]).ok();
     std::fs::write(
         ci.repo.path().join(".git/info/grafts"),
@@ -232,7 +232,7 @@ fn pretended_parents() {
     for end in [&forged, &fork, &tip] {
         siege.wire(
             "an end of history",
-            &["place"],
+            &["chain"],
             &shallow(end).update(&tip, &forged, "refs/deploy/dev"),
         );
     }
@@ -244,7 +244,7 @@ fn pretended_parents() {
     for end in [&forged, &fork, &tip] {
         siege.wire(
             "an allowed end of history",
-            &["place"],
+            &["chain"],
             &shallow(end).update(&tip, &forged, "refs/deploy/dev"),
         );
     }
@@ -259,6 +259,6 @@ fn pretended_parents() {
         }
         it.previous = git_deploy::domain::id::EntryId(fork.parse().unwrap());
     });
-    siege.entry("signed for the fork", &["place"], ci, "dev", &bent);
+    siege.entry("signed for the fork", &["chain"], ci, "dev", &bent);
     siege.end();
 }

@@ -33,7 +33,7 @@ fn no_ledgers() {
         for name in names {
             let id = ci.repo.rev(name);
             for ledger in ["dev", "prod", "evidence", "pr", "nowhere"] {
-                siege.entry(&format!("{name} as {ledger}"), &["place"], ci, ledger, &id);
+                siege.entry(&format!("{name} as {ledger}"), &["chain"], ci, ledger, &id);
             }
         }
         // What is no object at all, and what says to be one.
@@ -91,7 +91,7 @@ fn other_names() {
         if name.starts_with("REFS/") {
             siege.fails_wire(name, &wire);
         } else {
-            siege.wire(name, &["place"], &wire);
+            siege.wire(name, &["chain"], &wire);
         }
     }
     // Bytes that are no text, and lines that are no update.

@@ -144,7 +144,7 @@ fn spelled_otherwise() {
         for (attack, entries) in &trees {
             siege.entry(
                 attack,
-                &["place"],
+                &["chain"],
                 ci,
                 "dev",
                 &ci.over(&good, &tree(entries)),
@@ -291,7 +291,7 @@ fn other_messages() {
         let said = siege.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
         // Some of it git takes for no commit; the rest we do.
         let ours =
-            said.contains("git-deploy: refused  refs/deploy/dev") && said.contains("✗ place");
+            said.contains("git-deploy: refused  refs/deploy/dev") && said.contains("✗ chain");
         assert!(
             ours || said.contains("fatal") || said.contains("missing necessary objects"),
             "{attack}: {said}"
@@ -347,7 +347,7 @@ fn other_ledgers() {
     for edit in edits {
         siege.entry(
             &format!("evidence: {edit:?}"),
-            &["place"],
+            &["chain"],
             ci,
             "evidence",
             &ci.retree(&build, &[edit]),
@@ -380,7 +380,7 @@ fn other_ledgers() {
     for edit in edits {
         siege.entry(
             &format!("pr: {edit:?}"),
-            &["place"],
+            &["chain"],
             ci,
             "pr",
             &ci.retree(&lock, &[edit]),
@@ -405,7 +405,7 @@ fn other_ledgers() {
     for edit in edits {
         siege.entry(
             &format!("policy: {edit:?}"),
-            &["place"],
+            &["chain"],
             alice,
             "policy",
             &alice.retree(&publish, &[edit]),

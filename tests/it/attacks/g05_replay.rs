@@ -189,18 +189,18 @@ fn moved_elsewhere() {
             let tip = ci.repo.rev(&format!("refs/deploy/{to}"));
             siege.entry(
                 &format!("{from} in {to}"),
-                &["place"],
+                &["chain"],
                 ci,
                 to,
                 &ci.replant(id, &tip),
             );
             if *from != to {
-                siege.entry(&format!("all of {from} as {to}"), &["place"], ci, to, id);
+                siege.entry(&format!("all of {from} as {to}"), &["chain"], ci, to, id);
             }
         }
         siege.entry(
             &format!("all of {from} as one that is not there"),
-            &["place"],
+            &["chain"],
             ci,
             "evidence",
             id,
@@ -286,22 +286,22 @@ fn another_project() {
     let tip = ci.repo.rev("refs/deploy/dev");
     siege.entry(
         "their entry on our ledger",
-        &["place"],
+        &["chain"],
         ci,
         "dev",
         &ci.replant(&theirs, &tip),
     );
-    siege.entry("their ledger as ours", &["place"], ci, "dev", &theirs);
+    siege.entry("their ledger as ours", &["chain"], ci, "dev", &theirs);
     siege.entry(
         "their ledger, where we have none",
-        &["place"],
+        &["chain"],
         ci,
         "qa",
         &theirs,
     );
     siege.entry(
         "their policy",
-        &["place"],
+        &["chain"],
         alice,
         "policy",
         &alice.repo.rev("refs/theirs/policy"),
@@ -312,7 +312,7 @@ fn another_project() {
     );
     siege.entry(
         "their policy on ours",
-        &["place"],
+        &["chain"],
         alice,
         "policy",
         &alice.replant(&their_policy, &policy_tip),
@@ -320,7 +320,7 @@ fn another_project() {
     let genesis = ci.repo.rev("refs/theirs/dev~1");
     siege.entry(
         "our entry on their genesis",
-        &["place"],
+        &["chain"],
         ci,
         "qa",
         &ci.replant(&an_entry(ci, "qa"), &genesis),
@@ -332,7 +332,7 @@ fn another_project() {
     let lock = || crate::harness::forge::a_lock();
     siege.entry(
         "signed for theirs",
-        &["place"],
+        &["chain"],
         ci,
         "qa",
         &ci.build("qa", lock(), None, |it| it.project = project_there),
@@ -340,7 +340,7 @@ fn another_project() {
     let forged = ci.build("qa", lock(), None, |it| {
         it.seen.insert("policy".parse().unwrap(), seen);
     });
-    siege.untold("with their policy", &["signer"], || {
+    siege.untold("with their policy", &["authorization"], || {
         ci.push(&[&format!("{forged}:refs/deploy/qa")])
     });
     // And the other way round.

@@ -60,7 +60,7 @@ fn keys() {
             .to_string();
         siege.entry(
             &format!("a stranger's key as {name}"),
-            &["signer"],
+            &["authorization"],
             &mallory,
             "dev",
             &forged,
@@ -71,7 +71,7 @@ fn keys() {
             let forged = mallory.refile(&forged, &[("entry.json.minisig", &copied)]);
             siege.entry(
                 &format!("a stranger's key as {name}, with {}'s id", owner.person),
-                &["signer"],
+                &["authorization"],
                 &mallory,
                 "dev",
                 &forged,
@@ -84,14 +84,14 @@ fn keys() {
     let copied = with_key_id(&signature, &alice.key().key_id());
     siege.entry(
         "one's own key under another's id",
-        &["signer"],
+        &["authorization"],
         ci,
         "dev",
         &ci.refile(&forged, &[("entry.json.minisig", &copied)]),
     );
     siege.entry(
         "in another's name",
-        &["signer"],
+        &["authorization"],
         ci,
         "dev",
         &ci.build("dev", a_lock(), None, |it| it.by = "alice".parse().unwrap()),
@@ -107,7 +107,13 @@ fn keys() {
         if id == &other {
             assert_ne!(moved, forged);
         } else {
-            siege.entry("another entry's signature", &["signer"], ci, "dev", &moved);
+            siege.entry(
+                "another entry's signature",
+                &["authorization"],
+                ci,
+                "dev",
+                &moved,
+            );
         }
     }
 
@@ -127,7 +133,7 @@ fn keys() {
     bob.deploy(&["sync"]).ok();
     siege.entry(
         "a retired key",
-        &["signer"],
+        &["authorization"],
         bob,
         "dev",
         &an_entry(bob, "dev"),
@@ -266,7 +272,7 @@ fn signatures() {
     for (attack, bytes) in &forgeries {
         assert_ne!(bytes, signature.as_bytes(), "{attack}");
         let forged = ci.refile(&good, &[("entry.json.minisig", bytes)]);
-        siege.entry(attack, &["signer"], ci, "dev", &forged);
+        siege.entry(attack, &["authorization"], ci, "dev", &forged);
     }
     let long = ci.refile(
         &good,
@@ -275,7 +281,7 @@ fn signatures() {
             format!("{signature}{}", "x".repeat(10_000)).as_bytes(),
         )],
     );
-    siege.untold("more than a signature", &["place"], || {
+    siege.untold("more than a signature", &["chain"], || {
         ci.push(&[&format!("{long}:refs/deploy/dev")])
     });
     ci.push(&[&format!("{good}:refs/deploy/dev")]).ok();
@@ -307,7 +313,7 @@ fn seats() {
         });
         siege.entry(
             &format!("a machine as {by}"),
-            &["signer"],
+            &["authorization"],
             ci,
             "prod",
             &forged,
@@ -358,7 +364,7 @@ fn seats() {
         let text = text.replace(&other, &key.to_string());
         siege.entry(
             "one key for two",
-            &["signer"],
+            &["authorization"],
             alice,
             "policy",
             &super::entries::publish(alice, &text),
@@ -367,7 +373,7 @@ fn seats() {
     let shared = text.replace("carol@example.com", "BOB@example.com");
     siege.entry(
         "one address for two",
-        &["signer"],
+        &["authorization"],
         alice,
         "policy",
         &super::entries::publish(alice, &shared),
@@ -375,7 +381,7 @@ fn seats() {
     let cased = text.replace("carol =", "Bob =");
     siege.entry(
         "one name for two",
-        &["signer"],
+        &["authorization"],
         alice,
         "policy",
         &super::entries::publish(alice, &cased),

@@ -57,7 +57,7 @@ fn at_once() {
         (
             "that names the new one",
             &loose,
-            &["approvals", "place", "previous environment"][..],
+            &["approvals", "chain", "previous environment"][..],
         ),
         (
             "that names the old one",
@@ -81,7 +81,7 @@ fn at_once() {
     });
     siege.untold(
         "an entry alone that names a policy not in force",
-        &["signer"],
+        &["authorization"],
         || alice.push(&[&format!("{}:refs/deploy/prod", profit(&loose))]),
     );
     // Two policies in one push are two steps, and the second is judged by the first.
@@ -113,7 +113,7 @@ fn at_once() {
         .ok();
     siege.entry(
         "two at once, the second in another's name",
-        &["signer"],
+        &["authorization"],
         alice,
         "policy",
         &by_ci,
@@ -151,31 +151,31 @@ fn older() {
     }
     let tip = ci.repo.rev("refs/deploy/policy");
     let siege = Siege::of(&project);
-    siege.entry("the older one", &["place"], alice, "policy", &first);
+    siege.entry("the older one", &["chain"], alice, "policy", &first);
     siege.entry(
         "the older one, on the newer",
-        &["place"],
+        &["chain"],
         alice,
         "policy",
         &alice.replant(&first, &tip),
     );
     siege.entry(
         "its text, by another than an admin",
-        &["signer"],
+        &["authorization"],
         bob,
         "policy",
         &publish(bob, &project.policy(LOOSE)),
     );
     siege.entry(
         "its text, by a machine",
-        &["signer"],
+        &["authorization"],
         ci,
         "policy",
         &publish(ci, &project.policy(LOOSE)),
     );
     // Entries that were made, or say to be made, under it.
     for (ledger, id) in [("dev", &early), ("prod", &elsewhere)] {
-        siege.entry("an entry made under it", &["place"], ci, ledger, id);
+        siege.entry("an entry made under it", &["chain"], ci, ledger, id);
     }
     let seen: EntryId = first.parse().unwrap();
     let named = ci.build("prod", ci.a_record("HEAD", None), None, |it| {
@@ -183,7 +183,7 @@ fn older() {
     });
     siege.entry(
         "an entry that names it",
-        &["approvals", "place", "previous environment"],
+        &["approvals", "chain", "previous environment"],
         ci,
         "prod",
         &named,
@@ -192,7 +192,7 @@ fn older() {
     let genesis = ci.build("prod", a_lock(), None, |it| naming(it, genesis));
     siege.entry(
         "an entry that names the genesis",
-        &["signer"],
+        &["authorization"],
         ci,
         "prod",
         &genesis,
@@ -258,7 +258,7 @@ fn other_roots() {
     ] {
         siege.entry(
             attack,
-            &["place"],
+            &["chain"],
             forge,
             "policy",
             &begin(forge, &keys, name, nonce),
@@ -268,7 +268,7 @@ fn other_roots() {
     let forged = begin(alice, &[alice.key()], "demo", [9; 16]);
     siege.entry(
         "another first policy on the one in force",
-        &["place"],
+        &["chain"],
         alice,
         "policy",
         &alice.replant(&forged, &tip),
@@ -296,7 +296,8 @@ fn other_roots() {
             ])
             .fails(1);
         assert!(
-            run.err().contains("refused  refs/deploy/policy") && run.err().contains("✗ signer"),
+            run.err().contains("refused  refs/deploy/policy")
+                && run.err().contains("✗ authorization"),
             "{run}"
         );
     }
@@ -348,7 +349,13 @@ fn publications() {
     };
     for forge in [carol, ci] {
         let id = forge.build("policy", approve(&digest), None, |_| ());
-        siege.entry("approved by no admin", &["signer"], forge, "policy", &id);
+        siege.entry(
+            "approved by no admin",
+            &["authorization"],
+            forge,
+            "policy",
+            &id,
+        );
     }
     let enter = |forge: &Forge<'_>, action: Action| {
         forge.deploy(&["sync"]).ok();
@@ -387,7 +394,7 @@ fn publications() {
     let by_carol = carol.build("policy", Action::PolicyRevoke(revoke.clone()), None, |_| ());
     siege.entry(
         "revoked by no admin",
-        &["signer"],
+        &["authorization"],
         carol,
         "policy",
         &by_carol,
@@ -409,12 +416,12 @@ fn publications() {
     };
     refused(
         "a recovery that nobody armed",
-        &["approvals", "signer"],
+        &["approvals", "authorization"],
         approved(&|it| it.recovered = true),
     );
     refused(
         "another digest",
-        &["place"],
+        &["chain"],
         approved(&|it| it.digest = Digest::sha256(b"x")),
     );
     // In the end, honestly.
@@ -437,46 +444,46 @@ fn texts() {
         (
             "without its publisher as admin",
             format!("{text}[policy]\nadmins = \"carol\"\n"),
-            "signer",
+            "authorization",
         ),
         (
             "with another key of its publisher's",
             text.replace(&alice.key().to_string(), &other_key(&world)),
-            "signer",
+            "authorization",
         ),
         (
             "of another project",
             text.replace("\"demo\"", "\"other\""),
             "content",
         ),
-        ("no policy", "nonsense".to_owned(), "signer"),
-        ("nothing", String::new(), "signer"),
+        ("no policy", "nonsense".to_owned(), "authorization"),
+        ("nothing", String::new(), "authorization"),
         (
             "an unknown key",
             format!("{text}[backdoor]\nopen = true\n"),
-            "signer",
+            "authorization",
         ),
         (
             "a key twice",
             format!("{text}[environments]\ndev = {{}}\n"),
-            "signer",
+            "authorization",
         ),
         (
             "a newer schema",
             text.replace("schema = 1", "schema = 2"),
-            "signer",
+            "authorization",
         ),
         (
             "two environments and one ledger",
             format!("{text}{pattern}"),
-            "signer",
+            "authorization",
         ),
         (
             "an escape sequence",
             text.replace("schema = 1", "schema = 1 # \u{1b}[2J"),
-            "signer",
+            "authorization",
         ),
-        ("a NUL", format!("{text}#\0\n"), "signer"),
+        ("a NUL", format!("{text}#\0\n"), "authorization"),
     ];
     for (attack, text, rule) in &texts {
         siege.entry(attack, &[rule], alice, "policy", &publish(alice, text));

@@ -2,7 +2,7 @@
 
 use git_deploy::domain::entry::{
     Abort, Action, Approve, Baseline, ComponentAtCommit, DeploymentKind, Expire, Finish, Hold,
-    Intent, Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Verification,
+    Intent, Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Unyank, Verification,
     VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, Content, RunId};
@@ -153,21 +153,21 @@ fn other_kinds() {
             DeploymentKind::Rollback,
             never,
             None,
-            &["direction"],
+            &["fast-forward"],
         ),
         (
             "a rollback to what failed and is on hold",
             DeploymentKind::Rollback,
             two,
             None,
-            &["direction"],
+            &["fast-forward", "hold"],
         ),
         (
             "a rollback to a twin of what ran",
             DeploymentKind::Rollback,
             twin,
             None,
-            &["direction"],
+            &["fast-forward"],
         ),
         (
             "a deployment of what never ran",
@@ -181,42 +181,42 @@ fn other_kinds() {
             DeploymentKind::Deploy,
             two,
             None,
-            &["approvals", "direction"],
+            &["approvals", "hold"],
         ),
         (
             "a hotfix",
             DeploymentKind::Hotfix,
             never,
             None,
-            &["approvals", "checks", "signer"],
+            &["approvals", "authorization", "checks"],
         ),
         (
             "a hotfix backwards",
             DeploymentKind::Hotfix,
             zero,
             None,
-            &["approvals", "direction", "signer"],
+            &["approvals", "authorization", "fast-forward"],
         ),
         (
             "the glass broken",
             DeploymentKind::Deploy,
             never,
             Some("I may not"),
-            &["signer"],
+            &["authorization"],
         ),
         (
             "the glass broken for a rollback",
             DeploymentKind::Rollback,
             never,
             Some("I may not"),
-            &["signer"],
+            &["authorization"],
         ),
         (
             "the glass broken for a hotfix",
             DeploymentKind::Hotfix,
             never,
             Some("I may not"),
-            &["signer"],
+            &["authorization"],
         ),
     ];
     for (attack, kind, commit, glass, rules) in table {
@@ -257,14 +257,14 @@ fn other_kinds() {
     };
     siege.entry(
         "a command",
-        &["approvals", "signer"],
+        &["approvals", "authorization"],
         ci,
         "prod",
         &exec(true),
     );
     siege.entry(
         "a command about nothing",
-        &["approvals", "signer"],
+        &["approvals", "authorization"],
         ci,
         "prod",
         &exec(false),
@@ -313,7 +313,13 @@ fn other_kinds() {
         None,
         |_| (),
     );
-    siege.entry("an environment of others", &["signer"], ci, "lab", &lab);
+    siege.entry(
+        "an environment of others",
+        &["authorization"],
+        ci,
+        "lab",
+        &lab,
+    );
     // What a stolen key may, it may: back to what ran well.
     ci.push(&[&format!(
         "{}:refs/deploy/prod",
@@ -352,7 +358,7 @@ fn other_actions() {
     let actions: Vec<(&str, Rules, Action)> = vec![
         (
             "unlock",
-            &["signer"],
+            &["authorization"],
             Action::Unlock(Unlock {
                 component: None,
                 commit: None,
@@ -362,7 +368,7 @@ fn other_actions() {
         ),
         (
             "lift its own hold",
-            &["signer"],
+            &["authorization"],
             Action::Unlock(Unlock {
                 component: None,
                 commit: Some(two),
@@ -372,7 +378,7 @@ fn other_actions() {
         ),
         (
             "lift another's hold",
-            &["signer", "state"],
+            &["authorization", "state"],
             Action::Unlock(Unlock {
                 component: None,
                 commit: Some(zero),
@@ -385,7 +391,7 @@ fn other_actions() {
         ),
         (
             "approve",
-            &["signer"],
+            &["authorization"],
             Action::Approve(Approve {
                 commit: two,
                 components: vec![demo()],
@@ -396,7 +402,7 @@ fn other_actions() {
         ),
         (
             "revoke",
-            &["signer"],
+            &["authorization"],
             Action::Revoke(Revoke {
                 commit: two,
                 approver: "bob".parse().unwrap(),
@@ -405,7 +411,7 @@ fn other_actions() {
         ),
         (
             "a baseline",
-            &["signer", "state"],
+            &["authorization", "state"],
             Action::Baseline(Baseline {
                 components: vec![target],
                 comment: None,
@@ -460,7 +466,7 @@ fn other_actions() {
             &ci.build("prod", action, None, |_| ()),
         );
     }
-    siege.refused("deploy past a lock", &["direction", "lock"], || {
+    siege.refused("deploy past a lock", &["hold", "lock"], || {
         ci.deploy(&["record", "prod", &two.to_string(), "--no-verify"])
     });
     siege.refused("roll back past a person's lock", &["lock"], || {
@@ -480,10 +486,10 @@ fn other_actions() {
 /// What it may not vouch for, register or take back, and how many environments it may have for how long.
 fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (CommitId, CommitId)) {
     let (ci, world) = (&project.ci, project.world);
-    siege.refused("vouch", &["signer"], || {
+    siege.refused("vouch", &["authorization"], || {
         ci.deploy(&["attest", "test-result", "--result", "passed", "--no-verify"])
     });
-    siege.refused("register", &["signer"], || {
+    siege.refused("register", &["authorization"], || {
         ci.deploy(&[
             "register",
             &format!("x/y@sha256:{}", "1".repeat(64)),
@@ -500,10 +506,10 @@ fn other_words<'w>(project: &Project<'w>, siege: &Siege<'_, 'w>, (one, two): (Co
     ci.push(&["refs/deploy/evidence"]).ok();
     siege.entry(
         "take its own yank back",
-        &["signer"],
+        &["authorization"],
         ci,
         "evidence",
-        &ci.build("evidence", Action::Unyank(yank), None, |_| ()),
+        &ci.build("evidence", Action::Unyank(Unyank(yank)), None, |_| ()),
     );
     // More environments than there may be, and longer than they may live.
     ci.deploy(&["record", "pr-1", &one.to_string()]).ok();
@@ -602,9 +608,11 @@ fn other_ends() {
         ("of another version", &["state"], &|it| {
             it.components[0].target.version = Some("9".parse().unwrap())
         }),
-        ("of a start that never was", &["signer", "state"], &|it| {
-            it.start = 1
-        }),
+        (
+            "of a start that never was",
+            &["authorization", "state"],
+            &|it| it.start = 1,
+        ),
         ("of another run", &["state"], &|it| it.run = RunId([9; 16])),
         ("as another kind", &["state"], &|it| {
             it.kind = DeploymentKind::Rollback
@@ -629,7 +637,7 @@ fn other_ends() {
     for (attack, rules, bend) in bends {
         mount(attack, ci, rules, bend);
     }
-    mount("by another", bob, &["signer"], &|_| ());
+    mount("by another", bob, &["authorization"], &|_| ());
     // Nothing else is begun meanwhile, whatever it is called.
     let other = ci.build(
         "prod",
@@ -651,7 +659,7 @@ fn other_ends() {
     );
     siege.entry(
         "resumed by who may not deploy",
-        &["signer"],
+        &["authorization"],
         carol,
         "prod",
         &resume,
@@ -676,6 +684,12 @@ fn other_ends() {
     ci.push(&[&format!("{finish}:refs/deploy/prod")]).ok();
     ci.deploy(&["sync"]).ok();
     let again = ci.build("prod", Action::Finish(honest.clone()), None, |_| ());
-    siege.entry("ended twice", &["signer", "state"], ci, "prod", &again);
+    siege.entry(
+        "ended twice",
+        &["authorization", "state"],
+        ci,
+        "prod",
+        &again,
+    );
     siege.end();
 }

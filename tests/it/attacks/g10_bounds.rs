@@ -137,7 +137,7 @@ fn sizes() {
     let push = |id: &str| ci.push(&[&format!("+{id}:refs/deploy/dev")]);
     let entry = |attack: &str, edit: &dyn Fn(&str) -> String| {
         let id = ci.resigned(&good, |text| edit(text).into_bytes());
-        siege.untold(attack, &["place"], || push(&id));
+        siege.untold(attack, &["chain"], || push(&id));
     };
     entry("an entry that is too long", &|text| {
         text.replace("incident", &"x".repeat(600_000))
@@ -151,14 +151,14 @@ fn sizes() {
         &good,
         &[&["--cacheinfo", &format!("100644,{bomb},entry.json")]],
     );
-    siege.untold("an entry that unpacks to 150 MB", &["place"], || {
+    siege.untold("an entry that unpacks to 150 MB", &["chain"], || {
         push(&bombed)
     });
     let bombed = ci.retree(
         &good,
         &[&["--cacheinfo", &format!("100644,{bomb},entry.json.minisig")]],
     );
-    siege.untold("a signature that unpacks to 150 MB", &["place"], || {
+    siege.untold("a signature that unpacks to 150 MB", &["chain"], || {
         push(&bombed)
     });
     // Numbers at the end of what there is.
@@ -174,12 +174,12 @@ fn sizes() {
         text.replace("\"sequence\": 1", "\"sequence\": 18446744073709551616")
             .into()
     });
-    siege.refused("entry 2^64", &["place"], || push(&number));
+    siege.refused("entry 2^64", &["chain"], || push(&number));
     // A policy that is longer than any.
     alice.deploy(&["sync"]).ok();
     let text = project.policy(POLICY) + "# " + &"x".repeat(1 << 20);
     let long = super::entries::publish(alice, &text);
-    siege.untold("a policy that is too long", &["place"], || {
+    siege.untold("a policy that is too long", &["chain"], || {
         alice.push(&[&format!("{long}:refs/deploy/policy")])
     });
     siege.end();
@@ -266,7 +266,7 @@ fn many_refs() {
     };
     siege.wire(
         "a ledger among 100,000 refs",
-        &["place"],
+        &["chain"],
         &many(100_000, &hidden),
     );
     let said = siege.fails_wire(

@@ -273,7 +273,7 @@ fn spellings() {
             bytes
         });
         assert!(changed, "{what}");
-        let said = siege.entry(what, &["place"], ci, "evidence", &forged);
+        let said = siege.entry(what, &["chain"], ci, "evidence", &forged);
         assert_eq!(strange(&said), None, "{what}: {said:?}");
     }
     ci.push(&[&format!("{good}:refs/deploy/evidence")]).ok();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use git_deploy::domain::entry::{
     Abort, Action, ComponentAtCommit, ComponentResult, Finish, Outcome, Record, Resume, Revoke,
-    Start, Statement, VerificationResult, Yank,
+    Start, Statement, Unyank, VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, RunId};
 
@@ -152,7 +152,7 @@ fn a_deployment_and_its_grounds() {
     loses(
         &project,
         "two deployments",
-        &["place"],
+        &["chain"],
         (ci, "prod", to_prod(ci)),
         || {
             let lock = an_entry(carol, "prod");
@@ -210,7 +210,7 @@ fn a_deployment_and_its_grounds() {
     push(
         bob,
         "evidence",
-        &bob.build("evidence", Action::Unyank(yank()), None, |_| ()),
+        &bob.build("evidence", Action::Unyank(Unyank(yank())), None, |_| ()),
     );
     sync(&project);
     let revoke = Action::Revoke(Revoke {
@@ -221,7 +221,7 @@ fn a_deployment_and_its_grounds() {
     loses(
         &project,
         "an approval that is revoked",
-        &["place"],
+        &["chain"],
         (ci, "prod", to_prod(ci)),
         || {
             push(bob, "prod", &bob.build("prod", revoke, None, |_| ()));
@@ -233,7 +233,7 @@ fn a_deployment_and_its_grounds() {
     loses(
         &project,
         "a policy before it",
-        &["place"],
+        &["chain"],
         (ci, "prod", to_prod(ci)),
         || {
             project.publish(&POLICY.replace("dev = {}", "dev = {}\nqa = {}"));
@@ -244,7 +244,7 @@ fn a_deployment_and_its_grounds() {
     loses(
         &project,
         "a deployment before a policy",
-        &["place"],
+        &["chain"],
         (alice, "policy", policy),
         || {
             push(carol, "prod", &an_entry(carol, "prod"));
@@ -262,7 +262,7 @@ fn a_deployment_and_its_grounds() {
     loses(
         &project,
         "a key that is removed",
-        &["approvals", "place"],
+        &["approvals", "chain"],
         (ci, "prod", to_prod(ci)),
         || {
             push(alice, "policy", &super::entries::publish(alice, &without));
@@ -332,16 +332,16 @@ fn evidence_in_the_same_push() {
         format!("{attest}:refs/deploy/evidence"),
         format!("{start}:refs/deploy/prod"),
     ];
-    let said = project.refused(&["checks", "place"], || ci.push(&[&both[0], &both[1]]));
+    let said = project.refused(&["chain", "checks"], || ci.push(&[&both[0], &both[1]]));
     assert!(said.contains("refs/deploy/prod"), "{said}");
-    project.refused(&["checks", "place"], || ci.push(&[&both[1], &both[0]]));
+    project.refused(&["chain", "checks"], || ci.push(&[&both[1], &both[0]]));
     // An approval and what it is for are of one ledger: two entries, one after the other, each judged.
     ci.repo
         .git(&["update-ref", "refs/deploy/evidence", &evidence])
         .ok();
     push(ci, "evidence", &attest);
     project.refused_entry(
-        &["signer"],
+        &["authorization"],
         bob,
         "prod",
         &bob.build("prod", a_lock(), None, |it| it.by = "ci".parse().unwrap()),
@@ -426,15 +426,25 @@ fn a_run_and_its_end() {
     loses(
         &project,
         "two who resume",
-        &["place"],
+        &["chain"],
         (ci, "stage", build(ci, resumed(1))),
         || {
             push(bob, "stage", &build(bob, resumed(2)));
         },
     );
     // Whoever lost goes on with nothing: the run is the other's.
-    project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, finish(&run)));
-    project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, abort(&run)));
+    project.refused_entry(
+        &["authorization", "state"],
+        ci,
+        "stage",
+        &build(ci, finish(&run)),
+    );
+    project.refused_entry(
+        &["authorization", "state"],
+        ci,
+        "stage",
+        &build(ci, abort(&run)),
+    );
     bob.deploy(&["abort", "stage", "-m", "enough"]).ok();
     sync(&project);
 
@@ -442,18 +452,23 @@ fn a_run_and_its_end() {
     loses(
         &project,
         "an end while it is given up",
-        &["place"],
+        &["chain"],
         (ci, "stage", build(ci, finish(&run))),
         || {
             push(alice, "stage", &build(alice, abort(&run)));
         },
     );
-    project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, finish(&run)));
+    project.refused_entry(
+        &["authorization", "state"],
+        ci,
+        "stage",
+        &build(ci, finish(&run)),
+    );
     let run = begin();
     loses(
         &project,
         "given up while it ends",
-        &["place"],
+        &["chain"],
         (alice, "stage", build(alice, abort(&run))),
         || {
             push(ci, "stage", &build(ci, finish(&run)));
@@ -462,7 +477,7 @@ fn a_run_and_its_end() {
     project.refused_entry(&["state"], alice, "stage", &build(alice, abort(&run)));
     // While it lives, only its owner and an admin give it up.
     let run = begin();
-    project.refused_entry(&["signer"], bob, "stage", &build(bob, abort(&run)));
+    project.refused_entry(&["authorization"], bob, "stage", &build(bob, abort(&run)));
     push(ci, "stage", &build(ci, finish(&run)));
     project.audited();
 }

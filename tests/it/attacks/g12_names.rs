@@ -203,7 +203,7 @@ fn in_entries() {
                 };
                 old.replace(field, &new).into_bytes()
             });
-            siege.entry(&format!("{key}: {name:?}"), &["place"], ci, ledger, &forged);
+            siege.entry(&format!("{key}: {name:?}"), &["chain"], ci, ledger, &forged);
         }
     }
     siege.end();
@@ -294,7 +294,7 @@ fn in_policies() {
                 if what == "an environment" {
                     siege.entry(
                         &format!("{what} {name:?}"),
-                        &["signer"],
+                        &["authorization"],
                         alice,
                         "policy",
                         &super::entries::publish(alice, &text),

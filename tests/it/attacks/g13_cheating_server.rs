@@ -210,7 +210,7 @@ fn two_histories() {
         .alice
         .push(&[&format!("{publish}:refs/deploy/policy")])
         .fails(1);
-    assert!(run.err().contains("✗ place"), "{run}");
+    assert!(run.err().contains("✗ chain"), "{run}");
     moved(&project, "policy", &bob.repo.rev("refs/deploy/policy"));
     project
         .server
@@ -306,25 +306,25 @@ fn past_the_hooks() {
         (
             "a stranger's",
             lock(&|it| it.by = "ci".parse().unwrap()),
-            "signer",
+            "authorization",
         ),
-        ("nobody's", lock(&|_| ()), "signer"),
+        ("nobody's", lock(&|_| ()), "authorization"),
         (
             "an edited one",
             ci.retree(&honest, &[&["--force-remove", "components/demo/live.json"]]),
-            "place",
+            "chain",
         ),
         (
             "another's words",
             ci.recommit(&honest, |raw| {
                 raw.replace("Deploy-By: ci", "Deploy-By: bob")
             }),
-            "place",
+            "chain",
         ),
         (
             "one that was there",
             ci.replant(&bob.repo.rev("refs/deploy/dev"), &good),
-            "place",
+            "chain",
         ),
         ("the code", bob.repo.rev("HEAD"), "rewritten"),
         (
@@ -339,7 +339,7 @@ fn past_the_hooks() {
         }
         if !project.server.git(&["cat-file", "-e", id]).succeeded() {
             // What no ref names is not fetched: the owner puts it there by hand.
-            let forge = if what.ends_with("'s") && words == &"signer" {
+            let forge = if what.ends_with("'s") && words == &"authorization" {
                 &mallory
             } else {
                 ci

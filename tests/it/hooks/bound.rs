@@ -229,7 +229,7 @@ fn spelling() {
         project.refused(&["tag"], || alice.push(&[&format!("HEAD:{name}")]));
     }
     for name in ["refs/Deploy/prod", "refs/deploy/Prod", "refs/Notes/deploy"] {
-        project.refused(&["place"], || alice.push(&[&format!("HEAD:{name}")]));
+        project.refused(&["chain"], || alice.push(&[&format!("HEAD:{name}")]));
     }
     alice
         .push(&[
@@ -252,7 +252,7 @@ fn a_dropped_environment() {
         ci.deploy(&["record", name, "--start"]).ok();
     }
     project.publish("[environments]\nother = {}\n");
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         project
             .bob
             .deploy(&["abort", "dev", "-m", "gone", "--no-verify"])

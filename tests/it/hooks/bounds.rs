@@ -120,7 +120,7 @@ fn entries() {
     let most = ci.build("qa", crate::harness::forge::a_lock(), None, |statement| {
         statement.sequence = 10_000
     });
-    project.refused(&["place"], || ci.push(&[&format!("{most}:refs/deploy/qa")]));
+    project.refused(&["chain"], || ci.push(&[&format!("{most}:refs/deploy/qa")]));
     assert_eq!(project.refs(), before);
 }
 

@@ -87,7 +87,7 @@ fn signatures() {
         ("an empty line", with(1, &format!("\n{first}"))),
     ] {
         let forged = ci.refile(&good, &[("entry.json.minisig", text.as_bytes())]);
-        let said = siege.entry(attack, &["signer"], ci, "dev", &forged);
+        let said = siege.entry(attack, &["authorization"], ci, "dev", &forged);
         assert_eq!(
             crate::harness::siege::strange(&said),
             None,
@@ -124,7 +124,7 @@ fn spellings() {
             assert!(text.contains(from), "{attack}: {text}");
             text.replacen(from, to, 1).into_bytes()
         });
-        let said = siege.entry(attack, &["place"], ci, "evidence", &forged);
+        let said = siege.entry(attack, &["chain"], ci, "evidence", &forged);
         assert_eq!(
             crate::harness::siege::strange(&said),
             None,
@@ -236,15 +236,15 @@ fn environments_of_patterns() {
             )
             .into()
         });
-        siege.entry(name, &["place"], ci, "pr", &forged);
+        siege.entry(name, &["chain"], ci, "pr", &forged);
     }
     let without = ci.resigned(&next, |text| {
         text.replace("    \"environment\": \"pr-1\",\n", "").into()
     });
-    siege.entry("no environment", &["place"], ci, "pr", &without);
+    siege.entry("no environment", &["chain"], ci, "pr", &without);
     siege.entry(
         "its ledger as a ledger of its own",
-        &["place"],
+        &["chain"],
         ci,
         "pr-1",
         &next,

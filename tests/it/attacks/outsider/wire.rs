@@ -71,7 +71,7 @@ fn commands_twice() {
             ("a rewind that says to create", &[(&*zero, &*before)]),
             ("a rewind that says to go on", &[(&*before, &*before)]),
         ] {
-            siege.wire(attack, &["place"], &wire(updates));
+            siege.wire(attack, &["chain"], &wire(updates));
         }
     }
     // Where each by itself would go in, all together do not, and one by one the first does: the others then meet another ledger.
@@ -186,9 +186,11 @@ fn shallow_lines() {
             match cut {
                 _ if *cut == orphan => siege.fails_wire("its author approved it", &wire),
                 // Where git believes it, nobody can tell who wrote what is not there.
-                _ if *cut == tip && allowed == "true" => {
-                    siege.untold_wire("its author approved it", &["approvals", "direction"], &wire)
-                }
+                _ if *cut == tip && allowed == "true" => siege.untold_wire(
+                    "its author approved it",
+                    &["approvals", "fast-forward"],
+                    &wire,
+                ),
                 _ => siege.wire("its author approved it", &["approvals"], &wire),
             };
         }
@@ -241,7 +243,7 @@ fn atomic_with_others() {
         let early = ci
             .build("evidence", a_build(ci, &main), None, |it| it.sequence += 7)
             .to_string();
-        siege.refused("an entry that is refused", &["place"], || {
+        siege.refused("an entry that is refused", &["chain"], || {
             ci.push(&[
                 "--atomic",
                 &format!("+{early}:refs/deploy/evidence"),
@@ -360,11 +362,11 @@ fn nearly_bound() {
         ("tag", "refs/tags/REL-20260305T100000Z.prod"),
         ("tag", "refs/tags/rel-20260305T100000Z.PROD"),
         ("tag", "refs/tags/rel-20260305T100000Z.prod"),
-        ("place", "refs/heads/DEPLOY/prod"),
-        ("place", "refs/tags/deploy/x/y"),
-        ("place", "refs/Replace/x"),
-        ("place", "refs/deploy/prod/HEAD"),
-        ("place", "refs/deploy/@"),
+        ("chain", "refs/heads/DEPLOY/prod"),
+        ("chain", "refs/tags/deploy/x/y"),
+        ("chain", "refs/Replace/x"),
+        ("chain", "refs/deploy/prod/HEAD"),
+        ("chain", "refs/deploy/@"),
     ] {
         siege.wire(
             name,

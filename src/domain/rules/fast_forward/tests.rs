@@ -1,10 +1,9 @@
-//! Forward unless it is a way back that was good; and never what is on hold.
+//! A deployment goes forward, unless it is a rollback to what was healthy.
 
 use super::*;
 use crate::domain::entry::{Baseline, ComponentAtCommit, Verification};
 use crate::domain::rules::testing::{
-    Case, change, commit, deploy, deployment, finish, kept, noon, parse, ran, record, start,
-    statement,
+    Case, change, commit, deploy, deployment, finish, kept, noon, parse, ran, start, statement,
 };
 use crate::domain::text::Line;
 
@@ -53,36 +52,6 @@ fn hotfix() {
                 .fails(Rule::FastForward, "does not contain")
                 .remedy,
             None
-        );
-    }
-}
-
-/// What failed here or was rolled back does not come back by itself, whatever it is called.
-#[test]
-fn holds() {
-    let failed = record(
-        deployment(
-            DeploymentKind::Deploy,
-            vec![change("catalogue", 2, Some(1))],
-        ),
-        Outcome::RolledBack,
-        VerificationResult::None,
-    );
-    for kind in [
-        DeploymentKind::Deploy,
-        DeploymentKind::Hotfix,
-        DeploymentKind::Rollback,
-    ] {
-        let history = vec![
-            ("alice", ran("catalogue", 1, None)),
-            ("alice", failed.clone()),
-        ];
-        let wanted = start(1, deployment(kind, vec![change("catalogue", 2, Some(1))]));
-        let check = Case::after(FREE, "prod", history, "alice", wanted)
-            .fails(Rule::FastForward, "on hold in prod since");
-        assert_eq!(
-            check.remedy.as_deref(),
-            Some("git deploy unlock prod --commit 020202020202")
         );
     }
 }

@@ -1,26 +1,39 @@
-//! The previous environment: the very commit ran in `promote_from`, component by component, and is well there.
+//! The rule `previous environment`: component by component, the same commit ran in `promote_from` and is healthy there.
 //!
-//! It need not run there now. What counts is the newest word: a later failure, a failed verification or a hold takes it away.
+//! It need not run there now. The newest result counts: a later failure, failed verification or hold takes the success away.
 
+use super::context::{Context, or_unknown};
+use super::definition::{OtherLedger, RuleDefinition};
+use super::facts::Fact;
 use super::findings::{Findings, Violation, format_moment};
-use super::{Context, Fact, or_unknown};
+use super::previous_log;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{ComponentChange, Intent, VerificationResult};
-use crate::domain::history::{Attempt, AttemptFailure, History, LatestEvent, RunPeriod};
+use crate::domain::history::{Attempt, AttemptFailure, LatestEvent, RunPeriod};
 use crate::domain::name::EnvName;
-use crate::domain::state::EnvState;
+use crate::domain::policy::HotfixSkip;
 use crate::domain::verdict::{Check, Rule};
 
-const RULE: Rule = Rule::PreviousEnvironment;
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::PreviousEnvironment,
+    name: "previous environment",
+    description: "The commit ran in the `promote_from` environment, its latest result there is a verified success, and it is not on hold there.",
+    faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
+    hotfix_skip: Some(HotfixSkip::PromoteFrom),
+    reads: &[OtherLedger::PreviousEnvironment],
+    needs: previous_log::needs,
+    check,
+};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    or_unknown(RULE, judge(ctx))
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    or_unknown(Rule::PreviousEnvironment, judge(ctx))
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let Some(source) = &ctx.environment()?.promote_from else {
         return Ok(Vec::new());
     };
-    let mut found = Findings::new(RULE);
+    let mut found = Findings::new(Rule::PreviousEnvironment);
     for change in ctx.deployment()?.changed() {
         found.add(
             &change.target.component,
@@ -30,67 +43,21 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     Ok(found.checks())
 }
 
-/// What the environment before says of a changed component.
-pub(super) fn previous_history<'a>(
-    ctx: &Context<'a>,
-    change: &ComponentChange,
-) -> Fact<History<'a>> {
-    let (component, commit) = (&change.target.component, change.target.commit);
-    match ctx.facts.previous_log.get(&(component.clone(), commit)) {
-        Some(Ok(entries)) => Ok(History::read(component, entries)),
-        Some(Err(why)) => Err(why.clone()),
-        None => Err("the log of the environment before was not read".to_owned()),
-    }
-}
-
-/// The state of the environment before.
-pub(super) fn previous_state<'a>(ctx: &Context<'a>) -> Fact<EnvState<'a>> {
-    match &ctx.facts.previous_state {
-        Some(Ok(state)) => {
-            let name = ctx.environment()?.promote_from.as_ref();
-            // One of a pattern is a part of its ledger's state.
-            let member = |name: &&EnvName| {
-                ctx.policy
-                    .environment(name)
-                    .is_some_and(|it| it.ephemeral.is_some())
-            };
-            Ok(state.environment(name.filter(member)))
-        }
-        Some(Err(why)) => Err(why.clone()),
-        None => Err("the state of the environment before was not read".to_owned()),
-    }
-}
-
-/// Whether `none` is as good as a verification gets: the policy in force has no `verify` for the component.
-pub(super) fn none_counts(ctx: &Context<'_>, change: &ComponentChange) -> bool {
-    ctx.policy
-        .component(&change.target.component)
-        .is_none_or(|component| component.verify.is_none())
-}
-
-/// The times without a component that speak for taking it away: those that its removal at this commit began, and the present one.
-pub(super) fn find_absences<'h, 'a>(
-    history: &'h History<'a>,
-    change: &ComponentChange,
-) -> impl Iterator<Item = &'h RunPeriod<'a>> {
-    let commit = change.target.commit;
-    let gone = history
-        .run_periods
-        .iter()
-        .filter(|stay| stay.content.is_none());
-    gone.filter(move |stay| stay.to.is_none() || stay.commits().any(|it| it == commit))
-}
-
 fn check_component(
     ctx: &Context<'_>,
     source: &EnvName,
     change: &ComponentChange,
 ) -> Fact<Option<Violation>> {
     let (component, commit) = (&change.target.component, change.target.commit);
-    let (here, history) = (previous_state(ctx)?, previous_history(ctx, change)?);
+    let (here, history) = (
+        previous_log::previous_state(ctx)?,
+        previous_log::previous_history(ctx, change)?,
+    );
     let run = format!("git deploy record {source} {}", commit.short());
     if change.intent == Intent::Destroy {
-        let gone = find_absences(&history, change).next().is_some();
+        let gone = previous_log::find_absences(&history, change)
+            .next()
+            .is_some();
         let runs = here.commit(component).is_some() || here.unknown_since(component).is_some();
         let against =
             || Violation::new(format!("{source} still has it")).remedy(format!("{run} --destroy"));
@@ -115,7 +82,7 @@ fn check_component(
             Some(Violation::new(describe_failure(ctx, source, change, attempt)).remedy(run))
         }
         LatestEvent::Ran(stay) => {
-            let counts = none_counts(ctx, change);
+            let counts = previous_log::none_counts(ctx, change);
             check_run_period(source, stay, counts).map(|against| {
                 match (stay.to, stay.is_baseline && counts) {
                     // What does not change would only ride along on what it came with.

@@ -9,7 +9,6 @@ use crate::domain::rules::testing::{
 };
 use crate::domain::verdict::Rule;
 
-const RULE: Rule = Rule::PreviousEnvironment;
 const POLICY: &str = "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\n";
 const VERIFY: &str = "[components.catalogue]\napply = \"true\"\nverify = \"true\"\n";
 
@@ -48,7 +47,7 @@ fn verification(to: u8, verification: VerificationResult) -> Action {
 /// It ran there, now or earlier, whatever runs there today.
 #[test]
 fn ran_there() {
-    case("", vec![("ci", ran("catalogue", 1, None))]).passes(RULE);
+    case("", vec![("ci", ran("catalogue", 1, None))]).passes(Rule::PreviousEnvironment);
     case(
         "",
         vec![
@@ -56,9 +55,9 @@ fn ran_there() {
             ("ci", ran("catalogue", 2, Some(1))),
         ],
     )
-    .passes(RULE);
+    .passes(Rule::PreviousEnvironment);
     let check = case("", vec![("ci", ran("catalogue", 2, None))])
-        .fails(RULE, "stage never ran 010101010101");
+        .fails(Rule::PreviousEnvironment, "stage never ran 010101010101");
     assert_eq!(
         check.remedy.as_deref(),
         Some("git deploy record stage 010101010101")
@@ -69,7 +68,8 @@ fn ran_there() {
 #[test]
 fn first_environment() {
     assert_eq!(
-        Case::new(POLICY, "stage", "alice", deploy("catalogue", 1, None)).checks(RULE),
+        Case::new(POLICY, "stage", "alice", deploy("catalogue", 1, None))
+            .checks(Rule::PreviousEnvironment),
         []
     );
 }
@@ -79,9 +79,12 @@ fn first_environment() {
 fn taken_away() {
     let fine = || ("ci", ran("catalogue", 1, None));
     let failed = ("ci", ended(1, Outcome::Failed, VerificationResult::None));
-    case("", vec![fine(), failed]).fails(RULE, "on hold in stage");
+    case("", vec![fine(), failed]).fails(Rule::PreviousEnvironment, "on hold in stage");
     let unwell = ("ci", verification(1, VerificationResult::Failed));
-    let check = case("", vec![fine(), unwell]).fails(RULE, "its verification in stage failed");
+    let check = case("", vec![fine(), unwell]).fails(
+        Rule::PreviousEnvironment,
+        "its verification in stage failed",
+    );
     assert_eq!(
         check.remedy.as_deref(),
         Some("git deploy record stage 010101010101 --all --verification passed")
@@ -105,13 +108,15 @@ fn holds() {
         }],
         comment: None,
     });
-    let check = case("", vec![("ci", failed.clone())]).fails(RULE, "on hold");
+    let check = case("", vec![("ci", failed.clone())]).fails(Rule::PreviousEnvironment, "on hold");
     assert_eq!(
         check.remedy.as_deref(),
         Some("git deploy unlock stage --commit 010101010101")
     );
-    case("", vec![("ci", failed.clone()), ("bob", unlock.clone())])
-        .fails(RULE, "was rolled back in stage (09:58)");
+    case("", vec![("ci", failed.clone()), ("bob", unlock.clone())]).fails(
+        Rule::PreviousEnvironment,
+        "was rolled back in stage (09:58)",
+    );
     case(
         "",
         vec![
@@ -120,7 +125,7 @@ fn holds() {
             ("ci", ran("catalogue", 1, None)),
         ],
     )
-    .passes(RULE);
+    .passes(Rule::PreviousEnvironment);
     let mut back = deployment(
         DeploymentKind::Rollback,
         vec![change("catalogue", 2, Some(1))],
@@ -132,18 +137,18 @@ fn holds() {
         ("ci", ran("catalogue", 1, Some(2))),
         ("ci", back),
     ];
-    case("", left).fails(RULE, "on hold");
+    case("", left).fails(Rule::PreviousEnvironment, "on hold");
 }
 
 /// Unverified is enough only where the policy has nothing to verify with.
 #[test]
 fn unverified() {
     let silent = || vec![("ci", ended(1, Outcome::Succeeded, VerificationResult::None))];
-    case("", silent()).passes(RULE);
-    case(VERIFY, silent()).fails(RULE, "nothing verified it in stage");
+    case("", silent()).passes(Rule::PreviousEnvironment);
+    case(VERIFY, silent()).fails(Rule::PreviousEnvironment, "nothing verified it in stage");
     let mut later = silent();
     later.push(("ci", verification(1, VerificationResult::Passed)));
-    case(VERIFY, later).passes(RULE);
+    case(VERIFY, later).passes(Rule::PreviousEnvironment);
 }
 
 /// An admin's word is no deployment.
@@ -155,7 +160,7 @@ fn baseline() {
         comment: None,
     });
     let alone = vec![("alice", baseline.clone())];
-    let check = case("", alone).fails(RULE, "from a baseline");
+    let check = case("", alone).fails(Rule::PreviousEnvironment, "from a baseline");
     // What does not differ would only ride along.
     assert!(
         check
@@ -171,7 +176,7 @@ fn baseline() {
             ("ci", verification(1, VerificationResult::Passed)),
         ],
     )
-    .fails(RULE, "baseline");
+    .fails(Rule::PreviousEnvironment, "baseline");
 }
 
 /// What rides along need not be asked for, and every other component is.
@@ -190,9 +195,9 @@ fn component_by_component() {
         let mut case = Case::new(&format!("{POLICY}{policy}"), "prod", "alice", two(web));
         case.source(vec![("ci", ran("api", 1, None))]);
         if passes {
-            case.passes(RULE)
+            case.passes(Rule::PreviousEnvironment);
         } else {
-            drop(case.fails(RULE, "web: stage never ran"))
+            drop(case.fails(Rule::PreviousEnvironment, "web: stage never ran"));
         }
     }
 }
@@ -211,13 +216,13 @@ fn taking_away() {
     };
     let mut case = Case::new(POLICY, "prod", "alice", start(1, gone()));
     case.source(vec![("ci", ran("catalogue", 1, None))])
-        .fails(RULE, "stage still has it");
+        .fails(Rule::PreviousEnvironment, "stage still has it");
     let destroyed = record(gone(), Outcome::Destroyed, VerificationResult::None);
     let log = vec![("ci", ran("catalogue", 1, None)), ("ci", destroyed)];
-    case.source(log.clone()).passes(RULE);
+    case.source(log.clone()).passes(Rule::PreviousEnvironment);
     case.source([log, vec![("ci", ran("catalogue", 3, None))]].concat())
-        .passes(RULE);
-    case.source(vec![]).passes(RULE);
+        .passes(Rule::PreviousEnvironment);
+    case.source(vec![]).passes(Rule::PreviousEnvironment);
 }
 
 /// What was not read is never taken for a yes.
@@ -228,11 +233,17 @@ fn missing() {
         .previous_log
         .values_mut()
         .for_each(|log| *log = Err("past 100,000 entries".to_owned()));
-    case.unknown(RULE, "past 100,000 entries");
+    case.unknown(Rule::PreviousEnvironment, "past 100,000 entries");
     case.facts.previous_log.clear();
-    case.unknown(RULE, "the log of the environment before was not read");
+    case.unknown(
+        Rule::PreviousEnvironment,
+        "the log of the previous environment was not read",
+    );
     case.source(vec![("ci", ran("catalogue", 1, None))])
         .facts
         .previous_state = None;
-    case.unknown(RULE, "the state of the environment before was not read");
+    case.unknown(
+        Rule::PreviousEnvironment,
+        "the state of the previous environment was not read",
+    );
 }

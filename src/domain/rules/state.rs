@@ -1,10 +1,14 @@
-//! It fits what the ledger holds: a finish has its open run, a lock is the only one, an end is within its bounds.
+//! The rule `state`: the entry fits the ledger's state. A finish has its open run, a lock is not there twice, an expiry is within bounds.
 
 mod runs;
 
-use super::{Context, Fact, Request, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::Fact;
+use super::request::Request;
+use super::request_kind::RequestKinds;
 use crate::domain::entry::{
-    Action, Deployment, DeploymentKind, Revoke, Statement, Target, Unlock, Yank,
+    Action, Deployment, DeploymentKind, PolicyRevoke, Revoke, Statement, Target, Unlock, Yank,
 };
 use crate::domain::name::EnvName;
 use crate::domain::policy::Ephemeral;
@@ -12,7 +16,18 @@ use crate::domain::state::{EnvState, State};
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::State,
+    name: "state",
+    description: "The ledger's state allows the entry: a finish has its open run, a lock is not there yet, an expiry is within its bounds.",
+    faced_by: RequestKinds::ENTRIES,
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
@@ -32,24 +47,25 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
     };
     match &statement.action {
         Action::Start(it) => {
-            require(
-                runs::is_new_run(here, it.run),
-                "its `run` is that of an unfinished run",
-            );
+            let new = runs::is_new_run(here, it.run);
+            require(new, "its `run` is that of an unfinished run");
             against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
         }
         Action::Record(it) => {
             against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
-            against.extend(runs::check_results(&it.deployment, &it.component_results()));
+            against.extend(runs::check_results(
+                &it.deployment,
+                &statement.component_results(),
+            ));
         }
         Action::Resume(it) => against.extend(runs::check_resume(here, it)),
         Action::Finish(it) => against.extend(runs::check_finish(here, it)),
         Action::Abort(it) => against.extend(runs::check_abort(here, it)),
         Action::Expire(it) => against.extend(check_renewal(ctx, statement, it.expires)?),
-        Action::Revoke(it) => require(
-            has_approval(here, it),
-            "there is no such approval to revoke",
-        ),
+        Action::Revoke(it) => {
+            let given = has_approval(here, it);
+            require(given, "there is no such approval to revoke");
+        }
         Action::Lock(it) => {
             let lock = it
                 .component
@@ -62,27 +78,17 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
             "there is no such lock or hold to lift",
         ),
         Action::Baseline(it) => {
-            require(
-                statement.environment.is_none(),
-                "an ephemeral environment has no baseline",
-            );
-            let entered = it
-                .components
-                .iter()
-                .find(|target| here.has_history(&target.component));
+            let lasting = statement.environment.is_none();
+            require(lasting, "an ephemeral environment has no baseline");
+            let mut targets = it.components.iter();
+            let entered = targets.find(|target| here.has_history(&target.component));
             against.extend(entered.map(|target| refuse_baseline(ctx, target)));
         }
         Action::Yank(it) => require(!is_yanked(state, it), "it is yanked already"),
-        Action::Unyank(it) => require(is_yanked(state, it), "it is not yanked"),
+        Action::Unyank(it) => require(is_yanked(state, &it.0), "it is not yanked"),
         Action::PolicyRevoke(it) => {
-            let own = state.policy_approvals().any(|kept| {
-                let digest = match &kept.statement.action {
-                    Action::PolicyApprove(approve) => Some(&approve.digest),
-                    _ => None,
-                };
-                kept.statement.by == it.approver && digest == Some(&it.digest)
-            });
-            require(own, "there is no such approval to revoke");
+            let given = has_policy_approval(state, it);
+            require(given, "there is no such approval to revoke");
         }
         // Whether what was verified runs is asked by the content's rule.
         Action::Verification(_)
@@ -109,6 +115,17 @@ fn refuse_baseline(ctx: &Context<'_>, target: &Target) -> Check {
         "git deploy record {place} {} --component {component}",
         target.commit.short()
     ))
+}
+
+/// Returns whether a policy was approved by the person whose approval is revoked.
+fn has_policy_approval(state: &State, revoke: &PolicyRevoke) -> bool {
+    state.policy_approvals().any(|kept| {
+        let digest = match &kept.statement.action {
+            Action::PolicyApprove(approve) => Some(&approve.digest),
+            _ => None,
+        };
+        kept.statement.by == revoke.approver && digest == Some(&revoke.digest)
+    })
 }
 
 fn has_approval(here: EnvState<'_>, revoke: &Revoke) -> bool {
@@ -199,7 +216,7 @@ fn check_deployment(
     Ok(against)
 }
 
-/// No more environments may exist: the one that ends first makes room.
+/// Refuses a new environment when the limit is reached, and suggests the one that expires first.
 fn refuse_over_limit(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
     let why = format!(
         "{} of at most {} environments exist",

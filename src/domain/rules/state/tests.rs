@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::entry::{
     Abort, Baseline, ComponentAtCommit, ComponentChange, Expire, Finish, Hold, Intent, Lock,
-    Outcome, PolicyRevoke, Resume, VerificationResult,
+    Outcome, PolicyRevoke, Resume, Unyank, VerificationResult,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::testing::{
@@ -123,7 +123,7 @@ fn the_newest_run() {
     }
 }
 
-/// The gates judged the start: a finish says nothing else.
+/// The rules judged the start. A finish must repeat it.
 #[test]
 fn a_finish_repeats_its_start() {
     type Edit = fn(&mut Finish);
@@ -132,20 +132,20 @@ fn a_finish_repeats_its_start() {
         ("approvers", |it| it.approved_by = vec![parse("bob")]),
         ("description", |it| it.description = Some(parse("x"))),
         ("reason to break glass", |it| {
-            it.break_glass = Some(parse("x"))
+            it.break_glass = Some(parse("x"));
         }),
         ("components or commits", |it| {
-            it.components[0].target.commit = commit(3)
+            it.components[0].target.commit = commit(3);
         }),
         ("components or commits", |it| {
-            it.components[0].target.content = Some(content(3))
+            it.components[0].target.content = Some(content(3));
         }),
         ("components or commits", |it| {
-            it.components[0].target.version = Some(parse("9"))
+            it.components[0].target.version = Some(parse("9"));
         }),
         ("components or commits", |it| it.components.clear()),
         ("cannot have ended so", |it| {
-            it.components[0].outcome = Outcome::Destroyed
+            it.components[0].outcome = Outcome::Destroyed;
         }),
     ];
     for (words, edit) in edits {
@@ -280,8 +280,8 @@ fn yanks() {
     let open = || vec![("bob", Action::Yank(yank.clone()))];
     evidence(vec![], Action::Yank(yank.clone())).passes(Rule::State);
     evidence(open(), Action::Yank(yank.clone())).fails(Rule::State, "yanked already");
-    evidence(open(), Action::Unyank(yank.clone())).passes(Rule::State);
-    evidence(vec![], Action::Unyank(yank.clone())).fails(Rule::State, "not yanked");
+    evidence(open(), Action::Unyank(Unyank(yank.clone()))).passes(Rule::State);
+    evidence(vec![], Action::Unyank(Unyank(yank.clone()))).fails(Rule::State, "not yanked");
 }
 
 fn hours(hours: u64) -> Time {

@@ -1,16 +1,14 @@
-//! Unfinished runs: who goes on with one names its newest `run`, and a finish repeats its start.
+//! Unfinished runs: a resume, finish or abort names the run's newest `run` id, and a finish repeats its start.
 //!
-//! The start went through every gate; a finish that said anything else would put into the ledger what no gate has seen.
+//! The start was judged by every rule. A finish that said anything else would bring into the ledger what no rule has judged.
 
 use super::fail;
-use crate::domain::entry::{
-    Abort, Action, ComponentResult, Deployment, Finish, Outcome, Resume, outcome_fits,
-};
+use crate::domain::entry::{Abort, Action, ComponentResult, Deployment, Finish, Outcome, Resume};
 use crate::domain::id::RunId;
 use crate::domain::state::{EnvState, OpenRun};
 use crate::domain::verdict::Check;
 
-/// Whether no unfinished run has this id, now or at its start.
+/// Returns whether no unfinished run has this id, now or at its start.
 pub(super) fn is_new_run(here: EnvState<'_>, run: RunId) -> bool {
     let began = |open: &OpenRun<'_>| matches!(&open.start.statement.action, Action::Start(it) if it.run == run);
     here.runs()
@@ -87,7 +85,7 @@ pub(super) fn check_finish(here: EnvState<'_>, finish: &Finish) -> Vec<Check> {
         return against;
     }
     for (change, ended) in start.components.iter().zip(&finish.components) {
-        if !outcome_fits(change.intent, ended.outcome) {
+        if !change.intent.allows(ended.outcome) {
             against.push(fail(format!(
                 "{} cannot have ended so",
                 ended.target.component
@@ -98,7 +96,8 @@ pub(super) fn check_finish(here: EnvState<'_>, finish: &Finish) -> Vec<Check> {
     against
 }
 
-/// A component that failed goes back to what ran before and nowhere else; a skip is the fault of a component of the same run.
+/// Checks that a failed component was rolled back to its previous commit, and that a skip names a
+/// component of the same run.
 pub(super) fn check_results(start: &Deployment, ended: &[ComponentResult]) -> Vec<Check> {
     let mut against = Vec::new();
     for (change, ended) in start.components.iter().zip(ended) {

@@ -1,8 +1,11 @@
-//! It goes forward: what runs is contained in what comes, unless it is a way back that was good before; and it is not on hold.
-//!
-//! A hold counts for everything, a rollback and a hotfix too, until a person lifts it.
+//! The rule `fast-forward`: the new commit contains the running one. A rollback instead returns to what ran here and was healthy.
 
-use super::{Context, Fact, moves_component, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::RuleDefinition;
+use super::fact_need::FactNeed;
+use super::facts::Fact;
+use super::request::RequestContext;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{
     Action, ComponentChange, Deployment, DeploymentKind, Intent, Outcome, StoredEntry,
     VerificationResult,
@@ -11,7 +14,34 @@ use crate::domain::name::ComponentName;
 use crate::domain::state::EnvState;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::FastForward,
+    name: "fast-forward",
+    description: "The new commit contains the running one, if the environment has a branch or for a hotfix; a rollback goes to content that was a verified success here.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Rollback,
+        RequestKind::Merge,
+    ]),
+    hotfix_skip: None,
+    reads: &[],
+    needs,
+    check,
+};
+
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    match subject.kind {
+        RequestKind::Rollback => vec![FactNeed::EarlierRuns],
+        RequestKind::Hotfix => vec![FactNeed::RunningAncestry],
+        _ if subject.environment.is_some_and(|it| it.branch.is_some()) => {
+            vec![FactNeed::RunningAncestry]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(
         Rule::FastForward,
         judge(ctx).map(|against| pass_if_none(Rule::FastForward, against)),
@@ -20,11 +50,7 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let (deployment, here) = (ctx.deployment()?, ctx.environment_state()?);
-    let mut against: Vec<Check> = deployment
-        .components
-        .iter()
-        .filter_map(|change| check_hold(ctx, here, change))
-        .collect();
+    let mut against = Vec::new();
     for change in deployment.changed() {
         let found = match deployment.kind {
             DeploymentKind::Rollback => check_rollback(ctx, change),
@@ -44,21 +70,8 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::FastForward, why)
 }
 
-fn check_hold(ctx: &Context<'_>, here: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
-    let target = &change.target;
-    let hold = here.hold(
-        &target.component,
-        target.content.filter(|_| moves_component(change))?,
-    )?;
-    let (commit, place) = (target.commit.short(), ctx.environment_label());
-    let why = format!(
-        "{} at {commit} is on hold in {place} since {}",
-        target.component, hold.statement.at
-    );
-    Some(fail(why).remedy(format!("git deploy unlock {place} --commit {commit}")))
-}
-
-/// What runs must be contained in a hotfix always, and in any other deployment where the environment has a branch.
+/// Checks that the new commit contains the running one: always for a hotfix, otherwise if the
+/// environment has a branch.
 fn check_forward(
     ctx: &Context<'_>,
     here: EnvState<'_>,
@@ -92,7 +105,7 @@ fn check_forward(
     }))
 }
 
-/// A rollback goes only where the component was well, here.
+/// Checks that a rollback goes to content that ran here and was a verified success.
 fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Check>> {
     let (component, place) = (&change.target.component, ctx.environment_label());
     if change.intent == Intent::Destroy {
@@ -136,7 +149,8 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
     .map(|check| check.remedy(format!("git deploy log {place}"))))
 }
 
-/// Whether the entry put the wanted content here, and if so, whether it was verified.
+/// Returns whether the success of an entry was verified; `None` if the entry did not deploy the
+/// wanted content here.
 fn verified_success(
     ctx: &Context<'_>,
     change: &ComponentChange,
@@ -150,7 +164,8 @@ fn verified_success(
     this.then(|| baseline || is_verified(ctx, component, ended.verification))
 }
 
-/// "Nobody asked" is good enough only where the policy in force does not ask.
+/// Returns whether a result counts as verified. A missing verification does only if the policy in
+/// force has no `verify`.
 fn is_verified(ctx: &Context<'_>, component: &ComponentName, result: VerificationResult) -> bool {
     match result {
         VerificationResult::Passed => true,
