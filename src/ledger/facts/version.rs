@@ -145,16 +145,8 @@ impl FactGatherer<'_> {
     }
 }
 
-<<<<<<< int-policy
-/// The folder of refs that a component's version tags are in.
-fn tag_folder(tag: &VersionTagPattern, component: &ComponentName) -> String {
-||||||| vbase
-/// The folder of refs that a component's version tags are in.
-fn tag_folder(tag: &VersionTag, component: &ComponentName) -> String {
-=======
 /// Returns the folder of refs that a component's version tags are in.
-fn tag_folder(tag: &VersionTag, component: &ComponentName) -> String {
->>>>>>> int-rules
+fn tag_folder(tag: &VersionTagPattern, component: &ComponentName) -> String {
     let pattern = tag.as_str().replace("{component}", component.as_str());
     let fixed = pattern.split('*').next().unwrap_or_default();
     let folder = fixed

@@ -7,7 +7,7 @@ use crate::domain::entry::{
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
-use crate::domain::policy::{Bind, Seat};
+use crate::domain::policy::{ApprovalRequirement, Bind};
 use crate::domain::rules::context::Context;
 use crate::domain::rules::facts::Fact;
 use crate::domain::rules::findings::join_names;
@@ -20,7 +20,7 @@ pub(super) struct CommitApprovals<'a> {
     pub commit: CommitId,
     /// The components that change to it.
     pub changes: Vec<&'a ComponentChange>,
-    seats: &'a [Seat],
+    seats: &'a [ApprovalRequirement],
     /// For each requirement, those whose approval counts for it.
     consents: Vec<BTreeSet<Person>>,
     /// Those whose approval counts for no requirement that they could meet, and why.
@@ -127,7 +127,7 @@ impl CommitApprovals<'_> {
         ctx: &Context<'_>,
         kept: &StoredEntry,
         approve: &Approve,
-        seat: &Seat,
+        seat: &ApprovalRequirement,
         involved: &BTreeSet<Person>,
     ) -> Option<&'static str> {
         let person = &kept.statement.by;
@@ -243,7 +243,7 @@ impl CommitApprovals<'_> {
         } else {
             BTreeSet::new()
         };
-        let may = |seat: &Seat, person: &Person| {
+        let may = |seat: &ApprovalRequirement, person: &Person| {
             seat.by.contains(person)
                 && !ctx.policy.is_machine(person)
                 && !(seat.prevent_self && involved.contains(person))

@@ -21,7 +21,7 @@ pub(super) fn consenting_admins(
         .chain
         .as_ref()
         .ok_or("the policy's ledger was not read")?;
-    let required = ctx.policy.change.approvals;
+    let required = ctx.policy.admin_rules.approvals;
     // The first has no policy in force that could require any, and for a recovery no admin is left. The rule `authorization` guards both.
     if chain.sequence == 0 || publish.recovered || required == 0 {
         return Ok((0, BTreeSet::new()));
