@@ -1,4 +1,5 @@
-//! The keys for running deployments, which no rule reads: commands, variables, secrets and notifications.
+//! The keys for running deployments, which no rule reads: commands, variables, secrets and
+//! notifications.
 
 use super::*;
 
