@@ -2,14 +2,13 @@
 //!
 //! `ARCHITECTURE.md` gives the whole picture, `FORMAT.md` the stored bytes. The modules:
 //!
-//! - [`domain`]: names, entries, states, policies and the rules; pure, uses no other module.
-//! - [`clock`]: the only clock and the only source of random bytes.
-//! - [`signing`]: minisign keys and signatures, with strict verification.
-//! - [`git`]: objects, refs, trees, ancestry and git commands; knows nothing of entries.
-//! - [`ledger`]: entries in git: reading, validating and appending them, sync, audit, notes.
-//! - [`server`]: the hooks that check a push, their installation and `server check`.
-//! - [`run`]: what a deployment consists of, and its execution.
-//! - [`view`]: how results look, as text and as JSON.
+//! - [`domain`]: names, entries, states, policies and rules, pure and using nothing of the rest.
+//! - [`clock`]: the one clock and the one source of random bytes.
+//! - [`signing`]: minisign keys and signatures, verified strictly.
+//! - [`git`]: every access to git, from single objects up to ledgers, their judgement and the notes.
+//! - [`server`]: the hooks that judge a push.
+//! - [`run`]: what a deployment consists of.
+//! - [`view`]: how things look to people and programs.
 //! - [`cli`]: the commands, one file each.
 
 pub mod cli;

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeSet;
 
-use git_deploy::domain::entry::{Kept, Statement, mention, note_line};
+use git_deploy::domain::entry::{Statement, StoredEntry, note_line, read_trailers};
 use git_deploy::domain::id::{CommitId, Oid, PublicKey};
-use git_deploy::domain::policy::{Environment, Owners, Paths, Policy};
+use git_deploy::domain::policy::{Environment, PathIndex, Paths, Policy};
 use git_deploy::domain::text::is_plain;
 use git_deploy::domain::time::{Span, Time};
 use git_deploy::git::{self, Commit, tree};
@@ -33,7 +33,7 @@ pub fn entry(data: &[u8]) {
     }
     // A mutation rarely hits the one allowed spelling. So this also reads other spellings: the
     // result must either be a valid statement or fail to print.
-    if let Ok(kept) = Kept::parse_again(data)
+    if let Ok(kept) = StoredEntry::parse_trusted(data)
         && let Ok(bytes) = kept.statement.print()
     {
         assert_eq!(
@@ -48,7 +48,7 @@ pub fn entry(data: &[u8]) {
 /// Checks the message, the trusted comment and the notes of a statement.
 fn made_of(statement: &Statement) {
     let message = statement.message();
-    let found = mention(&message);
+    let found = read_trailers(&message);
     let named: BTreeSet<CommitId> = found.commits.iter().copied().collect();
     assert!(
         named.iter().eq(&statement.commits()),
@@ -104,14 +104,14 @@ pub fn policy(data: &[u8]) {
     let policy = match Policy::from_bytes(data) {
         Ok(policy) => policy,
         Err(errors) => {
-            assert!(!errors.findings().is_empty());
+            assert!(!errors.errors().is_empty());
             return shown(&errors.to_string());
         }
     };
     for environment in policy.all_environments() {
         known(&policy, environment);
     }
-    let owners = Owners::new(&policy);
+    let owners = PathIndex::new(&policy);
     let components = policy.component_names();
     let patterns: Vec<&String> = components
         .iter()
@@ -132,7 +132,7 @@ pub fn policy(data: &[u8]) {
             }
             let walked: BTreeSet<_> = walk(&owners, &parts)
                 .into_iter()
-                .map(|number| owners.names()[number].clone())
+                .map(|number| owners.components()[number].clone())
                 .collect();
             let asked: BTreeSet<_> = components
                 .iter()
@@ -146,15 +146,21 @@ pub fn policy(data: &[u8]) {
 
 /// Runs the queries that the rest of the crate makes about an environment.
 fn known(policy: &Policy, environment: &Environment) {
-    assert_eq!(policy.of_ledger(&environment.ledger), Some(environment));
+    assert_eq!(
+        policy.environment_of_ledger(&environment.ledger),
+        Some(environment)
+    );
     if let Some(branch) = &environment.branch {
-        assert_eq!(policy.bound_to_branch(branch.as_str()), Some(environment));
+        assert_eq!(
+            policy.environment_of_branch(branch.as_str()),
+            Some(environment)
+        );
     }
     for seconds in [0, 1_772_704_800, 1_793_000_000, 253_402_300_799] {
         let now = Time::EPOCH.plus(Span::from_seconds(seconds));
         for freeze in &environment.freeze {
             assert!(
-                freeze.covers(now).is_none_or(|end| end > now),
+                freeze.active_until(now).is_none_or(|end| end > now),
                 "a window that ends before it is over"
             );
             shown(&freeze.to_string());
@@ -163,20 +169,24 @@ fn known(policy: &Policy, environment: &Environment) {
 }
 
 /// Returns the owners of a path, found by descending folder by folder.
-fn walk(owners: &Owners<'_>, parts: &[&str]) -> BTreeSet<usize> {
+fn walk(owners: &PathIndex<'_>, parts: &[&str]) -> BTreeSet<usize> {
     let Some((file, folders)) = parts.split_last() else {
         return BTreeSet::new();
     };
     let mut within = owners.root();
-    let mut found: BTreeSet<usize> = within.whole.iter().copied().collect();
+    let mut found: BTreeSet<usize> = within.owners.iter().copied().collect();
     for folder in folders {
-        within = owners.folder(&within.place, folder.as_bytes());
-        found.extend(&within.whole);
+        within = owners.enter_folder(&within.position, folder.as_bytes());
+        found.extend(&within.owners);
         if !within.descend {
             return found;
         }
     }
-    found.extend(owners.file(&within.place, parts.join("/").as_bytes(), file.as_bytes()));
+    found.extend(owners.owners_of_file(
+        &within.position,
+        parts.join("/").as_bytes(),
+        file.as_bytes(),
+    ));
     found
 }
 
@@ -298,7 +308,7 @@ pub fn commit(data: &[u8]) {
         assert_eq!(commit.raw, raw);
         assert!(commit.message().is_empty() || raw.ends_with(commit.message()));
         let message = String::from_utf8_lossy(commit.message());
-        assert!(mention(&message).commits.len() <= message.lines().count());
+        assert!(read_trailers(&message).commits.len() <= message.lines().count());
         if let Ok(theirs) = gix::objs::CommitRef::from_bytes(raw, hash) {
             assert_eq!(theirs.tree.to_string(), commit.tree.to_string());
             assert!(

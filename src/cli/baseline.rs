@@ -200,9 +200,9 @@ pub fn draft_baseline(
     let state = view
         .load_state(&place.ledger, &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-    let here = state.at(place.named.as_ref());
+    let here = state.environment(place.named.as_ref());
     let there = runs.resolve_components(view.gatherer, policy, &place.name)?;
-    let known_here = |component: &ComponentName| here.entered(component);
+    let known_here = |component: &ComponentName| here.has_history(component);
     let only_new = runs.all.is_some() && !there.keys().all(known_here);
     let commits = there
         .into_iter()

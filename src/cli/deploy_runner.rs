@@ -25,7 +25,7 @@ use crate::domain::entry::{Action, Deployment, Record, Start};
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::PlanResult;
-use crate::domain::policy::{Bind, Event};
+use crate::domain::policy::{Bind, NotifyEvent};
 use crate::ledger::writer::{AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot};
 use crate::run::cancellation::Cancellation;
 use crate::run::command_env::CommandEnv;
@@ -174,7 +174,7 @@ impl DeployRunner<'_> {
         self.print_plans(&deployment, &plans)?;
         self.check_plans(&deployment, &plans)?;
         self.notify(
-            Event::PlanReady,
+            NotifyEvent::PlanReady,
             person,
             &add_plans(deployment.clone(), &plans),
             |notice| notice,
@@ -284,7 +284,7 @@ impl DeployRunner<'_> {
         };
         let sequence = appended.statement.sequence;
         self.notify(
-            Event::Started,
+            NotifyEvent::Started,
             &appended.statement.by,
             &start.deployment,
             |notice| Notice {

@@ -159,7 +159,7 @@ pub fn select_to_deploy(named: &[ComponentName], all: bool) -> Selection {
 ///
 /// Fails if not: an entry that names an unknown component would have no effect.
 pub fn require_component(policy: &Policy, component: &ComponentName) -> Result<(), CliError> {
-    if policy.knows(component) {
+    if policy.has_component(component) {
         return Ok(());
     }
     Err(explain_unknown_component(

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::workspace::format_entry_name;
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::Oid;
-use crate::domain::policy::nearest;
+use crate::domain::policy::suggest_nearest;
 use crate::domain::verdict::Outcome;
 use crate::git::revision::UnresolvedRevision;
 use crate::git::{Error, Repository};
@@ -70,7 +70,7 @@ pub fn explain_no_commit(
 
 fn explain_unknown_revision(repository: &Repository, revision: &str) -> CliError {
     let names = repository.list_ref_names().unwrap_or_default();
-    let near = nearest(revision, names.iter().map(String::as_str))
+    let near = suggest_nearest(revision, names.iter().map(String::as_str))
         .map_or_else(String::new, |near| format!("; {near}"));
     CliError::new(
         ErrorKind::Usage,

@@ -60,7 +60,7 @@ impl EnvRev {
         let component = first
             .parse()
             .ok()
-            .filter(|name| workspace.policy.knows(name))?;
+            .filter(|name| workspace.policy.has_component(name))?;
         Some((Some(component), environment))
     }
 
@@ -154,9 +154,9 @@ fn report_inferred(ui: &Ui, bound: BoundEnvironment) -> EnvName {
 fn explain_unbound(workspace: &Workspace, why: &str) -> CliError {
     let names: Vec<String> = workspace
         .policy
-        .in_order()
+        .environments_in_order()
         .into_iter()
-        .map(Environment::shown)
+        .map(Environment::display_name)
         .collect();
     CliError::new(ErrorKind::Usage, "which environment is meant?")
         .because(why.to_owned())
@@ -208,14 +208,14 @@ fn find_environment_for(policy: &Policy, occasion: &Trigger) -> Result<BoundEnvi
     };
     let candidates: Vec<String> = match occasion {
         Trigger::Branch(branch) => policy
-            .bound_to_branch(branch.as_str())
+            .environment_of_branch(branch.as_str())
             .into_iter()
-            .map(Environment::shown)
+            .map(Environment::display_name)
             .collect(),
         Trigger::Tag(tag) => policy
-            .bound_to_tag(tag.as_str())
+            .environments_of_tag(tag.as_str())
             .into_iter()
-            .map(Environment::shown)
+            .map(Environment::display_name)
             .collect(),
         Trigger::Change(number) => policy
             .patterns

@@ -74,12 +74,12 @@ impl ProposedPolicy {
     /// Parses a policy, and prints every mistake in it.
     pub fn parse(name: String, bytes: &[u8], ui: &Ui) -> Result<Self, CliError> {
         let policy = Policy::from_bytes(bytes).map_err(|errors| {
-            for finding in errors.findings() {
+            for finding in errors.errors() {
                 ui.eprint_sentence(finding);
             }
-            let count = errors.findings().len();
+            let count = errors.errors().len();
             let mistakes = if count == 1 { "mistake" } else { "mistakes" };
-            let findings = errors.findings().iter().map(ToString::to_string);
+            let findings = errors.errors().iter().map(ToString::to_string);
             CliError::new(
                 ErrorKind::Denied,
                 format!("{name} is no policy: {count} {mistakes}"),

@@ -76,7 +76,7 @@ pub fn read_environments<'a>(
         }]);
     }
     let mut places = Vec::new();
-    for rules in workspace.policy.in_order() {
+    for rules in workspace.policy.environments_in_order() {
         let state = Rc::new(workspace.read_state(&rules.ledger, &Scope::All)?);
         if rules.is_pattern() {
             for name in state.environments() {

@@ -12,7 +12,7 @@ use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName, Person};
-use crate::domain::policy::{Environment, Policy, Standing, nearest};
+use crate::domain::policy::{Environment, KeyStatus, Policy, suggest_nearest};
 use crate::domain::state::{Scope, State};
 use crate::domain::verdict::Verdict;
 use crate::git::Repository;
@@ -207,9 +207,9 @@ impl Workspace {
             let names: Vec<String> = self
                 .policy
                 .all_environments()
-                .map(Environment::shown)
+                .map(Environment::display_name)
                 .collect();
-            let near = nearest(name, names.iter().map(String::as_str))
+            let near = suggest_nearest(name, names.iter().map(String::as_str))
                 .map_or_else(String::new, |near| format!("; {near}"));
             let known = names.join(", ");
             CliError::new(
@@ -248,7 +248,7 @@ impl Workspace {
     /// # Errors
     ///
     /// Fails if the policy does not list the key.
-    fn find_listed_signer(&self) -> Result<(Person, Signer, Standing), CliError> {
+    fn find_listed_signer(&self) -> Result<(Person, Signer, KeyStatus), CliError> {
         let signer = open_signer(&self.repository)?;
         let key = signer.public_key();
         match self.policy.person_of_key(&key) {
@@ -268,8 +268,8 @@ impl Workspace {
     /// Fails if the key is retired.
     pub fn find_current_signer(&self) -> Result<(Person, Signer), CliError> {
         match self.find_listed_signer()? {
-            (person, signer, Standing::Current) => Ok((person, signer)),
-            (person, _, Standing::Retired) => Err(CliError::new(
+            (person, signer, KeyStatus::Current) => Ok((person, signer)),
+            (person, _, KeyStatus::Retired) => Err(CliError::new(
                 ErrorKind::Denied,
                 format!("this key of {person} is retired: it signs nothing new"),
             )
@@ -289,8 +289,8 @@ impl Workspace {
         let (person, signer, standing) = self.find_listed_signer()?;
         let appended = self.append_as(ui, (&person, &signer), ledger, manner, draft);
         appended.map_err(|failure| match standing {
-            Standing::Current => failure,
-            Standing::Retired => failure.hint(RETIRED_KEY_HINT),
+            KeyStatus::Current => failure,
+            KeyStatus::Retired => failure.hint(RETIRED_KEY_HINT),
         })
     }
 

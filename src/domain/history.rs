@@ -1,15 +1,16 @@
 //! The history of one component in an environment, read from the ledger's entries: what ran from
 //! when to when, and which attempts failed.
 //!
-//! A [`Stay`] is an unbroken period in which one content ran. If a later commit has the same
-//! content, it joins the running period and shares the success, the verification and the soak time
-//! of the entry that deployed the content, nothing more. What the entries do not show to have run
-//! counts as never run.
+//! A [`RunPeriod`] is one unbroken time of one content. A commit whose content was there already joins the period that runs, and so
+//! has the success, the verification and the soak of the entry that deployed the content, no more. Whatever the entries do not show
+//! to have run did not run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::entry::{Action, ComponentResult, Deployment, Outcome, StoredEntry, VerificationResult};
+use super::entry::{
+    Action, ComponentResult, Deployment, Outcome, RunStep, StoredEntry, VerificationResult,
+};
 use super::id::{CommitId, Content};
 use super::name::ComponentName;
 use super::time::{Span, Time};
@@ -242,14 +243,6 @@ impl<'a> HistoryBuilder<'a, '_> {
     /// Adds what one entry says about the component.
     fn add_entry(&mut self, order: usize, kept: &'a Arc<StoredEntry>) {
         match &kept.statement.action {
-            Action::Baseline(_) | Action::Record(_) => {
-                let deployment = kept.statement.deployment();
-                self.add_outcome(order, kept, &kept.statement.component_results(), deployment);
-            }
-            Action::Finish(it) => {
-                let deployment = self.starts.get(&it.start).copied();
-                self.add_outcome(order, kept, &it.components, deployment);
-            }
             Action::Abort(it) => {
                 if let Some(mine) = it
                     .components
@@ -283,10 +276,16 @@ impl<'a> HistoryBuilder<'a, '_> {
                     .iter()
                     .filter(|it| it.component == *self.component);
                 mine.for_each(|it_of| {
-                    self.add_verification(it_of.commit, kept.statement.at, it.verification)
+                    self.add_verification(it_of.commit, kept.statement.at, it.verification);
                 });
             }
-            _ => {}
+            action => {
+                let deployment = match action.run_step() {
+                    Some(RunStep::Ends { start, .. }) => self.starts.get(&start).copied(),
+                    _ => action.deployment(),
+                };
+                self.add_outcome(order, kept, &kept.statement.component_results(), deployment);
+            }
         }
     }
 

@@ -1,5 +1,4 @@
-//! The core of git-deploy, without git, clock or I/O: names, entries, the fold, the policy and the
-//! rules.
+//! What git-deploy knows, without git, clock or I/O: names, entries, the fold, the policy and the rules.
 
 pub mod entry;
 pub mod history;

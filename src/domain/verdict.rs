@@ -1,106 +1,33 @@
-//! What the gates answer: every rule that applies, passed or not, so that a person sees the whole distance.
+//! The answer to a request: one check or more from every rule that it faces, passed or not, so that a person sees all that is missing.
 
-use std::fmt;
+pub use super::rules::rule::Rule;
 
-/// A rule, by the name that people see. `gate` has one file for each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Rule {
-    /// Who signed may do this.
-    Authorization,
-    /// The entry stands where the chain says.
-    Chain,
-    /// Its time is possible.
-    Time,
-    /// It says of the code what the code is.
-    Content,
-    /// It fits what the ledger holds.
-    State,
-    /// The commit ran in the environment before.
-    PreviousEnvironment,
-    /// It ran there long enough.
-    Soak,
-    /// Enough different people consent.
-    Approvals,
-    /// Its attestations are there and good.
-    Checks,
-    /// What is deployed was registered as built.
-    Artifact,
-    /// It was not taken out of circulation.
-    Yanked,
-    /// It goes forward.
-    FastForward,
-    /// It contains the branch's tip.
-    UpToDate,
-    /// Nothing is locked or under way.
-    Lock,
-    /// It is not a time when nothing is deployed.
-    Freeze,
-    /// The version rises.
-    Version,
-    /// A branch of an environment moves only to what is allowed there.
-    Branch,
-    /// So does a tag, once.
-    Tag,
-}
-
-impl Rule {
-    /// The name that people see: `previous environment`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Authorization => "signer",
-            Self::Chain => "place",
-            Self::Time => "time",
-            Self::Content => "content",
-            Self::State => "state",
-            Self::PreviousEnvironment => "previous environment",
-            Self::Soak => "soak",
-            Self::Approvals => "approvals",
-            Self::Checks => "checks",
-            Self::Artifact => "artifact",
-            Self::Yanked => "yanked",
-            Self::FastForward => "direction",
-            Self::UpToDate => "up to date",
-            Self::Lock => "lock",
-            Self::Freeze => "freeze",
-            Self::Version => "version",
-            Self::Branch => "branch",
-            Self::Tag => "tag",
-        }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// What one rule says.
+/// The answer of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Yes.
+    /// The request satisfies the rule.
     Pass,
-    /// No.
+    /// The request violates the rule.
     Fail,
-    /// A fact that it needs could not be established.
+    /// A fact that the rule needs is missing.
     Unknown,
 }
 
-/// One rule's answer.
+/// One answer of a rule, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// The rule.
+    /// The rule that answers.
     pub rule: Rule,
-    /// Its answer.
+    /// The answer.
     pub outcome: Outcome,
-    /// The reason, in one line of plain text; may be empty for a pass.
+    /// The reason, in one line of plain text. May be empty for a pass.
     pub detail: String,
-    /// What to type next, as a command without a prompt: `git deploy approve prod 2affccc97fa0`.
+    /// The command to type next, without a prompt: `git deploy approve prod 2affccc97fa0`.
     pub remedy: Option<String>,
 }
 
 impl Check {
-    /// A pass, with what is worth knowing about it.
+    /// Returns a pass; `detail` may be empty.
     pub fn pass(rule: Rule, detail: impl Into<String>) -> Self {
         Self {
             rule,
@@ -110,7 +37,7 @@ impl Check {
         }
     }
 
-    /// A refusal.
+    /// Returns a refusal.
     pub fn fail(rule: Rule, detail: impl Into<String>) -> Self {
         Self {
             rule,
@@ -120,7 +47,7 @@ impl Check {
         }
     }
 
-    /// A fact is missing.
+    /// Returns a "cannot tell": a fact is missing, and `detail` says which.
     pub fn unknown(rule: Rule, detail: impl Into<String>) -> Self {
         Self {
             rule,
@@ -130,7 +57,7 @@ impl Check {
         }
     }
 
-    /// The same with a remedy.
+    /// Adds a command to type next.
     #[must_use]
     pub fn remedy(mut self, command: impl Into<String>) -> Self {
         self.remedy = Some(command.into());
@@ -138,22 +65,22 @@ impl Check {
     }
 }
 
-/// All rules together.
+/// The decision that follows from all answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// Every rule passes.
     Allowed,
-    /// A rule says no.
+    /// A rule is violated.
     Refused,
-    /// No rule says no, and at least one lacks a fact: nothing is let in.
+    /// No rule is violated, and at least one lacks a fact: the request is not let in.
     CannotTell,
 }
 
-/// What a server's words about a push begin with: whoever pushes through a command of ours tells a refusal from a doubt by them.
+/// The start of each message that a server prints about a push. The client that pushes reads the decision after it.
 pub const MESSAGE_PREFIX: &str = "git-deploy: ";
 
 impl Decision {
-    /// The word for it that a pusher reads, after [`VOICE`].
+    /// Returns the word that stands for the decision in a server's message, after [`MESSAGE_PREFIX`].
     pub const fn word(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -163,15 +90,15 @@ impl Decision {
     }
 }
 
-/// The answers of all rules that apply.
+/// The answers of all rules that a request faces.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
-    /// The answers, in the order of [`Rule`]; one rule may speak several times.
+    /// The answers, in the order of [`Rule`]. One rule may give several.
     pub checks: Vec<Check>,
 }
 
 impl Verdict {
-    /// The decision: a verdict without any rule is no permission.
+    /// Returns the decision. A verdict without any answer is "cannot tell".
     pub fn decision(&self) -> Decision {
         let any = |outcome| self.checks.iter().any(|check| check.outcome == outcome);
         if any(Outcome::Fail) {
@@ -183,7 +110,7 @@ impl Verdict {
         }
     }
 
-    /// Whether every rule passes.
+    /// Returns whether every rule passes.
     pub fn allowed(&self) -> bool {
         self.decision() == Decision::Allowed
     }
@@ -193,7 +120,7 @@ impl Verdict {
 mod tests {
     use super::*;
 
-    /// Nothing is let in for lack of a fact or of a rule.
+    /// A missing fact or an empty verdict lets nothing in.
     #[test]
     fn denied_by_default() {
         assert_eq!(Verdict::default().decision(), Decision::CannotTell);

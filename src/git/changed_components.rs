@@ -15,7 +15,7 @@ use super::repo::Repository;
 use super::tree::{TreeEntry, parse_entries, skip_common_entries};
 use crate::domain::id::Oid;
 use crate::domain::name::ComponentName;
-use crate::domain::policy::{Owners, Place, Policy, Within};
+use crate::domain::policy::{FolderOwners, FolderPosition, PathIndex, Policy};
 
 /// The most differing tree entries examined per commit.
 const ENTRY_LIMIT: usize = 1_000_000;
@@ -27,7 +27,7 @@ const FOLDER_CACHE: usize = 8 << 20;
 /// Finds the changed components of one commit after another.
 pub struct ChangeFinder<'a> {
     repository: &'a Repository,
-    owners: Owners<'a>,
+    owners: PathIndex<'a>,
     folders: Cache<Oid, Arc<[u8]>>,
 }
 
@@ -43,14 +43,14 @@ impl<'a> ChangeFinder<'a> {
     pub fn new(repository: &'a Repository, policy: &'a Policy) -> Self {
         Self {
             repository,
-            owners: Owners::new(policy),
+            owners: PathIndex::new(policy),
             folders: Cache::new(FOLDER_CACHE),
         }
     }
 
     /// Returns the components. Results list them in this order.
     pub fn components(&self) -> &[ComponentName] {
-        self.owners.names()
+        self.owners.components()
     }
 
     /// Returns for each component whether a commit changes it, as `git log -- <paths>` would list
@@ -115,10 +115,10 @@ impl TreeComparison<'_, '_> {
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
-        within: &Within<'_>,
+        within: &FolderOwners<'_>,
         depth: usize,
     ) -> Result<()> {
-        self.mark_changed(&within.whole);
+        self.mark_changed(&within.owners);
         if !within.descend || self.changed.iter().all(|it| *it) {
             return Ok(());
         }
@@ -162,7 +162,7 @@ impl TreeComparison<'_, '_> {
                 one.map(|it| it.id),
                 two.map(|it| it.id),
                 path,
-                &within.place,
+                &within.position,
                 depth,
             )?;
         }
@@ -176,7 +176,7 @@ impl TreeComparison<'_, '_> {
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
-        place: &Place<'_>,
+        place: &FolderPosition<'_>,
         depth: usize,
     ) -> Result<()> {
         let length = path.len();
@@ -186,9 +186,15 @@ impl TreeComparison<'_, '_> {
         path.extend(entry.name);
         let owners = &self.finder.owners;
         if !entry.is_tree() {
-            self.mark_changed(&owners.file(place, path, entry.name));
+            self.mark_changed(&owners.owners_of_file(place, path, entry.name));
         } else if old != new {
-            self.compare_folders(old, new, path, &owners.folder(place, entry.name), depth + 1)?;
+            self.compare_folders(
+                old,
+                new,
+                path,
+                &owners.enter_folder(place, entry.name),
+                depth + 1,
+            )?;
         }
         path.truncate(length);
         Ok(())

@@ -5,22 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::facts::LedgerHistory;
-use crate::domain::entry::{Action, Outcome, StoredEntry};
+use crate::domain::entry::{HistoryRole, Outcome, RunStep, StoredEntry};
 use crate::domain::history::{History as Past, RunPeriod};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::time::Time;
 use crate::git::error::Result;
-
-/// The actions that change what is running or report its health.
-const DEPLOYMENT_ACTIONS: [&str; 6] = [
-    "baseline",
-    "start",
-    "finish",
-    "record",
-    "abort",
-    "verification",
-];
 
 /// Returns the entries of an environment that say what was running, newest first: all since
 /// `since`, and older ones as far as needed. That is back to the start of each run among them, and
@@ -44,15 +34,14 @@ pub fn entries_since(
         }
         let here = member
             .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
-        if !here || !DEPLOYMENT_ACTIONS.contains(&passed.mention.action.as_str()) {
+        if !here || passed.mention.history_role() == HistoryRole::None {
             continue;
         }
         let kept = history.entry(ledger, passed.id)?;
-        match &kept.statement.action {
-            Action::Start(_) => drop(ended.remove(&kept.statement.sequence)),
-            Action::Finish(it) => drop(ended.insert(it.start)),
-            Action::Abort(it) => drop(ended.insert(it.start)),
-            _ => {}
+        match kept.statement.action.run_step() {
+            Some(RunStep::Starts { .. }) => drop(ended.remove(&kept.statement.sequence)),
+            Some(RunStep::Ends { start, .. }) => drop(ended.insert(start)),
+            Some(RunStep::Resumes { .. }) | None => {}
         }
         for it in kept.statement.component_results() {
             match it.outcome {
@@ -99,10 +88,7 @@ pub fn find_newest_accepted<T>(
                 .iter()
                 .any(|it| it == component.as_str())
         };
-        if !here
-            || !DEPLOYMENT_ACTIONS.contains(&passed.mention.action.as_str())
-            || !open.keys().any(named)
-        {
+        if !here || passed.mention.history_role() == HistoryRole::None || !open.keys().any(named) {
             continue;
         }
         let kept = history.entry(ledger, passed.id)?;

@@ -223,7 +223,7 @@ impl<'a> EntryValidator<'a> {
             Ok(entry) => entry,
             Err(check) => return stop(*check),
         };
-        if is_vouching(&kept.statement.action) {
+        if kept.statement.action.info().vouches {
             self.gatherer.remember_signer(id, *entry.key());
         }
         let policy_text = match self.read_policy_text(&commit, &entry) {
@@ -449,18 +449,6 @@ impl<'a> EntryValidator<'a> {
             Some(Box::new(facts)),
         )
     }
-}
-
-/// Checks whether the action vouches for something. Such an entry counts only while its signer's
-/// key does.
-fn is_vouching(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Attestation(_)
-            | Action::Artifact(_)
-            | Action::Approve(_)
-            | Action::PolicyApprove(_)
-    )
 }
 
 /// Returns all keys of a policy, including retired ones.

@@ -361,7 +361,9 @@ impl LedgerWriter<'_> {
             .gather(policy, &request, &others, Some(chain.clone()), state);
         facts.recovery = key.filter(|_| self.options.assume_recovery);
         let counted = counting_approvers(policy, &request, &facts, statement.at);
-        set_approvers(&mut statement, counted.into_iter().collect());
+        statement
+            .action
+            .set_approved_by(counted.into_iter().collect());
         let request = Request::Entry {
             statement: &statement,
             key: key.as_ref(),
@@ -522,16 +524,6 @@ fn sign_statement(signer: &Signer, statement: &Statement) -> Result<Entry<Verifi
     let signature = signer.sign(&bytes, &statement.trusted_comment())?;
     let entry = Entry::<Unverified>::parse(&bytes, &signature)?;
     Ok(verify_entry(entry, [&signer.public_key()])?)
-}
-
-/// Sets the people whose approvals count, if the action names them.
-fn set_approvers(statement: &mut Statement, people: Vec<Person>) {
-    match &mut statement.action {
-        Action::Start(it) => it.deployment.approved_by = people,
-        Action::Record(it) => it.deployment.approved_by = people,
-        Action::Publish(it) => it.approved_by = people,
-        _ => {}
-    }
 }
 
 /// Waits for a short random time, so that writers who lost the same race do not collide again.

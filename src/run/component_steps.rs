@@ -19,7 +19,7 @@ use crate::clock::Deadline;
 use crate::domain::entry::VerificationResult;
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{self, PlanKind, PlanOutput, TerraformError, TerraformPlan};
-use crate::domain::policy::{Command, Component};
+use crate::domain::policy::{Component, ShellCommand};
 
 /// The time limit for `terraform show`.
 const SHOW_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -253,7 +253,7 @@ impl StepRunner<'_> {
     fn make_plan(
         &self,
         piece: &ComponentJob,
-        command: &Command,
+        command: &ShellCommand,
     ) -> Result<PlanOutput, StepFailure> {
         let path = piece.plan_file();
         match fs::remove_file(&path) {
@@ -310,11 +310,10 @@ impl StepRunner<'_> {
         Ok(TerraformPlan::parse(&ran.output.head)?.mask_names(&mask))
     }
 
-    /// Runs a command of the policy for a component and returns its output.
     fn run_command(
         &self,
         piece: &ComponentJob,
-        command: &Command,
+        command: &ShellCommand,
         step: ComponentStep,
     ) -> Result<CapturedOutput, StepFailure> {
         let component = &piece.target.component;

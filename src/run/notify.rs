@@ -21,7 +21,7 @@ pub use event::{Notice, NoticeComponent};
 use worker::Worker;
 
 use crate::clock::{self, Deadline};
-use crate::domain::policy::{Channel, Command, Event, Format, Notify};
+use crate::domain::policy::{Notify, NotifyChannel, NotifyEvent, ShellCommand, WebhookFormat};
 
 /// Runs the policy's commands. Called from other threads, which may outlive the caller.
 pub trait CommandRunner: Send + Sync + 'static {
@@ -29,14 +29,14 @@ pub trait CommandRunner: Send + Sync + 'static {
     /// The error says why it failed and contains no secret.
     fn run_notification(
         &self,
-        command: &Command,
+        command: &ShellCommand,
         input: &[u8],
         variables: &[(&'static str, String)],
     ) -> Result<(), String>;
 
     /// Returns what a command prints, which is a secret. The error says why it failed and contains
     /// no output.
-    fn read_secret(&self, command: &Command) -> Result<String, String>;
+    fn read_secret(&self, command: &ShellCommand) -> Result<String, String>;
 }
 
 /// Time limits.
@@ -70,7 +70,7 @@ pub struct Undelivered {
     /// The channel, in words that contain no secret.
     pub channel: String,
     /// The event.
-    pub event: Event,
+    pub event: NotifyEvent,
     /// The cause.
     pub reason: String,
     /// How often it was tried.
@@ -119,7 +119,7 @@ impl SendFailure {
 
 /// A message, ready to be sent.
 struct Message {
-    event: Event,
+    event: NotifyEvent,
     media_type: &'static str,
     body: Vec<u8>,
     /// The environment variables, for a command.
@@ -190,7 +190,7 @@ impl Drop for Notifier {
 }
 
 /// Makes the messages that a channel gets for a notice.
-fn build_messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
+fn build_messages(channel: &NotifyChannel, notice: &Notice) -> Vec<Message> {
     let message = |media_type, body| Message {
         event: notice.event,
         media_type,
@@ -198,15 +198,15 @@ fn build_messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
         variables: Vec::new(),
     };
     match channel {
-        Channel::Command(_) => {
+        NotifyChannel::Command(_) => {
             let body = cloudevents::encode_run_event(notice);
             vec![Message {
                 variables: build_variables(notice),
                 ..message(cloudevents::MEDIA_TYPE, body)
             }]
         }
-        Channel::Webhook {
-            format: Format::Slack,
+        NotifyChannel::Webhook {
+            format: WebhookFormat::Slack,
             ..
         } => {
             vec![message(
@@ -214,8 +214,8 @@ fn build_messages(channel: &Channel, notice: &Notice) -> Vec<Message> {
                 slack::build_message(notice),
             )]
         }
-        Channel::Webhook {
-            format: Format::CloudEvents,
+        NotifyChannel::Webhook {
+            format: WebhookFormat::CloudEvents,
             ..
         } => cloudevents::encode_all(notice)
             .into_iter()

@@ -16,7 +16,7 @@ use crate::clock;
 use crate::domain::entry::Target;
 use crate::domain::id::CommitId;
 use crate::domain::name::EnvName;
-use crate::domain::policy::{Policy, timestamp};
+use crate::domain::policy::{Policy, tag_timestamp};
 use crate::git::Repository;
 
 /// How many runs' logs are kept.
@@ -72,7 +72,7 @@ impl<'a> WorkDirs<'a> {
         let all = repository.common_dir().join(LOGS_FOLDER);
         let logs = all.join(format!(
             "{}-{name}-{}",
-            timestamp(clock::now()),
+            tag_timestamp(clock::now()),
             std::process::id()
         ));
         fs::create_dir_all(&logs).map_err(|source| WorkDirsError::Folder {
@@ -126,7 +126,7 @@ impl<'a> WorkDirs<'a> {
             .policy
             .component(&target.component)
             .and_then(|it| it.paths.as_ref());
-        let home = checkout.join(paths.map_or("", |paths| paths.home()));
+        let home = checkout.join(paths.map_or("", |paths| paths.base_dir()));
         match home.parent() {
             Some(above) if home.is_file() => above.to_owned(),
             _ => home,

@@ -216,7 +216,7 @@ impl World {
                 Rule::PreviousEnvironment => &["finish", "record"],
                 Rule::Approvals if self.below(4) == 0 => &["approve", "revoke"],
                 Rule::Approvals => &["approve", "approve"],
-                Rule::FastForward => &["lift"],
+                Rule::Hold => &["lift"],
                 Rule::Checks => &["attestation"],
                 Rule::Artifact => &["artifact"],
                 Rule::Lock => &["resume", "finish", "unlock"],

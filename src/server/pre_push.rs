@@ -38,11 +38,12 @@ pub fn parse_updates(lines: &[u8]) -> Result<Vec<RefUpdate>, HookError> {
 pub fn concerns_policy(policy: &Policy, updates: &[RefUpdate]) -> bool {
     updates.iter().any(|update| match classify(&update.name) {
         RefKind::Branch(short) => policy
-            .bound_to_branch(&short)
-            .or_else(|| policy.nearly_bound_to_branch(&short))
+            .environment_of_branch(&short)
+            .or_else(|| policy.environment_of_similar_branch(&short))
             .is_some(),
         RefKind::Tag(short) => {
-            !policy.bound_to_tag(&short).is_empty() || policy.nearly_bound_to_tag(&short).is_some()
+            !policy.environments_of_tag(&short).is_empty()
+                || policy.environment_of_similar_tag(&short).is_some()
         }
         _ => false,
     })

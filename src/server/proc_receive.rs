@@ -338,7 +338,7 @@ mod tests {
         );
         let reason = describe_refusal(&UpdateVerdict::from_check(b"refs/deploy/prod", check));
         assert!(
-            reason.starts_with("refused: place: a\u{fffd}ok")
+            reason.starts_with("refused: chain: a\u{fffd}ok")
                 && reason.chars().count() == MAX_REASON_CHARS,
             "{reason}"
         );

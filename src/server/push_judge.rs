@@ -306,10 +306,10 @@ impl<'a> PushJudge<'a> {
         update: &RefUpdate,
     ) -> Option<UpdateVerdict> {
         let exact = is_exact(&update.name);
-        let Some(environment) = policy.bound_to_branch(short).filter(|_| exact) else {
+        let Some(environment) = policy.environment_of_branch(short).filter(|_| exact) else {
             let near = policy
-                .nearly_bound_to_branch(short)
-                .or_else(|| policy.bound_to_branch(short));
+                .environment_of_similar_branch(short)
+                .or_else(|| policy.environment_of_branch(short));
             return near.map(|environment| refuse_near_match(Rule::Branch, environment, update));
         };
         let verdict =
@@ -333,7 +333,7 @@ impl<'a> PushJudge<'a> {
 
     /// Judges a tag, if its name has the form of an environment's tags.
     fn judge_tags(&self, policy: &Policy, short: &str, update: &RefUpdate) -> Vec<UpdateVerdict> {
-        let claimed = policy.bound_to_tag(short);
+        let claimed = policy.environments_of_tag(short);
         if is_exact(&update.name) && !claimed.is_empty() {
             return claimed
                 .into_iter()
@@ -343,7 +343,7 @@ impl<'a> PushJudge<'a> {
         let near = claimed
             .first()
             .copied()
-            .or_else(|| policy.nearly_bound_to_tag(short));
+            .or_else(|| policy.environment_of_similar_tag(short));
         near.map(|environment| refuse_near_match(Rule::Tag, environment, update))
             .into_iter()
             .collect()
@@ -464,7 +464,7 @@ fn make_verdict(environment: &Environment, update: &RefUpdate, verdict: Verdict)
 fn refuse_near_match(rule: Rule, environment: &Environment, update: &RefUpdate) -> UpdateVerdict {
     let why = format!(
         "only capital letters tell it from a {rule} of {}, and on some servers' disks nothing does: choose another name",
-        environment.shown()
+        environment.display_name()
     );
     UpdateVerdict::from_check(&update.name, Check::fail(rule, why))
 }

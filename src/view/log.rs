@@ -6,8 +6,7 @@ use serde::Serialize;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use crate::domain::entry::{
-    Action, ComponentResult, Deployment, DeploymentKind, Intent, Outcome, Statement, Target,
-    VerificationResult, overall_outcome,
+    ComponentResult, Deployment, Outcome, Statement, Target, Tone, VerificationResult,
 };
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -46,6 +45,10 @@ pub struct LogEntry {
     pub action: &'static str,
     /// What happened, in a word: `deployed`, `failed`, `rolled back`, …
     pub verb: &'static str,
+    /// Whether that is good news: it decides the colour.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub tone: Tone,
     /// What it concerns, in words.
     pub what: String,
     /// The components, if the entry names any with a commit.
@@ -80,7 +83,7 @@ pub struct EntryComponent {
 
 /// Converts an entry for the table and the document.
 pub fn describe_entry(entry: EntryId, statement: &Statement) -> LogEntry {
-    let (approved_by, break_glass) = approvers(statement);
+    let text = statement.action.body().log();
     LogEntry {
         entry,
         ledger: statement.ledger.clone(),
@@ -89,22 +92,12 @@ pub fn describe_entry(entry: EntryId, statement: &Statement) -> LogEntry {
         by: statement.by.clone(),
         requested_by: statement.requested_by.clone(),
         action: statement.action.name(),
-        verb: verb(statement),
-        what: describe_action(&statement.action),
+        verb: text.verb,
+        tone: text.tone,
+        what: text.object,
         components: entry_components(statement),
-        approved_by,
-        break_glass,
-    }
-}
-
-/// Returns the approvers, and the reason for breaking the rules.
-fn approvers(statement: &Statement) -> (Vec<Person>, Option<Line>) {
-    match &statement.action {
-        Action::Finish(it) => (it.approved_by.clone(), it.break_glass.clone()),
-        Action::Publish(it) => (it.approved_by.clone(), None),
-        _ => statement.deployment().map_or((Vec::new(), None), |it| {
-            (it.approved_by.clone(), it.break_glass.clone())
-        }),
+        approved_by: statement.approved_by().to_vec(),
+        break_glass: statement.break_glass().cloned(),
     }
 }
 
@@ -117,203 +110,18 @@ fn entry_components(statement: &Statement) -> Vec<EntryComponent> {
         outcome: ended.map(|ended| ended.outcome),
         verification: ended.map(|ended| ended.verification),
     };
-    match &statement.action {
-        Action::Start(it) => it
-            .deployment
-            .components
-            .iter()
-            .map(|change| part(&change.target, None))
-            .collect(),
-        _ => statement
-            .component_results()
-            .iter()
-            .map(|ended| part(&ended.target, Some(ended)))
-            .collect(),
+    let results = statement.component_results();
+    if results.is_empty() {
+        let deployment = statement.deployment().into_iter();
+        return deployment
+            .flat_map(Deployment::targets)
+            .map(|target| part(target, None))
+            .collect();
     }
-}
-
-/// Returns one word for what happened.
-fn verb(statement: &Statement) -> &'static str {
-    match &statement.action {
-        Action::Baseline(_) => "baseline",
-        Action::Start(_) => "started",
-        Action::Finish(it) => outcome_verb(it.kind, &it.components),
-        Action::Record(it) => outcome_verb(it.deployment.kind, &it.component_results()),
-        Action::Resume(_) => "resumed",
-        Action::Abort(_) => "aborted",
-        Action::Verification(it) if it.verification == VerificationResult::Passed => "verified",
-        Action::Verification(_) => "unhealthy",
-        Action::Approve(_) | Action::PolicyApprove(_) => "approved",
-        Action::Revoke(_) | Action::PolicyRevoke(_) => "revoked",
-        Action::Lock(_) => "locked",
-        Action::Unlock(it) if it.commit.is_some() => "released",
-        Action::Unlock(_) => "unlocked",
-        Action::Expire(_) => "expires",
-        Action::Build(it) if it.result == crate::domain::entry::BuildResult::Succeeded => "built",
-        Action::Build(_) => "build failed",
-        Action::Artifact(_) => "registered",
-        Action::Attestation(_) => "attested",
-        Action::Yank(_) => "yanked",
-        Action::Unyank(_) => "unyanked",
-        Action::Publish(_) => "published",
-    }
-}
-
-/// Returns one word for the outcome of a deployment.
-fn outcome_verb(kind: DeploymentKind, ended: &[ComponentResult]) -> &'static str {
-    match (overall_outcome(ended), kind) {
-        (_, DeploymentKind::Exec) => "executed",
-        ("succeeded", DeploymentKind::Rollback) => "restored",
-        ("succeeded", DeploymentKind::Hotfix) => "hotfixed",
-        ("succeeded", _) => "deployed",
-        (other, _) => other,
-    }
-}
-
-/// Returns what an action concerns, in words.
-fn describe_action(action: &Action) -> String {
-    let quoted = |text: &Line| format!("\"{text}\"");
-    match action {
-        Action::Baseline(it) => list_targets(it.components.iter()),
-        Action::Start(it) => list_changes(&it.deployment),
-        Action::Record(it) => list_outcomes(&it.component_results()),
-        Action::Finish(it) => list_outcomes(&it.components),
-        Action::Resume(it) => format!("run {}", it.start),
-        Action::Abort(it) if it.components.is_empty() => {
-            format!("run {}, {}", it.start, quoted(&it.reason))
-        }
-        Action::Abort(it) => {
-            format!(
-                "{}, {}",
-                list_names(it.components.iter().map(|it| &it.component)),
-                quoted(&it.reason)
-            )
-        }
-        Action::Verification(it) => list_names(it.components.iter().map(|it| &it.component)),
-        Action::Approve(it) => format!(
-            "{} ({})",
-            list_names(it.components.iter()),
-            it.commit.0.prefix(7)
-        ),
-        Action::Revoke(it) => format!(
-            "the approval of {} by {}",
-            it.commit.0.prefix(7),
-            it.approver
-        ),
-        Action::Lock(it) => {
-            let component = it
-                .component
-                .as_ref()
-                .map_or_else(String::new, |component| format!("{component}, "));
-            format!("{component}{}", quoted(&it.reason))
-        }
-        Action::Unlock(it) => match (&it.commit, &it.component) {
-            (Some(commit), _) => commit.0.prefix(7),
-            (None, component) => component
-                .as_ref()
-                .map(ComponentName::to_string)
-                .unwrap_or_default(),
-        },
-        Action::Expire(it) => it.expires.to_string(),
-        Action::Build(it) => format!("{} ({})", it.component, it.commit.0.prefix(7)),
-        Action::Artifact(it) => {
-            format!(
-                "{} {}@{} ({})",
-                it.component,
-                it.image.name,
-                it.image.digest.short(),
-                it.commit.0.prefix(7)
-            )
-        }
-        Action::Attestation(it) => {
-            let passed = it.result() == crate::domain::entry::AttestationResult::Passed;
-            let result = if passed { "PASSED" } else { "FAILED" };
-            format!("{} {result} ({})", it.short_type(), it.commit.0.prefix(7))
-        }
-        Action::Yank(it) | Action::Unyank(it) => {
-            let commit = it.commit.map(|commit| commit.0.prefix(7));
-            let of = commit
-                .or_else(|| it.digest.as_ref().map(crate::domain::id::Digest::short))
-                .unwrap_or_default();
-            format!("{of}, {}", quoted(&it.reason))
-        }
-        Action::Publish(it) if it.recovered => format!("policy {}, recovered", it.digest.short()),
-        Action::Publish(it) => format!("policy {}", it.digest.short()),
-        Action::PolicyApprove(it) => format!("policy {}", it.digest.short()),
-        Action::PolicyRevoke(it) => format!(
-            "the approval of policy {} by {}",
-            it.digest.short(),
-            it.approver
-        ),
-    }
-}
-
-/// A list with more components than this shows only their number.
-const MAX_NAMED: usize = 4;
-
-/// Returns the targets in words, or their number if there are many.
-fn list_targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
-    let all: Vec<&Target> = targets.collect();
-    if all.len() > MAX_NAMED {
-        let first = all.first().map(|target| target.commit);
-        let shared = first.filter(|first| all.iter().all(|target| target.commit == *first));
-        let commit = shared.map_or_else(String::new, |commit| format!(" ({})", commit.0.prefix(7)));
-        return format!("{} components{commit}", all.len());
-    }
-    let one = |target: &&Target| {
-        let version = target
-            .version
-            .as_ref()
-            .map_or_else(String::new, |version| format!(" {version}"));
-        format!(
-            "{}{version} ({})",
-            target.component,
-            target.commit.0.prefix(7)
-        )
-    };
-    all.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// Returns the names of components, or their number if there are many.
-fn list_names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
-    let all: Vec<&str> = names.map(ComponentName::as_str).collect();
-    if all.len() > MAX_NAMED {
-        format!("{} components", all.len())
-    } else {
-        all.join(", ")
-    }
-}
-
-/// Returns the targets that a deployment would change, or all if it changes none.
-fn list_changes(deployment: &Deployment) -> String {
-    let changed: Vec<&Target> = deployment
-        .components
+    results
         .iter()
-        .filter(|change| change.intent != Intent::Unchanged)
-        .map(|change| &change.target)
-        .collect();
-    if changed.is_empty() {
-        list_targets(deployment.components.iter().map(|change| &change.target))
-    } else {
-        list_targets(changed.into_iter())
-    }
-}
-
-/// Returns the targets that failed, or else those that changed, or else all.
-fn list_outcomes(ended: &[ComponentResult]) -> String {
-    let of = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
-        ended
-            .iter()
-            .filter(|it| wanted(it.outcome))
-            .map(|it| &it.target)
-            .collect()
-    };
-    // After a failure the failed components matter. The entry itself lists those that were skipped
-    // or had succeeded.
-    let bad = of(&|outcome| matches!(outcome, Outcome::Failed | Outcome::RolledBack));
-    let moved = of(&|outcome| !matches!(outcome, Outcome::Unchanged | Outcome::Skipped));
-    let shown = [bad, moved].into_iter().find(|targets| !targets.is_empty());
-    list_targets(shown.unwrap_or_else(|| of(&|_| true)).into_iter())
+        .map(|result| part(&result.target, Some(result)))
+        .collect()
 }
 
 /// Renders the table. `when` formats a time.
@@ -340,13 +148,11 @@ fn build_table(log: &LogPage, ledgers: bool, when: &dyn Fn(Time) -> String) -> T
             .environment
             .as_ref()
             .map_or_else(|| event.ledger.to_string(), EnvName::to_string);
-        let style = match event.verb {
-            "failed" | "rolled back" | "aborted" | "unhealthy" | "build failed" | "yanked" => {
-                Mark::No.style()
-            }
-            "deployed" | "restored" | "hotfixed" | "verified" => Mark::Yes.style(),
-            "started" => Mark::Live.style(),
-            _ => anstyle::Style::new(),
+        let style = match event.tone {
+            Tone::Bad => Mark::No.style(),
+            Tone::Good => Mark::Yes.style(),
+            Tone::Started => Mark::Live.style(),
+            Tone::Neutral => anstyle::Style::new(),
         };
         let glass = event
             .break_glass

@@ -1,22 +1,24 @@
-//! The policy's keys for editors and readers: the JSON Schema that `git deploy policy schema` prints, and the reference in
-//! `docs/policy.md`. Both are made from `domain::policy::keys`, which the parser reads, too.
+//! The keys of `deploy.toml` for editors and readers: the JSON Schema that `git deploy policy
+//! schema` prints, and the reference in `docs/policy.md`. Both derive from the tables in
+//! `domain::policy` that the parser uses.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::policy::schema::{Form, Key, TOP, Table, Text};
+use crate::domain::policy::{KeyTable, Policy, TableKey, TextForm, ValueForm};
 
 #[cfg(test)]
 mod tests;
 
-/// The JSON Schema of a `deploy.toml`.
+/// Returns the JSON Schema of `deploy.toml`.
 ///
-/// It is of draft-07, the newest that the editors' TOML servers (taplo, Even Better TOML) have understood for long, and holds no
-/// `$ref`, beside which that draft would ignore the description of a key. It refuses each unknown key and never what the parser
-/// accepts; whether names resolve and rules can be met, the parser alone knows.
+/// It uses draft-07, the newest draft that the TOML servers of editors (taplo, Even Better TOML)
+/// all understand, and no `$ref`, because that draft ignores the description of a key beside one.
+/// It refuses each unknown key and accepts everything that the parser accepts. Only the parser
+/// knows whether names resolve and whether rules can be met.
 pub fn schema() -> Map<String, Value> {
-    let mut schema = table(&TOP);
+    let mut schema = table_schema(&Policy::TABLE);
     schema.insert(
         "$schema".to_owned(),
         "http://json-schema.org/draft-07/schema#".into(),
@@ -24,16 +26,16 @@ pub fn schema() -> Map<String, Value> {
     schema.insert("title".to_owned(), "deploy.toml".into());
     schema.insert(
         "description".to_owned(),
-        "The policy of git-deploy: who may do what, and what must hold before.".into(),
+        "The policy of git-deploy: who may do what, and what must hold first.".into(),
     );
     schema
 }
 
-fn table(table: &Table) -> Map<String, Value> {
+fn table_schema(table: &KeyTable) -> Map<String, Value> {
     let properties: Map<String, Value> = table
         .keys
         .iter()
-        .map(|it| (it.name.to_owned(), key(it).into()))
+        .map(|key| (key.name.to_owned(), key_schema(key).into()))
         .collect();
     let required: Vec<&str> = table
         .keys
@@ -41,11 +43,17 @@ fn table(table: &Table) -> Map<String, Value> {
         .filter(|key| key.required)
         .map(|key| key.name)
         .collect();
-    let needs = table
+    let needs: Map<String, Value> = table
         .keys
         .iter()
-        .filter_map(|key| Some((key.name.to_owned(), json!([key.needs?]))));
-    let needs: Map<String, Value> = needs.collect();
+        .filter_map(|key| Some((key.name.to_owned(), json!([key.needs?.0]))))
+        .collect();
+    let alternatives: Vec<Value> = table
+        .keys
+        .iter()
+        .filter(|key| key.or.is_some())
+        .map(|key| json!({ "required": [key.name] }))
+        .collect();
     let mut schema = object(
         json!({ "type": "object", "properties": properties, "additionalProperties": false }),
     );
@@ -55,74 +63,65 @@ fn table(table: &Table) -> Map<String, Value> {
     if !needs.is_empty() {
         schema.insert("dependencies".to_owned(), needs.into());
     }
-    let either = table
-        .keys
-        .iter()
-        .filter(|key| key.or.is_some())
-        .map(|key| json!({ "required": [key.name] }));
-    let either: Vec<Value> = either.collect();
-    if !either.is_empty() {
-        schema.insert("oneOf".to_owned(), either.into());
+    if !alternatives.is_empty() {
+        schema.insert("oneOf".to_owned(), alternatives.into());
     }
     schema
 }
 
-fn key(key: &Key) -> Map<String, Value> {
-    let mut schema = form(&key.form);
-    let mut words = key.meaning.to_owned();
+fn key_schema(key: &TableKey) -> Map<String, Value> {
+    let mut schema = form_schema(&key.form);
+    let mut description = key.meaning().to_owned();
     // Writing to a string cannot fail.
-    if let Some(other) = key.needs {
-        let _ = write!(words, " Needs `{other}`.");
+    if let Some((needed, _)) = key.needs {
+        let _ = write!(description, " Needs `{needed}`.");
     }
     if !key.default.is_empty() {
-        let _ = write!(words, " Default: {}.", key.default);
+        let _ = write!(description, " Default: {}.", key.default);
     }
-    schema.insert("description".to_owned(), words.into());
+    schema.insert("description".to_owned(), description.into());
     schema.insert(
         "examples".to_owned(),
-        value(key.example).into_iter().collect(),
+        parse_value(key.example).into_iter().collect(),
     );
-    if let Some(default) = key
-        .default
-        .strip_prefix('`')
-        .and_then(|it| value(it.strip_suffix('`')?))
-    {
+    if let Some(default) = default_value(key).and_then(parse_value) {
         schema.insert("default".to_owned(), default);
     }
     schema
 }
 
-/// A value written in TOML; `None` if it is none.
-fn value(text: &str) -> Option<Value> {
+/// Returns the default as a value in TOML, unless it is described in words.
+fn default_value(key: &TableKey) -> Option<&'static str> {
+    key.default.strip_prefix('`')?.strip_suffix('`')
+}
+
+/// Parses a value written in TOML; `None` if it is not one.
+fn parse_value(text: &str) -> Option<Value> {
     let mut document: Value = toml::from_str(&format!("value = {text}")).ok()?;
     document.get_mut("value").map(Value::take)
 }
 
-fn form(form: &Form) -> Map<String, Value> {
+fn form_schema(form: &ValueForm) -> Map<String, Value> {
     let schema = match form {
-        Form::Text(text) | Form::Moment(text) => {
+        ValueForm::Text(text) | ValueForm::DateOrText(text) => {
             json!({ "type": "string", "pattern": text.pattern })
         }
-        Form::Words(words) => json!({ "type": "string", "enum": words }),
-        Form::Flag => json!({ "type": "boolean" }),
-        Form::Number(least, most) => {
+        ValueForm::Words(words) => json!({ "type": "string", "enum": words }),
+        ValueForm::Flag => json!({ "type": "boolean" }),
+        ValueForm::Number(least, most) => {
             json!({ "type": "integer", "minimum": least, "maximum": most })
         }
-        Form::Table(known) => return table(known),
-        Form::OneKeyOf(known) => {
-            let mut schema = table(known);
-            schema.insert("minProperties".to_owned(), 1.into());
-            schema.insert("maxProperties".to_owned(), 1.into());
-            return schema;
-        }
-        Form::Named(name, inner) => json!({
-            "type": "object", "propertyNames": { "pattern": name.pattern }, "additionalProperties": self::form(inner),
+        ValueForm::Table(table) => return table_schema(table),
+        ValueForm::Named(name, inner) => json!({
+            "type": "object", "propertyNames": { "pattern": name.pattern }, "additionalProperties": form_schema(inner),
         }),
-        Form::OneOrMore(inner) => {
-            let one = self::form(inner);
+        ValueForm::OneOrMore(inner) => {
+            let one = form_schema(inner);
             json!({ "anyOf": [one, { "type": "array", "items": one }] })
         }
-        Form::Either(forms) => json!({ "anyOf": forms.iter().map(self::form).collect::<Vec<_>>() }),
+        ValueForm::Either(forms) => {
+            json!({ "anyOf": forms.iter().map(form_schema).collect::<Vec<_>>() })
+        }
     };
     object(schema)
 }
@@ -135,15 +134,16 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// The reference, in Markdown: a section a table, each with its keys and an example.
+/// Writes the reference in Markdown: a section per table, each with its keys and an example.
 pub fn reference() -> String {
     let mut sections = String::new();
-    section("", &TOP, &mut sections);
+    write_section("", &Policy::TABLE, &mut sections);
     sections
 }
 
-/// The section of a table at a path such as `environments.<name>`, and those of the tables in it.
-fn section(path: &str, table: &Table, out: &mut String) {
+/// Writes the section of a table at a path such as `environments.<name>`, and those of the tables
+/// in it.
+fn write_section(path: &str, table: &KeyTable, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = match path {
         "" => writeln!(out, "## The top of the file\n"),
@@ -151,50 +151,51 @@ fn section(path: &str, table: &Table, out: &mut String) {
     };
     out.push_str("| key | value | default | meaning |\n|---|---|---|---|\n");
     for key in table.keys {
-        let (value, _) = described(&key.form, &below(path, key.name));
-        let default = match key.or {
-            Some(other) => format!("*this or* `{other}`"),
-            None if key.required => "*required*".to_owned(),
-            None => or_dash(key.default).to_owned(),
-        };
-        let needs = key
-            .needs
-            .map_or_else(String::new, |other| format!(" Needs `{other}`."));
-        let cells = [
-            format!("`{}`", key.name),
-            value,
-            default,
-            format!("{}{needs}", key.meaning),
-        ];
-        let _ = writeln!(
-            out,
-            "| {} |",
-            cells.map(|cell| cell.replace('|', "\\|")).join(" | ")
-        );
+        out.push_str(&table_row(path, key));
     }
     out.push_str("\n```toml\n");
     for (at, key) in table.keys.iter().enumerate() {
-        // Of two keys that exclude each other the example has the later.
-        if !table.keys[at..]
-            .iter()
-            .any(|later| key.or == Some(later.name))
-        {
+        // Of two keys that exclude each other, the example has the later one.
+        let mut later_keys = table.keys[at..].iter();
+        if !later_keys.any(|later| key.or == Some(later.name)) {
             let _ = writeln!(out, "{} = {}", key.name, key.example);
         }
     }
     out.push_str("```\n\n");
+    if !table.planned.is_empty() {
+        out.push_str("Not supported yet, and refused until then:\n\n");
+        for (name, purpose) in table.planned {
+            let _ = writeln!(out, "- `{name}`: {purpose}.");
+        }
+        out.push('\n');
+    }
     for key in table.keys {
-        for (path, table) in described(&key.form, &below(path, key.name)).1 {
-            section(&path, table, out);
+        for (path, table) in describe_form(&key.form, &join_path(path, key.name)).1 {
+            write_section(&path, table, out);
         }
     }
 }
 
-fn or_dash(text: &str) -> &str {
-    if text.is_empty() { "–" } else { text }
+/// Returns the row of a key in the table of its section.
+fn table_row(path: &str, key: &TableKey) -> String {
+    let (value, _) = describe_form(&key.form, &join_path(path, key.name));
+    let default = match key.or {
+        Some(other) => format!("*this or* `{other}`"),
+        None if key.required => "*required*".to_owned(),
+        None if key.default.is_empty() => "–".to_owned(),
+        None => key.default.to_owned(),
+    };
+    let needs = match key.needs {
+        Some((needed, _)) => format!(" Needs `{needed}`."),
+        None => String::new(),
+    };
+    let name = format!("`{}`", key.name);
+    let meaning = format!("{}{needs}", key.meaning());
+    let cells = [name, value, default, meaning].map(|cell| cell.replace('|', "\\|"));
+    format!("| {} |\n", cells.join(" | "))
 }
 
-fn below(path: &str, key: &str) -> String {
+fn join_path(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.to_owned()
     } else {
@@ -202,42 +203,35 @@ fn below(path: &str, key: &str) -> String {
     }
 }
 
-/// What a value looks like, in words, and the tables in it with their paths.
-fn described(form: &Form, path: &str) -> (String, Vec<(String, &'static Table)>) {
+/// Describes in words what a value looks like, and lists the tables in it with their paths.
+fn describe_form(form: &ValueForm, path: &str) -> (String, Vec<(String, &'static KeyTable)>) {
     let plain = |words: String| (words, Vec::new());
-    let link = |path: &str| format!("[table](#{})", anchor(path));
     match form {
-        Form::Text(Text { name, .. }) | Form::Moment(Text { name, .. }) => {
+        ValueForm::Text(TextForm { name, .. }) | ValueForm::DateOrText(TextForm { name, .. }) => {
             plain((*name).to_owned())
         }
-        Form::Words(words) => {
+        ValueForm::Words(words) => {
             let words: Vec<_> = words.iter().map(|word| format!("`\"{word}\"`")).collect();
             plain(words.join(" or "))
         }
-        Form::Flag => plain("`true` or `false`".to_owned()),
-        Form::Number(least, most) if least == most => plain(format!("`{least}`")),
-        Form::Number(least, most) => plain(format!("number from {least} to {most}")),
-        Form::Table(table) => (link(path), vec![(path.to_owned(), *table)]),
-        Form::OneKeyOf(table) => (
-            format!("{} of one key", link(path)),
-            vec![(path.to_owned(), *table)],
-        ),
-        Form::Named(name, inner) => {
-            let (words, tables) = described(
-                inner,
-                &format!(
-                    "{path}.<{}>",
-                    name.name.split(' ').next().unwrap_or_default()
-                ),
-            );
+        ValueForm::Flag => plain("`true` or `false`".to_owned()),
+        ValueForm::Number(least, most) if least == most => plain(format!("`{least}`")),
+        ValueForm::Number(least, most) => plain(format!("number from {least} to {most}")),
+        ValueForm::Table(table) => {
+            let link = format!("[table](#{})", heading_anchor(path));
+            (link, vec![(path.to_owned(), *table)])
+        }
+        ValueForm::Named(name, inner) => {
+            let placeholder = name.name.split(' ').next().unwrap_or_default();
+            let (words, tables) = describe_form(inner, &format!("{path}.<{placeholder}>"));
             (format!("by {}: {words}", name.name), tables)
         }
-        Form::OneOrMore(inner) => {
-            let (words, tables) = described(inner, path);
+        ValueForm::OneOrMore(inner) => {
+            let (words, tables) = describe_form(inner, path);
             (format!("{words}, or a list"), tables)
         }
-        Form::Either(forms) => {
-            let all: Vec<_> = forms.iter().map(|form| described(form, path)).collect();
+        ValueForm::Either(forms) => {
+            let all: Vec<_> = forms.iter().map(|form| describe_form(form, path)).collect();
             let words: Vec<_> = all.iter().map(|(words, _)| words.as_str()).collect();
             (
                 words.join(", or "),
@@ -247,9 +241,12 @@ fn described(form: &Form, path: &str) -> (String, Vec<(String, &'static Table)>)
     }
 }
 
-/// The anchor that forges give to a heading.
-fn anchor(path: &str) -> String {
-    let kept =
+/// Returns the anchor that forges give to a heading.
+fn heading_anchor(path: &str) -> String {
+    let is_kept =
         |character: &char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
-    path.chars().filter(kept).collect::<String>().to_lowercase()
+    path.chars()
+        .filter(is_kept)
+        .collect::<String>()
+        .to_lowercase()
 }

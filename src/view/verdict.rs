@@ -85,7 +85,7 @@ pub struct VerdictDocument {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Check")]
 pub struct RuleOutcome {
-    /// The rule: `signer`, `approvals`, `soak`, …
+    /// The rule: `authorization`, `approvals`, `soak`, …
     rule: &'static str,
     /// Its outcome: `unknown` if a fact that it needs could not be established.
     #[schemars(extend("enum" = ["pass", "fail", "unknown"]))]

@@ -33,7 +33,7 @@ fn revoked_approvals_do_not_count() {
     let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
     carol.deploy(&["approve", "prod"]).ok();
     let record = || ci.deploy(&["record", "prod", "--no-verify"]);
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.deploy(&["revoke", "prod", "--of", "carol", "--no-verify"])
     });
     let mut text = transcript(
@@ -85,8 +85,8 @@ fn yanked_commits_are_not_deployed() {
         ci.deploy(&["record", "prod", "--no-verify"])
     });
     let unyank = ["unyank", "HEAD", "-m", "false alarm", "--no-verify"];
-    project.refused(&["signer"], || ci.deploy(&unyank));
-    project.refused(&["signer"], || bob.deploy(&unyank));
+    project.refused(&["authorization"], || ci.deploy(&unyank));
+    project.refused(&["authorization"], || bob.deploy(&unyank));
     text += &transcript(
         &alice.repo,
         &[
@@ -109,7 +109,7 @@ fn yanked_commits_are_not_deployed() {
     );
     project.refused(&["yanked"], || ci.deploy(&["record", "dev", "--no-verify"]));
     let digest = image.rsplit_once('@').unwrap().1;
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         carol.deploy(&["unyank", digest, "-m", "mine?", "--no-verify"])
     });
     let document = bob
@@ -136,7 +136,7 @@ fn builds_are_recorded_and_shown() {
         &world,
         "[environments]\ndev = {}\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\n[artifacts]\nby = \"ci\"\n",
     );
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         project.bob.deploy(&["build", "-c", "api", "--no-verify"])
     });
     let text = transcript(
@@ -181,7 +181,7 @@ fn runs_can_be_aborted() {
             &["abort", "dev", "--run", "7", "-m", "x"],
         ],
     );
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.deploy(&[
             "abort",
             "dev",
@@ -276,7 +276,7 @@ fn reported_tests_decide_checks() {
             &["attest", "test-result"],
         ],
     );
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.repo
             .write("one.xml", "<testsuite><testcase name=\"a\"/></testsuite>");
         bob.deploy(&["attest", "test-result", "--junit", "one.xml", "--no-verify"])
@@ -417,7 +417,7 @@ fn policy_approvals_can_be_revoked() {
     bob.deploy(&["policy", "approve"]).ok();
     let digest = bob.repo.run("sha256sum", &["deploy.toml"]).ok().text();
     let digest = format!("sha256:{}", digest.split(' ').next().unwrap());
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         carol.deploy(&["policy", "revoke", &digest, "--of", "bob", "--no-verify"])
     });
     let text = transcript(

@@ -101,7 +101,7 @@ fn later_components_get_a_baseline_once() {
     alice.deploy(&["record", "prod", "main", "--baseline"]).ok();
     project.push("web/x", "one\n");
     project.publish("[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n[components]\napi = { paths = \"api\" }\nweb = { paths = \"web\" }\nold = { paths = \"old\" }\n");
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.deploy(&["record", "prod", "main", "--baseline", "--no-verify"])
     });
     let mut text = transcript(

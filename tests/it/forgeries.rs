@@ -232,9 +232,9 @@ fn every_forgery_is_found_once() {
             &["--force-remove", "components/demo/last.json"],
         ],
     );
-    next("dev", dropped, Some("place"));
+    next("dev", dropped, Some("chain"));
     let numbered = alice.build("dev", record(), None, |statement| statement.sequence += 5);
-    next("dev", numbered.to_string(), Some("place"));
+    next("dev", numbered.to_string(), Some("chain"));
     next("dev", honestly("dev"), None);
     // Honest, and on what does not stand.
     let leaning = alice
@@ -248,8 +248,8 @@ fn every_forgery_is_found_once() {
         raw.replacen(&repo.rev(&format!("{tip}^1")), &tip, 1)
     });
     let moved = alice.recommit(&moved, |raw| raw.replacen(&tip, &nothing, 1));
-    next("dev", nothing, Some("place"));
-    next("dev", moved, Some("place"));
+    next("dev", nothing, Some("chain"));
+    next("dev", moved, Some("chain"));
     next("dev", honestly("dev"), None);
 
     mallory
@@ -271,7 +271,7 @@ fn every_forgery_is_found_once() {
     });
     repo.git(&["fetch", "-q", &mallory.repo.url(), &stolen.to_string()])
         .ok();
-    next("prod", stolen.to_string(), Some("signer"));
+    next("prod", stolen.to_string(), Some("authorization"));
 
     let found = findings_of_any_cut(&repo.path().join(".git"));
     let (leans, own): (Vec<&AuditFinding>, Vec<&AuditFinding>) = found

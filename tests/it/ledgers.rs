@@ -123,9 +123,9 @@ fn ledgers_only_grow() {
         &server,
         alice.push(&[&format!("+{first}:refs/deploy/dev")]),
         &before,
-        "place",
+        "chain",
     );
-    refused(&server, alice.push(&[":refs/deploy/dev"]), &before, "place");
+    refused(&server, alice.push(&[":refs/deploy/dev"]), &before, "chain");
     // A fork of the same length, and a longer one.
     alice
         .repo
@@ -133,11 +133,11 @@ fn ledgers_only_grow() {
         .ok();
     world.advance("1m");
     alice.append("dev", a_lock(), None, |_| ());
-    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
+    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "chain");
     alice.append("dev", a_lock(), None, |statement| {
         statement.action = alice.a_record("HEAD", Some("HEAD"));
     });
-    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
+    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "chain");
     // The code first, the ledger second.
     let tree = alice.repo.rev(&format!("{first}^{{tree}}"));
     let forged = alice
@@ -158,7 +158,7 @@ fn ledgers_only_grow() {
         &server,
         alice.push(&[&format!("+{forged}:refs/deploy/dev")]),
         &before,
-        "place",
+        "chain",
     );
 }
 
@@ -182,7 +182,7 @@ fn ids_of_another_hash_are_refused() {
                 .contains("no id of this repository's hash"),
             "{run}"
         );
-        refused(&server, run, &before, "place");
+        refused(&server, run, &before, "chain");
     }
 }
 
@@ -201,7 +201,7 @@ fn a_lost_race_is_reported() {
         .ok();
     world.advance("1m");
     alice.append("dev", a_lock(), None, |_| ());
-    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "place");
+    refused(&server, alice.push(&["+refs/deploy/dev"]), &before, "chain");
 }
 
 /// Only the admin whom the owner named begins a project, and only once.
@@ -217,7 +217,12 @@ fn only_the_named_admin_begins_a_project() {
         .deploy(&["server", "init", ".", "--admin", &alice.key().to_string()])
         .ok();
     mallory.begin(&policy(&[&mallory], ""));
-    refused(&server, mallory.push(&["refs/deploy/policy"]), "", "signer");
+    refused(
+        &server,
+        mallory.push(&["refs/deploy/policy"]),
+        "",
+        "authorization",
+    );
     alice.begin(&policy(&[&alice], ""));
     alice.push(&["refs/deploy/policy"]).ok();
     let before = refs(&server);
@@ -225,7 +230,7 @@ fn only_the_named_admin_begins_a_project() {
         &server,
         mallory.push(&["+refs/deploy/policy"]),
         &before,
-        "place",
+        "chain",
     );
     // Whoever installs the hooks anew for somebody else learns that the project has another root.
     server.git(&["config", "--unset-all", "deploy.admin"]).ok();
@@ -249,7 +254,7 @@ fn a_push_does_not_rely_on_itself() {
         &server,
         alice.push(&["refs/deploy/policy", "refs/deploy/dev"]),
         "",
-        "place",
+        "chain",
     );
     alice.push(&["refs/deploy/policy"]).ok();
     alice.push(&["refs/deploy/dev"]).ok();
@@ -266,7 +271,7 @@ fn a_push_does_not_rely_on_itself() {
         .push(&["refs/deploy/policy", "refs/deploy/prod"])
         .fails(1);
     assert!(
-        said(&run).contains("git-deploy: refused  refs/deploy/prod  (lock prod)\n  ✗ place"),
+        said(&run).contains("git-deploy: refused  refs/deploy/prod  (lock prod)\n  ✗ chain"),
         "{run}"
     );
     assert_eq!(
@@ -340,7 +345,7 @@ fn atomic_pushes_are_all_or_nothing() {
         &server,
         alice.push(&[&["--atomic"], &both[..]].concat()),
         &before,
-        "place",
+        "chain",
     );
     alice.push(&both).fails(1);
     server
@@ -370,7 +375,7 @@ fn recovery_accepts_one_publication() {
         &server,
         bob.push(&["refs/deploy/policy"]),
         &before,
-        "signer",
+        "authorization",
     );
     server
         .deploy(&["server", "init", ".", "--recover", &bob.key().to_string()])
@@ -382,7 +387,7 @@ fn recovery_accepts_one_publication() {
         &server,
         bob.push(&["refs/deploy/policy"]),
         &before,
-        "signer",
+        "authorization",
     );
     bob.repo
         .git(&["update-ref", "refs/deploy/policy", &one])
@@ -396,7 +401,7 @@ fn recovery_accepts_one_publication() {
         &server,
         bob.push(&["refs/deploy/policy"]),
         &before,
-        "signer",
+        "authorization",
     );
 }
 

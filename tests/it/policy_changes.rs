@@ -127,7 +127,7 @@ fn replaced_and_stolen_keys() {
 
     let old_file = bob.repo.git(&["config", "deploy.oldkey"]).ok().text();
     with(&old_file);
-    let said = project.refused(&["signer"], || {
+    let said = project.refused(&["authorization"], || {
         bob.deploy(&["lock", "prod", "-m", "x", "--no-verify"])
     });
     assert!(said.contains("this key of bob is retired"), "{said}");
@@ -149,7 +149,7 @@ fn replaced_and_stolen_keys() {
     bob.deploy(&["record", "dev", "--start"]).ok();
     let without = with_line(&first, "bob", "").replace("\"bob\", ", "");
     publish(alice, &without).ok();
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.deploy(&["sync"]).ok();
         let id = bob.build("dev", crate::harness::member::a_lock(), None, |_| ());
         bob.push(&[&format!("{id}:refs/deploy/dev")])
@@ -185,18 +185,20 @@ fn recovery_is_confirmed_by_every_client() {
         "alice",
         "",
     );
-    project.refused(&["signer"], || recover(carol, &text));
+    project.refused(&["authorization"], || recover(carol, &text));
     project
         .server
         .deploy(&["server", "init", ".", "--recover", &carol.key().to_string()])
         .ok();
     // Not by anybody else, and not as an ordinary publish either.
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         recover(bob, &text.replace("admins = \"carol\"", "admins = \"bob\""))
     });
-    project.refused(&["signer"], || publish(carol, &text));
+    project.refused(&["authorization"], || publish(carol, &text));
     recover(carol, &text).ok();
-    project.refused(&["signer"], || recover(carol, &format!("{text}# again\n")));
+    project.refused(&["authorization"], || {
+        recover(carol, &format!("{text}# again\n"))
+    });
     publish(carol, &format!("{text}# carol's\n")).ok();
 
     let before = bob.repo.rev("refs/deploy/policy");
@@ -229,7 +231,7 @@ fn recovery_is_confirmed_by_every_client() {
         "{audit}"
     );
     // The lost key, found again, opens nothing.
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         let alice = &project.alice;
         alice
             .repo

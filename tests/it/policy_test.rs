@@ -94,7 +94,7 @@ prod = { promote_from = "dev", soak = "1h", approvals = { required = 1, by = "ca
         (&5.into(), &3.into()),
         "{found:#}"
     );
-    assert_eq!(found["rules"][0]["rule"], "place", "{found:#}");
+    assert_eq!(found["rules"][0]["rule"], "chain", "{found:#}");
     let told = found["wouldBeRefused"].as_array().unwrap();
     assert!(
         told.len() == 2 && told[0]["at"].as_str() > told[1]["at"].as_str(),

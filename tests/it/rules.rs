@@ -51,7 +51,7 @@ by = "ci"
         "{said}"
     );
 
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.deploy(&["record", "dev", "--no-verify"])
     });
     ci.deploy(&["record", "dev", "--verification", "failed"])
@@ -65,7 +65,7 @@ by = "ci"
     );
 
     // Only a person unlocks.
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         ci.deploy(&["unlock", "prod", "--no-verify"])
     });
     bob.deploy(&["unlock", "prod"]).ok();
@@ -75,7 +75,7 @@ by = "ci"
     );
 
     // Whose word counts is the policy's business, and of several words the last one.
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.deploy(&["attest", "test-result", "--result", "passed", "--no-verify"])
     });
     ci.deploy(&["attest", "test-result", "--result", "passed"])
@@ -91,7 +91,7 @@ by = "ci"
     project.refused(&["approvals", "artifact", "freeze", "soak"], to_prod);
 
     let image = |digit: &str| format!("registry.example/demo@sha256:{}", digit.repeat(64));
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         bob.deploy(&["register", &image("1"), "--no-verify"])
     });
     ci.deploy(&["register", &image("1")]).ok();
@@ -105,10 +105,10 @@ by = "ci"
         .ok();
     project.refused(&["approvals", "freeze", "soak"], to_prod);
 
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         project.alice.deploy(&["approve", "prod", "--no-verify"])
     });
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         ci.deploy(&["approve", "prod", "--no-verify"])
     });
     bob.deploy(&["approve", "prod"]).ok();
@@ -179,12 +179,14 @@ tag = "v{version}"
 
     // Back goes only a rollback, and the branch never.
     let back = format!("+{one}:refs/heads/main");
-    project.refused(&["branch", "direction", "version"], || alice.push(&[&back]));
+    project.refused(&["branch", "fast-forward", "version"], || {
+        alice.push(&[&back])
+    });
     project.refused(&["branch"], || alice.push(&[":refs/heads/main"]));
-    project.refused(&["direction", "up to date", "version"], || {
+    project.refused(&["fast-forward", "up to date", "version"], || {
         ci.deploy(&["record", "prod", &one, "--no-verify"])
     });
-    project.refused(&["direction"], || {
+    project.refused(&["fast-forward"], || {
         ci.deploy(&["record", "prod", &same, "--rollback", "--no-verify"])
     });
     ci.deploy(&[
@@ -198,11 +200,9 @@ tag = "v{version}"
     .ok();
 
     // What was rolled back comes back when a person says so.
-    let said = project.refused(&["direction"], || {
-        ci.deploy(&["record", "prod", "--no-verify"])
-    });
+    let said = project.refused(&["hold"], || ci.deploy(&["record", "prod", "--no-verify"]));
     assert!(said.contains("on hold"), "{said}");
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         ci.deploy(&["unlock", "prod", "--commit", &two, "--no-verify"])
     });
     project
@@ -257,8 +257,16 @@ fn only_running_commits_are_merged() {
 
 /// A yanked commit or artifact is not deployed; the next one is.
 #[test]
+<<<<<<< int-tests
 fn yanked_commits_are_refused() {
     use git_deploy::domain::entry::{Action, Yank};
+||||||| vbase
+fn yanked() {
+    use git_deploy::domain::entry::{Action, Yank};
+=======
+fn yanked() {
+    use git_deploy::domain::entry::{Action, Unyank, Yank};
+>>>>>>> int-policy
     use git_deploy::domain::id::{CommitId, Digest};
     let world = World::new();
     let project = Project::new(
@@ -294,12 +302,17 @@ fn yanked_commits_are_refused() {
     });
     // Who takes it back: an admin, or the person, but not the machine that did it.
     ci.deploy(&["sync"]).ok();
-    let unyank = ci.build("evidence", Action::Unyank(commit.clone()), None, |_| ());
-    project.refused_entry(&["signer"], ci, "evidence", &unyank);
+    let unyank = ci.build(
+        "evidence",
+        Action::Unyank(Unyank(commit.clone())),
+        None,
+        |_| (),
+    );
+    project.refused_entry(&["authorization"], ci, "evidence", &unyank);
     let twice = ci.build("evidence", Action::Yank(commit.clone()), None, |_| ());
     project.refused_entry(&["state"], ci, "evidence", &twice);
     alice.deploy(&["sync"]).ok();
-    alice.append("evidence", Action::Unyank(commit), None, |_| ());
+    alice.append("evidence", Action::Unyank(Unyank(commit)), None, |_| ());
     alice.push(&["refs/deploy/evidence"]).ok();
     ci.deploy(&["record", "prod"]).ok();
 
@@ -340,10 +353,10 @@ hotfix = { by = "bob", skip = ["promote_from", "soak"] }
         "--no-verify",
     ];
     carol.deploy(&["lock", "prod", "-m", "incident"]).ok();
-    project.refused(&["lock", "signer"], || ci.deploy(&glass));
+    project.refused(&["authorization", "lock"], || ci.deploy(&glass));
     project.refused(&["lock"], || bob.deploy(&glass));
     carol.deploy(&["unlock", "prod"]).ok();
-    project.refused(&["signer"], || carol.deploy(&glass));
+    project.refused(&["authorization"], || carol.deploy(&glass));
     bob.deploy(&glass).ok();
     let subject = project.server.git(&[
         "log",
@@ -358,7 +371,7 @@ hotfix = { by = "bob", skip = ["promote_from", "soak"] }
 
     project.push("api/x", "two\n");
     let hotfix = ["record", "prod", "--hotfix", "--no-verify"];
-    project.refused(&["approvals", "signer"], || carol.deploy(&hotfix));
+    project.refused(&["approvals", "authorization"], || carol.deploy(&hotfix));
     project.refused(&["approvals"], || bob.deploy(&hotfix));
     // Its own starter does not count, nor does the author of what it brings.
     bob.deploy(&["approve", "prod"]).ok();

@@ -229,7 +229,7 @@ fn forbidden_refs_are_refused() {
             continue;
         }
         assert!(
-            said(&push).starts_with(&format!("git-deploy: refused  {name}\n  ✗ place")),
+            said(&push).starts_with(&format!("git-deploy: refused  {name}\n  ✗ chain")),
             "{push}"
         );
         assert_eq!(everything(&server), before, "{name}");
@@ -416,7 +416,7 @@ fn refusal_and_doubt_differ() {
     assert!(
         unknown
             .err()
-            .starts_with("git-deploy: cannot tell  refs/deploy/policy\n  ? place"),
+            .starts_with("git-deploy: cannot tell  refs/deploy/policy\n  ? chain"),
         "{unknown}"
     );
     server.git(&["config", "deploy.admin", "nonsense"]).ok();

@@ -60,7 +60,7 @@ fn day(project: &Project<'_>) {
         "HEAD:refs/heads/ride",
         &format!("{forged}:refs/deploy/dev"),
     ];
-    project.refused(&["place"], || bob.repo.git(&mixed));
+    project.refused(&["chain"], || bob.repo.git(&mixed));
     server
         .git(&["cat-file", "-e", &forged.to_string()])
         .fails(1);
@@ -164,7 +164,7 @@ fn over_a_path() {
             "{refused}"
         );
         assert!(
-            words.contains("✗ place") && words.contains("hooks/update refuses it"),
+            words.contains("✗ chain") && words.contains("hooks/update refuses it"),
             "{refused}"
         );
         server

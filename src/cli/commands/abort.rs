@@ -44,7 +44,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             "abort",
             ui,
             &place,
-            state.at(place.named.as_ref()).runs(),
+            state.environment(place.named.as_ref()).runs(),
         )?;
         let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
             return Err(CliError::new(

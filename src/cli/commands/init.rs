@@ -19,7 +19,7 @@ use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names, sync
 use crate::clock;
 use crate::domain::id::{CommitId, EntryId, PublicKey};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
-use crate::domain::policy::{MAX_BYTES, Policy, Standing};
+use crate::domain::policy::{KeyStatus, MAX_BYTES, Policy};
 use crate::domain::state::Scope;
 use crate::git::Repository;
 use crate::ledger::facts::FactGatherer;
@@ -225,14 +225,14 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
         workspace.project.name
     ));
     match workspace.policy.person_of_key(&key) {
-        Some((person, Standing::Current)) => {
+        Some((person, KeyStatus::Current)) => {
             ui.print(format_args!("You are {person}."));
             if let Some(file) = restore_policy_file(&workspace, person)? {
                 done.made.push(POLICY_FILE);
                 ui.print_sentence(format_args!("{file} was missing and is there again: git add {file} && git commit"));
             }
         }
-        Some((person, Standing::Retired)) => ui.print(format_args!("Your key is a retired one of {person}.")),
+        Some((person, KeyStatus::Retired)) => ui.print(format_args!("Your key is a retired one of {person}.")),
         // Without a listed key no baseline can be signed: the error of `signer` explains how to be
         // listed.
         None if !runs.is_empty() => drop(workspace.find_current_signer()?),
@@ -257,7 +257,7 @@ fn begin_project(
     let key = signer.public_key();
     let (proposal, missing) = open_or_compose_policy(args, ui, repository, key)?;
     let person = match proposal.policy.person_of_key(&key) {
-        Some((person, Standing::Current)) => person.clone(),
+        Some((person, KeyStatus::Current)) => person.clone(),
         _ => {
             return Err(CliError::new(
                 ErrorKind::Usage,

@@ -11,7 +11,7 @@ use crate::cli::workspace::{Workspace, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
-use crate::domain::policy::Standing;
+use crate::domain::policy::KeyStatus;
 use crate::git::Repository;
 use crate::signing::key::{public_key_path, read_public_key};
 use crate::view::symbols::Mark;
@@ -186,7 +186,7 @@ fn find_keys(repository: Option<&Repository>) -> Result<Vec<ListedKey>, CliError
         let owner = workspace
             .as_ref()
             .and_then(|it| it.policy.person_of_key(&public_key));
-        let retired = owner.is_some_and(|(_, standing)| standing == Standing::Retired);
+        let retired = owner.is_some_and(|(_, standing)| standing == KeyStatus::Retired);
         ListedKey {
             file,
             public_key,

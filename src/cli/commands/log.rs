@@ -10,7 +10,7 @@ use clap::builder::RangedU64ValueParser;
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{Action, Statement};
+use crate::domain::entry::{HistoryRole, RunStep, Statement};
 use crate::domain::id::EntryId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::state::{Scope, State};
@@ -40,9 +40,6 @@ pub struct Args {
     #[arg(long)]
     all: bool,
 }
-
-/// The actions that count as deployments. A start counts only while it is unfinished.
-const DEPLOYMENT_ACTIONS: [&str; 5] = ["baseline", "start", "finish", "record", "abort"];
 
 /// Prints the log.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
@@ -130,10 +127,9 @@ fn matches_options(
     if args.by.is_none() && args.change.is_none() {
         return Ok(true);
     }
-    let start = match &statement.action {
-        Action::Finish(it) => Some(it.start),
-        Action::Abort(it) => Some(it.start),
-        _ => None,
+    let start = match statement.action.run_step() {
+        Some(RunStep::Ends { start, .. }) => Some(start),
+        Some(RunStep::Starts { .. } | RunStep::Resumes { .. }) | None => None,
     };
     // Sequence numbers have no gaps, so their difference is the number of steps back to the start.
     let steps =
@@ -172,15 +168,19 @@ impl CommitFilter {
             .member
             .as_ref()
             .is_none_or(|name| mention.environment.as_deref() == Some(name.as_str()));
+        // Of the starts only the unfinished are shown.
         let open = mention.action != "start"
             || passed
                 .previous
                 .is_some_and(|id| self.unfinished.contains(&id));
+        let is_deployment = matches!(
+            mention.history_role(),
+            HistoryRole::Request | HistoryRole::Outcome
+        );
         let named =
             |it: &ComponentName| mention.components.iter().any(|known| known == it.as_str());
         let of_component = self.components.is_empty() || self.components.iter().any(named);
-        here && of_component
-            && (self.all || DEPLOYMENT_ACTIONS.contains(&mention.action.as_str()) && open)
+        here && of_component && (self.all || is_deployment && open)
     }
 }
 

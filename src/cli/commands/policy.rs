@@ -13,7 +13,7 @@ use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
 use crate::domain::entry::{Action, PolicyApprove, PolicyRevoke, StoredEntry};
 use crate::domain::id::{Digest, EntryId, PublicKey};
 use crate::domain::name::{LedgerName, Person};
-use crate::domain::policy::{MAX_BYTES, Policy, Standing};
+use crate::domain::policy::{KeyStatus, MAX_BYTES, Policy};
 use crate::domain::text::{Description, Line, sanitize};
 use crate::domain::time::Time;
 use crate::ledger::LedgerCommit;
@@ -410,7 +410,7 @@ fn find_recoverer(
     let signer = open_signer(&workspace.repository)?;
     let key = signer.public_key();
     match proposal.policy.person_of_key(&key) {
-        Some((person, Standing::Current)) => Ok((person.clone(), signer)),
+        Some((person, KeyStatus::Current)) => Ok((person.clone(), signer)),
         _ => Err(CliError::new(
             ErrorKind::Denied,
             format!("{} lists nobody with the key {key}", proposal.name),

@@ -108,13 +108,16 @@ fn find_expired(
 ) -> Result<Vec<ExpiredEnvironment>, CliError> {
     let policy = &workspace.policy;
     if let Some(word) = &args.pattern {
-        let is_pattern = policy.patterns.values().any(|rules| rules.shown() == *word);
+        let is_pattern = policy
+            .patterns
+            .values()
+            .any(|rules| rules.display_name() == *word);
         let is_one = || {
             word.parse::<EnvName>()
                 .is_ok_and(|name| policy.environment(&name).is_some_and(Rules::is_pattern))
         };
         if !is_pattern && !is_one() {
-            let patterns: Vec<String> = policy.patterns.values().map(Rules::shown).collect();
+            let patterns: Vec<String> = policy.patterns.values().map(Rules::display_name).collect();
             let known = if patterns.is_empty() {
                 "none".to_owned()
             } else {
@@ -130,7 +133,7 @@ fn find_expired(
     let wanted = |it: &read_context::Place<'_>| {
         args.pattern
             .as_ref()
-            .is_none_or(|word| *word == it.rules.shown() || *word == it.name.as_str())
+            .is_none_or(|word| *word == it.rules.display_name() || *word == it.name.as_str())
     };
     let mut all = Vec::new();
     for it in read_context::read_environments(workspace, None)?
@@ -376,7 +379,10 @@ impl Reaper<'_> {
             deploying.append(&|view| {
                 let state = view.load_state(&deploying.place.ledger, &Scope::All);
                 let state = state.context(ErrorKind::CannotTell, "cannot read the ledger")?;
-                match state.at(deploying.place.named.as_ref()).run(run.sequence) {
+                match state
+                    .environment(deploying.place.named.as_ref())
+                    .run(run.sequence)
+                {
                     Some(now) if now.id() == Some(newest) => Ok(Action::Abort(abort.clone())),
                     _ => Err(alone("somebody else is at it".to_owned())),
                 }

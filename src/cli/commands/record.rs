@@ -285,7 +285,7 @@ fn finish_run(
         let state = view
             .load_state(&place.ledger, &Scope::All)
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-        let runs = state.at(place.named.as_ref()).runs();
+        let runs = state.environment(place.named.as_ref()).runs();
         let run = find_run(args, place, runs, me, commit)?;
         Ok(EntryDraft {
             environment: place.named.clone(),

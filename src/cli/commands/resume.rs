@@ -78,7 +78,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             .load_state(&place.ledger, &Scope::All)
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
         let owner = state
-            .at(place.named.as_ref())
+            .environment(place.named.as_ref())
             .run(found.sequence)
             .map(|run| run.owner.statement.clone());
         match owner {

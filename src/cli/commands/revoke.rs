@@ -79,7 +79,7 @@ fn require_approval(
         .load_state(&place.ledger, &Scope::All)
         .context(ErrorKind::CannotTell, cannot)?;
     let all: BTreeSet<(CommitId, Person)> = state
-        .at(place.named.as_ref())
+        .environment(place.named.as_ref())
         .approvals()
         .map(|(commit, _, kept)| (commit, kept.statement.by.clone()))
         .collect();

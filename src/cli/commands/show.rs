@@ -7,7 +7,7 @@ use crate::cli::read_context::{self, Place};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{
-    Action, Attestation, AttestationResult, BuildResult, DeploymentKind, StoredEntry,
+    Action, Attestation, AttestationResult, BuildResult, DeploymentKind, StoredEntry, Tone,
     VerificationResult,
 };
 use crate::domain::history::{AttemptFailure as Fault, History, LatestEvent};
@@ -94,7 +94,7 @@ impl CommitReader<'_> {
         Ok(found
             .iter()
             .rev()
-            .filter_map(|(id, kept)| summarize_evidence(*id, kept))
+            .map(|(id, kept)| summarize_evidence(*id, kept))
             .collect())
     }
 
@@ -258,8 +258,8 @@ fn find_unfinished_run(
     })
 }
 
-/// Summarizes an entry of the ledger `evidence`.
-fn summarize_evidence(entry: EntryId, kept: &StoredEntry) -> Option<EvidenceRow> {
+/// Says what an entry of the evidence says. One that has no words here gets those of the log.
+fn summarize_evidence(entry: EntryId, kept: &StoredEntry) -> EvidenceRow {
     let (what, good, detail) = match &kept.statement.action {
         Action::Build(it) => match it.result {
             BuildResult::Succeeded => ("built", true, it.component.to_string()),
@@ -281,18 +281,21 @@ fn summarize_evidence(entry: EntryId, kept: &StoredEntry) -> Option<EvidenceRow>
         }
         Action::Attestation(it) => summarize_attestation(it),
         Action::Yank(it) => ("yanked", false, format!("\"{}\"", it.reason)),
-        Action::Unyank(it) => ("unyanked", true, format!("\"{}\"", it.reason)),
-        _ => return None,
+        Action::Unyank(it) => ("unyanked", true, format!("\"{}\"", it.0.reason)),
+        other => {
+            let text = other.body().log();
+            (text.verb, text.tone != Tone::Bad, text.object)
+        }
     };
     let statement = &kept.statement;
-    Some(EvidenceRow {
+    EvidenceRow {
         what,
         good,
         detail,
         by: statement.by.clone(),
         at: statement.at,
         entry,
-    })
+    }
 }
 
 fn summarize_attestation(it: &Attestation) -> (&'static str, bool, String) {

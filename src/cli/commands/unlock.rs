@@ -91,7 +91,7 @@ fn find_holds(
         .load_state(&place.ledger, &Scope::All)
         .context(ErrorKind::CannotTell, cannot)?;
     let mut holds = Vec::new();
-    for (component, content, _) in state.at(place.named.as_ref()).holds() {
+    for (component, content, _) in state.environment(place.named.as_ref()).holds() {
         if view
             .gatherer
             .content(policy, commit, component)

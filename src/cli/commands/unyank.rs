@@ -3,7 +3,7 @@
 use crate::cli::workspace::Workspace;
 use crate::cli::yank_args::YankArgs;
 use crate::cli::{CliError, Ui, append_report};
-use crate::domain::entry::Action;
+use crate::domain::entry::{Action, Unyank};
 
 /// Put a yanked commit or artifact back into circulation: for the person who yanked it, or an admin
 #[derive(clap::Args)]
@@ -16,9 +16,9 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let subject = args.yank.parse_subject(&workspace)?;
-    let appended = args
-        .yank
-        .append_yank(ui, &workspace, &subject, Action::Unyank)?;
+    let appended = args.yank.append_yank(ui, &workspace, &subject, |yank| {
+        Action::Unyank(Unyank(yank))
+    })?;
     let sentence = format!(
         "{subject} is in circulation again, says {}.",
         appended.statement.by

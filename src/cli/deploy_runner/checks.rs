@@ -9,7 +9,7 @@ use crate::domain::entry::{self, Action, ComponentChange, Deployment, Intent, St
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::plan::{PlanOutput, PlanResult};
-use crate::domain::policy::Event;
+use crate::domain::policy::NotifyEvent;
 use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::cancellation::Cancellation;
@@ -161,9 +161,11 @@ impl DeployRunner<'_> {
         for line in view::verdict::render_verdict(&verdict, false, self.ui.width()) {
             self.ui.eprint(line);
         }
-        self.notify(Event::ApprovalNeeded, person, deployment, |notice| Notice {
-            reasons: list_reasons(&verdict),
-            ..notice
+        self.notify(NotifyEvent::ApprovalNeeded, person, deployment, |notice| {
+            Notice {
+                reasons: list_reasons(&verdict),
+                ..notice
+            }
         });
         let deed = describe_deployment(deployment.kind, &self.place.name);
         let failure = CliError::new(ErrorKind::Waiting, format!("{deed} waits for approvals"));
@@ -273,7 +275,7 @@ impl DeployRunner<'_> {
             self.ui.eprint(line);
         }
         if kind == ErrorKind::Denied {
-            self.notify(Event::Refused, by, deployment, |notice| Notice {
+            self.notify(NotifyEvent::Refused, by, deployment, |notice| Notice {
                 reasons: list_reasons(verdict),
                 ..notice
             });

@@ -8,7 +8,7 @@ use super::{DeployRunner, StartedRun};
 use crate::cli::{CliError, ErrorKind};
 use crate::domain::entry::{self, Deployment, Outcome};
 use crate::domain::name::{ComponentName, Person};
-use crate::domain::policy::Event;
+use crate::domain::policy::NotifyEvent;
 use crate::domain::time::Time;
 use crate::git::remote::PushOutcome;
 use crate::ledger::writer::AppendedEntry;
@@ -20,7 +20,7 @@ impl DeployRunner<'_> {
     /// Sends a notification of an event. `more` adds details to it.
     pub(super) fn notify(
         &self,
-        event: Event,
+        event: NotifyEvent,
         by: &Person,
         deployment: &Deployment,
         more: impl FnOnce(Notice) -> Notice,
@@ -47,7 +47,7 @@ impl DeployRunner<'_> {
             expires: Some(expires),
             ..Deployment::new(entry::DeploymentKind::Deploy, Vec::new())
         };
-        self.notify(Event::AboutToExpire, by, &deployment, |notice| notice);
+        self.notify(NotifyEvent::AboutToExpire, by, &deployment, |notice| notice);
     }
 
     /// Sends a notification of how the run ended.
@@ -62,9 +62,9 @@ impl DeployRunner<'_> {
             .iter()
             .any(|it| it.outcome == Outcome::RolledBack);
         let event = match (report.is_success(), back) {
-            (true, _) => Event::Succeeded,
-            (false, true) => Event::RolledBack,
-            (false, false) => Event::Failed,
+            (true, _) => NotifyEvent::Succeeded,
+            (false, true) => NotifyEvent::RolledBack,
+            (false, false) => NotifyEvent::Failed,
         };
         let left = report
             .not_rolled_back

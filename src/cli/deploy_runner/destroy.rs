@@ -29,7 +29,7 @@ pub fn compose_destruction(
     let state = view
         .load_state(&place.ledger, &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-    let here = state.at(place.named.as_ref());
+    let here = state.environment(place.named.as_ref());
     if !here.exists() {
         return Ok(None);
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cli::Ui;
-use crate::domain::policy::{Command, Environment};
+use crate::domain::policy::{Environment, ShellCommand};
 use crate::run::cancellation::Cancellation;
 use crate::run::command_env::inherit_variables;
 use crate::run::notify::{CommandRunner, Limits, Notice, Notifier};
@@ -62,7 +62,7 @@ struct NotificationCommands;
 
 impl NotificationCommands {
     fn run_command(
-        command: &Command,
+        command: &ShellCommand,
         input: &[u8],
         variables: &BTreeMap<String, OsString>,
     ) -> Result<CapturedOutput, String> {
@@ -92,7 +92,7 @@ impl NotificationCommands {
 impl CommandRunner for NotificationCommands {
     fn run_notification(
         &self,
-        command: &Command,
+        command: &ShellCommand,
         input: &[u8],
         variables: &[(&'static str, String)],
     ) -> Result<(), String> {
@@ -105,7 +105,7 @@ impl CommandRunner for NotificationCommands {
         Self::run_command(command, input, &all).map(drop)
     }
 
-    fn read_secret(&self, command: &Command) -> Result<String, String> {
+    fn read_secret(&self, command: &ShellCommand) -> Result<String, String> {
         let printed = Self::run_command(command, b"", &inherit_variables())?;
         String::from_utf8(printed.head)
             .map_err(|_| "what its command printed is no text".to_owned())

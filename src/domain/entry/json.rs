@@ -5,11 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::{Action, InvalidError, MAX_BYTES, PREDICATE_TYPE, STATEMENT_TYPE, Statement, validate};
-use crate::domain::id::{CommitId, Digest, EntryId, Oid};
+use super::action::ReadFields;
+use super::{
+    Action, InvalidError, LedgerKind, MAX_BYTES, PREDICATE_TYPE, STATEMENT_TYPE, Statement,
+    Subject, validate,
+};
+use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::time::Time;
 
@@ -44,29 +48,6 @@ pub enum ParseError {
 }
 
 #[derive(Serialize)]
-struct Subject<'a> {
-    name: &'a str,
-    digest: SubjectDigest<'a>,
-}
-
-/// A map with one entry: the algorithm and the hexadecimal value.
-enum SubjectDigest<'a> {
-    Commit(Oid),
-    Digest(&'a Digest),
-}
-
-impl Serialize for SubjectDigest<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        match self {
-            Self::Commit(id) => map.serialize_entry("gitCommit", id)?,
-            Self::Digest(digest) => map.serialize_entry(digest.algorithm().name(), digest.hex())?,
-        }
-        map.end()
-    }
-}
-
-#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Out<'a> {
     #[serde(rename = "_type")]
@@ -95,7 +76,7 @@ struct OutPredicate<'a> {
     fields: &'a Action,
 }
 
-/// Read in passes over the same bytes, each for its own part: no tree of values stands in between.
+/// Entries are read in passes over the same bytes, each for its own part, without a tree of values in between.
 #[derive(Deserialize)]
 struct In<T> {
     predicate: T,
@@ -124,99 +105,20 @@ struct InPredicate {
     seen: BTreeMap<LedgerName, EntryId>,
 }
 
-/// The subjects of a statement: each component with its commit, then each artifact; the previous entry where there is no code. Every
-/// commit of [`Statement::commits`] is among them, so that whoever indexes statements by subject misses none.
+/// Returns the subjects of a statement; if its action has none, the previous entry, since in-toto wants one. Every commit of
+/// [`Statement::commits`] is among them, so that an index of statements by subject misses none.
 fn subjects(statement: &Statement) -> Vec<Subject<'_>> {
-    fn digest<'a>(name: &'a str, digest: &'a Digest) -> Subject<'a> {
-        Subject {
-            name,
-            digest: SubjectDigest::Digest(digest),
-        }
-    }
-    let commit = |name, id: &CommitId| Subject {
-        name,
-        digest: SubjectDigest::Commit(id.0),
-    };
-    let targets: Vec<&super::Target> = match &statement.action {
-        Action::Baseline(it) => it.components.iter().collect(),
-        Action::Start(it) => it
-            .deployment
-            .components
-            .iter()
-            .map(|change| &change.target)
-            .collect(),
-        Action::Record(it) => it
-            .deployment
-            .components
-            .iter()
-            .map(|change| &change.target)
-            .collect(),
-        Action::Finish(it) => it.components.iter().map(|ended| &ended.target).collect(),
-        _ => Vec::new(),
-    };
-    let mut subjects: Vec<Subject<'_>> = match &statement.action {
-        // A run that changed nothing speaks of no code.
-        Action::Abort(it) => it
-            .components
-            .iter()
-            .map(|it| commit(it.component.as_str(), &it.commit))
-            .collect(),
-        Action::Verification(it) => it
-            .components
-            .iter()
-            .map(|it| commit(it.component.as_str(), &it.commit))
-            .collect(),
-        Action::Approve(it) => it
-            .components
-            .iter()
-            .map(|component| commit(component.as_str(), &it.commit))
-            .collect(),
-        Action::Build(it) => vec![commit(it.component.as_str(), &it.commit)],
-        Action::Artifact(it) => {
-            vec![
-                commit(it.component.as_str(), &it.commit),
-                digest(it.image.name.as_str(), &it.image.digest),
-            ]
-        }
-        Action::Attestation(it) => vec![commit("commit", &it.commit)],
-        Action::Revoke(it) => vec![commit("commit", &it.commit)],
-        // One that opens a lock speaks of no code.
-        Action::Unlock(it) => it.commit.iter().map(|id| commit("commit", id)).collect(),
-        Action::Yank(it) | Action::Unyank(it) => it
-            .commit
-            .iter()
-            .map(|id| commit("commit", id))
-            .chain(it.digest.iter().map(|it| digest("artifact", it)))
-            .collect(),
-        Action::Publish(it) => vec![digest("deploy.toml", &it.digest)],
-        Action::PolicyApprove(it) => vec![digest("deploy.toml", &it.digest)],
-        Action::PolicyRevoke(it) => vec![digest("deploy.toml", &it.digest)],
-        _ => targets
-            .iter()
-            .map(|target| commit(target.component.as_str(), &target.commit))
-            .collect(),
-    };
-    let mut images: Vec<&super::Image> = targets
-        .iter()
-        .flat_map(|target| &target.artifacts)
-        .collect();
-    images.sort_unstable();
-    images.dedup();
-    subjects.extend(
-        images
-            .into_iter()
-            .map(|image| digest(image.name.as_str(), &image.digest)),
-    );
+    let mut subjects = statement.action.body().subjects();
     if subjects.is_empty() {
-        subjects.push(commit(
+        subjects.push(Subject::named_commit(
             statement.ledger.as_str(),
-            &CommitId(statement.previous.0),
+            CommitId(statement.previous.0),
         ));
     }
     subjects
 }
 
-/// How many subjects a statement has.
+/// Counts the subjects of a statement.
 pub(super) fn subject_count(statement: &Statement) -> usize {
     subjects(statement).len()
 }
@@ -274,7 +176,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Statement, ParseError> {
     Ok(statement)
 }
 
-/// Reads bytes that were canonical when [`parse`] read them: what they say, and nothing is checked again.
+/// Reads bytes that were canonical when [`parse`] read them, without checking them again.
 pub(super) fn parse_trusted(bytes: &[u8]) -> Result<Statement, ParseError> {
     let common: InPredicate = serde_json::from_slice::<In<_>>(bytes)?.predicate;
     let action = parse_action(&common.ledger, &common.action, bytes)?;
@@ -295,48 +197,21 @@ pub(super) fn parse_trusted(bytes: &[u8]) -> Result<Statement, ParseError> {
     })
 }
 
-fn parse_action(ledger: &LedgerName, action: &str, bytes: &[u8]) -> Result<Action, ParseError> {
-    fn read<'a, T: Deserialize<'a>>(
-        bytes: &'a [u8],
-        wrap: fn(T) -> Action,
-    ) -> Result<Action, ParseError> {
-        Ok(wrap(serde_json::from_slice::<In<T>>(bytes)?.predicate))
+/// Reads the fields of an action from the bytes of its entry.
+struct FieldsOf<'a>(&'a [u8]);
+
+impl ReadFields for FieldsOf<'_> {
+    type Error = serde_json::Error;
+
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Self::Error> {
+        Ok(serde_json::from_slice::<In<T>>(self.0)?.predicate)
     }
-    let unknown = || ParseError::Action {
+}
+
+fn parse_action(ledger: &LedgerName, action: &str, bytes: &[u8]) -> Result<Action, ParseError> {
+    let found = Action::read(LedgerKind::from(ledger), action, &FieldsOf(bytes))?;
+    found.ok_or_else(|| ParseError::Action {
         ledger: ledger.clone(),
         action: action.chars().take(80).collect(),
-    };
-    if ledger.is_policy() {
-        return match action {
-            "publish" => read(bytes, Action::Publish),
-            "approve" => read(bytes, Action::PolicyApprove),
-            "revoke" => read(bytes, Action::PolicyRevoke),
-            _ => Err(unknown()),
-        };
-    }
-    if ledger.is_evidence() {
-        return match action {
-            "build" => read(bytes, Action::Build),
-            "artifact" => read(bytes, Action::Artifact),
-            "attestation" => read(bytes, Action::Attestation),
-            "yank" => read(bytes, Action::Yank),
-            "unyank" => read(bytes, Action::Unyank),
-            _ => Err(unknown()),
-        };
-    }
-    match action {
-        "baseline" => read(bytes, Action::Baseline),
-        "start" => read(bytes, Action::Start),
-        "resume" => read(bytes, Action::Resume),
-        "finish" => read(bytes, Action::Finish),
-        "record" => read(bytes, Action::Record),
-        "abort" => read(bytes, Action::Abort),
-        "verification" => read(bytes, Action::Verification),
-        "approve" => read(bytes, Action::Approve),
-        "revoke" => read(bytes, Action::Revoke),
-        "lock" => read(bytes, Action::Lock),
-        "unlock" => read(bytes, Action::Unlock),
-        "expire" => read(bytes, Action::Expire),
-        _ => Err(unknown()),
-    }
+    })
 }

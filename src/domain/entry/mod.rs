@@ -1,33 +1,36 @@
-//! Entries: what a ledger says, one signed statement a commit.
+//! Entries: what a ledger holds, one signed statement per commit.
 //!
 //! An entry is an in-toto Statement v1 (<https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>). Its exact bytes
 //! are what is signed and kept; [`Statement`] is what they mean. There is one spelling of every statement, so whatever parses
 //! prints to the same bytes. `FORMAT.md` gives the format field by field.
 
 mod action;
+mod headline;
 mod json;
+mod log_text;
 mod message;
 mod note;
+mod stored;
+mod subject;
+mod trailer;
 mod validate;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
-pub use action::{
-    Abort, Action, Approve, Artifact, Attestation, AttestationResult, Baseline, Build, BuildResult,
-    ComponentAtCommit, ComponentChange, ComponentResult, Deployment, DeploymentKind, Expire,
-    Finish, Hold, Image, Intent, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record,
-    RecordedResult, Resume, Revoke, Start, TEST_COUNTS_KEY, Target, TestCounts, Unlock,
-    Verification, VerificationResult, Yank,
-};
+pub use action::*;
 pub use json::ParseError;
-pub use message::{Trailers, overall_outcome, read_trailers};
+pub(crate) use log_text::{LogText, Tone};
+pub(crate) use note::Note;
 pub use note::note_line;
+pub use stored::{Entry, StoredEntry, Unverified, Verified};
+pub(crate) use subject::Subject;
+pub(crate) use trailer::Trailer;
+pub use trailer::{Trailers, read_trailers};
 pub use validate::InvalidError;
-pub(crate) use validate::outcome_fits;
 
-use super::id::{CommitId, EntryId, Oid, PublicKey};
+use super::id::{CommitId, EntryId, Oid};
 use super::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
+use super::text::Line;
 use super::time::Time;
 
 /// The largest entry, in bytes.
@@ -41,7 +44,7 @@ pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 /// The type of our predicate.
 pub const PREDICATE_TYPE: &str = "urn:git-deploy:entry:v1";
 
-/// What an entry says, and the one place in one ledger of one project where it may stand.
+/// What an entry says, and the one place in one ledger of one project that it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// When it was signed.
@@ -50,7 +53,7 @@ pub struct Statement {
     pub by: Person,
     /// On whose behalf, where a machine signs for a person.
     pub requested_by: Option<Person>,
-    /// The ledger it stands in.
+    /// Its ledger.
     pub ledger: LedgerName,
     /// The environment, where the ledger is a pattern's: `pr-17` in the ledger `pr`.
     pub environment: Option<EnvName>,
@@ -86,7 +89,7 @@ impl Statement {
         Ok(bytes)
     }
 
-    /// The trusted comment under which the entry is signed: it names the place.
+    /// Returns the trusted comment under which the entry is signed: it names the place.
     pub fn trusted_comment(&self) -> String {
         format!(
             "git-deploy {} {} {}",
@@ -96,264 +99,103 @@ impl Statement {
         )
     }
 
-    /// The message of the ledger commit: a pure function of the statement.
+    /// Writes the message of the ledger commit: a pure function of the statement.
     pub fn message(&self) -> String {
         message::print(self)
     }
 
-    /// Author and committer of the ledger commit, without the time: `ci <ci@catalogue>`.
+    /// Returns author and committer of the ledger commit, without the time: `ci <ci@catalogue>`.
     pub fn identity(&self, project: &ProjectName) -> String {
         format!("{0} <{0}@{project}>", self.by)
     }
 
-    /// The environment that the statement is about; `None` in `policy` and `evidence`.
+    /// Returns the environment that the statement is about; `None` in `policy` and `evidence`.
     pub fn environment(&self) -> Option<EnvName> {
         self.environment
             .clone()
             .or_else(|| self.ledger.environment())
     }
 
-    /// The deployment that a `start` or `record` asks for.
+    /// Returns the deployment that a `start` or `record` asks for.
     pub fn deployment(&self) -> Option<&Deployment> {
-        match &self.action {
-            Action::Start(start) => Some(&start.deployment),
-            Action::Record(record) => Some(&record.deployment),
-            _ => None,
-        }
+        self.action.deployment()
     }
 
-    /// How each component ended, for a `finish` or `record`; a `baseline` counts as a success without verification.
+    /// Lists how each component ended, for a `finish` or `record`; a `baseline` counts as a success without verification.
     pub fn component_results(&self) -> Vec<ComponentResult> {
-        match &self.action {
-            Action::Finish(finish) => finish.components.clone(),
-            Action::Record(record) => record.component_results(),
-            Action::Baseline(baseline) => baseline.component_results(),
-            _ => Vec::new(),
-        }
+        let body = self.action.environment_body();
+        body.map_or_else(Vec::new, EnvironmentBody::component_results)
     }
 
-    /// How one component ended, as [`Statement::ended`] tells it, without looking at the others: a statement's components are in order.
+    /// Returns how one component ended, as [`Statement::component_results`] has it, without copying the others.
     pub fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
-        match &self.action {
-            Action::Finish(it) => {
-                let at = it
-                    .components
-                    .binary_search_by(|ended| ended.target.component.cmp(component))
-                    .ok()?;
-                it.components.get(at).cloned()
-            }
-            Action::Record(it) => {
-                let changes = &it.deployment.components;
-                let at = changes
-                    .binary_search_by(|change| change.target.component.cmp(component))
-                    .ok()?;
-                Some(it.results.get(at)?.with_target(&changes.get(at)?.target))
-            }
-            Action::Baseline(it) => {
-                let at = it
-                    .components
-                    .binary_search_by(|target| target.component.cmp(component))
-                    .ok()?;
-                it.components.get(at).map(Baseline::assumed_success)
-            }
-            _ => None,
+        self.action.environment_body()?.component_result(component)
+    }
+
+    /// Lists the people whose approvals count for it.
+    pub fn approved_by(&self) -> &[Person] {
+        match (self.action.environment_body(), self.action.policy_body()) {
+            (Some(body), _) => body.approved_by(),
+            (None, Some(body)) => body.approved_by(),
+            (None, None) => &[],
         }
     }
 
-    /// The commits of the code that this entry puts into the environment, in bytewise order: the further parents of its commit.
-    pub fn deployed_commits(&self) -> Vec<CommitId> {
-        let mut commits: Vec<CommitId> = match &self.action {
-            Action::Baseline(baseline) => baseline
-                .components
-                .iter()
-                .map(|target| target.commit)
-                .collect(),
-            _ => self
-                .deployment()
-                .into_iter()
-                .flat_map(|it| &it.components)
-                .map(|change| change.target.commit)
-                .collect(),
-        };
-        commits.sort_unstable();
-        commits.dedup();
-        commits
+    /// Returns the reason why it breaks the rules.
+    pub fn break_glass(&self) -> Option<&Line> {
+        self.action.environment_body()?.break_glass()
     }
 
-    /// Every object of git that this entry names, as often as it does: a reader refuses one that has another length than the
+    /// Returns when what it begins ends: an approval, or an ephemeral environment.
+    pub fn expires(&self) -> Option<Time> {
+        self.action.environment_body()?.expires()
+    }
+
+    /// Lists the commits of the code that this entry puts into the environment, in bytewise order: the further parents of its commit.
+    pub fn deployed_commits(&self) -> Vec<CommitId> {
+        match self.action.info().commits {
+            CommitRole::Deploys => self.commits(),
+            CommitRole::None | CommitRole::Deployed | CommitRole::MayBeMissing => Vec::new(),
+        }
+    }
+
+    /// Lists every object of git that this entry names, as often as it does: a reader refuses one that has another length than the
     /// repository's ids. What an attestation's predicate holds is not ours.
     pub fn ids(&self) -> Vec<Oid> {
-        let mut ids: Vec<Oid> = [self.project, self.previous]
-            .iter()
-            .chain(self.seen.values())
-            .map(|id| id.0)
-            .collect();
-        ids.extend(self.commits().iter().map(|commit| commit.0));
-        if let Some(deployment) = self.deployment() {
-            let from = deployment
-                .components
-                .iter()
-                .filter_map(|change| change.from);
-            ids.extend(from.chain(deployment.branch_tip).map(|commit| commit.0));
-            ids.extend(
-                deployment
-                    .components
-                    .iter()
-                    .filter_map(|change| change.target.content)
-                    .map(|it| it.0),
-            );
-        }
-        for ended in self.component_results() {
-            ids.extend(ended.to.map(|commit| commit.0));
-            ids.extend(ended.target.content.map(|content| content.0));
-        }
-        match &self.action {
-            Action::Unlock(it) => ids.extend(it.holds.iter().map(|hold| hold.content.0)),
-            Action::Artifact(it) => ids.push(it.content.0),
-            Action::Publish(it) => ids.extend(it.admits.iter().map(|id| id.0)),
-            _ => {}
-        }
-        ids
+        let entries = [self.project, self.previous];
+        let entries = entries.iter().chain(self.seen.values()).map(|id| id.0);
+        entries
+            .chain(self.commits().into_iter().map(|commit| commit.0))
+            .chain(self.action.body().other_ids())
+            .collect()
     }
 
-    /// Every commit of the code that this entry speaks of, in bytewise order.
+    /// Lists every commit of the code that this entry is about, in bytewise order.
     pub fn commits(&self) -> Vec<CommitId> {
-        let mut commits = match &self.action {
-            Action::Baseline(_) | Action::Start(_) | Action::Record(_) => self.deployed_commits(),
-            Action::Finish(it) => it
-                .components
-                .iter()
-                .map(|ended| ended.target.commit)
-                .collect(),
-            Action::Abort(it) => it
-                .components
-                .iter()
-                .map(|component| component.commit)
-                .collect(),
-            Action::Verification(it) => it
-                .components
-                .iter()
-                .map(|component| component.commit)
-                .collect(),
-            Action::Approve(it) => vec![it.commit],
-            Action::Revoke(it) => vec![it.commit],
-            Action::Unlock(it) => it.commit.into_iter().collect(),
-            Action::Build(it) => vec![it.commit],
-            Action::Artifact(it) => vec![it.commit],
-            Action::Attestation(it) => vec![it.commit],
-            Action::Yank(it) | Action::Unyank(it) => it.commit.into_iter().collect(),
-            Action::Resume(_)
-            | Action::Lock(_)
-            | Action::Expire(_)
-            | Action::Publish(_)
-            | Action::PolicyApprove(_)
-            | Action::PolicyRevoke(_) => Vec::new(),
-        };
+        let trailers = self.action.body().trailers();
+        let mut commits: Vec<CommitId> = trailers.iter().filter_map(Trailer::commit).collect();
         commits.sort_unstable();
         commits.dedup();
         commits
     }
-}
 
-/// Marks an entry whose signature nobody has checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unverified;
-/// Marks an entry whose signature fits its bytes, its place and this one public key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verified(PublicKey);
-
-/// A statement with the bytes that say it and their signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry<S = Verified> {
-    stored: Arc<StoredEntry>,
-    signature: Arc<[u8]>,
-    state: S,
-}
-
-/// A statement with the exact bytes that say it: what a state keeps of an entry.
-#[derive(Debug, PartialEq, Eq)]
-pub struct StoredEntry {
-    /// What it says.
-    pub statement: Statement,
-    /// The bytes of its `entry.json`.
-    pub bytes: Box<[u8]>,
-}
-
-impl StoredEntry {
-    /// Reads the copy of an entry that a state keeps.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        Ok(Self {
-            statement: Statement::parse(bytes)?,
-            bytes: bytes.into(),
-        })
+    /// Lists every component that this entry is about.
+    pub fn components(&self) -> BTreeSet<ComponentName> {
+        let trailers = self.action.body().trailers();
+        trailers
+            .iter()
+            .filter_map(Trailer::component)
+            .cloned()
+            .collect()
     }
 
-    /// Reads the copy of an entry that stands in a ledger of this repository, which moved forward only once [`Kept::parse`] had read
-    /// these very bytes: for showing what happened, never for judging it.
-    pub fn parse_trusted(bytes: &[u8]) -> Result<Self, ParseError> {
-        Ok(Self {
-            statement: json::parse_trusted(bytes)?,
-            bytes: bytes.into(),
-        })
-    }
-}
-
-impl Entry<Unverified> {
-    /// Reads the two files of an entry. The signature is only carried along.
-    pub fn parse(bytes: &[u8], signature: &[u8]) -> Result<Self, ParseError> {
-        Ok(Self::from_stored(
-            Arc::new(StoredEntry::parse(bytes)?),
-            signature,
-        ))
-    }
-
-    /// The entry that a statement and its bytes are, with a signature that is only carried along.
-    #[must_use]
-    pub fn from_stored(kept: Arc<StoredEntry>, signature: &[u8]) -> Self {
-        Self {
-            stored: kept,
-            signature: signature.into(),
-            state: Unverified,
-        }
-    }
-
-    /// The entry as one whose signature was checked with `key`. Only `signing` may say so; a test holds the rest of the crate to it.
-    #[must_use]
-    pub fn assume_verified(self, key: PublicKey) -> Entry<Verified> {
-        Entry {
-            stored: self.stored,
-            signature: self.signature,
-            state: Verified(key),
-        }
-    }
-}
-
-impl Entry<Verified> {
-    /// The key that signed it.
-    pub fn key(&self) -> &PublicKey {
-        &self.state.0
-    }
-}
-
-impl<S> Entry<S> {
-    /// What it says.
-    pub fn statement(&self) -> &Statement {
-        &self.stored.statement
-    }
-
-    /// The exact bytes of `entry.json`.
-    pub fn bytes(&self) -> &[u8] {
-        &self.stored.bytes
-    }
-
-    /// The bytes of `entry.json.minisig`.
-    pub fn signature(&self) -> &[u8] {
-        &self.signature
-    }
-
-    /// Statement and bytes, as a state keeps them.
-    pub fn stored(&self) -> &Arc<StoredEntry> {
-        &self.stored
+    /// Returns the commit at which this entry names a component.
+    pub fn commit_of(&self, component: &ComponentName) -> Option<CommitId> {
+        let trailers = self.action.body().trailers();
+        let mut from_it = trailers
+            .iter()
+            .skip_while(|trailer| trailer.component() != Some(component));
+        from_it.find_map(Trailer::commit)
     }
 }
 

@@ -1,22 +1,22 @@
-//! The line that an entry leaves in the notes of each commit it speaks of.
+//! The line that an entry leaves in the notes of each commit that it is about.
 //!
 //! A pure function of the ledger commit, so that the notes can be rebuilt from the ledgers at any time and compared with them.
 
 use super::{
-    Action, AttestationResult, BuildResult, ComponentAtCommit, ComponentResult, Deployment,
-    DeploymentKind, Outcome, Statement, Target, VerificationResult,
+    ComponentAtCommit, ComponentResult, DeploymentKind, Outcome, Statement, Target, overall_outcome,
 };
 use crate::domain::id::{CommitId, EntryId};
+use crate::domain::text::Line;
 
-/// The line for `commit`, without a newline; `None` where the entry does not speak of it.
+/// Writes the line for `commit`, without a newline; `None` if the entry is not about it.
 ///
-/// Shape: time, verb, environment, what, who, and the ledger commit that says so:
+/// It holds time, verb, environment, what, who, and the ledger commit:
 /// `2026-03-05T10:02:11Z  deployed  prod    api 1.4.2    by ci    prod@3f2a9c1e77`.
 pub fn note_line(statement: &Statement, id: EntryId, commit: CommitId) -> Option<String> {
     if !statement.commits().contains(&commit) {
         return None;
     }
-    let (verb, what) = deed(statement, commit);
+    let Note { verb, object } = statement.action.body().note(commit);
     let place = statement
         .environment()
         .map_or_else(String::new, |environment| environment.to_string());
@@ -26,161 +26,99 @@ pub fn note_line(statement: &Statement, id: EntryId, commit: CommitId) -> Option
         .map_or_else(String::new, |person| format!(" for {person}"));
     let by = format!("by {}{behalf}", statement.by);
     Some(format!(
-        "{}  {verb:<10}  {place:<7}  {what:<40}  {by:<10}  {}@{}",
+        "{}  {verb:<10}  {place:<7}  {object:<40}  {by:<10}  {}@{}",
         statement.at,
         statement.ledger,
         id.0.prefix(10)
     ))
 }
 
-fn deed(statement: &Statement, commit: CommitId) -> (&'static str, String) {
-    let quoted = |text: Option<&crate::domain::text::Line>| {
-        text.map_or_else(String::new, |text| format!("\"{text}\""))
-    };
-    match &statement.action {
-        Action::Baseline(it) => (
-            "baseline",
-            list(
-                it.components
-                    .iter()
-                    .filter(|target| target.commit == commit),
-            ),
-        ),
-        Action::Start(it) => ("started", asked(&it.deployment, commit)),
-        Action::Record(it) => ended(
-            it.deployment.kind,
-            &it.component_results(),
-            commit,
-            it.deployment.break_glass.as_ref(),
-        ),
-        Action::Finish(it) => ended(it.kind, &it.components, commit, it.break_glass.as_ref()),
-        Action::Abort(it) => (
-            "aborted",
-            format!("{}  \"{}\"", names(&it.components, commit), it.reason),
-        ),
-        Action::Verification(it) => {
-            let passed = it.verification == VerificationResult::Passed;
-            (
-                if passed { "verified" } else { "unhealthy" },
-                names(&it.components, commit),
-            )
+/// What an action leaves in the note of one commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What happened, in a word.
+    verb: &'static str,
+    /// What it happened to.
+    object: String,
+}
+
+impl Note {
+    /// Makes the note of an action.
+    pub(super) fn new(verb: &'static str, object: String) -> Self {
+        Self { verb, object }
+    }
+
+    /// Returns the note of an action that is about no commit. It is never written.
+    pub(super) fn of_no_commit() -> Self {
+        Self::new("noted", String::new())
+    }
+
+    /// Adds the reason for breaking the rules, if there is one.
+    pub(super) fn with_break_glass(self, reason: Option<&Line>) -> Self {
+        match reason {
+            Some(reason) => Self {
+                object: format!("{}  BREAK-GLASS \"{reason}\"", self.object),
+                ..self
+            },
+            None => self,
         }
-        Action::Approve(it) => ("approved", quoted(it.comment.as_ref())),
-        Action::Revoke(it) => ("revoked", format!("approval of {}", it.approver)),
-        Action::Unlock(it) => ("released", quoted(it.comment.as_ref())),
-        Action::Build(it) => {
-            let succeeded = it.result == BuildResult::Succeeded;
-            (
-                if succeeded { "built" } else { "unbuilt" },
-                it.component.to_string(),
-            )
-        }
-        Action::Artifact(it) => (
-            "registered",
-            format!(
-                "{}  {}@{}",
-                it.component,
-                it.image.name,
-                it.image.digest.short()
-            ),
-        ),
-        Action::Attestation(it) => {
-            let result = if it.result() == AttestationResult::Passed {
-                "PASSED"
-            } else {
-                "FAILED"
-            };
-            let suite = it
-                .suite
-                .as_ref()
-                .map_or_else(String::new, |suite| format!(" {suite}"));
-            let place = it
-                .environment
-                .as_ref()
-                .map_or_else(String::new, |environment| format!(" in {environment}"));
-            (
-                "attested",
-                format!("{}{suite} {result}{place}", it.short_type()),
-            )
-        }
-        Action::Yank(it) => ("yanked", format!("\"{}\"", it.reason)),
-        Action::Unyank(it) => ("unyanked", format!("\"{}\"", it.reason)),
-        Action::Resume(_)
-        | Action::Lock(_)
-        | Action::Expire(_)
-        | Action::Publish(_)
-        | Action::PolicyApprove(_)
-        | Action::PolicyRevoke(_) => ("noted", String::new()),
     }
 }
 
-fn names(components: &[ComponentAtCommit], commit: CommitId) -> String {
-    let mine = components
-        .iter()
-        .filter(|component| component.commit == commit);
-    mine.map(|component| component.component.as_str())
+/// Quotes a text; nothing without one.
+pub(super) fn quoted(text: Option<&Line>) -> String {
+    text.map_or_else(String::new, |text| format!("\"{text}\""))
+}
+
+/// Names the components at this commit.
+pub(super) fn components(components: &[ComponentAtCommit], commit: CommitId) -> String {
+    let mine = components.iter().filter(|it| it.commit == commit);
+    mine.map(|it| it.component.as_str())
         .collect::<Vec<_>>()
         .join(", ")
 }
 
-fn list<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
-    let name = |target: &Target| match &target.version {
-        Some(version) => format!("{} {version}", target.component),
-        None => target.component.to_string(),
-    };
-    targets.map(name).collect::<Vec<_>>().join(", ")
+/// Names targets with their versions.
+pub(super) fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
+    targets.map(target).collect::<Vec<_>>().join(", ")
 }
 
-fn glass(what: String, reason: Option<&crate::domain::text::Line>) -> String {
-    match reason {
-        Some(reason) => format!("{what}  BREAK-GLASS \"{reason}\""),
-        None => what,
+fn target(target: &Target) -> String {
+    match &target.version {
+        Some(version) => format!("{} {version}", target.component),
+        None => target.component.to_string(),
     }
 }
 
-fn asked(deployment: &Deployment, commit: CommitId) -> String {
-    let mine = deployment
-        .components
-        .iter()
-        .map(|change| &change.target)
-        .filter(|target| target.commit == commit);
-    glass(list(mine), deployment.break_glass.as_ref())
-}
-
-fn ended(
-    kind: DeploymentKind,
-    ended: &[ComponentResult],
-    commit: CommitId,
-    reason: Option<&crate::domain::text::Line>,
-) -> (&'static str, String) {
-    let mine: Vec<ComponentResult> = ended
+/// Says how the components at this commit ended: each for itself if they ended differently.
+pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult], commit: CommitId) -> Note {
+    let mine: Vec<ComponentResult> = results
         .iter()
         .filter(|it| it.target.commit == commit)
         .cloned()
         .collect();
-    let verb = match (super::message::overall_outcome(&mine), kind) {
+    let verb = match (overall_outcome(&mine), kind) {
         ("succeeded", DeploymentKind::Rollback) => "restored",
         ("succeeded", _) => "deployed",
         ("rolled back", _) => "rolledback",
         ("unchanged", DeploymentKind::Exec) => "executed",
         (other, _) => other,
     };
-    // Where components of one commit ended differently, each says how.
     let same = mine
         .windows(2)
         .all(|pair| pair[0].outcome == pair[1].outcome);
-    let what = if same {
-        list(mine.iter().map(|it| &it.target))
+    let object = if same {
+        targets(mine.iter().map(|it| &it.target))
     } else {
-        let one = |it: &ComponentResult| {
-            format!("{} {}", list(std::iter::once(&it.target)), word(it.outcome))
-        };
-        mine.iter().map(one).collect::<Vec<_>>().join(", ")
+        let each = mine
+            .iter()
+            .map(|it| format!("{} {}", target(&it.target), outcome_word(it.outcome)));
+        each.collect::<Vec<_>>().join(", ")
     };
-    (verb, glass(what, reason))
+    Note::new(verb, object)
 }
 
-fn word(outcome: Outcome) -> &'static str {
+fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Succeeded => "deployed",
         Outcome::Failed => "failed",

@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::samples::statement;
-use super::{Action, ParseError, Statement, note_line, read_trailers};
+use super::{
+    Action, ActionInfo, CommitRole, HistoryRole, LedgerKind, ParseError, Statement, note_line,
+    read_trailers,
+};
 use crate::domain::id::{EntryId, Oid};
 
 proptest! {
@@ -66,7 +69,24 @@ proptest! {
         prop_assert_eq!(named, written);
     }
 
-    /// Tools that know in-toto and not us find an entry by its subjects: no commit that it speaks of is missing there.
+    /// What is fixed for an action agrees with what its fields say: readers choose entries by the one and use the other.
+    #[test]
+    fn infos_agree_with_fields(statement in statement()) {
+        let info = statement.action.info();
+        let kind = LedgerKind::from(&statement.ledger);
+        prop_assert_eq!(kind, statement.action.ledger_kind());
+        prop_assert_eq!(ActionInfo::find(kind, info.name).map(|it| it.history), Some(info.history));
+        prop_assert!(info.commits != CommitRole::None || statement.commits().is_empty());
+        prop_assert_eq!(info.history == HistoryRole::Request, statement.deployment().is_some());
+        prop_assert!(statement.component_results().is_empty() || info.history != HistoryRole::None);
+        prop_assert!(!statement.action.ends_a_run() || info.history == HistoryRole::Outcome);
+        for result in statement.component_results() {
+            prop_assert_eq!(statement.commit_of(&result.target.component), Some(result.target.commit));
+            prop_assert_eq!(statement.component_result(&result.target.component), Some(result));
+        }
+    }
+
+    /// Tools that know in-toto and not us find an entry by its subjects: no commit that it is about is missing there.
     #[test]
     fn subjects_name_every_commit(statement in statement()) {
         let bytes = statement.print().unwrap();
@@ -77,7 +97,7 @@ proptest! {
         }
     }
 
-    /// A note is one line, there for each commit that the entry speaks of and for no other.
+    /// A note is one line, there for each commit that the entry is about, and for no other.
     #[test]
     fn one_note_a_commit(statement in statement()) {
         let id = EntryId(Oid::from_bytes(&[9; 20]).unwrap());
@@ -87,6 +107,43 @@ proptest! {
         }
         let other = crate::domain::id::CommitId(Oid::from_bytes(&[77; 20]).unwrap());
         prop_assert_eq!(note_line(&statement, id, other), None);
+    }
+}
+
+/// A word means one action in a ledger, and FORMAT.md gives the fields of each.
+#[test]
+fn each_action_is_documented() {
+    let format = include_str!("../../../FORMAT.md");
+    let fields = format.split("### Fields").nth(1).unwrap();
+    let fields = fields.split("\n## ").next().unwrap();
+    for (kind, info) in ActionInfo::ALL {
+        let ledger = match kind {
+            LedgerKind::Environment => "environment",
+            LedgerKind::Evidence => "`evidence`",
+            LedgerKind::Policy => "`policy`",
+        };
+        let mut current = "";
+        let documented = fields.lines().any(|line| {
+            let mut cells = line.split('|').map(str::trim).skip(1);
+            let (first, second) = (cells.next().unwrap_or(""), cells.next().unwrap_or(""));
+            if !first.is_empty() {
+                current = first;
+            }
+            let mut words = second.split(", ");
+            current == ledger && words.any(|word| word == format!("`{}`", info.name))
+        });
+        assert!(
+            documented,
+            "FORMAT.md has no row for {} of {ledger}",
+            info.name
+        );
+        let same = |(other, it): &&(LedgerKind, ActionInfo)| other == kind && it.name == info.name;
+        assert_eq!(
+            ActionInfo::ALL.iter().filter(same).count(),
+            1,
+            "{}",
+            info.name
+        );
     }
 }
 

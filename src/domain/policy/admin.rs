@@ -1,23 +1,52 @@
-//! Who may change the policy itself, and the rules that hold for the project as a whole.
+//! `[policy]`: who may change the policy itself, and how paths without a component are treated.
 //!
-//! Break-glass never reaches these.
+//! Break-glass never overrides these rules.
 
+use super::forms::MEMBERS;
 use super::people::Members;
+use super::roster::Roster;
+use super::table::{ValueForm, policy_table, policy_words};
 
-/// `[policy]`: who may change `deploy.toml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChangeRules {
-    /// `admins`: who may publish and approve. `None` without the key: those whose keys the genesis names.
-    pub admins: Option<Members>,
-    /// `approvals` (default 0): how many admins, who are people, must approve besides the one who publishes.
-    pub approvals: u32,
+policy_table! {
+    /// `[policy]`: who may change `deploy.toml`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct AdminRules, read with (key, roster: &Roster);
+
+    keys {
+        /// Who may publish a policy, and approve one.
+        pub admins: Option<Members> {
+            form: MEMBERS,
+            example: "[\"alice\"]",
+            default: "the people whose keys the genesis entry names, such as the one who ran `git deploy init`",
+            read: key.read(|value| roster.members(value)),
+        }
+        /// How many admins must approve a policy, not counting the one who publishes it. Machines
+        /// cannot approve.
+        pub approvals: u32 {
+            form: ValueForm::Number(0, 20),
+            example: "1",
+            default: "`0`",
+            read: key.number().unwrap_or(0),
+        }
+    }
 }
 
-/// What holds for paths that no component owns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unowned {
-    /// `"gated"`: they are a component `rest`, gated like the others.
-    Gated,
-    /// `"free"`: they may change without a gate.
-    Free,
+impl AdminRules {
+    /// Returns the rules of a policy without `[policy]`.
+    pub(super) fn absent() -> Self {
+        Self {
+            admins: None,
+            approvals: 0,
+        }
+    }
+}
+
+policy_words! {
+    /// How paths that no component owns are treated.
+    pub enum UnownedPaths {
+        /// They form a component `rest`, gated like the others.
+        Gated = "gated",
+        /// They may change without a gate.
+        Free = "free",
+    }
 }

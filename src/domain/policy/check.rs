@@ -1,33 +1,35 @@
-//! What must hold between the parts of a policy: names that resolve, no cycles, nothing claimed twice, nothing that can never be met.
+//! Checks the parts of a policy against each other: names resolve, nothing is circular or claimed
+//! twice, every rule can be met.
 //!
-//! A rule that nobody could ever satisfy is a mistake here, not a lock-out in the middle of a deployment.
+//! A rule that no one could ever satisfy is a mistake in the file. Otherwise it would block a
+//! deployment later.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::{Findings, nearest};
-use super::{Environment, Policy, Seat};
+use super::error::{ErrorCollector, suggest_nearest};
+use super::{ApprovalRequirement, Environment, Policy};
 use crate::domain::name::{EnvName, Person};
 
-/// Reports what does not hold.
-pub(super) fn check(policy: &Policy, out: &Findings<'_>) {
-    names(policy, out);
-    branches(policy, out);
-    promotions(policy, out);
-    dependencies(policy, out);
+/// Reports every contradiction.
+pub(super) fn check(policy: &Policy, errors: &ErrorCollector<'_>) {
+    check_patterns(policy, errors);
+    check_branches(policy, errors);
+    check_promotions(policy, errors);
+    check_dependencies(policy, errors);
     policy
         .all_environments()
-        .for_each(|environment| checks(policy, environment, out));
-    // Who is enough for what can only be told when it is known who there is.
-    if out.is_empty() {
-        change(policy, out);
+        .for_each(|environment| check_attestations(policy, environment, errors));
+    // Whether there are enough approvers depends on a correct list of people.
+    if errors.is_empty() {
+        check_admin_approvals(policy, errors);
         policy
             .all_environments()
-            .for_each(|environment| approvals(environment, out));
+            .for_each(|environment| check_approvals(environment, errors));
     }
 }
 
-/// The key of an environment in the file.
-fn path(environment: &Environment, key: &str) -> String {
+/// Returns the path of an environment's key in the file.
+fn key_path(environment: &Environment, key: &str) -> String {
     let star = if environment.ephemeral.is_some() {
         "-*"
     } else {
@@ -36,11 +38,11 @@ fn path(environment: &Environment, key: &str) -> String {
     format!("environments.{}{star}{key}", environment.name)
 }
 
-fn names(policy: &Policy, out: &Findings<'_>) {
+fn check_patterns(policy: &Policy, errors: &ErrorCollector<'_>) {
     for prefix in policy.patterns.keys() {
         let pattern = format!("environments.{prefix}-*");
         if policy.environments.contains_key(prefix) {
-            out.add_at(
+            errors.add_for_key(
                 &pattern,
                 format!("its ledger would be that of the environment \"{prefix}\""),
                 Some("rename one of them"),
@@ -52,7 +54,7 @@ fn names(policy: &Policy, out: &Findings<'_>) {
                 .strip_prefix(prefix.as_str())
                 .is_some_and(|rest| rest.starts_with('-'))
             {
-                out.add_at(
+                errors.add_for_key(
                     &pattern,
                     format!("it would also match \"{other}\""),
                     Some("rename one of them"),
@@ -62,38 +64,42 @@ fn names(policy: &Policy, out: &Findings<'_>) {
     }
 }
 
-fn branches(policy: &Policy, out: &Findings<'_>) {
+fn check_branches(policy: &Policy, errors: &ErrorCollector<'_>) {
     let mut bound = BTreeMap::new();
     for environment in policy.environments.values() {
         if let Some(branch) = &environment.branch
             && let Some(other) = bound.insert(branch, &environment.name)
         {
-            let what = format!(
-                "the branch {branch} stands for the environment {other} already; one branch, one environment"
+            let message = format!(
+                "the branch {branch} belongs to the environment {other} already; a branch belongs to one environment"
             );
-            out.add_at(&path(environment, ".branch"), what, None);
+            errors.add_for_key(&key_path(environment, ".branch"), message, None);
         }
     }
 }
 
-fn promotions(policy: &Policy, out: &Findings<'_>) {
+fn check_promotions(policy: &Policy, errors: &ErrorCollector<'_>) {
     for environment in policy.all_environments() {
         if let Some(from) = &environment.promote_from
             && !policy.environments.contains_key(from)
         {
-            let what = format!("\"{from}\" is not an environment of this policy");
+            let message = format!("\"{from}\" is not an environment of this policy");
             let hint = if policy.environment(from).is_some() {
                 Some(
-                    "ephemeral environments come and go, so nothing is promoted from them"
+                    "ephemeral environments come and go, so nothing can be promoted from them"
                         .to_owned(),
                 )
             } else {
-                nearest(
+                suggest_nearest(
                     from.as_str(),
                     policy.environments.keys().map(EnvName::as_str),
                 )
             };
-            out.add_at(&path(environment, ".promote_from"), what, hint.as_deref());
+            errors.add_for_key(
+                &key_path(environment, ".promote_from"),
+                message,
+                hint.as_deref(),
+            );
         }
     }
     let edges = policy.environments.values().map(|it| {
@@ -102,15 +108,15 @@ fn promotions(policy: &Policy, out: &Findings<'_>) {
             it.promote_from.iter().map(EnvName::as_str).collect(),
         )
     });
-    if let Some(cycle) = cycle(edges.collect()) {
+    if let Some(cycle) = find_cycle(edges.collect()) {
         let key = format!(
             "environments.{}.promote_from",
             cycle.first().copied().unwrap_or_default()
         );
-        out.add_at(
+        errors.add_for_key(
             &key,
             format!(
-                "environments wait for each other in a circle: {}",
+                "environments promote from each other in a circle: {}",
                 cycle.join(" → ")
             ),
             None,
@@ -118,19 +124,19 @@ fn promotions(policy: &Policy, out: &Findings<'_>) {
     }
 }
 
-fn dependencies(policy: &Policy, out: &Findings<'_>) {
+fn check_dependencies(policy: &Policy, errors: &ErrorCollector<'_>) {
     let edges = policy.components.values().map(|it| {
         (
             it.name.as_str(),
             it.depends_on.iter().map(AsRef::as_ref).collect(),
         )
     });
-    if let Some(cycle) = cycle(edges.collect()) {
+    if let Some(cycle) = find_cycle(edges.collect()) {
         let key = format!(
             "components.{}.depends_on",
             cycle.first().copied().unwrap_or_default()
         );
-        out.add_at(
+        errors.add_for_key(
             &key,
             format!(
                 "components depend on each other in a circle: {}",
@@ -141,9 +147,11 @@ fn dependencies(policy: &Policy, out: &Findings<'_>) {
     }
 }
 
-/// A circle in a graph, its first name repeated at the end; `None` if there is none.
-fn cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n str>> {
-    // Whatever leads nowhere is on no circle: taken away again and again, with the edges into it, until nothing changes.
+/// Finds a circle in a graph and returns it with its first name repeated at the end; `None` if
+/// there is none.
+fn find_cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n str>> {
+    // A node without outgoing edges is on no circle: remove such nodes, with the edges into them,
+    // until none is left.
     let mut into: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let known: BTreeSet<&str> = edges.keys().copied().collect();
     for (from, to) in &mut edges {
@@ -168,7 +176,8 @@ fn cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n 
             }
         }
     }
-    // Everything left leads to something left, so a walk must come back to where it was.
+    // Each remaining node leads to another one, so a walk must come back to a node that it has
+    // seen.
     let (mut walk, mut name) = (Vec::new(), *edges.keys().next()?);
     let mut seen = BTreeMap::new();
     loop {
@@ -181,10 +190,10 @@ fn cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n 
     }
 }
 
-fn change(policy: &Policy, out: &Findings<'_>) {
+fn check_admin_approvals(policy: &Policy, errors: &ErrorCollector<'_>) {
     let everyone: BTreeSet<Person> = policy.people.keys().cloned().collect();
     let admins = policy
-        .change
+        .admin_rules
         .admins
         .as_ref()
         .map_or(&everyone, |admins| admins.persons());
@@ -192,33 +201,35 @@ fn change(policy: &Policy, out: &Findings<'_>) {
         .iter()
         .filter(|admin| !policy.is_machine(admin))
         .count();
-    // A machine may publish, and then takes no one's place.
+    // A machine may publish, and then every person can approve.
     let publisher = usize::from(persons == admins.len());
-    if policy.change.approvals > 0 && (policy.change.approvals as usize) + publisher > persons {
-        let what = format!(
-            "{} must approve besides the one who publishes, and the admins are only {persons} {}: no policy could be published again",
-            policy.change.approvals,
+    if policy.admin_rules.approvals > 0
+        && (policy.admin_rules.approvals as usize) + publisher > persons
+    {
+        let message = format!(
+            "it needs {} besides the publisher's signature, and the admins are only {persons} {}: no policy could be published again",
+            count_approvals(policy.admin_rules.approvals),
             if persons == 1 { "person" } else { "people" },
         );
-        out.add_at(
+        errors.add_for_key(
             "policy.approvals",
-            what,
+            message,
             Some("name more admins or ask for fewer approvals"),
         );
     }
 }
 
-fn checks(policy: &Policy, environment: &Environment, out: &Findings<'_>) {
-    let key = path(environment, ".checks");
+fn check_attestations(policy: &Policy, environment: &Environment, errors: &ErrorCollector<'_>) {
+    let key = key_path(environment, ".checks");
     for check in &environment.checks {
         if let Some(name) = &check.environment
             && policy.environment(name).is_none()
         {
-            let hint = nearest(
+            let hint = suggest_nearest(
                 name.as_str(),
                 policy.environments.keys().map(EnvName::as_str),
             );
-            out.add_at(
+            errors.add_for_key(
                 &key,
                 format!("\"{name}\" is not an environment of this policy"),
                 hint.as_deref(),
@@ -229,92 +240,106 @@ fn checks(policy: &Policy, environment: &Environment, out: &Findings<'_>) {
         };
         match (listed.get(&check.predicate_type), &check.by) {
             (None, _) => {
-                let what = format!(
-                    "{} is asked for, but [checks] accepts it from nobody",
+                let message = format!(
+                    "{} is required, but [checks] accepts it from no one",
                     check.predicate_type
                 );
-                out.add_at(&key, what, Some("say under [checks] by whom it counts"));
+                errors.add_for_key(&key, message, Some("list the type under [checks]"));
             }
             (Some(accepted), Some(by)) if by.persons().is_disjoint(accepted.persons()) => {
-                let what = format!(
-                    "{} by {by} is asked for, but [checks] accepts it from {accepted} only",
+                let message = format!(
+                    "{} by {by} is required, but [checks] accepts it from {accepted} only",
                     check.predicate_type
                 );
-                out.add_at(&key, what, None);
+                errors.add_for_key(&key, message, None);
             }
             _ => {}
         }
     }
 }
 
-fn approvals(environment: &Environment, out: &Findings<'_>) {
-    let key = path(environment, ".approvals");
-    let seats = &environment.approvals;
-    let required: u32 = seats.iter().map(|seat| seat.required).sum();
-    let Some(filled) = fill(seats, None) else {
-        let eligible: BTreeSet<&Person> = seats.iter().flat_map(|seat| seat.by.persons()).collect();
-        let what = format!(
-            "{required} different people must approve, and of the {} who may, too few fill every seat (a machine never does)",
+fn check_approvals(environment: &Environment, errors: &ErrorCollector<'_>) {
+    let key = key_path(environment, ".approvals");
+    let requirements = &environment.approvals;
+    let required: u32 = requirements.iter().map(|it| it.required).sum();
+    let Some(filled) = assign_approvers(requirements, None) else {
+        let eligible: BTreeSet<&Person> =
+            requirements.iter().flat_map(|it| it.by.persons()).collect();
+        let message = format!(
+            "it needs approvals by {required} different people, and the eligible people ({}, without machines) cannot meet all requirements",
             eligible.len()
         );
-        out.add_at(
+        errors.add_for_key(
             &key,
-            what,
+            message,
             Some("name more people or ask for fewer approvals"),
         );
         return;
     };
-    // Whoever starts does not approve. Without a starter's own seat, somebody must still be able to start.
-    let stuck =
-        |deployer: &Person| filled.contains(deployer) && fill(seats, Some(deployer)).is_none();
+    // A deployer who is needed as an approver cannot deploy. At least one deployer must not be
+    // needed.
+    let is_needed = |deployer: &Person| {
+        filled.contains(deployer) && assign_approvers(requirements, Some(deployer)).is_none()
+    };
     if !environment.deployers.persons().is_empty()
-        && environment.deployers.persons().iter().all(stuck)
+        && environment.deployers.persons().iter().all(is_needed)
     {
-        let what = format!(
-            "{required} people other than the one who deploys must approve, and whoever of {} deploys, too few are left",
+        let message = format!(
+            "it needs {} by people other than the one who deploys, and too few are left, whichever of {} deploys",
+            count_approvals(required),
             environment.deployers
         );
-        out.add_at(
+        errors.add_for_key(
             &key,
-            what,
+            message,
             Some("name more people or deployers, ask for fewer approvals, or set prevent_self = false"),
         );
     }
 }
 
-/// People who together fill all seats, each one seat; `None` if nobody can. The starter fills none that prevents it.
-fn fill<'s>(seats: &'s [Seat], starter: Option<&Person>) -> Option<BTreeSet<&'s Person>> {
-    let slots: Vec<&Seat> = seats
+fn count_approvals(count: u32) -> String {
+    let noun = if count == 1 { "approval" } else { "approvals" };
+    format!("{count} {noun}")
+}
+
+/// Finds people who together meet all requirements, each person once; `None` if there are too few.
+/// The starter does not count for a requirement with `prevent_self`.
+fn assign_approvers<'s>(
+    requirements: &'s [ApprovalRequirement],
+    starter: Option<&Person>,
+) -> Option<BTreeSet<&'s Person>> {
+    let slots: Vec<&ApprovalRequirement> = requirements
         .iter()
-        .flat_map(|seat| (0..seat.required).map(move |_| seat))
+        .flat_map(|requirement| (0..requirement.required).map(move |_| requirement))
         .collect();
     let mut holder = BTreeMap::new();
     for slot in 0..slots.len() {
-        if !place(slot, &slots, starter, &mut holder, &mut BTreeSet::new()) {
+        if !assign(slot, &slots, starter, &mut holder, &mut BTreeSet::new()) {
             return None;
         }
     }
     Some(holder.into_keys().collect())
 }
 
-/// Finds somebody for a slot, moving others where that helps (an augmenting path; as deep as there are slots, at most 20).
-fn place<'s>(
+/// Finds a person for a slot, moving others to free one up (an augmenting path, at most as deep as
+/// there are slots: 20).
+fn assign<'s>(
     slot: usize,
-    slots: &[&'s Seat],
+    slots: &[&'s ApprovalRequirement],
     starter: Option<&Person>,
     holder: &mut BTreeMap<&'s Person, usize>,
     tried: &mut BTreeSet<&'s Person>,
 ) -> bool {
-    let Some(seat) = slots.get(slot) else {
+    let Some(requirement) = slots.get(slot) else {
         return false;
     };
-    for person in seat.by.persons() {
-        if seat.prevent_self && Some(person) == starter || !tried.insert(person) {
+    for person in requirement.by.persons() {
+        if requirement.prevent_self && Some(person) == starter || !tried.insert(person) {
             continue;
         }
         let free = match holder.get(person).copied() {
             None => true,
-            Some(other) => place(other, slots, starter, holder, tried),
+            Some(other) => assign(other, slots, starter, holder, tried),
         };
         if free {
             holder.insert(person, slot);

@@ -1,71 +1,223 @@
-//! What the policy says of a component: `[components.<name>]`.
+//! `[components.<name>]`: what belongs to a component, and the commands that deploy it.
 //!
-//! A command is one text for `sh -c`. It is read by those who review the policy, so nothing that hides on a screen is let in.
+//! A command is one text for `sh -c`. Reviewers of the policy read it, so it may not contain
+//! characters that a screen hides.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::str::FromStr;
 
-use super::paths::{Cover, Paths};
-use crate::domain::name::ComponentName;
+use super::error::suggest_nearest;
+use super::fields::TableFields;
+use super::forms::{COMMAND, NAME, SECRETS, SPAN, VARIABLES};
+use super::paths::{Coverage, Paths};
+use super::reader::TomlValue;
+use super::table::{TextForm, ValueForm, policy_table};
+use super::variables::{Secret, VarName, read_secrets, read_variables};
+use crate::domain::name::{ComponentName, ProjectName, REST};
 use crate::domain::text::is_plain;
 use crate::domain::time::Span;
 
-/// A part of the repository that is deployed by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Component {
-    /// Its name.
-    pub name: ComponentName,
-    /// `paths`: the files that are its content. `None` without the key: the whole tree.
-    pub paths: Option<Paths>,
-    /// `depends_on`: the components that are applied before it.
-    pub depends_on: BTreeSet<ComponentName>,
-    /// `plan`: prints, or leaves at `$DEPLOY_PLAN`, what `apply` would do. Needs `apply`.
-    pub plan: Option<Command>,
-    /// `apply`: brings the commit into the environment.
-    pub apply: Option<Command>,
-    /// `verify`: succeeds if what runs is well.
-    pub verify: Option<Command>,
-    /// `destroy`: takes the component out of the environment.
-    pub destroy: Option<Command>,
-    /// `build`: makes what is deployed.
-    pub build: Option<Command>,
-    /// `variables`: passed to its commands; an environment's of the same name win.
-    pub variables: BTreeMap<VarName, String>,
-    /// `secrets`: likewise, each read from its command at the moment of use.
-    pub secrets: BTreeMap<VarName, Secret>,
-    /// `retries` (default 0): how often `apply` (planned anew) and `verify` are tried again after a failure; at most 10.
-    pub retries: u32,
-    /// `timeout`: how long one command may take. Without it, as long as it likes.
-    pub timeout: Option<Span>,
+/// The most components.
+const MAX_COMPONENTS: usize = 5_000;
+
+const PATH: TextForm = TextForm::new("path or glob", "^[^/]");
+
+policy_table! {
+    /// A part of the repository that is deployed on its own.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Component, read with (key, given: ComponentContext<'_>);
+
+    fields {
+        /// The name.
+        pub name: ComponentName = given.name.clone();
+    }
+
+    planned {
+        "build": "it will run a build of the component",
+    }
+
+    keys {
+        /// The files that belong to the component. A path without a glob character is a file, or a
+        /// folder with everything below it; `*` and `?` do not match a `/`, `**` does. A file may
+        /// belong to several components.
+        pub paths: Option<Paths> {
+            form: ValueForm::OneOrMore(&ValueForm::Text(&PATH)),
+            example: "[\"api/**\", \"lib/**\"]",
+            default: "the whole tree",
+            read: key.read(read_paths),
+        }
+        /// The components that are deployed before this one.
+        pub depends_on: BTreeSet<ComponentName> {
+            form: ValueForm::OneOrMore(&ValueForm::Text(&NAME)),
+            example: "\"network\"",
+            read: key.each(|value| read_dependency(value, given.declared)).into_iter().collect(),
+        }
+        /// The command that prints what `apply` would do, or writes it to `$DEPLOY_PLAN`.
+        pub plan: Option<ShellCommand> {
+            form: ValueForm::Text(&COMMAND),
+            example: "\"terraform plan -out=$DEPLOY_PLAN\"",
+            needs: "apply", because: "a plan describes what apply would do",
+            read: key.parse(),
+        }
+        /// The command that deploys the commit to the environment.
+        pub apply: Option<ShellCommand> {
+            form: ValueForm::Text(&COMMAND),
+            example: "\"terraform apply $DEPLOY_PLAN\"",
+            default: "no command is run; git-deploy records what another system deployed",
+            read: key.parse(),
+        }
+        /// The command that checks the running version: it must succeed if the version is healthy.
+        pub verify: Option<ShellCommand> {
+            form: ValueForm::Text(&COMMAND),
+            example: "\"curl -fsS $DEPLOY_URL/health\"",
+            read: key.parse(),
+        }
+        /// The command that removes the component from the environment. It must also succeed if the
+        /// component is already gone.
+        pub destroy: Option<ShellCommand> {
+            form: ValueForm::Text(&COMMAND),
+            example: "\"terraform destroy -auto-approve\"",
+            read: key.parse(),
+        }
+        /// Variables for the component's commands. An environment's variable of the same name takes
+        /// precedence. Names that begin with `DEPLOY_` or `GIT_DEPLOY_` are reserved.
+        pub variables: BTreeMap<VarName, String> {
+            form: VARIABLES,
+            example: "{ REGION = \"eu-west-1\" }",
+            read: read_variables(&key),
+        }
+        /// Variables whose values are secret: each value is the output of a command that runs when
+        /// the secret is needed. A command may stand for the table.
+        pub secrets: BTreeMap<VarName, Secret> {
+            form: SECRETS,
+            example: "{ TOKEN = \"pass show api/token\" }",
+            read: read_secrets(&key, &variables),
+        }
+        /// How often a failed `apply` (with a new plan) or `verify` is retried.
+        pub retries: u32 {
+            form: ValueForm::Number(0, 10),
+            example: "2",
+            default: "`0`",
+            read: key.number().unwrap_or(0),
+        }
+        /// How long a single command may run.
+        pub timeout: Option<Span> {
+            form: ValueForm::Text(&SPAN),
+            example: "\"30m\"",
+            default: "no limit",
+            read: key.span(),
+        }
+    }
+}
+
+/// What reading a component needs to know.
+pub(super) struct ComponentContext<'a> {
+    name: &'a ComponentName,
+    /// The names that the file declares.
+    declared: &'a BTreeSet<&'a str>,
 }
 
 impl Component {
-    /// Whether a file, symbolic link or submodule at this path belongs to it.
+    /// Checks whether a file, symbolic link or submodule at this path belongs to the component.
     pub fn owns(&self, path: &[u8]) -> bool {
         self.paths.as_ref().is_none_or(|paths| paths.matches(path))
     }
 
-    /// How much of a folder (the root is the empty path) belongs to it.
-    pub fn cover(&self, folder: &[u8]) -> Cover {
+    /// Returns how much of a folder belongs to the component. The root is the empty path.
+    pub fn coverage(&self, folder: &[u8]) -> Coverage {
         self.paths
             .as_ref()
-            .map_or(Cover::Whole, |paths| paths.cover(folder))
+            .map_or(Coverage::Whole, |paths| paths.coverage(folder))
     }
+}
+
+/// Reads `[components]`.
+pub(super) fn read_components(value: &TomlValue<'_>) -> BTreeMap<ComponentName, Component> {
+    let entries = value.named_values(MAX_COMPONENTS);
+    if entries.is_empty() && value.is_table() {
+        value.report(
+            "it declares no component; leave the table out for one component that is the whole tree",
+            None,
+        );
+    }
+    let declared: BTreeSet<&str> = entries.iter().map(|entry| entry.key).collect();
+    let mut components = BTreeMap::new();
+    for entry in &entries {
+        let Some(name) = entry.parse_name::<ComponentName>() else {
+            continue;
+        };
+        if name.as_str() == REST {
+            entry.report(
+                "\"rest\" is reserved: it stands for the paths that no component owns",
+                None,
+            );
+        }
+        let context = ComponentContext {
+            name: &name,
+            declared: &declared,
+        };
+        let component = Component::read(&entry.value.fields(&Component::TABLE), context);
+        components.extend(component.map(|component| (name, component)));
+    }
+    components
+}
+
+/// Returns the components of a policy without `[components]`: one with the project's name that is
+/// the whole tree.
+pub(super) fn sole_component(
+    project: Option<&ProjectName>,
+    root: &TomlValue<'_>,
+) -> BTreeMap<ComponentName, Component> {
+    // Names of projects and components follow one grammar.
+    let name = project.and_then(|project| project.as_str().parse::<ComponentName>().ok());
+    let component = name.and_then(|name| {
+        let context = ComponentContext {
+            name: &name,
+            declared: &BTreeSet::new(),
+        };
+        Component::read(&TableFields::absent(root, &Component::TABLE), context)
+    });
+    component
+        .map(|component| (component.name.clone(), component))
+        .into_iter()
+        .collect()
+}
+
+fn read_paths(value: &TomlValue<'_>) -> Option<Paths> {
+    let list = value.list();
+    let patterns: Vec<&str> = list.iter().filter_map(TomlValue::text).collect();
+    if patterns.len() < list.len() {
+        return None;
+    }
+    Paths::new(patterns)
+        .map_err(|error| value.report(error.to_string(), None))
+        .ok()
+}
+
+fn read_dependency(value: &TomlValue<'_>, declared: &BTreeSet<&str>) -> Option<ComponentName> {
+    let name = value.text()?;
+    if !declared.contains(name) {
+        value.report(
+            format!("{name:?} is not a component of this policy"),
+            suggest_nearest(name, declared.iter().copied()),
+        );
+        return None;
+    }
+    name.parse().ok()
 }
 
 /// A text for `sh -c`: plain characters, tabs and newlines, 1 to 65,536 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command(Box<str>);
+pub struct ShellCommand(Box<str>);
 
-impl Command {
-    /// The text.
+impl ShellCommand {
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl FromStr for Command {
+impl FromStr for ShellCommand {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() || text.len() > 65_536 {
@@ -76,56 +228,10 @@ impl FromStr for Command {
             .find(|character| !is_plain(*character) && !matches!(character, '\n' | '\t'))
         {
             Some(bad) => Err(format!(
-                "the command holds the character U+{:04X}, which is not plain text",
+                "the command contains the character U+{:04X}, which is not plain text",
                 u32::from(bad)
             )),
             None => Ok(Self(text.into())),
         }
     }
-}
-
-/// The name of an environment variable: letters, digits and `_`, not beginning with a digit; `DEPLOY_…` and `GIT_DEPLOY_…` are ours.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct VarName(Box<str>);
-
-impl VarName {
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for VarName {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if text.is_empty()
-            || text.len() > 255
-            || !text.bytes().all(word)
-            || text.starts_with(|c: char| c.is_ascii_digit())
-        {
-            return Err(format!(
-                "{text:?} is not the name of an environment variable: letters, digits and _"
-            ));
-        }
-        if text.starts_with("DEPLOY_") || text.starts_with("GIT_DEPLOY_") {
-            return Err(format!("{text:?} is set by git-deploy itself"));
-        }
-        Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Display for VarName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-/// A secret: what a command prints, without the newline at its end. A command alone may stand for the table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Secret {
-    /// `command`: prints it.
-    pub command: Command,
-    /// `plan` (default false): planning needs it, before all approvals are there.
-    pub plan: bool,
 }

@@ -1,100 +1,275 @@
-//! What the policy says of an environment: `[environments.<name>]`.
+//! `[environments.<name>]`: the rules of an environment, or of a pattern of ephemeral ones.
 //!
-//! Every field is resolved: defaults are filled in and groups expanded, so that a rule never asks what an absent key means.
+//! Every field is resolved: defaults are filled in and groups expanded, so that a rule never has to
+//! know what an absent key means.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::component::{Secret, VarName};
-use super::freeze::Freeze;
-use super::notify::Notify;
+use super::approval::{APPROVALS, ApprovalRequirement, read_approvals};
+use super::attestation::{RequiredCheck, read_required_check};
+use super::environment_tables::{Advance, Ephemeral};
+use super::exceptions::{BreakGlass, Hotfix};
+use super::forms::{BRANCH, MEMBERS, NAME, PREDICATE, SECRETS, SPAN, VARIABLES};
+use super::freeze::{Freeze, FreezeTable};
+use super::notify::{NOTIFY, Notify, read_notify};
 use super::people::Members;
-use super::predicate::PredicateType;
+use super::placeholder::Placeholder;
 use super::refname::BranchName;
+use super::roster::Roster;
+use super::table::{TextForm, ValueForm, policy_table, policy_words};
 use super::template::Template;
+use super::variables::{Secret, VarName, read_secrets, read_variables};
 use super::version::VersionRule;
-use crate::domain::name::{EnvName, Label, LedgerName};
-use crate::domain::text::Line;
+use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::time::Span;
 
-/// An environment, or a pattern of ephemeral ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // Each is a key of its own that is written as true or false.
-pub struct Environment {
-    /// Its name; for the pattern `pr-*` the prefix `pr`.
-    pub name: EnvName,
-    /// The ledger that holds its log: of the same name, shared by all environments of a pattern.
-    pub ledger: LedgerName,
-    /// `ephemeral = { ttl, limit }`: given for a pattern, and only there.
-    pub ephemeral: Option<Ephemeral>,
+const URL: TextForm = TextForm::new("address", "^https?://");
+const TEMPLATE: TextForm = TextForm::new("template", "\\S");
+/// `stale_after` by default: an hour.
+const STALE_AFTER: Span = Span::from_seconds(3_600);
 
-    /// `deployers` (default: everyone listed): who may start, record, resume and verify deployments here.
-    pub deployers: Members,
-    /// `rollback_by` (default: the deployers): who may go back to an earlier release.
-    pub rollback_by: Members,
-    /// `exec_by` (default: the deployers): who may run a recorded one-off command.
-    pub exec_by: Members,
-    /// `break_glass = { by }`: the people who may pass over the rules with a reason; never a machine. Without it nobody may.
-    pub break_glass: Option<Members>,
-    /// `hotfix = { by, skip }`: who may deploy a hotfix, and what it need not wait for. Without it nobody may.
-    pub hotfix: Option<Hotfix>,
+policy_table! {
+    /// An environment, or a pattern of ephemeral ones.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Environment, read with (key, given: EnvironmentContext<'_>);
 
-    /// `promote_from`: the environment where the very commit must have run, verified, before.
-    pub promote_from: Option<EnvName>,
-    /// `soak`: how long it must have run there, verified and unbroken. Needs `promote_from`.
-    pub soak: Option<Span>,
-    /// `approvals`: seats that different people must fill. A number alone is that many of any people.
-    pub approvals: Vec<Seat>,
-    /// `checks`: attestations that the commit must have.
-    pub checks: Vec<RequiredCheck>,
-    /// `artifact = "required"`: only what was registered as built is deployed.
-    pub artifact_required: bool,
-    /// `version`: where the version is read, and whether it must rise.
-    pub version: Option<VersionRule>,
-    /// `freeze`: when nothing is deployed here.
-    pub freeze: Vec<Freeze>,
+    fields {
+        /// The name; for the pattern `pr-*` the prefix `pr`.
+        pub name: EnvName = given.name.clone();
+        /// The ledger of the same name; all environments of a pattern share one.
+        pub ledger: LedgerName = LedgerName::from(given.name);
+    }
 
-    /// `branch`: the one branch that stands for this environment. A pattern has none.
-    pub branch: Option<BranchName>,
-    /// `deploy_on` (default `"merge"`): whether the branch moves before the deployment or after it. Needs `branch`.
-    pub deploy_on: DeployOn,
-    /// `up_to_date` (default false): the commit must contain the branch's tip. Needs `branch`.
-    pub up_to_date: bool,
-    /// `tag`: the tag that a success makes, with `{timestamp}`, `{env}`, `{branch}`, `{version}`, `{component}` and `{commit}`. Tags
-    /// of this form are the environment's: they are pushed only for what may run here, and never move.
-    pub tag: Option<Template>,
-    /// `enforcement` (default `"active"`): whether the branch and tag rules refuse or only tell.
-    pub enforcement: Enforcement,
+    planned {
+        "trigger": "it will name the push that starts a deployment",
+        "manifest": "it will name the file of another repository that a success updates",
+    }
 
-    /// `stale_after` (default 1 hour): an unfinished start older than this may be aborted by any deployer.
-    pub stale_after: Span,
-    /// `url`: where it can be seen; `{env}` stands for the environment's name.
-    pub url: Option<Template>,
-    /// `parallel` (default 4): how many components are planned or applied at once; 1 to 64.
-    pub parallel: u32,
-    /// `rollback` (default `"auto"`): whether components that a failed run attempted go back to their last good commit.
-    pub rollback: Rollback,
-    /// `notify`: who is told what happens here. Without it, those of the policy's own `notify`.
-    pub notify: Vec<Notify>,
-    /// `trigger = { branch }` or `{ tag }`: the push that asks for a deployment here.
-    pub trigger: Option<Trigger>,
-    /// `advance = { branch, method = "ff" }`: the branch that follows a success, by fast-forward only.
-    pub advance: Option<BranchName>,
-    /// `manifest = { repo, file, field }`: where a success writes the new image reference for Argo CD or Flux to take over.
-    pub manifest: Vec<Manifest>,
-    /// `variables`: passed to every command run for this environment; they win over a component's.
-    pub variables: BTreeMap<VarName, String>,
-    /// `secrets`: likewise, each read from its command at the moment of use.
-    pub secrets: BTreeMap<VarName, Secret>,
+    keys {
+        /// Who may start, record, resume and verify deployments.
+        pub deployers: Members {
+            form: MEMBERS,
+            example: "\"ci\"",
+            default: "everyone listed under `[people]`",
+            read: key.read(|value| given.roster.members(value))
+                .unwrap_or_else(|| given.roster.everyone.clone()),
+        }
+        /// Who may roll back to an earlier release.
+        pub rollback_by: Members {
+            form: MEMBERS,
+            example: "[\"release\", \"ci\"]",
+            default: "the deployers",
+            read: key.read(|value| given.roster.members(value)).unwrap_or_else(|| deployers.clone()),
+        }
+        /// Who may run a recorded one-off command.
+        pub exec_by: Members {
+            form: MEMBERS,
+            example: "\"oncall\"",
+            default: "the deployers",
+            read: key.read(|value| given.roster.members(value)).unwrap_or_else(|| deployers.clone()),
+        }
+        /// The people who may override the rules. They must give a reason, and the ledger shows it
+        /// permanently.
+        pub break_glass: Option<Members> {
+            form: ValueForm::Table(&BreakGlass::TABLE),
+            example: "{ by = \"oncall\" }",
+            default: "no one",
+            read: key
+                .read(|value| BreakGlass::read(&value.fields(&BreakGlass::TABLE), given.roster))
+                .map(|table| table.by),
+        }
+        /// Who may deploy a hotfix, which is a fix on top of the running commit, and which rules it
+        /// skips.
+        pub hotfix: Option<Hotfix> {
+            form: ValueForm::Table(&Hotfix::TABLE),
+            example: "{ by = \"release\", skip = \"soak\" }",
+            default: "no one",
+            read: key.read(|value| {
+                Hotfix::read(&value.fields(&Hotfix::TABLE), (given.roster, &deployers))
+            }),
+        }
+        /// The environment in which the same commit must have run and been verified before.
+        pub promote_from: Option<EnvName> {
+            form: ValueForm::Text(&NAME),
+            example: "\"stage\"",
+            read: key.parse(),
+        }
+        /// How long the commit must have run there, verified and without interruption.
+        pub soak: Option<Span> {
+            form: ValueForm::Text(&SPAN),
+            example: "\"1h\"",
+            needs: "promote_from", because: "it says how long the commit must have run there",
+            read: key.span(),
+        }
+        /// The approvals that a deployment needs, at most 20 in total. A number asks for that many
+        /// approvals by any people; one person counts once. An approval is for one commit,
+        /// environment and set of components. It ends when it expires, when it is revoked, or when
+        /// a successful deployment has used it.
+        pub approvals: Vec<ApprovalRequirement> {
+            form: APPROVALS,
+            example: "[{ required = 1, by = \"release\" }, { required = 1, by = \"security\" }]",
+            default: "none",
+            read: key.value().map(|value| read_approvals(&value, given.roster)).unwrap_or_default(),
+        }
+        /// The attestations that a commit needs, each signed by someone whom `[checks]` accepts for
+        /// its type. A type may stand for the table.
+        pub checks: Vec<RequiredCheck> {
+            form: ValueForm::OneOrMore(&ValueForm::Either(&[
+                ValueForm::Text(&PREDICATE),
+                ValueForm::Table(&RequiredCheck::TABLE),
+            ])),
+            example: "[\"test-result\", { type = \"test-result\", suite = \"e2e\", environment = \"stage\" }]",
+            read: key.each(|value| read_required_check(value, given.roster)),
+        }
+        /// Deploy only artifacts that are registered as built: build once, promote, never rebuild.
+        pub artifact_required as "artifact": bool {
+            form: ValueForm::Words(&["required"]),
+            example: "\"required\"",
+            default: "no artifact is needed",
+            read: key.one_of(&[("required", true)]).unwrap_or(false),
+        }
+        /// Where the version of a commit comes from, and whether it must increase.
+        pub version: Option<VersionRule> {
+            form: ValueForm::Table(&VersionRule::TABLE),
+            example: "{ from = \"file:VERSION\", require_bump = true }",
+            read: key.read(|value| VersionRule::read(&value.fields(&VersionRule::TABLE), ())),
+        }
+        /// The times during which deployments are refused.
+        pub freeze: Vec<Freeze> {
+            form: ValueForm::OneOrMore(&ValueForm::Table(&FreezeTable::TABLE)),
+            example: "[{ start = \"Fri 16:00\", end = \"Mon 08:00\", timezone = \"Europe/London\", reason = \"weekend\" }]",
+            read: key.each(FreezeTable::read_window),
+        }
+        /// The branch that belongs to this environment. It can only be fast-forwarded, and it
+        /// cannot be deleted. A branch whose name differs from it in upper and lower case only is
+        /// refused. A pattern has no branch.
+        pub branch: Option<BranchName> {
+            form: ValueForm::Text(&BRANCH),
+            example: "\"main\"",
+            read: key.parse(),
+        }
+        /// Whether the branch or the deployment comes first. `merge`: the branch may move once
+        /// every rule passes, and a deployment needs a commit that is on the branch. `approval`:
+        /// the branch may move only to the commit that is running.
+        pub deploy_on: DeployOn {
+            form: ValueForm::Words(DeployOn::NAMES),
+            example: "\"approval\"",
+            default: "`\"merge\"`",
+            needs: "branch", because: "it says whether the branch moves before the deployment or after it",
+            read: key.word().unwrap_or(DeployOn::Merge),
+        }
+        /// Require a commit that contains the tip of the branch.
+        pub up_to_date: bool {
+            form: ValueForm::Flag,
+            example: "true",
+            default: "`false`",
+            needs: "branch", because: "the commit is compared with the branch's tip",
+            read: key.flag().unwrap_or(false),
+        }
+        /// The form of the environment's tags, with `{timestamp}`, `{env}`, `{branch}`,
+        /// `{version}`, `{component}` and `{commit}`. git-deploy guards these tags and does not
+        /// create them: a tag of this form can be pushed only for a commit that may run here, and
+        /// it cannot be moved.
+        pub tag: Option<Template> {
+            form: ValueForm::Text(&TEMPLATE),
+            example: "\"{version}.{timestamp}.{env}\"",
+            read: key.parse_with(Template::tag),
+        }
+        /// Whether the branch and tag rules refuse a push (`active`), or only warn while a team
+        /// migrates (`evaluate`).
+        pub enforcement: Enforcement {
+            form: ValueForm::Words(Enforcement::NAMES),
+            example: "\"evaluate\"",
+            default: "`\"active\"`",
+            read: key.word().unwrap_or(Enforcement::Active),
+        }
+        /// The limits for the environments of a pattern such as `"pr-*"`. A pattern must have it,
+        /// and nothing else may.
+        pub ephemeral: Option<Ephemeral> {
+            form: ValueForm::Table(&Ephemeral::TABLE),
+            example: "{ ttl = \"8h\", limit = 20 }",
+            read: key.read(|value| Ephemeral::read(&value.fields(&Ephemeral::TABLE), ())),
+        }
+        /// When a deployment that has not finished is stale: from then on, any deployer may abort
+        /// it.
+        pub stale_after: Span {
+            form: ValueForm::Text(&SPAN),
+            example: "\"2h\"",
+            default: "`\"1h\"`",
+            read: key.span().unwrap_or(STALE_AFTER),
+        }
+        /// The address of the running environment. `{env}` stands for the environment's name.
+        pub url: Option<Template> {
+            form: ValueForm::Text(&URL),
+            example: "\"https://{env}.example.com\"",
+            read: key.parse_with(read_url),
+        }
+        /// How many components are planned or applied at the same time.
+        pub parallel: u32 {
+            form: ValueForm::Number(1, 64),
+            example: "8",
+            default: "`4`",
+            read: key.number().unwrap_or(4),
+        }
+        /// What happens after a failed deployment. `auto`: components that failed are rolled back
+        /// to their last healthy commit. `all`: every component that the deployment changed is
+        /// rolled back. `manual`: a person decides.
+        pub rollback: Rollback {
+            form: ValueForm::Words(Rollback::NAMES),
+            example: "\"manual\"",
+            default: "`\"auto\"`",
+            read: key.word().unwrap_or(Rollback::Auto),
+        }
+        /// Who is notified about deployments to this environment. A command may stand for the
+        /// table.
+        pub notify: Vec<Notify> {
+            form: NOTIFY,
+            example: "[\"make announce\", { webhook = \"https://hooks.example.com/deployments\", on = \"failed\" }]",
+            default: "the `notify` at the top of the file",
+            read: key.read(read_notify).unwrap_or_else(|| given.notify.to_vec()),
+        }
+        /// A branch that is moved to the deployed commit after each success.
+        pub advance: Option<BranchName> {
+            form: ValueForm::Table(&Advance::TABLE),
+            example: "{ branch = \"release\", method = \"ff\" }",
+            read: key
+                .read(|value| Advance::read(&value.fields(&Advance::TABLE), ()))
+                .map(|table| table.branch),
+        }
+        /// Variables for every command that runs for this environment. They take precedence over
+        /// those of a component.
+        pub variables: BTreeMap<VarName, String> {
+            form: VARIABLES,
+            example: "{ REGION = \"eu-west-1\" }",
+            read: read_variables(&key),
+        }
+        /// Variables whose values are secret: each value is the output of a command that runs when
+        /// the secret is needed. A command may stand for the table.
+        pub secrets: BTreeMap<VarName, Secret> {
+            form: SECRETS,
+            example: "{ TOKEN = { command = \"pass show prod/token\", plan = true } }",
+            read: read_secrets(&key, &variables),
+        }
+    }
+}
+
+/// What reading an environment needs to know.
+#[derive(Clone, Copy)]
+pub(super) struct EnvironmentContext<'a> {
+    pub(super) name: &'a EnvName,
+    pub(super) roster: &'a Roster,
+    /// Who is notified if the environment does not say so.
+    pub(super) notify: &'a [Notify],
 }
 
 impl Environment {
-    /// Whether this is a pattern of ephemeral environments.
+    /// Checks whether this is a pattern of ephemeral environments.
     pub fn is_pattern(&self) -> bool {
         self.ephemeral.is_some()
     }
 
-    /// Its name as the policy writes it: `prod`, `pr-*`.
-    pub fn shown(&self) -> String {
+    /// Returns the name as the policy writes it: `prod`, `pr-*`.
+    pub fn display_name(&self) -> String {
         if self.is_pattern() {
             format!("{}-*", self.name)
         } else {
@@ -102,173 +277,62 @@ impl Environment {
         }
     }
 
-    /// Whether a tag, by its short name, is one of the environment's promotion tags: of the form of its `tag`.
+    /// Checks whether a tag, by its short name, has the form of the environment's `tag`.
     ///
-    /// Compared exactly; see also [`Environment::nearly_claims_tag`].
+    /// The comparison is exact; see also [`Environment::claims_similar_tag`].
     pub fn claims_tag(&self, tag: &str) -> bool {
         self.tag
             .as_ref()
-            .is_some_and(|template| template.could_make(tag, &self.name, self.is_pattern()))
+            .is_some_and(|template| template.could_produce(tag, &self.name, self.is_pattern()))
     }
 
-    /// Whether a tag that is none of them would be one if ASCII letters were written otherwise.
-    pub fn nearly_claims_tag(&self, tag: &str) -> bool {
-        let makes = |template: &Template| {
-            template.could_make_in_any_case(tag, &self.name, self.is_pattern())
+    /// Checks whether a tag does not have this form but would have it in another case of ASCII
+    /// letters.
+    pub fn claims_similar_tag(&self, tag: &str) -> bool {
+        let is_similar = |template: &Template| {
+            template.could_produce_in_any_case(tag, &self.name, self.is_pattern())
         };
-        !self.claims_tag(tag) && self.tag.as_ref().is_some_and(makes)
+        !self.claims_tag(tag) && self.tag.as_ref().is_some_and(is_similar)
     }
 }
 
-/// What bounds the environments of a pattern.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ephemeral {
-    /// `ttl`: the longest an environment may live without being renewed.
-    pub ttl: Span,
-    /// `limit`: how many may exist at once.
-    pub limit: u32,
-}
-
-/// Which comes first, the branch or the deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeployOn {
-    /// `"merge"`: the commit is merged into the branch, then deployed.
-    Merge,
-    /// `"approval"`: the commit is deployed, then the branch may move to it.
-    Approval,
-}
-
-/// What the branch and tag rules do when they say no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enforcement {
-    /// `"active"`: refuse the push.
-    Active,
-    /// `"evaluate"`: tell the pusher and let the push pass, while a team moves over.
-    Evaluate,
-}
-
-/// What happens to the components that a failed run attempted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rollback {
-    /// `"auto"`: those that failed are brought back to their last good commit.
-    Auto,
-    /// `"all"`: so is everything else that the run changed.
-    All,
-    /// `"manual"`: they are left as they are, for a person to decide.
-    Manual,
-}
-
-/// An approval rule: so many different people of a set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seat {
-    /// `required` (default 1): how many; at least 1, and all seats together at most 20.
-    pub required: u32,
-    /// `by` (default: every person): who may. Machines that a group holds are left out here: they never approve.
-    pub by: Members,
-    /// `prevent_self` (default true): not the starter, the requester, nor an author of what is newly brought in.
-    pub prevent_self: bool,
-    /// `bind`: what an approval is for.
-    pub bind: Bind,
-    /// `expires` (default 7 days): how long an approval counts.
-    pub expires: Span,
-}
-
-/// What an approval is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bind {
-    /// The commit, the environment and the set of components.
-    Commit,
-    /// `"plan"`: these, and the digest of each component's plan.
-    Plan,
-}
-
-/// An attestation that a commit must have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequiredCheck {
-    /// `type`: the in-toto predicate type; a check that is a word alone is its type.
-    pub predicate_type: PredicateType,
-    /// `suite`: only attestations of this suite.
-    pub suite: Option<Label>,
-    /// `environment`: only attestations about the commit in this environment.
-    pub environment: Option<EnvName>,
-    /// `by`: only attestations of these, who must be among those whom `[checks]` accepts for the type.
-    pub by: Option<Members>,
-}
-
-/// Who may deploy a hotfix, and what it skips.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hotfix {
-    /// `by` (default: the deployers).
-    pub by: Members,
-    /// `skip` (default nothing): the rules that a hotfix need not pass.
-    pub skip: BTreeSet<HotfixSkip>,
-}
-
-/// A rule that a hotfix may skip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HotfixSkip {
-    /// `"promote_from"`.
-    PromoteFrom,
-    /// `"soak"`.
-    Soak,
-}
-
-/// The push that asks for a deployment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trigger {
-    /// A push to this branch.
-    Branch(BranchName),
-    /// A push of a tag that this glob matches, such as `rc-*`; a star also matches `/`.
-    Tag(TagGlob),
-}
-
-/// A glob over tag names.
-#[derive(Debug, Clone)]
-pub struct TagGlob {
-    written: String,
-    matcher: globset::GlobMatcher,
-}
-
-impl TagGlob {
-    pub(super) fn new(text: &str) -> Result<Self, String> {
-        if text.is_empty() || text.len() > 255 || text.contains('\\') {
-            return Err(
-                "a tag glob is 1 to 255 characters without a backslash, such as rc-*".to_owned(),
-            );
-        }
-        let glob = globset::Glob::new(text).map_err(|error| error.kind().to_string())?;
-        Ok(Self {
-            written: text.to_owned(),
-            matcher: glob.compile_matcher(),
-        })
-    }
-
-    /// The glob as written.
-    pub fn as_str(&self) -> &str {
-        &self.written
-    }
-
-    /// Whether it matches the short name of a tag.
-    pub fn matches(&self, tag: &str) -> bool {
-        self.matcher.is_match(tag)
+fn read_url(text: &str) -> Result<Template, String> {
+    let template = Template::new(text, &[Placeholder::Env])?;
+    if text.starts_with("https://") || text.starts_with("http://") {
+        Ok(template)
+    } else {
+        Err("an address begins with https:// or http://".to_owned())
     }
 }
 
-impl PartialEq for TagGlob {
-    fn eq(&self, other: &Self) -> bool {
-        self.written == other.written
+policy_words! {
+    /// Which comes first, the branch or the deployment.
+    pub enum DeployOn {
+        /// The commit is merged into the branch, then deployed.
+        Merge = "merge",
+        /// The commit is deployed, then the branch may move to it.
+        Approval = "approval",
     }
 }
 
-impl Eq for TagGlob {}
+policy_words! {
+    /// What the branch and tag rules do with a push that they do not allow.
+    pub enum Enforcement {
+        /// They refuse it.
+        Active = "active",
+        /// They warn and let it pass.
+        Evaluate = "evaluate",
+    }
+}
 
-/// Where the new image reference is written after a success.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
-    /// `repo`: the other git repository, as git's URL.
-    pub repo: Line,
-    /// `file`: the path in it; `{env}` and `{component}` stand for their names.
-    pub file: Template,
-    /// `field`: the field or marked line in the file; `{env}` and `{component}` likewise.
-    pub field: Template,
+policy_words! {
+    /// What happens to the components of a failed deployment.
+    pub enum Rollback {
+        /// Those that failed are rolled back to their last healthy commit.
+        Auto = "auto",
+        /// Every component that the deployment changed is rolled back.
+        All = "all",
+        /// They are left as they are, for a person to decide.
+        Manual = "manual",
+    }
 }

@@ -1,4 +1,4 @@
-//! The order in which environments are shown: along the way that code takes.
+//! The order in which environments are shown: in the direction of promotion.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,9 @@ use super::{Environment, Policy};
 use crate::domain::name::EnvName;
 
 impl Policy {
-    /// All environments, each right after the one that it promotes from; beginnings by name, patterns last among equals.
-    pub fn in_order(&self) -> Vec<&Environment> {
+    /// Returns all environments, each after the one that it promotes from. Those that promote from
+    /// none are sorted by name, patterns last.
+    pub fn environments_in_order(&self) -> Vec<&Environment> {
         let mut ordered = Vec::new();
         let mut seen = BTreeSet::new();
         let from = |environment: &Environment| {
@@ -32,7 +33,7 @@ impl Policy {
         seen: &mut BTreeSet<&'a EnvName>,
         ordered: &mut Vec<&'a Environment>,
     ) {
-        // A validated policy has no circle; this makes a walk over any policy end.
+        // A validated policy has no circle. This check ends the walk over any policy.
         if !seen.insert(&environment.name) {
             return;
         }
@@ -53,7 +54,7 @@ impl Policy {
 mod tests {
     use super::*;
 
-    /// Names say nothing about the way of the code; `promote_from` does.
+    /// The order follows `promote_from`, not the names.
     #[test]
     fn along_the_chain() {
         let text = r#"
@@ -70,7 +71,7 @@ mod tests {
         "#;
         let policy = Policy::parse(text).unwrap();
         let names: Vec<&str> = policy
-            .in_order()
+            .environments_in_order()
             .iter()
             .map(|environment| environment.name.as_str())
             .collect();

@@ -1,6 +1,7 @@
-//! What is wrong with a `deploy.toml`: every finding at once, each with its place and what to do.
+//! What is wrong with a `deploy.toml`: all mistakes at once, each with its position and a hint.
 //!
-//! What a finding quotes comes from an unreviewed file, so it is made harmless before it can reach a terminal.
+//! A message quotes an unreviewed file, so its text is made harmless before it can reach a
+//! terminal.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,71 +9,71 @@ use std::fmt;
 
 use crate::domain::text::sanitize;
 
-/// The most findings that are kept; a file with more is no policy at all.
-const MOST: usize = 100;
+/// The most errors that are kept.
+const MAX_ERRORS: usize = 100;
 
 /// One mistake in a `deploy.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct PolicyError {
     /// Line and column, both counted from 1, the column in characters.
-    pub place: Option<(usize, usize)>,
-    /// The key it is about, such as `environments.prod.approvals`; empty for the file as a whole.
+    pub position: Option<(usize, usize)>,
+    /// The key, such as `environments.prod.approvals`; empty for the file as a whole.
     pub key: String,
     /// What is wrong, and why.
-    pub what: String,
-    /// What to do about it.
+    pub message: String,
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("deploy.toml")?;
-        if let Some((line, column)) = self.place {
+        if let Some((line, column)) = self.position {
             write!(f, ":{line}:{column}")?;
         }
         if !self.key.is_empty() {
             write!(f, ": {}", self.key)?;
         }
-        write!(f, ": {}", self.what)?;
+        write!(f, ": {}", self.message)?;
         self.hint.iter().try_for_each(|hint| write!(f, "; {hint}"))
     }
 }
 
-/// All that is wrong with a `deploy.toml`, in the order of the file; never empty.
+/// All mistakes in a `deploy.toml`, in the order of the file; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct PolicyErrors {
-    findings: Vec<Finding>,
-    /// Findings beyond the hundred that are kept.
+    errors: Vec<PolicyError>,
+    /// The number of errors that are not kept.
     more: usize,
 }
 
 impl PolicyErrors {
-    /// One finding about the file as a whole.
-    pub(super) fn one(what: &str) -> Self {
+    /// Makes a list of one error about the file as a whole.
+    pub(super) fn single(message: &str) -> Self {
         Self {
-            findings: vec![Finding {
-                place: None,
+            errors: vec![PolicyError {
+                position: None,
                 key: String::new(),
-                what: what.to_owned(),
+                message: message.to_owned(),
                 hint: None,
             }],
             more: 0,
         }
     }
 
-    /// The findings, in the order of the file.
-    pub fn findings(&self) -> &[Finding] {
-        &self.findings
+    /// Returns the errors, in the order of the file.
+    pub fn errors(&self) -> &[PolicyError] {
+        &self.errors
     }
 }
 
 impl fmt::Display for PolicyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, finding) in self.findings.iter().enumerate() {
+        for (index, error) in self.errors.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            finding.fmt(f)?;
+            error.fmt(f)?;
         }
         if self.more > 0 {
             write!(f, "\nand {} more", self.more)?;
@@ -81,58 +82,59 @@ impl fmt::Display for PolicyErrors {
     }
 }
 
-/// Collects findings while a text is read.
+/// Collects errors while a text is read.
 #[derive(Debug)]
-pub(super) struct Findings<'t> {
+pub(super) struct ErrorCollector<'t> {
     text: &'t str,
-    /// With the byte offset that orders them; their places are worked out at the end, for those that are kept.
-    found: RefCell<Vec<(Option<usize>, Finding)>>,
-    /// Where each key that was read stands.
-    places: RefCell<BTreeMap<String, usize>>,
+    /// Each error with its byte offset, by which they are sorted. Positions are computed at the
+    /// end, only for the errors that are kept.
+    found: RefCell<Vec<(Option<usize>, PolicyError)>>,
+    /// The byte offset of each key that was read.
+    offsets: RefCell<BTreeMap<String, usize>>,
 }
 
-impl<'t> Findings<'t> {
+impl<'t> ErrorCollector<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         Self {
             text,
             found: RefCell::default(),
-            places: RefCell::default(),
+            offsets: RefCell::default(),
         }
     }
 
-    /// Adds a finding at a byte offset of the text.
+    /// Adds an error at a byte offset of the text.
     pub(super) fn add(
         &self,
         offset: Option<usize>,
         key: &str,
-        what: impl AsRef<str>,
+        message: impl AsRef<str>,
         hint: Option<String>,
     ) {
-        let finding = Finding {
-            place: None,
+        let error = PolicyError {
+            position: None,
             key: sanitize(key),
-            what: sanitize(what.as_ref()),
+            message: sanitize(message.as_ref()),
             hint: hint.map(|hint| sanitize(&hint)),
         };
-        self.found.borrow_mut().push((offset, finding));
+        self.found.borrow_mut().push((offset, error));
     }
 
-    /// Keeps the place of a key, for checks that come when everything is read.
-    pub(super) fn remember(&self, key: &str, offset: usize) {
-        self.places.borrow_mut().insert(key.to_owned(), offset);
+    /// Records the position of a key, for checks that run after everything is read.
+    pub(super) fn record_position(&self, key: &str, offset: usize) {
+        self.offsets.borrow_mut().insert(key.to_owned(), offset);
     }
 
-    /// Adds a finding about a key that was read.
-    pub(super) fn add_at(&self, key: &str, what: impl AsRef<str>, hint: Option<&str>) {
-        let offset = self.places.borrow().get(key).copied();
-        self.add(offset, key, what, hint.map(str::to_owned));
+    /// Adds an error about a key that was read.
+    pub(super) fn add_for_key(&self, key: &str, message: impl AsRef<str>, hint: Option<&str>) {
+        let offset = self.offsets.borrow().get(key).copied();
+        self.add(offset, key, message, hint.map(str::to_owned));
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.found.borrow().is_empty()
     }
 
-    fn place(&self, offset: usize) -> (usize, usize) {
+    fn line_and_column(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         (
@@ -141,28 +143,33 @@ impl<'t> Findings<'t> {
         )
     }
 
-    /// The errors, unless nothing was found.
+    /// Returns the errors, if there are any.
     pub(super) fn into_result(self) -> Result<(), PolicyErrors> {
         let mut found = self.found.take();
         if found.is_empty() {
             return Ok(());
         }
         found.sort_by_key(|(offset, _)| offset.unwrap_or(0));
-        let more = found.len().saturating_sub(MOST);
-        let placed = |(offset, finding): (Option<usize>, Finding)| Finding {
-            place: offset.map(|at| self.place(at)),
-            ..finding
+        let more = found.len().saturating_sub(MAX_ERRORS);
+        let with_position = |(offset, error): (Option<usize>, PolicyError)| PolicyError {
+            position: offset.map(|at| self.line_and_column(at)),
+            ..error
         };
         Err(PolicyErrors {
-            findings: found.into_iter().take(MOST).map(placed).collect(),
+            errors: found
+                .into_iter()
+                .take(MAX_ERRORS)
+                .map(with_position)
+                .collect(),
             more,
         })
     }
 }
 
-/// "; did you mean" for a word that is not among the known ones.
-pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
-    // A long word of a hostile file is compared with nothing.
+/// Suggests the known word that is nearest to a misspelled one: `did you mean "deployers"?`. `None`
+/// if none is near.
+pub fn suggest_nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    // A long word of a hostile file is not compared.
     (word.len() <= 100)
         .then(|| {
             let word = word.to_lowercase();

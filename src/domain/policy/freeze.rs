@@ -1,28 +1,85 @@
-//! Freeze windows: weekly ones in a time zone, and single ones.
+//! `freeze`: windows in which deployments are refused, every week or once.
 //!
-//! Local times that a change of the clocks makes ambiguous or skips are read so that the window is longer, never shorter.
+//! If the clocks skip or repeat a local time, the window becomes longer, never shorter.
 
 use std::fmt;
 
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 
+use super::reader::TomlValue;
+use super::table::{TextForm, ValueForm, policy_table};
 use super::zone::Zone;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 
-/// `freeze = { start, end, timezone, reason }`: a window in which nothing is deployed.
+const DATE_TIME: TextForm = TextForm::new(
+    "day and time, date, or date and time",
+    "^([A-Za-z]+ [0-9]{2}:[0-9]{2}|[^A-Za-z].*)$",
+);
+const ZONE: TextForm = TextForm::new("time zone", "^[A-Za-z0-9+_/-]+$");
+const LINE: TextForm = TextForm::new("line", "^[^\\n]+$");
+
+policy_table! {
+    /// `freeze` as the file has it.
+    pub(super) struct FreezeTable, read with (key, _given: ());
+
+    keys {
+        /// The start of the window: `Fri 16:00` for every week, or `2026-12-20`, `2026-12-20T18:00`
+        /// or `2026-12-20T18:00:00Z` for a single window.
+        start: String {
+            form: ValueForm::DateOrText(&DATE_TIME),
+            example: "\"2026-12-24\"",
+            used_as: "active_until",
+            required: key.read(TomlValue::date_or_text),
+        }
+        /// The end of the window, of the same kind as its start. A date without a time includes
+        /// that day.
+        end: String {
+            form: ValueForm::DateOrText(&DATE_TIME),
+            example: "\"2027-01-02\"",
+            used_as: "active_until",
+            required: key.read(TomlValue::date_or_text),
+        }
+        /// The IANA time zone of days and local times.
+        timezone: Zone {
+            form: ValueForm::Text(&ZONE),
+            example: "\"Europe/London\"",
+            default: "`\"UTC\"`",
+            used_as: "active_until",
+            read: key.parse().unwrap_or(Zone::UTC),
+        }
+        /// The reason, shown with a refusal.
+        reason: Option<Line> {
+            form: ValueForm::Text(&LINE),
+            example: "\"Christmas\"",
+            read: key.parse(),
+        }
+    }
+}
+
+impl FreezeTable {
+    /// Reads a window.
+    pub(super) fn read_window(value: &TomlValue<'_>) -> Option<Freeze> {
+        let table = Self::read(&value.fields(&Self::TABLE), ())?;
+        Freeze::new(&table.start, &table.end, table.timezone, table.reason)
+            .map_err(|error| value.report(error, None))
+            .ok()
+    }
+}
+
+/// A window in which deployments are refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Freeze {
-    window: Window,
-    /// `timezone` (default UTC): the IANA time zone in which days and local times are meant.
+    window: FreezeWindow,
+    /// The time zone of days and local times.
     pub timezone: Zone,
-    /// `reason`: shown to whoever is stopped.
+    /// The reason, shown with a refusal.
     pub reason: Option<Line>,
     written: (String, String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Window {
+enum FreezeWindow {
     /// Every week from one day and time to another.
     Weekly {
         start: (Weekday, NaiveTime),
@@ -32,8 +89,8 @@ enum Window {
     Once { start: Time, end: Time },
 }
 
-/// One end of a window as read.
-enum End {
+/// The start or end of a window.
+enum WindowBound {
     Weekly(Weekday, NaiveTime),
     Once(Time),
 }
@@ -42,7 +99,7 @@ const EXPECTED: &str =
     "Fri 16:00 for every week, or 2026-12-20, 2026-12-20T18:00 or 2026-12-20T18:00:00Z for once";
 
 impl Freeze {
-    /// Reads the ends of a window. A date alone as `end` includes that day.
+    /// Parses the bounds of a window. A date without a time as `end` includes that day.
     pub(super) fn new(
         start: &str,
         end: &str,
@@ -50,22 +107,27 @@ impl Freeze {
         reason: Option<Line>,
     ) -> Result<Self, String> {
         let window = match (
-            read_end(start, &timezone, false)?,
-            read_end(end, &timezone, true)?,
+            parse_bound(start, timezone, false)?,
+            parse_bound(end, timezone, true)?,
         ) {
-            (End::Weekly(start_day, start_time), End::Weekly(end_day, end_time)) => {
+            (
+                WindowBound::Weekly(start_day, start_time),
+                WindowBound::Weekly(end_day, end_time),
+            ) => {
                 if (start_day, start_time) == (end_day, end_time) {
                     return Err(
-                        "start and end are the same moment of the week; to stop everything use a lock".to_owned()
+                        "start and end are the same moment of the week; to stop all deployments, use git deploy lock".to_owned()
                     );
                 }
-                Window::Weekly {
+                FreezeWindow::Weekly {
                     start: (start_day, start_time),
                     end: (end_day, end_time),
                 }
             }
-            (End::Once(start), End::Once(end)) if start < end => Window::Once { start, end },
-            (End::Once(_), End::Once(_)) => {
+            (WindowBound::Once(start), WindowBound::Once(end)) if start < end => {
+                FreezeWindow::Once { start, end }
+            }
+            (WindowBound::Once(_), WindowBound::Once(_)) => {
                 return Err(format!("it ends ({end}) before it starts ({start})"));
             }
             _ => return Err(format!("start and end must be of one kind: {EXPECTED}")),
@@ -78,12 +140,13 @@ impl Freeze {
         })
     }
 
-    /// When the window that holds `now` ends; `None` outside of it. The start belongs to the window, the end does not.
-    pub fn covers(&self, now: Time) -> Option<Time> {
+    /// Returns the end of the window that contains `now`; `None` outside of it. The start belongs
+    /// to the window, the end does not.
+    pub fn active_until(&self, now: Time) -> Option<Time> {
         match self.window {
-            Window::Once { start, end } => (start <= now && now < end).then_some(end),
-            Window::Weekly { start, end } => {
-                let today = self.timezone.local(now)?.date();
+            FreezeWindow::Once { start, end } => (start <= now && now < end).then_some(end),
+            FreezeWindow::Weekly { start, end } => {
+                let today = self.timezone.to_local(now).date();
                 let days = u64::from(
                     (7 + end.0.num_days_from_monday() - start.0.num_days_from_monday()) % 7,
                 );
@@ -92,14 +155,15 @@ impl Freeze {
                 } else {
                     days
                 };
-                // A week and a day back: where the clock skips or repeats, the window that began a week ago may still last.
+                // A week and a day back: if the clocks skip or repeat a time, the window that began
+                // a week ago may still last.
                 (0..=8)
                     .filter_map(|back| today.checked_sub_days(Days::new(back)))
                     .filter(|day| day.weekday() == start.0)
                     .filter_map(|day| {
                         let last_day = day.checked_add_days(Days::new(length))?;
-                        let begin = self.timezone.moment(day.and_time(start.1), false)?;
-                        let until = self.timezone.moment(last_day.and_time(end.1), true)?;
+                        let begin = self.timezone.to_utc(day.and_time(start.1), false)?;
+                        let until = self.timezone.to_utc(last_day.and_time(end.1), true)?;
                         (begin <= now && now < until).then_some(until)
                     })
                     .max()
@@ -118,7 +182,8 @@ impl fmt::Display for Freeze {
     }
 }
 
-fn read_end(text: &str, timezone: &Zone, last: bool) -> Result<End, String> {
+/// Parses a bound; `last` is true for the end of a window.
+fn parse_bound(text: &str, timezone: Zone, last: bool) -> Result<WindowBound, String> {
     let error = || format!("{text:?} is not {EXPECTED}");
     let clock = |text: &str| {
         NaiveTime::parse_from_str(text, "%H:%M")
@@ -128,7 +193,7 @@ fn read_end(text: &str, timezone: &Zone, last: bool) -> Result<End, String> {
     if let Some((day, time)) = text.split_once(' ')
         && let Ok(day) = day.parse::<Weekday>()
     {
-        return Ok(End::Weekly(day, clock(time).ok_or_else(error)?));
+        return Ok(WindowBound::Weekly(day, clock(time).ok_or_else(error)?));
     }
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         let day = if last {
@@ -137,21 +202,21 @@ fn read_end(text: &str, timezone: &Zone, last: bool) -> Result<End, String> {
             date
         };
         return timezone
-            .moment(day.and_time(NaiveTime::MIN), last)
-            .map(End::Once)
+            .to_utc(day.and_time(NaiveTime::MIN), last)
+            .map(WindowBound::Once)
             .ok_or_else(error);
     }
     let text = text.replacen(' ', "T", 1);
     if let Ok(moment) = DateTime::parse_from_rfc3339(&text) {
         return Time::from_seconds(moment.timestamp())
-            .map(End::Once)
+            .map(WindowBound::Once)
             .ok_or_else(error);
     }
     ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(&text, format).ok())
-        .and_then(|local| timezone.moment(local, last))
-        .map(End::Once)
+        .and_then(|local| timezone.to_utc(local, last))
+        .map(WindowBound::Once)
         .ok_or_else(error)
 }
 
@@ -165,11 +230,11 @@ mod tests {
 
     fn until(freeze: &Freeze, now: &str) -> Option<String> {
         freeze
-            .covers(now.parse().unwrap())
+            .active_until(now.parse().unwrap())
             .map(|time| time.to_string())
     }
 
-    /// The weekend is the local weekend, in summer and winter.
+    /// A weekly window follows local time, in summer and in winter.
     #[test]
     fn weekly() {
         let weekend = freeze("Fri 16:00", "Mon 08:00", "Europe/London");
@@ -218,7 +283,7 @@ mod tests {
         );
     }
 
-    /// A local time that is skipped or comes twice makes the window longer, never shorter.
+    /// A local time that is skipped or repeated makes the window longer, never shorter.
     #[test]
     fn change_of_clocks() {
         // 01:30 does not exist on 29 March in London: the clock jumps at 01:00 UTC.

@@ -1,281 +1,277 @@
-//! Who is told what happens: `notify`, of the whole policy and of an environment.
+//! `notify`: who is notified about what, for the whole policy and for an environment.
 //!
-//! Whoever knows a webhook's address may write to it, so an address is shown by its host alone, and errors never quote one.
+//! Anyone who knows a webhook's address can post to it, so only its host is ever shown, and errors
+//! never quote an address.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use super::component::Command;
+use super::component::ShellCommand;
+use super::forms::COMMAND;
+use super::reader::TomlValue;
+use super::table::{TextForm, ValueForm, Word as _, policy_table, policy_words};
+use super::webhook_url::WebhookUrl;
 use crate::domain::serde_str::as_text;
 
-/// What may be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Event {
-    /// All components are planned.
-    PlanReady,
-    /// A deployment waits for people.
-    ApprovalNeeded,
-    /// It began.
-    Started,
-    /// It ended, and what was to run runs.
-    Succeeded,
-    /// It ended otherwise.
-    Failed,
-    /// It failed, and what ran before runs again.
-    RolledBack,
-    /// The rules said no.
-    Refused,
-    /// An ephemeral environment ends soon.
-    AboutToExpire,
+/// The most recipients: each has a thread of its own.
+const MAX_RECIPIENTS: usize = 20;
+
+const ADDRESS: TextForm = TextForm::new(
+    "address",
+    "^(https://|http://(localhost|127\\.|\\[::1\\]))[!-~]+$",
+);
+
+/// What the value of `notify` looks like.
+pub(super) const NOTIFY: ValueForm = ValueForm::OneOrMore(&ValueForm::Either(&[
+    ValueForm::Text(&COMMAND),
+    ValueForm::Table(&NotifyTable::TABLE),
+]));
+
+/// A recipient of notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notify {
+    /// How the recipient is reached.
+    pub channel: NotifyChannel,
+    /// The events that are sent.
+    pub on: BTreeSet<NotifyEvent>,
 }
 
-impl Event {
-    /// All, in the order in which they happen, with the words that stand for them.
-    pub const ALL: [(&'static str, Self); 8] = [
-        ("plan-ready", Self::PlanReady),
-        ("approval-needed", Self::ApprovalNeeded),
-        ("started", Self::Started),
-        ("succeeded", Self::Succeeded),
-        ("failed", Self::Failed),
-        ("rolled-back", Self::RolledBack),
-        ("refused", Self::Refused),
-        ("about-to-expire", Self::AboutToExpire),
-    ];
+policy_table! {
+    /// `notify` as the file has it.
+    pub(super) struct NotifyTable, read with (key, _given: ());
 
-    /// The word for it: `rolled-back`.
-    pub fn word(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(_, event)| *event == self)
-            .map_or("", |(word, _)| word)
+    keys {
+        /// A command to run. It gets the event as CloudEvents JSON on its standard input, and
+        /// `DEPLOY_EVENT`, `DEPLOY_ENV`, `DEPLOY_SUMMARY` and others as variables. It is tried up
+        /// to three times.
+        command: Option<ShellCommand> {
+            form: ValueForm::Text(&COMMAND),
+            example: "\"make announce\"",
+            or: "webhook",
+            used_as: "Command",
+            read: key.parse(),
+        }
+        /// The address to post to. Plain `http://` is allowed only to the same machine. A failed
+        /// delivery is retried during the deployment and does not delay it; what could not be
+        /// delivered is reported at the end.
+        webhook: Option<WebhookAddress> {
+            form: ValueForm::Either(&[
+                ValueForm::Text(&ADDRESS),
+                ValueForm::Table(&WebhookTable::TABLE),
+            ]),
+            example: "\"https://hooks.example.com/deployments\"",
+            or: "command",
+            used_as: "Webhook",
+            read: key.read(read_address),
+        }
+        /// The format of the message: CloudEvents JSON that carries CDEvents, or the format of
+        /// Slack's incoming webhooks, which many other services accept.
+        format: WebhookFormat {
+            form: ValueForm::Words(WebhookFormat::NAMES),
+            example: "\"slack\"",
+            default: "`\"cloudevents\"`",
+            needs: "webhook", because: "a command always gets CloudEvents on its standard input",
+            used_as: "Slack",
+            read: key.word().unwrap_or(WebhookFormat::CloudEvents),
+        }
+        /// The events that are sent.
+        on: BTreeSet<NotifyEvent> {
+            form: ValueForm::OneOrMore(&ValueForm::Words(NotifyEvent::NAMES)),
+            example: "[\"failed\", \"rolled-back\"]",
+            default: "all",
+            read: key.value().map_or_else(NotifyEvent::all, |value| read_events(&value)),
+        }
     }
 }
 
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
+policy_table! {
+    /// A webhook whose address is a secret.
+    pub(super) struct WebhookTable, read with (key, _given: ());
+
+    keys {
+        /// The command that prints the address, which is a secret. A newline at the end of the
+        /// output is removed.
+        command: ShellCommand {
+            form: ValueForm::Text(&COMMAND),
+            example: "\"pass show chat/webhook\"",
+            used_as: "FromCommand",
+            required: key.parse(),
+        }
     }
 }
 
-impl FromStr for Event {
+/// Reads `notify`; an empty list is a list without recipients.
+pub(super) fn read_notify(value: &TomlValue<'_>) -> Option<Vec<Notify>> {
+    let list = value.list();
+    if list.len() > MAX_RECIPIENTS {
+        value.report(
+            format!(
+                "it has {} entries, at most {MAX_RECIPIENTS} are allowed",
+                list.len()
+            ),
+            None,
+        );
+        return None;
+    }
+    Some(list.iter().filter_map(read_recipient).collect())
+}
+
+fn read_recipient(value: &TomlValue<'_>) -> Option<Notify> {
+    if !value.is_table() {
+        return Some(Notify {
+            channel: NotifyChannel::Command(value.parse()?),
+            on: NotifyEvent::all(),
+        });
+    }
+    let fields = value.fields(&NotifyTable::TABLE);
+    let table = NotifyTable::read(&fields, ())?;
+    let is_present = |name| fields.key(name).value().is_some();
+    match (is_present("command"), is_present("webhook")) {
+        (true, true) => {
+            let hint = "write two: notify = [{ command = … }, { webhook = … }]".to_owned();
+            value.report("it is either a command or a webhook", Some(hint));
+        }
+        (false, false) => {
+            let message = "it needs one of the keys \"command\" and \"webhook\"";
+            value.report(message, None);
+        }
+        _ => {}
+    }
+    let channel = match (table.command, table.webhook) {
+        (Some(command), _) => NotifyChannel::Command(command),
+        (None, Some(address)) => NotifyChannel::Webhook {
+            address,
+            format: table.format,
+        },
+        (None, None) => return None,
+    };
+    Some(Notify {
+        channel,
+        on: table.on,
+    })
+}
+
+fn read_events(value: &TomlValue<'_>) -> BTreeSet<NotifyEvent> {
+    let list = value.list();
+    if list.is_empty() {
+        let hint = "leave the key out for all events".to_owned();
+        value.report("the list is empty", Some(hint));
+    }
+    list.iter().filter_map(TomlValue::word).collect()
+}
+
+fn read_address(value: &TomlValue<'_>) -> Option<WebhookAddress> {
+    if value.is_table() {
+        let table = WebhookTable::read(&value.fields(&WebhookTable::TABLE), ())?;
+        return Some(WebhookAddress::FromCommand(table.command));
+    }
+    value.parse().map(WebhookAddress::Literal)
+}
+
+policy_words! {
+    /// An event that recipients can be notified of.
+    pub enum NotifyEvent {
+        /// All components are planned.
+        PlanReady = "plan-ready",
+        /// A deployment waits for approvals.
+        ApprovalNeeded = "approval-needed",
+        /// A deployment started.
+        Started = "started",
+        /// A deployment succeeded.
+        Succeeded = "succeeded",
+        /// A deployment failed or was aborted.
+        Failed = "failed",
+        /// A deployment failed, and its components were rolled back.
+        RolledBack = "rolled-back",
+        /// The rules refused a deployment.
+        Refused = "refused",
+        /// An ephemeral environment expires soon.
+        AboutToExpire = "about-to-expire",
+    }
+}
+
+impl NotifyEvent {
+    /// Returns all events.
+    pub fn all() -> BTreeSet<Self> {
+        Self::WORDS.iter().map(|(_, event)| *event).collect()
+    }
+}
+
+impl FromStr for NotifyEvent {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.iter().find(|(word, _)| *word == text);
+        let found = Self::WORDS.iter().find(|(word, _)| *word == text);
         found
             .map(|(_, event)| *event)
             .ok_or_else(|| format!("{text:?} is not an event"))
     }
 }
 
-as_text!(Event);
+as_text!(NotifyEvent);
 
-/// Somebody who is told.
+/// How a recipient is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notify {
-    /// `command` or `webhook`: by which way. A command alone may stand for the table.
-    pub channel: Channel,
-    /// `on` (default: all): what is told.
-    pub on: BTreeSet<Event>,
-}
-
-/// The way to somebody who is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Channel {
-    /// `command`: is run, with the event as `CloudEvents` JSON on its standard input.
-    Command(Command),
-    /// `webhook`: a message is posted to it.
+pub enum NotifyChannel {
+    /// A command runs, with the event as CloudEvents JSON on its standard input.
+    Command(ShellCommand),
+    /// A message is posted to a webhook.
     Webhook {
-        /// Where to.
-        address: Address,
-        /// `format`: in which form.
-        format: Format,
+        /// The address.
+        address: WebhookAddress,
+        /// The format of the message.
+        format: WebhookFormat,
     },
 }
 
-/// The form of what is posted to a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// `"cloudevents"` (the default): structured `CloudEvents` JSON that carries `CDEvents`.
-    CloudEvents,
-    /// `"slack"`: the message of Slack's incoming webhooks, which many others read, too.
-    Slack,
+policy_words! {
+    /// The format of a message to a webhook.
+    pub enum WebhookFormat {
+        /// Structured CloudEvents JSON that carries CDEvents.
+        CloudEvents = "cloudevents",
+        /// The message of Slack's incoming webhooks, which many other services accept.
+        Slack = "slack",
+    }
 }
 
-/// How a webhook's address is known.
+/// How the address of a webhook is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// It stands in the policy.
-    Written(WebhookUrl),
-    /// `{ command }`: a secret, which a command prints at the moment of use, as secrets are.
-    Printed(Command),
+pub enum WebhookAddress {
+    /// The policy contains it.
+    Literal(WebhookUrl),
+    /// It is a secret, which a command prints when it is needed.
+    FromCommand(ShellCommand),
 }
 
-impl fmt::Display for Channel {
-    /// For people; never with the address.
+impl fmt::Display for NotifyChannel {
+    /// Describes the channel without the address.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Command(command) => write!(f, "the command {}", Shortened(command)),
+            Self::Command(command) => write!(f, "the command {}", CommandExcerpt(command)),
             Self::Webhook {
-                address: Address::Written(url),
+                address: WebhookAddress::Literal(url),
                 ..
             } => write!(f, "the webhook at {}", url.host()),
             Self::Webhook {
-                address: Address::Printed(command),
+                address: WebhookAddress::FromCommand(command),
                 ..
             } => {
-                write!(f, "the webhook whose address {} prints", Shortened(command))
+                let command = CommandExcerpt(command);
+                write!(f, "the webhook whose address {command} prints")
             }
         }
     }
 }
 
-/// The beginning of a command, in quotes.
-struct Shortened<'a>(&'a Command);
+/// The beginning of a command, in backquotes.
+struct CommandExcerpt<'a>(&'a ShellCommand);
 
-impl fmt::Display for Shortened<'_> {
+impl fmt::Display for CommandExcerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = self.0.as_str().trim();
-        let line: String = whole
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .take(60)
-            .collect();
+        let first_line = whole.lines().next().unwrap_or_default();
+        let line: String = first_line.chars().take(60).collect();
         let more = if line.len() < whole.len() { "…" } else { "" };
         write!(f, "`{}{more}`", line.replace('\t', " "))
-    }
-}
-
-/// Where a webhook listens: `https://`, or `http://` on this machine itself, at most 2,000 ASCII characters, without a name and password.
-#[derive(Clone, PartialEq, Eq)]
-pub struct WebhookUrl {
-    whole: Box<str>,
-    host: Box<str>,
-    here: bool,
-}
-
-impl WebhookUrl {
-    /// The whole address: for the request alone.
-    pub fn secret(&self) -> &str {
-        &self.whole
-    }
-
-    /// Its host, with the port where one is given.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// Whether it is on this machine itself.
-    pub fn is_here(&self) -> bool {
-        self.here
-    }
-}
-
-impl fmt::Debug for WebhookUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WebhookUrl({}, …)", self.host)
-    }
-}
-
-impl FromStr for WebhookUrl {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        const SUCH_AS: &str = "an address such as https://hooks.example.com/deployments";
-        if text.len() > 2_000 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!(
-                "it is not {SUCH_AS}: at most 2,000 ASCII characters without a space"
-            ));
-        }
-        let plaintext = text.starts_with("http://");
-        if !plaintext && !text.starts_with("https://") {
-            return Err(format!("it is not {SUCH_AS}"));
-        }
-        let uri: http::Uri = text.parse().map_err(|_| format!("it is not {SUCH_AS}"))?;
-        let authority = uri
-            .authority()
-            .filter(|authority| !authority.host().is_empty());
-        let authority = authority.ok_or_else(|| format!("it is not {SUCH_AS}"))?;
-        if authority.as_str().contains('@') {
-            return Err("an address with a name or a password is not supported".to_owned());
-        }
-        let host = authority.host();
-        let here = matches!(host, "localhost" | "[::1]")
-            || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback());
-        if plaintext && !here {
-            let only = "only to this machine itself: localhost, 127.0.0.1 or [::1]";
-            return Err(format!(
-                "http:// can be read and changed on the way, so it is allowed {only}; use https://"
-            ));
-        }
-        Ok(Self {
-            whole: text.into(),
-            host: authority.as_str().into(),
-            here,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A message about a deployment must not cross a network in the open, whatever the address looks like.
-    #[test]
-    fn addresses() {
-        for (good, host) in [
-            (
-                "https://hooks.example.com/services/T0/B0/secret",
-                "hooks.example.com",
-            ),
-            (
-                "https://hooks.example.com:8443?token=secret",
-                "hooks.example.com:8443",
-            ),
-            ("http://localhost:8080/secret", "localhost:8080"),
-            ("http://127.0.0.2/secret", "127.0.0.2"),
-            ("http://[::1]:80/secret", "[::1]:80"),
-        ] {
-            let url: WebhookUrl = good.parse().unwrap();
-            assert_eq!(
-                (url.host(), url.is_here()),
-                (host, good.starts_with("http:"))
-            );
-            assert!(!format!("{url:?}").contains("secret"));
-        }
-        for (bad, word) in [
-            (
-                "http://hooks.example.com/secret",
-                "read and changed on the way",
-            ),
-            ("http://localhost.example.com/secret", "read and changed"),
-            ("http://127.0.0.1.example.com/secret", "read and changed"),
-            ("http://0.0.0.0/secret", "read and changed"),
-            ("http://127.1/secret", "read and changed"),
-            (
-                "http://localhost@example.com/secret",
-                "a name or a password",
-            ),
-            ("https://me:secret@example.com/", "a name or a password"),
-            ("ftp://example.com/secret", "such as https://"),
-            ("https:///secret", "such as https://"),
-            ("https://", "such as https://"),
-            ("secret", "such as https://"),
-            ("https://example.com/secret with space", "without a space"),
-            ("https://example.com/secret\n", "without a space"),
-        ] {
-            let error = bad.parse::<WebhookUrl>().unwrap_err();
-            assert!(
-                error.contains(word) && !error.contains("secret"),
-                "{bad}: {error}"
-            );
-        }
-        assert!(
-            format!("https://example.com/{}", "x".repeat(2_000))
-                .parse::<WebhookUrl>()
-                .is_err()
-        );
     }
 }

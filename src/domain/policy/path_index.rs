@@ -1,6 +1,8 @@
-//! Whose a path is, for all components at once: the policy's paths as a tree of folders.
+//! Finds the owners of a path among all components at once: the policy's paths as a tree of
+//! folders.
 //!
-//! A walk over folders goes down this tree beside them, so that what it costs depends on where it goes and not on how many components there are.
+//! A walk over the folders of a commit descends this tree in step, so that its cost depends on
+//! where it goes and not on the number of components.
 
 use std::collections::HashMap;
 
@@ -8,52 +10,53 @@ use super::Policy;
 use super::paths::{Paths, is_shared};
 use crate::domain::name::ComponentName;
 
-/// The components of a policy by the folders that their paths lead to.
-pub struct Owners<'a> {
-    /// In the order of their names, `rest` among them.
+/// The components of a policy, by the folders of their paths.
+pub struct PathIndex<'a> {
+    /// All components in the order of their names, with `rest`. Everywhere else, a component is an
+    /// index into this list.
     names: Vec<ComponentName>,
-    /// By the same numbers; none for `rest` and for a component that owns the whole tree.
+    /// The paths of each; `None` for `rest` and for a component without `paths`.
     paths: Vec<Option<&'a Paths>>,
-    /// Those that own the whole tree.
-    whole: Vec<usize>,
+    /// The components that own the whole tree.
+    whole_tree: Vec<usize>,
     rest: Option<usize>,
-    root: Node,
+    root: FolderNode,
 }
 
 #[derive(Default)]
-struct Node {
-    children: HashMap<Box<[u8]>, Node>,
-    /// Theirs is everything beneath.
+struct FolderNode {
+    children: HashMap<Box<[u8]>, FolderNode>,
+    /// The components that own everything below.
     prefixes: Vec<usize>,
-    /// Something beneath may match a pattern of theirs.
+    /// The components with a pattern that may match something below.
     stems: Vec<usize>,
 }
 
-/// A folder on the way down. The root is where one begins.
+/// A folder of a walk, which begins at the root.
 #[derive(Clone)]
-pub struct Place<'o> {
-    node: Option<&'o Node>,
-    /// Those with a pattern that may match anywhere beneath this folder.
+pub struct FolderPosition<'o> {
+    node: Option<&'o FolderNode>,
+    /// The components with a pattern that may match anywhere below this folder.
     stems: Vec<usize>,
-    /// Whether everything beneath is somebody's, so that nothing is left for `rest`.
-    taken: bool,
+    /// Whether a component owns everything below, so that nothing is left for `rest`.
+    fully_owned: bool,
 }
 
-/// Whose a folder is that differs, and whether somebody has to look inside.
-pub struct Within<'o> {
-    /// The folder, to go on from.
-    pub place: Place<'o>,
-    /// The numbers of those whose everything beneath it is.
-    pub whole: Vec<usize>,
-    /// Whether some of it may be somebody else's.
+/// The owners of a folder, and whether the walk has to look inside.
+pub struct FolderOwners<'o> {
+    /// The folder, from which the walk goes on.
+    pub position: FolderPosition<'o>,
+    /// The components that own everything below.
+    pub owners: Vec<usize>,
+    /// Whether other components may own parts of it.
     pub descend: bool,
 }
 
-impl<'a> Owners<'a> {
-    /// Those of a policy.
+impl<'a> PathIndex<'a> {
+    /// Builds the index of a policy.
     pub fn new(policy: &'a Policy) -> Self {
         let names: Vec<ComponentName> = policy.component_names().into_iter().collect();
-        let (mut root, mut whole, mut rest) = (Node::default(), Vec::new(), None);
+        let (mut root, mut whole, mut rest) = (FolderNode::default(), Vec::new(), None);
         let mut all = Vec::with_capacity(names.len());
         for (number, name) in names.iter().enumerate() {
             let declared = policy.component(name);
@@ -67,10 +70,10 @@ impl<'a> Owners<'a> {
                     }
                     paths
                         .prefixes()
-                        .for_each(|prefix| note(&mut root.at(prefix).prefixes, number));
+                        .for_each(|prefix| add_once(&mut root.node_at(prefix).prefixes, number));
                     paths
                         .stems()
-                        .for_each(|stem| note(&mut root.at(stem).stems, number));
+                        .for_each(|stem| add_once(&mut root.node_at(stem).stems, number));
                 }
             }
             all.push(paths);
@@ -78,34 +81,38 @@ impl<'a> Owners<'a> {
         Self {
             names,
             paths: all,
-            whole,
+            whole_tree: whole,
             rest,
             root,
         }
     }
 
-    /// The components; their places are their numbers.
-    pub fn names(&self) -> &[ComponentName] {
+    /// Returns the components. Indices into this list stand for them.
+    pub fn components(&self) -> &[ComponentName] {
         &self.names
     }
 
-    /// The root, of a commit whose tree differs: as for any folder.
-    pub fn root(&self) -> Within<'_> {
-        let place = Place {
+    /// Returns the owners of the root, where a walk begins.
+    pub fn root(&self) -> FolderOwners<'_> {
+        let place = FolderPosition {
             node: Some(&self.root),
             stems: self.root.stems.clone(),
-            taken: !self.whole.is_empty(),
+            fully_owned: !self.whole_tree.is_empty(),
         };
-        // A shared file in it is everybody's.
-        Within {
-            place,
-            whole: self.whole.clone(),
+        // The root may contain shared files, which belong to every component.
+        FolderOwners {
+            position: place,
+            owners: self.whole_tree.clone(),
             descend: true,
         }
     }
 
-    /// A folder in a folder.
-    pub fn folder<'o>(&'o self, parent: &Place<'o>, name: &[u8]) -> Within<'o> {
+    /// Descends into a folder.
+    pub fn enter_folder<'o>(
+        &'o self,
+        parent: &FolderPosition<'o>,
+        name: &[u8],
+    ) -> FolderOwners<'o> {
         let node = parent.node.and_then(|node| node.children.get(name));
         let mut stems = parent.stems.clone();
         let mut whole = Vec::new();
@@ -114,18 +121,28 @@ impl<'a> Owners<'a> {
             whole.clone_from(&node.prefixes);
         }
         let inner = !stems.is_empty() || node.is_some_and(|node| !node.children.is_empty());
-        let taken = parent.taken || !whole.is_empty();
-        // What no path of anybody's leads to is the rest's.
+        let taken = parent.fully_owned || !whole.is_empty();
+        // A folder to which no path leads belongs to the rest.
         whole.extend(self.rest.filter(|_| !taken && !inner));
-        Within {
-            place: Place { node, stems, taken },
-            whole,
+        FolderOwners {
+            position: FolderPosition {
+                node,
+                stems,
+                fully_owned: taken,
+            },
+            owners: whole,
             descend: inner,
         }
     }
 
-    /// Whose a file, symbolic link or submodule in a folder is, by its whole path and its name. A shared file is everybody's.
-    pub fn file(&self, parent: &Place<'_>, path: &[u8], name: &[u8]) -> Vec<usize> {
+    /// Returns the owners of a file, symbolic link or submodule in a folder, given its path and its
+    /// name. A shared file belongs to every component.
+    pub fn owners_of_file(
+        &self,
+        parent: &FolderPosition<'_>,
+        path: &[u8],
+        name: &[u8],
+    ) -> Vec<usize> {
         if is_shared(path) {
             return (0..self.names.len()).collect();
         }
@@ -145,21 +162,24 @@ impl<'a> Owners<'a> {
             .filter(matches)
             .copied()
             .collect();
-        found.extend(self.rest.filter(|_| !parent.taken && found.is_empty()));
+        found.extend(
+            self.rest
+                .filter(|_| !parent.fully_owned && found.is_empty()),
+        );
         found
     }
 }
 
-/// Notes a component, once however many of its patterns lead here: each mention would be asked about each file beneath. They come in
-/// order, so only the last one can be the same.
-fn note(numbers: &mut Vec<usize>, number: usize) {
+/// Adds a component once, even if several of its patterns lead here: each mention would be checked
+/// for each file below. Components come in order, so only the last one can be the same.
+fn add_once(numbers: &mut Vec<usize>, number: usize) {
     if numbers.last() != Some(&number) {
         numbers.push(number);
     }
 }
 
-impl Node {
-    fn at(&mut self, path: &[u8]) -> &mut Self {
+impl FolderNode {
+    fn node_at(&mut self, path: &[u8]) -> &mut Self {
         let parts = path
             .split(|byte| *byte == b'/')
             .filter(|part| !part.is_empty());
@@ -171,10 +191,11 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
-    use super::Owners;
+    use super::PathIndex;
     use crate::domain::policy::Policy;
 
-    /// A component is asked about a file once, or a policy that repeats a path a hundred thousand times would keep a server busy for hours.
+    /// A component is checked for a file once. Otherwise a policy that repeats a path many times
+    /// would keep a server busy for hours.
     #[test]
     fn repeated_patterns() {
         let key = crate::domain::id::PublicKey::new([1; 8], [1; 32]);
@@ -193,10 +214,13 @@ mod tests {
              [components]\napi = {{ paths = [{api}] }}\nweb = {{ paths = [{web}] }}\n"
         );
         let policy = Policy::parse(&text).unwrap();
-        let owners = Owners::new(&policy);
-        let folder = owners.folder(&owners.root().place, b"a");
-        assert_eq!(owners.folder(&folder.place, b"b").whole, [0]);
-        assert_eq!(owners.file(&folder.place, b"a/b", b"b"), [0]);
-        assert_eq!(owners.file(&folder.place, b"a/i.x", b"i.x"), [2]);
+        let owners = PathIndex::new(&policy);
+        let folder = owners.enter_folder(&owners.root().position, b"a");
+        assert_eq!(owners.enter_folder(&folder.position, b"b").owners, [0]);
+        assert_eq!(owners.owners_of_file(&folder.position, b"a/b", b"b"), [0]);
+        assert_eq!(
+            owners.owners_of_file(&folder.position, b"a/i.x", b"i.x"),
+            [2]
+        );
     }
 }

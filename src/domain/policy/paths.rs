@@ -1,39 +1,41 @@
-//! Which files belong to a component: globs over paths, and the question a tree walk asks of each folder.
+//! The files of a component: globs over paths, and how much of a folder they cover.
 //!
-//! A path is bytes as git has them, relative, parts separated by `/`. A pattern without a glob character names a file or a
-//! folder with everything beneath it. `*` and `?` never match a `/`, `**` does.
+//! A path is bytes as in git: relative, with parts separated by `/`. A pattern without a glob
+//! character is a file, or a folder with everything below it. `*` and `?` do not match a `/`, `**`
+//! does.
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
-/// Files at the root that belong to every component: they decide how all other files are checked out.
+/// Files at the root that belong to every component, because they decide how all other files are
+/// checked out.
 const SHARED: [&[u8]; 2] = [b".gitattributes", b".gitmodules"];
 
-/// Whether a path belongs to every component (`.gitattributes` and `.gitmodules` at the root). Such a file alone does not make a
-/// component present in a commit.
+/// Checks whether a path belongs to every component: `.gitattributes` and `.gitmodules` at the
+/// root. Such a file alone does not make a component present in a commit.
 pub fn is_shared(path: &[u8]) -> bool {
     SHARED.contains(&path)
 }
 
 /// How much of a folder belongs to a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cover {
-    /// Everything beneath it: its tree can be taken as it is.
+pub enum Coverage {
+    /// All of it: its tree can be taken as it is.
     Whole,
-    /// Nothing beneath it.
+    /// Nothing.
     Nothing,
-    /// Some of it, or none: look inside.
+    /// Perhaps some of it: look inside.
     Descend,
 }
 
 /// Why a pattern is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PathsError {
-    /// No pattern at all.
+    /// There is no pattern.
     #[error(
-        "it names no path, so the component would have no files; leave the key out for the whole tree"
+        "the list is empty, so the component would have no files; leave the key out for the whole tree"
     )]
     Empty,
-    /// Absolute, leaving the repository, or otherwise no path inside it.
+    /// A pattern is absolute, leaves the repository, or is no path for another reason.
     #[error("{pattern:?} is not a path inside the repository: {why}")]
     Pattern {
         /// The pattern.
@@ -41,7 +43,7 @@ pub enum PathsError {
         /// What is wrong with it.
         why: String,
     },
-    /// Patterns that are too many or too large together.
+    /// The patterns are too many or too large together.
     #[error("the patterns are too many to be matched: {0}")]
     Set(String),
 }
@@ -50,11 +52,13 @@ pub enum PathsError {
 #[derive(Debug, Clone)]
 pub struct Paths {
     written: Vec<String>,
-    /// Literal files and folders, and what stands before `/**`: everything beneath is the component's.
+    /// Literal files and folders, and the folders before `/**`: the component owns everything below
+    /// them.
     prefixes: Vec<Box<[u8]>>,
-    /// For each other pattern the parts before its first glob character: nothing outside can match.
+    /// For each other pattern the parts before its first glob character. It matches nothing outside
+    /// of them.
     stems: Vec<Box<[u8]>>,
-    /// `**`: everything.
+    /// Whether a pattern is `**`, which matches everything.
     all: bool,
     globs: GlobSet,
 }
@@ -83,7 +87,7 @@ impl Paths {
                 pattern: pattern.to_owned(),
                 why,
             };
-            if let Some(why) = fault(pattern) {
+            if let Some(why) = pattern_problem(pattern) {
                 return Err(error(why.to_owned()));
             }
             paths.written.push(pattern.to_owned());
@@ -92,13 +96,14 @@ impl Paths {
             if trimmed == "**" {
                 paths.all = true;
             } else if !has_glob(folder) && (folder == trimmed || !folder.is_empty()) {
-                // `x/**` does not match a file `x`, and `x` does: only the latter is left to the globs.
+                // `x/**` does not match a file `x`, and `x` does: only the latter is left to the
+                // globs.
                 paths.prefixes.push(folder.as_bytes().into());
                 if folder == trimmed {
-                    globs.add(glob(trimmed).map_err(error)?);
+                    globs.add(compile_glob(trimmed).map_err(error)?);
                 }
             } else {
-                globs.add(glob(trimmed).map_err(error)?);
+                globs.add(compile_glob(trimmed).map_err(error)?);
                 let stem: Vec<&str> = trimmed
                     .split('/')
                     .take_while(|part| !has_glob(part))
@@ -115,13 +120,14 @@ impl Paths {
         Ok(paths)
     }
 
-    /// The patterns as the policy writes them.
+    /// Returns the patterns as the policy writes them.
     pub fn written(&self) -> &[String] {
         &self.written
     }
 
-    /// The parts of the first pattern before any glob character: the folder that the component is at home in, or a file of its own.
-    pub fn home(&self) -> &str {
+    /// Returns the parts of the first pattern before any glob character: the folder of the
+    /// component, or a file.
+    pub fn base_dir(&self) -> &str {
         let first = self.written.first().map_or("", String::as_str);
         let literal = first
             .split('/')
@@ -134,22 +140,22 @@ impl Paths {
         first.get(..length).unwrap_or_default()
     }
 
-    /// Whether everything is the component's.
+    /// Checks whether the component owns everything.
     pub(super) fn is_all(&self) -> bool {
         self.all
     }
 
-    /// The literal files and folders of which everything beneath is the component's.
+    /// Returns the literal files and folders below which the component owns everything.
     pub(super) fn prefixes(&self) -> impl Iterator<Item = &[u8]> {
         self.prefixes.iter().map(|prefix| &**prefix)
     }
 
-    /// The folders outside of which no other pattern matches.
+    /// Returns the folders outside of which no other pattern matches.
     pub(super) fn stems(&self) -> impl Iterator<Item = &[u8]> {
         self.stems.iter().map(|stem| &**stem)
     }
 
-    /// Whether a file, symbolic link or submodule at this path belongs to the component.
+    /// Checks whether a file, symbolic link or submodule at this path belongs to the component.
     pub fn matches(&self, path: &[u8]) -> bool {
         self.all
             || is_shared(path)
@@ -160,29 +166,29 @@ impl Paths {
             || self.globs.is_match_candidate(&Candidate::from_bytes(path))
     }
 
-    /// How much of a folder belongs to the component; the root is the empty path.
-    pub fn cover(&self, folder: &[u8]) -> Cover {
+    /// Returns how much of a folder belongs to the component. The root is the empty path.
+    pub fn coverage(&self, folder: &[u8]) -> Coverage {
         if self.all
             || self
                 .prefixes
                 .iter()
                 .any(|prefix| is_at_or_under(folder, prefix))
         {
-            return Cover::Whole;
+            return Coverage::Whole;
         }
         let leads_to = |goal: &[u8]| is_at_or_under(goal, folder);
         let inside = folder.is_empty() // The root may hold the files that belong to every component.
             || self.prefixes.iter().any(|prefix| leads_to(prefix))
             || self.stems.iter().any(|stem| leads_to(stem) || is_at_or_under(folder, stem));
         if inside {
-            Cover::Descend
+            Coverage::Descend
         } else {
-            Cover::Nothing
+            Coverage::Nothing
         }
     }
 }
 
-/// Whether `path` is `folder` or lies beneath it; everything lies beneath the root.
+/// Checks whether `path` is `folder` or lies below it. Everything lies below the root.
 fn is_at_or_under(path: &[u8], folder: &[u8]) -> bool {
     folder.is_empty()
         || path
@@ -194,7 +200,7 @@ fn has_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', ']', '{', '}'])
 }
 
-fn glob(pattern: &str) -> Result<globset::Glob, String> {
+fn compile_glob(pattern: &str) -> Result<globset::Glob, String> {
     GlobBuilder::new(pattern)
         .literal_separator(true)
         .backslash_escape(false)
@@ -202,7 +208,8 @@ fn glob(pattern: &str) -> Result<globset::Glob, String> {
         .map_err(|error| error.kind().to_string())
 }
 
-fn fault(pattern: &str) -> Option<&'static str> {
+/// Returns what is wrong with a pattern; `None` if it is fine.
+fn pattern_problem(pattern: &str) -> Option<&'static str> {
     let body = pattern.strip_suffix('/').unwrap_or(pattern);
     if pattern.is_empty() || pattern.len() > 4_096 {
         Some("it must have 1 to 4,096 bytes")
@@ -218,7 +225,7 @@ fn fault(pattern: &str) -> Option<&'static str> {
     } else if pattern.starts_with('!') {
         Some("a pattern cannot exclude; name what belongs to the component")
     } else if body != pattern && has_glob(body) && !body.ends_with("**") {
-        Some("it matches folders but nothing in them; end it in '/**'")
+        Some("it matches folders but no files in them; end it with '/**'")
     } else if body
         .split('/')
         .any(|part| part.is_empty() || part == "." || part == "..")
@@ -237,7 +244,7 @@ mod tests {
         Paths::new(patterns.iter().copied()).unwrap()
     }
 
-    /// What belongs to a component decides what is gated and what moves along.
+    /// The files of a component decide what is gated and what is deployed with it.
     #[test]
     fn files() {
         let yes: [(&str, &[u8]); 12] = [
@@ -272,7 +279,8 @@ mod tests {
         }
     }
 
-    /// A walk that skips or takes a folder unread must come to the same files as one that reads all of it.
+    /// A walk that skips or takes a whole folder must find the same files as one that reads
+    /// everything.
     #[test]
     fn folders_agree_with_files() {
         let sets = [
@@ -294,22 +302,22 @@ mod tests {
                 let some = beneath.iter().any(|path| set.matches(path.as_bytes()));
                 let every = beneath.iter().all(|path| set.matches(path.as_bytes()));
                 for up in [folder.as_str(), folder.split_once('/').unwrap().0] {
-                    match set.cover(up.as_bytes()) {
-                        Cover::Whole => assert!(every, "{set:?} {up}"),
-                        Cover::Nothing => assert!(!some, "{set:?} {up}"),
-                        Cover::Descend => {}
+                    match set.coverage(up.as_bytes()) {
+                        Coverage::Whole => assert!(every, "{set:?} {up}"),
+                        Coverage::Nothing => assert!(!some, "{set:?} {up}"),
+                        Coverage::Descend => {}
                     }
                 }
             }
         }
         let set = paths(&["api/v1/**"]);
         let covers = ["", "api", "api/v1", "api/v1/x", "api/v2", "ap"]
-            .map(|folder| set.cover(folder.as_bytes()));
-        let (whole, nothing, descend) = (Cover::Whole, Cover::Nothing, Cover::Descend);
+            .map(|folder| set.coverage(folder.as_bytes()));
+        let (whole, nothing, descend) = (Coverage::Whole, Coverage::Nothing, Coverage::Descend);
         assert_eq!(covers, [descend, descend, whole, whole, nothing, nothing]);
     }
 
-    /// Where a component's commands run follows from its first pattern alone.
+    /// The folder in which a component's commands run depends on its first pattern only.
     #[test]
     fn homes() {
         for (pattern, home) in [
@@ -320,11 +328,11 @@ mod tests {
             ("a/b*/c", "a"),
             ("*.tf", ""),
         ] {
-            assert_eq!(paths(&[pattern, "other/**"]).home(), home, "{pattern}");
+            assert_eq!(paths(&[pattern, "other/**"]).base_dir(), home, "{pattern}");
         }
     }
 
-    /// No pattern reaches outside the repository or means something else than it seems to.
+    /// No pattern reaches outside the repository or is misleading.
     #[test]
     fn bad_patterns() {
         for bad in [

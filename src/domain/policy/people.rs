@@ -1,34 +1,142 @@
-//! People and the sets of them that rules name.
+//! `[people]`: persons and machines with their keys, and the sets of them that rules name.
 //!
-//! Groups are expanded when the policy is read: a [`Members`] always holds persons that the policy lists.
+//! Groups are expanded when the policy is read: a [`Members`] always holds persons that the policy
+//! lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::reader::TomlValue;
+use super::table::{TextForm, ValueForm, policy_table};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
+use crate::domain::text::is_plain;
 
-/// What the policy says of a person or machine: `[people]`, as a key alone or as a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PersonSpec {
-    /// `key`: the minisign public key that signs now.
-    pub key: PublicKey,
-    /// `retired`: earlier keys. They sign nothing new (but the finish of their open run); what they signed still counts.
-    pub retired: Vec<PublicKey>,
-    /// `emails`: the addresses under which the person commits, in ASCII lower case; addresses are compared without regard to ASCII case.
-    pub emails: BTreeSet<String>,
-    /// `machine` (default false): a machine may deploy and vouch, but never approves, breaks glass or unlocks.
-    pub machine: bool,
+/// A minisign public key.
+const PUBLIC_KEY: TextForm = TextForm::new("public key", "^RW[A-Za-z0-9+/]{54}$");
+const EMAIL: TextForm = TextForm::new("e-mail address", "^[^@\\s<>]+@[^\\s<>]+$");
+
+/// What the values of `[people]` look like.
+pub(super) const PERSON: ValueForm = ValueForm::Either(&[
+    ValueForm::Text(&PUBLIC_KEY),
+    ValueForm::Table(&PersonSpec::TABLE),
+]);
+
+policy_table! {
+    /// A person or machine of `[people]`.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct PersonSpec, read with (field, claims: &mut IdentityClaims<'_>);
+
+    keys {
+        /// The current minisign public key: the second line of a `.pub` file.
+        pub key: PublicKey {
+            form: ValueForm::Text(&PUBLIC_KEY),
+            example: "\"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"",
+            used_as: "person_of_key",
+            required: field.read(|value| claims.claim_key(value, KeyStatus::Current)),
+        }
+        /// Earlier keys. A retired key cannot sign anything new, except the outcome of a deployment
+        /// that it started; what it signed before still counts. Remove a stolen key instead of
+        /// retiring it: then nothing that it signed counts any more.
+        pub retired: Vec<PublicKey> {
+            form: ValueForm::OneOrMore(&ValueForm::Text(&PUBLIC_KEY)),
+            example: "\"RWQBAQEBAQEBAQEHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\"",
+            used_as: "person_of_key",
+            read: field.each(|value| claims.claim_key(value, KeyStatus::Retired)),
+        }
+        /// The e-mail addresses that the person commits with; upper and lower case are the same.
+        /// `prevent_self` uses them to find the authors of the commits that a deployment brings in.
+        pub emails: BTreeSet<String> {
+            form: ValueForm::OneOrMore(&ValueForm::Text(&EMAIL)),
+            example: "[\"alice@example.com\"]",
+            used_as: "person_of_email",
+            read: field.each(|value| claims.claim_email(value)).into_iter().collect(),
+        }
+        /// Whether this is a machine. A machine may deploy and sign attestations; it cannot
+        /// approve, break glass or unlock.
+        pub machine: bool {
+            form: ValueForm::Flag,
+            example: "true",
+            default: "`false`",
+            used_as: "is_machine",
+            read: field.flag().unwrap_or(false),
+        }
+    }
+}
+
+/// Reads a value of `[people]`: a key, or a table.
+pub(super) fn read_person(
+    value: &TomlValue<'_>,
+    claims: &mut IdentityClaims<'_>,
+) -> Option<PersonSpec> {
+    if value.is_table() {
+        return PersonSpec::read(&value.fields(&PersonSpec::TABLE), claims);
+    }
+    Some(PersonSpec {
+        key: claims.claim_key(value, KeyStatus::Current)?,
+        retired: Vec::new(),
+        emails: BTreeSet::new(),
+        machine: false,
+    })
 }
 
 /// Whether a key may still sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum KeyStatus {
     /// The person's key of today.
     Current,
-    /// An earlier key of the person, which signs nothing new.
+    /// An earlier key of the person, which cannot sign anything new.
     Retired,
+}
+
+/// Collects the keys and addresses of everyone, each of which belongs to one person only.
+pub(super) struct IdentityClaims<'a> {
+    /// The person whose entry is being read.
+    pub(super) owner: &'a Person,
+    pub(super) keys: &'a mut BTreeMap<PublicKey, (Person, KeyStatus)>,
+    pub(super) emails: &'a mut BTreeMap<String, Person>,
+}
+
+impl IdentityClaims<'_> {
+    fn claim_key(&mut self, value: &TomlValue<'_>, status: KeyStatus) -> Option<PublicKey> {
+        let key: PublicKey = value.parse()?;
+        if let Some((other, _)) = self.keys.insert(key, (self.owner.clone(), status)) {
+            value.report(
+                format!("this key is given to {other} already; a key belongs to one person, once"),
+                None,
+            );
+        }
+        Some(key)
+    }
+
+    /// Reads an address and lowers its case.
+    fn claim_email(&mut self, value: &TomlValue<'_>) -> Option<String> {
+        let address = value.text()?.to_ascii_lowercase();
+        let is_allowed = |character: char| {
+            is_plain(character) && !character.is_whitespace() && !"<>".contains(character)
+        };
+        let has_parts = address
+            .split_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
+        if !has_parts || address.len() > 254 || !address.chars().all(is_allowed) {
+            value.report(
+                format!("{address:?} is not an e-mail address such as alice@example.com"),
+                None,
+            );
+            return None;
+        }
+        match self.emails.insert(address.clone(), self.owner.clone()) {
+            Some(other) if other != *self.owner => value.report(
+                format!(
+                    "{address} is an address of {other} already; it can belong to one person only"
+                ),
+                None,
+            ),
+            _ => {}
+        }
+        Some(address)
+    }
 }
 
 /// A set of people that a rule names, never empty.
@@ -43,24 +151,24 @@ impl Members {
         Self { persons, written }
     }
 
-    /// Whether the person is one of them.
+    /// Checks whether the person is one of them.
     pub fn contains(&self, person: &Person) -> bool {
         self.persons.contains(person)
     }
 
-    /// The persons, in order of name.
+    /// Returns the persons, in order of name.
     pub fn persons(&self) -> &BTreeSet<Person> {
         &self.persons
     }
 
-    /// The names of people and groups as the policy writes them; empty where a default stands.
+    /// Returns the names of people and groups as the policy writes them; none if this is a default.
     pub fn written(&self) -> &[String] {
         &self.written
     }
 }
 
 impl fmt::Display for Members {
-    /// As the policy writes it, or the names of the persons.
+    /// Writes the names as the policy has them, or the names of the persons.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = if self.written.is_empty() {
             self.persons.iter().map(Person::to_string).collect()

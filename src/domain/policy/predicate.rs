@@ -1,14 +1,15 @@
 //! The types of attestations: in-toto predicate types, by short name or by URI.
 //!
-//! A short name and its URI are one type: what is kept and compared is the URI.
+//! A short name and its URI are one type. The URI is stored and compared.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::nearest;
+use super::error::suggest_nearest;
 
 /// The predicate types that have a short name: those vetted by in-toto
-/// (<https://github.com/in-toto/attestation/tree/main/spec/predicates>), and our own for a forge's review.
+/// (<https://github.com/in-toto/attestation/tree/main/spec/predicates>), and git-deploy's own for
+/// the review of a change request.
 const SHORT: [(&str, &str); 13] = [
     ("change-review", "urn:git-deploy:change-review:v1"),
     ("cyclonedx", "https://cyclonedx.org/bom"),
@@ -31,10 +32,10 @@ const SHORT: [(&str, &str); 13] = [
     ("vulns", "https://in-toto.io/attestation/vulns/v0.2"),
 ];
 
-/// Why a text is no predicate type.
+/// Why a text is not a predicate type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PredicateTypeError {
-    /// A word that is no known short name.
+    /// The word is not a known short name.
     #[error(
         "{word:?} is not a known attestation type{}; known are {}, or a full URI such as https://example.com/scan/v1",
         hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default(),
@@ -46,7 +47,7 @@ pub enum PredicateTypeError {
         /// The nearest known one.
         hint: Option<String>,
     },
-    /// Too long, or with characters that no URI has.
+    /// The text is too long, or has characters that no URI has.
     #[error("{0:?} is not a URI of at most 255 characters")]
     Uri(String),
 }
@@ -56,22 +57,22 @@ pub enum PredicateTypeError {
 pub struct PredicateType(Box<str>);
 
 impl PredicateType {
-    /// The result of tests.
+    /// Returns the type of test results.
     pub fn test_result() -> Self {
         Self("https://in-toto.io/attestation/test-result/v0.1".into())
     }
 
-    /// What a forge says of a change's review.
+    /// Returns the type for the review of a change request.
     pub fn change_review() -> Self {
         Self("urn:git-deploy:change-review:v1".into())
     }
 
-    /// The full URI.
+    /// Returns the full URI.
     pub fn uri(&self) -> &str {
         &self.0
     }
 
-    /// The short name, if there is one.
+    /// Returns the short name, if there is one.
     pub fn short(&self) -> Option<&'static str> {
         SHORT
             .iter()
@@ -81,7 +82,7 @@ impl PredicateType {
 }
 
 impl fmt::Display for PredicateType {
-    /// The short name where there is one.
+    /// Writes the short name if there is one, or the URI.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.short().unwrap_or(&self.0))
     }
@@ -89,14 +90,14 @@ impl fmt::Display for PredicateType {
 
 impl FromStr for PredicateType {
     type Err = PredicateTypeError;
-    /// Reads a short name or a URI.
+    /// Parses a short name or a URI.
     fn from_str(text: &str) -> Result<Self, PredicateTypeError> {
         let shown = || text.chars().take(80).collect::<String>();
         if let Some((_, uri)) = SHORT.iter().find(|(short, _)| *short == text) {
             return Ok(Self((*uri).into()));
         }
         let Some((scheme, rest)) = text.split_once(':') else {
-            let hint = nearest(text, SHORT.map(|(short, _)| short));
+            let hint = suggest_nearest(text, SHORT.map(|(short, _)| short));
             return Err(PredicateTypeError::Unknown {
                 word: shown(),
                 hint,
@@ -121,7 +122,8 @@ impl FromStr for PredicateType {
 mod tests {
     use super::*;
 
-    /// One type under two spellings would let a check be met by nobody, or by somebody else.
+    /// Two spellings of one type must be equal: otherwise a check could never be met, or by the
+    /// wrong signer.
     #[test]
     fn a_short_name_is_its_uri() {
         for (short, uri) in SHORT {

@@ -1,6 +1,7 @@
-//! Walks a TOML document and says, with its place, what is not as it should be.
+//! Reads a TOML document value by value and reports each mistake with its position.
 //!
-//! Reading goes on after a mistake, so that one run shows all of them; a policy is made only if there was none.
+//! Reading goes on after a mistake, so that one run shows all of them. A policy is made only if
+//! there was none.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,60 +9,63 @@ use std::str::FromStr;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Findings, nearest};
-use super::schema::{Form, Table};
+use super::error::{ErrorCollector, suggest_nearest};
+use super::fields::TableFields;
+use super::table::{KeyTable, Word};
 use crate::domain::time::Span;
 
 /// A value of the file, and the key that leads to it.
 #[derive(Clone)]
-pub(super) struct Node<'a> {
+pub(super) struct TomlValue<'a> {
     value: &'a DeValue<'a>,
     offset: usize,
-    /// Such as `environments.prod.approvals`.
-    pub(super) path: String,
-    out: &'a Findings<'a>,
+    /// The path of the key, such as `environments.prod.approvals`.
+    path: String,
+    errors: &'a ErrorCollector<'a>,
 }
 
-/// A key of a table whose keys are names, with its value.
-pub(super) struct Entry<'a> {
+/// A value in a table whose keys are names, with its name.
+pub(super) struct NamedValue<'a> {
     pub(super) key: &'a str,
-    pub(super) node: Node<'a>,
+    pub(super) value: TomlValue<'a>,
     offset: usize,
 }
 
-impl Entry<'_> {
-    /// The key as a name.
-    pub(super) fn name<T: FromStr<Err: Display>>(&self) -> Option<T> {
+impl NamedValue<'_> {
+    /// Parses the key as a name.
+    pub(super) fn parse_name<T: FromStr<Err: Display>>(&self) -> Option<T> {
         self.key
             .parse()
-            .map_err(|error: T::Err| self.wrong(error.to_string(), None))
+            .map_err(|error: T::Err| self.report(error.to_string(), None))
             .ok()
     }
 
-    /// Reports the key.
-    pub(super) fn wrong(&self, what: impl AsRef<str>, hint: Option<String>) {
-        self.node
-            .out
-            .add(Some(self.offset), &self.node.path, what, hint);
+    /// Reports a mistake at the key.
+    pub(super) fn report(&self, message: impl AsRef<str>, hint: Option<String>) {
+        self.value
+            .errors
+            .add(Some(self.offset), &self.value.path, message, hint);
     }
 }
 
-impl<'a> Node<'a> {
-    pub(super) fn root(document: &'a DeValue<'a>, out: &'a Findings<'a>) -> Self {
+impl<'a> TomlValue<'a> {
+    pub(super) fn root(document: &'a DeValue<'a>, errors: &'a ErrorCollector<'a>) -> Self {
         Self {
             value: document,
             offset: 0,
             path: String::new(),
-            out,
+            errors,
         }
     }
 
-    /// Reports this value.
-    pub(super) fn wrong(&self, what: impl AsRef<str>, hint: Option<String>) {
-        self.out.add(Some(self.offset), &self.path, what, hint);
+    /// Reports a mistake at this value.
+    pub(super) fn report(&self, message: impl AsRef<str>, hint: Option<String>) {
+        self.errors
+            .add(Some(self.offset), &self.path, message, hint);
     }
 
-    pub(super) fn wrong_type(&self, expected: &str) {
+    /// Reports that the value is of the wrong type.
+    pub(super) fn report_type(&self, expected: &str) {
         let found = match self.value {
             DeValue::String(_) => "a text",
             DeValue::Integer(_) => "a whole number",
@@ -71,7 +75,7 @@ impl<'a> Node<'a> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        self.wrong(format!("expected {expected}, found {found}"), None);
+        self.report(format!("expected {expected}, found {found}"), None);
     }
 
     pub(super) fn is_table(&self) -> bool {
@@ -82,7 +86,7 @@ impl<'a> Node<'a> {
         self.value.is_integer()
     }
 
-    fn below(&self, key: &str) -> String {
+    fn child_path(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.to_owned()
         } else {
@@ -90,39 +94,42 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Reads a text.
     pub(super) fn text(&self) -> Option<&'a str> {
         let text = self.value.as_str();
         if text.is_none() {
-            self.wrong_type("a text in quotes");
+            self.report_type("a text in quotes");
         }
         text
     }
 
-    /// A text, or a TOML date or time in its written form.
-    pub(super) fn moment(&self) -> Option<String> {
+    /// Reads a text, or a TOML date or time in its written form.
+    pub(super) fn date_or_text(&self) -> Option<String> {
         match self.value {
             DeValue::Datetime(datetime) => Some(datetime.to_string()),
             _ => self.text().map(str::to_owned),
         }
     }
 
+    /// Reads `true` or `false`.
     pub(super) fn flag(&self) -> Option<bool> {
         let flag = self.value.as_bool();
         if flag.is_none() {
-            self.wrong_type("true or false");
+            self.report_type("true or false");
         }
         flag
     }
 
+    /// Reads a whole number between two bounds.
     pub(super) fn number(&self, least: u32, most: u32) -> Option<u32> {
         let Some(integer) = self.value.as_integer() else {
-            self.wrong_type("a whole number");
+            self.report_type("a whole number");
             return None;
         };
         let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
         let number = number.filter(|number| (least..=most).contains(number));
         if number.is_none() {
-            self.wrong(
+            self.report(
                 format!("{integer} is not a whole number from {least} to {most}"),
                 None,
             );
@@ -130,195 +137,145 @@ impl<'a> Node<'a> {
         number
     }
 
-    /// A text that has a type of its own.
+    /// Parses a text into a type of its own.
     pub(super) fn parse<T: FromStr<Err: Display>>(&self) -> Option<T> {
-        self.read(|text| text.parse::<T>().map_err(|error| error.to_string()))
+        self.parse_with(|text| text.parse::<T>().map_err(|error| error.to_string()))
     }
 
-    /// A text that a function reads.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        read(self.text()?)
-            .map_err(|error| self.wrong(error, None))
+    /// Parses a text with a function.
+    pub(super) fn parse_with<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        parse(self.text()?)
+            .map_err(|error| self.report(error, None))
             .ok()
     }
 
-    /// A span of at least a second.
+    /// Reads a span of at least one second.
     pub(super) fn span(&self) -> Option<Span> {
         let span: Span = self.parse()?;
         if span.as_seconds() == 0 {
-            self.wrong("it must be at least one second", None);
+            self.report("it must be at least one second", None);
         }
         Some(span)
     }
 
-    /// One of a few words.
-    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
-        let text = self.text()?;
-        let found = words
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value);
-        if found.is_none() {
-            let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            let expected = format!("{text:?} is not {}", known.join(" or "));
-            self.wrong(expected, nearest(text, words.iter().map(|(word, _)| *word)));
-        }
-        found
+    /// Reads a word of an enum.
+    pub(super) fn word<T: Word>(&self) -> Option<T> {
+        self.one_of(T::WORDS)
     }
 
-    /// The values of a list; a value that is no list stands for a list of itself.
+    /// Reads one of a few words.
+    pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text()?;
+        let found = words.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+            let message = format!("{text:?} is not {}", known.join(" or "));
+            let hint = suggest_nearest(text, words.iter().map(|(word, _)| *word));
+            self.report(message, hint);
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// Returns the values of a list; a value that is no list stands for a list of itself.
     pub(super) fn list(&self) -> Vec<Self> {
         match self.value {
             DeValue::Array(items) => items
                 .iter()
-                .map(|item| self.spanned(item, self.path.clone()))
+                .map(|item| self.child(item, self.path.clone()))
                 .collect(),
             _ => vec![self.clone()],
         }
     }
 
-    fn spanned(&self, item: &'a Spanned<DeValue<'a>>, path: String) -> Self {
+    fn child(&self, item: &'a Spanned<DeValue<'a>>, path: String) -> Self {
         Self {
             value: item.get_ref(),
             offset: item.span().start,
             path,
-            out: self.out,
+            errors: self.errors,
         }
     }
 
     fn as_table(&self) -> Option<&'a DeTable<'a>> {
         let table = self.value.as_table();
         if table.is_none() {
-            self.wrong_type("a table");
+            self.report_type("a table");
         }
         table
     }
 
-    /// A table whose keys are known; others are reported.
-    pub(super) fn fields(&self, known: &'static Table) -> Fields<'a> {
+    /// Reads a table whose keys are known. Unknown keys and keys without the one that they need are
+    /// reported.
+    pub(super) fn fields(&self, known: &'static KeyTable) -> TableFields<'a> {
         let table = self.as_table();
         for (key, _) in table.into_iter().flatten() {
-            let word = key.get_ref().as_ref();
-            if known.key(word).is_none() {
-                let hint = nearest(word, known.names());
-                let all = || {
-                    format!(
-                        "known keys are {}",
-                        known.names().collect::<Vec<_>>().join(", ")
-                    )
-                };
-                let hint = hint.unwrap_or_else(all);
-                let place = if self.path.is_empty() {
-                    "at the top of the file"
-                } else {
-                    "here"
-                };
-                let what = format!("unknown key {word:?} {place}");
-                self.out
-                    .add(Some(key.span().start), &self.path, what, Some(hint));
+            if known.key(key.get_ref()).is_none() {
+                self.report_unknown(key.get_ref(), key.span().start, known);
             }
         }
-        Fields {
-            table,
-            node: self.clone(),
-            known,
-        }
+        TableFields::new(table, self, known)
     }
 
-    /// A table whose keys are names, at most `most`, in order of key.
-    pub(super) fn entries(&self, most: usize) -> Vec<Entry<'a>> {
+    /// Returns the value of a key of this table.
+    pub(super) fn field(&self, name: &str, value: &'a Spanned<DeValue<'a>>) -> Self {
+        let field = self.child(value, self.child_path(name));
+        self.errors.record_position(&field.path, field.offset);
+        field
+    }
+
+    /// Reports a key that is missing in this table.
+    pub(super) fn report_missing(&self, name: &str, hint: Option<String>) {
+        // A key that is missing at the top of the file has no position.
+        let offset = (!self.path.is_empty()).then_some(self.offset);
+        let message = format!("the key {name:?} is missing");
+        self.errors.add(offset, &self.path, message, hint);
+    }
+
+    fn report_unknown(&self, word: &str, offset: usize, known: &KeyTable) {
+        if let Some(purpose) = known.plan_for(word) {
+            let message = format!("the key {word:?} is not supported yet: {purpose}");
+            let hint = "remove it for now".to_owned();
+            self.errors
+                .add(Some(offset), &self.path, message, Some(hint));
+            return;
+        }
+        let hint = suggest_nearest(word, known.names()).unwrap_or_else(|| {
+            let names: Vec<_> = known.names().collect();
+            format!("known keys are {}", names.join(", "))
+        });
+        let place = if self.path.is_empty() {
+            "at the top of the file"
+        } else {
+            "here"
+        };
+        let message = format!("unknown key {word:?} {place}");
+        self.errors
+            .add(Some(offset), &self.path, message, Some(hint));
+    }
+
+    /// Reads a table whose keys are names, at most `most`, in order of the names.
+    pub(super) fn named_values(&self, most: usize) -> Vec<NamedValue<'a>> {
         let Some(table) = self.as_table() else {
             return Vec::new();
         };
         if table.len() > most {
-            self.wrong(
+            self.report(
                 format!("it has {} entries, at most {most} are allowed", table.len()),
                 None,
             );
             return Vec::new();
         }
-        let entry = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
+        let named_value = |(key, value): (&'a Spanned<_>, &'a Spanned<DeValue<'a>>)| {
             let key: &'a Spanned<std::borrow::Cow<'a, str>> = key;
             let word = key.get_ref().as_ref();
-            let path = self.below(word);
-            self.out.remember(&path, key.span().start);
-            Entry {
+            let path = self.child_path(word);
+            self.errors.record_position(&path, key.span().start);
+            NamedValue {
                 key: word,
-                node: self.spanned(value, path),
+                value: self.child(value, path),
                 offset: key.span().start,
             }
         };
-        table.iter().map(entry).collect()
-    }
-}
-
-/// A table with known keys.
-pub(super) struct Fields<'a> {
-    table: Option<&'a DeTable<'a>>,
-    pub(super) node: Node<'a>,
-    known: &'static Table,
-}
-
-impl<'a> Fields<'a> {
-    /// The value of a key, if it is there.
-    pub(super) fn get(&self, key: &str) -> Option<Node<'a>> {
-        debug_assert!(
-            self.known.key(key).is_some(),
-            "{key} is read but not listed as known"
-        );
-        let value = self.table?.get(key)?;
-        let node = self.node.spanned(value, self.node.below(key));
-        self.node.out.remember(&node.path, node.offset);
-        Some(node)
-    }
-
-    /// What a function reads from a key's value, if it is there and right.
-    pub(super) fn with<T>(
-        &self,
-        key: &str,
-        read: impl FnOnce(&Node<'a>) -> Option<T>,
-    ) -> Option<T> {
-        self.get(key).and_then(|node| read(&node))
-    }
-
-    /// A number within the key's bounds, if it is there and right.
-    pub(super) fn number(&self, key: &str) -> Option<u32> {
-        let Some(Form::Number(least, most)) = self.known.key(key).map(|key| &key.form) else {
-            return None;
-        };
-        self.with(key, |node| node.number(*least, *most))
-    }
-
-    /// What one of the key's words stands for, if it is there and right.
-    pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Option<T> {
-        debug_assert!(
-            matches!(self.known.key(key).map(|key| &key.form), Some(Form::Words(known))
-                if known.iter().eq(words.iter().map(|(word, _)| word))),
-            "the words of {key} are not those that are listed"
-        );
-        self.with(key, |node| node.word(words))
-    }
-
-    /// What a function reads from each value of a key's list; nothing without the key.
-    pub(super) fn each<T>(&self, key: &str, read: impl FnMut(&Node<'a>) -> Option<T>) -> Vec<T> {
-        self.get(key)
-            .map(|node| node.list().iter().filter_map(read).collect())
-            .unwrap_or_default()
-    }
-
-    /// The value of a key that must be there.
-    pub(super) fn need(&self, key: &str) -> Option<Node<'a>> {
-        let node = self.get(key);
-        if node.is_none() && self.table.is_some() {
-            self.node.wrong(format!("the key {key:?} is missing"), None);
-        }
-        node
-    }
-
-    /// Reports `key`, if it is there while `other`, without which it means nothing, is not.
-    pub(super) fn needs(&self, key: &str, other: &str, why: &str) {
-        if let (Some(node), None) = (self.get(key), self.get(other)) {
-            node.wrong(format!("it needs the key {other:?}: {why}"), None);
-        }
+        table.iter().map(named_value).collect()
     }
 }

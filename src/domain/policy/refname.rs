@@ -1,15 +1,16 @@
-//! Branches by their short name, as git allows them in `refs/heads/<name>`.
+//! Short names of branches and tags, as git allows them in `refs/heads/<name>`.
 //!
-//! The rules are those of `git check-ref-format`, and stricter where a name could hide something or pass for an option or a ledger.
+//! The rules are those of `git check-ref-format`. They are stricter for names that hide something
+//! or look like an option or a ledger.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::domain::text::is_plain;
 
-/// What is wrong with a text as the short name of a branch or tag; `None` if nothing.
-pub(super) fn fault(text: &str) -> Option<&'static str> {
-    let part_fault = |part: &str| {
+/// Returns what is wrong with a text as the short name of a branch or tag; `None` if it is fine.
+pub(super) fn refname_problem(text: &str) -> Option<&'static str> {
+    let is_bad_part = |part: &str| {
         part.is_empty() || part.starts_with('.') || part.strip_suffix(".lock").is_some()
     };
     if text.is_empty() || text.len() > 255 {
@@ -18,21 +19,19 @@ pub(super) fn fault(text: &str) -> Option<&'static str> {
         .chars()
         .any(|c| !is_plain(c) || c.is_whitespace() || "~^:?*[\\".contains(c))
     {
-        Some("it must not hold white space, control characters, nor any of ~ ^ : ? * [ \\")
+        Some("it must not contain white space, control characters, nor any of ~ ^ : ? * [ \\")
     } else if text.contains("..") || text.contains("@{") || text == "@" {
-        Some("it must not hold '..' or '@{', nor be '@'")
+        Some("it must not contain '..' or '@{', nor be '@'")
     } else if text.starts_with('-') || text.ends_with('.') {
-        Some("it must not begin with '-' nor end in '.'")
-    } else if text.split('/').any(part_fault) {
-        Some("none of its parts between slashes may be empty, begin with '.' or end in '.lock'")
+        Some("it must not begin with '-' or end with '.'")
+    } else if text.split('/').any(is_bad_part) {
+        Some("none of its parts between slashes may be empty, begin with '.' or end with '.lock'")
     } else if text == "deploy"
         || text.starts_with("deploy/")
         || text == "HEAD"
         || text.starts_with("refs/")
     {
-        Some(
-            "it must not be taken for a ledger, HEAD or a full ref: it is the short name, such as main",
-        )
+        Some("it looks like a ledger, HEAD or a full ref; write the short name, such as main")
     } else {
         None
     }
@@ -43,12 +42,12 @@ pub(super) fn fault(text: &str) -> Option<&'static str> {
 pub struct BranchName(Box<str>);
 
 impl BranchName {
-    /// The short name: `main`.
+    /// Returns the short name: `main`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The full ref: `refs/heads/main`.
+    /// Returns the full ref: `refs/heads/main`.
     pub fn reference(&self) -> String {
         format!("refs/heads/{}", self.0)
     }
@@ -57,8 +56,8 @@ impl BranchName {
 impl FromStr for BranchName {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        match fault(text) {
-            Some(fault) => Err(format!("{text:?} is not the name of a branch: {fault}")),
+        match refname_problem(text) {
+            Some(problem) => Err(format!("{text:?} is not the name of a branch: {problem}")),
             None => Ok(Self(text.into())),
         }
     }
@@ -74,7 +73,7 @@ impl fmt::Display for BranchName {
 mod tests {
     use super::*;
 
-    /// A name that git would refuse, or take for something else, must not get into a ref.
+    /// A name that git refuses, or takes for something else, must not get into a ref.
     #[test]
     fn branches() {
         for good in ["main", "release/1.x", "füx", "a@b", "deployment", "x-y_z"] {

@@ -1,12 +1,13 @@
-//! The `deploy.toml` of a project's first day.
+//! Writes the `deploy.toml` of a new project.
 //!
-//! A dozen lines, because every default is safe; what it says must parse.
+//! It has about a dozen lines, because every default is safe. It must parse.
 
 use std::fmt::Write as _;
 
 use crate::domain::id::PublicKey;
 use crate::domain::name::{EnvName, Person, ProjectName};
 
+/// Writes the file; see [`super::Policy::starter`].
 pub(super) fn starter(
     project: &ProjectName,
     people: &[(Person, PublicKey)],
@@ -18,16 +19,20 @@ pub(super) fn starter(
     // Writing to a string cannot fail.
     let width = people
         .iter()
-        .map(|(person, _)| key(person.as_str()).len())
+        .map(|(person, _)| toml_key(person.as_str()).len())
         .max()
         .unwrap_or(0);
     for (person, public_key) in people {
-        let _ = writeln!(text, "{:width$} = \"{public_key}\"", key(person.as_str()));
+        let _ = writeln!(
+            text,
+            "{:width$} = \"{public_key}\"",
+            toml_key(person.as_str())
+        );
     }
     text.push_str("\n[environments]  # each may demand that a commit ran in the one before it\n");
     let width = environments
         .iter()
-        .map(|name| key(name.as_str()).len())
+        .map(|name| toml_key(name.as_str()).len())
         .max()
         .unwrap_or(0);
     for (index, name) in environments.iter().enumerate() {
@@ -38,7 +43,7 @@ pub(super) fn starter(
             .map(|before| format!("promote_from = \"{before}\""))
             .into_iter()
             .collect();
-        // A sole person could never approve, for nobody approves their own deployment.
+        // A single person could never approve, because no one approves their own deployment.
         if before.is_some() && index + 1 == environments.len() && people.len() > 1 {
             rules.push("approvals = 1".to_owned());
         }
@@ -47,13 +52,13 @@ pub(super) fn starter(
         } else {
             format!("{{ {} }}", rules.join(", "))
         };
-        let _ = writeln!(text, "{:width$} = {rules}", key(name.as_str()));
+        let _ = writeln!(text, "{:width$} = {rules}", toml_key(name.as_str()));
     }
     text
 }
 
-/// A name as a TOML key: one with a dot is quoted, for a dot would make a table.
-fn key(name: &str) -> String {
+/// Writes a name as a TOML key, in quotes if it contains a dot, which would make a table.
+fn toml_key(name: &str) -> String {
     if name.contains('.') {
         format!("\"{name}\"")
     } else {

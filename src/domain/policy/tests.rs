@@ -1,19 +1,26 @@
-//! The policies of the design mean what the design says.
+//! Sample policies mean what the reference says.
 //!
-//! Mistakes are in `mistakes`; what one type does by itself is tested beside it.
+//! Mistakes are in `mistakes`. A type of its own is tested beside it.
 
+pub(crate) mod execution;
+mod hostile;
 pub(crate) mod mistakes;
+mod unused_keys;
+
+use std::collections::BTreeSet;
 
 use super::*;
+use crate::domain::id::PublicKey;
+use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
 
-/// A key of which only the first byte differs.
+/// Makes a key that differs from others in its first byte only.
 pub(crate) fn key(number: u8) -> PublicKey {
     let mut bytes = [7; 32];
     bytes[0] = number;
     PublicKey::new([number; 8], bytes)
 }
 
-/// Puts keys in for `<1>`, `<2>`, ….
+/// Replaces `<1>`, `<2>`, … by keys.
 pub(crate) fn with_keys(text: &str) -> String {
     (1..=12).fold(text.to_owned(), |text, number| {
         text.replace(&format!("<{number}>"), &key(number).to_string())
@@ -36,7 +43,7 @@ fn names(members: &Members) -> Vec<&str> {
     members.persons().iter().map(Person::as_str).collect()
 }
 
-pub(crate) const FIRST_DAY: &str = r#"
+pub(crate) const MINIMAL_POLICY: &str = r#"
 schema  = 1
 project = "catalogue"
 
@@ -51,7 +58,7 @@ stage = { promote_from = "dev" }
 prod  = { promote_from = "stage", approvals = 1 }
 "#;
 
-pub(crate) const GROWN_UP: &str = r#"
+pub(crate) const FULL_POLICY: &str = r#"
 schema  = 1
 project = "catalogue"
 
@@ -131,45 +138,10 @@ change-review = { by = "developers" }
 by = "ci"
 "#;
 
-pub(crate) const CARRYING_OUT: &str = r#"
-schema = 1
-project = "p"
-notify = "tell everyone"
-[people]
-alice = "<1>"
-[environments.dev]
-parallel = 2
-rollback = "manual"
-exec_by = "alice"
-trigger = { tag = "rc-*" }
-advance = { branch = "release", method = "ff" }
-manifest = { repo = "https://example.com/gitops.git", file = "{env}/{component}.yaml", field = "image" }
-variables = { REGION = "eu", ZONE = "b" }
-secrets = { TOKEN = { command = "print token", plan = true } }
-freeze = { start = 2026-12-20, end = 2026-12-24T12:00:00Z }
-[environments.prod]
-notify = [
-  "tell ops",
-  { command = "tell boss", on = "succeeded" },
-  { webhook = "https://hooks.example.com/T0/secret", format = "slack", on = ["failed", "rolled-back"] },
-  { webhook = { command = "print hook" } },
-]
-trigger = { branch = "main" }
-version = { from = "tag:{component}/v*", scheme = "calver" }
-[components.api]
-paths = "api"
-build = "make"
-destroy = "make clean"
-variables = { REGION = "us", NAME = "api" }
-secrets = { PASSWORD = "print password" }
-retries = 2
-timeout = "30m"
-"#;
-
-/// The defaults are the safe ones: an absent key must never open anything.
+/// The defaults are safe: an absent key never grants anything.
 #[test]
-fn the_first_day() {
-    let policy = parse(FIRST_DAY);
+fn minimal_policy() {
+    let policy = parse(MINIMAL_POLICY);
     let component = policy.component(&"catalogue".parse().unwrap()).unwrap();
     assert_eq!(
         (policy.components.len(), &component.paths, &component.apply),
@@ -198,14 +170,15 @@ fn the_first_day() {
         (prod.deploy_on, prod.rollback),
         (DeployOn::Merge, Rollback::Auto)
     );
-    assert_eq!(policy.unowned, Unowned::Gated);
-    // Without [policy] the genesis says who the admins are, and keeps saying so when a key is replaced.
+    assert_eq!(policy.unowned, UnownedPaths::Gated);
+    // Without [policy] the genesis says who the admins are, and keeps saying so when a key is
+    // replaced.
     assert_eq!(
         policy.admins(&[key(1), key(9)]),
         BTreeSet::from([person("alice")])
     );
-    assert!(policy.may_vouch(&person("bob"), &PredicateType::test_result()));
-    assert!(!policy.may_vouch(&person("mallory"), &PredicateType::test_result()));
+    assert!(policy.may_attest(&person("bob"), &PredicateType::test_result()));
+    assert!(!policy.may_attest(&person("mallory"), &PredicateType::test_result()));
     assert!(
         policy.is_machine(&person("ci"))
             && policy.is_machine(&person("mallory"))
@@ -213,10 +186,10 @@ fn the_first_day() {
     );
 }
 
-/// Every key of the design's example means what the design says.
+/// A policy with most keys is read as it is written.
 #[test]
-fn a_grown_up_one() {
-    let policy = parse(GROWN_UP);
+fn full_policy() {
+    let policy = parse(FULL_POLICY);
     let prod = env(&policy, "prod");
     assert_eq!(names(&prod.deployers), ["ci"]);
     assert_eq!(
@@ -237,7 +210,7 @@ fn a_grown_up_one() {
     assert_eq!(names(prod.break_glass.as_ref().unwrap()), ["bob", "dana"]);
     assert_eq!(prod.hotfix.as_ref().unwrap().skip.len(), 2);
     assert_eq!(
-        policy.bound_to_branch("main").unwrap().name.as_str(),
+        policy.environment_of_branch("main").unwrap().name.as_str(),
         "prod"
     );
     assert_eq!(env(&policy, "qa").deploy_on, DeployOn::Approval);
@@ -245,17 +218,17 @@ fn a_grown_up_one() {
         policy.admins(&[key(2)]),
         BTreeSet::from([person("alice"), person("erin")])
     );
-    assert!(policy.may_vouch(&person("ci"), &PredicateType::test_result()));
-    assert!(!policy.may_vouch(&person("alice"), &PredicateType::test_result()));
-    assert!(!policy.may_vouch(&person("ci"), &"vulns".parse().unwrap()));
+    assert!(policy.may_attest(&person("ci"), &PredicateType::test_result()));
+    assert!(!policy.may_attest(&person("alice"), &PredicateType::test_result()));
+    assert!(!policy.may_attest(&person("ci"), &"vulns".parse().unwrap()));
     // Keys and addresses lead to one person.
     assert_eq!(
         policy.person_of_key(&key(2)),
-        Some((&person("bob"), Standing::Current))
+        Some((&person("bob"), KeyStatus::Current))
     );
     assert_eq!(
         policy.person_of_key(&key(7)),
-        Some((&person("bob"), Standing::Retired))
+        Some((&person("bob"), KeyStatus::Retired))
     );
     assert_eq!(policy.person_of_key(&key(8)), None);
     assert_eq!(
@@ -265,10 +238,10 @@ fn a_grown_up_one() {
     assert_eq!(policy.person_of_email(b"\xff@home.example"), None);
 }
 
-/// `pr-17` has the rules and the ledger of `pr-*`; what only looks like it has none.
+/// `pr-17` has the rules and the ledger of `pr-*`. A name that only looks similar has none.
 #[test]
 fn patterns() {
-    let policy = parse(GROWN_UP);
+    let policy = parse(FULL_POLICY);
     let ledger = |name: &str| {
         policy
             .ledger_of(&name.parse().unwrap())
@@ -284,7 +257,7 @@ fn patterns() {
     assert_eq!(ledgers, ["dev", "pr", "prod", "qa", "stage"]);
     assert_eq!(
         policy
-            .of_ledger(&"pr".parse().unwrap())
+            .environment_of_ledger(&"pr".parse().unwrap())
             .unwrap()
             .ephemeral
             .unwrap()
@@ -293,7 +266,7 @@ fn patterns() {
     );
     let tagged = |tag: &str| {
         policy
-            .bound_to_tag(tag)
+            .environments_of_tag(tag)
             .iter()
             .map(|it| it.name.to_string())
             .collect::<Vec<_>>()
@@ -304,133 +277,33 @@ fn patterns() {
     assert!(tagged("v1.4.2").is_empty() && tagged("20260305T100211Z_pr").is_empty());
 }
 
-/// A path has at least one owner while unowned paths are gated, and `rest` takes exactly what is left.
+/// A path has at least one owner while unowned paths are gated, and `rest` takes exactly what is
+/// left.
 #[test]
-fn rest_is_what_is_left() {
-    let policy = parse(GROWN_UP);
+fn rest_component() {
+    let policy = parse(FULL_POLICY);
     let (api, rest) = ("api".parse().unwrap(), ComponentName::rest());
     assert!(policy.owns(&api, b"lib/x") && !policy.owns(&rest, b"lib/x"));
     assert!(!policy.owns(&api, b"README.md") && policy.owns(&rest, b"README.md"));
     assert!(policy.owns(&api, b".gitmodules") && policy.owns(&rest, b".gitmodules"));
     assert!(!policy.owns(&"nope".parse().unwrap(), b"lib/x"));
     let covers = ["", "api", "infra", "infra/network", "docs"]
-        .map(|folder| policy.cover(&rest, folder.as_bytes()));
+        .map(|folder| policy.coverage(&rest, folder.as_bytes()));
     assert_eq!(
         covers,
         [
-            Cover::Descend,
-            Cover::Nothing,
-            Cover::Descend,
-            Cover::Nothing,
-            Cover::Whole
+            Coverage::Descend,
+            Coverage::Nothing,
+            Coverage::Descend,
+            Coverage::Nothing,
+            Coverage::Whole
         ]
     );
-    let free = parse(&GROWN_UP.replacen("schema  = 1", "schema  = 1\nunowned = \"free\"", 1));
+    let free = parse(&FULL_POLICY.replacen("schema  = 1", "schema  = 1\nunowned = \"free\"", 1));
     assert!(!free.owns(&rest, b"README.md") && !free.component_names().contains(&rest));
 }
 
-/// The keys for carrying deployments out, which no gate reads.
-#[test]
-fn carrying_out() {
-    let policy = parse(CARRYING_OUT);
-    let (dev, prod, api) = (
-        env(&policy, "dev"),
-        env(&policy, "prod"),
-        "api".parse().unwrap(),
-    );
-    assert_eq!(
-        (dev.parallel, dev.rollback, prod.parallel),
-        (2, Rollback::Manual, 4)
-    );
-    assert!(
-        matches!(&dev.trigger, Some(Trigger::Tag(glob)) if glob.matches("rc-1") && !glob.matches("v1"))
-    );
-    assert_eq!(
-        dev.advance.as_ref().unwrap().reference(),
-        "refs/heads/release"
-    );
-    assert_eq!(
-        dev.freeze[0].covers("2026-12-24T11:59:59Z".parse().unwrap()),
-        Some("2026-12-24T12:00:00Z".parse().unwrap())
-    );
-    let variables = policy.variables(&dev.name, &api);
-    let variables: Vec<(&str, &str)> = variables
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    assert_eq!(
-        variables,
-        [("NAME", "api"), ("REGION", "eu"), ("ZONE", "b")]
-    );
-    assert_eq!(
-        policy
-            .secrets(&dev.name, &api)
-            .values()
-            .map(|secret| secret.plan)
-            .collect::<Vec<_>>(),
-        [false, true]
-    );
-    let component = policy.component(&api).unwrap();
-    assert_eq!(
-        (component.retries, component.timeout),
-        (2, Some("30m".parse().unwrap()))
-    );
-}
-
-/// An environment's own `notify` replaces the policy's, and nothing that is shown of one tells a webhook's address.
-#[test]
-fn who_is_told() {
-    let policy = parse(CARRYING_OUT);
-    let told = |name: &str| {
-        let words = |notify: &Notify| {
-            notify
-                .on
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        let notify = env(&policy, name).notify.clone();
-        notify
-            .iter()
-            .map(|notify| (notify.channel.to_string(), words(notify)))
-            .collect::<Vec<_>>()
-    };
-    let all =
-        "plan-ready approval-needed started succeeded failed rolled-back refused about-to-expire";
-    let wanted = |pairs: &[(&str, &str)]| {
-        pairs
-            .iter()
-            .map(|(channel, on)| ((*channel).to_owned(), (*on).to_owned()))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(told("dev"), wanted(&[("the command `tell everyone`", all)]));
-    assert_eq!(
-        told("prod"),
-        wanted(&[
-            ("the command `tell ops`", all),
-            ("the command `tell boss`", "succeeded"),
-            ("the webhook at hooks.example.com", "failed rolled-back"),
-            ("the webhook whose address `print hook` prints", all),
-        ])
-    );
-    let formats = env(&policy, "prod")
-        .notify
-        .iter()
-        .filter_map(|notify| match &notify.channel {
-            Channel::Webhook { format, .. } => Some(*format),
-            Channel::Command(_) => None,
-        });
-    assert_eq!(
-        formats.collect::<Vec<_>>(),
-        [Format::Slack, Format::CloudEvents]
-    );
-    assert!(!format!("{policy:?}").contains("T0/secret"));
-    let none = CARRYING_OUT.replace("parallel = 2", "notify = []");
-    assert!(env(&parse(&none), "dev").notify.is_empty());
-}
-
-/// What `init` writes is a policy, also for one person and for names with dots.
+/// The file that `init` writes parses, also for one person and for names with dots.
 #[test]
 fn starter_parses() {
     let names = |names: &[&str]| {

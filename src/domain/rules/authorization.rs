@@ -1,14 +1,18 @@
-//! Who signed may do this: the key is a listed person's of today, it is whom the entry names, and the policy lets them.
+//! The rule `authorization`: the signer may do what the entry does, with a key that the policy lists.
 //!
-//! A policy's publication has its own two ways besides the common one: the first of a project, and a recovery.
+//! Publishing a policy has two ways of its own besides the common one: the first of a project, and a recovery.
 
 use std::collections::BTreeSet;
 
-use super::{Context, Fact, Request, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::{Chain, Fact};
+use super::request::Request;
+use super::request_kind::RequestKinds;
 use crate::domain::entry::{Abort, Action, Deployment, DeploymentKind, Publish, Statement, Yank};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
-use crate::domain::policy::{Environment, Members, Policy, PredicateType, Standing};
+use crate::domain::policy::{Environment, KeyStatus, Members, Policy, PredicateType};
 use crate::domain::state::OpenRun;
 use crate::domain::verdict::{Check, Rule};
 
@@ -18,7 +22,18 @@ type Objection = Option<String>;
 /// The most findings of a policy that are shown.
 const FINDINGS: usize = 10;
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Authorization,
+    name: "authorization",
+    description: "The entry is signed with a current key of the person it names, and the policy lets that person do this.",
+    faced_by: RequestKinds::ENTRIES,
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry {
         statement,
         key,
@@ -74,7 +89,7 @@ fn check_entry(
     }))
 }
 
-/// Whether everyone whom the entry names as its maker is in the policy.
+/// Checks that the signer and the requester are people of the policy.
 fn check_listed(policy: &Policy, statement: &Statement) -> Objection {
     let mut makers = [Some(&statement.by), statement.requested_by.as_ref()]
         .into_iter()
@@ -83,26 +98,30 @@ fn check_listed(policy: &Policy, statement: &Statement) -> Objection {
     Some(format!("{stranger} is not among the people of the policy"))
 }
 
-/// A retired key may `finish`; that the run is its person's is asked of the finish itself.
+/// Checks that the key belongs to the signer and is current. A retired key may sign a `finish`;
+/// that the run is the signer's own is checked elsewhere.
 fn check_key(policy: &Policy, key: &PublicKey, by: &Person, finish: bool) -> Objection {
     match policy.person_of_key(key) {
         None => Some(format!("nobody in the policy has the key {key}")),
         Some((person, _)) if person != by => {
             Some(format!("the key is {person}'s, the entry says {by}"))
         }
-        Some((_, Standing::Retired)) if !finish => {
+        Some((_, KeyStatus::Retired)) if !finish => {
             Some(format!("this key of {by} is retired: sign with today's"))
         }
         Some(_) => None,
     }
 }
 
-fn admins(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
-    let chain = ctx
-        .facts
+fn read_chain<'a>(ctx: &Context<'a>) -> Fact<&'a Chain> {
+    ctx.facts
         .chain
         .as_ref()
-        .ok_or_else(|| "the ledger's end was not read".to_owned())?;
+        .ok_or_else(|| "the ledger's end was not read".to_owned())
+}
+
+fn admins(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
+    let chain = read_chain(ctx)?;
     Ok(ctx.policy.admins(&chain.root_keys))
 }
 
@@ -139,14 +158,14 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
             "say what was built".to_owned()
         }),
         Action::Attestation(it) => match it.predicate_type.as_str().parse::<PredicateType>() {
-            Ok(kind) => object_unless(ctx.policy.may_vouch(by, &kind), || {
+            Ok(kind) => object_unless(ctx.policy.may_attest(by, &kind), || {
                 format!("{by} may not vouch with {kind}")
             }),
             Err(error) => Some(crate::domain::text::sanitize(&error.to_string())),
         },
         // Anyone listed may stop something from spreading.
         Action::Yank(_) => None,
-        Action::Unyank(it) => check_unyank(ctx, it, by, person)?,
+        Action::Unyank(it) => check_unyank(ctx, &it.0, by, person)?,
         Action::Baseline(_) | Action::PolicyApprove(_) => {
             object_unless(admin()?, || format!("{by} is not an admin of the policy"))
         }
@@ -245,7 +264,7 @@ fn check_approver(ctx: &Context<'_>, by: &Person) -> Fact<Objection> {
     })
 }
 
-/// Deployers, approvers and admins: those who may stop the line.
+/// Returns whether a person may lock and unlock here: deployers, approvers and admins may.
 fn may_lock(ctx: &Context<'_>, by: &Person) -> Fact<bool> {
     let environment = ctx.environment()?;
     let approver = environment
@@ -279,7 +298,7 @@ fn check_unyank(ctx: &Context<'_>, yank: &Yank, by: &Person, person: bool) -> Fa
     }))
 }
 
-/// The policy in force judges who may publish; where none is, the project's root keys do, and after a recovery was armed, that.
+/// Checks the proposed policy and whether the signer may publish it.
 fn check_publish(
     ctx: &Context<'_>,
     statement: &Statement,
@@ -294,17 +313,33 @@ fn check_publish(
     let proposed = match Policy::parse(text) {
         Ok(policy) => policy,
         Err(errors) => {
-            let shown = errors.findings().iter().take(FINDINGS);
+            let shown = errors.errors().iter().take(FINDINGS);
             return Ok(shown
                 .map(|finding| Check::fail(Rule::Authorization, finding.to_string()))
                 .collect());
         }
     };
-    let chain = ctx
-        .facts
-        .chain
-        .as_ref()
-        .ok_or_else(|| "the ledger's end was not read".to_owned())?;
+    let chain = read_chain(ctx)?;
+    let by = &statement.by;
+    let why = check_publisher(ctx, statement, publish, key, &proposed)?;
+    let stays = proposed.admins(&chain.root_keys).contains(by) && proposed.people.contains_key(by);
+    Ok(to_checks(why.or_else(|| {
+        object_unless(stays, || {
+            format!("{by} would no more be an admin: a policy must keep who publishes it")
+        })
+    })))
+}
+
+/// Checks whether the signer may publish the proposed policy: an admin of the policy in force; a root key for the first policy; the
+/// armed key for a recovery.
+fn check_publisher(
+    ctx: &Context<'_>,
+    statement: &Statement,
+    publish: &Publish,
+    key: Option<&PublicKey>,
+    proposed: &Policy,
+) -> Fact<Objection> {
+    let root_keys = &read_chain(ctx)?.root_keys;
     let by = &statement.by;
     // Without a signature yet, the key is the one that they would sign with.
     let listed_key = |policy: &Policy| policy.people.get(by).map(|spec| spec.key);
@@ -318,35 +353,30 @@ fn check_publish(
     } else if first {
         let root = key
             .copied()
-            .or_else(|| listed_key(&proposed))
-            .is_some_and(|key| chain.root_keys.contains(&key));
-        wrong(&proposed).or_else(|| {
+            .or_else(|| listed_key(proposed))
+            .is_some_and(|key| root_keys.contains(&key));
+        wrong(proposed).or_else(|| {
             object_unless(root, || {
                 "the first policy is published by a root key of the project".to_owned()
             })
         })
     } else if publish.recovered {
-        let key = key.copied().or_else(|| listed_key(&proposed));
+        let key = key.copied().or_else(|| listed_key(proposed));
         let armed = key.is_some() && key == ctx.facts.recovery;
-        wrong(&proposed).or_else(|| {
+        wrong(proposed).or_else(|| {
             object_unless(armed, || {
                 "the server's owner has armed no recovery for this key".to_owned()
             })
         })
     } else {
-        let admin = ctx.policy.admins(&chain.root_keys).contains(by);
+        let admin = ctx.policy.admins(root_keys).contains(by);
         wrong(ctx.policy).or_else(|| {
             object_unless(admin, || {
                 format!("{by} is not an admin of the policy in force")
             })
         })
     };
-    let stays = proposed.admins(&chain.root_keys).contains(by) && proposed.people.contains_key(by);
-    Ok(to_checks(why.or_else(|| {
-        object_unless(stays, || {
-            format!("{by} would no more be an admin: a policy must keep who publishes it")
-        })
-    })))
+    Ok(why)
 }
 
 #[cfg(test)]

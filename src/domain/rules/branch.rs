@@ -1,19 +1,49 @@
-//! Branch: a branch that stands for an environment only fast-forwards, is never deleted, and with `deploy_on = "approval"` moves only
-//! to what runs there.
+//! The rule `branch`: a branch of an environment only fast-forwards, is never deleted, and with `deploy_on = "approval"` moves only to
+//! what runs there.
 //!
-//! With `deploy_on = "merge"` the environment's other rules judge the new commit as if it were deployed: the table says so.
+//! With `deploy_on = "merge"` the environment's other rules judge the new commit as if it were deployed.
 
+use super::context::{Context, or_unknown};
+use super::definition::RuleDefinition;
+use super::fact_need::FactNeed;
+use super::facts::Fact;
 use super::findings::{Findings, Violation};
-use super::{Context, Fact, Request, or_unknown};
+use super::request::{Request, RequestContext};
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::DeployOn;
 use crate::domain::verdict::{Check, Rule};
 
-const RULE: Rule = Rule::Branch;
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Branch,
+    name: "branch",
+    description: "A branch of an environment is never deleted, only fast-forwards, and with `deploy_on = \"approval\"` moves only to what runs there.",
+    faced_by: RequestKinds::of(&[RequestKind::Merge, RequestKind::Branch]),
+    hotfix_skip: None,
+    reads: &[],
+    needs,
+    check,
+};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    or_unknown(RULE, judge(ctx))
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    let Request::Branch {
+        old: Some(old),
+        new: Some(new),
+        ..
+    } = subject.request
+    else {
+        return Vec::new();
+    };
+    let components = subject.policy.component_names().into_iter();
+    let contents = components
+        .filter(|_| subject.kind == RequestKind::Branch)
+        .map(|component| FactNeed::Content(old, component));
+    contents.chain([FactNeed::Containment(new, old)]).collect()
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    or_unknown(Rule::Branch, judge(ctx))
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
@@ -28,7 +58,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     };
     let Some(new) = new else {
         return Ok(vec![Check::fail(
-            RULE,
+            Rule::Branch,
             format!("it stands for {environment} and is never deleted"),
         )]);
     };
@@ -40,12 +70,12 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
             new.short(),
             old.short()
         );
-        return Ok(vec![Check::fail(RULE, detail)]);
+        return Ok(vec![Check::fail(Rule::Branch, detail)]);
     }
     if ctx.environment()?.deploy_on == DeployOn::Merge {
-        return Ok(vec![Check::pass(RULE, "")]);
+        return Ok(vec![Check::pass(Rule::Branch, "")]);
     }
-    let mut found = Findings::new(RULE);
+    let mut found = Findings::new(Rule::Branch);
     for component in ctx.policy.component_names() {
         found.add(&component, check_component(ctx, old, new, &component));
     }
@@ -69,7 +99,8 @@ fn check_component(
     }
 }
 
-/// Whether the environment runs a component as a commit has it: what is absent in one must be absent in the other.
+/// Checks that the environment runs a component as the commit has it. A component that is absent in
+/// one must be absent in the other.
 pub(super) fn check_runs(
     ctx: &Context<'_>,
     commit: CommitId,

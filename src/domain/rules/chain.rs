@@ -1,14 +1,29 @@
-//! It stands where the chain says: this project, this ledger, this turn, and with the other ledgers as they are.
+//! The rule `chain`: the entry is the next of this ledger and project, and has seen the other ledgers as they are.
 //!
-//! `seen` is what orders ledgers among each other, so an entry must name every ledger that its verdict was read from; a policy that
-//! has moved on meanwhile makes it "try again".
+//! `seen` orders the ledgers relative to each other. So an entry must name every ledger that its verdict is read from, and a
+//! newer policy makes the answer "try again".
 
-use super::{Chain, Context, Fact, Request, ledgers_read, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::{Chain, Fact};
+use super::request::Request;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, Statement};
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Chain,
+    name: "chain",
+    description: "The entry is the next one of its ledger, has seen every ledger that it is judged by, and its tree and commit follow from it.",
+    faced_by: RequestKinds::ENTRIES.with(&[RequestKind::UnknownEnvironment]),
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
@@ -81,8 +96,8 @@ fn check_position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Ve
 
 fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let mut against = Vec::new();
-    for ledger in ledgers_read(ctx.policy, statement) {
-        if ctx.facts.tips.contains_key(&ledger) && !statement.seen.contains_key(&ledger) {
+    for ledger in &ctx.ledgers_read {
+        if ctx.facts.tips.contains_key(ledger) && !statement.seen.contains_key(ledger) {
             against.push(fail(format!(
                 "`seen` does not name {ledger}, which it is judged by"
             )));
@@ -123,7 +138,8 @@ fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     against
 }
 
-/// A policy comes after everything that was done under the one before.
+/// Checks that a `publish` has seen the tip of every environment: no entry under the old policy may
+/// appear after the new one.
 fn check_environments_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let Action::Publish(_) = statement.action else {
         return Vec::new();
@@ -153,247 +169,4 @@ fn check_environments_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Chec
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::entry::{Abort, ComponentAtCommit, Outcome, VerificationResult};
-    use crate::domain::id::{Digest, EntryId, RunId};
-    use crate::domain::rules::SeenFact;
-    use crate::domain::rules::testing::{
-        Case, commit, deploy, finish, noon, oid, parse, policy_text, statement,
-    };
-    use crate::domain::verdict::Decision;
-
-    const POLICY: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n";
-
-    type Edit = fn(&mut Case);
-
-    fn case() -> Case {
-        Case::new(POLICY, "prod", "alice", deploy("catalogue", 1, None))
-    }
-
-    /// An entry cannot be replayed, moved or copied to another place of this or another ledger or project.
-    #[test]
-    fn one_place_only() {
-        case().passes(Rule::Chain);
-        let edits: [(&str, Edit); 6] = [
-            ("another project", |it| {
-                it.statement.project = EntryId(oid(9))
-            }),
-            ("has moved on", |it| it.statement.previous = EntryId(oid(9))),
-            ("numbered 2", |it| it.statement.sequence = 2),
-            ("no environment qa", |it| it.statement.ledger = parse("qa")),
-            ("no environment prod-1", |it| {
-                it.statement.environment = Some(parse("prod-1"))
-            }),
-            ("no environment pr", |it| it.statement.ledger = parse("pr")),
-        ];
-        for (words, edit) in edits {
-            let mut case = case();
-            edit(&mut case);
-            case.fails(Rule::Chain, words);
-        }
-        let mut foreign = case();
-        (foreign.statement.ledger, foreign.statement.environment) =
-            (parse("prod"), Some(parse("pr-7")));
-        foreign.fails(Rule::Chain, "the ledger of pr-7 is pr, not prod");
-        let mut last = case();
-        last.facts.chain.as_mut().unwrap().sequence = u64::MAX;
-        last.fails(Rule::Chain, "numbered");
-        let mut blind = case();
-        blind.facts.chain = None;
-        blind.unknown(Rule::Chain, "not read");
-    }
-
-    /// Nobody chooses what the verdict looks at: an older policy, a ledger left out, one that was rewound or made up.
-    #[test]
-    fn seen_is_honest() {
-        let fact = SeenFact {
-            is_tip: true,
-            reachable: true,
-            forward: true,
-        };
-        for (ledger, fact, words) in [
-            (
-                "policy",
-                SeenFact {
-                    is_tip: false,
-                    ..fact
-                },
-                "another policy has come into force: try again",
-            ),
-            (
-                "dev",
-                SeenFact {
-                    reachable: false,
-                    ..fact
-                },
-                "not in dev",
-            ),
-            (
-                "evidence",
-                SeenFact {
-                    forward: false,
-                    ..fact
-                },
-                "seen less of evidence",
-            ),
-        ] {
-            let mut case = case();
-            case.facts.seen.insert(parse(ledger), Ok(fact));
-            case.fails(Rule::Chain, words);
-        }
-        for ledger in ["policy", "evidence", "dev"] {
-            let mut case = case();
-            case.statement.seen.remove(ledger);
-            case.fails(Rule::Chain, &format!("does not name {ledger}"));
-            // What does not exist cannot be named.
-            case.facts.tips.remove(ledger);
-            case.passes(Rule::Chain);
-        }
-        let mut behind = case();
-        behind.facts.seen.insert(
-            parse("evidence"),
-            Ok(SeenFact {
-                is_tip: false,
-                ..fact
-            }),
-        );
-        behind.passes(Rule::Chain);
-        behind
-            .statement
-            .seen
-            .insert(parse("nowhere"), EntryId(oid(1)));
-        behind.fails(Rule::Chain, "does not exist");
-        let mut silent = case();
-        silent
-            .facts
-            .chain
-            .as_mut()
-            .unwrap()
-            .seen
-            .insert(parse("qa"), EntryId(oid(1)));
-        silent.fails(Rule::Chain, "leaves out qa");
-        let mut blind = case();
-        blind.facts.seen.remove("dev");
-        blind.unknown(Rule::Chain, "dev");
-        blind
-            .facts
-            .seen
-            .insert(parse("dev"), Err("too long a walk".to_owned()));
-        blind.unknown(Rule::Chain, "too long a walk");
-    }
-
-    /// What the verdict is read from is exactly what clients name.
-    #[test]
-    fn what_is_read() {
-        let policy = crate::domain::rules::testing::policy(POLICY);
-        let names = |ledger: &str, action| -> Vec<String> {
-            ledgers_read(&policy, &statement(ledger, "alice", noon(), action))
-                .iter()
-                .map(ToString::to_string)
-                .collect()
-        };
-        assert_eq!(
-            names("prod", deploy("catalogue", 1, None)),
-            ["dev", "evidence", "policy"]
-        );
-        assert_eq!(
-            names("dev", deploy("catalogue", 1, None)),
-            ["evidence", "policy"]
-        );
-        let lock = || {
-            Action::Lock(crate::domain::entry::Lock {
-                component: None,
-                reason: parse("x"),
-            })
-        };
-        assert_eq!(names("prod", lock()), ["policy"]);
-        assert_eq!(names("policy", publish()), ["dev", "pr", "prod"]);
-        let yank = crate::domain::entry::Yank {
-            commit: Some(commit(1)),
-            digest: None,
-            reason: parse("x"),
-        };
-        assert_eq!(names("evidence", Action::Yank(yank)), ["policy"]);
-    }
-
-    fn publish() -> Action {
-        Action::Publish(crate::domain::entry::Publish {
-            digest: Digest::sha256(policy_text(POLICY).as_bytes()),
-            approved_by: Vec::new(),
-            description: None,
-            admits: Vec::new(),
-            recovered: false,
-        })
-    }
-
-    /// No entry made under the old policy can turn up after the new one.
-    #[test]
-    fn a_policy_has_seen_every_environment() {
-        let mut case = Case::new(POLICY, "policy", "alice", publish());
-        case.passes(Rule::Chain);
-        case.facts.environments_seen.insert(parse("dev"), false);
-        case.fails(Rule::Chain, "dev has moved: try again");
-        case.facts.environments_seen.remove("dev");
-        case.unknown(Rule::Chain, "dev");
-    }
-
-    /// What began before a policy dropped its environment is ended, by whoever runs it or an admin; nothing else happens there any more.
-    #[test]
-    fn a_dropped_environment() {
-        const GONE: &str = "[environments]\nother = {}\n";
-        for (ledger, environment) in [("prod", None), ("pr", Some("pr-7"))] {
-            let begun = deploy("catalogue", 1, None);
-            let case = |by: &str, action: &Action| {
-                Case::within(
-                    GONE,
-                    ledger,
-                    environment,
-                    vec![("ci", begun.clone())],
-                    by,
-                    action.clone(),
-                )
-            };
-            let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::Passed);
-            let what = vec![ComponentAtCommit {
-                component: parse("catalogue"),
-                commit: commit(1),
-            }];
-            let abort = Abort {
-                start: 1,
-                run: RunId([1; 16]),
-                components: what,
-                reason: parse("gone"),
-            };
-            let abort = Action::Abort(abort);
-            for (by, action) in [("ci", &end), ("ci", &abort), ("alice", &abort)] {
-                assert_eq!(
-                    case(by, action).verdict().decision(),
-                    Decision::Allowed,
-                    "{by} {}",
-                    action.name()
-                );
-            }
-            case("alice", &end).fails(Rule::Authorization, "only who started");
-            case("bob", &abort).fails(Rule::Authorization, "the policy no longer has");
-            case("ci", &begun).fails(Rule::Chain, "no environment");
-            let none = Case::within(GONE, ledger, environment, Vec::new(), "ci", end);
-            none.fails(Rule::State, "run 1 is not open");
-        }
-    }
-
-    /// A tree or message that the entry does not give is refused with what differs.
-    #[test]
-    fn the_tree_is_the_fold() {
-        let mut case = case();
-        case.facts.stored_as_computed = Some(Err("components/api\u{1b}/commit".to_owned()));
-        assert!(
-            !case
-                .fails(Rule::Chain, "components/api")
-                .detail
-                .contains('\u{1b}')
-        );
-        case.facts.stored_as_computed = None;
-        case.passes(Rule::Chain);
-    }
-}
+mod tests;

@@ -1,12 +1,18 @@
-//! Checks: each attestation that the environment asks for is there, and the latest of it is good.
+//! The rule `checks`: each required attestation is there, and the latest of it passed.
 //!
-//! Of a check without a suite the latest of every suite must be good; of one without an environment only attestations count that
-//! name none. The latest is taken among those who may vouch, whoever of them it is.
+//! If a check names no suite, the latest of every suite must have passed. If it names no environment, only attestations without
+//! one count. The latest is taken among all signers who may vouch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::context::{Context, or_unknown};
+use super::definition::{OtherLedger, RuleDefinition};
+use super::fact_need::FactNeed;
+use super::facts::Fact;
 use super::findings::{Violation, format_moment, join_names};
-use super::{Context, Fact, key_trust, or_unknown};
+use super::key_trust;
+use super::request::RequestContext;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, Attestation, AttestationResult, StoredEntry};
 use crate::domain::id::CommitId;
 use crate::domain::name::Label;
@@ -14,10 +20,32 @@ use crate::domain::policy::{PredicateType, RequiredCheck};
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
-const RULE: Rule = Rule::Checks;
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Checks,
+    name: "checks",
+    description: "Each attestation that the environment requires was given by an accepted signer, and the latest one passed.",
+    faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
+    hotfix_skip: None,
+    reads: &[OtherLedger::Evidence],
+    needs,
+    check,
+};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    or_unknown(RULE, judge(ctx))
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    let required = subject.environment.map_or(&[][..], |it| &it.checks);
+    let mut needs = Vec::new();
+    if !required.is_empty() {
+        needs.push(FactNeed::Evidence);
+    }
+    let review = PredicateType::change_review();
+    if required.iter().any(|check| check.predicate_type == review) {
+        needs.push(FactNeed::Authors);
+    }
+    needs
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    or_unknown(Rule::Checks, judge(ctx))
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
@@ -37,13 +65,13 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     {
         match check_attestation(ctx, required, commit) {
             Ok(None) => {}
-            Ok(Some(against)) => checks.push(against.check(RULE)),
-            Err(why) => checks.push(Check::unknown(RULE, sanitize(&why))),
+            Ok(Some(against)) => checks.push(against.check(Rule::Checks)),
+            Err(why) => checks.push(Check::unknown(Rule::Checks, sanitize(&why))),
         }
     }
     Ok(if checks.is_empty() {
         vec![Check::pass(
-            RULE,
+            Rule::Checks,
             join_names(required.iter().map(describe_required)),
         )]
     } else {
@@ -125,7 +153,7 @@ fn check_attestation(
     }))
 }
 
-/// Whether an attestation is one that the check asks for, from somebody who may give it.
+/// Returns whether an attestation is one that the check requires, from a signer who may give it.
 fn is_accepted(
     ctx: &Context<'_>,
     required: &RequiredCheck,
@@ -140,7 +168,7 @@ fn is_accepted(
         .is_ok_and(|kind: PredicateType| kind == required.predicate_type)
         && it.environment == required.environment
         && (required.suite.is_none() || it.suite == required.suite);
-    let may = ctx.policy.may_vouch(by, &required.predicate_type)
+    let may = ctx.policy.may_attest(by, &required.predicate_type)
         && required.by.as_ref().is_none_or(|it| it.contains(by));
     if !asked || !may || !key_trust::has_listed_key(ctx, kept)? {
         return Ok(false);
@@ -153,11 +181,11 @@ fn is_accepted(
         || !key_trust::involved_persons(ctx)?.contains(by))
 }
 
-/// Whose word counts, in words.
+/// Lists the people whose attestation counts.
 fn describe_accepted_signers(ctx: &Context<'_>, required: &RequiredCheck) -> String {
     let all = ctx.policy.people.keys();
     let may = all.filter(|person| {
-        ctx.policy.may_vouch(person, &required.predicate_type)
+        ctx.policy.may_attest(person, &required.predicate_type)
             && required
                 .by
                 .as_ref()

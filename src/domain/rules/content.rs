@@ -1,10 +1,16 @@
-//! It says of the code what the code is: contents are recomputed, and what runs is what the ledger says runs.
+//! The rule `content`: contents are recomputed from the code, and `from` is what the ledger says is running.
 //!
-//! Rules about content are worth what this one is: an entry's own word for a content counts for nothing.
+//! Other rules decide on contents and trust this one: a content that only an entry claims counts for nothing.
 
-use super::{Context, Fact, Request, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::RuleDefinition;
+use super::fact_need::FactNeed;
+use super::facts::Fact;
+use super::request::{Request, RequestContext};
+use super::request_kind::RequestKinds;
 use crate::domain::entry::{
-    Action, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Intent, Publish,
+    Action, CodeClaim, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Intent,
+    Publish,
 };
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -12,7 +18,33 @@ use crate::domain::policy::Policy;
 use crate::domain::state::EnvState;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Content,
+    name: "content",
+    description: "The contents, components and running commits that the entry states are those of the code and the ledger.",
+    faced_by: RequestKinds::ENTRIES,
+    hotfix_skip: None,
+    reads: &[],
+    needs,
+    check,
+};
+
+/// Returns the contents that an entry states of components that it does not deploy.
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    let Some(statement) = subject.statement.filter(|it| it.deployment().is_none()) else {
+        return Vec::new();
+    };
+    let claims = statement.action.body().code_claims();
+    claims
+        .into_iter()
+        .filter_map(|claim| {
+            let (commit, _) = claim.content?;
+            Some(FactNeed::Content(commit, claim.component.clone()))
+        })
+        .collect()
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry {
         statement,
         policy_text,
@@ -24,43 +56,15 @@ pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
     let against = match &statement.action {
         Action::Start(it) => check_deployment(ctx, &it.deployment),
         Action::Record(it) => check_deployment(ctx, &it.deployment),
-        Action::Baseline(it) => Ok(it
-            .components
-            .iter()
-            .filter_map(|target| {
-                check_component_known(ctx, &target.component).or_else(|| {
-                    check_content(ctx, &target.component, target.commit, target.content)
-                })
-            })
-            .collect()),
         Action::Verification(it) => check_verification(ctx, &it.components),
-        Action::Approve(it) => Ok(it
-            .components
-            .iter()
-            .filter_map(|component| check_component_known(ctx, component))
-            .collect()),
-        Action::Lock(it) => Ok(it
-            .component
-            .iter()
-            .filter_map(|component| check_component_known(ctx, component))
-            .collect()),
-        Action::Unlock(it) => Ok(it
-            .commit
-            .iter()
-            .flat_map(|commit| it.holds.iter().map(|hold| (*commit, hold)))
-            .filter_map(|(commit, hold)| {
-                check_content(ctx, &hold.component, commit, Some(hold.content))
-            })
-            .collect()),
-        Action::Build(it) => Ok(check_component_known(ctx, &it.component)
-            .into_iter()
-            .collect()),
-        Action::Artifact(it) => Ok(check_component_known(ctx, &it.component)
-            .or_else(|| check_content(ctx, &it.component, it.commit, Some(it.content)))
-            .into_iter()
-            .collect()),
         Action::Publish(it) => check_publish(ctx, it, policy_text),
-        _ => Ok(Vec::new()),
+        action => {
+            let claims = action.body().code_claims();
+            Ok(claims
+                .iter()
+                .filter_map(|it| check_claim(ctx, it))
+                .collect())
+        }
     };
     or_unknown(
         Rule::Content,
@@ -72,12 +76,25 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::Content, why)
 }
 
+/// Checks what an action states about a component.
+fn check_claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
+    let unknown = claim
+        .must_be_known
+        .then(|| check_component_known(ctx, claim.component))
+        .flatten();
+    unknown.or_else(|| {
+        let (commit, content) = claim.content?;
+        check_content(ctx, claim.component, commit, content)
+    })
+}
+
 fn check_component_known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
-    (!ctx.policy.knows(component))
+    (!ctx.policy.has_component(component))
         .then(|| fail(format!("the policy knows no component {component}")))
 }
 
-/// Whether a component at a commit has the content that the entry says; `None`: whether it is absent there.
+/// Checks that a component has the stated content at a commit; `None` states that it is absent
+/// there.
 fn check_content(
     ctx: &Context<'_>,
     component: &ComponentName,
@@ -158,7 +175,7 @@ fn check_change(
     }
 }
 
-/// Nothing is equal to what nobody knows.
+/// Checks that an unchanged component has the running content, and that this content is known.
 fn check_unchanged(here: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
     let component = &change.target.component;
     if here.unknown_since(component).is_some() {

@@ -1,14 +1,15 @@
-//! Collects what a rule finds against single components, so that forty of them with one fault make one line.
+//! Collects the findings of a rule about single components, so that many components with one fault make one line.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::Fact;
+use super::context::pass_if_none;
+use super::facts::Fact;
 use crate::domain::text::sanitize;
 use crate::domain::time::{Span, Time};
 use crate::domain::verdict::{Check, Rule};
 
-/// A reason to refuse, and what to type.
+/// A reason to refuse, and the command to type next.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Violation {
     pub detail: String,
@@ -39,7 +40,7 @@ impl Violation {
     }
 }
 
-/// In a remedy: the component's name, where it is about one alone.
+/// Stands for the component's name in a remedy, if the finding is about one component alone.
 pub(super) const COMPONENT: &str = "COMPONENT";
 
 /// The findings of one rule.
@@ -60,7 +61,7 @@ impl Findings {
         }
     }
 
-    /// What was found about one component.
+    /// Adds the finding about one component.
     pub fn add(&mut self, component: &impl Display, found: Fact<Option<Violation>>) {
         self.component_count += 1;
         match found {
@@ -78,7 +79,8 @@ impl Findings {
         }
     }
 
-    /// The answer; a pass if nothing was found. A component that is alone is not named.
+    /// Returns the answers: one per finding, or a pass if there are none. The component is not
+    /// named if there is only one.
     pub fn checks(self) -> Vec<Check> {
         let Self {
             rule,
@@ -102,14 +104,14 @@ impl Findings {
             .missing
             .into_iter()
             .map(|(why, names)| Check::unknown(rule, named(&names, why)));
-        super::pass_if_none(rule, against.chain(missing).collect())
+        pass_if_none(rule, against.chain(missing).collect())
     }
 }
 
-/// More names than this are counted.
+/// The number of names that are listed. Further ones are counted.
 const SHOWN: usize = 8;
 
-/// `a, b, c`; of more than eight the rest is counted.
+/// Returns `a, b, c`. Names after the eighth are counted.
 pub(super) fn join_names<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     let shown = names
@@ -124,7 +126,7 @@ pub(super) fn join_names<T: Display>(names: impl IntoIterator<Item = T>) -> Stri
     }
 }
 
-/// A moment as seen from another, in UTC: `09:40` on the same day, else with the date.
+/// Formats a time in UTC: `09:40` on the same day as `now`, otherwise with the date.
 pub(super) fn format_moment(at: Time, now: Time) -> String {
     let (at, now) = (at.to_chrono(), now.to_chrono());
     let format = if at.date_naive() == now.date_naive() {
@@ -135,7 +137,7 @@ pub(super) fn format_moment(at: Time, now: Time) -> String {
     at.format(format).to_string()
 }
 
-/// A length in words, rounded up: `22 minutes`.
+/// Formats a length of time, rounded up: `22 minutes`.
 pub(super) fn format_length(span: Span) -> String {
     let (unit, name) = match span.as_seconds() {
         0..60 => (1, "second"),
@@ -151,7 +153,7 @@ pub(super) fn format_length(span: Span) -> String {
 mod tests {
     use super::*;
 
-    /// A hundred components with one fault must not bury the others, nor one missing fact hide a refusal.
+    /// Many components with one fault make one line, and a missing fact hides no refusal.
     #[test]
     fn one_line_a_fault() {
         let mut found = Findings::new(Rule::Soak);
@@ -192,7 +194,7 @@ mod tests {
         );
     }
 
-    /// What is left is never shown as less than it is.
+    /// Lengths are rounded up, so that the remaining time is never shown too short.
     #[test]
     fn words_for_times() {
         let now: Time = "2026-03-05T10:00:00Z".parse().unwrap();

@@ -1,12 +1,32 @@
-//! Freeze: nothing is deployed inside a window.
+//! The rule `freeze`: nothing is deployed inside a freeze window.
 
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::Fact;
 use super::findings::format_moment;
-use super::{Context, Fact, or_unknown, pass_if_none};
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::policy::Freeze;
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Freeze,
+    name: "freeze",
+    description: "The clock is outside the environment's freeze windows.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Destroy,
+        RequestKind::Exec,
+        RequestKind::Merge,
+    ]),
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(Rule::Freeze, judge(ctx))
 }
 
@@ -30,7 +50,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     };
     let against = windows
         .iter()
-        .filter_map(|freeze| Some(refusal(freeze, freeze.covers(ctx.now)?)));
+        .filter_map(|freeze| Some(refusal(freeze, freeze.active_until(ctx.now)?)));
     Ok(pass_if_none(Rule::Freeze, against.collect()))
 }
 
@@ -39,7 +59,7 @@ mod tests {
     use crate::domain::rules::testing::{Case, deploy, parse};
     use crate::domain::verdict::Rule;
 
-    /// The window is asked of the clock, not of what an entry says.
+    /// The window is compared with the clock, not with the entry's time.
     #[test]
     fn windows() {
         let weekend = "[environments.prod]\nfreeze = [{ start = \"Fri 16:00\", end = \"Mon 08:00\", reason = \"weekend\" }]";
@@ -54,7 +74,7 @@ mod tests {
         case.passes(Rule::Freeze);
     }
 
-    /// An environment without windows is not told about them.
+    /// An environment without windows gets no answer.
     #[test]
     fn none() {
         let case = Case::new(

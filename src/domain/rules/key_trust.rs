@@ -1,13 +1,14 @@
-//! Whose word counts still, and who may not vouch for their own work.
+//! Whose signature still counts, and who must not approve their own work.
 
 use std::collections::BTreeSet;
 
-use super::{Context, Fact};
+use super::context::Context;
+use super::facts::Fact;
 use crate::domain::entry::StoredEntry;
 use crate::domain::name::Person;
 
-/// Whether the policy still lists the key that signed an entry as its signer's, be it retired. A key that is removed altogether is
-/// a stolen one: what it signed counts no more.
+/// Returns whether the policy lists the key that signed an entry as a key of its signer, current or
+/// retired. A removed key is treated as stolen: what it signed does not count.
 pub(super) fn has_listed_key(ctx: &Context<'_>, kept: &StoredEntry) -> Fact<bool> {
     let statement = &kept.statement;
     if !ctx.policy.people.contains_key(&statement.by) {
@@ -33,8 +34,8 @@ pub(super) fn has_listed_key(ctx: &Context<'_>, kept: &StoredEntry) -> Fact<bool
         .is_some_and(|(person, _)| *person == statement.by))
 }
 
-/// Those who have a hand in it: the starter, the requester, and whom the policy knows among the authors of what is newly brought
-/// in. A branch or tag has no starter.
+/// Returns the people who must not approve their own work: the starter, the requester, and the
+/// people of the policy among the authors of the new commits. A branch or tag has no starter.
 pub(super) fn involved_persons(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
     let authors = match &ctx.facts.authors {
         Some(Ok(authors)) => authors,

@@ -1,15 +1,37 @@
-//! Nothing is locked or under way: neither the environment nor a component that the deployment touches.
+//! The rule `lock`: neither the environment nor a component that the deployment touches is locked or has an unfinished run.
 //!
-//! A rollback passes a machine's lock, so that an alert's lock never stands between an environment and its way back.
+//! A rollback passes a machine's lock, so that an alert's lock never blocks the way back.
 
 use std::sync::Arc;
 
-use super::{Context, Fact, moves_component, or_unknown, pass_if_none};
+use super::context::{Context, moves_component, or_unknown, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::Fact;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, ComponentChange, Deployment, DeploymentKind, StoredEntry};
 use crate::domain::state::OpenRun;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Lock,
+    name: "lock",
+    description: "No lock and no unfinished run stands in the way; a rollback passes a machine's lock.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Rollback,
+        RequestKind::Destroy,
+        RequestKind::Exec,
+        RequestKind::BreakGlass,
+        RequestKind::Merge,
+    ]),
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(
         Rule::Lock,
         judge(ctx).map(|against| pass_if_none(Rule::Lock, against)),
@@ -61,7 +83,8 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     Ok(against)
 }
 
-/// Whether the policy says how what the run changes is carried out; else another system does it.
+/// Returns whether the policy has an `apply` command for a component that the run changes. Without
+/// one another system deploys it.
 fn has_apply(ctx: &Context<'_>, run: OpenRun<'_>) -> bool {
     let mut changed = run.deployment().into_iter().flat_map(Deployment::changed);
     changed.any(|change| {
@@ -71,7 +94,8 @@ fn has_apply(ctx: &Context<'_>, run: OpenRun<'_>) -> bool {
     })
 }
 
-/// What a deployment touches: what changes or moves to another commit; all of it for a command or a destruction.
+/// Returns what a deployment touches: the components that change or move to another commit; all of
+/// them for `exec` and `destroy`.
 fn touched_changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentChange> {
     let all = matches!(
         deployment.kind,
@@ -83,7 +107,8 @@ fn touched_changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentCh
         .filter(move |change| all || moves_component(change))
 }
 
-/// Whether an unfinished run is in the way: it changes the same component, or one of the two takes the whole environment down.
+/// Returns whether an unfinished run blocks a deployment: it changes the same component, or one of
+/// the two destroys the whole environment.
 fn conflicts(run: &OpenRun<'_>, deployment: &Deployment, touched: &[&ComponentChange]) -> bool {
     // A run without a deployment cannot be, and would be in the way.
     let Some(other) = run.start.statement.deployment() else {
@@ -99,7 +124,8 @@ fn conflicts(run: &OpenRun<'_>, deployment: &Deployment, touched: &[&ComponentCh
         || other.changed().any(same)
 }
 
-/// Whoever the policy no longer lists was a person: the lock holds.
+/// Returns whether a person made a lock. A signer that the policy no longer lists counts as a
+/// person, so that the lock holds.
 fn is_by_person(ctx: &Context<'_>, lock: &StoredEntry) -> bool {
     ctx.policy
         .people
@@ -139,7 +165,7 @@ mod tests {
         })
     }
 
-    /// A locked environment takes nothing new, a locked component leaves the others alone.
+    /// A locked environment takes no deployment; a locked component blocks only itself.
     #[test]
     fn locks() {
         Case::new(POLICY, "prod", "alice", deploy("api", 1, None)).passes(Rule::Lock);
@@ -175,7 +201,8 @@ mod tests {
         blind.unknown(Rule::Lock, "unreadable");
     }
 
-    /// A locked component does not even ride along to another commit; one that stays where it is may.
+    /// A locked component does not move to another commit with the same content either; one that
+    /// stays may.
     #[test]
     fn riding_along() {
         let history = || vec![("alice", ran("api", 1, None)), ("bob", lock(Some("api")))];
@@ -193,7 +220,7 @@ mod tests {
         Case::after(POLICY, "prod", history(), "alice", ride(1)).passes(Rule::Lock);
     }
 
-    /// When it burns, an alert's own lock does not stop the way back, and a person's does, listed still or not.
+    /// A rollback passes a machine's lock and never a person's, listed or not.
     #[test]
     fn rollback_passes_machines() {
         let back = || {
@@ -219,7 +246,7 @@ mod tests {
         }
     }
 
-    /// Winning the push of a start is the lock: a second one of the same component waits, also for a rollback.
+    /// A second run of a component waits for the first one, also a rollback.
     #[test]
     fn one_at_a_time() {
         let history = || vec![("ci", deploy("api", 1, None))];
@@ -272,7 +299,8 @@ mod tests {
         Case::after(POLICY, "prod", done, "alice", deploy("api", 2, Some(1))).passes(Rule::Lock);
     }
 
-    /// Nothing is put into an environment that is being taken down, nor is one taken down under a run.
+    /// Nothing is deployed to an environment that is being destroyed, and none is destroyed during
+    /// a run.
     #[test]
     fn destruction_is_alone() {
         let destroy = || start(1, deployment(DeploymentKind::Destroy, Vec::new()));
@@ -294,7 +322,7 @@ mod tests {
         other.passes(Rule::Lock);
     }
 
-    /// A command in the environment waits for a run that changes what it is about.
+    /// A command in the environment waits for a run that changes its components.
     #[test]
     fn commands() {
         let mut api = change("api", 1, Some(1));

@@ -1,8 +1,9 @@
-//! Puts different people on slots: a maximum matching of two sides, by augmenting paths.
+//! Assigns different people to slots: a maximum bipartite matching, by augmenting paths.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// As many slots as can be filled at once, each by another of those who may fill it; `None` for a slot that stays empty.
+/// Fills as many slots as possible, each with another person of those who may fill it. Returns the
+/// person per slot; `None` for a slot that stays empty.
 pub(super) fn match_slots<'a, T: Ord>(slots: &[&'a BTreeSet<T>]) -> Vec<Option<&'a T>> {
     let mut holders: BTreeMap<&T, usize> = BTreeMap::new();
     for slot in 0..slots.len() {
@@ -17,7 +18,8 @@ pub(super) fn match_slots<'a, T: Ord>(slots: &[&'a BTreeSet<T>]) -> Vec<Option<&
     filled
 }
 
-/// Finds somebody for a slot, moving others where they have another slot to go to. As deep as there are slots at most.
+/// Finds a person for a slot, moving others to another of their slots if necessary. Recurses at
+/// most as deep as there are slots.
 fn augment<'a, T: Ord>(
     slot: usize,
     slots: &[&'a BTreeSet<T>],
@@ -46,7 +48,7 @@ mod tests {
 
     use super::*;
 
-    /// The most slots that can be filled, by trying everything.
+    /// Returns the largest number of slots that can be filled, by trying everything.
     fn most(slots: &[&BTreeSet<u8>], used: &BTreeSet<u8>) -> usize {
         let Some((first, rest)) = slots.split_first() else {
             return 0;
@@ -59,7 +61,8 @@ mod tests {
     }
 
     proptest! {
-        /// Nobody sits twice, nobody sits where they may not, and no seat stays empty that could be filled.
+        /// No person fills two slots or one that they may not, and no slot stays empty that could
+        /// be filled.
         #[test]
         fn is_a_maximum_matching(sets in vec(btree_set(0u8..5, 0..5), 0..5)) {
             let slots: Vec<&BTreeSet<u8>> = sets.iter().collect();

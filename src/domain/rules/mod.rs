@@ -1,11 +1,38 @@
-//! The gates: one pure function from a request and facts to a verdict with reasons. One rule a file.
+//! The rules: a pure function from a policy, a request and facts to a verdict.
 //!
-//! Which rules a request faces is said in one place, [`table`]; what a rule asks is said in its own file. A rule that the
-//! environment does not ask for answers nothing; a fact that a rule lacks makes it answer "cannot tell", never yes.
+//! Each rule is defined in one file, which states its name, what it requires, which requests face it, which facts it needs and
+//! its check. The list below is the only other place that names it: the enum, the dispatch and `docs/rules.md` derive from it.
+//! A fact that a rule needs and does not have makes it answer "cannot tell", never yes.
 
-pub mod facts;
+/// The list of rules: the variant of [`Rule`] and the file that defines it, in the order in which a verdict lists the answers.
+///
+/// To add a rule, write its file, and add it here and to the modules below.
+macro_rules! list_rules {
+    ($receiver:ident) => {
+        $receiver! {
+            Authorization => authorization,
+            Chain => chain,
+            Time => time,
+            Content => content,
+            State => state,
+            PreviousEnvironment => previous_environment,
+            Soak => soak,
+            Approvals => approvals,
+            Checks => checks,
+            Artifact => artifact,
+            Yanked => yanked,
+            FastForward => fast_forward,
+            Hold => hold,
+            UpToDate => up_to_date,
+            Lock => lock,
+            Freeze => freeze,
+            Version => version,
+            Branch => branch,
+            Tag => tag,
+        }
+    };
+}
 
-mod applicability;
 mod approvals;
 mod artifact;
 mod authorization;
@@ -13,262 +40,191 @@ mod branch;
 mod chain;
 mod checks;
 mod content;
-mod findings;
-mod forward_only;
+mod fast_forward;
 mod freeze;
-mod key_trust;
+mod hold;
 mod lock;
-mod matching;
-mod promotion;
+mod previous_environment;
 mod soak;
+mod state;
 mod tag;
 mod time;
-mod transition;
 mod up_to_date;
 mod version;
 mod yanked;
 
-use std::borrow::Cow;
+// What the rules share.
+mod context;
+mod definition;
+mod fact_need;
+pub mod facts;
+mod findings;
+mod key_trust;
+mod matching;
+mod previous_log;
+mod request;
+mod request_kind;
+pub(super) mod rule;
 
-pub use applicability::ledgers_read;
-pub use approvals::counting_approvers;
-pub use facts::{Chain, CommitFact, Fact, Facts, Request, SKEW, SeenFact};
+use std::collections::BTreeSet;
+use std::fmt;
 
-use super::entry::{ComponentChange, Deployment, DeploymentKind, Intent, Statement, Target};
-use super::id::{CommitId, Content};
-use super::name::{ComponentName, EnvName};
-use super::policy::{Environment, Policy};
-use super::state::{EnvState, State};
+pub use fact_need::FactNeed;
+pub use facts::{Chain, CommitFact, Fact, Facts, SKEW, SeenFact};
+pub use request::{Request, RequestContext};
+pub use request_kind::RequestKind;
+pub use rule::Rule;
+
+use super::entry::Statement;
+use super::name::{LedgerName, Person};
+use super::policy::{Environment, HotfixSkip, Policy};
 use super::time::Time;
-use super::verdict::{Check, Rule, Verdict};
+use super::verdict::Verdict;
+use context::Context;
+use definition::{OtherLedger, RuleDefinition};
 
-/// Judges a request: every rule that it faces, passed or not, in the order of [`Rule`].
+macro_rules! define_dispatch {
+    ($($variant:ident => $file:ident,)+) => {
+        impl Rule {
+            /// Returns the rule's definition.
+            const fn definition(self) -> &'static RuleDefinition {
+                match self {
+                    $(Self::$variant => &$file::DEFINITION,)+
+                }
+            }
+        }
+
+        $(
+            const _: () = {
+                assert!(
+                    matches!($file::DEFINITION.rule, Rule::$variant),
+                    concat!(stringify!($file), ".rs defines another rule than the list says"),
+                );
+                assert!(
+                    !$file::DEFINITION.faced_by.is_empty(),
+                    concat!("no request faces the rule in ", stringify!($file), ".rs"),
+                );
+            };
+        )+
+    };
+}
+
+list_rules!(define_dispatch);
+
+impl Rule {
+    /// Returns the name that people see, such as `previous environment`.
+    pub const fn name(self) -> &'static str {
+        self.definition().name
+    }
+
+    /// Returns what the rule requires, in one sentence.
+    pub const fn description(self) -> &'static str {
+        self.definition().description
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Judges a request by every rule that it faces. Returns the answers in the order of [`Rule`].
 ///
-/// `policy` is the one in force; for the first `publish` of a project, where none is, the one that it brings. `now` is the
+/// `policy` is the one in force; for the first `publish` of a project, when none is, the one that it brings. `now` is the
 /// server's clock in a hook, and the entry's own time in an audit.
 pub fn evaluate(policy: &Policy, request: &Request<'_>, facts: &Facts, now: Time) -> Verdict {
-    let ctx = Context::new(policy, *request, facts, now);
+    let subject = RequestContext::new(policy, *request);
+    let rules = faced_rules(subject.kind, subject.environment);
+    let ctx = add_facts(subject, facts, now);
     Verdict {
-        checks: applicability::rules(&ctx)
+        checks: rules
             .into_iter()
-            .flat_map(|rule| check(rule, &ctx))
+            .flat_map(|rule| (rule.definition().check)(&ctx))
             .collect(),
     }
 }
 
-/// Asks one rule.
-fn check(rule: Rule, ctx: &Context<'_>) -> Vec<Check> {
-    match rule {
-        Rule::Authorization => authorization::check(ctx),
-        Rule::Chain => chain::check(ctx),
-        Rule::Time => time::check(ctx),
-        Rule::Content => content::check(ctx),
-        Rule::State => transition::check(ctx),
-        Rule::PreviousEnvironment => promotion::check(ctx),
-        Rule::Soak => soak::check(ctx),
-        Rule::Approvals => approvals::check(ctx),
-        Rule::Checks => checks::check(ctx),
-        Rule::Artifact => artifact::check(ctx),
-        Rule::Yanked => yanked::check(ctx),
-        Rule::FastForward => forward_only::check(ctx),
-        Rule::UpToDate => up_to_date::check(ctx),
-        Rule::Lock => lock::check(ctx),
-        Rule::Freeze => freeze::check(ctx),
-        Rule::Version => version::check(ctx),
-        Rule::Branch => branch::check(ctx),
-        Rule::Tag => tag::check(ctx),
-    }
-}
-
-/// A request with everything that rules ask about it.
-struct Context<'a> {
-    /// The policy that judges.
-    policy: &'a Policy,
-    /// What is wanted.
-    request: Request<'a>,
-    /// What is known.
-    facts: &'a Facts,
-    /// The clock: what is expired, frozen or soaked is so now.
+/// Returns everyone whose approval counts for a `start`, `record` or `publish`: the exact content of its `approvedBy`.
+///
+/// Empty if no approval is required (the environment requires none, a rollback, broken glass), and if a fact is missing: the
+/// verdict is "cannot tell" then.
+pub fn counting_approvers(
+    policy: &Policy,
+    request: &Request<'_>,
+    facts: &Facts,
     now: Time,
-    /// The entry, if one is wanted.
-    statement: Option<&'a Statement>,
-    /// The rules of the request's environment; `None` in `policy` and `evidence`, and where the policy knows no such environment.
-    environment: Option<&'a Environment>,
-    /// The name of that environment as the request gives it: `pr-17`, where [`Context::environment`] is the pattern's.
-    environment_name: Option<EnvName>,
-    deployment: Fact<Cow<'a, Deployment>>,
+) -> BTreeSet<Person> {
+    let ctx = add_facts(RequestContext::new(policy, *request), facts, now);
+    approvals::counting_approvers(&ctx)
 }
 
-impl<'a> Context<'a> {
-    fn new(policy: &'a Policy, request: Request<'a>, facts: &'a Facts, now: Time) -> Self {
-        let statement = match request {
-            Request::Entry { statement, .. } => Some(statement),
-            Request::Branch { .. } | Request::Tag { .. } => None,
-        };
-        let name = match request {
-            Request::Entry { statement, .. } => statement.environment(),
-            Request::Branch { environment, .. } | Request::Tag { environment, .. } => {
-                Some(environment.clone())
-            }
-        };
-        // A promotion tag may be of a pattern as a whole, which no entry is.
-        let pattern = |name| policy.patterns.get(name).filter(|_| statement.is_none());
-        let environment = name
-            .as_ref()
-            .and_then(|name| policy.environment(name).or_else(|| pattern(name)));
-        let mut ctx = Self {
-            policy,
-            request,
-            facts,
-            now,
-            statement,
-            environment,
-            environment_name: name,
-            deployment: Err(String::new()),
-        };
-        ctx.deployment = match request {
-            Request::Entry { statement, .. } => statement
-                .deployment()
-                .map(Cow::Borrowed)
-                .ok_or_else(|| "the entry deploys nothing".to_owned()),
-            Request::Branch { new, .. } | Request::Tag { new, .. } => {
-                ctx.hypothetical_deployment(new).map(Cow::Owned)
-            }
-        };
-        ctx
-    }
+/// Returns the facts that the rules of a request need, besides those that every request gets.
+pub fn fact_needs(subject: &RequestContext<'_>) -> BTreeSet<FactNeed> {
+    faced_rules(subject.kind, subject.environment)
+        .into_iter()
+        .flat_map(|rule| (rule.definition().needs)(subject))
+        .collect()
+}
 
-    /// The deployment that is judged: the one of the entry; for a branch or tag, the one that would bring its new commit into the
-    /// environment.
-    fn deployment(&self) -> Fact<&Deployment> {
-        self.deployment.as_deref().map_err(Clone::clone)
-    }
+/// Returns the other ledgers that are read to judge an entry. Its `seen` must name the tips of those that exist.
+///
+/// The policy's always; those that the entry's rules read; for a `publish` the ledgers of all environments.
+pub fn ledgers_read(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
+    let request = Request::Entry {
+        statement,
+        key: None,
+        policy_text: None,
+    };
+    read_by(&RequestContext::new(policy, request))
+}
 
-    /// The state of the request's ledger before the entry, or of the branch's or tag's environment.
-    fn state(&self) -> Fact<&'a State> {
-        match &self.facts.state {
-            Some(Ok(state)) => Ok(state),
-            Some(Err(why)) => Err(why.clone()),
-            None => Err("the ledger's state was not read".to_owned()),
-        }
-    }
+fn add_facts<'a>(subject: RequestContext<'a>, facts: &'a Facts, now: Time) -> Context<'a> {
+    let ledgers = read_by(&subject);
+    Context::new(subject, ledgers, facts, now)
+}
 
-    /// The part of that state that is the request's environment.
-    fn environment_state(&self) -> Fact<EnvState<'a>> {
-        let environment = match self.request {
-            Request::Entry { statement, .. } => statement.environment.as_ref(),
-            Request::Branch { environment, .. } | Request::Tag { environment, .. } => self
-                .environment
-                .and_then(|rules| rules.ephemeral)
-                .map(|_| environment),
-        };
-        Ok(self.state()?.environment(environment))
-    }
+/// Returns the rules that a kind of request faces in an environment, in order.
+fn faced_rules(kind: RequestKind, environment: Option<&Environment>) -> Vec<Rule> {
+    let skips = |skip: HotfixSkip| {
+        let hotfix = environment.and_then(|it| it.hotfix.as_ref());
+        kind == RequestKind::Hotfix && hotfix.is_some_and(|it| it.skip.contains(&skip))
+    };
+    let faces = |rule: &Rule| {
+        let definition = rule.definition();
+        definition.faced_by.contains(kind) && !definition.hotfix_skip.is_some_and(skips)
+    };
+    Rule::ALL.iter().copied().filter(faces).collect()
+}
 
-    /// The environment's rules; a rule of environments is never asked without, see [`table`].
-    fn environment(&self) -> Fact<&'a Environment> {
-        self.environment
-            .ok_or_else(|| "the policy knows no such environment".to_owned())
-    }
-
-    /// The name of the environment, or of the ledger where it is none: for people and for remedies.
-    fn environment_label(&self) -> String {
-        match (&self.environment_name, self.statement) {
-            (Some(name), _) => name.to_string(),
-            (None, Some(statement)) => statement.ledger.to_string(),
-            (None, None) => String::new(),
-        }
-    }
-
-    /// The content of a component at a commit; `None` inside where it is absent there.
-    fn content(&self, commit: CommitId, component: &ComponentName) -> Fact<Option<Content>> {
-        let missing = || {
-            Err(format!(
-                "the content of {component} at {} was not read",
-                commit.short()
-            ))
-        };
-        self.facts
-            .contents
-            .get(&(commit, component.clone()))
-            .cloned()
-            .unwrap_or_else(missing)
-    }
-
-    /// Whether `commit` is `base` or descends from it.
-    fn contains(&self, commit: CommitId, base: CommitId) -> Fact<bool> {
-        if commit == base {
-            return Ok(true);
-        }
-        let missing = || {
-            Err(format!(
-                "whether {} contains {} was not looked up",
-                commit.short(),
-                base.short()
-            ))
-        };
-        self.facts
-            .contains
-            .get(&(commit, base))
-            .cloned()
-            .unwrap_or_else(missing)
-    }
-
-    /// What a deployment of a commit with all its components would be: what is equal there rides along.
-    fn hypothetical_deployment(&self, commit: Option<CommitId>) -> Fact<Deployment> {
-        let commit = commit.ok_or_else(|| "the ref is deleted".to_owned())?;
-        let here = self.environment_state()?;
-        let mut components = Vec::new();
-        for component in self.policy.component_names() {
-            let content = self.content(commit, &component)?;
-            let from = here.commit(&component);
-            let intent = match content {
-                None if from.is_none() => continue,
-                None => Intent::Destroy,
-                Some(_)
-                    if here.unknown_since(&component).is_none()
-                        && content == here.content(&component) =>
-                {
-                    Intent::Unchanged
-                }
-                Some(_) => Intent::Change,
-            };
-            let target = Target {
-                component,
-                commit,
-                content,
-                version: None,
-                artifacts: Vec::new(),
-            };
-            components.push(ComponentChange {
-                target,
-                from,
-                plan: None,
-                intent,
+fn read_by(subject: &RequestContext<'_>) -> BTreeSet<LedgerName> {
+    let Some(statement) = subject.statement else {
+        return BTreeSet::new();
+    };
+    // Also of an entry for an unknown environment: what it must have seen follows from its action.
+    let kind = RequestKind::of_action(&statement.action);
+    let mut ledgers = BTreeSet::from([LedgerName::policy()]);
+    for rule in faced_rules(kind, subject.environment) {
+        for ledger in rule.definition().reads {
+            ledgers.extend(match ledger {
+                OtherLedger::Evidence => Some(LedgerName::evidence()),
+                OtherLedger::PreviousEnvironment => subject
+                    .environment
+                    .and_then(|it| it.promote_from.as_ref())
+                    .and_then(|name| subject.policy.ledger_of(name)),
             });
         }
-        Ok(Deployment::new(DeploymentKind::Deploy, components))
     }
-}
-
-/// A rule's answer from what it found out: its checks, or the missing fact as "cannot tell".
-fn or_unknown(rule: Rule, found: Fact<Vec<Check>>) -> Vec<Check> {
-    found.unwrap_or_else(|why| vec![Check::unknown(rule, super::text::sanitize(&why))])
-}
-
-/// Whether a change puts a component at another commit, its content or not.
-fn moves_component(change: &ComponentChange) -> bool {
-    change.intent != Intent::Unchanged || change.from != Some(change.target.commit)
-}
-
-/// A pass where nothing was found against it.
-fn pass_if_none(rule: Rule, against: Vec<Check>) -> Vec<Check> {
-    if against.is_empty() {
-        vec![Check::pass(rule, "")]
-    } else {
-        against
+    if kind == RequestKind::Publish {
+        ledgers.extend(subject.policy.ledgers());
     }
+    ledgers.remove(&statement.ledger);
+    ledgers
 }
 
 #[cfg(test)]
+mod documentation;
+#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

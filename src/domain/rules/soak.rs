@@ -1,16 +1,30 @@
-//! Soak: how long the commit ran in `promote_from`, verified and without a break. The longest such time counts.
+//! The rule `soak`: the commit ran in `promote_from` for long enough, verified and without a break. The longest such time counts.
 
+use super::context::{Context, or_unknown};
+use super::definition::{OtherLedger, RuleDefinition};
+use super::facts::Fact;
 use super::findings::{Findings, Violation, format_length, format_moment};
-use super::{Context, Fact, or_unknown, promotion};
+use super::previous_log;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{ComponentChange, Intent};
 use crate::domain::name::EnvName;
-use crate::domain::time::Span;
+use crate::domain::policy::HotfixSkip;
+use crate::domain::time::{Span, Time};
 use crate::domain::verdict::{Check, Rule};
 
-const RULE: Rule = Rule::Soak;
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Soak,
+    name: "soak",
+    description: "The commit ran verified and without a break in the `promote_from` environment for at least the time that `soak` requires.",
+    faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
+    hotfix_skip: Some(HotfixSkip::Soak),
+    reads: &[OtherLedger::PreviousEnvironment],
+    needs: previous_log::needs,
+    check,
+};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    or_unknown(RULE, judge(ctx))
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    or_unknown(Rule::Soak, judge(ctx))
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
@@ -18,7 +32,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let (Some(source), Some(soak)) = (&environment.promote_from, environment.soak) else {
         return Ok(Vec::new());
     };
-    let mut found = Findings::new(RULE);
+    let mut found = Findings::new(Rule::Soak);
     for change in ctx.deployment()?.changed() {
         found.add(
             &change.target.component,
@@ -28,71 +42,71 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     Ok(found.checks())
 }
 
+/// A time during which a commit ran verified. It has no end if it lasts.
+type VerifiedTime = (Time, Option<Time>);
+
 fn check_component(
     ctx: &Context<'_>,
     source: &EnvName,
     soak: Span,
     change: &ComponentChange,
 ) -> Fact<Option<Violation>> {
-    let history = promotion::previous_history(ctx, change)?;
-    let commit = change.target.commit;
-    let none_counts = promotion::none_counts(ctx, change);
-    let mut times: Vec<_> = if change.intent == Intent::Destroy {
-        let gone: Vec<_> = promotion::find_absences(&history, change)
-            .flat_map(|stay| stay.verified_spans(true))
-            .collect();
-        if gone.is_empty()
-            && promotion::previous_state(ctx)?
-                .commit(&change.target.component)
-                .is_none()
-        {
-            // It was gone before anything that the log was read for.
-            return Ok(None);
-        }
-        gone
-    } else {
-        let stays = history
-            .run_periods_of(commit)
-            .filter(|stay| !stay.is_baseline);
-        stays
-            .flat_map(|stay| stay.verified_spans(none_counts))
-            .collect()
+    let Some(mut times) = verified_times(ctx, change)? else {
+        return Ok(None);
     };
-    // What lasts comes first: it is what can still grow.
-    times.sort_by_key(|(from, to)| (to.is_some(), *from));
-    let how_long = |(from, to): &(_, Option<_>)| to.unwrap_or(ctx.now).duration_since(*from);
-    if times.iter().any(|time| how_long(time) >= soak) {
+    let length = |(from, to): &VerifiedTime| to.unwrap_or(ctx.now).duration_since(*from);
+    if times.iter().any(|time| length(time) >= soak) {
         return Ok(None);
     }
+    // A time that lasts comes first: it can still become long enough.
+    times.sort_by_key(|(from, to)| (to.is_some(), *from));
+    let lasting = times.first().filter(|(_, to)| to.is_none());
+    let longest = lasting.or_else(|| times.iter().max_by_key(|time| length(time)));
     let (does, did) = if change.intent == Intent::Destroy {
         ("is without it", "was without it")
     } else {
         ("runs it", "ran it")
     };
-    let shown = |time: &(_, Option<_>)| {
-        let left = Span::from_seconds(
-            soak.as_seconds()
-                .saturating_sub(how_long(time).as_seconds()),
-        );
-        let (from, to) = time;
-        match to {
-            None => format!(
+    let detail = match longest {
+        None => format!("{source} never ran it verified, soak {soak}"),
+        Some(time @ (from, None)) => {
+            let left = soak.as_seconds().saturating_sub(length(time).as_seconds());
+            format!(
                 "{source} {does} since {}, soak {soak}: {} left",
                 format_moment(*from, ctx.now),
-                format_length(left)
-            ),
-            Some(_) => format!(
-                "{source} {did} for {} at most, soak {soak}",
-                format_length(how_long(time))
-            ),
+                format_length(Span::from_seconds(left))
+            )
         }
+        Some(time) => format!(
+            "{source} {did} for {} at most, soak {soak}",
+            format_length(length(time))
+        ),
     };
-    let last = times.first().filter(|(_, to)| to.is_none());
-    let most = last.or_else(|| times.iter().max_by_key(|time| how_long(time)));
-    Ok(Some(Violation::new(most.map_or_else(
-        || format!("{source} never ran it verified, soak {soak}"),
-        shown,
-    ))))
+    Ok(Some(Violation::new(detail)))
+}
+
+/// Returns the times during which the previous environment ran the commit verified, or was without a component that is destroyed.
+///
+/// `None` if that component was absent before anything that the log was read for: its removal needs no soak.
+fn verified_times(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Vec<VerifiedTime>>> {
+    let history = previous_log::previous_history(ctx, change)?;
+    if change.intent != Intent::Destroy {
+        let none_counts = previous_log::none_counts(ctx, change);
+        let periods = history
+            .run_periods_of(change.target.commit)
+            .filter(|period| !period.is_baseline);
+        let times = periods.flat_map(|period| period.verified_spans(none_counts));
+        return Ok(Some(times.collect()));
+    }
+    let absent: Vec<_> = previous_log::find_absences(&history, change)
+        .flat_map(|period| period.verified_spans(true))
+        .collect();
+    let component = &change.target.component;
+    let always_absent = absent.is_empty()
+        && previous_log::previous_state(ctx)?
+            .commit(component)
+            .is_none();
+    Ok((!always_absent).then_some(absent))
 }
 
 #[cfg(test)]

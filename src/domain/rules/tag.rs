@@ -1,17 +1,31 @@
-//! Tag: a tag of an environment's form is made once, for a commit whose content runs there, and never moves.
+//! The rule `tag`: a tag of an environment's form is made once, on a commit whose content runs there, and never moves.
 //!
-//! A tag whose form names a component speaks of that component only; any other of everything that runs.
+//! A tag whose form names a component is about that component only; any other tag is about everything that runs.
 
+use super::branch;
+use super::context::{Context, or_unknown};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::Fact;
 use super::findings::Findings;
-use super::{Context, Fact, Request, branch, or_unknown};
+use super::request::Request;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Placeholder;
 use crate::domain::verdict::{Check, Rule};
 
-const RULE: Rule = Rule::Tag;
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Tag,
+    name: "tag",
+    description: "A tag of an environment's form is made once, on a commit whose content runs there, and never moves.",
+    faced_by: RequestKinds::of(&[RequestKind::Tag]),
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
-    or_unknown(RULE, judge(ctx))
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    or_unknown(Rule::Tag, judge(ctx))
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
@@ -26,7 +40,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     };
     let (None, Some(new)) = (old, new) else {
         return Ok(vec![Check::fail(
-            RULE,
+            Rule::Tag,
             format!("it says what ran in {environment}, and never moves or goes away"),
         )]);
     };
@@ -34,12 +48,12 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         .environment()?
         .tag
         .as_ref()
-        .filter(|template| template.holds(Placeholder::Component));
+        .filter(|template| template.contains(Placeholder::Component));
     let speaks_of = |component: &ComponentName| {
-        template.is_none_or(|template| template.could_make_of(name, environment, component))
+        template.is_none_or(|template| template.could_produce_for(name, environment, component))
     };
     let running = ctx.environment_state()?.components();
-    let mut found = Findings::new(RULE);
+    let mut found = Findings::new(Rule::Tag);
     let mut none = true;
     for component in running.into_keys().filter(|component| speaks_of(component)) {
         none = false;
@@ -47,7 +61,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     }
     let nothing = || {
         Check::fail(
-            RULE,
+            Rule::Tag,
             format!("nothing that it speaks of runs in {environment}"),
         )
     };

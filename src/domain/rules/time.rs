@@ -1,9 +1,13 @@
-//! Its time is possible: not before the entry before it, near the clock, and not before the commits that it speaks of.
+//! The rule `time`: an entry is not older than the previous one, near the clock, and not older than the commits it names.
 //!
-//! An entry that got in with a clock ahead must not lock a ledger until that time: whoever follows may take the very same time.
+//! An entry that got in with a clock ahead must not lock a ledger until that time: the next one may take the same time.
 
-use super::{Context, Request, SKEW, pass_if_none};
-use crate::domain::entry::{Action, Statement};
+use super::context::{Context, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::SKEW;
+use super::request::Request;
+use super::request_kind::RequestKinds;
+use crate::domain::entry::Statement;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
@@ -11,7 +15,18 @@ use crate::domain::verdict::{Check, Rule};
 const RECOMMIT: &str =
     "git commit --allow-empty, with the clock right, and the same command with that commit";
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Time,
+    name: "time",
+    description: "The entry's time is near the clock, and not before the previous entry or the commits that it names.",
+    faced_by: RequestKinds::ENTRIES,
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
@@ -46,7 +61,8 @@ fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
     }
 }
 
-/// Looking for what was said of a commit ends at entries older than it, so none may be hidden behind a date.
+/// Checks that the entry is not older than the commits it names. A search for entries about a
+/// commit stops at the commit's date, so a later date would hide them.
 fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let judge = |commit: crate::domain::id::CommitId| match ctx.facts.commits.get(&commit) {
         // Nothing can be hidden from those who look for what was said of a commit that nobody has.
@@ -68,19 +84,16 @@ fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     statement.commits().into_iter().filter_map(judge).collect()
 }
 
-/// What ends, ends later than it begins.
+/// Checks that an expiry is after the entry.
 fn check_expiry(statement: &Statement) -> Option<Check> {
-    let expires = match &statement.action {
-        Action::Approve(it) => Some(it.expires),
-        Action::Expire(it) => Some(it.expires),
-        _ => statement.deployment().and_then(|it| it.expires),
-    }?;
+    let expires = statement.expires()?;
     (expires <= statement.at).then(|| fail(format!("it ends at {expires}, before it begins")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::entry::Action;
     use crate::domain::rules::CommitFact;
     use crate::domain::rules::testing::{Case, approve, commit, deploy, noon};
     use crate::domain::time::Span;
@@ -91,7 +104,7 @@ mod tests {
         Case::new(POLICY, "prod", "alice", deploy("catalogue", 1, None))
     }
 
-    /// Nothing is backdated or postdated past the skew, and the skew itself is allowed.
+    /// An entry may be off the clock by the skew and no more.
     #[test]
     fn near_the_clock() {
         let skew = SKEW.as_seconds();
@@ -105,14 +118,14 @@ mod tests {
             }
             case.now = noon().minus(Span::from_seconds(ahead));
             if good {
-                case.passes(Rule::Time)
+                case.passes(Rule::Time);
             } else {
-                drop(case.fails(Rule::Time, "off the clock"))
+                drop(case.fails(Rule::Time, "off the clock"));
             }
         }
     }
 
-    /// A ledger never goes back in time, and one entry from a fast clock does not stop it.
+    /// A ledger never goes back in time, and one entry from a fast clock does not block it.
     #[test]
     fn after_the_entry_before() {
         let mut case = case();
@@ -128,7 +141,7 @@ mod tests {
         case.unknown(Rule::Time, "not read");
     }
 
-    /// A commit dated in the future would hide what was said of it before.
+    /// A commit dated in the future would hide earlier entries about it.
     #[test]
     fn not_before_its_commits() {
         let mut case = case();
@@ -157,7 +170,7 @@ mod tests {
         case.unknown(Rule::Time, "not read");
     }
 
-    /// Consent that is over when it is given consents to nothing.
+    /// An approval that has expired when it is given is refused.
     #[test]
     fn ends_later() {
         let mut case = Case::new(POLICY, "prod", "bob", approve(1, &["catalogue"]));

@@ -1,15 +1,39 @@
-//! It stands to the environment's branch as the environment asks: it contains the branch's tip, or is on the branch.
+//! The rule `up to date`: the commit contains the tip of the environment's branch, or is on the branch, as the environment requires.
 //!
-//! The entry says which tip that was, so that an audit can ask again when the branch has long moved on. Both that tip and the
-//! branch's own must do.
+//! The entry names the tip, so that an audit can ask again when the branch has moved on. The rule holds for that tip and for the
+//! branch's present one.
 
-use super::{Context, Fact, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
+use super::definition::RuleDefinition;
+use super::fact_need::FactNeed;
+use super::facts::Fact;
+use super::request::RequestContext;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::Deployment;
 use crate::domain::id::CommitId;
 use crate::domain::policy::{BranchName, DeployOn};
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::UpToDate,
+    name: "up to date",
+    description: "The commit contains the tip of the environment's branch (`up_to_date`) or is on the branch (`deploy_on = \"merge\"`).",
+    faced_by: RequestKinds::of(&[RequestKind::Deploy]),
+    hotfix_skip: None,
+    reads: &[],
+    needs,
+    check,
+};
+
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    let has_branch = subject.environment.is_some_and(|it| it.branch.is_some());
+    has_branch
+        .then_some(FactNeed::BranchTip)
+        .into_iter()
+        .collect()
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Some(environment) = ctx.environment else {
         return vec![Check::unknown(
             Rule::UpToDate,
@@ -104,7 +128,7 @@ mod tests {
         case
     }
 
-    /// Nothing that is not merged gets where merging comes first.
+    /// With `deploy_on = "merge"` only merged commits are deployed.
     #[test]
     fn on_the_branch() {
         let mut case = case(MERGE);
@@ -123,7 +147,7 @@ mod tests {
         case.fails(Rule::UpToDate, "no branch main");
     }
 
-    /// What was tested without the branch's newest commits is not let in where that is asked for.
+    /// A commit without the branch's newest commits is refused if the policy requires them.
     #[test]
     fn contains_the_tip() {
         let mut case = case(APPROVAL);

@@ -1,15 +1,36 @@
-//! Version: what the entry names is what stands at the commit, and above what runs where that is asked for.
+//! The rule `version`: the entry names the version that the commit has, and it is above the running one if the policy requires that.
 
 use std::cmp::Ordering;
 
+use super::context::{Context, or_unknown};
+use super::definition::RuleDefinition;
+use super::fact_need::FactNeed;
+use super::facts::Fact;
 use super::findings::{Findings, Violation};
-use super::{Context, Fact, or_unknown};
+use super::request::RequestContext;
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{ComponentChange, Intent};
-use crate::domain::policy::{VersionRule, VersionSource, compare};
+use crate::domain::policy::{VersionRule, VersionSource, compare_versions};
 use crate::domain::text::{Line, sanitize};
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Version,
+    name: "version",
+    description: "The version that the entry names is the commit's, and is above the running one if `require_bump` is set.",
+    faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
+    hotfix_skip: None,
+    reads: &[],
+    needs,
+    check,
+};
+
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    let required = subject.environment.is_some_and(|it| it.version.is_some());
+    required.then_some(FactNeed::Versions).into_iter().collect()
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(Rule::Version, judge(ctx))
 }
 
@@ -68,7 +89,7 @@ fn check_component(
         return Ok(None);
     };
     Ok(
-        match compare(rule.scheme, runs.as_str(), version.as_str()) {
+        match compare_versions(rule.scheme, runs.as_str(), version.as_str()) {
             Ok(Ordering::Greater) => None,
             Ok(_) => Some(Violation::new(format!(
                 "{version} is not above {runs}, which runs"
@@ -115,7 +136,7 @@ mod tests {
         case
     }
 
-    /// A version is by number above what runs.
+    /// Versions are compared by number, and the new one must be higher.
     #[test]
     fn bump() {
         case(FILE, Some("1.10.0"), Some("1.10.0")).passes(Rule::Version);
@@ -132,7 +153,7 @@ mod tests {
         first.passes(Rule::Version);
     }
 
-    /// Whoever deploys may not make a version up.
+    /// An entry cannot name another version than the commit's.
     #[test]
     fn what_the_commit_has() {
         case(FILE, Some("2.0.0"), Some("1.10.0")).fails(
@@ -151,7 +172,7 @@ mod tests {
         unread.unknown(Rule::Version, "no such object");
     }
 
-    /// A command's version cannot be read again, and is compared still.
+    /// The version of a command cannot be read again, and is still compared.
     #[test]
     fn commands() {
         let policy = "[environments.prod]\nversion = { from = \"command:git describe\", require_bump = true }";

@@ -1,10 +1,15 @@
-//! It was not taken out of circulation: neither the commit, nor an artifact that it is deployed as.
+//! The rule `yanked`: neither the commit nor an artifact that it is deployed as was yanked.
 //!
-//! Where an entry names no artifact, those that its content ran as before (a rollback) or was registered with count.
+//! If an entry names no artifact, those count that its content ran as before (a rollback) or was registered with.
 
 use std::collections::BTreeSet;
 
-use super::{Context, Fact, Request, moves_component, or_unknown, pass_if_none};
+use super::context::{Context, moves_component, or_unknown, pass_if_none};
+use super::definition::{OtherLedger, RuleDefinition};
+use super::fact_need::FactNeed;
+use super::facts::Fact;
+use super::request::{Request, RequestContext};
+use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{
     Action, Artifact, DeploymentKind, Intent, Statement, StoredEntry, Target,
 };
@@ -12,7 +17,42 @@ use crate::domain::id::{CommitId, Digest};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
 
-pub(super) fn check(ctx: &Context<'_>) -> Vec<Check> {
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Yanked,
+    name: "yanked",
+    description: "Neither the commit nor a deployed artifact is yanked.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Rollback,
+        RequestKind::BreakGlass,
+        RequestKind::Merge,
+        RequestKind::Approve,
+    ]),
+    hotfix_skip: None,
+    reads: &[OtherLedger::Evidence],
+    needs,
+    check,
+};
+
+fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
+    if subject.kind != RequestKind::Rollback {
+        return vec![FactNeed::Yanks, FactNeed::Evidence];
+    }
+    let mut needs = vec![FactNeed::Yanks, FactNeed::EarlierRuns];
+    let deployment = subject.statement.and_then(Statement::deployment);
+    // An unchanged component never names its artifacts.
+    let silent = deployment
+        .into_iter()
+        .flat_map(|it| &it.components)
+        .any(|it| it.intent != Intent::Destroy && it.target.artifacts.is_empty());
+    if silent {
+        needs.push(FactNeed::Evidence);
+    }
+    needs
+}
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(
         Rule::Yanked,
         judge(ctx).map(|against| pass_if_none(Rule::Yanked, against)),
@@ -161,7 +201,7 @@ mod tests {
         case.facts.yanks = Some(Ok(yanks));
     }
 
-    /// A yanked commit goes nowhere, forward or back, and nobody is asked to approve it.
+    /// A yanked commit is neither deployed nor rolled back to nor approved.
     #[test]
     fn commits() {
         case().passes(Rule::Yanked);
@@ -187,7 +227,7 @@ mod tests {
         }
     }
 
-    /// A bad artifact is stopped under each name of it, and also where the entry keeps silent about it.
+    /// A yanked artifact is refused under each of its names, and if the entry names no artifact.
     #[test]
     fn artifacts() {
         let digest = Digest::sha256(b"bad");
@@ -218,7 +258,7 @@ mod tests {
         silent.fails(Rule::Yanked, "yanked by bob");
     }
 
-    /// Nor does a rollback bring back what has turned out bad since it ran.
+    /// A rollback does not bring back an artifact that was yanked since it ran.
     #[test]
     fn artifacts_of_then() {
         let digest = Digest::sha256(b"bad");
@@ -250,7 +290,7 @@ mod tests {
         case.fails(Rule::Yanked, "yanked by bob");
     }
 
-    /// What runs and stays does not stop a command, and what goes away is no hindrance to its going.
+    /// A running yanked commit blocks neither a command nor a deployment that leaves it as it is.
     #[test]
     fn what_stays() {
         let mut stays = change("catalogue", 1, Some(1));
@@ -267,7 +307,7 @@ mod tests {
         case.passes(Rule::Yanked);
     }
 
-    /// Without a look at the yanks nothing is let in.
+    /// Without the yanks the answer is "cannot tell".
     #[test]
     fn cannot_tell() {
         let mut case = case();

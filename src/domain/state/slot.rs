@@ -10,7 +10,7 @@ use crate::domain::entry::StoredEntry;
 use crate::domain::id::{Algorithm, CommitId, Content, Digest};
 use crate::domain::name::{ComponentName, EnvName, Person};
 
-/// What stands at a path.
+/// What a slot holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// A blob: the byte copy of an entry.
@@ -22,10 +22,10 @@ pub enum Value {
 }
 
 impl Value {
-    /// The entry, if it is one.
+    /// Returns the entry, if it is one.
     pub fn entry(&self) -> Option<&Arc<StoredEntry>> {
         match self {
-            Self::Entry(kept) => Some(kept),
+            Self::Entry(entry) => Some(entry),
             _ => None,
         }
     }
@@ -82,17 +82,17 @@ pub enum SlotKey {
     Policy,
 }
 
-/// A place in one environment.
+/// A path below the root of a ledger's tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Slot {
     /// The environment, in a pattern's ledger: the path begins with `environments/<name>/`.
     pub environment: Option<EnvName>,
-    /// The place.
+    /// The path below the root of the environment.
     pub key: SlotKey,
 }
 
 impl fmt::Display for Slot {
-    /// The path in the tree.
+    /// Writes the path.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(environment) = &self.environment {
             write!(f, "environments/{environment}/")?;
@@ -153,12 +153,8 @@ impl Slot {
             ),
             None => (None, path),
         };
-        let place = parse_key(rest).ok_or_else(|| SlotError(path.to_owned()))?;
-        Self {
-            environment,
-            key: place,
-        }
-        .canonical(path)
+        let key = parse_key(rest).ok_or_else(|| SlotError(path.to_owned()))?;
+        Self { environment, key }.canonical(path)
     }
 
     /// Reads a path of the ledger of the policy, where approvals are of a digest.
@@ -175,15 +171,15 @@ impl Slot {
                 _ => None,
             }
         };
-        let place = parse().ok_or_else(|| SlotError(path.to_owned()))?;
+        let key = parse().ok_or_else(|| SlotError(path.to_owned()))?;
         Self {
             environment: None,
-            key: place,
+            key,
         }
         .canonical(path)
     }
 
-    /// The slot, if it prints as the path it was read from: `runs/007/…` does not.
+    /// Returns the slot, if it prints as the path that it was read from: that of `runs/007/…` does not.
     fn canonical(self, path: &str) -> Result<Self, SlotError> {
         if self.to_string() == path {
             Ok(self)

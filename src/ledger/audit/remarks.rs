@@ -213,7 +213,7 @@ fn find_required_evidence<'f>(
             let asked = has_predicate_type(it, &required.predicate_type)
                 && it.environment == required.environment
                 && (required.suite.is_none() || it.suite == required.suite)
-                && then.may_vouch(&kept.statement.by, &required.predicate_type)
+                && then.may_attest(&kept.statement.by, &required.predicate_type)
                 && required
                     .by
                     .as_ref()

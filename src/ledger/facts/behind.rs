@@ -1,4 +1,4 @@
-//! How far components are behind a branch: the newest commits of the branch that touch them and are not in what runs.
+//! How far components are behind a branch: the newest commits of the branch that touch them and are not in the running version.
 //!
 //! One walk along the branch serves every environment, and each commit on it is compared with its parents once.
 
@@ -15,20 +15,20 @@ use crate::git::branch_window::{BranchWindow, MissingInWindow};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
-/// A branch as far as it is looked along.
-struct BranchWindow<'a> {
-    recent: BranchWindow<'a>,
-    /// What each commit touches, by its place.
+/// The newest commits of a branch.
+struct ObservedBranch<'a> {
+    window: BranchWindow<'a>,
+    /// Which components each commit touches, by the commit's index.
     touched: Vec<OnceCell<Rc<[bool]>>>,
     lacking: RefCell<HashMap<CommitId, Rc<MissingInWindow>>>,
 }
 
-/// Counts behind branches, at most so many commits far.
+/// Counts the commits that components are behind a branch, up to a limit.
 pub struct BranchLag<'a> {
     repository: &'a Repository,
     way: PathCommits<'a>,
     limit: usize,
-    branches: RefCell<BTreeMap<CommitId, Rc<BranchWindow<'a>>>>,
+    branches: RefCell<BTreeMap<CommitId, Rc<ObservedBranch<'a>>>>,
 }
 
 impl<'a> BranchLag<'a> {
@@ -42,7 +42,8 @@ impl<'a> BranchLag<'a> {
         }
     }
 
-    /// The commits of the branch at `tip` that touch a component and are not in the history of what runs.
+    /// Returns the commits of the branch at `tip` that touch a component and are not in the history
+    /// of the running commit.
     pub fn commits_behind(
         &self,
         component: &ComponentName,
@@ -60,7 +61,7 @@ impl<'a> BranchLag<'a> {
         let lacking = branch.lacking(running)?;
         let mut commits = Vec::new();
         for place in &lacking.indexes {
-            let (Some(id), Some(cell)) = (branch.recent.commit(*place), branch.touched.get(*place))
+            let (Some(id), Some(cell)) = (branch.window.commit(*place), branch.touched.get(*place))
             else {
                 continue;
             };
@@ -80,14 +81,14 @@ impl<'a> BranchLag<'a> {
         })
     }
 
-    fn branch(&self, tip: CommitId) -> Result<Rc<BranchWindow<'a>>> {
+    fn branch(&self, tip: CommitId) -> Result<Rc<ObservedBranch<'a>>> {
         if let Some(known) = self.branches.borrow().get(&tip) {
             return Ok(Rc::clone(known));
         }
-        let recent = self.repository.load_branch_window(tip.0, self.limit)?;
-        let touched = (0..recent.count()).map(|_| OnceCell::new()).collect();
-        let branch = Rc::new(BranchWindow {
-            recent,
+        let window = self.repository.load_branch_window(tip.0, self.limit)?;
+        let touched = (0..window.count()).map(|_| OnceCell::new()).collect();
+        let branch = Rc::new(ObservedBranch {
+            window,
             touched,
             lacking: RefCell::default(),
         });
@@ -96,12 +97,12 @@ impl<'a> BranchLag<'a> {
     }
 }
 
-impl BranchWindow<'_> {
+impl ObservedBranch<'_> {
     fn lacking(&self, running: CommitId) -> Result<Rc<MissingInWindow>> {
         if let Some(known) = self.lacking.borrow().get(&running) {
             return Ok(Rc::clone(known));
         }
-        let lacking = Rc::new(self.recent.find_missing(running.0)?);
+        let lacking = Rc::new(self.window.find_missing(running.0)?);
         self.lacking
             .borrow_mut()
             .insert(running, Rc::clone(&lacking));

@@ -1,9 +1,9 @@
-//! Facts from the history of the code: how commits lie to each other and to the environment's branch, and who wrote them.
+//! Facts from the history of the code: which commits contain which, the environment's branch, and the authors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::needs::FactRequest;
+use super::needs::FactPlan;
 use super::{BranchSource, FactGatherer, describe_error};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::policy::{BranchName, DeployOn};
@@ -21,25 +21,24 @@ impl FactGatherer<'_> {
         facts.contains.entry((commit, base)).or_insert_with(known);
     }
 
-    /// Whether each commit contains what runs.
-    pub(super) fn gather_running_ancestry(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
-        for it in &ask.changes {
+    /// Gathers whether each new commit contains the running one.
+    pub(super) fn gather_running_ancestry(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
+        for it in &plan.changes {
             if let Some(from) = it.from {
                 self.gather_containment(it.commit, from, facts);
             }
         }
     }
 
-    /// The tip of the environment's branch, and how the commits lie to it.
-    pub(super) fn gather_branch_tip(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
-        let Some((_, rules)) = &ask.environment else {
+    /// Gathers the tip of the environment's branch, and whether it contains the commits or they
+    /// contain it.
+    pub(super) fn gather_branch_tip(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
+        let Some((_, rules)) = &plan.environment else {
             return;
         };
         let Some(branch) = &rules.branch else { return };
         let tip = match &self.branches {
-            BranchSource::AsEntered => {
-                Ok(ask.named_tip.or(ask.ref_update.and_then(|(_, old)| old)))
-            }
+            BranchSource::AsEntered => Ok(plan.named_tip),
             BranchSource::Local => self.read_branch_tip(branch, None),
             BranchSource::Remote(remote) => self.read_branch_tip(branch, Some(remote)),
         };
@@ -50,9 +49,9 @@ impl FactGatherer<'_> {
             .copied()
             .flatten()
             .into_iter()
-            .chain(ask.named_tip)
+            .chain(plan.named_tip)
             .collect();
-        for it in &ask.changes {
+        for it in &plan.changes {
             for tip in &tips {
                 if rules.up_to_date {
                     self.gather_containment(it.commit, *tip, facts);
@@ -81,13 +80,15 @@ impl FactGatherer<'_> {
         read().map_err(|error: Error| describe_error(&error))
     }
 
-    /// The addresses of everyone who had a hand in the commits that are newly brought in, in ASCII lower case.
+    /// Returns the addresses, in ASCII lower case, of everyone who had a hand in the newly deployed
+    /// commits.
     ///
-    /// A component brings in all that lies between what it runs and its commit, also what another component runs already: its own part
-    /// of that is new to it. Where nothing of it runs, all of history is new, and whoever made the commit itself stands for it: who wrote
-    /// the newest of it must not let it in alone.
-    pub(super) fn read_authors(&self, ask: &FactRequest<'_>) -> Result<BTreeSet<String>> {
-        let changed = || ask.changes.iter().filter(|it| it.changed);
+    /// Those of a component are all commits between its running commit and the new one, also those
+    /// that another component runs already: its own part of them is new. If the component does not
+    /// run yet, all of history would be new; the author of the commit itself stands for it, so that
+    /// the author of the newest change cannot approve it alone.
+    pub(super) fn read_authors(&self, plan: &FactPlan<'_>) -> Result<BTreeSet<String>> {
+        let changed = || plan.changes.iter().filter(|it| it.changed);
         let steps = changed().filter_map(|it| Some((it.commit, it.from?)));
         // Many components go to one commit, each from its own.
         let mut olds: BTreeMap<CommitId, BTreeSet<Oid>> = BTreeMap::new();
@@ -124,7 +125,7 @@ impl FactGatherer<'_> {
         Ok(found)
     }
 
-    /// The addresses of everyone who had a hand in a commit.
+    /// Returns the addresses of everyone who had a hand in a commit.
     fn read_addresses(&self, id: Oid) -> Result<Arc<[Arc<str>]>> {
         let memory = &self.repository.ledger_cache().people;
         if let Some(known) = memory.get(&id) {
@@ -147,7 +148,8 @@ impl FactGatherer<'_> {
     }
 }
 
-/// What follows `Co-authored-by:`, anywhere in a message: leaving one out would let an author approve.
+/// Returns what follows `Co-authored-by:`, anywhere in a message: a missed co-author could approve
+/// their own work.
 fn parse_co_author(line: &[u8]) -> Option<&[u8]> {
     const KEY: &[u8] = b"co-authored-by";
     let line = line.trim_ascii_start();
@@ -156,7 +158,8 @@ fn parse_co_author(line: &[u8]) -> Option<&[u8]> {
     key.eq_ignore_ascii_case(KEY).then_some(value)
 }
 
-/// Every address in `name <address> …`: with brackets inside a name there are several readings, and each counts.
+/// Returns every address in `name <address> …`. Brackets inside a name allow several readings, and
+/// each counts.
 fn parse_addresses(ident: &[u8]) -> Vec<String> {
     let opened = ident.split(|byte| *byte == b'<').skip(1);
     let closed = opened.filter_map(|rest| rest.split(|byte| *byte == b'>').next());

@@ -1,22 +1,22 @@
-//! The content of the policy's components at commits, each computed once.
+//! The content of the policy's components at commits. Each is computed once.
 
 use crate::domain::id::{CommitId, Content, Digest, Oid};
 use crate::domain::name::ComponentName;
-use crate::domain::policy::{Cover, Policy, is_shared};
+use crate::domain::policy::{Coverage, Policy, is_shared};
 use crate::domain::time::Time;
 use crate::git::content::{ComponentPaths, FileOwnership, FolderOwnership};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// One component of a policy, as a walk over a tree asks for it.
-pub(super) struct ComponentPaths<'a> {
+pub(super) struct PolicyComponent<'a> {
     policy: &'a Policy,
     name: ComponentName,
     /// Looked up once, for many folders are asked about.
     declared: Option<&'a crate::domain::policy::Component>,
 }
 
-impl<'a> ComponentPaths<'a> {
+impl<'a> PolicyComponent<'a> {
     pub fn new(policy: &'a Policy, name: &ComponentName) -> Self {
         Self {
             policy,
@@ -26,16 +26,16 @@ impl<'a> ComponentPaths<'a> {
     }
 }
 
-impl ComponentPaths for ComponentPaths<'_> {
+impl ComponentPaths for PolicyComponent<'_> {
     fn classify_folder(&self, path: &[u8]) -> FolderOwnership {
         let cover = self.declared.map_or_else(
-            || self.policy.cover(&self.name, path),
-            |declared| declared.cover(path),
+            || self.policy.coverage(&self.name, path),
+            |declared| declared.coverage(path),
         );
         match cover {
-            Cover::Whole => FolderOwnership::Whole,
-            Cover::Nothing => FolderOwnership::Outside,
-            Cover::Descend => FolderOwnership::Mixed,
+            Coverage::Whole => FolderOwnership::Whole,
+            Coverage::Nothing => FolderOwnership::Outside,
+            Coverage::Descend => FolderOwnership::Mixed,
         }
     }
 
@@ -65,7 +65,7 @@ impl<'a> CodeReader<'a> {
         Self { repository }
     }
 
-    /// The tree and the committer's time of a commit.
+    /// Returns the tree and the committer's time of a commit.
     pub fn commit(&self, commit: CommitId) -> Result<(Oid, Time)> {
         let memory = &self.repository.ledger_cache().code_commits;
         if let Some(known) = memory.get(&commit) {
@@ -76,7 +76,7 @@ impl<'a> CodeReader<'a> {
         Ok((read.tree, read.committer_time))
     }
 
-    /// The content of a component at a commit; none where the component is absent.
+    /// Returns the content of a component at a commit; `None` if the component is absent there.
     pub fn content(
         &self,
         policy: &Policy,
@@ -93,13 +93,14 @@ impl<'a> CodeReader<'a> {
         }
         let content = self
             .repository
-            .compute_content(key.0, &ComponentPaths::new(policy, name))?;
+            .compute_content(key.0, &PolicyComponent::new(policy, name))?;
         memory.insert(key, content, 250);
         Ok(content)
     }
 }
 
-/// A text that is the same for two components only if they own the same paths. A pattern holds no newline.
+/// Returns a text that is the same for two components only if they own the same paths. No pattern
+/// contains a newline.
 fn paths_key(policy: &Policy, name: &ComponentName) -> String {
     let written = |component: &crate::domain::policy::Component| match &component.paths {
         None => "whole".to_owned(),

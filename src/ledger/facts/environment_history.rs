@@ -1,10 +1,10 @@
-//! What environments have lived through: the one before, for a promotion, and the own one, for a rollback.
+//! Facts from the logs of environments: of the previous one for a promotion, and of the same one for a rollback.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::history::WalkedEntry;
-use super::needs::FactRequest;
+use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Outcome, StoredEntry};
 use crate::domain::id::{CommitId, Content, EntryId};
@@ -18,7 +18,7 @@ use crate::git::error::Result;
 /// One environment in its ledger.
 struct LedgerEnvironment<'p> {
     ledger: &'p LedgerName,
-    /// The environment, where the ledger is a pattern's.
+    /// The environment, if the ledger is a pattern's.
     member: Option<&'p EnvName>,
 }
 
@@ -30,20 +30,20 @@ impl<'p> LedgerEnvironment<'p> {
         }
     }
 
-    /// Whether a ledger commit is of this environment.
+    /// Returns whether a ledger commit is of this environment.
     fn contains(&self, passed: &WalkedEntry) -> bool {
         self.member
             .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()))
     }
 }
 
-/// What is looked for in the environment before.
+/// What is looked for in the previous environment's log, for one component.
 struct PromotionSearch {
     component: ComponentName,
     commit: CommitId,
-    /// Older entries matter only where the commit rode along.
+    /// Older entries matter only if the commit rode along.
     since: Time,
-    /// The commit rode along, and the success that put its content there has not been met yet.
+    /// Whether the commit rode along and the success that deployed its content has not been met yet.
     rode_along: bool,
     done: bool,
     found: Vec<Arc<StoredEntry>>,
@@ -63,14 +63,14 @@ impl PromotionSearch {
 }
 
 impl FactGatherer<'_> {
-    /// What the environment before says of each changed component, and its state.
+    /// Gathers the previous environment's log of each changed component, and its state.
     pub(super) fn gather_previous_environment(
         &self,
         policy: &Policy,
-        ask: &FactRequest<'_>,
+        plan: &FactPlan<'_>,
         facts: &mut Facts,
     ) {
-        let Some((_, rules)) = &ask.environment else {
+        let Some((_, rules)) = &plan.environment else {
             return;
         };
         let Some(before) = &rules.promote_from else {
@@ -81,7 +81,7 @@ impl FactGatherer<'_> {
         };
         let stage = LedgerEnvironment::new(before, there);
         let mut wanted = Vec::new();
-        for it in ask.changes.iter().filter(|it| it.changed) {
+        for it in plan.changes.iter().filter(|it| it.changed) {
             match self.code.commit(it.commit) {
                 Ok((_, time)) => wanted.push(PromotionSearch {
                     component: it.component.clone(),
@@ -116,7 +116,7 @@ impl FactGatherer<'_> {
         }
     }
 
-    /// One walk for all.
+    /// Walks the log once for all components.
     fn walk_previous_log(
         &self,
         stage: &LedgerEnvironment<'_>,
@@ -169,14 +169,15 @@ impl FactGatherer<'_> {
         self.states.load(tree, stage.ledger, &scope)
     }
 
-    /// For a rollback: when the wanted contents ran here last; of a commit that never came here, never.
-    pub(super) fn gather_earlier_runs(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
-        let (Some((name, rules)), Some(chain)) = (&ask.environment, &facts.chain) else {
+    /// Gathers for a rollback when the wanted contents last ran here. A content whose commit was
+    /// never here has no earlier run.
+    pub(super) fn gather_earlier_runs(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
+        let (Some((name, rules)), Some(chain)) = (&plan.environment, &facts.chain) else {
             return;
         };
         let stage = LedgerEnvironment::new(name, rules);
         let mut stays = Vec::new();
-        for it in ask.changes.iter().filter(|it| it.changed) {
+        for it in plan.changes.iter().filter(|it| it.changed) {
             let component = it.component.clone();
             match facts.contents.get(&(it.commit, component.clone())) {
                 Some(Ok(Some(content))) => {
@@ -245,16 +246,16 @@ impl FactGatherer<'_> {
     }
 }
 
-/// The last time that a content ran.
+/// What is looked for in the environment's own log for a rollback: the last time that a content ran.
 struct RollbackSearch {
     component: ComponentName,
     commit: CommitId,
     content: Content,
-    /// The newest verification of the stay that the walk is in.
+    /// The newest verification of the run period that the walk is in.
     verification: Option<Arc<StoredEntry>>,
     success: Option<Arc<StoredEntry>>,
-    /// Whether its commit came here, with this component or another. One that never did can hold anything beside this content, and no
-    /// rule has seen it.
+    /// Whether its commit ran here, with this component or another. A commit that never did can contain anything besides this
+    /// content that no rule has judged.
     commit_seen: bool,
 }
 

@@ -1,9 +1,9 @@
-//! What the ledger `evidence` says of the request's commits and of what was built from them.
+//! Facts from the ledger `evidence`: entries about the request's commits, artifacts of their contents, and yanks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::needs::FactRequest;
+use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Statement, StoredEntry};
 use crate::domain::id::{CommitId, Content, Digest, EntryId};
@@ -16,18 +16,19 @@ use crate::git::error::Result;
 /// What is looked for.
 struct EvidenceSearch {
     commits: BTreeSet<CommitId>,
-    /// The contents whose artifacts count, whatever commit they were built from; true once one was found.
+    /// The contents whose artifacts count, whatever commit they were built from, and whether one was found.
     contents: BTreeMap<(ComponentName, Content), bool>,
-    /// Whether the walk goes on, past the commits' time, until each content's artifact was found.
+    /// Whether the walk goes on past the commits' time until each content's artifact is found.
     to_artifacts: bool,
     since: Time,
 }
 
 impl FactGatherer<'_> {
-    /// The entries about the request's commits, and the artifacts of its components' contents, newest first.
+    /// Returns the entries about the request's commits, and the artifacts of its components'
+    /// contents, newest first.
     pub(super) fn read_evidence(
         &self,
-        ask: &FactRequest<'_>,
+        plan: &FactPlan<'_>,
         request: &Request<'_>,
         facts: &Facts,
     ) -> Fact<Vec<(EntryId, Arc<StoredEntry>)>> {
@@ -47,7 +48,7 @@ impl FactGatherer<'_> {
         } else {
             Time::EPOCH
         };
-        let mut wanted = EvidenceSearch::new(ask, facts, at)?;
+        let mut wanted = EvidenceSearch::new(plan, facts, at)?;
         self.walk_evidence(tip, &mut wanted)
             .map_err(|error| describe_error(&error))
     }
@@ -95,7 +96,8 @@ impl FactGatherer<'_> {
         Ok(found)
     }
 
-    /// Another digest for the same commit stands no earlier than that commit, so the walk goes that far.
+    /// Notes that an artifact was found for a content, and extends the walk to its commit: another
+    /// digest for the same commit is not older than that.
     fn note_artifact(&self, kept: &StoredEntry, wanted: &mut EvidenceSearch) {
         let Action::Artifact(it) = &kept.statement.action else {
             return;
@@ -112,17 +114,18 @@ impl FactGatherer<'_> {
         wanted.since = wanted.since.min(time.minus(SKEW));
     }
 
-    /// The open yanks of the commits, of the digests that the request names, and of those that were found for its components.
-    pub(super) fn read_yanks(&self, ask: &FactRequest<'_>, facts: &Facts) -> Fact<State> {
+    /// Returns the open yanks of the commits, of the digests that the request names, and of the
+    /// digests found for its components.
+    pub(super) fn read_yanks(&self, plan: &FactPlan<'_>, facts: &Facts) -> Fact<State> {
         let ledger = LedgerName::evidence();
         let Some(tip) = facts.tips.get(&ledger) else {
             return Ok(State::empty());
         };
-        let mut digests: BTreeSet<Digest> = ask.digests.clone();
+        let mut digests: BTreeSet<Digest> = plan.digests.clone();
         for kept in facts.evidence.clone().transpose()?.into_iter().flatten() {
             if let Action::Artifact(it) = &kept.statement.action
-                && (ask.changes.is_empty()
-                    || ask
+                && (plan.changes.is_empty()
+                    || plan
                         .changes
                         .iter()
                         .any(|moved| moved.component == it.component))
@@ -141,7 +144,7 @@ impl FactGatherer<'_> {
                 );
             }
         }
-        let commits = ask.subjects.iter().copied().map(SlotKey::YankedCommit);
+        let commits = plan.subjects.iter().copied().map(SlotKey::YankedCommit);
         let places = commits.chain(digests.into_iter().map(SlotKey::YankedDigest));
         let load = || {
             self.states
@@ -152,9 +155,9 @@ impl FactGatherer<'_> {
 }
 
 impl EvidenceSearch {
-    fn new(ask: &FactRequest<'_>, facts: &Facts, at: Time) -> Fact<Self> {
+    fn new(plan: &FactPlan<'_>, facts: &Facts, at: Time) -> Fact<Self> {
         let mut since: Option<Time> = None;
-        for commit in &ask.subjects {
+        for commit in &plan.subjects {
             let time = match facts
                 .commits
                 .get(commit)
@@ -166,7 +169,7 @@ impl EvidenceSearch {
             since = Some(since.map_or(time, |other| other.min(time)));
         }
         let mut contents = BTreeMap::new();
-        for it in ask.changes.iter().filter(|it| it.changed) {
+        for it in plan.changes.iter().filter(|it| it.changed) {
             if let Some(content) = facts.contents.get(&(it.commit, it.component.clone())) {
                 contents.extend(
                     content
@@ -175,14 +178,14 @@ impl EvidenceSearch {
                 );
             }
         }
-        let required = ask
+        let required = plan
             .environment
             .as_ref()
             .is_some_and(|(_, rules)| rules.artifact_required);
         Ok(Self {
-            commits: ask.subjects.clone(),
+            commits: plan.subjects.clone(),
             contents,
-            to_artifacts: required || !ask.digests.is_empty(),
+            to_artifacts: required || !plan.digests.is_empty(),
             since: since.unwrap_or(Time::EPOCH).minus(SKEW),
         })
     }

@@ -1,8 +1,8 @@
-//! Looking back along a ledger: what it says of a commit.
+//! Walks back along a ledger and reads its entries.
 //!
-//! A walk follows first parents and reads commit objects only; an entry is opened where its message says that it is of interest.
-//! Further parents are commits of the code, where anybody may have put anything: they are never followed. Only for ledgers whose
-//! entries were verified.
+//! A walk follows first parents and reads commit objects only. An entry is opened if its commit message says that it is relevant.
+//! Further parents are commits of the code, where anyone may have put anything: they are never followed. Only for ledgers whose
+//! entries are verified.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
 use crate::ledger::LedgerCommit;
 
-/// The most ledger commits that one walk passes; what lies behind cannot be told.
+/// The most ledger commits that one walk passes. What is older cannot be told.
 const WALK_LIMIT: usize = 100_000;
 
 /// Reads the past of ledgers.
@@ -23,14 +23,14 @@ pub struct LedgerHistory<'a> {
     limit: usize,
 }
 
-/// What a walk learns of a ledger commit. Walks of neighbouring entries pass the same commits, so it is remembered.
+/// What a walk reads of a ledger commit. It is cached, because walks of neighbouring entries pass the same commits.
 #[derive(Debug)]
 pub struct LedgerStep {
     /// When the entry was signed: the commit's time.
     pub at: Time,
-    /// The commit before; none for a genesis.
+    /// The previous ledger commit; `None` for a genesis.
     pub previous: Option<EntryId>,
-    /// What its message says that the entry speaks of.
+    /// What the entry is about, as its commit message says.
     pub mention: Trailers,
 }
 
@@ -43,7 +43,7 @@ pub struct WalkedEntry {
 }
 
 impl WalkedEntry {
-    /// When the entry was signed.
+    /// Returns when the entry was signed.
     pub fn at(&self) -> Time {
         self.step.at
     }
@@ -58,7 +58,7 @@ impl std::ops::Deref for WalkedEntry {
 }
 
 impl<'a> LedgerHistory<'a> {
-    /// The history of this repository's ledgers.
+    /// Returns the history of this repository's ledgers.
     pub fn new(repository: &'a Repository) -> Self {
         Self {
             repository,
@@ -71,12 +71,13 @@ impl<'a> LedgerHistory<'a> {
         Self { repository, limit }
     }
 
-    /// How many ledger commits one walk may pass.
+    /// Returns how many ledger commits one walk may pass.
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The entries of a ledger, newest first, the genesis left out. Past 100,000 the next item is [`Error::Bounds`], the last one.
+    /// Returns the entries of a ledger, newest first, without the genesis. After 100,000 entries
+    /// the next and last item is [`Error::Bounds`].
     pub fn walk(&self, tip: EntryId) -> impl Iterator<Item = Result<WalkedEntry>> + use<'a> {
         let (repository, limit) = (self.repository, self.limit);
         let (mut next, mut passed) = (Some(tip), 0);
@@ -104,7 +105,7 @@ impl<'a> LedgerHistory<'a> {
     /// Opens an entry of a ledger.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] for a genesis, and for whatever is no entry of that ledger.
+    /// [`Error::Corrupt`] for a genesis, and for a commit that carries no entry of that ledger.
     pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<StoredEntry>> {
         let LedgerCommit::Entry { entry, .. } = self.repository.read_ledger_commit(ledger, id)?
         else {
@@ -116,10 +117,11 @@ impl<'a> LedgerHistory<'a> {
         Ok(Arc::clone(entry.stored()))
     }
 
-    /// The entries of a ledger that speak of a commit and are not older than `since`, newest first.
+    /// Returns the entries of a ledger that name a commit and are not older than `since`, newest
+    /// first.
     ///
-    /// With the commit's time less [`SKEW`](crate::domain::rules::SKEW) as `since` these are all there are: an entry about a commit
-    /// that is dated later than that is refused.
+    /// With the commit's time less [`SKEW`](crate::domain::rules::SKEW) as `since` these are all:
+    /// the rule `time` refuses an entry that is older than that.
     pub fn entries_about(
         &self,
         ledger: &LedgerName,

@@ -1,7 +1,7 @@
-//! Gathers the facts that the gates decide on, out of git.
+//! Gathers the facts that the rules decide on, from git.
 //!
-//! What a rule needs and what cannot be established becomes an `Err` with words inside the facts, never a "no" or an empty answer: the
-//! gates then say "cannot tell". Ledgers are read at the tips that the caller gives, whose entries the caller has verified.
+//! A fact that is needed and cannot be established is an `Err` with the reason, never a "no" or an empty answer: the rules then
+//! answer "cannot tell". Ledgers are read at the tips that the caller gives, whose entries the caller has verified.
 
 mod behind;
 mod commit_facts;
@@ -11,22 +11,23 @@ mod evidence;
 mod history;
 mod needs;
 mod path_commits;
+mod seen;
 mod signers;
 mod version;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub use behind::BranchLag;
 pub use history::{LedgerHistory, LedgerStep, WalkedEntry};
 pub use path_commits::PathCommits;
 
-use crate::domain::entry::{Action, Statement};
+use crate::domain::entry::CommitRole;
 use crate::domain::id::{CommitId, Content, EntryId, Oid};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Chain, CommitFact, Fact, Facts, Request, SeenFact};
+use crate::domain::rules::{Chain, CommitFact, Fact, FactNeed, Facts, Request};
 use crate::domain::state::{Scope, State};
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
@@ -35,28 +36,28 @@ use crate::git::repo::Repository;
 use crate::git::tree::{Leaf, TreeItem};
 use crate::ledger::{LedgerCommit, POLICY_LIMIT, Project, StateReader, Tips};
 use contents::CodeReader;
-use needs::{FactNeed, FactRequest};
+use needs::FactPlan;
 
-/// Where a policy stands in the tree of its ledger.
+/// The path of the policy in the tree of its ledger.
 const POLICY: &str = "deploy.toml";
-/// The most commits that are newly brought in and whose authors are looked at.
+/// The most newly deployed commits whose authors are read.
 const AUTHORS_LIMIT: usize = 1_000_000;
 
-/// How many ends of ledgers are remembered: an audit asks for ever new ones.
+/// How many ends of ledgers are cached: an audit asks for new ones all the time.
 const ENDS: usize = 1_024;
 
-/// Where the tip of an environment's branch is read.
+/// Where the tip of an environment's branch comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum BranchSource {
     /// `refs/heads/`: on a server, or without a remote.
     Local,
-    /// `refs/remotes/<name>/`, and `refs/heads/` for a branch that is not there.
+    /// `refs/remotes/<name>/`, or `refs/heads/` for a branch that is not there.
     Remote(String),
-    /// The entry's own word.
+    /// The tip that the entry names.
     AsEntered,
 }
 
-/// Whether the second commit is the first or before it in the ledger; `None` where that is not known.
+/// Returns whether the second commit is the first or before it in the ledger; `None` if it does not know.
 pub type EntryOrder<'a> = dyn Fn(&LedgerName, EntryId, EntryId) -> Option<bool> + Sync + 'a;
 
 /// Gathers facts in one repository for one project. It belongs to one thread.
@@ -69,12 +70,12 @@ pub struct FactGatherer<'a> {
     states: StateReader<'a>,
     code: CodeReader<'a>,
     order: Option<&'a EntryOrder<'a>>,
-    /// The ends of ledgers: the same ones are asked for on two sets of tips.
+    /// The ends of ledgers, cached: the same ones are asked for on two sets of tips.
     ends: RefCell<HashMap<(LedgerName, EntryId), (Chain, Oid)>>,
 }
 
 impl<'a> FactGatherer<'a> {
-    /// A gatherer that reads branches in `refs/heads/`, as a server does.
+    /// Returns a gatherer that reads branches in `refs/heads/`, as a server does.
     pub fn new(repository: &'a Repository, project: &'a Project) -> Self {
         Self {
             repository,
@@ -105,7 +106,8 @@ impl<'a> FactGatherer<'a> {
         self
     }
 
-    /// Asks this for the order of entries before it looks for itself: whoever has read whole chains knows it already.
+    /// Sets a function that knows the order of entries, for a caller that has read whole chains. It
+    /// is called before the chain is walked.
     #[must_use]
     pub fn with_order(mut self, order: &'a EntryOrder<'a>) -> Self {
         self.order = Some(order);
@@ -119,15 +121,16 @@ impl<'a> FactGatherer<'a> {
         self
     }
 
-    /// The past of the ledgers.
+    /// Returns the history of the ledgers.
     pub fn history(&self) -> &LedgerHistory<'a> {
         &self.history
     }
 
-    /// The policy in force at a tip of the policy's ledger; `None` where nothing has been published yet.
+    /// Returns the policy in force at a tip of the policy's ledger; `None` if nothing is published
+    /// yet.
     ///
     /// # Errors
-    /// A policy that this version cannot read: then nothing can be told.
+    /// If this version cannot read the policy.
     pub fn policy_at(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
         let memories = &self.repository.ledger_cache();
         if let Some(known) = memories.policies_in_force.get(&tip) {
@@ -162,10 +165,11 @@ impl<'a> FactGatherer<'a> {
         Ok(Some(policy))
     }
 
-    /// The end of a ledger, and the tree that is its state; without a tip, or with its genesis as tip, a ledger without entries.
+    /// Returns the end of a ledger and the tree of its state. Without a tip, or at the genesis, it
+    /// is that of a ledger without entries.
     ///
     /// # Errors
-    /// A tip that carries no entry of this ledger and project, and is not the one genesis that the ledger can have.
+    /// If the tip carries no entry of this ledger and project and is not the ledger's genesis.
     pub fn chain(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<(Chain, Oid)> {
         let genesis = self.project.genesis_id(self.repository, ledger)?;
         let chain = |tip, sequence, at, seen| Chain {
@@ -219,7 +223,8 @@ impl<'a> FactGatherer<'a> {
         Ok(end)
     }
 
-    /// The state that a tree of a ledger holds, as far as a request needs it: [`Scope::of`] an entry, all for a branch or tag.
+    /// Reads the state in a tree of a ledger, as far as a request needs it: [`Scope::for_statement`] an entry,
+    /// everything for a branch or tag.
     pub fn state(&self, ledger: &LedgerName, tree: Oid, request: &Request<'_>) -> Fact<State> {
         let scope = match request {
             Request::Entry { statement, .. } => Scope::for_statement(statement),
@@ -230,7 +235,7 @@ impl<'a> FactGatherer<'a> {
             .map_err(|error| describe_error(&error))
     }
 
-    /// The content of a component at a commit; none where the component is absent there.
+    /// Returns the content of a component at a commit; `None` if the component is absent there.
     pub fn content(
         &self,
         policy: &Policy,
@@ -240,10 +245,12 @@ impl<'a> FactGatherer<'a> {
         self.code.content(policy, commit, component)
     }
 
-    /// The facts for a request, on the given tips of all other ledgers: those that the entry has seen, or the present ones.
+    /// Gathers the facts for a request, on the given tips of all other ledgers: those that the
+    /// entry has seen, or the present ones.
     ///
-    /// `chain` is the end of the entry's own ledger, and not there for a branch or tag; `state` is what the request meets. What only
-    /// the caller can know stays empty: [`Facts::stored_as_computed`] and [`Facts::recovery`].
+    /// `chain` is the end of the entry's own ledger, and `None` for a branch or tag; `state` is the
+    /// state before the request. What only the caller can know stays empty:
+    /// [`Facts::stored_as_computed`] and [`Facts::recovery`].
     pub fn gather(
         &self,
         policy: &Policy,
@@ -252,12 +259,12 @@ impl<'a> FactGatherer<'a> {
         chain: Option<Chain>,
         state: Fact<State>,
     ) -> Facts {
-        let ask = FactRequest::new(policy, request, &state);
-        self.gather_needs(policy, ask, request, tips, chain, state)
+        let plan = FactPlan::new(policy, request, &state);
+        self.gather_needs(policy, plan, request, tips, chain, state)
     }
 
-    /// Of the facts for a request those that say what it consists of: versions, artifacts, the branch's tip, what ran before. Whether it
-    /// is allowed is asked later, when it is whole.
+    /// Gathers only the facts that a deployment is built from: versions, artifacts, the branch's
+    /// tip, earlier runs. The rules are asked later, when the deployment is complete.
     pub fn gather_to_build(
         &self,
         policy: &Policy,
@@ -266,20 +273,15 @@ impl<'a> FactGatherer<'a> {
         chain: Option<Chain>,
         state: Fact<State>,
     ) -> Facts {
-        let mut ask = FactRequest::new(policy, request, &state);
-        ask.only(&[
-            FactNeed::Branch,
-            FactNeed::Versions,
-            FactNeed::Earlier,
-            FactNeed::Evidence,
-        ]);
-        self.gather_needs(policy, ask, request, tips, chain, state)
+        let mut plan = FactPlan::new(policy, request, &state);
+        plan.keep_needs_to_build();
+        self.gather_needs(policy, plan, request, tips, chain, state)
     }
 
     fn gather_needs(
         &self,
         policy: &Policy,
-        mut ask: FactRequest<'_>,
+        mut plan: FactPlan<'_>,
         request: &Request<'_>,
         tips: &Tips,
         chain: Option<Chain>,
@@ -295,119 +297,62 @@ impl<'a> FactGatherer<'a> {
             facts.tips.remove(&statement.ledger);
             self.gather_seen(statement, &mut facts);
         }
-        self.gather_code(policy, request, &mut ask, &mut facts);
-        if ask.needs(FactNeed::Branch) {
-            self.gather_branch_tip(&ask, &mut facts);
+        self.gather_code(policy, request, &mut plan, &mut facts);
+        if plan.needs(&FactNeed::BranchTip) {
+            self.gather_branch_tip(&plan, &mut facts);
         }
-        if ask.needs(FactNeed::Direction) {
-            self.gather_running_ancestry(&ask, &mut facts);
+        if plan.needs(&FactNeed::RunningAncestry) {
+            self.gather_running_ancestry(&plan, &mut facts);
         }
-        if ask.needs(FactNeed::Authors) {
+        if plan.needs(&FactNeed::Authors) {
             facts.authors = Some(
-                self.read_authors(&ask)
+                self.read_authors(&plan)
                     .map_err(|error| describe_error(&error)),
             );
         }
-        if ask.needs(FactNeed::Versions) {
-            self.gather_versions(&ask, &mut facts);
+        if plan.needs(&FactNeed::Versions) {
+            self.gather_versions(&plan, &mut facts);
         }
-        if ask.needs(FactNeed::Source) {
-            self.gather_previous_environment(policy, &ask, &mut facts);
+        if plan.needs(&FactNeed::PreviousLog) {
+            self.gather_previous_environment(policy, &plan, &mut facts);
         }
-        if ask.needs(FactNeed::Earlier) {
-            self.gather_earlier_runs(&ask, &mut facts);
+        if plan.needs(&FactNeed::EarlierRuns) {
+            self.gather_earlier_runs(&plan, &mut facts);
         }
-        self.gather_approval_signers(policy, &ask, request, &mut facts);
-        if ask.needs(FactNeed::Evidence) {
-            let evidence = self.read_evidence(&ask, request, &facts);
+        self.gather_approval_signers(policy, &plan, request, &mut facts);
+        if plan.needs(&FactNeed::Evidence) {
+            let evidence = self.read_evidence(&plan, request, &facts);
             if let Ok(entries) = &evidence {
                 self.gather_evidence_signers(policy, entries, &mut facts);
             }
             facts.evidence =
                 Some(evidence.map(|entries| entries.into_iter().map(|(_, kept)| kept).collect()));
         }
-        if ask.needs(FactNeed::Yanks) {
-            facts.yanks = Some(self.read_yanks(&ask, &facts));
+        if plan.needs(&FactNeed::Yanks) {
+            facts.yanks = Some(self.read_yanks(&plan, &facts));
         }
         facts
     }
 
-    /// How the entry's `seen` lies to the tips, and which environments a `publish` names.
-    fn gather_seen(&self, statement: &Statement, facts: &mut Facts) {
-        for (ledger, seen) in &statement.seen {
-            let before = facts
-                .chain
-                .as_ref()
-                .and_then(|chain| chain.seen.get(ledger));
-            let fact = self
-                .read_seen_fact(ledger, *seen, facts.tips.get(ledger), before)
-                .map_err(|error| describe_error(&error));
-            facts.seen.insert(ledger.clone(), fact);
-        }
-        if let Action::Publish(_) = statement.action {
-            let environments = facts
-                .tips
-                .iter()
-                .filter(|(ledger, _)| ledger.is_environment());
-            facts.environments_seen = environments
-                .map(|(ledger, tip)| (ledger.clone(), statement.seen.get(ledger) == Some(tip)))
-                .collect();
-        }
-    }
-
-    fn read_seen_fact(
-        &self,
-        ledger: &LedgerName,
-        seen: EntryId,
-        tip: Option<&EntryId>,
-        before: Option<&EntryId>,
-    ) -> Result<SeenFact> {
-        let on_chain = |tip, wanted| match self.order.and_then(|order| order(ledger, tip, wanted)) {
-            Some(known) => Ok(known),
-            None => self
-                .repository
-                .is_on_chain(tip, wanted, self.history.limit()),
-        };
-        // Read even where nothing is to be compared: what is not there has not been seen.
-        let reachable = match tip {
-            Some(tip) => on_chain(*tip, seen)?,
-            None => self.repository.read_commit(seen.0).map(|_| false)?,
-        };
-        let forward = before.map_or(Ok(true), |before| on_chain(seen, *before))?;
-        Ok(SeenFact {
-            is_tip: tip == Some(&seen),
-            reachable,
-            forward,
-        })
-    }
-
-    /// Whether a commit that an entry of the past speaks of may be missing by now: one that was never deployed, which no ledger keeps.
+    /// Returns whether a commit that a past entry names may no longer exist: it was never deployed,
+    /// and no ledger keeps it.
     fn may_be_missing(&self, request: &Request<'_>, commit: CommitId) -> bool {
         let Request::Entry { statement, .. } = request else {
             return false;
         };
-        let word = matches!(
-            statement.action,
-            Action::Approve(_)
-                | Action::Revoke(_)
-                | Action::Build(_)
-                | Action::Artifact(_)
-                | Action::Attestation(_)
-                | Action::Yank(_)
-                | Action::Unyank(_)
-        );
+        let word = statement.action.info().commits == CommitRole::MayBeMissing;
         self.branches == BranchSource::AsEntered && word && statement.commits().contains(&commit)
     }
 
-    /// Commits and contents; which components of a branch or tag change follows from the contents.
+    /// Gathers commits and contents, and finds out which components of a branch or tag change.
     fn gather_code(
         &self,
         policy: &Policy,
         request: &Request<'_>,
-        ask: &mut FactRequest<'_>,
+        plan: &mut FactPlan<'_>,
         facts: &mut Facts,
     ) {
-        for commit in &ask.commits {
+        for commit in &plan.commits {
             let fact = self
                 .code
                 .commit(*commit)
@@ -420,32 +365,22 @@ impl<'a> FactGatherer<'a> {
                 .commits
                 .insert(*commit, fact.map_err(|error| describe_error(&error)));
         }
-        let moves = ask
-            .changes
-            .iter()
-            .flat_map(|it| [Some(it.commit), it.from].map(|commit| (commit, &it.component)));
-        let moves = moves.filter_map(|(commit, component)| Some((commit?, component.clone())));
-        let wanted: BTreeSet<(CommitId, ComponentName)> =
-            moves.chain(ask.contents.iter().cloned()).collect();
-        for (commit, component) in wanted {
+        for (commit, component) in plan.contents() {
             let content = self
                 .content(policy, commit, &component)
                 .map_err(|error| describe_error(&error));
             facts.contents.insert((commit, component), content);
         }
-        let Some((new, old)) = ask.ref_update else {
-            return;
-        };
-        if let Some(old) = old {
-            self.gather_containment(new, old, facts);
+        for (commit, base) in plan.containments() {
+            self.gather_containment(commit, base, facts);
         }
         if let Some(Ok(state)) = &facts.state {
-            ask.leave_equal_ones(state, &facts.contents);
+            plan.mark_unchanged(state, &facts.contents);
         }
     }
 }
 
-/// An error with its causes, in one line.
+/// Returns an error with its causes, in one line.
 fn describe_error(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

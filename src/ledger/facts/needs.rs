@@ -1,125 +1,130 @@
-//! What the rules will ask, worked out from policy and request, so that a lock costs no walk over history.
+//! What has to be gathered for a request: what it would change, and what the rules that it faces declare to need.
 //!
-//! This follows the action table of the gates. What is left out here makes a rule that asks for it answer "cannot tell", so a
-//! mistake costs a deployment and never lets one through.
+//! A lock thus costs no walk over history. What is left out makes a rule answer "cannot tell", so a mistake here can hold up a
+//! deployment and never lets one through.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::entry::{Action, Deployment, DeploymentKind, Intent};
+use crate::domain::entry::{Deployment, Intent};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::policy::{DeployOn, Environment, HotfixSkip, Policy, PredicateType};
-use crate::domain::rules::{Fact, Request};
+use crate::domain::policy::{Environment, Policy};
+use crate::domain::rules::{Fact, FactNeed, Request, RequestContext, RequestKind, fact_needs};
 use crate::domain::state::{EnvState, State};
 
-/// A group of facts that some rule needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum FactNeed {
-    /// The tip of the environment's branch, and how the commits lie to it.
-    Branch,
-    /// Whether the commits contain what runs.
-    Direction,
-    /// What the environment before says.
-    Source,
-    /// Attestations, builds and artifacts.
-    Evidence,
-    /// Open yanks.
-    Yanks,
-    /// Who signed the approvals.
-    Approvals,
-    /// Who wrote what is newly brought in.
-    Authors,
-    /// The versions.
-    Versions,
-    /// What ran here before.
-    Earlier,
-}
-
-/// One component that the request brings, or would bring, to a commit.
+/// A component that the request brings, or would bring, to a commit.
 #[derive(Debug, Clone)]
 pub(super) struct PlannedChange {
+    /// The component.
     pub component: ComponentName,
+    /// Its new commit.
     pub commit: CommitId,
-    /// What runs.
+    /// Its running commit; `None` if it does not run.
     pub from: Option<CommitId>,
-    /// Whether the content is, or may be, another one than what runs.
+    /// Whether its content changes, or may change.
     pub changed: bool,
 }
 
-/// What has to be gathered.
-pub(super) struct FactRequest<'a> {
-    /// The environment by name, and its rules.
+/// What has to be gathered for a request.
+pub(super) struct FactPlan<'a> {
+    /// The environment by name, and its policy.
     pub environment: Option<(EnvName, &'a Environment)>,
+    /// The components that the request changes, or that a branch or tag would change.
     pub changes: Vec<PlannedChange>,
-    /// Components at commits of which the content is needed, besides those of the moves.
-    pub contents: Vec<(CommitId, ComponentName)>,
-    /// The commits that the request is about: who vouches for them, and whether they are yanked.
+    /// The commits that the request is about: attestations and yanks of these count.
     pub subjects: BTreeSet<CommitId>,
-    /// The commits of which the time is needed: these, and those that run.
+    /// The commits whose date is needed: the subjects, and the running commits.
     pub commits: BTreeSet<CommitId>,
-    /// Digests that the request names.
+    /// The digests of the artifacts that the request names.
     pub digests: BTreeSet<Digest>,
     /// The branch's tip that the entry names.
     pub named_tip: Option<CommitId>,
-    /// Of a branch or tag: where it goes, and where it was.
-    pub ref_update: Option<(CommitId, Option<CommitId>)>,
+    is_ref: bool,
+    kind: RequestKind,
     needs: BTreeSet<FactNeed>,
 }
 
-impl<'a> FactRequest<'a> {
-    pub fn new(policy: &'a Policy, request: &Request<'_>, state: &Fact<State>) -> Self {
-        let mut ask = Self {
-            environment: None,
+impl<'a> FactPlan<'a> {
+    /// Plans the facts for a request before which the ledger has `state`.
+    pub fn new(policy: &'a Policy, request: &'a Request<'a>, state: &Fact<State>) -> Self {
+        let context = RequestContext::new(policy, *request);
+        let needs = fact_needs(&context);
+        let mut plan = Self {
+            environment: context.environment_name.zip(context.environment),
             changes: Vec::new(),
-            contents: Vec::new(),
             subjects: BTreeSet::new(),
             commits: BTreeSet::new(),
             digests: BTreeSet::new(),
             named_tip: None,
-            ref_update: None,
-            needs: BTreeSet::new(),
+            is_ref: context.statement.is_none(),
+            kind: context.kind,
+            needs,
         };
-        match request {
+        match *request {
             Request::Entry { statement, .. } => {
-                ask.environment = statement
-                    .environment()
-                    .and_then(|name| ask.rules(policy, name));
-                ask.subjects = statement.commits().into_iter().collect();
-                ask.entry(&statement.action, statement.deployment());
+                plan.subjects = statement.commits().into_iter().collect();
+                if let Some(deployment) = statement.deployment() {
+                    plan.add_deployment(deployment);
+                }
             }
-            Request::Branch {
-                environment,
-                old,
-                new,
-                ..
-            } => {
-                ask.environment = ask.rules(policy, (*environment).clone());
-                ask.moved(policy, *old, *new, state, true);
-            }
-            Request::Tag {
-                environment,
-                old,
-                new,
-                ..
-            } => {
-                ask.environment = ask.rules(policy, (*environment).clone());
-                ask.moved(policy, *old, *new, state, false);
+            Request::Branch { old, new, .. } | Request::Tag { old, new, .. } => {
+                plan.commits.extend(old);
+                plan.subjects.extend(new);
+                if let Some(new) = new {
+                    plan.add_all_components(policy, new, state);
+                }
             }
         }
-        ask.commits.extend(&ask.subjects);
-        ask
+        plan.commits.extend(&plan.subjects);
+        plan
     }
 
-    pub fn needs(&self, need: FactNeed) -> bool {
-        self.needs.contains(&need)
+    /// Returns whether a rule of the request needs these facts.
+    pub fn needs(&self, need: &FactNeed) -> bool {
+        self.needs.contains(need)
     }
 
-    /// Leaves only these needs.
-    pub fn only(&mut self, needs: &[FactNeed]) {
-        self.needs.retain(|need| needs.contains(need));
+    /// Returns the components at commits whose contents are needed: those that change, at both commits, and what rules ask for.
+    pub fn contents(&self) -> BTreeSet<(CommitId, ComponentName)> {
+        let changes = self.changes.iter().flat_map(|it| {
+            let commits = [Some(it.commit), it.from].into_iter().flatten();
+            commits.map(|commit| (commit, it.component.clone()))
+        });
+        let needed = self.needs.iter().filter_map(|need| match need {
+            FactNeed::Content(commit, component) => Some((*commit, component.clone())),
+            _ => None,
+        });
+        changes.chain(needed).collect()
     }
 
-    /// The environment's part of its ledger's state.
+    /// Returns the pairs of commits of which a rule asks whether the first contains the second.
+    pub fn containments(&self) -> Vec<(CommitId, CommitId)> {
+        let pairs = self.needs.iter().filter_map(|need| match need {
+            FactNeed::Containment(commit, base) => Some((*commit, *base)),
+            _ => None,
+        });
+        pairs.collect()
+    }
+
+    /// Leaves only the facts that the components of a deployment are completed from.
+    ///
+    /// The entry of a hotfix names the branch's tip as well, although no rule of a hotfix reads it.
+    pub fn keep_needs_to_build(&mut self) {
+        self.needs.retain(|need| {
+            matches!(
+                need,
+                FactNeed::BranchTip
+                    | FactNeed::Versions
+                    | FactNeed::EarlierRuns
+                    | FactNeed::Evidence
+            )
+        });
+        if self.kind == RequestKind::Hotfix {
+            self.needs.insert(FactNeed::BranchTip);
+        }
+    }
+
+    /// Returns the environment's part of its ledger's state.
     pub fn here<'s>(&'s self, state: &'s State) -> EnvState<'s> {
         let member = self
             .environment
@@ -128,64 +133,12 @@ impl<'a> FactRequest<'a> {
         state.environment(member.map(|(name, _)| name))
     }
 
-    #[allow(clippy::unused_self)] // It ties the lifetime of the rules to that of the policy.
-    fn rules(&self, policy: &'a Policy, name: EnvName) -> Option<(EnvName, &'a Environment)> {
-        // A promotion tag is of a pattern as a whole.
-        let rules = policy
-            .environment(&name)
-            .or_else(|| policy.patterns.get(&name))?;
-        Some((name, rules))
-    }
-
-    fn entry(&mut self, action: &Action, deployment: Option<&Deployment>) {
-        if let Some(deployment) = deployment {
-            return self.deployment(deployment);
-        }
-        match action {
-            Action::Baseline(it) => {
-                self.contents.extend(
-                    it.components
-                        .iter()
-                        .map(|target| (target.commit, target.component.clone())),
-                );
-            }
-            Action::Finish(it) => {
-                let there = it
-                    .components
-                    .iter()
-                    .map(|ended| &ended.target)
-                    .filter(|target| target.content.is_some());
-                self.contents
-                    .extend(there.map(|target| (target.commit, target.component.clone())));
-            }
-            Action::Artifact(it) => {
-                self.contents.push((it.commit, it.component.clone()));
-                // Another digest may be registered already.
-                self.needs.insert(FactNeed::Evidence);
-            }
-            Action::Unlock(it) => {
-                let commit = it.commit.into_iter();
-                self.contents.extend(commit.flat_map(|commit| {
-                    it.holds
-                        .iter()
-                        .map(move |hold| (commit, hold.component.clone()))
-                }));
-            }
-            Action::Approve(_) => self.needs.extend([FactNeed::Yanks, FactNeed::Evidence]),
-            _ => {}
-        }
-    }
-
-    fn deployment(&mut self, deployment: &Deployment) {
+    fn add_deployment(&mut self, deployment: &Deployment) {
         for change in &deployment.components {
             self.commits.extend(change.from);
-            self.digests.extend(
-                change
-                    .target
-                    .artifacts
-                    .iter()
-                    .map(|image| image.digest.clone()),
-            );
+            let artifacts = change.target.artifacts.iter();
+            self.digests
+                .extend(artifacts.map(|image| image.digest.clone()));
             self.changes.push(PlannedChange {
                 component: change.target.component.clone(),
                 commit: change.target.commit,
@@ -194,95 +147,16 @@ impl<'a> FactRequest<'a> {
             });
         }
         self.named_tip = deployment.branch_tip;
-        // Where the entry keeps silent about its artifacts, those that are registered may be yanked; what rides along is always silent.
-        let mut put = deployment
-            .components
-            .iter()
-            .filter(|change| change.intent != Intent::Destroy);
-        let silent = put.any(|change| change.target.artifacts.is_empty());
-        match deployment.kind {
-            _ if deployment.break_glass.is_some() => self.yanks(true),
-            DeploymentKind::Deploy | DeploymentKind::Hotfix => self.every_rule(deployment.kind),
-            DeploymentKind::Rollback => {
-                self.yanks(silent);
-                self.needs.insert(FactNeed::Earlier);
-            }
-            DeploymentKind::Destroy | DeploymentKind::Exec => self.approvals(),
-        }
     }
 
-    fn yanks(&mut self, with_evidence: bool) {
-        self.needs.insert(FactNeed::Yanks);
-        self.needs
-            .extend(with_evidence.then_some(FactNeed::Evidence));
-    }
-
-    /// All that a deployment faces.
-    fn every_rule(&mut self, kind: DeploymentKind) {
-        self.needs.extend([FactNeed::Yanks, FactNeed::Evidence]);
-        self.approvals();
-        let Some((_, rules)) = &self.environment else {
-            return;
-        };
-        if rules.branch.is_some() {
-            self.needs.extend([FactNeed::Branch, FactNeed::Direction]);
-        }
-        if rules.version.is_some() {
-            self.needs.insert(FactNeed::Versions);
-        }
-        let skip = rules
-            .hotfix
-            .as_ref()
-            .filter(|_| kind == DeploymentKind::Hotfix)
-            .map(|hotfix| &hotfix.skip);
-        let skipped = |rule| skip.is_some_and(|skip| skip.contains(&rule));
-        if rules.promote_from.is_some()
-            && !(skipped(HotfixSkip::PromoteFrom) && skipped(HotfixSkip::Soak))
-        {
-            self.needs.insert(FactNeed::Source);
-        }
-        if kind == DeploymentKind::Hotfix {
-            self.needs.insert(FactNeed::Direction);
-        }
-    }
-
-    fn approvals(&mut self) {
-        let Some((_, rules)) = &self.environment else {
-            return;
-        };
-        let review = rules
-            .checks
-            .iter()
-            .any(|check| check.predicate_type == PredicateType::change_review());
-        if !rules.approvals.is_empty() {
-            self.needs.insert(FactNeed::Approvals);
-        }
-        if review || rules.approvals.iter().any(|seat| seat.prevent_self) {
-            self.needs.insert(FactNeed::Authors);
-        }
-    }
-
-    /// A branch or a tag goes to a commit: what it would mean to deploy that.
-    fn moved(
-        &mut self,
-        policy: &Policy,
-        old: Option<CommitId>,
-        new: Option<CommitId>,
-        state: &Fact<State>,
-        is_branch: bool,
-    ) {
-        self.commits.extend(old);
-        self.subjects.extend(new);
-        let Some(new) = new else { return };
-        self.ref_update = Some((new, old));
-        // What runs may be of a component that the policy no longer knows.
+    /// Adds what the deployment of a branch's or tag's new commit would change.
+    fn add_all_components(&mut self, policy: &Policy, new: CommitId, state: &Fact<State>) {
+        // A running component may have left the policy.
         let mut components = policy.component_names();
         if let Ok(state) = state {
             components.extend(self.here(state).components().into_keys().cloned());
         }
         for component in components {
-            self.contents
-                .extend(old.map(|old| (old, component.clone())));
             let from = state
                 .as_ref()
                 .ok()
@@ -295,28 +169,25 @@ impl<'a> FactRequest<'a> {
                 changed: true,
             });
         }
-        let merge = self
-            .environment
-            .as_ref()
-            .is_some_and(|(_, rules)| rules.deploy_on == DeployOn::Merge);
-        if is_branch && merge {
-            self.every_rule(DeploymentKind::Deploy);
-        }
     }
 
-    /// For a branch or tag: what has the content that runs, and is known to, does not change.
-    pub fn leave_equal_ones(
+    /// Marks the components of a branch or tag that are known to have the running content as
+    /// unchanged. Does nothing for an entry.
+    pub fn mark_unchanged(
         &mut self,
         state: &State,
         contents: &BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
     ) {
-        let mut moves = std::mem::take(&mut self.changes);
+        if !self.is_ref {
+            return;
+        }
+        let mut changes = std::mem::take(&mut self.changes);
         let here = self.here(state);
-        for it in &mut moves {
+        for it in &mut changes {
             let content = contents.get(&(it.commit, it.component.clone()));
             let same = content == Some(&Ok(here.content(&it.component)));
             it.changed = !same || here.unknown_since(&it.component).is_some();
         }
-        self.changes = moves;
+        self.changes = changes;
     }
 }

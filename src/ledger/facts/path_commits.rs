@@ -1,6 +1,6 @@
-//! The commits on the way from one commit to another, component by component: those that touch its paths.
+//! The commits between two commits, per component: those that touch its paths.
 //!
-//! Each way is walked once and each commit on it compared with its parents once, however many components and environments ask.
+//! Each pair is walked once and each commit compared with its parents once, however many components and environments are asked for.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use crate::git::repo::Repository;
 /// Two commits: the old one and the new one.
 type CommitPair = (CommitId, CommitId);
 
-/// Looks ways up under one policy, at most so many commits far.
+/// Finds the commits between two commits under one policy, up to a limit.
 pub struct PathCommits<'a> {
     repository: &'a Repository,
     limit: usize,
@@ -28,7 +28,8 @@ pub struct PathCommits<'a> {
 }
 
 impl<'a> PathCommits<'a> {
-    /// Ways of at most `limit` commits; of a longer one only its newest commits are known.
+    /// Returns a reader that walks at most `limit` commits. Of a longer way only the newest commits
+    /// are known.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
         let touched = ChangeFinder::new(repository, policy);
         Self {
@@ -41,7 +42,7 @@ impl<'a> PathCommits<'a> {
         }
     }
 
-    /// The commits of `new`'s history that are not in `old`'s, whatever they touch.
+    /// Returns the commits in the history of `new` and not of `old`, whatever they touch.
     pub fn ahead(&self, new: CommitId, old: CommitId) -> Result<Rc<CommitsAhead>> {
         if let Some(known) = self.ahead.borrow().get(&(new, old)) {
             return Ok(Rc::clone(known));
@@ -53,7 +54,8 @@ impl<'a> PathCommits<'a> {
         Ok(ahead)
     }
 
-    /// Those among them that touch a component; none for one that the policy does not have.
+    /// Returns those among [`PathCommits::ahead`] that touch a component; none for a component that
+    /// the policy does not have.
     pub fn touching(
         &self,
         component: &ComponentName,
@@ -73,7 +75,8 @@ impl<'a> PathCommits<'a> {
         })
     }
 
-    /// Whether a component is another at one commit than at the other. One that the policy does not have may be.
+    /// Returns whether a component differs between two commits. A component that the policy does
+    /// not have counts as different.
     pub fn differs(&self, component: &ComponentName, old: CommitId, new: CommitId) -> Result<bool> {
         let Some(index) = self.component_index(component) else {
             return Ok(true);
@@ -87,7 +90,7 @@ impl<'a> PathCommits<'a> {
         Ok(answer)
     }
 
-    /// Whether a commit touches a component.
+    /// Returns whether a commit touches a component.
     pub fn touches(&self, commit: CommitId, component: &ComponentName) -> Result<bool> {
         let Some(index) = self.component_index(component) else {
             return Ok(false);
@@ -101,12 +104,12 @@ impl<'a> PathCommits<'a> {
         Ok(answer)
     }
 
-    /// The place of a component in what [`Way::touched`] tells.
+    /// Returns the index of a component in the result of [`PathCommits::touched`].
     pub(super) fn component_index(&self, component: &ComponentName) -> Option<usize> {
         self.touched.components().binary_search(component).ok()
     }
 
-    /// What a commit touches, by the place of each component. Nothing is remembered.
+    /// Returns which components a commit touches, by their index. The result is not cached.
     pub(super) fn touched(&self, commit: CommitId) -> Result<Rc<[bool]>> {
         Ok(self.touched.find_in_commit(commit.0)?.into())
     }
@@ -134,7 +137,8 @@ mod tests {
         inner = { paths = ["api/y", "other"] }
     "#;
 
-    /// A count that leaves a commit out hides what a deployment would bring; so every commit of a random history is held against git.
+    /// The commits that touch a component are those that git finds, for every commit of a random
+    /// history.
     #[test]
     fn touched_equals_git() {
         let policy = Policy::parse(POLICY).unwrap();

@@ -1,31 +1,34 @@
-//! Which key signed the entries whose word may count: a key that the policy no longer lists at all is a stolen one.
+//! Facts about keys: which one signed each entry that may count. A key that the policy no longer lists at all is treated as stolen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::needs::{FactNeed, FactRequest};
+use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, StoredEntry};
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
-use crate::domain::rules::{Fact, Facts, Request};
+use crate::domain::rules::{Fact, FactNeed, Facts, Request};
 use crate::git::error::{Error, Result};
 use crate::ledger::LedgerCommit;
 use crate::signing::verify_entry;
 
 impl FactGatherer<'_> {
-    /// The signers of the approvals in the request's state that are of its commits or its policy.
+    /// Gathers the keys that signed the approvals of the request's commits, or of its policy.
     pub(super) fn gather_approval_signers(
         &self,
         policy: &Policy,
-        ask: &FactRequest<'_>,
+        plan: &FactPlan<'_>,
         request: &Request<'_>,
         facts: &mut Facts,
     ) {
         let Some(Ok(state)) = &facts.state else {
             return;
         };
+        if !plan.needs(&FactNeed::ApprovalSigners) {
+            return;
+        }
         let kept: Vec<&Arc<StoredEntry>> = match request {
             Request::Entry { statement, .. } if statement.ledger.is_policy() => {
                 let Action::Publish(publish) = &statement.action else {
@@ -37,13 +40,12 @@ impl FactGatherer<'_> {
                 };
                 state.policy_approvals().filter(of_it).collect()
             }
-            _ if ask.needs(FactNeed::Approvals) => {
-                let all = ask.here(state).approvals();
-                all.filter(|(commit, ..)| ask.subjects.contains(commit))
+            _ => {
+                let all = plan.here(state).approvals();
+                all.filter(|(commit, ..)| plan.subjects.contains(commit))
                     .map(|(.., kept)| kept)
                     .collect()
             }
-            _ => return,
         };
         let Some(ledger) = kept.first().map(|kept| kept.statement.ledger.clone()) else {
             return;
@@ -66,7 +68,7 @@ impl FactGatherer<'_> {
         facts.signers.extend(found);
     }
 
-    /// The ledger commits that have these sequences.
+    /// Returns the ledger commits that have these sequences.
     fn locate_entries(
         &self,
         ledger: &LedgerName,
@@ -116,7 +118,8 @@ impl FactGatherer<'_> {
         }
     }
 
-    /// The key that signed an entry: one that the policy lists, or that the policy listed under which it was made.
+    /// Returns the key that signed an entry: one that the policy lists, or that the policy at the
+    /// time listed.
     fn read_signer(&self, policy: &Policy, ledger: &LedgerName, id: EntryId) -> Result<PublicKey> {
         let memory = &self.repository.ledger_cache().signers;
         if let Some(known) = memory.get(&id) {
@@ -149,12 +152,12 @@ impl FactGatherer<'_> {
         Ok(key)
     }
 
-    /// Remembers who signed an entry, as verified by a key that was listed when it was made.
+    /// Caches who signed an entry, verified by a key that was listed when the entry was made.
     pub(in crate::ledger) fn remember_signer(&self, id: EntryId, key: PublicKey) {
         self.repository.ledger_cache().signers.insert(id, key, 150);
     }
 
-    /// The signers of entries of `evidence`.
+    /// Gathers the keys that signed entries of `evidence`.
     pub(super) fn gather_evidence_signers(
         &self,
         policy: &Policy,
@@ -162,7 +165,7 @@ impl FactGatherer<'_> {
         facts: &mut Facts,
     ) {
         for (id, kept) in entries {
-            if let Action::Attestation(_) | Action::Artifact(_) = &kept.statement.action {
+            if kept.statement.action.info().vouches {
                 let key: Fact<PublicKey> = self
                     .read_signer(policy, &kept.statement.ledger, *id)
                     .map_err(|error| describe_error(&error));
@@ -175,7 +178,7 @@ impl FactGatherer<'_> {
     }
 }
 
-/// All keys of a policy, retired ones too.
+/// Returns all keys of a policy, including retired ones.
 fn list_keys(policy: &Policy) -> Vec<PublicKey> {
     policy
         .people

@@ -1,4 +1,4 @@
-//! A repository with real ledgers, for the tests of what is gathered: entries are signed, folded and chained as in life, and no gate
+//! A repository with real ledgers, for the tests of what is gathered: entries are signed, folded and chained as in production, and no rule
 //! is asked, so that a test can write whatever it needs.
 
 use std::sync::Arc;

@@ -1,15 +1,20 @@
 //! Facts out of real ledgers: what a rule needs is there, and what cannot be established is an error and no answer.
 
+mod code;
+mod ledgers;
+
 use std::sync::Arc;
 
 use super::testing::{World, deployment, parse, start, starting};
 use super::*;
 use crate::domain::entry::{
-    Abort, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image, Intent, Lock,
-    Outcome, StoredEntry, Verification, VerificationResult, Yank,
+    Abort, Action, Approve, Artifact, Attestation, ComponentAtCommit, ComponentChange,
+    DeploymentKind, Image, Intent, Lock, Outcome, StoredEntry, Verification, VerificationResult,
+    Yank,
 };
 use crate::domain::id::{Digest, RunId};
-use crate::domain::rules::SKEW;
+use crate::domain::policy::DeployOn;
+use crate::domain::rules::{SKEW, SeenFact};
 use crate::domain::time::Span;
 
 const STAGES: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
@@ -19,6 +24,10 @@ const PARTS: &str =
 /// An id that no object has.
 fn nowhere() -> CommitId {
     parse("2affccc97fa05736482d4523166f70cb561afa11")
+}
+
+fn deploying(change: ComponentChange) -> Action {
+    starting(deployment(DeploymentKind::Deploy, vec![change]))
 }
 
 fn names(list: &Fact<Vec<Arc<StoredEntry>>>) -> Vec<String> {
@@ -191,220 +200,6 @@ fn seen() {
     );
 }
 
-/// A commit that rode along has the success that put its content there, however old, and all that happened since.
-#[test]
-fn source() {
-    let mut world = World::new(STAGES);
-    let one = world.code("a", "1", &[]);
-    world.deploy("dev", "catalogue", one, Outcome::Succeeded);
-    world.append("dev", verified("catalogue", one));
-    world.append("dev", lock());
-    world.now = world.now.plus(Span::from_days(1));
-    let two = world.code("a", "1", &[one]);
-    let three = world.code("a", "3", &[one]);
-    world.deploy("dev", "catalogue", two, Outcome::Unchanged);
-    let started = world.change("dev", "catalogue", three, Intent::Change);
-    world.append(
-        "dev",
-        starting(deployment(DeploymentKind::Deploy, vec![started])),
-    );
-    let abort = Abort {
-        start: 7,
-        run: RunId([2; 16]),
-        components: vec![ComponentAtCommit {
-            component: parse("catalogue"),
-            commit: three,
-        }],
-        reason: parse("no"),
-    };
-    world.append("dev", Action::Abort(abort));
-
-    let key = |commit| (parse("catalogue"), commit);
-    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", two);
-    let all = [
-        "8 abort",
-        "7 start",
-        "6 finish",
-        "5 start",
-        "3 verification",
-        "2 finish",
-    ];
-    assert_eq!(names(&facts.previous_log[&key(two)]), all);
-    assert_eq!(
-        facts
-            .previous_state
-            .unwrap()
-            .unwrap()
-            .environment(None)
-            .commit(&parse("catalogue")),
-        Some(two)
-    );
-    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
-    assert_eq!(
-        names(&facts.previous_log[&key(three)]),
-        ["8 abort", "7 start", "6 finish", "5 start"]
-    );
-
-    let change = world.change("prod", "catalogue", two, Intent::Change);
-    let statement = world.statement(
-        "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
-    );
-    let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
-    assert!(
-        facts.previous_log[&key(two)]
-            .as_ref()
-            .unwrap_err()
-            .contains("limit of 5")
-    );
-    world.tips.remove("dev");
-    let facts = world.facts(&world.gatherer(), &statement);
-    assert_eq!(names(&facts.previous_log[&key(two)]), Vec::<String>::new());
-}
-
-fn artifact(commit: CommitId, content: Content, digest: &Digest) -> Action {
-    let image = Image {
-        name: parse("img"),
-        digest: digest.clone(),
-    };
-    Action::Artifact(Artifact {
-        component: parse("api"),
-        commit,
-        content,
-        image,
-        builder: None,
-    })
-}
-
-fn attested(commit: CommitId) -> Action {
-    Action::Attestation(Attestation {
-        commit,
-        environment: None,
-        predicate_type: parse("https://in-toto.io/attestation/test-result/v0.1"),
-        suite: None,
-        predicate: serde_json::Map::new(),
-    })
-}
-
-/// An artifact of the same content counts whatever commit it was built from; its yank is found where the entry is silent about it.
-#[test]
-fn evidence_and_yanks() {
-    let mut world = World::new(&format!(
-        "[environments]\nprod = {{ artifact = \"required\" }}\n{PARTS}"
-    ));
-    let ann = "Ann <ann@example.com>";
-    let one = world.commit(&[("api/a", "1")], &[], ann, "one");
-    let content = world
-        .gatherer()
-        .content(&world.policy, one, &parse("api"))
-        .unwrap()
-        .unwrap();
-    let (good, bad) = (Digest::sha256(b"good"), Digest::sha256(b"bad"));
-    world.append("evidence", artifact(one, content, &bad));
-    world.append("evidence", artifact(one, content, &good));
-    world.append("evidence", attested(one));
-    world.now = world.now.plus(Span::from_days(1));
-    let two = world.commit(&[("api/a", "1"), ("web/a", "1")], &[one], ann, "two");
-    world.append("evidence", attested(two));
-    world.append(
-        "evidence",
-        Action::Yank(Yank {
-            commit: None,
-            digest: Some(bad.clone()),
-            reason: parse("bad"),
-        }),
-    );
-
-    let facts = world.facts_of("prod", DeploymentKind::Deploy, "api", two);
-    assert_eq!(
-        names(facts.evidence.as_ref().unwrap()),
-        ["4 attestation", "2 artifact", "1 artifact"]
-    );
-    assert!(facts.yanks.unwrap().unwrap().yanked_digest(&bad).is_some());
-    let signers: Vec<u64> = facts
-        .signers
-        .iter()
-        .filter(|(_, key)| key.is_ok())
-        .map(|((_, at), _)| *at)
-        .collect();
-    assert_eq!(signers, [1, 2, 4]);
-
-    // A second registration meets the first ones.
-    let statement = world.statement("evidence", artifact(one, content, &bad));
-    let facts = world.facts(&world.gatherer(), &statement);
-    assert_eq!(
-        names(facts.evidence.as_ref().unwrap()),
-        ["3 attestation", "2 artifact", "1 artifact"]
-    );
-
-    let change = world.change("prod", "api", two, Intent::Change);
-    let statement = world.statement(
-        "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
-    );
-    let facts = world.facts(&world.gatherer().limited(2, 2), &statement);
-    assert!(facts.evidence.unwrap().is_err() && facts.yanks.unwrap().is_err());
-    world.tips.remove("evidence");
-    let facts = world.facts(&world.gatherer(), &statement);
-    assert_eq!(
-        (facts.evidence, facts.yanks),
-        (Some(Ok(Vec::new())), Some(Ok(State::empty())))
-    );
-}
-
-/// Nobody who had a hand in what is new is left out, and who wrote what runs already is none of them. Where nothing runs, the commit's own author is not
-/// left out: else whoever writes it could let it in alone.
-#[test]
-fn authors() {
-    let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
-    let one = world.commit(&[("a", "1")], &[], "Old <old@example.com>", "one");
-    let first = world
-        .facts_of("prod", DeploymentKind::Deploy, "catalogue", one)
-        .authors
-        .unwrap()
-        .unwrap();
-    assert!(
-        first.contains("old@example.com") && !first.contains("ann@example.com"),
-        "{first:?}"
-    );
-    world.deploy("prod", "catalogue", one, Outcome::Succeeded);
-    let body = "two\n\nco-Authored-BY : Bob <x> <BOB@Example.com>\n\nCo-authored-by: carol@example.com\n\nnot the last";
-    let two = world.commit(&[("a", "2")], &[one], "A < Ann@Example.com >", body);
-    let three = world.commit(&[("a", "3")], &[two], "Dan <dan@example.com>", "three");
-    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
-    let all: Vec<String> = facts.authors.unwrap().unwrap().into_iter().collect();
-    assert_eq!(
-        all,
-        [
-            "ann@example.com",
-            "bob@example.com",
-            "carol@example.com",
-            "dan@example.com",
-            "x"
-        ]
-    );
-
-    let mut change = world.change("prod", "catalogue", three, Intent::Change);
-    let statement = world.statement(
-        "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change.clone()])),
-    );
-    assert!(
-        world
-            .facts(&world.gatherer().limited(9, 1), &statement)
-            .authors
-            .unwrap()
-            .is_err()
-    );
-    change.from = Some(nowhere());
-    let statement = world.statement(
-        "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
-    );
-    let facts = world.facts(&world.gatherer(), &statement);
-    assert!(facts.authors.unwrap().is_err() && facts.commits[&nowhere()].is_err());
-}
-
 /// The key behind an approval is that of the original, which stands in the log.
 #[test]
 fn approvers() {
@@ -441,77 +236,6 @@ fn approvers() {
     assert_eq!(facts.signers, [((parse("prod"), 2), Ok(ours))].into());
 }
 
-/// The version is the component's own, from the commit that is deployed.
-#[test]
-fn versions() {
-    let mut world = World::new(
-        "[environments]\nprod = { version = { from = \"file:v/VERSION\" } }\ndev = { version = { from = \"tag:{component}/v*\" } }\n",
-    );
-    let one = world.code("v/VERSION", " 1.2.3 \nmore", &[]);
-    let two = world.code("v/VERSION/x", "", &[]);
-    let three = world.code("v/VERSION", &"9".repeat(2_000), &[]);
-    let name = || parse::<ComponentName>("catalogue");
-    for (tag, commit) in [
-        ("catalogue/v1.9.0", one),
-        ("catalogue/v1.10.0", one),
-        ("other/v7.0.0", one),
-    ] {
-        world
-            .repository
-            .compare_and_swap(&format!("refs/tags/{tag}"), None, commit.0, "")
-            .unwrap();
-    }
-    let mut version = |ledger, commit| {
-        world
-            .facts_of(ledger, DeploymentKind::Deploy, "catalogue", commit)
-            .versions[&(commit, name())]
-            .clone()
-    };
-    assert_eq!(version("prod", one), Ok(Some(parse("1.2.3"))));
-    assert_eq!(version("prod", two), Ok(None));
-    assert!(version("prod", three).is_err());
-    assert_eq!(version("dev", one), Ok(Some(parse("1.10.0"))));
-    assert_eq!(version("dev", two), Ok(None));
-}
-
-/// The branch is read where it is: on the server, as fetched, or as the entry says.
-#[test]
-fn branches() {
-    let mut world = World::new("[environments]\nprod = { branch = \"main\", up_to_date = true }\n");
-    let one = world.code("a", "1", &[]);
-    let two = world.code("a", "2", &[one]);
-    let change = world.change("prod", "catalogue", one, Intent::Change);
-    let mut asked = deployment(DeploymentKind::Deploy, vec![change]);
-    asked.branch_tip = Some(one);
-    let statement = world.statement("prod", starting(asked));
-    let tip = |gatherer: FactGatherer<'_>| world.facts(&gatherer, &statement).branch_tip;
-    assert_eq!(tip(world.gatherer()), Some(Ok(None)));
-    world
-        .repository
-        .compare_and_swap("refs/heads/main", None, one.0, "")
-        .unwrap();
-    assert_eq!(
-        tip(world.gatherer().with_remote(Some("origin"))),
-        Some(Ok(Some(one)))
-    );
-    world
-        .repository
-        .compare_and_swap("refs/remotes/origin/main", None, two.0, "")
-        .unwrap();
-    assert_eq!(tip(world.gatherer()), Some(Ok(Some(one))));
-    assert_eq!(
-        tip(world.gatherer().with_branches_as_entered()),
-        Some(Ok(Some(one)))
-    );
-    let facts = world.facts(&world.gatherer().with_remote(Some("origin")), &statement);
-    assert_eq!(facts.branch_tip, Some(Ok(Some(two))));
-    assert_eq!(
-        (&facts.contains[&(two, one)], &facts.contains[&(one, two)]),
-        (&Ok(true), &Ok(false))
-    );
-    assert_eq!(facts.contains[&(one, one)], Ok(true));
-}
-
 /// A branch's move is judged by what it would change, and only a fast-forward is one.
 #[test]
 fn pushes() {
@@ -523,7 +247,9 @@ fn pushes() {
     let two = world.commit(&[("api/a", "1"), ("web/a", "1")], &[one], ann, "two");
     world.deploy("prod", "api", one, Outcome::Succeeded);
     let (environment, prod) = (parse("prod"), parse::<LedgerName>("prod"));
-    let push = |old, new| {
+    let mut policy = world.policy.clone();
+    let mut push = |old, new, deploy_on| {
+        policy.environments.get_mut("prod").unwrap().deploy_on = deploy_on;
         let request = Request::Branch {
             environment: &environment,
             name: "main",
@@ -535,70 +261,40 @@ fn pushes() {
             .chain(&prod, world.tips.get(&prod).copied())
             .unwrap();
         gatherer.gather(
-            &world.policy,
+            &policy,
             &request,
             &world.tips,
             None,
             gatherer.state(&prod, tree, &request),
         )
     };
-    let facts = push(one, Some(two));
+    let facts = push(one, Some(two), DeployOn::Approval);
     assert_eq!(facts.contains[&(two, one)], Ok(true));
     assert_eq!(
         facts.contents.len(),
         6,
         "three components, before and after"
     );
-    assert!(facts.evidence.is_some() && facts.yanks.is_some() && facts.branch_tip.is_some());
-    assert_eq!(push(two, Some(one)).contains[&(one, two)], Ok(false));
-    assert!(
-        push(two, Some(nowhere()))
-            .contents
-            .values()
-            .filter(|known| known.is_err())
-            .count()
-            == 3
-    );
-    assert!(push(two, None).contents.is_empty());
-}
-
-/// A rollback finds the last time that the content ran, with what was said of it then.
-#[test]
-fn earlier() {
-    let mut world = World::new(STAGES);
-    let one = world.code("a", "1", &[]);
-    let two = world.code("a", "2", &[one]);
-    let three = world.code("a", "3", &[two]);
-    world.deploy("dev", "catalogue", one, Outcome::Succeeded);
-    world.append("dev", verified("catalogue", one));
-    world.append("dev", verified("catalogue", one));
-    world.deploy("dev", "catalogue", two, Outcome::Succeeded);
-    world.append("dev", verified("catalogue", two));
-    let name = || parse::<ComponentName>("catalogue");
-    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", one);
+    assert!(facts.evidence.is_none() && facts.yanks.is_none() && facts.branch_tip.is_none());
+    let facts = push(one, Some(two), DeployOn::Merge);
+    assert_eq!(facts.contains[&(two, one)], Ok(true));
     assert_eq!(
-        names(&facts.earlier_runs[&name()]),
-        ["4 verification", "2 finish"]
+        facts.contents.len(),
+        4,
+        "three components, and the running one"
     );
-    assert_eq!((facts.authors, facts.previous_state), (None, None));
-    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", three);
-    assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
-    // Another commit of the same content never came here: it could bring anything else along.
-    let twin = world.code("a", "1", &[three]);
-    assert_ne!(twin, one);
-    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", twin);
-    assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
-    let change = world.change("dev", "catalogue", one, Intent::Change);
-    let statement = world.statement(
-        "dev",
-        starting(deployment(DeploymentKind::Rollback, vec![change])),
-    );
+    assert!(facts.evidence.is_some() && facts.yanks.is_some());
     assert!(
-        world
-            .facts(&world.gatherer().limited(3, 3), &statement)
-            .earlier_runs[&name()]
-            .is_err()
+        facts.branch_tip.is_none(),
+        "the branch's own tip is what is judged"
     );
+    for deploy_on in [DeployOn::Approval, DeployOn::Merge] {
+        let back = push(two, Some(one), deploy_on);
+        assert_eq!(back.contains[&(one, two)], Ok(false));
+        let unknown = push(two, Some(nowhere()), deploy_on).contents;
+        assert_eq!(unknown.values().filter(|known| known.is_err()).count(), 3);
+        assert!(push(two, None, deploy_on).contents.is_empty());
+    }
 }
 
 /// A lock walks over no history; a publish must have seen every environment.
@@ -626,38 +322,4 @@ fn nothing_more_than_is_asked() {
     assert_eq!(seen(&statement), [(parse("dev"), true)].into());
     statement.seen.clear();
     assert_eq!(seen(&statement), [(parse("dev"), false)].into());
-}
-
-/// What `show` and `log` read: every entry about a commit, newest first.
-#[test]
-fn entries_about() {
-    let mut world = World::new(STAGES);
-    let one = world.code("a", "1", &[]);
-    let two = world.code("a", "2", &[one]);
-    world.deploy("dev", "catalogue", one, Outcome::Succeeded);
-    world.deploy("dev", "catalogue", two, Outcome::Succeeded);
-    world.append("dev", verified("catalogue", two));
-    let (gatherer, dev) = (world.gatherer(), parse::<LedgerName>("dev"));
-    let about = |commit, since| {
-        gatherer
-            .history()
-            .entries_about(&dev, world.tips[&dev], commit, since)
-            .unwrap()
-    };
-    let of = |commit, since| {
-        about(commit, since)
-            .iter()
-            .map(|(_, kept)| kept.statement.sequence)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(of(one, start().minus(SKEW)), [2, 1]);
-    assert_eq!(of(two, start()), [5, 4, 3]);
-    assert_eq!(of(two, world.now), [5]);
-    let short = LedgerHistory::limited(&world.repository, 2);
-    assert!(
-        short
-            .entries_about(&dev, world.tips[&dev], one, start())
-            .is_err()
-    );
-    assert!(gatherer.history().entry(&dev, world.project.id).is_err());
 }

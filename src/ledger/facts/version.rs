@@ -3,12 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
-use super::needs::FactRequest;
+use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{
-    Placeholder, Scheme, Template, VersionRule, VersionSource, VersionTag, compare,
+    Placeholder, Template, VersionRule, VersionScheme, VersionSource, VersionTagPattern,
+    compare_versions,
 };
 use crate::domain::rules::{Fact, Facts};
 use crate::domain::text::{Line, sanitize};
@@ -25,22 +26,23 @@ type Versions = BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>;
 type Tags = Result<Vec<(String, CommitId)>>;
 
 impl FactGatherer<'_> {
-    /// The versions of the changed components. What a command prints is not known here.
-    pub(super) fn gather_versions(&self, ask: &FactRequest<'_>, facts: &mut Facts) {
-        let Some(rule) = ask
+    /// Gathers the versions of the changed components. A version that a command prints is unknown
+    /// here.
+    pub(super) fn gather_versions(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
+        let Some(rule) = plan
             .environment
             .as_ref()
             .and_then(|(_, rules)| rules.version.as_ref())
         else {
             return;
         };
-        let changed = ask.changes.iter().filter(|it| it.changed);
+        let changed = plan.changes.iter().filter(|it| it.changed);
         facts
             .versions
             .extend(self.read_versions(rule, changed.map(|it| (it.commit, it.component.clone()))));
     }
 
-    /// The versions that a rule finds for components at commits; what a command prints is left out.
+    /// Reads the versions of components at commits. A version that a command prints is left out.
     pub fn read_versions(
         &self,
         rule: &VersionRule,
@@ -100,7 +102,7 @@ impl FactGatherer<'_> {
             .map_err(|error| format!("{} at {}: {error}", sanitize(&path), commit.short()))
     }
 
-    /// The bytes of a file in a tree of the code; none if there is no such file.
+    /// Returns the bytes of a file in a tree of the code; `None` if there is no such file.
     fn read_code_file(&self, root: Oid, path: &str) -> Result<Option<Vec<u8>>> {
         let mut found = (root, true);
         for part in path.split('/') {
@@ -143,8 +145,8 @@ impl FactGatherer<'_> {
     }
 }
 
-/// The folder of refs that a component's version tags are in.
-fn tag_folder(tag: &VersionTag, component: &ComponentName) -> String {
+/// Returns the folder of refs that a component's version tags are in.
+fn tag_folder(tag: &VersionTagPattern, component: &ComponentName) -> String {
     let pattern = tag.as_str().replace("{component}", component.as_str());
     let fixed = pattern.split('*').next().unwrap_or_default();
     let folder = fixed
@@ -153,10 +155,10 @@ fn tag_folder(tag: &VersionTag, component: &ComponentName) -> String {
     format!("refs/tags/{folder}")
 }
 
-/// The highest version among the tags on a commit.
+/// Returns the highest version among the tags on a commit.
 fn find_highest_version(
-    tag: &VersionTag,
-    scheme: Scheme,
+    tag: &VersionTagPattern,
+    scheme: VersionScheme,
     tags: &Tags,
     commit: CommitId,
     component: &ComponentName,
@@ -171,7 +173,7 @@ fn find_highest_version(
         let higher = match highest {
             None => true,
             Some(old) => {
-                compare(scheme, old, version).map_err(|error| describe_error(&error))?
+                compare_versions(scheme, old, version).map_err(|error| describe_error(&error))?
                     == Ordering::Greater
             }
         };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::event::{Notice, NoticeComponent};
 use crate::domain::entry::{DeploymentKind, Outcome};
-use crate::domain::policy::Event;
+use crate::domain::policy::NotifyEvent;
 
 /// The media type of one event.
 pub(super) const MEDIA_TYPE: &str = "application/cloudevents+json; charset=utf-8";
@@ -59,27 +59,27 @@ fn build_run_event(notice: &Notice) -> Value {
         content
     };
     let (kind, content) = match notice.event {
-        Event::PlanReady => ("dev.cdeventsx.gitdeploy-plan.ready.0.1.0", json!({})),
-        Event::ApprovalNeeded => ("dev.cdeventsx.gitdeploy-approval.needed.0.1.0", json!({})),
-        Event::Started => ("dev.cdevents.pipelinerun.started.0.3.0", content(None)),
-        Event::Succeeded => (
+        NotifyEvent::PlanReady => ("dev.cdeventsx.gitdeploy-plan.ready.0.1.0", json!({})),
+        NotifyEvent::ApprovalNeeded => ("dev.cdeventsx.gitdeploy-approval.needed.0.1.0", json!({})),
+        NotifyEvent::Started => ("dev.cdevents.pipelinerun.started.0.3.0", content(None)),
+        NotifyEvent::Succeeded => (
             "dev.cdevents.pipelinerun.finished.0.3.0",
             content(Some("success")),
         ),
-        Event::Failed | Event::RolledBack => (
+        NotifyEvent::Failed | NotifyEvent::RolledBack => (
             "dev.cdevents.pipelinerun.finished.0.3.0",
             content(Some("failure")),
         ),
-        Event::Refused => (
+        NotifyEvent::Refused => (
             "dev.cdeventsx.gitdeploy-deployment.refused.0.1.0",
             json!({}),
         ),
-        Event::AboutToExpire => (
+        NotifyEvent::AboutToExpire => (
             "dev.cdeventsx.gitdeploy-environment.expiring.0.1.0",
             json!({}),
         ),
     };
-    let subject = if notice.event == Event::AboutToExpire {
+    let subject = if notice.event == NotifyEvent::AboutToExpire {
         environment.to_string()
     } else {
         run
@@ -120,7 +120,7 @@ fn build_service_event(notice: &Notice, part: &NoticeComponent) -> Option<Value>
 
 /// Builds the event about an ephemeral environment that was created or deleted.
 fn build_environment_event(notice: &Notice) -> Option<Value> {
-    if notice.event != Event::Succeeded {
+    if notice.event != NotifyEvent::Succeeded {
         return None;
     }
     let name = notice.environment.as_str();

@@ -8,7 +8,7 @@ use crate::domain::entry::{
 };
 use crate::domain::id::{CommitId, Digest, EntryId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
-use crate::domain::policy::Event;
+use crate::domain::policy::NotifyEvent;
 use crate::domain::text::{Description, Line, sanitize};
 use crate::domain::time::Time;
 
@@ -21,7 +21,7 @@ const MAX_REASONS: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// What happened.
-    pub event: Event,
+    pub event: NotifyEvent,
     /// The time, from the clock of the run.
     pub time: Time,
     /// The project.
@@ -55,7 +55,7 @@ pub struct Notice {
 
 impl Notice {
     /// Makes a notice of an event without any details.
-    pub fn new(event: Event, time: Time, project: ProjectName, environment: EnvName) -> Self {
+    pub fn new(event: NotifyEvent, time: Time, project: ProjectName, environment: EnvName) -> Self {
         Self {
             event,
             time,
@@ -165,7 +165,7 @@ impl Notice {
 }
 
 /// Describes an event in a few words.
-fn describe_event(event: Event, kind: DeploymentKind) -> String {
+fn describe_event(event: NotifyEvent, kind: DeploymentKind) -> String {
     let deployment = match kind {
         DeploymentKind::Deploy => "deployment",
         DeploymentKind::Rollback => "rollback",
@@ -174,14 +174,14 @@ fn describe_event(event: Event, kind: DeploymentKind) -> String {
         DeploymentKind::Exec => "one-off command",
     };
     match event {
-        Event::PlanReady => format!("{deployment} planned"),
-        Event::ApprovalNeeded => format!("{deployment} needs approval"),
-        Event::Started => format!("{deployment} started"),
-        Event::Succeeded => format!("{deployment} succeeded"),
-        Event::Failed => format!("{deployment} failed"),
-        Event::RolledBack => format!("{deployment} failed and was rolled back"),
-        Event::Refused => format!("{deployment} refused"),
-        Event::AboutToExpire => "about to expire".to_owned(),
+        NotifyEvent::PlanReady => format!("{deployment} planned"),
+        NotifyEvent::ApprovalNeeded => format!("{deployment} needs approval"),
+        NotifyEvent::Started => format!("{deployment} started"),
+        NotifyEvent::Succeeded => format!("{deployment} succeeded"),
+        NotifyEvent::Failed => format!("{deployment} failed"),
+        NotifyEvent::RolledBack => format!("{deployment} failed and was rolled back"),
+        NotifyEvent::Refused => format!("{deployment} refused"),
+        NotifyEvent::AboutToExpire => "about to expire".to_owned(),
     }
 }
 
@@ -229,7 +229,7 @@ impl From<&ComponentChange> for NoticeComponent {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NoticeContent<'a> {
-    event: Event,
+    event: NotifyEvent,
     summary: String,
     project: &'a ProjectName,
     environment: &'a EnvName,

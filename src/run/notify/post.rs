@@ -30,7 +30,7 @@ pub(super) fn post(
 ) -> Result<(), SendFailure> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
-        .https_only(!url.is_here())
+        .https_only(!url.is_local())
         .max_redirects(0)
         .max_redirects_will_error(false)
         .timeout_global(Some(within))
@@ -40,7 +40,7 @@ pub(super) fn post(
                 .root_certs(RootCerts::PlatformVerifier)
                 .build(),
         );
-    let config = if url.is_here() {
+    let config = if url.is_local() {
         config.proxy(None)
     } else {
         config

@@ -15,7 +15,7 @@ use serde_json::Value;
 use server::{Answer, Server};
 
 use super::*;
-use crate::domain::policy::{Address, WebhookUrl};
+use crate::domain::policy::{WebhookAddress, WebhookUrl};
 
 /// Limits that no test reaches if the receiver answers.
 const LIMITS: Limits = Limits {
@@ -65,7 +65,7 @@ impl Fake {
 impl CommandRunner for Fake {
     fn run_notification(
         &self,
-        command: &Command,
+        command: &ShellCommand,
         input: &[u8],
         variables: &[(&'static str, String)],
     ) -> Result<(), String> {
@@ -82,11 +82,12 @@ impl CommandRunner for Fake {
         self.fail()
     }
 
-    fn read_secret(&self, _: &Command) -> Result<String, String> {
+    fn read_secret(&self, _: &ShellCommand) -> Result<String, String> {
         self.fail().map(|()| self.prints.clone())
     }
 }
 
+<<<<<<< int-tests
 /// Waits until a condition holds.
 #[track_caller]
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -110,20 +111,25 @@ fn wait_for_attempts(notifier: &Notifier) {
 }
 
 fn on(words: &[&str]) -> std::collections::BTreeSet<Event> {
+||||||| vbase
+fn on(words: &[&str]) -> std::collections::BTreeSet<Event> {
+=======
+fn on(words: &[&str]) -> std::collections::BTreeSet<NotifyEvent> {
+>>>>>>> int-policy
     words.iter().map(|word| word.parse().unwrap()).collect()
 }
 
-fn webhook(url: &str, format: Format) -> Notify {
-    let address = Address::Written(url.parse::<WebhookUrl>().unwrap());
+fn webhook(url: &str, format: WebhookFormat) -> Notify {
+    let address = WebhookAddress::Literal(url.parse::<WebhookUrl>().unwrap());
     Notify {
-        channel: Channel::Webhook { address, format },
+        channel: NotifyChannel::Webhook { address, format },
         on: on(&["started", "failed"]),
     }
 }
 
 fn command(text: &str) -> Notify {
     Notify {
-        channel: Channel::Command(text.parse().unwrap()),
+        channel: NotifyChannel::Command(text.parse().unwrap()),
         on: on(&["started", "failed"]),
     }
 }
@@ -138,7 +144,7 @@ fn with(notify: &[Notify], fake: &Arc<Fake>, limits: Limits) -> Notifier {
     Notifier::new(notify, &commands, limits)
 }
 
-fn notice(event: Event) -> Notice {
+fn notice(event: NotifyEvent) -> Notice {
     let time = "2026-03-05T10:02:11Z".parse().unwrap();
     Notice::new(
         event,
@@ -164,10 +170,13 @@ fn a_receiver_that_recovers_gets_every_message() {
         Answer::SlowBody,
         Answer::Text("HTTP/1.1 204 No Content\r\n\r\n"),
     ]);
-    let (notifier, _) = notifier(&[webhook(&server.url(), Format::CloudEvents)], LIMITS);
-    notifier.send(&notice(Event::Started));
-    notifier.send(&notice(Event::Succeeded)); // Nobody asked for it.
-    notifier.send(&notice(Event::Failed));
+    let (notifier, _) = notifier(
+        &[webhook(&server.url(), WebhookFormat::CloudEvents)],
+        LIMITS,
+    );
+    notifier.send(&notice(NotifyEvent::Started));
+    notifier.send(&notice(NotifyEvent::Succeeded)); // Nobody asked for it.
+    notifier.send(&notice(NotifyEvent::Failed));
     assert_eq!(notifier.finish(), []);
     let requests = server.requests();
     assert_eq!(requests.len(), 6);
@@ -268,14 +277,30 @@ fn reported(answer: Option<&Answer>, why: &str, limits: Limits, attempts: Option
     if answer.is_none() {
         server.stop();
     }
+<<<<<<< int-tests
     let (notifier, _) = notifier(&[webhook(&url, Format::Slack)], limits);
     notifier.send(&notice(Event::Failed));
     wait_for_attempts(&notifier);
+||||||| vbase
+    let (notifier, _) = notifier(&[webhook(&url, Format::Slack)], SHORT);
+    notifier.send(&notice(Event::Failed));
+=======
+    let (notifier, _) = notifier(&[webhook(&url, WebhookFormat::Slack)], SHORT);
+    notifier.send(&notice(NotifyEvent::Failed));
+>>>>>>> int-policy
     let [lost] = &notifier.finish()[..] else {
         panic!("{case}: not reported")
     };
+<<<<<<< int-tests
     assert_eq!(lost.event, Event::Failed);
     assert!(lost.to_string().contains(why), "{case}: {lost}");
+||||||| vbase
+    assert_eq!(lost.event, Event::Failed);
+    assert!(lost.reason.contains(why), "{said}: {lost}");
+=======
+    assert_eq!(lost.event, NotifyEvent::Failed);
+    assert!(lost.reason.contains(why), "{said}: {lost}");
+>>>>>>> int-policy
     assert!(
         attempts.is_none_or(|attempts| lost.attempts == attempts),
         "{case}: {lost}"
@@ -316,10 +341,11 @@ fn a_receiver_that_hangs_delays_no_other() {
         2
     ]);
     let all = [
-        webhook(&deaf.url(), Format::Slack),
+        webhook(&deaf.url(), WebhookFormat::Slack),
         command("hang"),
-        webhook(&server.url(), Format::Slack),
+        webhook(&server.url(), WebhookFormat::Slack),
     ];
+<<<<<<< int-tests
     let limits = Limits {
         finish_timeout: SHORT.finish_timeout,
         ..LIMITS
@@ -330,6 +356,15 @@ fn a_receiver_that_hangs_delays_no_other() {
     wait_until("the last receiver's messages", || {
         notifier.workers[2].1.is_idle()
     });
+||||||| vbase
+    let (notifier, _) = notifier(&all, SHORT);
+    notifier.send(&notice(Event::Started));
+    notifier.send(&notice(Event::Failed));
+=======
+    let (notifier, _) = notifier(&all, SHORT);
+    notifier.send(&notice(NotifyEvent::Started));
+    notifier.send(&notice(NotifyEvent::Failed));
+>>>>>>> int-policy
     let lost = notifier.finish();
     let told: Vec<String> = lost
         .iter()
@@ -366,9 +401,23 @@ fn the_end_cuts_a_pause_short() {
         max_pause: hour,
         ..LIMITS
     };
+<<<<<<< int-tests
     let (notifier, _) = notifier(&[webhook(&server.url(), Format::Slack)], limits);
     notifier.send(&notice(Event::Failed));
     wait_for_attempts(&notifier);
+||||||| vbase
+    let (notifier, _) = notifier(&[webhook(&server.url(), Format::Slack)], limits);
+    notifier.send(&notice(Event::Failed));
+    while server.requests().is_empty() {
+        thread::sleep(Duration::from_millis(5));
+    }
+=======
+    let (notifier, _) = notifier(&[webhook(&server.url(), WebhookFormat::Slack)], limits);
+    notifier.send(&notice(NotifyEvent::Failed));
+    while server.requests().is_empty() {
+        thread::sleep(Duration::from_millis(5));
+    }
+>>>>>>> int-policy
     assert_eq!(notifier.finish(), []);
 }
 
@@ -377,7 +426,7 @@ fn the_end_cuts_a_pause_short() {
 fn commands_are_run() {
     let (notifier, fake) = notifier(&[command("announce")], LIMITS);
     fake.fails.store(1, Ordering::SeqCst);
-    notifier.send(&notice(Event::Started));
+    notifier.send(&notice(NotifyEvent::Started));
     assert_eq!(notifier.finish(), []);
     let told = std::mem::take(&mut *fake.told.lock().unwrap());
     assert_eq!(told.len(), 2);
@@ -400,7 +449,7 @@ fn commands_are_run() {
 
     fake.fails.store(100, Ordering::SeqCst);
     let notifier = with(&[command("announce")], &fake, LIMITS);
-    notifier.send(&notice(Event::Started));
+    notifier.send(&notice(NotifyEvent::Started));
     let lost: Vec<String> = notifier.finish().iter().map(ToString::to_string).collect();
     let words = "the command `announce` was not told of \"started\": exit status 3\u{fffd}[2J (tried 3 times)";
     assert_eq!(lost, [words]);
@@ -412,10 +461,10 @@ fn secret_addresses() {
     let server = Server::start(vec![Answer::Text(
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     )]);
-    let address = Address::Printed("pass show hook".parse().unwrap());
-    let channel = Channel::Webhook {
+    let address = WebhookAddress::FromCommand("pass show hook".parse().unwrap());
+    let channel = NotifyChannel::Webhook {
         address,
-        format: Format::Slack,
+        format: WebhookFormat::Slack,
     };
     let notify = [Notify {
         channel,
@@ -427,7 +476,7 @@ fn secret_addresses() {
         ..Fake::default()
     });
     let notifier = with(&notify, &fake, LIMITS);
-    notifier.send(&notice(Event::Failed));
+    notifier.send(&notice(NotifyEvent::Failed));
     assert_eq!(notifier.finish(), []);
     assert_eq!(server.requests().len(), 1);
 
@@ -435,6 +484,7 @@ fn secret_addresses() {
         prints: "http://example.com/secret".to_owned(),
         ..Fake::default()
     });
+<<<<<<< int-tests
     let limits = Limits {
         finish_timeout: SHORT.finish_timeout,
         ..LIMITS
@@ -442,6 +492,13 @@ fn secret_addresses() {
     let notifier = with(&notify, &fake, limits);
     notifier.send(&notice(Event::Failed));
     wait_for_attempts(&notifier);
+||||||| vbase
+    let notifier = with(&notify, &fake, SHORT);
+    notifier.send(&notice(Event::Failed));
+=======
+    let notifier = with(&notify, &fake, SHORT);
+    notifier.send(&notice(NotifyEvent::Failed));
+>>>>>>> int-policy
     let [lost] = &notifier.finish()[..] else {
         panic!("not told")
     };

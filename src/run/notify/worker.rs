@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::post::post;
 use super::{CommandRunner, Limits, Message, SendFailure, Undelivered};
 use crate::clock::Deadline;
-use crate::domain::policy::{Address, Channel, Command, WebhookUrl};
+use crate::domain::policy::{NotifyChannel, ShellCommand, WebhookAddress, WebhookUrl};
 use crate::domain::text::sanitize;
 
 /// How often a command is tried. Few times, because a failed attempt may have had effects that a
@@ -75,7 +75,7 @@ impl Worker {
     /// Starts the thread of a channel.
     pub(super) fn new(
         to: String,
-        channel: Channel,
+        channel: NotifyChannel,
         commands: Arc<dyn CommandRunner>,
         limits: Limits,
     ) -> Self {
@@ -303,7 +303,7 @@ fn clean_reason(why: &str) -> String {
 
 /// Sends messages to one channel.
 struct ChannelSender {
-    channel: Channel,
+    channel: NotifyChannel,
     commands: Arc<dyn CommandRunner>,
     limits: Limits,
     /// The address that a command printed.
@@ -314,18 +314,18 @@ impl ChannelSender {
     /// Sends one message.
     fn send(&mut self, message: &Message, within: Duration) -> Result<(), SendFailure> {
         let url = match &self.channel {
-            Channel::Command(command) => {
+            NotifyChannel::Command(command) => {
                 let told =
                     self.commands
                         .run_notification(command, &message.body, &message.variables);
                 return told.map_err(SendFailure::temporary);
             }
-            Channel::Webhook {
-                address: Address::Written(url),
+            NotifyChannel::Webhook {
+                address: WebhookAddress::Literal(url),
                 ..
             } => url,
-            Channel::Webhook {
-                address: Address::Printed(command),
+            NotifyChannel::Webhook {
+                address: WebhookAddress::FromCommand(command),
                 ..
             } => {
                 if self.url.is_none() {
@@ -342,14 +342,14 @@ impl ChannelSender {
 
     /// Returns whether a command has had enough attempts. Webhooks are tried until the end.
     fn is_exhausted(&self, attempts: u32) -> bool {
-        matches!(self.channel, Channel::Command(_)) && attempts >= COMMAND_ATTEMPTS
+        matches!(self.channel, NotifyChannel::Command(_)) && attempts >= COMMAND_ATTEMPTS
     }
 }
 
 /// Reads an address from the output of a command.
 fn read_address(
     commands: &dyn CommandRunner,
-    command: &Command,
+    command: &ShellCommand,
 ) -> Result<WebhookUrl, SendFailure> {
     let text = commands
         .read_secret(command)

@@ -1,5 +1,6 @@
 //! An index of a ledger for a replay: its deployments, and its tip at any time.
 
+use crate::domain::entry::HistoryRole;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
@@ -45,7 +46,7 @@ impl LedgerIndex {
             // Every link has a parent.
             let previous = commit.parents.first().copied().map(EntryId);
             if let Some(previous) =
-                previous.filter(|_| matches!(&*mention.action, "start" | "record"))
+                previous.filter(|_| mention.history_role() == HistoryRole::Request)
             {
                 log.deployments.extend(
                     ledger

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::ReplaySpec;
 use super::log::{EntryPosition, LedgerIndex};
-use crate::domain::entry::{Action, Deployment, DeploymentKind, Intent, Statement, Target};
+use crate::domain::entry::{Deployment, DeploymentKind, Intent, Statement, Target};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
@@ -178,7 +178,7 @@ impl PastDeployment<'_> {
             .is_some_and(|it| it.branch_tip.is_none());
         let mut verdict = self.evaluate_rules(policy, statement, |statement, facts| {
             let foreign = check_same_files(policy, statement, facts);
-            if let Some(deployment) = deployment_mut(statement) {
+            if let Some(deployment) = statement.action.deployment_mut() {
                 add_versions_and_artifacts(deployment, facts);
             }
             foreign
@@ -199,7 +199,7 @@ impl PastDeployment<'_> {
     /// Returns the deployment without its break-glass, or `None` if it has none.
     pub fn without_break_glass(&self) -> Option<Self> {
         let mut statement = self.statement.clone();
-        deployment_mut(&mut statement)?.break_glass.take()?;
+        statement.action.deployment_mut()?.break_glass.take()?;
         let (chain, state, policies) = (
             self.chain.clone(),
             self.state.clone(),
@@ -246,19 +246,10 @@ impl PastDeployment<'_> {
         let approvers = counting_approvers(policy, &request(&statement), &facts, statement.at)
             .into_iter()
             .collect();
-        if let Some(deployment) = deployment_mut(&mut statement) {
+        if let Some(deployment) = statement.action.deployment_mut() {
             deployment.approved_by = approvers;
         }
         evaluate(policy, &request(&statement), &facts, statement.at)
-    }
-}
-
-/// Returns the deployment of a start or a record.
-fn deployment_mut(statement: &mut Statement) -> Option<&mut Deployment> {
-    match &mut statement.action {
-        Action::Start(it) => Some(&mut it.deployment),
-        Action::Record(it) => Some(&mut it.deployment),
-        _ => None,
     }
 }
 
@@ -271,7 +262,7 @@ fn check_same_files(policy: &Policy, statement: &Statement, facts: &Facts) -> Op
     if deployment
         .components
         .iter()
-        .any(|change| !policy.knows(&change.target.component))
+        .any(|change| !policy.has_component(&change.target.component))
     {
         // Another rule refuses that.
         return None;

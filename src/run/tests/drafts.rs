@@ -9,7 +9,7 @@ use crate::domain::entry::{
     Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit,
     ComponentChange, ComponentResult, Deployment, DeploymentKind, Expire, Finish, Hold, Image,
     Intent, Lock, Outcome, PolicyApprove, PolicyRevoke, Record, RecordedResult, Resume, Revoke,
-    Start, Target, Unlock, Verification, VerificationResult, Yank,
+    Start, Target, Unlock, Unyank, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{CommitId, Digest, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
@@ -578,7 +578,8 @@ impl Scene<'_> {
                     digest: Some(digest.clone()),
                     ..yank()
                 });
-                Action::Unyank(self.pick(commits.chain(digests).collect::<Vec<_>>())?)
+                let yanks: Vec<_> = commits.chain(digests).collect();
+                Action::Unyank(Unyank(self.pick(yanks)?))
             }
         })
     }

@@ -1,5 +1,5 @@
-//! The schema and the parser agree: what the parser accepts the schema accepts, and every unknown key, wrong type, number out of
-//! bounds, unknown word and missing key is refused by both.
+//! The schema and the parser agree: what the parser accepts the schema accepts, and every unknown
+//! key, wrong type, number out of bounds, unknown word and missing key is refused by both.
 
 use std::path::Path;
 
@@ -7,11 +7,12 @@ use jsonschema::Validator;
 use toml::{Table as Document, Value as Toml};
 
 use super::*;
-use crate::domain::policy::Policy;
+use crate::domain::policy::tests::execution::EXECUTION_POLICY;
 use crate::domain::policy::tests::mistakes::MISTAKES;
-use crate::domain::policy::tests::{CARRYING_OUT, FIRST_DAY, GROWN_UP, key as key_of, with_keys};
+use crate::domain::policy::tests::{FULL_POLICY, MINIMAL_POLICY, key as key_of, with_keys};
 
-/// A policy in which every key has what it needs: enough people, and all names that the examples use.
+/// A policy in which every key has what it needs: enough people, and all names that the examples
+/// use.
 fn base() -> Document {
     let people: Vec<String> = (2..40)
         .map(|number| format!("p{number} = \"{}\"\n", key_of(number)))
@@ -34,12 +35,16 @@ fn base() -> Document {
     toml::from_str(&text).unwrap()
 }
 
-fn example(key: &Key) -> Toml {
-    let mut document: Document = toml::from_str(&format!("value = {}", key.example)).unwrap();
+fn example(key: &TableKey) -> Toml {
+    toml_value(key.example)
+}
+
+fn toml_value(text: &str) -> Toml {
+    let mut document: Document = toml::from_str(&format!("value = {text}")).unwrap();
     document.remove("value").unwrap()
 }
 
-/// A value as an editor's TOML server shows it to the schema: dates and times are texts.
+/// Converts a value to JSON as an editor's TOML server does: dates and times become texts.
 fn in_json(value: &Toml) -> Value {
     match value {
         Toml::Datetime(moment) => moment.to_string().into(),
@@ -52,7 +57,7 @@ fn in_json(value: &Toml) -> Value {
     }
 }
 
-/// Both readers of one file.
+/// The parser and the schema, which read the same file.
 struct Readers(Validator);
 
 impl Readers {
@@ -92,18 +97,20 @@ impl Readers {
     }
 }
 
-/// Walks all tables, each as it stands in a document that both accept.
+/// Walks all tables, each within a document that both accept.
 struct Walk<'a> {
     readers: &'a Readers,
     keys: usize,
+    defaults: usize,
 }
 
 impl Walk<'_> {
-    /// `put` makes the document in which the table is this one; `fixed` is what it must hold besides the key that is looked at.
+    /// `put` makes the document in which the table is this one; `fixed` is what it must hold
+    /// besides the key that is looked at.
     fn table(
         &mut self,
         path: &str,
-        table: &Table,
+        table: &KeyTable,
         fixed: &Document,
         put: &dyn Fn(Toml) -> Document,
     ) {
@@ -117,7 +124,8 @@ impl Walk<'_> {
         };
         self.readers
             .refuse(&with("xyzzy", 1.into()), &format!("{path}.xyzzy"));
-        // One key stands in patterns only; the others are looked at elsewhere.
+        // `ephemeral` is for patterns only, and checked there; the other keys are checked in
+        // `prod`.
         let pattern = path.ends_with("-*");
         for key in table
             .keys
@@ -127,7 +135,7 @@ impl Walk<'_> {
             self.keys += 1;
             let path = format!("{path}.{}", key.name);
             assert!(
-                !key.meaning.is_empty() && key.meaning.ends_with('.'),
+                !key.meaning().is_empty() && key.meaning().ends_with('.'),
                 "{path} is not described"
             );
             if key.required {
@@ -148,14 +156,14 @@ impl Walk<'_> {
                     &format!("{path} and {other}"),
                 );
             }
-            if let Some(other) = key.needs {
+            if let Some((other, _)) = key.needs {
                 let mut own = fixed.clone();
                 own.remove(other);
                 own.insert(key.name.to_owned(), example(key));
                 self.readers
                     .refuse(&put(Toml::Table(own)), &format!("{path} without {other}"));
             }
-            // What nothing in a policy ever is.
+            // No key has a number with a fraction.
             self.readers
                 .refuse(&with(key.name, 7.5.into()), &format!("{path} = 7.5"));
             let value = match (fixed.get(key.name), example(key)) {
@@ -166,31 +174,54 @@ impl Walk<'_> {
             };
             self.readers
                 .accept(&with(key.name, value), &format!("{path} = {}", key.example));
+            self.default(&path, key, fixed, &|own| put(Toml::Table(own)));
             self.form(&path, &key.form, &|value| with(key.name, value));
         }
     }
 
-    fn form(&mut self, path: &str, form: &Form, put: &dyn Fn(Toml) -> Document) {
+    /// A default that is documented as a value is what an absent key means.
+    fn default(
+        &mut self,
+        path: &str,
+        key: &TableKey,
+        fixed: &Document,
+        put: &dyn Fn(Document) -> Document,
+    ) {
+        let Some(default) = default_value(key) else {
+            return;
+        };
+        let (mut absent, mut present) = (fixed.clone(), fixed.clone());
+        absent.remove(key.name);
+        present.insert(key.name.to_owned(), toml_value(default));
+        assert_eq!(
+            Readers::parser(&put(absent)),
+            Readers::parser(&put(present)),
+            "the default of {path} is not {default}"
+        );
+        self.defaults += 1;
+    }
+
+    fn form(&mut self, path: &str, form: &ValueForm, put: &dyn Fn(Toml) -> Document) {
         let accept = |value: Toml| {
             self.readers
-                .accept(&put(value.clone()), &format!("{path} = {value}"))
+                .accept(&put(value.clone()), &format!("{path} = {value}"));
         };
         let refuse = |value: Toml| {
             self.readers
-                .refuse(&put(value.clone()), &format!("{path} = {value}"))
+                .refuse(&put(value.clone()), &format!("{path} = {value}"));
         };
         match form {
-            Form::Text(_) | Form::Moment(_) => {
-                [Toml::from(true), 7.into()].into_iter().for_each(refuse)
+            ValueForm::Text(_) | ValueForm::DateOrText(_) => {
+                [Toml::from(true), 7.into()].into_iter().for_each(refuse);
             }
-            Form::Words(words) => {
+            ValueForm::Words(words) => {
                 words.iter().for_each(|word| accept((*word).into()));
                 refuse("xyzzy".into());
             }
-            Form::Flag => [true, false]
+            ValueForm::Flag => [true, false]
                 .into_iter()
                 .for_each(|flag| accept(flag.into())),
-            Form::Number(least, most) => {
+            ValueForm::Number(least, most) => {
                 for number in [*least, *most] {
                     accept(number.into());
                 }
@@ -198,19 +229,8 @@ impl Walk<'_> {
                     refuse(number.into());
                 }
             }
-            Form::Table(table) => self.table(path, table, &required(table), put),
-            Form::OneKeyOf(table) => {
-                refuse(Toml::Table(Document::new()));
-                refuse(Toml::Table(
-                    table
-                        .keys
-                        .iter()
-                        .map(|key| (key.name.to_owned(), example(key)))
-                        .collect(),
-                ));
-                self.table(path, table, &Document::new(), put);
-            }
-            Form::Named(_, inner) => {
+            ValueForm::Table(table) => self.table(path, table, &required(table), put),
+            ValueForm::Named(_, inner) => {
                 let names: &[&str] = match path {
                     ".people" => &["alice"],
                     ".checks" => &["vsa"],
@@ -222,23 +242,23 @@ impl Walk<'_> {
                     self.named(path, name, inner, put);
                 }
             }
-            Form::OneOrMore(inner) => {
+            ValueForm::OneOrMore(inner) => {
                 self.form(path, inner, put);
                 self.form(&format!("{path}[]"), inner, &|value| {
                     put(Toml::Array(vec![value]))
                 });
             }
-            Form::Either(forms) => forms
+            ValueForm::Either(forms) => forms
                 .iter()
-                .filter(|form| !matches!(form, Form::Text(_)))
+                .filter(|form| !matches!(form, ValueForm::Text(_)))
                 .for_each(|form| {
                     self.form(path, form, put);
                 }),
         }
     }
 
-    /// One name in a table of names, beside those that the base has.
-    fn named(&mut self, path: &str, name: &str, inner: &Form, put: &dyn Fn(Toml) -> Document) {
+    /// Checks one name in a table of names, beside those of the base.
+    fn named(&mut self, path: &str, name: &str, inner: &ValueForm, put: &dyn Fn(Toml) -> Document) {
         let there = base()
             .get(path.trim_start_matches('.'))
             .and_then(|it| it.as_table().cloned())
@@ -252,16 +272,18 @@ impl Walk<'_> {
             &with("Not a name", "p2".into()),
             &format!("{path}.\"Not a name\""),
         );
-        let fixed = |table: &Table| match there.get(name).and_then(|it| it.as_table().cloned()) {
+        let fixed = |table: &KeyTable| match there.get(name).and_then(|it| it.as_table().cloned()) {
             Some(own) => own,
             None => required(table),
         };
         let put = |value| with(name, value);
         match inner {
-            Form::Table(table) => self.table(&format!("{path}.{name}"), table, &fixed(table), &put),
-            Form::Either(forms) => {
+            ValueForm::Table(table) => {
+                self.table(&format!("{path}.{name}"), table, &fixed(table), &put);
+            }
+            ValueForm::Either(forms) => {
                 for form in *forms {
-                    if let Form::Table(table) = form {
+                    if let ValueForm::Table(table) = form {
                         self.table(&format!("{path}.{name}"), table, &fixed(table), &put);
                     }
                 }
@@ -271,10 +293,10 @@ impl Walk<'_> {
     }
 }
 
-/// What a table must hold; of two keys of which one must be there, the later.
-fn required(table: &Table) -> Document {
+/// Makes a table of the required keys; of two keys that exclude each other, the later one.
+fn required(table: &KeyTable) -> Document {
     let place = |name| table.keys.iter().position(|it| it.name == name);
-    let later = |key: &Key| key.or.is_some_and(|other| place(other) < place(key.name));
+    let later = |key: &TableKey| key.or.is_some_and(|other| place(other) < place(key.name));
     table
         .keys
         .iter()
@@ -290,15 +312,17 @@ fn schema_and_parser_agree_on_every_key() {
     let mut walk = Walk {
         readers: &readers,
         keys: 0,
+        defaults: 0,
     };
-    walk.table("", &TOP, &base(), &|document| match document {
+    walk.table("", &Policy::TABLE, &base(), &|document| match document {
         Toml::Table(document) => document,
         other => panic!("{other}"),
     });
     assert!(walk.keys > 60, "{} keys were looked at", walk.keys);
+    assert!(walk.defaults > 10, "{} defaults", walk.defaults);
 }
 
-/// Every policy that is shown to people, and what `init` writes, is one to both readers.
+/// Both accept every policy in the documentation, and the one that `init` writes.
 #[test]
 fn sample_policies() {
     let readers = Readers::new();
@@ -311,7 +335,9 @@ fn sample_policies() {
     let pages = docs
         .filter(|path| path.extension().is_some_and(|it| it == "md"))
         .chain([root.join("README.md")]);
-    let mut samples: Vec<String> = [FIRST_DAY, GROWN_UP, CARRYING_OUT].map(with_keys).to_vec();
+    let mut samples: Vec<String> = [MINIMAL_POLICY, FULL_POLICY, EXECUTION_POLICY]
+        .map(with_keys)
+        .to_vec();
     for page in pages {
         let text = std::fs::read_to_string(page).unwrap();
         let blocks = text
@@ -345,7 +371,8 @@ fn sample_policies() {
     }
 }
 
-/// A mistake in the shape of the file is underlined in the editor, too; what the parser alone can know it tells later.
+/// A mistake in the shape of the file is underlined in the editor, too; what the parser alone can
+/// know it tells later.
 #[test]
 fn mistakes() {
     let readers = Readers::new();
@@ -359,7 +386,7 @@ fn mistakes() {
     ];
     let mut seen = 0;
     for (old, new, _) in MISTAKES {
-        let text = with_keys(&FIRST_DAY.replacen(old, new, 1));
+        let text = with_keys(&MINIMAL_POLICY.replacen(old, new, 1));
         let Ok(document) = toml::from_str::<Document>(&text) else {
             continue;
         };
@@ -375,10 +402,10 @@ fn mistakes() {
     assert!(seen > 15, "{seen}");
 }
 
-/// The page is what the keys say.
+/// The page matches the definitions of the keys.
 #[test]
 fn reference_is_up_to_date() {
-    const MARK: &str = "<!-- From here on made from src/domain/policy/schema: UPDATE_DOCS=1 cargo test --lib reference -->\n\n";
+    const MARK: &str = "<!-- The rest is generated from src/domain/policy: UPDATE_DOCS=1 cargo test --lib reference -->\n\n";
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let (head, _) = text.split_once(MARK).unwrap();

@@ -5,7 +5,8 @@
 //! `ledgers.rs`.
 
 use git_deploy::domain::entry::{
-    Abort, Action, ComponentAtCommit, Publish, Record, Resume, Revoke, Statement, Unlock, Yank,
+    Abort, Action, ComponentAtCommit, Publish, Record, Resume, Revoke, Statement, Unlock, Unyank,
+    Yank,
 };
 use git_deploy::domain::id::{CommitId, Content, EntryId, RunId};
 use git_deploy::domain::time::Span;
@@ -67,23 +68,23 @@ fn false_claims_are_refused() {
     let genesis = ci.repo.rev(&format!("{dev}~1"));
     let id = |hex: &str| EntryId(hex.parse().unwrap());
     let lies: Vec<(&[&str], Lie<'_>)> = vec![
-        (&["place"], Box::new(|it| it.project = id(&genesis))),
-        (&["place"], Box::new(|it| it.sequence = 1)),
-        (&["place"], Box::new(|it| it.sequence += 1)),
+        (&["chain"], Box::new(|it| it.project = id(&genesis))),
+        (&["chain"], Box::new(|it| it.sequence = 1)),
+        (&["chain"], Box::new(|it| it.sequence += 1)),
         (
-            &["place"],
+            &["chain"],
             Box::new(|it| {
                 it.seen.remove("dev");
             }),
         ),
         (
-            &["place"],
+            &["chain"],
             Box::new(|it| {
                 it.seen.insert("dev".parse().unwrap(), id(&policy));
             }),
         ),
         (
-            &["place"],
+            &["chain"],
             Box::new(|it| {
                 it.seen.insert("evidence".parse().unwrap(), id(&dev));
             }),
@@ -109,13 +110,16 @@ fn false_claims_are_refused() {
                 record(it).deployment.components[0].target.content = Some(other);
             }),
         ),
-        (&["signer"], Box::new(|it| it.by = "carol".parse().unwrap())),
         (
-            &["signer"],
+            &["authorization"],
+            Box::new(|it| it.by = "carol".parse().unwrap()),
+        ),
+        (
+            &["authorization"],
             Box::new(|it| it.by = "mallory".parse().unwrap()),
         ),
         (
-            &["signer"],
+            &["authorization"],
             Box::new(|it| it.requested_by = Some("mallory".parse().unwrap())),
         ),
         (
@@ -190,11 +194,11 @@ fn impossible_transitions_are_refused() {
         (
             project_admin(&project),
             "evidence",
-            Action::Unyank(Yank {
+            Action::Unyank(Unyank(Yank {
                 commit: Some(head),
                 digest: None,
                 reason: reason(),
-            }),
+            })),
         ),
     ];
     for (member, ledger, action) in none {
@@ -221,7 +225,7 @@ fn impossible_transitions_are_refused() {
         None,
         |_| (),
     );
-    project.refused_entry(&["signer", "state"], bob, "prod", &abort);
+    project.refused_entry(&["authorization", "state"], bob, "prod", &abort);
     let abort = ci.build(
         "prod",
         Action::Abort(Abort {
@@ -303,30 +307,30 @@ fn commits_must_follow_from_the_entry() {
     for edit in trees {
         let forged = ci.retree(&good, &[edit]);
         assert_ne!(forged, good, "{edit:?}");
-        project.refused_entry(&["place"], ci, "prod", &forged);
+        project.refused_entry(&["chain"], ci, "prod", &forged);
     }
     // Without its entry, with another's, with an entry that is no JSON or a signature that is none.
     let dev = |file: &str| ci.repo.rev(&format!("refs/deploy/dev:{file}"));
     let files: [(&str, &[&str]); 6] = [
-        ("place", &["--force-remove", "entry.json"]),
-        ("place", &["--force-remove", "entry.json.minisig"]),
+        ("chain", &["--force-remove", "entry.json"]),
+        ("chain", &["--force-remove", "entry.json.minisig"]),
         (
-            "place",
+            "chain",
             &["--cacheinfo", &as_file("entry.json", &dev("entry.json"))],
         ),
         (
-            "place",
+            "chain",
             &["--cacheinfo", &as_file("entry.json", &signature)],
         ),
         (
-            "signer",
+            "authorization",
             &[
                 "--cacheinfo",
                 &as_file("entry.json.minisig", &dev("entry.json.minisig")),
             ],
         ),
         (
-            "signer",
+            "authorization",
             &["--cacheinfo", &as_file("entry.json.minisig", &entry)],
         ),
     ];
@@ -350,7 +354,7 @@ fn commits_must_follow_from_the_entry() {
     for (from, to) in edits {
         let forged = ci.recommit(&good, |raw| raw.replacen(from, &to, 1));
         assert_ne!(forged, good, "{from}");
-        project.refused_entry(&["place"], ci, "prod", &forged);
+        project.refused_entry(&["chain"], ci, "prod", &forged);
     }
     // The code as first parent and the ledger as second; a history under the tip that is not there.
     let tip = ci.repo.rev("refs/deploy/prod");
@@ -359,7 +363,7 @@ fn commits_must_follow_from_the_entry() {
         let forged = ci.recommit(&good, |raw| {
             raw.replacen(&parents, &format!("parent {first}\nparent {second}"), 1)
         });
-        project.refused_entry(&["place"], ci, "prod", &forged);
+        project.refused_entry(&["chain"], ci, "prod", &forged);
     }
     ci.push(&[&format!("{good}:refs/deploy/prod")]).ok();
     project.audited();
@@ -382,18 +386,18 @@ fn ledgers_stay_chains_of_the_policy() {
     ];
     for name in names {
         let id = ci.repo.rev(name);
-        project.refused_entry(&["place"], ci, "prod", &id);
+        project.refused_entry(&["chain"], ci, "prod", &id);
         // As a ledger that could be there and is not, and as one that nobody has.
-        project.refused_entry(&["place"], ci, "evidence", &id);
-        project.refused_entry(&["place"], ci, "nowhere", &id);
-        project.refused_entry(&["place"], ci, "PROD", &id);
+        project.refused_entry(&["chain"], ci, "evidence", &id);
+        project.refused_entry(&["chain"], ci, "nowhere", &id);
+        project.refused_entry(&["chain"], ci, "PROD", &id);
     }
     // An entry for an environment that the policy does not know, well made.
     let unknown = ci.build("nowhere", a_lock(), None, |_| ());
-    project.refused_entry(&["place"], ci, "nowhere", &unknown);
+    project.refused_entry(&["chain"], ci, "nowhere", &unknown);
     // Gone and back in one push is gone all the same.
     let tip = ci.repo.rev("refs/deploy/dev");
-    project.refused(&["place"], || {
+    project.refused(&["chain"], || {
         ci.push(&[":refs/deploy/dev", &format!("{tip}:refs/deploy/evidence")])
     });
     // A ref that leads to another would let one push move two.
@@ -445,7 +449,7 @@ fn old_entries_cannot_be_replayed() {
         let forged = ci.recommit(id, |raw| {
             raw.replacen(&format!("parent {parent}"), &format!("parent {tip}"), 1)
         });
-        project.refused_entry(&["place"], ci, ledger, &forged);
+        project.refused_entry(&["chain"], ci, ledger, &forged);
     }
     // A used approval counts no more, whatever the entry says.
     project.push("api/x", "two\n");
@@ -479,7 +483,7 @@ fn old_entries_cannot_be_replayed() {
             .carol
             .build("prod", Action::Revoke(revoke.clone()), None, |_| ())
     };
-    project.refused_entry(&["signer"], &project.carol, "prod", &by_carol);
+    project.refused_entry(&["authorization"], &project.carol, "prod", &by_carol);
     let revoked = bob.build("prod", Action::Revoke(revoke), None, |_| ());
     bob.push(&[&format!("{revoked}:refs/deploy/prod")]).ok();
     project.refused(&["approvals"], to_prod);
@@ -501,16 +505,21 @@ fn removed_keys_and_future_policies_count_nothing() {
     bob.deploy(&["sync"]).ok();
     let open = project.policy("[environments]\ndev = {}\nprod = {}\n");
     let by_bob = publish(bob, &open);
-    project.refused_entry(&["signer"], bob, "policy", &by_bob);
+    project.refused_entry(&["authorization"], bob, "policy", &by_bob);
     alice.deploy(&["sync"]).ok();
     let without = open
         .lines()
         .filter(|line| !line.starts_with("alice"))
         .collect::<Vec<_>>()
         .join("\n");
-    project.refused_entry(&["signer"], alice, "policy", &publish(alice, &without));
     project.refused_entry(
-        &["signer"],
+        &["authorization"],
+        alice,
+        "policy",
+        &publish(alice, &without),
+    );
+    project.refused_entry(
+        &["authorization"],
         alice,
         "policy",
         &publish(alice, "schema = 1\n"),
@@ -531,7 +540,7 @@ fn removed_keys_and_future_policies_count_nothing() {
     let blind = alice.build("policy", publication(&open), Some(&open), |it| {
         it.seen.remove("prod");
     });
-    project.refused_entry(&["place"], alice, "policy", &blind);
+    project.refused_entry(&["chain"], alice, "policy", &blind);
 
     // Bob's key is lost: his approval counts no more, he signs nothing, and an entry that names the older policy helps nobody.
     bob.deploy(&["sync"]).ok();
@@ -550,16 +559,16 @@ fn removed_keys_and_future_policies_count_nothing() {
     project.refused(&["approvals"], || {
         ci.deploy(&["record", "prod", "--no-verify"])
     });
-    project.refused_entry(&["place", "signer"], bob, "prod", &before);
+    project.refused_entry(&["authorization", "chain"], bob, "prod", &before);
     bob.deploy(&["sync"]).ok();
     project.refused_entry(
-        &["signer"],
+        &["authorization"],
         bob,
         "prod",
         &bob.build("prod", a_lock(), None, |_| ()),
     );
     // The older policy, validly signed then, does not come back by itself.
-    project.refused_entry(&["place"], alice, "policy", &first);
+    project.refused_entry(&["chain"], alice, "policy", &first);
     project.carol.deploy(&["approve", "prod"]).ok();
     ci.deploy(&["record", "prod"]).ok();
     project.audited();

@@ -61,7 +61,13 @@ fn other_parents_are_refused() {
         ("the one before as well", &[&tip, &before, &head]),
     ];
     for (attack, ids) in wrong {
+<<<<<<< int-tests
         attacks.refused_entry(attack, &["place"], ci, "dev", &parents(ids));
+||||||| vbase
+        siege.entry(attack, &["place"], ci, "dev", &parents(ids));
+=======
+        siege.entry(attack, &["chain"], ci, "dev", &parents(ids));
+>>>>>>> int-policy
     }
     // A merge as git makes it, and an octopus of all there is.
     for others in [vec![&fork], vec![&qa, &policy], vec![&head]] {
@@ -70,7 +76,13 @@ fn other_parents_are_refused() {
         let tree = format!("{tip}^{{tree}}");
         arguments.push(&tree);
         let merge = ci.repo.git(&arguments).ok().text();
+<<<<<<< int-tests
         attacks.refused_entry("a merge that git makes", &["place"], ci, "dev", &merge);
+||||||| vbase
+        siege.entry("a merge that git makes", &["place"], ci, "dev", &merge);
+=======
+        siege.entry("a merge that git makes", &["chain"], ci, "dev", &merge);
+>>>>>>> int-policy
     }
     // An honest entry on top changes nothing: the walk goes along first parents, and does not arrive.
     for between in [
@@ -80,7 +92,7 @@ fn other_parents_are_refused() {
     ] {
         attacks.refused_entry(
             "an entry on a merge",
-            &["place"],
+            &["chain"],
             ci,
             "dev",
             &ci.replant(&next, &between),
@@ -108,8 +120,16 @@ fn another_history_is_refused() {
     ci.push(&["refs/deploy/dev"]).ok();
     let third = an_entry(ci, "dev");
     let tip = ci.repo.rev("refs/deploy/dev");
+<<<<<<< int-tests
     let attacks = AttackRunner::of(&project);
     attacks.refused_entry("a shorter past", &["place"], ci, "dev", &forged);
+||||||| vbase
+    let siege = Siege::of(&project);
+    siege.entry("a shorter past", &["place"], ci, "dev", &forged);
+=======
+    let siege = Siege::of(&project);
+    siege.entry("a shorter past", &["chain"], ci, "dev", &forged);
+>>>>>>> int-policy
     // Longer than the true one, each entry signed for its place in it.
     ci.repo
         .git(&["update-ref", "refs/deploy/dev", &forged])
@@ -119,7 +139,7 @@ fn another_history_is_refused() {
     }
     attacks.refused_entry(
         "a longer past",
-        &["place"],
+        &["chain"],
         ci,
         "dev",
         &ci.repo.rev("refs/deploy/dev"),
@@ -127,14 +147,14 @@ fn another_history_is_refused() {
     ci.repo.git(&["update-ref", "refs/deploy/dev", &tip]).ok();
     attacks.refused_entry(
         "the second entry on it",
-        &["place"],
+        &["chain"],
         ci,
         "dev",
         &ci.replant(&second, &forged),
     );
     attacks.refused_entry(
         "the honest next entry on it",
-        &["place"],
+        &["chain"],
         ci,
         "dev",
         &ci.replant(&third, &ci.replant(&second, &forged)),
@@ -158,16 +178,24 @@ fn another_history_is_refused() {
         ] {
             attacks.refused_entry(
                 "another genesis",
-                &["place"],
+                &["chain"],
                 ci,
                 ledger,
                 &ci.replant(id, &root),
             );
         }
+<<<<<<< int-tests
         attacks.refused_entry("a genesis alone", &["place"], ci, "qa", &root);
         attacks.refused_entry(
+||||||| vbase
+        siege.entry("a genesis alone", &["place"], ci, "qa", &root);
+        siege.entry(
+=======
+        siege.entry("a genesis alone", &["chain"], ci, "qa", &root);
+        siege.entry(
+>>>>>>> int-policy
             "a genesis alone, for one that is there",
-            &["place"],
+            &["chain"],
             ci,
             "dev",
             &root,
@@ -177,14 +205,14 @@ fn another_history_is_refused() {
     let qa = an_entry(ci, "qa");
     attacks.refused_entry(
         "the genesis of another ledger",
-        &["place"],
+        &["chain"],
         ci,
         "qa",
         &ci.replant(&qa, &ci.repo.rev(&genesis)),
     );
     attacks.refused_entry(
         "its own genesis and no entry",
-        &["place"],
+        &["chain"],
         ci,
         "qa",
         &ci.repo.rev(&format!("{qa}~1")),
@@ -206,10 +234,22 @@ fn replaced_and_shallow_parents_are_ignored() {
     let forged = ci.replant(&an_entry(ci, "dev"), &fork);
     let attacks = AttackRunner::of(&project);
     let replace = format!("refs/replace/{fork}");
+<<<<<<< int-tests
     attacks.refused("a replaced commit", &["place"], || {
+||||||| vbase
+    siege.refused("a replaced commit", &["place"], || {
+=======
+    siege.refused("a replaced commit", &["chain"], || {
+>>>>>>> int-policy
         ci.push(&[&format!("{tip}:{replace}")])
     });
+<<<<<<< int-tests
     attacks.refused("and what is then behind it", &["place"], || {
+||||||| vbase
+    siege.refused("and what is then behind it", &["place"], || {
+=======
+    siege.refused("and what is then behind it", &["chain"], || {
+>>>>>>> int-policy
         ci.push(&[
             &format!("{tip}:{replace}"),
             &format!("+{forged}:refs/deploy/dev"),
@@ -217,7 +257,13 @@ fn replaced_and_shallow_parents_are_ignored() {
     });
     // In the pusher's own clone anything may be replaced.
     ci.repo.git(&["replace", &fork, &tip]).ok();
+<<<<<<< int-tests
     attacks.refused_entry("replaced at home", &["place"], ci, "dev", &forged);
+||||||| vbase
+    siege.entry("replaced at home", &["place"], ci, "dev", &forged);
+=======
+    siege.entry("replaced at home", &["chain"], ci, "dev", &forged);
+>>>>>>> int-policy
     ci.repo.git(&["replace", "-d", &fork]).ok();
     std::fs::write(
         ci.repo.path().join(".git/info/grafts"),
@@ -233,7 +279,7 @@ fn replaced_and_shallow_parents_are_ignored() {
     for end in [&forged, &fork, &tip] {
         attacks.refused_raw(
             "an end of history",
-            &["place"],
+            &["chain"],
             &shallow(end).update(&tip, &forged, "refs/deploy/dev"),
         );
     }
@@ -245,7 +291,7 @@ fn replaced_and_shallow_parents_are_ignored() {
     for end in [&forged, &fork, &tip] {
         attacks.refused_raw(
             "an allowed end of history",
-            &["place"],
+            &["chain"],
             &shallow(end).update(&tip, &forged, "refs/deploy/dev"),
         );
     }
@@ -260,6 +306,14 @@ fn replaced_and_shallow_parents_are_ignored() {
         }
         it.previous = git_deploy::domain::id::EntryId(fork.parse().unwrap());
     });
+<<<<<<< int-tests
     attacks.refused_entry("signed for the fork", &["place"], ci, "dev", &bent);
     attacks.finish();
+||||||| vbase
+    siege.entry("signed for the fork", &["place"], ci, "dev", &bent);
+    siege.end();
+=======
+    siege.entry("signed for the fork", &["chain"], ci, "dev", &bent);
+    siege.end();
+>>>>>>> int-policy
 }

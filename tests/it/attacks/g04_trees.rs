@@ -144,7 +144,7 @@ fn trees_have_one_spelling() {
         for (attack, entries) in &trees {
             attacks.refused_entry(
                 attack,
-                &["place"],
+                &["chain"],
                 ci,
                 "dev",
                 &ci.over(&good, &tree(entries)),
@@ -291,7 +291,7 @@ fn messages_must_follow_from_the_entry() {
         let said = attacks.fails(attack, || ci.push(&[&format!("+{forged}:refs/deploy/dev")]));
         // Some of it git takes for no commit; the rest we do.
         let ours =
-            said.contains("git-deploy: refused  refs/deploy/dev") && said.contains("✗ place");
+            said.contains("git-deploy: refused  refs/deploy/dev") && said.contains("✗ chain");
         assert!(
             ours || said.contains("fatal") || said.contains("missing necessary objects"),
             "{attack}: {said}"
@@ -347,7 +347,7 @@ fn ledgers_without_code_take_no_other_files() {
     for edit in edits {
         attacks.refused_entry(
             &format!("evidence: {edit:?}"),
-            &["place"],
+            &["chain"],
             ci,
             "evidence",
             &ci.retree(&build, &[edit]),
@@ -380,7 +380,7 @@ fn ledgers_without_code_take_no_other_files() {
     for edit in edits {
         attacks.refused_entry(
             &format!("pr: {edit:?}"),
-            &["place"],
+            &["chain"],
             ci,
             "pr",
             &ci.retree(&lock, &[edit]),
@@ -405,7 +405,7 @@ fn ledgers_without_code_take_no_other_files() {
     for edit in edits {
         attacks.refused_entry(
             &format!("policy: {edit:?}"),
-            &["place"],
+            &["chain"],
             alice,
             "policy",
             &alice.retree(&publish, &[edit]),

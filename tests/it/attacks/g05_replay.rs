@@ -189,18 +189,24 @@ fn entries_belong_to_one_place() {
             let tip = ci.repo.rev(&format!("refs/deploy/{to}"));
             attacks.refused_entry(
                 &format!("{from} in {to}"),
-                &["place"],
+                &["chain"],
                 ci,
                 to,
                 &ci.replant(id, &tip),
             );
             if *from != to {
+<<<<<<< int-tests
                 attacks.refused_entry(&format!("all of {from} as {to}"), &["place"], ci, to, id);
+||||||| vbase
+                siege.entry(&format!("all of {from} as {to}"), &["place"], ci, to, id);
+=======
+                siege.entry(&format!("all of {from} as {to}"), &["chain"], ci, to, id);
+>>>>>>> int-policy
             }
         }
         attacks.refused_entry(
             &format!("all of {from} as one that is not there"),
-            &["place"],
+            &["chain"],
             ci,
             "evidence",
             id,
@@ -292,22 +298,30 @@ fn projects_do_not_share_entries() {
     let tip = ci.repo.rev("refs/deploy/dev");
     attacks.refused_entry(
         "their entry on our ledger",
-        &["place"],
+        &["chain"],
         ci,
         "dev",
         &ci.replant(&theirs, &tip),
     );
+<<<<<<< int-tests
     attacks.refused_entry("their ledger as ours", &["place"], ci, "dev", &theirs);
     attacks.refused_entry(
+||||||| vbase
+    siege.entry("their ledger as ours", &["place"], ci, "dev", &theirs);
+    siege.entry(
+=======
+    siege.entry("their ledger as ours", &["chain"], ci, "dev", &theirs);
+    siege.entry(
+>>>>>>> int-policy
         "their ledger, where we have none",
-        &["place"],
+        &["chain"],
         ci,
         "qa",
         &theirs,
     );
     attacks.refused_entry(
         "their policy",
-        &["place"],
+        &["chain"],
         alice,
         "policy",
         &alice.repo.rev("refs/theirs/policy"),
@@ -318,7 +332,7 @@ fn projects_do_not_share_entries() {
     );
     attacks.refused_entry(
         "their policy on ours",
-        &["place"],
+        &["chain"],
         alice,
         "policy",
         &alice.replant(&their_policy, &policy_tip),
@@ -326,7 +340,7 @@ fn projects_do_not_share_entries() {
     let genesis = ci.repo.rev("refs/theirs/dev~1");
     attacks.refused_entry(
         "our entry on their genesis",
-        &["place"],
+        &["chain"],
         ci,
         "qa",
         &ci.replant(&an_entry(ci, "qa"), &genesis),
@@ -338,7 +352,7 @@ fn projects_do_not_share_entries() {
     let lock = || crate::harness::member::a_lock();
     attacks.refused_entry(
         "signed for theirs",
-        &["place"],
+        &["chain"],
         ci,
         "qa",
         &ci.build("qa", lock(), None, |it| it.project = project_there),
@@ -346,7 +360,13 @@ fn projects_do_not_share_entries() {
     let forged = ci.build("qa", lock(), None, |it| {
         it.seen.insert("policy".parse().unwrap(), seen);
     });
+<<<<<<< int-tests
     attacks.cannot_tell("with their policy", &["signer"], || {
+||||||| vbase
+    siege.untold("with their policy", &["signer"], || {
+=======
+    siege.untold("with their policy", &["authorization"], || {
+>>>>>>> int-policy
         ci.push(&[&format!("{forged}:refs/deploy/qa")])
     });
     // And the other way round.

@@ -61,7 +61,7 @@ fn unknown_and_removed_keys_are_refused() {
             .to_string();
         attacks.refused_entry(
             &format!("a stranger's key as {name}"),
-            &["signer"],
+            &["authorization"],
             &mallory,
             "dev",
             &forged,
@@ -72,7 +72,7 @@ fn unknown_and_removed_keys_are_refused() {
             let forged = mallory.refile(&forged, &[("entry.json.minisig", &copied)]);
             attacks.refused_entry(
                 &format!("a stranger's key as {name}, with {}'s id", owner.person),
-                &["signer"],
+                &["authorization"],
                 &mallory,
                 "dev",
                 &forged,
@@ -85,14 +85,14 @@ fn unknown_and_removed_keys_are_refused() {
     let copied = with_key_id(&signature, &alice.key().key_id());
     attacks.refused_entry(
         "one's own key under another's id",
-        &["signer"],
+        &["authorization"],
         ci,
         "dev",
         &ci.refile(&forged, &[("entry.json.minisig", &copied)]),
     );
     attacks.refused_entry(
         "in another's name",
-        &["signer"],
+        &["authorization"],
         ci,
         "dev",
         &ci.build("dev", a_lock(), None, |it| it.by = "alice".parse().unwrap()),
@@ -108,7 +108,19 @@ fn unknown_and_removed_keys_are_refused() {
         if id == &other {
             assert_ne!(moved, forged);
         } else {
+<<<<<<< int-tests
             attacks.refused_entry("another entry's signature", &["signer"], ci, "dev", &moved);
+||||||| vbase
+            siege.entry("another entry's signature", &["signer"], ci, "dev", &moved);
+=======
+            siege.entry(
+                "another entry's signature",
+                &["authorization"],
+                ci,
+                "dev",
+                &moved,
+            );
+>>>>>>> int-policy
         }
     }
 
@@ -128,7 +140,7 @@ fn unknown_and_removed_keys_are_refused() {
     bob.deploy(&["sync"]).ok();
     attacks.refused_entry(
         "a retired key",
-        &["signer"],
+        &["authorization"],
         bob,
         "dev",
         &an_entry(bob, "dev"),
@@ -267,7 +279,13 @@ fn changed_signature_files_are_refused() {
     for (attack, bytes) in &forgeries {
         assert_ne!(bytes, signature.as_bytes(), "{attack}");
         let forged = ci.refile(&good, &[("entry.json.minisig", bytes)]);
+<<<<<<< int-tests
         attacks.refused_entry(attack, &["signer"], ci, "dev", &forged);
+||||||| vbase
+        siege.entry(attack, &["signer"], ci, "dev", &forged);
+=======
+        siege.entry(attack, &["authorization"], ci, "dev", &forged);
+>>>>>>> int-policy
     }
     let long = ci.refile(
         &good,
@@ -276,7 +294,13 @@ fn changed_signature_files_are_refused() {
             format!("{signature}{}", "x".repeat(10_000)).as_bytes(),
         )],
     );
+<<<<<<< int-tests
     attacks.cannot_tell("more than a signature", &["place"], || {
+||||||| vbase
+    siege.untold("more than a signature", &["place"], || {
+=======
+    siege.untold("more than a signature", &["chain"], || {
+>>>>>>> int-policy
         ci.push(&[&format!("{long}:refs/deploy/dev")])
     });
     ci.push(&[&format!("{good}:refs/deploy/dev")]).ok();
@@ -309,7 +333,7 @@ fn approvals_need_different_uninvolved_people() {
         });
         attacks.refused_entry(
             &format!("a machine as {by}"),
-            &["signer"],
+            &["authorization"],
             ci,
             "prod",
             &forged,
@@ -360,7 +384,7 @@ fn approvals_need_different_uninvolved_people() {
         let text = text.replace(&other, &key.to_string());
         attacks.refused_entry(
             "one key for two",
-            &["signer"],
+            &["authorization"],
             alice,
             "policy",
             &super::forged_entries::publish(alice, &text),
@@ -369,7 +393,7 @@ fn approvals_need_different_uninvolved_people() {
     let shared = text.replace("carol@example.com", "BOB@example.com");
     attacks.refused_entry(
         "one address for two",
-        &["signer"],
+        &["authorization"],
         alice,
         "policy",
         &super::forged_entries::publish(alice, &shared),
@@ -377,7 +401,7 @@ fn approvals_need_different_uninvolved_people() {
     let cased = text.replace("carol =", "Bob =");
     attacks.refused_entry(
         "one name for two",
-        &["signer"],
+        &["authorization"],
         alice,
         "policy",
         &super::forged_entries::publish(alice, &cased),

@@ -58,7 +58,7 @@ fn a_push_is_judged_by_the_policy_in_force() {
         (
             "that names the new one",
             &loose,
-            &["approvals", "place", "previous environment"][..],
+            &["approvals", "chain", "previous environment"][..],
         ),
         (
             "that names the old one",
@@ -82,7 +82,7 @@ fn a_push_is_judged_by_the_policy_in_force() {
     });
     attacks.cannot_tell(
         "an entry alone that names a policy not in force",
-        &["signer"],
+        &["authorization"],
         || alice.push(&[&format!("{}:refs/deploy/prod", profit(&loose))]),
     );
     // Two policies in one push are two steps, and the second is judged by the first.
@@ -114,7 +114,7 @@ fn a_push_is_judged_by_the_policy_in_force() {
         .ok();
     attacks.refused_entry(
         "two at once, the second in another's name",
-        &["signer"],
+        &["authorization"],
         alice,
         "policy",
         &by_ci,
@@ -151,32 +151,48 @@ fn older_policies_return_only_by_publication() {
         member.deploy(&["sync"]).ok();
     }
     let tip = ci.repo.rev("refs/deploy/policy");
+<<<<<<< int-tests
     let attacks = AttackRunner::of(&project);
     attacks.refused_entry("the older one", &["place"], alice, "policy", &first);
     attacks.refused_entry(
+||||||| vbase
+    let siege = Siege::of(&project);
+    siege.entry("the older one", &["place"], alice, "policy", &first);
+    siege.entry(
+=======
+    let siege = Siege::of(&project);
+    siege.entry("the older one", &["chain"], alice, "policy", &first);
+    siege.entry(
+>>>>>>> int-policy
         "the older one, on the newer",
-        &["place"],
+        &["chain"],
         alice,
         "policy",
         &alice.replant(&first, &tip),
     );
     attacks.refused_entry(
         "its text, by another than an admin",
-        &["signer"],
+        &["authorization"],
         bob,
         "policy",
         &publish(bob, &project.policy(LOOSE)),
     );
     attacks.refused_entry(
         "its text, by a machine",
-        &["signer"],
+        &["authorization"],
         ci,
         "policy",
         &publish(ci, &project.policy(LOOSE)),
     );
     // Entries that were made, or say to be made, under it.
     for (ledger, id) in [("dev", &early), ("prod", &elsewhere)] {
+<<<<<<< int-tests
         attacks.refused_entry("an entry made under it", &["place"], ci, ledger, id);
+||||||| vbase
+        siege.entry("an entry made under it", &["place"], ci, ledger, id);
+=======
+        siege.entry("an entry made under it", &["chain"], ci, ledger, id);
+>>>>>>> int-policy
     }
     let seen: EntryId = first.parse().unwrap();
     let named = ci.build("prod", ci.a_record("HEAD", None), None, |it| {
@@ -184,7 +200,7 @@ fn older_policies_return_only_by_publication() {
     });
     attacks.refused_entry(
         "an entry that names it",
-        &["approvals", "place", "previous environment"],
+        &["approvals", "chain", "previous environment"],
         ci,
         "prod",
         &named,
@@ -193,7 +209,7 @@ fn older_policies_return_only_by_publication() {
     let genesis = ci.build("prod", a_lock(), None, |it| naming(it, genesis));
     attacks.refused_entry(
         "an entry that names the genesis",
-        &["signer"],
+        &["authorization"],
         ci,
         "prod",
         &genesis,
@@ -260,8 +276,16 @@ fn other_beginnings_are_refused() {
     ] {
         attacks.refused_entry(
             attack,
+<<<<<<< int-tests
             &["place"],
             member,
+||||||| vbase
+            &["place"],
+            forge,
+=======
+            &["chain"],
+            forge,
+>>>>>>> int-policy
             "policy",
             &begin(member, &keys, name, nonce),
         );
@@ -270,7 +294,7 @@ fn other_beginnings_are_refused() {
     let forged = begin(alice, &[alice.key()], "demo", [9; 16]);
     attacks.refused_entry(
         "another first policy on the one in force",
-        &["place"],
+        &["chain"],
         alice,
         "policy",
         &alice.replant(&forged, &tip),
@@ -298,7 +322,8 @@ fn other_beginnings_are_refused() {
             ])
             .fails(1);
         assert!(
-            run.err().contains("refused  refs/deploy/policy") && run.err().contains("✗ signer"),
+            run.err().contains("refused  refs/deploy/policy")
+                && run.err().contains("✗ authorization"),
             "{run}"
         );
     }
@@ -348,9 +373,25 @@ fn publications_need_admins() {
             comment: None,
         })
     };
+<<<<<<< int-tests
     for member in [carol, ci] {
         let id = member.build("policy", approve(&digest), None, |_| ());
         attacks.refused_entry("approved by no admin", &["signer"], member, "policy", &id);
+||||||| vbase
+    for forge in [carol, ci] {
+        let id = forge.build("policy", approve(&digest), None, |_| ());
+        siege.entry("approved by no admin", &["signer"], forge, "policy", &id);
+=======
+    for forge in [carol, ci] {
+        let id = forge.build("policy", approve(&digest), None, |_| ());
+        siege.entry(
+            "approved by no admin",
+            &["authorization"],
+            forge,
+            "policy",
+            &id,
+        );
+>>>>>>> int-policy
     }
     let enter = |member: &Member<'_>, action: Action| {
         member.deploy(&["sync"]).ok();
@@ -389,7 +430,7 @@ fn publications_need_admins() {
     let by_carol = carol.build("policy", Action::PolicyRevoke(revoke.clone()), None, |_| ());
     attacks.refused_entry(
         "revoked by no admin",
-        &["signer"],
+        &["authorization"],
         carol,
         "policy",
         &by_carol,
@@ -411,12 +452,12 @@ fn publications_need_admins() {
     };
     refused(
         "a recovery that nobody armed",
-        &["approvals", "signer"],
+        &["approvals", "authorization"],
         approved(&|it| it.recovered = true),
     );
     refused(
         "another digest",
-        &["place"],
+        &["chain"],
         approved(&|it| it.digest = Digest::sha256(b"x")),
     );
     // In the end, honestly.
@@ -439,46 +480,46 @@ fn invalid_policies_are_refused() {
         (
             "without its publisher as admin",
             format!("{text}[policy]\nadmins = \"carol\"\n"),
-            "signer",
+            "authorization",
         ),
         (
             "with another key of its publisher's",
             text.replace(&alice.key().to_string(), &other_key(&world)),
-            "signer",
+            "authorization",
         ),
         (
             "of another project",
             text.replace("\"demo\"", "\"other\""),
             "content",
         ),
-        ("no policy", "nonsense".to_owned(), "signer"),
-        ("nothing", String::new(), "signer"),
+        ("no policy", "nonsense".to_owned(), "authorization"),
+        ("nothing", String::new(), "authorization"),
         (
             "an unknown key",
             format!("{text}[backdoor]\nopen = true\n"),
-            "signer",
+            "authorization",
         ),
         (
             "a key twice",
             format!("{text}[environments]\ndev = {{}}\n"),
-            "signer",
+            "authorization",
         ),
         (
             "a newer schema",
             text.replace("schema = 1", "schema = 2"),
-            "signer",
+            "authorization",
         ),
         (
             "two environments and one ledger",
             format!("{text}{pattern}"),
-            "signer",
+            "authorization",
         ),
         (
             "an escape sequence",
             text.replace("schema = 1", "schema = 1 # \u{1b}[2J"),
-            "signer",
+            "authorization",
         ),
-        ("a NUL", format!("{text}#\0\n"), "signer"),
+        ("a NUL", format!("{text}#\0\n"), "authorization"),
     ];
     for (attack, text, rule) in &texts {
         attacks.refused_entry(attack, &[rule], alice, "policy", &publish(alice, text));

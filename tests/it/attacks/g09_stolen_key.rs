@@ -3,7 +3,7 @@
 
 use git_deploy::domain::entry::{
     Abort, Action, Approve, Baseline, ComponentAtCommit, DeploymentKind, Expire, Finish, Hold,
-    Intent, Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Verification,
+    Intent, Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Unyank, Verification,
     VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, Content, RunId};
@@ -154,21 +154,21 @@ fn every_kind_of_deployment_has_its_rules() {
             DeploymentKind::Rollback,
             never,
             None,
-            &["direction"],
+            &["fast-forward"],
         ),
         (
             "a rollback to what failed and is on hold",
             DeploymentKind::Rollback,
             two,
             None,
-            &["direction"],
+            &["fast-forward", "hold"],
         ),
         (
             "a rollback to a twin of what ran",
             DeploymentKind::Rollback,
             twin,
             None,
-            &["direction"],
+            &["fast-forward"],
         ),
         (
             "a deployment of what never ran",
@@ -182,42 +182,42 @@ fn every_kind_of_deployment_has_its_rules() {
             DeploymentKind::Deploy,
             two,
             None,
-            &["approvals", "direction"],
+            &["approvals", "hold"],
         ),
         (
             "a hotfix",
             DeploymentKind::Hotfix,
             never,
             None,
-            &["approvals", "checks", "signer"],
+            &["approvals", "authorization", "checks"],
         ),
         (
             "a hotfix backwards",
             DeploymentKind::Hotfix,
             zero,
             None,
-            &["approvals", "direction", "signer"],
+            &["approvals", "authorization", "fast-forward"],
         ),
         (
             "the glass broken",
             DeploymentKind::Deploy,
             never,
             Some("I may not"),
-            &["signer"],
+            &["authorization"],
         ),
         (
             "the glass broken for a rollback",
             DeploymentKind::Rollback,
             never,
             Some("I may not"),
-            &["signer"],
+            &["authorization"],
         ),
         (
             "the glass broken for a hotfix",
             DeploymentKind::Hotfix,
             never,
             Some("I may not"),
-            &["signer"],
+            &["authorization"],
         ),
     ];
     for (attack, kind, commit, glass, rules) in table {
@@ -258,14 +258,14 @@ fn every_kind_of_deployment_has_its_rules() {
     };
     attacks.refused_entry(
         "a command",
-        &["approvals", "signer"],
+        &["approvals", "authorization"],
         ci,
         "prod",
         &exec(true),
     );
     attacks.refused_entry(
         "a command about nothing",
-        &["approvals", "signer"],
+        &["approvals", "authorization"],
         ci,
         "prod",
         &exec(false),
@@ -314,7 +314,19 @@ fn every_kind_of_deployment_has_its_rules() {
         None,
         |_| (),
     );
+<<<<<<< int-tests
     attacks.refused_entry("an environment of others", &["signer"], ci, "lab", &lab);
+||||||| vbase
+    siege.entry("an environment of others", &["signer"], ci, "lab", &lab);
+=======
+    siege.entry(
+        "an environment of others",
+        &["authorization"],
+        ci,
+        "lab",
+        &lab,
+    );
+>>>>>>> int-policy
     // What a stolen key may, it may: back to what ran well.
     ci.push(&[&format!(
         "{}:refs/deploy/prod",
@@ -353,7 +365,7 @@ fn a_deployers_key_can_only_deploy() {
     let actions: Vec<(&str, Rules, Action)> = vec![
         (
             "unlock",
-            &["signer"],
+            &["authorization"],
             Action::Unlock(Unlock {
                 component: None,
                 commit: None,
@@ -363,7 +375,7 @@ fn a_deployers_key_can_only_deploy() {
         ),
         (
             "lift its own hold",
-            &["signer"],
+            &["authorization"],
             Action::Unlock(Unlock {
                 component: None,
                 commit: Some(two),
@@ -373,7 +385,7 @@ fn a_deployers_key_can_only_deploy() {
         ),
         (
             "lift another's hold",
-            &["signer", "state"],
+            &["authorization", "state"],
             Action::Unlock(Unlock {
                 component: None,
                 commit: Some(zero),
@@ -386,7 +398,7 @@ fn a_deployers_key_can_only_deploy() {
         ),
         (
             "approve",
-            &["signer"],
+            &["authorization"],
             Action::Approve(Approve {
                 commit: two,
                 components: vec![demo()],
@@ -397,7 +409,7 @@ fn a_deployers_key_can_only_deploy() {
         ),
         (
             "revoke",
-            &["signer"],
+            &["authorization"],
             Action::Revoke(Revoke {
                 commit: two,
                 approver: "bob".parse().unwrap(),
@@ -406,7 +418,7 @@ fn a_deployers_key_can_only_deploy() {
         ),
         (
             "a baseline",
-            &["signer", "state"],
+            &["authorization", "state"],
             Action::Baseline(Baseline {
                 components: vec![target],
                 comment: None,
@@ -461,7 +473,13 @@ fn a_deployers_key_can_only_deploy() {
             &ci.build("prod", action, None, |_| ()),
         );
     }
+<<<<<<< int-tests
     attacks.refused("deploy past a lock", &["direction", "lock"], || {
+||||||| vbase
+    siege.refused("deploy past a lock", &["direction", "lock"], || {
+=======
+    siege.refused("deploy past a lock", &["hold", "lock"], || {
+>>>>>>> int-policy
         ci.deploy(&["record", "prod", &two.to_string(), "--no-verify"])
     });
     attacks.refused("roll back past a person's lock", &["lock"], || {
@@ -486,10 +504,22 @@ fn other_words<'w>(
     (one, two): (CommitId, CommitId),
 ) {
     let (ci, world) = (&project.ci, project.world);
+<<<<<<< int-tests
     attacks.refused("vouch", &["signer"], || {
+||||||| vbase
+    siege.refused("vouch", &["signer"], || {
+=======
+    siege.refused("vouch", &["authorization"], || {
+>>>>>>> int-policy
         ci.deploy(&["attest", "test-result", "--result", "passed", "--no-verify"])
     });
+<<<<<<< int-tests
     attacks.refused("register", &["signer"], || {
+||||||| vbase
+    siege.refused("register", &["signer"], || {
+=======
+    siege.refused("register", &["authorization"], || {
+>>>>>>> int-policy
         ci.deploy(&[
             "register",
             &format!("x/y@sha256:{}", "1".repeat(64)),
@@ -506,10 +536,10 @@ fn other_words<'w>(
     ci.push(&["refs/deploy/evidence"]).ok();
     attacks.refused_entry(
         "take its own yank back",
-        &["signer"],
+        &["authorization"],
         ci,
         "evidence",
-        &ci.build("evidence", Action::Unyank(yank), None, |_| ()),
+        &ci.build("evidence", Action::Unyank(Unyank(yank)), None, |_| ()),
     );
     // More environments than there may be, and longer than they may live.
     ci.deploy(&["record", "pr-1", &one.to_string()]).ok();
@@ -608,9 +638,21 @@ fn a_run_ends_as_it_began() {
         ("of another version", &["state"], &|it| {
             it.components[0].target.version = Some("9".parse().unwrap());
         }),
+<<<<<<< int-tests
         ("of a start that never was", &["signer", "state"], &|it| {
             it.start = 1;
         }),
+||||||| vbase
+        ("of a start that never was", &["signer", "state"], &|it| {
+            it.start = 1
+        }),
+=======
+        (
+            "of a start that never was",
+            &["authorization", "state"],
+            &|it| it.start = 1,
+        ),
+>>>>>>> int-policy
         ("of another run", &["state"], &|it| it.run = RunId([9; 16])),
         ("as another kind", &["state"], &|it| {
             it.kind = DeploymentKind::Rollback;
@@ -635,7 +677,7 @@ fn a_run_ends_as_it_began() {
     for (attack, rules, bend) in bends {
         mount(attack, ci, rules, bend);
     }
-    mount("by another", bob, &["signer"], &|_| ());
+    mount("by another", bob, &["authorization"], &|_| ());
     // Nothing else is begun meanwhile, whatever it is called.
     let other = ci.build(
         "prod",
@@ -657,7 +699,7 @@ fn a_run_ends_as_it_began() {
     );
     attacks.refused_entry(
         "resumed by who may not deploy",
-        &["signer"],
+        &["authorization"],
         carol,
         "prod",
         &resume,
@@ -682,6 +724,20 @@ fn a_run_ends_as_it_began() {
     ci.push(&[&format!("{finish}:refs/deploy/prod")]).ok();
     ci.deploy(&["sync"]).ok();
     let again = ci.build("prod", Action::Finish(honest.clone()), None, |_| ());
+<<<<<<< int-tests
     attacks.refused_entry("ended twice", &["signer", "state"], ci, "prod", &again);
     attacks.finish();
+||||||| vbase
+    siege.entry("ended twice", &["signer", "state"], ci, "prod", &again);
+    siege.end();
+=======
+    siege.entry(
+        "ended twice",
+        &["authorization", "state"],
+        ci,
+        "prod",
+        &again,
+    );
+    siege.end();
+>>>>>>> int-policy
 }

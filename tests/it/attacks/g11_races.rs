@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use git_deploy::domain::entry::{
     Abort, Action, ComponentAtCommit, ComponentResult, Finish, Outcome, Record, Resume, Revoke,
-    Start, Statement, VerificationResult, Yank,
+    Start, Statement, Unyank, VerificationResult, Yank,
 };
 use git_deploy::domain::id::{CommitId, RunId};
 
@@ -149,7 +149,7 @@ fn withdrawn_grounds_stop_a_deployment() {
     loses(
         &project,
         "two deployments",
-        &["place"],
+        &["chain"],
         (ci, "prod", to_prod(ci)),
         || {
             let lock = an_entry(carol, "prod");
@@ -207,7 +207,7 @@ fn withdrawn_grounds_stop_a_deployment() {
     push(
         bob,
         "evidence",
-        &bob.build("evidence", Action::Unyank(yank()), None, |_| ()),
+        &bob.build("evidence", Action::Unyank(Unyank(yank())), None, |_| ()),
     );
     sync(&project);
     let revoke = Action::Revoke(Revoke {
@@ -218,7 +218,7 @@ fn withdrawn_grounds_stop_a_deployment() {
     loses(
         &project,
         "an approval that is revoked",
-        &["place"],
+        &["chain"],
         (ci, "prod", to_prod(ci)),
         || {
             push(bob, "prod", &bob.build("prod", revoke, None, |_| ()));
@@ -230,7 +230,7 @@ fn withdrawn_grounds_stop_a_deployment() {
     loses(
         &project,
         "a policy before it",
-        &["place"],
+        &["chain"],
         (ci, "prod", to_prod(ci)),
         || {
             project.publish(&POLICY.replace("dev = {}", "dev = {}\nqa = {}"));
@@ -241,7 +241,7 @@ fn withdrawn_grounds_stop_a_deployment() {
     loses(
         &project,
         "a deployment before a policy",
-        &["place"],
+        &["chain"],
         (alice, "policy", policy),
         || {
             push(carol, "prod", &an_entry(carol, "prod"));
@@ -259,7 +259,7 @@ fn withdrawn_grounds_stop_a_deployment() {
     loses(
         &project,
         "a key that is removed",
-        &["approvals", "place"],
+        &["approvals", "chain"],
         (ci, "prod", to_prod(ci)),
         || {
             push(
@@ -333,16 +333,16 @@ fn evidence_in_the_same_push_does_not_count() {
         format!("{attest}:refs/deploy/evidence"),
         format!("{start}:refs/deploy/prod"),
     ];
-    let said = project.refused(&["checks", "place"], || ci.push(&[&both[0], &both[1]]));
+    let said = project.refused(&["chain", "checks"], || ci.push(&[&both[0], &both[1]]));
     assert!(said.contains("refs/deploy/prod"), "{said}");
-    project.refused(&["checks", "place"], || ci.push(&[&both[1], &both[0]]));
+    project.refused(&["chain", "checks"], || ci.push(&[&both[1], &both[0]]));
     // An approval and what it is for are of one ledger: two entries, one after the other, each judged.
     ci.repo
         .git(&["update-ref", "refs/deploy/evidence", &evidence])
         .ok();
     push(ci, "evidence", &attest);
     project.refused_entry(
-        &["signer"],
+        &["authorization"],
         bob,
         "prod",
         &bob.build("prod", a_lock(), None, |it| it.by = "ci".parse().unwrap()),
@@ -427,15 +427,25 @@ fn a_run_ends_once() {
     loses(
         &project,
         "two who resume",
-        &["place"],
+        &["chain"],
         (ci, "stage", build(ci, resumed(1))),
         || {
             push(bob, "stage", &build(bob, resumed(2)));
         },
     );
     // Whoever lost goes on with nothing: the run is the other's.
-    project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, finish(&run)));
-    project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, abort(&run)));
+    project.refused_entry(
+        &["authorization", "state"],
+        ci,
+        "stage",
+        &build(ci, finish(&run)),
+    );
+    project.refused_entry(
+        &["authorization", "state"],
+        ci,
+        "stage",
+        &build(ci, abort(&run)),
+    );
     bob.deploy(&["abort", "stage", "-m", "enough"]).ok();
     sync(&project);
 
@@ -443,18 +453,23 @@ fn a_run_ends_once() {
     loses(
         &project,
         "an end while it is given up",
-        &["place"],
+        &["chain"],
         (ci, "stage", build(ci, finish(&run))),
         || {
             push(alice, "stage", &build(alice, abort(&run)));
         },
     );
-    project.refused_entry(&["signer", "state"], ci, "stage", &build(ci, finish(&run)));
+    project.refused_entry(
+        &["authorization", "state"],
+        ci,
+        "stage",
+        &build(ci, finish(&run)),
+    );
     let run = begin();
     loses(
         &project,
         "given up while it ends",
-        &["place"],
+        &["chain"],
         (alice, "stage", build(alice, abort(&run))),
         || {
             push(ci, "stage", &build(ci, finish(&run)));
@@ -463,7 +478,7 @@ fn a_run_ends_once() {
     project.refused_entry(&["state"], alice, "stage", &build(alice, abort(&run)));
     // While it lives, only its owner and an admin give it up.
     let run = begin();
-    project.refused_entry(&["signer"], bob, "stage", &build(bob, abort(&run)));
+    project.refused_entry(&["authorization"], bob, "stage", &build(bob, abort(&run)));
     push(ci, "stage", &build(ci, finish(&run)));
     project.audited();
 }

@@ -210,7 +210,13 @@ fn names_in_entries_are_checked() {
                 };
                 old.replace(field, &new).into_bytes()
             });
+<<<<<<< int-tests
             attacks.refused_entry(&format!("{key}: {name:?}"), &["place"], ci, ledger, &forged);
+||||||| vbase
+            siege.entry(&format!("{key}: {name:?}"), &["place"], ci, ledger, &forged);
+=======
+            siege.entry(&format!("{key}: {name:?}"), &["chain"], ci, ledger, &forged);
+>>>>>>> int-policy
         }
     }
     attacks.finish();
@@ -301,7 +307,7 @@ fn names_in_policies_are_checked() {
                 if what == "an environment" {
                     attacks.refused_entry(
                         &format!("{what} {name:?}"),
-                        &["signer"],
+                        &["authorization"],
                         alice,
                         "policy",
                         &super::forged_entries::publish(alice, &text),

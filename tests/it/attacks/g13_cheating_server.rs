@@ -212,7 +212,7 @@ fn two_histories_are_detected() {
         .alice
         .push(&[&format!("{publish}:refs/deploy/policy")])
         .fails(1);
-    assert!(run.err().contains("✗ place"), "{run}");
+    assert!(run.err().contains("✗ chain"), "{run}");
     moved(&project, "policy", &bob.repo.rev("refs/deploy/policy"));
     project
         .server
@@ -309,25 +309,25 @@ fn refs_moved_past_the_hooks_are_detected() {
         (
             "a stranger's",
             lock(&|it| it.by = "ci".parse().unwrap()),
-            "signer",
+            "authorization",
         ),
-        ("nobody's", lock(&|_| ()), "signer"),
+        ("nobody's", lock(&|_| ()), "authorization"),
         (
             "an edited one",
             ci.retree(&honest, &[&["--force-remove", "components/demo/live.json"]]),
-            "place",
+            "chain",
         ),
         (
             "another's words",
             ci.recommit(&honest, |raw| {
                 raw.replace("Deploy-By: ci", "Deploy-By: bob")
             }),
-            "place",
+            "chain",
         ),
         (
             "one that was there",
             ci.replant(&bob.repo.rev("refs/deploy/dev"), &good),
-            "place",
+            "chain",
         ),
         ("the code", bob.repo.rev("HEAD"), "rewritten"),
         (
@@ -342,7 +342,13 @@ fn refs_moved_past_the_hooks_are_detected() {
         }
         if !project.server.git(&["cat-file", "-e", id]).succeeded() {
             // What no ref names is not fetched: the owner puts it there by hand.
+<<<<<<< int-tests
             let member = if what.ends_with("'s") && words == &"signer" {
+||||||| vbase
+            let forge = if what.ends_with("'s") && words == &"signer" {
+=======
+            let forge = if what.ends_with("'s") && words == &"authorization" {
+>>>>>>> int-policy
                 &mallory
             } else {
                 ci

@@ -231,7 +231,7 @@ fn similar_spellings_are_refused() {
         project.refused(&["tag"], || alice.push(&[&format!("HEAD:{name}")]));
     }
     for name in ["refs/Deploy/prod", "refs/deploy/Prod", "refs/Notes/deploy"] {
-        project.refused(&["place"], || alice.push(&[&format!("HEAD:{name}")]));
+        project.refused(&["chain"], || alice.push(&[&format!("HEAD:{name}")]));
     }
     alice
         .push(&[
@@ -254,7 +254,7 @@ fn runs_end_in_dropped_environments() {
         ci.deploy(&["record", name, "--start"]).ok();
     }
     project.publish("[environments]\nother = {}\n");
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         project
             .bob
             .deploy(&["abort", "dev", "-m", "gone", "--no-verify"])

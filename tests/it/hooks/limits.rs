@@ -121,7 +121,7 @@ fn the_number_of_entries_is_limited() {
     let most = ci.build("qa", crate::harness::member::a_lock(), None, |statement| {
         statement.sequence = 10_000;
     });
-    project.refused(&["place"], || ci.push(&[&format!("{most}:refs/deploy/qa")]));
+    project.refused(&["chain"], || ci.push(&[&format!("{most}:refs/deploy/qa")]));
     assert_eq!(project.refs(), before);
 }
 

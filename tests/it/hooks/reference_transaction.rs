@@ -78,7 +78,7 @@ fn git_cannot_move_ledgers() {
             let run = server.git(&["update-ref", dev, &before]);
             assert!(
                 run.err()
-                    .contains("git-deploy: refused  refs/deploy/dev\n  ✗ place"),
+                    .contains("git-deploy: refused  refs/deploy/dev\n  ✗ chain"),
                 "{run}"
             );
         }
@@ -129,7 +129,7 @@ fn everything_else_works() {
             .ok();
         ci.push(&[":refs/heads/topic"]).ok();
     }
-    let many = project.refused(&["place"], || ci.push(&["HEAD:refs/deploy/unknown"]));
+    let many = project.refused(&["chain"], || ci.push(&["HEAD:refs/deploy/unknown"]));
     assert!(many.contains("no environment"), "{many}");
 
     // A clone, whose git fetches ledgers to another place, and whose ledgers only we move.

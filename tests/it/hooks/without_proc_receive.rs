@@ -46,7 +46,7 @@ fn rules_apply_as_elsewhere() {
     project.refused(&["previous environment", "up to date"], || {
         ci.deploy(&["record", "prod", "--no-verify"])
     });
-    project.refused(&["place"], || ci.push(&["HEAD:refs/deploy/unknown"]));
+    project.refused(&["chain"], || ci.push(&["HEAD:refs/deploy/unknown"]));
     let back = format!("+{next}~1:refs/heads/release");
     ci.deploy(&["record", "dev", "--verification", "passed"])
         .ok();
@@ -57,7 +57,7 @@ fn rules_apply_as_elsewhere() {
             .replace("dev = {}", "dev = { deployers = \"bob\" }")
             .as_str(),
     );
-    project.refused(&["signer"], || {
+    project.refused(&["authorization"], || {
         ci.deploy(&["record", "dev", "--all", "--no-verify"])
     });
     project.audited();

@@ -159,7 +159,7 @@ fn over_gitolite() {
         house
     );
     bob.push(&["HEAD:refs/heads/closed"]).fails(1);
-    project.refused(&["place"], || ci.push(&["HEAD:refs/deploy-incoming/dev"]));
+    project.refused(&["chain"], || ci.push(&["HEAD:refs/deploy-incoming/dev"]));
     project.audited();
 
     sshd.key("mallory");

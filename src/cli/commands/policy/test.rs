@@ -150,11 +150,11 @@ fn view_count(count: replay::DecisionCounts) -> view::ReplayCounts {
 /// has it any more.
 fn describe_environment(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -> String {
     let known = in_force
-        .of_ledger(ledger)
-        .or_else(|| proposal.of_ledger(ledger));
+        .environment_of_ledger(ledger)
+        .or_else(|| proposal.environment_of_ledger(ledger));
     known.map_or_else(
         || ledger.to_string(),
-        crate::domain::policy::Environment::shown,
+        crate::domain::policy::Environment::display_name,
     )
 }
 

@@ -1,112 +1,265 @@
-//! The actions of the three kinds of ledger, each with its fields in the order in which they are written.
+//! The actions: what an entry can say happened. Each has a file of its own, which states everything that is fixed for it.
+//!
+//! To add one, write its file: the fields, and the traits of `definition.rs`. Then name it in the list below. The compiler asks for
+//! the rest: what it does to a state (`state/fold.rs`), and how the rules judge it.
 
-mod environment;
-mod evidence;
-mod policy;
+mod abort;
+mod approve;
+mod artifact;
+mod attestation;
+mod baseline;
+mod build;
+mod definition;
+mod deployment;
+mod expire;
+mod finish;
+mod lock;
+mod policy_approve;
+mod policy_revoke;
+mod publish;
+mod record;
+mod result;
+mod resume;
+mod revoke;
+mod start;
+mod unlock;
+mod unyank;
+mod verification;
+mod yank;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-pub use environment::{
-    Abort, Approve, Baseline, ComponentAtCommit, ComponentChange, ComponentResult, Deployment,
-    DeploymentKind, Expire, Finish, Hold, Intent, Lock, Outcome, Record, RecordedResult, Resume,
-    Revoke, Start, Target, Unlock, Verification, VerificationResult,
+pub use attestation::{AttestationResult, TEST_COUNTS_KEY, TestCounts};
+pub use build::BuildResult;
+pub(crate) use definition::{
+    ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, EnvironmentBody, PolicyBody,
 };
-pub use evidence::{
-    Artifact, Attestation, AttestationResult, Build, BuildResult, TEST_COUNTS_KEY, TestCounts, Yank,
+pub use definition::{HistoryRole, LedgerKind, RunStep};
+pub use deployment::{
+    ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Image, Intent, Target,
 };
-pub use policy::{PolicyApprove, PolicyRevoke, Publish};
+pub use result::{ComponentResult, Outcome, RecordedResult, VerificationResult, overall_outcome};
+pub use unlock::Hold;
 
-use crate::domain::id::Digest;
-use crate::domain::text::Line;
+/// Makes the enum of all actions from one list, with all that follows from the list alone.
+macro_rules! actions {
+    (
+        environment: { $($(#[$e_doc:meta])* $e_file:ident::$E:ident,)+ }
+        evidence: { $($(#[$v_doc:meta])* $v_file:ident::$V:ident,)+ }
+        policy: { $($(#[$p_doc:meta])* $p_file:ident::$P:ident,)+ }
+    ) => {
+        $(pub use $e_file::$E;)+
+        $(pub use $v_file::$V;)+
+        $(pub use $p_file::$P;)+
 
-/// What happened. Environments' ledgers hold the first twelve, `evidence` the next five, `policy` the last three.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Action {
-    /// What already runs when a component enters the ledger.
-    Baseline(Baseline),
-    /// A deployment begins: winning the push of this entry is the lock.
-    Start(Start),
-    /// Another runner takes an unfinished run over.
-    Resume(Resume),
-    /// A run ended.
-    Finish(Finish),
-    /// A deployment that another system carried out: start and finish in one.
-    Record(Record),
-    /// An unfinished run is given up.
-    Abort(Abort),
-    /// A later check of what runs.
-    Verification(Verification),
-    /// Consent to a deployment.
-    Approve(Approve),
-    /// Consent withdrawn.
-    Revoke(Revoke),
-    /// The line is stopped.
-    Lock(Lock),
-    /// The line goes on, or a hold is lifted.
-    Unlock(Unlock),
-    /// An ephemeral environment's new end.
-    Expire(Expire),
-    /// A build of a component.
-    Build(Build),
-    /// What was built.
-    Artifact(Artifact),
-    /// Somebody vouches for a commit.
-    Attestation(Attestation),
-    /// A commit or digest is taken out of circulation.
-    Yank(Yank),
-    /// And is put back.
-    Unyank(Yank),
-    /// A policy comes into force.
-    Publish(Publish),
-    /// Consent to a proposed policy.
-    PolicyApprove(PolicyApprove),
-    /// That consent withdrawn.
-    PolicyRevoke(PolicyRevoke),
+        /// What happened.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[serde(untagged)]
+        pub enum Action {
+            $($(#[$e_doc])* $E($E),)+
+            $($(#[$v_doc])* $V($V),)+
+            $($(#[$p_doc])* $P($P),)+
+        }
+
+        impl Action {
+            /// Returns what is fixed for the action, whatever its fields hold.
+            pub(crate) fn info(&self) -> &'static ActionInfo {
+                match self {
+                    $(Self::$E(_) => &$E::INFO,)+
+                    $(Self::$V(_) => &$V::INFO,)+
+                    $(Self::$P(_) => &$P::INFO,)+
+                }
+            }
+
+            /// Returns the kind of ledger that has the action.
+            pub(crate) fn ledger_kind(&self) -> LedgerKind {
+                match self {
+                    $(Self::$E(_) => LedgerKind::Environment,)+
+                    $(Self::$V(_) => LedgerKind::Evidence,)+
+                    $(Self::$P(_) => LedgerKind::Policy,)+
+                }
+            }
+
+            /// Returns the action by what every action has.
+            pub(crate) fn body(&self) -> &dyn ActionBody {
+                match self {
+                    $(Self::$E(it) => it,)+
+                    $(Self::$V(it) => it,)+
+                    $(Self::$P(it) => it,)+
+                }
+            }
+
+            /// Returns the action by what those of an environment's ledger have; `None` in another ledger.
+            pub(crate) fn environment_body(&self) -> Option<&dyn EnvironmentBody> {
+                match self {
+                    $(Self::$E(it) => Some(it),)+
+                    $(Self::$V(_) => None,)+
+                    $(Self::$P(_) => None,)+
+                }
+            }
+
+            /// Returns the same for writing.
+            pub(crate) fn environment_body_mut(&mut self) -> Option<&mut dyn EnvironmentBody> {
+                match self {
+                    $(Self::$E(it) => Some(it),)+
+                    $(Self::$V(_) => None,)+
+                    $(Self::$P(_) => None,)+
+                }
+            }
+
+            /// Returns the action by what those of the policy's ledger have; `None` in another ledger.
+            pub(crate) fn policy_body(&self) -> Option<&dyn PolicyBody> {
+                match self {
+                    $(Self::$P(it) => Some(it),)+
+                    $(Self::$E(_) => None,)+
+                    $(Self::$V(_) => None,)+
+                }
+            }
+
+            /// Returns the same for writing.
+            pub(crate) fn policy_body_mut(&mut self) -> Option<&mut dyn PolicyBody> {
+                match self {
+                    $(Self::$P(it) => Some(it),)+
+                    $(Self::$E(_) => None,)+
+                    $(Self::$V(_) => None,)+
+                }
+            }
+
+            /// Reads the fields of the action that a kind of ledger has under a name; `None` if it has none.
+            pub(super) fn read<R: ReadFields>(
+                ledger: LedgerKind,
+                name: &str,
+                fields: &R,
+            ) -> Result<Option<Self>, R::Error> {
+                Ok(Some(match ledger {
+                    $(LedgerKind::Environment if name == $E::INFO.name => Self::$E(fields.read()?),)+
+                    $(LedgerKind::Evidence if name == $V::INFO.name => Self::$V(fields.read()?),)+
+                    $(LedgerKind::Policy if name == $P::INFO.name => Self::$P(fields.read()?),)+
+                    _ => return Ok(None),
+                }))
+            }
+
+            /// Returns a strategy for each action of a kind of ledger. `ephemeral` asks for what only a pattern's ledger holds.
+            #[cfg(test)]
+            pub(super) fn samples(
+                ledger: LedgerKind,
+                ephemeral: bool,
+            ) -> Vec<proptest::strategy::BoxedStrategy<Self>> {
+                use super::samples::Sample;
+                use proptest::strategy::Strategy as _;
+                match ledger {
+                    LedgerKind::Environment => vec![$($E::sample(ephemeral).prop_map(Self::$E).boxed(),)+],
+                    LedgerKind::Evidence => vec![$($V::sample(ephemeral).prop_map(Self::$V).boxed(),)+],
+                    LedgerKind::Policy => vec![$($P::sample(ephemeral).prop_map(Self::$P).boxed(),)+],
+                }
+            }
+        }
+
+        impl ActionInfo {
+            /// All actions, each with the kind of ledger that has it.
+            pub const ALL: &[(LedgerKind, ActionInfo)] = &[
+                $((LedgerKind::Environment, $E::INFO),)+
+                $((LedgerKind::Evidence, $V::INFO),)+
+                $((LedgerKind::Policy, $P::INFO),)+
+            ];
+        }
+    };
+}
+
+/// Reads the fields of whichever action it turns out to be.
+pub(super) trait ReadFields {
+    /// Why they cannot be read.
+    type Error;
+
+    /// Reads them as those of `T`.
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Self::Error>;
 }
 
 impl Action {
-    /// Whether it ends a run, which its start began under the rules of that time.
-    pub fn ends_a_run(&self) -> bool {
-        matches!(self, Self::Finish(_) | Self::Abort(_))
+    /// Returns the word for the action in an entry.
+    pub fn name(&self) -> &'static str {
+        self.info().name
     }
 
-    /// The word for it in an entry.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Baseline(_) => "baseline",
-            Self::Start(_) => "start",
-            Self::Resume(_) => "resume",
-            Self::Finish(_) => "finish",
-            Self::Record(_) => "record",
-            Self::Abort(_) => "abort",
-            Self::Verification(_) => "verification",
-            Self::Approve(_) | Self::PolicyApprove(_) => "approve",
-            Self::Revoke(_) | Self::PolicyRevoke(_) => "revoke",
-            Self::Lock(_) => "lock",
-            Self::Unlock(_) => "unlock",
-            Self::Expire(_) => "expire",
-            Self::Build(_) => "build",
-            Self::Artifact(_) => "artifact",
-            Self::Attestation(_) => "attestation",
-            Self::Yank(_) => "yank",
-            Self::Unyank(_) => "unyank",
-            Self::Publish(_) => "publish",
+    /// Checks whether the action ends a run, which its start began under the rules of that time.
+    pub fn ends_a_run(&self) -> bool {
+        matches!(self.run_step(), Some(RunStep::Ends { .. }))
+    }
+
+    /// Returns what the action does to a run; `None` if nothing.
+    pub fn run_step(&self) -> Option<RunStep> {
+        self.environment_body()?.run_step()
+    }
+
+    /// Returns the deployment that a `start` or `record` asks for.
+    pub fn deployment(&self) -> Option<&Deployment> {
+        self.environment_body()?.deployment()
+    }
+
+    /// Returns the same deployment, for writing.
+    pub fn deployment_mut(&mut self) -> Option<&mut Deployment> {
+        self.environment_body_mut()?.deployment_mut()
+    }
+
+    /// Writes down whose approvals count, if the action says so.
+    pub(crate) fn set_approved_by(&mut self, people: Vec<crate::domain::name::Person>) {
+        if let Some(deployment) = self.deployment_mut() {
+            deployment.approved_by = people;
+        } else if let Some(approved_by) = self
+            .policy_body_mut()
+            .and_then(|body| body.approved_by_mut())
+        {
+            *approved_by = people;
         }
     }
 }
 
-/// An artifact by name and digest: `ghcr.io/acme/api@sha256:9f86…`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Image {
-    /// Its name, without white space.
-    pub name: Line,
-    /// Its digest.
-    pub digest: Digest,
-}
-
-impl std::fmt::Display for Image {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}@{}", self.name, self.digest)
+actions! {
+    environment: {
+        /// What already runs when components enter the ledger.
+        baseline::Baseline,
+        /// A deployment begins: winning the push of this entry is the lock.
+        start::Start,
+        /// Another runner takes an unfinished run over.
+        resume::Resume,
+        /// A run ended.
+        finish::Finish,
+        /// A deployment that another system carried out: start and finish in one.
+        record::Record,
+        /// An unfinished run is given up.
+        abort::Abort,
+        /// A later check of the running components.
+        verification::Verification,
+        /// Consent to a deployment.
+        approve::Approve,
+        /// That consent withdrawn.
+        revoke::Revoke,
+        /// Deployments to the environment or a component are stopped.
+        lock::Lock,
+        /// A lock is opened, or holds are lifted.
+        unlock::Unlock,
+        /// An ephemeral environment's new end.
+        expire::Expire,
+    }
+    evidence: {
+        /// A build of a component.
+        build::Build,
+        /// What was built.
+        artifact::Artifact,
+        /// A signer vouches for a commit.
+        attestation::Attestation,
+        /// A commit or an artifact must no longer be deployed.
+        yank::Yank,
+        /// It may be deployed again.
+        unyank::Unyank,
+    }
+    policy: {
+        /// A policy comes into force.
+        publish::Publish,
+        /// Consent to a proposed policy.
+        policy_approve::PolicyApprove,
+        /// That consent withdrawn.
+        policy_revoke::PolicyRevoke,
     }
 }

@@ -12,7 +12,6 @@ use crate::domain::rules::{Request, counting_approvers};
 use crate::domain::time::Span;
 use crate::domain::verdict::{Check, Rule};
 
-const RULE: Rule = Rule::Approvals;
 const TWO: &str = "[environments.prod]\napprovals = 2\n";
 
 fn one_of(seat: &str) -> String {
@@ -48,14 +47,16 @@ fn case(policy: &str, approvals: Vec<(&str, Action)>) -> Case {
 #[test]
 fn seats() {
     let bob = || ("bob", approve(1, &["catalogue"]));
-    case(TWO, vec![bob(), ("carol", approve(1, &["catalogue"]))]).passes(RULE);
-    let check = case(TWO, vec![bob(), bob()])
-        .fails(RULE, "1 of 2: bob ✓, needs one of alice, carol, dana, erin");
+    case(TWO, vec![bob(), ("carol", approve(1, &["catalogue"]))]).passes(Rule::Approvals);
+    let check = case(TWO, vec![bob(), bob()]).fails(
+        Rule::Approvals,
+        "1 of 2: bob ✓, needs one of alice, carol, dana, erin",
+    );
     assert_eq!(
         check.remedy.as_deref(),
         Some("git deploy approve prod 010101010101")
     );
-    case(TWO, vec![]).fails(RULE, "0 of 2: needs 2 more, of alice, bob");
+    case(TWO, vec![]).fails(Rule::Approvals, "0 of 2: needs 2 more, of alice, bob");
 }
 
 /// People of overlapping groups are put where they are needed, and nobody sits twice.
@@ -64,10 +65,10 @@ fn overlapping_groups() {
     let policy = "[groups]\nrelease = [\"bob\", \"erin\"]\nsecurity = [\"erin\"]\n[environments.prod]\n\
         approvals = [{ by = \"release\" }, { by = \"security\" }]\n";
     let by = |who| (who, approve(1, &["catalogue"]));
-    case(policy, vec![by("erin")]).fails(RULE, "1 of 2: erin ✓, needs bob");
-    case(policy, vec![by("bob")]).fails(RULE, "1 of 2: bob ✓, needs erin");
-    case(policy, vec![by("bob"), by("erin")]).passes(RULE);
-    case(policy, vec![by("dana"), by("erin")]).fails(RULE, "needs bob");
+    case(policy, vec![by("erin")]).fails(Rule::Approvals, "1 of 2: erin ✓, needs bob");
+    case(policy, vec![by("bob")]).fails(Rule::Approvals, "1 of 2: bob ✓, needs erin");
+    case(policy, vec![by("bob"), by("erin")]).passes(Rule::Approvals);
+    case(policy, vec![by("dana"), by("erin")]).fails(Rule::Approvals, "needs bob");
 }
 
 /// Neither starter, requester nor author fills a seat that guards against it.
@@ -77,42 +78,45 @@ fn nobody_alone() {
     let policy = one_of("required = 1");
     let mut own = case(&policy, bob.clone());
     own.by("bob");
-    named(own).fails(RULE, "not by bob: nobody approves what they wrote or start");
+    named(own).fails(
+        Rule::Approvals,
+        "not by bob: nobody approves what they wrote or start",
+    );
     let mut requested = case(&policy, bob.clone());
     requested.statement.requested_by = Some(parse("bob"));
-    named(requested).fails(RULE, "nobody approves");
+    named(requested).fails(Rule::Approvals, "nobody approves");
     let mut written = case(&policy, bob.clone());
     written.facts.authors = Some(Ok(["bob@example.com".to_owned()].into()));
-    named(written).fails(RULE, "nobody approves");
+    named(written).fails(Rule::Approvals, "nobody approves");
     let mut free = case(&one_of("prevent_self = false"), bob.clone());
     free.by("bob");
-    named(free).passes(RULE);
+    named(free).passes(Rule::Approvals);
     let mut unread = case(&policy, bob);
     unread.facts.authors = None;
-    unread.unknown(RULE, "authors");
+    unread.unknown(Rule::Approvals, "authors");
 }
 
 /// An approval is for one commit, these components, and a time; an entry of nobody listed is none.
 #[test]
 fn what_it_is_for() {
     let policy = one_of("required = 1, expires = \"1d\"");
-    case(&policy, vec![("bob", approve(2, &["catalogue"]))]).fails(RULE, "0 of 1");
+    case(&policy, vec![("bob", approve(2, &["catalogue"]))]).fails(Rule::Approvals, "0 of 1");
     case(&policy, vec![("bob", approve(1, &["web"]))])
-        .fails(RULE, "not by bob: it is for other components");
-    case(&policy, vec![("bob", approve(1, &["catalogue", "web"]))]).passes(RULE);
-    case(&policy, vec![("mallory", approve(1, &["catalogue"]))]).fails(RULE, "0 of 1");
-    case(&policy, vec![("ci", approve(1, &["catalogue"]))]).fails(RULE, "0 of 1");
+        .fails(Rule::Approvals, "not by bob: it is for other components");
+    case(&policy, vec![("bob", approve(1, &["catalogue", "web"]))]).passes(Rule::Approvals);
+    case(&policy, vec![("mallory", approve(1, &["catalogue"]))]).fails(Rule::Approvals, "0 of 1");
+    case(&policy, vec![("ci", approve(1, &["catalogue"]))]).fails(Rule::Approvals, "0 of 1");
     let mut late = case(&policy, vec![("bob", approve(1, &["catalogue"]))]);
     late.now = noon().plus(Span::from_days(1));
-    named(late).fails(RULE, "not by bob: it has expired");
+    named(late).fails(Rule::Approvals, "not by bob: it has expired");
     let Action::Approve(mut short) = approve(1, &["catalogue"]) else {
         panic!()
     };
     short.expires = noon().plus(Span::from_seconds(60));
     let mut ended = case(&policy, vec![("bob", Action::Approve(short))]);
-    ended.passes(RULE);
+    ended.passes(Rule::Approvals);
     ended.now = noon().plus(Span::from_seconds(60));
-    named(ended).fails(RULE, "expired");
+    named(ended).fails(Rule::Approvals, "expired");
 }
 
 /// What a removed key signed counts no more, even if its owner has another now.
@@ -124,15 +128,18 @@ fn stolen_keys() {
     );
     let place = (parse("prod"), 1);
     case.facts.signers.insert(place.clone(), Ok(key("mallory")));
-    named(case).fails(RULE, "the key that signed it was removed");
+    named(case).fails(Rule::Approvals, "the key that signed it was removed");
     let mut case = self::case(
         &one_of("required = 1"),
         vec![("bob", approve(1, &["catalogue"]))],
     );
     case.facts.signers.insert(place, Ok(key("carol")));
-    case.fails(RULE, "removed");
+    case.fails(Rule::Approvals, "removed");
     case.facts.signers.clear();
-    case.unknown(RULE, "which key signed entry 1 of prod was not read");
+    case.unknown(
+        Rule::Approvals,
+        "which key signed entry 1 of prod was not read",
+    );
 }
 
 /// With `bind = "plan"` it is the very plan that is approved, and one there must be.
@@ -158,11 +165,11 @@ fn plans() {
         case.deployment().components[0].plan = planned.cloned();
         named(case)
     };
-    case(Some(&one), Some(&one)).passes(RULE);
-    case(Some(&one), Some(&other)).fails(RULE, "it is for another plan");
-    case(None, Some(&one)).fails(RULE, "another plan");
-    case(Some(&one), None).fails(RULE, "another plan");
-    case(None, None).fails(RULE, "another plan");
+    case(Some(&one), Some(&one)).passes(Rule::Approvals);
+    case(Some(&one), Some(&other)).fails(Rule::Approvals, "it is for another plan");
+    case(None, Some(&one)).fails(Rule::Approvals, "another plan");
+    case(Some(&one), None).fails(Rule::Approvals, "another plan");
+    case(None, None).fails(Rule::Approvals, "another plan");
 }
 
 /// Components at several commits need each commit approved; what rides along needs nothing.
@@ -181,11 +188,11 @@ fn several_commits() {
         named(Case::after(&policy, "prod", approvals, "ci", start(1, two)))
     };
     let api = vec![by("bob", 1, "api"), by("carol", 1, "api")];
-    case(api.clone(), Intent::Unchanged).passes(RULE);
-    case(api.clone(), Intent::Change).fails(RULE, "020202020202: 0 of 2: needs 2 more");
+    case(api.clone(), Intent::Unchanged).passes(Rule::Approvals);
+    case(api.clone(), Intent::Change).fails(Rule::Approvals, "020202020202: 0 of 2: needs 2 more");
     let both = [api, vec![by("bob", 2, "web"), by("dana", 2, "web")]].concat();
     let case = case(both, Intent::Change);
-    case.passes(RULE);
+    case.passes(Rule::Approvals);
     let persons: BTreeSet<Person> = ["bob", "carol", "dana"].map(parse).into();
     assert_eq!(who_counts(&case), persons);
 }
@@ -199,18 +206,18 @@ fn approved_by() {
     );
     case.deployment().approved_by = vec![];
     case.fails(
-        RULE,
+        Rule::Approvals,
         "it says approved by nobody, and the approvals that count are of bob",
     );
     case.deployment().approved_by = vec![parse("bob"), parse("carol")];
-    case.fails(RULE, "it says approved by bob, carol");
+    case.fails(Rule::Approvals, "it says approved by bob, carol");
     for kind in [DeploymentKind::Rollback, DeploymentKind::Deploy] {
         let mut deployment = deployment(kind, vec![change("catalogue", 1, None)]);
         deployment.break_glass = (kind == DeploymentKind::Deploy).then(|| parse("fire"));
         let mut case = Case::new(TWO, "prod", "alice", start(1, deployment));
-        assert_eq!(case.checks(RULE), []);
+        assert_eq!(case.checks(Rule::Approvals), []);
         case.deployment().approved_by = vec![parse("bob")];
-        case.fails(RULE, "of nobody");
+        case.fails(Rule::Approvals, "of nobody");
     }
     let mut case = Case::new(
         "[environments.prod]",
@@ -218,9 +225,9 @@ fn approved_by() {
         "alice",
         deploy("catalogue", 1, None),
     );
-    assert_eq!(case.checks(RULE), []);
+    assert_eq!(case.checks(Rule::Approvals), []);
     case.deployment().approved_by = vec![parse("bob")];
-    case.fails(RULE, "of nobody");
+    case.fails(Rule::Approvals, "of nobody");
 }
 
 /// A one-off command is approved for what it names, though it changes nothing.
@@ -235,7 +242,7 @@ fn exec() {
         "ci",
         start(1, exec.clone()),
     );
-    case.fails(RULE, "0 of 1");
+    case.fails(Rule::Approvals, "0 of 1");
     let bob = vec![("bob", approve(1, &["catalogue"]))];
     named(Case::after(
         &one_of("required = 1"),
@@ -244,7 +251,7 @@ fn exec() {
         "ci",
         start(1, exec.clone()),
     ))
-    .passes(RULE);
+    .passes(Rule::Approvals);
     // One that names nothing is no way around the seats.
     exec.components.clear();
     Case::after(
@@ -254,9 +261,10 @@ fn exec() {
         "ci",
         start(1, exec.clone()),
     )
-    .fails(RULE, "names no component");
+    .fails(Rule::Approvals, "names no component");
     assert_eq!(
-        Case::after("[environments.prod]", "prod", vec![], "ci", start(1, exec)).checks(RULE),
+        Case::after("[environments.prod]", "prod", vec![], "ci", start(1, exec))
+            .checks(Rule::Approvals),
         []
     );
 }
@@ -292,18 +300,18 @@ fn published(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
 #[test]
 fn policies() {
     let digest = || Digest::sha256(policy_text("[environments.prod]").as_bytes());
-    published(vec![("erin", digest())], &["erin"]).passes(RULE);
-    published(vec![("erin", digest())], &[]).fails(RULE, "approved by nobody");
-    published(vec![("alice", digest())], &[]).fails(RULE, "0 of 1, needs bob, erin");
-    published(vec![("carol", digest())], &[]).fails(RULE, "0 of 1");
-    published(vec![("cd", digest())], &[]).fails(RULE, "0 of 1");
-    published(vec![("erin", Digest::sha256(b"other"))], &[]).fails(RULE, "0 of 1");
+    published(vec![("erin", digest())], &["erin"]).passes(Rule::Approvals);
+    published(vec![("erin", digest())], &[]).fails(Rule::Approvals, "approved by nobody");
+    published(vec![("alice", digest())], &[]).fails(Rule::Approvals, "0 of 1, needs bob, erin");
+    published(vec![("carol", digest())], &[]).fails(Rule::Approvals, "0 of 1");
+    published(vec![("cd", digest())], &[]).fails(Rule::Approvals, "0 of 1");
+    published(vec![("erin", Digest::sha256(b"other"))], &[]).fails(Rule::Approvals, "0 of 1");
     let mut first = published(vec![], &[]);
     first.facts.chain.as_mut().unwrap().sequence = 0;
-    assert_eq!(first.checks(RULE), Vec::<Check>::new());
+    assert_eq!(first.checks(Rule::Approvals), Vec::<Check>::new());
     let mut unread = published(vec![], &[]);
     unread.facts.state = None;
-    unread.unknown(RULE, "");
+    unread.unknown(Rule::Approvals, "");
 }
 
 /// An approval that the statement names by itself is not believed.
@@ -318,5 +326,5 @@ fn statement_is_not_believed() {
     };
     let case = Case::after(TWO, "prod", vec![], "ci", Action::Start(start));
     assert_eq!(who_counts(&case), BTreeSet::new());
-    case.fails(RULE, "0 of 2");
+    case.fails(Rule::Approvals, "0 of 2");
 }

@@ -7,7 +7,6 @@ use crate::domain::rules::testing::{
 };
 use crate::domain::verdict::Rule;
 
-const RULE: Rule = Rule::Artifact;
 const REQUIRED: &str = "[environments.stage]\n[environments.prod]\nartifact = \"required\"\n[artifacts]\nby = \"ci\"\n";
 
 fn image(build: &str) -> Image {
@@ -48,40 +47,43 @@ fn case(policy: &str, builds: &[&str], evidence: Vec<(&str, Action)>) -> Case {
 #[test]
 fn required() {
     let a = || ("ci", registered(1, 1, "a"));
-    case(REQUIRED, &["a"], vec![a()]).passes(RULE);
-    case(REQUIRED, &["a"], vec![("ci", registered(2, 1, "a"))]).passes(RULE);
+    case(REQUIRED, &["a"], vec![a()]).passes(Rule::Artifact);
+    case(REQUIRED, &["a"], vec![("ci", registered(2, 1, "a"))]).passes(Rule::Artifact);
     case(REQUIRED, &["a"], vec![("ci", registered(1, 2, "a"))])
-        .fails(RULE, "none is registered for its content");
-    case(REQUIRED, &["b"], vec![a()]).fails(RULE, "is not registered for its content");
-    case(REQUIRED, &[], vec![a()]).fails(RULE, "the entry names none");
+        .fails(Rule::Artifact, "none is registered for its content");
+    case(REQUIRED, &["b"], vec![a()]).fails(Rule::Artifact, "is not registered for its content");
+    case(REQUIRED, &[], vec![a()]).fails(Rule::Artifact, "the entry names none");
     case(REQUIRED, &["a"], vec![a(), ("ci", registered(1, 1, "b"))])
-        .fails(RULE, "is registered with 2 digests");
+        .fails(Rule::Artifact, "is registered with 2 digests");
 }
 
 /// Only the word of those whom the policy names counts, signed with a key that it still lists.
 #[test]
 fn accepted() {
     case(REQUIRED, &["a"], vec![("alice", registered(1, 1, "a"))])
-        .fails(RULE, "none is registered");
+        .fails(Rule::Artifact, "none is registered");
     let mut stolen = case(REQUIRED, &["a"], vec![("ci", registered(1, 1, "a"))]);
     stolen
         .facts
         .signers
         .insert((parse("evidence"), 1), Ok(key("mallory")));
-    stolen.fails(RULE, "none is registered");
+    stolen.fails(Rule::Artifact, "none is registered");
     stolen.facts.signers.clear();
-    stolen.unknown(RULE, "which key");
+    stolen.unknown(Rule::Artifact, "which key");
     stolen.facts.evidence = None;
-    stolen.unknown(RULE, "not read");
+    stolen.unknown(Rule::Artifact, "not read");
 }
 
 /// Where none is required, a name is still not made up; where nobody is named to register, it is the team's own affair.
 #[test]
 fn not_required() {
     let named = REQUIRED.replace("artifact = \"required\"\n", "");
-    case(&named, &[], vec![]).passes(RULE);
-    case(&named, &["a"], vec![]).fails(RULE, "not registered");
-    assert_eq!(case("[environments.prod]", &["a"], vec![]).checks(RULE), []);
+    case(&named, &[], vec![]).passes(Rule::Artifact);
+    case(&named, &["a"], vec![]).fails(Rule::Artifact, "not registered");
+    assert_eq!(
+        case("[environments.prod]", &["a"], vec![]).checks(Rule::Artifact),
+        []
+    );
 }
 
 /// Build once: another build of the same content is not what ran before.
@@ -101,11 +103,11 @@ fn promoted() {
     };
     case(&policy, &["a"], evidence())
         .source(vec![("ci", before("a"))])
-        .passes(RULE);
+        .passes(Rule::Artifact);
     case(&policy, &["b"], evidence())
         .source(vec![("ci", before("a"))])
-        .fails(RULE, "stage ran ghcr.io/acme/api@sha256:");
-    case(&policy, &["a"], evidence()).unknown(RULE, "not read");
+        .fails(Rule::Artifact, "stage ran ghcr.io/acme/api@sha256:");
+    case(&policy, &["a"], evidence()).unknown(Rule::Artifact, "not read");
     // It ran before it was registered: deployed there once more, it may go on.
     let bare = record(
         with(DeploymentKind::Deploy, &[]),
@@ -114,7 +116,7 @@ fn promoted() {
     );
     let check = case(&policy, &["a"], evidence())
         .source(vec![("ci", bare)])
-        .fails(RULE, "stage ran none");
+        .fails(Rule::Artifact, "stage ran none");
     assert_eq!(
         check.remedy.as_deref(),
         Some("git deploy record stage 010101010101 --component catalogue")
@@ -136,13 +138,13 @@ fn rollback() {
             "alice",
             start(1, with(DeploymentKind::Rollback, &[build])),
         );
-        case.unknown(RULE, "what ran here before was not read");
+        case.unknown(Rule::Artifact, "what ran here before was not read");
         let (_, log) = folded("prod", None, vec![("ci", then.clone())]);
         case.facts.earlier_runs.insert(parse("catalogue"), Ok(log));
         if same {
-            case.passes(RULE)
+            case.passes(Rule::Artifact);
         } else {
-            drop(case.fails(RULE, "then it was"))
+            drop(case.fails(Rule::Artifact, "then it was"));
         }
     }
 }
@@ -151,13 +153,13 @@ fn rollback() {
 #[test]
 fn registering() {
     let mut case = Case::new(REQUIRED, "evidence", "ci", registered(1, 1, "b"));
-    case.passes(RULE);
+    case.passes(Rule::Artifact);
     case.evidence(vec![("ci", registered(1, 1, "a"))])
-        .fails(RULE, "is registered for 010101010101 already");
+        .fails(Rule::Artifact, "is registered for 010101010101 already");
     case.evidence(vec![("ci", registered(1, 1, "b"))])
-        .passes(RULE);
+        .passes(Rule::Artifact);
     case.evidence(vec![("ci", registered(2, 1, "a"))])
-        .passes(RULE);
+        .passes(Rule::Artifact);
     case.evidence(vec![("alice", registered(1, 1, "a"))])
-        .passes(RULE);
+        .passes(Rule::Artifact);
 }

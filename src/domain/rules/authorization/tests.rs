@@ -1,11 +1,11 @@
 //! Whose key may do what, action by action.
 
 use super::*;
-use crate::domain::entry::Outcome;
 use crate::domain::entry::{
     Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit, Expire, Image, Lock,
     PolicyApprove, PolicyRevoke, Resume, Revoke, Unlock, Verification, VerificationResult,
 };
+use crate::domain::entry::{Outcome, Unyank};
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::testing::{
     Case, PEOPLE, approve, change, commit, content, deployment, finish, key, noon, parse,
@@ -273,7 +273,7 @@ fn yanks() {
         allowed("evidence", &[], &Action::Yank(yank.clone())),
         PEOPLE
     );
-    let unyank = Action::Unyank(yank.clone());
+    let unyank = Action::Unyank(Unyank(yank.clone()));
     assert_eq!(
         allowed("evidence", &[("erin", Action::Yank(yank.clone()))], &unyank),
         ["alice", "erin"]

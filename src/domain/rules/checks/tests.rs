@@ -5,7 +5,6 @@ use crate::domain::policy::PredicateType;
 use crate::domain::rules::testing::{Case, commit, deploy, key, parse};
 use crate::domain::verdict::Rule;
 
-const RULE: Rule = Rule::Checks;
 const TESTED: &str = "[environments.stage]\n[environments.prod]\nchecks = [\"test-result\"]\n[checks]\n\
     test-result = { by = [\"ci\", \"cd\"] }\nchange-review = { by = [\"bob\", \"carol\", \"ci\"] }\n";
 
@@ -49,11 +48,14 @@ fn case(policy: &str, evidence: Vec<(&str, Action)>) -> Case {
 #[test]
 fn latest() {
     let (good, bad) = (|| test("PASSED", None, None), || test("FAILED", None, None));
-    case(TESTED, vec![("ci", good())]).passes(RULE);
-    case(TESTED, vec![("ci", bad()), ("cd", good())]).passes(RULE);
+    case(TESTED, vec![("ci", good())]).passes(Rule::Checks);
+    case(TESTED, vec![("ci", bad()), ("cd", good())]).passes(Rule::Checks);
     case(TESTED, vec![("ci", good()), ("cd", bad())])
-        .fails(RULE, "test-result: failed, says cd (09:59)");
-    let check = case(TESTED, vec![]).fails(RULE, "test-result: none for 010101010101 from cd, ci");
+        .fails(Rule::Checks, "test-result: failed, says cd (09:59)");
+    let check = case(TESTED, vec![]).fails(
+        Rule::Checks,
+        "test-result: none for 010101010101 from cd, ci",
+    );
     assert_eq!(
         check.remedy.as_deref(),
         Some("git deploy attest test-result 010101010101")
@@ -63,7 +65,7 @@ fn latest() {
 /// What somebody else says neither helps nor harms.
 #[test]
 fn accepted() {
-    case(TESTED, vec![("alice", test("PASSED", None, None))]).fails(RULE, "none for");
+    case(TESTED, vec![("alice", test("PASSED", None, None))]).fails(Rule::Checks, "none for");
     case(
         TESTED,
         vec![
@@ -71,19 +73,19 @@ fn accepted() {
             ("alice", test("FAILED", None, None)),
         ],
     )
-    .passes(RULE);
-    case(TESTED, vec![("mallory", test("PASSED", None, None))]).fails(RULE, "none for");
+    .passes(Rule::Checks);
+    case(TESTED, vec![("mallory", test("PASSED", None, None))]).fails(Rule::Checks, "none for");
     let open = "[environments.prod]\nchecks = [\"test-result\"]\n";
-    case(open, vec![("alice", test("PASSED", None, None))]).passes(RULE);
-    case(open, vec![("mallory", test("PASSED", None, None))]).fails(RULE, "none for");
+    case(open, vec![("alice", test("PASSED", None, None))]).passes(Rule::Checks);
+    case(open, vec![("mallory", test("PASSED", None, None))]).fails(Rule::Checks, "none for");
     let narrow = "[environments.prod]\nchecks = [{ type = \"test-result\", by = \"ci\" }]\n";
-    case(narrow, vec![("cd", test("PASSED", None, None))]).fails(RULE, "from ci");
+    case(narrow, vec![("cd", test("PASSED", None, None))]).fails(Rule::Checks, "from ci");
     let mut stolen = case(TESTED, vec![("ci", test("PASSED", None, None))]);
     stolen
         .facts
         .signers
         .insert((parse("evidence"), 1), Ok(key("mallory")));
-    stolen.fails(RULE, "none for");
+    stolen.fails(Rule::Checks, "none for");
 }
 
 /// Another suite or environment is another matter; without a suite every suite must be good.
@@ -97,24 +99,24 @@ fn suites_and_environments() {
         &e2e,
         vec![("ci", test("PASSED", Some("e2e"), Some("stage")))],
     )
-    .passes(RULE);
+    .passes(Rule::Checks);
     for (suite, place) in [
         (Some("unit"), Some("stage")),
         (Some("e2e"), None),
         (Some("e2e"), Some("prod")),
     ] {
         let check = case(&e2e, vec![("ci", test("PASSED", suite, place))])
-            .fails(RULE, "test-result e2e in stage: none");
+            .fails(Rule::Checks, "test-result e2e in stage: none");
         assert!(check.remedy.unwrap().ends_with(" --suite e2e --env stage"));
     }
-    case(TESTED, vec![("ci", test("PASSED", None, Some("stage")))]).fails(RULE, "none for");
+    case(TESTED, vec![("ci", test("PASSED", None, Some("stage")))]).fails(Rule::Checks, "none for");
     let unit = ("ci", test("PASSED", Some("unit"), None));
-    case(TESTED, vec![unit.clone()]).passes(RULE);
+    case(TESTED, vec![unit.clone()]).passes(Rule::Checks);
     case(
         TESTED,
         vec![("ci", test("FAILED", Some("lint"), None)), unit],
     )
-    .fails(RULE, "failed, says ci");
+    .fails(Rule::Checks, "failed, says ci");
 }
 
 /// Nobody passes their own change; a machine that reports for a forge may.
@@ -126,17 +128,17 @@ fn reviews() {
         case.facts.authors = Some(Ok(["bob@example.com".to_owned()].into()));
         case
     };
-    case("carol", 0).passes(RULE);
-    case("carol", 2).fails(RULE, "change-review: failed, says carol");
-    case("bob", 0).fails(RULE, "none for");
-    case("bob", 1).fails(RULE, "failed, says bob");
-    case("ci", 0).passes(RULE);
+    case("carol", 0).passes(Rule::Checks);
+    case("carol", 2).fails(Rule::Checks, "change-review: failed, says carol");
+    case("bob", 0).fails(Rule::Checks, "none for");
+    case("bob", 1).fails(Rule::Checks, "failed, says bob");
+    case("ci", 0).passes(Rule::Checks);
     let mut own = case("carol", 0);
     own.by("carol");
-    own.fails(RULE, "none for");
+    own.fails(Rule::Checks, "none for");
     let mut unread = case("carol", 0);
     unread.facts.authors = None;
-    unread.unknown(RULE, "authors");
+    unread.unknown(Rule::Checks, "authors");
 }
 
 /// What was not read is never taken for a pass.
@@ -144,9 +146,9 @@ fn reviews() {
 fn missing() {
     let mut case = case(TESTED, vec![("ci", test("PASSED", None, None))]);
     case.facts.signers.clear();
-    case.unknown(RULE, "which key signed entry 1 of evidence");
+    case.unknown(Rule::Checks, "which key signed entry 1 of evidence");
     case.facts.evidence = Some(Err("past the bound".to_owned()));
-    case.unknown(RULE, "past the bound");
+    case.unknown(Rule::Checks, "past the bound");
     case.facts.evidence = None;
-    case.unknown(RULE, "not read");
+    case.unknown(Rule::Checks, "not read");
 }

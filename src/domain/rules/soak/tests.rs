@@ -5,8 +5,6 @@ use crate::domain::rules::testing::{Case, commit, deploy, noon, parse, ran};
 use crate::domain::time::Span;
 use crate::domain::verdict::Rule;
 
-const RULE: Rule = Rule::Soak;
-
 fn case(soak: &str, history: Vec<(&str, Action)>) -> Case {
     let policy = format!(
         "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\nsoak = \"{soak}\"\n"
@@ -34,11 +32,14 @@ fn verification(verification: VerificationResult) -> Action {
 fn still_running() {
     let mut case = case("1h", vec![("ci", ran("catalogue", 1, None))]);
     case.now = noon().plus(Span::from_seconds(37 * 60));
-    case.fails(RULE, "stage runs it since 09:59, soak 1h: 22 minutes left");
+    case.fails(
+        Rule::Soak,
+        "stage runs it since 09:59, soak 1h: 22 minutes left",
+    );
     case.now = noon().plus(Span::from_seconds(59 * 60 - 1));
-    case.fails(RULE, "1 second left");
+    case.fails(Rule::Soak, "1 second left");
     case.now = noon().plus(Span::from_seconds(59 * 60));
-    case.passes(RULE);
+    case.passes(Rule::Soak);
 }
 
 /// What was replaced has what it has; the longest time counts, not the sum.
@@ -48,10 +49,10 @@ fn replaced() {
         ("ci", ran("catalogue", 1, None)),
         ("ci", ran("catalogue", 2, Some(1))),
     ];
-    case("60s", once.clone()).passes(RULE);
-    case("61s", once.clone()).fails(RULE, "stage ran it for 1 minute at most, soak 61s");
+    case("60s", once.clone()).passes(Rule::Soak);
+    case("61s", once.clone()).fails(Rule::Soak, "stage ran it for 1 minute at most, soak 61s");
     let twice = [once.clone(), once].concat();
-    case("2m", twice).fails(RULE, "at most");
+    case("2m", twice).fails(Rule::Soak, "at most");
 }
 
 /// A failed verification ends the time, and a passed one begins another.
@@ -66,11 +67,11 @@ fn unbroken() {
         "3m",
         vec![fine.clone(), ("ci", good.clone()), ("ci", good.clone())],
     )
-    .passes(RULE);
+    .passes(Rule::Soak);
     case("3m", vec![fine.clone(), ("ci", bad.clone()), ("ci", good)])
-        .fails(RULE, "stage runs it since 09:59");
-    case("2m", vec![fine, ("ci", bad)]).fails(RULE, "for 1 minute at most");
-    case("1s", vec![]).fails(RULE, "stage never ran it verified, soak 1s");
+        .fails(Rule::Soak, "stage runs it since 09:59");
+    case("2m", vec![fine, ("ci", bad)]).fails(Rule::Soak, "for 1 minute at most");
+    case("1s", vec![]).fails(Rule::Soak, "stage never ran it verified, soak 1s");
 }
 
 /// What was not read is never taken for long enough.
@@ -78,7 +79,7 @@ fn unbroken() {
 fn missing() {
     let mut case = case("1s", vec![("ci", ran("catalogue", 1, None))]);
     case.facts.previous_log.clear();
-    case.unknown(RULE, "not read");
+    case.unknown(Rule::Soak, "not read");
 }
 
 /// Without a soak nothing is asked.
@@ -86,7 +87,7 @@ fn missing() {
 fn not_asked() {
     let policy = "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\n";
     assert_eq!(
-        Case::new(policy, "prod", "alice", deploy("catalogue", 1, None)).checks(RULE),
+        Case::new(policy, "prod", "alice", deploy("catalogue", 1, None)).checks(Rule::Soak),
         []
     );
 }

@@ -80,7 +80,7 @@ fn of_what_runs() {
     );
     says(
         &checks("{env}-x", "prod-x", None, Some(4), |facts| {
-            facts.state = None
+            facts.state = None;
         }),
         Outcome::Unknown,
         "",

@@ -1,0 +1,149 @@
+//! `approve`: one person consents to put components at a commit into the environment.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
+    EnvironmentBody, HistoryRole, RunStep,
+};
+use crate::domain::entry::validate::{ascending, require};
+use crate::domain::entry::{
+    InvalidError, LogText, Note, Subject, Tone, Trailer, headline, log_text, note,
+};
+use crate::domain::id::{CommitId, Digest, Oid};
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::text::Line;
+use crate::domain::time::Time;
+
+use InvalidError::{Contradiction, Order};
+
+/// Consent to put components at a commit into the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approve {
+    /// The commit.
+    pub commit: CommitId,
+    /// The components it is given for, in bytewise order; never empty.
+    pub components: Vec<ComponentName>,
+    /// The plans it is given for, in bytewise order of component.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub plans: std::collections::BTreeMap<ComponentName, Digest>,
+    /// When it ends.
+    pub expires: Time,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+}
+
+impl ActionType for Approve {
+    const INFO: ActionInfo = ActionInfo {
+        name: "approve",
+        commits: CommitRole::MayBeMissing,
+        history: HistoryRole::None,
+        vouches: true,
+    };
+}
+
+impl ActionBody for Approve {
+    fn subjects(&self) -> Vec<Subject<'_>> {
+        self.components
+            .iter()
+            .map(|component| Subject::component(component, self.commit))
+            .collect()
+    }
+
+    fn trailers(&self) -> Vec<Trailer<'_>> {
+        let components = self.components.iter().map(Trailer::Component);
+        components.chain([Trailer::Commit(self.commit)]).collect()
+    }
+
+    fn other_ids(&self) -> Vec<Oid> {
+        Vec::new()
+    }
+
+    fn code_claims(&self) -> Vec<CodeClaim<'_>> {
+        self.components.iter().map(CodeClaim::known).collect()
+    }
+
+    fn headline(&self, place: &str) -> String {
+        let names = headline::names(self.components.iter());
+        format!("approve {names} ({}) for {place}", self.commit.short())
+    }
+
+    fn free_text(&self) -> Option<&str> {
+        self.comment.as_ref().map(Line::as_str)
+    }
+
+    fn note(&self, _: CommitId) -> Note {
+        Note::new("approved", note::quoted(self.comment.as_ref()))
+    }
+
+    fn log(&self) -> LogText {
+        let names = log_text::names(self.components.iter());
+        let what = format!("{names} ({})", log_text::commit(self.commit));
+        LogText::new("approved", Tone::Neutral, what)
+    }
+
+    fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
+        require(
+            !self.components.is_empty() && ascending(&self.components),
+            Order("the components"),
+        )?;
+        require(
+            self.plans.keys().all(|it| self.components.contains(it)),
+            Contradiction("a plan is approved for a component that is not"),
+        )
+    }
+}
+
+impl EnvironmentBody for Approve {
+    fn deployment(&self) -> Option<&Deployment> {
+        None
+    }
+
+    fn deployment_mut(&mut self) -> Option<&mut Deployment> {
+        None
+    }
+
+    fn component_results(&self) -> Vec<ComponentResult> {
+        Vec::new()
+    }
+
+    fn run_step(&self) -> Option<RunStep> {
+        None
+    }
+
+    fn expires(&self) -> Option<Time> {
+        Some(self.expires)
+    }
+
+    fn approved_by(&self) -> &[Person] {
+        &[]
+    }
+
+    fn break_glass(&self) -> Option<&Line> {
+        None
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::entry::samples::Sample for Approve {
+    fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
+        use crate::domain::entry::samples::*;
+        let texts = (option::of(digest()), time(), option::of(line()));
+        (commit(), names(), texts)
+            .prop_map(|(commit, components, (plan, expires, comment))| {
+                let plans = plan
+                    .map(|plan| (components[0].clone(), plan))
+                    .into_iter()
+                    .collect();
+                Self {
+                    commit,
+                    components,
+                    plans,
+                    expires,
+                    comment,
+                }
+            })
+            .boxed()
+    }
+}

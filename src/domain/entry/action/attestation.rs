@@ -1,0 +1,278 @@
+//! `attestation`: a signer vouches for a commit, or for it in one environment.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole};
+use crate::domain::entry::validate::require;
+use crate::domain::entry::{
+    InvalidError, LogText, MAX_PREDICATE, Note, Subject, Tone, Trailer, log_text,
+};
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::name::{EnvName, Label};
+use crate::domain::text::Line;
+use crate::domain::text::is_plain;
+
+use InvalidError::Contradiction;
+
+/// How deep a predicate may be nested: the parser reads 127 levels, and a predicate is two deep.
+const MAX_PREDICATE_DEPTH: usize = 125;
+
+/// A signer vouches for a commit, or for it in one environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attestation {
+    /// The commit.
+    pub commit: CommitId,
+    /// The environment in which it was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvName>,
+    /// The in-toto predicate type: a URI.
+    pub predicate_type: Line,
+    /// The suite of checks, if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<Label>,
+    /// The predicate.
+    pub predicate: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What an attestation says about its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttestationResult {
+    /// Good.
+    Passed,
+    /// Bad.
+    Failed,
+}
+
+/// The extension of in-toto's `test-result` with the numbers of tests, for results that do not name all of them:
+/// `{ "passed": 41200, "warned": 0, "failed": 3, "skipped": 12 }`.
+pub const TEST_COUNTS_KEY: &str = "gitDeployCounts";
+
+/// The numbers of tests by result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TestCounts {
+    /// Passed.
+    pub passed: u64,
+    /// Passed with warnings.
+    pub warned: u64,
+    /// Failed.
+    pub failed: u64,
+}
+
+impl Attestation {
+    /// Counts the tests of a `test-result`; `None` if it has none, and for other types.
+    pub fn test_counts(&self) -> Option<TestCounts> {
+        let counts = self.predicate.get(TEST_COUNTS_KEY);
+        let number = |list: &str, key: &str| {
+            let named = self
+                .predicate
+                .get(list)
+                .and_then(serde_json::Value::as_array)
+                .map_or(0, Vec::len);
+            let counted = counts
+                .and_then(|counts| counts.get(key))
+                .and_then(serde_json::Value::as_u64);
+            counted
+                .unwrap_or(0)
+                .max(u64::try_from(named).unwrap_or(u64::MAX))
+        };
+        let counts = TestCounts {
+            passed: number("passedTests", "passed"),
+            warned: number("warnedTests", "warned"),
+            failed: number("failedTests", "failed"),
+        };
+        let none = TestCounts {
+            passed: 0,
+            warned: 0,
+            failed: 0,
+        };
+        (self.short_type() == "test-result" && counts != none).then_some(counts)
+    }
+
+    fn result_word(&self) -> &'static str {
+        match self.result() {
+            AttestationResult::Passed => "PASSED",
+            AttestationResult::Failed => "FAILED",
+        }
+    }
+
+    /// Returns the type's own name, without its prefix and version: `test-result`.
+    pub fn short_type(&self) -> &str {
+        let text = self.predicate_type.as_str();
+        let version = |part: &str| {
+            part.strip_prefix('v')
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        text.rsplit(['/', ':'])
+            .find(|part| !part.is_empty() && !version(part))
+            .unwrap_or(text)
+    }
+
+    /// Returns what it says: a `test-result` passed if its `result` is `PASSED`, a `change-review` if it has approvals and no
+    /// `unresolved` comments; any other type passed.
+    pub fn result(&self) -> AttestationResult {
+        let number = |key: &str| self.predicate.get(key).and_then(serde_json::Value::as_u64);
+        let good = match self.short_type() {
+            "test-result" => {
+                self.predicate
+                    .get("result")
+                    .and_then(serde_json::Value::as_str)
+                    == Some("PASSED")
+            }
+            "change-review" => {
+                number("approvals").is_some_and(|count| count > 0)
+                    && number("unresolved") == Some(0)
+            }
+            _ => true,
+        };
+        if good {
+            AttestationResult::Passed
+        } else {
+            AttestationResult::Failed
+        }
+    }
+}
+
+impl ActionType for Attestation {
+    const INFO: ActionInfo = ActionInfo {
+        name: "attestation",
+        commits: CommitRole::MayBeMissing,
+        history: HistoryRole::None,
+        vouches: true,
+    };
+}
+
+impl ActionBody for Attestation {
+    fn subjects(&self) -> Vec<Subject<'_>> {
+        vec![Subject::commit(self.commit)]
+    }
+
+    fn trailers(&self) -> Vec<Trailer<'_>> {
+        vec![
+            Trailer::Commit(self.commit),
+            Trailer::PredicateType(&self.predicate_type),
+        ]
+    }
+
+    fn other_ids(&self) -> Vec<Oid> {
+        // Ids in the predicate are not ours.
+        Vec::new()
+    }
+
+    fn code_claims(&self) -> Vec<CodeClaim<'_>> {
+        Vec::new()
+    }
+
+    fn headline(&self, _: &str) -> String {
+        let result = match self.result() {
+            AttestationResult::Passed => "passed",
+            AttestationResult::Failed => "failed",
+        };
+        let commit = self.commit.short();
+        format!("attest {} of {commit}: {result}", self.short_type())
+    }
+
+    fn free_text(&self) -> Option<&str> {
+        None
+    }
+
+    fn note(&self, _: CommitId) -> Note {
+        let suite = self
+            .suite
+            .as_ref()
+            .map_or_else(String::new, |suite| format!(" {suite}"));
+        let place = self
+            .environment
+            .as_ref()
+            .map_or_else(String::new, |environment| format!(" in {environment}"));
+        let (kind, result) = (self.short_type(), self.result_word());
+        Note::new("attested", format!("{kind}{suite} {result}{place}"))
+    }
+
+    fn log(&self) -> LogText {
+        let (kind, result) = (self.short_type(), self.result_word());
+        let commit = log_text::commit(self.commit);
+        LogText::new(
+            "attested",
+            Tone::Neutral,
+            format!("{kind} {result} ({commit})"),
+        )
+    }
+
+    fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
+        let uri = self.predicate_type.as_str();
+        require(
+            uri.contains(':') && !uri.contains(char::is_whitespace),
+            Contradiction("a predicate type is a URI"),
+        )?;
+        let size = serde_json::to_vec(&self.predicate).map_or(usize::MAX, |bytes| bytes.len());
+        require(size <= MAX_PREDICATE, InvalidError::Predicate(size))?;
+        require(
+            self.predicate.values().map(depth).max().unwrap_or(0) < MAX_PREDICATE_DEPTH,
+            Contradiction("the predicate is nested too deep"),
+        )?;
+        require(
+            is_plain_json(self.predicate.values(), self.predicate.keys()),
+            Contradiction("the predicate holds a character that is not plain text"),
+        )
+    }
+}
+
+/// Checks that keys and strings hold plain characters, newlines and tabs only: other tools show them.
+fn is_plain_json<'a>(
+    mut values: impl Iterator<Item = &'a serde_json::Value>,
+    mut keys: impl Iterator<Item = &'a String>,
+) -> bool {
+    use serde_json::Value;
+    let plain = |text: &str| {
+        text.chars()
+            .all(|character| is_plain(character) || matches!(character, '\n' | '\t'))
+    };
+    keys.all(|key| plain(key))
+        && values.all(|value| match value {
+            Value::String(text) => plain(text),
+            Value::Array(items) => is_plain_json(items.iter(), std::iter::empty()),
+            Value::Object(fields) => is_plain_json(fields.values(), fields.keys()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        })
+}
+
+/// Returns how deep objects and arrays are nested in a value.
+fn depth(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::entry::samples::Sample for Attestation {
+    fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
+        use crate::domain::entry::samples::*;
+        let predicate = prop::sample::select(vec![
+            serde_json::json!({ "result": "PASSED", "passedTests": ["a\nb", "c"], "ratio": 87.5, "deep": { "a": [1, null, true] } }),
+            serde_json::json!({ "approvals": 2, "unresolved": 0 }),
+            serde_json::json!({}),
+        ]);
+        let types = parsed(&[
+            "https://in-toto.io/attestation/test-result/v0.1",
+            "urn:git-deploy:change-review:v1",
+            "https://slsa.dev/provenance/v1",
+        ]);
+        let place = option::of(parsed(&["stage"]));
+        let suite = option::of(parsed(&["e2e"]));
+        (commit(), place, types, suite, predicate)
+            .prop_map(
+                |(commit, environment, predicate_type, suite, predicate)| Self {
+                    commit,
+                    environment,
+                    predicate_type,
+                    suite,
+                    predicate: predicate.as_object().unwrap().clone(),
+                },
+            )
+            .boxed()
+    }
+}

@@ -1,0 +1,285 @@
+//! What actions have in common: components at commits, artifacts, and the deployment that a `start` or a `record` asks for.
+//!
+//! The order of the fields is that of the JSON, and so part of what is signed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::entry::InvalidError;
+use crate::domain::entry::validate::{ascending, one_word, require};
+use crate::domain::id::{CommitId, Content, Digest, Oid};
+use crate::domain::name::{ComponentName, EnvName, Label, Person};
+use crate::domain::text::{Description, Line};
+use crate::domain::time::Time;
+
+use InvalidError::{Contradiction, Order};
+
+use super::Outcome;
+
+/// An artifact by name and digest: `ghcr.io/acme/api@sha256:9f86…`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Image {
+    /// Its name, without white space.
+    pub name: Line,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+impl Image {
+    /// Checks that the name holds no white space.
+    pub(super) fn validate(&self) -> Result<(), InvalidError> {
+        require(
+            one_word(&self.name),
+            Contradiction("the name of an artifact holds no white space"),
+        )
+    }
+}
+
+impl std::fmt::Display for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}", self.name, self.digest)
+    }
+}
+
+/// A component at a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentAtCommit {
+    /// The component.
+    pub component: ComponentName,
+    /// The commit.
+    pub commit: CommitId,
+}
+
+/// One component at one commit, as it is deployed to an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The component.
+    pub component: ComponentName,
+    /// The commit.
+    pub commit: CommitId,
+    /// The component's content at that commit; absent for a component that is destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+    /// Its version, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Line>,
+    /// Its artifacts, in bytewise order of name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Image>,
+}
+
+impl Target {
+    /// Checks that targets are in order, and each of them in itself.
+    pub(super) fn validate_all<'a>(
+        mut targets: impl Iterator<Item = &'a Self> + Clone,
+    ) -> Result<(), InvalidError> {
+        require(
+            ascending(targets.clone().map(|target| &target.component)),
+            Order("the components"),
+        )?;
+        targets.try_for_each(|target| {
+            require(
+                ascending(target.artifacts.iter().map(|image| &image.name)),
+                Order("the artifacts of a component"),
+            )?;
+            target.artifacts.iter().try_for_each(Image::validate)?;
+            require(
+                target.version.as_ref().is_none_or(one_word),
+                Contradiction("a version holds no white space"),
+            )
+        })
+    }
+}
+
+/// What a deployment is to do with a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Intent {
+    /// Deploy this commit's content.
+    Change,
+    /// Its content is there already.
+    Unchanged,
+    /// Remove it.
+    Destroy,
+}
+
+impl Intent {
+    /// Checks whether a component with this intent can end with an outcome.
+    pub(crate) fn allows(self, outcome: Outcome) -> bool {
+        use Outcome::{Destroyed, Failed, RolledBack, Skipped, Succeeded, Unchanged};
+        match self {
+            Self::Change => matches!(outcome, Succeeded | Failed | RolledBack | Skipped),
+            Self::Unchanged => matches!(outcome, Unchanged | Skipped),
+            Self::Destroy => matches!(outcome, Destroyed | Failed | Skipped),
+        }
+    }
+}
+
+/// One component of a start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentChange {
+    /// The component as it is to be.
+    #[serde(flatten)]
+    pub target: Target,
+    /// The commit that ran before; absent if none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<CommitId>,
+    /// The digest of its plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
+    /// What is to be done with it.
+    pub intent: Intent,
+}
+
+/// The kind of a deployment, which decides the rules that it faces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DeploymentKind {
+    /// New code.
+    Deploy,
+    /// Back to a version that was healthy here before.
+    Rollback,
+    /// A repair on top of the running commit.
+    Hotfix,
+    /// A whole ephemeral environment is taken down.
+    Destroy,
+    /// A one-off command in the environment.
+    Exec,
+}
+
+/// What a `start` or a `record` asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// Its kind.
+    pub kind: DeploymentKind,
+    /// Its components, in bytewise order of name.
+    pub components: Vec<ComponentChange>,
+    /// Everyone whose approval counts for it, in bytewise order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<Person>,
+    /// The change request it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Line>,
+    /// The release it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Label>,
+    /// A description of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+    /// The tip of the environment's branch, if the policy asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch_tip: Option<CommitId>,
+    /// When the ephemeral environment ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Time>,
+    /// The command of an `exec`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Line>,
+    /// The reason why the rules are broken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Line>,
+}
+
+impl Deployment {
+    /// Makes a deployment of these components with all optional fields empty.
+    pub fn new(kind: DeploymentKind, components: Vec<ComponentChange>) -> Self {
+        Self {
+            kind,
+            components,
+            approved_by: Vec::new(),
+            change: None,
+            release: None,
+            description: None,
+            branch_tip: None,
+            expires: None,
+            command: None,
+            break_glass: None,
+        }
+    }
+
+    /// Returns the components that are to be changed or destroyed.
+    pub fn changed(&self) -> impl Iterator<Item = &ComponentChange> {
+        self.components
+            .iter()
+            .filter(|change| change.intent != Intent::Unchanged)
+    }
+
+    /// Returns the targets of all components.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> + Clone {
+        self.components.iter().map(|change| &change.target)
+    }
+
+    /// Returns the targets that are to be changed or destroyed; all of them if none is.
+    pub(crate) fn changed_or_all_targets(&self) -> Vec<&Target> {
+        let changed: Vec<&Target> = self.changed().map(|change| &change.target).collect();
+        if changed.is_empty() {
+            self.targets().collect()
+        } else {
+            changed
+        }
+    }
+
+    /// Lists the ids in it besides the commits of its targets.
+    pub(super) fn other_ids(&self) -> Vec<Oid> {
+        let commits = self.components.iter().filter_map(|change| change.from);
+        let contents = self.targets().filter_map(|target| target.content);
+        commits
+            .chain(self.branch_tip)
+            .map(|commit| commit.0)
+            .chain(contents.map(|content| content.0))
+            .collect()
+    }
+
+    /// Checks the fields against each other. `environment` is that of the statement: a deployment expires only in a pattern's ledger.
+    pub(super) fn validate(&self, environment: Option<&EnvName>) -> Result<(), InvalidError> {
+        let exec = self.kind == DeploymentKind::Exec;
+        let destroy = self.kind == DeploymentKind::Destroy;
+        require(
+            exec || destroy || !self.components.is_empty(),
+            Order("the components"),
+        )?;
+        Target::validate_all(self.targets())?;
+        require(ascending(&self.approved_by), Order("the approvers"))?;
+        require(
+            exec == self.command.is_some(),
+            Contradiction("an exec, and nothing else, has a command"),
+        )?;
+        require(
+            self.expires.is_none() || environment.is_some() && !destroy,
+            Contradiction("only what creates or renews an ephemeral environment expires"),
+        )?;
+        self.components
+            .iter()
+            .try_for_each(|change| change.validate(self.kind))
+    }
+}
+
+impl ComponentChange {
+    /// Checks the fields against each other, in a deployment of this kind.
+    fn validate(&self, kind: DeploymentKind) -> Result<(), InvalidError> {
+        let exec = kind == DeploymentKind::Exec;
+        let destroy = kind == DeploymentKind::Destroy;
+        let gone = self.intent == Intent::Destroy;
+        require(
+            gone == self.target.content.is_none(),
+            Contradiction("a component has a content unless it is to be destroyed"),
+        )?;
+        require(
+            // A destroy also takes down what a failed attempt left behind, and that has no `from`.
+            self.intent == Intent::Change || destroy || self.from.is_some(),
+            Contradiction("only what runs can stay or be destroyed"),
+        )?;
+        require(
+            self.intent == Intent::Change || self.plan.is_none(),
+            Contradiction("only a change has a plan"),
+        )?;
+        require(
+            !exec || self.intent == Intent::Unchanged && self.from == Some(self.target.commit),
+            Contradiction("an exec changes no component"),
+        )?;
+        require(
+            !destroy || gone,
+            Contradiction("a destroy leaves no component"),
+        )
+    }
+}

@@ -1,0 +1,193 @@
+//! `finish`: a run ended. It repeats from the start what its message needs.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
+    DeploymentKind, EnvironmentBody, HistoryRole, Outcome, RunStep, Target, overall_outcome,
+};
+use crate::domain::entry::validate::{ascending, require};
+use crate::domain::entry::{
+    InvalidError, LogText, Note, Subject, Trailer, headline, log_text, note,
+};
+use crate::domain::id::{CommitId, Oid, RunId};
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::text::{Description, Line};
+use crate::domain::time::Time;
+
+use InvalidError::{Contradiction, Order};
+
+/// A run ended. What the message needs is repeated from the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finish {
+    /// The sequence of the start.
+    pub start: u64,
+    /// The newest run.
+    pub run: RunId,
+    /// The start's kind.
+    pub kind: DeploymentKind,
+    /// How each component ended, in bytewise order of name.
+    pub components: Vec<ComponentResult>,
+    /// The start's approvers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<Person>,
+    /// The start's description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+    /// The start's reason for breaking the rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Line>,
+    /// The exit status of an `exec`'s command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u8>,
+    /// Where its logs are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<Line>,
+}
+
+impl ActionType for Finish {
+    const INFO: ActionInfo = ActionInfo {
+        name: "finish",
+        commits: CommitRole::Deployed,
+        history: HistoryRole::Outcome,
+        vouches: false,
+    };
+}
+
+impl ActionBody for Finish {
+    fn subjects(&self) -> Vec<Subject<'_>> {
+        Subject::targets(self.components.iter().map(|it| &it.target))
+    }
+
+    fn trailers(&self) -> Vec<Trailer<'_>> {
+        Trailer::results(&self.components)
+    }
+
+    fn other_ids(&self) -> Vec<Oid> {
+        let results = self.components.iter();
+        results.flat_map(ComponentResult::other_ids).collect()
+    }
+
+    fn code_claims(&self) -> Vec<CodeClaim<'_>> {
+        Vec::new()
+    }
+
+    fn headline(&self, place: &str) -> String {
+        let changed = self
+            .components
+            .iter()
+            .filter(|it| it.outcome != Outcome::Unchanged);
+        let mut targets: Vec<&Target> = changed.map(|it| &it.target).collect();
+        if targets.is_empty() {
+            targets = self.components.iter().map(|it| &it.target).collect();
+        }
+        let deployment = headline::deployment(self.kind, targets, place);
+        match self.status {
+            Some(status) => format!("{deployment}: exit status {status}"),
+            None => format!("{deployment}: {}", overall_outcome(&self.components)),
+        }
+    }
+
+    fn free_text(&self) -> Option<&str> {
+        self.description.as_ref().map(Description::as_str)
+    }
+
+    fn note(&self, commit: CommitId) -> Note {
+        note::results(self.kind, &self.components, commit).with_break_glass(self.break_glass())
+    }
+
+    fn log(&self) -> LogText {
+        log_text::results(self.kind, &self.components)
+    }
+
+    fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
+        let may_be_empty = matches!(self.kind, DeploymentKind::Exec | DeploymentKind::Destroy);
+        require(
+            may_be_empty || !self.components.is_empty(),
+            Order("the components"),
+        )?;
+        Target::validate_all(self.components.iter().map(|it| &it.target))?;
+        self.components
+            .iter()
+            .try_for_each(ComponentResult::validate)?;
+        require(ascending(&self.approved_by), Order("the approvers"))?;
+        require(
+            (self.kind == DeploymentKind::Exec) == self.status.is_some(),
+            Contradiction("an exec, and nothing else, has a status"),
+        )
+    }
+}
+
+impl EnvironmentBody for Finish {
+    fn deployment(&self) -> Option<&Deployment> {
+        None
+    }
+
+    fn deployment_mut(&mut self) -> Option<&mut Deployment> {
+        None
+    }
+
+    fn component_results(&self) -> Vec<ComponentResult> {
+        self.components.clone()
+    }
+
+    fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
+        let results = &self.components;
+        let at = results.binary_search_by(|it| it.target.component.cmp(component));
+        results.get(at.ok()?).cloned()
+    }
+
+    fn run_step(&self) -> Option<RunStep> {
+        Some(RunStep::Ends {
+            start: self.start,
+            run: self.run,
+        })
+    }
+
+    fn expires(&self) -> Option<Time> {
+        None
+    }
+
+    fn approved_by(&self) -> &[Person] {
+        &self.approved_by
+    }
+
+    fn break_glass(&self) -> Option<&Line> {
+        self.break_glass.as_ref()
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::entry::samples::Sample for Finish {
+    fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
+        use crate::domain::entry::samples::*;
+        let parts = (
+            0u64..4,
+            run(),
+            names(),
+            btree_set(person(), 0..2),
+            option::of(description()),
+            option::of(line()),
+            vec(line(), 0..2),
+        );
+        parts
+            .prop_flat_map(
+                |(start, run, names, approved_by, description, break_glass, logs)| {
+                    let components: Vec<_> = names.into_iter().map(result).collect();
+                    components.prop_map(move |components| Self {
+                        start,
+                        run,
+                        kind: DeploymentKind::Deploy,
+                        components,
+                        approved_by: approved_by.iter().cloned().collect(),
+                        description: description.clone(),
+                        break_glass: break_glass.clone(),
+                        status: None,
+                        logs: logs.clone(),
+                    })
+                },
+            )
+            .boxed()
+    }
+}

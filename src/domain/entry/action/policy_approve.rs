@@ -1,0 +1,87 @@
+//! `approve` in the ledger `policy`: one person consents to a proposed policy.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole, PolicyBody};
+use crate::domain::entry::{InvalidError, LogText, Note, Subject, Tone, Trailer};
+use crate::domain::id::{CommitId, Digest, Oid};
+use crate::domain::name::{EnvName, Person};
+use crate::domain::text::Line;
+
+/// Consent to a proposed policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyApprove {
+    /// The SHA-256 of the proposed `deploy.toml`.
+    pub digest: Digest,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+}
+
+impl ActionType for PolicyApprove {
+    const INFO: ActionInfo = ActionInfo {
+        name: "approve",
+        commits: CommitRole::None,
+        history: HistoryRole::None,
+        vouches: true,
+    };
+}
+
+impl ActionBody for PolicyApprove {
+    fn subjects(&self) -> Vec<Subject<'_>> {
+        vec![Subject::digest("deploy.toml", &self.digest)]
+    }
+
+    fn trailers(&self) -> Vec<Trailer<'_>> {
+        vec![Trailer::Policy(&self.digest)]
+    }
+
+    fn other_ids(&self) -> Vec<Oid> {
+        Vec::new()
+    }
+
+    fn code_claims(&self) -> Vec<CodeClaim<'_>> {
+        Vec::new()
+    }
+
+    fn headline(&self, _: &str) -> String {
+        format!("approve policy {}", self.digest.short())
+    }
+
+    fn free_text(&self) -> Option<&str> {
+        self.comment.as_ref().map(Line::as_str)
+    }
+
+    fn note(&self, _: CommitId) -> Note {
+        Note::of_no_commit()
+    }
+
+    fn log(&self) -> LogText {
+        let what = format!("policy {}", self.digest.short());
+        LogText::new("approved", Tone::Neutral, what)
+    }
+
+    fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
+        Ok(())
+    }
+}
+
+impl PolicyBody for PolicyApprove {
+    fn approved_by(&self) -> &[Person] {
+        &[]
+    }
+
+    fn approved_by_mut(&mut self) -> Option<&mut Vec<Person>> {
+        None
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::entry::samples::Sample for PolicyApprove {
+    fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
+        use crate::domain::entry::samples::*;
+        (digest(), option::of(line()))
+            .prop_map(|(digest, comment)| Self { digest, comment })
+            .boxed()
+    }
+}

@@ -1,0 +1,111 @@
+//! `publish`: a policy comes into force.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole, PolicyBody};
+use crate::domain::entry::validate::{ascending, require};
+use crate::domain::entry::{InvalidError, LogText, Note, Subject, Tone, Trailer};
+use crate::domain::id::{CommitId, Digest, EntryId, Oid};
+use crate::domain::name::{EnvName, Person};
+use crate::domain::text::Description;
+
+use InvalidError::Order;
+
+/// A policy comes into force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Publish {
+    /// The SHA-256 of `deploy.toml`.
+    pub digest: Digest,
+    /// Everyone whose approval counts for it, in bytewise order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved_by: Vec<Person>,
+    /// What changes and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+    /// Honest entries that were made meanwhile under the policy before, on a forge without hooks; in bytewise order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admits: Vec<EntryId>,
+    /// Whether the server's owner let it in after all admin keys were lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
+}
+
+impl ActionType for Publish {
+    const INFO: ActionInfo = ActionInfo {
+        name: "publish",
+        commits: CommitRole::None,
+        history: HistoryRole::None,
+        vouches: false,
+    };
+}
+
+impl ActionBody for Publish {
+    fn subjects(&self) -> Vec<Subject<'_>> {
+        vec![Subject::digest("deploy.toml", &self.digest)]
+    }
+
+    fn trailers(&self) -> Vec<Trailer<'_>> {
+        vec![Trailer::Policy(&self.digest)]
+    }
+
+    fn other_ids(&self) -> Vec<Oid> {
+        self.admits.iter().map(|id| id.0).collect()
+    }
+
+    fn code_claims(&self) -> Vec<CodeClaim<'_>> {
+        Vec::new()
+    }
+
+    fn headline(&self, _: &str) -> String {
+        format!("publish policy {}", self.digest.short())
+    }
+
+    fn free_text(&self) -> Option<&str> {
+        self.description.as_ref().map(Description::as_str)
+    }
+
+    fn note(&self, _: CommitId) -> Note {
+        Note::of_no_commit()
+    }
+
+    fn log(&self) -> LogText {
+        let recovered = if self.recovered { ", recovered" } else { "" };
+        let what = format!("policy {}{recovered}", self.digest.short());
+        LogText::new("published", Tone::Neutral, what)
+    }
+
+    fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
+        require(ascending(&self.approved_by), Order("the approvers"))?;
+        require(ascending(&self.admits), Order("the admitted entries"))
+    }
+}
+
+impl PolicyBody for Publish {
+    fn approved_by(&self) -> &[Person] {
+        &self.approved_by
+    }
+
+    fn approved_by_mut(&mut self) -> Option<&mut Vec<Person>> {
+        Some(&mut self.approved_by)
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::entry::samples::Sample for Publish {
+    fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
+        use crate::domain::entry::samples::*;
+        let texts = (btree_set(person(), 0..2), option::of(description()));
+        (digest(), texts, btree_set(oid(), 0..2), any::<bool>())
+            .prop_map(
+                |(digest, (approved_by, description), admits, recovered)| Self {
+                    digest,
+                    approved_by: approved_by.into_iter().collect(),
+                    description,
+                    admits: admits.into_iter().map(EntryId).collect(),
+                    recovered,
+                },
+            )
+            .boxed()
+    }
+}

@@ -1,0 +1,177 @@
+//! `record`: a deployment that another system carried out. It is start and finish in one.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
+    DeploymentKind, EnvironmentBody, HistoryRole, RecordedResult, RunStep, overall_outcome,
+};
+use crate::domain::entry::validate::require;
+use crate::domain::entry::{
+    InvalidError, LogText, Note, Subject, Trailer, headline, log_text, note,
+};
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::text::{Description, Line};
+use crate::domain::time::Time;
+
+use InvalidError::{Contradiction, Order};
+
+/// A deployment done elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What it was.
+    #[serde(flatten)]
+    pub deployment: Deployment,
+    /// How each of its components ended, in the same order.
+    pub results: Vec<RecordedResult>,
+    /// Where its logs are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<Line>,
+}
+
+impl ActionType for Record {
+    const INFO: ActionInfo = ActionInfo {
+        name: "record",
+        commits: CommitRole::Deploys,
+        history: HistoryRole::Request,
+        vouches: false,
+    };
+}
+
+impl ActionBody for Record {
+    fn subjects(&self) -> Vec<Subject<'_>> {
+        Subject::targets(self.deployment.targets())
+    }
+
+    fn trailers(&self) -> Vec<Trailer<'_>> {
+        let results = self.results.iter().map(|result| result.outcome);
+        self.deployment
+            .targets()
+            .zip(results)
+            .flat_map(|(target, outcome)| Trailer::result(target, outcome))
+            .collect()
+    }
+
+    fn other_ids(&self) -> Vec<Oid> {
+        let mut ids = self.deployment.other_ids();
+        let rolled_back_to = self.results.iter().filter_map(|result| result.to);
+        ids.extend(rolled_back_to.map(|commit| commit.0));
+        ids
+    }
+
+    fn code_claims(&self) -> Vec<CodeClaim<'_>> {
+        Vec::new()
+    }
+
+    fn headline(&self, place: &str) -> String {
+        let targets = self.deployment.changed_or_all_targets();
+        let deployment = headline::deployment(self.deployment.kind, targets, place);
+        format!(
+            "{deployment}: {}",
+            overall_outcome(&self.component_results())
+        )
+    }
+
+    fn free_text(&self) -> Option<&str> {
+        self.deployment
+            .description
+            .as_ref()
+            .map(Description::as_str)
+    }
+
+    fn note(&self, commit: CommitId) -> Note {
+        note::results(self.deployment.kind, &self.component_results(), commit)
+            .with_break_glass(self.break_glass())
+    }
+
+    fn log(&self) -> LogText {
+        log_text::results(self.deployment.kind, &self.component_results())
+    }
+
+    fn validate(&self, environment: Option<&EnvName>) -> Result<(), InvalidError> {
+        self.deployment.validate(environment)?;
+        let names = self.deployment.targets().map(|target| &target.component);
+        require(
+            names.eq(self.results.iter().map(|result| &result.component)),
+            Order("the results, one for each component,"),
+        )?;
+        self.deployment
+            .components
+            .iter()
+            .zip(self.component_results())
+            .try_for_each(|(change, result)| {
+                result.validate()?;
+                require(
+                    change.intent.allows(result.outcome),
+                    Contradiction("an outcome does not fit what was to be done"),
+                )
+            })?;
+        require(
+            self.deployment.kind != DeploymentKind::Exec,
+            Contradiction("a one-off command is started and finished, not recorded"),
+        )
+    }
+}
+
+impl EnvironmentBody for Record {
+    fn deployment(&self) -> Option<&Deployment> {
+        Some(&self.deployment)
+    }
+
+    fn deployment_mut(&mut self) -> Option<&mut Deployment> {
+        Some(&mut self.deployment)
+    }
+
+    fn component_results(&self) -> Vec<ComponentResult> {
+        let pairs = self.deployment.targets().zip(&self.results);
+        pairs
+            .map(|(target, result)| result.with_target(target))
+            .collect()
+    }
+
+    fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
+        let changes = &self.deployment.components;
+        let at = changes.binary_search_by(|change| change.target.component.cmp(component));
+        let at = at.ok()?;
+        Some(self.results.get(at)?.with_target(&changes.get(at)?.target))
+    }
+
+    fn run_step(&self) -> Option<RunStep> {
+        None
+    }
+
+    fn expires(&self) -> Option<Time> {
+        self.deployment.expires
+    }
+
+    fn approved_by(&self) -> &[Person] {
+        &self.deployment.approved_by
+    }
+
+    fn break_glass(&self) -> Option<&Line> {
+        self.deployment.break_glass.as_ref()
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::entry::samples::Sample for Record {
+    fn sample(ephemeral: bool) -> proptest::strategy::BoxedStrategy<Self> {
+        use crate::domain::entry::samples::*;
+        let kinds = vec![
+            DeploymentKind::Deploy,
+            DeploymentKind::Rollback,
+            DeploymentKind::Hotfix,
+            DeploymentKind::Destroy,
+        ];
+        (deployment(kinds, ephemeral), vec(line(), 0..2))
+            .prop_flat_map(|(deployment, logs)| {
+                recorded_results(&deployment).prop_map(move |results| Self {
+                    deployment: deployment.clone(),
+                    results,
+                    logs: logs.clone(),
+                })
+            })
+            .boxed()
+    }
+}

@@ -1,0 +1,159 @@
+//! How components of a deployment ended.
+//!
+//! The order of the fields is that of the JSON, and so part of what is signed.
+
+use serde::{Deserialize, Serialize};
+
+use super::Target;
+use crate::domain::entry::InvalidError;
+use crate::domain::entry::validate::require;
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::name::ComponentName;
+
+use InvalidError::Contradiction;
+
+/// How one component of a deployment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The new content runs.
+    Succeeded,
+    /// It failed and was left as it was.
+    Failed,
+    /// It was not attempted.
+    Skipped,
+    /// It failed, and the version before runs again.
+    RolledBack,
+    /// It was removed.
+    Destroyed,
+    /// Its content was there already.
+    Unchanged,
+}
+
+impl std::fmt::Display for Outcome {
+    /// Writes the word of the JSON.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::RolledBack => "rolledBack",
+            Self::Destroyed => "destroyed",
+            Self::Unchanged => "unchanged",
+        })
+    }
+}
+
+/// The result of a check of the running component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VerificationResult {
+    /// It works.
+    Passed,
+    /// It does not.
+    Failed,
+    /// It was not checked.
+    None,
+}
+
+/// How one component of a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentResult {
+    /// The component as it was to be, repeated from the start.
+    #[serde(flatten)]
+    pub target: Target,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The component whose failure caused a skip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<ComponentName>,
+    /// The commit that a rollback went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<CommitId>,
+    /// Its verification.
+    pub verification: VerificationResult,
+}
+
+impl ComponentResult {
+    /// Returns the success, without verification, that a `baseline` means for a component.
+    pub(super) fn assumed_success(target: &Target) -> Self {
+        Self {
+            target: target.clone(),
+            outcome: Outcome::Succeeded,
+            because: None,
+            to: None,
+            verification: VerificationResult::None,
+        }
+    }
+
+    /// Lists the ids in it besides the commit of its target.
+    pub(super) fn other_ids(&self) -> impl Iterator<Item = Oid> {
+        let content = self.target.content.map(|content| content.0);
+        self.to.map(|commit| commit.0).into_iter().chain(content)
+    }
+
+    /// Checks the fields against each other.
+    pub(super) fn validate(&self) -> Result<(), InvalidError> {
+        require(
+            self.because.is_none() || self.outcome == Outcome::Skipped,
+            Contradiction("only a skip is another component's fault"),
+        )?;
+        require(
+            self.to.is_some() == (self.outcome == Outcome::RolledBack),
+            Contradiction("a rollback, and nothing else, goes `to` a commit"),
+        )?;
+        require(
+            self.outcome == Outcome::Succeeded || self.verification != VerificationResult::Passed,
+            Contradiction("only a success passes its verification"),
+        )?;
+        require(
+            self.outcome != Outcome::Succeeded || self.target.content.is_some(),
+            Contradiction("what succeeded has a content"),
+        )
+    }
+}
+
+/// How a component of a `record` ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedResult {
+    /// The component.
+    pub component: ComponentName,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The component whose failure caused a skip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<ComponentName>,
+    /// The commit that a rollback went to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<CommitId>,
+    /// Its verification.
+    pub verification: VerificationResult,
+}
+
+impl RecordedResult {
+    /// Returns the result that a `finish` would have for this target.
+    pub fn with_target(&self, target: &Target) -> ComponentResult {
+        ComponentResult {
+            target: target.clone(),
+            outcome: self.outcome,
+            because: self.because.clone(),
+            to: self.to,
+            verification: self.verification,
+        }
+    }
+}
+
+/// Returns one word for a whole run: the first of these outcomes that any component has.
+pub fn overall_outcome(results: &[ComponentResult]) -> &'static str {
+    const WORDS: [(Outcome, &str); 5] = [
+        (Outcome::Failed, "failed"),
+        (Outcome::RolledBack, "rolled back"),
+        (Outcome::Succeeded, "succeeded"),
+        (Outcome::Destroyed, "destroyed"),
+        (Outcome::Skipped, "skipped"),
+    ];
+    WORDS
+        .into_iter()
+        .find(|(outcome, _)| results.iter().any(|it| it.outcome == *outcome))
+        .map_or("unchanged", |(_, word)| word)
+}

@@ -1,0 +1,112 @@
+//! `resume`: another runner takes an unfinished run over.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
+    EnvironmentBody, HistoryRole, RunStep,
+};
+use crate::domain::entry::{InvalidError, LogText, Note, Subject, Tone, Trailer};
+use crate::domain::id::{CommitId, Oid, RunId};
+use crate::domain::name::{EnvName, Person};
+use crate::domain::text::Line;
+use crate::domain::time::Time;
+
+/// Another runner takes a run over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The sequence of the start.
+    pub start: u64,
+    /// The new run: only its winner may go on.
+    pub run: RunId,
+}
+
+impl ActionType for Resume {
+    const INFO: ActionInfo = ActionInfo {
+        name: "resume",
+        commits: CommitRole::None,
+        history: HistoryRole::None,
+        vouches: false,
+    };
+}
+
+impl ActionBody for Resume {
+    fn subjects(&self) -> Vec<Subject<'_>> {
+        Vec::new()
+    }
+
+    fn trailers(&self) -> Vec<Trailer<'_>> {
+        Vec::new()
+    }
+
+    fn other_ids(&self) -> Vec<Oid> {
+        Vec::new()
+    }
+
+    fn code_claims(&self) -> Vec<CodeClaim<'_>> {
+        Vec::new()
+    }
+
+    fn headline(&self, place: &str) -> String {
+        format!("resume run {} in {place}", self.start)
+    }
+
+    fn free_text(&self) -> Option<&str> {
+        None
+    }
+
+    fn note(&self, _: CommitId) -> Note {
+        Note::of_no_commit()
+    }
+
+    fn log(&self) -> LogText {
+        LogText::new("resumed", Tone::Neutral, format!("run {}", self.start))
+    }
+
+    fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
+        Ok(())
+    }
+}
+
+impl EnvironmentBody for Resume {
+    fn deployment(&self) -> Option<&Deployment> {
+        None
+    }
+
+    fn deployment_mut(&mut self) -> Option<&mut Deployment> {
+        None
+    }
+
+    fn component_results(&self) -> Vec<ComponentResult> {
+        Vec::new()
+    }
+
+    fn run_step(&self) -> Option<RunStep> {
+        Some(RunStep::Resumes {
+            start: self.start,
+            run: self.run,
+        })
+    }
+
+    fn expires(&self) -> Option<Time> {
+        None
+    }
+
+    fn approved_by(&self) -> &[Person] {
+        &[]
+    }
+
+    fn break_glass(&self) -> Option<&Line> {
+        None
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::entry::samples::Sample for Resume {
+    fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
+        use crate::domain::entry::samples::*;
+        (0u64..4, run())
+            .prop_map(|(start, run)| Self { start, run })
+            .boxed()
+    }
+}

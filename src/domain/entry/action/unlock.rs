@@ -1,0 +1,169 @@
+//! `unlock`: a lock is opened or, if it names a commit, that commit's holds are lifted.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
+    EnvironmentBody, HistoryRole, RunStep,
+};
+use crate::domain::entry::validate::{ascending, require};
+use crate::domain::entry::{InvalidError, LogText, Note, Subject, Tone, Trailer, log_text, note};
+use crate::domain::id::{CommitId, Content, Oid};
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::text::Line;
+use crate::domain::time::Time;
+
+use InvalidError::{Contradiction, Order};
+
+/// A content that must not come back by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Hold {
+    /// The component.
+    pub component: ComponentName,
+    /// Its content.
+    pub content: Content,
+}
+
+/// A lock is opened or, where a commit is named, its holds are lifted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unlock {
+    /// The component; absent for the whole environment or a commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentName>,
+    /// The commit whose holds are lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitId>,
+    /// Those holds, in order; present with a commit only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Line>,
+}
+
+impl ActionType for Unlock {
+    const INFO: ActionInfo = ActionInfo {
+        name: "unlock",
+        commits: CommitRole::Deployed,
+        history: HistoryRole::None,
+        vouches: false,
+    };
+}
+
+impl ActionBody for Unlock {
+    fn subjects(&self) -> Vec<Subject<'_>> {
+        self.commit.map(Subject::commit).into_iter().collect()
+    }
+
+    fn trailers(&self) -> Vec<Trailer<'_>> {
+        let held = self.holds.iter().map(|hold| &hold.component);
+        let components = self.component.iter().chain(held);
+        components
+            .map(Trailer::Component)
+            .chain(self.commit.map(Trailer::Commit))
+            .collect()
+    }
+
+    fn other_ids(&self) -> Vec<Oid> {
+        self.holds.iter().map(|hold| hold.content.0).collect()
+    }
+
+    fn code_claims(&self) -> Vec<CodeClaim<'_>> {
+        // A hold may be lifted from a component that the policy no longer has.
+        let commit = self.commit.into_iter();
+        commit
+            .flat_map(|commit| self.holds.iter().map(move |hold| (commit, hold)))
+            .map(|(commit, hold)| {
+                CodeClaim::maybe_unknown(&hold.component).with_content(commit, Some(hold.content))
+            })
+            .collect()
+    }
+
+    fn headline(&self, place: &str) -> String {
+        match (&self.commit, &self.component) {
+            (Some(commit), _) => format!("lift the hold on {} in {place}", commit.short()),
+            (None, Some(component)) => format!("unlock {component} in {place}"),
+            (None, None) => format!("unlock {place}"),
+        }
+    }
+
+    fn free_text(&self) -> Option<&str> {
+        self.comment.as_ref().map(Line::as_str)
+    }
+
+    fn note(&self, _: CommitId) -> Note {
+        Note::new("released", note::quoted(self.comment.as_ref()))
+    }
+
+    fn log(&self) -> LogText {
+        if let Some(commit) = self.commit {
+            return LogText::new("released", Tone::Neutral, log_text::commit(commit));
+        }
+        let component = self.component.as_ref().map(ComponentName::to_string);
+        LogText::new("unlocked", Tone::Neutral, component.unwrap_or_default())
+    }
+
+    fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
+        require(ascending(&self.holds), Order("the holds"))?;
+        require(
+            self.commit.is_some() != self.holds.is_empty(),
+            Contradiction("holds are lifted of a commit, and a commit names its holds"),
+        )?;
+        require(
+            self.commit.is_none() || self.component.is_none(),
+            Contradiction("one unlock opens a lock or lifts holds, not both"),
+        )
+    }
+}
+
+impl EnvironmentBody for Unlock {
+    fn deployment(&self) -> Option<&Deployment> {
+        None
+    }
+
+    fn deployment_mut(&mut self) -> Option<&mut Deployment> {
+        None
+    }
+
+    fn component_results(&self) -> Vec<ComponentResult> {
+        Vec::new()
+    }
+
+    fn run_step(&self) -> Option<RunStep> {
+        None
+    }
+
+    fn expires(&self) -> Option<Time> {
+        None
+    }
+
+    fn approved_by(&self) -> &[Person] {
+        &[]
+    }
+
+    fn break_glass(&self) -> Option<&Line> {
+        None
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::entry::samples::Sample for Unlock {
+    fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
+        use crate::domain::entry::samples::*;
+        let lock = option::of(component()).prop_map(|component| Self {
+            component,
+            commit: None,
+            holds: Vec::new(),
+            comment: None,
+        });
+        let holds = (commit(), component(), content(), option::of(line())).prop_map(
+            |(commit, component, content, comment)| Self {
+                component: None,
+                commit: Some(commit),
+                holds: vec![Hold { component, content }],
+                comment,
+            },
+        );
+        prop_oneof![lock, holds].boxed()
+    }
+}

@@ -1,0 +1,70 @@
+//! `unyank`: a yanked commit or artifact may be deployed again.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole, Yank};
+use crate::domain::entry::{InvalidError, LogText, Note, Subject, Tone, Trailer, log_text};
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::name::EnvName;
+
+/// A yanked commit or artifact may be deployed again. The fields are those of the yank, with a reason of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Unyank(pub Yank);
+
+impl ActionType for Unyank {
+    const INFO: ActionInfo = ActionInfo {
+        name: "unyank",
+        commits: CommitRole::MayBeMissing,
+        history: HistoryRole::None,
+        vouches: false,
+    };
+}
+
+impl ActionBody for Unyank {
+    fn subjects(&self) -> Vec<Subject<'_>> {
+        self.0.subjects()
+    }
+
+    fn trailers(&self) -> Vec<Trailer<'_>> {
+        self.0.trailers()
+    }
+
+    fn other_ids(&self) -> Vec<Oid> {
+        self.0.other_ids()
+    }
+
+    fn code_claims(&self) -> Vec<CodeClaim<'_>> {
+        self.0.code_claims()
+    }
+
+    fn headline(&self, _: &str) -> String {
+        format!("unyank {}", self.0.object(|commit| commit.short()))
+    }
+
+    fn free_text(&self) -> Option<&str> {
+        self.0.free_text()
+    }
+
+    fn note(&self, _: CommitId) -> Note {
+        Note::new("unyanked", format!("\"{}\"", self.0.reason))
+    }
+
+    fn log(&self) -> LogText {
+        let what = self.0.object(log_text::commit);
+        let what = format!("{what}, \"{}\"", self.0.reason);
+        LogText::new("unyanked", Tone::Neutral, what)
+    }
+
+    fn validate(&self, environment: Option<&EnvName>) -> Result<(), InvalidError> {
+        self.0.validate(environment)
+    }
+}
+
+#[cfg(test)]
+impl crate::domain::entry::samples::Sample for Unyank {
+    fn sample(ephemeral: bool) -> proptest::strategy::BoxedStrategy<Self> {
+        use crate::domain::entry::samples::*;
+        Yank::sample(ephemeral).prop_map(Self).boxed()
+    }
+}

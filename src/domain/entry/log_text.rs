@@ -1,0 +1,103 @@
+//! What `git deploy log` shows of an action: a verb, and what it happened to.
+//!
+//! Unlike the headline and the note this is not part of the format.
+
+use super::{ComponentResult, DeploymentKind, Outcome, Target, overall_outcome};
+use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
+
+/// More components than this are counted, not named.
+const MAX_NAMED: usize = 4;
+
+/// Whether an entry is good news, which decides its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Something went well.
+    Good,
+    /// Something failed, or was given up.
+    Bad,
+    /// Something has begun.
+    Started,
+    /// Neither.
+    Neutral,
+}
+
+/// What the log shows of an action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogText {
+    /// What happened, in a word or two: `deployed`, `rolled back`.
+    pub verb: &'static str,
+    /// Whether that is good news.
+    pub tone: Tone,
+    /// What it happened to.
+    pub object: String,
+}
+
+impl LogText {
+    /// Makes the text of an action.
+    pub(super) fn new(verb: &'static str, tone: Tone, object: String) -> Self {
+        Self { verb, tone, object }
+    }
+}
+
+/// Writes a commit as the log does.
+pub(super) fn commit(commit: CommitId) -> String {
+    commit.0.prefix(7)
+}
+
+/// Names targets: `api 1.4.2 (2affccc), web (2affccc)`, or counts them.
+pub(super) fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
+    let all: Vec<&Target> = targets.collect();
+    if all.len() > MAX_NAMED {
+        let first = all.first().map(|target| target.commit);
+        let shared = first.filter(|first| all.iter().all(|target| target.commit == *first));
+        let shared = shared.map_or_else(String::new, |id| format!(" ({})", commit(id)));
+        return format!("{} components{shared}", all.len());
+    }
+    let phrases = all.into_iter().map(|target| {
+        let (component, commit) = (&target.component, commit(target.commit));
+        match &target.version {
+            Some(version) => format!("{component} {version} ({commit})"),
+            None => format!("{component} ({commit})"),
+        }
+    });
+    phrases.collect::<Vec<_>>().join(", ")
+}
+
+/// Names components, or counts them.
+pub(super) fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
+    let all: Vec<&str> = names.map(ComponentName::as_str).collect();
+    if all.len() > MAX_NAMED {
+        format!("{} components", all.len())
+    } else {
+        all.join(", ")
+    }
+}
+
+/// Says how the components of a deployment ended.
+pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogText {
+    let (verb, tone) = match (overall_outcome(results), kind) {
+        (_, DeploymentKind::Exec) => ("executed", Tone::Neutral),
+        ("succeeded", DeploymentKind::Rollback) => ("restored", Tone::Good),
+        ("succeeded", DeploymentKind::Hotfix) => ("hotfixed", Tone::Good),
+        ("succeeded", _) => ("deployed", Tone::Good),
+        (verb @ ("failed" | "rolled back"), _) => (verb, Tone::Bad),
+        (verb, _) => (verb, Tone::Neutral),
+    };
+    LogText::new(verb, tone, targets(telling(results).into_iter()))
+}
+
+/// Returns the targets that tell most: those that failed; else those that changed; else all. What was skipped because of a failure is
+/// in the entry.
+fn telling(results: &[ComponentResult]) -> Vec<&Target> {
+    let with = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
+        let wanted = results.iter().filter(|it| wanted(it.outcome));
+        wanted.map(|it| &it.target).collect()
+    };
+    let failed = with(&|outcome| matches!(outcome, Outcome::Failed | Outcome::RolledBack));
+    let changed = with(&|outcome| !matches!(outcome, Outcome::Unchanged | Outcome::Skipped));
+    [failed, changed]
+        .into_iter()
+        .find(|targets| !targets.is_empty())
+        .unwrap_or_else(|| with(&|_| true))
+}

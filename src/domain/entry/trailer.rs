@@ -1,0 +1,175 @@
+//! The trailers of a ledger commit's message: what an action writes there, and what a reader takes from them.
+//!
+//! A walk over history reads the trailers before it opens an entry, and passes over most entries without opening them.
+
+use std::fmt::{self, Write as _};
+
+use super::{
+    ActionInfo, ComponentAtCommit, ComponentResult, HistoryRole, Image, LedgerKind, Outcome, Target,
+};
+use crate::domain::id::{CommitId, Content, Digest};
+use crate::domain::name::ComponentName;
+use crate::domain::text::Line;
+
+/// The prefix of each key.
+const PREFIX: &str = "Deploy-";
+
+/// One trailer of an action: its key, and its value as it is printed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Trailer<'a> {
+    /// `Component: api`
+    Component(&'a ComponentName),
+    /// `Commit: 2affccc97fa05736482d4523166f70cb561afa11`
+    Commit(CommitId),
+    /// `Version: 1.4.2`
+    Version(&'a Line),
+    /// `Artifact: ghcr.io/acme/api@sha256:9f86…`
+    Artifact(&'a Image),
+    /// `Outcome: succeeded`
+    Outcome(Outcome),
+    /// `Content: 9b1e…`
+    Content(Content),
+    /// `Predicate-Type: https://slsa.dev/provenance/v1`
+    PredicateType(&'a Line),
+    /// `Digest: sha256:9f86…`
+    Digest(&'a Digest),
+    /// `Policy: sha256:9f86…`
+    Policy(&'a Digest),
+}
+
+impl<'a> Trailer<'a> {
+    /// Returns its key.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Component(_) => "Component",
+            Self::Commit(_) => "Commit",
+            Self::Version(_) => "Version",
+            Self::Artifact(_) => "Artifact",
+            Self::Outcome(_) => "Outcome",
+            Self::Content(_) => "Content",
+            Self::PredicateType(_) => "Predicate-Type",
+            Self::Digest(_) => "Digest",
+            Self::Policy(_) => "Policy",
+        }
+    }
+
+    /// Returns its value.
+    pub fn value(&self) -> &dyn fmt::Display {
+        match self {
+            Self::Component(it) => it,
+            Self::Commit(it) => it,
+            Self::Version(it) | Self::PredicateType(it) => it,
+            Self::Artifact(it) => it,
+            Self::Outcome(it) => it,
+            Self::Content(it) => it,
+            Self::Digest(it) | Self::Policy(it) => it,
+        }
+    }
+
+    /// Returns the component that it names.
+    pub fn component(&self) -> Option<&'a ComponentName> {
+        match self {
+            Self::Component(component) => Some(component),
+            _ => None,
+        }
+    }
+
+    /// Returns the commit that it names.
+    pub fn commit(&self) -> Option<CommitId> {
+        match self {
+            Self::Commit(commit) => Some(*commit),
+            _ => None,
+        }
+    }
+
+    /// Lists the trailers of components at commits.
+    pub fn components(components: &'a [ComponentAtCommit]) -> Vec<Self> {
+        components
+            .iter()
+            .flat_map(|it| [Self::Component(&it.component), Self::Commit(it.commit)])
+            .collect()
+    }
+
+    /// Lists the trailers of targets.
+    pub fn targets(targets: impl Iterator<Item = &'a Target>) -> Vec<Self> {
+        targets.flat_map(Self::target).collect()
+    }
+
+    /// Lists the trailers of one target with its outcome.
+    pub fn result(target: &'a Target, outcome: Outcome) -> impl Iterator<Item = Self> {
+        Self::target(target).chain([Self::Outcome(outcome)])
+    }
+
+    /// Lists the trailers of results.
+    pub fn results(results: &'a [ComponentResult]) -> Vec<Self> {
+        results
+            .iter()
+            .flat_map(|it| Self::result(&it.target, it.outcome))
+            .collect()
+    }
+
+    fn target(target: &'a Target) -> impl Iterator<Item = Self> {
+        [
+            Self::Component(&target.component),
+            Self::Commit(target.commit),
+        ]
+        .into_iter()
+        .chain(target.version.iter().map(Self::Version))
+        .chain(target.artifacts.iter().map(Self::Artifact))
+    }
+}
+
+/// Writes one trailer without the end of its line.
+pub(super) fn write_line(out: &mut String, key: &str, value: &dyn fmt::Display) -> fmt::Result {
+    write!(out, "{PREFIX}{key}: {value}")
+}
+
+/// The trailers of a message, as far as readers use them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trailers {
+    /// The action's word.
+    pub action: String,
+    /// The environment, if any.
+    pub environment: Option<String>,
+    /// The commits, as often as they are named.
+    pub commits: Vec<CommitId>,
+    /// The components, as often as they are named.
+    pub components: Vec<String>,
+    /// The content of a registered artifact's component.
+    pub content: Option<String>,
+}
+
+impl Trailers {
+    /// Returns what the entry says about the history of an environment, if its ledger is one of an environment.
+    pub fn history_role(&self) -> HistoryRole {
+        ActionInfo::find(LedgerKind::Environment, &self.action)
+            .map_or(HistoryRole::None, |info| info.history)
+    }
+}
+
+/// Reads the trailers of a message that [`Statement::message`](super::Statement::message) made; only its last paragraph counts.
+pub fn read_trailers(message: &str) -> Trailers {
+    let paragraph = message
+        .trim_end_matches('\n')
+        .rsplit("\n\n")
+        .next()
+        .unwrap_or_default();
+    let mut found = Trailers::default();
+    for line in paragraph.lines() {
+        let Some((key, value)) = line
+            .strip_prefix(PREFIX)
+            .and_then(|line| line.split_once(": "))
+        else {
+            continue;
+        };
+        match key {
+            "Action" => value.clone_into(&mut found.action),
+            "Environment" => found.environment = Some(value.to_owned()),
+            "Commit" => found.commits.extend(value.parse::<CommitId>()),
+            "Component" => found.components.push(value.to_owned()),
+            "Content" => found.content = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,57 @@
+//! Exceptions from an environment's rules: break-glass and hotfixes.
+
+use std::collections::BTreeSet;
+
+use super::forms::MEMBERS;
+use super::people::Members;
+use super::reader::TomlValue;
+use super::roster::Roster;
+use super::table::{ValueForm, policy_table, policy_words};
+
+policy_table! {
+    /// `break_glass`: the people who may override the rules.
+    pub(super) struct BreakGlass, read with (key, roster: &Roster);
+
+    keys {
+        /// Who may override the rules. Machines in a group do not count.
+        pub(super) by: Members {
+            form: MEMBERS,
+            example: "\"oncall\"",
+            used_as: "break_glass",
+            required: key.read(|value| roster.persons(value, "breaks glass")),
+        }
+    }
+}
+
+policy_table! {
+    /// `hotfix`: who may deploy a hotfix, and which rules it skips.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Hotfix, read with (key, given: (&Roster, &Members));
+
+    keys {
+        /// Who may deploy a hotfix.
+        pub by: Members {
+            form: MEMBERS,
+            example: "\"release\"",
+            default: "the deployers",
+            read: key.read(|value| given.0.members(value)).unwrap_or_else(|| given.1.clone()),
+        }
+        /// The rules that a hotfix skips.
+        pub skip: BTreeSet<HotfixSkip> {
+            form: ValueForm::OneOrMore(&ValueForm::Words(HotfixSkip::NAMES)),
+            example: "[\"promote_from\", \"soak\"]",
+            default: "none",
+            read: key.each(TomlValue::word).into_iter().collect(),
+        }
+    }
+}
+
+policy_words! {
+    /// A rule that a hotfix may skip.
+    pub enum HotfixSkip {
+        /// The commit need not have run in the environment that `promote_from` names.
+        PromoteFrom = "promote_from",
+        /// It need not have run there for the time that `soak` asks for.
+        Soak = "soak",
+    }
+}

@@ -1,0 +1,288 @@
+//! What the rest of the program asks a policy: who a key belongs to, which rules an environment
+//! has, what a component owns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::admin::UnownedPaths;
+use super::component::Component;
+use super::environment::Environment;
+use super::error::PolicyErrors;
+use super::paths::{Coverage, Paths, is_shared};
+use super::people::KeyStatus;
+use super::predicate::PredicateType;
+use super::refname::BranchName;
+use super::variables::{Secret, VarName};
+use super::{Policy, file, starter};
+use crate::domain::id::PublicKey;
+use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
+
+impl Policy {
+    /// Reads and validates the text of a `deploy.toml`, at most [`super::MAX_BYTES`].
+    pub fn parse(text: &str) -> Result<Self, PolicyErrors> {
+        file::parse(text)
+    }
+
+    /// Reads and validates the bytes of a `deploy.toml` in a repository.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PolicyErrors> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            PolicyErrors::single(&format!(
+                "it is not UTF-8 text: byte {} begins no character",
+                error.valid_up_to()
+            ))
+        })?;
+        Self::parse(text)
+    }
+
+    /// Writes the `deploy.toml` of a new project. Each environment promotes from the one before it,
+    /// and the last one needs an approval if there is a second person. The text parses if no name
+    /// and no key is given twice.
+    pub fn starter(
+        project: &ProjectName,
+        people: &[(Person, PublicKey)],
+        environments: &[EnvName],
+    ) -> String {
+        starter::starter(project, people, environments)
+    }
+
+    /// Returns the rules of an environment: its own, or those of the pattern that it matches
+    /// (`pr-17` matches `pr-*`).
+    pub fn environment(&self, name: &EnvName) -> Option<&Environment> {
+        self.environments.get(name).or_else(|| {
+            // Patterns are disjoint, so at most one prefix fits.
+            let dashes = name.as_str().match_indices('-').map(|(index, _)| index);
+            dashes
+                .filter(|index| index + 1 < name.as_str().len())
+                .find_map(|index| self.patterns.get(name.as_str().get(..index)?))
+        })
+    }
+
+    /// Returns the ledger of an environment: its own, or its pattern's.
+    pub fn ledger_of(&self, name: &EnvName) -> Option<LedgerName> {
+        self.environment(name)
+            .map(|environment| environment.ledger.clone())
+    }
+
+    /// Finds the environment or pattern that a ledger belongs to; `None` for an unknown ledger,
+    /// `policy` and `evidence`.
+    pub fn environment_of_ledger(&self, ledger: &LedgerName) -> Option<&Environment> {
+        self.environments
+            .get(ledger.as_str())
+            .or_else(|| self.patterns.get(ledger.as_str()))
+    }
+
+    /// Returns the ledgers of all environments and patterns.
+    pub fn ledgers(&self) -> BTreeSet<LedgerName> {
+        self.all_environments()
+            .map(|environment| environment.ledger.clone())
+            .collect()
+    }
+
+    /// Lists all environments, then all patterns.
+    pub fn all_environments(&self) -> impl Iterator<Item = &Environment> {
+        self.environments.values().chain(self.patterns.values())
+    }
+
+    /// Finds the owner of a key, by its 32 bytes, and whether the key may still sign.
+    pub fn person_of_key(&self, key: &PublicKey) -> Option<(&Person, KeyStatus)> {
+        self.keys
+            .get(key)
+            .map(|(person, standing)| (person, *standing))
+    }
+
+    /// Finds the owner of an e-mail address, given as the bytes of a commit. ASCII case does not
+    /// matter.
+    pub fn person_of_email(&self, address: &[u8]) -> Option<&Person> {
+        self.emails
+            .get(&std::str::from_utf8(address).ok()?.to_ascii_lowercase())
+    }
+
+    /// Returns who may publish a policy: `[policy] admins`, or the owners of the keys that the
+    /// genesis entry names, current or retired.
+    pub fn admins(&self, root_keys: &[PublicKey]) -> BTreeSet<Person> {
+        match &self.admin_rules.admins {
+            Some(admins) => admins.persons().clone(),
+            None => root_keys
+                .iter()
+                .filter_map(|key| Some(self.person_of_key(key)?.0.clone()))
+                .collect(),
+        }
+    }
+
+    /// Checks whether this is a machine. A name that is not listed counts as one, so that no
+    /// unknown signer counts as a person.
+    pub fn is_machine(&self, person: &Person) -> bool {
+        self.people.get(person).is_none_or(|spec| spec.machine)
+    }
+
+    /// Checks whether an attestation of this type counts if this person signed it.
+    pub fn may_attest(&self, person: &Person, predicate_type: &PredicateType) -> bool {
+        self.people.contains_key(person)
+            && self.checks.as_ref().is_none_or(|checks| {
+                checks
+                    .get(predicate_type)
+                    .is_some_and(|members| members.contains(person))
+            })
+    }
+
+    /// Finds the environment that a branch, by its short name, belongs to.
+    pub fn environment_of_branch(&self, branch: &str) -> Option<&Environment> {
+        self.environments.values().find(|environment| {
+            environment
+                .branch
+                .as_ref()
+                .is_some_and(|own| own.as_str() == branch)
+        })
+    }
+
+    /// Finds the environment whose branch differs from this one in upper and lower case only: on
+    /// some servers' disks the two are one file.
+    pub fn environment_of_similar_branch(&self, branch: &str) -> Option<&Environment> {
+        let is_equal = |own: &str| {
+            if branch.is_ascii() && own.is_ascii() {
+                own.eq_ignore_ascii_case(branch)
+            } else {
+                fold_case(own) == fold_case(branch)
+            }
+        };
+        let is_similar = |own: &BranchName| own.as_str() != branch && is_equal(own.as_str());
+        self.environments
+            .values()
+            .find(|environment| environment.branch.as_ref().is_some_and(is_similar))
+    }
+
+    /// Finds the environments and patterns whose `tag` has the form of this tag, given by its short
+    /// name.
+    pub fn environments_of_tag(&self, tag: &str) -> Vec<&Environment> {
+        self.all_environments()
+            .filter(|environment| environment.claims_tag(tag))
+            .collect()
+    }
+
+    /// Finds the environment or pattern whose `tag` has the form of this tag in another case.
+    pub fn environment_of_similar_tag(&self, tag: &str) -> Option<&Environment> {
+        self.all_environments()
+            .find(|environment| environment.claims_similar_tag(tag))
+    }
+
+    /// Finds a declared component; `None` for `rest` and unknown ones.
+    pub fn component(&self, name: &ComponentName) -> Option<&Component> {
+        self.components.get(name)
+    }
+
+    /// Checks whether there is a component `rest`: some path may have no owner, and such paths are
+    /// gated.
+    pub fn has_rest(&self) -> bool {
+        self.unowned == UnownedPaths::Gated
+            && self
+                .components
+                .values()
+                .all(|component| component.paths.is_some())
+    }
+
+    /// Returns the names of all components that are gated: the declared ones, and `rest` if there
+    /// is one.
+    pub fn component_names(&self) -> BTreeSet<ComponentName> {
+        self.components
+            .keys()
+            .cloned()
+            .chain(self.has_rest().then(ComponentName::rest))
+            .collect()
+    }
+
+    /// Checks whether there is a component of this name, declared or `rest`.
+    pub fn has_component(&self, component: &ComponentName) -> bool {
+        self.components.contains_key(component)
+            || self.has_rest() && *component == ComponentName::rest()
+    }
+
+    /// Checks whether a file, symbolic link or submodule at this path belongs to the component,
+    /// declared or `rest`. An unknown component owns nothing.
+    pub fn owns(&self, component: &ComponentName, path: &[u8]) -> bool {
+        match self.components.get(component) {
+            Some(declared) => declared.owns(path),
+            None if *component == ComponentName::rest() && self.has_rest() => {
+                is_shared(path) || !self.declared_paths().any(|paths| paths.matches(path))
+            }
+            None => false,
+        }
+    }
+
+    /// Returns how much of a folder belongs to the component, declared or `rest`. The root is the
+    /// empty path.
+    pub fn coverage(&self, component: &ComponentName, folder: &[u8]) -> Coverage {
+        match self.components.get(component) {
+            Some(declared) => declared.coverage(folder),
+            None if *component == ComponentName::rest() && self.has_rest() => {
+                let mut covers = self.declared_paths().map(|paths| paths.coverage(folder));
+                covers
+                    .try_fold(Coverage::Whole, |sum, cover| match cover {
+                        Coverage::Whole => Err(if folder.is_empty() {
+                            Coverage::Descend
+                        } else {
+                            Coverage::Nothing
+                        }),
+                        Coverage::Nothing => Ok(sum),
+                        Coverage::Descend => Ok(Coverage::Descend),
+                    })
+                    .unwrap_or_else(|nothing| nothing)
+            }
+            None => Coverage::Nothing,
+        }
+    }
+
+    fn declared_paths(&self) -> impl Iterator<Item = &Paths> {
+        self.components
+            .values()
+            .filter_map(|component| component.paths.as_ref())
+    }
+
+    /// Returns the variables of a component's commands in an environment. The environment's take
+    /// precedence over the component's.
+    pub fn variables(
+        &self,
+        environment: &EnvName,
+        component: &ComponentName,
+    ) -> BTreeMap<VarName, String> {
+        let component = self
+            .components
+            .get(component)
+            .map(|component| &component.variables);
+        let environment = self
+            .environment(environment)
+            .map(|environment| &environment.variables);
+        [component, environment]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Returns the secrets of a component's commands in an environment. The environment's take
+    /// precedence over the component's.
+    pub fn secrets(
+        &self,
+        environment: &EnvName,
+        component: &ComponentName,
+    ) -> BTreeMap<VarName, Secret> {
+        let component = self
+            .components
+            .get(component)
+            .map(|component| &component.secrets);
+        let environment = self
+            .environment(environment)
+            .map(|environment| &environment.secrets);
+        [component, environment]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+}
+
+/// Folds the case of a name: to upper case first, because several lower-case letters can share one
+/// upper-case letter.
+fn fold_case(name: &str) -> String {
+    name.to_uppercase().to_lowercase()
+}

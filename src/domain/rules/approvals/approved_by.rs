@@ -1,0 +1,25 @@
+//! What an entry says about who approved it.
+
+use std::collections::BTreeSet;
+
+use crate::domain::name::Person;
+use crate::domain::rules::findings::join_names;
+use crate::domain::verdict::{Check, Rule};
+
+/// Checks that an entry names exactly those whose approval counts: messages and notes repeat it.
+pub(super) fn check_approved_by(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
+    let show = |names: String| {
+        if names.is_empty() {
+            "nobody".to_owned()
+        } else {
+            names
+        }
+    };
+    (!named.iter().eq(counting)).then(|| {
+        let (named, counting) = (show(join_names(named)), show(join_names(counting)));
+        Check::fail(
+            Rule::Approvals,
+            format!("it says approved by {named}, and the approvals that count are of {counting}"),
+        )
+    })
+}

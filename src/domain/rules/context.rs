@@ -1,0 +1,202 @@
+//! What a rule's check reads: the request, the facts about it and the clock, with the questions that several rules ask.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::facts::{Fact, Facts};
+use super::request::{Request, RequestContext};
+use super::rule::Rule;
+use crate::domain::entry::{
+    ComponentChange, Deployment, DeploymentKind, Intent, Statement, Target,
+};
+use crate::domain::id::{CommitId, Content};
+use crate::domain::name::{ComponentName, EnvName, LedgerName};
+use crate::domain::policy::{Environment, Policy};
+use crate::domain::state::{EnvState, State};
+use crate::domain::text::sanitize;
+use crate::domain::time::Time;
+use crate::domain::verdict::Check;
+
+/// A request with everything that rules read about it.
+pub struct Context<'a> {
+    /// The policy that judges.
+    pub policy: &'a Policy,
+    /// The request.
+    pub request: Request<'a>,
+    /// The facts about it.
+    pub facts: &'a Facts,
+    /// The clock: what expires, freezes or soaks does so by it.
+    pub now: Time,
+    /// The statement of the entry; `None` for a branch or tag.
+    pub statement: Option<&'a Statement>,
+    /// The policy of the request's environment; `None` in `policy` and `evidence`, and if the policy has no such environment.
+    pub environment: Option<&'a Environment>,
+    /// The name of that environment as the request gives it: `pr-17`, although [`Context::environment`] is the pattern's.
+    pub environment_name: Option<EnvName>,
+    /// The other ledgers that the entry's rules read: `seen` must name their tips. Empty for a branch or tag.
+    pub ledgers_read: BTreeSet<LedgerName>,
+    deployment: Fact<Cow<'a, Deployment>>,
+}
+
+impl<'a> Context<'a> {
+    /// Adds facts, the clock and the ledgers that the rules read to a request.
+    pub fn new(
+        subject: RequestContext<'a>,
+        ledgers_read: BTreeSet<LedgerName>,
+        facts: &'a Facts,
+        now: Time,
+    ) -> Self {
+        let mut ctx = Self {
+            policy: subject.policy,
+            request: subject.request,
+            facts,
+            now,
+            statement: subject.statement,
+            environment: subject.environment,
+            environment_name: subject.environment_name,
+            ledgers_read,
+            deployment: Err(String::new()),
+        };
+        ctx.deployment = match ctx.request {
+            Request::Entry { statement, .. } => statement
+                .deployment()
+                .map(Cow::Borrowed)
+                .ok_or_else(|| "the entry deploys nothing".to_owned()),
+            Request::Branch { new, .. } | Request::Tag { new, .. } => {
+                ctx.hypothetical_deployment(new).map(Cow::Owned)
+            }
+        };
+        ctx
+    }
+
+    /// Returns the deployment that is judged: the entry's, or for a branch or tag the one that would bring its new commit into the
+    /// environment.
+    pub fn deployment(&self) -> Fact<&Deployment> {
+        self.deployment.as_deref().map_err(Clone::clone)
+    }
+
+    /// Returns the state of the request's ledger before the entry, or of the branch's or tag's environment.
+    pub fn state(&self) -> Fact<&'a State> {
+        match &self.facts.state {
+            Some(Ok(state)) => Ok(state),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("the ledger's state was not read".to_owned()),
+        }
+    }
+
+    /// Returns the part of that state that is the request's environment.
+    pub fn environment_state(&self) -> Fact<EnvState<'a>> {
+        let environment = match self.request {
+            Request::Entry { statement, .. } => statement.environment.as_ref(),
+            Request::Branch { environment, .. } | Request::Tag { environment, .. } => self
+                .environment
+                .and_then(|rules| rules.ephemeral)
+                .map(|_| environment),
+        };
+        Ok(self.state()?.environment(environment))
+    }
+
+    /// Returns the policy of the environment. Entries without one do not face the rules that ask for it.
+    pub fn environment(&self) -> Fact<&'a Environment> {
+        self.environment
+            .ok_or_else(|| "the policy knows no such environment".to_owned())
+    }
+
+    /// Returns the name of the environment, or of the ledger if it is no environment's: for messages and remedies.
+    pub fn environment_label(&self) -> String {
+        match (&self.environment_name, self.statement) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(statement)) => statement.ledger.to_string(),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// Returns the content of a component at a commit; `None` if the component is absent there.
+    pub fn content(&self, commit: CommitId, component: &ComponentName) -> Fact<Option<Content>> {
+        let missing = || {
+            Err(format!(
+                "the content of {component} at {} was not read",
+                commit.short()
+            ))
+        };
+        self.facts
+            .contents
+            .get(&(commit, component.clone()))
+            .cloned()
+            .unwrap_or_else(missing)
+    }
+
+    /// Returns whether `commit` is `base` or descends from it.
+    pub fn contains(&self, commit: CommitId, base: CommitId) -> Fact<bool> {
+        if commit == base {
+            return Ok(true);
+        }
+        let missing = || {
+            Err(format!(
+                "whether {} contains {} was not looked up",
+                commit.short(),
+                base.short()
+            ))
+        };
+        self.facts
+            .contains
+            .get(&(commit, base))
+            .cloned()
+            .unwrap_or_else(missing)
+    }
+
+    /// Returns the deployment of a commit with all its components. Those with the running content are unchanged.
+    fn hypothetical_deployment(&self, commit: Option<CommitId>) -> Fact<Deployment> {
+        let commit = commit.ok_or_else(|| "the ref is deleted".to_owned())?;
+        let here = self.environment_state()?;
+        let mut components = Vec::new();
+        for component in self.policy.component_names() {
+            let content = self.content(commit, &component)?;
+            let from = here.commit(&component);
+            let intent = match content {
+                None if from.is_none() => continue,
+                None => Intent::Destroy,
+                Some(_)
+                    if here.unknown_since(&component).is_none()
+                        && content == here.content(&component) =>
+                {
+                    Intent::Unchanged
+                }
+                Some(_) => Intent::Change,
+            };
+            let target = Target {
+                component,
+                commit,
+                content,
+                version: None,
+                artifacts: Vec::new(),
+            };
+            components.push(ComponentChange {
+                target,
+                from,
+                plan: None,
+                intent,
+            });
+        }
+        Ok(Deployment::new(DeploymentKind::Deploy, components))
+    }
+}
+
+/// Returns the checks, or a missing fact as "cannot tell".
+pub(super) fn or_unknown(rule: Rule, checks: Fact<Vec<Check>>) -> Vec<Check> {
+    checks.unwrap_or_else(|why| vec![Check::unknown(rule, sanitize(&why))])
+}
+
+/// Returns whether a change puts a component at another commit, even with the same content.
+pub(super) fn moves_component(change: &ComponentChange) -> bool {
+    change.intent != Intent::Unchanged || change.from != Some(change.target.commit)
+}
+
+/// Returns the violations, or a pass if there are none.
+pub(super) fn pass_if_none(rule: Rule, violations: Vec<Check>) -> Vec<Check> {
+    if violations.is_empty() {
+        vec![Check::pass(rule, "")]
+    } else {
+        violations
+    }
+}

@@ -1,0 +1,56 @@
+//! Compares `docs/rules.md` with the definitions of the rules.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::*;
+use request_kind::RequestKinds;
+
+const MARK: &str = "<!-- From here on made from src/domain/rules: UPDATE_DOCS=1 cargo test --lib rules::documentation -->\n\n";
+
+/// Returns a table of all rules: the name, what the rule requires and which requests face it.
+fn reference() -> String {
+    let mut text = "| rule | requires | faced by |\n|---|---|---|\n".to_owned();
+    for rule in Rule::ALL {
+        let faced_by = describe_kinds(rule.definition());
+        let (name, description) = (rule.name(), rule.description());
+        writeln!(text, "| `{name}` | {description} | {faced_by} |").unwrap();
+    }
+    text
+}
+
+fn describe_kinds(definition: &RuleDefinition) -> String {
+    let every = RequestKind::ALL
+        .iter()
+        .filter(|kind| RequestKinds::ENTRIES.contains(**kind))
+        .all(|kind| definition.faced_by.contains(*kind));
+    let listed = RequestKind::ALL.iter().filter(|kind| {
+        definition.faced_by.contains(**kind) && !(every && RequestKinds::ENTRIES.contains(**kind))
+    });
+    let names = listed.map(|kind| match (kind, definition.hotfix_skip) {
+        (RequestKind::Hotfix, Some(_)) => "hotfix (unless `hotfix.skip` names it)".to_owned(),
+        _ => kind.name().to_owned(),
+    });
+    let every = every.then(|| "every entry".to_owned());
+    every
+        .into_iter()
+        .chain(names)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[test]
+fn reference_is_up_to_date() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let (head, _) = text.split_once(MARK).unwrap();
+    let wanted = format!("{head}{MARK}{}", reference());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&page, wanted).unwrap();
+        return;
+    }
+    assert!(
+        text == wanted,
+        "docs/rules.md is out of date; run: UPDATE_DOCS=1 cargo test --lib rules::documentation"
+    );
+}

@@ -1,0 +1,146 @@
+//! A deployment goes forward, unless it is a rollback to what was healthy.
+
+use super::*;
+use crate::domain::entry::{Baseline, ComponentAtCommit, Verification};
+use crate::domain::rules::testing::{
+    Case, change, commit, deploy, deployment, finish, kept, noon, parse, ran, start, statement,
+};
+use crate::domain::text::Line;
+
+const BOUND: &str = "[environments]\nprod = { branch = \"main\", hotfix = {} }\n";
+const FREE: &str = "[environments]\nprod = { hotfix = {} }\n";
+
+fn after_one(rest: &str, kind: DeploymentKind, to: u8, contains: bool) -> Case {
+    let history = vec![("alice", ran("catalogue", 1, None))];
+    let wanted = start(1, deployment(kind, vec![change("catalogue", to, Some(1))]));
+    let mut case = Case::after(rest, "prod", history, "alice", wanted);
+    case.facts
+        .contains
+        .insert((commit(to), commit(1)), Ok(contains));
+    case
+}
+
+/// With a branch, what runs is never left behind by a deployment; without one, any commit may come.
+#[test]
+fn forward() {
+    after_one(BOUND, DeploymentKind::Deploy, 2, true).passes(Rule::FastForward);
+    let check = after_one(BOUND, DeploymentKind::Deploy, 2, false).fails(
+        Rule::FastForward,
+        "020202020202 does not contain 010101010101",
+    );
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy record prod 020202020202 --rollback")
+    );
+    after_one(FREE, DeploymentKind::Deploy, 2, false).passes(Rule::FastForward);
+    let mut blind = after_one(BOUND, DeploymentKind::Deploy, 2, true);
+    blind.facts.contains.clear();
+    blind.unknown(Rule::FastForward, "not looked up");
+    // Equal content goes no way at all, until nobody knows what runs.
+    let mut equal = after_one(BOUND, DeploymentKind::Deploy, 2, false);
+    equal.deployment().components[0].target.content = change("catalogue", 1, None).target.content;
+    equal.passes(Rule::FastForward);
+}
+
+/// A repair is made on top of what runs, with a branch or without: otherwise it would drop what it repairs.
+#[test]
+fn hotfix() {
+    for rest in [BOUND, FREE] {
+        after_one(rest, DeploymentKind::Hotfix, 2, true).passes(Rule::FastForward);
+        assert_eq!(
+            after_one(rest, DeploymentKind::Hotfix, 2, false)
+                .fails(Rule::FastForward, "does not contain")
+                .remedy,
+            None
+        );
+    }
+}
+
+fn back(earlier: Vec<Action>) -> Case {
+    let history = vec![("alice", ran("catalogue", 2, None))];
+    let wanted = start(
+        1,
+        deployment(
+            DeploymentKind::Rollback,
+            vec![change("catalogue", 1, Some(2))],
+        ),
+    );
+    let rest =
+        "[environments]\nprod = { branch = \"main\" }\n[components.catalogue]\nverify = \"true\"\n";
+    let mut case = Case::after(rest, "prod", history, "alice", wanted);
+    let entries = earlier
+        .into_iter()
+        .map(|action| kept(&statement("prod", "alice", noon(), action)))
+        .collect();
+    case.facts.contains.clear();
+    case.facts.earlier_runs = [(parse("catalogue"), Ok(entries))].into();
+    case
+}
+
+fn later(result: VerificationResult) -> Action {
+    Action::Verification(Verification {
+        components: vec![ComponentAtCommit {
+            component: parse("catalogue"),
+            commit: commit(1),
+        }],
+        verification: result,
+        comment: None,
+        logs: Vec::new(),
+    })
+}
+
+/// A stolen key cannot call "rollback" what never ran, never worked, or worked no more.
+#[test]
+fn rollback() {
+    use VerificationResult::{Failed, None, Passed};
+    let ended = |outcome, verification| {
+        finish(
+            1,
+            &deploy("catalogue", 1, Option::None),
+            outcome,
+            verification,
+        )
+    };
+    let baseline = Action::Baseline(Baseline {
+        components: vec![change("catalogue", 1, Option::None).target],
+        comment: Option::<Line>::None,
+    });
+    for good in [
+        vec![ended(Outcome::Succeeded, Passed)],
+        vec![later(Passed), ended(Outcome::Succeeded, None)],
+        vec![baseline.clone()],
+        vec![later(Passed), baseline.clone()],
+    ] {
+        back(good).passes(Rule::FastForward);
+    }
+    for (bad, words) in [
+        (vec![], "never ran"),
+        (vec![ended(Outcome::Failed, None)], "never ran"),
+        (vec![ran("catalogue", 3, Option::None)], "never ran"),
+        (vec![later(Passed)], "never ran"),
+        (
+            vec![ended(Outcome::Succeeded, None)],
+            "not a verified success",
+        ),
+        (
+            vec![later(Failed), ended(Outcome::Succeeded, Passed)],
+            "not a verified success",
+        ),
+        (vec![later(Failed), baseline], "not a verified success"),
+    ] {
+        let check = back(bad).fails(Rule::FastForward, words);
+        assert_eq!(check.remedy.as_deref(), Some("git deploy log prod"));
+    }
+    let mut blind = back(Vec::new());
+    blind.facts.earlier_runs.clear();
+    blind.unknown(Rule::FastForward, "not looked up");
+}
+
+/// An old commit that lacks a component does not take it out of production without approvals.
+#[test]
+fn rollback_destroys_nothing() {
+    let mut case = back(vec![ran("catalogue", 1, None)]);
+    let change = &mut case.deployment().components[0];
+    (change.intent, change.target.content) = (Intent::Destroy, None);
+    case.fails(Rule::FastForward, "takes no component away");
+}

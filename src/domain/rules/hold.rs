@@ -1,0 +1,97 @@
+//! The rule `hold`: content that failed in an environment or was rolled back there is not deployed again until a person lifts the hold.
+//!
+//! It counts for every deployment, also for a rollback or a hotfix.
+
+use super::context::{Context, moves_component, or_unknown, pass_if_none};
+use super::definition::{RuleDefinition, needs_nothing};
+use super::facts::Fact;
+use super::request_kind::{RequestKind, RequestKinds};
+use crate::domain::entry::ComponentChange;
+use crate::domain::state::EnvState;
+use crate::domain::verdict::{Check, Rule};
+
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::Hold,
+    name: "hold",
+    description: "The content of no deployed component is on hold in the environment after a failure or a rollback.",
+    faced_by: RequestKinds::of(&[
+        RequestKind::Deploy,
+        RequestKind::Hotfix,
+        RequestKind::Rollback,
+        RequestKind::Merge,
+    ]),
+    hotfix_skip: None,
+    reads: &[],
+    needs: needs_nothing,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    let violations = find_holds(ctx).map(|violations| pass_if_none(Rule::Hold, violations));
+    or_unknown(Rule::Hold, violations)
+}
+
+fn find_holds(ctx: &Context<'_>) -> Fact<Vec<Check>> {
+    let (deployment, here) = (ctx.deployment()?, ctx.environment_state()?);
+    Ok(deployment
+        .components
+        .iter()
+        .filter_map(|change| check_hold(ctx, here, change))
+        .collect())
+}
+
+fn check_hold(ctx: &Context<'_>, here: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
+    let target = &change.target;
+    let hold = here.hold(
+        &target.component,
+        target.content.filter(|_| moves_component(change))?,
+    )?;
+    let (commit, environment) = (target.commit.short(), ctx.environment_label());
+    let why = format!(
+        "{} at {commit} is on hold in {environment} since {}",
+        target.component, hold.statement.at
+    );
+    Some(
+        Check::fail(Rule::Hold, why)
+            .remedy(format!("git deploy unlock {environment} --commit {commit}")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::entry::{DeploymentKind, Outcome, VerificationResult};
+    use crate::domain::rules::testing::{Case, change, deployment, ran, record, start};
+
+    const POLICY: &str = "[environments]\nprod = { hotfix = {} }\n";
+
+    /// A failed or rolled back content is not deployed again, whatever the kind of deployment.
+    #[test]
+    fn holds() {
+        let failed = record(
+            deployment(
+                DeploymentKind::Deploy,
+                vec![change("catalogue", 2, Some(1))],
+            ),
+            Outcome::RolledBack,
+            VerificationResult::None,
+        );
+        for kind in [
+            DeploymentKind::Deploy,
+            DeploymentKind::Hotfix,
+            DeploymentKind::Rollback,
+        ] {
+            let history = vec![
+                ("alice", ran("catalogue", 1, None)),
+                ("alice", failed.clone()),
+            ];
+            let wanted = start(1, deployment(kind, vec![change("catalogue", 2, Some(1))]));
+            let check = Case::after(POLICY, "prod", history, "alice", wanted)
+                .fails(Rule::Hold, "on hold in prod since");
+            assert_eq!(
+                check.remedy.as_deref(),
+                Some("git deploy unlock prod --commit 020202020202")
+            );
+        }
+    }
+}

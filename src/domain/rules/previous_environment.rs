@@ -1,0 +1,139 @@
+//! The rule `previous environment`: component by component, the same commit ran in `promote_from` and is healthy there.
+//!
+//! It need not run there now. The newest result counts: a later failure, failed verification or hold takes the success away.
+
+use super::context::{Context, or_unknown};
+use super::definition::{OtherLedger, RuleDefinition};
+use super::facts::Fact;
+use super::findings::{Findings, Violation, format_moment};
+use super::previous_log;
+use super::request_kind::{RequestKind, RequestKinds};
+use crate::domain::entry::{ComponentChange, Intent, VerificationResult};
+use crate::domain::history::{Attempt, AttemptFailure, LatestEvent, RunPeriod};
+use crate::domain::name::EnvName;
+use crate::domain::policy::HotfixSkip;
+use crate::domain::verdict::{Check, Rule};
+
+pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
+    rule: Rule::PreviousEnvironment,
+    name: "previous environment",
+    description: "The commit ran in the `promote_from` environment, its latest result there is a verified success, and it is not on hold there.",
+    faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
+    hotfix_skip: Some(HotfixSkip::PromoteFrom),
+    reads: &[OtherLedger::PreviousEnvironment],
+    needs: previous_log::needs,
+    check,
+};
+
+fn check(ctx: &Context<'_>) -> Vec<Check> {
+    or_unknown(Rule::PreviousEnvironment, judge(ctx))
+}
+
+fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
+    let Some(source) = &ctx.environment()?.promote_from else {
+        return Ok(Vec::new());
+    };
+    let mut found = Findings::new(Rule::PreviousEnvironment);
+    for change in ctx.deployment()?.changed() {
+        found.add(
+            &change.target.component,
+            check_component(ctx, source, change),
+        );
+    }
+    Ok(found.checks())
+}
+
+fn check_component(
+    ctx: &Context<'_>,
+    source: &EnvName,
+    change: &ComponentChange,
+) -> Fact<Option<Violation>> {
+    let (component, commit) = (&change.target.component, change.target.commit);
+    let (here, history) = (
+        previous_log::previous_state(ctx)?,
+        previous_log::previous_history(ctx, change)?,
+    );
+    let run = format!("git deploy record {source} {}", commit.short());
+    if change.intent == Intent::Destroy {
+        let gone = previous_log::find_absences(&history, change)
+            .next()
+            .is_some();
+        let runs = here.commit(component).is_some() || here.unknown_since(component).is_some();
+        let against =
+            || Violation::new(format!("{source} still has it")).remedy(format!("{run} --destroy"));
+        return Ok((!gone && runs).then(against));
+    }
+    let content = change.target.content;
+    let mut contents = history
+        .run_periods_of(commit)
+        .filter_map(|stay| stay.content)
+        .chain(content);
+    if contents.any(|content| here.hold(component, content).is_some()) {
+        let unlock = format!("git deploy unlock {source} --commit {}", commit.short());
+        return Ok(Some(
+            Violation::new(format!("its content is on hold in {source}")).remedy(unlock),
+        ));
+    }
+    Ok(match history.latest_event(commit, content) {
+        LatestEvent::Never => {
+            Some(Violation::new(format!("{source} never ran {}", commit.short())).remedy(run))
+        }
+        LatestEvent::Failed(attempt) => {
+            Some(Violation::new(describe_failure(ctx, source, change, attempt)).remedy(run))
+        }
+        LatestEvent::Ran(stay) => {
+            let counts = previous_log::none_counts(ctx, change);
+            check_run_period(source, stay, counts).map(|against| {
+                match (stay.to, stay.is_baseline && counts) {
+                    // What does not change would only ride along on what it came with.
+                    (None, true) => against.remedy(format!("{run} --all")),
+                    (None, false) => against.remedy(format!("{run} --all --verification passed")),
+                    (Some(_), _) => against.remedy(run),
+                }
+            })
+        }
+    })
+}
+
+fn describe_failure(
+    ctx: &Context<'_>,
+    source: &EnvName,
+    change: &ComponentChange,
+    attempt: &Attempt<'_>,
+) -> String {
+    let what = match attempt.failure {
+        AttemptFailure::Failed => "failed",
+        AttemptFailure::RolledBack => "was rolled back",
+        AttemptFailure::Aborted => "was given up",
+    };
+    let at = format_moment(attempt.entry.statement.at, ctx.now);
+    let same = if attempt.commit == change.target.commit {
+        ""
+    } else {
+        ", of the same content,"
+    };
+    format!("{}{same} {what} in {source} ({at})", attempt.commit.short())
+}
+
+fn check_run_period(
+    source: &EnvName,
+    stay: &RunPeriod<'_>,
+    none_counts: bool,
+) -> Option<Violation> {
+    if stay.is_baseline {
+        Some(Violation::new(format!(
+            "{source} has it from a baseline, which is no deployment"
+        )))
+    } else if stay.is_verified(none_counts) {
+        None
+    } else if stay.last_verification() == VerificationResult::Failed {
+        Some(Violation::new(format!(
+            "its verification in {source} failed"
+        )))
+    } else {
+        Some(Violation::new(format!("nothing verified it in {source}")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! What must have run before, and how well.
+
+use crate::domain::entry::{
+    Action, Baseline, ComponentAtCommit, DeploymentKind, Intent, Outcome, Unlock, Verification,
+    VerificationResult,
+};
+use crate::domain::rules::testing::{
+    Case, change, commit, deploy, deployment, parse, ran, record, start,
+};
+use crate::domain::verdict::Rule;
+
+const POLICY: &str = "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\n";
+const VERIFY: &str = "[components.catalogue]\napply = \"true\"\nverify = \"true\"\n";
+
+fn case(rest: &str, history: Vec<(&str, Action)>) -> Case {
+    let mut case = Case::new(
+        &format!("{POLICY}{rest}"),
+        "prod",
+        "alice",
+        deploy("catalogue", 1, None),
+    );
+    case.source(history);
+    case
+}
+
+fn ended(to: u8, outcome: Outcome, verification: VerificationResult) -> Action {
+    record(
+        deployment(DeploymentKind::Deploy, vec![change("catalogue", to, None)]),
+        outcome,
+        verification,
+    )
+}
+
+fn verification(to: u8, verification: VerificationResult) -> Action {
+    let components = vec![ComponentAtCommit {
+        component: parse("catalogue"),
+        commit: commit(to),
+    }];
+    Action::Verification(Verification {
+        components,
+        verification,
+        comment: None,
+        logs: vec![],
+    })
+}
+
+/// It ran there, now or earlier, whatever runs there today.
+#[test]
+fn ran_there() {
+    case("", vec![("ci", ran("catalogue", 1, None))]).passes(Rule::PreviousEnvironment);
+    case(
+        "",
+        vec![
+            ("ci", ran("catalogue", 1, None)),
+            ("ci", ran("catalogue", 2, Some(1))),
+        ],
+    )
+    .passes(Rule::PreviousEnvironment);
+    let check = case("", vec![("ci", ran("catalogue", 2, None))])
+        .fails(Rule::PreviousEnvironment, "stage never ran 010101010101");
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy record stage 010101010101")
+    );
+}
+
+/// An environment that comes after no other asks nothing.
+#[test]
+fn first_environment() {
+    assert_eq!(
+        Case::new(POLICY, "stage", "alice", deploy("catalogue", 1, None))
+            .checks(Rule::PreviousEnvironment),
+        []
+    );
+}
+
+/// A later failure takes it away, and so does a verification that fails.
+#[test]
+fn taken_away() {
+    let fine = || ("ci", ran("catalogue", 1, None));
+    let failed = ("ci", ended(1, Outcome::Failed, VerificationResult::None));
+    case("", vec![fine(), failed]).fails(Rule::PreviousEnvironment, "on hold in stage");
+    let unwell = ("ci", verification(1, VerificationResult::Failed));
+    let check = case("", vec![fine(), unwell]).fails(
+        Rule::PreviousEnvironment,
+        "its verification in stage failed",
+    );
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy record stage 010101010101 --all --verification passed")
+    );
+}
+
+/// A hold stops it, and lifting the hold does not make a success of a failure.
+#[test]
+fn holds() {
+    let failed = deployment(
+        DeploymentKind::Deploy,
+        vec![change("catalogue", 1, Some(2))],
+    );
+    let failed = record(failed, Outcome::RolledBack, VerificationResult::None);
+    let unlock = Action::Unlock(Unlock {
+        component: None,
+        commit: Some(commit(1)),
+        holds: vec![crate::domain::entry::Hold {
+            component: parse("catalogue"),
+            content: crate::domain::rules::testing::content(1),
+        }],
+        comment: None,
+    });
+    let check = case("", vec![("ci", failed.clone())]).fails(Rule::PreviousEnvironment, "on hold");
+    assert_eq!(
+        check.remedy.as_deref(),
+        Some("git deploy unlock stage --commit 010101010101")
+    );
+    case("", vec![("ci", failed.clone()), ("bob", unlock.clone())]).fails(
+        Rule::PreviousEnvironment,
+        "was rolled back in stage (09:58)",
+    );
+    case(
+        "",
+        vec![
+            ("ci", failed),
+            ("bob", unlock),
+            ("ci", ran("catalogue", 1, None)),
+        ],
+    )
+    .passes(Rule::PreviousEnvironment);
+    let mut back = deployment(
+        DeploymentKind::Rollback,
+        vec![change("catalogue", 2, Some(1))],
+    );
+    back.components[0].intent = Intent::Change;
+    let back = record(back, Outcome::Succeeded, VerificationResult::Passed);
+    let left = vec![
+        ("ci", ran("catalogue", 2, None)),
+        ("ci", ran("catalogue", 1, Some(2))),
+        ("ci", back),
+    ];
+    case("", left).fails(Rule::PreviousEnvironment, "on hold");
+}
+
+/// Unverified is enough only where the policy has nothing to verify with.
+#[test]
+fn unverified() {
+    let silent = || vec![("ci", ended(1, Outcome::Succeeded, VerificationResult::None))];
+    case("", silent()).passes(Rule::PreviousEnvironment);
+    case(VERIFY, silent()).fails(Rule::PreviousEnvironment, "nothing verified it in stage");
+    let mut later = silent();
+    later.push(("ci", verification(1, VerificationResult::Passed)));
+    case(VERIFY, later).passes(Rule::PreviousEnvironment);
+}
+
+/// An admin's word is no deployment.
+#[test]
+fn baseline() {
+    let target = change("catalogue", 1, None).target;
+    let baseline = Action::Baseline(Baseline {
+        components: vec![target],
+        comment: None,
+    });
+    let alone = vec![("alice", baseline.clone())];
+    let check = case("", alone).fails(Rule::PreviousEnvironment, "from a baseline");
+    // What does not differ would only ride along.
+    assert!(
+        check
+            .remedy
+            .as_ref()
+            .is_some_and(|it| it.ends_with(" --all")),
+        "{check:?}"
+    );
+    case(
+        "",
+        vec![
+            ("alice", baseline),
+            ("ci", verification(1, VerificationResult::Passed)),
+        ],
+    )
+    .fails(Rule::PreviousEnvironment, "baseline");
+}
+
+/// What rides along need not be asked for, and every other component is.
+#[test]
+fn component_by_component() {
+    let policy = "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
+    let two = |web| {
+        let mut two = deployment(
+            DeploymentKind::Deploy,
+            vec![change("api", 1, None), change("web", 1, None)],
+        );
+        two.components[1].intent = web;
+        start(1, two)
+    };
+    for (web, passes) in [(Intent::Unchanged, true), (Intent::Change, false)] {
+        let mut case = Case::new(&format!("{POLICY}{policy}"), "prod", "alice", two(web));
+        case.source(vec![("ci", ran("api", 1, None))]);
+        if passes {
+            case.passes(Rule::PreviousEnvironment);
+        } else {
+            drop(case.fails(Rule::PreviousEnvironment, "web: stage never ran"));
+        }
+    }
+}
+
+/// A component is taken away only where the environment before is without it.
+#[test]
+fn taking_away() {
+    let gone = || {
+        let mut gone = deployment(
+            DeploymentKind::Deploy,
+            vec![change("catalogue", 2, Some(1))],
+        );
+        gone.components[0].intent = Intent::Destroy;
+        gone.components[0].target.content = None;
+        gone
+    };
+    let mut case = Case::new(POLICY, "prod", "alice", start(1, gone()));
+    case.source(vec![("ci", ran("catalogue", 1, None))])
+        .fails(Rule::PreviousEnvironment, "stage still has it");
+    let destroyed = record(gone(), Outcome::Destroyed, VerificationResult::None);
+    let log = vec![("ci", ran("catalogue", 1, None)), ("ci", destroyed)];
+    case.source(log.clone()).passes(Rule::PreviousEnvironment);
+    case.source([log, vec![("ci", ran("catalogue", 3, None))]].concat())
+        .passes(Rule::PreviousEnvironment);
+    case.source(vec![]).passes(Rule::PreviousEnvironment);
+}
+
+/// What was not read is never taken for a yes.
+#[test]
+fn missing() {
+    let mut case = case("", vec![("ci", ran("catalogue", 1, None))]);
+    case.facts
+        .previous_log
+        .values_mut()
+        .for_each(|log| *log = Err("past 100,000 entries".to_owned()));
+    case.unknown(Rule::PreviousEnvironment, "past 100,000 entries");
+    case.facts.previous_log.clear();
+    case.unknown(
+        Rule::PreviousEnvironment,
+        "the log of the previous environment was not read",
+    );
+    case.source(vec![("ci", ran("catalogue", 1, None))])
+        .facts
+        .previous_state = None;
+    case.unknown(
+        Rule::PreviousEnvironment,
+        "the state of the previous environment was not read",
+    );
+}

@@ -1,0 +1,107 @@
+//! What a person or program asks for, and what policy and request alone say about it.
+
+use super::request_kind::RequestKind;
+use crate::domain::entry::Statement;
+use crate::domain::id::{CommitId, PublicKey};
+use crate::domain::name::EnvName;
+use crate::domain::policy::{DeployOn, Environment, Policy};
+
+/// A request that the rules judge.
+#[derive(Debug, Clone, Copy)]
+pub enum Request<'a> {
+    /// An entry in a ledger.
+    Entry {
+        /// What it says.
+        statement: &'a Statement,
+        /// The key that signed it. `None` only for a preview: nothing is signed yet, and the caller asks what the rules would say.
+        key: Option<&'a PublicKey>,
+        /// The `deploy.toml` that a `publish` brings.
+        policy_text: Option<&'a [u8]>,
+    },
+    /// An update of a branch that is bound to an environment.
+    Branch {
+        /// The environment.
+        environment: &'a EnvName,
+        /// The short name of the branch.
+        name: &'a str,
+        /// The commit it is at; `None` if it is created.
+        old: Option<CommitId>,
+        /// The commit it goes to; `None` if it is deleted.
+        new: Option<CommitId>,
+    },
+    /// An update of a tag of an environment's form.
+    Tag {
+        /// The environment.
+        environment: &'a EnvName,
+        /// The short name of the tag.
+        name: &'a str,
+        /// The commit it is at; `None` if it is created.
+        old: Option<CommitId>,
+        /// The commit it goes to; `None` if it is deleted.
+        new: Option<CommitId>,
+    },
+}
+
+/// A request under a policy: what follows from the two before any fact is gathered.
+#[derive(Debug, Clone)]
+pub struct RequestContext<'a> {
+    /// The policy that judges.
+    pub policy: &'a Policy,
+    /// The request.
+    pub request: Request<'a>,
+    /// The statement of the entry; `None` for a branch or tag.
+    pub statement: Option<&'a Statement>,
+    /// The name of the request's environment, such as `pr-17` for a member of a pattern; `None` in `policy` and `evidence`.
+    pub environment_name: Option<EnvName>,
+    /// The policy of that environment, or of its pattern; `None` also if the policy has no such environment.
+    pub environment: Option<&'a Environment>,
+    /// The kind, which decides on the rules that the request faces.
+    pub kind: RequestKind,
+}
+
+impl<'a> RequestContext<'a> {
+    /// Looks up the environment and the kind of a request.
+    pub fn new(policy: &'a Policy, request: Request<'a>) -> Self {
+        let (statement, environment_name) = match request {
+            Request::Entry { statement, .. } => (Some(statement), statement.environment()),
+            Request::Branch { environment, .. } | Request::Tag { environment, .. } => {
+                (None, Some(environment.clone()))
+            }
+        };
+        // A promotion tag may be for a whole pattern. An entry never is.
+        let pattern = |name| policy.patterns.get(name).filter(|_| statement.is_none());
+        let environment = environment_name
+            .as_ref()
+            .and_then(|name| policy.environment(name).or_else(|| pattern(name)));
+        Self {
+            policy,
+            request,
+            statement,
+            environment_name,
+            environment,
+            kind: kind_of(&request, environment),
+        }
+    }
+}
+
+/// Returns the kind of a request in an environment; `None` if the policy does not have the environment or the request names none.
+fn kind_of(request: &Request<'_>, environment: Option<&Environment>) -> RequestKind {
+    match request {
+        // The run began when the policy still had the environment, and must be ended.
+        Request::Entry { statement, .. }
+            if statement.ledger.is_environment()
+                && environment.is_none()
+                && !statement.action.ends_a_run() =>
+        {
+            RequestKind::UnknownEnvironment
+        }
+        Request::Entry { statement, .. } => RequestKind::of_action(&statement.action),
+        Request::Branch { new: Some(_), .. }
+            if environment.is_some_and(|it| it.deploy_on == DeployOn::Merge) =>
+        {
+            RequestKind::Merge
+        }
+        Request::Branch { .. } => RequestKind::Branch,
+        Request::Tag { .. } => RequestKind::Tag,
+    }
+}

@@ -1,0 +1,461 @@
+//! What does not fit the ledger does not get in.
+
+use super::*;
+use crate::domain::entry::{
+    Abort, Baseline, ComponentAtCommit, ComponentChange, Expire, Finish, Hold, Intent, Lock,
+    Outcome, PolicyRevoke, Resume, Unyank, VerificationResult,
+};
+use crate::domain::id::{Digest, RunId};
+use crate::domain::rules::testing::{
+    Case, approve, change, commit, content, deploy, deployment as of, finish, noon, parse, ran,
+    record, start,
+};
+use crate::domain::time::Span;
+
+const POLICY: &str = "[environments]\nprod = { approvals = 1 }\n[environments.\"pr-*\"]\nephemeral = { ttl = \"8h\", limit = 2 }\n";
+
+fn after(history: Vec<(&str, Action)>, action: Action) -> Case {
+    Case::after(POLICY, "prod", history, "alice", action)
+}
+
+fn begun() -> Action {
+    deploy("catalogue", 2, Some(1))
+}
+
+/// Entry 1 put commit 1 there; entry 2 starts commit 2.
+fn open(action: Action) -> Case {
+    after(
+        vec![("alice", ran("catalogue", 1, None)), ("alice", begun())],
+        action,
+    )
+}
+
+fn ended(outcome: Outcome) -> Finish {
+    match finish(2, &begun(), outcome, VerificationResult::None) {
+        Action::Finish(finish) => finish,
+        other => panic!("{} is no finish", other.name()),
+    }
+}
+
+fn abort(run: u8, components: &[(&str, u8)]) -> Action {
+    let component = |&(name, number): &(&str, u8)| ComponentAtCommit {
+        component: parse(name),
+        commit: commit(number),
+    };
+    let components = components.iter().map(component).collect();
+    Action::Abort(Abort {
+        start: 2,
+        run: RunId([run; 16]),
+        components,
+        reason: parse("gone"),
+    })
+}
+
+/// Who gives a run up says what it was changing, no more and no less: notes and histories take its word.
+#[test]
+fn an_abort_names_what_was_changing() {
+    open(abort(1, &[("catalogue", 2)])).passes(Rule::State);
+    for other in [
+        &[][..],
+        &[("catalogue", 1)],
+        &[("other", 2)],
+        &[("catalogue", 2), ("other", 2)],
+    ] {
+        open(abort(1, other)).fails(Rule::State, "not those that the run was changing");
+    }
+    let mut stays = change("other", 1, Some(1));
+    stays.intent = Intent::Unchanged;
+    let before = vec![
+        ("alice", ran("other", 1, None)),
+        (
+            "alice",
+            start(
+                1,
+                of(
+                    DeploymentKind::Deploy,
+                    vec![change("catalogue", 1, None), stays],
+                ),
+            ),
+        ),
+    ];
+    after(before.clone(), abort(1, &[("catalogue", 1)])).passes(Rule::State);
+    after(before, abort(1, &[("catalogue", 1), ("other", 1)])).fails(Rule::State, "not those");
+}
+
+/// Only the newest `run` goes on: of two resumes one wins, and neither a resume nor an abort revives what is over.
+#[test]
+fn the_newest_run() {
+    let resume = |run| {
+        Action::Resume(Resume {
+            start: 2,
+            run: RunId([run; 16]),
+        })
+    };
+    let abort = |run| abort(run, &[("catalogue", 2)]);
+    let mut taken = vec![
+        ("alice", ran("catalogue", 1, None)),
+        ("alice", begun()),
+        ("bob", resume(2)),
+    ];
+    open(Action::Finish(ended(Outcome::Succeeded))).passes(Rule::State);
+    open(abort(1)).passes(Rule::State);
+    open(resume(2)).passes(Rule::State);
+    open(resume(1)).fails(Rule::State, "is that of an unfinished run");
+    for late in [Action::Finish(ended(Outcome::Succeeded)), abort(1)] {
+        after(taken.clone(), late).fails(Rule::State, "taken over by bob with entry 3");
+    }
+    after(
+        taken.clone(),
+        start(
+            2,
+            of(DeploymentKind::Deploy, vec![change("other", 1, None)]),
+        ),
+    )
+    .fails(Rule::State, "unfinished run");
+    after(taken.clone(), resume(1)).fails(Rule::State, "unfinished run");
+    taken.push(("bob", abort(2)));
+    for dead in [
+        resume(3),
+        abort(2),
+        Action::Finish(ended(Outcome::Succeeded)),
+    ] {
+        after(taken.clone(), dead).fails(Rule::State, "run 2 is not open");
+    }
+}
+
+/// The rules judged the start. A finish must repeat it.
+#[test]
+fn a_finish_repeats_its_start() {
+    type Edit = fn(&mut Finish);
+    let edits: [(&str, Edit); 9] = [
+        ("kind", |it| it.kind = DeploymentKind::Rollback),
+        ("approvers", |it| it.approved_by = vec![parse("bob")]),
+        ("description", |it| it.description = Some(parse("x"))),
+        ("reason to break glass", |it| {
+            it.break_glass = Some(parse("x"));
+        }),
+        ("components or commits", |it| {
+            it.components[0].target.commit = commit(3);
+        }),
+        ("components or commits", |it| {
+            it.components[0].target.content = Some(content(3));
+        }),
+        ("components or commits", |it| {
+            it.components[0].target.version = Some(parse("9"));
+        }),
+        ("components or commits", |it| it.components.clear()),
+        ("cannot have ended so", |it| {
+            it.components[0].outcome = Outcome::Destroyed;
+        }),
+    ];
+    for (words, edit) in edits {
+        let mut wrong = ended(Outcome::Succeeded);
+        edit(&mut wrong);
+        open(Action::Finish(wrong)).fails(Rule::State, words);
+    }
+}
+
+/// A failure goes back to what ran before, and a skip is the fault of the run's own.
+#[test]
+fn rolled_back() {
+    let mut back = ended(Outcome::RolledBack);
+    open(Action::Finish(back.clone())).passes(Rule::State);
+    back.components[0].to = Some(commit(3));
+    open(Action::Finish(back)).fails(Rule::State, "rolled back to another commit");
+    let mut skipped = ended(Outcome::Skipped);
+    skipped.components[0].because = Some(parse("nope"));
+    open(Action::Finish(skipped)).fails(Rule::State, "because of nope");
+    let wanted = |from| of(DeploymentKind::Deploy, vec![change("catalogue", 2, from)]);
+    let Action::Record(mut wrong) = record(
+        wanted(Some(1)),
+        Outcome::RolledBack,
+        VerificationResult::None,
+    ) else {
+        panic!("no record")
+    };
+    wrong.results[0].to = Some(commit(3));
+    after(
+        vec![("alice", ran("catalogue", 1, None))],
+        Action::Record(wrong),
+    )
+    .fails(Rule::State, "rolled back to another");
+}
+
+/// There is one lock, and what is lifted was there.
+#[test]
+fn locks_and_holds() {
+    let lock = |component: Option<&str>| {
+        Action::Lock(Lock {
+            component: component.map(parse),
+            reason: parse("x"),
+        })
+    };
+    let unlock = |component: Option<&str>| {
+        Action::Unlock(Unlock {
+            component: component.map(parse),
+            commit: None,
+            holds: Vec::new(),
+            comment: None,
+        })
+    };
+    after(vec![], lock(None)).passes(Rule::State);
+    after(vec![("bob", lock(None))], lock(None)).fails(Rule::State, "locked already");
+    after(vec![("bob", lock(None))], lock(Some("catalogue"))).passes(Rule::State);
+    after(vec![("bob", lock(None))], unlock(None)).passes(Rule::State);
+    after(vec![("bob", lock(None))], unlock(Some("catalogue")))
+        .fails(Rule::State, "no such lock or hold");
+    let lift = |byte| {
+        Action::Unlock(Unlock {
+            component: None,
+            commit: Some(commit(byte)),
+            holds: vec![Hold {
+                component: parse("catalogue"),
+                content: content(byte),
+            }],
+            comment: None,
+        })
+    };
+    let failed = record(
+        of(DeploymentKind::Deploy, vec![change("catalogue", 2, None)]),
+        Outcome::Failed,
+        VerificationResult::None,
+    );
+    after(vec![("alice", failed.clone())], lift(2)).passes(Rule::State);
+    after(vec![("alice", failed)], lift(3)).fails(Rule::State, "no such lock or hold");
+}
+
+/// Only what was given is taken back, by whom it was given.
+#[test]
+fn approvals() {
+    let revoke = |byte, who: &str| {
+        Action::Revoke(Revoke {
+            commit: commit(byte),
+            approver: parse(who),
+            comment: None,
+        })
+    };
+    let history = || vec![("bob", approve(1, &["catalogue"]))];
+    after(history(), revoke(1, "bob")).passes(Rule::State);
+    after(history(), revoke(2, "bob")).fails(Rule::State, "no such approval");
+    after(history(), revoke(1, "carol")).fails(Rule::State, "no such approval");
+    let revoke = PolicyRevoke {
+        digest: Digest::sha256(b"x"),
+        approver: parse("bob"),
+        comment: None,
+    };
+    Case::new(POLICY, "policy", "bob", Action::PolicyRevoke(revoke))
+        .fails(Rule::State, "no such approval");
+}
+
+/// A baseline is the first word about a component: it launders nothing that was deployed or failed.
+#[test]
+fn baselines() {
+    let baseline = || {
+        Action::Baseline(Baseline {
+            components: vec![change("catalogue", 1, None).target],
+            comment: None,
+        })
+    };
+    after(vec![], baseline()).passes(Rule::State);
+    for before in [
+        baseline(),
+        ran("catalogue", 1, None),
+        deploy("catalogue", 1, None),
+    ] {
+        after(vec![("alice", before)], baseline()).fails(Rule::State, "once");
+    }
+    let within = Case::within(POLICY, "pr", Some("pr-7"), vec![], "alice", baseline());
+    within.fails(Rule::State, "no baseline");
+}
+
+/// A yank is open once.
+#[test]
+fn yanks() {
+    let yank = Yank {
+        commit: None,
+        digest: Some(Digest::sha256(b"x")),
+        reason: parse("bad"),
+    };
+    let evidence = |history, action| Case::after(POLICY, "evidence", history, "alice", action);
+    let open = || vec![("bob", Action::Yank(yank.clone()))];
+    evidence(vec![], Action::Yank(yank.clone())).passes(Rule::State);
+    evidence(open(), Action::Yank(yank.clone())).fails(Rule::State, "yanked already");
+    evidence(open(), Action::Unyank(Unyank(yank.clone()))).passes(Rule::State);
+    evidence(vec![], Action::Unyank(Unyank(yank.clone()))).fails(Rule::State, "not yanked");
+}
+
+fn hours(hours: u64) -> Time {
+    noon().plus(Span::from_seconds(hours * 3_600))
+}
+
+fn create(expires: Option<Time>, from: Option<u8>) -> Action {
+    let mut wanted = of(DeploymentKind::Deploy, vec![change("catalogue", 1, from)]);
+    wanted.expires = expires;
+    record(wanted, Outcome::Succeeded, VerificationResult::None)
+}
+
+fn within(environment: &str, history: Vec<(&str, Action)>, action: Action) -> Case {
+    Case::within(POLICY, "pr", Some(environment), history, "alice", action)
+}
+
+/// An ephemeral environment ends: from its beginning, within its bounds, and however often it is renewed.
+#[test]
+fn ends() {
+    within("pr-7", vec![], create(Some(hours(8)), None)).passes(Rule::State);
+    within("pr-7", vec![], create(Some(hours(9)), None))
+        .fails(Rule::State, "until 2026-03-05T18:00:00Z, for 8h");
+    within("pr-7", vec![], create(None, None)).fails(Rule::State, "begins with an end");
+    let history = || vec![("alice", create(Some(hours(1)), None))];
+    within("pr-7", history(), create(None, Some(1))).passes(Rule::State);
+    let renew = |expires| {
+        Action::Expire(Expire {
+            expires,
+            comment: None,
+        })
+    };
+    within("pr-7", history(), renew(hours(8))).passes(Rule::State);
+    within("pr-7", history(), renew(hours(9))).fails(Rule::State, "for 8h");
+    within("pr-7", vec![], renew(hours(1))).fails(Rule::State, "no environment pr-7");
+    after(vec![], renew(hours(1))).fails(Rule::State, "not ephemeral");
+}
+
+/// No more of them exist than the policy allows; a lock or an approval for one that is not there counts for nothing.
+#[test]
+fn limit() {
+    let mut case = within(
+        "pr-7",
+        vec![("alice", create(Some(hours(1)), None))],
+        create(Some(hours(1)), None),
+    );
+    case.statement.environment = Some(parse("pr-8"));
+    case.passes(Rule::State);
+    let mut state = case.state().clone();
+    let entry = |environment: &str, action| {
+        let mut entry = case.statement.clone();
+        (entry.environment, entry.action) = (Some(parse(environment)), action);
+        crate::domain::entry::samples::verified(&entry)
+    };
+    let lock = Action::Lock(Lock {
+        component: None,
+        reason: parse("x"),
+    });
+    state.apply(&crate::domain::state::fold(
+        &state,
+        &entry("pr-9", lock),
+        None,
+    ));
+    case.facts.state = Some(Ok(state.clone()));
+    case.passes(Rule::State);
+    state.apply(&crate::domain::state::fold(
+        &state,
+        &entry("pr-9", create(Some(hours(1)), None)),
+        None,
+    ));
+    case.facts.state = Some(Ok(state));
+    case.fails(Rule::State, "2 of at most 2 environments exist");
+    case.statement.environment = Some(parse("pr-7"));
+    case.passes(Rule::State);
+}
+
+/// A destruction takes everything that runs, and is for ephemeral environments only.
+#[test]
+fn destroyed() {
+    let gone = || {
+        let mut gone: ComponentChange = change("catalogue", 1, Some(1));
+        (gone.intent, gone.target.content) = (Intent::Destroy, None);
+        gone
+    };
+    let history = || vec![("alice", create(Some(hours(1)), None))];
+    within(
+        "pr-7",
+        history(),
+        start(1, of(DeploymentKind::Destroy, vec![gone()])),
+    )
+    .passes(Rule::State);
+    within(
+        "pr-7",
+        history(),
+        start(1, of(DeploymentKind::Destroy, vec![])),
+    )
+    .fails(Rule::State, "every component that runs");
+    after(
+        vec![("alice", ran("catalogue", 1, None))],
+        start(1, of(DeploymentKind::Destroy, vec![gone()])),
+    )
+    .fails(Rule::State, "only an ephemeral environment");
+    within(
+        "pr-7",
+        vec![],
+        start(1, of(DeploymentKind::Destroy, vec![])),
+    )
+    .fails(Rule::State, "no environment pr-7 to destroy");
+}
+
+/// What a failed or given up attempt may have left behind is taken down with the rest, at the commit of that attempt.
+#[test]
+fn attempts_are_destroyed() {
+    let begun = || {
+        let mut deployment = of(DeploymentKind::Deploy, vec![change("catalogue", 1, None)]);
+        deployment.expires = Some(hours(1));
+        start(1, deployment)
+    };
+    let gone = |commit, from| {
+        let mut gone: ComponentChange = change("catalogue", commit, from);
+        (gone.intent, gone.target.content) = (Intent::Destroy, None);
+        start(2, of(DeploymentKind::Destroy, vec![gone]))
+    };
+    let what = vec![ComponentAtCommit {
+        component: parse("catalogue"),
+        commit: commit(1),
+    }];
+    let abort = Abort {
+        start: 1,
+        run: RunId([1; 16]),
+        components: what,
+        reason: parse("gone"),
+    };
+    let failed = finish(1, &begun(), Outcome::Failed, VerificationResult::None);
+    for end in [failed, Action::Abort(abort)] {
+        let case = |action| {
+            within(
+                "pr-7",
+                vec![("alice", begun()), ("alice", end.clone())],
+                action,
+            )
+        };
+        case(start(2, of(DeploymentKind::Destroy, vec![]))).fails(Rule::State, "or was tried");
+        for rule in [Rule::State, Rule::Content] {
+            case(gone(1, None)).passes(rule);
+        }
+        case(gone(2, None)).fails(Rule::Content, "as it runs");
+        case(gone(1, Some(1))).fails(Rule::Content, "not what runs, nothing");
+        // With the last of it the environment is gone.
+        let taken = finish(
+            3,
+            &gone(1, None),
+            Outcome::Destroyed,
+            VerificationResult::None,
+        );
+        let history = vec![
+            ("alice", begun()),
+            ("alice", end.clone()),
+            ("alice", gone(1, None)),
+            ("alice", taken),
+        ];
+        assert!(
+            within("pr-7", history, begun())
+                .state()
+                .environments()
+                .is_empty()
+        );
+    }
+}
+
+/// Without the ledger's state nothing fits it.
+#[test]
+fn cannot_tell() {
+    let mut case = after(vec![], deploy("catalogue", 1, None));
+    case.passes(Rule::State);
+    case.facts.state = Some(Err("unreadable".to_owned()));
+    case.unknown(Rule::State, "unreadable");
+}

@@ -1,0 +1,141 @@
+//! The edits that [`fold`](super::fold()) collects for one entry.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Edit, EnvState, Slot, SlotKey, State, Value};
+use crate::domain::entry::{ComponentResult, StoredEntry};
+use crate::domain::id::{CommitId, Content};
+use crate::domain::name::{ComponentName, EnvName};
+
+/// The edits so far. A later edit of a slot replaces an earlier one.
+pub(super) struct Edits<'a> {
+    /// The state before the entry.
+    pub state: &'a State,
+    /// The part of it that is the entry's environment.
+    pub env: EnvState<'a>,
+    /// That environment, in a pattern's ledger.
+    pub environment: Option<&'a EnvName>,
+    entry: &'a Arc<StoredEntry>,
+    map: BTreeMap<Slot, Option<Value>>,
+}
+
+impl<'a> Edits<'a> {
+    /// Begins the edits of an entry.
+    pub fn new(state: &'a State, entry: &'a Arc<StoredEntry>) -> Self {
+        Self {
+            state,
+            env: state.environment_of(&entry.statement),
+            environment: entry.statement.environment.as_ref(),
+            entry,
+            map: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the edits that change something, in order of slot.
+    pub fn finish(self) -> Vec<Edit> {
+        let Self { state, map, .. } = self;
+        map.into_iter()
+            .filter(|(slot, value)| value.is_some() || state.slots.contains_key(slot))
+            .map(|(slot, value)| Edit { slot, value })
+            .collect()
+    }
+
+    /// Fills or empties a slot.
+    pub fn set(&mut self, key: SlotKey, value: Option<Value>) {
+        let slot = Slot {
+            environment: self.environment.cloned(),
+            key,
+        };
+        self.map.insert(slot, value);
+    }
+
+    /// Fills a slot with a copy of the entry.
+    pub fn store_entry(&mut self, key: SlotKey) {
+        self.set(key, Some(Value::Entry(Arc::clone(self.entry))));
+    }
+
+    /// Empties a slot, filled or not.
+    pub fn clear(&mut self, key: SlotKey) {
+        self.set(key, None);
+    }
+
+    /// Empties the filled slots that a test picks, in all environments of the ledger.
+    pub fn clear_where(&mut self, picks: impl Fn(&Slot, &Value) -> bool) {
+        let slots = self.state.slots();
+        let picked = slots.filter(|(slot, value)| picks(slot, value));
+        self.map
+            .extend(picked.map(|(slot, _)| (slot.clone(), None)));
+    }
+
+    /// Empties everything that the entry's environment has, and forgets the edits of it.
+    pub fn clear_environment(&mut self) {
+        let environment = self.environment.cloned();
+        self.map.retain(|slot, _| slot.environment != environment);
+        self.clear_where(|slot, _| slot.environment == environment);
+    }
+
+    /// Drops the approvals in the entry's environment that a test picks by commit and entry.
+    pub fn drop_approvals(&mut self, picks: impl Fn(CommitId, &StoredEntry) -> bool) {
+        for (commit, sequence, approval) in self.env.approvals() {
+            if picks(commit, approval) {
+                self.clear(SlotKey::Approval {
+                    commit,
+                    person: approval.statement.by.clone(),
+                    sequence,
+                });
+            }
+        }
+    }
+
+    /// Marks a component as running what it was to run.
+    pub fn set_running(&mut self, result: &ComponentResult) {
+        let component = &result.target.component;
+        self.set_commit(component, result.target.commit);
+        self.store_entry(SlotKey::Live(component.clone()));
+        self.store_entry(SlotKey::Last(component.clone()));
+        self.clear(SlotKey::Verification(component.clone()));
+        self.clear(SlotKey::Unknown(component.clone()));
+    }
+
+    /// Sets the commit at which a component runs.
+    pub fn set_commit(&mut self, component: &ComponentName, commit: CommitId) {
+        self.set(
+            SlotKey::Commit(component.clone()),
+            Some(Value::Commit(commit)),
+        );
+    }
+
+    /// Marks a component as one of which it is unknown what runs.
+    pub fn set_unknown(&mut self, component: &ComponentName) {
+        self.store_entry(SlotKey::Last(component.clone()));
+        self.store_entry(SlotKey::Unknown(component.clone()));
+    }
+
+    /// Holds a content of a component, if it has one.
+    pub fn hold(&mut self, component: &ComponentName, content: Option<Content>) {
+        if let Some(content) = content {
+            self.store_entry(SlotKey::Hold(component.clone(), content));
+        }
+    }
+
+    /// Removes a component. A lock on it stays.
+    pub fn remove_component(&mut self, component: &ComponentName) {
+        let keys = [
+            SlotKey::Commit,
+            SlotKey::Live,
+            SlotKey::Last,
+            SlotKey::Verification,
+            SlotKey::Unknown,
+        ];
+        for key in keys {
+            self.clear(key(component.clone()));
+        }
+    }
+
+    /// Removes an unfinished run.
+    pub fn remove_run(&mut self, start: u64) {
+        self.clear(SlotKey::RunStart(start));
+        self.clear(SlotKey::RunOwner(start));
+    }
+}

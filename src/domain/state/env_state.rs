@@ -1,0 +1,246 @@
+//! What one environment's part of a state says: running components, unfinished runs, locks, holds and approvals.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Slot, SlotKey, State, Value};
+use crate::domain::entry::{Action, Deployment, StoredEntry, VerificationResult};
+use crate::domain::id::{CommitId, Content, RunId};
+use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::time::Time;
+
+/// One environment's part of a state.
+#[derive(Debug, Clone, Copy)]
+pub struct EnvState<'a> {
+    state: &'a State,
+    environment: Option<&'a EnvName>,
+}
+
+/// An unfinished run.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenRun<'a> {
+    /// The sequence of its start.
+    pub sequence: u64,
+    /// Its start.
+    pub start: &'a Arc<StoredEntry>,
+    /// The newest start or resume.
+    pub owner: &'a Arc<StoredEntry>,
+}
+
+impl<'a> OpenRun<'a> {
+    /// Returns the `run` of its newest start or resume, under which it goes on. Every run that the rules accepted has one.
+    pub fn id(&self) -> Option<RunId> {
+        Some(self.owner.statement.action.run_step()?.run())
+    }
+
+    /// Returns the deployment that its start asks for. Every run that the rules accepted has one.
+    pub fn deployment(&self) -> Option<&'a Deployment> {
+        self.start.statement.deployment()
+    }
+}
+
+impl<'a> EnvState<'a> {
+    /// Returns one environment's part of a state.
+    pub(super) fn new(state: &'a State, environment: Option<&'a EnvName>) -> Self {
+        Self { state, environment }
+    }
+
+    fn slots(self) -> impl Iterator<Item = (&'a SlotKey, &'a Value)> {
+        let mine = move |slot: &&Slot| slot.environment.as_ref() == self.environment;
+        self.state
+            .slots
+            .iter()
+            .filter(move |(slot, _)| mine(slot))
+            .map(|(slot, value)| (&slot.key, value))
+    }
+
+    fn entry(self, key: SlotKey) -> Option<&'a Arc<StoredEntry>> {
+        self.state.entry(self.environment, key)
+    }
+
+    /// Returns the running components, with the commit of each.
+    pub fn components(self) -> BTreeMap<&'a ComponentName, CommitId> {
+        let commit = |(key, value): (&'a SlotKey, &'a Value)| match (key, value) {
+            (SlotKey::Commit(component), Value::Commit(commit)) => Some((component, *commit)),
+            _ => None,
+        };
+        self.slots().filter_map(commit).collect()
+    }
+
+    /// Returns the commit at which a component runs.
+    pub fn commit(self, component: &ComponentName) -> Option<CommitId> {
+        match self
+            .state
+            .get(self.environment, SlotKey::Commit(component.clone()))
+        {
+            Some(Value::Commit(commit)) => Some(*commit),
+            _ => None,
+        }
+    }
+
+    /// Returns the commit at which a component is there, as far as is known: the running one or, if none runs, that of an attempt that
+    /// may have left something behind.
+    pub fn present_commit(self, component: &ComponentName) -> Option<CommitId> {
+        self.commit(component).or_else(|| {
+            self.unknown_since(component)?
+                .statement
+                .commit_of(component)
+        })
+    }
+
+    /// Returns every component of which something may be there, with its commit.
+    pub fn present_commits(self) -> BTreeMap<&'a ComponentName, CommitId> {
+        let present = |(key, _): (&'a SlotKey, &'a Value)| match key {
+            SlotKey::Commit(component) | SlotKey::Unknown(component) => {
+                Some((component, self.present_commit(component)?))
+            }
+            _ => None,
+        };
+        self.slots().filter_map(present).collect()
+    }
+
+    /// Checks whether an ephemeral environment exists: it has an end, runs something or has an unfinished run. A lock or an approval
+    /// does not make it exist.
+    pub fn exists(self) -> bool {
+        self.expiry_entry().is_some() || !self.components().is_empty() || !self.runs().is_empty()
+    }
+
+    /// Returns the entry that deployed the running content of a component.
+    pub fn live_entry(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Live(component.clone()))
+    }
+
+    /// Returns the running content of a component.
+    pub fn content(self, component: &ComponentName) -> Option<Content> {
+        self.live_entry(component)?
+            .statement
+            .component_result(component)?
+            .target
+            .content
+    }
+
+    /// Returns the entry that ended the newest attempt to deploy a component.
+    pub fn last_attempt(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Last(component.clone()))
+    }
+
+    /// Returns the newest verification of the running component, if there was one after its deployment.
+    pub fn later_verification(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Verification(component.clone()))
+    }
+
+    /// Returns the result of the newest verification: the one after the deployment, or else the deployment's own.
+    pub fn newest_verification(self, component: &ComponentName) -> Option<VerificationResult> {
+        if let Some(Action::Verification(it)) = self
+            .later_verification(component)
+            .map(|entry| &entry.statement.action)
+        {
+            return Some(it.verification);
+        }
+        self.live_entry(component)?
+            .statement
+            .component_result(component)
+            .map(|result| result.verification)
+    }
+
+    /// Returns the entry since which it is unknown what runs.
+    pub fn unknown_since(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Unknown(component.clone()))
+    }
+
+    /// Checks whether a component has a history here: it runs, an attempt ended, or one is under way.
+    pub fn has_history(self, component: &ComponentName) -> bool {
+        self.commit(component).is_some()
+            || self.last_attempt(component).is_some()
+            || self.unknown_since(component).is_some()
+            || self.run_changing(component).is_some()
+    }
+
+    /// Returns the lock of a component.
+    pub fn component_lock(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::ComponentLock(component.clone()))
+    }
+
+    /// Returns the lock of the whole environment.
+    pub fn lock(self) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Lock)
+    }
+
+    /// Returns the entry that gave the environment its present end.
+    pub fn expiry_entry(self) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Expires)
+    }
+
+    /// Returns the hold on a content.
+    pub fn hold(self, component: &ComponentName, content: Content) -> Option<&'a Arc<StoredEntry>> {
+        self.entry(SlotKey::Hold(component.clone(), content))
+    }
+
+    /// Iterates over all holds, in order.
+    pub fn holds(self) -> impl Iterator<Item = (&'a ComponentName, Content, &'a Arc<StoredEntry>)> {
+        self.slots().filter_map(|(key, value)| match key {
+            SlotKey::Hold(component, content) => {
+                value.entry().map(|entry| (component, *content, entry))
+            }
+            _ => None,
+        })
+    }
+
+    /// Iterates over the stored approvals, each with its commit and sequence. Some may have expired since the last entry.
+    pub fn approvals(self) -> impl Iterator<Item = (CommitId, u64, &'a Arc<StoredEntry>)> {
+        self.slots().filter_map(|(key, value)| match key {
+            SlotKey::Approval {
+                commit, sequence, ..
+            } => value.entry().map(|entry| (*commit, *sequence, entry)),
+            _ => None,
+        })
+    }
+
+    /// Returns the unfinished run with this sequence of its start.
+    pub fn run(self, sequence: u64) -> Option<OpenRun<'a>> {
+        let (start, owner) = (
+            self.entry(SlotKey::RunStart(sequence))?,
+            self.entry(SlotKey::RunOwner(sequence))?,
+        );
+        Some(OpenRun {
+            sequence,
+            start,
+            owner,
+        })
+    }
+
+    /// Lists the unfinished runs, oldest first.
+    pub fn runs(self) -> Vec<OpenRun<'a>> {
+        let slot = |key| Slot {
+            environment: self.environment.cloned(),
+            key,
+        };
+        let starts = self
+            .state
+            .slots
+            .range(slot(SlotKey::RunStart(0))..=slot(SlotKey::RunStart(u64::MAX)));
+        let sequence = |slot: &Slot| match slot.key {
+            SlotKey::RunStart(sequence) => Some(sequence),
+            _ => None,
+        };
+        starts
+            .filter_map(|(slot, _)| self.run(sequence(slot)?))
+            .collect()
+    }
+
+    /// Returns the unfinished run that changes a component.
+    pub fn run_changing(self, component: &ComponentName) -> Option<OpenRun<'a>> {
+        self.runs().into_iter().find(|run| {
+            let deployment = run.start.statement.deployment();
+            deployment.is_some_and(|it| {
+                it.changed()
+                    .any(|change| change.target.component == *component)
+            })
+        })
+    }
+
+    /// Returns when the environment ends, if it does.
+    pub fn expires(self) -> Option<Time> {
+        self.expiry_entry()?.statement.expires()
+    }
+}

@@ -1,0 +1,59 @@
+//! How the `seen` of an entry relates to the tips of the other ledgers.
+
+use super::{FactGatherer, describe_error};
+use crate::domain::entry::{Action, Statement};
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::domain::rules::{Facts, SeenFact};
+use crate::git::error::Result;
+
+impl FactGatherer<'_> {
+    /// Gathers how the entry's `seen` relates to the tips, and which environments' tips a `publish` names.
+    pub(super) fn gather_seen(&self, statement: &Statement, facts: &mut Facts) {
+        for (ledger, seen) in &statement.seen {
+            let before = facts
+                .chain
+                .as_ref()
+                .and_then(|chain| chain.seen.get(ledger));
+            let fact = self
+                .read_seen_fact(ledger, *seen, facts.tips.get(ledger), before)
+                .map_err(|error| describe_error(&error));
+            facts.seen.insert(ledger.clone(), fact);
+        }
+        if let Action::Publish(_) = statement.action {
+            let environments = facts
+                .tips
+                .iter()
+                .filter(|(ledger, _)| ledger.is_environment());
+            facts.environments_seen = environments
+                .map(|(ledger, tip)| (ledger.clone(), statement.seen.get(ledger) == Some(tip)))
+                .collect();
+        }
+    }
+
+    fn read_seen_fact(
+        &self,
+        ledger: &LedgerName,
+        seen: EntryId,
+        tip: Option<&EntryId>,
+        before: Option<&EntryId>,
+    ) -> Result<SeenFact> {
+        let on_chain = |tip, wanted| match self.order.and_then(|order| order(ledger, tip, wanted)) {
+            Some(known) => Ok(known),
+            None => self
+                .repository
+                .is_on_chain(tip, wanted, self.history.limit()),
+        };
+        // Read even if nothing is to be compared: a commit that does not exist has not been seen.
+        let reachable = match tip {
+            Some(tip) => on_chain(*tip, seen)?,
+            None => self.repository.read_commit(seen.0).map(|_| false)?,
+        };
+        let forward = before.map_or(Ok(true), |before| on_chain(seen, *before))?;
+        Ok(SeenFact {
+            is_tip: tip == Some(&seen),
+            reachable,
+            forward,
+        })
+    }
+}

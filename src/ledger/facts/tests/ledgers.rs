@@ -1,0 +1,237 @@
+//! Facts from other entries: the previous environment, earlier runs, evidence and yanks.
+
+use super::*;
+
+/// A commit that rode along has the success that put its content there, however old, and all that happened since.
+#[test]
+fn source() {
+    let mut world = World::new(STAGES);
+    let one = world.code("a", "1", &[]);
+    world.deploy("dev", "catalogue", one, Outcome::Succeeded);
+    world.append("dev", verified("catalogue", one));
+    world.append("dev", lock());
+    world.now = world.now.plus(Span::from_days(1));
+    let two = world.code("a", "1", &[one]);
+    let three = world.code("a", "3", &[one]);
+    world.deploy("dev", "catalogue", two, Outcome::Unchanged);
+    let started = world.change("dev", "catalogue", three, Intent::Change);
+    world.append(
+        "dev",
+        starting(deployment(DeploymentKind::Deploy, vec![started])),
+    );
+    let abort = Abort {
+        start: 7,
+        run: RunId([2; 16]),
+        components: vec![ComponentAtCommit {
+            component: parse("catalogue"),
+            commit: three,
+        }],
+        reason: parse("no"),
+    };
+    world.append("dev", Action::Abort(abort));
+
+    let key = |commit| (parse("catalogue"), commit);
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", two);
+    let all = [
+        "8 abort",
+        "7 start",
+        "6 finish",
+        "5 start",
+        "3 verification",
+        "2 finish",
+    ];
+    assert_eq!(names(&facts.previous_log[&key(two)]), all);
+    assert_eq!(
+        facts
+            .previous_state
+            .unwrap()
+            .unwrap()
+            .environment(None)
+            .commit(&parse("catalogue")),
+        Some(two)
+    );
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
+    assert_eq!(
+        names(&facts.previous_log[&key(three)]),
+        ["8 abort", "7 start", "6 finish", "5 start"]
+    );
+
+    let change = world.change("prod", "catalogue", two, Intent::Change);
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
+    let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
+    assert!(
+        facts.previous_log[&key(two)]
+            .as_ref()
+            .unwrap_err()
+            .contains("limit of 5")
+    );
+    world.tips.remove("dev");
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert_eq!(names(&facts.previous_log[&key(two)]), Vec::<String>::new());
+}
+
+fn artifact(commit: CommitId, content: Content, digest: &Digest) -> Action {
+    let image = Image {
+        name: parse("img"),
+        digest: digest.clone(),
+    };
+    Action::Artifact(Artifact {
+        component: parse("api"),
+        commit,
+        content,
+        image,
+        builder: None,
+    })
+}
+
+fn attested(commit: CommitId) -> Action {
+    Action::Attestation(Attestation {
+        commit,
+        environment: None,
+        predicate_type: parse("https://in-toto.io/attestation/test-result/v0.1"),
+        suite: None,
+        predicate: serde_json::Map::new(),
+    })
+}
+
+/// An artifact of the same content counts whatever commit it was built from; its yank is found where the entry is silent about it.
+#[test]
+fn evidence_and_yanks() {
+    let mut world = World::new(&format!(
+        "[environments]\nprod = {{ artifact = \"required\" }}\n{PARTS}"
+    ));
+    let ann = "Ann <ann@example.com>";
+    let one = world.commit(&[("api/a", "1")], &[], ann, "one");
+    let content = world
+        .gatherer()
+        .content(&world.policy, one, &parse("api"))
+        .unwrap()
+        .unwrap();
+    let (good, bad) = (Digest::sha256(b"good"), Digest::sha256(b"bad"));
+    world.append("evidence", artifact(one, content, &bad));
+    world.append("evidence", artifact(one, content, &good));
+    world.append("evidence", attested(one));
+    world.now = world.now.plus(Span::from_days(1));
+    let two = world.commit(&[("api/a", "1"), ("web/a", "1")], &[one], ann, "two");
+    world.append("evidence", attested(two));
+    world.append(
+        "evidence",
+        Action::Yank(Yank {
+            commit: None,
+            digest: Some(bad.clone()),
+            reason: parse("bad"),
+        }),
+    );
+
+    let facts = world.facts_of("prod", DeploymentKind::Deploy, "api", two);
+    assert_eq!(
+        names(facts.evidence.as_ref().unwrap()),
+        ["4 attestation", "2 artifact", "1 artifact"]
+    );
+    assert!(facts.yanks.unwrap().unwrap().yanked_digest(&bad).is_some());
+    let signers: Vec<u64> = facts
+        .signers
+        .iter()
+        .filter(|(_, key)| key.is_ok())
+        .map(|((_, at), _)| *at)
+        .collect();
+    assert_eq!(signers, [1, 2, 4]);
+
+    // A second registration meets the first ones.
+    let statement = world.statement("evidence", artifact(one, content, &bad));
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert_eq!(
+        names(facts.evidence.as_ref().unwrap()),
+        ["3 attestation", "2 artifact", "1 artifact"]
+    );
+
+    let change = world.change("prod", "api", two, Intent::Change);
+    let statement = world.statement(
+        "prod",
+        starting(deployment(DeploymentKind::Deploy, vec![change])),
+    );
+    let facts = world.facts(&world.gatherer().limited(2, 2), &statement);
+    assert!(facts.evidence.unwrap().is_err() && facts.yanks.unwrap().is_err());
+    world.tips.remove("evidence");
+    let facts = world.facts(&world.gatherer(), &statement);
+    assert_eq!(
+        (facts.evidence, facts.yanks),
+        (Some(Ok(Vec::new())), Some(Ok(State::empty())))
+    );
+}
+
+/// A rollback finds the last time that the content ran, with what was said of it then.
+#[test]
+fn earlier() {
+    let mut world = World::new(STAGES);
+    let one = world.code("a", "1", &[]);
+    let two = world.code("a", "2", &[one]);
+    let three = world.code("a", "3", &[two]);
+    world.deploy("dev", "catalogue", one, Outcome::Succeeded);
+    world.append("dev", verified("catalogue", one));
+    world.append("dev", verified("catalogue", one));
+    world.deploy("dev", "catalogue", two, Outcome::Succeeded);
+    world.append("dev", verified("catalogue", two));
+    let name = || parse::<ComponentName>("catalogue");
+    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", one);
+    assert_eq!(
+        names(&facts.earlier_runs[&name()]),
+        ["4 verification", "2 finish"]
+    );
+    assert_eq!((facts.authors, facts.previous_state), (None, None));
+    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", three);
+    assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
+    // Another commit of the same content never came here: it could bring anything else along.
+    let twin = world.code("a", "1", &[three]);
+    assert_ne!(twin, one);
+    let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", twin);
+    assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
+    let change = world.change("dev", "catalogue", one, Intent::Change);
+    let statement = world.statement(
+        "dev",
+        starting(deployment(DeploymentKind::Rollback, vec![change])),
+    );
+    assert!(
+        world
+            .facts(&world.gatherer().limited(3, 3), &statement)
+            .earlier_runs[&name()]
+            .is_err()
+    );
+}
+
+/// What `show` and `log` read: every entry about a commit, newest first.
+#[test]
+fn entries_about() {
+    let mut world = World::new(STAGES);
+    let one = world.code("a", "1", &[]);
+    let two = world.code("a", "2", &[one]);
+    world.deploy("dev", "catalogue", one, Outcome::Succeeded);
+    world.deploy("dev", "catalogue", two, Outcome::Succeeded);
+    world.append("dev", verified("catalogue", two));
+    let (gatherer, dev) = (world.gatherer(), parse::<LedgerName>("dev"));
+    let about = |commit, since| {
+        gatherer
+            .history()
+            .entries_about(&dev, world.tips[&dev], commit, since)
+            .unwrap()
+    };
+    let of = |commit, since| {
+        about(commit, since)
+            .iter()
+            .map(|(_, kept)| kept.statement.sequence)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(one, start().minus(SKEW)), [2, 1]);
+    assert_eq!(of(two, start()), [5, 4, 3]);
+    assert_eq!(of(two, world.now), [5]);
+    let short = LedgerHistory::limited(&world.repository, 2);
+    assert!(
+        short
+            .entries_about(&dev, world.tips[&dev], one, start())
+            .is_err()
+    );
+    assert!(gatherer.history().entry(&dev, world.project.id).is_err());
+}
