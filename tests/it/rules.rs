@@ -257,16 +257,8 @@ fn only_running_commits_are_merged() {
 
 /// A yanked commit or artifact is not deployed; the next one is.
 #[test]
-<<<<<<< int-tests
 fn yanked_commits_are_refused() {
-    use git_deploy::domain::entry::{Action, Yank};
-||||||| vbase
-fn yanked() {
-    use git_deploy::domain::entry::{Action, Yank};
-=======
-fn yanked() {
     use git_deploy::domain::entry::{Action, Unyank, Yank};
->>>>>>> int-policy
     use git_deploy::domain::id::{CommitId, Digest};
     let world = World::new();
     let project = Project::new(

@@ -177,10 +177,10 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
     }
     let predicate = tests.build_predicate(&reports, args.url.as_ref());
     let predicate = predicate.context(ErrorKind::Usage, "the reports cannot be attested")?;
-    if predicate.left_out > 0 {
+    if predicate.omitted_names > 0 {
         ui.eprint_sentence(format_args!(
             "There is no room for every name: {} are left out, those of passed tests first. The numbers tell of all.",
-            predicate.left_out
+            predicate.omitted_names
         ));
     }
     if tests.result() == "WARNED" {

@@ -155,8 +155,8 @@ fn run_command(
     let secrets = secrets.context(ErrorKind::Command, cannot())?;
     let ui = deploying.ui;
     let show = |stream: Stream, line: &[u8]| match stream {
-        Stream::Out => ui.print(secrets.mask.clean(line)),
-        Stream::Err => ui.eprint(secrets.mask.clean(line)),
+        Stream::Out => ui.print(secrets.mask.clean_line(line)),
+        Stream::Err => ui.eprint(secrets.mask.clean_line(line)),
     };
     let job = CommandSpec {
         program: Program::Direct(words),

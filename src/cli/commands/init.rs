@@ -171,7 +171,7 @@ fn install_pre_push(repository: &Repository, ui: &Ui) -> Result<(), CliError> {
     let cannot = "cannot install the hook pre-push";
     let program = std::env::current_exe().context(ErrorKind::CannotTell, cannot)?;
     for step in init_clone(repository, &program).context(ErrorKind::CannotTell, cannot)? {
-        ui.print(format_args!("{}", step.what));
+        ui.print(format_args!("{}", step.message));
     }
     Ok(())
 }

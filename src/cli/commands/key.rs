@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::key_lookup::default_key_path;
-use crate::cli::key_lookup::{KeySource, create_key_file, find_source, read_public_key};
+use crate::cli::key_lookup::{KeySource, create_key_file, find_public_key, find_source};
 use crate::cli::workspace::{Workspace, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::PublicKey;

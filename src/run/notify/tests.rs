@@ -87,7 +87,6 @@ impl CommandRunner for Fake {
     }
 }
 
-<<<<<<< int-tests
 /// Waits until a condition holds.
 #[track_caller]
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -110,12 +109,7 @@ fn wait_for_attempts(notifier: &Notifier) {
     wait_until("a first attempt", all);
 }
 
-fn on(words: &[&str]) -> std::collections::BTreeSet<Event> {
-||||||| vbase
-fn on(words: &[&str]) -> std::collections::BTreeSet<Event> {
-=======
 fn on(words: &[&str]) -> std::collections::BTreeSet<NotifyEvent> {
->>>>>>> int-policy
     words.iter().map(|word| word.parse().unwrap()).collect()
 }
 
@@ -211,8 +205,11 @@ fn a_receiver_that_hangs_is_tried_again() {
         finish_timeout: PATIENCE,
         ..SHORT
     };
-    let (notifier, _) = notifier(&[webhook(&server.url(), Format::CloudEvents)], limits);
-    notifier.send(&notice(Event::Failed));
+    let (notifier, _) = notifier(
+        &[webhook(&server.url(), WebhookFormat::CloudEvents)],
+        limits,
+    );
+    notifier.send(&notice(NotifyEvent::Failed));
     assert_eq!(notifier.finish(), []);
     let ids: Vec<Value> = server
         .requests()
@@ -277,30 +274,14 @@ fn reported(answer: Option<&Answer>, why: &str, limits: Limits, attempts: Option
     if answer.is_none() {
         server.stop();
     }
-<<<<<<< int-tests
-    let (notifier, _) = notifier(&[webhook(&url, Format::Slack)], limits);
-    notifier.send(&notice(Event::Failed));
-    wait_for_attempts(&notifier);
-||||||| vbase
-    let (notifier, _) = notifier(&[webhook(&url, Format::Slack)], SHORT);
-    notifier.send(&notice(Event::Failed));
-=======
-    let (notifier, _) = notifier(&[webhook(&url, WebhookFormat::Slack)], SHORT);
+    let (notifier, _) = notifier(&[webhook(&url, WebhookFormat::Slack)], limits);
     notifier.send(&notice(NotifyEvent::Failed));
->>>>>>> int-policy
+    wait_for_attempts(&notifier);
     let [lost] = &notifier.finish()[..] else {
         panic!("{case}: not reported")
     };
-<<<<<<< int-tests
-    assert_eq!(lost.event, Event::Failed);
-    assert!(lost.to_string().contains(why), "{case}: {lost}");
-||||||| vbase
-    assert_eq!(lost.event, Event::Failed);
-    assert!(lost.reason.contains(why), "{said}: {lost}");
-=======
     assert_eq!(lost.event, NotifyEvent::Failed);
-    assert!(lost.reason.contains(why), "{said}: {lost}");
->>>>>>> int-policy
+    assert!(lost.to_string().contains(why), "{case}: {lost}");
     assert!(
         attempts.is_none_or(|attempts| lost.attempts == attempts),
         "{case}: {lost}"
@@ -323,8 +304,8 @@ fn the_reason_is_the_receivers_own() {
         first_pause: PATIENCE,
         max_pause: PATIENCE,
     };
-    let (notifier, _) = notifier(&[webhook(&server.url(), Format::Slack)], limits);
-    notifier.send(&notice(Event::Failed));
+    let (notifier, _) = notifier(&[webhook(&server.url(), WebhookFormat::Slack)], limits);
+    notifier.send(&notice(NotifyEvent::Failed));
     wait_for_attempts(&notifier);
     let lost = notifier.finish();
     assert!(lost[0].to_string().contains("503"), "{}", lost[0]);
@@ -345,26 +326,16 @@ fn a_receiver_that_hangs_delays_no_other() {
         command("hang"),
         webhook(&server.url(), WebhookFormat::Slack),
     ];
-<<<<<<< int-tests
     let limits = Limits {
         finish_timeout: SHORT.finish_timeout,
         ..LIMITS
     };
     let (notifier, _) = notifier(&all, limits);
-    notifier.send(&notice(Event::Started));
-    notifier.send(&notice(Event::Failed));
+    notifier.send(&notice(NotifyEvent::Started));
+    notifier.send(&notice(NotifyEvent::Failed));
     wait_until("the last receiver's messages", || {
         notifier.workers[2].1.is_idle()
     });
-||||||| vbase
-    let (notifier, _) = notifier(&all, SHORT);
-    notifier.send(&notice(Event::Started));
-    notifier.send(&notice(Event::Failed));
-=======
-    let (notifier, _) = notifier(&all, SHORT);
-    notifier.send(&notice(NotifyEvent::Started));
-    notifier.send(&notice(NotifyEvent::Failed));
->>>>>>> int-policy
     let lost = notifier.finish();
     let told: Vec<String> = lost
         .iter()
@@ -401,23 +372,9 @@ fn the_end_cuts_a_pause_short() {
         max_pause: hour,
         ..LIMITS
     };
-<<<<<<< int-tests
-    let (notifier, _) = notifier(&[webhook(&server.url(), Format::Slack)], limits);
-    notifier.send(&notice(Event::Failed));
-    wait_for_attempts(&notifier);
-||||||| vbase
-    let (notifier, _) = notifier(&[webhook(&server.url(), Format::Slack)], limits);
-    notifier.send(&notice(Event::Failed));
-    while server.requests().is_empty() {
-        thread::sleep(Duration::from_millis(5));
-    }
-=======
     let (notifier, _) = notifier(&[webhook(&server.url(), WebhookFormat::Slack)], limits);
     notifier.send(&notice(NotifyEvent::Failed));
-    while server.requests().is_empty() {
-        thread::sleep(Duration::from_millis(5));
-    }
->>>>>>> int-policy
+    wait_for_attempts(&notifier);
     assert_eq!(notifier.finish(), []);
 }
 
@@ -484,21 +441,13 @@ fn secret_addresses() {
         prints: "http://example.com/secret".to_owned(),
         ..Fake::default()
     });
-<<<<<<< int-tests
     let limits = Limits {
         finish_timeout: SHORT.finish_timeout,
         ..LIMITS
     };
     let notifier = with(&notify, &fake, limits);
-    notifier.send(&notice(Event::Failed));
-    wait_for_attempts(&notifier);
-||||||| vbase
-    let notifier = with(&notify, &fake, SHORT);
-    notifier.send(&notice(Event::Failed));
-=======
-    let notifier = with(&notify, &fake, SHORT);
     notifier.send(&notice(NotifyEvent::Failed));
->>>>>>> int-policy
+    wait_for_attempts(&notifier);
     let [lost] = &notifier.finish()[..] else {
         panic!("not told")
     };

@@ -45,39 +45,17 @@ fn ledgers_only_move_forward() {
                     continue;
                 }
                 // Of a push that would change nothing else, each is refused on its own and in company.
-<<<<<<< int-tests
                 let wire = RawPush::new(&ci.repo).update(old, new, "refs/deploy/dev");
-                attacks.refused_raw(&attack, &["place"], &wire);
-||||||| vbase
-                let wire = Wire::new(&ci.repo).update(old, new, "refs/deploy/dev");
-                siege.wire(&attack, &["place"], &wire);
-=======
-                let wire = Wire::new(&ci.repo).update(old, new, "refs/deploy/dev");
-                siege.wire(&attack, &["chain"], &wire);
->>>>>>> int-policy
+                attacks.refused_raw(&attack, &["chain"], &wire);
                 let wire = wire
                     .update(&zero, &ci.repo.rev("HEAD"), "refs/heads/ride")
                     .with("report-status atomic");
-<<<<<<< int-tests
-                attacks.refused_raw(&format!("{attack}, atomically"), &["place"], &wire);
-||||||| vbase
-                siege.wire(&format!("{attack}, atomically"), &["place"], &wire);
-=======
-                siege.wire(&format!("{attack}, atomically"), &["chain"], &wire);
->>>>>>> int-policy
+                attacks.refused_raw(&format!("{attack}, atomically"), &["chain"], &wire);
             }
         }
         // To the tip itself there is nothing to be done.
-<<<<<<< int-tests
         let wire = RawPush::new(&ci.repo).update(&zero, &tip, "refs/deploy/dev");
-        attacks.refused_raw("create what is there", &["place"], &wire);
-||||||| vbase
-        let wire = Wire::new(&ci.repo).update(&zero, &tip, "refs/deploy/dev");
-        siege.wire("create what is there", &["place"], &wire);
-=======
-        let wire = Wire::new(&ci.repo).update(&zero, &tip, "refs/deploy/dev");
-        siege.wire("create what is there", &["chain"], &wire);
->>>>>>> int-policy
+        attacks.refused_raw("create what is there", &["chain"], &wire);
         // Away and back again in one breath.
         for (first, then) in [
             (&zero, &before),
@@ -88,13 +66,7 @@ fn ledgers_only_move_forward() {
             let wire = RawPush::new(&ci.repo)
                 .update(&tip, first, "refs/deploy/dev")
                 .update(first, then, "refs/deploy/dev");
-<<<<<<< int-tests
-            attacks.refused_raw("twice the same ref", &["place"], &wire);
-||||||| vbase
-            siege.wire("twice the same ref", &["place"], &wire);
-=======
-            siege.wire("twice the same ref", &["chain"], &wire);
->>>>>>> int-policy
+            attacks.refused_raw("twice the same ref", &["chain"], &wire);
         }
         // The policy's ledger, by an admin.
         alice.deploy(&["sync"]).ok();
@@ -109,40 +81,18 @@ fn ledgers_only_move_forward() {
             (&policy, &first),
             (&zero, &first),
         ] {
-<<<<<<< int-tests
             let wire = RawPush::new(&alice.repo).update(old, new, "refs/deploy/policy");
-            attacks.refused_raw("the policy", &["place"], &wire);
-||||||| vbase
-            let wire = Wire::new(&alice.repo).update(old, new, "refs/deploy/policy");
-            siege.wire("the policy", &["place"], &wire);
-=======
-            let wire = Wire::new(&alice.repo).update(old, new, "refs/deploy/policy");
-            siege.wire("the policy", &["chain"], &wire);
->>>>>>> int-policy
+            attacks.refused_raw("the policy", &["chain"], &wire);
         }
         // Gone by making room for a folder.
         let wire = RawPush::new(&ci.repo)
             .update(&tip, &zero, "refs/deploy/dev")
             .update(&zero, &next, "refs/deploy/dev/dev");
-<<<<<<< int-tests
-        attacks.refused_raw("a folder in its place", &["place"], &wire);
-        attacks.refused("by git, gone", &["place"], || {
-||||||| vbase
-        siege.wire("a folder in its place", &["place"], &wire);
-        siege.refused("by git, gone", &["place"], || {
-=======
-        siege.wire("a folder in its place", &["chain"], &wire);
-        siege.refused("by git, gone", &["chain"], || {
->>>>>>> int-policy
+        attacks.refused_raw("a folder in its chain", &["chain"], &wire);
+        attacks.refused("by git, gone", &["chain"], || {
             ci.push(&[":refs/deploy/dev"])
         });
-<<<<<<< int-tests
-        attacks.refused("all, mirrored", &["place"], || {
-||||||| vbase
-        siege.refused("all, mirrored", &["place"], || {
-=======
-        siege.refused("all, mirrored", &["chain"], || {
->>>>>>> int-policy
+        attacks.refused("all, mirrored", &["chain"], || {
             ci.repo.git(&[
                 "push",
                 "-q",
@@ -206,25 +156,9 @@ fn one_place_takes_one_entry() {
     assert!(said.contains("ng refs/deploy/dev"), "{said}");
     let tip = project.server.rev("refs/deploy/dev");
     assert_eq!(tip, one, "the first that is named");
-<<<<<<< int-tests
-    attacks.refused_entry("the other one", &["place"], ci, "dev", &other);
-    attacks.refused_entry("the same, elsewhere", &["place"], ci, "qa", &one);
-||||||| vbase
-    siege.entry("the other one", &["place"], ci, "dev", &other);
-    siege.entry("the same, elsewhere", &["place"], ci, "qa", &one);
-=======
-    siege.entry("the other one", &["chain"], ci, "dev", &other);
-    siege.entry("the same, elsewhere", &["chain"], ci, "qa", &one);
->>>>>>> int-policy
+    attacks.refused_entry("the other one", &["chain"], ci, "dev", &other);
+    attacks.refused_entry("the same, elsewhere", &["chain"], ci, "qa", &one);
     let again = ci.build("dev", a_lock(), None, |it| it.sequence = 1);
-<<<<<<< int-tests
-    attacks.refused_entry("its number again", &["place"], ci, "dev", &again);
+    attacks.refused_entry("its number again", &["chain"], ci, "dev", &again);
     attacks.finish();
-||||||| vbase
-    siege.entry("its number again", &["place"], ci, "dev", &again);
-    siege.end();
-=======
-    siege.entry("its number again", &["chain"], ci, "dev", &again);
-    siege.end();
->>>>>>> int-policy
 }

@@ -61,13 +61,7 @@ fn other_parents_are_refused() {
         ("the one before as well", &[&tip, &before, &head]),
     ];
     for (attack, ids) in wrong {
-<<<<<<< int-tests
-        attacks.refused_entry(attack, &["place"], ci, "dev", &parents(ids));
-||||||| vbase
-        siege.entry(attack, &["place"], ci, "dev", &parents(ids));
-=======
-        siege.entry(attack, &["chain"], ci, "dev", &parents(ids));
->>>>>>> int-policy
+        attacks.refused_entry(attack, &["chain"], ci, "dev", &parents(ids));
     }
     // A merge as git makes it, and an octopus of all there is.
     for others in [vec![&fork], vec![&qa, &policy], vec![&head]] {
@@ -76,13 +70,7 @@ fn other_parents_are_refused() {
         let tree = format!("{tip}^{{tree}}");
         arguments.push(&tree);
         let merge = ci.repo.git(&arguments).ok().text();
-<<<<<<< int-tests
-        attacks.refused_entry("a merge that git makes", &["place"], ci, "dev", &merge);
-||||||| vbase
-        siege.entry("a merge that git makes", &["place"], ci, "dev", &merge);
-=======
-        siege.entry("a merge that git makes", &["chain"], ci, "dev", &merge);
->>>>>>> int-policy
+        attacks.refused_entry("a merge that git makes", &["chain"], ci, "dev", &merge);
     }
     // An honest entry on top changes nothing: the walk goes along first parents, and does not arrive.
     for between in [
@@ -120,16 +108,8 @@ fn another_history_is_refused() {
     ci.push(&["refs/deploy/dev"]).ok();
     let third = an_entry(ci, "dev");
     let tip = ci.repo.rev("refs/deploy/dev");
-<<<<<<< int-tests
     let attacks = AttackRunner::of(&project);
-    attacks.refused_entry("a shorter past", &["place"], ci, "dev", &forged);
-||||||| vbase
-    let siege = Siege::of(&project);
-    siege.entry("a shorter past", &["place"], ci, "dev", &forged);
-=======
-    let siege = Siege::of(&project);
-    siege.entry("a shorter past", &["chain"], ci, "dev", &forged);
->>>>>>> int-policy
+    attacks.refused_entry("a shorter past", &["chain"], ci, "dev", &forged);
     // Longer than the true one, each entry signed for its place in it.
     ci.repo
         .git(&["update-ref", "refs/deploy/dev", &forged])
@@ -184,16 +164,8 @@ fn another_history_is_refused() {
                 &ci.replant(id, &root),
             );
         }
-<<<<<<< int-tests
-        attacks.refused_entry("a genesis alone", &["place"], ci, "qa", &root);
+        attacks.refused_entry("a genesis alone", &["chain"], ci, "qa", &root);
         attacks.refused_entry(
-||||||| vbase
-        siege.entry("a genesis alone", &["place"], ci, "qa", &root);
-        siege.entry(
-=======
-        siege.entry("a genesis alone", &["chain"], ci, "qa", &root);
-        siege.entry(
->>>>>>> int-policy
             "a genesis alone, for one that is there",
             &["chain"],
             ci,
@@ -234,22 +206,10 @@ fn replaced_and_shallow_parents_are_ignored() {
     let forged = ci.replant(&an_entry(ci, "dev"), &fork);
     let attacks = AttackRunner::of(&project);
     let replace = format!("refs/replace/{fork}");
-<<<<<<< int-tests
-    attacks.refused("a replaced commit", &["place"], || {
-||||||| vbase
-    siege.refused("a replaced commit", &["place"], || {
-=======
-    siege.refused("a replaced commit", &["chain"], || {
->>>>>>> int-policy
+    attacks.refused("a replaced commit", &["chain"], || {
         ci.push(&[&format!("{tip}:{replace}")])
     });
-<<<<<<< int-tests
-    attacks.refused("and what is then behind it", &["place"], || {
-||||||| vbase
-    siege.refused("and what is then behind it", &["place"], || {
-=======
-    siege.refused("and what is then behind it", &["chain"], || {
->>>>>>> int-policy
+    attacks.refused("and what is then behind it", &["chain"], || {
         ci.push(&[
             &format!("{tip}:{replace}"),
             &format!("+{forged}:refs/deploy/dev"),
@@ -257,13 +217,7 @@ fn replaced_and_shallow_parents_are_ignored() {
     });
     // In the pusher's own clone anything may be replaced.
     ci.repo.git(&["replace", &fork, &tip]).ok();
-<<<<<<< int-tests
-    attacks.refused_entry("replaced at home", &["place"], ci, "dev", &forged);
-||||||| vbase
-    siege.entry("replaced at home", &["place"], ci, "dev", &forged);
-=======
-    siege.entry("replaced at home", &["chain"], ci, "dev", &forged);
->>>>>>> int-policy
+    attacks.refused_entry("replaced at home", &["chain"], ci, "dev", &forged);
     ci.repo.git(&["replace", "-d", &fork]).ok();
     std::fs::write(
         ci.repo.path().join(".git/info/grafts"),
@@ -306,14 +260,6 @@ fn replaced_and_shallow_parents_are_ignored() {
         }
         it.previous = git_deploy::domain::id::EntryId(fork.parse().unwrap());
     });
-<<<<<<< int-tests
-    attacks.refused_entry("signed for the fork", &["place"], ci, "dev", &bent);
+    attacks.refused_entry("signed for the fork", &["chain"], ci, "dev", &bent);
     attacks.finish();
-||||||| vbase
-    siege.entry("signed for the fork", &["place"], ci, "dev", &bent);
-    siege.end();
-=======
-    siege.entry("signed for the fork", &["chain"], ci, "dev", &bent);
-    siege.end();
->>>>>>> int-policy
 }

@@ -34,13 +34,7 @@ fn objects_that_are_no_entries_are_refused() {
         for name in names {
             let id = ci.repo.rev(name);
             for ledger in ["dev", "prod", "evidence", "pr", "nowhere"] {
-<<<<<<< int-tests:tests/it/attacks/g03_foreign_refs.rs
-                attacks.refused_entry(&format!("{name} as {ledger}"), &["place"], ci, ledger, &id);
-||||||| vbase:tests/it/attacks/g03_strangers.rs
-                siege.entry(&format!("{name} as {ledger}"), &["place"], ci, ledger, &id);
-=======
-                siege.entry(&format!("{name} as {ledger}"), &["chain"], ci, ledger, &id);
->>>>>>> int-policy:tests/it/attacks/g03_strangers.rs
+                attacks.refused_entry(&format!("{name} as {ledger}"), &["chain"], ci, ledger, &id);
             }
         }
         // What is no object at all, and what says to be one.
@@ -98,13 +92,7 @@ fn similar_names_are_refused() {
         if name.starts_with("REFS/") {
             attacks.fails_raw(name, &wire);
         } else {
-<<<<<<< int-tests:tests/it/attacks/g03_foreign_refs.rs
-            attacks.refused_raw(name, &["place"], &wire);
-||||||| vbase:tests/it/attacks/g03_strangers.rs
-            siege.wire(name, &["place"], &wire);
-=======
-            siege.wire(name, &["chain"], &wire);
->>>>>>> int-policy:tests/it/attacks/g03_strangers.rs
+            attacks.refused_raw(name, &["chain"], &wire);
         }
     }
     // Bytes that are no text, and lines that are no update.

@@ -195,13 +195,7 @@ fn entries_belong_to_one_place() {
                 &ci.replant(id, &tip),
             );
             if *from != to {
-<<<<<<< int-tests
-                attacks.refused_entry(&format!("all of {from} as {to}"), &["place"], ci, to, id);
-||||||| vbase
-                siege.entry(&format!("all of {from} as {to}"), &["place"], ci, to, id);
-=======
-                siege.entry(&format!("all of {from} as {to}"), &["chain"], ci, to, id);
->>>>>>> int-policy
+                attacks.refused_entry(&format!("all of {from} as {to}"), &["chain"], ci, to, id);
             }
         }
         attacks.refused_entry(
@@ -303,16 +297,8 @@ fn projects_do_not_share_entries() {
         "dev",
         &ci.replant(&theirs, &tip),
     );
-<<<<<<< int-tests
-    attacks.refused_entry("their ledger as ours", &["place"], ci, "dev", &theirs);
+    attacks.refused_entry("their ledger as ours", &["chain"], ci, "dev", &theirs);
     attacks.refused_entry(
-||||||| vbase
-    siege.entry("their ledger as ours", &["place"], ci, "dev", &theirs);
-    siege.entry(
-=======
-    siege.entry("their ledger as ours", &["chain"], ci, "dev", &theirs);
-    siege.entry(
->>>>>>> int-policy
         "their ledger, where we have none",
         &["chain"],
         ci,
@@ -360,13 +346,7 @@ fn projects_do_not_share_entries() {
     let forged = ci.build("qa", lock(), None, |it| {
         it.seen.insert("policy".parse().unwrap(), seen);
     });
-<<<<<<< int-tests
-    attacks.cannot_tell("with their policy", &["signer"], || {
-||||||| vbase
-    siege.untold("with their policy", &["signer"], || {
-=======
-    siege.untold("with their policy", &["authorization"], || {
->>>>>>> int-policy
+    attacks.cannot_tell("with their policy", &["authorization"], || {
         ci.push(&[&format!("{forged}:refs/deploy/qa")])
     });
     // And the other way round.

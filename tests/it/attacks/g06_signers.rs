@@ -108,19 +108,13 @@ fn unknown_and_removed_keys_are_refused() {
         if id == &other {
             assert_ne!(moved, forged);
         } else {
-<<<<<<< int-tests
-            attacks.refused_entry("another entry's signature", &["signer"], ci, "dev", &moved);
-||||||| vbase
-            siege.entry("another entry's signature", &["signer"], ci, "dev", &moved);
-=======
-            siege.entry(
+            attacks.refused_entry(
                 "another entry's signature",
                 &["authorization"],
                 ci,
                 "dev",
                 &moved,
             );
->>>>>>> int-policy
         }
     }
 
@@ -279,13 +273,7 @@ fn changed_signature_files_are_refused() {
     for (attack, bytes) in &forgeries {
         assert_ne!(bytes, signature.as_bytes(), "{attack}");
         let forged = ci.refile(&good, &[("entry.json.minisig", bytes)]);
-<<<<<<< int-tests
-        attacks.refused_entry(attack, &["signer"], ci, "dev", &forged);
-||||||| vbase
-        siege.entry(attack, &["signer"], ci, "dev", &forged);
-=======
-        siege.entry(attack, &["authorization"], ci, "dev", &forged);
->>>>>>> int-policy
+        attacks.refused_entry(attack, &["authorization"], ci, "dev", &forged);
     }
     let long = ci.refile(
         &good,
@@ -294,13 +282,7 @@ fn changed_signature_files_are_refused() {
             format!("{signature}{}", "x".repeat(10_000)).as_bytes(),
         )],
     );
-<<<<<<< int-tests
-    attacks.cannot_tell("more than a signature", &["place"], || {
-||||||| vbase
-    siege.untold("more than a signature", &["place"], || {
-=======
-    siege.untold("more than a signature", &["chain"], || {
->>>>>>> int-policy
+    attacks.cannot_tell("more than a signature", &["chain"], || {
         ci.push(&[&format!("{long}:refs/deploy/dev")])
     });
     ci.push(&[&format!("{good}:refs/deploy/dev")]).ok();

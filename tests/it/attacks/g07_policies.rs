@@ -151,19 +151,9 @@ fn older_policies_return_only_by_publication() {
         member.deploy(&["sync"]).ok();
     }
     let tip = ci.repo.rev("refs/deploy/policy");
-<<<<<<< int-tests
     let attacks = AttackRunner::of(&project);
-    attacks.refused_entry("the older one", &["place"], alice, "policy", &first);
+    attacks.refused_entry("the older one", &["chain"], alice, "policy", &first);
     attacks.refused_entry(
-||||||| vbase
-    let siege = Siege::of(&project);
-    siege.entry("the older one", &["place"], alice, "policy", &first);
-    siege.entry(
-=======
-    let siege = Siege::of(&project);
-    siege.entry("the older one", &["chain"], alice, "policy", &first);
-    siege.entry(
->>>>>>> int-policy
         "the older one, on the newer",
         &["chain"],
         alice,
@@ -186,13 +176,7 @@ fn older_policies_return_only_by_publication() {
     );
     // Entries that were made, or say to be made, under it.
     for (ledger, id) in [("dev", &early), ("prod", &elsewhere)] {
-<<<<<<< int-tests
-        attacks.refused_entry("an entry made under it", &["place"], ci, ledger, id);
-||||||| vbase
-        siege.entry("an entry made under it", &["place"], ci, ledger, id);
-=======
-        siege.entry("an entry made under it", &["chain"], ci, ledger, id);
->>>>>>> int-policy
+        attacks.refused_entry("an entry made under it", &["chain"], ci, ledger, id);
     }
     let seen: EntryId = first.parse().unwrap();
     let named = ci.build("prod", ci.a_record("HEAD", None), None, |it| {
@@ -276,16 +260,8 @@ fn other_beginnings_are_refused() {
     ] {
         attacks.refused_entry(
             attack,
-<<<<<<< int-tests
-            &["place"],
-            member,
-||||||| vbase
-            &["place"],
-            forge,
-=======
             &["chain"],
-            forge,
->>>>>>> int-policy
+            member,
             "policy",
             &begin(member, &keys, name, nonce),
         );
@@ -373,25 +349,15 @@ fn publications_need_admins() {
             comment: None,
         })
     };
-<<<<<<< int-tests
     for member in [carol, ci] {
         let id = member.build("policy", approve(&digest), None, |_| ());
-        attacks.refused_entry("approved by no admin", &["signer"], member, "policy", &id);
-||||||| vbase
-    for forge in [carol, ci] {
-        let id = forge.build("policy", approve(&digest), None, |_| ());
-        siege.entry("approved by no admin", &["signer"], forge, "policy", &id);
-=======
-    for forge in [carol, ci] {
-        let id = forge.build("policy", approve(&digest), None, |_| ());
-        siege.entry(
+        attacks.refused_entry(
             "approved by no admin",
             &["authorization"],
-            forge,
+            member,
             "policy",
             &id,
         );
->>>>>>> int-policy
     }
     let enter = |member: &Member<'_>, action: Action| {
         member.deploy(&["sync"]).ok();

@@ -314,19 +314,13 @@ fn every_kind_of_deployment_has_its_rules() {
         None,
         |_| (),
     );
-<<<<<<< int-tests
-    attacks.refused_entry("an environment of others", &["signer"], ci, "lab", &lab);
-||||||| vbase
-    siege.entry("an environment of others", &["signer"], ci, "lab", &lab);
-=======
-    siege.entry(
+    attacks.refused_entry(
         "an environment of others",
         &["authorization"],
         ci,
         "lab",
         &lab,
     );
->>>>>>> int-policy
     // What a stolen key may, it may: back to what ran well.
     ci.push(&[&format!(
         "{}:refs/deploy/prod",
@@ -473,13 +467,7 @@ fn a_deployers_key_can_only_deploy() {
             &ci.build("prod", action, None, |_| ()),
         );
     }
-<<<<<<< int-tests
-    attacks.refused("deploy past a lock", &["direction", "lock"], || {
-||||||| vbase
-    siege.refused("deploy past a lock", &["direction", "lock"], || {
-=======
-    siege.refused("deploy past a lock", &["hold", "lock"], || {
->>>>>>> int-policy
+    attacks.refused("deploy past a lock", &["hold", "lock"], || {
         ci.deploy(&["record", "prod", &two.to_string(), "--no-verify"])
     });
     attacks.refused("roll back past a person's lock", &["lock"], || {
@@ -504,22 +492,10 @@ fn other_words<'w>(
     (one, two): (CommitId, CommitId),
 ) {
     let (ci, world) = (&project.ci, project.world);
-<<<<<<< int-tests
-    attacks.refused("vouch", &["signer"], || {
-||||||| vbase
-    siege.refused("vouch", &["signer"], || {
-=======
-    siege.refused("vouch", &["authorization"], || {
->>>>>>> int-policy
+    attacks.refused("vouch", &["authorization"], || {
         ci.deploy(&["attest", "test-result", "--result", "passed", "--no-verify"])
     });
-<<<<<<< int-tests
-    attacks.refused("register", &["signer"], || {
-||||||| vbase
-    siege.refused("register", &["signer"], || {
-=======
-    siege.refused("register", &["authorization"], || {
->>>>>>> int-policy
+    attacks.refused("register", &["authorization"], || {
         ci.deploy(&[
             "register",
             &format!("x/y@sha256:{}", "1".repeat(64)),
@@ -638,21 +614,13 @@ fn a_run_ends_as_it_began() {
         ("of another version", &["state"], &|it| {
             it.components[0].target.version = Some("9".parse().unwrap());
         }),
-<<<<<<< int-tests
-        ("of a start that never was", &["signer", "state"], &|it| {
-            it.start = 1;
-        }),
-||||||| vbase
-        ("of a start that never was", &["signer", "state"], &|it| {
-            it.start = 1
-        }),
-=======
         (
             "of a start that never was",
             &["authorization", "state"],
-            &|it| it.start = 1,
+            &|it| {
+                it.start = 1;
+            },
         ),
->>>>>>> int-policy
         ("of another run", &["state"], &|it| it.run = RunId([9; 16])),
         ("as another kind", &["state"], &|it| {
             it.kind = DeploymentKind::Rollback;
@@ -724,20 +692,12 @@ fn a_run_ends_as_it_began() {
     ci.push(&[&format!("{finish}:refs/deploy/prod")]).ok();
     ci.deploy(&["sync"]).ok();
     let again = ci.build("prod", Action::Finish(honest.clone()), None, |_| ());
-<<<<<<< int-tests
-    attacks.refused_entry("ended twice", &["signer", "state"], ci, "prod", &again);
-    attacks.finish();
-||||||| vbase
-    siege.entry("ended twice", &["signer", "state"], ci, "prod", &again);
-    siege.end();
-=======
-    siege.entry(
+    attacks.refused_entry(
         "ended twice",
         &["authorization", "state"],
         ci,
         "prod",
         &again,
     );
-    siege.end();
->>>>>>> int-policy
+    attacks.finish();
 }

@@ -137,13 +137,7 @@ fn oversized_entries_are_refused_quickly() {
     let push = |id: &str| ci.push(&[&format!("+{id}:refs/deploy/dev")]);
     let entry = |attack: &str, edit: &dyn Fn(&str) -> String| {
         let id = ci.resigned(&good, |text| edit(text).into_bytes());
-<<<<<<< int-tests:tests/it/attacks/g10_limits.rs
-        attacks.cannot_tell(attack, &["place"], || push(&id));
-||||||| vbase:tests/it/attacks/g10_bounds.rs
-        siege.untold(attack, &["place"], || push(&id));
-=======
-        siege.untold(attack, &["chain"], || push(&id));
->>>>>>> int-policy:tests/it/attacks/g10_bounds.rs
+        attacks.cannot_tell(attack, &["chain"], || push(&id));
     };
     entry("an entry that is too long", &|text| {
         text.replace("incident", &"x".repeat(600_000))
@@ -157,26 +151,14 @@ fn oversized_entries_are_refused_quickly() {
         &good,
         &[&["--cacheinfo", &format!("100644,{bomb},entry.json")]],
     );
-<<<<<<< int-tests:tests/it/attacks/g10_limits.rs
-    attacks.cannot_tell("an entry that unpacks to 150 MB", &["place"], || {
-||||||| vbase:tests/it/attacks/g10_bounds.rs
-    siege.untold("an entry that unpacks to 150 MB", &["place"], || {
-=======
-    siege.untold("an entry that unpacks to 150 MB", &["chain"], || {
->>>>>>> int-policy:tests/it/attacks/g10_bounds.rs
+    attacks.cannot_tell("an entry that unpacks to 150 MB", &["chain"], || {
         push(&bombed)
     });
     let bombed = ci.retree(
         &good,
         &[&["--cacheinfo", &format!("100644,{bomb},entry.json.minisig")]],
     );
-<<<<<<< int-tests:tests/it/attacks/g10_limits.rs
-    attacks.cannot_tell("a signature that unpacks to 150 MB", &["place"], || {
-||||||| vbase:tests/it/attacks/g10_bounds.rs
-    siege.untold("a signature that unpacks to 150 MB", &["place"], || {
-=======
-    siege.untold("a signature that unpacks to 150 MB", &["chain"], || {
->>>>>>> int-policy:tests/it/attacks/g10_bounds.rs
+    attacks.cannot_tell("a signature that unpacks to 150 MB", &["chain"], || {
         push(&bombed)
     });
     // Numbers at the end of what there is.
@@ -192,26 +174,12 @@ fn oversized_entries_are_refused_quickly() {
         text.replace("\"sequence\": 1", "\"sequence\": 18446744073709551616")
             .into()
     });
-<<<<<<< int-tests:tests/it/attacks/g10_limits.rs
-    attacks.refused("entry 2^64", &["place"], || push(&number));
-||||||| vbase:tests/it/attacks/g10_bounds.rs
-    siege.refused("entry 2^64", &["place"], || push(&number));
-=======
-    siege.refused("entry 2^64", &["chain"], || push(&number));
->>>>>>> int-policy:tests/it/attacks/g10_bounds.rs
+    attacks.refused("entry 2^64", &["chain"], || push(&number));
     // A policy that is longer than any.
     alice.deploy(&["sync"]).ok();
     let text = project.policy(POLICY) + "# " + &"x".repeat(1 << 20);
-<<<<<<< int-tests:tests/it/attacks/g10_limits.rs
     let long = super::forged_entries::publish(alice, &text);
-    attacks.cannot_tell("a policy that is too long", &["place"], || {
-||||||| vbase:tests/it/attacks/g10_bounds.rs
-    let long = super::entries::publish(alice, &text);
-    siege.untold("a policy that is too long", &["place"], || {
-=======
-    let long = super::entries::publish(alice, &text);
-    siege.untold("a policy that is too long", &["chain"], || {
->>>>>>> int-policy:tests/it/attacks/g10_bounds.rs
+    attacks.cannot_tell("a policy that is too long", &["chain"], || {
         alice.push(&[&format!("{long}:refs/deploy/policy")])
     });
     attacks.finish();

@@ -273,13 +273,7 @@ fn entries_have_one_spelling() {
             bytes
         });
         assert!(changed, "{what}");
-<<<<<<< int-tests
-        let said = attacks.refused_entry(what, &["place"], ci, "evidence", &forged);
-||||||| vbase
-        let said = siege.entry(what, &["place"], ci, "evidence", &forged);
-=======
-        let said = siege.entry(what, &["chain"], ci, "evidence", &forged);
->>>>>>> int-policy
+        let said = attacks.refused_entry(what, &["chain"], ci, "evidence", &forged);
         assert_eq!(strange(&said), None, "{what}: {said:?}");
     }
     ci.push(&[&format!("{good}:refs/deploy/evidence")]).ok();

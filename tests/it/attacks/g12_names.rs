@@ -210,13 +210,7 @@ fn names_in_entries_are_checked() {
                 };
                 old.replace(field, &new).into_bytes()
             });
-<<<<<<< int-tests
-            attacks.refused_entry(&format!("{key}: {name:?}"), &["place"], ci, ledger, &forged);
-||||||| vbase
-            siege.entry(&format!("{key}: {name:?}"), &["place"], ci, ledger, &forged);
-=======
-            siege.entry(&format!("{key}: {name:?}"), &["chain"], ci, ledger, &forged);
->>>>>>> int-policy
+            attacks.refused_entry(&format!("{key}: {name:?}"), &["chain"], ci, ledger, &forged);
         }
     }
     attacks.finish();

@@ -342,13 +342,7 @@ fn refs_moved_past_the_hooks_are_detected() {
         }
         if !project.server.git(&["cat-file", "-e", id]).succeeded() {
             // What no ref names is not fetched: the owner puts it there by hand.
-<<<<<<< int-tests
-            let member = if what.ends_with("'s") && words == &"signer" {
-||||||| vbase
-            let forge = if what.ends_with("'s") && words == &"signer" {
-=======
-            let forge = if what.ends_with("'s") && words == &"authorization" {
->>>>>>> int-policy
+            let member = if what.ends_with("'s") && words == &"authorization" {
                 &mallory
             } else {
                 ci

@@ -72,13 +72,7 @@ fn repeated_and_false_updates_are_refused() {
             ("a rewind that says to create", &[(&*zero, &*before)]),
             ("a rewind that says to go on", &[(&*before, &*before)]),
         ] {
-<<<<<<< int-tests:tests/it/attacks/outsider/raw_pushes.rs
-            attacks.refused_raw(attack, &["place"], &wire(updates));
-||||||| vbase:tests/it/attacks/outsider/wire.rs
-            siege.wire(attack, &["place"], &wire(updates));
-=======
-            siege.wire(attack, &["chain"], &wire(updates));
->>>>>>> int-policy:tests/it/attacks/outsider/wire.rs
+            attacks.refused_raw(attack, &["chain"], &wire(updates));
         }
     }
     // Where each by itself would go in, all together do not, and one by one the first does: the others then meet another ledger.
@@ -193,26 +187,12 @@ fn shallow_lines_hide_no_history() {
             match cut {
                 _ if *cut == orphan => attacks.fails_raw("its author approved it", &wire),
                 // Where git believes it, nobody can tell who wrote what is not there.
-<<<<<<< int-tests:tests/it/attacks/outsider/raw_pushes.rs
                 _ if *cut == tip && allowed == "true" => attacks.cannot_tell_raw(
-                    "its author approved it",
-                    &["approvals", "direction"],
-                    &wire,
-                ),
-                _ => attacks.refused_raw("its author approved it", &["approvals"], &wire),
-||||||| vbase:tests/it/attacks/outsider/wire.rs
-                _ if *cut == tip && allowed == "true" => {
-                    siege.untold_wire("its author approved it", &["approvals", "direction"], &wire)
-                }
-                _ => siege.wire("its author approved it", &["approvals"], &wire),
-=======
-                _ if *cut == tip && allowed == "true" => siege.untold_wire(
                     "its author approved it",
                     &["approvals", "fast-forward"],
                     &wire,
                 ),
-                _ => siege.wire("its author approved it", &["approvals"], &wire),
->>>>>>> int-policy:tests/it/attacks/outsider/wire.rs
+                _ => attacks.refused_raw("its author approved it", &["approvals"], &wire),
             };
         }
         // It cuts its own parent off, which nobody has.
@@ -265,13 +245,7 @@ fn atomic_pushes_with_other_refs() {
         let early = ci
             .build("evidence", a_build(ci, &main), None, |it| it.sequence += 7)
             .to_string();
-<<<<<<< int-tests:tests/it/attacks/outsider/raw_pushes.rs
-        attacks.refused("an entry that is refused", &["place"], || {
-||||||| vbase:tests/it/attacks/outsider/wire.rs
-        siege.refused("an entry that is refused", &["place"], || {
-=======
-        siege.refused("an entry that is refused", &["chain"], || {
->>>>>>> int-policy:tests/it/attacks/outsider/wire.rs
+        attacks.refused("an entry that is refused", &["chain"], || {
             ci.push(&[
                 "--atomic",
                 &format!("+{early}:refs/deploy/evidence"),

@@ -88,13 +88,7 @@ fn signatures_have_one_form() {
         ("an empty line", with(1, &format!("\n{first}"))),
     ] {
         let forged = ci.refile(&good, &[("entry.json.minisig", text.as_bytes())]);
-<<<<<<< int-tests:tests/it/attacks/outsider/unusual_forms.rs
-        let said = attacks.refused_entry(attack, &["signer"], ci, "dev", &forged);
-||||||| vbase:tests/it/attacks/outsider/shapes.rs
-        let said = siege.entry(attack, &["signer"], ci, "dev", &forged);
-=======
-        let said = siege.entry(attack, &["authorization"], ci, "dev", &forged);
->>>>>>> int-policy:tests/it/attacks/outsider/shapes.rs
+        let said = attacks.refused_entry(attack, &["authorization"], ci, "dev", &forged);
         assert_eq!(
             crate::harness::attack::strange(&said),
             None,
@@ -131,13 +125,7 @@ fn values_have_one_spelling() {
             assert!(text.contains(from), "{attack}: {text}");
             text.replacen(from, to, 1).into_bytes()
         });
-<<<<<<< int-tests:tests/it/attacks/outsider/unusual_forms.rs
-        let said = attacks.refused_entry(attack, &["place"], ci, "evidence", &forged);
-||||||| vbase:tests/it/attacks/outsider/shapes.rs
-        let said = siege.entry(attack, &["place"], ci, "evidence", &forged);
-=======
-        let said = siege.entry(attack, &["chain"], ci, "evidence", &forged);
->>>>>>> int-policy:tests/it/attacks/outsider/shapes.rs
+        let said = attacks.refused_entry(attack, &["chain"], ci, "evidence", &forged);
         assert_eq!(
             crate::harness::attack::strange(&said),
             None,
@@ -250,27 +238,13 @@ fn pattern_environments_keep_their_limits() {
             )
             .into()
         });
-<<<<<<< int-tests:tests/it/attacks/outsider/unusual_forms.rs
-        attacks.refused_entry(name, &["place"], ci, "pr", &forged);
-||||||| vbase:tests/it/attacks/outsider/shapes.rs
-        siege.entry(name, &["place"], ci, "pr", &forged);
-=======
-        siege.entry(name, &["chain"], ci, "pr", &forged);
->>>>>>> int-policy:tests/it/attacks/outsider/shapes.rs
+        attacks.refused_entry(name, &["chain"], ci, "pr", &forged);
     }
     let without = ci.resigned(&next, |text| {
         text.replace("    \"environment\": \"pr-1\",\n", "").into()
     });
-<<<<<<< int-tests:tests/it/attacks/outsider/unusual_forms.rs
-    attacks.refused_entry("no environment", &["place"], ci, "pr", &without);
+    attacks.refused_entry("no environment", &["chain"], ci, "pr", &without);
     attacks.refused_entry(
-||||||| vbase:tests/it/attacks/outsider/shapes.rs
-    siege.entry("no environment", &["place"], ci, "pr", &without);
-    siege.entry(
-=======
-    siege.entry("no environment", &["chain"], ci, "pr", &without);
-    siege.entry(
->>>>>>> int-policy:tests/it/attacks/outsider/shapes.rs
         "its ledger as a ledger of its own",
         &["chain"],
         ci,
