@@ -120,7 +120,7 @@ fn faulty_copies_are_not_adopted() {
         .deploy(&["server", "adopt", ".", "--root", &pin])
         .fails(1);
     assert!(
-        run.text().contains("signer: the key is ci's")
+        run.text().contains("authorization: the key is ci's")
             && run.err().contains("nothing was installed"),
         "{run}"
     );

@@ -61,7 +61,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     }
     let (deployment, environment) = (ctx.deployment()?, ctx.environment()?);
     let rollback = deployment.kind == DeploymentKind::Rollback;
-    // Where nobody is named to say what was built, and nothing must be, what an entry names is its own affair.
+    // If the policy neither requires artifacts nor names who registers them, the entry's artifacts are not checked.
     if !rollback && !environment.artifact_required && ctx.policy.artifacts.written().is_empty() {
         return Ok(Vec::new());
     }
@@ -204,7 +204,7 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Opt
         Err(_) if hotfix => return Ok(None),
         history => history?,
     };
-    // Whether it ran at all is the previous environment's rule.
+    // The rule `previous environment` checks that it ran at all.
     let Some(stay) = history.run_periods_of(change.target.commit).next_back() else {
         return Ok(None);
     };
@@ -231,7 +231,7 @@ fn check_as_in_earlier_run(ctx: &Context<'_>, change: &ComponentChange) -> Fact<
     let put = |kept: &&std::sync::Arc<StoredEntry>| {
         !matches!(kept.statement.action, Action::Verification(_))
     };
-    // Whether it ran at all is the direction's rule.
+    // The rule `fast-forward` checks that it ran at all.
     let Some(then) = earlier.iter().find(put) else {
         return Ok(None);
     };

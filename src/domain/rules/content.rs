@@ -218,7 +218,7 @@ fn check_publish(ctx: &Context<'_>, publish: &Publish, text: Option<&[u8]>) -> F
     if publish.digest != Digest::sha256(text) {
         against.push(fail("the digest is not that of deploy.toml"));
     }
-    // A text that is no policy is refused with its findings by the signer's rule.
+    // A text that is no policy is refused with its findings by the rule `authorization`.
     let proposed = std::str::from_utf8(text)
         .ok()
         .and_then(|text| Policy::parse(text).ok());

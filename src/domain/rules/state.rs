@@ -90,7 +90,7 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
             let given = has_policy_approval(state, it);
             require(given, "there is no such approval to revoke");
         }
-        // Whether what was verified runs is asked by the content's rule.
+        // The rule `content` checks that what was verified runs.
         Action::Verification(_)
         | Action::Approve(_)
         | Action::Build(_)

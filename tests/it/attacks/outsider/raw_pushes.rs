@@ -99,7 +99,7 @@ fn repeated_and_false_updates_are_refused() {
         let said = doubles(&new)[at].send(server);
         assert_eq!(server.rev("refs/deploy/evidence"), new[1], "{said}");
         assert!(
-            said.contains("ng refs/deploy/evidence refused: place: the ledger has moved"),
+            said.contains("ng refs/deploy/evidence refused: chain: the ledger has moved"),
             "{said}"
         );
     }
