@@ -86,7 +86,7 @@ fn check_promotions(policy: &Policy, errors: &ErrorCollector<'_>) {
             let message = format!("\"{from}\" is not an environment of this policy");
             let hint = if policy.environment(from).is_some() {
                 Some(
-                    "ephemeral environments come and go, so nothing can be promoted from them"
+                    "ephemeral environments come and go, so nothing is promoted from them"
                         .to_owned(),
                 )
             } else {
