@@ -73,8 +73,9 @@ fn unused_keys(
             let is_accessed = ['.', ':']
                 .iter()
                 .any(|sign| source.contains(&(*sign, key.used_as)));
-            let names_owner =
-                |(_, word): &(char, &str)| *word == table.struct_name || owners.contains(word);
+            let names_owner = |(_, word): &(char, &str)| {
+                word.eq_ignore_ascii_case(table.struct_name) || owners.contains(word)
+            };
             is_accessed && source.iter().any(names_owner)
         });
         if !is_used {
