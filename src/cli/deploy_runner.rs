@@ -130,7 +130,7 @@ impl<'a> DeployRunner<'a> {
         stop: Arc<Cancellation>,
     ) -> Self {
         Self {
-            ui: ui,
+            ui,
             workspace,
             place,
             requested_by: None,

@@ -43,7 +43,7 @@ impl<'a> DeploymentProgress<'a> {
             std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !ui.json();
         let bars = (terminal && !is_plain()).then(MultiProgress::new);
         Self {
-            ui: ui,
+            ui,
             name_width: names,
             hidden: false,
             planning: false,
@@ -63,7 +63,7 @@ impl<'a> DeploymentProgress<'a> {
     /// Returns a progress output that prints nothing.
     pub fn hidden(ui: &'a Ui) -> Self {
         Self {
-            ui: ui,
+            ui,
             name_width: 0,
             hidden: true,
             planning: false,

@@ -472,7 +472,8 @@ pub(super) fn sync_paths<'a>(paths: impl Iterator<Item = &'a Path>) -> Result<()
         match std::fs::File::open(path) {
             Ok(file) => files.push(file),
             Err(error) => {
-                ignore_error_kind(ErrorKind::NotFound)(error).map_err(Error::io("syncing", path))?
+                ignore_error_kind(ErrorKind::NotFound)(error)
+                    .map_err(Error::io("syncing", path))?;
             }
         }
         path.clone_into(&mut last);

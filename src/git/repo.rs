@@ -119,7 +119,7 @@ impl RepositoryHandle {
         let folder = gix.objects.store_ref().path().to_owned();
         match gix::odb::at_opts(folder, gix.object_hash(), None, options) {
             Ok(handle) => {
-                gix.objects = gix::odb::memory::Proxy::from(handle).with_write_passthrough()
+                gix.objects = gix::odb::memory::Proxy::from(handle).with_write_passthrough();
             }
             Err(_) => return self.clone(),
         }

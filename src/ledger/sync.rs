@@ -241,7 +241,7 @@ fn fetch_with_retries(repository: &Repository, remote: &str, refspecs: &[&str]) 
         match repository.fetch(remote, refspecs) {
             // Git exits with 1 if some refs were not updated, and with 128 for worse.
             Err(Error::CommandFailed { code: Some(1), .. }) => {
-                std::thread::sleep(Duration::from_millis(20 << attempt.min(4)))
+                std::thread::sleep(Duration::from_millis(20 << attempt.min(4)));
             }
             done => return done,
         }

@@ -172,7 +172,7 @@ impl StepRunner<'_> {
                     Err(StepFailure::CommandFailed(..))
                         if tries < component.retries && self.wait_before_retry(tries) =>
                     {
-                        tries += 1
+                        tries += 1;
                     }
                     result => return result.map(|_| VerificationResult::Passed),
                 }
@@ -324,7 +324,7 @@ impl StepRunner<'_> {
         )?;
         let see = |_: Stream, line: &[u8]| {
             self.observer
-                .on_line(component, &|| secrets.mask.clean_line(line))
+                .on_line(component, &|| secrets.mask.clean_line(line));
         };
         let timeout = self.component_policy(piece).and_then(|it| it.timeout);
         let job = CommandSpec {

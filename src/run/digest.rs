@@ -215,7 +215,7 @@ mod tests {
             |path| std::fs::rename(path.join("a/z"), path.join("a/y")).unwrap(),
             |path| {
                 std::fs::set_permissions(path.join("a/z"), std::fs::Permissions::from_mode(0o755))
-                    .unwrap()
+                    .unwrap();
             },
             |path| std::fs::remove_file(path.join("link")).unwrap(),
             |path| {

@@ -121,7 +121,7 @@ pub fn make_plans(
     for (component, fate) in fates {
         match fate {
             TaskResult::Succeeded(Some(made)) => {
-                drop(plans.insert(component, PlanResult::Planned(made)))
+                drop(plans.insert(component, PlanResult::Planned(made)));
             }
             TaskResult::Failed(broken) => failed.push((component, broken)),
             TaskResult::Succeeded(None) | TaskResult::SkippedAfter(_) | TaskResult::NotStarted => {}

@@ -121,7 +121,7 @@ pub fn run_graph<J: Send, T: Send, E: Send>(
                         });
                     }
                     Err(error) => {
-                        record_result(graph, foreman, &mut waiting, &mut fates, (name, Err(error)))
+                        record_result(graph, foreman, &mut waiting, &mut fates, (name, Err(error)));
                     }
                 }
             }
@@ -131,7 +131,7 @@ pub fn run_graph<J: Send, T: Send, E: Send>(
             match news.recv() {
                 // The one who asked may have ended and needs no answer.
                 Ok(WorkerMessage::AskContinue(name, answer)) => {
-                    drop(answer.send(foreman.check_continue(name)))
+                    drop(answer.send(foreman.check_continue(name)));
                 }
                 Ok(WorkerMessage::Ended(name, result)) => {
                     running -= 1;

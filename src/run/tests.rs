@@ -420,9 +420,9 @@ fn history(repository: &Repository, dice: &mut Numbers) -> Vec<CommitId> {
             let other = *dice.pick(&commits[..commits.len() - 1]);
             // A merge, or a side branch.
             if dice.below(2) == 0 {
-                parents.push(other)
+                parents.push(other);
             } else {
-                parents = vec![other]
+                parents = vec![other];
             }
         }
         let (api, lib, web) = (

@@ -111,10 +111,10 @@ impl<'a> PushJudge<'a> {
                 Check::fail(Rule::Chain, *why),
             )),
             (RefKind::Branch(short), Some(policy)) => {
-                to.extend(self.judge_branch(policy, short, update))
+                to.extend(self.judge_branch(policy, short, update));
             }
             (RefKind::Tag(short), Some(policy)) => {
-                to.extend(self.judge_tags(policy, short, update))
+                to.extend(self.judge_tags(policy, short, update));
             }
             (RefKind::Branch(_) | RefKind::Tag(_), None) | (RefKind::Other, _) => {}
         }

@@ -354,7 +354,7 @@ fn push_next_step(
                     ));
                 }
                 Decision::Refused => {
-                    page.push_line(&Mark::No, name, "would be refused:", "", lines)
+                    page.push_line(&Mark::No, name, "would be refused:", "", lines);
                 }
                 Decision::CannotTell => page.push_line(&doubt, name, "cannot tell:", "", lines),
             }

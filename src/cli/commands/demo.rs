@@ -70,7 +70,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ErrorKind::CannotTell,
         format!("cannot make {}", root.display()),
     )?;
-    let tour = Tour { root, ui: ui };
+    let tour = Tour { root, ui };
     tour.set_up()?;
     tour.deploy_to_dev_and_qa()?;
     tour.show_refusal()?;

@@ -75,7 +75,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if !all.is_empty() {
         let (person, _) = workspace.find_current_signer()?;
         let reaper = Reaper {
-            ui: ui,
+            ui,
             workspace: &workspace,
             options: &args.options,
             person,

@@ -29,7 +29,7 @@ pub(super) struct Notifications<'a> {
 impl<'a> Notifications<'a> {
     pub(super) fn new(ui: &'a Ui) -> Self {
         Self {
-            ui: ui,
+            ui,
             notifier: OnceCell::new(),
         }
     }

@@ -453,7 +453,7 @@ fn split_members(json: &[u8]) -> Vec<Vec<u8>> {
         match byte {
             b' ' | b'\n' | b'\r' | b'\t' => {}
             b',' | b'}' if depth == usize::from(byte == b',') => {
-                members.push(std::mem::take(&mut member))
+                members.push(std::mem::take(&mut member));
             }
             b'{' if depth == 0 => {}
             _ => member.push(byte),

@@ -196,7 +196,7 @@ fn fetched() {
     let fetch = || {
         repository
             .fetch("origin", &["+refs/deploy/*:refs/deploy-incoming/*"])
-            .unwrap()
+            .unwrap();
     };
     fetch();
     let listed = || repository.list_refs("refs/deploy-incoming/").unwrap();

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use super::testing::{World, deployment, parse, start, starting};
 use super::*;
 use crate::domain::entry::{
-    Abort, Action, Approve, Artifact, Attestation, ComponentAtCommit, ComponentChange,
-    DeploymentKind, Image, Intent, Lock, Outcome, StoredEntry, Verification, VerificationResult,
-    Yank,
+    Abort, Action, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image,
+    Intent, Lock, Outcome, StoredEntry, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::policy::DeployOn;
@@ -24,10 +23,6 @@ const PARTS: &str =
 /// An id that no object has.
 fn nowhere() -> CommitId {
     parse("2affccc97fa05736482d4523166f70cb561afa11")
-}
-
-fn deploying(change: ComponentChange) -> Action {
-    starting(deployment(DeploymentKind::Deploy, vec![change]))
 }
 
 fn names(list: &Fact<Vec<Arc<StoredEntry>>>) -> Vec<String> {

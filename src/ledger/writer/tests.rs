@@ -146,7 +146,7 @@ fn writers_in_two_clones() {
             &desk(&clone.open(), &project, Some("origin"), &keys),
             commit,
         )
-        .unwrap()
+        .unwrap();
     };
     std::thread::scope(|scope| {
         let clones = [&first, &first, &second, &second];

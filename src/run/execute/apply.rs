@@ -190,7 +190,7 @@ impl SchedulerCallbacks<(ComponentJob, bool), AppliedComponent, ApplyFailure>
                 self.report.errors.insert(component.clone(), broken.clone());
             }
             Err(ApplyFailure::PlanRefused) => {
-                drop(self.report.refused_plans.insert(component.clone()))
+                self.report.refused_plans.insert(component.clone());
             }
             Err(ApplyFailure::Stopped) => {}
         }

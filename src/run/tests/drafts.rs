@@ -129,6 +129,7 @@ impl Scene<'_> {
             .unwrap()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm per kind of draft")]
     pub fn draft(&self, kind: &str) -> Drafted {
         let ledger = match kind {
             _ if EVIDENCE.contains(&kind) => LedgerName::evidence(),

@@ -212,7 +212,7 @@ fn hostile_text() {
                     .count()
                     >= open =>
             {
-                fence = None
+                fence = None;
             }
             Some(_) => assert!(!line.starts_with('/'), "{line}"),
         }
