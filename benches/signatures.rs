@@ -8,12 +8,12 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use git_deploy::domain::id::PublicKey;
-use git_deploy::domain::name::LedgerName;
-use git_deploy::git::Repository;
-use git_deploy::ledger::facts::FactGatherer;
-use git_deploy::ledger::{LedgerCommit, Project};
-use git_deploy::signing::{Signature, verify};
+use git_deploy::testing::domain::id::PublicKey;
+use git_deploy::testing::domain::name::LedgerName;
+use git_deploy::testing::git::Repository;
+use git_deploy::testing::ledger::facts::FactGatherer;
+use git_deploy::testing::ledger::{LedgerCommit, Project};
+use git_deploy::testing::signing::{Signature, verify};
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 /// One entry: its bytes, its signature, its trusted comment, and the key of its signer.

@@ -1,27 +1,23 @@
-//! git-deploy: a signed deployment ledger inside git.
+//! git-deploy: a signed deployment ledger inside Git.
 //!
-//! `ARCHITECTURE.md` gives the whole picture, `FORMAT.md` the stored bytes. The modules:
-//!
-//! - [`domain`]: names, entries, states, policies and rules, pure and using nothing of the rest.
-//! - [`clock`]: the one clock and the one source of random bytes.
-//! - [`signing`]: minisign keys and signatures, verified strictly.
-//! - [`git`]: every access to git, from single objects up to ledgers, their judgement and the notes.
-//! - [`server`]: the hooks that judge a push.
-//! - [`run`]: what a deployment consists of.
-//! - [`view`]: how things look to people and programs.
-//! - [`cli`]: the commands, one file each.
+//! `ARCHITECTURE.md` describes the whole, `FORMAT.md` the stored bytes. Everything but [`main`] is
+//! private, so that the compiler finds dead code.
 
-pub mod cli;
-pub mod clock;
-pub mod domain;
-pub mod git;
-pub mod ledger;
-pub mod run;
-pub mod server;
-pub mod signing;
-pub mod view;
+mod cli;
+mod clock;
+mod domain;
+mod git;
+mod ledger;
+mod run;
+mod server;
+mod signing;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod view;
 
-/// The same look for tools as the integration tests have.
+pub use cli::main;
+
+/// Finds tools for the unit tests in the same way as the integration tests do.
 #[cfg(test)]
 #[path = "../tests/it/harness/tools.rs"]
 mod test_tools;

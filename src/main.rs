@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    git_deploy::cli::main()
+    git_deploy::main()
 }

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use git_deploy::domain::id::EntryId;
+use git_deploy::testing::domain::id::EntryId;
 
 use crate::Result;
 

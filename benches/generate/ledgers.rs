@@ -9,21 +9,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use git_deploy::domain::entry::{
+use git_deploy::testing::domain::entry::{
     Action, Approve, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Entry, Intent,
     Lock, Outcome, Publish, Record, RecordedResult, Statement, Target, Unlock, Unverified,
     Verification, VerificationResult,
 };
-use git_deploy::domain::id::{CommitId, Digest, EntryId, PublicKey};
-use git_deploy::domain::name::{ComponentName, LedgerName};
-use git_deploy::domain::policy::Policy;
-use git_deploy::domain::state::{State, Value, fold};
-use git_deploy::domain::time::{Span, Time};
-use git_deploy::git::Repository;
-use git_deploy::ledger::facts::FactGatherer;
-use git_deploy::ledger::{Project, Tips, genesis_bytes, project_genesis_bytes};
-use git_deploy::signing::key::{self, SecretKey};
-use git_deploy::signing::{Signer, verify_entry};
+use git_deploy::testing::domain::id::{CommitId, Digest, EntryId, PublicKey};
+use git_deploy::testing::domain::name::{ComponentName, LedgerName};
+use git_deploy::testing::domain::policy::Policy;
+use git_deploy::testing::domain::state::{State, Value, fold};
+use git_deploy::testing::domain::time::{Span, Time};
+use git_deploy::testing::git::Repository;
+use git_deploy::testing::ledger::facts::FactGatherer;
+use git_deploy::testing::ledger::{Project, Tips, genesis_bytes, project_genesis_bytes};
+use git_deploy::testing::signing::key::{self, SecretKey};
+use git_deploy::testing::signing::{Signer, verify_entry};
 
 use crate::code::{self, HISTORY_SECONDS};
 use crate::import::Import;

@@ -7,18 +7,18 @@
 
 use std::collections::BTreeSet;
 
-use git_deploy::domain::entry::{Statement, StoredEntry, note_line, read_trailers};
-use git_deploy::domain::id::{CommitId, Oid, PublicKey};
-use git_deploy::domain::policy::{Environment, PathIndex, Paths, Policy};
-use git_deploy::domain::text::is_plain;
-use git_deploy::domain::time::{Span, Time};
-use git_deploy::git::{self, Commit, tree};
-use git_deploy::ledger::notes as projection;
-use git_deploy::server::classify::{RefKind, classify};
-use git_deploy::server::deadline::HookDeadline;
-use git_deploy::server::ref_update::RefUpdate;
-use git_deploy::server::{pre_receive, proc_receive};
-use git_deploy::signing::Signature;
+use git_deploy::testing::domain::entry::{Statement, StoredEntry, note_line, read_trailers};
+use git_deploy::testing::domain::id::{CommitId, Oid, PublicKey};
+use git_deploy::testing::domain::policy::{Environment, PathIndex, Paths, Policy};
+use git_deploy::testing::domain::text::is_plain;
+use git_deploy::testing::domain::time::{Span, Time};
+use git_deploy::testing::git::{self, Commit, tree};
+use git_deploy::testing::ledger::notes as projection;
+use git_deploy::testing::server::classify::{RefKind, classify};
+use git_deploy::testing::server::deadline::HookDeadline;
+use git_deploy::testing::server::ref_update::RefUpdate;
+use git_deploy::testing::server::{pre_receive, proc_receive};
+use git_deploy::testing::signing::Signature;
 
 /// Checks `entry.json`: a statement has exactly one spelling, and everything derived from it has
 /// the right form.

@@ -125,7 +125,9 @@ fn created_renewed_and_closed() {
     let in_hours = |hours: u64| {
         world
             .now()
-            .plus(git_deploy::domain::time::Span::from_seconds(hours * 3_600))
+            .plus(git_deploy::testing::domain::time::Span::from_seconds(
+                hours * 3_600,
+            ))
             .to_string()
     };
     assert_eq!(expires(&project, "pr-17"), in_hours(8));

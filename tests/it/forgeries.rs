@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use git_deploy::domain::id::Oid;
-use git_deploy::domain::name::LedgerName;
-use git_deploy::domain::verdict::Outcome;
-use git_deploy::git::Repository;
-use git_deploy::ledger::audit::{
+use git_deploy::testing::domain::id::Oid;
+use git_deploy::testing::domain::name::LedgerName;
+use git_deploy::testing::domain::verdict::Outcome;
+use git_deploy::testing::git::Repository;
+use git_deploy::testing::ledger::audit::{
     AuditFinding, AuditPlan, AuditProgress, FindingKind, audit, find_project,
 };
 

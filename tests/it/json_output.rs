@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use git_deploy::cli::schemas::KINDS;
+use git_deploy::testing::cli::schemas::KINDS;
 
 use crate::harness::World;
 use crate::write_commands::{joined, served};

@@ -28,8 +28,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock", "domain", "signing", "git", "ledger", "server", "run", "view",
         ],
     ),
-    ("lib", &[]),
-    ("main", &["cli"]),
+    ("lib", &["cli"]),
+    (
+        "testing",
+        &[
+            "cli", "clock", "domain", "git", "ledger", "run", "server", "signing", "view",
+        ],
+    ),
+    ("main", &[]),
 ];
 
 /// A text that may stand only in some places: what to look for, where it may be, and why. A place ends with `/` if it is a folder.

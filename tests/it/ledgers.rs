@@ -1,7 +1,7 @@
 //! Ledgers on a server: what is allowed is written whole and durably; what is not leaves nothing
 //! behind.
 
-use git_deploy::domain::id::EntryId;
+use git_deploy::testing::domain::id::EntryId;
 
 use crate::harness::member::a_lock;
 use crate::harness::{Member, Repo, Run, World};

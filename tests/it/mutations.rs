@@ -11,7 +11,7 @@ mod valid_pushes;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use git_deploy::domain::name::LedgerName;
+use git_deploy::testing::domain::name::LedgerName;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::harness::World;

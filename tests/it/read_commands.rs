@@ -1,8 +1,8 @@
 //! The commands that only read: what people see of real ledgers, and what an audit finds in forged
 //! ones.
 
-use git_deploy::domain::entry::{Action, Start};
-use git_deploy::domain::id::{EntryId, RunId};
+use git_deploy::testing::domain::entry::{Action, Start};
+use git_deploy::testing::domain::id::{EntryId, RunId};
 
 use crate::harness::member::a_lock;
 use crate::harness::{Member, World, with_random_keys};

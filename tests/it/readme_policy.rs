@@ -1,7 +1,7 @@
 //! The policy in README.md is valid.
 
-use git_deploy::domain::id::PublicKey;
-use git_deploy::domain::policy::Policy;
+use git_deploy::testing::domain::id::PublicKey;
+use git_deploy::testing::domain::policy::Policy;
 
 /// A newcomer copies the full policy and changes names, so it must be valid as it is.
 #[test]

@@ -258,8 +258,8 @@ fn only_running_commits_are_merged() {
 /// A yanked commit or artifact is not deployed; the next one is.
 #[test]
 fn yanked_commits_are_refused() {
-    use git_deploy::domain::entry::{Action, Unyank, Yank};
-    use git_deploy::domain::id::{CommitId, Digest};
+    use git_deploy::testing::domain::entry::{Action, Unyank, Yank};
+    use git_deploy::testing::domain::id::{CommitId, Digest};
     let world = World::new();
     let project = Project::new(
         &world,

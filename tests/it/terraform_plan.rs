@@ -7,12 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use git_deploy::domain::plan::{
+use git_deploy::testing::domain::plan::{
     Plan, PlanOutput, PlanResult, PlannedAction, TerraformError, TerraformPlan,
     is_saved_terraform_plan,
 };
-use git_deploy::domain::policy::Policy;
-use git_deploy::view::plan::{
+use git_deploy::testing::domain::policy::Policy;
+use git_deploy::testing::view::plan::{
     ComponentPlan, ComponentTransition, DeploymentPlan, render_markdown, render_text,
 };
 
@@ -224,7 +224,7 @@ fn shows_no_value(plan: &TerraformPlan, printed: &str) {
         components: vec![component],
         since: None,
     };
-    let document = git_deploy::view::json::render_document("plan", &plans).unwrap();
+    let document = git_deploy::testing::view::json::render_document("plan", &plans).unwrap();
     for shown in [
         render_text(&plans, false, None),
         render_text(&plans, true, None),

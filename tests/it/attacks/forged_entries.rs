@@ -4,12 +4,12 @@
 //! What a server refuses by the refs alone, before it reads an entry, is in `server.rs` and
 //! `ledgers.rs`.
 
-use git_deploy::domain::entry::{
+use git_deploy::testing::domain::entry::{
     Abort, Action, ComponentAtCommit, Publish, Record, Resume, Revoke, Statement, Unlock, Unyank,
     Yank,
 };
-use git_deploy::domain::id::{CommitId, Content, EntryId, RunId};
-use git_deploy::domain::time::Span;
+use git_deploy::testing::domain::id::{CommitId, Content, EntryId, RunId};
+use git_deploy::testing::domain::time::Span;
 
 use crate::harness::member::a_lock;
 use crate::harness::{Member, Project, World};
@@ -575,7 +575,7 @@ fn removed_keys_and_future_policies_count_nothing() {
 }
 
 fn publication(text: &str) -> Action {
-    let digest = git_deploy::domain::id::Digest::sha256(text.as_bytes());
+    let digest = git_deploy::testing::domain::id::Digest::sha256(text.as_bytes());
     let (approved_by, admits) = (vec![], vec![]);
     Action::Publish(Publish {
         digest,

@@ -1,7 +1,7 @@
 //! Group 2: code as first parent and the ledger as second, merged ledgers, and a forged history
 //! under the tip.
 
-use git_deploy::domain::entry::Action;
+use git_deploy::testing::domain::entry::Action;
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
@@ -258,7 +258,7 @@ fn replaced_and_shallow_parents_are_ignored() {
         if let Action::Lock(lock) = &mut it.action {
             lock.reason = "x".parse().unwrap();
         }
-        it.previous = git_deploy::domain::id::EntryId(fork.parse().unwrap());
+        it.previous = git_deploy::testing::domain::id::EntryId(fork.parse().unwrap());
     });
     attacks.refused_entry("signed for the fork", &["chain"], ci, "dev", &bent);
     attacks.finish();

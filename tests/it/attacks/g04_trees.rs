@@ -3,8 +3,8 @@
 //! What the tree of a deployment may not say is in `entries::not_the_fold`; here are bytes that git's own tools would not write, and the
 //! ledgers besides.
 
-use git_deploy::domain::entry::{Action, Yank};
-use git_deploy::domain::id::CommitId;
+use git_deploy::testing::domain::entry::{Action, Yank};
+use git_deploy::testing::domain::id::CommitId;
 
 use crate::harness::attack::a_build;
 use crate::harness::forgery::hex;

@@ -1,8 +1,8 @@
 //! Group 5: honest entries used again, in another place or as approval of something else.
 
-use git_deploy::domain::entry::{Action, Approve, Intent, Record, Statement};
-use git_deploy::domain::id::{CommitId, Digest};
-use git_deploy::domain::time::Span;
+use git_deploy::testing::domain::entry::{Action, Approve, Intent, Record, Statement};
+use git_deploy::testing::domain::id::{CommitId, Digest};
+use git_deploy::testing::domain::time::Span;
 
 use crate::harness::attack::an_entry;
 use crate::harness::{AttackRunner, Member, Project, World};
@@ -40,7 +40,7 @@ fn to_prod(ci: &Member<'_>, components: &[&str], plan: Option<&Digest>) -> Actio
     for name in components {
         let mut change = change.clone();
         change.target.component = name.parse().unwrap();
-        change.target.content = Some(git_deploy::domain::id::Content(
+        change.target.content = Some(git_deploy::testing::domain::id::Content(
             ci.component_content(name).parse().unwrap(),
         ));
         change.plan = plan.filter(|_| *name == "api").cloned();
@@ -129,9 +129,9 @@ fn approvals_cover_one_thing_once() {
         |it| {
             let change = &mut record(it).deployment.components[1];
             (change.intent, change.from) = (Intent::Unchanged, Some(change.target.commit));
-            record(it).results[1].outcome = git_deploy::domain::entry::Outcome::Unchanged;
+            record(it).results[1].outcome = git_deploy::testing::domain::entry::Outcome::Unchanged;
             record(it).results[1].verification =
-                git_deploy::domain::entry::VerificationResult::None;
+                git_deploy::testing::domain::entry::VerificationResult::None;
         },
     );
     attacks.refused_entry(
@@ -332,9 +332,10 @@ fn projects_do_not_share_entries() {
         &ci.replant(&an_entry(ci, "qa"), &genesis),
     );
     // As another project's from the first byte on, and as ours with their policy seen.
-    let project_there =
-        git_deploy::domain::id::EntryId(ci.repo.rev("refs/theirs/policy~1").parse().unwrap());
-    let seen = git_deploy::domain::id::EntryId(their_policy.parse().unwrap());
+    let project_there = git_deploy::testing::domain::id::EntryId(
+        ci.repo.rev("refs/theirs/policy~1").parse().unwrap(),
+    );
+    let seen = git_deploy::testing::domain::id::EntryId(their_policy.parse().unwrap());
     let lock = || crate::harness::member::a_lock();
     attacks.refused_entry(
         "signed for theirs",

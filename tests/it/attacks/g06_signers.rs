@@ -3,9 +3,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use git_deploy::domain::entry::{Action, Approve};
-use git_deploy::domain::id::CommitId;
-use git_deploy::domain::time::Span;
+use git_deploy::testing::domain::entry::{Action, Approve};
+use git_deploy::testing::domain::id::CommitId;
+use git_deploy::testing::domain::time::Span;
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
@@ -120,8 +120,11 @@ fn unknown_and_removed_keys_are_refused() {
 
     // Bob gets a new key; what the old one signs is no more his.
     let old = bob.key().to_string();
-    let new = git_deploy::signing::key::generate_key(&world.path().join("home/bob-new.key"), None)
-        .unwrap();
+    let new = git_deploy::testing::signing::key::generate_key(
+        &world.path().join("home/bob-new.key"),
+        None,
+    )
+    .unwrap();
     let text = project.policy("[environments]\ndev = {}\n");
     let retired = text.replace(
         &format!("key = \"{old}\""),
@@ -361,7 +364,7 @@ fn approvals_need_different_uninvolved_people() {
     let text = project.policy(POLICY);
     alice.deploy(&["sync"]).ok();
     let (key, other) = (bob.key(), carol.key().to_string());
-    let renamed = git_deploy::domain::id::PublicKey::new([9; 8], *key.as_bytes());
+    let renamed = git_deploy::testing::domain::id::PublicKey::new([9; 8], *key.as_bytes());
     for key in [key, renamed] {
         let text = text.replace(&other, &key.to_string());
         attacks.refused_entry(

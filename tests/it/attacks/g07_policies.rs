@@ -1,9 +1,9 @@
 //! Group 7: policies that would help whoever publishes or names them: too early, too late, from
 //! elsewhere, or without permission.
 
-use git_deploy::domain::entry::{Action, PolicyApprove, PolicyRevoke, Publish, Statement};
-use git_deploy::domain::id::{Digest, EntryId};
-use git_deploy::ledger::{genesis_bytes, project_genesis_bytes};
+use git_deploy::testing::domain::entry::{Action, PolicyApprove, PolicyRevoke, Publish, Statement};
+use git_deploy::testing::domain::id::{Digest, EntryId};
+use git_deploy::testing::ledger::{genesis_bytes, project_genesis_bytes};
 
 use super::forged_entries::publish;
 use crate::harness::attack::an_entry;
@@ -494,7 +494,7 @@ fn invalid_policies_are_refused() {
 }
 
 fn other_key(world: &World) -> String {
-    git_deploy::signing::key::generate_key(&world.path().join("home/other.key"), None)
+    git_deploy::testing::signing::key::generate_key(&world.path().join("home/other.key"), None)
         .unwrap()
         .to_string()
 }

@@ -1,9 +1,9 @@
 //! Group 8: code that was not approved, disguised as approved code.
 
-use git_deploy::domain::entry::{
+use git_deploy::testing::domain::entry::{
     Action, ComponentChange, Intent, Outcome, Record, Statement, VerificationResult,
 };
-use git_deploy::domain::id::{CommitId, Content};
+use git_deploy::testing::domain::id::{CommitId, Content};
 
 use crate::harness::{AttackRunner, Project, World};
 

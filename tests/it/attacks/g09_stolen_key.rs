@@ -1,13 +1,13 @@
 //! Group 9: a stolen machine key that tries to choose the rules it faces: another kind of action,
 //! environment or wording.
 
-use git_deploy::domain::entry::{
+use git_deploy::testing::domain::entry::{
     Abort, Action, Approve, Baseline, ComponentAtCommit, DeploymentKind, Expire, Finish, Hold,
     Intent, Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Unyank, Verification,
     VerificationResult, Yank,
 };
-use git_deploy::domain::id::{CommitId, Content, RunId};
-use git_deploy::domain::time::Span;
+use git_deploy::testing::domain::id::{CommitId, Content, RunId};
+use git_deploy::testing::domain::time::Span;
 
 use crate::harness::{AttackRunner, Member, Project, World};
 
@@ -573,7 +573,7 @@ fn a_run_ends_as_it_began() {
     let Action::Start(start) = &began.action else {
         panic!("not a start")
     };
-    let ended = git_deploy::domain::entry::ComponentResult {
+    let ended = git_deploy::testing::domain::entry::ComponentResult {
         target: start.deployment.components[0].target.clone(),
         outcome: Outcome::Succeeded,
         because: None,

@@ -1,7 +1,7 @@
 //! Group 10: false dates of entries and commits, and pushes that are larger than the server reads.
 
-use git_deploy::domain::id::CommitId;
-use git_deploy::domain::time::Span;
+use git_deploy::testing::domain::id::CommitId;
+use git_deploy::testing::domain::time::Span;
 
 use crate::harness::attack::an_entry;
 use crate::harness::forgery::hex;
@@ -35,7 +35,7 @@ fn dates_evade_no_rule() {
             } else {
                 it.at.plus(span)
             };
-            let git_deploy::domain::entry::Action::Record(record) = &mut it.action else {
+            let git_deploy::testing::domain::entry::Action::Record(record) = &mut it.action else {
                 panic!("not a record")
             };
             record
@@ -229,7 +229,7 @@ fn tree_bombs_are_refused() {
             .send(&project.server);
         ci.repo.git(&["fetch", "-q"]).ok();
         let forged = ci.build("dev", ci.a_record(&id, None), None, |it| {
-            let git_deploy::domain::entry::Action::Record(record) = &mut it.action else {
+            let git_deploy::testing::domain::entry::Action::Record(record) = &mut it.action else {
                 panic!("not a record")
             };
             record.deployment.components[0].target.component = "api".parse().unwrap();

@@ -1,7 +1,7 @@
 //! Group 10: malformed, deep and ambiguous entries, and entries that contain terminal sequences.
 
-use git_deploy::domain::entry::{Action, Attestation};
-use git_deploy::domain::id::CommitId;
+use git_deploy::testing::domain::entry::{Action, Attestation};
+use git_deploy::testing::domain::id::CommitId;
 
 use crate::harness::attack::strange;
 use crate::harness::{AttackRunner, Project, World};

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use git_deploy::domain::entry::{
+use git_deploy::testing::domain::entry::{
     Abort, Action, ComponentAtCommit, ComponentResult, Finish, Outcome, Record, Resume, Revoke,
     Start, Statement, Unyank, VerificationResult, Yank,
 };
-use git_deploy::domain::id::{CommitId, RunId};
+use git_deploy::testing::domain::id::{CommitId, RunId};
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
@@ -377,7 +377,7 @@ fn a_run_ends_once() {
             to: None,
             verification,
         };
-        let changed = change.intent == git_deploy::domain::entry::Intent::Change;
+        let changed = change.intent == git_deploy::testing::domain::entry::Intent::Change;
         let outcome = if changed {
             Outcome::Succeeded
         } else {

@@ -295,7 +295,7 @@ fn names_in_policies_are_checked() {
         ];
         for (what, text) in edits {
             // Some names are good in some places: people may be called rest, and paths and branches nearly anything.
-            let fine = git_deploy::domain::policy::Policy::parse(&text);
+            let fine = git_deploy::testing::domain::policy::Policy::parse(&text);
             let Ok(policy) = fine else {
                 // Which places say no is tested beside the parser; that the server asks it, here.
                 if what == "an environment" {

@@ -302,7 +302,7 @@ fn refs_moved_past_the_hooks_are_detected() {
         .ok();
     let good = bob.repo.rev("refs/deploy/dev");
     let honest = an_entry(ci, "dev");
-    let lock = |bend: &dyn Fn(&mut git_deploy::domain::entry::Statement)| {
+    let lock = |bend: &dyn Fn(&mut git_deploy::testing::domain::entry::Statement)| {
         mallory.build("dev", a_lock(), None, bend).to_string()
     };
     let forged = [

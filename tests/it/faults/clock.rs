@@ -1,7 +1,7 @@
 //! A clock that jumps, a person's or the server's, by hours or years, in both directions. A refusal
 //! says what to do, and nothing is stuck afterwards.
 
-use git_deploy::domain::time::{Span, Time};
+use git_deploy::testing::domain::time::{Span, Time};
 
 use super::POLICY;
 use crate::harness::{Project, Repo, Run, World};

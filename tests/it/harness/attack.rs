@@ -197,9 +197,9 @@ impl<'p, 'w> AttackRunner<'p, 'w> {
 }
 
 /// Makes a valid build action, which may be repeated.
-pub fn a_build(member: &Member<'_>, commit: &str) -> git_deploy::domain::entry::Action {
-    use git_deploy::domain::entry::{Action, Build, BuildResult};
-    let commit = git_deploy::domain::id::CommitId(commit.parse().unwrap());
+pub fn a_build(member: &Member<'_>, commit: &str) -> git_deploy::testing::domain::entry::Action {
+    use git_deploy::testing::domain::entry::{Action, Build, BuildResult};
+    let commit = git_deploy::testing::domain::id::CommitId(commit.parse().unwrap());
     let component = member.components().remove(0);
     Action::Build(Build {
         component,

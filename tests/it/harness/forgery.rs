@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use git_deploy::domain::entry::Statement;
-use git_deploy::domain::name::ComponentName;
-use git_deploy::domain::policy::Policy;
-use git_deploy::signing::Signer;
-use git_deploy::signing::key::SecretKey;
+use git_deploy::testing::domain::entry::Statement;
+use git_deploy::testing::domain::name::ComponentName;
+use git_deploy::testing::domain::policy::Policy;
+use git_deploy::testing::signing::Signer;
+use git_deploy::testing::signing::key::SecretKey;
 use gix::objs::Write as _;
 
 use super::{Member, Repo, World};

@@ -6,21 +6,21 @@
 
 use std::collections::BTreeMap;
 
-use git_deploy::domain::entry::{
+use git_deploy::testing::domain::entry::{
     Action, ComponentChange, Deployment, DeploymentKind, Entry, Intent, Lock, Outcome, Publish,
     Record, RecordedResult, Statement, Target, Unverified, VerificationResult,
 };
-use git_deploy::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
-use git_deploy::domain::name::LedgerName;
-use git_deploy::domain::policy::{MAX_BYTES, Policy};
-use git_deploy::domain::rules::ledgers_read;
-use git_deploy::domain::state::{Scope, fold};
-use git_deploy::git::Repository;
-use git_deploy::ledger::{
+use git_deploy::testing::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
+use git_deploy::testing::domain::name::LedgerName;
+use git_deploy::testing::domain::policy::{MAX_BYTES, Policy};
+use git_deploy::testing::domain::rules::ledgers_read;
+use git_deploy::testing::domain::state::{Scope, fold};
+use git_deploy::testing::git::Repository;
+use git_deploy::testing::ledger::{
     LedgerCommit, Project, StateReader, entry_commit_bytes, genesis_bytes, project_genesis_bytes,
 };
-use git_deploy::signing::key::generate_key;
-use git_deploy::signing::{Signer, verify_entry};
+use git_deploy::testing::signing::key::generate_key;
+use git_deploy::testing::signing::{Signer, verify_entry};
 
 use super::{Repo, World};
 
@@ -208,7 +208,7 @@ impl<'w> Member<'w> {
                 .unwrap(),
         );
         let id = |commit: &str| CommitId(self.repo.rev(commit).parse().unwrap());
-        let component: git_deploy::domain::name::ComponentName = "demo".parse().unwrap();
+        let component: git_deploy::testing::domain::name::ComponentName = "demo".parse().unwrap();
         let target = Target {
             component: component.clone(),
             commit: id(commit),

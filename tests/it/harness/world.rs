@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use git_deploy::domain::time::{Span, Time};
+use git_deploy::testing::domain::time::{Span, Time};
 
 use super::Repo;
 

@@ -1,11 +1,11 @@
 //! Applies a change: new objects up to a new tip, or another line of the push. Nothing is returned
 //! if it changes nothing.
 
-use git_deploy::domain::entry::{Entry, Statement, StoredEntry, Unverified};
-use git_deploy::domain::id::Oid;
-use git_deploy::domain::state::{Scope, fold};
-use git_deploy::git::tree;
-use git_deploy::ledger::{StateReader, entry_commit_bytes};
+use git_deploy::testing::domain::entry::{Entry, Statement, StoredEntry, Unverified};
+use git_deploy::testing::domain::id::Oid;
+use git_deploy::testing::domain::state::{Scope, fold};
+use git_deploy::testing::git::tree;
+use git_deploy::testing::ledger::{StateReader, entry_commit_bytes};
 use gix::objs::Kind;
 use proptest::sample::Index;
 use serde_json::Value;

@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use git_deploy::domain::entry::{
+use git_deploy::testing::domain::entry::{
     Action, Approve, Attestation, Lock, Publish, Record, RecordedResult, Start, Unlock, Yank,
 };
-use git_deploy::domain::id::{CommitId, Digest, Oid, RunId};
-use git_deploy::domain::name::LedgerName;
-use git_deploy::domain::time::Span;
-use git_deploy::domain::verdict::{Decision, Outcome};
-use git_deploy::git::Repository;
-use git_deploy::git::tree;
-use git_deploy::ledger::Project as Root;
-use git_deploy::ledger::entry_validator::PushContext;
-use git_deploy::server::Settings;
-use git_deploy::server::classify::{RefKind, classify};
-use git_deploy::server::push_judge::PushJudge;
-use git_deploy::server::ref_update::RefUpdate;
+use git_deploy::testing::domain::id::{CommitId, Digest, Oid, RunId};
+use git_deploy::testing::domain::name::LedgerName;
+use git_deploy::testing::domain::time::Span;
+use git_deploy::testing::domain::verdict::{Decision, Outcome};
+use git_deploy::testing::git::Repository;
+use git_deploy::testing::git::tree;
+use git_deploy::testing::ledger::Project as Root;
+use git_deploy::testing::ledger::entry_validator::PushContext;
+use git_deploy::testing::server::Settings;
+use git_deploy::testing::server::classify::{RefKind, classify};
+use git_deploy::testing::server::push_judge::PushJudge;
+use git_deploy::testing::server::ref_update::RefUpdate;
 use gix::objs::Write as _;
 
 use crate::harness::member::a_lock;

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use git_deploy::domain::entry::{Action, Resume};
-use git_deploy::domain::id::RunId;
+use git_deploy::testing::domain::entry::{Action, Resume};
+use git_deploy::testing::domain::id::RunId;
 
 use crate::harness::{Member, Project, World};
 

@@ -1,8 +1,8 @@
 //! Approvals of one's own work where nothing runs yet, where it was destroyed, and where one's own
 //! part is hard to see.
 
-use git_deploy::domain::entry::{Action, Record};
-use git_deploy::domain::id::CommitId;
+use git_deploy::testing::domain::entry::{Action, Record};
+use git_deploy::testing::domain::id::CommitId;
 
 use crate::harness::{AttackRunner, Member, Project, World};
 
@@ -162,7 +162,7 @@ fn by_removal(project: &Project<'_>) {
 /// Makes a record of main over the running version of api, approved by bob alone.
 fn consented(ci: &Member<'_>) -> Action {
     let bytes = ci.bytes("blob", "refs/deploy/qa:components/api/live.json");
-    let statement = git_deploy::domain::entry::Statement::parse(&bytes).unwrap();
+    let statement = git_deploy::testing::domain::entry::Statement::parse(&bytes).unwrap();
     let Action::Record(Record {
         mut deployment,
         results,
@@ -181,7 +181,7 @@ fn consented(ci: &Member<'_>) -> Action {
     for change in &mut deployment.components {
         change.from = Some(change.target.commit);
         change.target.commit = head;
-        change.target.content = Some(git_deploy::domain::id::Content(
+        change.target.content = Some(git_deploy::testing::domain::id::Content(
             ci.component_content("api").parse().unwrap(),
         ));
     }

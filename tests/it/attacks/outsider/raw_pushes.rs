@@ -3,7 +3,7 @@
 
 use std::process::Child;
 
-use git_deploy::domain::entry::Action;
+use git_deploy::testing::domain::entry::Action;
 
 use crate::harness::attack::a_build;
 use crate::harness::{AttackRunner, Member, Project, RawPush, World, wait_until_idle};
@@ -20,7 +20,9 @@ fn entries(ci: &Member<'_>) -> [String; 4] {
     let tip = ci.repo.rev("refs/deploy/evidence");
     let main = ci.repo.rev("HEAD");
     let other = ci.build("evidence", a_build(ci, &main), None, |it| {
-        it.at = it.at.plus(git_deploy::domain::time::Span::from_seconds(1));
+        it.at = it
+            .at
+            .plus(git_deploy::testing::domain::time::Span::from_seconds(1));
     });
     let one = ci.append("evidence", a_build(ci, &main), None, |_| ());
     let two = ci.build("evidence", a_build(ci, &main), None, |_| ());

@@ -1,8 +1,8 @@
 //! Unusual forms of signatures, entries, names and commits that the other groups do not cover.
 
-use git_deploy::domain::entry::{Action, Attestation};
-use git_deploy::domain::id::CommitId;
-use git_deploy::domain::time::Span;
+use git_deploy::testing::domain::entry::{Action, Attestation};
+use git_deploy::testing::domain::id::CommitId;
+use git_deploy::testing::domain::time::Span;
 
 use super::super::g06_signers::{base64, to_base64};
 use crate::harness::attack::{a_build, an_entry};
