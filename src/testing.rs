@@ -47,7 +47,7 @@ pub mod domain {
     }
     /// Items of `domain::state`.
     pub mod state {
-        pub use crate::domain::state::{Scope, State, Value};
+        pub use crate::domain::state::{Scope, State, Value, fold};
     }
     /// Items of `domain::text`.
     pub mod text {
@@ -125,7 +125,7 @@ pub mod server {
 }
 /// Items of `signing`.
 pub mod signing {
-    pub use crate::signing::{Signature, Signer, verify_entry};
+    pub use crate::signing::{Signature, Signer, verify, verify_entry};
     /// Items of `signing::key`.
     pub mod key {
         pub use crate::signing::key::{SecretKey, generate_key};
