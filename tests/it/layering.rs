@@ -293,3 +293,24 @@ fn good_sources_pass() {
         );
     }
 }
+
+/// Checks that each path that ARCHITECTURE.md names exists, so that the page stays true.
+#[test]
+fn architecture_names_existing_paths() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let named: Vec<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|code| {
+            code.contains('/') && !code.contains([' ', '<', '*']) && !code.starts_with("refs/")
+        })
+        .collect();
+    assert!(named.len() > 50, "{named:?}");
+    let missing: Vec<&str> = named
+        .into_iter()
+        .filter(|path| !root.join(path).exists() && !root.join("src").join(path).exists())
+        .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
