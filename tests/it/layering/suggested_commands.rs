@@ -10,9 +10,9 @@ use crate::harness::World;
 /// The verbs that have verbs of their own.
 const NESTED: [&str; 4] = ["hook", "key", "policy", "server"];
 /// What follows the program's name where it is a word of a sentence, or of the titles that it writes.
-const PROSE: [&str; 12] = [
+const PROSE: [&str; 13] = [
     "and", "cannot", "carries", "does", "guards", "is", "itself", "knows", "ledger", "notes",
-    "project", "records",
+    "project", "records", "runs",
 ];
 
 /// A command that some text proposes: its verbs, and the options that it shows with them.
