@@ -6,7 +6,11 @@
 use serde::de::DeserializeOwned;
 
 use super::{ComponentResult, Deployment};
-use crate::domain::entry::{InvalidError, LogText, Note, Subject, Trailer};
+use crate::domain::entry::invalid::InvalidError;
+use crate::domain::entry::log_text::LogText;
+use crate::domain::entry::note::Note;
+use crate::domain::entry::subject::Subject;
+use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Content, Oid, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::text::Line;
@@ -72,15 +76,6 @@ pub struct ActionInfo {
     pub history: HistoryRole,
     /// Whether a signer consents or vouches by it: then it counts only as long as the signer's key does.
     pub vouches: bool,
-}
-
-impl ActionInfo {
-    /// Looks up the action that a kind of ledger has under a name.
-    pub fn find(ledger: LedgerKind, name: &str) -> Option<&'static Self> {
-        let mut all = Self::ALL.iter();
-        let found = all.find(|(kind, info)| *kind == ledger && info.name == name);
-        found.map(|(_, info)| info)
-    }
 }
 
 /// The part of an action's definition that its type alone gives.
