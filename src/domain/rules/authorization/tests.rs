@@ -45,7 +45,7 @@ fn allowed(ledger: &str, history: &[(&str, Action)], action: &Action) -> Vec<&'s
         let case = Case::after(POLICY, ledger, history.to_vec(), person, action.clone());
         let checks = case.checks(Rule::Authorization);
         assert_eq!(checks.len(), 1, "{checks:?}");
-        checks[0].outcome == crate::domain::verdict::Outcome::Pass
+        checks[0].outcome == crate::domain::verdict::CheckResult::Pass
     });
     who
 }
