@@ -25,8 +25,8 @@ pub struct RunPeriod<'a> {
     pub is_baseline: bool,
     /// When it began to run. After an attempt that was rolled back, the time when it ran again.
     pub from: Time,
-    /// When it was replaced or removed, or when an attempt made it unknown what runs; `None` while
-    /// it runs.
+    /// When it was replaced or removed, or when an attempt left the running version unknown; `None`
+    /// while it runs.
     pub to: Option<Time>,
     /// The commits that had this content here, oldest first, each with the position of its entry.
     commits: Vec<(CommitId, usize)>,

@@ -36,12 +36,12 @@ impl Note {
     }
 }
 
-/// Quotes a text; nothing without one.
+/// Returns a text in quotes; empty if there is none.
 pub(super) fn quoted(text: Option<&Line>) -> String {
     text.map_or_else(String::new, |text| format!("\"{text}\""))
 }
 
-/// Names the components at this commit.
+/// Writes the names of the components at this commit.
 pub(super) fn components(components: &[ComponentAtCommit], commit: CommitId) -> String {
     let mine = components.iter().filter(|it| it.commit == commit);
     mine.map(|it| it.component.as_str())
@@ -49,7 +49,7 @@ pub(super) fn components(components: &[ComponentAtCommit], commit: CommitId) -> 
         .join(", ")
 }
 
-/// Names targets with their versions.
+/// Writes the names of targets with their versions.
 pub(super) fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     targets.map(target).collect::<Vec<_>>().join(", ")
 }
@@ -61,7 +61,7 @@ fn target(target: &Target) -> String {
     }
 }
 
-/// Says how the components at this commit ended: each for itself if they ended differently.
+/// Describes how the components at this commit ended: one by one if they ended differently.
 pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult], commit: CommitId) -> Note {
     let mine: Vec<ComponentResult> = results
         .iter()

@@ -86,7 +86,7 @@ impl Statement {
         self.action.environment_body()?.break_glass()
     }
 
-    /// Returns when what it begins ends: an approval, or an ephemeral environment.
+    /// Returns when the approval or the ephemeral environment that it creates ends.
     pub fn expires(&self) -> Option<Time> {
         self.action.environment_body()?.expires()
     }
@@ -110,8 +110,9 @@ impl Statement {
             .collect()
     }
 
-    /// Lists its in-toto subjects; if its action has none, the previous entry, since in-toto wants one. Every commit of
-    /// [`Statement::commits`] is among them, so that an index of statements by subject misses none.
+    /// Returns its in-toto subjects; if its action has none, the previous entry, since in-toto
+    /// requires one. Every commit of [`Statement::commits`] is among them, so that an index of
+    /// statements by subject misses none.
     pub(super) fn subjects(&self) -> Vec<Subject<'_>> {
         let mut subjects = self.action.body().subjects();
         if subjects.is_empty() {

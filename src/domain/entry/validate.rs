@@ -1,7 +1,8 @@
-//! What a statement must be in itself, whatever the ledger holds: bounds, order, and fields that go together. What one action adds
-//! is in its own file.
+//! Checks a statement on its own: its bounds, the order of its lists, and fields that belong
+//! together. The checks of one action are in that action's file.
 //!
-//! Every reader, now and later, may rely on this; what depends on a policy or on history is for the rules.
+//! Every reader may rely on these checks. The rules check everything that depends on a policy or on
+//! history.
 
 use InvalidError::Contradiction;
 
@@ -17,7 +18,7 @@ pub(super) fn check_size(bytes: &[u8]) -> Result<(), InvalidError> {
     )
 }
 
-/// Checks everything that a statement must be in itself.
+/// Checks a statement on its own, without the ledger.
 pub(super) fn check(statement: &Statement) -> Result<(), InvalidError> {
     let count = statement.subjects().len();
     require(count <= MAX_SUBJECTS, InvalidError::Subjects(count))?;

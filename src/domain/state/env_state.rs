@@ -153,7 +153,7 @@ impl<'a> EnvState<'a> {
             .map(|result| result.verification)
     }
 
-    /// Returns the entry since which it is unknown what runs.
+    /// Returns the entry since which the running version of a component is unknown.
     pub fn unknown_since(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
         self.entry(SlotKey::Unknown(component.clone()))
     }

@@ -1,4 +1,4 @@
-//! `abort`: an unfinished run is given up. Nobody knows what it left behind.
+//! `abort`: an unfinished run is given up. It is unknown what the run left behind.
 
 use serde::{Deserialize, Serialize};
 

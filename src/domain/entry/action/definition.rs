@@ -52,16 +52,16 @@ pub enum CommitRole {
     MayBeMissing,
 }
 
-/// What an action tells about the history of its environment.
+/// What an action adds to the history of its environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistoryRole {
     /// Nothing.
     None,
     /// It asks for a deployment.
     Request,
-    /// It tells what runs, or what a run came to.
+    /// It states what is running, or how a run ended.
     Outcome,
-    /// It tells whether the running components work.
+    /// It states whether the running components are healthy.
     Verification,
 }
 
@@ -72,7 +72,7 @@ pub struct ActionInfo {
     pub name: &'static str,
     /// What its commits are to the ledger.
     pub commits: CommitRole,
-    /// What it tells about the history of its environment.
+    /// What it adds to the history of its environment.
     pub history: HistoryRole,
     /// Whether a signer consents or vouches by it: then it counts only as long as the signer's key does.
     pub vouches: bool,
@@ -123,7 +123,7 @@ pub trait EnvironmentBody: ActionBody {
     /// Returns the same deployment, for writing.
     fn deployment_mut(&mut self) -> Option<&mut Deployment>;
 
-    /// Lists how components ended, if it tells, in order of component.
+    /// Returns how components ended, in order of component; empty if it ends none.
     fn component_results(&self) -> Vec<ComponentResult>;
 
     /// Returns how one component ended. An action with many components overrides this, so as not to copy them all.
@@ -136,7 +136,7 @@ pub trait EnvironmentBody: ActionBody {
     /// Returns what it does to a run.
     fn run_step(&self) -> Option<RunStep>;
 
-    /// Returns when what it begins ends.
+    /// Returns when the approval or the ephemeral environment that it creates ends.
     fn expires(&self) -> Option<Time>;
 
     /// Lists the people whose approvals count for it.
@@ -200,7 +200,7 @@ pub struct CodeClaim<'a> {
 }
 
 impl<'a> CodeClaim<'a> {
-    /// States that the policy has a component.
+    /// Makes the claim that the policy has a component.
     pub fn known(component: &'a ComponentName) -> Self {
         Self {
             component,
@@ -209,7 +209,7 @@ impl<'a> CodeClaim<'a> {
         }
     }
 
-    /// States something about a component that the policy need not have.
+    /// Makes a claim about a component that the policy need not have.
     pub fn maybe_unknown(component: &'a ComponentName) -> Self {
         Self {
             must_be_known: false,
@@ -217,7 +217,7 @@ impl<'a> CodeClaim<'a> {
         }
     }
 
-    /// States what content it has at a commit.
+    /// Adds the content that the component has at a commit.
     pub fn with_content(self, commit: CommitId, content: Option<Content>) -> Self {
         Self {
             content: Some((commit, content)),

@@ -19,7 +19,7 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-/// A later check of what runs.
+/// A later check of the running components.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
     /// What was checked, in bytewise order of component.

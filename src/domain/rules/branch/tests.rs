@@ -15,7 +15,8 @@ use crate::domain::verdict::{Check, CheckResult, Rule};
 const TWO: &str =
     "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
 
-/// A branch of `prod`, the contents of `api`, `web` and `rest` at commits, and what runs there.
+/// The branch of `prod`, the contents of `api`, `web` and `rest` at commits, and the running
+/// commits.
 struct Push {
     deploy_on: &'static str,
     unowned: &'static str,
@@ -120,7 +121,8 @@ fn forward_only() {
     }
 }
 
-/// Deployed first: the branch follows what runs, in what the push touches.
+/// With `deploy_on = "approval"`, the branch must equal the running content of the components that
+/// the push changes.
 #[test]
 fn follows_what_runs() {
     let mut push = Push::new("approval");
@@ -143,7 +145,7 @@ fn follows_what_runs() {
     );
 }
 
-/// What no component owns is asked for like the rest, unless it is free.
+/// Unowned paths must match like those of a component, unless the policy leaves them free.
 #[test]
 fn unowned_paths() {
     let mut push = Push::new("approval");
@@ -154,7 +156,7 @@ fn unowned_paths() {
     push.says(Some(1), Some(2), CheckResult::Pass, "");
 }
 
-/// Absent is not equal, but where it is absent in both.
+/// A component that is absent on one side only is a difference; absent on both sides it is not.
 #[test]
 fn absent() {
     let mut push = Push::new("approval");
@@ -177,7 +179,7 @@ fn absent() {
     );
 }
 
-/// While nobody knows what runs, or it is being changed, nobody can say that it is equal.
+/// While the running version is unknown or being changed, it does not count as equal.
 #[test]
 fn cannot_tell() {
     let mut push = Push::new("approval");

@@ -51,7 +51,7 @@ fn says(checks: &[Check], outcome: CheckResult, words: &str) {
     assert!(check.detail.contains(words), "{check:?}");
 }
 
-/// A tag stands on what runs, all of it.
+/// A tag must be on the commit at which all of its components run.
 #[test]
 fn of_what_runs() {
     let tag = |new| {

@@ -12,7 +12,7 @@ use crate::domain::state::State;
 use crate::domain::time::{Span, Time};
 use crate::domain::verdict::{Check, CheckResult, Decision, Rule, Verdict};
 
-/// An entry that somebody wants, with the facts about it.
+/// A requested entry, with the facts about it.
 pub(crate) struct Case {
     pub policy: Policy,
     pub statement: Statement,
@@ -138,7 +138,8 @@ impl Case {
         }
     }
 
-    /// Adds the dates and contents of the commits that the statement names, each containing what runs.
+    /// Adds the dates and contents of the commits that the statement names, each containing the
+    /// running commits.
     fn add_code(&mut self) {
         let (statement, facts) = (&self.statement, &mut self.facts);
         for commit in statement.commits() {
