@@ -59,7 +59,7 @@ pub mod domain {
     }
     /// Items of `domain::verdict`.
     pub mod verdict {
-        pub use crate::domain::verdict::{Decision, Outcome};
+        pub use crate::domain::verdict::{CheckResult, Decision};
     }
 }
 /// Items of `git`.

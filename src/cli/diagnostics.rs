@@ -7,7 +7,7 @@ use super::workspace::format_entry_name;
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::Oid;
 use crate::domain::policy::suggest_nearest;
-use crate::domain::verdict::Outcome;
+use crate::domain::verdict::CheckResult;
 use crate::git::revision::UnresolvedRevision;
 use crate::git::{Error, Repository};
 use crate::ledger::recovery::RECOVERED_SETTING;
@@ -128,7 +128,7 @@ pub fn explain_unverifiable(problems: &[LedgerProblem]) -> CliError {
     });
     let unknown = verdicts
         .flat_map(|verdict| &verdict.checks)
-        .filter(|check| check.outcome == Outcome::Unknown);
+        .filter(|check| check.outcome == CheckResult::Unknown);
     let mut reasons: Vec<&str> = unknown.map(|check| check.detail.as_str()).collect();
     reasons.sort_unstable();
     reasons.dedup();

@@ -3,86 +3,22 @@
 //! Each is parsed once, from lower-case hexadecimal (keys: from minisign's base64), and has exactly
 //! one spelling.
 
+mod error;
+mod hex;
 mod key;
 
 use std::fmt;
 use std::str::FromStr;
 
+pub use error::IdError;
+use error::hex_error;
+use hex::{hex_digit, read_hex, write_hex};
 #[cfg(test)]
 pub(crate) use key::SMALL_ORDER;
 pub use key::{PublicKey, is_small_order};
 use serde::{Deserialize, Serialize};
 
 use super::serde_str::as_text;
-
-/// Why a string is not a valid identifier.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IdError {
-    /// Not lower-case hexadecimal of a known length.
-    #[error("{found:?} is not {expected}")]
-    Hex {
-        /// The string, shortened.
-        found: String,
-        /// What was expected.
-        expected: &'static str,
-    },
-    /// Not a minisign public key.
-    #[error(
-        "{0:?} is not a minisign public key, which is 56 characters of base64 that begin with RW"
-    )]
-    Key(String),
-    /// A public key that proves nothing, because anyone can sign for it.
-    #[error(
-        "the key {0} is of small order, so anyone could sign for it: its owner needs a new key"
-    )]
-    WeakKey(String),
-}
-
-/// Returns the error for a string that should have been `expected`.
-fn hex_error(found: &str, expected: &'static str) -> IdError {
-    IdError::Hex {
-        found: found.chars().take(80).collect(),
-        expected,
-    }
-}
-
-/// Returns the value of a lower-case hexadecimal digit.
-fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    }
-}
-
-/// Writes at most 32 bytes as lower-case hexadecimal.
-fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    // An id has at most 32 bytes. This avoids an allocation: nothing is written more often than
-    // ids.
-    let mut text = [0; 64];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
-    f.write_str(
-        text.get(..2 * bytes.len())
-            .and_then(|text| std::str::from_utf8(text).ok())
-            .unwrap_or_default(),
-    )
-}
-
-/// Reads lower-case hexadecimal of exactly `N` bytes. Returns `None` for anything else.
-fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != 2 * N {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
-    }
-    Some(bytes)
-}
 
 /// The id of a git object: SHA-1 (20 bytes) or SHA-256 (32 bytes). Its order is the order of the
 /// hexadecimal form.

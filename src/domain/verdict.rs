@@ -4,7 +4,7 @@ pub use super::rules::rule::Rule;
 
 /// The answer of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CheckResult {
     /// The request satisfies the rule.
     Pass,
     /// The request violates the rule.
@@ -19,7 +19,7 @@ pub struct Check {
     /// The rule that answers.
     pub rule: Rule,
     /// The answer.
-    pub outcome: Outcome,
+    pub outcome: CheckResult,
     /// The reason, in one line of plain text. May be empty for a pass.
     pub detail: String,
     /// The command to type next, without a prompt: `git deploy approve prod 2affccc97fa0`.
@@ -31,7 +31,7 @@ impl Check {
     pub fn pass(rule: Rule, detail: impl Into<String>) -> Self {
         Self {
             rule,
-            outcome: Outcome::Pass,
+            outcome: CheckResult::Pass,
             detail: detail.into(),
             remedy: None,
         }
@@ -41,7 +41,7 @@ impl Check {
     pub fn fail(rule: Rule, detail: impl Into<String>) -> Self {
         Self {
             rule,
-            outcome: Outcome::Fail,
+            outcome: CheckResult::Fail,
             detail: detail.into(),
             remedy: None,
         }
@@ -51,7 +51,7 @@ impl Check {
     pub fn unknown(rule: Rule, detail: impl Into<String>) -> Self {
         Self {
             rule,
-            outcome: Outcome::Unknown,
+            outcome: CheckResult::Unknown,
             detail: detail.into(),
             remedy: None,
         }
@@ -101,9 +101,9 @@ impl Verdict {
     /// Returns the decision. A verdict without any answer is "cannot tell".
     pub fn decision(&self) -> Decision {
         let any = |outcome| self.checks.iter().any(|check| check.outcome == outcome);
-        if any(Outcome::Fail) {
+        if any(CheckResult::Fail) {
             Decision::Refused
-        } else if self.checks.is_empty() || any(Outcome::Unknown) {
+        } else if self.checks.is_empty() || any(CheckResult::Unknown) {
             Decision::CannotTell
         } else {
             Decision::Allowed

@@ -171,7 +171,7 @@ pub(crate) fn expect_accepted(judged: ValidatedEntry, by: &str) -> ChainTip {
     let bad: Vec<_> = verdict
         .checks
         .iter()
-        .filter(|check| check.outcome != crate::domain::verdict::Outcome::Pass)
+        .filter(|check| check.outcome != crate::domain::verdict::CheckResult::Pass)
         .collect();
     head.unwrap_or_else(|| panic!("{by} refuses {kept:#?}\nfor {bad:#?}"))
 }

@@ -19,7 +19,7 @@ use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
 use crate::domain::time::Time;
-use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
+use crate::domain::verdict::{CheckResult, Decision, Rule, Verdict};
 use crate::git::{Repository, Result};
 use crate::ledger::{Project, Tips};
 use log::{EntryPosition, LedgerIndex};
@@ -147,7 +147,7 @@ impl ReplayResult {
                     .verdict
                     .checks
                     .iter()
-                    .filter(|check| check.outcome == Outcome::Fail);
+                    .filter(|check| check.outcome == CheckResult::Fail);
                 let rules: BTreeSet<Rule> = failed.map(|check| check.rule).collect();
                 for rule in rules {
                     *self.rules.entry(rule).or_default() += 1;

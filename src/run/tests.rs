@@ -22,7 +22,7 @@ use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::state::Scope;
-use crate::domain::verdict::{Outcome, Rule};
+use crate::domain::verdict::{CheckResult, Rule};
 use crate::git::Repository;
 use crate::git::tests::{Numbers, Scratch};
 use crate::ledger::entry_validator::{EntryValidator, PushContext, ValidationContext};
@@ -210,7 +210,7 @@ impl World {
             .verdict
             .checks
             .iter()
-            .filter(|check| check.outcome == Outcome::Fail)
+            .filter(|check| check.outcome == CheckResult::Fail)
         {
             let needed: &[&'static str] = match check.rule {
                 Rule::PreviousEnvironment => &["finish", "record"],
@@ -277,7 +277,7 @@ impl World {
                     .verdict
                     .checks
                     .iter()
-                    .find(|check| check.outcome == Outcome::Unknown);
+                    .find(|check| check.outcome == CheckResult::Unknown);
                 assert_eq!(
                     unknown, None,
                     "here everything can be told: {kind} in {name} {:#?}",

@@ -18,7 +18,7 @@ use super::{HookError, MAX_UPDATES, chained_hooks, lock, pkt_line};
 use crate::clock;
 use crate::domain::id::EntryId;
 use crate::domain::text::sanitize;
-use crate::domain::verdict::{Check, Decision, Outcome, Rule};
+use crate::domain::verdict::{Check, CheckResult, Decision, Rule};
 use crate::git::{Error, Repository, Result as GitResult};
 use crate::ledger::entry_validator::PushContext;
 
@@ -271,8 +271,8 @@ fn report_results(
 /// Returns one line on why an update is refused.
 fn describe_refusal(judgement: &UpdateVerdict) -> String {
     let (word, outcome) = match judgement.decision() {
-        Decision::Refused => ("refused", Outcome::Fail),
-        _ => ("cannot tell", Outcome::Unknown),
+        Decision::Refused => ("refused", CheckResult::Fail),
+        _ => ("cannot tell", CheckResult::Unknown),
     };
     let check = judgement
         .verdict

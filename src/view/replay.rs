@@ -13,7 +13,7 @@ use crate::domain::id::{Digest, EntryId};
 use crate::domain::name::ComponentName;
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
-use crate::domain::verdict::{Outcome, Rule, Verdict};
+use crate::domain::verdict::{CheckResult, Rule, Verdict};
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -165,7 +165,7 @@ impl ReplayedDeployment {
             .verdict
             .checks
             .iter()
-            .filter(|check| check.outcome != Outcome::Pass)
+            .filter(|check| check.outcome != CheckResult::Pass)
         {
             let head = format!("{margin}{:<RULE_WIDTH$}  ", check.rule.name());
             lines.extend(wrap::wrap_hanging(&head, &sanitize(&check.detail), width));

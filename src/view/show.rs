@@ -16,7 +16,7 @@ use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
-use crate::domain::verdict::{Decision, Outcome, Verdict};
+use crate::domain::verdict::{CheckResult, Decision, Verdict};
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -368,7 +368,7 @@ fn push_missing_rules(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<S
     let missing: Vec<_> = verdict
         .checks
         .iter()
-        .filter(|check| check.outcome != Outcome::Pass)
+        .filter(|check| check.outcome != CheckResult::Pass)
         .collect();
     let names = missing
         .iter()
@@ -378,7 +378,7 @@ fn push_missing_rules(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<S
         .max(10)
         + 2;
     for check in missing {
-        let doubt = if check.outcome == Outcome::Unknown {
+        let doubt = if check.outcome == CheckResult::Unknown {
             "cannot tell: "
         } else {
             ""

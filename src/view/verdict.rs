@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::symbols::Mark;
 use super::wrap;
 use crate::domain::text::sanitize;
-use crate::domain::verdict::{Check, Decision, Outcome, Verdict};
+use crate::domain::verdict::{Check, CheckResult, Decision, Verdict};
 
 /// The width of the column of rule names.
 const RULE_WIDTH: usize = 20;
@@ -18,7 +18,7 @@ pub fn render_verdict(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec
     let (passed, missing): (Vec<&Check>, Vec<&Check>) = verdict
         .checks
         .iter()
-        .partition(|check| check.outcome == Outcome::Pass);
+        .partition(|check| check.outcome == CheckResult::Pass);
     let mut lines: Vec<String> = missing
         .into_iter()
         .flat_map(|check| render_check(check, width))
@@ -52,9 +52,9 @@ pub fn render_verdict(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec
 fn render_check(check: &Check, width: Option<usize>) -> Vec<String> {
     let yellow = AnsiColor::Yellow.on_default();
     let mark = match check.outcome {
-        Outcome::Pass => Mark::Yes.to_string(),
-        Outcome::Fail => Mark::No.to_string(),
-        Outcome::Unknown => format!("{yellow}?{yellow:#}"),
+        CheckResult::Pass => Mark::Yes.to_string(),
+        CheckResult::Fail => Mark::No.to_string(),
+        CheckResult::Unknown => format!("{yellow}?{yellow:#}"),
     };
     let head = format!("  {mark} {:<RULE_WIDTH$}  ", check.rule.name());
     let mut lines = wrap::wrap_hanging(&head, &sanitize(&check.detail), width);
@@ -102,9 +102,9 @@ pub fn to_document(verdict: &Verdict) -> VerdictDocument {
     let check = |check: &Check| RuleOutcome {
         rule: check.rule.name(),
         outcome: match check.outcome {
-            Outcome::Pass => "pass",
-            Outcome::Fail => "fail",
-            Outcome::Unknown => "unknown",
+            CheckResult::Pass => "pass",
+            CheckResult::Fail => "fail",
+            CheckResult::Unknown => "unknown",
         },
         detail: check.detail.clone(),
         remedy: check.remedy.clone(),

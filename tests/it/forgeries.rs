@@ -6,7 +6,7 @@ use std::path::Path;
 
 use git_deploy::testing::domain::id::Oid;
 use git_deploy::testing::domain::name::LedgerName;
-use git_deploy::testing::domain::verdict::Outcome;
+use git_deploy::testing::domain::verdict::CheckResult;
 use git_deploy::testing::git::Repository;
 use git_deploy::testing::ledger::audit::{
     AuditFinding, AuditPlan, AuditProgress, FindingKind, audit, find_project,
@@ -344,7 +344,7 @@ fn lost_objects_accuse_nobody() {
                     .collect(),
             };
             assert!(
-                found.iter().all(|it| it.outcome == Outcome::Unknown),
+                found.iter().all(|it| it.outcome == CheckResult::Unknown),
                 "{id}: {found:#?}"
             );
             if left.is_none() && found.is_empty() {

@@ -16,7 +16,7 @@ use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::text::sanitize;
-use crate::domain::verdict::Outcome;
+use crate::domain::verdict::CheckResult;
 use crate::git::{Error, Repository};
 use crate::ledger::audit::{self, AuditPlan, AuditProgress, LedgerAudit, RemarkKind};
 use crate::ledger::facts::FactGatherer;
@@ -378,7 +378,7 @@ pub(super) fn view_finding(found: &audit::AuditFinding) -> FindingDocument {
     FindingDocument {
         kind,
         ledger: found.ledger.clone(),
-        outcome: if found.outcome == Outcome::Fail {
+        outcome: if found.outcome == CheckResult::Fail {
             "fail"
         } else {
             "unknown"
@@ -409,7 +409,7 @@ pub(super) fn view_remark(found: audit::AuditRemark) -> RemarkDocument {
 
 /// Returns the kind of error to fail with because of a finding.
 pub(super) fn error_kind(found: &audit::AuditFinding) -> ErrorKind {
-    if found.outcome == Outcome::Fail {
+    if found.outcome == CheckResult::Fail {
         ErrorKind::Denied
     } else {
         ErrorKind::CannotTell

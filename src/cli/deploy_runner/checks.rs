@@ -10,7 +10,7 @@ use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::plan::{PlanOutput, PlanResult};
 use crate::domain::policy::NotifyEvent;
-use crate::domain::verdict::{Decision, Outcome, Rule, Verdict};
+use crate::domain::verdict::{CheckResult, Decision, Rule, Verdict};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::cancellation::Cancellation;
 use crate::run::execute::RunCallbacks;
@@ -382,10 +382,10 @@ fn is_waiting_for_approvals(verdict: &Verdict) -> bool {
     let mut missing = verdict
         .checks
         .iter()
-        .filter(|check| check.outcome != Outcome::Pass)
+        .filter(|check| check.outcome != CheckResult::Pass)
         .peekable();
     missing.peek().is_some()
-        && missing.all(|check| check.rule == Rule::Approvals && check.outcome == Outcome::Fail)
+        && missing.all(|check| check.rule == Rule::Approvals && check.outcome == CheckResult::Fail)
 }
 
 /// Returns the policy key of the command that makes a change.
@@ -402,7 +402,7 @@ fn list_reasons(verdict: &Verdict) -> Vec<String> {
     let missing = verdict
         .checks
         .iter()
-        .filter(|check| check.outcome != Outcome::Pass);
+        .filter(|check| check.outcome != CheckResult::Pass);
     missing
         .map(|check| format!("{}: {}", check.rule.name(), check.detail))
         .collect()

@@ -6,7 +6,7 @@ use crate::domain::name::ComponentName;
 /// More components than this are counted, not named.
 const MAX_NAMED: usize = 3;
 
-/// Names targets: `api 1.4.2 (2affccc97fa0), web (2affccc97fa0)`, or counts them.
+/// Writes the names of targets: `api 1.4.2 (2affccc97fa0), web (2affccc97fa0)`, or counts them.
 pub(super) fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let all: Vec<&Target> = targets.collect();
     if all.len() > MAX_NAMED {
@@ -22,7 +22,7 @@ pub(super) fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     phrases.collect::<Vec<_>>().join(", ")
 }
 
-/// Names components, or counts them.
+/// Writes the names of components, or counts them.
 pub(super) fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
     let all: Vec<&str> = names.map(ComponentName::as_str).collect();
     if all.len() > MAX_NAMED {
@@ -32,7 +32,7 @@ pub(super) fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> Strin
     }
 }
 
-/// Says what is deployed where: `deploy api 1.4.2 (2affccc97fa0) to prod`.
+/// Describes a deployment: `deploy api 1.4.2 (2affccc97fa0) to prod`.
 pub(super) fn deployment(kind: DeploymentKind, all: Vec<&Target>, place: &str) -> String {
     let what = targets(all.into_iter());
     match kind {

@@ -9,13 +9,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::action::ReadFields;
-use super::{
-    Action, InvalidError, LedgerKind, MAX_BYTES, PREDICATE_TYPE, STATEMENT_TYPE, Statement,
-    Subject, validate,
-};
-use crate::domain::id::{CommitId, EntryId};
+use super::{Action, InvalidError, LedgerKind, MAX_BYTES, Statement, Subject, validate};
+use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::time::Time;
+
+/// in-toto's type of a statement.
+pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
+/// The type of our predicate.
+pub const PREDICATE_TYPE: &str = "urn:git-deploy:entry:v1";
 
 /// Why bytes are not a statement.
 #[derive(Debug, thiserror::Error)]
@@ -105,29 +107,54 @@ struct InPredicate {
     seen: BTreeMap<LedgerName, EntryId>,
 }
 
-/// Returns the subjects of a statement; if its action has none, the previous entry, since in-toto wants one. Every commit of
-/// [`Statement::commits`] is among them, so that an index of statements by subject misses none.
-fn subjects(statement: &Statement) -> Vec<Subject<'_>> {
-    let mut subjects = statement.action.body().subjects();
-    if subjects.is_empty() {
-        subjects.push(Subject::named_commit(
-            statement.ledger.as_str(),
-            CommitId(statement.previous.0),
-        ));
+impl Statement {
+    /// Reads a statement from the exact bytes of an `entry.json`.
+    ///
+    /// # Errors
+    /// Anything but the one canonical spelling of a valid statement.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(ParseError::TooLarge(bytes.len()));
+        }
+        let outer: InType = serde_json::from_slice(bytes)?;
+        if outer.kind != STATEMENT_TYPE || outer.predicate_type != PREDICATE_TYPE {
+            let found = if outer.kind == STATEMENT_TYPE {
+                outer.predicate_type
+            } else {
+                outer.kind
+            };
+            return Err(ParseError::Type(found.chars().take(80).collect()));
+        }
+        let statement = parse_trusted(bytes)?;
+        validate::check(&statement)?;
+        let printed = canonical_bytes(&statement);
+        if printed != bytes {
+            let same = printed
+                .split(|byte| *byte == b'\n')
+                .zip(bytes.split(|byte| *byte == b'\n'))
+                .take_while(|(a, b)| a == b);
+            return Err(ParseError::Spelling(same.count() + 1));
+        }
+        Ok(statement)
     }
-    subjects
-}
 
-/// Counts the subjects of a statement.
-pub(super) fn subject_count(statement: &Statement) -> usize {
-    subjects(statement).len()
+    /// Writes the one canonical spelling.
+    ///
+    /// # Errors
+    /// A statement that [`Statement::parse`] would not read back: it breaks a bound or contradicts itself.
+    pub fn print(&self) -> Result<Vec<u8>, InvalidError> {
+        validate::check(self)?;
+        let bytes = canonical_bytes(self);
+        validate::check_size(&bytes)?;
+        Ok(bytes)
+    }
 }
 
 /// Writes the canonical bytes.
-pub(super) fn print(statement: &Statement) -> Vec<u8> {
+fn canonical_bytes(statement: &Statement) -> Vec<u8> {
     let out = Out {
         kind: STATEMENT_TYPE,
-        subject: subjects(statement),
+        subject: statement.subjects(),
         predicate_type: PREDICATE_TYPE,
         predicate: OutPredicate {
             at: statement.at,
@@ -149,34 +176,7 @@ pub(super) fn print(statement: &Statement) -> Vec<u8> {
     bytes
 }
 
-/// Reads the canonical bytes.
-pub(super) fn parse(bytes: &[u8]) -> Result<Statement, ParseError> {
-    if bytes.len() > MAX_BYTES {
-        return Err(ParseError::TooLarge(bytes.len()));
-    }
-    let outer: InType = serde_json::from_slice(bytes)?;
-    if outer.kind != STATEMENT_TYPE || outer.predicate_type != PREDICATE_TYPE {
-        let found = if outer.kind == STATEMENT_TYPE {
-            outer.predicate_type
-        } else {
-            outer.kind
-        };
-        return Err(ParseError::Type(found.chars().take(80).collect()));
-    }
-    let statement = parse_trusted(bytes)?;
-    validate::check(&statement)?;
-    let printed = print(&statement);
-    if printed != bytes {
-        let same = printed
-            .split(|byte| *byte == b'\n')
-            .zip(bytes.split(|byte| *byte == b'\n'))
-            .take_while(|(a, b)| a == b);
-        return Err(ParseError::Spelling(same.count() + 1));
-    }
-    Ok(statement)
-}
-
-/// Reads bytes that were canonical when [`parse`] read them, without checking them again.
+/// Reads bytes that were canonical when [`Statement::parse`] read them, without checking them again.
 pub(super) fn parse_trusted(bytes: &[u8]) -> Result<Statement, ParseError> {
     let common: InPredicate = serde_json::from_slice::<In<_>>(bytes)?.predicate;
     let action = parse_action(&common.ledger, &common.action, bytes)?;

@@ -45,7 +45,7 @@ pub(super) fn commit(commit: CommitId) -> String {
     commit.0.prefix(7)
 }
 
-/// Names targets: `api 1.4.2 (2affccc), web (2affccc)`, or counts them.
+/// Writes the names of targets: `api 1.4.2 (2affccc), web (2affccc)`, or counts them.
 pub(super) fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     let all: Vec<&Target> = targets.collect();
     if all.len() > MAX_NAMED {
@@ -64,7 +64,7 @@ pub(super) fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     phrases.collect::<Vec<_>>().join(", ")
 }
 
-/// Names components, or counts them.
+/// Writes the names of components, or counts them.
 pub(super) fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> String {
     let all: Vec<&str> = names.map(ComponentName::as_str).collect();
     if all.len() > MAX_NAMED {
@@ -74,7 +74,7 @@ pub(super) fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> Strin
     }
 }
 
-/// Says how the components of a deployment ended.
+/// Describes how the components of a deployment ended.
 pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogText {
     let (verb, tone) = match (overall_outcome(results), kind) {
         (_, DeploymentKind::Exec) => ("executed", Tone::Neutral),
@@ -84,12 +84,12 @@ pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogT
         (verb @ ("failed" | "rolled back"), _) => (verb, Tone::Bad),
         (verb, _) => (verb, Tone::Neutral),
     };
-    LogText::new(verb, tone, targets(telling(results).into_iter()))
+    LogText::new(verb, tone, targets(notable_targets(results).into_iter()))
 }
 
-/// Returns the targets that tell most: those that failed; else those that changed; else all. What was skipped because of a failure is
-/// in the entry.
-fn telling(results: &[ComponentResult]) -> Vec<&Target> {
+/// Returns the most important targets: those that failed; else those that changed; else all. The
+/// entry lists skipped ones.
+fn notable_targets(results: &[ComponentResult]) -> Vec<&Target> {
     let with = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
         let wanted = results.iter().filter(|it| wanted(it.outcome));
         wanted.map(|it| &it.target).collect()

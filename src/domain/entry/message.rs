@@ -5,22 +5,24 @@ use std::fmt::Write as _;
 use super::Statement;
 use super::trailer::write_line;
 
-/// Writes the message, with one newline at its end.
-pub(super) fn print(statement: &Statement) -> String {
-    let body = statement.action.body();
-    let place = statement.environment().map_or_else(
-        || statement.ledger.to_string(),
-        |environment| environment.to_string(),
-    );
-    let mut text = body.headline(&place);
-    if let Some(free_text) = body.free_text() {
+impl Statement {
+    /// Writes the message of the ledger commit, with one newline at its end: a pure function of the statement.
+    pub fn message(&self) -> String {
+        let body = self.action.body();
+        let place = self.environment().map_or_else(
+            || self.ledger.to_string(),
+            |environment| environment.to_string(),
+        );
+        let mut text = body.headline(&place);
+        if let Some(free_text) = body.free_text() {
+            text.push_str("\n\n");
+            text.push_str(free_text);
+        }
         text.push_str("\n\n");
-        text.push_str(free_text);
+        // Writing to a string cannot fail.
+        let _ = write_trailers(self, &mut text);
+        text
     }
-    text.push_str("\n\n");
-    // Writing to a string cannot fail.
-    let _ = write_trailers(statement, &mut text);
-    text
 }
 
 /// Writes the trailers: the action and its environment, what the action names, and people.

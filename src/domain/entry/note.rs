@@ -1,45 +1,16 @@
-//! The line that an entry leaves in the notes of each commit that it is about.
-//!
-//! A pure function of the ledger commit, so that the notes can be rebuilt from the ledgers at any time and compared with them.
+//! What an action says in the note of a commit: its phrases are part of the format, each a pure function of the entry.
 
-use super::{
-    ComponentAtCommit, ComponentResult, DeploymentKind, Outcome, Statement, Target, overall_outcome,
-};
-use crate::domain::id::{CommitId, EntryId};
+use super::{ComponentAtCommit, ComponentResult, DeploymentKind, Outcome, Target, overall_outcome};
+use crate::domain::id::CommitId;
 use crate::domain::text::Line;
-
-/// Writes the line for `commit`, without a newline; `None` if the entry is not about it.
-///
-/// It holds time, verb, environment, what, who, and the ledger commit:
-/// `2026-03-05T10:02:11Z  deployed  prod    api 1.4.2    by ci    prod@3f2a9c1e77`.
-pub fn note_line(statement: &Statement, id: EntryId, commit: CommitId) -> Option<String> {
-    if !statement.commits().contains(&commit) {
-        return None;
-    }
-    let Note { verb, object } = statement.action.body().note(commit);
-    let place = statement
-        .environment()
-        .map_or_else(String::new, |environment| environment.to_string());
-    let behalf = statement
-        .requested_by
-        .as_ref()
-        .map_or_else(String::new, |person| format!(" for {person}"));
-    let by = format!("by {}{behalf}", statement.by);
-    Some(format!(
-        "{}  {verb:<10}  {place:<7}  {object:<40}  {by:<10}  {}@{}",
-        statement.at,
-        statement.ledger,
-        id.0.prefix(10)
-    ))
-}
 
 /// What an action leaves in the note of one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// What happened, in a word.
-    verb: &'static str,
+    pub(super) verb: &'static str,
     /// What it happened to.
-    object: String,
+    pub(super) object: String,
 }
 
 impl Note {
@@ -65,12 +36,12 @@ impl Note {
     }
 }
 
-/// Quotes a text; nothing without one.
+/// Returns a text in quotes; empty if there is none.
 pub(super) fn quoted(text: Option<&Line>) -> String {
     text.map_or_else(String::new, |text| format!("\"{text}\""))
 }
 
-/// Names the components at this commit.
+/// Writes the names of the components at this commit.
 pub(super) fn components(components: &[ComponentAtCommit], commit: CommitId) -> String {
     let mine = components.iter().filter(|it| it.commit == commit);
     mine.map(|it| it.component.as_str())
@@ -78,7 +49,7 @@ pub(super) fn components(components: &[ComponentAtCommit], commit: CommitId) -> 
         .join(", ")
 }
 
-/// Names targets with their versions.
+/// Writes the names of targets with their versions.
 pub(super) fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
     targets.map(target).collect::<Vec<_>>().join(", ")
 }
@@ -90,7 +61,7 @@ fn target(target: &Target) -> String {
     }
 }
 
-/// Says how the components at this commit ended: each for itself if they ended differently.
+/// Describes how the components at this commit ended: one by one if they ended differently.
 pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult], commit: CommitId) -> Note {
     let mine: Vec<ComponentResult> = results
         .iter()

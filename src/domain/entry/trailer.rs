@@ -1,18 +1,14 @@
-//! The trailers of a ledger commit's message: what an action writes there, and what a reader takes from them.
-//!
-//! A walk over history reads the trailers before it opens an entry, and passes over most entries without opening them.
+//! What an action writes into the trailers of a ledger commit's message.
 
 use std::fmt::{self, Write as _};
 
-use super::{
-    ActionInfo, ComponentAtCommit, ComponentResult, HistoryRole, Image, LedgerKind, Outcome, Target,
-};
+use super::{ComponentAtCommit, ComponentResult, Image, Outcome, Target};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 
 /// The prefix of each key.
-const PREFIX: &str = "Deploy-";
+pub(super) const PREFIX: &str = "Deploy-";
 
 /// One trailer of an action: its key, and its value as it is printed.
 #[derive(Debug, Clone, Copy)]
@@ -122,54 +118,4 @@ impl<'a> Trailer<'a> {
 /// Writes one trailer without the end of its line.
 pub(super) fn write_line(out: &mut String, key: &str, value: &dyn fmt::Display) -> fmt::Result {
     write!(out, "{PREFIX}{key}: {value}")
-}
-
-/// The trailers of a message, as far as readers use them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Trailers {
-    /// The action's word.
-    pub action: String,
-    /// The environment, if any.
-    pub environment: Option<String>,
-    /// The commits, as often as they are named.
-    pub commits: Vec<CommitId>,
-    /// The components, as often as they are named.
-    pub components: Vec<String>,
-    /// The content of a registered artifact's component.
-    pub content: Option<String>,
-}
-
-impl Trailers {
-    /// Returns what the entry says about the history of an environment, if its ledger is one of an environment.
-    pub fn history_role(&self) -> HistoryRole {
-        ActionInfo::find(LedgerKind::Environment, &self.action)
-            .map_or(HistoryRole::None, |info| info.history)
-    }
-}
-
-/// Reads the trailers of a message that [`Statement::message`](super::Statement::message) made; only its last paragraph counts.
-pub fn read_trailers(message: &str) -> Trailers {
-    let paragraph = message
-        .trim_end_matches('\n')
-        .rsplit("\n\n")
-        .next()
-        .unwrap_or_default();
-    let mut found = Trailers::default();
-    for line in paragraph.lines() {
-        let Some((key, value)) = line
-            .strip_prefix(PREFIX)
-            .and_then(|line| line.split_once(": "))
-        else {
-            continue;
-        };
-        match key {
-            "Action" => value.clone_into(&mut found.action),
-            "Environment" => found.environment = Some(value.to_owned()),
-            "Commit" => found.commits.extend(value.parse::<CommitId>()),
-            "Component" => found.components.push(value.to_owned()),
-            "Content" => found.content = Some(value.to_owned()),
-            _ => {}
-        }
-    }
-    found
 }

@@ -1,11 +1,15 @@
 //! Tests of what a history reads from entries and what it ignores.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::domain::entry::{
-    Abort, Baseline, ComponentAtCommit, ComponentChange, DeploymentKind, Finish, Intent, Record,
-    RecordedResult, Start, Statement, Target, Verification,
+    Abort, Action, Baseline, ComponentAtCommit, ComponentChange, ComponentResult, Deployment,
+    DeploymentKind, Finish, Intent, Outcome, Record, RecordedResult, Start, Statement, Target,
+    Verification,
 };
 use crate::domain::id::{EntryId, Oid, RunId};
+use crate::domain::name::ComponentName;
 
 fn oid(byte: u8) -> Oid {
     Oid::from_bytes(&[byte; 20]).unwrap()

@@ -3,11 +3,16 @@
 //! That JSON contains every value in plain text, also sensitive ones. So only a digest of the whole
 //! is kept, and no value.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod action;
+mod digest;
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+
+pub use action::{ActionCounts, PlannedAction};
+use digest::compute_digest;
 
 use crate::domain::id::Digest;
 use crate::domain::text::sanitize;
@@ -35,7 +40,7 @@ pub fn is_saved_terraform_plan(first_bytes: &[u8]) -> bool {
 /// Why the output of `terraform show` is not a plan that can be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum TerraformError {
-    /// More than [`LIMIT`] bytes.
+    /// More than [`MAX_JSON_BYTES`] bytes.
     #[error("what terraform shows of the plan has {0} bytes; at most {MAX_JSON_BYTES} are read")]
     TooLarge(usize),
     /// Not the JSON of a plan.
@@ -62,115 +67,6 @@ pub enum TerraformError {
         /// The action, as terraform names it.
         actions: Vec<String>,
     },
-}
-
-/// The action on a resource or an output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum PlannedAction {
-    /// It is created.
-    Create,
-    /// It is changed in place.
-    Update,
-    /// It is destroyed and created again, in either order.
-    Replace,
-    /// It is created again; the old one remains and is no longer managed by terraform.
-    CreateAndForget,
-    /// It is destroyed.
-    Destroy,
-    /// It remains and is no longer managed by terraform.
-    Forget,
-    /// It is read while the plan is applied.
-    Read,
-    /// It exists, and terraform starts to manage it. Nothing else changes.
-    Import,
-    /// It gets another address, and nothing else changes.
-    Move,
-}
-
-impl PlannedAction {
-    /// Returns the word that terraform prints: `create`, `destroy`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Replace => "replace",
-            Self::CreateAndForget => "create and forget",
-            Self::Destroy => "destroy",
-            Self::Forget => "forget",
-            Self::Read => "read",
-            Self::Import => "import",
-            Self::Move => "move",
-        }
-    }
-
-    /// Returns the symbol that terraform prints before it.
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Self::Create | Self::Import => "+",
-            Self::Update | Self::Move => "~",
-            Self::Replace => "-/+",
-            Self::CreateAndForget => "./+",
-            Self::Destroy => "-",
-            Self::Forget => ".",
-            Self::Read => "<=",
-        }
-    }
-}
-
-/// The number of resources per action. A replacement counts as one added and one destroyed, as in
-/// terraform.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ActionCounts {
-    /// Resources that terraform starts to manage.
-    pub import: usize,
-    /// Resources to create.
-    pub add: usize,
-    /// Resources to change in place.
-    pub change: usize,
-    /// Resources to destroy.
-    pub destroy: usize,
-    /// Resources that remain and are no longer managed by terraform.
-    pub forget: usize,
-}
-
-impl ActionCounts {
-    /// Counts one action.
-    fn count(&mut self, action: PlannedAction) {
-        match action {
-            PlannedAction::Create => self.add += 1,
-            PlannedAction::Update => self.change += 1,
-            PlannedAction::Replace => {
-                self.add += 1;
-                self.destroy += 1;
-            }
-            PlannedAction::CreateAndForget => {
-                self.add += 1;
-                self.forget += 1;
-            }
-            PlannedAction::Destroy => self.destroy += 1,
-            PlannedAction::Forget => self.forget += 1,
-            PlannedAction::Read | PlannedAction::Import | PlannedAction::Move => {}
-        }
-    }
-}
-
-/// Writes the counts as terraform does: `2 to add, 1 to change, 0 to destroy`.
-impl fmt::Display for ActionCounts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.import > 0 {
-            write!(f, "{} to import, ", self.import)?;
-        }
-        write!(
-            f,
-            "{} to add, {} to change, {} to destroy",
-            self.add, self.change, self.destroy
-        )?;
-        if self.forget > 0 {
-            write!(f, ", {} to forget", self.forget)?;
-        }
-        Ok(())
-    }
 }
 
 /// A resource in the plan.
@@ -415,53 +311,4 @@ fn sanitize_name(name: &str) -> String {
         .map_or(name.len(), |(at, _)| at);
     let more = if end < name.len() { "…" } else { "" };
     format!("{}{more}", sanitize(&name[..end]))
-}
-
-/// The members that differ between two plans with the same effect: the time of planning, and the
-/// attributes that may explain drift, which terraform lists in random order.
-const VOLATILE_MEMBERS: [&[u8]; 2] = [b"\"timestamp\":", b"\"relevant_attributes\":"];
-
-/// Returns the digest of a JSON object: of its members without white space and without the volatile
-/// ones, sorted.
-///
-/// Inside a member nothing is changed. Terraform sorts keys itself, and converting a number to
-/// floating point would hide a change in its last digits.
-fn compute_digest(json: &[u8]) -> Digest {
-    let mut members = split_members(json);
-    members.retain(|member| !VOLATILE_MEMBERS.iter().any(|name| member.starts_with(name)));
-    members.sort_unstable();
-    let mut canonical = b"{".to_vec();
-    canonical.extend(members.join(&b','));
-    canonical.push(b'}');
-    Digest::sha256(&canonical)
-}
-
-/// Splits a well-formed JSON object into its members, without white space.
-fn split_members(json: &[u8]) -> Vec<Vec<u8>> {
-    let (mut members, mut member) = (Vec::new(), Vec::new());
-    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
-    for &byte in json {
-        if quoted {
-            quoted = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-            member.push(byte);
-            continue;
-        }
-        if matches!(byte, b'}' | b']') {
-            depth = depth.saturating_sub(1);
-        }
-        match byte {
-            b' ' | b'\n' | b'\r' | b'\t' => {}
-            b',' | b'}' if depth == usize::from(byte == b',') => {
-                members.push(std::mem::take(&mut member));
-            }
-            b'{' if depth == 0 => {}
-            _ => member.push(byte),
-        }
-        quoted = byte == b'"';
-        if matches!(byte, b'{' | b'[') {
-            depth += 1;
-        }
-    }
-    members
 }

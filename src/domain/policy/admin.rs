@@ -5,7 +5,8 @@
 use super::forms::MEMBERS;
 use super::people::Members;
 use super::roster::Roster;
-use super::table::{ValueForm, policy_table, policy_words};
+use super::table::ValueForm;
+use super::table_macros::{policy_table, policy_words};
 
 policy_table! {
     /// `[policy]`: who may change `deploy.toml`.

@@ -4,7 +4,8 @@ use super::forms::{MEMBERS, SPAN};
 use super::people::Members;
 use super::reader::TomlValue;
 use super::roster::Roster;
-use super::table::{ValueForm, policy_table};
+use super::table::ValueForm;
+use super::table_macros::policy_table;
 use crate::domain::time::Span;
 
 /// The most approvals that all requirements of an environment may ask for together.

@@ -7,7 +7,8 @@ use super::people::Members;
 use super::predicate::PredicateType;
 use super::reader::TomlValue;
 use super::roster::Roster;
-use super::table::{ValueForm, policy_table};
+use super::table::ValueForm;
+use super::table_macros::policy_table;
 use crate::domain::name::{EnvName, Label};
 
 /// The most types in `[checks]`.

@@ -1,20 +1,17 @@
-//! `[components.<name>]`: what belongs to a component, and the commands that deploy it.
-//!
-//! A command is one text for `sh -c`. Reviewers of the policy read it, so it may not contain
-//! characters that a screen hides.
+//! `[components.<name>]`: the files that belong to a component, and the commands that deploy it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 
 use super::error::suggest_nearest;
 use super::fields::TableFields;
-use super::forms::{COMMAND, NAME, SECRETS, SPAN, VARIABLES};
+use super::forms::{COMMAND, NAME, SPAN};
 use super::paths::{Coverage, Paths};
 use super::reader::TomlValue;
-use super::table::{TextForm, ValueForm, policy_table};
-use super::variables::{Secret, VarName, read_secrets, read_variables};
+use super::shell_command::ShellCommand;
+use super::table::{TextForm, ValueForm};
+use super::table_macros::policy_table;
+use super::variables::{SECRETS, Secret, VARIABLES, VarName, read_secrets, read_variables};
 use crate::domain::name::{ComponentName, ProjectName, REST};
-use crate::domain::text::is_plain;
 use crate::domain::time::Span;
 
 /// The most components.
@@ -204,34 +201,4 @@ fn read_dependency(value: &TomlValue<'_>, declared: &BTreeSet<&str>) -> Option<C
         return None;
     }
     name.parse().ok()
-}
-
-/// A text for `sh -c`: plain characters, tabs and newlines, 1 to 65,536 bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShellCommand(Box<str>);
-
-impl ShellCommand {
-    /// Returns the text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ShellCommand {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.trim().is_empty() || text.len() > 65_536 {
-            return Err("a command is 1 to 65,536 bytes of text for sh -c".to_owned());
-        }
-        match text
-            .chars()
-            .find(|character| !is_plain(*character) && !matches!(character, '\n' | '\t'))
-        {
-            Some(bad) => Err(format!(
-                "the command contains the character U+{:04X}, which is not plain text",
-                u32::from(bad)
-            )),
-            None => Ok(Self(text.into())),
-        }
-    }
 }

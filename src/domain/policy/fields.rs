@@ -59,6 +59,20 @@ impl<'a> TableFields<'a> {
     }
 }
 
+impl<'a> TomlValue<'a> {
+    /// Reads a table whose keys are known. Unknown keys and keys without the one that they need are
+    /// reported.
+    pub(super) fn fields(&self, known: &'static KeyTable) -> TableFields<'a> {
+        let table = self.as_table();
+        for (key, _) in table.into_iter().flatten() {
+            if known.key(key.get_ref()).is_none() {
+                self.report_unknown(key.get_ref(), key.span().start, known);
+            }
+        }
+        TableFields::new(table, self, known)
+    }
+}
+
 /// A key of a table, which may be absent. What is read from it is `None` if it is absent or wrong;
 /// a mistake is reported.
 pub(super) struct TableField<'f, 'a> {

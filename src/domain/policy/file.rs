@@ -1,27 +1,19 @@
-//! `deploy.toml` as a whole: the keys at its top, and how a text becomes a [`Policy`].
-//!
-//! Broken parts are replaced by defaults while reading goes on; any error at all means that there
-//! is no policy.
+//! [`Policy`]: `deploy.toml` as a whole, with the keys at its top.
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use toml::de::{DeTable, DeValue};
 
 use super::admin::{AdminRules, UnownedPaths};
 use super::attestation::{AcceptedSigners, ArtifactRules, read_accepted_signers};
 use super::component::{Component, read_components, sole_component};
 use super::environment::Environment;
-use super::environment_tables::read_environments;
-use super::error::{ErrorCollector, PolicyErrors};
-use super::fields::TableFields;
 use super::forms::{NAME, PREDICATE};
-use super::notify::{NOTIFY, read_notify};
+use super::notify::NOTIFY;
 use super::people::{KeyStatus, Members, PERSON, PersonSpec};
 use super::predicate::PredicateType;
 use super::reader::TomlValue;
-use super::roster::{MAX_PEOPLE, Roster};
-use super::table::{TextForm, ValueForm, policy_table};
-use super::{MAX_BYTES, check};
+use super::roster::Roster;
+use super::table::{TextForm, ValueForm};
+use super::table_macros::policy_table;
 use crate::domain::id::PublicKey;
 use crate::domain::name::{ComponentName, EnvName, GroupName, Person, ProjectName};
 
@@ -141,86 +133,9 @@ policy_table! {
 
 /// What is read before the policy is put together.
 pub(super) struct FileContext<'a> {
-    root: &'a TomlValue<'a>,
-    project: Option<ProjectName>,
-    roster: &'a Roster,
-    environments: BTreeMap<EnvName, Environment>,
-    patterns: BTreeMap<EnvName, Environment>,
-}
-
-/// Reads and validates the text of a `deploy.toml`.
-pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
-    let errors = ErrorCollector::new(text);
-    let policy = parse_toml(text, &errors);
-    errors.into_result()?;
-    // Without an error there is a policy: whatever prevents one is reported.
-    policy.ok_or_else(|| PolicyErrors::single("it contains no policy"))
-}
-
-fn parse_toml(text: &str, errors: &ErrorCollector<'_>) -> Option<Policy> {
-    if text.len() > MAX_BYTES {
-        let length = text.len();
-        let message = format!("the file has {length} bytes, at most {MAX_BYTES} are allowed");
-        errors.add(None, "", message, None);
-        return None;
-    }
-    let (document, problems) = DeTable::parse_recoverable(text);
-    // Only the first: after a broken line, what follows is misread.
-    if let Some(problem) = problems.first() {
-        let message = problem.message().split(", expected").next();
-        let is_marker = |line: &str| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ");
-        let is_merging = text.lines().any(is_marker);
-        errors.add(
-            problem.span().map(|span| span.start),
-            "",
-            format!("not valid TOML: {}", message.unwrap_or_default()),
-            is_merging.then(|| "resolve the merge conflict in it first".to_owned()),
-        );
-        return None;
-    }
-    let document = DeValue::Table(document.into_inner());
-    read_document(&TomlValue::root(&document, errors), errors)
-}
-
-fn read_document<'a>(root: &'a TomlValue<'a>, errors: &'a ErrorCollector<'a>) -> Option<Policy> {
-    check_schema(root)?;
-    let fields = root.fields(&Policy::TABLE);
-    let roster = read_roster(&fields, errors);
-    let notify = fields.key("notify").read(read_notify).unwrap_or_default();
-    let (environments, patterns) = read_environments(&fields, &roster, &notify);
-    let context = FileContext {
-        root,
-        project: fields.key("project").parse(),
-        roster: &roster,
-        environments,
-        patterns,
-    };
-    let policy = Policy::read(&fields, context)?;
-    check::check(&policy, errors);
-    Some(policy)
-}
-
-/// Refuses a file of another version at once: it may contain keys that are unknown here.
-fn check_schema(root: &TomlValue<'_>) -> Option<()> {
-    let entries = root.named_values(usize::MAX);
-    if let Some(schema) = entries.iter().find(|entry| entry.key == "schema")
-        && schema.value.number(1, u32::MAX)? != 1
-    {
-        let hint = "install a newer git-deploy".to_owned();
-        let message = "this git-deploy knows schema 1 only";
-        schema.value.report(message, Some(hint));
-        return None;
-    }
-    Some(())
-}
-
-fn read_roster(fields: &TableFields<'_>, errors: &ErrorCollector<'_>) -> Roster {
-    let people = fields.key("people");
-    let persons = people.named_values(MAX_PEOPLE);
-    if let (Some(value), true, true) = (people.value(), persons.is_empty(), errors.is_empty()) {
-        let hint = "add a line such as alice = \"RW…\", the second line of her minisign .pub file";
-        let message = "no one is listed, so no one could sign anything";
-        value.report(message, Some(hint.to_owned()));
-    }
-    Roster::read(&persons, &fields.key("groups").named_values(MAX_PEOPLE))
+    pub(super) root: &'a TomlValue<'a>,
+    pub(super) project: Option<ProjectName>,
+    pub(super) roster: &'a Roster,
+    pub(super) environments: BTreeMap<EnvName, Environment>,
+    pub(super) patterns: BTreeMap<EnvName, Environment>,
 }

@@ -2,7 +2,6 @@
 //! describe them.
 
 use super::table::{TextForm, ValueForm};
-use super::variables::Secret;
 
 /// The grammar of all names.
 pub(super) const NAME: TextForm = TextForm::new("name", "^[a-z0-9][a-z0-9._-]{0,62}$");
@@ -20,17 +19,3 @@ pub(super) const COMMAND: TextForm = TextForm::new("command", "\\S");
 /// An in-toto predicate type.
 pub(super) const PREDICATE: TextForm =
     TextForm::new("attestation type", "^[a-z-]+$|^[A-Za-z][A-Za-z0-9+.-]*:.+$");
-/// The name of an environment variable.
-const VARIABLE: TextForm = TextForm::new(
-    "variable",
-    "^(?!DEPLOY_|GIT_DEPLOY_)[A-Za-z_][A-Za-z0-9_]{0,254}$",
-);
-/// Any text.
-const ANY: TextForm = TextForm::new("text", "");
-/// `variables`, of components and environments.
-pub(super) const VARIABLES: ValueForm = ValueForm::Named(&VARIABLE, &ValueForm::Text(&ANY));
-/// `secrets`, of components and environments.
-pub(super) const SECRETS: ValueForm = ValueForm::Named(
-    &VARIABLE,
-    &ValueForm::Either(&[ValueForm::Text(&COMMAND), ValueForm::Table(&Secret::TABLE)]),
-);

@@ -7,7 +7,8 @@ use std::fmt;
 use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, NaiveTime, Weekday};
 
 use super::reader::TomlValue;
-use super::table::{TextForm, ValueForm, policy_table};
+use super::table::{TextForm, ValueForm};
+use super::table_macros::policy_table;
 use super::zone::Zone;
 use crate::domain::text::Line;
 use crate::domain::time::Time;

@@ -12,14 +12,14 @@ use super::people::KeyStatus;
 use super::predicate::PredicateType;
 use super::refname::BranchName;
 use super::variables::{Secret, VarName};
-use super::{Policy, file, starter};
+use super::{Policy, parse, starter};
 use crate::domain::id::PublicKey;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
 
 impl Policy {
     /// Reads and validates the text of a `deploy.toml`, at most [`super::MAX_BYTES`].
     pub fn parse(text: &str) -> Result<Self, PolicyErrors> {
-        file::parse(text)
+        parse::parse(text)
     }
 
     /// Reads and validates the bytes of a `deploy.toml` in a repository.

@@ -4,7 +4,7 @@
 //! reports every mistake at once. All names in it resolve, groups are expanded and defaults filled
 //! in, so that the rules never have to deal with a broken policy.
 //!
-//! Each table of the file is declared in one place by `policy_table!`; see `table`.
+//! Each table of the file is declared in one place by `policy_table!`; see `table_macros`.
 
 mod admin;
 mod approval;
@@ -14,6 +14,7 @@ mod component;
 mod environment;
 mod environment_order;
 mod environment_tables;
+mod environments;
 mod error;
 mod exceptions;
 mod fields;
@@ -22,6 +23,7 @@ mod forms;
 mod freeze;
 mod lookup;
 mod notify;
+mod parse;
 mod path_index;
 mod paths;
 mod people;
@@ -30,8 +32,10 @@ mod predicate;
 mod reader;
 mod refname;
 mod roster;
+mod shell_command;
 mod starter;
 mod table;
+mod table_macros;
 mod template;
 mod variables;
 mod version;
@@ -41,7 +45,7 @@ mod zone;
 pub use admin::{AdminRules, UnownedPaths};
 pub use approval::{ApprovalRequirement, Bind};
 pub use attestation::RequiredCheck;
-pub use component::{Component, ShellCommand};
+pub use component::Component;
 pub use environment::{DeployOn, Enforcement, Environment, Rollback};
 pub use environment_tables::Ephemeral;
 pub use error::{PolicyError, PolicyErrors, suggest_nearest};
@@ -49,12 +53,14 @@ pub use exceptions::{Hotfix, HotfixSkip};
 pub use file::Policy;
 pub use freeze::Freeze;
 pub use notify::{Notify, NotifyChannel, NotifyEvent, WebhookAddress, WebhookFormat};
+pub use parse::MAX_BYTES;
 pub use path_index::{FolderOwners, FolderPosition, PathIndex};
 pub use paths::{Coverage, Paths, PathsError, is_shared};
 pub use people::{KeyStatus, Members, PersonSpec};
 pub use placeholder::Placeholder;
 pub use predicate::{PredicateType, PredicateTypeError};
 pub use refname::BranchName;
+pub use shell_command::ShellCommand;
 pub use table::{KeyTable, TableKey, TextForm, ValueForm};
 pub use template::{Template, tag_timestamp};
 pub use variables::{Secret, VarName};
@@ -63,9 +69,6 @@ pub use version::{
 };
 pub use webhook_url::WebhookUrl;
 pub use zone::Zone;
-
-/// The largest `deploy.toml`, in bytes.
-pub const MAX_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::component::ShellCommand;
 use super::forms::COMMAND;
 use super::reader::TomlValue;
-use super::table::{TextForm, ValueForm, Word as _, policy_table, policy_words};
+use super::shell_command::ShellCommand;
+use super::table::{TextForm, ValueForm, Word as _};
+use super::table_macros::{policy_table, policy_words};
 use super::webhook_url::WebhookUrl;
 use crate::domain::serde_str::as_text;
 

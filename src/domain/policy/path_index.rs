@@ -2,7 +2,7 @@
 //! folders.
 //!
 //! A walk over the folders of a commit descends this tree in step, so that its cost depends on
-//! where it goes and not on the number of components.
+//! the folders that it visits and not on the number of components.
 
 use std::collections::HashMap;
 

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::reader::TomlValue;
-use super::table::{TextForm, ValueForm, policy_table};
+use super::table::{TextForm, ValueForm};
+use super::table_macros::policy_table;
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
 use crate::domain::text::is_plain;

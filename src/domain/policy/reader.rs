@@ -10,7 +10,6 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ErrorCollector, suggest_nearest};
-use super::fields::TableFields;
 use super::table::{KeyTable, Word};
 use crate::domain::time::Span;
 
@@ -196,24 +195,13 @@ impl<'a> TomlValue<'a> {
         }
     }
 
-    fn as_table(&self) -> Option<&'a DeTable<'a>> {
+    /// Returns the value as a table; anything else is reported.
+    pub(super) fn as_table(&self) -> Option<&'a DeTable<'a>> {
         let table = self.value.as_table();
         if table.is_none() {
             self.report_type("a table");
         }
         table
-    }
-
-    /// Reads a table whose keys are known. Unknown keys and keys without the one that they need are
-    /// reported.
-    pub(super) fn fields(&self, known: &'static KeyTable) -> TableFields<'a> {
-        let table = self.as_table();
-        for (key, _) in table.into_iter().flatten() {
-            if known.key(key.get_ref()).is_none() {
-                self.report_unknown(key.get_ref(), key.span().start, known);
-            }
-        }
-        TableFields::new(table, self, known)
     }
 
     /// Returns the value of a key of this table.
@@ -231,7 +219,7 @@ impl<'a> TomlValue<'a> {
         self.errors.add(offset, &self.path, message, hint);
     }
 
-    fn report_unknown(&self, word: &str, offset: usize, known: &KeyTable) {
+    pub(super) fn report_unknown(&self, word: &str, offset: usize, known: &KeyTable) {
         if let Some(purpose) = known.plan_for(word) {
             let message = format!("the key {word:?} is not supported yet: {purpose}");
             let hint = "remove it for now".to_owned();

@@ -4,11 +4,27 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::component::ShellCommand;
 use super::fields::TableField;
 use super::forms::COMMAND;
 use super::reader::TomlValue;
-use super::table::{ValueForm, policy_table};
+use super::shell_command::ShellCommand;
+use super::table::{TextForm, ValueForm};
+use super::table_macros::policy_table;
+
+/// The name of an environment variable.
+const VARIABLE: TextForm = TextForm::new(
+    "variable",
+    "^(?!DEPLOY_|GIT_DEPLOY_)[A-Za-z_][A-Za-z0-9_]{0,254}$",
+);
+/// Any text.
+const ANY: TextForm = TextForm::new("text", "");
+/// `variables`, of components and environments.
+pub(super) const VARIABLES: ValueForm = ValueForm::Named(&VARIABLE, &ValueForm::Text(&ANY));
+/// `secrets`, of components and environments.
+pub(super) const SECRETS: ValueForm = ValueForm::Named(
+    &VARIABLE,
+    &ValueForm::Either(&[ValueForm::Text(&COMMAND), ValueForm::Table(&Secret::TABLE)]),
+);
 
 /// The most variables, and the most secrets, of a component or an environment.
 const MAX_VARIABLES: usize = 1_000;

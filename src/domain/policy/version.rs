@@ -4,9 +4,10 @@
 
 use std::cmp::Ordering;
 
-use super::component::ShellCommand;
 use super::placeholder::Placeholder;
-use super::table::{TextForm, ValueForm, policy_table, policy_words};
+use super::shell_command::ShellCommand;
+use super::table::{TextForm, ValueForm};
+use super::table_macros::{policy_table, policy_words};
 use super::template::Template;
 use crate::domain::name::ComponentName;
 

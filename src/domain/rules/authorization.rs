@@ -16,7 +16,7 @@ use crate::domain::policy::{Environment, KeyStatus, Members, Policy, PredicateTy
 use crate::domain::state::OpenRun;
 use crate::domain::verdict::{Check, Rule};
 
-/// Why somebody may not; `None` if they may.
+/// Why a signer may not do it; `None` if the signer may.
 type Objection = Option<String>;
 
 /// The most findings of a policy that are shown.

@@ -173,7 +173,7 @@ fn is_accepted(
     if !asked || !may || !key_trust::has_listed_key(ctx, kept)? {
         return Ok(false);
     }
-    // Nobody passes their own change; that they fail it is taken from them.
+    // Authors cannot pass their own change, but they can fail it.
     let review =
         required.predicate_type == PredicateType::change_review() && !ctx.policy.is_machine(by);
     Ok(!review

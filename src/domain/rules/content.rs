@@ -147,7 +147,8 @@ fn check_change(
     if change.intent != Intent::Change
         && !(change.target.version.is_none() && change.target.artifacts.is_empty())
     {
-        // Nobody would look at them: the version and the artifacts of what stays are those of the entry that put it there.
+        // They would have no effect: the version and artifacts of an unchanged component are those
+        // of the entry that deployed it.
         return Some(fail(format!(
             "{component} does not change, so it names neither a version nor artifacts"
         )));
@@ -164,7 +165,7 @@ fn check_change(
         // What the policy no longer knows has nothing left to be compared with.
         (_, Intent::Destroy) if check_component_known(ctx, component).is_some() => None,
         (_, Intent::Destroy) => check_content(ctx, component, commit, None),
-        // What runs may be of a component that is no longer in the policy, and be commanded all the same.
+        // A running component may no longer be in the policy. A command may still be run in it.
         (DeploymentKind::Exec, _) => (change.target.content != here.content(component))
             .then(|| fail(format!("the content of {component} is not what runs"))),
         (_, Intent::Change) => check_component_known(ctx, component)

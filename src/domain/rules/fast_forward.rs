@@ -109,7 +109,7 @@ fn check_forward(
 fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Check>> {
     let (component, place) = (&change.target.component, ctx.environment_label());
     if change.intent == Intent::Destroy {
-        // Otherwise an old commit without the component would take it away, and nobody be asked.
+        // Otherwise an old commit without the component would remove it without any approval.
         return Ok(Some(fail(format!(
             "a rollback takes no component away: {component} is absent at its commit"
         ))));

@@ -72,7 +72,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
             run.sequence, start.at
         );
         let number = run.sequence;
-        // Only whoever runs it can say how it ended; others give it up, once they may.
+        // Only its runner can report how it ended; others may abort it once it is stale.
         let own = ctx.statement.is_some_and(|statement| statement.by == *by);
         Check::fail(Rule::Lock, why).remedy(match (own, has_apply(ctx, run)) {
             (true, true) => format!("git deploy resume {place} --run {number}"),

@@ -8,7 +8,8 @@ use super::facts::Fact;
 use super::request::Request;
 use super::request_kind::RequestKinds;
 use crate::domain::entry::{
-    Action, Deployment, DeploymentKind, PolicyRevoke, Revoke, Statement, Target, Unlock, Yank,
+    Action, Baseline, Deployment, DeploymentKind, Lock, PolicyRevoke, Revoke, Statement, Target,
+    Unlock, Yank,
 };
 use crate::domain::name::EnvName;
 use crate::domain::policy::Ephemeral;
@@ -37,73 +38,79 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     )
 }
 
+/// Returns the reasons why the state does not allow the entry.
 fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
     let (state, here) = (ctx.state()?, ctx.environment_state()?);
-    let mut against = Vec::new();
-    let mut require = |good: bool, why: &str| {
-        if !good {
-            against.push(Check::fail(Rule::State, why));
-        }
-    };
-    match &statement.action {
+    Ok(match &statement.action {
         Action::Start(it) => {
-            let new = runs::is_new_run(here, it.run);
-            require(new, "its `run` is that of an unfinished run");
+            let is_new = runs::is_new_run(here, it.run);
+            let mut against = require(is_new, "its `run` is that of an unfinished run");
             against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
+            against
         }
         Action::Record(it) => {
-            against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
-            against.extend(runs::check_results(
-                &it.deployment,
-                &statement.component_results(),
-            ));
+            let mut against = check_deployment(ctx, statement, &it.deployment, here)?;
+            let results = statement.component_results();
+            against.extend(runs::check_results(&it.deployment, &results));
+            against
         }
-        Action::Resume(it) => against.extend(runs::check_resume(here, it)),
-        Action::Finish(it) => against.extend(runs::check_finish(here, it)),
-        Action::Abort(it) => against.extend(runs::check_abort(here, it)),
-        Action::Expire(it) => against.extend(check_renewal(ctx, statement, it.expires)?),
-        Action::Revoke(it) => {
-            let given = has_approval(here, it);
-            require(given, "there is no such approval to revoke");
-        }
-        Action::Lock(it) => {
-            let lock = it
-                .component
-                .as_ref()
-                .map_or(here.lock(), |component| here.component_lock(component));
-            require(lock.is_none(), "it is locked already");
-        }
+        Action::Resume(it) => runs::check_resume(here, it),
+        Action::Finish(it) => runs::check_finish(here, it),
+        Action::Abort(it) => Vec::from_iter(runs::check_abort(here, it)),
+        Action::Expire(it) => check_renewal(ctx, statement, it.expires)?,
+        Action::Revoke(it) => require(
+            has_approval(here, it),
+            "there is no such approval to revoke",
+        ),
+        Action::Lock(it) => require(!is_locked(here, it), "it is locked already"),
         Action::Unlock(it) => require(
             has_lock_or_hold(here, it),
             "there is no such lock or hold to lift",
         ),
-        Action::Baseline(it) => {
-            let lasting = statement.environment.is_none();
-            require(lasting, "an ephemeral environment has no baseline");
-            let mut targets = it.components.iter();
-            let entered = targets.find(|target| here.has_history(&target.component));
-            against.extend(entered.map(|target| refuse_baseline(ctx, target)));
-        }
+        Action::Baseline(it) => check_baseline(ctx, statement, it, here),
         Action::Yank(it) => require(!is_yanked(state, it), "it is yanked already"),
         Action::Unyank(it) => require(is_yanked(state, &it.0), "it is not yanked"),
-        Action::PolicyRevoke(it) => {
-            let given = has_policy_approval(state, it);
-            require(given, "there is no such approval to revoke");
-        }
-        // The rule `content` checks that what was verified runs.
+        Action::PolicyRevoke(it) => require(
+            has_policy_approval(state, it),
+            "there is no such approval to revoke",
+        ),
+        // The rule `content` checks that the verified components run.
         Action::Verification(_)
         | Action::Approve(_)
         | Action::Build(_)
         | Action::Artifact(_)
         | Action::Attestation(_)
         | Action::Publish(_)
-        | Action::PolicyApprove(_) => {}
+        | Action::PolicyApprove(_) => Vec::new(),
+    })
+}
+
+/// Returns a refusal for this reason unless the condition holds.
+fn require(condition: bool, why: &str) -> Vec<Check> {
+    if condition {
+        Vec::new()
+    } else {
+        vec![fail(why)]
     }
-    Ok(against)
 }
 
 fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::State, why)
+}
+
+/// Checks that a baseline is for a permanent environment, and for components without a history.
+fn check_baseline(
+    ctx: &Context<'_>,
+    statement: &Statement,
+    baseline: &Baseline,
+    here: EnvState<'_>,
+) -> Vec<Check> {
+    let is_permanent = statement.environment.is_none();
+    let mut against = require(is_permanent, "an ephemeral environment has no baseline");
+    let mut targets = baseline.components.iter();
+    let entered = targets.find(|target| here.has_history(&target.component));
+    against.extend(entered.map(|target| refuse_baseline(ctx, target)));
+    against
 }
 
 fn refuse_baseline(ctx: &Context<'_>, target: &Target) -> Check {
@@ -131,6 +138,14 @@ fn has_policy_approval(state: &State, revoke: &PolicyRevoke) -> bool {
 fn has_approval(here: EnvState<'_>, revoke: &Revoke) -> bool {
     here.approvals()
         .any(|(commit, _, kept)| commit == revoke.commit && kept.statement.by == revoke.approver)
+}
+
+/// Checks whether the environment or component that a lock is for is locked already.
+fn is_locked(here: EnvState<'_>, lock: &Lock) -> bool {
+    lock.component
+        .as_ref()
+        .map_or(here.lock(), |component| here.component_lock(component))
+        .is_some()
 }
 
 fn has_lock_or_hold(here: EnvState<'_>, unlock: &Unlock) -> bool {

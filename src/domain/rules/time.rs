@@ -65,7 +65,8 @@ fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
 /// commit stops at the commit's date, so a later date would hide them.
 fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let judge = |commit: crate::domain::id::CommitId| match ctx.facts.commits.get(&commit) {
-        // Nothing can be hidden from those who look for what was said of a commit that nobody has.
+        // A missing commit has no date at which a search could stop, so its date cannot hide an
+        // entry.
         Some(Err(_)) if ctx.facts.missing_commits.contains(&commit) => None,
         None => Some(Check::unknown(
             Rule::Time,

@@ -59,7 +59,8 @@ fn check_component(
         match (&change.target.version, ctx.statement) {
             (Some(version), _) => version.clone(),
             (None, Some(_)) => return Ok(Some(Violation::new("it names no version"))),
-            // What a command would print of a branch's commit is nobody's to say yet; the start says it.
+            // The version that a command prints for a branch's commit is not known yet; the start
+            // states it.
             (None, None) => return Ok(None),
         }
     } else {

@@ -106,7 +106,7 @@ impl<'a> Edits<'a> {
         );
     }
 
-    /// Marks a component as one of which it is unknown what runs.
+    /// Marks the running version of a component as unknown.
     pub fn set_unknown(&mut self, component: &ComponentName) {
         self.store_entry(SlotKey::Last(component.clone()));
         self.store_entry(SlotKey::Unknown(component.clone()));

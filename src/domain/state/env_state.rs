@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Slot, SlotKey, State, Value};
-use crate::domain::entry::{Action, Deployment, StoredEntry, VerificationResult};
+use crate::domain::entry::{Action, Deployment, Statement, StoredEntry, VerificationResult};
 use crate::domain::id::{CommitId, Content, RunId};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::time::Time;
@@ -39,12 +39,22 @@ impl<'a> OpenRun<'a> {
     }
 }
 
-impl<'a> EnvState<'a> {
-    /// Returns one environment's part of a state.
-    pub(super) fn new(state: &'a State, environment: Option<&'a EnvName>) -> Self {
-        Self { state, environment }
+impl State {
+    /// Returns one environment's part. `environment` is `None` in the ledger of a single environment, and names one in a pattern's.
+    pub fn environment<'a>(&'a self, environment: Option<&'a EnvName>) -> EnvState<'a> {
+        EnvState {
+            state: self,
+            environment,
+        }
     }
 
+    /// Returns the part of the environment that a statement is about.
+    pub fn environment_of<'a>(&'a self, statement: &'a Statement) -> EnvState<'a> {
+        self.environment(statement.environment.as_ref())
+    }
+}
+
+impl<'a> EnvState<'a> {
     fn slots(self) -> impl Iterator<Item = (&'a SlotKey, &'a Value)> {
         let mine = move |slot: &&Slot| slot.environment.as_ref() == self.environment;
         self.state
@@ -143,7 +153,7 @@ impl<'a> EnvState<'a> {
             .map(|result| result.verification)
     }
 
-    /// Returns the entry since which it is unknown what runs.
+    /// Returns the entry since which the running version of a component is unknown.
     pub fn unknown_since(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
         self.entry(SlotKey::Unknown(component.clone()))
     }

@@ -132,7 +132,7 @@ fn fold_finish(finish: &Finish, edits: &mut Edits<'_>) {
     edits.remove_run(finish.start);
 }
 
-/// After an abort it is unknown what runs of every component that the run was changing.
+/// Marks every component that the aborted run was changing as unknown, and removes the run.
 fn fold_abort(abort: &Abort, edits: &mut Edits<'_>) {
     if let Some(deployment) = deployment_of_run(abort.start, edits) {
         for change in deployment.changed() {

@@ -17,7 +17,7 @@ use crate::domain::entry::{Action, Statement};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
 use crate::domain::time::Time;
-use crate::domain::verdict::Outcome;
+use crate::domain::verdict::CheckResult;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 use crate::ledger::entry_validator::{ChainTip, EntryValidator, ValidatedEntry, ValidationContext};
@@ -109,7 +109,7 @@ impl<'a> ChunkAuditor<'a> {
                 let finding =
                     AuditFinding::chain_failure(FindingKind::Chain, &chain.ledger, Some(id), why);
                 piece.findings.push(AuditFinding {
-                    outcome: Outcome::Unknown,
+                    outcome: CheckResult::Unknown,
                     ..finding
                 });
                 place += 1;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::index::ChainIndex;
 use super::{AuditFinding, FindingKind, LedgerAudit};
 use crate::domain::id::EntryId;
-use crate::domain::verdict::Outcome;
+use crate::domain::verdict::CheckResult;
 
 /// For another ledger, by number: the positions at which an entry had seen more of it than any
 /// before, each with the position seen. Both increase.
@@ -89,7 +89,7 @@ fn find_first_failure(index: &ChainIndex, ledger: &LedgerAudit) -> Option<(usize
     let faults = ledger
         .findings
         .iter()
-        .filter(|finding| finding.outcome == Outcome::Fail);
+        .filter(|finding| finding.outcome == CheckResult::Fail);
     let places = faults.map(|finding| finding.entry.and_then(|id| chain.position(id)).unwrap_or(0));
     Some((number, places.min()?))
 }

@@ -25,7 +25,7 @@ use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
-use crate::domain::verdict::{Check, Outcome, Rule};
+use crate::domain::verdict::{Check, CheckResult, Rule};
 use crate::git::error::Error;
 use crate::git::repo::{self, Repository};
 use chunk::{ChunkAuditor, ChunkContext, ChunkResult};
@@ -64,7 +64,7 @@ pub struct AuditFinding {
     /// The rule that reports it.
     pub rule: Option<Rule>,
     /// `Fail`, or `Unknown` if a fact is missing.
-    pub outcome: Outcome,
+    pub outcome: CheckResult,
     /// What is wrong, in one line.
     pub detail: String,
 }
@@ -77,7 +77,7 @@ impl AuditFinding {
         entry: Option<EntryId>,
         detail: impl Into<String>,
     ) -> Self {
-        let (rule, outcome) = (Some(Rule::Chain), Outcome::Fail);
+        let (rule, outcome) = (Some(Rule::Chain), CheckResult::Fail);
         Self {
             kind,
             ledger: Some(ledger.clone()),
@@ -91,9 +91,9 @@ impl AuditFinding {
     /// Creates a finding from a git error: malformed data fails, unreadable data is unknown.
     fn from_error(kind: FindingKind, ledger: Option<&LedgerName>, error: &Error) -> Self {
         let outcome = if error.is_malformed() {
-            Outcome::Fail
+            CheckResult::Fail
         } else {
-            Outcome::Unknown
+            CheckResult::Unknown
         };
         Self {
             kind,
@@ -107,7 +107,7 @@ impl AuditFinding {
 
     /// Creates a finding from a rule's result for an entry; `None` if it passes.
     fn from_check(ledger: &LedgerName, id: EntryId, check: &Check) -> Option<Self> {
-        (check.outcome != Outcome::Pass).then(|| Self {
+        (check.outcome != CheckResult::Pass).then(|| Self {
             kind: FindingKind::Entry,
             ledger: Some(ledger.clone()),
             entry: Some(id),
@@ -376,7 +376,11 @@ pub fn audit(
     }
     // A commit that can be read but carries no entry counts as read: it adds no lines to the notes.
     let missing = |it: &LedgerAudit| {
-        it.unread > 0 && it.findings.iter().any(|it| it.outcome == Outcome::Unknown)
+        it.unread > 0
+            && it
+                .findings
+                .iter()
+                .any(|it| it.outcome == CheckResult::Unknown)
     };
     let partly = |it: &&LedgerAudit| {
         missing(it)

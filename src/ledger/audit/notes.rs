@@ -15,7 +15,7 @@ use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
-use crate::domain::verdict::Outcome;
+use crate::domain::verdict::CheckResult;
 use crate::git::error::{Error, Result};
 use crate::git::object;
 use crate::git::repo::{Repository, RepositoryHandle};
@@ -99,7 +99,7 @@ pub(super) fn check_notes(
     };
     let wrong = findings
         .iter()
-        .any(|finding| finding.outcome == Outcome::Fail);
+        .any(|finding| finding.outcome == CheckResult::Fail);
     let remarks = match (findings.is_empty(), behind) {
         (false, _) if !wrong => Vec::new(),
         (false, _) => remark(
@@ -122,7 +122,7 @@ fn notes_failure(detail: String) -> AuditFinding {
         ledger: None,
         entry: None,
         rule: None,
-        outcome: Outcome::Fail,
+        outcome: CheckResult::Fail,
         detail,
     }
 }
@@ -130,7 +130,7 @@ fn notes_failure(detail: String) -> AuditFinding {
 /// Creates a finding for notes that cannot be checked, because some ledger cannot be read.
 fn notes_unknown(detail: String) -> AuditFinding {
     AuditFinding {
-        outcome: Outcome::Unknown,
+        outcome: CheckResult::Unknown,
         ..notes_failure(detail)
     }
 }
@@ -317,9 +317,9 @@ fn describe_difference(
         Some(rest @ 1..) => {
             let more = what(&format!("differs in {rest} lines more"));
             let outcome = if partly.is_empty() {
-                Outcome::Fail
+                CheckResult::Fail
             } else {
-                Outcome::Unknown
+                CheckResult::Unknown
             };
             findings.push(AuditFinding { outcome, ..more });
         }

@@ -126,13 +126,20 @@ impl Notice {
 
     /// Returns a 128-bit id over all of the content, so that an event keeps its id however often it
     /// is sent.
+    ///
+    /// The id is a digest of the JSON that messages consist of. Names in the code are no part of it.
     pub(super) fn id(&self) -> String {
-        let bytes = format!("{}\0{self:?}", env!("CARGO_PKG_NAME"));
-        Digest::sha256(bytes.as_bytes())
-            .hex()
-            .chars()
-            .take(32)
-            .collect()
+        // A message omits the time and, beyond their limits, components and reasons.
+        let content = (
+            self.time,
+            &self.components,
+            &self.reasons,
+            self.to_content(&[]),
+        );
+        // Serialising fails only for maps whose keys are not strings, and there is none.
+        let mut bytes = format!("{}\0", env!("CARGO_PKG_NAME")).into_bytes();
+        bytes.extend(serde_json::to_vec(&content).unwrap_or_default());
+        Digest::sha256(&bytes).hex().chars().take(32).collect()
     }
 
     /// Returns the content for a message, bounded and with these components.

@@ -13,7 +13,7 @@ use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, Facts, Request, counting_approvers, evaluate, ledgers_read};
 use crate::domain::state::{Scope, State};
-use crate::domain::verdict::{Check, Outcome, Rule, Verdict};
+use crate::domain::verdict::{Check, CheckResult, Rule, Verdict};
 use crate::git::{Error, Repository, Result};
 use crate::ledger::facts::FactGatherer;
 use crate::ledger::{Project, StateReader, Tips};
@@ -186,7 +186,7 @@ impl PastDeployment<'_> {
         for check in &mut verdict.checks {
             // It is too late to act on a suggestion.
             check.remedy = None;
-            if silent && check.rule == Rule::UpToDate && check.outcome == Outcome::Fail {
+            if silent && check.rule == Rule::UpToDate && check.outcome == CheckResult::Fail {
                 *check = Check::unknown(
                     Rule::UpToDate,
                     "nobody wrote down then where the branch was",

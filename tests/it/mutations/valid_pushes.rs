@@ -9,7 +9,7 @@ use git_deploy::testing::domain::entry::{
 use git_deploy::testing::domain::id::{CommitId, Digest, Oid, RunId};
 use git_deploy::testing::domain::name::LedgerName;
 use git_deploy::testing::domain::time::Span;
-use git_deploy::testing::domain::verdict::{Decision, Outcome};
+use git_deploy::testing::domain::verdict::{CheckResult, Decision};
 use git_deploy::testing::git::Repository;
 use git_deploy::testing::git::tree;
 use git_deploy::testing::ledger::Project as Root;
@@ -302,7 +302,7 @@ impl<'w> PushFixture<'w> {
                     .verdict
                     .checks
                     .iter()
-                    .find(|check| check.outcome != Outcome::Pass);
+                    .find(|check| check.outcome != CheckResult::Pass);
                 Some(bad.map_or("nothing", |check| check.rule.name()).to_owned())
             }
             Err(fault) => Some(fault.to_string()),

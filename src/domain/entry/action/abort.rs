@@ -1,4 +1,4 @@
-//! `abort`: an unfinished run is given up. Nobody knows what it left behind.
+//! `abort`: an unfinished run is given up. It is unknown what the run left behind.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,11 @@ use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentAtCommit, ComponentResult,
     Deployment, EnvironmentBody, HistoryRole, RunStep,
 };
-use crate::domain::entry::validate::{ascending, require};
-use crate::domain::entry::{InvalidError, LogText, Note, Subject, Tone, Trailer, log_text, note};
+use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::log_text::{self, LogText, Tone};
+use crate::domain::entry::note::{self, Note};
+use crate::domain::entry::subject::Subject;
+use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Oid, RunId};
 use crate::domain::name::{EnvName, Person};
 use crate::domain::text::Line;

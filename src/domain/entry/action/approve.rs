@@ -6,10 +6,12 @@ use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
     EnvironmentBody, HistoryRole, RunStep,
 };
-use crate::domain::entry::validate::{ascending, require};
-use crate::domain::entry::{
-    InvalidError, LogText, Note, Subject, Tone, Trailer, headline, log_text, note,
-};
+use crate::domain::entry::headline;
+use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::log_text::{self, LogText, Tone};
+use crate::domain::entry::note::{self, Note};
+use crate::domain::entry::subject::Subject;
+use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Digest, Oid};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::text::Line;

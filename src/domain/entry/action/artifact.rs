@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole, Image};
-use crate::domain::entry::{InvalidError, LogText, Note, Subject, Tone, Trailer, log_text};
+use crate::domain::entry::invalid::InvalidError;
+use crate::domain::entry::log_text::{self, LogText, Tone};
+use crate::domain::entry::note::Note;
+use crate::domain::entry::subject::Subject;
+use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Content, Oid};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::text::Line;

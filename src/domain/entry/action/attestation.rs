@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole};
-use crate::domain::entry::validate::require;
-use crate::domain::entry::{
-    InvalidError, LogText, MAX_PREDICATE, Note, Subject, Tone, Trailer, log_text,
-};
+use crate::domain::entry::invalid::{InvalidError, MAX_PREDICATE, require};
+use crate::domain::entry::log_text::{self, LogText, Tone};
+use crate::domain::entry::note::Note;
+use crate::domain::entry::subject::Subject;
+use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::{EnvName, Label};
 use crate::domain::text::Line;

@@ -6,7 +6,11 @@
 use serde::de::DeserializeOwned;
 
 use super::{ComponentResult, Deployment};
-use crate::domain::entry::{InvalidError, LogText, Note, Subject, Trailer};
+use crate::domain::entry::invalid::InvalidError;
+use crate::domain::entry::log_text::LogText;
+use crate::domain::entry::note::Note;
+use crate::domain::entry::subject::Subject;
+use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Content, Oid, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::text::Line;
@@ -48,16 +52,16 @@ pub enum CommitRole {
     MayBeMissing,
 }
 
-/// What an action tells about the history of its environment.
+/// What an action adds to the history of its environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HistoryRole {
     /// Nothing.
     None,
     /// It asks for a deployment.
     Request,
-    /// It tells what runs, or what a run came to.
+    /// It states what is running, or how a run ended.
     Outcome,
-    /// It tells whether the running components work.
+    /// It states whether the running components are healthy.
     Verification,
 }
 
@@ -68,19 +72,10 @@ pub struct ActionInfo {
     pub name: &'static str,
     /// What its commits are to the ledger.
     pub commits: CommitRole,
-    /// What it tells about the history of its environment.
+    /// What it adds to the history of its environment.
     pub history: HistoryRole,
     /// Whether a signer consents or vouches by it: then it counts only as long as the signer's key does.
     pub vouches: bool,
-}
-
-impl ActionInfo {
-    /// Looks up the action that a kind of ledger has under a name.
-    pub fn find(ledger: LedgerKind, name: &str) -> Option<&'static Self> {
-        let mut all = Self::ALL.iter();
-        let found = all.find(|(kind, info)| *kind == ledger && info.name == name);
-        found.map(|(_, info)| info)
-    }
 }
 
 /// The part of an action's definition that its type alone gives.
@@ -128,7 +123,7 @@ pub trait EnvironmentBody: ActionBody {
     /// Returns the same deployment, for writing.
     fn deployment_mut(&mut self) -> Option<&mut Deployment>;
 
-    /// Lists how components ended, if it tells, in order of component.
+    /// Returns how components ended, in order of component; empty if it ends none.
     fn component_results(&self) -> Vec<ComponentResult>;
 
     /// Returns how one component ended. An action with many components overrides this, so as not to copy them all.
@@ -141,7 +136,7 @@ pub trait EnvironmentBody: ActionBody {
     /// Returns what it does to a run.
     fn run_step(&self) -> Option<RunStep>;
 
-    /// Returns when what it begins ends.
+    /// Returns when the approval or the ephemeral environment that it creates ends.
     fn expires(&self) -> Option<Time>;
 
     /// Lists the people whose approvals count for it.
@@ -205,7 +200,7 @@ pub struct CodeClaim<'a> {
 }
 
 impl<'a> CodeClaim<'a> {
-    /// States that the policy has a component.
+    /// Makes the claim that the policy has a component.
     pub fn known(component: &'a ComponentName) -> Self {
         Self {
             component,
@@ -214,7 +209,7 @@ impl<'a> CodeClaim<'a> {
         }
     }
 
-    /// States something about a component that the policy need not have.
+    /// Makes a claim about a component that the policy need not have.
     pub fn maybe_unknown(component: &'a ComponentName) -> Self {
         Self {
             must_be_known: false,
@@ -222,7 +217,7 @@ impl<'a> CodeClaim<'a> {
         }
     }
 
-    /// States what content it has at a commit.
+    /// Adds the content that the component has at a commit.
     pub fn with_content(self, commit: CommitId, content: Option<Content>) -> Self {
         Self {
             content: Some((commit, content)),

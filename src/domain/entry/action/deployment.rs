@@ -1,94 +1,18 @@
-//! What actions have in common: components at commits, artifacts, and the deployment that a `start` or a `record` asks for.
+//! The deployment that a `start` or a `record` asks for.
 //!
 //! The order of the fields is that of the JSON, and so part of what is signed.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::entry::InvalidError;
-use crate::domain::entry::validate::{ascending, one_word, require};
-use crate::domain::id::{CommitId, Content, Digest, Oid};
-use crate::domain::name::{ComponentName, EnvName, Label, Person};
+use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::id::{CommitId, Digest, Oid};
+use crate::domain::name::{EnvName, Label, Person};
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-use super::Outcome;
-
-/// An artifact by name and digest: `ghcr.io/acme/api@sha256:9f86…`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Image {
-    /// Its name, without white space.
-    pub name: Line,
-    /// Its digest.
-    pub digest: Digest,
-}
-
-impl Image {
-    /// Checks that the name holds no white space.
-    pub(super) fn validate(&self) -> Result<(), InvalidError> {
-        require(
-            one_word(&self.name),
-            Contradiction("the name of an artifact holds no white space"),
-        )
-    }
-}
-
-impl std::fmt::Display for Image {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}@{}", self.name, self.digest)
-    }
-}
-
-/// A component at a commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ComponentAtCommit {
-    /// The component.
-    pub component: ComponentName,
-    /// The commit.
-    pub commit: CommitId,
-}
-
-/// One component at one commit, as it is deployed to an environment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// The component.
-    pub component: ComponentName,
-    /// The commit.
-    pub commit: CommitId,
-    /// The component's content at that commit; absent for a component that is destroyed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<Content>,
-    /// Its version, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<Line>,
-    /// Its artifacts, in bytewise order of name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub artifacts: Vec<Image>,
-}
-
-impl Target {
-    /// Checks that targets are in order, and each of them in itself.
-    pub(super) fn validate_all<'a>(
-        mut targets: impl Iterator<Item = &'a Self> + Clone,
-    ) -> Result<(), InvalidError> {
-        require(
-            ascending(targets.clone().map(|target| &target.component)),
-            Order("the components"),
-        )?;
-        targets.try_for_each(|target| {
-            require(
-                ascending(target.artifacts.iter().map(|image| &image.name)),
-                Order("the artifacts of a component"),
-            )?;
-            target.artifacts.iter().try_for_each(Image::validate)?;
-            require(
-                target.version.as_ref().is_none_or(one_word),
-                Contradiction("a version holds no white space"),
-            )
-        })
-    }
-}
+use super::{Outcome, Target};
 
 /// What a deployment is to do with a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

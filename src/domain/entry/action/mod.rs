@@ -22,6 +22,7 @@ mod result;
 mod resume;
 mod revoke;
 mod start;
+mod target;
 mod unlock;
 mod unyank;
 mod verification;
@@ -36,10 +37,9 @@ pub(crate) use definition::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, EnvironmentBody, PolicyBody,
 };
 pub use definition::{HistoryRole, LedgerKind, RunStep};
-pub use deployment::{
-    ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Image, Intent, Target,
-};
+pub use deployment::{ComponentChange, Deployment, DeploymentKind, Intent};
 pub use result::{ComponentResult, Outcome, RecordedResult, VerificationResult, overall_outcome};
+pub use target::{ComponentAtCommit, Image, Target};
 pub use unlock::Hold;
 
 /// Makes the enum of all actions from one list, with all that follows from the list alone.
@@ -174,6 +174,15 @@ pub(super) trait ReadFields {
 
     /// Reads them as those of `T`.
     fn read<T: DeserializeOwned>(&self) -> Result<T, Self::Error>;
+}
+
+impl ActionInfo {
+    /// Looks up the action that a kind of ledger has under a name.
+    pub fn find(ledger: LedgerKind, name: &str) -> Option<&'static Self> {
+        let mut all = Self::ALL.iter();
+        let found = all.find(|(kind, info)| *kind == ledger && info.name == name);
+        found.map(|(_, info)| info)
+    }
 }
 
 impl Action {

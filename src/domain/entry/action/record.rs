@@ -6,10 +6,12 @@ use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
     DeploymentKind, EnvironmentBody, HistoryRole, RecordedResult, RunStep, overall_outcome,
 };
-use crate::domain::entry::validate::require;
-use crate::domain::entry::{
-    InvalidError, LogText, Note, Subject, Trailer, headline, log_text, note,
-};
+use crate::domain::entry::headline;
+use crate::domain::entry::invalid::{InvalidError, require};
+use crate::domain::entry::log_text::{self, LogText};
+use crate::domain::entry::note::{self, Note};
+use crate::domain::entry::subject::Subject;
+use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::text::{Description, Line};

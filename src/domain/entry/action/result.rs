@@ -5,8 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Target;
-use crate::domain::entry::InvalidError;
-use crate::domain::entry::validate::require;
+use crate::domain::entry::invalid::{InvalidError, require};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::ComponentName;
 

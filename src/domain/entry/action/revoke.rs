@@ -6,7 +6,11 @@ use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
     EnvironmentBody, HistoryRole, RunStep,
 };
-use crate::domain::entry::{InvalidError, LogText, Note, Subject, Tone, Trailer, log_text};
+use crate::domain::entry::invalid::InvalidError;
+use crate::domain::entry::log_text::{self, LogText, Tone};
+use crate::domain::entry::note::Note;
+use crate::domain::entry::subject::Subject;
+use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::{EnvName, Person};
 use crate::domain::text::Line;

@@ -2,8 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole, Yank};
-use crate::domain::entry::{InvalidError, LogText, Note, Subject, Tone, Trailer, log_text};
+use super::yank::Yank;
+use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole};
+use crate::domain::entry::invalid::InvalidError;
+use crate::domain::entry::log_text::{self, LogText, Tone};
+use crate::domain::entry::note::Note;
+use crate::domain::entry::subject::Subject;
+use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::EnvName;
 

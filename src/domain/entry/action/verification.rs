@@ -6,10 +6,12 @@ use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentAtCommit, ComponentResult,
     Deployment, EnvironmentBody, HistoryRole, RunStep, VerificationResult,
 };
-use crate::domain::entry::validate::{ascending, require};
-use crate::domain::entry::{
-    InvalidError, LogText, Note, Subject, Tone, Trailer, headline, log_text, note,
-};
+use crate::domain::entry::headline;
+use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::log_text::{self, LogText, Tone};
+use crate::domain::entry::note::{self, Note};
+use crate::domain::entry::subject::Subject;
+use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::{EnvName, Person};
 use crate::domain::text::Line;
@@ -17,7 +19,7 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-/// A later check of what runs.
+/// A later check of the running components.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
     /// What was checked, in bytewise order of component.

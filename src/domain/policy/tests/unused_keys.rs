@@ -2,7 +2,7 @@
 //!
 //! A key's definition names the field or method that hands the value out (`used_as`). The test
 //! searches the sources for it, in files that also name the struct or the key that it belongs to.
-//! It cannot prove that a value has the right effect, only that somebody asks.
+//! It cannot prove that a value has the right effect, only that some code reads it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -59,7 +59,8 @@ fn seats() {
     case(TWO, vec![]).fails(Rule::Approvals, "0 of 2: needs 2 more, of alice, bob");
 }
 
-/// People of overlapping groups are put where they are needed, and nobody sits twice.
+/// Members of overlapping groups are assigned to the requirement that needs them, and each counts
+/// once.
 #[test]
 fn overlapping_groups() {
     let policy = "[groups]\nrelease = [\"bob\", \"erin\"]\nsecurity = [\"erin\"]\n[environments.prod]\n\
@@ -96,7 +97,8 @@ fn nobody_alone() {
     unread.unknown(Rule::Approvals, "authors");
 }
 
-/// An approval is for one commit, these components, and a time; an entry of nobody listed is none.
+/// An approval is for one commit, certain components and a limited time; an entry by an unlisted
+/// person is none.
 #[test]
 fn what_it_is_for() {
     let policy = one_of("required = 1, expires = \"1d\"");
@@ -172,7 +174,7 @@ fn plans() {
     case(None, None).fails(Rule::Approvals, "another plan");
 }
 
-/// Components at several commits need each commit approved; what rides along needs nothing.
+/// Components at several commits need an approval of each commit; unchanged components need none.
 #[test]
 fn several_commits() {
     let policy = format!(
@@ -197,7 +199,7 @@ fn several_commits() {
     assert_eq!(who_counts(&case), persons);
 }
 
-/// Who an entry says approved is who did, no fewer and no more, and nobody where nobody is asked.
+/// An entry names exactly the people who approved it, and none if no approval is required.
 #[test]
 fn approved_by() {
     let mut case = case(

@@ -1,4 +1,5 @@
-//! Built once, registered by somebody who may, and the same all the way.
+//! Tests of the rule `artifact`: an artifact is built once, registered by an accepted signer, and
+//! the same in every environment.
 
 use crate::domain::entry::{Action, Artifact, DeploymentKind, Image, Outcome, VerificationResult};
 use crate::domain::id::Digest;
@@ -74,7 +75,8 @@ fn accepted() {
     stolen.unknown(Rule::Artifact, "not read");
 }
 
-/// Where none is required, a name is still not made up; where nobody is named to register, it is the team's own affair.
+/// An unregistered artifact is refused even if none is required; if the policy names no one to
+/// register artifacts, all are accepted.
 #[test]
 fn not_required() {
     let named = REQUIRED.replace("artifact = \"required\"\n", "");

@@ -45,7 +45,7 @@ fn allowed(ledger: &str, history: &[(&str, Action)], action: &Action) -> Vec<&'s
         let case = Case::after(POLICY, ledger, history.to_vec(), person, action.clone());
         let checks = case.checks(Rule::Authorization);
         assert_eq!(checks.len(), 1, "{checks:?}");
-        checks[0].outcome == crate::domain::verdict::Outcome::Pass
+        checks[0].outcome == crate::domain::verdict::CheckResult::Pass
     });
     who
 }
@@ -54,7 +54,7 @@ fn of(kind: DeploymentKind) -> Action {
     start(1, deployment(kind, vec![change("catalogue", 1, None)]))
 }
 
-/// Each kind of deployment is for those whom the policy names for it, and nobody else.
+/// Each kind of deployment is allowed only to the people whom the policy names for it.
 #[test]
 fn deployments() {
     assert_eq!(
@@ -101,7 +101,8 @@ fn break_glass() {
         .fails(Rule::Authorization, "ci is a machine");
 }
 
-/// A run belongs to whoever started or last resumed it, a deployer still or not; a stale one to any deployer.
+/// A run belongs to the person who started or last resumed it, even one who is no longer a
+/// deployer; a stale run belongs to any deployer.
 #[test]
 fn runs() {
     let begun = of(DeploymentKind::Deploy);
@@ -164,7 +165,8 @@ fn approvals() {
     assert_eq!(allowed("prod", &[], &revoke), ["alice", "carol"]);
 }
 
-/// Whoever has to do with an environment may stop it; only a person lets it go on, so that no stolen CI key unlocks.
+/// Everyone with a role in an environment may lock it; only a person may unlock it, so that a
+/// stolen CI key cannot.
 #[test]
 fn locks() {
     let lock = Action::Lock(Lock {
@@ -284,7 +286,7 @@ fn yanks() {
     );
 }
 
-/// The key decides, not the name in the entry; a removed key is nobody's.
+/// The key decides who signed, not the name in the entry; a removed key belongs to no one.
 #[test]
 fn keys() {
     let mut case = Case::new(POLICY, "prod", "bob", of(DeploymentKind::Deploy));
@@ -300,7 +302,7 @@ fn keys() {
         .fails(Rule::Authorization, "mallory is not among the people");
     case.by("bob").statement.requested_by = Some(parse("mallory"));
     case.fails(Rule::Authorization, "mallory is not among the people");
-    // A key id that was copied makes nobody else.
+    // A copied key id does not make another person.
     case.statement.requested_by = None;
     case.key = Some(PublicKey::new(key("bob").key_id(), *key("x").as_bytes()));
     case.fails(Rule::Authorization, "nobody");
@@ -355,7 +357,8 @@ fn publish(by: &str, text: &str, recovered: bool) -> Case {
     case
 }
 
-/// A policy is published by an admin of the policy in force who stays one: nobody takes over, nobody locks everybody out.
+/// A policy is published by an admin of the policy in force who remains one, so no one can take
+/// over or lock out all admins.
 #[test]
 fn policies() {
     let text = policy_text(POLICY);

@@ -10,12 +10,13 @@ use crate::domain::rules::testing::{
 };
 use crate::domain::rules::{Facts, Request, evaluate};
 use crate::domain::time::Time;
-use crate::domain::verdict::{Check, Outcome as Answer, Rule};
+use crate::domain::verdict::{Check, CheckResult, Rule};
 
 const TWO: &str =
     "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
 
-/// A branch of `prod`, the contents of `api`, `web` and `rest` at commits, and what runs there.
+/// The branch of `prod`, the contents of `api`, `web` and `rest` at commits, and the running
+/// commits.
 struct Push {
     deploy_on: &'static str,
     unowned: &'static str,
@@ -94,7 +95,7 @@ impl Push {
     }
 
     #[track_caller]
-    fn says(&self, old: Option<u8>, new: Option<u8>, answer: Answer, words: &str) {
+    fn says(&self, old: Option<u8>, new: Option<u8>, answer: CheckResult, words: &str) {
         let checks = self.checks(old, new);
         let branch = checks
             .iter()
@@ -111,58 +112,74 @@ impl Push {
 fn forward_only() {
     for mode in ["approval", "merge"] {
         let mut push = Push::new(mode);
-        push.says(Some(1), None, Answer::Fail, "never deleted");
-        push.says(Some(2), Some(1), Answer::Fail, "may only fast-forward");
+        push.says(Some(1), None, CheckResult::Fail, "never deleted");
+        push.says(Some(2), Some(1), CheckResult::Fail, "may only fast-forward");
         push.facts
             .contains
             .insert((commit(2), commit(1)), Err("shallow".to_owned()));
-        push.says(Some(1), Some(2), Answer::Unknown, "shallow");
+        push.says(Some(1), Some(2), CheckResult::Unknown, "shallow");
     }
 }
 
-/// Deployed first: the branch follows what runs, in what the push touches.
+/// With `deploy_on = "approval"`, the branch must equal the running content of the components that
+/// the push changes.
 #[test]
 fn follows_what_runs() {
     let mut push = Push::new("approval");
     push.says(
         Some(1),
         Some(2),
-        Answer::Fail,
+        CheckResult::Fail,
         "api: prod runs 010101010101, which has other content",
     );
     push.history.push(("ci", ran("api", 2, Some(1))));
-    push.says(Some(1), Some(2), Answer::Pass, "");
-    push.says(None, Some(2), Answer::Pass, "");
+    push.says(Some(1), Some(2), CheckResult::Pass, "");
+    push.says(None, Some(2), CheckResult::Pass, "");
     push.history.push(("ci", ran("web", 3, Some(1))));
-    push.says(Some(1), Some(2), Answer::Pass, "");
-    push.says(None, Some(2), Answer::Fail, "web: prod runs 030303030303");
+    push.says(Some(1), Some(2), CheckResult::Pass, "");
+    push.says(
+        None,
+        Some(2),
+        CheckResult::Fail,
+        "web: prod runs 030303030303",
+    );
 }
 
-/// What no component owns is asked for like the rest, unless it is free.
+/// Unowned paths must match like those of a component, unless the policy leaves them free.
 #[test]
 fn unowned_paths() {
     let mut push = Push::new("approval");
     push.contents.insert((2, "api"), Some(1));
     push.contents.insert((2, "rest"), Some(9));
-    push.says(Some(1), Some(2), Answer::Fail, "rest: prod runs");
+    push.says(Some(1), Some(2), CheckResult::Fail, "rest: prod runs");
     push.unowned = "free";
-    push.says(Some(1), Some(2), Answer::Pass, "");
+    push.says(Some(1), Some(2), CheckResult::Pass, "");
 }
 
-/// Absent is not equal, but where it is absent in both.
+/// A component that is absent on one side only is a difference; absent on both sides it is not.
 #[test]
 fn absent() {
     let mut push = Push::new("approval");
     push.contents.insert((2, "api"), None);
-    push.says(Some(1), Some(2), Answer::Fail, "api: prod still has it");
+    push.says(
+        Some(1),
+        Some(2),
+        CheckResult::Fail,
+        "api: prod still has it",
+    );
     push.history.remove(0);
-    push.says(Some(1), Some(2), Answer::Pass, "");
+    push.says(Some(1), Some(2), CheckResult::Pass, "");
     let mut push = Push::new("approval");
     push.history.remove(0);
-    push.says(Some(1), Some(2), Answer::Fail, "api: prod does not run it");
+    push.says(
+        Some(1),
+        Some(2),
+        CheckResult::Fail,
+        "api: prod does not run it",
+    );
 }
 
-/// While nobody knows what runs, or it is being changed, nobody can say that it is equal.
+/// While the running version is unknown or being changed, it does not count as equal.
 #[test]
 fn cannot_tell() {
     let mut push = Push::new("approval");
@@ -172,29 +189,39 @@ fn cannot_tell() {
     push.says(
         Some(1),
         Some(2),
-        Answer::Unknown,
+        CheckResult::Unknown,
         "nobody knows what prod runs",
     );
     let mut push = Push::new("approval");
     push.history.push(("ci", ran("api", 2, Some(1))));
     push.history.push(("ci", deploy("api", 3, Some(2))));
-    push.says(Some(1), Some(2), Answer::Unknown, "being changed by run 5");
+    push.says(
+        Some(1),
+        Some(2),
+        CheckResult::Unknown,
+        "being changed by run 5",
+    );
     let mut push = Push::new("approval");
     push.facts.contents.insert(
         (commit(2), parse("web")),
         Err("past a million entries".to_owned()),
     );
-    push.says(Some(1), Some(2), Answer::Unknown, "past a million entries");
+    push.says(
+        Some(1),
+        Some(2),
+        CheckResult::Unknown,
+        "past a million entries",
+    );
     push.facts.state = Some(Err("unreadable".to_owned()));
     push.facts.contents.clear();
-    push.says(Some(1), Some(2), Answer::Unknown, "unreadable");
+    push.says(Some(1), Some(2), CheckResult::Unknown, "unreadable");
 }
 
 /// Merged first: the environment's rules judge the new commit, and no starter is needed for them.
 #[test]
 fn judged_as_a_deployment() {
     let push = Push::new("merge");
-    push.says(Some(1), Some(2), Answer::Pass, "");
+    push.says(Some(1), Some(2), CheckResult::Pass, "");
     let names: Vec<Rule> = push
         .checks(Some(1), Some(2))
         .iter()

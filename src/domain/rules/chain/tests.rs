@@ -51,7 +51,8 @@ fn one_place_only() {
     blind.unknown(Rule::Chain, "not read");
 }
 
-/// Nobody chooses what the verdict looks at: an older policy, a ledger left out, one that was rewound or made up.
+/// A signer cannot choose what the verdict is based on: an older policy, or a ledger that is left
+/// out, rewound or invented, is refused.
 #[test]
 fn seen_is_honest() {
     let fact = SeenFact {
@@ -185,7 +186,8 @@ fn a_policy_has_seen_every_environment() {
     case.unknown(Rule::Chain, "dev");
 }
 
-/// What began before a policy dropped its environment is ended, by whoever runs it or an admin; nothing else happens there any more.
+/// A run that began before the policy dropped its environment can be ended by its runner or an
+/// admin; nothing else is allowed there.
 #[test]
 fn a_dropped_environment() {
     const GONE: &str = "[environments]\nother = {}\n";

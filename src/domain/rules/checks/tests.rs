@@ -44,7 +44,7 @@ fn case(policy: &str, evidence: Vec<(&str, Action)>) -> Case {
     case
 }
 
-/// It is there, and it is the latest that counts, whoever of the accepted signed it.
+/// An attestation is required, and the latest one counts, whichever accepted signer made it.
 #[test]
 fn latest() {
     let (good, bad) = (|| test("PASSED", None, None), || test("FAILED", None, None));
@@ -62,7 +62,7 @@ fn latest() {
     );
 }
 
-/// What somebody else says neither helps nor harms.
+/// An attestation by a signer who is not accepted has no effect.
 #[test]
 fn accepted() {
     case(TESTED, vec![("alice", test("PASSED", None, None))]).fails(Rule::Checks, "none for");
@@ -119,7 +119,7 @@ fn suites_and_environments() {
     .fails(Rule::Checks, "failed, says ci");
 }
 
-/// Nobody passes their own change; a machine that reports for a forge may.
+/// An author cannot pass their own change; a machine that reports for a forge can.
 #[test]
 fn reviews() {
     let policy = TESTED.replace("checks = [\"test-result\"]", "checks = [\"change-review\"]");

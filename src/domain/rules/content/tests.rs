@@ -52,7 +52,7 @@ fn contents_are_recomputed() {
         .fails(Rule::Content, "no component nope");
 }
 
-/// A deployment is judged against what runs, so it must name that.
+/// A deployment is judged against the running commits, so it must name them.
 #[test]
 fn from_is_what_runs() {
     after_one(deploy("api", 2, None))
@@ -64,7 +64,8 @@ fn from_is_what_runs() {
     after_one(one(DeploymentKind::Deploy, 1, Intent::Change, Some(1))).passes(Rule::Content);
 }
 
-/// Nothing new gets in as "unchanged", nor onto what nobody knows.
+/// New content cannot be declared "unchanged", and nothing is "unchanged" while the running version
+/// is unknown.
 #[test]
 fn unchanged_is_equal() {
     after_one(one(DeploymentKind::Deploy, 2, Intent::Unchanged, Some(1))).passes(Rule::Content);
@@ -114,7 +115,7 @@ fn destroyed() {
     .passes(Rule::Content);
 }
 
-/// A command is run in what runs.
+/// A command is run only in running components, at their commits.
 #[test]
 fn commanded() {
     after_one(one(DeploymentKind::Exec, 1, Intent::Unchanged, Some(1))).passes(Rule::Content);
@@ -122,7 +123,7 @@ fn commanded() {
         .fails(Rule::Content, "not what runs");
 }
 
-/// What was verified is what runs now, not what ran when the check began.
+/// A verification must name the commit that runs now, not the one that ran when the check began.
 #[test]
 fn verified() {
     let verification = |byte| {
@@ -186,7 +187,7 @@ fn everything_else_that_names_a_content() {
     }
 }
 
-/// A name that no component has would be consent or a lock that nobody ever meets.
+/// An approval or a lock that names an unknown component would never have an effect.
 #[test]
 fn components_are_known() {
     let lock = Action::Lock(Lock {

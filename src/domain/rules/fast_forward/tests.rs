@@ -20,7 +20,7 @@ fn after_one(rest: &str, kind: DeploymentKind, to: u8, contains: bool) -> Case {
     case
 }
 
-/// With a branch, what runs is never left behind by a deployment; without one, any commit may come.
+/// With a branch, a deployment must contain the running commit; without one, any commit is allowed.
 #[test]
 fn forward() {
     after_one(BOUND, DeploymentKind::Deploy, 2, true).passes(Rule::FastForward);
@@ -36,13 +36,14 @@ fn forward() {
     let mut blind = after_one(BOUND, DeploymentKind::Deploy, 2, true);
     blind.facts.contains.clear();
     blind.unknown(Rule::FastForward, "not looked up");
-    // Equal content goes no way at all, until nobody knows what runs.
+    // Equal content moves neither forward nor back, unless the running version is unknown.
     let mut equal = after_one(BOUND, DeploymentKind::Deploy, 2, false);
     equal.deployment().components[0].target.content = change("catalogue", 1, None).target.content;
     equal.passes(Rule::FastForward);
 }
 
-/// A repair is made on top of what runs, with a branch or without: otherwise it would drop what it repairs.
+/// A hotfix must contain the running commit, with a branch or without: otherwise it would drop the
+/// code that it fixes.
 #[test]
 fn hotfix() {
     for rest in [BOUND, FREE] {

@@ -179,7 +179,7 @@ fn baseline() {
     .fails(Rule::PreviousEnvironment, "baseline");
 }
 
-/// What rides along need not be asked for, and every other component is.
+/// An unchanged component is not checked, and every other component is.
 #[test]
 fn component_by_component() {
     let policy = "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";

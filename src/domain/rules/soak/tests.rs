@@ -27,7 +27,7 @@ fn verification(verification: VerificationResult) -> Action {
     })
 }
 
-/// What runs still is measured to now, and says how much is left.
+/// A version that still runs is measured up to now, and the message says how much time is left.
 #[test]
 fn still_running() {
     let mut case = case("1h", vec![("ci", ran("catalogue", 1, None))]);

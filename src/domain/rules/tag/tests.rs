@@ -2,7 +2,7 @@
 
 use crate::domain::rules::testing::{commit, content, folded, parse, policy, ran};
 use crate::domain::rules::{Facts, Request, evaluate};
-use crate::domain::verdict::{Check, Outcome, Rule};
+use crate::domain::verdict::{Check, CheckResult, Rule};
 
 /// `api` runs commit 1 and `web` commit 2; at commit 3 `api` has the content of 1, and `web` that of 3.
 fn checks(
@@ -39,7 +39,7 @@ fn checks(
 }
 
 #[track_caller]
-fn says(checks: &[Check], outcome: Outcome, words: &str) {
+fn says(checks: &[Check], outcome: CheckResult, words: &str) {
     let [check] = checks else {
         panic!("{checks:?}")
     };
@@ -51,7 +51,7 @@ fn says(checks: &[Check], outcome: Outcome, words: &str) {
     assert!(check.detail.contains(words), "{check:?}");
 }
 
-/// A tag stands on what runs, all of it.
+/// A tag must be on the commit at which all of its components run.
 #[test]
 fn of_what_runs() {
     let tag = |new| {
@@ -63,26 +63,28 @@ fn of_what_runs() {
             |_| (),
         )
     };
-    says(&tag(4), Outcome::Pass, "");
+    says(&tag(4), CheckResult::Pass, "");
     says(
         &tag(3),
-        Outcome::Fail,
+        CheckResult::Fail,
         "web: prod runs 020202020202, which has other content",
     );
     let half = |facts: &mut Facts| drop(facts.contents.remove(&(commit(4), parse("web"))));
     let unread = checks("{env}-{timestamp}", "prod-x", None, Some(4), half);
-    assert!(unread.iter().any(|check| check.outcome == Outcome::Unknown && check.detail.contains("was not read")));
+    assert!(unread.iter().any(
+        |check| check.outcome == CheckResult::Unknown && check.detail.contains("was not read")
+    ));
     let empty = |facts: &mut Facts| facts.state = Some(Ok(folded("prod", None, vec![]).0));
     says(
         &checks("{env}-x", "prod-x", None, Some(4), empty),
-        Outcome::Fail,
+        CheckResult::Fail,
         "nothing that it speaks of runs in prod",
     );
     says(
         &checks("{env}-x", "prod-x", None, Some(4), |facts| {
             facts.state = None;
         }),
-        Outcome::Unknown,
+        CheckResult::Unknown,
         "",
     );
 }
@@ -91,11 +93,15 @@ fn of_what_runs() {
 #[test]
 fn of_a_component() {
     let tag = |name, new| checks("{component}/{env}-{version}", name, None, Some(new), |_| ());
-    says(&tag("api/prod-1.0.0", 3), Outcome::Pass, "");
-    says(&tag("web/prod-1.0.0", 3), Outcome::Fail, "other content");
+    says(&tag("api/prod-1.0.0", 3), CheckResult::Pass, "");
+    says(
+        &tag("web/prod-1.0.0", 3),
+        CheckResult::Fail,
+        "other content",
+    );
     says(
         &tag("db/prod-1.0.0", 3),
-        Outcome::Fail,
+        CheckResult::Fail,
         "nothing that it speaks of",
     );
 }
@@ -105,12 +111,12 @@ fn of_a_component() {
 fn never_moves() {
     says(
         &checks("{env}-x", "prod-x", Some(3), Some(4), |_| ()),
-        Outcome::Fail,
+        CheckResult::Fail,
         "never moves",
     );
     says(
         &checks("{env}-x", "prod-x", Some(4), None, |_| ()),
-        Outcome::Fail,
+        CheckResult::Fail,
         "never moves",
     );
 }

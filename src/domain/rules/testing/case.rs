@@ -10,9 +10,9 @@ use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, CommitFact, Facts, Request, SeenFact, evaluate, ledgers_read};
 use crate::domain::state::State;
 use crate::domain::time::{Span, Time};
-use crate::domain::verdict::{Check, Decision, Outcome as Answer, Rule, Verdict};
+use crate::domain::verdict::{Check, CheckResult, Decision, Rule, Verdict};
 
-/// An entry that somebody wants, with the facts about it.
+/// A requested entry, with the facts about it.
 pub(crate) struct Case {
     pub policy: Policy,
     pub statement: Statement,
@@ -138,7 +138,8 @@ impl Case {
         }
     }
 
-    /// Adds the dates and contents of the commits that the statement names, each containing what runs.
+    /// Adds the dates and contents of the commits that the statement names, each containing the
+    /// running commits.
     fn add_code(&mut self) {
         let (statement, facts) = (&self.statement, &mut self.facts);
         for commit in statement.commits() {
@@ -241,24 +242,26 @@ impl Case {
     #[track_caller]
     pub fn passes(&self, rule: Rule) {
         let checks = self.checks(rule);
-        let passed = checks.iter().all(|check| check.outcome == Answer::Pass);
+        let passed = checks
+            .iter()
+            .all(|check| check.outcome == CheckResult::Pass);
         assert!(passed && !checks.is_empty(), "{checks:?}");
     }
 
     /// Holds one rule to a refusal, and to a detail that has `words` in it.
     #[track_caller]
     pub fn fails(&self, rule: Rule, words: &str) -> Check {
-        self.says(rule, Answer::Fail, words)
+        self.says(rule, CheckResult::Fail, words)
     }
 
     /// Holds one rule to "cannot tell", and to a detail that has `words` in it.
     #[track_caller]
     pub fn unknown(&self, rule: Rule, words: &str) -> Check {
-        self.says(rule, Answer::Unknown, words)
+        self.says(rule, CheckResult::Unknown, words)
     }
 
     #[track_caller]
-    fn says(&self, rule: Rule, outcome: Answer, words: &str) -> Check {
+    fn says(&self, rule: Rule, outcome: CheckResult, words: &str) -> Check {
         let checks = self.checks(rule);
         let found = checks
             .iter()

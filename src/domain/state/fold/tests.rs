@@ -68,7 +68,7 @@ proptest! {
         }
     }
 
-    /// What runs is always known with the entry that put it there, and that entry names its content.
+    /// A running component always has the entry that deployed it, and that entry names its content.
     #[test]
     fn what_runs_has_its_entry(chain in chain()) {
         let mut state = State::empty();

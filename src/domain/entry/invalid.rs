@@ -1,0 +1,53 @@
+//! Why a statement is invalid, the limits of its size, and the checks that several of its parts share.
+
+use crate::domain::text::Line;
+
+/// The largest entry, in bytes.
+pub const MAX_BYTES: usize = 512 * 1024;
+/// The most subjects of one statement.
+pub const MAX_SUBJECTS: usize = 2_000;
+/// The largest predicate of an attestation, in bytes of JSON.
+pub const MAX_PREDICATE: usize = 256 * 1024;
+
+/// Why a statement is invalid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidError {
+    /// Over [`MAX_BYTES`].
+    #[error("the entry has {0} bytes, at most {MAX_BYTES} are allowed")]
+    TooLarge(usize),
+    /// Over [`MAX_SUBJECTS`].
+    #[error("the entry has {0} subjects, at most {MAX_SUBJECTS} are allowed")]
+    Subjects(usize),
+    /// Over [`MAX_PREDICATE`].
+    #[error("the predicate has {0} bytes, at most {MAX_PREDICATE} are allowed")]
+    Predicate(usize),
+    /// A list that is empty, unsorted or holds something twice.
+    #[error("{0} must be there, in order, and each only once")]
+    Order(&'static str),
+    /// Fields that contradict each other.
+    #[error("{0}")]
+    Contradiction(&'static str),
+}
+
+/// Checks whether a list is strictly ascending.
+pub(super) fn ascending<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
+    let mut items = items.into_iter();
+    let Some(mut last) = items.next() else {
+        return true;
+    };
+    items.all(|item| {
+        let good = last < item;
+        last = item;
+        good
+    })
+}
+
+/// Turns a condition that does not hold into an error.
+pub(super) fn require(good: bool, error: InvalidError) -> Result<(), InvalidError> {
+    if good { Ok(()) } else { Err(error) }
+}
+
+/// Checks whether a text holds no white space.
+pub(super) fn one_word(line: &Line) -> bool {
+    !line.as_str().contains(char::is_whitespace)
+}

@@ -1,0 +1,152 @@
+//! [`Statement`]: what an entry says, and what its action says in the terms that all actions share.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, CommitRole, ComponentResult, Deployment, EnvironmentBody, Subject, Trailer};
+use crate::domain::id::{CommitId, EntryId, Oid};
+use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
+use crate::domain::text::Line;
+use crate::domain::time::Time;
+
+/// What an entry says, and the one place in one ledger of one project that it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// When it was signed.
+    pub at: Time,
+    /// Whose key signed it.
+    pub by: Person,
+    /// On whose behalf, where a machine signs for a person.
+    pub requested_by: Option<Person>,
+    /// Its ledger.
+    pub ledger: LedgerName,
+    /// The environment, where the ledger is a pattern's: `pr-17` in the ledger `pr`.
+    pub environment: Option<EnvName>,
+    /// The project: the genesis of its policy's ledger.
+    pub project: EntryId,
+    /// The ledger commit that it follows.
+    pub previous: EntryId,
+    /// How many entries the ledger holds with this one; the genesis is 0.
+    pub sequence: u64,
+    /// The tips of the other ledgers that were read for the decision.
+    pub seen: BTreeMap<LedgerName, EntryId>,
+    /// What happened.
+    pub action: Action,
+}
+
+impl Statement {
+    /// Returns the trusted comment under which the entry is signed: it names the place.
+    pub fn trusted_comment(&self) -> String {
+        format!(
+            "git-deploy {} {} {}",
+            self.ledger,
+            self.sequence,
+            self.action.name()
+        )
+    }
+
+    /// Returns author and committer of the ledger commit, without the time: `ci <ci@catalogue>`.
+    pub fn identity(&self, project: &ProjectName) -> String {
+        format!("{0} <{0}@{project}>", self.by)
+    }
+
+    /// Returns the environment that the statement is about; `None` in `policy` and `evidence`.
+    pub fn environment(&self) -> Option<EnvName> {
+        self.environment
+            .clone()
+            .or_else(|| self.ledger.environment())
+    }
+
+    /// Returns the deployment that a `start` or `record` asks for.
+    pub fn deployment(&self) -> Option<&Deployment> {
+        self.action.deployment()
+    }
+
+    /// Lists how each component ended, for a `finish` or `record`; a `baseline` counts as a success without verification.
+    pub fn component_results(&self) -> Vec<ComponentResult> {
+        let body = self.action.environment_body();
+        body.map_or_else(Vec::new, EnvironmentBody::component_results)
+    }
+
+    /// Returns how one component ended, as [`Statement::component_results`] has it, without copying the others.
+    pub fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
+        self.action.environment_body()?.component_result(component)
+    }
+
+    /// Lists the people whose approvals count for it.
+    pub fn approved_by(&self) -> &[Person] {
+        match (self.action.environment_body(), self.action.policy_body()) {
+            (Some(body), _) => body.approved_by(),
+            (None, Some(body)) => body.approved_by(),
+            (None, None) => &[],
+        }
+    }
+
+    /// Returns the reason why it breaks the rules.
+    pub fn break_glass(&self) -> Option<&Line> {
+        self.action.environment_body()?.break_glass()
+    }
+
+    /// Returns when the approval or the ephemeral environment that it creates ends.
+    pub fn expires(&self) -> Option<Time> {
+        self.action.environment_body()?.expires()
+    }
+
+    /// Lists the commits of the code that this entry puts into the environment, in bytewise order: the further parents of its commit.
+    pub fn deployed_commits(&self) -> Vec<CommitId> {
+        match self.action.info().commits {
+            CommitRole::Deploys => self.commits(),
+            CommitRole::None | CommitRole::Deployed | CommitRole::MayBeMissing => Vec::new(),
+        }
+    }
+
+    /// Lists every object of git that this entry names, as often as it does: a reader refuses one that has another length than the
+    /// repository's ids. What an attestation's predicate holds is not ours.
+    pub fn ids(&self) -> Vec<Oid> {
+        let entries = [self.project, self.previous];
+        let entries = entries.iter().chain(self.seen.values()).map(|id| id.0);
+        entries
+            .chain(self.commits().into_iter().map(|commit| commit.0))
+            .chain(self.action.body().other_ids())
+            .collect()
+    }
+
+    /// Returns its in-toto subjects; if its action has none, the previous entry, since in-toto
+    /// requires one. Every commit of [`Statement::commits`] is among them, so that an index of
+    /// statements by subject misses none.
+    pub(super) fn subjects(&self) -> Vec<Subject<'_>> {
+        let mut subjects = self.action.body().subjects();
+        if subjects.is_empty() {
+            let previous = CommitId(self.previous.0);
+            subjects.push(Subject::named_commit(self.ledger.as_str(), previous));
+        }
+        subjects
+    }
+
+    /// Lists every commit of the code that this entry is about, in bytewise order.
+    pub fn commits(&self) -> Vec<CommitId> {
+        let trailers = self.action.body().trailers();
+        let mut commits: Vec<CommitId> = trailers.iter().filter_map(Trailer::commit).collect();
+        commits.sort_unstable();
+        commits.dedup();
+        commits
+    }
+
+    /// Lists every component that this entry is about.
+    pub fn components(&self) -> BTreeSet<ComponentName> {
+        let trailers = self.action.body().trailers();
+        trailers
+            .iter()
+            .filter_map(Trailer::component)
+            .cloned()
+            .collect()
+    }
+
+    /// Returns the commit at which this entry names a component.
+    pub fn commit_of(&self, component: &ComponentName) -> Option<CommitId> {
+        let trailers = self.action.body().trailers();
+        let mut from_it = trailers
+            .iter()
+            .skip_while(|trailer| trailer.component() != Some(component));
+        from_it.find_map(Trailer::commit)
+    }
+}

@@ -1,0 +1,222 @@
+//! Builds a history from the entries of an environment, oldest first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Attempt, AttemptFailure, History, RunPeriod};
+use crate::domain::entry::{
+    Abort, Action, ComponentResult, Deployment, Outcome, RunStep, StoredEntry, Target,
+    VerificationResult,
+};
+use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
+use crate::domain::time::Time;
+
+impl<'a> History<'a> {
+    /// Reads the history from the entries of one environment. The entries are ordered newest first,
+    /// and none that concerns the component may be missing. An `abort` concerns the components that
+    /// its start was to change.
+    pub fn read(component: &ComponentName, newest_first: &'a [Arc<StoredEntry>]) -> Self {
+        let starts = newest_first
+            .iter()
+            .filter_map(|entry| match &entry.statement.action {
+                Action::Start(start) => Some((entry.statement.sequence, &start.deployment)),
+                _ => None,
+            });
+        let mut builder = HistoryBuilder {
+            component,
+            starts: starts.collect(),
+            running: None,
+            history: Self::default(),
+        };
+        newest_first
+            .iter()
+            .rev()
+            .enumerate()
+            .for_each(|(position, entry)| builder.add_entry(position, entry));
+        builder.history
+    }
+}
+
+/// Builds a history from entries, oldest first.
+struct HistoryBuilder<'a, 'c> {
+    component: &'c ComponentName,
+    starts: BTreeMap<u64, &'a Deployment>,
+    /// The index of the period that still lasts.
+    running: Option<usize>,
+    history: History<'a>,
+}
+
+impl<'a> HistoryBuilder<'a, '_> {
+    /// Adds what one entry says about the component.
+    fn add_entry(&mut self, position: usize, entry: &'a Arc<StoredEntry>) {
+        match &entry.statement.action {
+            Action::Abort(it) => self.add_abort(position, entry, it),
+            Action::Verification(it) => {
+                let verified = it.components.iter();
+                verified
+                    .filter(|verified| verified.component == *self.component)
+                    .for_each(|verified| {
+                        self.add_verification(verified.commit, entry.statement.at, it.verification);
+                    });
+            }
+            action => {
+                let deployment = match action.run_step() {
+                    Some(RunStep::Ends { start, .. }) => self.starts.get(&start).copied(),
+                    _ => action.deployment(),
+                };
+                self.add_outcome(
+                    position,
+                    entry,
+                    &entry.statement.component_results(),
+                    deployment,
+                );
+            }
+        }
+    }
+
+    /// Adds an aborted attempt, if the aborted run was changing the component.
+    fn add_abort(&mut self, position: usize, entry: &'a Arc<StoredEntry>, abort: &Abort) {
+        let mut aborted = abort.components.iter();
+        let Some(aborted) = aborted.find(|it| it.component == *self.component) else {
+            return;
+        };
+        self.end_period(entry.statement.at);
+        // The start entry names the content. If it is not among the entries, only the commit is
+        // known.
+        let start = self.starts.get(&abort.start);
+        let target = start
+            .into_iter()
+            .flat_map(|deployment| deployment.targets())
+            .find(|target| target.component == aborted.component);
+        self.history.attempts.push(Attempt {
+            commit: aborted.commit,
+            content: target.and_then(|target| target.content),
+            entry,
+            failure: AttemptFailure::Aborted,
+            position,
+        });
+    }
+
+    /// Adds how a deployment ended for the component.
+    fn add_outcome(
+        &mut self,
+        position: usize,
+        entry: &'a Arc<StoredEntry>,
+        results: &[ComponentResult],
+        deployment: Option<&Deployment>,
+    ) {
+        let Some(result) = results
+            .iter()
+            .find(|result| result.target.component == *self.component)
+        else {
+            return;
+        };
+        let (at, target) = (entry.statement.at, &result.target);
+        match result.outcome {
+            Outcome::Succeeded | Outcome::Destroyed => {
+                self.end_period(at);
+                let runs = result.outcome == Outcome::Succeeded;
+                self.begin_period(RunPeriod {
+                    content: target.content.filter(|_| runs),
+                    entry,
+                    is_baseline: matches!(entry.statement.action, Action::Baseline(_)),
+                    from: at,
+                    to: None,
+                    commits: vec![(target.commit, position)],
+                    verifications: vec![(at, result.verification)],
+                });
+            }
+            Outcome::Failed => {
+                self.end_period(at);
+                self.add_attempt(position, entry, target, AttemptFailure::Failed);
+            }
+            Outcome::RolledBack => {
+                self.add_attempt(position, entry, target, AttemptFailure::RolledBack);
+                self.restart_period(at);
+            }
+            Outcome::Unchanged => self.join_period(position, target, deployment),
+            Outcome::Skipped => {}
+        }
+    }
+
+    /// Adds an unsuccessful attempt to deploy a target.
+    fn add_attempt(
+        &mut self,
+        position: usize,
+        entry: &'a Arc<StoredEntry>,
+        target: &Target,
+        failure: AttemptFailure,
+    ) {
+        self.history.attempts.push(Attempt {
+            commit: target.commit,
+            content: target.content,
+            entry,
+            failure,
+            position,
+        });
+    }
+
+    /// Begins a period with the content that ran until now, which a rollback has deployed again.
+    fn restart_period(&mut self, at: Time) {
+        let ended = self.end_period(at);
+        let before = ended.and_then(|index| self.history.run_periods.get(index));
+        if let Some(before) = before {
+            self.begin_period(RunPeriod {
+                from: at,
+                to: None,
+                verifications: vec![(at, before.last_verification())],
+                ..before.clone()
+            });
+        }
+    }
+
+    /// Adds the commit of an unchanged component to the current period. As in `fold`, this requires
+    /// that nothing was deployed between the start and the finish of the deployment.
+    fn join_period(&mut self, position: usize, target: &Target, deployment: Option<&Deployment>) {
+        let change = deployment.and_then(|it| it.components.iter().find(|it| it.target == *target));
+        let period = self
+            .running
+            .and_then(|index| self.history.run_periods.get_mut(index));
+        if let Some(period) = period
+            && period.last_commit().is_some()
+            && change.is_some_and(|change| change.from == period.last_commit())
+        {
+            period.commits.push((target.commit, position));
+        }
+    }
+
+    /// Adds a verification result to the period of the commit that it is about.
+    fn add_verification(&mut self, commit: CommitId, at: Time, result: VerificationResult) {
+        let running = self
+            .running
+            .and_then(|index| self.history.run_periods.get_mut(index));
+        let period = match running.filter(|period| period.last_commit() == Some(commit)) {
+            Some(period) => Some(period),
+            // A failed verification also counts for the content that ran last, and for content that
+            // may or may not be running.
+            None if result == VerificationResult::Failed => self
+                .history
+                .run_periods
+                .iter_mut()
+                .rfind(|period| period.newest_position(Some(commit)).is_some()),
+            None => None,
+        };
+        if let Some(period) = period {
+            period.verifications.push((at, result));
+        }
+    }
+
+    /// Ends the period that lasts and returns its index.
+    fn end_period(&mut self, at: Time) -> Option<usize> {
+        let index = self.running.take()?;
+        self.history.run_periods.get_mut(index)?.to = Some(at);
+        Some(index)
+    }
+
+    /// Adds a period that lasts.
+    fn begin_period(&mut self, period: RunPeriod<'a>) {
+        self.running = Some(self.history.run_periods.len());
+        self.history.run_periods.push(period);
+    }
+}

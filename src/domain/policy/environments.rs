@@ -1,0 +1,78 @@
+//! Reads `[environments]`: all environments, and all patterns of ephemeral ones.
+
+use std::collections::BTreeMap;
+
+use super::environment::{Environment, EnvironmentContext};
+use super::fields::TableFields;
+use super::notify::Notify;
+use super::reader::NamedValue;
+use super::roster::Roster;
+use crate::domain::name::EnvName;
+
+/// The most environments and patterns together.
+const MAX_ENVIRONMENTS: usize = 500;
+
+type Environments = BTreeMap<EnvName, Environment>;
+
+/// Reads `[environments]`: all environments, and all patterns by their prefix.
+pub(super) fn read_environments(
+    file: &TableFields<'_>,
+    roster: &Roster,
+    notify: &[Notify],
+) -> (Environments, Environments) {
+    let (mut environments, mut patterns) = (BTreeMap::new(), BTreeMap::new());
+    for entry in file.key("environments").named_values(MAX_ENVIRONMENTS) {
+        let prefix = entry.key.strip_suffix("-*");
+        match prefix.unwrap_or(entry.key).parse::<EnvName>() {
+            Ok(name) => {
+                let context = EnvironmentContext {
+                    name: &name,
+                    roster,
+                    notify,
+                };
+                let environment = read_environment(&entry, prefix.is_some(), context);
+                let map = if prefix.is_some() {
+                    &mut patterns
+                } else {
+                    &mut environments
+                };
+                map.extend(environment.map(|environment| (name, environment)));
+            }
+            Err(_) if entry.key.contains('*') => entry.report(
+                "a pattern is a literal prefix, a dash and a star, such as \"pr-*\"",
+                None,
+            ),
+            Err(error) => entry.report(error.to_string(), None),
+        }
+    }
+    (environments, patterns)
+}
+
+fn read_environment(
+    entry: &NamedValue<'_>,
+    is_pattern: bool,
+    context: EnvironmentContext<'_>,
+) -> Option<Environment> {
+    let fields = entry.value.fields(&Environment::TABLE);
+    match (is_pattern, fields.key("ephemeral").value()) {
+        (true, None) => {
+            let hint = "add ephemeral = { ttl = \"8h\", limit = 20 }".to_owned();
+            entry.report(
+                "a pattern needs limits for the life and the number of its environments",
+                Some(hint),
+            );
+        }
+        (false, Some(value)) => value.report(
+            "only the environments of a pattern such as \"pr-*\" are ephemeral",
+            None,
+        ),
+        _ => {}
+    }
+    if let (true, Some(value)) = (is_pattern, fields.key("branch").value()) {
+        value.report(
+            "a branch belongs to one environment, and a pattern stands for many",
+            None,
+        );
+    }
+    Environment::read(&fields, context)
+}

@@ -1,0 +1,37 @@
+//! [`ShellCommand`]: a command of the policy.
+//!
+//! Reviewers of the policy read it, so it may not contain characters that a screen hides.
+
+use std::str::FromStr;
+
+use crate::domain::text::is_plain;
+
+/// A text for `sh -c`: plain characters, tabs and newlines, 1 to 65,536 bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShellCommand(Box<str>);
+
+impl ShellCommand {
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ShellCommand {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() || text.len() > 65_536 {
+            return Err("a command is 1 to 65,536 bytes of text for sh -c".to_owned());
+        }
+        match text
+            .chars()
+            .find(|character| !is_plain(*character) && !matches!(character, '\n' | '\t'))
+        {
+            Some(bad) => Err(format!(
+                "the command contains the character U+{:04X}, which is not plain text",
+                u32::from(bad)
+            )),
+            None => Ok(Self(text.into())),
+        }
+    }
+}

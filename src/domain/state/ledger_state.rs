@@ -1,0 +1,102 @@
+//! [`State`]: the slots of a ledger commit's tree, and the edits that change them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::slot::{Slot, SlotKey, Value};
+use crate::domain::entry::StoredEntry;
+use crate::domain::id::{CommitId, Digest};
+use crate::domain::name::EnvName;
+
+/// One change of a state: a slot gets a value, or is emptied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Where.
+    pub slot: Slot,
+    /// What; `None` empties it.
+    pub value: Option<Value>,
+}
+
+/// What the tree of a ledger commit holds besides the entry itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    pub(super) slots: BTreeMap<Slot, Value>,
+}
+
+impl State {
+    /// Returns the state after a genesis: nothing.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Fills a slot.
+    pub fn insert(&mut self, slot: Slot, value: Value) {
+        self.slots.insert(slot, value);
+    }
+
+    /// Applies edits.
+    pub fn apply(&mut self, edits: &[Edit]) {
+        for edit in edits {
+            match &edit.value {
+                Some(value) => drop(self.slots.insert(edit.slot.clone(), value.clone())),
+                None => drop(self.slots.remove(&edit.slot)),
+            }
+        }
+    }
+
+    /// Iterates over the filled slots, in order.
+    pub fn slots(&self) -> impl Iterator<Item = (&Slot, &Value)> {
+        self.slots.iter()
+    }
+
+    /// Returns the value of a slot.
+    pub fn get(&self, environment: Option<&EnvName>, key: SlotKey) -> Option<&Value> {
+        self.slots.get(&Slot {
+            environment: environment.cloned(),
+            key,
+        })
+    }
+
+    /// Returns the entry that a slot stores.
+    pub(super) fn entry(
+        &self,
+        environment: Option<&EnvName>,
+        key: SlotKey,
+    ) -> Option<&Arc<StoredEntry>> {
+        self.get(environment, key).and_then(Value::entry)
+    }
+
+    /// Lists the environments of a pattern's ledger that exist now: those with a filled slot.
+    pub fn environments(&self) -> BTreeSet<EnvName> {
+        self.slots
+            .keys()
+            .filter_map(|slot| slot.environment.clone())
+            .collect()
+    }
+
+    /// Returns the open yank of a commit, in `evidence`.
+    pub fn yanked_commit(&self, commit: CommitId) -> Option<&Arc<StoredEntry>> {
+        self.entry(None, SlotKey::YankedCommit(commit))
+    }
+
+    /// Returns the open yank of a digest, in `evidence`.
+    pub fn yanked_digest(&self, digest: &Digest) -> Option<&Arc<StoredEntry>> {
+        self.entry(None, SlotKey::YankedDigest(digest.clone()))
+    }
+
+    /// Returns the text of the policy in force, in `policy`.
+    pub fn policy(&self) -> Option<&[u8]> {
+        match self.get(None, SlotKey::Policy) {
+            Some(Value::Bytes(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Iterates over the pending approvals of a proposed policy, in `policy`.
+    pub fn policy_approvals(&self) -> impl Iterator<Item = &Arc<StoredEntry>> {
+        self.slots
+            .iter()
+            .filter(|(slot, _)| matches!(slot.key, SlotKey::PolicyApproval { .. }))
+            .filter_map(|(_, value)| value.entry())
+    }
+}
