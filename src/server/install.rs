@@ -9,7 +9,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::handoff::{self, HANDOFF, HandoffError};
-use super::settings::{ADMIN, RECOVERY};
+use super::required_settings::{
+    ADMINS, PROC_RECEIVE_REFS, RECOVERY_KEY, RequiredSetting, SETTINGS, WantedValue,
+};
 use super::shim::{
     POST_RECEIVE, PRE_PUSH, PRE_RECEIVE, PROC_RECEIVE, REFERENCE_TRANSACTION, Shim, UPDATE,
     is_our_shim, kept_path, render_shim,
@@ -18,9 +20,7 @@ use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
 use crate::ledger::Project;
-use crate::ledger::notes::NOTES_REF;
 
-const PROC_RECEIVE_REFS: &str = "receive.procReceiveRefs";
 /// What the owner asked for.
 #[derive(Debug)]
 pub struct InstallOptions<'a> {
@@ -127,12 +127,11 @@ pub fn init_server(wish: &InstallOptions<'_>) -> Result<Vec<InstallStep>> {
     installer.set_owner_keys(wish)?;
     let hooks = installer.find_hooks_folder()?;
     // Settings come before hooks: git itself refuses a ledger for a hook that does not exist yet.
-    if !wish.without_proc_receive {
-        installer.add_value(PROC_RECEIVE_REFS, "refs/deploy")?;
+    for setting in &SETTINGS {
+        if setting.key != PROC_RECEIVE_REFS.key || !wish.without_proc_receive {
+            installer.apply_setting(setting)?;
+        }
     }
-    installer.add_value("receive.hideRefs", NOTES_REF)?;
-    installer.set_value("core.logAllRefUpdates", "always")?;
-    installer.set_value_if_unset("core.fsync", "committed,reference")?;
     installer.set_handoff(wish.handoff)?;
     let (shims, others) = installer.choose_shims(wish)?;
     for shim in shims {
@@ -142,7 +141,7 @@ pub fn init_server(wish: &InstallOptions<'_>) -> Result<Vec<InstallStep>> {
         installer.remove_shim(&hooks, &shim)?;
     }
     if wish.without_proc_receive {
-        installer.remove_value(PROC_RECEIVE_REFS, "refs/deploy")?;
+        installer.remove_setting(&PROC_RECEIVE_REFS)?;
     }
     installer.write_commit_graph()?;
     Ok(installer.steps)
@@ -195,7 +194,7 @@ impl Installer<'_> {
 
     /// Sets who may begin or recover the project.
     fn set_owner_keys(&mut self, wish: &InstallOptions<'_>) -> Result<()> {
-        let mut admins = self.read_local(ADMIN)?;
+        let mut admins = self.read_local(ADMINS.key)?;
         admins.extend(wish.admins.iter().map(PublicKey::to_string));
         if admins.is_empty() {
             return Err(InstallError::NoAdmin);
@@ -208,10 +207,10 @@ impl Installer<'_> {
             }
         }
         for admin in wish.admins {
-            self.add_value(ADMIN, &admin.to_string())?;
+            self.add_value(ADMINS.key, &admin.to_string())?;
         }
         if let Some(recovery) = wish.recovery {
-            self.set_value(RECOVERY, &recovery.to_string())?;
+            self.set_value(RECOVERY_KEY.key, &recovery.to_string())?;
         }
         Ok(())
     }
@@ -257,8 +256,25 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// Removes a value from a setting, if it has it.
-    fn remove_value(&mut self, key: &str, value: &str) -> Result<()> {
+    /// Gives a setting the value that every server needs. Leaves it alone if it is right by default
+    /// or depends on the server.
+    fn apply_setting(&mut self, setting: &RequiredSetting) -> Result<()> {
+        let key = setting.key;
+        match setting.wanted {
+            WantedValue::Contains(value) => self.add_value(key, value),
+            WantedValue::Equals(value) => self.set_value(key, value),
+            WantedValue::Covers(value) => self.set_value_if_unset(key, value),
+            WantedValue::Not { .. } | WantedValue::BoolOrUnset(_) | WantedValue::Described(_) => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes the wanted value from a setting with several values, if it has it.
+    fn remove_setting(&mut self, setting: &RequiredSetting) -> Result<()> {
+        let (key, WantedValue::Contains(value)) = (setting.key, setting.wanted) else {
+            return Ok(());
+        };
         if self.read_local(key)?.iter().any(|one| one == value) {
             self.repository
                 .git("config")

@@ -10,9 +10,11 @@ pub mod chained_hooks;
 pub mod check;
 pub mod classify;
 pub mod deadline;
+mod finding;
 pub mod handoff;
 mod hook_error;
 pub mod install;
+mod limits;
 mod lock;
 mod pkt_line;
 pub mod post_receive;
@@ -22,20 +24,13 @@ pub mod proc_receive;
 pub mod push_judge;
 pub mod ref_update;
 pub mod reference_transaction;
+mod required_settings;
 pub mod settings;
 pub mod shim;
 pub mod update_hook;
 mod update_verdict;
 
 pub use hook_error::HookError;
+pub use limits::TIME_LIMIT;
 pub use settings::Settings;
 pub use update_verdict::{UpdateVerdict, decide_push};
-
-use std::time::Duration;
-
-/// The most ledger, branch and tag updates that are judged in one push.
-const MAX_UPDATES: usize = 10_000;
-/// The most new entries in one push.
-const MAX_ENTRIES: u64 = 10_000;
-/// The time limit of a hook.
-pub const TIME_LIMIT: Duration = Duration::from_secs(60);

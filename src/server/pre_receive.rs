@@ -7,12 +7,13 @@
 
 use std::io::Read;
 
+use super::HookError;
 use super::classify::{RefKind, classify};
+use super::limits::MAX_UPDATES;
 use super::push_judge::{PushJudge, find_project};
 use super::ref_update::RefUpdate;
 use super::settings::Settings;
 use super::update_verdict::UpdateVerdict;
-use super::{HookError, MAX_UPDATES};
 use crate::clock;
 use crate::domain::name::LedgerName;
 use crate::git::{Repository, Result as GitResult};

@@ -10,11 +10,12 @@ use std::path::Path;
 
 use super::classify::{RefKind, classify};
 use super::deadline::HookDeadline;
+use super::limits::MAX_UPDATES;
 use super::push_judge::{PushJudge, find_project};
 use super::ref_update::RefUpdate;
 use super::settings::Settings;
 use super::update_verdict::UpdateVerdict;
-use super::{HookError, MAX_UPDATES, chained_hooks, lock, pkt_line};
+use super::{HookError, chained_hooks, lock, pkt_line};
 use crate::clock;
 use crate::domain::id::EntryId;
 use crate::domain::text::sanitize;

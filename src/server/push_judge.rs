@@ -5,11 +5,12 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::HookError;
 use super::classify::{RefKind, is_exact};
+use super::limits::MAX_ENTRIES;
 use super::ref_update::RefUpdate;
 use super::settings::Settings;
 use super::update_verdict::{UpdateVerdict, describe_statement};
-use super::{HookError, MAX_ENTRIES};
 use crate::domain::entry::Action;
 use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use super::{CheckSubject, Inspector, quote_path};
 use crate::git;
+use crate::server::required_settings::{HOOKS_PATH, RequiredSetting};
 use crate::server::shim::kept_path;
 
 /// The mark of our shims.
@@ -28,14 +29,12 @@ impl Inspector<'_> {
             .unwrap_or_else(|_| folder.clone())
             .starts_with(&own)
         {
-            let what = format!(
-                "core.hooksPath leads git to {}, out of the repository",
-                folder.display()
-            );
-            self.add_problem(
+            let RequiredSetting { key, otherwise, .. } = HOOKS_PATH;
+            self.add_finding(
                 CheckSubject::Hooks,
-                what,
-                self.git_command("config core.hooksPath hooks"),
+                HOOKS_PATH.level,
+                format!("{key} leads git to {}, {otherwise}", folder.display()),
+                self.git_command(&format!("config {key} hooks")),
             );
         }
         let second = if carried_out {
