@@ -4,6 +4,7 @@
 //!
 //! - [`domain`]: names, entries, states, policies and rules, pure and using nothing of the rest.
 //! - [`clock`]: the one clock and the one source of random bytes.
+//! - [`program`]: runs other programs within a time limit.
 //! - [`signing`]: minisign keys and signatures, verified strictly.
 //! - [`git`]: every access to git, from single objects up to ledgers, their judgement and the notes.
 //! - [`server`]: the hooks that judge a push.
@@ -16,6 +17,7 @@ pub mod clock;
 pub mod domain;
 pub mod git;
 pub mod ledger;
+pub mod program;
 pub mod run;
 pub mod server;
 pub mod signing;

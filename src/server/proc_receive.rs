@@ -16,7 +16,7 @@ use super::ref_update::RefUpdate;
 use super::settings::Settings;
 use super::update_verdict::UpdateVerdict;
 use super::{HookError, chained_hooks, lock, pkt_line};
-use crate::clock;
+use crate::clock::{self, Deadline};
 use crate::domain::id::EntryId;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Decision, Outcome, Rule};
@@ -52,7 +52,7 @@ pub fn run(
 ) -> Result<PushResult, HookError> {
     let commands = read_commands(from, to)?;
     // Runs before the lock is taken, because it may take any time.
-    let objections = ask_update_hook(update_hook, &commands.updates);
+    let objections = ask_update_hook(update_hook, &commands.updates, watch.deadline());
     let repository = open()?;
     let held = lock::take(repository.common_dir())?;
     let classes: Vec<RefKind> = commands
@@ -182,11 +182,15 @@ fn judge_commands(
 }
 
 /// Returns the objection of the hook `update` to each update, if any.
-fn ask_update_hook(hook: Option<&Path>, updates: &[RefUpdate]) -> Vec<Option<Check>> {
+fn ask_update_hook(
+    hook: Option<&Path>,
+    updates: &[RefUpdate],
+    deadline: Deadline,
+) -> Vec<Option<Check>> {
     let Some(hook) = hook else {
         return vec![None; updates.len()];
     };
-    let ask = |update| match chained_hooks::accepts_update(hook, update) {
+    let ask = |update| match chained_hooks::accepts_update(hook, update, deadline) {
         Ok(true) => None,
         Ok(false) => Some(Check::fail(
             Rule::Chain,

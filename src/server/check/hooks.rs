@@ -7,15 +7,21 @@ use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{CheckSubject, Inspector, quote_path};
+use crate::clock::Deadline;
 use crate::git;
+use crate::program::{Program, is_executable};
 use crate::server::required_settings::{HOOKS_PATH, RequiredSetting};
 use crate::server::shim::kept_path;
 
 /// The mark of our shims.
 const SHIM_MARK: &str = "# Part of git-deploy: ";
+/// How long a program may take to print its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most that it may print.
+const MAX_VERSION_BYTES: usize = 64 << 10;
 /// The most that is read of a hook, in bytes. A shim is far shorter.
 const MAX_HOOK_BYTES: u64 = 64 << 10;
 
@@ -235,10 +241,7 @@ fn read_hook(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
 
 /// Finds the file of a program, in `PATH` unless it is a path.
 fn find_program(program: &str) -> Option<PathBuf> {
-    let runs = |path: &PathBuf| {
-        path.metadata()
-            .is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
-    };
+    let runs = |path: &PathBuf| is_executable(path);
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(runs);
     }
@@ -249,17 +252,17 @@ fn find_program(program: &str) -> Option<PathBuf> {
 
 /// Returns the first line that a program prints for `--version`.
 fn read_version(program: &Path) -> Option<String> {
-    let output = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
+    let result = Program::new(program)
+        .args(["--version"])
+        .keep_output(MAX_VERSION_BYTES)
+        .deadline(Deadline::after(VERSION_TIMEOUT))
+        .run()
         .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = String::from_utf8_lossy(&result.output);
     let line = text
         .lines()
         .next()
-        .filter(|line| output.status.success() && !line.is_empty())?;
+        .filter(|line| result.end.is_success() && !line.is_empty())?;
     Some(crate::domain::text::sanitize(
         &line.chars().take(80).collect::<String>(),
     ))
