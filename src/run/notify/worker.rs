@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::delivery::{CommandRunner, Limits, Message, SendFailure, Undelivered};
 use super::post::post;
-use super::{CommandRunner, Limits, Message, SendFailure, Undelivered};
 use crate::clock::Deadline;
 use crate::domain::policy::{NotifyChannel, ShellCommand, WebhookAddress, WebhookUrl};
 use crate::domain::text::sanitize;

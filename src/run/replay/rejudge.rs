@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::ReplaySpec;
 use super::log::{EntryPosition, LedgerIndex};
+use super::replay_spec::ReplaySpec;
 use crate::domain::entry::{Deployment, DeploymentKind, Intent, Statement, Target};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
