@@ -27,7 +27,6 @@ const EXIT_POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// How long to wait for more output after a program has ended. A process that it left running may
 /// keep its output open permanently.
 const OUTPUT_GRACE: Duration = Duration::from_millis(200);
-
 /// The most bytes that pipes may hold when a program ends.
 const MAX_PIPED: usize = 2 << 20;
 
@@ -45,7 +44,7 @@ pub type OutputReader<'a> = dyn FnMut(Stream, &[u8]) -> io::Result<()> + 'a;
 
 /// A program being prepared. By default it reads nothing, its output is dropped, and it may take
 /// any time.
-pub struct Program {
+pub struct ExternalProgram {
     command: Command,
     input: Option<Vec<u8>>,
     deadline: Option<Deadline>,
@@ -80,7 +79,7 @@ impl ProgramEnd {
     }
 }
 
-impl Program {
+impl ExternalProgram {
     /// Prepares a program, which is called without a shell.
     pub fn new(path: &Path) -> Self {
         let mut command = Command::new(path);
@@ -361,10 +360,10 @@ pub fn is_executable(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{Deadline, Duration, ExternalProgram, Path, ProgramEnd};
 
-    fn shell(script: &str) -> Program {
-        Program::new(Path::new("/bin/sh")).args(["-c", script])
+    fn shell(script: &str) -> ExternalProgram {
+        ExternalProgram::new(Path::new("/bin/sh")).args(["-c", script])
     }
 
     /// The input arrives, the output is kept, and an input that is not read blocks nobody.

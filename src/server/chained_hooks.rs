@@ -9,7 +9,7 @@ use std::path::Path;
 use super::ref_update::RefUpdate;
 use crate::clock::Deadline;
 use crate::domain::id::Oid;
-use crate::program::{Program, ProgramEnd, is_executable};
+use crate::program::{ExternalProgram, ProgramEnd, is_executable};
 
 /// Runs a hook, if it exists and is executable, as git would. Returns whether it accepts the push.
 /// Git sets it no time limit, and neither do we.
@@ -20,7 +20,7 @@ pub fn accepts_push(hook: &Path, arguments: &[OsString], input: &[u8]) -> io::Re
     if !is_executable(hook) {
         return Ok(true);
     }
-    Program::new(hook)
+    ExternalProgram::new(hook)
         .args(arguments)
         .input(input)
         .stdout(io::stdout())
@@ -52,7 +52,7 @@ pub(super) fn accepts_update(
     );
     let id = |id: Option<Oid>| id.map_or_else(|| nothing.clone(), |id| id.to_string());
     // Standard output is the connection to git. Git shows standard error to the pusher.
-    let result = Program::new(hook)
+    let result = ExternalProgram::new(hook)
         .args([OsStr::from_bytes(&update.name)])
         .args([id(update.old), id(update.new)])
         .stdout(io::stderr())

@@ -13,7 +13,9 @@ mod settings;
 use std::path::{Path, PathBuf};
 
 pub use super::finding::{CheckFinding, CheckSubject, Level};
-use crate::git::{self, Error, Repository};
+pub use super::location::open_repository;
+use super::shell::quote_path;
+use crate::git::{self, Repository};
 
 /// The result of a check, in the order of [`CheckSubject`].
 #[derive(Debug)]
@@ -54,14 +56,6 @@ pub fn check_server(path: &Path, program: &Path) -> git::Result<CheckReport> {
         git_dir: repository.git_dir().to_owned(),
         findings,
     })
-}
-
-/// Opens a bare repository, or the one of a worktree's top folder.
-pub fn open_repository(path: &Path) -> git::Result<Repository> {
-    match Repository::open(path) {
-        Err(error @ Error::Open { .. }) => Repository::open(&path.join(".git")).map_err(|_| error),
-        other => other,
-    }
 }
 
 /// Inspects one repository and collects findings.
@@ -145,16 +139,5 @@ impl Inspector<'_> {
     /// Returns the command that installs the hooks.
     fn install_command(&self) -> String {
         format!("git-deploy server init {}", self.quoted_path)
-    }
-}
-
-/// Quotes a path as one word for a shell.
-fn quote_path(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

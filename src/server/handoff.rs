@@ -5,7 +5,7 @@
 //! updated only after the program has succeeded: after a failure, the program gets the same lines
 //! again with the next push. Each entry is handed over at least once, in the order of its ledger.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -13,13 +13,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::durable_file::replace_file;
 use super::{HookError, lock};
 use crate::clock::{self, Deadline};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
 use crate::ledger::{LedgerCommit, Tips};
-use crate::program::{Program, ProgramEnd};
+use crate::program::{ExternalProgram, ProgramEnd};
 use crate::signing::SECRET_VARIABLES;
 
 /// The git setting of the program, an absolute path. It is called without a shell and without
@@ -182,7 +183,7 @@ fn run_program(
 ) -> Result<(), HandoffError> {
     // The program gets no connection to the pusher: a process that it leaves running would keep the
     // push from ending.
-    let result = Program::new(program)
+    let result = ExternalProgram::new(program)
         .without_variables(&SECRET_VARIABLES)
         .current_dir(repository.git_dir())
         .env("GIT_DIR", repository.git_dir())
@@ -216,23 +217,11 @@ fn read_done(repository: &Repository) -> Result<Tips, HandoffError> {
 
 /// Records which entries were handed over.
 fn write_done(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
-    let folder = repository.common_dir();
+    let path = repository.common_dir().join(DONE_FILE);
     let lines: Vec<String> = done
         .iter()
         .map(|(ledger, id)| format!("{ledger} {id}\n"))
         .collect();
-    let write = || {
-        let mut file = tempfile::Builder::new()
-            .prefix(".git-deploy-handoff-")
-            .tempfile_in(folder)?;
-        file.write_all(lines.concat().as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(folder.join(DONE_FILE))
-            .map_err(|error| error.error)
-            .map(drop)
-    };
-    write().map_err(|source| HandoffError::DoneFile {
-        path: folder.join(DONE_FILE),
-        source,
-    })
+    replace_file(&path, lines.concat().as_bytes(), 0o600)
+        .map_err(|source| HandoffError::DoneFile { path, source })
 }

@@ -6,15 +6,22 @@
 //! hosts that do not call it, `update` and `post-receive` stand in for it. A push that cannot be
 //! judged is never accepted.
 
+mod branch_judge;
 pub mod chained_hooks;
 pub mod check;
 pub mod classify;
 pub mod deadline;
+mod durable_file;
 mod finding;
 pub mod handoff;
 mod hook_error;
+mod hook_files;
 pub mod install;
+mod install_error;
+mod installer;
+mod ledger_judge;
 mod limits;
+mod location;
 mod lock;
 mod pkt_line;
 pub mod post_receive;
@@ -26,6 +33,7 @@ pub mod ref_update;
 pub mod reference_transaction;
 mod required_settings;
 pub mod settings;
+mod shell;
 pub mod shim;
 pub mod update_hook;
 mod update_verdict;

@@ -89,10 +89,10 @@ pub(super) fn judge_updates<T>(
         now: clock::now(),
     };
     let project = find_project(&repository, &present, ledgers())?;
-    let court = PushJudge::new(&repository, &settings, project.as_ref(), &present)?;
+    let judge = PushJudge::new(&repository, &settings, project.as_ref(), &present)?;
     let mut judgements = Vec::new();
     for (class, update) in &classes {
-        court.judge_update(class, update, &mut judgements)?;
+        judge.judge_update(class, update, &mut judgements)?;
         if judgements.len() > MAX_UPDATES {
             return Err(HookError::TooManyUpdates);
         }

@@ -149,7 +149,7 @@ fn judge_commands(
         .zip(&commands.updates)
         .filter_map(|(class, update)| Some((class.ledger()?, update)));
     let project = find_project(repository, &before, ledgers)?;
-    let court = PushJudge::new(repository, &settings, project.as_ref(), &before)?;
+    let judge = PushJudge::new(repository, &settings, project.as_ref(), &before)?;
     let mut later = before.clone();
     let mut judgements = Vec::new();
     for (class, update) in classes.iter().zip(&commands.updates) {
@@ -165,7 +165,7 @@ fn judge_commands(
             ));
             continue;
         };
-        let mut judgement = court.judge_ledger(ledger, update)?;
+        let mut judgement = judge.judge_ledger(ledger, update)?;
         if judgement.decision() == Decision::Allowed && later.tips != before.tips {
             judgement = PushJudge::new(repository, &settings, project.as_ref(), &later)?
                 .judge_ledger(ledger, update)?;
@@ -316,20 +316,20 @@ mod tests {
             (&b"version=1\0push-options atomic\n"[..], true),
             (b"version=1\n", false),
         ] {
-            let said = packets(&[Some(version), None, Some(command.as_bytes()), None]);
+            let input = packets(&[Some(version), None, Some(command.as_bytes()), None]);
             let mut answered = Vec::new();
-            let commands = read_commands(&mut &said[..], &mut answered).unwrap();
+            let commands = read_commands(&mut &input[..], &mut answered).unwrap();
             assert_eq!((commands.updates.len(), commands.atomic), (1, atomic));
             assert_eq!(answered, packets(&[Some(b"version=1\n"), None]));
         }
-        let said = packets(&[Some(b"version=2\n"), None, None]);
+        let input = packets(&[Some(b"version=2\n"), None, None]);
         assert!(matches!(
-            read_commands(&mut &said[..], &mut Vec::new()),
+            read_commands(&mut &input[..], &mut Vec::new()),
             Err(HookError::Protocol(_))
         ));
-        let said = packets(&[Some(b"version=1\n"), None, Some(b"nonsense"), None]);
+        let input = packets(&[Some(b"version=1\n"), None, Some(b"nonsense"), None]);
         assert!(matches!(
-            read_commands(&mut &said[..], &mut Vec::new()),
+            read_commands(&mut &input[..], &mut Vec::new()),
             Err(HookError::Protocol(_))
         ));
     }

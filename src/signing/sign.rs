@@ -12,7 +12,7 @@ use super::process_hardening;
 use super::verify::{Signature, UNTRUSTED_COMMENT, VerifyError, verify};
 use crate::domain::id::PublicKey;
 use crate::domain::text::{Line, TextError};
-use crate::program::{Program, ProgramEnd};
+use crate::program::{ExternalProgram, ProgramEnd};
 
 /// The variable that holds the contents of a secret key file.
 pub const KEY_VARIABLE: &str = "GIT_DEPLOY_KEY";
@@ -210,7 +210,7 @@ fn run_signer(program: &Path, message: &[u8], trusted_comment: &str) -> Result<V
         source,
     };
     // What the signer writes to standard error is for the user.
-    let result = Program::new(program)
+    let result = ExternalProgram::new(program)
         .env(COMMENT_VARIABLE, trusted_comment)
         .without_variables(&SECRET_VARIABLES)
         .input(message)

@@ -59,10 +59,10 @@ pub(super) fn include_dependents(
     policy: &Policy,
     components: &mut [ComponentChange],
 ) {
-    let changes = |change: &&ComponentChange| change.intent == Intent::Change;
+    let is_change = |change: &&ComponentChange| change.intent == Intent::Change;
     let mut changed: BTreeSet<ComponentName> = components
         .iter()
-        .filter(changes)
+        .filter(is_change)
         .map(|change| change.target.component.clone())
         .collect();
     let since = |name: &ComponentName| {

@@ -90,7 +90,7 @@ pub(super) fn add_version_and_artifacts(
         let mut ended = earlier
             .into_iter()
             .flatten()
-            .filter_map(|kept| kept.statement.component_result(&target.component));
+            .filter_map(|stored| stored.statement.component_result(&target.component));
         let then = ended.find(|it| it.target.content == target.content);
         if let Some(then) = then {
             target.version = then.target.version;
@@ -108,8 +108,10 @@ pub(super) fn add_version_and_artifacts(
         )?,
     };
     if let Some(Ok(evidence)) = &facts.evidence {
-        target.artifacts =
-            find_artifacts(target, evidence.iter().map(|kept| &kept.statement.action));
+        target.artifacts = find_artifacts(
+            target,
+            evidence.iter().map(|stored| &stored.statement.action),
+        );
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ pub(super) fn find_change<'d>(
 /// Prepares the folders for a change. A component to destroy is prepared at the running commit,
 /// because the new one does not have it.
 pub(super) fn prepare_job(
-    site: &WorkDirs<'_>,
+    work_dirs: &WorkDirs<'_>,
     change: &ComponentChange,
 ) -> Result<ComponentJob, WorkDirsError> {
     let commit: Option<CommitId> = change.from.filter(|_| change.intent == Intent::Destroy);
@@ -39,7 +39,7 @@ pub(super) fn prepare_job(
         commit: commit.unwrap_or(change.target.commit),
         ..change.target.clone()
     };
-    site.prepare_job(target, change.from, "run")
+    work_dirs.prepare_job(target, change.from, "run")
 }
 
 /// Returns the error of a component whose work could not begin.

@@ -10,7 +10,8 @@ use crate::clock::{self, Deadline};
 use crate::domain::id::{Oid, RunId};
 use crate::git::temp_repo::TempRepository;
 use crate::git::{self, PushOutcome, Repository};
-use crate::program::Program;
+use crate::program::ExternalProgram;
+use crate::server::location::find_hooks_folder;
 use crate::server::{TIME_LIMIT, pkt_line};
 
 /// How our hooks begin the message about a push that they refuse, and about one that they cannot
@@ -68,9 +69,9 @@ impl Inspector<'_> {
                 let what = "the hook cannot judge a push: nothing goes in";
                 self.add_problem(CheckSubject::Probe, what, looked);
             }
-            (ProbeResult::RefusedElsewhere(said), None) => {
+            (ProbeResult::RefusedElsewhere(message), None) => {
                 let what = format!(
-                    "a push of a made-up ledger was refused, and not by git-deploy: {said}"
+                    "a push of a made-up ledger was refused, and not by git-deploy: {message}"
                 );
                 self.add_problem(CheckSubject::Probe, what, self.install_command());
             }
@@ -103,7 +104,7 @@ impl Inspector<'_> {
     /// Returns whether proc-receive refuses on its own, as it must if pre-receive is missing. It is
     /// called with an update as git would call it.
     fn proc_receive_refuses(&self, blob: Oid, name: &str) -> bool {
-        let Ok(folder) = self.find_hooks_folder() else {
+        let Ok(folder) = find_hooks_folder(self.repository) else {
             return false;
         };
         let zero = self.repository.hash_kind().zero_id();
@@ -156,11 +157,11 @@ fn push_probe(
             } else if began(&CANNOT_TELL) {
                 ProbeResult::Unjudged
             } else {
-                let said = messages
+                let message = messages
                     .iter()
                     .find(|line| !line.trim().is_empty())
                     .map_or("git", String::as_str);
-                ProbeResult::RefusedElsewhere(crate::domain::text::sanitize(said))
+                ProbeResult::RefusedElsewhere(crate::domain::text::sanitize(message))
             }
         }
     })
@@ -168,7 +169,7 @@ fn push_probe(
 
 /// Runs a hook as git runs it, with this input, and returns its output.
 fn run_hook(hook: &Path, git_dir: &Path, input: &[u8]) -> Option<Vec<u8>> {
-    let result = Program::new(hook)
+    let result = ExternalProgram::new(hook)
         .env("GIT_DIR", ".")
         .current_dir(git_dir)
         .input(input)

@@ -6,11 +6,13 @@ use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
 use crate::ledger::Project;
+use crate::server::location::find_hooks_folder;
 use crate::server::required_settings::{
     ADMINS, HIDE_REFS, PROC_RECEIVE_REFS, RECOVERY_KEY, REMOTE_FETCH, ROOT, RequiredSetting,
     SETTINGS, WantedValue,
 };
 use crate::server::settings::Settings;
+use crate::server::shim::find_shim_program;
 
 /// The first version of git that calls proc-receive.
 const MIN_GIT_VERSION: (u32, u32) = (2, 29);
@@ -42,9 +44,9 @@ impl Inspector<'_> {
     fn check_proc_receive(&mut self) -> git::Result<bool> {
         let key = PROC_RECEIVE_REFS.key;
         let values = self.repository.config_strings(key)?;
-        let update = self.find_hooks_folder()?.join("update");
-        let by_update = std::fs::read(update)
-            .is_ok_and(|text| super::hooks::find_shim_program(&text, "update").is_some());
+        let update = find_hooks_folder(self.repository)?.join("update");
+        let by_update =
+            std::fs::read(update).is_ok_and(|text| find_shim_program(&text, "update").is_some());
         if !self.has_wanted_value(&PROC_RECEIVE_REFS)? {
             if !by_update {
                 self.add_finding(
