@@ -8,6 +8,7 @@ mod clock;
 mod domain;
 mod git;
 mod ledger;
+mod program;
 mod run;
 mod server;
 mod signing;

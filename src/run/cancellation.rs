@@ -45,7 +45,7 @@ impl Cancellation {
     /// The system does not accept the signal handler.
     pub fn listen_for_signals(
         self: &Arc<Self>,
-        told: impl Fn(&Self) + Send + 'static,
+        on_request: impl Fn(&Self) + Send + 'static,
     ) -> std::io::Result<()> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let stop = Arc::clone(self);
@@ -55,7 +55,7 @@ impl Cancellation {
                     SIGINT => stop.request(),
                     _ => stop.request_kill(),
                 }
-                told(&stop);
+                on_request(&stop);
             }
         })?;
         Ok(())

@@ -109,32 +109,33 @@ impl CommandEnv<'_> {
     /// Returns the whole environment of a component's commands.
     pub fn build_variables(
         &self,
-        piece: &ComponentJob,
+        job: &ComponentJob,
         secrets: &Secrets,
     ) -> BTreeMap<String, OsString> {
-        let component = &piece.target.component;
         let mut all = inherit_variables();
         let mut set = |name: &str, value: OsString| drop(all.insert(name.to_owned(), value));
-        set("TMPDIR", piece.scratch.join("tmp").into());
+        set("TMPDIR", job.scratch.join("tmp").into());
         // For terraform: its cache folder, and that it must not prompt.
-        set("TF_DATA_DIR", piece.scratch.join("terraform").into());
+        set("TF_DATA_DIR", job.scratch.join("terraform").into());
         set("TF_IN_AUTOMATION", "1".into());
         set("TF_INPUT", "0".into());
         set("CHECKPOINT_DISABLE", "1".into());
-        for (name, value) in self.policy.variables(self.name, component) {
+        for (name, value) in self.policy.variables(self.name, &job.target.component) {
             set(name.as_str(), value.into());
         }
         for (name, value) in &secrets.values {
             set(name.as_str(), to_os_string(value.clone()));
         }
-        let target = &piece.target;
-        let version = target
-            .version
-            .as_ref()
-            .map_or("", |version| version.as_str());
-        let previous = piece
-            .previous
-            .map_or_else(String::new, |commit| commit.to_string());
+        for (name, value) in self.describe_job(job) {
+            set(name, value.into());
+        }
+        set("DEPLOY_PLAN", job.plan_file().into());
+        all
+    }
+
+    /// Returns the variables that tell a command what it works on. A missing value is empty.
+    fn describe_job(&self, job: &ComponentJob) -> [(&'static str, String); 10] {
+        let target = &job.target;
         let artifacts: Vec<String> = target
             .artifacts
             .iter()
@@ -143,32 +144,26 @@ impl CommandEnv<'_> {
         let others = self
             .last_good
             .iter()
-            .filter(|(other, _)| *other != component);
+            .filter(|(other, _)| **other != target.component);
         let good: Vec<String> = others
             .map(|(other, commit)| format!("{other}={commit}"))
             .collect();
-        for (name, value) in [
+        let version = target.version.as_ref().map(ToString::to_string);
+        let previous = job.previous.map(|commit| commit.to_string());
+        let run = self.run.map(|run| run.to_string());
+        let url = render_url(self.name, self.rules);
+        [
             ("DEPLOY_ENV", self.name.to_string()),
-            ("DEPLOY_COMPONENT", component.to_string()),
+            ("DEPLOY_COMPONENT", target.component.to_string()),
             ("DEPLOY_COMMIT", target.commit.to_string()),
             ("DEPLOY_SHORT", target.commit.0.prefix(7)),
-            ("DEPLOY_VERSION", version.to_owned()),
-            ("DEPLOY_PREVIOUS_COMMIT", previous),
+            ("DEPLOY_VERSION", version.unwrap_or_default()),
+            ("DEPLOY_PREVIOUS_COMMIT", previous.unwrap_or_default()),
             ("DEPLOY_ARTIFACT", artifacts.join(" ")),
-            (
-                "DEPLOY_URL",
-                render_url(self.name, self.rules).unwrap_or_default(),
-            ),
+            ("DEPLOY_URL", url.unwrap_or_default()),
             ("DEPLOY_GOOD", good.join(" ")),
-            (
-                "DEPLOY_RUN",
-                self.run.map_or_else(String::new, |run| run.to_string()),
-            ),
-        ] {
-            set(name, value.into());
-        }
-        set("DEPLOY_PLAN", piece.plan_file().into());
-        all
+            ("DEPLOY_RUN", run.unwrap_or_default()),
+        ]
     }
 }
 

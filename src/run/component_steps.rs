@@ -125,32 +125,29 @@ impl StepFailure {
 
 impl StepRunner<'_> {
     /// Makes the plan of a component. Returns `None` if the policy has no plan command for it.
-    pub fn plan(&self, piece: &ComponentJob) -> Result<Option<PlanOutput>, StepError> {
-        let Some(command) = self.component_policy(piece).and_then(|it| it.plan.as_ref()) else {
+    pub fn plan(&self, job: &ComponentJob) -> Result<Option<PlanOutput>, StepError> {
+        let Some(command) = self.component_policy(job).and_then(|it| it.plan.as_ref()) else {
             return Ok(None);
         };
         self.run_step(
-            piece,
+            job,
             ComponentStep::Plan,
-            || self.make_plan(piece, command),
+            || self.make_plan(job, command),
             summarize_plan,
         )
         .map(Some)
     }
 
     /// Deploys a component. Its plan, if one was made, is in its plan file.
-    pub fn apply(&self, piece: &ComponentJob) -> Result<(), StepError> {
-        let Some(command) = self
-            .component_policy(piece)
-            .and_then(|it| it.apply.as_ref())
-        else {
+    pub fn apply(&self, job: &ComponentJob) -> Result<(), StepError> {
+        let Some(command) = self.component_policy(job).and_then(|it| it.apply.as_ref()) else {
             return Ok(());
         };
         self.run_step(
-            piece,
+            job,
             ComponentStep::Apply,
             || {
-                self.run_command(piece, command, ComponentStep::Apply)
+                self.run_command(job, command, ComponentStep::Apply)
                     .map(drop)
             },
             |()| String::new(),
@@ -158,9 +155,9 @@ impl StepRunner<'_> {
     }
 
     /// Checks that a component is healthy, with as many retries as the policy allows.
-    pub fn verify(&self, piece: &ComponentJob) -> Result<VerificationResult, StepError> {
+    pub fn verify(&self, job: &ComponentJob) -> Result<VerificationResult, StepError> {
         let Some((component, command)) = self
-            .component_policy(piece)
+            .component_policy(job)
             .and_then(|it| Some((it, it.verify.as_ref()?)))
         else {
             return Ok(VerificationResult::None);
@@ -168,7 +165,7 @@ impl StepRunner<'_> {
         let verify = || {
             let mut tries = 0;
             loop {
-                match self.run_command(piece, command, ComponentStep::Verify) {
+                match self.run_command(job, command, ComponentStep::Verify) {
                     Err(StepFailure::CommandFailed(..))
                         if tries < component.retries && self.wait_before_retry(tries) =>
                     {
@@ -178,22 +175,22 @@ impl StepRunner<'_> {
                 }
             }
         };
-        self.run_step(piece, ComponentStep::Verify, verify, |_| String::new())
+        self.run_step(job, ComponentStep::Verify, verify, |_| String::new())
     }
 
     /// Removes a component.
-    pub fn destroy(&self, piece: &ComponentJob) -> Result<(), StepError> {
+    pub fn destroy(&self, job: &ComponentJob) -> Result<(), StepError> {
         let Some(command) = self
-            .component_policy(piece)
+            .component_policy(job)
             .and_then(|it| it.destroy.as_ref())
         else {
             return Ok(());
         };
         self.run_step(
-            piece,
+            job,
             ComponentStep::Destroy,
             || {
-                self.run_command(piece, command, ComponentStep::Destroy)
+                self.run_command(job, command, ComponentStep::Destroy)
                     .map(drop)
             },
             |()| String::new(),
@@ -201,8 +198,8 @@ impl StepRunner<'_> {
     }
 
     /// Returns the policy's settings for the component.
-    pub fn component_policy(&self, piece: &ComponentJob) -> Option<&Component> {
-        self.command_env.policy.component(&piece.target.component)
+    pub fn component_policy(&self, job: &ComponentJob) -> Option<&Component> {
+        self.command_env.policy.component(&job.target.component)
     }
 
     /// Waits before a retry, longer each time. Returns whether to try again.
@@ -217,12 +214,12 @@ impl StepRunner<'_> {
     /// Runs one step and reports its beginning and its end.
     fn run_step<T>(
         &self,
-        piece: &ComponentJob,
+        job: &ComponentJob,
         step: ComponentStep,
         work: impl FnOnce() -> Result<T, StepFailure>,
         words: impl FnOnce(&T) -> String,
     ) -> Result<T, StepError> {
-        let component = &piece.target.component;
+        let component = &job.target.component;
         self.observer.on_step_start(component, step);
         let result = work().map_err(|trouble| {
             let tail = match &trouble {
@@ -236,7 +233,7 @@ impl StepRunner<'_> {
                 step,
                 reason: trouble.to_string(),
                 last_lines: tail,
-                log: piece.log.clone(),
+                log: job.log.clone(),
                 interrupted,
             }
         });
@@ -244,7 +241,7 @@ impl StepRunner<'_> {
             Ok(value) => self
                 .observer
                 .on_step_end(component, step, Ok(&words(value))),
-            Err(broken) => self.observer.on_step_end(component, step, Err(broken)),
+            Err(error) => self.observer.on_step_end(component, step, Err(error)),
         }
         result
     }
@@ -252,15 +249,15 @@ impl StepRunner<'_> {
     /// Runs the plan command. If it left a terraform plan file, reads the plan from that.
     fn make_plan(
         &self,
-        piece: &ComponentJob,
+        job: &ComponentJob,
         command: &ShellCommand,
     ) -> Result<PlanOutput, StepFailure> {
-        let path = piece.plan_file();
+        let path = job.plan_file();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let printed = self.run_command(piece, command, ComponentStep::Plan)?;
+        let printed = self.run_command(job, command, ComponentStep::Plan)?;
         let text = printed.to_text();
         if !is_terraform_plan(&path)? {
             return Ok(PlanOutput {
@@ -270,26 +267,26 @@ impl StepRunner<'_> {
             });
         }
         Ok(PlanOutput::from_terraform(
-            self.read_terraform_plan(piece)?,
+            self.read_terraform_plan(job)?,
             text,
         ))
     }
 
     /// Reads the terraform plan in the plan file, with `terraform show`.
-    fn read_terraform_plan(&self, piece: &ComponentJob) -> Result<TerraformPlan, StepFailure> {
+    fn read_terraform_plan(&self, job: &ComponentJob) -> Result<TerraformPlan, StepFailure> {
         let secrets =
             self.command_env
-                .read_secrets(&piece.target.component, true, self.cancellation)?;
+                .read_secrets(&job.target.component, true, self.cancellation)?;
         let words = [
             "terraform".into(),
             "show".into(),
             "-json".into(),
-            piece.plan_file().into(),
+            job.plan_file().into(),
         ];
         let job = CommandSpec {
             program: Program::Direct(&words),
-            folder: &piece.folder,
-            variables: &self.command_env.build_variables(piece, &secrets),
+            folder: &job.folder,
+            variables: &self.command_env.build_variables(job, &secrets),
             input: b"",
             timeout: Some(SHOW_TIMEOUT),
             kept_bytes: plan::MAX_JSON_BYTES + 1,
@@ -312,11 +309,11 @@ impl StepRunner<'_> {
 
     fn run_command(
         &self,
-        piece: &ComponentJob,
+        job: &ComponentJob,
         command: &ShellCommand,
         step: ComponentStep,
     ) -> Result<CapturedOutput, StepFailure> {
-        let component = &piece.target.component;
+        let component = &job.target.component;
         let secrets = self.command_env.read_secrets(
             component,
             step == ComponentStep::Plan,
@@ -326,16 +323,16 @@ impl StepRunner<'_> {
             self.observer
                 .on_line(component, &|| secrets.mask.clean_line(line));
         };
-        let timeout = self.component_policy(piece).and_then(|it| it.timeout);
+        let timeout = self.component_policy(job).and_then(|it| it.timeout);
         let job = CommandSpec {
             program: Program::Shell(command.as_str()),
-            folder: &piece.folder,
-            variables: &self.command_env.build_variables(piece, &secrets),
+            folder: &job.folder,
+            variables: &self.command_env.build_variables(job, &secrets),
             input: b"",
             timeout: timeout.map(|span| Duration::from_secs(span.as_seconds())),
             kept_bytes: MAX_KEPT_OUTPUT,
             mask: &secrets.mask,
-            log: Some(&piece.log),
+            log: Some(&job.log),
             on_line: Some(&see),
         };
         let CommandResult {

@@ -141,11 +141,12 @@ impl TestResults {
                 .any(|child| child.is_element() && names.contains(&child.tag_name().name()))
         };
         let says = |words: &[&str]| {
-            let said = ["status", "result"]
+            let value = ["status", "result"]
                 .into_iter()
                 .filter_map(|name| case.attribute(name));
-            said.into_iter()
-                .any(|said| words.iter().any(|word| said.eq_ignore_ascii_case(word)))
+            value
+                .into_iter()
+                .any(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
         };
         if has(&["failure", "error"]) || says(&["fail", "failed", "failure", "error"]) {
             self.failed.push(read_title(case));

@@ -57,14 +57,14 @@ pub enum OutcomeError {
 /// because the commit was not deployed as a whole.
 pub fn resolve_results(
     components: &[ComponentChange],
-    said: &OutcomeReport,
+    report: &OutcomeReport,
 ) -> Result<Vec<RecordedResult>, OutcomeError> {
     let changed = || {
         components
             .iter()
             .filter(|change| change.intent != Intent::Unchanged)
     };
-    let named = said.outcomes.keys().chain(said.verifications.keys());
+    let named = report.outcomes.keys().chain(report.verifications.keys());
     if let Some(stray) = named
         .into_iter()
         .find(|name| !changed().any(|change| change.target.component == **name))
@@ -72,27 +72,28 @@ pub fn resolve_results(
         return Err(OutcomeError::NotChanged(stray.clone()));
     }
     let word = |change: &ComponentChange| {
-        said.outcomes
+        report
+            .outcomes
             .get(&change.target.component)
             .copied()
-            .unwrap_or(said.outcome)
+            .unwrap_or(report.outcome)
     };
-    if said.outcome != OutcomeArg::Succeeded && changed().next().is_none() {
+    if report.outcome != OutcomeArg::Succeeded && changed().next().is_none() {
         return Err(OutcomeError::NothingChanged);
     }
-    let passed = said.verification == VerificationResult::Passed;
+    let passed = report.verification == VerificationResult::Passed;
     if passed
-        && said.outcome != OutcomeArg::Succeeded
+        && report.outcome != OutcomeArg::Succeeded
         && !changed().any(|change| word(change) == OutcomeArg::Succeeded)
     {
         return Err(OutcomeError::Verification);
     }
-    let culprit = changed()
+    let cause = changed()
         .find(|change| matches!(word(change), OutcomeArg::Failed | OutcomeArg::RolledBack));
-    let culprit = culprit.map(|change| change.target.component.clone());
+    let cause = cause.map(|change| change.target.component.clone());
     components
         .iter()
-        .map(|change| resolve_result(change, word(change), culprit.as_ref(), said))
+        .map(|change| resolve_result(change, word(change), cause.as_ref(), report))
         .collect()
 }
 
@@ -100,12 +101,12 @@ pub fn resolve_results(
 fn resolve_result(
     change: &ComponentChange,
     word: OutcomeArg,
-    culprit: Option<&ComponentName>,
-    said: &OutcomeReport,
+    cause: Option<&ComponentName>,
+    report: &OutcomeReport,
 ) -> Result<RecordedResult, OutcomeError> {
     let component = change.target.component.clone();
     let outcome = match (change.intent, word) {
-        (Intent::Unchanged, _) if culprit.is_some() || said.outcome == OutcomeArg::Skipped => {
+        (Intent::Unchanged, _) if cause.is_some() || report.outcome == OutcomeArg::Skipped => {
             Outcome::Skipped
         }
         (Intent::Unchanged, _) => Outcome::Unchanged,
@@ -121,9 +122,9 @@ fn resolve_result(
         (Outcome::RolledBack, from) => from,
         _ => None,
     };
-    let because = culprit.filter(|_| outcome == Outcome::Skipped).cloned();
-    let checked = said.verifications.get(&component);
-    let verification = match (outcome, checked.copied().unwrap_or(said.verification)) {
+    let because = cause.filter(|_| outcome == Outcome::Skipped).cloned();
+    let checked = report.verifications.get(&component);
+    let verification = match (outcome, checked.copied().unwrap_or(report.verification)) {
         (Outcome::Succeeded, verification) => verification,
         (_, VerificationResult::Passed) if checked.is_some() => {
             return Err(OutcomeError::Verification);
@@ -202,7 +203,7 @@ mod tests {
         }
     }
 
-    fn said(outcome: OutcomeArg, verification: VerificationResult) -> OutcomeReport {
+    fn make_report(outcome: OutcomeArg, verification: VerificationResult) -> OutcomeReport {
         OutcomeReport {
             outcome,
             outcomes: BTreeMap::new(),
@@ -226,7 +227,7 @@ mod tests {
             (OutcomeArg::Failed, [Failed, Failed, Skipped]),
             (OutcomeArg::RolledBack, [RolledBack, Failed, Skipped]),
         ] {
-            let results = resolve_results(&all, &said(overall, NONE)).unwrap();
+            let results = resolve_results(&all, &make_report(overall, NONE)).unwrap();
             assert_eq!(
                 results.iter().map(|it| it.outcome).collect::<Vec<_>>(),
                 wanted
@@ -239,7 +240,7 @@ mod tests {
                     .all(|it| it.because.is_some() == (it.outcome == Skipped))
             );
         }
-        let passed = resolve_results(&all, &said(OutcomeArg::Succeeded, PASSED)).unwrap();
+        let passed = resolve_results(&all, &make_report(OutcomeArg::Succeeded, PASSED)).unwrap();
         assert_eq!(
             passed.iter().map(|it| it.verification).collect::<Vec<_>>(),
             [PASSED, NONE, NONE]
@@ -253,17 +254,17 @@ mod tests {
         let all = ["api", "db", "web"].map(|name| change(name, Intent::Change, true));
         let rides = change("x", Intent::Unchanged, true);
         let all = [&all[..], &[rides]].concat();
-        let mut mixed = said(OutcomeArg::Succeeded, PASSED);
+        let mut mixed = make_report(OutcomeArg::Succeeded, PASSED);
         mixed.outcomes = [("db", OutcomeArg::Failed), ("web", OutcomeArg::Skipped)]
             .map(|(name, it)| (name.parse().unwrap(), it))
             .into();
         let ended = resolve_results(&all, &mixed).unwrap();
-        let told: Vec<_> = ended
+        let described: Vec<_> = ended
             .iter()
             .map(|it| (it.outcome, it.verification))
             .collect();
         assert_eq!(
-            told,
+            described,
             [
                 (Outcome::Succeeded, PASSED),
                 (Outcome::Failed, NONE),
@@ -279,7 +280,7 @@ mod tests {
         );
         for stray in ["x", "y"] {
             let stray: ComponentName = stray.parse().unwrap();
-            let mut other = said(OutcomeArg::Succeeded, NONE);
+            let mut other = make_report(OutcomeArg::Succeeded, NONE);
             other.outcomes = [(stray.clone(), OutcomeArg::Failed)].into();
             assert_eq!(
                 resolve_results(&all, &other),
@@ -295,15 +296,15 @@ mod tests {
         let rides = [change("api", Intent::Unchanged, true)];
         let nothing_before = Err(OutcomeError::NothingBefore("api".parse().unwrap()));
         assert_eq!(
-            resolve_results(&new, &said(OutcomeArg::RolledBack, NONE)),
+            resolve_results(&new, &make_report(OutcomeArg::RolledBack, NONE)),
             nothing_before
         );
         assert_eq!(
-            resolve_results(&rides, &said(OutcomeArg::Failed, NONE)),
+            resolve_results(&rides, &make_report(OutcomeArg::Failed, NONE)),
             Err(OutcomeError::NothingChanged)
         );
         assert_eq!(
-            resolve_results(&new, &said(OutcomeArg::Failed, PASSED)),
+            resolve_results(&new, &make_report(OutcomeArg::Failed, PASSED)),
             Err(OutcomeError::Verification)
         );
     }

@@ -59,7 +59,7 @@ impl Previewer<'_> {
     pub fn preview_start(
         &self,
         by: &Person,
-        wish: &DeploymentSpec<'_>,
+        spec: &DeploymentSpec<'_>,
     ) -> Result<Preview, PreviewError> {
         let writer = LedgerWriter {
             repository: self.repository,
@@ -73,16 +73,16 @@ impl Previewer<'_> {
             },
             is_synced: false,
         };
-        let asked = writer.preview(&wish.rules.ledger, &|view| {
+        let asked = writer.preview(&spec.rules.ledger, &|view| {
             let policy = view.policy.ok_or(PreviewError::NoPolicy)?;
-            let mut deployment = build_deployment(view, policy, wish)?;
-            deployment.expires = compute_expiry(wish.rules);
+            let mut deployment = build_deployment(view, policy, spec)?;
+            deployment.expires = compute_expiry(spec.rules);
             // The entry is never written, so any run id will do.
             let start = Start {
                 run: RunId([0; 16]),
                 deployment,
             };
-            let environment = wish.rules.is_pattern().then(|| wish.name.clone());
+            let environment = spec.rules.is_pattern().then(|| spec.name.clone());
             Ok(EntryDraft {
                 environment,
                 ..EntryDraft::from(Action::Start(start))

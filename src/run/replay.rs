@@ -8,6 +8,7 @@
 
 mod log;
 mod rejudge;
+mod replay_spec;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,28 +18,16 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
-use crate::domain::policy::Policy;
 use crate::domain::time::Time;
 use crate::domain::verdict::{CheckResult, Decision, Rule, Verdict};
 use crate::git::{Repository, Result};
 use crate::ledger::{Project, Tips};
 use log::{EntryPosition, LedgerIndex};
 use rejudge::{PastDeployment, PastLoader};
+pub use replay_spec::ReplaySpec;
 
 /// How many deployments a thread judges in one batch.
 const BATCH_SIZE: usize = 200;
-
-/// What to replay, and how.
-pub struct ReplaySpec<'a> {
-    /// The policy to try.
-    pub proposal: &'a Policy,
-    /// The policy in force today, to tell whether it would refuse the same.
-    pub in_force: &'a Policy,
-    /// Leaves out older deployments.
-    pub since: Option<Time>,
-    /// The most cases of each sort that are kept. The newest are.
-    pub max_cases: usize,
-}
 
 /// A past deployment on which the other policy decides differently.
 #[derive(Debug)]

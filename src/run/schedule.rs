@@ -80,105 +80,130 @@ pub type Work<'w, J, T, E> =
 pub fn run_graph<J: Send, T: Send, E: Send>(
     graph: &Graph,
     parallel: usize,
-    foreman: &mut dyn SchedulerCallbacks<J, T, E>,
+    callbacks: &mut dyn SchedulerCallbacks<J, T, E>,
     work: &Work<'_, J, T, E>,
 ) -> BTreeMap<ComponentName, TaskResult<T, E>> {
-    let ways = graph.longest_paths();
-    let mut waiting: BTreeSet<&ComponentName> = graph.components().collect();
-    let mut fates: BTreeMap<ComponentName, TaskResult<T, E>> = BTreeMap::new();
-    let (sender, news) = mpsc::channel();
+    let mut schedule = Schedule {
+        graph,
+        path_lengths: graph.longest_paths(),
+        waiting: graph.components().collect(),
+        results: BTreeMap::new(),
+    };
+    let (sender, messages) = mpsc::channel();
     let mut running = 0_usize;
     std::thread::scope(|scope| {
         loop {
-            while running < parallel.max(1) && foreman.may_start() {
-                let ready = |name: &&&ComponentName| {
-                    graph
-                        .predecessors(name)
-                        .all(|before| matches!(fates.get(before), Some(TaskResult::Succeeded(_))))
+            while running < parallel.max(1) && callbacks.may_start() {
+                let Some(name) = schedule.take_next() else {
+                    break;
                 };
-                // `max_by_key` returns the last of several, so the names are reversed to get the
-                // first.
-                let next = waiting
-                    .iter()
-                    .rev()
-                    .filter(ready)
-                    .max_by_key(|name| ways.get(**name))
-                    .copied();
-                let Some(name) = next else { break };
-                waiting.remove(name);
-                match foreman.prepare(name) {
-                    Ok(job) => {
-                        let sender = sender.clone();
-                        running += 1;
-                        // The receiver outlives the scope, so sending cannot fail.
-                        scope.spawn(move || {
-                            let leave = ContinueGuard {
-                                name,
-                                caller: sender,
-                            };
-                            let result = work(name, job, &leave);
-                            drop(leave.caller.send(WorkerMessage::Ended(name, result)));
-                        });
-                    }
+                let job = match callbacks.prepare(name) {
+                    Ok(job) => job,
                     Err(error) => {
-                        record_result(graph, foreman, &mut waiting, &mut fates, (name, Err(error)));
+                        schedule.record_result(callbacks, name, Err(error));
+                        continue;
                     }
-                }
+                };
+                let caller = sender.clone();
+                running += 1;
+                // The receiver outlives the scope, so sending cannot fail.
+                scope.spawn(move || {
+                    let guard = ContinueGuard { name, caller };
+                    let result = work(name, job, &guard);
+                    drop(guard.caller.send(WorkerMessage::Ended(name, result)));
+                });
             }
             if running == 0 {
                 break;
             }
-            match news.recv() {
+            match messages.recv() {
                 // The one who asked may have ended and needs no answer.
                 Ok(WorkerMessage::AskContinue(name, answer)) => {
-                    drop(answer.send(foreman.check_continue(name)));
+                    drop(answer.send(callbacks.check_continue(name)));
                 }
                 Ok(WorkerMessage::Ended(name, result)) => {
                     running -= 1;
-                    record_result(graph, foreman, &mut waiting, &mut fates, (name, result));
+                    schedule.record_result(callbacks, name, result);
                 }
                 Err(mpsc::RecvError) => break,
             }
         }
     });
-    fates.extend(
-        waiting
-            .into_iter()
-            .map(|name| (name.clone(), TaskResult::NotStarted)),
-    );
-    fates
+    schedule.finish()
 }
 
-/// Records a result. Components that wait for a failed one do not start.
-fn record_result<J, T, E>(
-    graph: &Graph,
-    foreman: &mut dyn SchedulerCallbacks<J, T, E>,
-    waiting: &mut BTreeSet<&ComponentName>,
-    fates: &mut BTreeMap<ComponentName, TaskResult<T, E>>,
-    (name, result): (&ComponentName, Result<T, E>),
-) {
-    foreman.on_result(name, &result);
-    let failed = result.is_err();
-    fates.insert(
-        name.clone(),
-        result.map_or_else(TaskResult::Failed, TaskResult::Succeeded),
-    );
-    if !failed {
-        return;
-    }
-    let mut out = vec![name.clone()];
-    while let Some(gone) = out.pop() {
-        let after: Vec<ComponentName> = waiting
+/// What is done and what is still to do.
+struct Schedule<'g, T, E> {
+    graph: &'g Graph,
+    /// The length of the longest path that begins at each component.
+    path_lengths: BTreeMap<&'g ComponentName, usize>,
+    waiting: BTreeSet<&'g ComponentName>,
+    results: BTreeMap<ComponentName, TaskResult<T, E>>,
+}
+
+impl<'g, T, E> Schedule<'g, T, E> {
+    /// Takes the next component that may start: of those whose predecessors all succeeded, the one
+    /// with the longest path.
+    fn take_next(&mut self) -> Option<&'g ComponentName> {
+        let is_ready = |name: &&&ComponentName| {
+            self.graph
+                .predecessors(name)
+                .all(|before| matches!(self.results.get(before), Some(TaskResult::Succeeded(_))))
+        };
+        // `max_by_key` returns the last of several, so the names are reversed to get the first.
+        let next = self
+            .waiting
             .iter()
-            .filter(|it| graph.predecessors(it).any(|before| *before == gone))
-            .map(|it| (*it).clone())
-            .collect();
-        for it in after {
-            waiting.remove(&it);
-            // The component that failed first, however far back.
-            fates.insert(it.clone(), TaskResult::SkippedAfter(name.clone()));
-            out.push(it);
+            .rev()
+            .filter(is_ready)
+            .max_by_key(|name| self.path_lengths.get(**name))
+            .copied()?;
+        self.waiting.remove(next);
+        Some(next)
+    }
+
+    /// Records a result. Components that wait for a failed one do not start.
+    fn record_result<J>(
+        &mut self,
+        callbacks: &mut dyn SchedulerCallbacks<J, T, E>,
+        name: &ComponentName,
+        result: Result<T, E>,
+    ) {
+        callbacks.on_result(name, &result);
+        let failed = result.is_err();
+        self.results.insert(
+            name.clone(),
+            result.map_or_else(TaskResult::Failed, TaskResult::Succeeded),
+        );
+        if !failed {
+            return;
         }
+        let mut open = vec![name.clone()];
+        while let Some(skipped) = open.pop() {
+            let dependents: Vec<&ComponentName> = self
+                .waiting
+                .iter()
+                .filter(|it| self.graph.predecessors(it).any(|before| *before == skipped))
+                .copied()
+                .collect();
+            for dependent in dependents {
+                self.waiting.remove(dependent);
+                // The component that failed first, however far back.
+                self.results
+                    .insert(dependent.clone(), TaskResult::SkippedAfter(name.clone()));
+                open.push(dependent.clone());
+            }
+        }
+    }
+
+    /// Returns the results. Components that still wait were not started.
+    fn finish(mut self) -> BTreeMap<ComponentName, TaskResult<T, E>> {
+        self.results.extend(
+            self.waiting
+                .into_iter()
+                .map(|name| (name.clone(), TaskResult::NotStarted)),
+        );
+        self.results
     }
 }
 

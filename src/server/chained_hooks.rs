@@ -2,32 +2,31 @@
 //! git. If one refuses, ours do not judge the push.
 
 use std::ffi::{OsStr, OsString};
-use std::io::Write as _;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use super::ref_update::RefUpdate;
+use crate::clock::Deadline;
 use crate::domain::id::Oid;
+use crate::program::{ExternalProgram, ProgramEnd, is_executable};
 
 /// Runs a hook, if it exists and is executable, as git would. Returns whether it accepts the push.
+/// Git sets it no time limit, and neither do we.
 ///
 /// # Errors
 /// The hook could not be started or waited for.
-pub fn accepts_push(hook: &Path, arguments: &[OsString], input: &[u8]) -> std::io::Result<bool> {
-    if !is_runnable(hook) {
+pub fn accepts_push(hook: &Path, arguments: &[OsString], input: &[u8]) -> io::Result<bool> {
+    if !is_executable(hook) {
         return Ok(true);
     }
-    let mut child = Command::new(hook)
+    ExternalProgram::new(hook)
         .args(arguments)
-        .stdin(Stdio::piped())
-        .spawn()?;
-    if let Some(mut pipe) = child.stdin.take() {
-        // A hook may exit without reading its input. Only its exit status counts.
-        let _ = pipe.write_all(input);
-    }
-    child.wait().map(|status| status.success())
+        .input(input)
+        .stdout(io::stdout())
+        .show_errors()
+        .run()
+        .map(|result| result.end.is_success())
 }
 
 /// Runs the hook `update`, if it exists and is executable, for the update of a ledger. Git does not
@@ -35,9 +34,13 @@ pub fn accepts_push(hook: &Path, arguments: &[OsString], input: &[u8]) -> std::i
 /// may write which ref.
 ///
 /// # Errors
-/// The hook could not be started or waited for.
-pub(super) fn accepts_update(hook: &Path, update: &RefUpdate) -> std::io::Result<bool> {
-    if !is_runnable(hook) {
+/// The hook could not be started or waited for, or did not end in time.
+pub(super) fn accepts_update(
+    hook: &Path,
+    update: &RefUpdate,
+    deadline: Deadline,
+) -> io::Result<bool> {
+    if !is_executable(hook) {
         return Ok(true);
     }
     // As long as the other id.
@@ -48,21 +51,16 @@ pub(super) fn accepts_update(hook: &Path, update: &RefUpdate) -> std::io::Result
             .map_or(40, |id| id.to_string().len()),
     );
     let id = |id: Option<Oid>| id.map_or_else(|| nothing.clone(), |id| id.to_string());
-    let mut command = Command::new(hook);
-    command
-        .arg(OsStr::from_bytes(&update.name))
-        .arg(id(update.old))
-        .arg(id(update.new));
     // Standard output is the connection to git. Git shows standard error to the pusher.
-    command
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr())
-        .status()
-        .map(|status| status.success())
-}
-
-/// Returns whether the file is a hook that git would run.
-fn is_runnable(hook: &Path) -> bool {
-    hook.metadata()
-        .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    let result = ExternalProgram::new(hook)
+        .args([OsStr::from_bytes(&update.name)])
+        .args([id(update.old), id(update.new)])
+        .stdout(io::stderr())
+        .show_errors()
+        .deadline(deadline)
+        .run()?;
+    match result.end {
+        ProgramEnd::TimedOut => Err(io::ErrorKind::TimedOut.into()),
+        end => Ok(end.is_success()),
+    }
 }

@@ -12,64 +12,12 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
-use crate::git::{self, Error, Repository};
+pub use super::finding::{CheckFinding, CheckSubject, Level};
+pub use super::location::open_repository;
+use super::shell::quote_path;
+use crate::git::{self, Repository};
 
-/// The severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// It is as it should be.
-    Good,
-    /// The repository is protected, but this can be improved.
-    Advice,
-    /// The repository is not protected.
-    Problem,
-}
-
-/// The subject of a finding, in the order of the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CheckSubject {
-    /// The owner of the files, and who may change them.
-    Files,
-    /// The hooks.
-    Hooks,
-    /// The configuration.
-    Settings,
-    /// The refs.
-    Refs,
-    /// The storage of the objects.
-    Objects,
-    /// A push that must be refused.
-    Probe,
-}
-
-impl CheckSubject {
-    /// Returns the subject's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Files => "files",
-            Self::Hooks => "hooks",
-            Self::Settings => "settings",
-            Self::Refs => "refs",
-            Self::Objects => "objects",
-            Self::Probe => "probe",
-        }
-    }
-}
-
-/// One result of the check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckFinding {
-    /// The subject.
-    pub subject: CheckSubject,
-    /// The severity.
-    pub level: Level,
-    /// The finding, in one line.
-    pub message: String,
-    /// The command that fixes it.
-    pub remedy: Option<String>,
-}
-
-/// The result of a check, in the order of [`About`].
+/// The result of a check, in the order of [`CheckSubject`].
 #[derive(Debug)]
 pub struct CheckReport {
     /// The git folder.
@@ -110,14 +58,6 @@ pub fn check_server(path: &Path, program: &Path) -> git::Result<CheckReport> {
     })
 }
 
-/// Opens a bare repository, or the one of a worktree's top folder.
-pub fn open_repository(path: &Path) -> git::Result<Repository> {
-    match Repository::open(path) {
-        Err(error @ Error::Open { .. }) => Repository::open(&path.join(".git")).map_err(|_| error),
-        other => other,
-    }
-}
-
 /// Inspects one repository and collects findings.
 struct Inspector<'a> {
     repository: &'a Repository,
@@ -139,11 +79,11 @@ impl Inspector<'_> {
     }
 
     /// Adds a finding that something is as it should be.
-    fn add_good(&mut self, about: CheckSubject, what: impl Into<String>) {
+    fn add_good(&mut self, subject: CheckSubject, message: impl Into<String>) {
         self.findings.push(CheckFinding {
-            subject: about,
+            subject,
             level: Level::Good,
-            message: what.into(),
+            message: message.into(),
             remedy: None,
         });
     }
@@ -151,29 +91,35 @@ impl Inspector<'_> {
     /// Adds a finding about a possible improvement.
     fn add_advice(
         &mut self,
-        about: CheckSubject,
-        what: impl Into<String>,
+        subject: CheckSubject,
+        message: impl Into<String>,
         remedy: impl Into<String>,
     ) {
-        self.findings.push(CheckFinding {
-            subject: about,
-            level: Level::Advice,
-            message: what.into(),
-            remedy: Some(remedy.into()),
-        });
+        self.add_finding(subject, Level::Advice, message, remedy);
     }
 
     /// Adds a finding that the repository is not protected.
     fn add_problem(
         &mut self,
-        about: CheckSubject,
-        what: impl Into<String>,
+        subject: CheckSubject,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.add_finding(subject, Level::Problem, message, remedy);
+    }
+
+    /// Adds a finding with the command that fixes it.
+    fn add_finding(
+        &mut self,
+        subject: CheckSubject,
+        level: Level,
+        message: impl Into<String>,
         remedy: impl Into<String>,
     ) {
         self.findings.push(CheckFinding {
-            subject: about,
-            level: Level::Problem,
-            message: what.into(),
+            subject,
+            level,
+            message: message.into(),
             remedy: Some(remedy.into()),
         });
     }
@@ -193,16 +139,5 @@ impl Inspector<'_> {
     /// Returns the command that installs the hooks.
     fn install_command(&self) -> String {
         format!("git-deploy server init {}", self.quoted_path)
-    }
-}
-
-/// Quotes a path as one word for a shell.
-fn quote_path(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

@@ -10,31 +10,57 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::HookError;
-use crate::clock;
+use crate::clock::{self, Deadline};
 
 const JUDGING: u8 = 0;
 const WRITING: u8 = 1;
 const LATE: u8 = 2;
 
+/// How long to wait, after the limit, for the work to end a hook that it has called.
+const END_GRACE: Duration = Duration::from_millis(100);
+
 /// State shared by the work and its time limit.
-#[derive(Debug, Clone, Default)]
-pub struct HookDeadline(Arc<AtomicU8>);
+#[derive(Debug, Clone)]
+pub struct HookDeadline {
+    state: Arc<AtomicU8>,
+    deadline: Deadline,
+}
+
+impl Default for HookDeadline {
+    /// Returns a deadline that never passes.
+    fn default() -> Self {
+        Self::after(Duration::MAX)
+    }
+}
 
 impl HookDeadline {
+    /// Returns the deadline after a span.
+    fn after(span: Duration) -> Self {
+        Self {
+            state: Arc::default(),
+            deadline: Deadline::after(span),
+        }
+    }
+
+    /// Returns when a program that the work calls must have ended.
+    pub(super) fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
     /// Announces that refs are moved from now on.
     ///
     /// # Errors
     /// The time limit has passed, and git was told so.
     pub fn begin_writing(&self) -> Result<(), HookError> {
-        let began = self
-            .0
-            .compare_exchange(JUDGING, WRITING, Ordering::SeqCst, Ordering::SeqCst);
+        let began =
+            self.state
+                .compare_exchange(JUDGING, WRITING, Ordering::SeqCst, Ordering::SeqCst);
         began.map(drop).map_err(|_| HookError::TimedOut)
     }
 
     /// Returns whether the time limit has passed and no refs are being moved.
     fn expire(&self) -> bool {
-        self.0
+        self.state
             .compare_exchange(JUDGING, LATE, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
     }
@@ -45,15 +71,20 @@ pub fn run_within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce(&HookDeadline) -> Result<T, HookError> + Send + 'static,
 ) -> Result<T, HookError> {
-    let watch = HookDeadline::default();
+    let limit = clock::time_limit("hook", limit);
+    let watch = HookDeadline::after(limit);
     let own = watch.clone();
     let (sender, receiver) = mpsc::channel();
     // After the limit, nothing receives the result.
     let thread = std::thread::Builder::new().spawn(move || drop(sender.send(work(&own))));
     thread.map_err(HookError::Thread)?;
-    match receiver.recv_timeout(clock::time_limit("hook", limit)) {
+    match receiver.recv_timeout(limit) {
         Ok(done) => done,
-        Err(mpsc::RecvTimeoutError::Timeout) if watch.expire() => Err(HookError::TimedOut),
+        Err(mpsc::RecvTimeoutError::Timeout) if watch.expire() => {
+            // The result comes too late.
+            let _ = receiver.recv_timeout(END_GRACE);
+            Err(HookError::TimedOut)
+        }
         Err(_) => receiver.recv().unwrap_or(Err(HookError::NoResult)),
     }
 }

@@ -5,20 +5,23 @@
 //! updated only after the program has succeeded: after a failure, the program gets the same lines
 //! again with the next push. Each entry is handed over at least once, in the order of its ledger.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::durable_file::replace_file;
 use super::{HookError, lock};
 use crate::clock::{self, Deadline};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
 use crate::ledger::{LedgerCommit, Tips};
+use crate::program::{ExternalProgram, ProgramEnd};
+use crate::signing::SECRET_VARIABLES;
 
 /// The git setting of the program, an absolute path. It is called without a shell and without
 /// arguments.
@@ -31,10 +34,6 @@ const LOCK_FILE: &str = "git-deploy-handoff.lock";
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The most entries per call of the program.
 const MAX_BATCH: usize = 1_000;
-/// The pause between checks whether the program has ended.
-const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// Variables that are removed from the program's environment.
-const SECRET_VARIABLES: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
 
 /// Why entries were not handed over. They are handed over with the next push.
 #[derive(Debug, thiserror::Error)]
@@ -182,38 +181,20 @@ fn run_program(
     lines: Vec<u8>,
     deadline: Deadline,
 ) -> Result<(), HandoffError> {
-    let mut command = Command::new(program);
-    for name in SECRET_VARIABLES {
-        command.env_remove(name);
-    }
-    command
-        .current_dir(repository.git_dir())
-        .env("GIT_DIR", repository.git_dir());
     // The program gets no connection to the pusher: a process that it leaves running would keep the
     // push from ending.
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let mut child = command.spawn().map_err(HandoffError::Start)?;
-    if let Some(mut pipe) = child.stdin.take() {
-        // This thread is not waited for. A program may end without reading everything, or is
-        // killed.
-        let thread = std::thread::Builder::new().spawn(move || drop(pipe.write_all(&lines)));
-        thread.map_err(HandoffError::Start)?;
-    }
-    loop {
-        match child.try_wait().map_err(HandoffError::Start)? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => return Err(HandoffError::Failed(status)),
-            None if deadline.has_passed() => {
-                // It may have ended already.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(HandoffError::TimedOut);
-            }
-            None => std::thread::sleep(POLL_INTERVAL),
-        }
+    let result = ExternalProgram::new(program)
+        .without_variables(&SECRET_VARIABLES)
+        .current_dir(repository.git_dir())
+        .env("GIT_DIR", repository.git_dir())
+        .input(lines)
+        .deadline(deadline)
+        .run()
+        .map_err(HandoffError::Start)?;
+    match result.end {
+        ProgramEnd::Ended(status) if status.success() => Ok(()),
+        ProgramEnd::Ended(status) => Err(HandoffError::Failed(status)),
+        ProgramEnd::TimedOut | ProgramEnd::OutputTooLong => Err(HandoffError::TimedOut),
     }
 }
 
@@ -236,23 +217,11 @@ fn read_done(repository: &Repository) -> Result<Tips, HandoffError> {
 
 /// Records which entries were handed over.
 fn write_done(repository: &Repository, done: &Tips) -> Result<(), HandoffError> {
-    let folder = repository.common_dir();
+    let path = repository.common_dir().join(DONE_FILE);
     let lines: Vec<String> = done
         .iter()
         .map(|(ledger, id)| format!("{ledger} {id}\n"))
         .collect();
-    let write = || {
-        let mut file = tempfile::Builder::new()
-            .prefix(".git-deploy-handoff-")
-            .tempfile_in(folder)?;
-        file.write_all(lines.concat().as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(folder.join(DONE_FILE))
-            .map_err(|error| error.error)
-            .map(drop)
-    };
-    write().map_err(|source| HandoffError::DoneFile {
-        path: folder.join(DONE_FILE),
-        source,
-    })
+    replace_file(&path, lines.concat().as_bytes(), 0o600)
+        .map_err(|source| HandoffError::DoneFile { path, source })
 }

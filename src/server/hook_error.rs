@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
+use super::limits::{MAX_ENTRIES, MAX_UPDATES, TIME_LIMIT};
 use super::ref_update::LineError;
-use super::{MAX_ENTRIES, MAX_UPDATES, TIME_LIMIT};
 use crate::git;
 
 /// Why a hook could not judge.

@@ -6,13 +6,22 @@
 //! hosts that do not call it, `update` and `post-receive` stand in for it. A push that cannot be
 //! judged is never accepted.
 
+mod branch_judge;
 pub mod chained_hooks;
 pub mod check;
 pub mod classify;
 pub mod deadline;
+mod durable_file;
+mod finding;
 pub mod handoff;
 mod hook_error;
+mod hook_files;
 pub mod install;
+mod install_error;
+mod installer;
+mod ledger_judge;
+mod limits;
+mod location;
 mod lock;
 mod pkt_line;
 pub mod post_receive;
@@ -22,20 +31,14 @@ pub mod proc_receive;
 pub mod push_judge;
 pub mod ref_update;
 pub mod reference_transaction;
+mod required_settings;
 pub mod settings;
+mod shell;
 pub mod shim;
 pub mod update_hook;
 mod update_verdict;
 
 pub use hook_error::HookError;
+pub use limits::TIME_LIMIT;
 pub use settings::Settings;
 pub use update_verdict::{UpdateVerdict, decide_push};
-
-use std::time::Duration;
-
-/// The most ledger, branch and tag updates that are judged in one push.
-const MAX_UPDATES: usize = 10_000;
-/// The most new entries in one push.
-const MAX_ENTRIES: u64 = 10_000;
-/// The time limit of a hook.
-pub const TIME_LIMIT: Duration = Duration::from_secs(60);

@@ -60,12 +60,12 @@ pub fn judge(
         now: clock::now(),
     };
     let project = find_project(repository, &present, std::iter::empty())?;
-    let court = PushJudge::new(repository, &settings, project.as_ref(), &present)?.for_clone();
+    let judge = PushJudge::new(repository, &settings, project.as_ref(), &present)?.for_clone();
     let mut judgements = Vec::new();
     for update in updates {
         let class = classify(&update.name);
         if matches!(class, RefKind::Branch(_) | RefKind::Tag(_)) {
-            court.judge_update(&class, update, &mut judgements)?;
+            judge.judge_update(&class, update, &mut judgements)?;
         }
     }
     Ok(judgements)

@@ -7,12 +7,13 @@
 
 use std::io::Read;
 
+use super::HookError;
 use super::classify::{RefKind, classify};
+use super::limits::MAX_UPDATES;
 use super::push_judge::{PushJudge, find_project};
 use super::ref_update::RefUpdate;
 use super::settings::Settings;
 use super::update_verdict::UpdateVerdict;
-use super::{HookError, MAX_UPDATES};
 use crate::clock;
 use crate::domain::name::LedgerName;
 use crate::git::{Repository, Result as GitResult};
@@ -88,10 +89,10 @@ pub(super) fn judge_updates<T>(
         now: clock::now(),
     };
     let project = find_project(&repository, &present, ledgers())?;
-    let court = PushJudge::new(&repository, &settings, project.as_ref(), &present)?;
+    let judge = PushJudge::new(&repository, &settings, project.as_ref(), &present)?;
     let mut judgements = Vec::new();
     for (class, update) in &classes {
-        court.judge_update(class, update, &mut judgements)?;
+        judge.judge_update(class, update, &mut judgements)?;
         if judgements.len() > MAX_UPDATES {
             return Err(HookError::TooManyUpdates);
         }

@@ -10,12 +10,13 @@ use std::path::Path;
 
 use super::classify::{RefKind, classify};
 use super::deadline::HookDeadline;
+use super::limits::MAX_UPDATES;
 use super::push_judge::{PushJudge, find_project};
 use super::ref_update::RefUpdate;
 use super::settings::Settings;
 use super::update_verdict::UpdateVerdict;
-use super::{HookError, MAX_UPDATES, chained_hooks, lock, pkt_line};
-use crate::clock;
+use super::{HookError, chained_hooks, lock, pkt_line};
+use crate::clock::{self, Deadline};
 use crate::domain::id::EntryId;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, CheckResult, Decision, Rule};
@@ -51,7 +52,7 @@ pub fn run(
 ) -> Result<PushResult, HookError> {
     let commands = read_commands(from, to)?;
     // Runs before the lock is taken, because it may take any time.
-    let objections = ask_update_hook(update_hook, &commands.updates);
+    let objections = ask_update_hook(update_hook, &commands.updates, watch.deadline());
     let repository = open()?;
     let held = lock::take(repository.common_dir())?;
     let classes: Vec<RefKind> = commands
@@ -148,7 +149,7 @@ fn judge_commands(
         .zip(&commands.updates)
         .filter_map(|(class, update)| Some((class.ledger()?, update)));
     let project = find_project(repository, &before, ledgers)?;
-    let court = PushJudge::new(repository, &settings, project.as_ref(), &before)?;
+    let judge = PushJudge::new(repository, &settings, project.as_ref(), &before)?;
     let mut later = before.clone();
     let mut judgements = Vec::new();
     for (class, update) in classes.iter().zip(&commands.updates) {
@@ -164,7 +165,7 @@ fn judge_commands(
             ));
             continue;
         };
-        let mut judgement = court.judge_ledger(ledger, update)?;
+        let mut judgement = judge.judge_ledger(ledger, update)?;
         if judgement.decision() == Decision::Allowed && later.tips != before.tips {
             judgement = PushJudge::new(repository, &settings, project.as_ref(), &later)?
                 .judge_ledger(ledger, update)?;
@@ -181,11 +182,15 @@ fn judge_commands(
 }
 
 /// Returns the objection of the hook `update` to each update, if any.
-fn ask_update_hook(hook: Option<&Path>, updates: &[RefUpdate]) -> Vec<Option<Check>> {
+fn ask_update_hook(
+    hook: Option<&Path>,
+    updates: &[RefUpdate],
+    deadline: Deadline,
+) -> Vec<Option<Check>> {
     let Some(hook) = hook else {
         return vec![None; updates.len()];
     };
-    let ask = |update| match chained_hooks::accepts_update(hook, update) {
+    let ask = |update| match chained_hooks::accepts_update(hook, update, deadline) {
         Ok(true) => None,
         Ok(false) => Some(Check::fail(
             Rule::Chain,
@@ -311,20 +316,20 @@ mod tests {
             (&b"version=1\0push-options atomic\n"[..], true),
             (b"version=1\n", false),
         ] {
-            let said = packets(&[Some(version), None, Some(command.as_bytes()), None]);
+            let input = packets(&[Some(version), None, Some(command.as_bytes()), None]);
             let mut answered = Vec::new();
-            let commands = read_commands(&mut &said[..], &mut answered).unwrap();
+            let commands = read_commands(&mut &input[..], &mut answered).unwrap();
             assert_eq!((commands.updates.len(), commands.atomic), (1, atomic));
             assert_eq!(answered, packets(&[Some(b"version=1\n"), None]));
         }
-        let said = packets(&[Some(b"version=2\n"), None, None]);
+        let input = packets(&[Some(b"version=2\n"), None, None]);
         assert!(matches!(
-            read_commands(&mut &said[..], &mut Vec::new()),
+            read_commands(&mut &input[..], &mut Vec::new()),
             Err(HookError::Protocol(_))
         ));
-        let said = packets(&[Some(b"version=1\n"), None, Some(b"nonsense"), None]);
+        let input = packets(&[Some(b"version=1\n"), None, Some(b"nonsense"), None]);
         assert!(matches!(
-            read_commands(&mut &said[..], &mut Vec::new()),
+            read_commands(&mut &input[..], &mut Vec::new()),
             Err(HookError::Protocol(_))
         ));
     }

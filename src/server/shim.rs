@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::shell::{quote_word, unquote_word};
+
 /// A hook as it is installed.
 #[derive(Clone, Copy)]
 pub(super) struct Shim {
@@ -48,6 +50,8 @@ pub(super) const PRE_PUSH: Shim = Shim {
 
 /// The suffix of a previous hook's name. The shims look for it.
 const KEPT_SUFFIX: &str = ".local";
+/// The mark of our shims.
+const SHIM_MARK: &str = "# Part of git-deploy: ";
 /// The call in the shims. Installed shims contain the path of the program instead.
 const SHIM_CALL: &str = "exec git-deploy hook ";
 /// The longest first line that every kernel reads whole.
@@ -80,18 +84,29 @@ pub(super) fn render_shim(text: &str, program: &str) -> String {
 
 /// Returns whether a hook is one of our shims, of any version.
 pub(super) fn is_our_shim(bytes: &[u8], name: &str) -> bool {
-    let text = String::from_utf8_lossy(bytes);
-    let direct = text
-        .lines()
-        .next()
-        .is_some_and(|line| line.starts_with("#!") && line.ends_with(" hook"));
-    let calls = |line: &str| line.starts_with("exec ") && line.contains(&format!(" hook {name}"));
-    (direct || text.lines().any(calls)) && text.contains("# Part of git-deploy: ")
+    find_shim_program(bytes, name).is_some()
 }
 
-/// Quotes a word for a shell.
-fn quote_word(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
+/// Returns the program that one of our shims, of any version, calls, or `None` for another hook.
+/// The program is in the first line or in a shell command.
+pub(super) fn find_shim_program(bytes: &[u8], name: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    if !text.contains(SHIM_MARK) {
+        return None;
+    }
+    if let Some(program) = text
+        .lines()
+        .next()?
+        .strip_prefix("#!")
+        .and_then(|line| line.strip_suffix(" hook"))
+    {
+        return Some(program.to_owned());
+    }
+    let call = format!(" hook {name}");
+    let (word, _) = text
+        .lines()
+        .find_map(|line| line.strip_prefix("exec ")?.split_once(&call))?;
+    Some(unquote_word(word))
 }
 
 #[cfg(test)]
@@ -106,15 +121,6 @@ mod tests {
         REFERENCE_TRANSACTION,
         PRE_PUSH,
     ];
-
-    /// A path with a quotation mark must not become a shell command.
-    #[test]
-    fn quotes() {
-        assert_eq!(
-            quote_word("/opt/git deploy/it's"),
-            r"'/opt/git deploy/it'\''s'"
-        );
-    }
 
     /// A program that does not fit into a first line is called by a shell, which accepts every
     /// path.
@@ -161,5 +167,36 @@ mod tests {
             b"#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n",
             "pre-receive"
         ));
+    }
+
+    /// Our shims are recognized and their program is found, in both forms.
+    #[test]
+    fn programs() {
+        let program = |text: &str| find_shim_program(text.as_bytes(), "pre-receive");
+        assert_eq!(
+            program("#!/usr/bin/git-deploy hook\n# Part of git-deploy: x\n").as_deref(),
+            Some("/usr/bin/git-deploy")
+        );
+        let shell = |word: &str| {
+            format!(
+                "#!/bin/sh\n# Part of git-deploy: x\nexec {word} hook pre-receive --kept \"$0.local\"\n"
+            )
+        };
+        assert_eq!(
+            program(&shell(r"'/opt/it'\''s/git-deploy'")).as_deref(),
+            Some("/opt/it's/git-deploy")
+        );
+        assert_eq!(program(&shell("git-deploy")).as_deref(), Some("git-deploy"));
+        for other in [
+            "",
+            "#!/bin/sh\n",
+            "#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n",
+        ] {
+            assert_eq!(program(other), None, "{other}");
+        }
+        assert_eq!(
+            find_shim_program(shell("git-deploy").as_bytes(), "proc-receive"),
+            None
+        );
     }
 }

@@ -11,7 +11,7 @@ pub mod sign;
 pub mod verify;
 
 pub use entry::{EntrySignatureError, verify_entry};
-pub use sign::{Signer, SigningEnv};
+pub use sign::{SECRET_VARIABLES, Signer, SigningEnv};
 pub use verify::{Signature, find_signer, verify};
 
 #[cfg(test)]

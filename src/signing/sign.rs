@@ -3,22 +3,23 @@
 //! Every signature is parsed and verified against the expected public key before it is returned.
 
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 
 use super::key::{KeyError, SecretKey};
 use super::process_hardening;
 use super::verify::{Signature, UNTRUSTED_COMMENT, VerifyError, verify};
 use crate::domain::id::PublicKey;
 use crate::domain::text::{Line, TextError};
+use crate::program::{ExternalProgram, ProgramEnd};
 
-/// The variable that holds the contents of a secret key file. It must be removed from the
-/// environment of other programs.
+/// The variable that holds the contents of a secret key file.
 pub const KEY_VARIABLE: &str = "GIT_DEPLOY_KEY";
-/// The variable that holds the password of the secret key. It must be removed from the environment
-/// of other programs.
+/// The variable that holds the password of the secret key.
 pub const PASSWORD_VARIABLE: &str = "GIT_DEPLOY_PASSWORD";
+/// The variables that hold secrets: other programs must not see them.
+pub const SECRET_VARIABLES: [&str; 2] = [KEY_VARIABLE, PASSWORD_VARIABLE];
 /// The variable that passes the trusted comment to a signer program.
 pub const COMMENT_VARIABLE: &str = "GIT_DEPLOY_TRUSTED_COMMENT";
 
@@ -208,39 +209,21 @@ fn run_signer(program: &Path, message: &[u8], trusted_comment: &str) -> Result<V
         program: program.to_owned(),
         source,
     };
-    let mut child = Command::new(program)
+    // What the signer writes to standard error is for the user.
+    let result = ExternalProgram::new(program)
         .env(COMMENT_VARIABLE, trusted_comment)
-        .env_remove(KEY_VARIABLE)
-        .env_remove(PASSWORD_VARIABLE)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
+        .without_variables(&SECRET_VARIABLES)
+        .input(message)
+        .keep_output(Signature::LIMIT)
+        .show_errors()
+        .run()
         .map_err(failed)?;
-    if let Some(mut input) = child.stdin.take() {
-        let message = message.to_owned();
-        // Written while the output is read, so that neither side waits permanently for the other.
-        // The thread is not waited for, because a process that the signer left running may hold the
-        // pipe. If the signer does not read the whole message, the verification fails.
-        std::thread::spawn(move || input.write_all(&message));
-    }
-    let mut output = Vec::new();
-    let limit = Signature::LIMIT as u64 + 1;
-    let read = child
-        .stdout
-        .take()
-        .map_or(Ok(0), |stdout| stdout.take(limit).read_to_end(&mut output));
-    if read.is_err() || output.len() > Signature::LIMIT {
-        // It may have ended already. Killing it ensures that it is not waited for while it keeps
-        // writing.
-        let _ = child.kill();
-    }
-    let status = child.wait().map_err(failed)?;
-    read.map_err(failed)?;
-    if output.len() <= Signature::LIMIT && !status.success() {
-        return Err(SignError::Failed {
+    match result.end {
+        ProgramEnd::Ended(status) if !status.success() => Err(SignError::Failed {
             program: program.to_owned(),
             status,
-        });
+        }),
+        // If the signer did not read the whole message or printed too much, the verification fails.
+        _ => Ok(result.output),
     }
-    Ok(output)
 }

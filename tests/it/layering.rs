@@ -16,16 +16,23 @@ use source::{Source, blanked};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("clock", &["domain"]),
-    ("signing", &["clock", "domain"]),
+    ("program", &["clock", "domain"]),
+    ("signing", &["clock", "domain", "program"]),
     ("git", &["clock", "domain"]),
     ("ledger", &["clock", "domain", "signing", "git"]),
-    ("server", &["clock", "domain", "signing", "git", "ledger"]),
-    ("run", &["clock", "domain", "signing", "git", "ledger"]),
+    (
+        "server",
+        &["clock", "domain", "program", "signing", "git", "ledger"],
+    ),
+    (
+        "run",
+        &["clock", "domain", "program", "signing", "git", "ledger"],
+    ),
     ("view", &["domain"]),
     (
         "cli",
         &[
-            "clock", "domain", "signing", "git", "ledger", "server", "run", "view",
+            "clock", "domain", "program", "signing", "git", "ledger", "server", "run", "view",
         ],
     ),
     ("lib", &["cli"]),

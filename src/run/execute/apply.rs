@@ -2,52 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    DeployTask, RunCallbacks, RunReport, StopReason, find_change, list_changes, make_result,
-    make_start_error, prepare_job, rollback,
+use super::apply_component::{
+    AppliedComponent, ApplyFailure, PreparedComponent, apply_component, destroy_component,
 };
-use crate::domain::entry::{ComponentChange, Intent, Outcome, RecordedResult, VerificationResult};
+use super::changes::{find_change, list_changes, make_result, make_start_error, prepare_job};
+use super::deploy_task::{DeployTask, OwnershipCheck, RunCallbacks, RunReport, StopReason};
+use super::rollback;
+use crate::domain::entry::{ComponentChange, Intent, Outcome, RecordedResult};
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{PlanOutput, PlanResult, TerraformPlan};
+use crate::domain::plan::PlanResult;
 use crate::domain::policy::Rollback;
-use crate::run::command_env::ComponentJob;
-use crate::run::component_steps::StepError;
 use crate::run::graph::Graph;
 use crate::run::run_dirs::WorkDirs;
 use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
 
-/// Checks whether this program still owns the run. Called before each piece of work, on the
-/// caller's thread.
-pub type OwnershipCheck<'a> = dyn FnMut() -> Result<(), StopReason> + 'a;
-
-/// A component that was deployed or destroyed.
-struct AppliedComponent {
-    verification: VerificationResult,
-    /// Whether its outputs, which other components read, may have changed.
-    outputs_changed: bool,
-}
-
-/// Why a component was not deployed.
-enum ApplyFailure {
-    /// A step failed. The flag tells whether the component had been touched.
-    StepFailed(StepError, bool),
-    /// Its plan changed since it was accepted.
-    PlanRefused,
-    /// This program no longer owns the run, or that cannot be determined.
-    Stopped,
-}
-
 /// Applies the deployment: changes first, then removals, then the rollback of what failed.
 pub fn apply_deployment(
     task: &DeployTask<'_>,
-    site: &WorkDirs<'_>,
-    foresight: &dyn RunCallbacks,
-    ours: &mut OwnershipCheck<'_>,
+    work_dirs: &WorkDirs<'_>,
+    callbacks: &dyn RunCallbacks,
+    check_ownership: &mut OwnershipCheck<'_>,
 ) -> RunReport {
     let all: BTreeSet<ComponentName> = list_changes(task.deployment)
         .map(|it| it.target.component.clone())
         .collect();
-    let gone: BTreeSet<ComponentName> = task
+    let destroyed: BTreeSet<ComponentName> = task
         .deployment
         .components
         .iter()
@@ -56,70 +35,71 @@ pub fn apply_deployment(
         .collect();
     let policy = task.runner.command_env.policy;
     let mut report = RunReport::default();
-    let mut fates = apply_graph(
-        (task, site),
+    let mut results = apply_graph(
+        (task, work_dirs),
         &Graph::new(policy, &all),
-        (foresight, &mut *ours),
+        (callbacks, &mut *check_ownership),
         &mut report,
     );
     // Removals come last and only if everything else succeeded: new components may still need the
     // old ones until then.
-    let well = fates
+    let all_succeeded = results
         .values()
-        .all(|fate| matches!(fate, TaskResult::Succeeded(_)));
-    if well {
-        fates.extend(apply_graph(
-            (task, site),
-            &Graph::new(policy, &gone).reversed(),
-            (foresight, &mut *ours),
+        .all(|result| matches!(result, TaskResult::Succeeded(_)));
+    if all_succeeded {
+        results.extend(apply_graph(
+            (task, work_dirs),
+            &Graph::new(policy, &destroyed).reversed(),
+            (callbacks, &mut *check_ownership),
             &mut report,
         ));
     } else {
-        fates.extend(
-            gone.into_iter()
+        results.extend(
+            destroyed
+                .into_iter()
                 .map(|component| (component, TaskResult::NotStarted)),
         );
     }
-    let well = fates
+    let all_succeeded = results
         .values()
-        .all(|fate| matches!(fate, TaskResult::Succeeded(_)));
+        .all(|result| matches!(result, TaskResult::Succeeded(_)));
     report.results = task
         .deployment
         .components
         .iter()
-        .map(|change| find_component_result(change, &fates, well))
+        .map(|change| find_component_result(change, &results, all_succeeded))
         .collect();
     if report.taken_over.is_none() && report.owner_unknown.is_none() {
-        roll_back_failed((task, site), ours, &mut report);
+        roll_back_failed((task, work_dirs), check_ownership, &mut report);
     }
     report
 }
 
 /// Works through the components of a graph and returns how each ended.
 fn apply_graph(
-    (task, site): (&DeployTask<'_>, &WorkDirs<'_>),
+    (task, work_dirs): (&DeployTask<'_>, &WorkDirs<'_>),
     graph: &Graph,
-    (foresight, ours): (&dyn RunCallbacks, &mut OwnershipCheck<'_>),
+    (callbacks, check_ownership): (&dyn RunCallbacks, &mut OwnershipCheck<'_>),
     report: &mut RunReport,
 ) -> BTreeMap<ComponentName, TaskResult<AppliedComponent, ApplyFailure>> {
-    let mut foreman = ApplyCallbacks {
+    let mut scheduler = ApplyCallbacks {
         task,
-        work_dirs: site,
+        work_dirs,
         graph,
-        check_ownership: ours,
+        check_ownership,
         changed_outputs: BTreeSet::new(),
         failed: false,
         report,
     };
     let work = |component: &ComponentName,
-                (piece, anew): (ComponentJob, bool),
-                leave: &ContinueGuard<'_, AppliedComponent, ApplyFailure>| {
+                prepared: PreparedComponent,
+                guard: &ContinueGuard<'_, AppliedComponent, ApplyFailure>| {
         match find_change(task.deployment, component).map(|change| change.intent) {
-            Some(Intent::Destroy) => destroy_component(task, &piece),
-            _ => apply_component((task, leave), foresight, &piece, anew),
+            Some(Intent::Destroy) => destroy_component(task, &prepared.job),
+            _ => apply_component((task, guard), callbacks, &prepared),
         }
     };
-    run_graph(graph, task.parallel, &mut foreman, &work)
+    run_graph(graph, task.parallel, &mut scheduler, &work)
 }
 
 struct ApplyCallbacks<'a, 'o> {
@@ -133,7 +113,7 @@ struct ApplyCallbacks<'a, 'o> {
     report: &'a mut RunReport,
 }
 
-impl SchedulerCallbacks<(ComponentJob, bool), AppliedComponent, ApplyFailure>
+impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
     for ApplyCallbacks<'_, '_>
 {
     fn may_start(&mut self) -> bool {
@@ -144,11 +124,11 @@ impl SchedulerCallbacks<(ComponentJob, bool), AppliedComponent, ApplyFailure>
             || self.failed && self.task.fail_fast)
     }
 
-    fn prepare(&mut self, component: &ComponentName) -> Result<(ComponentJob, bool), ApplyFailure> {
+    fn prepare(&mut self, component: &ComponentName) -> Result<PreparedComponent, ApplyFailure> {
         self.check_continue(component)?;
         let change = find_change(self.task.deployment, component)
             .ok_or_else(|| ApplyFailure::StepFailed(make_start_error(None), false))?;
-        let piece = prepare_job(self.work_dirs, change)
+        let job = prepare_job(self.work_dirs, change)
             .map_err(|error| ApplyFailure::StepFailed(make_start_error(Some(&error)), false))?;
         // Without a known plan, whatever is in the plan file must not be applied.
         let planned = matches!(self.task.plans.get(component), Some(PlanResult::Planned(_)));
@@ -156,19 +136,22 @@ impl SchedulerCallbacks<(ComponentJob, bool), AppliedComponent, ApplyFailure>
             && self
                 .task
                 .runner
-                .component_policy(&piece)
+                .component_policy(&job)
                 .is_some_and(|it| it.plan.is_some());
-        let anew = unplanned
+        let needs_new_plan = unplanned
             || self
                 .graph
                 .predecessors(component)
                 .any(|before| self.changed_outputs.contains(before));
-        Ok((piece, anew))
+        Ok(PreparedComponent {
+            job,
+            needs_new_plan,
+        })
     }
 
     fn check_continue(&mut self, _: &ComponentName) -> Result<(), ApplyFailure> {
-        (self.check_ownership)().map_err(|lost| {
-            match &lost {
+        (self.check_ownership)().map_err(|reason| {
+            match &reason {
                 StopReason::TakenOver(why) => self.report.taken_over = Some(why.clone()),
                 StopReason::OwnerUnknown(why) => self.report.owner_unknown = Some(why.clone()),
             }
@@ -185,9 +168,9 @@ impl SchedulerCallbacks<(ComponentJob, bool), AppliedComponent, ApplyFailure>
             Ok(done) => self
                 .changed_outputs
                 .extend(done.outputs_changed.then(|| component.clone())),
-            Err(ApplyFailure::StepFailed(broken, _)) => {
+            Err(ApplyFailure::StepFailed(error, _)) => {
                 self.failed = true;
-                self.report.errors.insert(component.clone(), broken.clone());
+                self.report.errors.insert(component.clone(), error.clone());
             }
             Err(ApplyFailure::PlanRefused) => {
                 self.report.refused_plans.insert(component.clone());
@@ -197,127 +180,38 @@ impl SchedulerCallbacks<(ComponentJob, bool), AppliedComponent, ApplyFailure>
     }
 }
 
-/// Deploys one component. If `anew`, makes its plan again, because what it is based on has changed.
-fn apply_component(
-    (task, leave): (
-        &DeployTask<'_>,
-        &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
-    ),
-    foresight: &dyn RunCallbacks,
-    piece: &ComponentJob,
-    anew: bool,
-) -> Result<AppliedComponent, ApplyFailure> {
-    let (crew, component) = (task.runner, &piece.target.component);
-    let shown = match task.plans.get(component) {
-        Some(PlanResult::Planned(made)) => Some(made),
-        _ => None,
-    };
-    let planned = |touched| {
-        crew.plan(piece)
-            .map_err(|broken| ApplyFailure::StepFailed(broken, touched))
-    };
-    let same = |made: &PlanOutput| shown.is_some_and(|shown| shown.digest == made.digest);
-    let mut made = shown.cloned();
-    if anew {
-        made = planned(false)?;
-        if let Some(other) = made.as_ref().filter(|made| !same(made))
-            && (task.plans_are_bound || !foresight.accepts_plan(component, other))
-        {
-            return Err(ApplyFailure::PlanRefused);
-        }
-    }
-    let retries = crew.component_policy(piece).map_or(0, |it| it.retries);
-    let mut tries = 0;
-    let is_empty = |made: &Option<PlanOutput>| made.as_ref().is_some_and(PlanOutput::is_empty);
-    // A component whose attempt failed counts as failed, whatever stops the next attempt.
-    let still_ours = |failed: Option<&StepError>| {
-        let bad = |bad: Option<ApplyFailure>| {
-            failed.map_or(bad.unwrap_or(ApplyFailure::Stopped), |it| {
-                ApplyFailure::StepFailed(it.clone(), true)
-            })
-        };
-        leave.check().map_err(bad)
-    };
-    let mut failed: Option<StepError> = None;
-    let mut touched = false;
-    while !is_empty(&made) {
-        still_ours(failed.as_ref())?;
-        touched = true;
-        let Err(broken) = crew.apply(piece) else {
-            break;
-        };
-        if broken.interrupted || tries == retries || !crew.wait_before_retry(tries) {
-            return Err(ApplyFailure::StepFailed(broken, true));
-        }
-        tries += 1;
-        still_ours(Some(&broken))?;
-        // Never retry with an old plan: the failed attempt may have changed things.
-        made = planned(true)?;
-        if task.plans_are_bound
-            && made
-                .as_ref()
-                .is_some_and(|made| !same(made) && !made.is_empty())
-        {
-            return Err(ApplyFailure::StepFailed(broken, true));
-        }
-        failed = Some(broken);
-    }
-    let verification = crew
-        .verify(piece)
-        .map_err(|broken| ApplyFailure::StepFailed(broken, true))?;
-    let known = made.as_ref().and_then(PlanOutput::as_terraform);
-    // Only terraform tells whether outputs changed. Any other tool is assumed to change them.
-    Ok(AppliedComponent {
-        verification,
-        outputs_changed: touched && known.is_none_or(TerraformPlan::changes_outputs),
-    })
-}
-
-/// Removes one component.
-fn destroy_component(
-    task: &DeployTask<'_>,
-    piece: &ComponentJob,
-) -> Result<AppliedComponent, ApplyFailure> {
-    let gone = task.runner.destroy(piece);
-    gone.map(|()| AppliedComponent {
-        verification: VerificationResult::None,
-        outputs_changed: true,
-    })
-    .map_err(|it| ApplyFailure::StepFailed(it, true))
-}
-
 /// Returns how a component ended.
 fn find_component_result(
     change: &ComponentChange,
-    fates: &BTreeMap<ComponentName, TaskResult<AppliedComponent, ApplyFailure>>,
-    well: bool,
+    results: &BTreeMap<ComponentName, TaskResult<AppliedComponent, ApplyFailure>>,
+    all_succeeded: bool,
 ) -> RecordedResult {
     let component = &change.target.component;
-    let of = |outcome| make_result(component, outcome);
-    match fates.get(component) {
+    let make = |outcome| make_result(component, outcome);
+    match results.get(component) {
         Some(TaskResult::Succeeded(_)) if change.intent == Intent::Destroy => {
-            of(Outcome::Destroyed)
+            make(Outcome::Destroyed)
         }
         Some(TaskResult::Succeeded(done)) => RecordedResult {
             verification: done.verification,
-            ..of(Outcome::Succeeded)
+            ..make(Outcome::Succeeded)
         },
-        Some(TaskResult::Failed(ApplyFailure::StepFailed(_, true))) => of(Outcome::Failed),
+        Some(TaskResult::Failed(ApplyFailure::StepFailed(_, true))) => make(Outcome::Failed),
         // Nothing was done to it.
-        Some(TaskResult::Failed(_) | TaskResult::NotStarted) => of(Outcome::Skipped),
-        Some(TaskResult::SkippedAfter(culprit)) => {
+        Some(TaskResult::Failed(_) | TaskResult::NotStarted) => make(Outcome::Skipped),
+        Some(TaskResult::SkippedAfter(cause)) => {
             let failed = matches!(
-                fates.get(culprit),
+                results.get(cause),
                 Some(TaskResult::Failed(ApplyFailure::StepFailed(..)))
             );
             RecordedResult {
-                because: failed.then(|| culprit.clone()),
-                ..of(Outcome::Skipped)
+                because: failed.then(|| cause.clone()),
+                ..make(Outcome::Skipped)
             }
         }
         // An unchanged component counts as deployed at this commit only if the whole commit was
         // deployed.
-        None => of(if well {
+        None => make(if all_succeeded {
             Outcome::Unchanged
         } else {
             Outcome::Skipped
@@ -327,8 +221,8 @@ fn find_component_result(
 
 /// Rolls back what failed, if the policy asks for it and there is a good release to return to.
 fn roll_back_failed(
-    (task, site): (&DeployTask<'_>, &WorkDirs<'_>),
-    ours: &mut OwnershipCheck<'_>,
+    (task, work_dirs): (&DeployTask<'_>, &WorkDirs<'_>),
+    check_ownership: &mut OwnershipCheck<'_>,
     report: &mut RunReport,
 ) {
     let rules = task.runner.command_env.rules;
@@ -345,15 +239,15 @@ fn roll_back_failed(
         Rollback::Manual => false,
     };
     // A component to destroy has no release to return to.
-    let comes = |it: &&RecordedResult| {
+    let changes = |it: &&RecordedResult| {
         list_changes(task.deployment).any(|change| change.target.component == it.component)
     };
     let wanted = report
         .results
         .iter()
         .filter(wanted)
-        .filter(comes)
+        .filter(changes)
         .map(|it| it.component.clone())
         .collect();
-    rollback::roll_back((task, site), &wanted, ours, report);
+    rollback::roll_back((task, work_dirs), &wanted, check_ownership, report);
 }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::apply::OwnershipCheck;
-use super::{DeployTask, RunReport, StopReason, find_change};
+use super::changes::find_change;
+use super::deploy_task::{DeployTask, OwnershipCheck, RunReport, StopReason};
 use crate::domain::entry::{Outcome, VerificationResult};
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{PlanOutput, TerraformPlan};
@@ -15,9 +15,9 @@ use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_gr
 
 /// Rolls back these components of a deployment and adds the results to the report.
 pub(super) fn roll_back(
-    (task, site): (&DeployTask<'_>, &WorkDirs<'_>),
+    (task, work_dirs): (&DeployTask<'_>, &WorkDirs<'_>),
     wanted: &BTreeSet<ComponentName>,
-    ours: &mut OwnershipCheck<'_>,
+    check_ownership: &mut OwnershipCheck<'_>,
     report: &mut RunReport,
 ) {
     let known: BTreeSet<ComponentName> = wanted
@@ -29,51 +29,61 @@ pub(super) fn roll_back(
         task.runner.observer.on_rollback(&known);
     }
     let graph = Graph::new(task.runner.command_env.policy, wanted).reversed();
-    let mut foreman = RollbackCallbacks {
+    let mut callbacks = RollbackCallbacks {
         task,
-        work_dirs: site,
-        check_ownership: ours,
+        work_dirs,
+        check_ownership,
         stop_reason: None,
     };
     let work =
-        |_: &ComponentName, piece: ComponentJob, leave: &ContinueGuard<'_, (), RollbackFailure>| {
-            roll_back_component(task, &piece, leave)
+        |_: &ComponentName, job: ComponentJob, guard: &ContinueGuard<'_, (), RollbackFailure>| {
+            roll_back_component(task, &job, guard)
         };
-    let fates = run_graph(&graph, task.parallel, &mut foreman, &work);
-    let lost = foreman.stop_reason.take();
-    for it in &mut report.results {
-        match fates.get(&it.component) {
-            Some(TaskResult::Succeeded(())) => {
-                it.outcome = Outcome::RolledBack;
-                it.to = find_change(task.deployment, &it.component).and_then(|change| change.from);
-                it.verification = VerificationResult::None;
-            }
-            Some(fate) => {
-                // A component that was deployed and then failed to go back is in neither state.
-                if it.outcome == Outcome::Succeeded
-                    && matches!(
-                        fate,
-                        TaskResult::Failed(RollbackFailure { touched: true, .. })
-                    )
-                {
-                    it.outcome = Outcome::Failed;
-                    it.verification = VerificationResult::None;
-                }
-                let why = match fate {
-                    TaskResult::Failed(left) => left.reason.clone(),
-                    TaskResult::SkippedAfter(other) => format!("{other} could not be brought back"),
-                    TaskResult::Succeeded(()) | TaskResult::NotStarted => "interrupted".to_owned(),
-                };
-                report.not_rolled_back.insert(it.component.clone(), why);
-            }
-            None => {}
-        }
+    let results = run_graph(&graph, task.parallel, &mut callbacks, &work);
+    let stop_reason = callbacks.stop_reason.take();
+    for (component, result) in results {
+        record_rollback(task, &component, result, report);
     }
-    match lost {
+    match stop_reason {
         Some(StopReason::TakenOver(why)) => report.taken_over = Some(why),
         Some(StopReason::OwnerUnknown(why)) => report.owner_unknown = Some(why),
         None => {}
     }
+}
+
+/// Records in the report how the rollback of a component ended.
+fn record_rollback(
+    task: &DeployTask<'_>,
+    component: &ComponentName,
+    result: TaskResult<(), RollbackFailure>,
+    report: &mut RunReport,
+) {
+    let Some(recorded) = report
+        .results
+        .iter_mut()
+        .find(|recorded| recorded.component == *component)
+    else {
+        return;
+    };
+    let reason = match result {
+        TaskResult::Succeeded(()) => {
+            recorded.outcome = Outcome::RolledBack;
+            recorded.to = find_change(task.deployment, component).and_then(|change| change.from);
+            recorded.verification = VerificationResult::None;
+            return;
+        }
+        TaskResult::Failed(failure) => {
+            // A component that was deployed and then failed to go back is in neither state.
+            if failure.touched && recorded.outcome == Outcome::Succeeded {
+                recorded.outcome = Outcome::Failed;
+                recorded.verification = VerificationResult::None;
+            }
+            failure.reason
+        }
+        TaskResult::SkippedAfter(other) => format!("{other} could not be brought back"),
+        TaskResult::NotStarted => "interrupted".to_owned(),
+    };
+    report.not_rolled_back.insert(component.clone(), reason);
 }
 
 /// Why a component was not rolled back.
@@ -120,10 +130,10 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
     }
 
     fn check_continue(&mut self, _: &ComponentName) -> Result<(), RollbackFailure> {
-        (self.check_ownership)().map_err(|lost| {
-            let (StopReason::TakenOver(why) | StopReason::OwnerUnknown(why)) = &lost;
+        (self.check_ownership)().map_err(|reason| {
+            let (StopReason::TakenOver(why) | StopReason::OwnerUnknown(why)) = &reason;
             let left = RollbackFailure::untouched(why.clone());
-            self.stop_reason = Some(lost);
+            self.stop_reason = Some(reason);
             left
         })
     }
@@ -134,15 +144,15 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
 /// Rolls back one component.
 fn roll_back_component(
     task: &DeployTask<'_>,
-    piece: &ComponentJob,
-    leave: &ContinueGuard<'_, (), RollbackFailure>,
+    job: &ComponentJob,
+    guard: &ContinueGuard<'_, (), RollbackFailure>,
 ) -> Result<(), RollbackFailure> {
-    let crew = task.runner;
-    let made = crew.plan(piece).map_err(|broken| {
-        RollbackFailure::untouched(format!("its plan failed: {}", broken.reason))
+    let runner = task.runner;
+    let plan = runner.plan(job).map_err(|error| {
+        RollbackFailure::untouched(format!("its plan failed: {}", error.reason))
     })?;
-    let plan = made.as_ref().and_then(PlanOutput::as_terraform);
-    if plan.is_some_and(TerraformPlan::destroys_untainted) {
+    let terraform = plan.as_ref().and_then(PlanOutput::as_terraform);
+    if terraform.is_some_and(TerraformPlan::destroys_untainted) {
         return Err(RollbackFailure::untouched(
             "going back would destroy something: that is for a person to decide",
         ));
@@ -151,14 +161,16 @@ fn roll_back_component(
         reason: format!("{what} failed: {why}"),
         touched: true,
     };
-    if !made.as_ref().is_some_and(PlanOutput::is_empty) {
-        leave
+    if !plan.as_ref().is_some_and(PlanOutput::is_empty) {
+        guard
             .check()
             .map_err(|left| left.unwrap_or_else(|| RollbackFailure::untouched("interrupted")))?;
-        crew.apply(piece)
-            .map_err(|broken| touched("its apply", &broken.reason))?;
+        runner
+            .apply(job)
+            .map_err(|error| touched("its apply", &error.reason))?;
     }
-    crew.verify(piece)
+    runner
+        .verify(job)
         .map(drop)
-        .map_err(|broken| touched("its verification", &broken.reason))
+        .map_err(|error| touched("its verification", &error.reason))
 }

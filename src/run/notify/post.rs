@@ -12,7 +12,7 @@ use ureq::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use ureq::http::{HeaderMap, StatusCode};
 use ureq::tls::{RootCerts, TlsConfig};
 
-use super::SendFailure;
+use super::delivery::SendFailure;
 use crate::clock;
 use crate::domain::policy::WebhookUrl;
 

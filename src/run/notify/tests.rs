@@ -15,6 +15,8 @@ use serde_json::Value;
 use server::{Answer, Server};
 
 use super::*;
+use crate::domain::policy::NotifyEvent;
+use crate::domain::policy::ShellCommand;
 use crate::domain::policy::{WebhookAddress, WebhookUrl};
 
 /// Limits that no test reaches if the receiver answers.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::delivery::{CommandRunner, Limits, Message, SendFailure, Undelivered};
 use super::post::post;
-use super::{CommandRunner, Limits, Message, SendFailure, Undelivered};
 use crate::clock::Deadline;
 use crate::domain::policy::{NotifyChannel, ShellCommand, WebhookAddress, WebhookUrl};
 use crate::domain::text::sanitize;
@@ -49,6 +49,18 @@ struct QueueState {
     over: bool,
     /// Set if no thread could be started: the cause.
     thread_error: Option<String>,
+}
+
+impl QueueState {
+    /// Removes the first message, which was delivered or is given up.
+    fn end_message(&mut self, result: Result<(), SendFailure>) {
+        let message = self.queue.pop_front();
+        if let (Some(message), Err(SendFailure::Permanent(why))) = (message, result) {
+            self.given_up
+                .push((message, self.attempts, clean_reason(&why)));
+        }
+        (self.attempts, self.last_failure) = (0, None);
+    }
 }
 
 impl SharedQueue {
@@ -196,44 +208,24 @@ fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
             return;
         }
         state.attempts += 1;
-        let result = match result {
-            Err(SendFailure::TimedOut) => Err(SendFailure::temporary(late(
-                &state,
-                within,
-                limits.attempt_timeout,
-            ))),
-            Err(SendFailure::Temporary { why, .. }) if sender.is_exhausted(state.attempts) => {
-                Err(SendFailure::Permanent(why))
-            }
-            other => other,
-        };
-        match result {
+        match sender.review(result, &state, within) {
             Err(SendFailure::Temporary { why, after }) => {
                 state.last_failure = Some(clean_reason(&why));
-                let hurry = after.is_none() && !hurried;
-                let (rested, how) = wait_between_attempts(
-                    shared,
-                    state,
-                    after.unwrap_or_default().max(pause),
-                    hurry,
-                    least,
-                );
+                let may_be_cut = after.is_none() && !hurried;
+                let span = after.unwrap_or_default().max(pause);
+                let (rested, end) = wait_between_attempts(shared, state, span, may_be_cut, least);
                 state = rested;
-                pause = match how {
+                pause = match end {
                     Rest::Whole => pause.saturating_mul(2).min(limits.max_pause),
                     // The little time at the end is used: the pauses start again from the shortest.
                     Rest::Cut => limits.first_pause,
                     Rest::TooLong => return mark_over(shared, state),
                 };
-                hurried |= matches!(how, Rest::Cut);
+                hurried |= matches!(end, Rest::Cut);
             }
-            done => {
-                if let Err(SendFailure::Permanent(why)) = done {
-                    let attempts = state.attempts;
-                    state.given_up.push((message, attempts, clean_reason(&why)));
-                }
-                state.queue.pop_front();
-                (state.attempts, state.last_failure, pause) = (0, None, limits.first_pause);
+            ended => {
+                state.end_message(ended);
+                pause = limits.first_pause;
                 shared.changed.notify_all();
             }
         }
@@ -315,10 +307,10 @@ impl ChannelSender {
     fn send(&mut self, message: &Message, within: Duration) -> Result<(), SendFailure> {
         let url = match &self.channel {
             NotifyChannel::Command(command) => {
-                let told =
+                let result =
                     self.commands
                         .run_notification(command, &message.body, &message.variables);
-                return told.map_err(SendFailure::temporary);
+                return result.map_err(SendFailure::temporary);
             }
             NotifyChannel::Webhook {
                 address: WebhookAddress::Literal(url),
@@ -338,6 +330,27 @@ impl ChannelSender {
             }
         };
         post(url, message.media_type, &message.body, within)
+    }
+
+    /// Returns what the result of an attempt means for the next: an attempt without an answer may be
+    /// repeated, and a command only a few times.
+    fn review(
+        &self,
+        result: Result<(), SendFailure>,
+        state: &QueueState,
+        within: Duration,
+    ) -> Result<(), SendFailure> {
+        match result {
+            Err(SendFailure::TimedOut) => Err(SendFailure::temporary(late(
+                state,
+                within,
+                self.limits.attempt_timeout,
+            ))),
+            Err(SendFailure::Temporary { why, .. }) if self.is_exhausted(state.attempts) => {
+                Err(SendFailure::Permanent(why))
+            }
+            other => other,
+        }
     }
 
     /// Returns whether a command has had enough attempts. Webhooks are tried until the end.

@@ -7,9 +7,10 @@ use std::io::{self, BufWriter, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-use super::CommandSpec;
+use super::command_spec::CommandSpec;
 use super::mask::{Mask, MaskStream};
 use crate::domain::id::Digest;
+use crate::program::Stream;
 use crate::run::digest::to_digest;
 
 /// The most bytes in a log.
@@ -19,21 +20,12 @@ const TAIL_LINES: usize = 20;
 /// The longest line, in bytes. Longer ones are split.
 const MAX_LINE_BYTES: usize = 8 << 10;
 
-/// One of a command's two outputs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Out,
-    /// Standard error.
-    Err,
-}
-
 /// The output of a command, without its secrets.
 #[derive(Debug, Clone)]
 pub struct CapturedOutput {
     /// The SHA-256 of all of standard output, with secrets masked.
     pub digest: Digest,
-    /// The beginning of standard output, up to the limit. To show it, use [`Printed::text`].
+    /// The beginning of standard output, up to the limit. To show it, use [`Self::to_text`].
     pub head: Vec<u8>,
     /// Whether there was more.
     pub is_cut: bool,
@@ -71,17 +63,17 @@ pub struct OutputRecorder<'a> {
 
 impl<'a> OutputRecorder<'a> {
     /// Opens the log.
-    pub(super) fn new(job: &CommandSpec<'a>) -> io::Result<Self> {
+    pub(super) fn new(spec: &CommandSpec<'a>) -> io::Result<Self> {
         let open = |path| OpenOptions::new().create(true).append(true).open(path);
         let lines = || LineSplitter {
-            masked: MaskStream::new(job.mask),
+            masked: MaskStream::new(spec.mask),
             line: Vec::new(),
         };
         Ok(Self {
-            spec: *job,
+            spec: *spec,
             out: lines(),
             err: lines(),
-            log: job.log.map(open).transpose()?.map(BufWriter::new),
+            log: spec.log.map(open).transpose()?.map(BufWriter::new),
             logged: 0,
             digest: Sha256::new(),
             head: Vec::new(),
@@ -161,8 +153,8 @@ impl<'a> OutputRecorder<'a> {
 
     /// Passes on a complete line: to the observer, the tail and the log.
     fn record_line(&mut self, stream: Stream, line: &[u8]) -> io::Result<()> {
-        if let Some(see) = self.spec.on_line {
-            see(stream, line);
+        if let Some(observe) = self.spec.on_line {
+            observe(stream, line);
         }
         if self.tail.len() == TAIL_LINES {
             self.tail.pop_front();

@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
 use super::*;
 use crate::clock;
 
@@ -88,7 +91,7 @@ fn wait_for_end(pid: &str) {
     let stat = std::path::Path::new("/proc").join(pid).join("stat");
     while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
         assert!(!deadline.has_passed(), "process {pid} goes on");
-        std::thread::sleep(EXIT_POLL_INTERVAL);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -120,7 +123,7 @@ fn requests_to_stop() {
         move || {
             let deadline = clock::Deadline::after(PATIENCE);
             while !shell.exists(name) && !deadline.has_passed() {
-                std::thread::sleep(EXIT_POLL_INTERVAL);
+                std::thread::sleep(POLL_INTERVAL);
             }
             shell.stop.request();
             std::fs::write(shell.folder.path().join("asked"), "").unwrap();

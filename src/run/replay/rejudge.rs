@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::ReplaySpec;
 use super::log::{EntryPosition, LedgerIndex};
+use super::replay_spec::ReplaySpec;
 use crate::domain::entry::{Deployment, DeploymentKind, Intent, Statement, Target};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -75,10 +75,10 @@ impl<'a> PastLoader<'a> {
         ledger: &LedgerName,
         place: EntryPosition,
     ) -> Result<PastDeployment<'a>> {
-        let kept = self
+        let stored = self
             .repository
             .read_entry_for_display(ledger, &self.repository.read_commit(place.id.0)?)?;
-        let statement = kept.statement;
+        let statement = stored.statement;
         let before = self.repository.read_commit(place.previous.0)?;
         let chain = Chain {
             project: self.project.id,
@@ -309,7 +309,7 @@ fn add_versions_and_artifacts(deployment: &mut Deployment, facts: &Facts) {
         {
             target.artifacts = build_deployment::find_artifacts(
                 target,
-                evidence.iter().map(|kept| &kept.statement.action),
+                evidence.iter().map(|stored| &stored.statement.action),
             );
         }
     }

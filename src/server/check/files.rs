@@ -5,7 +5,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::{CheckSubject, Inspector, quote_path};
+use super::{CheckSubject, Inspector};
+use crate::server::shell::quote_path;
 
 /// The files and folders that decide about a push, in the folder that all worktrees share.
 const DECIDING_PATHS: [&str; 8] = [

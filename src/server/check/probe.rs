@@ -3,19 +3,26 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::{CheckSubject, Inspector};
-use crate::clock;
+use crate::clock::{self, Deadline};
 use crate::domain::id::{Oid, RunId};
 use crate::git::temp_repo::TempRepository;
 use crate::git::{self, PushOutcome, Repository};
-use crate::server::pkt_line;
+use crate::program::ExternalProgram;
+use crate::server::location::find_hooks_folder;
+use crate::server::{TIME_LIMIT, pkt_line};
 
 /// How our hooks begin the message about a push that they refuse, and about one that they cannot
 /// judge.
 const REFUSED: &str = "git-deploy: refused";
 const CANNOT_TELL: [&str; 2] = ["git-deploy: cannot tell", "error: git-deploy: cannot tell"];
+
+/// The most that a hook answers, in bytes.
+const MAX_ANSWER: usize = 1 << 20;
+/// How long a hook may take to answer, after its own time limit.
+const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
 /// The result of the push.
 enum ProbeResult {
@@ -62,9 +69,9 @@ impl Inspector<'_> {
                 let what = "the hook cannot judge a push: nothing goes in";
                 self.add_problem(CheckSubject::Probe, what, looked);
             }
-            (ProbeResult::RefusedElsewhere(said), None) => {
+            (ProbeResult::RefusedElsewhere(message), None) => {
                 let what = format!(
-                    "a push of a made-up ledger was refused, and not by git-deploy: {said}"
+                    "a push of a made-up ledger was refused, and not by git-deploy: {message}"
                 );
                 self.add_problem(CheckSubject::Probe, what, self.install_command());
             }
@@ -97,22 +104,22 @@ impl Inspector<'_> {
     /// Returns whether proc-receive refuses on its own, as it must if pre-receive is missing. It is
     /// called with an update as git would call it.
     fn proc_receive_refuses(&self, blob: Oid, name: &str) -> bool {
-        let Ok(folder) = self.find_hooks_folder() else {
+        let Ok(folder) = find_hooks_folder(self.repository) else {
             return false;
         };
         let zero = self.repository.hash_kind().zero_id();
-        let mut said = Vec::new();
-        let mut line = |bytes: &[u8]| pkt_line::write(&mut said, bytes).is_ok();
-        let told = line(b"version=1\0")
-            && said.write_all(b"0000").is_ok()
-            && pkt_line::write(&mut said, format!("{zero} {blob} {name}").as_bytes()).is_ok()
-            && pkt_line::end_section(&mut said).is_ok();
-        let answer = told
+        let mut input = Vec::new();
+        let mut line = |bytes: &[u8]| pkt_line::write(&mut input, bytes).is_ok();
+        let is_complete = line(b"version=1\0")
+            && input.write_all(b"0000").is_ok()
+            && pkt_line::write(&mut input, format!("{zero} {blob} {name}").as_bytes()).is_ok()
+            && pkt_line::end_section(&mut input).is_ok();
+        let answer = is_complete
             .then(|| {
                 run_hook(
                     &folder.join("proc-receive"),
                     self.repository.git_dir(),
-                    &said,
+                    &input,
                 )
             })
             .flatten();
@@ -150,27 +157,24 @@ fn push_probe(
             } else if began(&CANNOT_TELL) {
                 ProbeResult::Unjudged
             } else {
-                let said = messages
+                let message = messages
                     .iter()
                     .find(|line| !line.trim().is_empty())
                     .map_or("git", String::as_str);
-                ProbeResult::RefusedElsewhere(crate::domain::text::sanitize(said))
+                ProbeResult::RefusedElsewhere(crate::domain::text::sanitize(message))
             }
         }
     })
 }
 
 /// Runs a hook as git runs it, with this input, and returns its output.
-fn run_hook(hook: &Path, git_dir: &Path, said: &[u8]) -> Option<Vec<u8>> {
-    let mut command = Command::new(hook);
-    command.env("GIT_DIR", ".").current_dir(git_dir);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    // The hook answers only after it has read everything, which is less than a pipe holds.
-    child.stdin.take()?.write_all(said).ok()?;
-    Some(child.wait_with_output().ok()?.stdout)
+fn run_hook(hook: &Path, git_dir: &Path, input: &[u8]) -> Option<Vec<u8>> {
+    let result = ExternalProgram::new(hook)
+        .env("GIT_DIR", ".")
+        .current_dir(git_dir)
+        .input(input)
+        .keep_output(MAX_ANSWER)
+        .deadline(Deadline::after(TIME_LIMIT + ANSWER_GRACE))
+        .run();
+    Some(result.ok()?.output)
 }

@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CheckSubject, Inspector, quote_path};
+use super::{CheckSubject, Inspector};
 use crate::git;
+use crate::server::shell::quote_path;
 
 /// The most refs that are reported one by one.
 const MAX_REPORTED: usize = 5;
@@ -22,6 +23,20 @@ impl Inspector<'_> {
                 self.git_command("for-each-ref refs/deploy/"),
             );
         }
+        self.check_replaced_refs()?;
+        self.check_shadowing_refs()?;
+        self.check_history_files();
+        if self.is_good(CheckSubject::Refs) {
+            self.add_good(
+                CheckSubject::Refs,
+                "each under refs/deploy/ is a ledger's, and none is symbolic or replaced",
+            );
+        }
+        Ok(())
+    }
+
+    /// Reports refs that replace objects.
+    fn check_replaced_refs(&mut self) -> git::Result<()> {
         let replaced = self.list_refs("refs/replace/")?;
         if !replaced.is_empty() {
             let what = format!(
@@ -34,6 +49,11 @@ impl Inspector<'_> {
                 self.git_command("replace -l, and git replace -d for each"),
             );
         }
+        Ok(())
+    }
+
+    /// Reports branches and tags whose short names are those of ledgers.
+    fn check_shadowing_refs(&mut self) -> git::Result<()> {
         for shadow in ["refs/heads/deploy", "refs/tags/deploy"] {
             for name in self.list_refs(shadow)?.iter().take(MAX_REPORTED) {
                 let what = format!("{name} can be taken for a ledger");
@@ -46,6 +66,11 @@ impl Inspector<'_> {
                 );
             }
         }
+        Ok(())
+    }
+
+    /// Reports files that change or cut off history.
+    fn check_history_files(&mut self) {
         let folder = self.repository.common_dir().to_owned();
         for (file, what) in [
             (
@@ -71,13 +96,6 @@ impl Inspector<'_> {
                 );
             }
         }
-        if self.is_good(CheckSubject::Refs) {
-            self.add_good(
-                CheckSubject::Refs,
-                "each under refs/deploy/ is a ledger's, and none is symbolic or replaced",
-            );
-        }
-        Ok(())
     }
 
     /// Lists the refs below a prefix, or the ref of that name.
@@ -104,7 +122,7 @@ impl Inspector<'_> {
             .into_iter()
             .map(|name| root.join(name))
             .collect();
-        let mut told = 0;
+        let mut reported = 0;
         while let Some(path) = open.pop() {
             let Ok(metadata) = path.symlink_metadata() else {
                 continue;
@@ -129,8 +147,8 @@ impl Inspector<'_> {
                 is_symbolic(&path)
                     .then(|| self.git_command(&format!("symbolic-ref --delete {name}")))
             };
-            if let Some(remedy) = found.filter(|_| told < MAX_REPORTED) {
-                told += 1;
+            if let Some(remedy) = found.filter(|_| reported < MAX_REPORTED) {
+                reported += 1;
                 let what = format!(
                     "{name} is symbolic: a push of it moves another ref, which no hook is asked about"
                 );

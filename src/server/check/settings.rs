@@ -6,11 +6,14 @@ use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
 use crate::ledger::Project;
-use crate::ledger::notes::NOTES_REF;
-use crate::ledger::sync::PIN_SETTING;
-use crate::server::settings::{ADMIN, RECOVERY, Settings};
+use crate::server::location::find_hooks_folder;
+use crate::server::required_settings::{
+    ADMINS, HIDE_REFS, PROC_RECEIVE_REFS, RECOVERY_KEY, REMOTE_FETCH, ROOT, RequiredSetting,
+    SETTINGS, WantedValue,
+};
+use crate::server::settings::Settings;
+use crate::server::shim::find_shim_program;
 
-const PROC_RECEIVE_REFS: &str = "receive.procReceiveRefs";
 /// The first version of git that calls proc-receive.
 const MIN_GIT_VERSION: (u32, u32) = (2, 29);
 
@@ -19,9 +22,14 @@ impl Inspector<'_> {
     pub(super) fn check_settings(&mut self) -> git::Result<bool> {
         let carried_out = self.check_proc_receive()?;
         self.check_owner_settings()?;
-        self.check_hidden_refs()?;
-        self.check_durability()?;
-        self.check_bypasses()?;
+        for setting in &SETTINGS {
+            // Checked above, together with the hook that may stand in for it.
+            if setting.key != PROC_RECEIVE_REFS.key && !self.has_wanted_value(setting)? {
+                self.add_setting(setting, setting.describe_problem());
+            }
+        }
+        self.check_hidden_ledgers()?;
+        self.check_remotes()?;
         if self.is_good(CheckSubject::Settings) {
             self.add_good(
                 CheckSubject::Settings,
@@ -34,24 +42,26 @@ impl Inspector<'_> {
     /// Checks the setting that hands ledgers to proc-receive, unless our hook `update` stands in
     /// for it.
     fn check_proc_receive(&mut self) -> git::Result<bool> {
-        let values = self.repository.config_strings(PROC_RECEIVE_REFS)?;
-        let update = self.find_hooks_folder()?.join("update");
-        let by_update = std::fs::read(update)
-            .is_ok_and(|text| super::hooks::find_shim_program(&text, "update").is_some());
-        if !values.iter().any(|value| value == "refs/deploy") {
+        let key = PROC_RECEIVE_REFS.key;
+        let values = self.repository.config_strings(key)?;
+        let update = find_hooks_folder(self.repository)?.join("update");
+        let by_update =
+            std::fs::read(update).is_ok_and(|text| find_shim_program(&text, "update").is_some());
+        if !self.has_wanted_value(&PROC_RECEIVE_REFS)? {
             if !by_update {
-                let what = format!(
-                    "{PROC_RECEIVE_REFS} is not refs/deploy: nothing judges a ledger where it moves"
+                self.add_finding(
+                    CheckSubject::Settings,
+                    PROC_RECEIVE_REFS.level,
+                    PROC_RECEIVE_REFS.describe_problem(),
+                    self.install_command(),
                 );
-                self.add_problem(CheckSubject::Settings, what, self.install_command());
             }
             return Ok(!by_update);
         }
         if let Some(odd) = values.iter().find(|value| value.contains('!')) {
-            let what = format!("{PROC_RECEIVE_REFS} has {odd} as well, which takes refs out again");
-            let remedy = self.git_command(&format!(
-                "config --fixed-value --unset-all {PROC_RECEIVE_REFS} '{odd}'"
-            ));
+            let what = format!("{key} has {odd} as well, which takes refs out again");
+            let remedy =
+                self.git_command(&format!("config --fixed-value --unset-all {key} '{odd}'"));
             self.add_problem(CheckSubject::Settings, what, remedy);
         }
         match read_git_version(self.repository)? {
@@ -85,171 +95,135 @@ impl Inspector<'_> {
             }
         };
         if settings.admins.is_empty() {
-            let what = format!("{ADMIN} names nobody: nothing is accepted under refs/deploy/");
-            self.add_problem(
+            self.add_finding(
                 CheckSubject::Settings,
-                what,
+                ADMINS.level,
+                ADMINS.describe_problem(),
                 format!("{} --admin <public key>", self.install_command()),
             );
         }
         if let Some(key) = settings.recovery {
-            let what = format!(
-                "whoever has the key {key} may publish one policy in spite of the one in force"
+            let remedy = format!(
+                "config --unset-all {}, where nothing is lost",
+                RECOVERY_KEY.key
             );
-            self.add_advice(
+            self.add_finding(
                 CheckSubject::Settings,
-                what,
-                self.git_command(&format!(
-                    "config --unset-all {RECOVERY}, where nothing is lost"
-                )),
+                RECOVERY_KEY.level,
+                format!("whoever has the key {key} {}", RECOVERY_KEY.otherwise),
+                self.git_command(&remedy),
             );
         }
+        self.check_project(&settings)
+    }
+
+    /// Checks that the existing project, if any, is the one that the owner's settings are about.
+    fn check_project(&mut self, settings: &Settings) -> git::Result<()> {
         let Ok(Some(tip)) = self.repository.tip(&LedgerName::policy()) else {
             return Ok(());
         };
         let Ok(project) = Project::from_policy_tip(self.repository, tip) else {
             return Ok(());
         };
-        let stranger = |key: &&PublicKey| !settings.admins.contains(key);
+        let is_unknown = |key: &&PublicKey| !settings.admins.contains(key);
         if let Some(key) = project
             .root_keys
             .iter()
-            .find(stranger)
+            .find(is_unknown)
             .filter(|_| !settings.admins.is_empty())
         {
-            let what = format!(
-                "the project that is here began with the key {key}, which {ADMIN} does not name"
-            );
-            self.add_problem(
+            self.add_finding(
                 CheckSubject::Settings,
-                what,
+                ADMINS.level,
+                format!(
+                    "the project that is here began with the key {key}, which {} does not name",
+                    ADMINS.key
+                ),
                 format!(
                     "{} --admin {key}, if you trust that key",
                     self.install_command()
                 ),
             );
         }
-        let pin = self.repository.config_string(PIN_SETTING)?;
-        if let Some(pin) = pin.filter(|pin| *pin != project.id.to_string()) {
-            let what = format!(
-                "{PIN_SETTING} is {pin}, and the project that is here is {}",
-                project.id
-            );
-            self.add_problem(
+        let root = self.repository.config_string(ROOT.key)?;
+        if let Some(root) = root.filter(|root| *root != project.id.to_string()) {
+            let RequiredSetting { key, otherwise, .. } = ROOT;
+            self.add_finding(
                 CheckSubject::Settings,
-                what,
+                ROOT.level,
+                format!("{key} is {root}, {otherwise} {}", project.id),
                 self.git_command("deploy audit"),
             );
         }
         Ok(())
     }
 
-    /// Checks that the notes are hidden from pushes and the ledgers are not.
-    fn check_hidden_refs(&mut self) -> git::Result<()> {
-        let mut hidden = self.repository.config_strings("receive.hideRefs")?;
+    /// Returns whether a setting has its wanted value. A setting whose value depends on the server
+    /// is checked elsewhere.
+    fn has_wanted_value(&self, setting: &RequiredSetting) -> git::Result<bool> {
+        let key = setting.key;
+        Ok(match setting.wanted {
+            WantedValue::Contains(value) => {
+                let mut values = self.repository.config_strings(key)?;
+                if key == HIDE_REFS.key {
+                    values.extend(self.repository.config_strings("transfer.hideRefs")?);
+                }
+                values.iter().any(|one| one == value)
+            }
+            WantedValue::Equals(value) => {
+                self.repository.config_string(key)?.as_deref() == Some(value)
+            }
+            WantedValue::Covers(_) => {
+                syncs_objects_and_refs(&self.repository.config_string(key)?.unwrap_or_default())
+            }
+            WantedValue::Not { bad, .. } => {
+                self.repository.config_string(key)?.as_deref() != Some(bad)
+            }
+            WantedValue::BoolOrUnset(value) => self
+                .repository
+                .config_bool(key)?
+                .is_none_or(|own| own == value),
+            WantedValue::Described(_) => true,
+        })
+    }
+
+    /// Adds a finding about a setting, with the command that sets it.
+    fn add_setting(&mut self, setting: &RequiredSetting, message: String) {
+        let arguments = setting.config_arguments().unwrap_or_default();
+        self.add_finding(
+            CheckSubject::Settings,
+            setting.level,
+            message,
+            self.git_command(&format!("config {arguments}")),
+        );
+    }
+
+    /// Checks that the ledgers are not hidden.
+    fn check_hidden_ledgers(&mut self) -> git::Result<()> {
+        let mut hidden = self.repository.config_strings(HIDE_REFS.key)?;
         hidden.extend(self.repository.config_strings("transfer.hideRefs")?);
-        if !hidden.iter().any(|value| value == NOTES_REF) {
-            let what = format!(
-                "receive.hideRefs is not {NOTES_REF}: the notes make every push of a ledger slower"
-            );
-            self.add_advice(
-                CheckSubject::Settings,
-                what,
-                self.git_command(&format!("config --add receive.hideRefs {NOTES_REF}")),
-            );
-        }
         if let Some(value) = hidden
             .iter()
             .find(|value| matches!(value.as_str(), "refs" | "refs/deploy"))
         {
-            let what = format!("{value} is hidden: nobody can push or fetch a ledger");
+            let message = format!("{value} is hidden: nobody can push or fetch a ledger");
             self.add_problem(
                 CheckSubject::Settings,
-                what,
+                message,
                 self.git_command("config --get-regexp --show-origin hiderefs"),
             );
         }
         Ok(())
     }
 
-    /// Checks that accepted pushes survive a crash, and that reflogs exist.
-    fn check_durability(&mut self) -> git::Result<()> {
-        let logged = self.repository.config_string("core.logAllRefUpdates")?;
-        if logged.as_deref() != Some("always") {
-            let what = "core.logAllRefUpdates is not always: no reflog tells what a ref was before";
-            self.add_advice(
-                CheckSubject::Settings,
-                what,
-                self.git_command("config core.logAllRefUpdates always"),
-            );
-        }
-        let synced = self
-            .repository
-            .config_string("core.fsync")?
-            .unwrap_or_default();
-        let parts: Vec<&str> = synced.split(',').map(str::trim).collect();
-        let has = |names: &[&str]| names.iter().any(|name| parts.contains(name));
-        let whole = has(&["all"]) || has(&["reference"]) && has(&["committed", "added", "objects"]);
-        if !whole
-            || has(&[
-                "none",
-                "-reference",
-                "-objects",
-                "-committed",
-                "-loose-object",
-                "-pack",
-            ])
-        {
-            let what = "core.fsync leaves out objects or refs: what was accepted can be lost in a power cut";
-            self.add_advice(
-                CheckSubject::Settings,
-                what,
-                self.git_command("config core.fsync committed,reference"),
-            );
-        }
-        if self
-            .repository
-            .config_string("core.fsyncMethod")?
-            .as_deref()
-            == Some("writeout-only")
-        {
-            let what =
-                "core.fsyncMethod is writeout-only: what was accepted can be lost in a power cut";
-            self.add_advice(
-                CheckSubject::Settings,
-                what,
-                self.git_command("config core.fsyncMethod fsync"),
-            );
-        }
-        Ok(())
-    }
-
-    /// Checks settings that bypass the hooks or make them slow.
-    fn check_bypasses(&mut self) -> git::Result<()> {
-        if self.repository.config_bool("core.commitGraph")? == Some(false) {
-            let what = "core.commitGraph is off: each push reads the history commit by commit";
-            self.add_advice(
-                CheckSubject::Settings,
-                what,
-                self.git_command("config core.commitGraph true"),
-            );
-        }
-        if self.repository.config_bool("receive.shallowUpdate")? == Some(true) {
-            let what =
-                "receive.shallowUpdate is on: a push can leave the repository without its history";
-            self.add_advice(
-                CheckSubject::Settings,
-                what,
-                self.git_command("config receive.shallowUpdate false"),
-            );
-        }
+    /// Checks that no `git fetch` on the server overwrites ledgers.
+    fn check_remotes(&mut self) -> git::Result<()> {
         for (remote, refspec) in self.list_ledger_fetches()? {
-            let what = format!(
-                "git fetch {remote} here would overwrite ledgers, past all hooks: {refspec}"
-            );
-            self.add_advice(
+            let otherwise = REMOTE_FETCH.otherwise;
+            self.add_finding(
                 CheckSubject::Settings,
-                what,
+                REMOTE_FETCH.level,
+                format!("git fetch {remote} here {otherwise}: {refspec}"),
                 self.git_command(&format!("remote remove {remote}")),
             );
         }
@@ -291,6 +265,22 @@ impl Inspector<'_> {
         }
         Ok(found)
     }
+}
+
+/// Returns whether a value of `core.fsync` covers all objects and refs.
+fn syncs_objects_and_refs(value: &str) -> bool {
+    let parts: Vec<&str> = value.split(',').map(str::trim).collect();
+    let has = |names: &[&str]| names.iter().any(|name| parts.contains(name));
+    let covers = has(&["all"]) || has(&["reference"]) && has(&["committed", "added", "objects"]);
+    let excludes = has(&[
+        "none",
+        "-reference",
+        "-objects",
+        "-committed",
+        "-loose-object",
+        "-pack",
+    ]);
+    covers && !excludes
 }
 
 /// Returns the first two numbers of git's version.

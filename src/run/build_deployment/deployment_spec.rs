@@ -1,0 +1,91 @@
+//! The deployment that is asked for, and why its content may be unknown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::entry::DeploymentKind;
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::policy::Environment;
+use crate::domain::text::Line;
+
+/// The components that a deployment selects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Selection {
+    /// Components whose content differs change. The others are listed as unchanged.
+    #[default]
+    Changed,
+    /// Components whose content differs, and components with a plan command that depend on one of
+    /// those, unless they are blocked: locked, on hold, or part of another run. Blocked components
+    /// are left for a later deployment. If all of them are blocked, all are kept, so that the rules
+    /// can report why.
+    Unblocked,
+    /// The same components as [`Self::Unblocked`], blocked or not.
+    WithDependents,
+    /// All components, as changes, whether they differ or not.
+    All,
+    /// These components, as changes, whether they differ or not. The others are left out.
+    Named(BTreeSet<ComponentName>),
+}
+
+/// The deployment that is asked for.
+#[derive(Debug, Clone)]
+pub struct DeploymentSpec<'a> {
+    /// The environment's name: `pr-17` if `rules` are those of `pr-*`.
+    pub name: &'a EnvName,
+    /// The environment's part of the policy.
+    pub rules: &'a Environment,
+    /// The commit of each component: one for all, or one per component.
+    pub commits: Commits,
+    /// The components to deploy.
+    pub selection: Selection,
+    /// The kind of deployment.
+    pub kind: DeploymentKind,
+    /// Whether components that the commit no longer has are destroyed.
+    pub destroy: bool,
+    /// Versions given by hand, by component. They take precedence over the policy's.
+    pub versions: BTreeMap<ComponentName, Line>,
+}
+
+/// The commits to deploy.
+#[derive(Debug, Clone)]
+pub enum Commits {
+    /// One for all components.
+    One(CommitId),
+    /// One per component. Components that are not listed are left out.
+    Each(BTreeMap<ComponentName, CommitId>),
+}
+
+impl Commits {
+    /// Returns the commit to deploy for a component, or `None` if the component is left out.
+    pub(super) fn get(&self, component: &ComponentName) -> Option<CommitId> {
+        match self {
+            Self::One(commit) => Some(*commit),
+            Self::Each(commits) => commits.get(component).copied(),
+        }
+    }
+}
+
+/// Why the content of a deployment could not be worked out.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The policy has no such component.
+    #[error("the policy has no component {0}")]
+    UnknownComponent(ComponentName),
+    /// A component that was named is not in the commit.
+    #[error("{component} has no file in {}", commit.short())]
+    NotInCommit {
+        /// The component.
+        component: ComponentName,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// There is no component to deploy.
+    #[error("no component is in {0}: nothing can be deployed")]
+    NoComponents(String),
+    /// A required fact is missing.
+    #[error("{0}")]
+    MissingFact(String),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] crate::git::Error),
+}

@@ -1,0 +1,150 @@
+//! The versions and artifacts of the components that change, from facts about the deployment's
+//! commits.
+
+use std::collections::BTreeMap;
+
+use super::deployment_spec::{BuildError, DeploymentSpec};
+use crate::domain::entry::{Action, Deployment, DeploymentKind, Image, Start, Statement, Target};
+use crate::domain::id::RunId;
+use crate::domain::name::{EnvName, Person};
+use crate::domain::policy::Policy;
+use crate::domain::rules::{Chain, Fact, Facts, Request};
+use crate::domain::state::State;
+use crate::domain::text::Line;
+use crate::ledger::Tips;
+use crate::ledger::writer::LedgerSnapshot;
+
+/// Gathers the facts about the deployment before its versions and artifacts are known.
+pub(super) fn gather_facts(
+    ledgers: &LedgerSnapshot<'_>,
+    policy: &Policy,
+    named: Option<&EnvName>,
+    spec: &DeploymentSpec<'_>,
+    deployment: &Deployment,
+    state: &State,
+) -> Facts {
+    let chain = &ledgers.tip.chain;
+    let Some(by) = spec.rules.deployers.persons().first().cloned() else {
+        return Facts::default();
+    };
+    let statement = build_statement(by, chain, spec, named, deployment);
+    let request = Request::Entry {
+        statement: &statement,
+        key: None,
+        policy_text: None,
+    };
+    let mut others = ledgers.tips.clone();
+    others.remove(&spec.rules.ledger);
+    ledgers.gatherer.gather_to_build(
+        policy,
+        &request,
+        &others,
+        Some(chain.clone()),
+        Ok(state.clone()),
+    )
+}
+
+/// Builds the statement that the deployment would make, to ask for facts about its commits.
+fn build_statement(
+    by: Person,
+    chain: &Chain,
+    spec: &DeploymentSpec<'_>,
+    named: Option<&EnvName>,
+    deployment: &Deployment,
+) -> Statement {
+    Statement {
+        at: chain.at,
+        by,
+        requested_by: None,
+        ledger: spec.rules.ledger.clone(),
+        environment: named.cloned(),
+        project: chain.project,
+        previous: chain.tip,
+        sequence: chain.sequence + 1,
+        seen: Tips::new(),
+        action: Action::Start(Start {
+            run: RunId([0; 16]),
+            deployment: deployment.clone(),
+        }),
+    }
+}
+
+/// Adds the version and the artifacts to a component that changes.
+pub(super) fn add_version_and_artifacts(
+    target: &mut Target,
+    spec: &DeploymentSpec<'_>,
+    facts: &Facts,
+) -> Result<(), BuildError> {
+    let known = |fact: Option<&Fact<Option<Line>>>| match fact {
+        Some(Ok(version)) => Ok(version.clone()),
+        Some(Err(why)) => Err(BuildError::MissingFact(why.clone())),
+        None => Ok(None),
+    };
+    if spec.kind == DeploymentKind::Rollback {
+        // A rollback deploys the earlier version and artifacts again, taken from the entry that
+        // deployed them.
+        let earlier = facts
+            .earlier_runs
+            .get(&target.component)
+            .and_then(|fact| fact.as_ref().ok());
+        let mut ended = earlier
+            .into_iter()
+            .flatten()
+            .filter_map(|stored| stored.statement.component_result(&target.component));
+        let then = ended.find(|it| it.target.content == target.content);
+        if let Some(then) = then {
+            target.version = then.target.version;
+            target.artifacts = then.target.artifacts;
+        }
+        return Ok(());
+    }
+    let by_hand = spec.versions.get(&target.component).cloned();
+    target.version = match by_hand {
+        Some(version) => Some(version),
+        None => known(
+            facts
+                .versions
+                .get(&(target.commit, target.component.clone())),
+        )?,
+    };
+    if let Some(Ok(evidence)) = &facts.evidence {
+        target.artifacts = find_artifacts(
+            target,
+            evidence.iter().map(|stored| &stored.statement.action),
+        );
+    }
+    Ok(())
+}
+
+/// Returns the artifacts of a component: those registered for this commit or, if there are none,
+/// the newest registered for the same content. Each image name appears once.
+pub(in crate::run) fn find_artifacts<'a>(
+    target: &Target,
+    evidence: impl Iterator<Item = &'a Action>,
+) -> Vec<Image> {
+    let (mut of_commit, mut of_content) = (BTreeMap::new(), BTreeMap::new());
+    for action in evidence {
+        let Action::Artifact(artifact) = action else {
+            continue;
+        };
+        if artifact.component != target.component || Some(artifact.content) != target.content {
+            continue;
+        }
+        let image = &artifact.image;
+        // Newest first, so the first image of a name counts.
+        of_content
+            .entry(image.name.clone())
+            .or_insert_with(|| image.clone());
+        if artifact.commit == target.commit {
+            of_commit
+                .entry(image.name.clone())
+                .or_insert_with(|| image.clone());
+        }
+    }
+    let chosen = if of_commit.is_empty() {
+        of_content
+    } else {
+        of_commit
+    };
+    chosen.into_values().collect()
+}

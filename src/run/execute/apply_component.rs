@@ -1,0 +1,140 @@
+//! Deploys or destroys one component: its plan, its apply with retries, and its verification.
+
+use super::deploy_task::{DeployTask, RunCallbacks};
+use crate::domain::entry::VerificationResult;
+use crate::domain::plan::{PlanOutput, PlanResult, TerraformPlan};
+use crate::run::command_env::ComponentJob;
+use crate::run::component_steps::StepError;
+use crate::run::schedule::ContinueGuard;
+
+/// A component that was deployed or destroyed.
+pub(super) struct AppliedComponent {
+    pub verification: VerificationResult,
+    /// Whether its outputs, which other components read, may have changed.
+    pub outputs_changed: bool,
+}
+
+/// Why a component was not deployed.
+pub(super) enum ApplyFailure {
+    /// A step failed. The flag tells whether the component had been touched.
+    StepFailed(StepError, bool),
+    /// Its plan changed since it was accepted.
+    PlanRefused,
+    /// This program no longer owns the run, or that cannot be determined.
+    Stopped,
+}
+
+/// A component whose turn it is.
+pub(super) struct PreparedComponent {
+    pub job: ComponentJob,
+    /// Whether its plan is made again, because what it is based on has changed.
+    pub needs_new_plan: bool,
+}
+
+/// Deploys one component.
+pub(super) fn apply_component(
+    (task, guard): (
+        &DeployTask<'_>,
+        &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
+    ),
+    callbacks: &dyn RunCallbacks,
+    prepared: &PreparedComponent,
+) -> Result<AppliedComponent, ApplyFailure> {
+    let PreparedComponent {
+        job,
+        needs_new_plan,
+    } = prepared;
+    let (runner, component) = (task.runner, &job.target.component);
+    let shown = match task.plans.get(component) {
+        Some(PlanResult::Planned(plan)) => Some(plan),
+        _ => None,
+    };
+    let mut plan = shown.cloned();
+    if *needs_new_plan {
+        plan = runner
+            .plan(job)
+            .map_err(|error| ApplyFailure::StepFailed(error, false))?;
+        if let Some(other) = plan.as_ref().filter(|plan| !is_same_plan(plan, shown))
+            && (task.plans_are_bound || !callbacks.accepts_plan(component, other))
+        {
+            return Err(ApplyFailure::PlanRefused);
+        }
+    }
+    let touched = apply_with_retries((task, guard), job, shown, &mut plan)?;
+    let verification = runner
+        .verify(job)
+        .map_err(|error| ApplyFailure::StepFailed(error, true))?;
+    let terraform = plan.as_ref().and_then(PlanOutput::as_terraform);
+    // Only terraform tells whether outputs changed. Any other tool is assumed to change them.
+    Ok(AppliedComponent {
+        verification,
+        outputs_changed: touched && terraform.is_none_or(TerraformPlan::changes_outputs),
+    })
+}
+
+/// Applies a plan until it succeeds, as often as the policy allows. Returns whether there was
+/// anything to apply.
+fn apply_with_retries(
+    (task, guard): (
+        &DeployTask<'_>,
+        &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
+    ),
+    job: &ComponentJob,
+    shown: Option<&PlanOutput>,
+    plan: &mut Option<PlanOutput>,
+) -> Result<bool, ApplyFailure> {
+    let runner = task.runner;
+    // A component whose attempt failed counts as failed, whatever stops the next attempt.
+    let check_continue = |previous: Option<&StepError>| {
+        let explain = |stop: Option<ApplyFailure>| match previous {
+            Some(error) => ApplyFailure::StepFailed(error.clone(), true),
+            None => stop.unwrap_or(ApplyFailure::Stopped),
+        };
+        guard.check().map_err(explain)
+    };
+    let retries = runner.component_policy(job).map_or(0, |it| it.retries);
+    let mut attempts = 0;
+    let mut previous: Option<StepError> = None;
+    let mut touched = false;
+    while !plan.as_ref().is_some_and(PlanOutput::is_empty) {
+        check_continue(previous.as_ref())?;
+        touched = true;
+        let Err(error) = runner.apply(job) else {
+            break;
+        };
+        if error.interrupted || attempts == retries || !runner.wait_before_retry(attempts) {
+            return Err(ApplyFailure::StepFailed(error, true));
+        }
+        attempts += 1;
+        check_continue(Some(&error))?;
+        // Never retry with an old plan: the failed attempt may have changed things.
+        *plan = runner
+            .plan(job)
+            .map_err(|error| ApplyFailure::StepFailed(error, true))?;
+        let differs = |plan: &PlanOutput| !is_same_plan(plan, shown) && !plan.is_empty();
+        if task.plans_are_bound && plan.as_ref().is_some_and(differs) {
+            return Err(ApplyFailure::StepFailed(error, true));
+        }
+        previous = Some(error);
+    }
+    Ok(touched)
+}
+
+/// Returns whether a plan is the one that was shown.
+fn is_same_plan(plan: &PlanOutput, shown: Option<&PlanOutput>) -> bool {
+    shown.is_some_and(|shown| shown.digest == plan.digest)
+}
+
+/// Removes one component.
+pub(super) fn destroy_component(
+    task: &DeployTask<'_>,
+    job: &ComponentJob,
+) -> Result<AppliedComponent, ApplyFailure> {
+    let destroyed = task.runner.destroy(job);
+    destroyed
+        .map(|()| AppliedComponent {
+            verification: VerificationResult::None,
+            outputs_changed: true,
+        })
+        .map_err(|error| ApplyFailure::StepFailed(error, true))
+}

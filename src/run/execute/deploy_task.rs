@@ -1,0 +1,85 @@
+//! What a run gets and what it returns: the deployment with its plans, the caller's decisions, and
+//! the report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::entry::{Deployment, Outcome, RecordedResult, Target};
+use crate::domain::name::ComponentName;
+use crate::domain::plan::{PlanOutput, PlanResult};
+use crate::run::component_steps::{StepError, StepRunner};
+
+/// A deployment to carry out.
+pub struct DeployTask<'a> {
+    /// The deployment.
+    pub deployment: &'a Deployment,
+    /// Runs the steps.
+    pub runner: &'a StepRunner<'a>,
+    /// The plans that were shown and approved.
+    pub plans: &'a BTreeMap<ComponentName, PlanResult>,
+    /// The last good release of each component, if it is the one that ran before.
+    pub last_good: &'a BTreeMap<ComponentName, Target>,
+    /// How many components are worked on at once.
+    pub parallel: usize,
+    /// Whether the first failure stops the deployment.
+    pub fail_fast: bool,
+    /// Whether an approval covers exactly these plans. If so, no other plan is applied.
+    pub plans_are_bound: bool,
+}
+
+/// Questions that come up while a deployment runs.
+pub trait RunCallbacks: Sync {
+    /// Returns whether this plan may be applied, though it differs from the one that was shown
+    /// before. Called from several threads.
+    fn accepts_plan(&self, component: &ComponentName, made: &PlanOutput) -> bool;
+}
+
+/// Why a run must not continue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopReason {
+    /// Another run took it over, or it has ended.
+    TakenOver(String),
+    /// It cannot be determined who owns the run.
+    OwnerUnknown(String),
+}
+
+/// Checks whether this program still owns the run. Called before each piece of work, on the
+/// caller's thread.
+pub type OwnershipCheck<'a> = dyn FnMut() -> Result<(), StopReason> + 'a;
+
+/// The result of a deployment.
+#[derive(Debug, Default)]
+pub struct RunReport {
+    /// How each component ended, in the order of the deployment.
+    pub results: Vec<RecordedResult>,
+    /// The failed steps.
+    pub errors: BTreeMap<ComponentName, StepError>,
+    /// Why failed components were not rolled back.
+    pub not_rolled_back: BTreeMap<ComponentName, String>,
+    /// The components whose plan had changed and was not accepted.
+    pub refused_plans: BTreeSet<ComponentName>,
+    /// Set if another runner took the run over. Nothing may be recorded about it then.
+    pub taken_over: Option<String>,
+    /// Set if no more steps were started because the owner of the run could not be determined.
+    pub owner_unknown: Option<String>,
+}
+
+impl RunReport {
+    /// Returns whether everything that was to be done was done.
+    pub fn is_success(&self) -> bool {
+        let done = |it: &RecordedResult| {
+            matches!(
+                it.outcome,
+                Outcome::Succeeded | Outcome::Destroyed | Outcome::Unchanged
+            )
+        };
+        self.taken_over.is_none() && self.results.iter().all(done)
+    }
+
+    /// Lists the failed steps, one line each: `apply of api: exit status 3`.
+    pub fn list_failures(&self) -> Vec<String> {
+        self.errors
+            .iter()
+            .map(|(name, it)| format!("{} of {name}: {}", it.step.name(), it.reason))
+            .collect()
+    }
+}

@@ -1,0 +1,134 @@
+//! Steps that need no order: plans and verifications of all components at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::changes::{find_change, list_changes, make_start_error, prepare_job};
+use crate::domain::entry::Deployment;
+use crate::domain::name::ComponentName;
+use crate::domain::plan::PlanResult;
+use crate::run::command_env::ComponentJob;
+use crate::run::component_steps::{StepError, StepRunner};
+use crate::run::graph::Graph;
+use crate::run::run_dirs::WorkDirs;
+use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
+
+/// Makes all plans at once. A component without a plan command has no plan.
+///
+/// If a plan fails while a component that it depends on is going to change, it is deferred until
+/// that component is deployed, because it may fail only for lack of that change.
+pub fn make_plans(
+    deployment: &Deployment,
+    (work_dirs, runner): (&WorkDirs<'_>, &StepRunner<'_>),
+    parallel: usize,
+) -> BTreeMap<ComponentName, PlanResult> {
+    let all = list_changed_components(deployment);
+    let work =
+        |_: &ComponentName, job: ComponentJob, _: &ContinueGuard<'_, _, _>| runner.plan(&job);
+    let mut callbacks = UnorderedCallbacks {
+        work_dirs,
+        runner,
+        deployment,
+    };
+    let results = run_graph(&Graph::unordered(&all), parallel, &mut callbacks, &work);
+    let mut plans = BTreeMap::new();
+    let mut errors = BTreeMap::new();
+    for (component, result) in results {
+        match result {
+            TaskResult::Succeeded(Some(plan)) => {
+                plans.insert(component, PlanResult::Planned(plan));
+            }
+            TaskResult::Failed(error) => {
+                errors.insert(component, error);
+            }
+            TaskResult::Succeeded(None) | TaskResult::SkippedAfter(_) | TaskResult::NotStarted => {}
+        }
+    }
+    let graph = Graph::new(runner.command_env.policy, &all);
+    let may_change = |component: &ComponentName| {
+        let is_unchanged = matches!(
+            plans.get(component),
+            Some(PlanResult::Planned(plan)) if plan.is_empty()
+        );
+        !is_unchanged || errors.contains_key(component)
+    };
+    let unplanned: Vec<(ComponentName, PlanResult)> = errors
+        .iter()
+        .map(|(component, error)| {
+            let waits_for: Vec<ComponentName> = graph
+                .predecessors(component)
+                .filter(|before| may_change(before))
+                .cloned()
+                .collect();
+            let result = if waits_for.is_empty() || error.interrupted {
+                PlanResult::Failed {
+                    reason: error.reason.clone(),
+                    output: error.last_lines.join("\n"),
+                }
+            } else {
+                PlanResult::Deferred { waits_for }
+            };
+            (component.clone(), result)
+        })
+        .collect();
+    plans.extend(unplanned);
+    plans
+}
+
+/// Verifies all components at once and returns which of them are healthy. Components that were not
+/// verified are left out.
+pub fn verify_components(
+    deployment: &Deployment,
+    (work_dirs, runner): (&WorkDirs<'_>, &StepRunner<'_>),
+    parallel: usize,
+) -> BTreeMap<ComponentName, bool> {
+    let all = list_changed_components(deployment);
+    let work =
+        |_: &ComponentName, job: ComponentJob, _: &ContinueGuard<'_, _, _>| runner.verify(&job);
+    let mut callbacks = UnorderedCallbacks {
+        work_dirs,
+        runner,
+        deployment,
+    };
+    run_graph(&Graph::unordered(&all), parallel, &mut callbacks, &work)
+        .into_iter()
+        .filter_map(|(component, result)| match result {
+            TaskResult::Succeeded(_) => Some((component, true)),
+            TaskResult::Failed(error) => (!error.interrupted).then_some((component, false)),
+            TaskResult::SkippedAfter(_) | TaskResult::NotStarted => None,
+        })
+        .collect()
+}
+
+/// Returns the names of the components that change.
+fn list_changed_components(deployment: &Deployment) -> BTreeSet<ComponentName> {
+    list_changes(deployment)
+        .map(|change| change.target.component.clone())
+        .collect()
+}
+
+/// Works on every component at once, whatever the order between them.
+struct UnorderedCallbacks<'a> {
+    work_dirs: &'a WorkDirs<'a>,
+    runner: &'a StepRunner<'a>,
+    deployment: &'a Deployment,
+}
+
+impl<T> SchedulerCallbacks<ComponentJob, T, StepError> for UnorderedCallbacks<'_> {
+    fn may_start(&mut self) -> bool {
+        !self.runner.cancellation.is_draining()
+    }
+
+    fn prepare(&mut self, component: &ComponentName) -> Result<ComponentJob, StepError> {
+        let change = find_change(self.deployment, component);
+        change
+            .ok_or(None)
+            .and_then(|it| prepare_job(self.work_dirs, it).map_err(Some))
+            .map_err(|error| make_start_error(error.as_ref()))
+    }
+
+    fn check_continue(&mut self, _: &ComponentName) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    fn on_result(&mut self, _: &ComponentName, _: &Result<T, StepError>) {}
+}

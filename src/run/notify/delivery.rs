@@ -1,0 +1,111 @@
+//! What the delivery of a message needs and returns: limits, the runner of commands, the message,
+//! and why it was not delivered.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::clock;
+use crate::domain::policy::{NotifyEvent, ShellCommand};
+
+/// Runs the policy's commands. Called from other threads, which may outlive the caller.
+pub trait CommandRunner: Send + Sync + 'static {
+    /// Runs a command with this standard input and these variables in addition to the usual ones.
+    /// The error says why it failed and contains no secret.
+    fn run_notification(
+        &self,
+        command: &ShellCommand,
+        input: &[u8],
+        variables: &[(&'static str, String)],
+    ) -> Result<(), String>;
+
+    /// Returns what a command prints, which is a secret. The error says why it failed and contains
+    /// no output.
+    fn read_secret(&self, command: &ShellCommand) -> Result<String, String>;
+}
+
+/// Time limits.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// For one attempt to post a message.
+    pub attempt_timeout: Duration,
+    /// The pause after a first failure. It doubles with each further one.
+    pub first_pause: Duration,
+    /// The longest pause that is chosen here. A service may ask for a longer one.
+    pub max_pause: Duration,
+    /// How long the end of a run waits for undelivered messages.
+    pub finish_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let short = clock::time_limit("notify", Duration::from_secs(10));
+        Self {
+            attempt_timeout: short,
+            first_pause: Duration::from_secs(1),
+            max_pause: Duration::from_secs(60),
+            finish_timeout: short,
+        }
+    }
+}
+
+/// A notification that was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undelivered {
+    /// The channel, in words that contain no secret.
+    pub channel: String,
+    /// The event.
+    pub event: NotifyEvent,
+    /// The cause.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            channel: to,
+            event,
+            reason: why,
+            attempts,
+        } = self;
+        let times = match attempts {
+            0 => String::new(),
+            1 => " (tried once)".to_owned(),
+            many => format!(" (tried {many} times)"),
+        };
+        write!(f, "{to} was not told of \"{event}\": {why}{times}")
+    }
+}
+
+/// Why an attempt failed.
+pub(super) enum SendFailure {
+    /// A retry cannot help.
+    Permanent(String),
+    /// A retry may succeed. A service may say when.
+    Temporary {
+        why: String,
+        after: Option<Duration>,
+    },
+    /// No answer came in the time that the attempt had.
+    TimedOut,
+}
+
+impl SendFailure {
+    /// Makes a failure that may be retried at any time.
+    pub(super) fn temporary(why: impl Into<String>) -> Self {
+        Self::Temporary {
+            why: why.into(),
+            after: None,
+        }
+    }
+}
+
+/// A message, ready to be sent.
+pub(super) struct Message {
+    pub event: NotifyEvent,
+    pub media_type: &'static str,
+    pub body: Vec<u8>,
+    /// The environment variables, for a command.
+    pub variables: Vec<(&'static str, String)>,
+}

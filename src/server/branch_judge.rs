@@ -1,0 +1,189 @@
+//! Judges the move of a branch or a tag that is bound to an environment.
+
+use super::classify::is_exact;
+use super::push_judge::PushJudge;
+use super::ref_update::RefUpdate;
+use super::update_verdict::UpdateVerdict;
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::policy::{Enforcement, Environment, Policy};
+use crate::domain::rules::{Facts, Request, evaluate};
+use crate::domain::state::Scope;
+use crate::domain::text::sanitize;
+use crate::domain::verdict::{Check, Rule, Verdict};
+use crate::git::Error;
+use crate::git::object::ObjectKind;
+use crate::ledger::StateReader;
+
+impl PushJudge<'_> {
+    /// Judges the move of a branch, if it is bound to an environment.
+    pub(super) fn judge_branch(
+        &self,
+        policy: &Policy,
+        short: &str,
+        update: &RefUpdate,
+    ) -> Option<UpdateVerdict> {
+        let exact = is_exact(&update.name);
+        let Some(environment) = policy.environment_of_branch(short).filter(|_| exact) else {
+            let near = policy
+                .environment_of_similar_branch(short)
+                .or_else(|| policy.environment_of_branch(short));
+            return near.map(|environment| refuse_near_match(Rule::Branch, environment, update));
+        };
+        let verdict =
+            match self.resolve_commits(Rule::Branch, &format!("refs/heads/{short}"), update) {
+                Err(check) => Verdict {
+                    checks: vec![*check],
+                },
+                Ok((old, new)) => self.evaluate_rules(
+                    policy,
+                    environment,
+                    &Request::Branch {
+                        environment: &environment.name,
+                        name: short,
+                        old,
+                        new,
+                    },
+                ),
+            };
+        Some(make_verdict(environment, update, verdict))
+    }
+
+    /// Judges a tag, if its name has the form of an environment's tags.
+    pub(super) fn judge_tags(
+        &self,
+        policy: &Policy,
+        short: &str,
+        update: &RefUpdate,
+    ) -> Vec<UpdateVerdict> {
+        let claimed = policy.environments_of_tag(short);
+        if is_exact(&update.name) && !claimed.is_empty() {
+            return claimed
+                .into_iter()
+                .map(|environment| self.judge_tag(policy, environment, short, update))
+                .collect();
+        }
+        let near = claimed
+            .first()
+            .copied()
+            .or_else(|| policy.environment_of_similar_tag(short));
+        near.map(|environment| refuse_near_match(Rule::Tag, environment, update))
+            .into_iter()
+            .collect()
+    }
+
+    /// Judges a tag for one environment.
+    fn judge_tag(
+        &self,
+        policy: &Policy,
+        environment: &Environment,
+        short: &str,
+        update: &RefUpdate,
+    ) -> UpdateVerdict {
+        let verdict = match self.resolve_commits(Rule::Tag, &format!("refs/tags/{short}"), update) {
+            Err(check) => Verdict {
+                checks: vec![*check],
+            },
+            Ok((old, new)) => self.evaluate_rules(
+                policy,
+                environment,
+                &Request::Tag {
+                    environment: &environment.name,
+                    name: short,
+                    old,
+                    new,
+                },
+            ),
+        };
+        make_verdict(environment, update, verdict)
+    }
+
+    /// Returns the old and the new commit of a branch or a tag. The ref must be where the pusher
+    /// claims: git compares that only when it moves the ref, and another push may have moved it
+    /// since.
+    fn resolve_commits(
+        &self,
+        rule: Rule,
+        name: &str,
+        update: &RefUpdate,
+    ) -> std::result::Result<OldAndNew, Box<Check>> {
+        let commit = |id: Oid| {
+            let found = match (rule, self.repository.object_kind(id)) {
+                (_, Err(error)) => Err(error),
+                (_, Ok(None)) => Err(Error::Missing(id)),
+                // A branch names a commit itself. A tag may be an object that leads to one.
+                (Rule::Branch, Ok(Some(kind))) => Ok((kind == ObjectKind::Commit).then_some(id)),
+                (_, Ok(Some(_))) => self.repository.peel_to_commit(id),
+            };
+            match found {
+                Ok(Some(id)) => Ok(CommitId(id)),
+                Ok(None) => Err(Box::new(Check::fail(rule, "it leads to no commit"))),
+                Err(error) => Err(Box::new(error.to_check(rule))),
+            }
+        };
+        let old = if self.in_clone {
+            Ok(update.old)
+        } else {
+            self.repository.read_ref(name)
+        };
+        let old = old.map_err(|error| Box::new(error.to_check(rule)))?;
+        if old != update.old {
+            return Err(Box::new(Check::fail(
+                rule,
+                "it is not where the push says that it is: fetch and try again",
+            )));
+        }
+        Ok((
+            old.map(commit).transpose()?,
+            update.new.map(commit).transpose()?,
+        ))
+    }
+
+    /// Evaluates the rules for a branch or a tag.
+    fn evaluate_rules(
+        &self,
+        policy: &Policy,
+        environment: &Environment,
+        request: &Request<'_>,
+    ) -> Verdict {
+        let Some(judge) = &self.judge else {
+            return Verdict::default();
+        };
+        let tip = self.present.tips.get(&environment.ledger).copied();
+        let state = judge
+            .load_tip(&environment.ledger, tip)
+            .and_then(|head| {
+                StateReader::new(self.repository).load(head.tree, &environment.ledger, &Scope::All)
+            })
+            .map_err(|error| error.to_string());
+        let facts: Facts = judge
+            .gatherer
+            .gather(policy, request, &self.present.tips, None, state);
+        evaluate(policy, request, &facts, self.present.now)
+    }
+}
+
+/// The old and the new commit of a ref. `None` means that the ref does not exist.
+type OldAndNew = (Option<CommitId>, Option<CommitId>);
+
+/// Makes the judgement of a branch or a tag that is bound to an environment.
+fn make_verdict(environment: &Environment, update: &RefUpdate, verdict: Verdict) -> UpdateVerdict {
+    UpdateVerdict {
+        name: sanitize(&String::from_utf8_lossy(&update.name)),
+        description: update
+            .new
+            .map(|new| format!("{}, {}", environment.name, CommitId(new).short())),
+        verdict,
+        enforced: environment.enforcement == Enforcement::Active,
+        uses_recovery: false,
+    }
+}
+
+/// Refuses a ref that some disks take for one that is bound. It is refused on all disks, because a
+/// name does not tell where it will be stored.
+fn refuse_near_match(rule: Rule, environment: &Environment, update: &RefUpdate) -> UpdateVerdict {
+    let why = format!(
+        "only capital letters tell it from a {rule} of {}, and on some servers' disks nothing does: choose another name",
+        environment.display_name()
+    );
+    UpdateVerdict::from_check(&update.name, Check::fail(rule, why))
+}

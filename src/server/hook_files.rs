@@ -1,0 +1,131 @@
+//! Writes and removes our hooks, and keeps those that were there before.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::durable_file::replace_file;
+use super::install_error::InstallError;
+use super::installer::Installer;
+use super::location::find_hooks_folder;
+use super::shim::{Shim, is_our_shim, kept_path, render_shim};
+
+impl Installer<'_> {
+    /// Returns the folder in which git looks for this repository's hooks. Creates it if it is
+    /// missing.
+    pub(super) fn find_hooks_folder(&self) -> Result<PathBuf, InstallError> {
+        let folder = find_hooks_folder(self.repository)?;
+        let failed = |source| InstallError::Io {
+            path: folder.clone(),
+            source,
+        };
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let folder = fs::canonicalize(&folder).map_err(failed)?;
+        if folder.starts_with(self.repository.common_dir()) {
+            Ok(folder)
+        } else {
+            Err(InstallError::HooksElsewhere(folder))
+        }
+    }
+
+    /// Writes one shim, and keeps the hook that was there.
+    pub(super) fn install_hook(
+        &mut self,
+        folder: &Path,
+        shim: &Shim,
+        program: &Path,
+    ) -> Result<(), InstallError> {
+        let path = folder.join(shim.name);
+        let program = program
+            .to_str()
+            .ok_or_else(|| InstallError::Program(program.to_owned()))?;
+        let text = render_shim(shim.text, program);
+        let failed = |source| InstallError::Io {
+            path: path.clone(),
+            source,
+        };
+        let existing = match fs::read(&path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        if existing.as_deref() == Some(text.as_bytes()) {
+            self.add_step(false, format!("hook {}", path.display()));
+            return Ok(());
+        }
+        if existing.is_some_and(|bytes| !is_our_shim(&bytes, shim.name)) {
+            self.keep_previous_hook(&path, shim)?;
+        }
+        replace_file(&path, text.as_bytes(), 0o755).map_err(failed)?;
+        self.add_step(true, format!("hook {}", path.display()));
+        Ok(())
+    }
+
+    /// Keeps the previous hook under another name.
+    pub(super) fn keep_previous_hook(
+        &mut self,
+        path: &Path,
+        shim: &Shim,
+    ) -> Result<(), InstallError> {
+        if !shim.keeps_previous {
+            return Err(InstallError::HookExists(path.to_owned()));
+        }
+        let taken = kept_path(path);
+        if taken.symlink_metadata().is_ok() {
+            if !is_same_hook(path, &taken) {
+                return Err(InstallError::NameTaken {
+                    hook: path.to_owned(),
+                    taken,
+                });
+            }
+        } else {
+            // The hook gets a second name until the shim takes the first, so git never lacks it.
+            // Some file systems have no hard links, so it is renamed there.
+            let renamed = fs::hard_link(path, &taken).or_else(|_| fs::rename(path, &taken));
+            renamed.map_err(|source| InstallError::Io {
+                path: taken.clone(),
+                source,
+            })?;
+        }
+        self.add_step(
+            true,
+            format!(
+                "the hook that was there is {} now, and called first",
+                taken.display()
+            ),
+        );
+        Ok(())
+    }
+
+    /// Removes a shim that is not needed any more, and restores the hook that it had replaced.
+    pub(super) fn remove_shim(&mut self, folder: &Path, shim: &Shim) -> Result<(), InstallError> {
+        let path = folder.join(shim.name);
+        if !fs::read(&path).is_ok_and(|bytes| is_our_shim(&bytes, shim.name)) {
+            return Ok(());
+        }
+        let before = kept_path(&path);
+        let gone = if before.symlink_metadata().is_ok() {
+            fs::rename(before, &path)
+        } else {
+            fs::remove_file(&path)
+        };
+        gone.map_err(|source| InstallError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        self.add_step(
+            true,
+            format!("hook {} is gone: it has nothing to do", path.display()),
+        );
+        Ok(())
+    }
+}
+
+/// Returns whether both are the same hook: an earlier installation was interrupted while it kept
+/// the hook, or a host that links its hooks has restored it.
+fn is_same_hook(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| path.symlink_metadata().map(|file| (file.dev(), file.ino()));
+    let linked =
+        fs::read_link(one).is_ok_and(|here| fs::read_link(other).is_ok_and(|there| here == there));
+    linked || file(one).is_ok_and(|here| file(other).is_ok_and(|there| here == there))
+}

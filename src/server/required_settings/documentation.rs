@@ -1,0 +1,57 @@
+//! Compares `docs/server.md` with the table of settings.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::*;
+
+const START: &str = "<!-- Made from src/server/required_settings.rs: UPDATE_DOCS=1 cargo test --lib required_settings -->\n\n";
+const END: &str = "\n<!-- The end of the made part. -->\n";
+
+/// Returns a table of all settings.
+fn build_reference() -> String {
+    let mut text = "| setting | value | why | otherwise |\n|---|---|---|---|\n".to_owned();
+    for setting in &SETTINGS {
+        let value = match setting.wanted {
+            WantedValue::Contains(value)
+            | WantedValue::Equals(value)
+            | WantedValue::Covers(value) => format!("`{value}`, set by `server init`"),
+            WantedValue::Not { bad, .. } => format!("anything but `{bad}`"),
+            WantedValue::BoolOrUnset(value) => format!("unset, or `{value}`"),
+            WantedValue::Described(value) => value.to_owned(),
+        };
+        let level = match setting.level {
+            Level::Good => "",
+            Level::Advice => "advice",
+            Level::Problem => "problem",
+        };
+        let (key, why) = (setting.key, setting.why);
+        writeln!(text, "| `{key}` | {value} | {why} | {level} |").unwrap();
+    }
+    text
+}
+
+#[test]
+fn reference_is_up_to_date() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/server.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let (before, rest) = text.split_once(START).unwrap();
+    let (_, after) = rest.split_once(&END[1..]).unwrap();
+    let wanted = format!("{before}{START}{}{END}{after}", build_reference());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&page, wanted).unwrap();
+        return;
+    }
+    assert!(
+        text == wanted,
+        "docs/server.md is out of date; run: UPDATE_DOCS=1 cargo test --lib required_settings"
+    );
+}
+
+/// A setting stands in the table once.
+#[test]
+fn keys_are_unique() {
+    let keys: std::collections::BTreeSet<&str> =
+        SETTINGS.iter().map(|setting| setting.key).collect();
+    assert_eq!(keys.len(), SETTINGS.len());
+}
