@@ -7,7 +7,7 @@
 use super::error::{Error, Result};
 use super::object::ObjectKind;
 use super::repo::Repository;
-use super::tree::{TreeEntry, parse_entries};
+use super::tree_entries::{TreeEntry, parse_entries};
 use crate::domain::id::{Content, Oid};
 
 /// The most tree entries examined for one content.
@@ -95,10 +95,10 @@ impl<P: ComponentPaths + ?Sized> ContentFilter<'_, P> {
         depth: u64,
     ) -> Result<Option<FilteredFolder>> {
         if depth > DEPTH_LIMIT {
-            return Err(Error::LimitExceeded {
-                what: "the depth of the commit's folders".to_owned(),
-                limit: DEPTH_LIMIT,
-            });
+            return Err(Error::limit_exceeded(
+                "the depth of the commit's folders",
+                DEPTH_LIMIT,
+            ));
         }
         let raw = self.repository.read_object(tree, ObjectKind::Tree)?;
         let (mut kept, mut own) = (Vec::with_capacity(raw.len()), false);
@@ -107,10 +107,10 @@ impl<P: ComponentPaths + ?Sized> ContentFilter<'_, P> {
             let entry = entry?;
             self.examined += 1;
             if self.examined > ENTRY_LIMIT {
-                return Err(Error::LimitExceeded {
-                    what: "the number of files in the commit".to_owned(),
-                    limit: ENTRY_LIMIT,
-                });
+                return Err(Error::limit_exceeded(
+                    "the number of files in the commit",
+                    ENTRY_LIMIT,
+                ));
             }
             if length > 0 {
                 path.push(b'/');

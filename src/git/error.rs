@@ -127,7 +127,7 @@ pub enum Error {
         source: BoxedError,
     },
     /// A `git` process failed.
-    #[error("git {command} failed{}{}", code.map(|code| format!(" with exit code {code}")).unwrap_or_default(), tail(stderr))]
+    #[error("git {command} failed{}{}", code.map(|code| format!(" with exit code {code}")).unwrap_or_default(), format_stderr(stderr))]
     CommandFailed {
         /// The subcommand, without its arguments: they can contain secrets.
         command: String,
@@ -142,7 +142,7 @@ pub enum Error {
 }
 
 /// Formats git's messages to follow a summary.
-fn tail(stderr: &str) -> String {
+fn format_stderr(stderr: &str) -> String {
     if stderr.is_empty() {
         String::new()
     } else {
@@ -176,6 +176,19 @@ impl Error {
             what: what.into(),
             why: why.into(),
         }
+    }
+
+    /// Creates an [`Error::LimitExceeded`].
+    pub(crate) fn limit_exceeded(what: impl Into<String>, limit: impl TryInto<u64>) -> Self {
+        Self::LimitExceeded {
+            what: what.into(),
+            limit: limit.try_into().unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Creates the error for more than `limit` commits between two others.
+    pub(super) fn too_many_commits(limit: usize) -> Self {
+        Self::limit_exceeded("the number of commits in between", limit)
     }
 
     /// Checks whether an object was missing, so that the answer is "cannot tell" and not "no".

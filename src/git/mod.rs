@@ -11,12 +11,21 @@ pub mod cache;
 pub mod changed_components;
 mod checkout;
 pub mod command;
+pub mod commit;
+mod commit_graph;
+pub mod commits_ahead;
+mod config;
 mod config_env;
 pub mod content;
+mod durable;
 pub mod error;
 pub mod fetch_time;
 mod missing_commits;
 pub mod object;
+pub mod object_id;
+mod object_store;
+mod object_write;
+mod open;
 pub mod patch_id;
 pub mod quarantine;
 pub mod refs;
@@ -25,11 +34,14 @@ pub mod repo;
 pub mod revision;
 pub mod temp_repo;
 pub mod tree;
+pub mod tree_edit;
+pub mod tree_entries;
 
+pub use commit::Commit;
 pub use error::{Error, Result};
-pub use object::Commit;
+pub use object_id::HashKind;
 pub use remote::PushOutcome;
-pub use repo::{HashKind, Repository, RepositoryHandle};
+pub use repo::{Repository, RepositoryHandle};
 pub use tree::{Leaf, TreeItem};
 
 /// Removes this process's lock files when a signal ends it. `main` calls it once, before anything

@@ -16,8 +16,8 @@ use crate::domain::rules::{Chain, Fact, Facts, Request, evaluate};
 use crate::domain::state::{Edit, Scope, State, fold};
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Decision, Rule, Verdict};
+use crate::git::commit::Commit;
 use crate::git::error::Result;
-use crate::git::object::Commit;
 use crate::git::repo::Repository;
 use crate::signing::verify_entry;
 

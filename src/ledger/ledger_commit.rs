@@ -8,8 +8,8 @@ use crate::domain::entry::{
 };
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::{LedgerName, ProjectName};
+use crate::git::commit::Commit;
 use crate::git::error::{Error, Result};
-use crate::git::object::Commit;
 use crate::git::repo::Repository;
 use crate::git::tree::{Leaf, TreeItem};
 

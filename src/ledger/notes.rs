@@ -11,7 +11,8 @@ use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
-use crate::git::repo::{Repository, from_gix, to_gix};
+use crate::git::object_id::{from_gix, to_gix};
+use crate::git::repo::Repository;
 
 /// The ref of the notes.
 pub const NOTES_REF: &str = "refs/notes/deploy";

@@ -12,7 +12,8 @@ use crate::domain::state::{Edit, Scope, Slot, SlotKey, State, Value};
 use crate::git::error::{Error, Result};
 use crate::git::object::ObjectKind;
 use crate::git::repo::Repository;
-use crate::git::tree::{ComputedFolders, Leaf, TreeItem};
+use crate::git::tree::{Leaf, TreeItem};
+use crate::git::tree_edit::ComputedFolders;
 
 /// The maximum number of files in a ledger's tree.
 const FILE_LIMIT: usize = 1_000_000;

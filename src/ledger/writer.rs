@@ -425,13 +425,16 @@ impl LedgerWriter<'_> {
                 }
                 PushOutcome::Rejected {
                     messages,
-                    doubt: false,
+                    is_undecided: false,
                 } => return Err(AppendError::RemoteRefused(messages)),
                 PushOutcome::Rejected {
                     messages,
-                    doubt: true,
+                    is_undecided: true,
                 } => return Err(AppendError::RemoteUndecided(messages)),
-                PushOutcome::Unknown { messages, sent } => {
+                PushOutcome::Unknown {
+                    messages,
+                    is_received: sent,
+                } => {
                     // Our own entry may be there already, and others may follow it.
                     let synced = self
                         .sync_with_retries(remote)

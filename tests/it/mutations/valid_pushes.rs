@@ -11,7 +11,7 @@ use git_deploy::domain::name::LedgerName;
 use git_deploy::domain::time::Span;
 use git_deploy::domain::verdict::{Decision, Outcome};
 use git_deploy::git::Repository;
-use git_deploy::git::tree;
+use git_deploy::git::tree_entries;
 use git_deploy::ledger::Project as Root;
 use git_deploy::ledger::entry_validator::PushContext;
 use git_deploy::server::Settings;
@@ -240,7 +240,7 @@ impl<'w> PushFixture<'w> {
                 continue;
             }
             let raw = self.read(id);
-            for (place, entry) in tree::parse_entries(id, &raw)
+            for (place, entry) in tree_entries::parse_entries(id, &raw)
                 .map(Result::unwrap)
                 .enumerate()
             {
@@ -258,7 +258,7 @@ impl<'w> PushFixture<'w> {
             return self.write(gix::objs::Kind::Tree, bytes);
         };
         let raw = self.read(tree);
-        let entries: Vec<_> = tree::parse_entries(tree, &raw)
+        let entries: Vec<_> = tree_entries::parse_entries(tree, &raw)
             .map(Result::unwrap)
             .collect();
         let entry = entries[*place];
