@@ -21,6 +21,7 @@ mod durable;
 pub mod error;
 pub mod fetch_time;
 mod missing_commits;
+pub mod notes_tree;
 pub mod object;
 pub mod object_id;
 mod object_store;

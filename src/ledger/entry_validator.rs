@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::entry_files::POLICY_FILE;
 use super::facts::FactGatherer;
 use super::{LedgerCommit, StateReader, Tips, entry_commit_bytes};
 use crate::domain::entry::{Action, Entry, Statement, StoredEntry, Unverified, Verified};
@@ -318,7 +319,7 @@ impl<'a> EntryValidator<'a> {
         };
         let text = self.repository.read_file_at(
             commit.tree,
-            "deploy.toml",
+            POLICY_FILE,
             crate::domain::policy::MAX_BYTES,
         );
         let text = text.map_err(|error| Box::new(error.to_check(Rule::Chain)))?;

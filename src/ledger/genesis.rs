@@ -82,10 +82,7 @@ impl Project {
     /// # Errors
     /// [`Error::Corrupt`] for a commit that is not a genesis, byte for byte.
     pub fn read(repository: &Repository, id: EntryId) -> Result<Self> {
-        let corrupt = |why: &str| Error::Corrupt {
-            what: format!("the genesis {id}"),
-            why: why.to_owned(),
-        };
+        let corrupt = |why: &str| Error::corrupt(format!("the genesis {id}"), why);
         let commit = repository.read_commit(id.0)?;
         let message = std::str::from_utf8(commit.message())
             .map_err(|_| corrupt("its message is not UTF-8"))?;

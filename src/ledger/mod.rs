@@ -7,14 +7,17 @@ pub mod audit;
 mod cache;
 pub mod chain;
 pub mod deployment_history;
+mod entry_files;
 pub mod entry_validator;
 pub mod facts;
 mod genesis;
 mod ledger_commit;
 pub mod notes;
+pub mod notes_sync;
 pub mod recovery;
 mod state_reader;
 pub mod sync;
+mod tree_after;
 pub mod writer;
 
 use std::collections::BTreeMap;
