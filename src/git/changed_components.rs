@@ -63,11 +63,11 @@ impl<'a> ChangeFinder<'a> {
         let mut touched = vec![true; self.components().len()];
         for parent in parents {
             let (old, _) = self.repository.read_tree_and_parents(parent)?;
-            let one = self.compare_trees(Some(old), tree)?;
+            let from_parent = self.compare_trees(Some(old), tree)?;
             touched
                 .iter_mut()
-                .zip(one)
-                .for_each(|(all, one)| *all &= one);
+                .zip(from_parent)
+                .for_each(|(all, differs)| *all &= differs);
         }
         Ok(touched)
     }

@@ -43,15 +43,13 @@ pub enum Error {
     #[error("object {0} is not in this repository: push or fetch the commit that it belongs to")]
     Missing(Oid),
     /// The answer lies beyond the boundary of a shallow clone.
-    #[error(
-        "this clone is shallow and the answer lies in the history that it lacks: git fetch --unshallow"
-    )]
+    #[error("this clone is shallow and lacks the history that this needs: git fetch --unshallow")]
     Shallow,
     /// A lock file stays in the way.
-    #[error("{} is in the way: another git process holds it, or one that died left it behind", .0.display())]
+    #[error("the lock file {} exists: another git process holds it, or left it behind when it died", .0.display())]
     Locked(PathBuf),
     /// The remote is a mirror, so git pushes everything to it or nothing.
-    #[error("{0} is set up as a mirror, to which git pushes no single ref")]
+    #[error("{0} is configured as a mirror, so git cannot push a single ref to it")]
     Mirror(String),
     /// An object has another kind than expected.
     #[error("object {id} is a {found}, not a {expected}")]
@@ -96,7 +94,7 @@ pub enum Error {
         why: &'static str,
     },
     /// Another writer moved the ref first.
-    #[error("the ref {name} was moved by somebody else meanwhile")]
+    #[error("another process moved the ref {name} in the meantime")]
     LostRace {
         /// Its full name.
         name: String,
@@ -105,7 +103,7 @@ pub enum Error {
     },
     /// A write was attempted while a push is being checked.
     #[error(
-        "{0} cannot be written while a push is being judged: git would keep it although the push may be refused"
+        "{0} cannot be written while a push is being checked: git would keep it even if the push is refused"
     )]
     Quarantine(&'static str),
     /// A file system operation failed.

@@ -189,8 +189,8 @@ impl MissingWalk<'_> {
                 .filter(|node| node.is_in_new && !node.is_visited);
             node.is_some_and(|node| open & !node.contained_in != 0)
         };
-        let witness = self.pending_hint.filter(lacked);
-        self.pending_hint = witness.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
+        let hint = self.pending_hint.filter(lacked);
+        self.pending_hint = hint.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
         self.pending_hint.is_some()
     }
 

@@ -33,7 +33,7 @@ fn convert_open_error(path: &Path) -> impl FnOnce(gix::Error) -> Error {
         if error.is_not_found() {
             return Error::Open {
                 path,
-                source: "it is none, or its .git file leads nowhere".into(),
+                source: "it is not a git repository, or its .git file points to none".into(),
             };
         }
         Error::Open {

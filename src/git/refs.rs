@@ -42,7 +42,7 @@ fn parse_full_name(name: &str) -> Result<FullName> {
     if !name.starts_with("refs/") {
         return Err(refused("it does not begin with refs/"));
     }
-    FullName::try_from(name).map_err(|_| refused("git allows no such name"))
+    FullName::try_from(name).map_err(|_| refused("git does not allow this name"))
 }
 
 /// Returns the object that a ref points to; a symbolic ref is an error.
@@ -210,7 +210,7 @@ impl Repository {
         if name.starts_with(LEDGER_PREFIX) {
             return Err(Error::InvalidRef {
                 name: name.to_owned(),
-                why: "a ledger moves only forward, by an entry that was judged",
+                why: "a ledger moves only forward, by an entry that was validated",
             });
         }
         self.move_ref(name, old, new, log)

@@ -118,7 +118,7 @@ impl Repository {
         if !is_valid_ref_name(name) {
             return Err(Error::InvalidRef {
                 name: name.to_owned(),
-                why: "git allows no such name",
+                why: "git does not allow this name",
             });
         }
         if self.config_bool(&format!("remote.{remote}.mirror"))? == Some(true) {

@@ -79,7 +79,8 @@ pub(super) fn parse_folder(tree: Oid, raw: &[u8]) -> Result<Vec<FolderEntry<'_>>
         let name = std::str::from_utf8(entry.name)
             .ok()
             .filter(|name| is_valid_path_part(name));
-        let name = name.ok_or_else(|| corrupt("a name that no ledger's tree may hold"))?;
+        let name =
+            name.ok_or_else(|| corrupt("it has a name that is not allowed in a ledger's tree"))?;
         let node = FolderEntry {
             name,
             item: parse_item(tree, &entry)?,
@@ -104,7 +105,7 @@ fn parse_item(tree: Oid, entry: &TreeEntry) -> Result<TreeItem> {
         b"160000" => Ok(TreeItem::Leaf(Leaf::Commit(entry.id))),
         _ => Err(Error::corrupt(
             format!("tree {tree}"),
-            "a mode that no ledger's tree may hold",
+            "it has a mode that is not allowed in a ledger's tree",
         )),
     }
 }

@@ -102,9 +102,9 @@ impl Project {
         };
         let name: ProjectName = name
             .parse()
-            .map_err(|_| corrupt("its project's name is not one"))?;
+            .map_err(|_| corrupt("its project name is invalid"))?;
         let nonce: crate::domain::id::RunId =
-            nonce.parse().map_err(|_| corrupt("its nonce is not one"))?;
+            nonce.parse().map_err(|_| corrupt("its nonce is invalid"))?;
         let keys: std::result::Result<Vec<PublicKey>, _> =
             roots.iter().map(|key| key.parse()).collect();
         let root_keys = keys.map_err(|_| corrupt("one of its root keys is not a key"))?;

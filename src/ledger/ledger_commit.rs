@@ -90,7 +90,9 @@ impl Repository {
             |why: String| Error::corrupt(format!("the commit {id} of the ledger {ledger}"), why);
         let blob = |name| match self.item_at(commit.tree, name)? {
             Some(TreeItem::Leaf(Leaf::Blob(blob))) => Ok(blob),
-            _ => Err(corrupt(format!("it has no file {name}: it is no entry"))),
+            _ => Err(corrupt(format!(
+                "it has no file {name}, so it is not an entry"
+            ))),
         };
         let (own, signature) = (
             blob(ENTRY_FILE)?,
@@ -108,7 +110,7 @@ impl Repository {
         let has_other_length = |named: &Oid| named.as_bytes().len() != id.0.as_bytes().len();
         if let Some(named) = entry.statement().ids().into_iter().find(has_other_length) {
             return Err(corrupt(format!(
-                "its entry names {named}, which is no id of this repository's hash"
+                "its entry names {named}, which is not an id of this repository's hash"
             )));
         }
         Ok(LedgerCommit::Entry {
@@ -133,8 +135,11 @@ impl Repository {
             )
         };
         let bytes = self.read_file_at(commit.tree, ENTRY_FILE, MAX_BYTES)?;
-        let bytes =
-            bytes.ok_or_else(|| corrupt(format!("it has no file {ENTRY_FILE}: it is no entry")))?;
+        let bytes = bytes.ok_or_else(|| {
+            corrupt(format!(
+                "it has no file {ENTRY_FILE}, so it is not an entry"
+            ))
+        })?;
         StoredEntry::parse_trusted(&bytes).map_err(|error| corrupt(error.to_string()))
     }
 

@@ -18,6 +18,7 @@ pub mod recovery;
 mod state_reader;
 pub mod sync;
 mod tree_after;
+mod validation;
 pub mod writer;
 
 use std::collections::BTreeMap;
@@ -52,7 +53,7 @@ impl Repository {
             let short = name.strip_prefix(prefix).unwrap_or(&name);
             let ledger = short.parse().map_err(|_| Error::InvalidRef {
                 name: name.clone(),
-                why: "no ledger has this name",
+                why: "this is not the name of a ledger",
             })?;
             Ok((ledger, EntryId(id)))
         };

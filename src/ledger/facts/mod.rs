@@ -149,7 +149,7 @@ impl<'a> FactGatherer<'a> {
         {
             None => return Ok(None),
             Some(TreeItem::Leaf(Leaf::Blob(blob))) => blob,
-            Some(_) => return Err(Error::corrupt(what(), "it is no file")),
+            Some(_) => return Err(Error::corrupt(what(), "it is not a file")),
         };
         if let Some(known) = memory.get(&blob) {
             return Ok(Some(known));
@@ -325,7 +325,7 @@ impl<'a> FactGatherer<'a> {
                 self.gather_evidence_signers(policy, entries, &mut facts);
             }
             facts.evidence =
-                Some(evidence.map(|entries| entries.into_iter().map(|(_, kept)| kept).collect()));
+                Some(evidence.map(|entries| entries.into_iter().map(|(_, entry)| entry).collect()));
         }
         if plan.needs(&FactNeed::Yanks) {
             facts.yanks = Some(self.read_yanks(&plan, &facts));

@@ -21,12 +21,12 @@ pub enum SyncError {
     #[error("deploy.root in git's configuration is not a project's id: {0:?}")]
     Pin(String),
     /// Some of the remote's ledgers are not accepted.
-    #[error("the remote's ledgers are not what they were, so nothing is written on them")]
+    #[error("some of the remote's ledgers are not accepted, so nothing is written to them")]
     Problems(Vec<LedgerProblem>),
     /// The remote's ledgers cannot be verified in a shallow clone. That is no failure of the
     /// remote.
     #[error(
-        "this clone is shallow: what the remote's ledgers say cannot be verified without the history that it lacks"
+        "this clone is shallow: the remote's ledgers cannot be verified without the missing history"
     )]
     Shallow(Vec<LedgerProblem>),
     /// Nothing could be fetched.

@@ -25,16 +25,16 @@ pub enum AppendError {
     #[error("the remote refused the entry")]
     RemoteRefused(Vec<String>),
     /// The remote could not decide and accepted nothing; its messages.
-    #[error("the remote cannot tell whether the entry may go in")]
+    #[error("the remote cannot tell whether the entry is allowed")]
     RemoteUndecided(Vec<String>),
     /// The outcome is unknown; git's messages.
-    #[error("the push got no answer, and the remote could not be asked whether the entry is there")]
+    #[error("the remote did not answer the push, and could not be asked whether it has the entry")]
     Unanswered(Vec<String>),
     /// Git could not push, and the entry is not there; git's messages.
     #[error("git could not push the entry")]
     PushFailed(Vec<String>),
     /// Other writers were always faster.
-    #[error("the ledger moved {ATTEMPT_LIMIT} times while this entry was being made")]
+    #[error("the ledger moved {ATTEMPT_LIMIT} times while this entry was being written")]
     Busy,
     /// The remote's ledgers could not be fetched or were not accepted.
     #[error(transparent)]
