@@ -12,7 +12,7 @@ use git_deploy::testing::domain::id::{CommitId, Oid, PublicKey};
 use git_deploy::testing::domain::policy::{Environment, PathIndex, Paths, Policy};
 use git_deploy::testing::domain::text::is_plain;
 use git_deploy::testing::domain::time::{Span, Time};
-use git_deploy::testing::git::{self, Commit, tree};
+use git_deploy::testing::git::{self, Commit, tree_entries};
 use git_deploy::testing::ledger::notes as projection;
 use git_deploy::testing::server::classify::{RefKind, classify};
 use git_deploy::testing::server::deadline::HookDeadline;
@@ -321,7 +321,8 @@ pub fn commit(data: &[u8]) {
             assert_eq!(theirs.message, commit.message());
         }
     }
-    let entries: Result<Vec<tree::TreeEntry<'_>>, _> = tree::parse_entries(id, raw).collect();
+    let entries: Result<Vec<tree_entries::TreeEntry<'_>>, _> =
+        tree_entries::parse_entries(id, raw).collect();
     let theirs = gix::objs::TreeRef::from_bytes(raw, hash);
     let Ok(entries) = entries else { return };
     assert_eq!(

@@ -4,14 +4,16 @@
 //! shallow boundary in the way is an error. Committer dates can be wrong: they may speed up an
 //! answer, but never change it.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashSet};
 
 use gix::commitgraph::Graph;
 
+use super::commit::Commit;
+use super::commit_graph::read_parents;
 use super::error::{Error, Result};
-use super::object::{Commit, ObjectKind};
-use super::repo::{Repository, from_gix, to_gix};
+use super::object::ObjectKind;
+use super::object_id::{from_gix, to_gix};
+use super::repo::Repository;
 use crate::domain::id::Oid;
 
 /// The first-parent chain of a commit, newest first: see [`Repository::first_parent_walk`].
@@ -53,15 +55,6 @@ impl CommitStep {
     }
 }
 
-/// The commits that one history has and another lacks.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct CommitsAhead {
-    /// The commits, descendants before ancestors if dates are right or there is a commit-graph.
-    pub commits: Vec<Oid>,
-    /// Whether there are more than the limit.
-    pub is_truncated: bool,
-}
-
 /// A walk over history that uses the commit-graph if there is one.
 pub(super) struct CommitWalk<'a> {
     repository: &'a Repository,
@@ -98,12 +91,7 @@ impl<'a> CommitWalk<'a> {
             .graph
             .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
         {
-            let parents = commit
-                .iter_parents()
-                .map(|at| at.map(|at| from_gix(graph.id_at(at))));
-            let parents = parents
-                .collect::<gix::Result<_>>()
-                .map_err(Error::library("reading the commit-graph"))?;
+            let parents = read_parents(&commit, |position| from_gix(graph.id_at(position)))?;
             return Ok(CommitStep {
                 generation: commit.generation(),
                 time: commit.committer_timestamp(),
@@ -131,16 +119,8 @@ impl<'a> CommitWalk<'a> {
 impl Repository {
     /// Reads a commit's tree and parents, from the commit-graph if possible.
     pub(super) fn read_tree_and_parents(&self, id: Oid) -> Result<(Oid, Vec<Oid>)> {
-        if let Some((graph, commit)) = self
-            .commit_graph()
-            .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
-        {
-            let parents = commit
-                .iter_parents()
-                .map(|at| at.map(|at| from_gix(graph.id_at(at))));
-            let parents = parents
-                .collect::<gix::Result<_>>()
-                .map_err(Error::library("reading the commit-graph"))?;
+        if let Some((graph, commit)) = self.find_in_graph(id) {
+            let parents = read_parents(&commit, |position| from_gix(graph.id_at(position)))?;
             return Ok((from_gix(commit.root_tree_id()), parents));
         }
         let commit = self.read_commit(id)?;
@@ -156,13 +136,10 @@ impl Repository {
         }
     }
 
-    /// Returns the first parent of a commit, from the commit-graph if possible. Nobody signs the
-    /// graph, so use this only for what is checked anyway.
+    /// Returns the first parent of a commit, from the commit-graph if possible. The graph is not
+    /// signed, so use this only for what is checked anyway.
     pub(crate) fn first_parent(&self, id: Oid) -> Result<Option<Oid>> {
-        if let Some((graph, commit)) = self
-            .commit_graph()
-            .and_then(|graph| Some((graph, graph.commit_by_id(to_gix(id))?)))
-        {
+        if let Some((graph, commit)) = self.find_in_graph(id) {
             // A graph can outlive lost objects.
             if !self.exists(id) {
                 return Err(Error::Missing(id));
@@ -234,110 +211,4 @@ impl Repository {
             .map(|commits| commits.iter().map(|id| from_gix(id)).collect())
             .unwrap_or_default())
     }
-
-    /// Returns the commits in the history of `new`, including itself, that are not in the history
-    /// of any of `old`.
-    ///
-    /// As with `git rev-list`, wrong dates without a commit-graph can add commits that are in the
-    /// old history; none is ever left out.
-    ///
-    /// # Errors
-    /// [`Error::Bounds`] for more than `limit` commits.
-    pub fn commits_between(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
-        match self.commits_ahead(new, old, limit)? {
-            CommitsAhead {
-                commits,
-                is_truncated: false,
-            } => Ok(commits),
-            _ => Err(Error::LimitExceeded {
-                what: "the number of commits in between".to_owned(),
-                limit: limit as u64,
-            }),
-        }
-    }
-
-    /// Does the same as [`Repository::commits_between`], but for more than `limit` commits returns
-    /// only the first ones met: the newest, if dates are right.
-    pub fn commits_ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<CommitsAhead> {
-        let mut walk = CommitWalk::new(self)?;
-        let mut painted: HashMap<Oid, VisitState> = HashMap::new();
-        let mut queue = BinaryHeap::new();
-        // The number of queued commits that are, as far as known, new.
-        let mut pending = 0;
-        for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
-            if !self.exists(id) {
-                return Err(self.missing_error(id));
-            }
-            if let Entry::Vacant(entry) = painted.entry(id) {
-                entry.insert(VisitState {
-                    is_old,
-                    is_queued: true,
-                });
-                pending += usize::from(!is_old);
-                queue.push((walk.read_step(id)?, id));
-            }
-        }
-        let mut commits = Vec::new();
-        while pending > 0 {
-            let Some((step, id)) = queue.pop() else { break };
-            let Some(paint) = painted.get_mut(&id) else {
-                continue;
-            };
-            paint.is_queued = false;
-            let is_old = paint.is_old;
-            if !is_old {
-                pending -= 1;
-                if commits.len() >= limit {
-                    return Ok(CommitsAhead {
-                        commits: retain_new(commits, &painted),
-                        is_truncated: true,
-                    });
-                }
-                if walk.shallow.contains(&id) {
-                    return Err(Error::Shallow);
-                }
-                commits.push(id);
-            }
-            for parent in step.parents {
-                match painted.entry(parent) {
-                    Entry::Vacant(entry) => {
-                        entry.insert(VisitState {
-                            is_old,
-                            is_queued: true,
-                        });
-                        pending += usize::from(!is_old);
-                    }
-                    Entry::Occupied(mut entry) if is_old && !entry.get().is_old => {
-                        let paint = entry.get_mut();
-                        paint.is_old = true;
-                        // A commit visited before is visited again, to pass this on to its parents.
-                        if std::mem::replace(&mut paint.is_queued, true) {
-                            pending -= 1;
-                            continue;
-                        }
-                    }
-                    Entry::Occupied(_) => continue,
-                }
-                queue.push((walk.read_step(parent)?, parent));
-            }
-        }
-        Ok(CommitsAhead {
-            commits: retain_new(commits, &painted),
-            is_truncated: false,
-        })
-    }
-}
-
-/// What a walk knows about a commit.
-struct VisitState {
-    /// Whether it is in the old history.
-    is_old: bool,
-    /// Whether it is queued.
-    is_queued: bool,
-}
-
-/// Removes the commits that turned out to be old after they were visited.
-fn retain_new(mut commits: Vec<Oid>, painted: &HashMap<Oid, VisitState>) -> Vec<Oid> {
-    commits.retain(|id| painted.get(id).is_some_and(|paint| !paint.is_old));
-    commits
 }

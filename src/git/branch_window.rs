@@ -113,11 +113,10 @@ impl BranchWindow<'_> {
                     continue;
                 }
                 if has.len() > self.limit.saturating_mul(10) {
-                    let what = "the number of commits beside the branch".to_owned();
-                    return Err(Error::LimitExceeded {
-                        what,
-                        limit: self.limit as u64,
-                    });
+                    return Err(Error::limit_exceeded(
+                        "the number of commits beside the branch",
+                        self.limit,
+                    ));
                 }
                 // An unreadable commit matters only if the branch has no other way to what is
                 // behind it.

@@ -12,7 +12,7 @@ use super::cache::Cache;
 use super::error::{Error, Result};
 use super::object::ObjectKind;
 use super::repo::Repository;
-use super::tree::{TreeEntry, parse_entries, skip_common_entries};
+use super::tree_entries::{TreeEntry, parse_entries, skip_common_entries};
 use crate::domain::id::Oid;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{FolderOwners, FolderPosition, PathIndex, Policy};
@@ -63,11 +63,11 @@ impl<'a> ChangeFinder<'a> {
         let mut touched = vec![true; self.components().len()];
         for parent in parents {
             let (old, _) = self.repository.read_tree_and_parents(parent)?;
-            let one = self.compare_trees(Some(old), tree)?;
+            let from_parent = self.compare_trees(Some(old), tree)?;
             touched
                 .iter_mut()
-                .zip(one)
-                .for_each(|(all, one)| *all &= one);
+                .zip(from_parent)
+                .for_each(|(all, differs)| *all &= differs);
         }
         Ok(touched)
     }
@@ -123,7 +123,7 @@ impl TreeComparison<'_, '_> {
             return Ok(());
         }
         if depth > DEPTH_LIMIT {
-            return Err(limit_error(
+            return Err(Error::limit_exceeded(
                 "the depth of the commit's folders",
                 DEPTH_LIMIT,
             ));
@@ -134,33 +134,34 @@ impl TreeComparison<'_, '_> {
         let (mut left, mut right) = (&*old_raw, &*new_raw);
         loop {
             (left, right) = skip_common_entries(id, left, right)?;
-            let (one, two) = (parse_first_entry(id, left)?, parse_first_entry(id, right)?);
-            let order = match (&one, &two) {
+            let (old_entry, new_entry) =
+                (parse_first_entry(id, left)?, parse_first_entry(id, right)?);
+            let order = match (&old_entry, &new_entry) {
                 (None, None) => return Ok(()),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(one), Some(two)) => compare_entries(one, two),
+                (Some(old), Some(new)) => compare_entries(old, new),
             };
-            let one = one
+            let old_entry = old_entry
                 .filter(|_| order.is_le())
                 .inspect(|it| left = left.get(it.raw.len()..).unwrap_or_default());
-            let two = two
+            let new_entry = new_entry
                 .filter(|_| order.is_ge())
                 .inspect(|it| right = right.get(it.raw.len()..).unwrap_or_default());
-            let Some(either) = one.or(two) else {
+            let Some(either) = old_entry.or(new_entry) else {
                 return Ok(());
             };
             self.examined += 1;
             if self.examined > ENTRY_LIMIT {
-                return Err(limit_error(
+                return Err(Error::limit_exceeded(
                     "the number of files that differ in the commit",
                     ENTRY_LIMIT,
                 ));
             }
             self.compare_entry(
                 &either,
-                one.map(|it| it.id),
-                two.map(|it| it.id),
+                old_entry.map(|it| it.id),
+                new_entry.map(|it| it.id),
                 path,
                 &within.position,
                 depth,
@@ -223,11 +224,4 @@ fn compare_entries(old: &TreeEntry<'_>, new: &TreeEntry<'_>) -> Ordering {
         .iter()
         .chain(slash(old))
         .cmp(new.name.iter().chain(slash(new)))
-}
-
-fn limit_error(what: &str, limit: usize) -> Error {
-    Error::LimitExceeded {
-        what: what.to_owned(),
-        limit: limit as u64,
-    }
 }

@@ -9,7 +9,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::error::{Error, Result, printable_tail};
-use super::repo::Repository;
 
 /// The most standard output accepted; no plumbing command used here comes near.
 const OUTPUT_LIMIT: u64 = 64 << 20;
@@ -134,33 +133,6 @@ impl GitCommand {
         self
     }
 
-    /// Lets the process see the objects of the push that `repository` was opened to check.
-    #[must_use]
-    pub fn with_pushed_objects(mut self, repository: &Repository) -> Self {
-        if let Some(quarantine) = repository.quarantine() {
-            let environment = quarantine.environment();
-            // The relative paths in these variables start from the hook's working directory.
-            self.command.current_dir(&environment.current_dir);
-            let variables = [
-                ("GIT_OBJECT_DIRECTORY", &environment.objects),
-                ("GIT_ALTERNATE_OBJECT_DIRECTORIES", &environment.alternates),
-            ];
-            for (name, value) in variables {
-                if let Some(value) = value {
-                    self.command.env(name, value);
-                }
-            }
-            if environment.is_quarantined {
-                // Git refuses to write refs while it is set.
-                self.command.env(
-                    "GIT_QUARANTINE_PATH",
-                    environment.objects.as_deref().unwrap_or(OsStr::new("1")),
-                );
-            }
-        }
-        self
-    }
-
     /// Runs the process to its end and returns its output, whatever its exit code.
     ///
     /// # Errors
@@ -185,10 +157,10 @@ impl GitCommand {
         });
         let status = child.wait().map_err(Error::GitNotStarted)?;
         if stdout.is_truncated {
-            return Err(Error::LimitExceeded {
-                what: format!("the output of git {}", self.name),
-                limit: OUTPUT_LIMIT,
-            });
+            return Err(Error::limit_exceeded(
+                format!("the output of git {}", self.name),
+                OUTPUT_LIMIT,
+            ));
         }
         Ok(GitOutput {
             name: self.name,

@@ -7,7 +7,7 @@
 use super::error::{Error, Result};
 use super::object::ObjectKind;
 use super::repo::Repository;
-use super::tree::{TreeEntry, parse_entries};
+use super::tree_entries::{TreeEntry, parse_entries};
 use crate::domain::id::{Content, Oid};
 
 /// The most tree entries examined for one content.
@@ -68,7 +68,7 @@ impl Repository {
         tree: Oid,
         paths: &(impl ComponentPaths + ?Sized),
     ) -> Result<Option<Content>> {
-        let kept = match paths.classify_folder(b"") {
+        let filtered = match paths.classify_folder(b"") {
             FolderOwnership::Whole => {
                 return Ok((tree != self.hash_kind().empty_tree()).then_some(Content(tree)));
             }
@@ -80,9 +80,9 @@ impl Repository {
             }
             .filter_folder(tree, &mut Vec::new(), 0)?,
         };
-        Ok(kept
-            .filter(|kept| kept.has_owned)
-            .map(|kept| Content(kept.tree)))
+        Ok(filtered
+            .filter(|filtered| filtered.has_owned)
+            .map(|filtered| Content(filtered.tree)))
     }
 }
 
@@ -95,38 +95,38 @@ impl<P: ComponentPaths + ?Sized> ContentFilter<'_, P> {
         depth: u64,
     ) -> Result<Option<FilteredFolder>> {
         if depth > DEPTH_LIMIT {
-            return Err(Error::LimitExceeded {
-                what: "the depth of the commit's folders".to_owned(),
-                limit: DEPTH_LIMIT,
-            });
+            return Err(Error::limit_exceeded(
+                "the depth of the commit's folders",
+                DEPTH_LIMIT,
+            ));
         }
         let raw = self.repository.read_object(tree, ObjectKind::Tree)?;
-        let (mut kept, mut own) = (Vec::with_capacity(raw.len()), false);
+        let (mut filtered, mut own) = (Vec::with_capacity(raw.len()), false);
         let length = path.len();
         for entry in parse_entries(tree, &raw) {
             let entry = entry?;
             self.examined += 1;
             if self.examined > ENTRY_LIMIT {
-                return Err(Error::LimitExceeded {
-                    what: "the number of files in the commit".to_owned(),
-                    limit: ENTRY_LIMIT,
-                });
+                return Err(Error::limit_exceeded(
+                    "the number of files in the commit",
+                    ENTRY_LIMIT,
+                ));
             }
             if length > 0 {
                 path.push(b'/');
             }
             path.extend(entry.name);
-            own |= self.filter_entry(&entry, path, depth, &mut kept)?;
+            own |= self.filter_entry(&entry, path, depth, &mut filtered)?;
             path.truncate(length);
         }
-        if kept.is_empty() {
+        if filtered.is_empty() {
             return Ok(None);
         }
         // A folder that is kept whole keeps its id.
-        let tree = if kept == raw {
+        let tree = if filtered == raw {
             tree
         } else {
-            self.repository.hash_object(ObjectKind::Tree, &kept)?
+            self.repository.hash_object(ObjectKind::Tree, &filtered)?
         };
         Ok(Some(FilteredFolder {
             tree,
@@ -134,19 +134,19 @@ impl<P: ComponentPaths + ?Sized> ContentFilter<'_, P> {
         }))
     }
 
-    /// Adds an entry, or the part of it that belongs to the component, to `kept`. Returns whether
+    /// Adds an entry, or the part of it that belongs to the component, to `filtered`. Returns whether
     /// the component owns some of it.
     fn filter_entry(
         &mut self,
         entry: &TreeEntry,
         path: &mut Vec<u8>,
         depth: u64,
-        kept: &mut Vec<u8>,
+        filtered: &mut Vec<u8>,
     ) -> Result<bool> {
         if !entry.is_tree() {
             let file = self.paths.classify_file(path);
             if file != FileOwnership::Outside {
-                kept.extend(entry.raw);
+                filtered.extend(entry.raw);
             }
             return Ok(file == FileOwnership::Owned);
         }
@@ -157,15 +157,15 @@ impl<P: ComponentPaths + ?Sized> ContentFilter<'_, P> {
                 Ok(false)
             }
             FolderOwnership::Whole => {
-                kept.extend(entry.raw);
+                filtered.extend(entry.raw);
                 Ok(true)
             }
             FolderOwnership::Mixed => match self.filter_folder(entry.id, path, depth + 1)? {
                 None => Ok(false),
                 Some(below) => {
                     let head = entry.raw.len() - entry.id.as_bytes().len();
-                    kept.extend(entry.raw.get(..head).unwrap_or_default());
-                    kept.extend(below.tree.as_bytes());
+                    filtered.extend(entry.raw.get(..head).unwrap_or_default());
+                    filtered.extend(below.tree.as_bytes());
                     Ok(below.has_owned)
                 }
             },

@@ -43,15 +43,13 @@ pub enum Error {
     #[error("object {0} is not in this repository: push or fetch the commit that it belongs to")]
     Missing(Oid),
     /// The answer lies beyond the boundary of a shallow clone.
-    #[error(
-        "this clone is shallow and the answer lies in the history that it lacks: git fetch --unshallow"
-    )]
+    #[error("this clone is shallow and lacks the history that this needs: git fetch --unshallow")]
     Shallow,
     /// A lock file stays in the way.
-    #[error("{} is in the way: another git process holds it, or one that died left it behind", .0.display())]
+    #[error("the lock file {} exists: another git process holds it, or left it behind when it died", .0.display())]
     Locked(PathBuf),
     /// The remote is a mirror, so git pushes everything to it or nothing.
-    #[error("{0} is set up as a mirror, to which git pushes no single ref")]
+    #[error("{0} is configured as a mirror, so git cannot push a single ref to it")]
     Mirror(String),
     /// An object has another kind than expected.
     #[error("object {id} is a {found}, not a {expected}")]
@@ -96,7 +94,7 @@ pub enum Error {
         why: &'static str,
     },
     /// Another writer moved the ref first.
-    #[error("the ref {name} was moved by somebody else meanwhile")]
+    #[error("another process moved the ref {name} in the meantime")]
     LostRace {
         /// Its full name.
         name: String,
@@ -105,7 +103,7 @@ pub enum Error {
     },
     /// A write was attempted while a push is being checked.
     #[error(
-        "{0} cannot be written while a push is being judged: git would keep it although the push may be refused"
+        "{0} cannot be written while a push is being checked: git would keep it even if the push is refused"
     )]
     Quarantine(&'static str),
     /// A file system operation failed.
@@ -127,7 +125,7 @@ pub enum Error {
         source: BoxedError,
     },
     /// A `git` process failed.
-    #[error("git {command} failed{}{}", code.map(|code| format!(" with exit code {code}")).unwrap_or_default(), tail(stderr))]
+    #[error("git {command} failed{}{}", code.map(|code| format!(" with exit code {code}")).unwrap_or_default(), format_stderr(stderr))]
     CommandFailed {
         /// The subcommand, without its arguments: they can contain secrets.
         command: String,
@@ -142,7 +140,7 @@ pub enum Error {
 }
 
 /// Formats git's messages to follow a summary.
-fn tail(stderr: &str) -> String {
+fn format_stderr(stderr: &str) -> String {
     if stderr.is_empty() {
         String::new()
     } else {
@@ -176,6 +174,19 @@ impl Error {
             what: what.into(),
             why: why.into(),
         }
+    }
+
+    /// Creates an [`Error::LimitExceeded`].
+    pub(crate) fn limit_exceeded(what: impl Into<String>, limit: impl TryInto<u64>) -> Self {
+        Self::LimitExceeded {
+            what: what.into(),
+            limit: limit.try_into().unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Creates the error for more than `limit` commits between two others.
+    pub(super) fn too_many_commits(limit: usize) -> Self {
+        Self::limit_exceeded("the number of commits in between", limit)
     }
 
     /// Checks whether an object was missing, so that the answer is "cannot tell" and not "no".

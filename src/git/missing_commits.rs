@@ -9,8 +9,10 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use gix::commitgraph::{Graph, Position};
 
+use super::commit_graph::read_parents;
 use super::error::{Error, Result};
-use super::repo::{Repository, from_gix, to_gix};
+use super::object_id::{from_gix, to_gix};
+use super::repo::Repository;
 use crate::domain::id::Oid;
 
 /// A commit: by its position in the commit-graph, which saves a lookup, or by its id if the graph
@@ -88,12 +90,7 @@ impl<'a> MissingWalk<'a> {
         match (key, self.graph) {
             (CommitKey::InGraph(place), Some(graph)) => {
                 let commit = graph.commit_at(Position(place));
-                let parents = commit
-                    .iter_parents()
-                    .map(|parent| parent.map(|place| CommitKey::InGraph(place.0)));
-                let parents = parents
-                    .collect::<gix::Result<_>>()
-                    .map_err(|error| Error::library("reading the commit-graph")(error))?;
+                let parents = read_parents(&commit, |place| CommitKey::InGraph(place.0))?;
                 Ok((
                     (commit.generation(), commit.committer_timestamp()),
                     parents,
@@ -192,8 +189,8 @@ impl MissingWalk<'_> {
                 .filter(|node| node.is_in_new && !node.is_visited);
             node.is_some_and(|node| open & !node.contained_in != 0)
         };
-        let witness = self.pending_hint.filter(lacked);
-        self.pending_hint = witness.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
+        let hint = self.pending_hint.filter(lacked);
+        self.pending_hint = hint.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
         self.pending_hint.is_some()
     }
 
@@ -212,7 +209,7 @@ impl Repository {
     /// takes one walk per 64 commits.
     ///
     /// # Errors
-    /// [`Error::Bounds`] for more than `limit` commits, [`Error::Shallow`] if the history needed is
+    /// [`Error::LimitExceeded`] for more than `limit` commits, [`Error::Shallow`] if the history needed is
     /// not in this clone.
     pub fn commits_missing_from(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut found = Vec::new();
@@ -223,7 +220,7 @@ impl Repository {
                 found.dedup();
             }
             if found.len() > limit {
-                return Err(limit_error(limit));
+                return Err(Error::too_many_commits(limit));
             }
         }
         Ok(found)
@@ -250,18 +247,10 @@ impl Repository {
             if lacked {
                 found.extend(walk.commit_id(visit.key));
                 if found.len() > limit {
-                    return Err(limit_error(limit));
+                    return Err(Error::too_many_commits(limit));
                 }
             }
         }
         Ok(found)
-    }
-}
-
-/// Returns the error for more than `limit` commits.
-fn limit_error(limit: usize) -> Error {
-    Error::LimitExceeded {
-        what: "the number of commits in between".to_owned(),
-        limit: limit as u64,
     }
 }

@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use super::commit::Commit;
 use super::error::{Error, Result};
-use super::object::Commit;
 use super::repo::Repository;
 use crate::domain::id::Oid;
 

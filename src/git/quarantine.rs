@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use gix::bstr::{BStr, ByteSlice as _};
 
 use super::error::{Error, Result};
-use super::repo::OBJECT_LIMIT;
+use super::object_store::open_object_store;
 
 /// The prefix of the stand-in folders' names.
 const PREFIX: &str = "git-deploy-objects-";
@@ -53,8 +53,6 @@ impl HookEnvironment {
 pub(super) struct Quarantine {
     _folder: Option<(tempfile::TempDir, File)>,
     is_provisional: bool,
-    /// The original variables, for `git` processes that must see the pushed objects too.
-    environment: HookEnvironment,
 }
 
 impl Quarantine {
@@ -68,7 +66,6 @@ impl Quarantine {
             Some(Self {
                 _folder: folder,
                 is_provisional: environment.is_quarantined,
-                environment: environment.clone(),
             })
         };
         if environment.objects.is_none() && environment.alternates.is_none() {
@@ -94,44 +91,34 @@ impl Quarantine {
         // The folder is next to `objects`, at the same depth: gix resolves the relative alternates
         // of an alternate against the first folder.
         remove_stale_folders(gix.common_dir());
-        let (folder, held) = make_locked_folder(gix.common_dir())
+        let (folder, lock) = make_locked_folder(gix.common_dir())
             .map_err(Error::io("making an object folder in", gix.common_dir()))?;
-        let info = folder.path().join("info");
-        let write = || {
-            std::fs::create_dir(&info)?;
-            let mut file = std::fs::File::create(info.join("alternates"))?;
-            // Each path is absolute, so none can look like a comment. Characters that could end the
-            // line are quoted.
-            folders.iter().try_for_each(|path| {
-                file.write_all(&gix::quote::ansi_c::quote(BStr::new(
-                    path.as_os_str().as_bytes(),
-                )))?;
-                file.write_all(b"\n")
-            })
-        };
-        write().map_err(Error::io("writing the alternates of", folder.path()))?;
-
-        let options = gix::odb::store::init::Options {
-            alloc_limit_bytes: Some(OBJECT_LIMIT),
-            current_dir: Some(gix.common_dir().to_owned()),
-            ..Default::default()
-        };
-        let handle = gix::odb::at_opts(folder.path(), gix.object_hash(), None, options)
+        write_alternates(folder.path(), &folders)
+            .map_err(Error::io("writing the alternates of", folder.path()))?;
+        gix.objects = open_object_store(gix, folder.path())
             .map_err(Error::io("opening the object folder", folder.path()))?;
-        // Without the proxy's in-memory store: a write must fail, not vanish.
-        gix.objects = gix::odb::memory::Proxy::from(handle).with_write_passthrough();
-        Ok(quarantine(Some((folder, held))))
+        Ok(quarantine(Some((folder, lock))))
     }
 
     /// Checks whether the push can still be refused.
     pub(super) fn is_provisional(&self) -> bool {
         self.is_provisional
     }
+}
 
-    /// Returns the original variables.
-    pub(super) fn environment(&self) -> &HookEnvironment {
-        &self.environment
-    }
+/// Lists folders as the alternates of an object folder.
+fn write_alternates(objects: &Path, folders: &[PathBuf]) -> io::Result<()> {
+    let info = objects.join("info");
+    std::fs::create_dir(&info)?;
+    let mut file = File::create(info.join("alternates"))?;
+    // Each path is absolute, so none can look like a comment. Characters that could end the line
+    // are quoted.
+    folders.iter().try_for_each(|path| {
+        file.write_all(&gix::quote::ansi_c::quote(BStr::new(
+            path.as_os_str().as_bytes(),
+        )))?;
+        file.write_all(b"\n")
+    })
 }
 
 /// Creates a stand-in folder next to `objects`. It stays locked as long as the returned file is
@@ -140,20 +127,21 @@ fn make_locked_folder(beside: &Path) -> io::Result<(tempfile::TempDir, File)> {
     loop {
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(beside)?;
         // Another process may remove the folder before it is locked, taking it for a leftover.
-        let Ok(held) = File::open(folder.path()) else {
+        let Ok(lock) = File::open(folder.path()) else {
             continue;
         };
         // If the disk does not support locks, no other process gets one to remove the folder
         // either.
-        let _ = held.lock();
+        let _ = lock.lock();
         if folder.path().is_dir() {
-            return Ok((folder, held));
+            return Ok((folder, lock));
         }
     }
 }
 
-/// Removes the folders of hooks that were killed: those that nobody has locked, since the kernel
-/// releases the locks of dead processes. What cannot be removed is left for the next run.
+/// Removes the folders of hooks that were killed: those that no process has locked, since the
+/// kernel releases the locks of dead processes. A folder that cannot be removed is left for the next
+/// run.
 fn remove_stale_folders(beside: &Path) {
     for entry in std::fs::read_dir(beside).into_iter().flatten().flatten() {
         let left = entry.file_name().as_bytes().starts_with(PREFIX.as_bytes())

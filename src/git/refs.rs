@@ -13,9 +13,10 @@ use gix::bstr::ByteSlice as _;
 use gix::refs::transaction::{PreviousValue, RefEdit};
 use gix::refs::{FullName, FullNameRef, Target};
 
+use super::durable::{make_folder, sync_paths};
 use super::error::{Error, Result};
-use super::object::{make_folder, sync_paths};
-use super::repo::{Repository, from_gix, to_gix};
+use super::object_id::{from_gix, to_gix};
+use super::repo::Repository;
 use crate::clock::{self, Deadline};
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::LedgerName;
@@ -41,7 +42,7 @@ fn parse_full_name(name: &str) -> Result<FullName> {
     if !name.starts_with("refs/") {
         return Err(refused("it does not begin with refs/"));
     }
-    FullName::try_from(name).map_err(|_| refused("git allows no such name"))
+    FullName::try_from(name).map_err(|_| refused("git does not allow this name"))
 }
 
 /// Returns the object that a ref points to; a symbolic ref is an error.
@@ -170,11 +171,10 @@ impl Repository {
             // A loose ref comes first, and is newer than a packed one of the same name.
             refs.entry(name.to_owned()).or_insert(id);
             if refs.len() > LIST_LIMIT {
-                let what = format!("the number of refs below {prefix}");
-                return Err(Error::LimitExceeded {
-                    what,
-                    limit: LIST_LIMIT as u64,
-                });
+                return Err(Error::limit_exceeded(
+                    format!("the number of refs below {prefix}"),
+                    LIST_LIMIT,
+                ));
             }
             Ok(())
         };
@@ -210,7 +210,7 @@ impl Repository {
         if name.starts_with(LEDGER_PREFIX) {
             return Err(Error::InvalidRef {
                 name: name.to_owned(),
-                why: "a ledger moves only forward, by an entry that was judged",
+                why: "a ledger moves only forward, by an entry that was validated",
             });
         }
         self.move_ref(name, old, new, log)

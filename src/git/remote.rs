@@ -36,7 +36,7 @@ pub enum PushOutcome {
         messages: Vec<String>,
         /// Whether the remote only could not decide. A server with our hooks says so in a fixed
         /// phrase.
-        doubt: bool,
+        is_undecided: bool,
     },
     /// There was no reliable answer. The push may have been accepted, or may be later: check before
     /// trying again.
@@ -44,7 +44,7 @@ pub enum PushOutcome {
         /// Git's messages, safe to print.
         messages: Vec<String>,
         /// Whether the remote certainly received the push, and only its answer is missing.
-        sent: bool,
+        is_received: bool,
     },
 }
 
@@ -118,7 +118,7 @@ impl Repository {
         if !is_valid_ref_name(name) {
             return Err(Error::InvalidRef {
                 name: name.to_owned(),
-                why: "git allows no such name",
+                why: "git does not allow this name",
             });
         }
         if self.config_bool(&format!("remote.{remote}.mirror"))? == Some(true) {
@@ -134,27 +134,33 @@ impl Repository {
             .args(force)
             .args(["--end-of-options", remote, &format!("{local}:{name}")])
             .run()?;
+        self.determine_outcome(remote, local, name, expected, &output)
+    }
+
+    /// Finds out what a push did, from git's output and, unless that is clear, from the remote.
+    fn determine_outcome(
+        &self,
+        remote: &str,
+        local: Oid,
+        name: &str,
+        expected: Option<Oid>,
+        output: &GitOutput,
+    ) -> Result<PushOutcome> {
         let messages = parse_remote_messages(&output.stderr);
-        match parse_push_status(&output, name) {
+        let (refused, unanswered) = match parse_push_status(output, name) {
             // A new ref, a fast-forward, a forced update, or up to date already.
             Some((b'*' | b' ' | b'+' | b'=', _)) if output.is_success() => {
                 return Ok(PushOutcome::Accepted { messages });
             }
-            _ => {}
-        }
-        let (refused, unanswered) = match parse_push_status(&output, name) {
             Some((b'!', summary)) => (summary != UNANSWERED, summary == UNANSWERED),
             _ => (false, false),
         };
-        let said = || {
-            printable_tail(&output.stderr)
+        let unknown = || PushOutcome::Unknown {
+            messages: printable_tail(&output.stderr)
                 .lines()
                 .map(str::to_owned)
-                .collect()
-        };
-        let unknown = || PushOutcome::Unknown {
-            messages: said(),
-            sent: unanswered,
+                .collect(),
+            is_received: unanswered,
         };
         let Ok(now) = self.ls_remote(remote, &[name]) else {
             return Ok(unknown());
@@ -163,11 +169,11 @@ impl Repository {
             Some(found) if found == local => PushOutcome::Accepted { messages },
             found if refused && found != expected => PushOutcome::LostRace { found },
             _ if refused => PushOutcome::Rejected {
-                doubt: is_undecided(&messages),
+                is_undecided: is_undecided(&messages),
                 messages,
             },
-            // Without an answer the push may still be under way, or be in with other entries on
-            // top.
+            // Without an answer the push may still be under way, or the remote may have accepted it
+            // and further entries after it.
             _ => unknown(),
         })
     }

@@ -8,7 +8,8 @@ use gix::revision::spec::parse::{Error as ParseError, ObjectKindHint, Options};
 
 use super::error::{Error, Result};
 use super::object::ObjectKind;
-use super::repo::{Repository, from_gix};
+use super::object_id::from_gix;
+use super::repo::Repository;
 use crate::domain::id::Oid;
 
 /// The most branch and tag names that are listed.

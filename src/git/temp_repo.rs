@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::error::{Error, Result};
-use super::repo::{HashKind, Repository};
+use super::object_id::HashKind;
+use super::repo::Repository;
 
 /// The repository and the folder that holds it.
 #[derive(Debug)]

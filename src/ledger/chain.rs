@@ -55,7 +55,7 @@ impl Repository {
     ///
     /// # Errors
     /// If a commit is missing, even if it is the tip: the answer is then not "no".
-    /// [`Error::Bounds`] past `limit` commits.
+    /// [`Error::LimitExceeded`] past `limit` commits.
     pub fn is_on_chain(&self, tip: EntryId, wanted: EntryId, limit: usize) -> Result<bool> {
         let at = self.read_commit(wanted.0)?.committer_time;
         if wanted == tip {
@@ -71,11 +71,10 @@ impl Repository {
                 return Ok(false);
             }
             if index >= limit {
-                let what = "the number of entries to look back over".to_owned();
-                return Err(Error::LimitExceeded {
-                    what,
-                    limit: limit as u64,
-                });
+                return Err(Error::limit_exceeded(
+                    "the number of entries to look back over",
+                    limit,
+                ));
             }
         }
         Ok(false)

@@ -37,13 +37,13 @@ pub fn entries_since(
         if !here || passed.mention.history_role() == HistoryRole::None {
             continue;
         }
-        let kept = history.entry(ledger, passed.id)?;
-        match kept.statement.action.run_step() {
-            Some(RunStep::Starts { .. }) => drop(ended.remove(&kept.statement.sequence)),
+        let stored = history.entry(ledger, passed.id)?;
+        match stored.statement.action.run_step() {
+            Some(RunStep::Starts { .. }) => drop(ended.remove(&stored.statement.sequence)),
             Some(RunStep::Ends { start, .. }) => drop(ended.insert(start)),
             Some(RunStep::Resumes { .. }) | None => {}
         }
-        for it in kept.statement.component_results() {
+        for it in stored.statement.component_results() {
             match it.outcome {
                 Outcome::Unchanged if it.target.commit == commit => {
                     riding.insert(it.target.component);
@@ -54,22 +54,22 @@ pub fn entries_since(
                 _ => {}
             }
         }
-        found.push(kept);
+        found.push(stored);
     }
     Ok(found)
 }
 
-/// Finds the newest period in which each component ran that `judge` accepts; components without one
+/// Finds the newest period in which each component ran that `accept` accepts; components without one
 /// are left out.
 ///
-/// `judge` gets each period with what the entries since its start tell about it, newest first, and
+/// `accept` gets each period with what the entries since its start tell about it, newest first, and
 /// returns the value for the result. One walk serves all components, and ends when all are found.
 pub fn find_newest_accepted<T>(
     history: &LedgerHistory<'_>,
     (ledger, member): (&LedgerName, Option<&EnvName>),
     tip: EntryId,
     components: BTreeSet<ComponentName>,
-    judge: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
+    accept: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
     let mut open: BTreeMap<ComponentName, Vec<Arc<StoredEntry>>> =
         components.into_iter().map(|it| (it, Vec::new())).collect();
@@ -91,21 +91,21 @@ pub fn find_newest_accepted<T>(
         if !here || passed.mention.history_role() == HistoryRole::None || !open.keys().any(named) {
             continue;
         }
-        let kept = history.entry(ledger, passed.id)?;
-        let began: BTreeSet<ComponentName> = kept
+        let stored = history.entry(ledger, passed.id)?;
+        let began: BTreeSet<ComponentName> = stored
             .statement
             .component_results()
             .into_iter()
             .map(|it| it.target.component)
             .collect();
         for (component, entries) in open.iter_mut().filter(|(component, _)| named(component)) {
-            entries.push(Arc::clone(&kept));
+            entries.push(Arc::clone(&stored));
             if !began.contains(component) {
                 continue;
             }
             // Newest first: a rollback to an older success starts a period newer than that success.
             for stay in Past::read(component, entries).run_periods.iter().rev() {
-                if let Some(good) = judge(component, stay)? {
+                if let Some(good) = accept(component, stay)? {
                     found.insert(component.clone(), good);
                     break;
                 }

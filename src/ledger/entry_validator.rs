@@ -6,113 +6,22 @@
 
 use std::sync::Arc;
 
+use super::entry_files::POLICY_FILE;
 use super::facts::FactGatherer;
+pub use super::validation::{ChainTip, PushContext, ValidatedEntry, ValidationContext};
 use super::{LedgerCommit, StateReader, Tips, entry_commit_bytes};
-use crate::domain::entry::{Action, Entry, Statement, StoredEntry, Unverified, Verified};
-use crate::domain::id::{EntryId, Oid, PublicKey};
+use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
+use crate::domain::id::{Digest, EntryId, PublicKey};
 use crate::domain::name::LedgerName;
-use crate::domain::policy::Policy;
-use crate::domain::rules::{Chain, Fact, Facts, Request, evaluate};
+use crate::domain::policy::{MAX_BYTES, Policy};
+use crate::domain::rules::{Fact, Facts, Request, evaluate};
 use crate::domain::state::{Edit, Scope, State, fold};
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Decision, Rule, Verdict};
+use crate::git::commit::Commit;
 use crate::git::error::Result;
-use crate::git::object::Commit;
 use crate::git::repo::Repository;
 use crate::signing::verify_entry;
-
-/// The end of a ledger, to which the next entry is appended.
-#[derive(Debug, Clone)]
-pub struct ChainTip {
-    /// What the next entry must match.
-    pub chain: Chain,
-    /// The tree of the tip; the empty tree after a genesis.
-    pub tree: Oid,
-}
-
-impl ChainTip {
-    /// Returns the end of the ledger after an entry in the commit `id`, with this tree.
-    #[must_use]
-    pub fn advanced_by(&self, id: EntryId, tree: Oid, statement: &Statement) -> Self {
-        let chain = Chain {
-            tip: id,
-            sequence: statement.sequence,
-            at: statement.at,
-            seen: statement.seen.clone(),
-            ..self.chain.clone()
-        };
-        Self { chain, tree }
-    }
-
-    /// Returns the end of the ledger after a commit whose entry cannot be read. The entry counts;
-    /// the rest stays as before.
-    #[must_use]
-    pub fn advanced_unread(&self, id: EntryId, tree: Oid) -> Self {
-        let chain = Chain {
-            tip: id,
-            sequence: self.chain.sequence.saturating_add(1),
-            ..self.chain.clone()
-        };
-        Self { chain, tree }
-    }
-}
-
-/// The current situation, for an entry that must be valid now as well as at its own time.
-#[derive(Debug, Clone)]
-pub struct PushContext {
-    /// The tips of all ledgers before the push.
-    pub tips: Tips,
-    /// The server's clock.
-    pub now: Time,
-}
-
-/// When an entry must be valid.
-#[derive(Clone, Copy)]
-pub enum ValidationContext<'a> {
-    /// At its own time and now: for a hook.
-    Push(&'a PushContext),
-    /// At its own time only: for a fetch or an audit. The function checks whether a ledger contains
-    /// a commit that the entry claims to have seen.
-    History(&'a dyn Fn(&LedgerName, EntryId) -> Result<bool>),
-}
-
-/// The result of validating an entry.
-#[derive(Debug)]
-pub struct ValidatedEntry {
-    /// Its commit.
-    pub id: EntryId,
-    /// The entry, if its signature is valid.
-    pub entry: Option<Entry<Verified>>,
-    /// The parsed entry, if it can be read; unproven unless `entry` is present.
-    pub stored: Option<Arc<StoredEntry>>,
-    /// The end of the ledger after it, if it is allowed.
-    pub next_tip: Option<ChainTip>,
-    /// The facts given to the rules, if validated at its own time only.
-    pub facts: Option<Box<Facts>>,
-    /// The result of the rules. If the results at the entry's own time and now differ, the stricter
-    /// one.
-    pub verdict: Verdict,
-    /// The commit before it.
-    pub previous: Option<EntryId>,
-}
-
-impl ValidatedEntry {
-    /// Returns a result with one failed check and nothing else.
-    fn with_failed_check(id: EntryId, check: Check) -> Self {
-        let verdict = Verdict {
-            checks: vec![check],
-        };
-        Self {
-            id,
-            entry: None,
-            stored: None,
-            next_tip: None,
-            facts: None,
-            verdict,
-            previous: None,
-        }
-    }
-}
 
 /// Validates the entries of one project.
 pub struct EntryValidator<'a> {
@@ -127,7 +36,7 @@ pub struct EntryValidator<'a> {
 struct PendingEntry<'a> {
     ledger: &'a LedgerName,
     tip: &'a ChainTip,
-    entry: &'a Entry<Verified>,
+    entry: Entry<Verified>,
     policy_text: Option<Arc<[u8]>>,
     state: State,
     stored_as_computed: Fact<()>,
@@ -159,112 +68,116 @@ impl<'a> EntryValidator<'a> {
         Ok(ChainTip { chain, tree })
     }
 
-    /// Validates the entry in the commit `id`, which should follow `head`.
+    /// Validates the entry in the commit `id`, which should follow `tip`.
     pub fn validate(
         &self,
         ledger: &LedgerName,
-        head: &ChainTip,
+        tip: &ChainTip,
         id: EntryId,
-        against: ValidationContext<'_>,
+        context: ValidationContext<'_>,
     ) -> ValidatedEntry {
         self.validate_commit(
             ledger,
-            head,
+            tip,
             id,
             self.repository.read_ledger_commit(ledger, id),
-            against,
+            context,
         )
     }
 
-    /// Does the same as [`Judge::judge`] for a commit that was already read.
+    /// Does the same as [`EntryValidator::validate`] for a commit that was already read.
     pub fn validate_commit(
         &self,
         ledger: &LedgerName,
-        head: &ChainTip,
+        tip: &ChainTip,
         id: EntryId,
-        link: Result<LedgerCommit>,
-        against: ValidationContext<'_>,
+        commit: Result<LedgerCommit>,
+        context: ValidationContext<'_>,
     ) -> ValidatedEntry {
-        let (commit, previous, unverified) = match link {
+        let (commit, previous, unverified) = match commit {
             Ok(LedgerCommit::Entry {
                 commit,
                 previous,
                 entry,
             }) => (commit, previous, entry),
             Ok(LedgerCommit::Genesis) => {
-                return ValidatedEntry::with_failed_check(
-                    id,
-                    Check::fail(
-                        Rule::Chain,
-                        "it has no parent: it is no entry of this ledger",
-                    ),
-                );
+                let why = "it has no parent, so it is not an entry of this ledger";
+                return ValidatedEntry::with_failed_check(id, Check::fail(Rule::Chain, why));
             }
             Err(error) => {
                 return ValidatedEntry::with_failed_check(id, error.to_check(Rule::Chain));
             }
         };
-        let kept = Arc::clone(unverified.stored());
-        let stop = |check| ValidatedEntry {
-            stored: Some(Arc::clone(&kept)),
-            previous: Some(previous),
-            ..ValidatedEntry::with_failed_check(id, check)
-        };
-        let recovery = match against {
-            ValidationContext::Push(_) => self.recovery,
-            ValidationContext::History(_) => {
-                match self.repository.find_confirmed_recovery_key(ledger, id) {
-                    Ok(recovery) => recovery,
-                    Err(error) => return stop(error.to_check(Rule::Authorization)),
-                }
+        let stored = Arc::clone(unverified.stored());
+        let pending = match self.prepare(ledger, tip, id, &commit, unverified, context) {
+            Ok(pending) => pending,
+            Err(check) => {
+                return ValidatedEntry {
+                    stored: Some(stored),
+                    previous: Some(previous),
+                    ..ValidatedEntry::with_failed_check(id, *check)
+                };
             }
         };
-        let entry = match self.verify_signature(ledger, head, unverified, recovery) {
-            Ok(entry) => entry,
-            Err(check) => return stop(*check),
-        };
-        if kept.statement.action.info().vouches {
-            self.gatherer.remember_signer(id, *entry.key());
-        }
-        let policy_text = match self.read_policy_text(&commit, &entry) {
-            Ok(text) => text,
-            Err(check) => return stop(*check),
-        };
-        let state =
-            match self
-                .states
-                .load(head.tree, ledger, &Scope::for_statement(&kept.statement))
-            {
-                Ok(state) => state,
-                Err(error) => return stop(error.to_check(Rule::State)),
-            };
-        let edits = fold(&state, &entry, policy_text.as_ref());
-        let stored = match self.compare_commit(head, &commit, &entry, &edits) {
-            Ok(stored) => stored,
-            Err(error) => return stop(error.to_check(Rule::Chain)),
-        };
-        let case = PendingEntry {
-            ledger,
-            tip: head,
-            entry: &entry,
-            policy_text,
-            state,
-            stored_as_computed: stored,
-            recovery,
-        };
-        let (verdict, facts) = self.evaluate(&case, against);
-        let next = verdict
+        let (verdict, facts) = self.evaluate(&pending, context);
+        let next_tip = verdict
             .allowed()
-            .then(|| head.advanced_by(id, commit.tree, &kept.statement));
+            .then(|| tip.advanced_by(id, commit.tree, &stored.statement));
         ValidatedEntry {
             id,
-            stored: Some(kept),
+            stored: Some(stored),
             previous: Some(previous),
-            next_tip: next,
+            next_tip,
             facts,
             verdict,
-            entry: Some(entry),
+            entry: Some(pending.entry),
         }
+    }
+
+    /// Verifies the signature of an entry, loads the state before it, and compares its commit with
+    /// the computed one.
+    ///
+    /// # Errors
+    /// The check that fails or cannot be answered, if the rules cannot be evaluated.
+    fn prepare<'e>(
+        &self,
+        ledger: &'e LedgerName,
+        tip: &'e ChainTip,
+        id: EntryId,
+        commit: &Commit,
+        unverified: Entry<Unverified>,
+        context: ValidationContext<'_>,
+    ) -> std::result::Result<PendingEntry<'e>, Box<Check>> {
+        let recovery = match context {
+            ValidationContext::Push(_) => self.recovery,
+            ValidationContext::History(_) => self
+                .repository
+                .find_confirmed_recovery_key(ledger, id)
+                .map_err(|error| Box::new(error.to_check(Rule::Authorization)))?,
+        };
+        let entry = self.verify_signature(ledger, tip, unverified, recovery)?;
+        let statement = entry.statement();
+        if statement.action.info().vouches {
+            self.gatherer.remember_signer(id, *entry.key());
+        }
+        let policy_text = self.read_policy_text(commit, &entry)?;
+        let state = self
+            .states
+            .load(tip.tree, ledger, &Scope::for_statement(statement))
+            .map_err(|error| Box::new(error.to_check(Rule::State)))?;
+        let edits = fold(&state, &entry, policy_text.as_ref());
+        let stored_as_computed = self
+            .compare_commit(tip, commit, &entry, &edits)
+            .map_err(|error| Box::new(error.to_check(Rule::Chain)))?;
+        Ok(PendingEntry {
+            ledger,
+            tip,
+            entry,
+            policy_text,
+            state,
+            stored_as_computed,
+            recovery,
+        })
     }
 
     /// Verifies the signature against every key, retired ones too, in the policy that the entry
@@ -272,17 +185,17 @@ impl<'a> EntryValidator<'a> {
     fn verify_signature(
         &self,
         ledger: &LedgerName,
-        head: &ChainTip,
+        tip: &ChainTip,
         entry: Entry<Unverified>,
         recovery: Option<PublicKey>,
     ) -> std::result::Result<Entry<Verified>, Box<Check>> {
         let mut keys: Vec<PublicKey> = Vec::new();
         let policy = self
-            .policy_at_entry(ledger, head, entry.statement())
+            .policy_at_entry(ledger, tip, entry.statement())
             .map_err(|error| Box::new(error.to_check(Rule::Authorization)))?;
         match policy {
             Some(policy) => keys.extend(list_all_keys(&policy)),
-            None => keys.extend(&head.chain.root_keys),
+            None => keys.extend(&tip.chain.root_keys),
         }
         keys.extend(recovery);
         let by = entry.statement().by.clone();
@@ -295,14 +208,14 @@ impl<'a> EntryValidator<'a> {
     fn policy_at_entry(
         &self,
         ledger: &LedgerName,
-        head: &ChainTip,
+        tip: &ChainTip,
         statement: &Statement,
     ) -> Result<Option<Arc<Policy>>> {
         if ledger.is_policy() {
-            return self.gatherer.policy_at(head.chain.tip);
+            return self.gatherer.policy_at(tip.chain.tip);
         }
         match statement.seen.get(&LedgerName::policy()) {
-            Some(tip) => self.gatherer.policy_at(*tip),
+            Some(policy) => self.gatherer.policy_at(*policy),
             None => Ok(None),
         }
     }
@@ -316,19 +229,15 @@ impl<'a> EntryValidator<'a> {
         let Action::Publish(publish) = &entry.statement().action else {
             return Ok(None);
         };
-        let text = self.repository.read_file_at(
-            commit.tree,
-            "deploy.toml",
-            crate::domain::policy::MAX_BYTES,
-        );
+        let text = self
+            .repository
+            .read_file_at(commit.tree, POLICY_FILE, MAX_BYTES);
         let text = text.map_err(|error| Box::new(error.to_check(Rule::Chain)))?;
         match text {
-            Some(text) if crate::domain::id::Digest::sha256(&text) == publish.digest => {
-                Ok(Some(text.into()))
-            }
+            Some(text) if Digest::sha256(&text) == publish.digest => Ok(Some(text.into())),
             _ => Err(Box::new(Check::fail(
                 Rule::Chain,
-                "its tree does not hold the deploy.toml whose digest it names",
+                "its tree does not contain the deploy.toml whose digest it names",
             ))),
         }
     }
@@ -337,14 +246,12 @@ impl<'a> EntryValidator<'a> {
     /// its signature. The inner error says what differs.
     fn compare_commit(
         &self,
-        head: &ChainTip,
+        tip: &ChainTip,
         commit: &Commit,
         entry: &Entry<Verified>,
         edits: &[Edit],
     ) -> Result<Fact<()>> {
-        let (tree, computed) = self
-            .repository
-            .compute_tree_after(head.tree, entry, edits)?;
+        let (tree, computed) = self.repository.compute_tree_after(tip.tree, entry, edits)?;
         if tree != commit.tree {
             return Ok(Err(
                 "its tree is not the state that follows from the entry".to_owned()
@@ -352,7 +259,7 @@ impl<'a> EntryValidator<'a> {
         }
         // The next entry starts from these folders.
         self.repository.cache_folders(computed)?;
-        if entry_commit_bytes(entry.statement(), tree, &head.chain.project_name) != commit.raw {
+        if entry_commit_bytes(entry.statement(), tree, &tip.chain.project_name) != commit.raw {
             return Ok(Err(
                 "its parents, people, time or message are not those of the entry".to_owned(),
             ));
@@ -363,21 +270,21 @@ impl<'a> EntryValidator<'a> {
     /// Evaluates the rules at the entry's own time with what it has seen, and now if required.
     fn evaluate(
         &self,
-        case: &PendingEntry<'_>,
-        against: ValidationContext<'_>,
+        pending: &PendingEntry<'_>,
+        context: ValidationContext<'_>,
     ) -> (Verdict, Option<Box<Facts>>) {
-        let statement = case.entry.statement();
-        let (then, facts) = self.evaluate_at(case, &statement.seen, statement.at);
-        match against {
-            ValidationContext::History(holds) => {
+        let statement = pending.entry.statement();
+        let (then, facts) = self.evaluate_at(pending, &statement.seen, statement.at);
+        match context {
+            ValidationContext::History(contains) => {
                 let mut then = then;
                 for (ledger, seen) in &statement.seen {
-                    match holds(ledger, *seen) {
+                    match contains(ledger, *seen) {
                         Ok(true) => {}
                         Ok(false) => then.checks.push(Check::fail(
                             Rule::Chain,
                             format!(
-                                "it says to have seen {} of {ledger}, which that ledger does not hold",
+                                "it claims to have seen {} of {ledger}, which that ledger does not contain",
                                 seen.short()
                             ),
                         )),
@@ -388,8 +295,8 @@ impl<'a> EntryValidator<'a> {
             }
             ValidationContext::Push(present) => {
                 let mut others = present.tips.clone();
-                others.remove(case.ledger);
-                let now = self.evaluate_at(case, &others, present.now).0;
+                others.remove(pending.ledger);
+                let now = self.evaluate_at(pending, &others, present.now).0;
                 (stricter_verdict(then, now), None)
             }
         }
@@ -398,24 +305,24 @@ impl<'a> EntryValidator<'a> {
     /// Evaluates the rules of the policy at these tips. Returns the facts used as well.
     fn evaluate_at(
         &self,
-        case: &PendingEntry<'_>,
+        pending: &PendingEntry<'_>,
         tips: &Tips,
         now: Time,
     ) -> (Verdict, Option<Box<Facts>>) {
         let request = Request::Entry {
-            statement: case.entry.statement(),
-            key: Some(case.entry.key()),
-            policy_text: case.policy_text.as_deref(),
+            statement: pending.entry.statement(),
+            key: Some(pending.entry.key()),
+            policy_text: pending.policy_text.as_deref(),
         };
-        let policy = if case.ledger.is_policy() {
-            self.gatherer.policy_at(case.tip.chain.tip)
+        let policy = if pending.ledger.is_policy() {
+            self.gatherer.policy_at(pending.tip.chain.tip)
         } else {
             tips.get(&LedgerName::policy())
                 .map_or(Ok(None), |tip| self.gatherer.policy_at(*tip))
         };
         let policy = match policy {
             Ok(Some(policy)) => policy,
-            Ok(None) => match parse_first_policy(case) {
+            Ok(None) => match parse_first_policy(pending) {
                 Ok(policy) => Arc::new(policy),
                 Err(check) => {
                     return (
@@ -439,11 +346,11 @@ impl<'a> EntryValidator<'a> {
             &policy,
             &request,
             tips,
-            Some(case.tip.chain.clone()),
-            Ok(case.state.clone()),
+            Some(pending.tip.chain.clone()),
+            Ok(pending.state.clone()),
         );
-        facts.stored_as_computed = Some(case.stored_as_computed.clone());
-        facts.recovery = case.recovery;
+        facts.stored_as_computed = Some(pending.stored_as_computed.clone());
+        facts.recovery = pending.recovery;
         (
             evaluate(&policy, &request, &facts, now),
             Some(Box::new(facts)),
@@ -461,9 +368,9 @@ fn list_all_keys(policy: &Policy) -> impl Iterator<Item = PublicKey> {
 
 /// Parses the policy of a first publish, which is validated by its own rules. Anything else before
 /// it is refused.
-fn parse_first_policy(case: &PendingEntry<'_>) -> std::result::Result<Policy, Box<Check>> {
+fn parse_first_policy(pending: &PendingEntry<'_>) -> std::result::Result<Policy, Box<Check>> {
     let refuse = |why: String| Box::new(Check::fail(Rule::Authorization, why));
-    let text = case
+    let text = pending
         .policy_text
         .as_deref()
         .ok_or_else(|| refuse("no policy is in force yet".to_owned()))?;

@@ -82,10 +82,7 @@ impl Project {
     /// # Errors
     /// [`Error::Corrupt`] for a commit that is not a genesis, byte for byte.
     pub fn read(repository: &Repository, id: EntryId) -> Result<Self> {
-        let corrupt = |why: &str| Error::Corrupt {
-            what: format!("the genesis {id}"),
-            why: why.to_owned(),
-        };
+        let corrupt = |why: &str| Error::corrupt(format!("the genesis {id}"), why);
         let commit = repository.read_commit(id.0)?;
         let message = std::str::from_utf8(commit.message())
             .map_err(|_| corrupt("its message is not UTF-8"))?;
@@ -105,9 +102,9 @@ impl Project {
         };
         let name: ProjectName = name
             .parse()
-            .map_err(|_| corrupt("its project's name is not one"))?;
+            .map_err(|_| corrupt("its project name is invalid"))?;
         let nonce: crate::domain::id::RunId =
-            nonce.parse().map_err(|_| corrupt("its nonce is not one"))?;
+            nonce.parse().map_err(|_| corrupt("its nonce is invalid"))?;
         let keys: std::result::Result<Vec<PublicKey>, _> =
             roots.iter().map(|key| key.parse()).collect();
         let root_keys = keys.map_err(|_| corrupt("one of its root keys is not a key"))?;

@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use super::state_reader::estimate_memory;
+use super::entry_files::{ENTRY_FILE, SIGNATURE_FILE, estimate_memory};
 use crate::domain::entry::{
-    Entry, MAX_BYTES, ParseError, Statement, StoredEntry, Trailers, Unverified, read_trailers,
+    Entry, MAX_BYTES, Statement, StoredEntry, Trailers, Unverified, read_trailers,
 };
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::{LedgerName, ProjectName};
+use crate::git::commit::Commit;
 use crate::git::error::{Error, Result};
-use crate::git::object::Commit;
 use crate::git::repo::Repository;
 use crate::git::tree::{Leaf, TreeItem};
 
-/// The file that holds the entry.
-pub const ENTRY_FILE: &str = "entry.json";
-/// The file that holds its signature.
-pub const SIGNATURE_FILE: &str = "entry.json.minisig";
 /// The maximum size of a signature file, which has four short lines.
 const SIGNATURE_LIMIT: usize = 8 * 1024;
 
@@ -63,21 +59,21 @@ impl Repository {
     /// # Errors
     /// [`Error::Corrupt`] for a commit without an entry of that ledger.
     pub fn read_ledger_commit(&self, ledger: &LedgerName, id: EntryId) -> Result<LedgerCommit> {
-        let links = &self.ledger_cache().ledger_commits;
-        if let Some(link) = links.get(&id)
-            && matches!(&link, LedgerCommit::Entry { entry, .. } if entry.statement().ledger == *ledger)
+        let cached = &self.ledger_cache().ledger_commits;
+        if let Some(found) = cached.get(&id)
+            && matches!(&found, LedgerCommit::Entry { entry, .. } if entry.statement().ledger == *ledger)
         {
-            return Ok(link);
+            return Ok(found);
         }
-        let link = self.read_uncached_ledger_commit(ledger, id)?;
-        if let LedgerCommit::Entry { commit, entry, .. } = &link {
-            links.insert(
+        let found = self.read_uncached_ledger_commit(ledger, id)?;
+        if let LedgerCommit::Entry { commit, entry, .. } = &found {
+            cached.insert(
                 id,
-                link.clone(),
+                found.clone(),
                 estimate_memory(entry.stored()) + commit.raw.len() + entry.signature().len() + 500,
             );
         }
-        Ok(link)
+        Ok(found)
     }
 
     /// Does the same without the cache.
@@ -90,29 +86,20 @@ impl Repository {
         let Some(previous) = commit.parents.first().copied().map(EntryId) else {
             return Ok(LedgerCommit::Genesis);
         };
-        let corrupt = |why: String| Error::Corrupt {
-            what: format!("the commit {id} of the ledger {ledger}"),
-            why,
-        };
+        let corrupt =
+            |why: String| Error::corrupt(format!("the commit {id} of the ledger {ledger}"), why);
         let blob = |name| match self.item_at(commit.tree, name)? {
             Some(TreeItem::Leaf(Leaf::Blob(blob))) => Ok(blob),
-            _ => Err(corrupt(format!("it has no file {name}: it is no entry"))),
+            _ => Err(corrupt(format!(
+                "it has no file {name}, so it is not an entry"
+            ))),
         };
         let (own, signature) = (
             blob(ENTRY_FILE)?,
             self.read_blob(blob(SIGNATURE_FILE)?, SIGNATURE_LIMIT)?,
         );
-        // The states that keep a copy of the entry store the same blob.
-        let memory = &self.ledger_cache().entries;
-        let kept = if let Some(kept) = memory.get(&own) {
-            kept
-        } else {
-            let kept = StoredEntry::parse(&self.read_blob(own, MAX_BYTES)?);
-            let kept = Arc::new(kept.map_err(|error: ParseError| corrupt(error.to_string()))?);
-            memory.insert(own, Arc::clone(&kept), estimate_memory(&kept));
-            kept
-        };
-        let entry = Entry::from_stored(kept, &signature);
+        let stored = self.read_stored_entry(own, &corrupt)?;
+        let entry = Entry::from_stored(stored, &signature);
         if entry.statement().ledger != *ledger {
             return Err(corrupt(format!(
                 "its entry is of the ledger {}",
@@ -120,10 +107,10 @@ impl Repository {
             )));
         }
         // The commit's own id has the length of this repository's hash.
-        let alien = |named: &Oid| named.as_bytes().len() != id.0.as_bytes().len();
-        if let Some(named) = entry.statement().ids().into_iter().find(alien) {
+        let has_other_length = |named: &Oid| named.as_bytes().len() != id.0.as_bytes().len();
+        if let Some(named) = entry.statement().ids().into_iter().find(has_other_length) {
             return Err(corrupt(format!(
-                "its entry names {named}, which is no id of this repository's hash"
+                "its entry names {named}, which is not an id of this repository's hash"
             )));
         }
         Ok(LedgerCommit::Entry {
@@ -141,18 +128,23 @@ impl Repository {
         ledger: &LedgerName,
         commit: &Commit,
     ) -> Result<StoredEntry> {
-        let corrupt = |why: String| Error::Corrupt {
-            what: format!("the commit {} of the ledger {ledger}", commit.id),
-            why,
+        let corrupt = |why: String| {
+            Error::corrupt(
+                format!("the commit {} of the ledger {ledger}", commit.id),
+                why,
+            )
         };
         let bytes = self.read_file_at(commit.tree, ENTRY_FILE, MAX_BYTES)?;
-        let bytes =
-            bytes.ok_or_else(|| corrupt(format!("it has no file {ENTRY_FILE}: it is no entry")))?;
+        let bytes = bytes.ok_or_else(|| {
+            corrupt(format!(
+                "it has no file {ENTRY_FILE}, so it is not an entry"
+            ))
+        })?;
         StoredEntry::parse_trusted(&bytes).map_err(|error| corrupt(error.to_string()))
     }
 
     /// Returns an iterator over a ledger's commits, newest first, that reads commit objects only:
-    /// see [`Links`].
+    /// see [`LedgerCommits`].
     pub fn walk_ledger(&self, tip: EntryId) -> LedgerCommits<'_> {
         LedgerCommits {
             repository: self,
@@ -182,8 +174,8 @@ impl Iterator for LedgerCommits<'_> {
         // The genesis has no entry.
         self.next?;
         let message = String::from_utf8_lossy(commit.message());
-        let mention = read_trailers(&message);
+        let trailers = read_trailers(&message);
         drop(message);
-        Some(Ok((commit, mention)))
+        Some(Ok((commit, trailers)))
     }
 }

@@ -7,14 +7,18 @@ pub mod audit;
 mod cache;
 pub mod chain;
 pub mod deployment_history;
+mod entry_files;
 pub mod entry_validator;
 pub mod facts;
 mod genesis;
 mod ledger_commit;
 pub mod notes;
+pub mod notes_sync;
 pub mod recovery;
 mod state_reader;
 pub mod sync;
+mod tree_after;
+mod validation;
 pub mod writer;
 
 use std::collections::BTreeMap;
@@ -49,7 +53,7 @@ impl Repository {
             let short = name.strip_prefix(prefix).unwrap_or(&name);
             let ledger = short.parse().map_err(|_| Error::InvalidRef {
                 name: name.clone(),
-                why: "no ledger has this name",
+                why: "this is not the name of a ledger",
             })?;
             Ok((ledger, EntryId(id)))
         };

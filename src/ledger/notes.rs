@@ -10,13 +10,12 @@ use crate::domain::entry::note_line;
 use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
-use crate::git::error::{Error, Result};
-use crate::git::repo::{Repository, from_gix, to_gix};
+use crate::git::error::Result;
+use crate::git::notes_tree::NotesTree;
+use crate::git::repo::Repository;
 
 /// The ref of the notes.
 pub const NOTES_REF: &str = "refs/notes/deploy";
-/// The largest note that is read.
-const NOTE_LIMIT: usize = 64 * 1024 * 1024;
 /// The key of the message lines that name what is covered.
 const COVERS: &str = "Deploy-Covers: ";
 
@@ -44,8 +43,8 @@ impl LineKey {
     }
 }
 
-/// The state of the notes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The state of the notes; by default there are none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NotesState {
     /// The notes commit; `None` if there are no notes.
     pub commit: Option<Oid>,
@@ -57,10 +56,7 @@ impl Repository {
     /// Reads which ledger tips a notes commit covers.
     pub fn read_notes_state(&self, commit: Option<Oid>) -> Result<NotesState> {
         let Some(id) = commit else {
-            return Ok(NotesState {
-                commit: None,
-                covers: Tips::new(),
-            });
+            return Ok(NotesState::default());
         };
         let commit = self.read_commit(id)?;
         Ok(NotesState {
@@ -76,19 +72,10 @@ impl Repository {
     pub fn update_notes(&self, tips: &Tips) -> Result<bool> {
         loop {
             let old = self.read_ref(NOTES_REF)?;
-            let notes = self.read_notes_state(old).unwrap_or(NotesState {
-                commit: None,
-                covers: Tips::new(),
-            });
+            let notes = self.read_notes_state(old).unwrap_or_default();
             let (base, tips) = match self.find_tips_to_cover(&notes.covers, tips)? {
                 Some(tips) => (notes, tips),
-                None => (
-                    NotesState {
-                        commit: None,
-                        covers: Tips::new(),
-                    },
-                    tips.clone(),
-                ),
+                None => (NotesState::default(), tips.clone()),
             };
             if base.covers == tips {
                 return Ok(false);
@@ -107,16 +94,7 @@ impl Repository {
     /// Rebuilds all notes from the ledgers up to `tips`, and moves the ref.
     pub fn rebuild_notes(&self, tips: &Tips) -> Result<()> {
         let old = self.read_ref(NOTES_REF)?;
-        let new = self.write_batch(|| {
-            self.write_notes(
-                &NotesState {
-                    commit: None,
-                    covers: Tips::new(),
-                },
-                tips,
-                old,
-            )
-        })?;
+        let new = self.write_batch(|| self.write_notes(&NotesState::default(), tips, old))?;
         self.compare_and_swap(NOTES_REF, old, new, "git-deploy: notes rebuilt")
     }
 
@@ -136,8 +114,7 @@ impl Repository {
             return Ok(None);
         };
         let tree = self.read_commit(notes)?.tree;
-        let mut state = open_notes_tree(self, tree)?;
-        self.read_note_in(&mut state, commit)
+        NotesTree::open(self, tree)?.read(commit)
     }
 
     #[cfg(test)]
@@ -149,10 +126,10 @@ impl Repository {
             return Ok(expected.into_keys().collect());
         };
         let tree = self.read_commit(notes)?.tree;
-        let mut state = open_notes_tree(self, tree)?;
+        let mut notes = NotesTree::open(self, tree)?;
         let mut differing = Vec::new();
         for (commit, text) in &expected {
-            if self.read_note_in(&mut state, *commit)?.as_ref() != Some(text) {
+            if notes.read(*commit)?.as_ref() != Some(text) {
                 differing.push(*commit);
             }
         }
@@ -182,7 +159,7 @@ impl Repository {
     fn find_tips_to_cover(&self, covers: &Tips, tips: &Tips) -> Result<Option<Tips>> {
         let mut tips = tips.clone();
         for (ledger, covered) in covers {
-            let told = match tips.get(ledger).copied() {
+            let is_contained = match tips.get(ledger).copied() {
                 Some(tip) if self.contains_covered(tip, *covered)? => continue,
                 Some(tip) => {
                     self.read_commit(covered.0).is_ok()
@@ -193,7 +170,7 @@ impl Repository {
                     .tip(ledger)?
                     .map_or(Ok(false), |tip| self.contains_covered(tip, *covered))?,
             };
-            if !told {
+            if !is_contained {
                 return Ok(None);
             }
             tips.insert(ledger.clone(), *covered);
@@ -213,12 +190,12 @@ impl Repository {
         for (ledger, tip) in tips {
             let mut of_ledger = Vec::new();
             for link in self.walk_ledger(*tip) {
-                let (commit, mention) = link?;
+                let (commit, trailers) = link?;
                 let id = EntryId(commit.id);
                 if covers.get(ledger) == Some(&id) {
                     break;
                 }
-                if mention.commits.is_empty() {
+                if trailers.commits.is_empty() {
                     continue;
                 }
                 let LedgerCommit::Entry { entry, .. } = self.read_ledger_commit(ledger, id)? else {
@@ -244,20 +221,12 @@ impl Repository {
             Some(commit) => self.read_commit(commit)?.tree,
             None => self.write_tree(b"")?,
         };
-        let objects = NoteObjects(self);
-        let mut state = open_notes_tree(self, tree)?;
+        let mut notes = NotesTree::open(self, tree)?;
         for (commit, lines) in lines {
-            let old = self.read_note_in(&mut state, commit)?.unwrap_or_default();
-            let blob = self.write_blob(merge_lines(&old, lines).as_bytes())?;
-            state
-                .edit(to_gix(commit.0), Some(to_gix(blob)), &objects)
-                .map_err(Error::library("adding a note"))?;
+            let old = notes.read(commit)?.unwrap_or_default();
+            notes.set(commit, &merge_lines(&old, lines))?;
         }
-        let tree = from_gix(
-            &state
-                .write(&objects)
-                .map_err(Error::library("writing the notes"))?,
-        );
+        let tree = notes.write()?;
         let mut time = Time::EPOCH;
         for tip in tips.values() {
             time = time.max(self.read_commit(tip.0)?.committer_time);
@@ -280,26 +249,6 @@ impl Repository {
         );
         self.write_commit(text.as_bytes())
     }
-
-    /// Reads the note of a commit from an opened notes tree.
-    fn read_note_in(
-        &self,
-        state: &mut gix::note::plumbing::State,
-        commit: CommitId,
-    ) -> Result<Option<String>> {
-        let found = state
-            .get(&to_gix(commit.0), &NoteObjects(self))
-            .map_err(Error::library("reading a note"))?;
-        let Some(blob) = found else { return Ok(None) };
-        let bytes = self.read_blob(from_gix(&blob), NOTE_LIMIT)?;
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-    }
-}
-
-/// Opens a notes tree.
-fn open_notes_tree(repository: &Repository, tree: Oid) -> Result<gix::note::plumbing::State> {
-    gix::note::plumbing::State::new(to_gix(tree), &NoteObjects(repository))
-        .map_err(Error::library("reading the notes"))
 }
 
 /// Parses the ledger tips that the message of a notes commit names.
@@ -324,64 +273,6 @@ pub fn merge_lines(old: &str, new: Vec<String>) -> String {
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
-/// Lets gix's notes editor write through our durable object store.
-struct NoteObjects<'a>(&'a Repository);
-
-impl gix::objs::Find for NoteObjects<'_> {
-    fn try_find<'b>(
-        &self,
-        id: &gix::oid,
-        buffer: &'b mut Vec<u8>,
-    ) -> std::result::Result<Option<gix::objs::Data<'b>>, gix::Error> {
-        self.0.gix.objects.try_find(id, buffer)
-    }
-}
-
-impl gix::objs::Write for NoteObjects<'_> {
-    fn write_buf_with_known_id(
-        &self,
-        kind: gix::objs::Kind,
-        bytes: &[u8],
-        _id: gix::ObjectId,
-    ) -> std::result::Result<gix::ObjectId, gix::Error> {
-        self.write_buf(kind, bytes)
-    }
-
-    fn write_buf(
-        &self,
-        kind: gix::objs::Kind,
-        bytes: &[u8],
-    ) -> std::result::Result<gix::ObjectId, gix::Error> {
-        let written = match kind {
-            gix::objs::Kind::Tree => self.0.write_tree(bytes),
-            _ => self.0.write_blob(bytes),
-        };
-        written.map(to_gix).map_err(gix::Error::from_error)
-    }
-
-    fn write_stream(
-        &self,
-        kind: gix::objs::Kind,
-        _size: u64,
-        from: &mut dyn std::io::Read,
-    ) -> std::result::Result<gix::ObjectId, gix::Error> {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes)
-            .map_err(gix::Error::from_error)?;
-        self.write_buf(kind, &bytes)
-    }
-
-    fn write_stream_with_known_id(
-        &self,
-        kind: gix::objs::Kind,
-        size: u64,
-        from: &mut dyn std::io::Read,
-        _id: gix::ObjectId,
-    ) -> std::result::Result<gix::ObjectId, gix::Error> {
-        self.write_stream(kind, size, from)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::merge_lines;
@@ -394,8 +285,8 @@ mod tests {
                 .map(str::to_owned)
                 .to_vec()
         };
-        let anew = merge_lines("", lines());
-        assert_eq!(merge_lines(&merge_lines("", lines()), Vec::new()), anew);
-        assert_eq!(anew, "\n\r\n2026-03-05T10:02:11Z  x  prod@1\nz\r\n");
+        let rebuilt = merge_lines("", lines());
+        assert_eq!(merge_lines(&merge_lines("", lines()), Vec::new()), rebuilt);
+        assert_eq!(rebuilt, "\n\r\n2026-03-05T10:02:11Z  x  prod@1\nz\r\n");
     }
 }

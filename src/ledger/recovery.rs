@@ -5,6 +5,7 @@
 //! after asking the owner.
 
 use super::LedgerCommit;
+use super::entry_files::POLICY_FILE;
 use crate::domain::entry::Action;
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::LedgerName;
@@ -24,15 +25,15 @@ impl Repository {
         ledger: &LedgerName,
         id: EntryId,
     ) -> Result<Option<PublicKey>> {
-        let vouched = self.config_strings(RECOVERED_SETTING)?;
-        if vouched.is_empty() {
+        let confirmed = self.config_strings(RECOVERED_SETTING)?;
+        if confirmed.is_empty() {
             return Ok(None);
         }
         let Some(found) = self.find_claimed_recovery_key(ledger, id)? else {
             return Ok(None);
         };
         let mut keys = Vec::new();
-        for text in vouched {
+        for text in confirmed {
             let key: PublicKey = text.parse().map_err(|_| {
                 Error::corrupt(RECOVERED_SETTING.to_owned(), "it is not a public key")
             })?;
@@ -57,7 +58,7 @@ impl Repository {
         if !matches!(&entry.statement().action, Action::Publish(publish) if publish.recovered) {
             return Ok(None);
         }
-        let Some(text) = self.read_file_at(commit.tree, "deploy.toml", MAX_BYTES)? else {
+        let Some(text) = self.read_file_at(commit.tree, POLICY_FILE, MAX_BYTES)? else {
             return Ok(None);
         };
         let Ok(policy) = Policy::from_bytes(&text) else {

@@ -1,18 +1,19 @@
-//! Reads states from ledger trees, only the parts needed, and computes the tree after an entry.
+//! Reads states from ledger trees, and only the parts needed.
+//!
+//! A path or a file that no ledger's tree may contain is an error.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::ledger_commit::{ENTRY_FILE, SIGNATURE_FILE};
-use crate::domain::entry::{Entry, MAX_BYTES, ParseError, StoredEntry, Verified};
+use super::entry_files::{ENTRY_FILE, POLICY_FILE, SIGNATURE_FILE};
+use crate::domain::entry::{MAX_BYTES, StoredEntry};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::LedgerName;
-use crate::domain::state::{Edit, Scope, Slot, SlotKey, State, Value};
+use crate::domain::state::{Scope, Slot, SlotKey, State, Value};
 use crate::git::error::{Error, Result};
-use crate::git::object::ObjectKind;
 use crate::git::repo::Repository;
-use crate::git::tree::{ComputedFolders, Leaf, TreeItem};
+use crate::git::tree::{Leaf, TreeItem};
 
 /// The maximum number of files in a ledger's tree.
 const FILE_LIMIT: usize = 1_000_000;
@@ -65,7 +66,7 @@ impl<'a> StateReader<'a> {
                         ) => {
                             self.load_folder(tree, &name, ledger, &mut state)?;
                         }
-                        ("lock.json" | "expires.json" | "deploy.toml", TreeItem::Leaf(leaf)) => {
+                        ("lock.json" | "expires.json" | POLICY_FILE, TreeItem::Leaf(leaf)) => {
                             self.load_slot(&name, leaf, ledger, &mut state)?;
                         }
                         _ => {}
@@ -124,10 +125,7 @@ impl<'a> StateReader<'a> {
         ledger: &LedgerName,
         state: &mut State,
     ) -> Result<()> {
-        let corrupt = |why: String| Error::Corrupt {
-            what: format!("{path} in the ledger {ledger}"),
-            why,
-        };
+        let corrupt = |why: String| Error::corrupt(format!("{path} in the ledger {ledger}"), why);
         let slot = if ledger.is_policy() {
             Slot::parse_policy(path)
         } else {
@@ -152,95 +150,17 @@ impl<'a> StateReader<'a> {
 
     /// Reads and parses the copy of an entry, from a cache if possible.
     fn read_entry(&self, id: Oid, corrupt: &dyn Fn(String) -> Error) -> Result<Arc<StoredEntry>> {
-        let parse = |parse: fn(&[u8]) -> std::result::Result<StoredEntry, ParseError>| {
-            let bytes = self.repository.read_blob(id, MAX_BYTES)?;
-            Ok(Arc::new(
-                parse(&bytes).map_err(|error| corrupt(error.to_string()))?,
-            ))
+        let Some(cache) = &self.display_cache else {
+            return self.repository.read_stored_entry(id, corrupt);
         };
-        // One entry is often stored at many paths.
-        if let Some(shown) = &self.display_cache {
-            if let Some(kept) = shown.borrow().get(&id) {
-                return Ok(Arc::clone(kept));
-            }
-            let kept = parse(StoredEntry::parse_trusted)?;
-            shown.borrow_mut().insert(id, Arc::clone(&kept));
-            return Ok(kept);
+        if let Some(entry) = cache.borrow().get(&id) {
+            return Ok(Arc::clone(entry));
         }
-        let memory = &self.repository.ledger_cache().entries;
-        if let Some(kept) = memory.get(&id) {
-            return Ok(kept);
-        }
-        let kept = parse(StoredEntry::parse)?;
-        memory.insert(id, Arc::clone(&kept), estimate_memory(&kept));
-        Ok(kept)
+        let bytes = self.repository.read_blob(id, MAX_BYTES)?;
+        let entry =
+            StoredEntry::parse_trusted(&bytes).map_err(|error| corrupt(error.to_string()))?;
+        let entry = Arc::new(entry);
+        cache.borrow_mut().insert(id, Arc::clone(&entry));
+        Ok(entry)
     }
-}
-
-/// Estimates the memory that a parsed entry takes, in bytes; it is larger than its text.
-pub(super) fn estimate_memory(kept: &StoredEntry) -> usize {
-    kept.bytes.len() * 3 + 500
-}
-
-impl Repository {
-    /// Computes the tree after an entry: the previous tree with the edits of the fold and the
-    /// entry's own two files. Writes nothing.
-    pub fn compute_tree_after(
-        &self,
-        before: Oid,
-        entry: &Entry<Verified>,
-        edits: &[Edit],
-    ) -> Result<(Oid, ComputedFolders)> {
-        let leaves = build_tree_edits(entry, edits, &|bytes| {
-            self.hash_object(ObjectKind::Blob, bytes)
-        })?;
-        let edits: Vec<(&str, Option<Leaf>)> = leaves
-            .iter()
-            .map(|(path, leaf)| (path.as_str(), *leaf))
-            .collect();
-        self.compute_edited_tree(Some(before), &edits)
-    }
-
-    /// Writes the tree that [`Repository::folded_id`] computes.
-    pub fn write_tree_after(
-        &self,
-        before: Oid,
-        entry: &Entry<Verified>,
-        edits: &[Edit],
-    ) -> Result<Oid> {
-        let leaves = build_tree_edits(entry, edits, &|bytes| self.write_blob(bytes))?;
-        let edits: Vec<(&str, Option<Leaf>)> = leaves
-            .iter()
-            .map(|(path, leaf)| (path.as_str(), *leaf))
-            .collect();
-        self.write_edited_tree(Some(before), &edits)
-    }
-}
-
-/// Returns the paths that an entry changes, with their new values. `blob` returns the id of a
-/// file's bytes, and may write them.
-fn build_tree_edits(
-    entry: &Entry<Verified>,
-    edits: &[Edit],
-    blob: &dyn Fn(&[u8]) -> Result<Oid>,
-) -> Result<Vec<(String, Option<Leaf>)>> {
-    let own = blob(entry.bytes())?;
-    let mut leaves: Vec<(String, Option<Leaf>)> = vec![
-        (ENTRY_FILE.to_owned(), Some(Leaf::Blob(own))),
-        (
-            SIGNATURE_FILE.to_owned(),
-            Some(Leaf::Blob(blob(entry.signature())?)),
-        ),
-    ];
-    for edit in edits {
-        let leaf = match &edit.value {
-            None => None,
-            Some(Value::Commit(commit)) => Some(Leaf::Commit(commit.0)),
-            Some(Value::Bytes(bytes)) => Some(Leaf::Blob(blob(bytes)?)),
-            Some(Value::Entry(kept)) if Arc::ptr_eq(kept, entry.stored()) => Some(Leaf::Blob(own)),
-            Some(Value::Entry(kept)) => Some(Leaf::Blob(blob(&kept.bytes)?)),
-        };
-        leaves.push((edit.slot.to_string(), leaf));
-    }
-    Ok(leaves)
 }

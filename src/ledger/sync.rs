@@ -4,134 +4,33 @@
 //! A ledger that was rewound or deleted, or that does not verify, keeps its last valid tip here.
 //! Every command reports that problem.
 
+mod problem;
+mod verify;
+
 use std::time::Duration;
 
-use super::chain::ChainMembership;
-use super::entry_validator::{EntryValidator, ValidationContext};
-use super::facts::FactGatherer;
+pub use problem::{LedgerFault, LedgerProblem, SyncError};
+pub use verify::MovedLedger;
+use verify::verify_remote_ledgers;
+
 use super::notes::NOTES_REF;
 use super::{INCOMING, Project, Tips};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
-use crate::domain::verdict::{Decision, Verdict};
 use crate::git::error::{Error, Result};
-use crate::git::remote::PushOutcome;
 use crate::git::repo::Repository;
 
 /// The refspec that fetches ledgers without accepting them.
 pub const LEDGER_REFSPEC: &str = "+refs/deploy/*:refs/deploy-incoming/*";
-/// Where fetched notes are kept: a separate pattern, so that the user's other notes are not
+/// The ref that holds fetched notes: a separate pattern, so that the user's other notes are not
 /// touched.
-const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
+pub(super) const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
 /// Their refspec; a pattern, because a remote may have none.
 const NOTES_REFSPEC: &str = "+refs/notes/deploy*:refs/deploy-incoming-notes/deploy*";
 /// How often to retry a fetch that a concurrent one disturbs.
 const FETCH_ATTEMPTS: u32 = 10;
-/// How often to retry updating the notes while others update them. The next writer catches up.
-const NOTES_ATTEMPTS: u32 = 5;
 /// The git setting that pins the project's id, trusted on first use.
 pub const PIN_SETTING: &str = "deploy.root";
-
-/// Why a sync failed.
-#[derive(Debug, thiserror::Error)]
-pub enum SyncError {
-    /// The remote has another project than the one this clone trusts.
-    #[error("the remote's ledgers belong to the project {found}, and this clone trusts {pinned}")]
-    OtherProject {
-        /// The pinned project.
-        pinned: EntryId,
-        /// The remote's project.
-        found: EntryId,
-    },
-    /// The pin cannot be read.
-    #[error("deploy.root in git's configuration is not a project's id: {0:?}")]
-    Pin(String),
-    /// Some of the remote's ledgers are not accepted.
-    #[error("the remote's ledgers are not what they were, so nothing is written on them")]
-    Problems(Vec<LedgerProblem>),
-    /// The remote's ledgers cannot be verified in a shallow clone. That is no failure of the
-    /// remote.
-    #[error(
-        "this clone is shallow: what the remote's ledgers say cannot be verified without the history that it lacks"
-    )]
-    Shallow(Vec<LedgerProblem>),
-    /// Nothing could be fetched.
-    #[error("cannot fetch from {remote}")]
-    Fetch {
-        /// The remote.
-        remote: String,
-        /// Git's error.
-        source: Error,
-    },
-    /// Git failed.
-    #[error(transparent)]
-    Git(#[from] Error),
-}
-
-/// A problem with a remote's ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedgerProblem {
-    /// The ledger.
-    pub ledger: LedgerName,
-    /// The tip that this clone keeps.
-    pub kept_tip: Option<EntryId>,
-    /// The remote's tip.
-    pub remote_tip: Option<EntryId>,
-    /// What is wrong.
-    pub fault: LedgerFault,
-}
-
-impl LedgerProblem {
-    /// Checks whether the ledger is only undecided: a rule lacks a fact, as in a shallow clone.
-    pub fn is_undecided(&self) -> bool {
-        matches!(&self.fault, LedgerFault::Unverified { verdict, .. } if verdict.decision() == Decision::CannotTell)
-    }
-}
-
-impl LedgerProblem {
-    /// Returns the last valid tip: the one before the first invalid entry, or the tip that this
-    /// clone keeps. `None` if the ledger has no valid entry.
-    pub fn last_valid_tip(&self, repository: &Repository) -> Result<Option<EntryId>> {
-        let LedgerFault::Unverified { id, .. } = &self.fault else {
-            return Ok(self.kept_tip);
-        };
-        let Some(before) = repository.first_parent(id.0)? else {
-            return Ok(self.kept_tip);
-        };
-        // A genesis is no entry.
-        let entry = repository.first_parent(before)?.is_some();
-        Ok(entry.then_some(EntryId(before)).or(self.kept_tip))
-    }
-}
-
-/// What can be wrong with a remote's ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LedgerFault {
-    /// The remote no longer has it.
-    Deleted,
-    /// The remote's tip does not follow our tip.
-    Rewound,
-    /// An entry does not verify.
-    Unverified {
-        /// The first such commit.
-        id: EntryId,
-        /// The result of the rules.
-        verdict: Box<Verdict>,
-    },
-}
-
-/// A ledger that moved forward.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MovedLedger {
-    /// The ledger.
-    pub ledger: LedgerName,
-    /// Its previous tip.
-    pub old: Option<EntryId>,
-    /// Its new tip.
-    pub new: EntryId,
-    /// How many entries are new.
-    pub entries: usize,
-}
 
 /// The result of a sync.
 #[derive(Debug, Clone, Default)]
@@ -183,9 +82,9 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<SyncRe
     if synced.problems.is_empty() {
         return Ok(synced);
     }
-    let cut_off =
+    let is_cut_off =
         synced.problems.iter().all(LedgerProblem::is_undecided) && repository.is_shallow()?;
-    Err(if cut_off {
+    Err(if is_cut_off {
         SyncError::Shallow(synced.problems)
     } else {
         SyncError::Problems(synced.problems)
@@ -230,7 +129,7 @@ fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncR
     })?;
     match accept_fetched(repository, tips) {
         Err(SyncError::Git(Error::Shallow)) => Err(SyncError::Shallow(Vec::new())),
-        believed => believed,
+        accepted => accepted,
     }
 }
 
@@ -271,92 +170,6 @@ fn accept_fetched(
     Ok(synced)
 }
 
-/// Verifies the remote's ledgers beyond `tips`, updates `tips`, calls `forward` for each ledger
-/// that moves, and returns the problems.
-///
-/// An entry may depend only on valid entries of other ledgers: otherwise a forged policy, itself
-/// refused, would let in what it allows. So after a failure the other ledgers are verified again
-/// without the failed one.
-fn verify_remote_ledgers(
-    repository: &Repository,
-    project: &Project,
-    tips: &mut Tips,
-    incoming: &Tips,
-    mut forward: impl FnMut(MovedLedger) -> Result<()>,
-) -> Result<Vec<LedgerProblem>> {
-    let judge = EntryValidator::new(
-        repository,
-        FactGatherer::new(repository, project).with_branches_as_entered(),
-        None,
-    );
-    let mut believed = incoming.clone();
-    let mut problems = Vec::new();
-    // The policy comes first: nothing else can be validated without it.
-    let policy = LedgerName::policy();
-    loop {
-        let known: Tips = tips
-            .iter()
-            .chain(&believed)
-            .map(|(name, tip)| (name.clone(), *tip))
-            .collect();
-        let chains = ChainMembership::new(repository, &known);
-        let (mut moves, faults) = (Vec::new(), problems.len());
-        let others = known.keys().filter(|name| **name != policy);
-        for ledger in std::iter::once(&policy).chain(others) {
-            let (kept, shown) = (tips.get(ledger).copied(), believed.get(ledger).copied());
-            let Some(new) = shown.filter(|_| shown != kept) else {
-                continue;
-            };
-            match verify_ledger(repository, &judge, &chains, ledger, kept, new)? {
-                Ok(entries) => moves.push(MovedLedger {
-                    ledger: ledger.clone(),
-                    old: kept,
-                    new,
-                    entries,
-                }),
-                Err(fault) => {
-                    believed.remove(ledger);
-                    problems.push(LedgerProblem {
-                        ledger: ledger.clone(),
-                        kept_tip: kept,
-                        remote_tip: shown,
-                        fault,
-                    });
-                }
-            }
-        }
-        if problems
-            .iter()
-            .skip(faults)
-            .any(LedgerProblem::is_undecided)
-        {
-            // Entries that depend on an undecided one are undecided too. Nothing moves until that
-            // is resolved.
-            break;
-        }
-        if problems.len() > faults {
-            continue;
-        }
-        for moved in moves {
-            tips.insert(moved.ledger.clone(), moved.new);
-            forward(moved)?;
-        }
-        break;
-    }
-    for (ledger, kept) in &*tips {
-        if !incoming.contains_key(ledger) {
-            let problem = LedgerProblem {
-                ledger: ledger.clone(),
-                kept_tip: Some(*kept),
-                remote_tip: None,
-                fault: LedgerFault::Deleted,
-            };
-            problems.push(problem);
-        }
-    }
-    Ok(problems)
-}
-
 /// Returns the project that this clone trusts, and its id if it is pinned now: the first project
 /// seen is pinned.
 fn find_trusted_project(
@@ -384,45 +197,6 @@ fn find_trusted_project(
         }
         (_, None) => Ok(None),
     }
-}
-
-/// Validates the entries after `kept` up to `new`; returns their number, or what is wrong.
-fn verify_ledger(
-    repository: &Repository,
-    judge: &EntryValidator<'_>,
-    chains: &ChainMembership<'_>,
-    ledger: &LedgerName,
-    kept: Option<EntryId>,
-    new: EntryId,
-) -> Result<std::result::Result<usize, LedgerFault>> {
-    let Some(mut ids) = repository.chain_between(kept, new)? else {
-        return Ok(Err(LedgerFault::Rewound));
-    };
-    let mut head = judge.load_tip(ledger, kept)?;
-    if kept.is_none() {
-        if ids.first() != Some(&head.chain.tip) {
-            return Ok(Err(LedgerFault::Rewound));
-        }
-        ids.remove(0);
-    }
-    for id in &ids {
-        let judged = judge.validate(
-            ledger,
-            &head,
-            *id,
-            ValidationContext::History(&|ledger, id| chains.contains(ledger, id)),
-        );
-        match judged.next_tip {
-            Some(next) => head = next,
-            None => {
-                return Ok(Err(LedgerFault::Unverified {
-                    id: *id,
-                    verdict: Box::new(judged.verdict),
-                }));
-            }
-        }
-    }
-    Ok(Ok(ids.len()))
 }
 
 /// Moves our ledger. If another process of ours moved it meanwhile, the next sync sees that.
@@ -484,40 +258,6 @@ fn accept_fetched_notes(repository: &Repository) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// Brings the notes up to date after one of our entries was accepted: takes the remote's notes if
-/// they cover it, otherwise updates and pushes ours.
-///
-/// Ledgers and notes are fetched together, so the notes never cover what this clone has not seen.
-pub fn sync_notes(
-    repository: &Repository,
-    remote: &str,
-    ledger: &LedgerName,
-    id: EntryId,
-) -> std::result::Result<(), SyncError> {
-    for _ in 0..NOTES_ATTEMPTS {
-        let tips = sync(repository, remote)?.tips;
-        let notes = repository.read_notes_state(repository.read_ref(NOTES_REF)?)?;
-        // Notes are unproven: they may claim to cover ids of no commit.
-        if let Some(covered) = notes.covers.get(ledger)
-            && repository.read_commit(covered.0).is_ok()
-            && repository.is_on_chain(*covered, id, usize::MAX)?
-        {
-            return Ok(());
-        }
-        let old = repository.read_ref(NOTES_INCOMING)?;
-        if repository.update_notes(&tips)?
-            && let Some(new) = repository.read_ref(NOTES_REF)?
-            && let PushOutcome::LostRace { .. } =
-                repository.push_ref(remote, new, NOTES_REF, old)?
-        {
-            continue;
-        }
-        // A remote that refuses them maintains its own notes.
-        break;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -141,19 +141,20 @@ pub(crate) fn validate_all(repository: &Repository, project: &Project) -> usize 
     let tips = repository.tips().unwrap();
     let chains = ChainMembership::new(repository, &tips);
     let holds = |ledger: &LedgerName, id| chains.contains(ledger, id);
-    let judge = EntryValidator::new(
+    let validator = EntryValidator::new(
         repository,
         FactGatherer::new(repository, project).with_branches_as_entered(),
         None,
     );
     let mut count = 0;
     for (ledger, tip) in &tips {
-        let mut head: ChainTip = judge.load_tip(ledger, None).unwrap();
+        let mut head: ChainTip = validator.load_tip(ledger, None).unwrap();
         let ids = repository.chain_between(None, *tip).unwrap().unwrap();
         assert_eq!(ids[0], head.chain.tip, "the genesis of {ledger}");
         for id in &ids[1..] {
-            let judged = judge.validate(ledger, &head, *id, ValidationContext::History(&holds));
-            head = expect_accepted(judged, "an audit");
+            let validated =
+                validator.validate(ledger, &head, *id, ValidationContext::History(&holds));
+            head = expect_accepted(validated, "an audit");
             count += 1;
         }
     }
@@ -161,19 +162,19 @@ pub(crate) fn validate_all(repository: &Repository, project: &Project) -> usize 
 }
 
 /// Returns the end of the chain after an entry, which must have been accepted.
-pub(crate) fn expect_accepted(judged: ValidatedEntry, by: &str) -> ChainTip {
+pub(crate) fn expect_accepted(validated: ValidatedEntry, by: &str) -> ChainTip {
     let ValidatedEntry {
         next_tip: head,
         verdict,
-        stored: kept,
+        stored,
         ..
-    } = judged;
+    } = validated;
     let bad: Vec<_> = verdict
         .checks
         .iter()
         .filter(|check| check.outcome != crate::domain::verdict::CheckResult::Pass)
         .collect();
-    head.unwrap_or_else(|| panic!("{by} refuses {kept:#?}\nfor {bad:#?}"))
+    head.unwrap_or_else(|| panic!("{by} refuses {stored:#?}\nfor {bad:#?}"))
 }
 
 /// Checks that the notes match the ledgers, and that a rebuild gives the same notes.
@@ -185,9 +186,5 @@ pub(crate) fn assert_notes_match(repository: &Repository, tips: &Tips) {
     assert_eq!(repository.differing_notes(tips).unwrap(), []);
     let before = tree();
     repository.rebuild_notes(tips).unwrap();
-    assert_eq!(
-        tree(),
-        before,
-        "notes made anew differ from those that grew"
-    );
+    assert_eq!(tree(), before, "rebuilt notes differ from updated ones");
 }

@@ -125,7 +125,7 @@ fn forged_policies_admit_nothing() {
         .git(&["fetch", "-q", "origin", "+refs/deploy/*:refs/deploy/*"])
         .ok();
     let said = bob.deploy(&["audit"]).fails(1).to_string();
-    assert!(said.contains("of policy, which does not stand"), "{said}");
+    assert!(said.contains("of policy, which is invalid"), "{said}");
 }
 
 /// An observer that ignores everything.

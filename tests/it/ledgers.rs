@@ -179,7 +179,7 @@ fn ids_of_another_hash_are_refused() {
         let run = alice.push(&["refs/deploy/dev"]);
         assert!(
             run.words_of_err()
-                .contains("no id of this repository's hash"),
+                .contains("not an id of this repository's hash"),
             "{run}"
         );
         refused(&server, run, &before, "chain");

@@ -167,7 +167,7 @@ fn replaced_and_stolen_keys() {
     project.audited();
     let audit = carol.deploy(&["audit"]).ok().text();
     assert!(
-        audit.contains("it went in on the approval of bob, whose key was removed since"),
+        audit.contains("it depends on the approval by bob, whose key was removed later"),
         "{audit}"
     );
 }

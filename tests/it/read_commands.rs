@@ -193,7 +193,7 @@ fn an_audit_continues_after_a_finding() {
     let text = run.text();
     for words in [
         "✗ dev",
-        "it is no entry",
+        "it is not an entry",
         "older policy",
         "✗ notes",
         "✓ policy",

@@ -220,12 +220,12 @@ fn audits_can_be_filed() {
         .deploy(&["audit", "--since", "last.json", "--junit", "audit.xml"])
         .fails(1);
     assert!(
-        found.text().contains("does not hold it any more"),
+        found.text().contains("the ledger no longer contains it"),
         "{found}"
     );
     let xml = std::fs::read_to_string(fresh.path().join("audit.xml")).unwrap();
     assert!(
-        xml.contains("failures=\"1\"") && xml.contains("does not hold it any more"),
+        xml.contains("failures=\"1\"") && xml.contains("the ledger no longer contains it"),
         "{xml}"
     );
 

@@ -552,7 +552,7 @@ fn lost_notes_can_be_restored() {
     assert!(
         audit
             .text()
-            .contains("there are none here: git deploy sync"),
+            .contains("this clone has none: git deploy sync"),
         "{audit}"
     );
     alice.deploy(&["sync"]).ok();

@@ -14,7 +14,7 @@ use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::text::Line;
 use crate::git::Error;
-use crate::git::ancestry::CommitsAhead;
+use crate::git::commits_ahead::CommitsAhead;
 use crate::ledger::facts::{FactGatherer, PathCommits};
 use crate::run::default_description::read_subject;
 use crate::view::deployment_diff::{

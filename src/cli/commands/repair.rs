@@ -14,7 +14,8 @@ use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
 use crate::git::remote::PushOutcome;
 use crate::git::{Error, Repository};
-use crate::ledger::sync::{LedgerProblem, SyncError, sync, sync_notes};
+use crate::ledger::notes_sync::sync_notes;
+use crate::ledger::sync::{LedgerProblem, SyncError, sync};
 
 /// Put the last valid tip of each ledger back that the remote has lost or rewritten
 ///

@@ -114,7 +114,7 @@ fn rejected() {
         outcome,
         PushOutcome::Rejected {
             messages: vec!["git-deploy: refused".to_owned()],
-            doubt: false
+            is_undecided: false
         }
     );
     assert!(server.git(&["for-each-ref"]).is_empty());

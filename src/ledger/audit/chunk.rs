@@ -7,16 +7,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::dependencies::record_seen;
+use super::expected_lines::collect_lines;
+use super::finding::{AuditFinding, FindingKind};
 use super::index::{ChainIndex, IndexedChain};
-use super::notes::{ExpectedLine, collect_lines};
-use super::order::PublishRecord;
+use super::ledger_audit::ChunkResult;
+use super::references::{LedgerReferences, PublishRecord, record_seen};
 use super::remarks::RemarkCollector;
-use super::{AuditFinding, AuditRemark, FindingKind, LedgerReferences};
 use crate::domain::entry::{Action, Statement};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
-use crate::domain::time::Time;
 use crate::domain::verdict::CheckResult;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
@@ -36,19 +35,6 @@ pub(super) struct ChunkContext<'a> {
     pub wants_notes: bool,
     /// Called with the number of entries validated since the last call.
     pub on_validated: &'a (dyn Fn(usize) + Sync),
-}
-
-/// The result of one chunk.
-#[derive(Default)]
-pub(super) struct ChunkResult {
-    pub entries: usize,
-    /// How many of the entries could be read.
-    pub read: usize,
-    pub span: Option<(Time, Time)>,
-    pub findings: Vec<AuditFinding>,
-    pub remarks: Vec<AuditRemark>,
-    pub references: LedgerReferences,
-    pub note_lines: Vec<ExpectedLine>,
 }
 
 /// Validates chunks of ledgers.
@@ -73,15 +59,15 @@ impl<'a> ChunkAuditor<'a> {
     /// Validates the entries of a chain at these positions. An error that prevents validation
     /// becomes a finding.
     pub fn audit(&self, number: usize, chain: &IndexedChain, places: Range<usize>) -> ChunkResult {
-        let mut piece = ChunkResult::default();
-        if let Err(error) = self.audit_positions(number, chain, places, &mut piece) {
-            piece.findings.push(AuditFinding::from_error(
+        let mut result = ChunkResult::default();
+        if let Err(error) = self.audit_positions(number, chain, places, &mut result) {
+            result.findings.push(AuditFinding::from_error(
                 FindingKind::Chain,
                 Some(&chain.ledger),
                 &error,
             ));
         }
-        piece
+        result
     }
 
     /// Validates from the first position whose preceding entry can be read, and continues past the
@@ -91,39 +77,39 @@ impl<'a> ChunkAuditor<'a> {
         number: usize,
         chain: &IndexedChain,
         places: Range<usize>,
-        piece: &mut ChunkResult,
+        result: &mut ChunkResult,
     ) -> Result<()> {
         let genesis = self.validator.load_tip(&chain.ledger, None)?;
-        let head_at = |place| self.load_tip_before(&genesis, chain, place);
+        let tip_before = |place| self.load_tip_before(&genesis, chain, place);
         let Some((mut place, first)) = places
             .clone()
-            .find_map(|place| Some((place, head_at(place)?)))
+            .find_map(|place| Some((place, tip_before(place)?)))
         else {
             return Ok(());
         };
-        let (mut head, mut readable) = (Some(first), true);
-        while place < chain.ids.len() && (place < places.end || !readable) {
+        let (mut tip, mut is_readable) = (Some(first), true);
+        while place < chain.ids.len() && (place < places.end || !is_readable) {
             let id = chain.id_at(place);
-            let Some(before) = head else {
-                let why = "it cannot be judged: the commit before it cannot be read";
+            let Some(before) = tip else {
+                let why = "it cannot be validated: the commit before it cannot be read";
                 let finding =
                     AuditFinding::chain_failure(FindingKind::Chain, &chain.ledger, Some(id), why);
-                piece.findings.push(AuditFinding {
+                result.findings.push(AuditFinding {
                     outcome: CheckResult::Unknown,
                     ..finding
                 });
                 place += 1;
-                head = head_at(place);
-                readable = head.is_some();
+                tip = tip_before(place);
+                is_readable = tip.is_some();
                 continue;
             };
-            let judged = self.audit_entry(number, chain, place, &before, piece);
-            readable = judged.stored.is_some();
+            let validated = self.audit_entry(number, chain, place, &before, result);
+            is_readable = validated.stored.is_some();
             // An invalid entry is taken as it is, so that the entries after it are still validated.
-            head = judged.next_tip.or_else(|| {
+            tip = validated.next_tip.or_else(|| {
                 let tree = self.repository.read_commit(id.0).ok()?.tree;
-                Some(match &judged.stored {
-                    Some(kept) => before.advanced_by(id, tree, &kept.statement),
+                Some(match &validated.stored {
+                    Some(stored) => before.advanced_by(id, tree, &stored.statement),
                     None => before.advanced_unread(id, tree),
                 })
             });
@@ -149,14 +135,14 @@ impl<'a> ChunkAuditor<'a> {
         }
     }
 
-    /// Validates one entry, and adds its findings, remarks and references to `piece`.
+    /// Validates one entry, and adds its findings, remarks and references to `result`.
     fn audit_entry(
         &self,
         number: usize,
         chain: &IndexedChain,
         place: usize,
-        head: &ChainTip,
-        piece: &mut ChunkResult,
+        tip: &ChainTip,
+        result: &mut ChunkResult,
     ) -> ValidatedEntry {
         let ChunkContext {
             index,
@@ -166,45 +152,50 @@ impl<'a> ChunkAuditor<'a> {
             ..
         } = self.shared;
         let (ledger, id) = (&chain.ledger, chain.id_at(place));
-        let holds = |ledger: &LedgerName, id| index.contains(self.repository, ledger, id);
-        let judged = self
-            .validator
-            .validate(ledger, head, id, ValidationContext::History(&holds));
-        piece.entries += 1;
-        piece.findings.extend(
-            judged
+        let contains = |ledger: &LedgerName, id| index.contains(self.repository, ledger, id);
+        let validated =
+            self.validator
+                .validate(ledger, tip, id, ValidationContext::History(&contains));
+        result.entries += 1;
+        result.findings.extend(
+            validated
                 .verdict
                 .checks
                 .iter()
                 .filter_map(|check| AuditFinding::from_check(ledger, id, check)),
         );
-        if let Some(statement) = judged.stored.as_ref().map(|kept| &kept.statement) {
-            let first = piece.span.map_or(statement.at, |(first, _)| first);
-            piece.span = Some((first, statement.at));
-            piece.read += 1;
-            self.record_references(place, statement, &mut piece.references);
+        if let Some(statement) = validated.stored.as_ref().map(|stored| &stored.statement) {
+            let first = result.span.map_or(statement.at, |(first, _)| first);
+            result.span = Some((first, statement.at));
+            result.read += 1;
+            self.record_references(place, statement, &mut result.references);
             if notes {
-                collect_lines(number, place, id, statement, &mut piece.note_lines);
+                collect_lines(number, place, id, statement, &mut result.note_lines);
             }
         }
-        if let (Some(entry), Some(facts)) = (&judged.entry, &judged.facts) {
+        if let (Some(entry), Some(facts)) = (&validated.entry, &validated.facts) {
             let reader = RemarkCollector {
                 index,
                 present_policy: present.map(AsRef::as_ref),
             };
             let seen = entry.statement().seen.get(&LedgerName::policy());
             let then = seen.and_then(|tip| self.validator.gatherer.policy_at(*tip).ok().flatten());
-            piece
+            result
                 .remarks
                 .extend(reader.collect(id, entry, then.as_deref(), facts));
-            reader.count_removed_key(id, entry, &mut piece.references.removed_keys);
+            reader.count_removed_key(id, entry, &mut result.references.removed_keys);
         }
         step(1);
-        judged
+        validated
     }
 
     /// Records which entries of other ledgers an entry has seen.
-    fn record_references(&self, place: usize, statement: &Statement, ties: &mut LedgerReferences) {
+    fn record_references(
+        &self,
+        place: usize,
+        statement: &Statement,
+        references: &mut LedgerReferences,
+    ) {
         for (ledger, seen) in &statement.seen {
             // A ledger that does not contain the entry has a finding of its own.
             let Some((other, chain)) = self.shared.index.chain(ledger) else {
@@ -213,15 +204,15 @@ impl<'a> ChunkAuditor<'a> {
             let Some(seen) = chain.position(*seen) else {
                 continue;
             };
-            record_seen(&mut ties.seen_positions, other, place, seen);
+            record_seen(&mut references.seen_positions, other, place, seen);
             if ledger.is_policy() {
-                ties.policy_positions.push((place, seen));
+                references.policy_positions.push((place, seen));
             }
         }
         if let Action::Publish(publish) = &statement.action {
             let mut admits = publish.admits.clone();
             admits.sort_unstable();
-            ties.publishes.push(PublishRecord {
+            references.publishes.push(PublishRecord {
                 position: place,
                 seen: statement.seen.clone(),
                 admits,

@@ -5,53 +5,43 @@
 
 use std::collections::BTreeMap;
 
+use super::finding::{AuditFinding, FindingKind};
 use super::index::ChainIndex;
-use super::{AuditFinding, FindingKind, LedgerAudit};
+use super::ledger_audit::LedgerAudit;
+use super::references::SeenPositions;
 use crate::domain::id::EntryId;
 use crate::domain::verdict::CheckResult;
-
-/// For another ledger, by number: the positions at which an entry had seen more of it than any
-/// before, each with the position seen. Both increase.
-pub(super) type SeenPositions = BTreeMap<usize, Vec<(usize, usize)>>;
 
 /// The first invalid position of each ledger, by number. Everything from there on is invalid.
 type InvalidFrom = BTreeMap<usize, usize>;
 
-/// Records what an entry has seen, if it is more than any entry before.
-pub(super) fn record_seen(leans: &mut SeenPositions, other: usize, place: usize, seen: usize) {
-    let far = leans.entry(other).or_default();
-    if far.last().is_none_or(|(_, before)| *before < seen) {
-        far.push((place, seen));
-    }
-}
-
 /// Adds a finding to each ledger that depends on an invalid entry before any failure of its own: at
 /// the first entry that does.
 pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]) {
-    let mut fallen: InvalidFrom = audited
+    let mut invalid: InvalidFrom = audited
         .iter()
         .filter_map(|it| find_first_failure(index, it))
         .collect();
-    let mut leaning: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+    let mut dependents: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     // Each round shortens the valid part of some ledger, until nothing changes.
     loop {
-        let mut more = false;
+        let mut is_changed = false;
         for ledger in audited.iter() {
             let Some((number, _)) = index.chain(&ledger.ledger) else {
                 continue;
             };
             let Some((place, other)) =
-                find_first_invalid_dependency(&ledger.references.seen_positions, &fallen)
+                find_first_invalid_dependency(&ledger.references.seen_positions, &invalid)
             else {
                 continue;
             };
-            if fallen.get(&number).is_none_or(|at| place < *at) {
-                fallen.insert(number, place);
-                leaning.insert(number, (place, other));
-                more = true;
+            if invalid.get(&number).is_none_or(|at| place < *at) {
+                invalid.insert(number, place);
+                dependents.insert(number, (place, other));
+                is_changed = true;
             }
         }
-        if !more {
+        if !is_changed {
             break;
         }
     }
@@ -59,7 +49,7 @@ pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]
         let Some((number, chain)) = index.chain(&ledger.ledger) else {
             continue;
         };
-        let Some((place, other)) = leaning.get(&number) else {
+        let Some((place, other)) = dependents.get(&number) else {
             continue;
         };
         let (Some(what), Some(other)) = (
@@ -69,7 +59,7 @@ pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]
             continue;
         };
         let what = format!(
-            "it leans on {} of {}, which does not stand",
+            "it depends on {} of {}, which is invalid",
             what.short(),
             other.ledger
         );
@@ -96,15 +86,15 @@ fn find_first_failure(index: &ChainIndex, ledger: &LedgerAudit) -> Option<(usize
 
 /// Returns the first position that depends on an invalid entry, and the ledger of that entry.
 fn find_first_invalid_dependency(
-    leans: &SeenPositions,
-    fallen: &InvalidFrom,
+    references: &SeenPositions,
+    invalid: &InvalidFrom,
 ) -> Option<(usize, usize)> {
-    let of_one = |(other, far): (&usize, &Vec<(usize, usize)>)| {
-        let from = fallen.get(other)?;
-        let at = far.partition_point(|(_, seen)| seen < from);
-        far.get(at).map(|(place, _)| (*place, *other))
+    let in_ledger = |(other, positions): (&usize, &Vec<(usize, usize)>)| {
+        let from = invalid.get(other)?;
+        let at = positions.partition_point(|(_, seen)| seen < from);
+        positions.get(at).map(|(place, _)| (*place, *other))
     };
-    leans.iter().filter_map(of_one).min()
+    references.iter().filter_map(in_ledger).min()
 }
 
 /// Returns the commit of the other ledger that the entry at a position has seen.
@@ -114,8 +104,8 @@ fn find_seen_tip(
     place: usize,
     other: usize,
 ) -> Option<EntryId> {
-    let far = ledger.references.seen_positions.get(&other)?;
-    let (_, seen) = far.iter().find(|(at, _)| *at == place)?;
+    let positions = ledger.references.seen_positions.get(&other)?;
+    let (_, seen) = positions.iter().find(|(at, _)| *at == place)?;
     Some(index.chains.get(other)?.id_at(*seen))
 }
 
@@ -124,7 +114,7 @@ mod tests {
     use super::*;
     use crate::domain::id::Oid;
     use crate::ledger::audit::index::IndexedChain;
-    use crate::ledger::audit::{LedgerAudit, LedgerReferences};
+    use crate::ledger::audit::references::{LedgerReferences, record_seen};
 
     fn id(ledger: u8, place: u8) -> EntryId {
         let mut bytes = [ledger; 20];
@@ -150,9 +140,9 @@ mod tests {
         };
         let audited = |name: &str, seen: &[(usize, usize, usize)], fault: Option<EntryId>| {
             let ledger = name.parse().unwrap();
-            let mut ties = LedgerReferences::default();
+            let mut references = LedgerReferences::default();
             for (other, place, far) in seen {
-                record_seen(&mut ties.seen_positions, *other, *place, *far);
+                record_seen(&mut references.seen_positions, *other, *place, *far);
             }
             let findings = fault
                 .map(|id| {
@@ -162,7 +152,7 @@ mod tests {
                 .collect();
             LedgerAudit {
                 findings,
-                references: ties,
+                references,
                 ..LedgerAudit::new(ledger, id(0, 9))
             }
         };

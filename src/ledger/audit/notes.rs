@@ -2,19 +2,18 @@
 //!
 //! The expected lines are collected while entries are validated. Notes are compared by blob id, so
 //! that only those that differ are read. Notes that are not up to date are no failure, but what
-//! they contain must be right. For a ledger that can only partly be read, the result is unknown.
+//! they contain must be right. For a ledger that can only unreadable be read, the result is unknown.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
+use super::expected_lines::ExpectedLine;
+use super::finding::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
 use super::index::ChainIndex;
-use super::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
-use crate::domain::entry::{Statement, note_line};
-use crate::domain::id::{CommitId, EntryId, Oid};
+use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
-use crate::domain::time::Time;
 use crate::domain::verdict::CheckResult;
 use crate::git::error::{Error, Result};
 use crate::git::object;
@@ -30,46 +29,14 @@ const COUNT_LIMIT: usize = 10_000_000;
 /// How many differing lines of a note are reported; the rest is counted.
 const LINE_LIMIT: usize = 20;
 
-/// A line that an entry adds to the note of a commit. Lines sort as they do in the notes.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ExpectedLine {
-    commit: CommitId,
-    at: Time,
-    /// The ledger's number, which follows the order of names.
-    ledger: usize,
-    position: usize,
-    line: Box<str>,
-}
-
-/// Adds the lines of an entry.
-pub(super) fn collect_lines(
-    ledger: usize,
-    place: usize,
-    id: EntryId,
-    statement: &Statement,
-    told: &mut Vec<ExpectedLine>,
-) {
-    for commit in statement.commits() {
-        if let Some(line) = note_line(statement, id, commit) {
-            told.push(ExpectedLine {
-                commit,
-                at: statement.at,
-                ledger,
-                position: place,
-                line: line.into(),
-            });
-        }
-    }
-}
-
 /// Compares the notes with the expected lines, and returns what is wrong and what a reader should
 /// know.
 pub(super) fn check_notes(
     repository: &Repository,
     index: &ChainIndex,
     tips: &Tips,
-    told: Vec<ExpectedLine>,
-    partly: &BTreeSet<&LedgerName>,
+    expected: Vec<ExpectedLine>,
+    unreadable: &BTreeSet<&LedgerName>,
 ) -> (Vec<AuditFinding>, Vec<AuditRemark>) {
     let remark = |kind, text: &str| {
         vec![AuditRemark {
@@ -79,7 +46,7 @@ pub(super) fn check_notes(
             text: text.to_owned(),
         }]
     };
-    let found = match compare_notes(repository, index, tips, told, partly) {
+    let found = match compare_notes(repository, index, tips, expected, unreadable) {
         Ok(found) => found,
         Err(error) => {
             return (
@@ -93,7 +60,7 @@ pub(super) fn check_notes(
             Vec::new(),
             remark(
                 RemarkKind::NotesBehind,
-                "there are none here: git deploy sync",
+                "this clone has none: git deploy sync",
             ),
         );
     };
@@ -104,11 +71,11 @@ pub(super) fn check_notes(
         (false, _) if !wrong => Vec::new(),
         (false, _) => remark(
             RemarkKind::NotesWrong,
-            "written anew they tell the truth again: git deploy notes rebuild",
+            "rebuild them from the ledgers: git deploy notes rebuild",
         ),
         (true, true) => remark(
             RemarkKind::NotesBehind,
-            "they do not tell the newest entries yet: git deploy sync",
+            "the newest entries are missing from them: git deploy sync",
         ),
         (true, false) => Vec::new(),
     };
@@ -141,8 +108,8 @@ fn compare_notes(
     repository: &Repository,
     index: &ChainIndex,
     tips: &Tips,
-    mut told: Vec<ExpectedLine>,
-    partly: &BTreeSet<&LedgerName>,
+    mut expected: Vec<ExpectedLine>,
+    unreadable: &BTreeSet<&LedgerName>,
 ) -> Result<Option<(Vec<AuditFinding>, bool)>> {
     let Some(commit) = repository.read_ref(NOTES_REF)? else {
         return Ok(None);
@@ -158,24 +125,24 @@ fn compare_notes(
         } else {
             findings.push(match index.contains(repository, ledger, *covered) {
                 // It is no failure if the unread part of a ledger may contain it.
-                Err(error) if partly.contains(ledger) => {
+                Err(error) if unreadable.contains(ledger) => {
                     AuditFinding::from_error(FindingKind::Notes, None, &error)
                 }
                 _ => notes_failure(format!(
-                    "they tell of {ledger} up to {}, which it does not hold",
+                    "they cover {ledger} up to {}, which that ledger does not contain",
                     covered.short()
                 )),
             });
         }
     }
     if findings.is_empty() {
-        told.retain(|it| ends.get(&it.ledger).is_some_and(|end| it.position <= *end));
-        told.sort_unstable();
+        expected.retain(|it| ends.get(&it.ledger).is_some_and(|end| it.position <= *end));
+        expected.sort_unstable();
         findings = find_differing_notes(
             repository,
             repository.read_commit(commit)?.tree,
-            &told,
-            partly,
+            &expected,
+            unreadable,
         )?;
     }
     Ok(Some((findings, covers != *tips)))
@@ -185,19 +152,22 @@ fn compare_notes(
 fn find_differing_notes(
     repository: &Repository,
     tree: Oid,
-    told: &[ExpectedLine],
-    partly: &BTreeSet<&LedgerName>,
+    expected: &[ExpectedLine],
+    unreadable: &BTreeSet<&LedgerName>,
 ) -> Result<Vec<AuditFinding>> {
     let mut stored = read_stored_notes(repository, tree)?;
     let mut findings = Vec::new();
-    for lines in told.chunk_by(|a, b| a.commit == b.commit) {
+    for lines in expected.chunk_by(|a, b| a.commit == b.commit) {
         let Some(ExpectedLine { commit, .. }) = lines.first() else {
             continue;
         };
-        let text: String = lines.iter().flat_map(|told| [&*told.line, "\n"]).collect();
+        let text: String = lines
+            .iter()
+            .flat_map(|expected| [&*expected.line, "\n"])
+            .collect();
         match stored.remove(commit).as_deref() {
             None => findings.push(notes_failure(format!(
-                "{} has no note, and the ledgers speak of it",
+                "{} has no note, but the ledgers mention it",
                 commit.short()
             ))),
             Some([Leaf::Blob(blob)])
@@ -213,23 +183,23 @@ fn find_differing_notes(
                 }
             }
             Some(leaves) => findings.extend(describe_difference(
-                repository, *commit, leaves, &text, partly,
+                repository, *commit, leaves, &text, unreadable,
             )),
         }
     }
-    let unasked = |commit: &CommitId| {
-        if partly.is_empty() {
+    let unexpected = |commit: &CommitId| {
+        if unreadable.is_empty() {
             return notes_failure(format!(
-                "{} has a note, and no ledger speaks of it",
+                "{} has a note, but no ledger mentions it",
                 commit.short()
             ));
         }
         notes_unknown(format!(
-            "{} has a note, and no entry that can be read here speaks of it",
+            "{} has a note, but no readable entry mentions it",
             commit.short()
         ))
     };
-    findings.extend(stored.keys().map(unasked));
+    findings.extend(stored.keys().map(unexpected));
     Ok(findings)
 }
 
@@ -268,64 +238,72 @@ fn read_stored_notes(repository: &Repository, tree: Oid) -> Result<BTreeMap<Comm
     Ok(stored)
 }
 
+/// Returns how many more times a note has each line than expected; a line that is missing has a
+/// negative count.
+fn count_differing_lines<'t>(text: &'t str, expected: &'t str) -> BTreeMap<&'t str, i64> {
+    let mut more: BTreeMap<&str, i64> = BTreeMap::new();
+    for line in text.lines() {
+        *more.entry(line).or_default() += 1;
+    }
+    for line in expected.lines() {
+        *more.entry(line).or_default() -= 1;
+    }
+    more.retain(|_, count| *count != 0);
+    more
+}
+
 /// Returns how a note differs, line by line.
 fn describe_difference(
     repository: &Repository,
     commit: CommitId,
     leaves: &[Leaf],
     expected: &str,
-    partly: &BTreeSet<&LedgerName>,
+    unreadable: &BTreeSet<&LedgerName>,
 ) -> Vec<AuditFinding> {
     let what = |words: &str| notes_failure(format!("the note of {} {words}", commit.short()));
     let [Leaf::Blob(blob)] = leaves else {
-        return vec![what("stands in several places, or is no text")];
+        return vec![what("is stored in several places, or is not a file")];
     };
     let bytes = match repository.read_blob(*blob, NOTE_LIMIT) {
         Ok(bytes) => bytes,
         Err(error) => return vec![AuditFinding::from_error(FindingKind::Notes, None, &error)],
     };
     let text = String::from_utf8_lossy(&bytes);
-    // How many more times each line is there than expected.
-    let mut more: BTreeMap<&str, i64> = BTreeMap::new();
-    text.lines()
-        .for_each(|line| *more.entry(line).or_default() += 1);
-    expected
-        .lines()
-        .for_each(|line| *more.entry(line).or_default() -= 1);
-    more.retain(|_, count| *count != 0);
+    let more = count_differing_lines(&text, expected);
     // A line ends with the entry that it is about.
     let unread = |line: &str| {
         let ledger = line
             .rsplit(' ')
             .next()
             .and_then(|entry| entry.split_once('@')?.0.parse::<LedgerName>().ok());
-        ledger.is_some_and(|ledger| partly.contains(&ledger))
+        ledger.is_some_and(|ledger| unreadable.contains(&ledger))
     };
     let line = |(line, count): (&&str, &i64)| {
         let shown = sanitize(line.trim_end());
         match *count {
             1.. if unread(line) => notes_unknown(format!(
-                "the note of {} says what no entry does that can be read here: {shown}",
+                "the note of {} has a line that no readable entry gives: {shown}",
                 commit.short()
             )),
-            1.. => what(&format!("says what no ledger does: {shown}")),
-            _ => what(&format!("leaves out: {shown}")),
+            1.. => what(&format!("has a line that no ledger gives: {shown}")),
+            _ => what(&format!("lacks the line: {shown}")),
         }
     };
     let mut findings: Vec<AuditFinding> = more.iter().take(LINE_LIMIT).map(line).collect();
     match more.len().checked_sub(LINE_LIMIT) {
         Some(rest @ 1..) => {
-            let more = what(&format!("differs in {rest} lines more"));
-            let outcome = if partly.is_empty() {
+            let more = what(&format!(
+                "differs in {rest} more {}",
+                if rest == 1 { "line" } else { "lines" }
+            ));
+            let outcome = if unreadable.is_empty() {
                 CheckResult::Fail
             } else {
                 CheckResult::Unknown
             };
             findings.push(AuditFinding { outcome, ..more });
         }
-        _ if findings.is_empty() => findings.push(what(
-            "has its lines in another order, or not as they are written",
-        )),
+        _ if findings.is_empty() => findings.push(what("has its lines in the wrong order or form")),
         _ => {}
     }
     findings

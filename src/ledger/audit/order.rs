@@ -5,22 +5,11 @@
 //! previous policy but the next publish did not know the entry, someone added it later to evade the
 //! newer rules.
 
+use super::finding::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
 use super::index::{ChainIndex, IndexedChain};
-use super::{AuditFinding, AuditRemark, FindingKind, LedgerAudit, RemarkKind};
-use crate::domain::id::EntryId;
+use super::ledger_audit::LedgerAudit;
+use super::references::PublishRecord;
 use crate::domain::name::LedgerName;
-use crate::ledger::Tips;
-
-/// What a publish says about the other ledgers.
-#[derive(Debug, Clone)]
-pub(super) struct PublishRecord {
-    /// Its position in the policy ledger.
-    pub position: usize,
-    /// The tips that it names.
-    pub seen: Tips,
-    /// The entries that it admits although it had not seen them, sorted.
-    pub admits: Vec<EntryId>,
-}
 
 /// Adds a finding for each entry of an environment that is out of order, or a remark if a publish
 /// admits it.
@@ -81,8 +70,8 @@ fn find_seen_position(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::Oid;
-    use crate::ledger::audit::LedgerReferences;
+    use crate::domain::id::{EntryId, Oid};
+    use crate::ledger::audit::references::LedgerReferences;
 
     fn id(byte: u8) -> EntryId {
         EntryId(Oid::from_bytes(&[byte; 20]).unwrap())
@@ -121,8 +110,8 @@ mod tests {
                 .enumerate()
                 .map(|(place, (_, policy))| (place, usize::from(*policy)))
                 .collect();
-            let audited = |name: &str, ties| LedgerAudit {
-                references: ties,
+            let audited = |name: &str, references| LedgerAudit {
+                references,
                 ..LedgerAudit::new(name.parse().unwrap(), id(0))
             };
             let policy = audited(

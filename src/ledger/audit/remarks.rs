@@ -4,10 +4,12 @@
 //! A retired key causes no remark: what it signed still counts. A removed key was stolen, or may
 //! have been.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::finding::{AuditRemark, RemarkKind};
 use super::index::ChainIndex;
-use super::{AuditRemark, LedgerAudit, RemarkKind};
+use super::ledger_audit::LedgerAudit;
+use super::references::RemovedKeyUses;
 use crate::domain::entry::{
     Action, Artifact, Attestation, Deployment, DeploymentKind, Entry, Publish, Statement,
     StoredEntry, Verified,
@@ -16,9 +18,6 @@ use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{Label, Person};
 use crate::domain::policy::{Policy, PredicateType};
 use crate::domain::rules::Facts;
-
-/// How many entries of a ledger each person signed with a key removed later, and the first of them.
-pub(super) type RemovedKeyUses = BTreeMap<Person, (usize, EntryId)>;
 
 /// The context in which entries are examined.
 pub(super) struct RemarkCollector<'a> {
@@ -47,12 +46,12 @@ impl RemarkCollector<'_> {
         {
             texts.push((
                 RemarkKind::BreakGlass,
-                format!("{by} broke the glass: \"{reason}\""),
+                format!("{by} used break-glass: \"{reason}\""),
             ));
         }
         if let Action::Publish(publish) = &statement.action {
             if publish.recovered {
-                let text = "published this policy after all admin keys were lost, and this repository's owner vouches for it";
+                let text = "published this policy after all admin keys were lost, and this repository's owner confirmed it";
                 texts.push((RemarkKind::Recovered, format!("{by} {text}")));
             }
             texts.extend(
@@ -62,9 +61,9 @@ impl RemarkCollector<'_> {
                     .map(|admitted| (RemarkKind::AdmitsEntry, self.describe_admitted(*admitted))),
             );
         }
-        let leaned = self.describe_removed_key_uses(statement, then, facts);
+        let key_uses = self.describe_removed_key_uses(statement, then, facts);
         texts.extend(
-            leaned
+            key_uses
                 .into_iter()
                 .map(|text| (RemarkKind::RemovedKey, text)),
         );
@@ -91,13 +90,13 @@ impl RemarkCollector<'_> {
 
     /// Describes an entry that a publish admits.
     fn describe_admitted(&self, admitted: EntryId) -> String {
-        let holds = self
+        let chain = self
             .index
             .chains
             .iter()
             .find(|chain| chain.position(admitted).is_some());
-        let of = holds.map_or_else(
-            || "which no ledger holds".to_owned(),
+        let of = chain.map_or_else(
+            || "which no ledger contains".to_owned(),
             |chain| format!("of {}", chain.ledger),
         );
         format!(
@@ -120,35 +119,36 @@ impl RemarkCollector<'_> {
         then: Option<&Policy>,
         facts: &Facts,
     ) -> BTreeSet<String> {
-        let gone = |kept: &StoredEntry| {
+        let has_removed_key = |stored: &StoredEntry| {
             let key = facts
                 .signers
-                .get(&(kept.statement.ledger.clone(), kept.statement.sequence));
+                .get(&(stored.statement.ledger.clone(), stored.statement.sequence));
             matches!(key, Some(Ok(key)) if self.is_removed(key))
         };
         let text = |what: &str, by: &Person| {
-            format!("it went in on {what} of {by}, whose key was removed since")
+            format!("it depends on {what} by {by}, whose key was removed later")
         };
         // The rules that break-glass bypasses, or that a rollback need not pass, depend on nothing.
-        let asked = |it: &&Deployment| {
+        let needs_evidence = |it: &&Deployment| {
             it.break_glass.is_none()
                 && matches!(it.kind, DeploymentKind::Deploy | DeploymentKind::Hotfix)
         };
         let mut found = BTreeSet::new();
-        for kept in find_named_approvals(statement, facts)
+        for stored in find_named_approvals(statement, facts)
             .into_iter()
-            .filter(|kept| gone(kept))
+            .filter(|stored| has_removed_key(stored))
         {
-            found.insert(text("the approval", &kept.statement.by));
+            found.insert(text("the approval", &stored.statement.by));
         }
-        let (Some(deployment), Some(then)) = (statement.deployment().filter(asked), then) else {
+        let (Some(deployment), Some(then)) = (statement.deployment().filter(needs_evidence), then)
+        else {
             return found;
         };
-        for (what, kept) in find_required_evidence(statement, deployment, then, facts)
+        for (what, stored) in find_required_evidence(statement, deployment, then, facts)
             .into_iter()
-            .filter(|(_, kept)| gone(kept))
+            .filter(|(_, stored)| has_removed_key(stored))
         {
-            found.insert(text(&what, &kept.statement.by));
+            found.insert(text(&what, &stored.statement.by));
         }
         found
     }
@@ -165,9 +165,9 @@ fn find_named_approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&
         ..
     }) = &statement.action
     {
-        let of_it = |kept: &&StoredEntry| match &kept.statement.action {
+        let of_it = |stored: &&StoredEntry| match &stored.statement.action {
             Action::PolicyApprove(it) => {
-                it.digest == *digest && approved_by.contains(&kept.statement.by)
+                it.digest == *digest && approved_by.contains(&stored.statement.by)
             }
             _ => false,
         };
@@ -184,10 +184,10 @@ fn find_named_approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&
     let all = state
         .environment(statement.environment.as_ref())
         .approvals();
-    let named = all.filter(|(commit, _, kept)| {
-        commits.contains(commit) && deployment.approved_by.contains(&kept.statement.by)
+    let named = all.filter(|(commit, _, stored)| {
+        commits.contains(commit) && deployment.approved_by.contains(&stored.statement.by)
     });
-    named.map(|(_, _, kept)| &**kept).collect()
+    named.map(|(_, _, stored)| &**stored).collect()
 }
 
 /// Returns the attestations and artifacts that the environment required, each with its description.
@@ -206,31 +206,31 @@ fn find_required_evidence<'f>(
     for required in &rules.checks {
         // Newest first: an older attestation of the same suite does not count.
         let mut suites: BTreeSet<Option<&Label>> = BTreeSet::new();
-        for kept in evidence {
-            let Action::Attestation(it) = &kept.statement.action else {
+        for stored in evidence {
+            let Action::Attestation(it) = &stored.statement.action else {
                 continue;
             };
-            let asked = has_predicate_type(it, &required.predicate_type)
+            let is_required = has_predicate_type(it, &required.predicate_type)
                 && it.environment == required.environment
                 && (required.suite.is_none() || it.suite == required.suite)
-                && then.may_attest(&kept.statement.by, &required.predicate_type)
+                && then.may_attest(&stored.statement.by, &required.predicate_type)
                 && required
                     .by
                     .as_ref()
-                    .is_none_or(|by| by.contains(&kept.statement.by));
-            if asked && suites.insert(it.suite.as_ref()) {
-                found.push((format!("the {}", it.short_type()), &**kept));
+                    .is_none_or(|by| by.contains(&stored.statement.by));
+            if is_required && suites.insert(it.suite.as_ref()) {
+                found.push((format!("the {}", it.short_type()), &**stored));
             }
         }
     }
-    for kept in evidence {
-        let Action::Artifact(it) = &kept.statement.action else {
+    for stored in evidence {
+        let Action::Artifact(it) = &stored.statement.action else {
             continue;
         };
         if is_relevant_artifact(deployment, it, rules.artifact_required)
-            && then.artifacts.contains(&kept.statement.by)
+            && then.artifacts.contains(&stored.statement.by)
         {
-            found.push((format!("the artifact {}", it.image.name), &**kept));
+            found.push((format!("the artifact {}", it.image.name), &**stored));
         }
     }
     found

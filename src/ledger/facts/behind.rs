@@ -10,8 +10,8 @@ use super::PathCommits;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
-use crate::git::ancestry::CommitsAhead;
 use crate::git::branch_window::{BranchWindow, MissingInWindow};
+use crate::git::commits_ahead::CommitsAhead;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 

@@ -107,11 +107,10 @@ impl FactGatherer<'_> {
                 self.authors_limit,
             )?);
             if commits.len() > self.authors_limit {
-                let what = "the number of commits that are newly brought in".to_owned();
-                return Err(Error::LimitExceeded {
-                    what,
-                    limit: self.authors_limit as u64,
-                });
+                return Err(Error::limit_exceeded(
+                    "the number of commits that are newly brought in",
+                    self.authors_limit,
+                ));
             }
         }
         let mut found = BTreeSet::new();

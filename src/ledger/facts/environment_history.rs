@@ -50,15 +50,15 @@ struct PromotionSearch {
 }
 
 impl PromotionSearch {
-    fn add_entry(&mut self, kept: &Arc<StoredEntry>) {
-        if let Some(ended) = kept.statement.component_result(&self.component) {
+    fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
+        if let Some(ended) = stored.statement.component_result(&self.component) {
             match ended.outcome {
                 Outcome::Unchanged if ended.target.commit == self.commit => self.rode_along = true,
                 Outcome::Succeeded | Outcome::Destroyed => self.rode_along = false,
                 _ => {}
             }
         }
-        self.found.push(Arc::clone(kept));
+        self.found.push(Arc::clone(stored));
     }
 }
 
@@ -144,8 +144,8 @@ impl FactGatherer<'_> {
                 .filter(|it| !it.done && speaks(&it.component))
                 .peekable();
             if concerned.peek().is_some() {
-                let kept = self.history.entry(stage.ledger, passed.id)?;
-                concerned.for_each(|it| it.add_entry(&kept));
+                let stored = self.history.entry(stage.ledger, passed.id)?;
+                concerned.for_each(|it| it.add_entry(&stored));
             }
         }
         Ok(())
@@ -238,8 +238,8 @@ impl FactGatherer<'_> {
                 .filter(|it| !it.is_done() && speaks(it))
                 .peekable();
             if open.peek().is_some() {
-                let kept = self.history.entry(stage.ledger, passed.id)?;
-                open.for_each(|it| it.add_entry(&kept));
+                let stored = self.history.entry(stage.ledger, passed.id)?;
+                open.for_each(|it| it.add_entry(&stored));
             }
         }
         Ok(())
@@ -264,8 +264,8 @@ impl RollbackSearch {
         self.success.is_some() && self.commit_seen
     }
 
-    fn add_entry(&mut self, kept: &Arc<StoredEntry>) {
-        let ended = kept.statement.component_results();
+    fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
+        let ended = stored.statement.component_results();
         self.commit_seen |= ended.iter().any(|ended| {
             ended.target.commit == self.commit
                 && matches!(ended.outcome, Outcome::Succeeded | Outcome::Unchanged)
@@ -273,13 +273,13 @@ impl RollbackSearch {
         if self.success.is_some() {
             return;
         }
-        if let Action::Verification(it) = &kept.statement.action
+        if let Action::Verification(it) = &stored.statement.action
             && it
                 .components
                 .iter()
                 .any(|checked| checked.component == self.component)
         {
-            self.verification.get_or_insert_with(|| Arc::clone(kept));
+            self.verification.get_or_insert_with(|| Arc::clone(stored));
         }
         for ended in ended
             .iter()
@@ -287,7 +287,7 @@ impl RollbackSearch {
         {
             match ended.outcome {
                 Outcome::Succeeded if ended.target.content == Some(self.content) => {
-                    self.success = Some(Arc::clone(kept));
+                    self.success = Some(Arc::clone(stored));
                 }
                 // Later verifications were of this other content, or of nothing.
                 Outcome::Succeeded | Outcome::Destroyed => self.verification = None,

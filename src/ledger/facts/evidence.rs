@@ -88,9 +88,9 @@ impl FactGatherer<'_> {
                         .any(|it| it == component.as_str())
             });
             if about || built {
-                let kept = self.history.entry(&ledger, passed.id)?;
-                self.note_artifact(&kept, wanted);
-                found.push((passed.id, kept));
+                let stored = self.history.entry(&ledger, passed.id)?;
+                self.note_artifact(&stored, wanted);
+                found.push((passed.id, stored));
             }
         }
         Ok(found)
@@ -98,8 +98,8 @@ impl FactGatherer<'_> {
 
     /// Notes that an artifact was found for a content, and extends the walk to its commit: another
     /// digest for the same commit is not older than that.
-    fn note_artifact(&self, kept: &StoredEntry, wanted: &mut EvidenceSearch) {
-        let Action::Artifact(it) = &kept.statement.action else {
+    fn note_artifact(&self, stored: &StoredEntry, wanted: &mut EvidenceSearch) {
+        let Action::Artifact(it) = &stored.statement.action else {
             return;
         };
         let Some(found) = wanted.contents.get_mut(&(it.component.clone(), it.content)) else {
@@ -110,7 +110,7 @@ impl FactGatherer<'_> {
         let time = self
             .code
             .commit(it.commit)
-            .map_or(kept.statement.at, |(_, time)| time);
+            .map_or(stored.statement.at, |(_, time)| time);
         wanted.since = wanted.since.min(time.minus(SKEW));
     }
 
@@ -122,8 +122,8 @@ impl FactGatherer<'_> {
             return Ok(State::empty());
         };
         let mut digests: BTreeSet<Digest> = plan.digests.clone();
-        for kept in facts.evidence.clone().transpose()?.into_iter().flatten() {
-            if let Action::Artifact(it) = &kept.statement.action
+        for stored in facts.evidence.clone().transpose()?.into_iter().flatten() {
+            if let Action::Artifact(it) = &stored.statement.action
                 && (plan.changes.is_empty()
                     || plan
                         .changes
@@ -134,8 +134,8 @@ impl FactGatherer<'_> {
             }
         }
         for stay in facts.earlier_runs.values() {
-            for kept in stay.clone()? {
-                let ended = kept.statement.component_results();
+            for stored in stay.clone()? {
+                let ended = stored.statement.component_results();
                 digests.extend(
                     ended
                         .into_iter()

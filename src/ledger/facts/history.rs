@@ -77,7 +77,7 @@ impl<'a> LedgerHistory<'a> {
     }
 
     /// Returns the entries of a ledger, newest first, without the genesis. After 100,000 entries
-    /// the next and last item is [`Error::Bounds`].
+    /// the next and last item is [`Error::LimitExceeded`].
     pub fn walk(&self, tip: EntryId) -> impl Iterator<Item = Result<WalkedEntry>> + use<'a> {
         let (repository, limit) = (self.repository, self.limit);
         let (mut next, mut passed) = (Some(tip), 0);
@@ -90,11 +90,10 @@ impl<'a> LedgerHistory<'a> {
             // The genesis says nothing.
             let previous = step.previous?;
             if passed >= limit {
-                let what = "the number of entries to look back over".to_owned();
-                return Some(Err(Error::LimitExceeded {
-                    what,
-                    limit: limit as u64,
-                }));
+                return Some(Err(Error::limit_exceeded(
+                    "the number of entries to look back over",
+                    limit,
+                )));
             }
             passed += 1;
             next = Some(previous);

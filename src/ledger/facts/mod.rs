@@ -34,12 +34,11 @@ use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
 use crate::git::tree::{Leaf, TreeItem};
+use crate::ledger::entry_files::POLICY_FILE;
 use crate::ledger::{LedgerCommit, POLICY_LIMIT, Project, StateReader, Tips};
 use contents::CodeReader;
 use needs::FactPlan;
 
-/// The path of the policy in the tree of its ledger.
-const POLICY: &str = "deploy.toml";
 /// The most newly deployed commits whose authors are read.
 const AUTHORS_LIMIT: usize = 1_000_000;
 
@@ -146,11 +145,11 @@ impl<'a> FactGatherer<'a> {
         let what = || format!("the policy in force at {tip}");
         let blob = match self
             .repository
-            .item_at(self.repository.read_commit(tip.0)?.tree, POLICY)?
+            .item_at(self.repository.read_commit(tip.0)?.tree, POLICY_FILE)?
         {
             None => return Ok(None),
             Some(TreeItem::Leaf(Leaf::Blob(blob))) => blob,
-            Some(_) => return Err(Error::corrupt(what(), "it is no file")),
+            Some(_) => return Err(Error::corrupt(what(), "it is not a file")),
         };
         if let Some(known) = memory.get(&blob) {
             return Ok(Some(known));
@@ -326,7 +325,7 @@ impl<'a> FactGatherer<'a> {
                 self.gather_evidence_signers(policy, entries, &mut facts);
             }
             facts.evidence =
-                Some(evidence.map(|entries| entries.into_iter().map(|(_, kept)| kept).collect()));
+                Some(evidence.map(|entries| entries.into_iter().map(|(_, entry)| entry).collect()));
         }
         if plan.needs(&FactNeed::Yanks) {
             facts.yanks = Some(self.read_yanks(&plan, &facts));

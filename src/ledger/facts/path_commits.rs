@@ -9,8 +9,8 @@ use std::rc::Rc;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
-use crate::git::ancestry::CommitsAhead;
 use crate::git::changed_components::ChangeFinder;
+use crate::git::commits_ahead::CommitsAhead;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 

@@ -29,12 +29,12 @@ impl FactGatherer<'_> {
         if !plan.needs(&FactNeed::ApprovalSigners) {
             return;
         }
-        let kept: Vec<&Arc<StoredEntry>> = match request {
+        let stored: Vec<&Arc<StoredEntry>> = match request {
             Request::Entry { statement, .. } if statement.ledger.is_policy() => {
                 let Action::Publish(publish) = &statement.action else {
                     return;
                 };
-                let of_it = |kept: &&Arc<StoredEntry>| match &kept.statement.action {
+                let of_it = |stored: &&Arc<StoredEntry>| match &stored.statement.action {
                     Action::PolicyApprove(it) => it.digest == publish.digest,
                     _ => false,
                 };
@@ -43,23 +43,23 @@ impl FactGatherer<'_> {
             _ => {
                 let all = plan.here(state).approvals();
                 all.filter(|(commit, ..)| plan.subjects.contains(commit))
-                    .map(|(.., kept)| kept)
+                    .map(|(.., stored)| stored)
                     .collect()
             }
         };
-        let Some(ledger) = kept.first().map(|kept| kept.statement.ledger.clone()) else {
+        let Some(ledger) = stored.first().map(|stored| stored.statement.ledger.clone()) else {
             return;
         };
-        let wanted: BTreeMap<u64, &Arc<StoredEntry>> = kept
+        let wanted: BTreeMap<u64, &Arc<StoredEntry>> = stored
             .into_iter()
-            .map(|kept| (kept.statement.sequence, kept))
+            .map(|stored| (stored.statement.sequence, stored))
             .collect();
         let places = self.locate_entries(&ledger, &wanted, facts);
         let mut found = Vec::new();
-        for (sequence, kept) in wanted {
+        for (sequence, stored) in wanted {
             let key = match &places {
                 Ok(places) => self
-                    .read_approval_signer(policy, &ledger, places.get(&sequence), kept)
+                    .read_approval_signer(policy, &ledger, places.get(&sequence), stored)
                     .map_err(|error| describe_error(&error)),
                 Err(error) => Err(describe_error(error)),
             };
@@ -101,7 +101,7 @@ impl FactGatherer<'_> {
         policy: &Policy,
         ledger: &LedgerName,
         id: Option<&EntryId>,
-        kept: &StoredEntry,
+        stored: &StoredEntry,
     ) -> Result<PublicKey> {
         let other = || {
             Error::corrupt(
@@ -111,7 +111,7 @@ impl FactGatherer<'_> {
         };
         let id = *id.ok_or_else(other)?;
         // The state is a copy; the signature stands with the original.
-        if self.history.entry(ledger, id)?.bytes == kept.bytes {
+        if self.history.entry(ledger, id)?.bytes == stored.bytes {
             self.read_signer(policy, ledger, id)
         } else {
             Err(other())
@@ -164,13 +164,13 @@ impl FactGatherer<'_> {
         entries: &[(EntryId, Arc<StoredEntry>)],
         facts: &mut Facts,
     ) {
-        for (id, kept) in entries {
-            if kept.statement.action.info().vouches {
+        for (id, stored) in entries {
+            if stored.statement.action.info().vouches {
                 let key: Fact<PublicKey> = self
-                    .read_signer(policy, &kept.statement.ledger, *id)
+                    .read_signer(policy, &stored.statement.ledger, *id)
                     .map_err(|error| describe_error(&error));
                 facts.signers.insert(
-                    (kept.statement.ledger.clone(), kept.statement.sequence),
+                    (stored.statement.ledger.clone(), stored.statement.sequence),
                     key,
                 );
             }

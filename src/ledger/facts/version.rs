@@ -15,7 +15,7 @@ use crate::domain::rules::{Fact, Facts};
 use crate::domain::text::{Line, sanitize};
 use crate::git::error::{Error, Result};
 use crate::git::object::ObjectKind;
-use crate::git::tree::parse_entries;
+use crate::git::tree_entries::parse_entries;
 
 /// The largest file that holds a version, in bytes.
 const FILE_LIMIT: usize = 1_024;

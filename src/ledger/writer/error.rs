@@ -3,7 +3,6 @@
 //! The rules' refusal, the remote's refusal, and a push with an unknown outcome are separate
 //! variants: a caller must not confuse them.
 
-use super::TRIES;
 use crate::clock;
 use crate::domain::entry::Statement;
 use crate::domain::verdict::Verdict;
@@ -11,6 +10,10 @@ use crate::git::error::Error;
 use crate::ledger::sync::SyncError;
 use crate::signing::EntrySignatureError;
 use crate::signing::sign::SignError;
+
+/// How many attempts are made after lost races. Each begins with a fetch, so every writer succeeds
+/// before this, even on a busy ledger.
+pub(super) const ATTEMPT_LIMIT: u32 = 60;
 
 /// Why an entry was not written.
 #[derive(Debug, thiserror::Error)]
@@ -22,16 +25,16 @@ pub enum AppendError {
     #[error("the remote refused the entry")]
     RemoteRefused(Vec<String>),
     /// The remote could not decide and accepted nothing; its messages.
-    #[error("the remote cannot tell whether the entry may go in")]
+    #[error("the remote cannot tell whether the entry is allowed")]
     RemoteUndecided(Vec<String>),
     /// The outcome is unknown; git's messages.
-    #[error("the push got no answer, and the remote could not be asked whether the entry is there")]
+    #[error("the remote did not answer the push, and could not be asked whether it has the entry")]
     Unanswered(Vec<String>),
     /// Git could not push, and the entry is not there; git's messages.
     #[error("git could not push the entry")]
     PushFailed(Vec<String>),
     /// Other writers were always faster.
-    #[error("the ledger moved {TRIES} times while this entry was being made")]
+    #[error("the ledger moved {ATTEMPT_LIMIT} times while this entry was being written")]
     Busy,
     /// The remote's ledgers could not be fetched or were not accepted.
     #[error(transparent)]
@@ -56,7 +59,7 @@ pub enum AppendError {
     Git(#[from] Error),
 }
 
-/// Why [`Writer::append`] failed.
+/// Why `LedgerWriter::append` failed.
 #[derive(Debug)]
 pub enum AppendFailure<E> {
     /// The caller could not make its draft.

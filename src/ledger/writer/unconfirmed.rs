@@ -4,7 +4,8 @@
 //! The remote may still accept them. So each is looked for again before another one is signed:
 //! otherwise the same entry could be written twice.
 
-use super::{AppendError, AppendedEntry, LedgerWriter};
+use super::error::AppendError;
+use super::ledger_writer::{AppendedEntry, LedgerWriter};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -30,14 +31,14 @@ impl LedgerWriter<'_> {
         &self,
         remote: &str,
         ledger: &LedgerName,
-        unended: &mut Vec<UnconfirmedPush>,
+        unconfirmed: &mut Vec<UnconfirmedPush>,
     ) -> Result<Option<AppendedEntry>, AppendError> {
-        let tips = match (sync(self.repository, remote), unended.last()) {
+        let tips = match (sync(self.repository, remote), unconfirmed.last()) {
             (Ok(synced), _) => synced.tips,
             (Err(_), Some(last)) => return Err(AppendError::Unanswered(last.messages.clone())),
             (Err(error), None) => return Err(error.into()),
         };
-        Ok(self.take_confirmed(ledger, &tips, unended)?)
+        Ok(self.take_confirmed(ledger, &tips, unconfirmed)?)
     }
 
     /// Returns the entry of an earlier try if the ledger now contains it.
@@ -45,31 +46,31 @@ impl LedgerWriter<'_> {
         &self,
         ledger: &LedgerName,
         tips: &Tips,
-        unended: &mut Vec<UnconfirmedPush>,
+        unconfirmed: &mut Vec<UnconfirmedPush>,
     ) -> Result<Option<AppendedEntry>, Error> {
         let Some(tip) = tips.get(ledger) else {
             return Ok(None);
         };
-        for index in 0..unended.len() {
-            let there = unended.get(index).map_or(Ok(false), |one| {
-                self.repository.is_on_chain(*tip, one.id, usize::MAX)
+        for index in 0..unconfirmed.len() {
+            let is_there = unconfirmed.get(index).map_or(Ok(false), |push| {
+                self.repository.is_on_chain(*tip, push.id, usize::MAX)
             })?;
-            if there {
+            if is_there {
                 let UnconfirmedPush {
                     id,
                     statement,
                     verdict,
                     messages,
                     ..
-                } = unended.swap_remove(index);
-                let untold = self.update_notes(ledger, id);
+                } = unconfirmed.swap_remove(index);
+                let notes_error = self.update_notes(ledger, id);
                 let appended = AppendedEntry {
                     id,
                     statement,
                     verdict,
                     messages,
                     local_error: None,
-                    notes_error: untold,
+                    notes_error,
                     dry_run: false,
                 };
                 return Ok(Some(appended));
@@ -80,15 +81,15 @@ impl LedgerWriter<'_> {
 }
 
 /// Returns the error for giving up: [`AppendError::Unanswered`] if the remote received an entry and
-/// may still accept it, otherwise [`AppendError::Unpushed`].
-pub(super) fn unconfirmed_error(unended: Vec<UnconfirmedPush>) -> AppendError {
-    let sent = unended.iter().any(|one| one.is_received);
-    let messages = unended
+/// may still accept it, otherwise [`AppendError::PushFailed`].
+pub(super) fn unconfirmed_error(unconfirmed: Vec<UnconfirmedPush>) -> AppendError {
+    let is_received = unconfirmed.iter().any(|push| push.is_received);
+    let messages = unconfirmed
         .into_iter()
         .next_back()
-        .map(|one| one.messages)
+        .map(|push| push.messages)
         .unwrap_or_default();
-    if sent {
+    if is_received {
         AppendError::Unanswered(messages)
     } else {
         AppendError::PushFailed(messages)

@@ -222,7 +222,7 @@ fn two_histories_are_detected() {
     let run = bob.deploy(&["sync"]).fails(1);
     assert!(
         run.err()
-            .contains("of dev, which that ledger does not hold"),
+            .contains("of dev, which that ledger does not contain"),
         "{run}"
     );
 }

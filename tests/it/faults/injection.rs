@@ -365,7 +365,7 @@ impl<'a, 'w> FaultInjection<'a, 'w> {
         let path = lock.display();
         // What git says of a lock on the server's side is in its own words.
         let words = run.words_of_err();
-        let told = words.contains(&format!("{path} is in the way"))
+        let told = words.contains(&format!("the lock file {path} exists"))
             || words.contains(&format!("'{path}'"));
         let remedy = format!("try: rm {path}, if no git process is running here");
         // A hook of a clone only says why it says nothing: the push goes on.

@@ -4,7 +4,7 @@
 use git_deploy::testing::domain::entry::{Entry, Statement, StoredEntry, Unverified};
 use git_deploy::testing::domain::id::Oid;
 use git_deploy::testing::domain::state::{Scope, fold};
-use git_deploy::testing::git::tree;
+use git_deploy::testing::git::tree_entries;
 use git_deploy::testing::ledger::{StateReader, entry_commit_bytes};
 use gix::objs::Kind;
 use proptest::sample::Index;
@@ -138,7 +138,7 @@ impl PushFixture<'_> {
         let id = self.tree(commit);
         let raw = self.read(id);
         !folder
-            && tree::parse_entries(id, &raw)
+            && tree_entries::parse_entries(id, &raw)
                 .nth(*place)
                 .unwrap()
                 .unwrap()
@@ -403,7 +403,9 @@ fn edited(old: &[u8], how: &Bytes) -> Option<Vec<u8>> {
 
 /// Edits the folder.
 fn refolded(id: Oid, raw: &[u8], how: &InFolder, ids: &[Oid]) -> Option<Vec<u8>> {
-    let entries: Vec<_> = tree::parse_entries(id, raw).map(Result::unwrap).collect();
+    let entries: Vec<_> = tree_entries::parse_entries(id, raw)
+        .map(Result::unwrap)
+        .collect();
     if entries.is_empty() {
         return None;
     }

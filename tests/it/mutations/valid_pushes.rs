@@ -11,7 +11,7 @@ use git_deploy::testing::domain::name::LedgerName;
 use git_deploy::testing::domain::time::Span;
 use git_deploy::testing::domain::verdict::{CheckResult, Decision};
 use git_deploy::testing::git::Repository;
-use git_deploy::testing::git::tree;
+use git_deploy::testing::git::tree_entries;
 use git_deploy::testing::ledger::Project as Root;
 use git_deploy::testing::ledger::entry_validator::PushContext;
 use git_deploy::testing::server::Settings;
@@ -240,7 +240,7 @@ impl<'w> PushFixture<'w> {
                 continue;
             }
             let raw = self.read(id);
-            for (place, entry) in tree::parse_entries(id, &raw)
+            for (place, entry) in tree_entries::parse_entries(id, &raw)
                 .map(Result::unwrap)
                 .enumerate()
             {
@@ -258,7 +258,7 @@ impl<'w> PushFixture<'w> {
             return self.write(gix::objs::Kind::Tree, bytes);
         };
         let raw = self.read(tree);
-        let entries: Vec<_> = tree::parse_entries(tree, &raw)
+        let entries: Vec<_> = tree_entries::parse_entries(tree, &raw)
             .map(Result::unwrap)
             .collect();
         let entry = entries[*place];

@@ -1,0 +1,143 @@
+//! The commits that one history has and other histories lack.
+//!
+//! The walk goes from both sides at once, newest commits first. A commit that turns out to be in an
+//! old history after it was counted is visited again, to pass this on to its parents.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BinaryHeap, HashMap};
+
+use super::ancestry::{CommitStep, CommitWalk};
+use super::error::{Error, Result};
+use super::repo::Repository;
+use crate::domain::id::Oid;
+
+/// The commits that one history has and another lacks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CommitsAhead {
+    /// The commits, descendants before ancestors if dates are right or there is a commit-graph.
+    pub commits: Vec<Oid>,
+    /// Whether there are more than the limit.
+    pub is_truncated: bool,
+}
+
+/// What a walk found out about a commit.
+struct VisitState {
+    /// Whether it is in the old history.
+    is_old: bool,
+    /// Whether it is queued.
+    is_queued: bool,
+}
+
+/// A walk through the new history and the old ones.
+struct AheadWalk<'a> {
+    walk: CommitWalk<'a>,
+    states: HashMap<Oid, VisitState>,
+    queue: BinaryHeap<(CommitStep, Oid)>,
+    /// The number of queued commits that are, as far as known, new.
+    pending: usize,
+}
+
+impl AheadWalk<'_> {
+    /// Reaches a commit from a child, or as the start of a history: queues it if it was not reached
+    /// before, or if it is now known to be old.
+    fn reach(&mut self, id: Oid, is_old: bool) -> Result<()> {
+        match self.states.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(VisitState {
+                    is_old,
+                    is_queued: true,
+                });
+                self.pending += usize::from(!is_old);
+            }
+            Entry::Occupied(mut entry) if is_old && !entry.get().is_old => {
+                let state = entry.get_mut();
+                state.is_old = true;
+                // A commit visited before is visited again, to pass this on to its parents.
+                if std::mem::replace(&mut state.is_queued, true) {
+                    self.pending -= 1;
+                    return Ok(());
+                }
+            }
+            Entry::Occupied(_) => return Ok(()),
+        }
+        self.queue.push((self.walk.read_step(id)?, id));
+        Ok(())
+    }
+
+    /// Returns the next commit to visit, with whether it is old.
+    fn next(&mut self) -> Option<(CommitStep, Oid, bool)> {
+        let (step, id) = self.queue.pop()?;
+        let state = self.states.get_mut(&id)?;
+        state.is_queued = false;
+        self.pending -= usize::from(!state.is_old);
+        Some((step, id, state.is_old))
+    }
+
+    /// Removes the commits that turned out to be old after they were visited.
+    fn retain_new(&self, mut commits: Vec<Oid>) -> Vec<Oid> {
+        commits.retain(|id| self.states.get(id).is_some_and(|state| !state.is_old));
+        commits
+    }
+}
+
+impl Repository {
+    /// Returns the commits in the history of `new`, including itself, that are not in the history
+    /// of any of `old`.
+    ///
+    /// As with `git rev-list`, wrong dates without a commit-graph can add commits that are in the
+    /// old history; none is ever left out.
+    ///
+    /// # Errors
+    /// [`Error::LimitExceeded`] for more than `limit` commits.
+    pub fn commits_between(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
+        match self.commits_ahead(new, old, limit)? {
+            CommitsAhead {
+                commits,
+                is_truncated: false,
+            } => Ok(commits),
+            _ => Err(Error::too_many_commits(limit)),
+        }
+    }
+
+    /// Does the same as [`Repository::commits_between`], but for more than `limit` commits returns
+    /// only the first ones met: the newest, if dates are right.
+    pub fn commits_ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<CommitsAhead> {
+        let mut walk = AheadWalk {
+            walk: CommitWalk::new(self)?,
+            states: HashMap::new(),
+            queue: BinaryHeap::new(),
+            pending: 0,
+        };
+        for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
+            if !self.exists(id) {
+                return Err(self.missing_error(id));
+            }
+            walk.reach(id, is_old)?;
+        }
+        let mut commits = Vec::new();
+        while walk.pending > 0 {
+            let Some((step, id, is_old)) = walk.next() else {
+                break;
+            };
+            if !is_old {
+                if commits.len() >= limit {
+                    return Ok(CommitsAhead {
+                        commits: walk.retain_new(commits),
+                        is_truncated: true,
+                    });
+                }
+                if walk.walk.is_boundary(id) {
+                    return Err(Error::Shallow);
+                }
+                commits.push(id);
+            }
+            for parent in step.parents {
+                walk.reach(parent, is_old)?;
+            }
+        }
+        Ok(CommitsAhead {
+            commits: walk.retain_new(commits),
+            is_truncated: false,
+        })
+    }
+}

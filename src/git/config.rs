@@ -1,0 +1,78 @@
+//! Reads and changes git's configuration.
+//!
+//! An opened repository keeps the values that it read when it was opened.
+
+use gix::bstr::ByteSlice as _;
+
+use super::error::{Error, Result};
+use super::repo::Repository;
+
+impl Repository {
+    /// Checks whether a setting has any value.
+    pub fn has_config(&self, key: &str) -> bool {
+        self.gix.config_snapshot().string(key).is_some()
+    }
+
+    /// Returns a setting's value, the last one that applies. A value that is not UTF-8 is an error.
+    pub fn config_string(&self, key: &str) -> Result<Option<String>> {
+        let Some(value) = self.gix.config_snapshot().string(key) else {
+            return Ok(None);
+        };
+        let text = value
+            .to_str()
+            .map_err(|_| Error::corrupt(format!("the git setting {key}"), "not UTF-8"))?;
+        Ok(Some(text.to_owned()))
+    }
+
+    /// Returns all values of a multi-valued setting, in order.
+    pub fn config_strings(&self, key: &str) -> Result<Vec<String>> {
+        let values = self
+            .gix
+            .config_snapshot()
+            .plumbing()
+            .strings(key)
+            .unwrap_or_default();
+        let text = |value: &gix::bstr::BString| value.to_str().map(str::to_owned);
+        values
+            .iter()
+            .map(text)
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|_| Error::corrupt(format!("the git setting {key}"), "not UTF-8"))
+    }
+
+    /// Returns a boolean setting. A value that git would not accept as a boolean is an error.
+    pub fn config_bool(&self, key: &str) -> Result<Option<bool>> {
+        self.gix
+            .config_snapshot()
+            .try_boolean(key)
+            .map_err(Error::library(format!("reading the git setting {key}")))
+    }
+
+    /// Sets a value in the repository's own configuration and replaces all its previous values.
+    /// This object keeps the values it read when opened.
+    pub fn set_config(&self, key: &str, value: &str) -> Result<()> {
+        self.change_config("--replace-all", key, value)
+    }
+
+    /// Adds a value to a multi-valued setting.
+    pub fn add_config(&self, key: &str, value: &str) -> Result<()> {
+        self.change_config("--add", key, value)
+    }
+
+    /// Runs `git config` to change a setting.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if a lock file is in the way.
+    fn change_config(&self, how: &str, key: &str, value: &str) -> Result<()> {
+        let changed = self
+            .git("config")
+            .args(["--local", how, "--end-of-options", key, value])
+            .run()?;
+        let lock = self.common_dir().join("config.lock");
+        // A git process that was killed leaves its lock behind.
+        if !changed.is_success() && lock.exists() {
+            return Err(Error::Locked(lock));
+        }
+        changed.into_stdout().map(drop)
+    }
+}

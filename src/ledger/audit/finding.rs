@@ -1,0 +1,142 @@
+//! What an audit reports: findings, which are failures or unknown, and remarks, which are allowed
+//! but worth knowing.
+
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::domain::text::sanitize;
+use crate::domain::verdict::{Check, CheckResult, Rule};
+use crate::git::error::Error;
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingKind {
+    /// An entry: a rule fails, or lacks a fact.
+    Entry,
+    /// The chain of a ledger: its root, or unreadable commits.
+    Chain,
+    /// The order among ledgers.
+    Order,
+    /// An entry that depends on an invalid one.
+    Dependency,
+    /// The notes.
+    Notes,
+}
+
+/// A failure, or something that could not be determined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditFinding {
+    /// What it is about.
+    pub kind: FindingKind,
+    /// The ledger; `None` for notes.
+    pub ledger: Option<LedgerName>,
+    /// The entry, if it is about one.
+    pub entry: Option<EntryId>,
+    /// The rule that reports it.
+    pub rule: Option<Rule>,
+    /// `Fail`, or `Unknown` if a fact is missing.
+    pub outcome: CheckResult,
+    /// What is wrong, in one line.
+    pub detail: String,
+}
+
+impl AuditFinding {
+    /// Creates a failure of the chain rule.
+    pub(super) fn chain_failure(
+        kind: FindingKind,
+        ledger: &LedgerName,
+        entry: Option<EntryId>,
+        detail: impl Into<String>,
+    ) -> Self {
+        let (rule, outcome) = (Some(Rule::Chain), CheckResult::Fail);
+        Self {
+            kind,
+            ledger: Some(ledger.clone()),
+            entry,
+            rule,
+            outcome,
+            detail: detail.into(),
+        }
+    }
+
+    /// Creates a finding from a git error: malformed data fails, unreadable data is unknown.
+    pub(super) fn from_error(
+        kind: FindingKind,
+        ledger: Option<&LedgerName>,
+        error: &Error,
+    ) -> Self {
+        let outcome = if error.is_malformed() {
+            CheckResult::Fail
+        } else {
+            CheckResult::Unknown
+        };
+        Self {
+            kind,
+            ledger: ledger.cloned(),
+            entry: None,
+            rule: None,
+            outcome,
+            detail: sanitize(&error.to_string()),
+        }
+    }
+
+    /// Creates a finding from a rule's result for an entry; `None` if it passes.
+    pub(super) fn from_check(ledger: &LedgerName, id: EntryId, check: &Check) -> Option<Self> {
+        (check.outcome != CheckResult::Pass).then(|| Self {
+            kind: FindingKind::Entry,
+            ledger: Some(ledger.clone()),
+            entry: Some(id),
+            rule: Some(check.rule),
+            outcome: check.outcome,
+            detail: sanitize(&check.detail),
+        })
+    }
+}
+
+/// What a remark is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemarkKind {
+    /// A deployment bypassed rules with break-glass.
+    BreakGlass,
+    /// A policy was published with a server owner's key, after all admins' keys were lost.
+    Recovered,
+    /// A publish admits entries that it had not seen.
+    AdmitsEntry,
+    /// An entry is valid only because a publish admits it.
+    AdmittedEntry,
+    /// Something depends on a key that was removed later.
+    RemovedKey,
+    /// The notes are missing or not up to date.
+    NotesBehind,
+    /// How to fix wrong notes.
+    NotesWrong,
+}
+
+/// Something that is allowed, but that a reader should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRemark {
+    /// What it is about.
+    pub kind: RemarkKind,
+    /// The ledger; `None` for notes.
+    pub ledger: Option<LedgerName>,
+    /// The entry, if it is about one.
+    pub entry: Option<EntryId>,
+    /// What it is, in one line.
+    pub text: String,
+}
+
+impl AuditRemark {
+    /// Creates a remark on an entry.
+    pub(super) fn on_entry(
+        kind: RemarkKind,
+        ledger: &LedgerName,
+        entry: EntryId,
+        text: String,
+    ) -> Self {
+        Self {
+            kind,
+            ledger: Some(ledger.clone()),
+            entry: Some(entry),
+            text,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The result of auditing one ledger, put together from the results of its chunks.
+
+use super::expected_lines::ExpectedLine;
+use super::finding::{AuditFinding, AuditRemark};
+use super::index::IndexedChain;
+use super::references::{LedgerReferences, record_seen};
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::domain::time::Time;
+
+/// The result for one ledger.
+#[derive(Debug)]
+pub struct LedgerAudit {
+    /// The ledger.
+    pub ledger: LedgerName,
+    /// Its tip.
+    pub tip: EntryId,
+    /// How many entries were validated.
+    pub entries: usize,
+    /// The times of the first and the last of them.
+    pub span: Option<(Time, Time)>,
+    /// What is wrong, in the order of the chain.
+    pub findings: Vec<AuditFinding>,
+    /// What a reader should know, in the order of the chain.
+    pub remarks: Vec<AuditRemark>,
+    pub(super) references: LedgerReferences,
+    /// How many entries could not be read or reached.
+    pub(super) unread: usize,
+}
+
+impl LedgerAudit {
+    /// Creates a result without entries.
+    pub(super) fn new(ledger: LedgerName, tip: EntryId) -> Self {
+        Self {
+            ledger,
+            tip,
+            entries: 0,
+            span: None,
+            findings: Vec::new(),
+            remarks: Vec::new(),
+            references: LedgerReferences::default(),
+            unread: 0,
+        }
+    }
+
+    /// Adds the result of the next chunk.
+    pub(super) fn add_chunk(&mut self, chunk: ChunkResult) {
+        self.entries += chunk.entries;
+        self.unread = self.unread.saturating_sub(chunk.read);
+        self.span = match (self.span, chunk.span) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (own, other) => own.or(other),
+        };
+        self.findings.extend(chunk.findings);
+        self.remarks.extend(chunk.remarks);
+        for (other, positions) in chunk.references.seen_positions {
+            for (place, seen) in positions {
+                record_seen(&mut self.references.seen_positions, other, place, seen);
+            }
+        }
+        self.references
+            .policy_positions
+            .extend(chunk.references.policy_positions);
+        self.references.publishes.extend(chunk.references.publishes);
+        for (person, (count, first)) in chunk.references.removed_keys {
+            self.references
+                .removed_keys
+                .entry(person)
+                .or_insert((0, first))
+                .0 += count;
+        }
+    }
+
+    /// Sorts everything in the order of the chain; what is about no entry comes first.
+    pub(super) fn sort(&mut self, chain: &IndexedChain) {
+        let place = |entry: Option<EntryId>| entry.and_then(|id| chain.position(id));
+        self.findings
+            .sort_by_cached_key(|finding| place(finding.entry));
+        self.remarks
+            .sort_by_cached_key(|remark| place(remark.entry));
+    }
+}
+
+/// The result of one chunk.
+#[derive(Default)]
+pub(super) struct ChunkResult {
+    pub entries: usize,
+    /// How many of the entries could be read.
+    pub read: usize,
+    pub span: Option<(Time, Time)>,
+    pub findings: Vec<AuditFinding>,
+    pub remarks: Vec<AuditRemark>,
+    pub references: LedgerReferences,
+    pub note_lines: Vec<ExpectedLine>,
+}

@@ -1,0 +1,93 @@
+//! Why a sync failed, and what can be wrong with a remote's ledger.
+
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::domain::verdict::{Decision, Verdict};
+use crate::git::error::{Error, Result};
+use crate::git::repo::Repository;
+
+/// Why a sync failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The remote has another project than the one this clone trusts.
+    #[error("the remote's ledgers belong to the project {found}, and this clone trusts {pinned}")]
+    OtherProject {
+        /// The pinned project.
+        pinned: EntryId,
+        /// The remote's project.
+        found: EntryId,
+    },
+    /// The pin cannot be read.
+    #[error("deploy.root in git's configuration is not a project's id: {0:?}")]
+    Pin(String),
+    /// Some of the remote's ledgers are not accepted.
+    #[error("some of the remote's ledgers are not accepted, so nothing is written to them")]
+    Problems(Vec<LedgerProblem>),
+    /// The remote's ledgers cannot be verified in a shallow clone. That is no failure of the
+    /// remote.
+    #[error(
+        "this clone is shallow: the remote's ledgers cannot be verified without the missing history"
+    )]
+    Shallow(Vec<LedgerProblem>),
+    /// Nothing could be fetched.
+    #[error("cannot fetch from {remote}")]
+    Fetch {
+        /// The remote.
+        remote: String,
+        /// Git's error.
+        source: Error,
+    },
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] Error),
+}
+
+/// A problem with a remote's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerProblem {
+    /// The ledger.
+    pub ledger: LedgerName,
+    /// The tip that this clone keeps.
+    pub kept_tip: Option<EntryId>,
+    /// The remote's tip.
+    pub remote_tip: Option<EntryId>,
+    /// What is wrong.
+    pub fault: LedgerFault,
+}
+
+impl LedgerProblem {
+    /// Checks whether the ledger is only undecided: a rule lacks a fact, as in a shallow clone.
+    pub fn is_undecided(&self) -> bool {
+        matches!(&self.fault, LedgerFault::Unverified { verdict, .. } if verdict.decision() == Decision::CannotTell)
+    }
+
+    /// Returns the last valid tip: the one before the first invalid entry, or the tip that this
+    /// clone keeps. `None` if the ledger has no valid entry.
+    pub fn last_valid_tip(&self, repository: &Repository) -> Result<Option<EntryId>> {
+        let LedgerFault::Unverified { id, .. } = &self.fault else {
+            return Ok(self.kept_tip);
+        };
+        let Some(before) = repository.first_parent(id.0)? else {
+            return Ok(self.kept_tip);
+        };
+        // A genesis is no entry.
+        let entry = repository.first_parent(before)?.is_some();
+        Ok(entry.then_some(EntryId(before)).or(self.kept_tip))
+    }
+}
+
+/// What can be wrong with a remote's ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerFault {
+    /// The remote no longer has it.
+    Deleted,
+    /// The remote's tip does not follow our tip.
+    Rewound,
+    /// An entry does not verify.
+    Unverified {
+        /// The first such commit.
+        id: EntryId,
+        /// The result of the rules.
+        verdict: Box<Verdict>,
+    },
+}

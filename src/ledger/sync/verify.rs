@@ -1,0 +1,169 @@
+//! Verifies the remote's ledgers beyond what this clone has accepted.
+//!
+//! A ledger with an invalid entry is left out, and the others are verified again without it.
+
+use super::problem::{LedgerFault, LedgerProblem};
+use crate::domain::id::EntryId;
+use crate::domain::name::LedgerName;
+use crate::git::error::Result;
+use crate::git::repo::Repository;
+use crate::ledger::chain::ChainMembership;
+use crate::ledger::entry_validator::{EntryValidator, ValidationContext};
+use crate::ledger::facts::FactGatherer;
+use crate::ledger::{Project, Tips};
+
+/// A ledger that moved forward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedLedger {
+    /// The ledger.
+    pub ledger: LedgerName,
+    /// Its previous tip.
+    pub old: Option<EntryId>,
+    /// Its new tip.
+    pub new: EntryId,
+    /// How many entries are new.
+    pub entries: usize,
+}
+
+/// Verifies the remote's ledgers beyond `tips`, updates `tips`, calls `forward` for each ledger
+/// that moves, and returns the problems.
+///
+/// An entry may depend only on valid entries of other ledgers: otherwise a forged policy, itself
+/// refused, would let in what it allows. So after a failure the other ledgers are verified again
+/// without the failed one.
+pub(super) fn verify_remote_ledgers(
+    repository: &Repository,
+    project: &Project,
+    tips: &mut Tips,
+    incoming: &Tips,
+    mut forward: impl FnMut(MovedLedger) -> Result<()>,
+) -> Result<Vec<LedgerProblem>> {
+    let validator = EntryValidator::new(
+        repository,
+        FactGatherer::new(repository, project).with_branches_as_entered(),
+        None,
+    );
+    let mut trusted = incoming.clone();
+    let mut problems = Vec::new();
+    loop {
+        let round = verify_once(repository, &validator, tips, &trusted)?;
+        for problem in &round.problems {
+            trusted.remove(&problem.ledger);
+        }
+        let has_problems = !round.problems.is_empty();
+        // Entries that depend on an undecided one are undecided too. Nothing moves until that is
+        // resolved.
+        let is_undecided = round.problems.iter().any(LedgerProblem::is_undecided);
+        problems.extend(round.problems);
+        if is_undecided {
+            break;
+        }
+        if has_problems {
+            continue;
+        }
+        for moved in round.moves {
+            tips.insert(moved.ledger.clone(), moved.new);
+            forward(moved)?;
+        }
+        break;
+    }
+    let is_deleted = |(ledger, _): &(&LedgerName, &EntryId)| !incoming.contains_key(*ledger);
+    problems.extend(
+        tips.iter()
+            .filter(is_deleted)
+            .map(|(ledger, tip)| LedgerProblem {
+                ledger: ledger.clone(),
+                kept_tip: Some(*tip),
+                remote_tip: None,
+                fault: LedgerFault::Deleted,
+            }),
+    );
+    Ok(problems)
+}
+
+/// The result of verifying each ledger once.
+#[derive(Default)]
+struct VerifiedRound {
+    /// The ledgers that may move forward.
+    moves: Vec<MovedLedger>,
+    problems: Vec<LedgerProblem>,
+}
+
+/// Verifies each of the remote's trusted ledgers once. Their entries may depend on one another.
+fn verify_once(
+    repository: &Repository,
+    validator: &EntryValidator<'_>,
+    tips: &Tips,
+    trusted: &Tips,
+) -> Result<VerifiedRound> {
+    let known: Tips = tips
+        .iter()
+        .chain(trusted)
+        .map(|(name, tip)| (name.clone(), *tip))
+        .collect();
+    let chains = ChainMembership::new(repository, &known);
+    let mut round = VerifiedRound::default();
+    // The policy comes first: nothing else can be validated without it.
+    let policy = LedgerName::policy();
+    let others = known.keys().filter(|name| **name != policy);
+    for ledger in std::iter::once(&policy).chain(others) {
+        let (own, remote) = (tips.get(ledger).copied(), trusted.get(ledger).copied());
+        let Some(new) = remote.filter(|_| remote != own) else {
+            continue;
+        };
+        match verify_ledger(repository, validator, &chains, ledger, own, new)? {
+            Ok(entries) => round.moves.push(MovedLedger {
+                ledger: ledger.clone(),
+                old: own,
+                new,
+                entries,
+            }),
+            Err(fault) => round.problems.push(LedgerProblem {
+                ledger: ledger.clone(),
+                kept_tip: own,
+                remote_tip: remote,
+                fault,
+            }),
+        }
+    }
+    Ok(round)
+}
+
+/// Validates the entries after `old` up to `new`; returns their number, or what is wrong.
+fn verify_ledger(
+    repository: &Repository,
+    validator: &EntryValidator<'_>,
+    chains: &ChainMembership<'_>,
+    ledger: &LedgerName,
+    old: Option<EntryId>,
+    new: EntryId,
+) -> Result<std::result::Result<usize, LedgerFault>> {
+    let Some(mut ids) = repository.chain_between(old, new)? else {
+        return Ok(Err(LedgerFault::Rewound));
+    };
+    let mut tip = validator.load_tip(ledger, old)?;
+    if old.is_none() {
+        if ids.first() != Some(&tip.chain.tip) {
+            return Ok(Err(LedgerFault::Rewound));
+        }
+        ids.remove(0);
+    }
+    for id in &ids {
+        let validated = validator.validate(
+            ledger,
+            &tip,
+            *id,
+            ValidationContext::History(&|ledger, id| chains.contains(ledger, id)),
+        );
+        match validated.next_tip {
+            Some(next) => tip = next,
+            None => {
+                return Ok(Err(LedgerFault::Unverified {
+                    id: *id,
+                    verdict: Box::new(validated.verdict),
+                }));
+            }
+        }
+    }
+    Ok(Ok(ids.len()))
+}

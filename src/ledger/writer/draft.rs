@@ -1,0 +1,59 @@
+//! What a caller wants to write, and the state of the ledgers from which it makes that draft.
+
+use std::sync::Arc;
+
+use crate::domain::entry::Action;
+use crate::domain::name::{EnvName, LedgerName, Person};
+use crate::domain::policy::Policy;
+use crate::domain::state::{Scope, State};
+use crate::git::error::Error;
+use crate::git::repo::Repository;
+use crate::ledger::entry_validator::ChainTip;
+use crate::ledger::facts::FactGatherer;
+use crate::ledger::{StateReader, Tips};
+
+/// What a caller wants to write. It is made from the current state, again for each try.
+#[derive(Debug, Clone)]
+pub struct EntryDraft {
+    /// The action.
+    pub action: Action,
+    /// The environment, in the ledger of a pattern.
+    pub environment: Option<EnvName>,
+    /// The person on whose behalf the entry is written.
+    pub requested_by: Option<Person>,
+    /// The `deploy.toml` of a publish.
+    pub policy_text: Option<Arc<[u8]>>,
+}
+
+impl From<Action> for EntryDraft {
+    fn from(action: Action) -> Self {
+        Self {
+            action,
+            environment: None,
+            requested_by: None,
+            policy_text: None,
+        }
+    }
+}
+
+/// The current state of the ledgers, from which a caller makes its draft.
+pub struct LedgerSnapshot<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The tips of all ledgers.
+    pub tips: &'a Tips,
+    /// The policy in force; `None` before the first was published.
+    pub policy: Option<&'a Policy>,
+    /// The end of the ledger to write to.
+    pub tip: &'a ChainTip,
+    /// Provides contents and facts.
+    pub gatherer: &'a FactGatherer<'a>,
+}
+
+impl LedgerSnapshot<'_> {
+    /// Loads the state of the ledger to write to, for making a draft. The decision uses a stricter
+    /// reader.
+    pub fn load_state(&self, ledger: &LedgerName, scope: &Scope) -> Result<State, Error> {
+        StateReader::for_display(self.repository).load(self.tip.tree, ledger, scope)
+    }
+}

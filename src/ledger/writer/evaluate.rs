@@ -1,0 +1,99 @@
+//! Completes the statement of a draft and evaluates the rules for it.
+
+use crate::clock;
+use crate::domain::entry::Statement;
+use crate::domain::id::PublicKey;
+use crate::domain::name::LedgerName;
+use crate::domain::policy::Policy;
+use crate::domain::rules::{Chain, Request, counting_approvers, evaluate, ledgers_read};
+use crate::domain::state::Scope;
+use crate::domain::verdict::Verdict;
+use crate::git::error::Error;
+use crate::ledger::{StateReader, Tips};
+use crate::signing::Signer;
+
+use super::draft::{EntryDraft, LedgerSnapshot};
+use super::error::AppendError;
+use super::ledger_writer::LedgerWriter;
+
+impl LedgerWriter<'_> {
+    /// Makes the statement of a draft that follows the end of a chain. It has not seen any other
+    /// ledger yet.
+    fn new_statement(&self, ledger: &LedgerName, chain: &Chain, draft: &EntryDraft) -> Statement {
+        Statement {
+            // A clock that is behind the last entry must not block writing: the same time is
+            // allowed.
+            at: clock::now().max(chain.at),
+            by: self.person.clone(),
+            requested_by: draft.requested_by.clone(),
+            ledger: ledger.clone(),
+            environment: draft.environment.clone(),
+            project: chain.project,
+            previous: chain.tip,
+            sequence: chain.sequence + 1,
+            seen: Tips::new(),
+            action: draft.action.clone(),
+        }
+    }
+
+    /// Completes the statement and evaluates the rules.
+    pub(super) fn evaluate_draft(
+        &self,
+        ledger: &LedgerName,
+        view: &LedgerSnapshot<'_>,
+        draft: &EntryDraft,
+    ) -> Result<(Statement, Verdict), AppendError> {
+        let chain = &view.tip.chain;
+        let mut statement = self.new_statement(ledger, chain, draft);
+        let drafted = match (view.policy, &draft.policy_text) {
+            (None, Some(text)) => std::str::from_utf8(text)
+                .ok()
+                .and_then(|text| Policy::parse(text).ok()),
+            _ => None,
+        };
+        let policy = view.policy.or(drafted.as_ref());
+        let Some(policy) = policy else {
+            return Err(Error::corrupt("refs/deploy/policy", "no policy is in force").into());
+        };
+        statement.seen = select_seen_tips(policy, &statement, view);
+
+        let mut others = view.tips.clone();
+        others.remove(ledger);
+        let state = StateReader::new(self.repository)
+            .load(view.tip.tree, ledger, &Scope::for_statement(&statement))
+            .map_err(|error| error.to_string());
+        let key: Option<PublicKey> = self.signer.map(Signer::public_key);
+        let request = Request::Entry {
+            statement: &statement,
+            key: key.as_ref(),
+            policy_text: draft.policy_text.as_deref(),
+        };
+        let mut facts = view
+            .gatherer
+            .gather(policy, &request, &others, Some(chain.clone()), state);
+        facts.recovery = key.filter(|_| self.options.assume_recovery);
+        let counted = counting_approvers(policy, &request, &facts, statement.at);
+        statement
+            .action
+            .set_approved_by(counted.into_iter().collect());
+        let request = Request::Entry {
+            statement: &statement,
+            key: key.as_ref(),
+            policy_text: draft.policy_text.as_deref(),
+        };
+        let verdict = evaluate(policy, &request, &facts, statement.at);
+        Ok((statement, verdict))
+    }
+}
+
+/// Returns the tips of the other ledgers that an entry names as seen: those that its rules read, and
+/// those that the entry before it has seen.
+fn select_seen_tips(policy: &Policy, statement: &Statement, view: &LedgerSnapshot<'_>) -> Tips {
+    let mut wanted = ledgers_read(policy, statement);
+    wanted.extend(view.tip.chain.seen.keys().cloned());
+    view.tips
+        .iter()
+        .filter(|(name, _)| **name != statement.ledger && wanted.contains(*name))
+        .map(|(name, tip)| (name.clone(), *tip))
+        .collect()
+}

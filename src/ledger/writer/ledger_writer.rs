@@ -1,0 +1,66 @@
+//! The writer: for which repository, remote and person it writes, with which options, and what it
+//! returns.
+
+use crate::domain::entry::Statement;
+use crate::domain::id::EntryId;
+use crate::domain::name::Person;
+use crate::domain::verdict::Verdict;
+use crate::git::repo::Repository;
+use crate::ledger::Project;
+use crate::signing::Signer;
+
+/// An entry that was written.
+#[derive(Debug)]
+pub struct AppendedEntry {
+    /// Its commit.
+    pub id: EntryId,
+    /// Its statement.
+    pub statement: Statement,
+    /// The rules that it passed.
+    pub verdict: Verdict,
+    /// The remote's messages.
+    pub messages: Vec<String>,
+    /// Why this clone does not have the entry yet, although the remote does. The next sync fetches
+    /// it.
+    pub local_error: Option<String>,
+    /// Why the notes do not contain it yet. The next sync adds it.
+    pub notes_error: Option<String>,
+    /// Whether this was a dry run: nothing was signed or written.
+    pub dry_run: bool,
+}
+
+/// Writes entries for one person in one repository.
+pub struct LedgerWriter<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The project.
+    pub project: &'a Project,
+    /// The remote that is the database, if any.
+    pub remote: Option<&'a str>,
+    /// The person who signs.
+    pub person: &'a Person,
+    /// Their key. Without one only a dry run is possible.
+    pub signer: Option<&'a Signer>,
+    /// How to write.
+    pub options: AppendOptions,
+    /// Whether the caller has just synced: then only later tries do.
+    pub is_synced: bool,
+}
+
+/// Options for writing an entry.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AppendOptions {
+    /// Stop before signing, and write nothing. The decision is the real one, so it includes a
+    /// fetch.
+    pub dry_run: bool,
+    /// Push even what the rules refuse here, and let the server decide: for a clone without enough
+    /// history to tell. Has no effect without a remote.
+    pub no_verify: bool,
+    /// Assume that the server's owner has armed a recovery for the signer's key. The server decides
+    /// whether that is so.
+    pub assume_recovery: bool,
+    /// How often to ask an unavailable remote again after a push without an answer, pausing 1, 2,
+    /// 4, … seconds: for unattended runners. Later it would no longer be clear that an entry found
+    /// there is this one.
+    pub unanswered_retries: u32,
+}
