@@ -13,6 +13,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
@@ -66,7 +68,8 @@ impl ReplayCase {
 }
 
 /// How many deployments a ledger has, and on how many the other policy decides differently.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DecisionCounts {
     /// All deployments that were judged.
     pub deployments: usize,
@@ -74,8 +77,10 @@ pub struct DecisionCounts {
     pub refused: usize,
     /// Accepted by the other policy, but refused by the rules of the time, for example without the
     /// break-glass that it was made with.
+    #[serde(rename = "newlyAllowed")]
     pub allowed: usize,
     /// Undecidable under the other policy.
+    #[serde(rename = "cannotTell")]
     pub undecided: usize,
 }
 

@@ -112,8 +112,8 @@ pub enum NextStep {
     /// The rules were evaluated.
     Asked {
         /// Their answer; in the document in the form of `git-deploy/check/v1`.
-        #[serde(flatten, serialize_with = "as_json")]
-        #[schemars(with = "verdict::VerdictDocument")]
+        #[serde(flatten, serialize_with = "verdict::serialize")]
+        #[schemars(with = "verdict::VerdictDocument<'_>")]
         verdict: Verdict,
     },
     /// Another environment comes first.
@@ -126,11 +126,6 @@ pub enum NextStep {
         /// Why.
         why: String,
     },
-}
-
-/// Serializes a verdict in the form of the document.
-fn as_json<S: serde::Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
-    verdict::to_document(verdict).serialize(serializer)
 }
 
 /// The width of the column with the text, before the column with the person: enough for most lines.

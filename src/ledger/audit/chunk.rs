@@ -12,11 +12,10 @@ use super::index::{ChainIndex, IndexedChain};
 use super::notes::{ExpectedLine, collect_lines};
 use super::order::PublishRecord;
 use super::remarks::RemarkCollector;
-use super::{AuditFinding, AuditRemark, FindingKind, LedgerReferences};
+use super::{AuditFinding, AuditRemark, EntrySpan, FindingKind, LedgerReferences};
 use crate::domain::entry::{Action, Statement};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
-use crate::domain::time::Time;
 use crate::domain::verdict::Outcome;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
@@ -44,7 +43,7 @@ pub(super) struct ChunkResult {
     pub entries: usize,
     /// How many of the entries could be read.
     pub read: usize,
-    pub span: Option<(Time, Time)>,
+    pub span: Option<EntrySpan>,
     pub findings: Vec<AuditFinding>,
     pub remarks: Vec<AuditRemark>,
     pub references: LedgerReferences,
@@ -179,8 +178,9 @@ impl<'a> ChunkAuditor<'a> {
                 .filter_map(|check| AuditFinding::from_check(ledger, id, check)),
         );
         if let Some(statement) = judged.stored.as_ref().map(|kept| &kept.statement) {
-            let first = piece.span.map_or(statement.at, |(first, _)| first);
-            piece.span = Some((first, statement.at));
+            let to = statement.at;
+            let from = piece.span.map_or(to, |span| span.from);
+            piece.span = Some(EntrySpan { from, to });
             piece.read += 1;
             self.record_references(place, statement, &mut piece.references);
             if notes {

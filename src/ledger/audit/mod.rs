@@ -18,6 +18,8 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::facts::FactGatherer;
 use super::{Project, Tips};
@@ -38,7 +40,8 @@ pub const CHUNK_SIZE: usize = 1_000;
 const CHUNKS_PER_PACKS: usize = 16;
 
 /// What a finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum FindingKind {
     /// An entry: a rule fails, or lacks a fact.
     Entry,
@@ -50,26 +53,47 @@ pub enum FindingKind {
     Dependency,
     /// The notes.
     Notes,
+    /// The ledgers of the remote.
+    Remote,
+    /// The pinned project.
+    Pin,
 }
 
 /// A failure, or something that could not be determined.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AuditFinding {
     /// What it is about.
     pub kind: FindingKind,
-    /// The ledger; `None` for notes.
+    /// The ledger, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerName>,
     /// The entry, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
     /// The rule that reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
-    /// `Fail`, or `Unknown` if a fact is missing.
+    /// `fail`, or `unknown` if a fact is missing.
+    #[schemars(extend("enum" = ["fail", "unknown"]))]
     pub outcome: Outcome,
     /// What is wrong, in one line.
     pub detail: String,
 }
 
 impl AuditFinding {
+    /// Creates a finding about no entry and no rule.
+    pub fn new(kind: FindingKind, outcome: Outcome, detail: String) -> Self {
+        Self {
+            kind,
+            ledger: None,
+            entry: None,
+            rule: None,
+            outcome,
+            detail,
+        }
+    }
+
     /// Creates a failure of the chain rule.
     fn chain_failure(
         kind: FindingKind,
@@ -119,15 +143,18 @@ impl AuditFinding {
 }
 
 /// What a remark is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RemarkKind {
     /// A deployment bypassed rules with break-glass.
     BreakGlass,
     /// A policy was published with a server owner's key, after all admins' keys were lost.
     Recovered,
     /// A publish admits entries that it had not seen.
+    #[serde(rename = "admitsUnseen")]
     AdmitsEntry,
     /// An entry is valid only because a publish admits it.
+    #[serde(rename = "admittedUnseen")]
     AdmittedEntry,
     /// Something depends on a key that was removed later.
     RemovedKey,
@@ -135,18 +162,24 @@ pub enum RemarkKind {
     NotesBehind,
     /// How to fix wrong notes.
     NotesWrong,
+    /// No project is pinned.
+    Pin,
 }
 
 /// Something that is allowed, but that a reader should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AuditRemark {
     /// What it is about.
     pub kind: RemarkKind,
-    /// The ledger; `None` for notes.
+    /// The ledger, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerName>,
     /// The entry, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
     /// What it is, in one line.
+    #[serde(rename = "detail")]
     pub text: String,
 }
 
@@ -162,8 +195,18 @@ impl AuditRemark {
     }
 }
 
+/// The times of the first and the last of some entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+pub struct EntrySpan {
+    /// The time of the first entry.
+    pub from: Time,
+    /// The time of the last entry.
+    pub to: Time,
+}
+
 /// The result for one ledger.
-#[derive(Debug)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LedgerAudit {
     /// The ledger.
     pub ledger: LedgerName,
@@ -172,13 +215,16 @@ pub struct LedgerAudit {
     /// How many entries were validated.
     pub entries: usize,
     /// The times of the first and the last of them.
-    pub span: Option<(Time, Time)>,
+    #[serde(flatten)]
+    pub span: Option<EntrySpan>,
     /// What is wrong, in the order of the chain.
     pub findings: Vec<AuditFinding>,
     /// What a reader should know, in the order of the chain.
     pub remarks: Vec<AuditRemark>,
+    #[serde(skip)]
     references: LedgerReferences,
     /// How many entries could not be read or reached.
+    #[serde(skip)]
     unread: usize,
 }
 
@@ -216,7 +262,10 @@ impl LedgerAudit {
         self.entries += piece.entries;
         self.unread = self.unread.saturating_sub(piece.read);
         self.span = match (self.span, piece.span) {
-            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (Some(first), Some(last)) => Some(EntrySpan {
+                from: first.from,
+                to: last.to,
+            }),
             (own, other) => own.or(other),
         };
         self.findings.extend(piece.findings);

@@ -12,6 +12,7 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName, MAX_LEN, Person, P
 use crate::domain::plan::PlannedAction;
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
+use crate::domain::verdict::{Check, Decision, Outcome as RuleOutcome, Rule};
 
 /// Implements the schema of types that are written as a string, from a pattern and a description.
 macro_rules! text {
@@ -48,6 +49,7 @@ text! {
     RunId, "^[0-9a-f]{32}$", "One attempt to carry a deployment out.";
     PublicKey, "^RW[A-Za-z0-9+/]{54}$", "A minisign public key, as in the second line of its `.pub` file.";
     Time, "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$", "RFC 3339, in UTC and whole seconds.";
+    Rule, "^[a-z][a-z -]*$", "A rule: `authorization`, `approvals`, `soak`, …";
     Line, "^[^\\n]+$", "A text of one line.";
     Description, "^\\S", "A text of one or more lines.";
 }
@@ -92,6 +94,16 @@ words! {
         Destroyed => "It was taken away.",
         Unchanged => "It rode along.",
     }
+    RuleOutcome = "RuleOutcome", "The answer of a rule.": {
+        Pass => "The rule is satisfied.",
+        Fail => "The rule is violated.",
+        Unknown => "A fact that the rule needs is missing.",
+    }
+    Decision = "Decision", "What follows from the answers of all rules.": {
+        Allowed => "Every rule passes.",
+        Refused => "A rule is violated.",
+        CannotTell => "No rule is violated, and at least one lacks a fact; then nothing is accepted.",
+    }
     PlannedAction = "PlannedAction", "What is done with a resource or an output.": {
         Create => "It is made.",
         Update => "It is changed where it is.",
@@ -107,5 +119,32 @@ words! {
         Passed => "It works.",
         Failed => "It does not.",
         None => "Nobody asked.",
+    }
+}
+
+impl JsonSchema for Check {
+    fn schema_name() -> Cow<'static, str> {
+        "Check".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut rule = generator.subschema_for::<Rule>();
+        rule.insert("description".into(), "The rule that answers.".into());
+        let mut outcome = generator.subschema_for::<RuleOutcome>();
+        outcome.insert("description".into(), "Its answer.".into());
+        json_schema!({
+            "type": "object",
+            "description": "The answer of one rule.",
+            "properties": {
+                "rule": rule,
+                "outcome": outcome,
+                "detail": {
+                    "type": "string",
+                    "description": "The reason, in one line; may be empty if the rule passes.",
+                },
+                "remedy": { "type": "string", "description": "The next command." },
+            },
+            "required": ["rule", "outcome", "detail"],
+        })
     }
 }
