@@ -5,6 +5,7 @@ use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::commit_count::CommitCount;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use super::wrap;
@@ -28,7 +29,7 @@ pub struct DeploymentDiff {
     /// The commits that the affected components would gain, newest first.
     pub commits: Vec<CommitSummary>,
     /// The commits that the affected components run now and would lose, newest first.
-    pub lost: Vec<CommitSummary>,
+    pub lost_commits: Vec<CommitSummary>,
     /// Whether there are more commits than listed.
     pub more: bool,
 }
@@ -55,10 +56,10 @@ pub struct ComponentDiff {
     pub to_version: Option<Line>,
     /// The number of commits that it would gain; absent if unknown, as in a shallow clone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub brings: Option<CommitCount>,
+    pub gained: Option<CommitCount>,
     /// The number of commits that it would lose.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub loses: Option<CommitCount>,
+    pub lost: Option<CommitCount>,
 }
 
 /// What would happen to a component.
@@ -70,7 +71,7 @@ pub enum ContentChange {
     /// Its content would change.
     Changed,
     /// Its content would change, and it would lose commits that it runs now.
-    Backwards,
+    LosesCommits,
     /// The running content is unknown, so any deployment changes it.
     Unknown,
     /// The revision does not contain it; only a deployment with `--destroy` removes it.
@@ -84,16 +85,6 @@ impl ContentChange {
     pub fn is_change(self) -> bool {
         !matches!(self, Self::Absent | Self::Unchanged)
     }
-}
-
-/// A number of commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CommitCount {
-    /// The number; if not all commits were examined, the number found among those that were.
-    pub commits: usize,
-    /// Whether there may be more.
-    pub more: bool,
 }
 
 /// One commit.
@@ -180,7 +171,7 @@ pub fn render_text(
         ("", &diff.commits),
         (
             "Lost, because what runs has it and this has not:",
-            &diff.lost,
+            &diff.lost_commits,
         ),
     ] {
         if commits.is_empty() {
@@ -197,12 +188,13 @@ pub fn render_text(
             render_commits(commits, one, most, width, when)
         ));
     }
-    let hidden = diff.commits.len().saturating_sub(most) + diff.lost.len().saturating_sub(most);
+    let hidden =
+        diff.commits.len().saturating_sub(most) + diff.lost_commits.len().saturating_sub(most);
     if hidden > 0 || diff.more {
         let dim = Mark::None.style();
         let (more, number) = (
             if diff.more { " or more" } else { "" },
-            diff.commits.len().max(diff.lost.len()),
+            diff.commits.len().max(diff.lost_commits.len()),
         );
         parts.push(format!(
             "{dim}and {hidden}{more} older: -n {number} shows them{dim:#}"
@@ -244,8 +236,8 @@ fn row_key(it: &ComponentDiff) -> impl PartialEq {
         it.to,
         it.from_version.clone(),
         it.to_version.clone(),
-        it.brings,
-        it.loses,
+        it.gained,
+        it.lost,
     )
 }
 
@@ -254,23 +246,20 @@ fn row_cells(it: &ComponentDiff, name: &str) -> [Cell; 5] {
     let (word, style) = match it.change {
         ContentChange::New => ("new", Mark::Yes.style()),
         ContentChange::Changed => ("changes", Mark::Live.style()),
-        ContentChange::Backwards => ("goes back", Mark::No.style()),
+        ContentChange::LosesCommits => ("goes back", Mark::No.style()),
         ContentChange::Unknown => ("is unknown", Mark::No.style()),
         ContentChange::Absent => ("is not in it", Mark::None.style()),
         ContentChange::Unchanged => ("stays", Mark::None.style()),
     };
-    let counted = |count: CommitCount, sign: &str| {
-        let more = if count.more { "+" } else { "" };
-        (count.commits > 0).then(|| format!("{sign}{}{more}", count.commits))
+    let counted = |count: Option<CommitCount>, sign: &str| {
+        let count = count.filter(|count| count.commits > 0);
+        count.map(|count| format!("{sign}{count}"))
     };
-    let numbers = [
-        it.brings.and_then(|count| counted(count, "")),
-        it.loses.and_then(|count| counted(count, "−")),
-    ];
+    let numbers = [counted(it.gained, ""), counted(it.lost, "−")];
     let numbers: Vec<String> = numbers.into_iter().flatten().collect();
     let compared = it.change.is_change() && it.from.is_some();
     let numbers = match &numbers[..] {
-        [] if compared && it.brings.is_none() => "?".to_owned(),
+        [] if compared && it.gained.is_none() => "?".to_owned(),
         [] => Mark::None.symbol().to_string(),
         some => some.join(" "),
     };

@@ -39,7 +39,7 @@ pub struct DeploymentPlan {
     pub components: Vec<ComponentPlan>,
     /// How the plans differ from those of an earlier document, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<PlanComparison>,
+    pub comparison: Option<PlanComparison>,
 }
 
 /// One component.
@@ -68,7 +68,7 @@ pub struct ComponentPlan {
     /// The output of the plan command, without colours and with secrets masked; a long text is
     /// shortened.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
+    pub output: Option<String>,
 }
 
 /// The commits and versions of a component before and after a deployment.
@@ -155,7 +155,7 @@ impl ComponentPlan {
                 text,
             }) => {
                 it.digest = Some(digest.clone());
-                it.text = Some(clean_output(text));
+                it.output = Some(clean_output(text));
                 if let PlanKind::Terraform(terraform) = what {
                     it.terraform = Some(TerraformChanges::from(terraform));
                 }
@@ -166,7 +166,7 @@ impl ComponentPlan {
             PlanResult::Failed { reason, output } => {
                 it.state = PlanState::Failed;
                 it.reason = Some(shorten(&sanitize(reason), MAX_REASON_CHARS));
-                it.text = Some(clean_output(output));
+                it.output = Some(clean_output(output));
             }
             PlanResult::Deferred { waits_for } => {
                 it.state = PlanState::Deferred;
@@ -191,7 +191,7 @@ impl ComponentPlan {
             terraform: None,
             waits_for: Vec::new(),
             reason: None,
-            text: None,
+            output: None,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::run::replay::{DecisionCounts, ReplayCase};
 #[serde(rename_all = "camelCase")]
 pub struct ReplayReport {
     /// Where the proposal was read from, for people.
-    pub name: String,
+    pub source: String,
     /// The digest of the proposal.
     pub proposed: Digest,
     /// Whether the proposal is the policy in force, byte for byte.
@@ -42,10 +42,10 @@ pub struct ReplayReport {
     /// and that would have been allowed.
     pub would_be_allowed: Vec<ReplayedDeployment>,
     /// The newest deployments for which the decision is unknown.
-    pub could_not_be_told: Vec<ReplayedDeployment>,
+    pub unknown: Vec<ReplayedDeployment>,
     /// The components to which the proposal assigns other files than the policy in force; their
     /// content is taken as it was at the time.
-    pub other_files: Vec<ComponentName>,
+    pub reassigned_components: Vec<ComponentName>,
 }
 
 /// One environment, or one pattern of ephemeral environments.
@@ -77,7 +77,7 @@ pub struct ReplayedDeployment {
     #[serde(flatten)]
     pub log_entry: log::LogEntry,
     /// Whether the policy in force would refuse it too.
-    pub in_force_too: bool,
+    pub refused_in_force: bool,
     /// The answer of the proposal's rules.
     #[serde(flatten, serialize_with = "verdict::serialize")]
     #[schemars(with = "verdict::VerdictDocument<'_>")]
@@ -98,7 +98,7 @@ impl ReplayedDeployment {
         };
         Self {
             log_entry: log::describe_entry(case.id, &case.statement),
-            in_force_too: case.in_force_too,
+            refused_in_force: case.in_force_too,
             verdict: case.verdict,
             targets,
         }
@@ -120,7 +120,7 @@ impl ReplayedDeployment {
             .filter(|it| it.as_str() != event.ledger.as_str());
         let place = place.map_or_else(String::new, |place| format!("{place}: "));
         let what = if self.targets.is_empty() {
-            event.what.as_str()
+            event.summary.as_str()
         } else {
             &self.targets
         };
@@ -147,7 +147,7 @@ impl ReplayedDeployment {
             let head = format!("{margin}{:<RULE_WIDTH$}  ", check.rule.name());
             lines.extend(wrap::wrap_hanging(&head, &sanitize(&check.detail), width));
         }
-        if self.in_force_too {
+        if self.refused_in_force {
             lines.push(format!(
                 "{margin}{dim}the policy in force would refuse it, too{dim:#}"
             ));
@@ -218,7 +218,7 @@ pub fn render_text(
     let mut lines = vec![
         format!(
             "{}{same} on {}{since}:",
-            sanitize(&replay.name),
+            sanitize(&replay.source),
             count_deployments(total.deployments)
         ),
         String::new(),
@@ -240,7 +240,7 @@ pub fn render_text(
         (
             ReplayDecision::Unknown,
             "Cannot be told",
-            &replay.could_not_be_told,
+            &replay.unknown,
             total.undecided,
         ),
     ];
@@ -256,9 +256,9 @@ pub fn render_text(
         }
     }
     lines.push(String::new());
-    if !replay.other_files.is_empty() {
+    if !replay.reassigned_components.is_empty() {
         let names: Vec<&str> = replay
-            .other_files
+            .reassigned_components
             .iter()
             .map(ComponentName::as_str)
             .collect();

@@ -44,7 +44,7 @@ pub struct EvidenceRow {
     #[schemars(extend("enum" = ["built", "tested", "reviewed", "attested", "yanked", "unyanked"]))]
     pub what: &'static str,
     /// Whether it speaks for the commit.
-    pub good: bool,
+    pub positive: bool,
     /// The details.
     pub detail: String,
     /// Who signed it.
@@ -62,7 +62,7 @@ pub struct EnvironmentRow {
     /// Its name.
     pub environment: EnvName,
     /// What happened to the commit there, per component; empty if it was never deployed there.
-    pub stays: Vec<RunRow>,
+    pub runs: Vec<RunRow>,
     /// What is needed next, if it never ran there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<NextStep>,
@@ -155,7 +155,7 @@ pub fn render_text(
         width,
     };
     for fact in &show.evidence {
-        let mark = if fact.good { Mark::Yes } else { Mark::No };
+        let mark = if fact.positive { Mark::Yes } else { Mark::No };
         let who = format!("{}, {}", fact.by, when(fact.at));
         page.push_line(&mark, fact.what, &sanitize(&fact.detail), &who, &mut lines);
     }
@@ -167,7 +167,7 @@ pub fn render_text(
             &mut lines,
         );
         if let Some(next) = &stop.next {
-            let name = if stop.stays.is_empty() {
+            let name = if stop.runs.is_empty() {
                 stop.environment.as_str()
             } else {
                 ""
@@ -250,13 +250,13 @@ fn push_runs(
     lines: &mut Vec<String>,
 ) {
     let rows = grouping::group_with_labels(
-        stop.stays.iter().map(|stay| {
+        stop.runs.iter().map(|stay| {
             (
                 &stay.component,
                 (describe_run(stay, clock), stay.by.as_str()),
             )
         }),
-        stop.stays.len(),
+        stop.runs.len(),
     );
     let alone = rows.len() == 1;
     for (index, (components, ((mark, said), by))) in rows.into_iter().enumerate() {
@@ -416,7 +416,7 @@ mod tests {
     fn the_way_of_a_commit() {
         let stop = |name: &str, stays, next| EnvironmentRow {
             environment: name.parse().unwrap(),
-            stays,
+            runs: stays,
             next,
         };
         let verdict = Verdict {
@@ -429,7 +429,7 @@ mod tests {
         };
         let fact = |what, detail: &str| EvidenceRow {
             what,
-            good: true,
+            positive: true,
             detail: detail.to_owned(),
             by: "ci".parse().unwrap(),
             at: time("09:00"),

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 pub use text::{render_age, render_text};
 
+use super::commit_count::CommitCount;
 use crate::domain::entry::Outcome;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -65,7 +66,7 @@ pub struct EnvironmentStatus {
     /// With `--exit-code`: the components whose content differs from the branch; empty if there are
     /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub differs: Option<Vec<ComponentName>>,
+    pub differing_components: Option<Vec<ComponentName>>,
 }
 
 /// A component whose content is on hold after its last attempt.
@@ -96,7 +97,7 @@ pub struct ComponentStatus {
     pub state: ComponentState,
     /// The version or commit being deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
+    pub target: Option<String>,
     /// Since when it is in this state.
     pub since: Time,
     /// Who brought it into this state.
@@ -104,7 +105,7 @@ pub struct ComponentStatus {
     /// The number of commits on the branch that touch the component and are not running; absent if
     /// unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub behind: Option<CommitsBehind>,
+    pub behind: Option<CommitCount>,
     /// Those commits, so that a row for several components counts each only once.
     #[serde(skip)]
     pub missing_commits: Vec<CommitId>,
@@ -134,16 +135,6 @@ pub enum ComponentState {
     Unhealthy,
 }
 
-/// A number of commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CommitsBehind {
-    /// The number; if not all commits were counted, the number counted.
-    pub commits: usize,
-    /// Whether there are more.
-    pub more: bool,
-}
-
 /// A lock.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -166,12 +157,12 @@ mod tests {
             commit: Some("8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap()),
             version: Some(version.parse().unwrap()),
             state,
-            to: None,
+            target: None,
             since: "2026-03-05T10:00:00Z".parse().unwrap(),
             by: "ci".parse().unwrap(),
-            behind: Some(CommitsBehind {
+            behind: Some(CommitCount {
                 commits: 12,
-                more: false,
+                truncated: false,
             }),
             missing_commits: (10..22)
                 .map(|it| {
@@ -195,13 +186,13 @@ mod tests {
             holds: Vec::new(),
             components,
             undeclared: Vec::new(),
-            differs: None,
+            differing_components: None,
         };
         let many: Vec<ComponentStatus> = (0..40)
             .map(|number| component(&format!("c{number}"), "1.5.0", ComponentState::Live))
             .collect();
         let deploying = ComponentStatus {
-            to: Some("2.0.1".to_owned()),
+            target: Some("2.0.1".to_owned()),
             ..component("web", "2.0.0", ComponentState::Deploying)
         };
         let mut prod = environment(
@@ -250,9 +241,9 @@ mod tests {
         let components = &mut some.environments[0].components;
         components[7].version = Some("1.6.0".parse().unwrap());
         components[9].state = ComponentState::Unhealthy;
-        components[11].behind = Some(CommitsBehind {
+        components[11].behind = Some(CommitCount {
             commits: 13,
-            more: false,
+            truncated: false,
         });
         components[11]
             .missing_commits

@@ -7,14 +7,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{
-    CommitsBehind, ComponentState, ComponentStatus, EnvironmentStatus, LockInfo, StatusReport,
-};
+use super::{ComponentState, ComponentStatus, EnvironmentStatus, LockInfo, StatusReport};
 use crate::domain::entry::Outcome;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
+use crate::view::commit_count::CommitCount;
 use crate::view::grouping::{group_equal, list_or_count};
 use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
@@ -197,16 +196,16 @@ fn split_rows(
 
 /// Returns how many commits the components of a group lack together, or `None` if this is unknown
 /// for any of them.
-fn count_missing(group: &[&ComponentStatus]) -> Option<CommitsBehind> {
+fn count_missing(group: &[&ComponentStatus]) -> Option<CommitCount> {
     let mut all: BTreeSet<CommitId> = BTreeSet::new();
     let mut more = false;
     for it in group {
-        more |= it.behind?.more;
+        more |= it.behind?.truncated;
         all.extend(&it.missing_commits);
     }
-    Some(CommitsBehind {
+    Some(CommitCount {
         commits: all.len(),
-        more,
+        truncated: more,
     })
 }
 
@@ -216,7 +215,7 @@ fn row_key(it: &ComponentStatus) -> impl Eq + std::hash::Hash {
         it.commit,
         &it.version,
         it.state,
-        &it.to,
+        &it.target,
         it.lock.is_some(),
         it.yanked.is_some(),
     )
@@ -227,19 +226,17 @@ fn row_cells(
     name: Option<&str>,
     what: &str,
     it: &ComponentStatus,
-    behind: Option<CommitsBehind>,
+    behind: Option<CommitCount>,
     environment: &EnvironmentStatus,
     when: &dyn Fn(Time) -> String,
 ) -> [Cell; 8] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| Mark::None.symbol().to_string());
     let number = match behind {
-        Some(CommitsBehind {
+        Some(CommitCount {
             commits: 0,
-            more: false,
+            truncated: false,
         }) => None,
-        Some(CommitsBehind { commits, more }) => {
-            Some(format!("{commits}{}", if more { "+" } else { "" }))
-        }
+        Some(count) => Some(count.to_string()),
         None => it.commit.map(|_| "?".to_owned()),
     };
     // The header names the branch of most environments. An environment's own branch is next to its
@@ -263,7 +260,7 @@ fn row_cells(
 
 /// Returns the cell with the state.
 fn state_cell(it: &ComponentStatus) -> Cell {
-    let to = it.to.as_deref().unwrap_or_default();
+    let to = it.target.as_deref().unwrap_or_default();
     let (text, style) = match it.state {
         ComponentState::Live => ("live".to_owned(), Mark::Yes.style()),
         ComponentState::Deploying => (format!("deploying {to}"), Mark::Live.style()),

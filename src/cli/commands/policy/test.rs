@@ -113,7 +113,7 @@ fn build_view(
             .collect()
     };
     ReplayReport {
-        name: proposal.name.clone(),
+        source: proposal.name.clone(),
         proposed: proposal.digest(),
         is_in_force,
         since: args.since,
@@ -122,8 +122,8 @@ fn build_view(
         rules: view::rank_refusals(replayed.rules),
         would_be_refused: cases(replayed.refused),
         would_be_allowed: cases(replayed.allowed),
-        could_not_be_told: cases(replayed.undecided),
-        other_files: find_changed_paths(&workspace.policy, &proposal.policy),
+        unknown: cases(replayed.undecided),
+        reassigned_components: find_changed_paths(&workspace.policy, &proposal.policy),
     }
 }
 
