@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::commit_count::CommitCount;
+use super::grouping::list_or_count;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use super::wrap;
@@ -134,6 +135,26 @@ pub fn render_text(
         &format!("{bold}To {environment}, from {revision}:{bold:#}"),
         width,
     );
+    parts.push(build_table(diff, &rest).render(width));
+    let changing = diff.components.iter().filter(|it| it.change.is_change());
+    let one = changing.count() == 1;
+    if !diff.commits.is_empty() {
+        let commits = render_commits(&diff.commits, one, most, width, when);
+        parts.push(format!("\n{commits}"));
+    }
+    if !diff.lost_commits.is_empty() {
+        let red = AnsiColor::Red.on_default();
+        let commits = render_commits(&diff.lost_commits, one, most, width, when);
+        parts.push(format!(
+            "\n{red}Lost, because what runs has it and this has not:{red:#}\n{commits}"
+        ));
+    }
+    parts.extend(describe_hidden(diff, most));
+    parts.join("\n")
+}
+
+/// Builds the table of the components that would change, with `rest` as a remark.
+fn build_table(diff: &DeploymentDiff, rest: &str) -> Table {
     let mut table =
         Table::new(&["Component", "", "Version", "Commit", "Commits"]).shorten_columns(&[2, 0]);
     let moves: Vec<&ComponentDiff> = diff
@@ -160,47 +181,21 @@ pub fn render_text(
             Mark::None.style(),
         ));
     }
-    parts.push(table.render(width));
-    let one = diff
-        .components
-        .iter()
-        .filter(|it| it.change.is_change())
-        .count()
-        == 1;
-    for (title, commits) in [
-        ("", &diff.commits),
-        (
-            "Lost, because what runs has it and this has not:",
-            &diff.lost_commits,
-        ),
-    ] {
-        if commits.is_empty() {
-            continue;
-        }
-        let red = AnsiColor::Red.on_default();
-        let title = if title.is_empty() {
-            String::new()
-        } else {
-            format!("\n{red}{title}{red:#}")
-        };
-        parts.push(format!(
-            "{title}\n{}",
-            render_commits(commits, one, most, width, when)
-        ));
-    }
-    let hidden =
-        diff.commits.len().saturating_sub(most) + diff.lost_commits.len().saturating_sub(most);
-    if hidden > 0 || diff.more {
-        let dim = Mark::None.style();
-        let (more, number) = (
-            if diff.more { " or more" } else { "" },
-            diff.commits.len().max(diff.lost_commits.len()),
-        );
-        parts.push(format!(
-            "{dim}and {hidden}{more} older: -n {number} shows them{dim:#}"
-        ));
-    }
-    parts.join("\n")
+    table
+}
+
+/// Returns a line with the number of commits that are not shown, or `None` if all are.
+fn describe_hidden(diff: &DeploymentDiff, most: usize) -> Option<String> {
+    let (gained, lost) = (diff.commits.len(), diff.lost_commits.len());
+    let hidden = gained.saturating_sub(most) + lost.saturating_sub(most);
+    let dim = Mark::None.style();
+    let more = if diff.more { " or more" } else { "" };
+    (hidden > 0 || diff.more).then(|| {
+        format!(
+            "{dim}and {hidden}{more} older: -n {} shows them{dim:#}",
+            gained.max(lost)
+        )
+    })
 }
 
 /// Returns a revision as it was typed, with ids shortened.
@@ -312,24 +307,10 @@ fn render_commits(
             Cell::from(when(it.at)),
         ];
         if !one_component {
-            cells.push(Cell::from(name_or_count(&it.components)));
+            let names: Vec<&str> = it.components.iter().map(ComponentName::as_str).collect();
+            cells.push(Cell::from(list_or_count(&names)));
         }
         table.add_row(cells);
     }
     table.render(width)
-}
-
-/// A list with more components than this shows only their number.
-const MAX_NAMED: usize = 3;
-
-/// Returns the names of components, or their number if there are many.
-fn name_or_count(components: &[ComponentName]) -> String {
-    if components.len() > MAX_NAMED {
-        return format!("{} components", components.len());
-    }
-    components
-        .iter()
-        .map(ComponentName::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -224,6 +224,33 @@ pub fn render_text(
         String::new(),
         build_table(replay).render(width),
     ];
+    lines.extend(render_sections(replay, width, when));
+    lines.push(String::new());
+    if !replay.reassigned_components.is_empty() {
+        let names: Vec<&str> = replay
+            .reassigned_components
+            .iter()
+            .map(ComponentName::as_str)
+            .collect();
+        let names = names.join(", ");
+        let said = format!(
+            "The proposal gives other files to {names}; what was in them is taken as it was then."
+        );
+        lines.extend(wrap::wrap_hanging("", &said, width));
+    }
+    let (mark, said) = summarize(replay);
+    lines.extend(wrap::wrap_hanging(&format!("{mark} "), &said, width));
+    lines.join("\n")
+}
+
+/// Renders the deployments with another decision, by decision.
+fn render_sections(
+    replay: &ReplayReport,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> Vec<String> {
+    let total = replay.total;
+    let mut lines = Vec::new();
     let sections = [
         (
             ReplayDecision::Refused,
@@ -255,22 +282,7 @@ pub fn render_text(
             ));
         }
     }
-    lines.push(String::new());
-    if !replay.reassigned_components.is_empty() {
-        let names: Vec<&str> = replay
-            .reassigned_components
-            .iter()
-            .map(ComponentName::as_str)
-            .collect();
-        let names = names.join(", ");
-        let said = format!(
-            "The proposal gives other files to {names}; what was in them is taken as it was then."
-        );
-        lines.extend(wrap::wrap_hanging("", &said, width));
-    }
-    let (mark, said) = summarize(replay);
-    lines.extend(wrap::wrap_hanging(&format!("{mark} "), &said, width));
-    lines.join("\n")
+    lines
 }
 
 /// Returns `12 past deployments`.

@@ -166,8 +166,7 @@ fn contains_finds_picked_commits() {
         (&"git-deploy/contains/v1".into(), &"no".into())
     );
     assert_eq!(told["components"][1]["component"], "web");
-    let found =
-        serde_json::json!({ "answer": "yes", "match": "patch", "cherryPicks": [alice.rev("release")] });
+    let found = serde_json::json!({ "answer": "yes", "match": "patch", "cherryPicks": [alice.rev("release")] });
     assert_eq!(told["components"][1]["result"], found);
     // Without the history between nobody can say no.
     project
@@ -218,8 +217,13 @@ fn rollback_targets_ran_well() {
     );
     let good = alice.deploy(&["good", "prod", "--json"]).ok().json();
     let told = good["components"].as_array().unwrap().iter();
-    let told = told
-        .map(|it| serde_json::json!([it["component"], it["release"]["commit"], it["release"]["running"]]));
+    let told = told.map(|it| {
+        serde_json::json!([
+            it["component"],
+            it["release"]["commit"],
+            it["release"]["running"]
+        ])
+    });
     // What failed in api is not good, nor what nothing verified in old, where a check is configured; web still runs what it ran.
     let expected = serde_json::json!([
         ["api", first, false],

@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::{
-    ComponentPlan, DeploymentPlan, DifferenceKind, PlanState, ResourceAction, TerraformChanges,
-};
+use super::component::{ComponentPlan, PlanState, ResourceAction, TerraformChanges};
+use super::difference::DifferenceKind;
+use super::document::DeploymentPlan;
 use crate::domain::plan::PlannedAction;
 use crate::view::symbols::Mark;
 

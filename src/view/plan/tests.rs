@@ -1,7 +1,11 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
+use super::component::clean_output;
 use super::*;
+use crate::domain::id::Digest;
+use crate::domain::name::ComponentName;
+use crate::domain::plan::{self, Plan, PlanKind, PlanOutput, PlanResult};
 
 const COMMIT: &str = "8f3c2a1caa05736482d4523166f70cb561afa111";
 const BEFORE: &str = "77aa001caa05736482d4523166f70cb561afa111";

@@ -4,9 +4,9 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{
-    ComponentPlan, DeploymentPlan, DifferenceKind, PlanComparison, PlanState, ResourceAction,
-};
+use super::component::{ComponentPlan, PlanState, ResourceAction};
+use super::difference::{DifferenceKind, PlanComparison};
+use super::document::DeploymentPlan;
 use crate::domain::plan::PlannedAction;
 use crate::view::symbols::Mark;
 use crate::view::wrap;
