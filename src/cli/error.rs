@@ -72,8 +72,12 @@ pub(super) struct ErrorDocument {
     /// What to type next.
     r#try: Vec<String>,
     /// The verdict of the rules, if they were asked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verdict: Option<verdict::VerdictDocument>,
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "verdict::serialize_some"
+    )]
+    #[schemars(with = "Option<verdict::VerdictDocument<'_>>")]
+    verdict: Option<Verdict>,
     /// Further details, such as the remote's messages.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<String>,
@@ -197,7 +201,7 @@ impl CliError {
             message,
             because: self.list_causes(),
             r#try: self.hints.clone(),
-            verdict: self.verdict.as_ref().map(verdict::to_document),
+            verdict: self.verdict.clone(),
             details: self.details.clone(),
         })
     }

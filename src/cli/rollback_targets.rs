@@ -42,9 +42,9 @@ impl GoodRelease {
             commit: self.target.commit,
             version: self.target.version,
             verified: self.verified,
-            runs: self.to.is_none(),
-            from: self.from,
-            to: self.to,
+            running: self.to.is_none(),
+            since: self.from,
+            until: self.to,
             by: self.by,
             sequence: self.sequence,
         }
@@ -111,7 +111,10 @@ pub fn build_view(
     let mut found = find_newest(workspace, place, &components, wanted)?;
     let component = |component: ComponentName| {
         let good = found.remove(&component).map(GoodRelease::into_view);
-        good::ComponentRelease { component, good }
+        good::ComponentRelease {
+            component,
+            release: good,
+        }
     };
     let components = components.into_iter().map(component).collect();
     Ok(good::HealthyReleases {

@@ -1,9 +1,12 @@
 //! The answer to a request: one check or more from every rule that it faces, passed or not, so that a person sees all that is missing.
 
+use serde::Serialize;
+
 pub use super::rules::rule::Rule;
 
 /// The answer of a rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum CheckResult {
     /// The request satisfies the rule.
     Pass,
@@ -14,7 +17,8 @@ pub enum CheckResult {
 }
 
 /// One answer of a rule, with its reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Check {
     /// The rule that answers.
     pub rule: Rule,
@@ -23,6 +27,7 @@ pub struct Check {
     /// The reason, in one line of plain text. May be empty for a pass.
     pub detail: String,
     /// The command to type next, without a prompt: `git deploy approve prod 2affccc97fa0`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
 
@@ -66,7 +71,8 @@ impl Check {
 }
 
 /// The decision that follows from all answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Decision {
     /// Every rule passes.
     Allowed,

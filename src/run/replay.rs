@@ -14,6 +14,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
@@ -55,7 +57,8 @@ impl ReplayCase {
 }
 
 /// How many deployments a ledger has, and on how many the other policy decides differently.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DecisionCounts {
     /// All deployments that were judged.
     pub deployments: usize,
@@ -63,8 +66,10 @@ pub struct DecisionCounts {
     pub refused: usize,
     /// Accepted by the other policy, but refused by the rules of the time, for example without the
     /// break-glass that it was made with.
+    #[serde(rename = "newlyAllowed")]
     pub allowed: usize,
     /// Undecidable under the other policy.
+    #[serde(rename = "cannotTell")]
     pub undecided: usize,
 }
 

@@ -1,18 +1,25 @@
 //! One result of `server check`: its subject, its severity, and the command that fixes it.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 /// The severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Level {
     /// It is as it should be.
+    #[serde(rename = "ok")]
     Good,
     /// The repository is protected, but this can be improved.
     Advice,
     /// The repository is not protected.
+    #[serde(rename = "bad")]
     Problem,
 }
 
 /// The subject of a finding, in the order of the report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum CheckSubject {
     /// The owner of the files, and who may change them.
     Files,
@@ -43,14 +50,17 @@ impl CheckSubject {
 }
 
 /// One result of the check.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct CheckFinding {
     /// The subject.
     pub subject: CheckSubject,
     /// The severity.
     pub level: Level,
     /// The finding, in one line.
+    #[serde(rename = "detail")]
     pub message: String,
     /// The command that fixes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! The result of an audit: the text of `git deploy audit`, and the document `git-deploy/audit/v1`.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -11,6 +11,8 @@ use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
+use crate::domain::verdict::CheckResult;
+use crate::ledger::audit::{AuditFinding, AuditRemark, AuditReport, LedgerAudit};
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
@@ -22,7 +24,7 @@ pub struct AuditDocument {
     /// Whether this clone had pinned this project.
     pub pinned: bool,
     /// The ledgers, the policy's ledger first.
-    pub ledgers: Vec<LedgerDocument>,
+    pub ledgers: Vec<LedgerAudit>,
     /// The result for the notes; absent if they were not checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notes: Option<AuditSection>,
@@ -36,87 +38,32 @@ pub struct AuditDocument {
 #[serde(rename_all = "camelCase")]
 pub struct AuditSection {
     /// What is wrong, or could not be checked.
-    pub findings: Vec<FindingDocument>,
+    pub findings: Vec<AuditFinding>,
     /// What is allowed, and the reader should know.
-    pub remarks: Vec<RemarkDocument>,
-}
-
-/// One ledger.
-#[derive(Debug, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LedgerDocument {
-    /// Its name.
-    pub ledger: LedgerName,
-    /// Its tip.
-    pub tip: EntryId,
-    /// The number of entries that were checked.
-    pub entries: usize,
-    /// The time of the first entry.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub from: Option<Time>,
-    /// The time of the last entry.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<Time>,
-    /// The findings and remarks.
-    #[serde(flatten)]
-    pub section: AuditSection,
-}
-
-/// Something that is wrong, or could not be checked.
-#[derive(Debug, Clone, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FindingDocument {
-    /// The subject: an `entry`, the `chain` of a ledger, the `order` between ledgers, the `support`
-    /// of an entry that depends on an invalid one, the `notes`, the ledgers of the `remote`, or the
-    /// `pin`.
-    #[schemars(extend("enum" = ["entry", "chain", "order", "support", "notes", "remote", "pin"]))]
-    pub kind: &'static str,
-    /// The ledger, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ledger: Option<LedgerName>,
-    /// `fail`, or `unknown` if a fact is missing.
-    #[schemars(extend("enum" = ["fail", "unknown"]))]
-    pub outcome: &'static str,
-    /// The ledger commit, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub entry: Option<EntryId>,
-    /// The violated rule.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<&'static str>,
-    /// What is wrong, in one line.
-    pub detail: String,
-}
-
-/// Something that is allowed, and that the reader should know.
-#[derive(Debug, Clone, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RemarkDocument {
-    /// The subject.
-    #[schemars(extend("enum" = ["breakGlass", "recovered", "admits", "admitted", "removedKey", "notesBehind", "notesWrong", "pin"]))]
-    pub kind: &'static str,
-    /// The ledger, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ledger: Option<LedgerName>,
-    /// The ledger commit, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub entry: Option<EntryId>,
-    /// The remark, in one line.
-    pub text: String,
+    pub remarks: Vec<AuditRemark>,
 }
 
 impl AuditDocument {
-    /// Returns all findings.
-    pub fn findings(&self) -> impl Iterator<Item = &FindingDocument> {
-        self.sections().flat_map(|part| &part.findings)
+    /// Creates the document of an audit of these ledgers, without findings about anything else.
+    pub fn new(project: EntryId, pinned: bool, report: AuditReport) -> Self {
+        Self {
+            project: Some(project),
+            pinned,
+            ledgers: report.ledgers,
+            notes: report
+                .notes
+                .map(|(findings, remarks)| AuditSection { findings, remarks }),
+            other: AuditSection::default(),
+        }
     }
 
-    /// Returns all subjects: the ledgers, the notes and the rest.
-    fn sections(&self) -> impl Iterator<Item = &AuditSection> {
-        self.ledgers
-            .iter()
-            .map(|ledger| &ledger.section)
-            .chain(&self.notes)
-            .chain([&self.other])
+    /// Returns all findings.
+    pub fn findings(&self) -> impl Iterator<Item = &AuditFinding> {
+        let ledgers = self.ledgers.iter().map(|ledger| &ledger.findings);
+        let sections = self.notes.iter().chain([&self.other]);
+        ledgers
+            .chain(sections.map(|section| &section.findings))
+            .flatten()
     }
 }
 
@@ -150,12 +97,12 @@ pub fn render_text(
         } else {
             "entries"
         };
-        let span = match (ledger.from, ledger.to) {
-            (Some(from), Some(_)) if ledger.entries == 1 => format!(", {}", when(from)),
-            (Some(from), Some(to)) => format!(", from {} to {}", when(from), when(to)),
-            _ => String::new(),
+        let span = match ledger.span {
+            Some(span) if ledger.entries == 1 => format!(", {}", when(span.from)),
+            Some(span) => format!(", from {} to {}", when(span.from), when(span.to)),
+            None => String::new(),
         };
-        let mark = section_mark(&ledger.section);
+        let mark = findings_mark(&ledger.findings);
         let said = format!("{:>counts$} {entries}{span}", ledger.entries);
         lines.extend(grouping::render_group(
             &format!("{mark} "),
@@ -164,51 +111,46 @@ pub fn render_text(
             &said,
             width,
         ));
-        render_section(&ledger.section, width, &mut lines);
+        render_findings(&ledger.findings, &ledger.remarks, width, &mut lines);
     }
     if let Some(notes) = &audit.notes {
-        lines.push(format!("{} notes", section_mark(notes)));
-        render_section(notes, width, &mut lines);
+        lines.push(format!("{} notes", findings_mark(&notes.findings)));
+        render_findings(&notes.findings, &notes.remarks, width, &mut lines);
     }
-    render_section(&audit.other, width, &mut lines);
+    let other = &audit.other;
+    render_findings(&other.findings, &other.remarks, width, &mut lines);
     lines.push(summarize(audit));
     lines.join("\n")
 }
 
 /// Returns the mark for a subject: its worst finding decides.
-fn section_mark(part: &AuditSection) -> String {
-    if part
-        .findings
+fn findings_mark(findings: &[AuditFinding]) -> Mark {
+    if findings
         .iter()
-        .any(|finding| finding.outcome == "fail")
+        .any(|finding| finding.outcome == CheckResult::Fail)
     {
-        Mark::No.to_string()
-    } else if part.findings.is_empty() {
-        Mark::Yes.to_string()
+        Mark::No
+    } else if findings.is_empty() {
+        Mark::Yes
     } else {
-        unknown_mark()
+        Mark::Unknown
     }
 }
 
-/// Returns the mark for something that is unknown.
-fn unknown_mark() -> String {
-    let style = AnsiColor::Yellow.on_default();
-    format!("{style}?{style:#}")
-}
-
 /// Adds a line for each finding and remark of a subject.
-fn render_section(part: &AuditSection, width: Option<usize>, lines: &mut Vec<String>) {
+fn render_findings(
+    findings: &[AuditFinding],
+    remarks: &[AuditRemark],
+    width: Option<usize>,
+    lines: &mut Vec<String>,
+) {
     let name = |ledger: Option<&LedgerName>, entry: Option<EntryId>| match (ledger, entry) {
         (Some(ledger), Some(entry)) => format!("{ledger}@{}  ", entry.0.prefix(10)),
         (None, Some(entry)) => format!("{}  ", entry.0.prefix(10)),
         (_, None) => String::new(),
     };
-    for finding in &part.findings {
-        let mark = if finding.outcome == "fail" {
-            Mark::No.to_string()
-        } else {
-            unknown_mark()
-        };
+    for finding in findings {
+        let mark = Mark::of_outcome(finding.outcome);
         let rule = finding
             .rule
             .map_or_else(String::new, |rule| format!("{rule}: "));
@@ -220,7 +162,7 @@ fn render_section(part: &AuditSection, width: Option<usize>, lines: &mut Vec<Str
         ));
     }
     let dim = Style::new().dimmed();
-    for remark in &part.remarks {
+    for remark in remarks {
         let what = name(remark.ledger.as_ref(), remark.entry);
         lines.extend(wrap_hanging(
             &format!("    {dim}note:{dim:#} "),
@@ -238,13 +180,13 @@ fn summarize(audit: &AuditDocument) -> String {
             .filter(|finding| finding.outcome == outcome)
             .count()
     };
-    let (wrong, untold) = (count("fail"), count("unknown"));
+    let (wrong, untold) = (count(CheckResult::Fail), count(CheckResult::Unknown));
     let findings = if wrong == 1 { "finding" } else { "findings" };
     match (wrong, untold) {
         (0, 0) => format!("{} every entry stands as the rules allow", Mark::Yes),
         (0, untold) => format!(
             "{} nothing wrong was found; {untold} could not be told",
-            unknown_mark()
+            Mark::Unknown
         ),
         (wrong, 0) => format!("{} {wrong} {findings}", Mark::No),
         (wrong, untold) => format!(

@@ -43,8 +43,9 @@ pub struct CheckDocument {
     /// The components and what the deployment would do with each.
     pub components: Vec<CheckedComponent>,
     /// `decision`, and `checks`: every rule with its outcome, the reason and the next command.
-    #[serde(flatten)]
-    pub verdict: verdict::VerdictDocument,
+    #[serde(flatten, serialize_with = "verdict::serialize")]
+    #[schemars(with = "verdict::VerdictDocument<'_>")]
+    pub verdict: Verdict,
 }
 
 /// One component.
@@ -80,7 +81,7 @@ pub fn to_document(check: &DeploymentCheck<'_>) -> CheckDocument {
         kind: check.deployment.kind,
         by: check.by.clone(),
         components: check.deployment.components.iter().map(component).collect(),
-        verdict: verdict::to_document(check.verdict),
+        verdict: check.verdict.clone(),
     }
 }
 

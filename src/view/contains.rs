@@ -1,7 +1,6 @@
 //! Whether an environment contains a change: the text of `git deploy contains`, and the document
 //! `git-deploy/contains/v1`.
 
-use anstyle::AnsiColor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -51,7 +50,7 @@ pub struct ComponentContainment {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running: Option<CommitId>,
     /// Whether it was found, and how.
-    pub found: ComponentAnswer,
+    pub result: ComponentAnswer,
 }
 
 /// Whether a change was found, and how.
@@ -62,22 +61,23 @@ pub enum ComponentAnswer {
     #[serde(rename_all = "camelCase")]
     Yes {
         /// How it was found.
-        by: MatchKind,
+        #[serde(rename = "match")]
+        kind: MatchKind,
         /// The commits with the same change, if it was cherry-picked.
         #[serde(skip_serializing_if = "Vec::is_empty")]
-        picked: Vec<CommitId>,
+        cherry_picks: Vec<CommitId>,
     },
     /// It was not found.
     #[serde(rename_all = "camelCase")]
     No {
-        /// Why, in a sentence.
-        why: String,
+        /// The reason, in a sentence.
+        reason: String,
     },
     /// It is unknown.
     #[serde(rename_all = "camelCase")]
     CannotTell {
-        /// Why, in a sentence.
-        why: String,
+        /// The reason, in a sentence.
+        reason: String,
     },
 }
 
@@ -107,7 +107,7 @@ impl ComponentAnswer {
 impl ContainmentReport {
     /// Returns the answer for all components together: one "no" decides.
     pub fn overall_answer(components: &[ComponentContainment]) -> ContainmentAnswer {
-        let any = |answer| components.iter().any(|it| it.found.answer() == answer);
+        let any = |answer| components.iter().any(|it| it.result.answer() == answer);
         match (
             any(ContainmentAnswer::No),
             any(ContainmentAnswer::CannotTell),
@@ -135,13 +135,12 @@ pub fn render_text(
             format!("Nobody can tell whether {environment} has {revision}{subject}:")
         }
     };
-    let yellow = AnsiColor::Yellow.on_default();
-    let said = |it: &ComponentContainment| match &it.found {
-        ComponentAnswer::Yes { by, picked } => {
-            (Mark::Yes.to_string(), describe_match(it, *by, picked))
+    let said = |it: &ComponentContainment| match &it.result {
+        ComponentAnswer::Yes { kind, cherry_picks } => {
+            (Mark::Yes, describe_match(it, *kind, cherry_picks))
         }
-        ComponentAnswer::No { why } => (Mark::No.to_string(), sanitize(why)),
-        ComponentAnswer::CannotTell { why } => (format!("{yellow}?{yellow:#}"), sanitize(why)),
+        ComponentAnswer::No { reason } => (Mark::No, sanitize(reason)),
+        ComponentAnswer::CannotTell { reason } => (Mark::Unknown, sanitize(reason)),
     };
     let rows = grouping::group_with_labels(
         contains

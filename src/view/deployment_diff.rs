@@ -5,6 +5,8 @@ use anstyle::{AnsiColor, Style};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::commit_count::CommitCount;
+use super::grouping::list_or_count;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use super::wrap;
@@ -28,7 +30,7 @@ pub struct DeploymentDiff {
     /// The commits that the affected components would gain, newest first.
     pub commits: Vec<CommitSummary>,
     /// The commits that the affected components run now and would lose, newest first.
-    pub lost: Vec<CommitSummary>,
+    pub lost_commits: Vec<CommitSummary>,
     /// Whether there are more commits than listed.
     pub more: bool,
 }
@@ -55,10 +57,10 @@ pub struct ComponentDiff {
     pub to_version: Option<Line>,
     /// The number of commits that it would gain; absent if unknown, as in a shallow clone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub brings: Option<CommitCount>,
+    pub gained: Option<CommitCount>,
     /// The number of commits that it would lose.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub loses: Option<CommitCount>,
+    pub lost: Option<CommitCount>,
 }
 
 /// What would happen to a component.
@@ -70,7 +72,7 @@ pub enum ContentChange {
     /// Its content would change.
     Changed,
     /// Its content would change, and it would lose commits that it runs now.
-    Backwards,
+    LosesCommits,
     /// The running content is unknown, so any deployment changes it.
     Unknown,
     /// The revision does not contain it; only a deployment with `--destroy` removes it.
@@ -84,16 +86,6 @@ impl ContentChange {
     pub fn is_change(self) -> bool {
         !matches!(self, Self::Absent | Self::Unchanged)
     }
-}
-
-/// A number of commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct CommitCount {
-    /// The number; if not all commits were examined, the number found among those that were.
-    pub commits: usize,
-    /// Whether there may be more.
-    pub more: bool,
 }
 
 /// One commit.
@@ -143,6 +135,26 @@ pub fn render_text(
         &format!("{bold}To {environment}, from {revision}:{bold:#}"),
         width,
     );
+    parts.push(build_table(diff, &rest).render(width));
+    let changing = diff.components.iter().filter(|it| it.change.is_change());
+    let one = changing.count() == 1;
+    if !diff.commits.is_empty() {
+        let commits = render_commits(&diff.commits, one, most, width, when);
+        parts.push(format!("\n{commits}"));
+    }
+    if !diff.lost_commits.is_empty() {
+        let red = AnsiColor::Red.on_default();
+        let commits = render_commits(&diff.lost_commits, one, most, width, when);
+        parts.push(format!(
+            "\n{red}Lost, because what runs has it and this has not:{red:#}\n{commits}"
+        ));
+    }
+    parts.extend(describe_hidden(diff, most));
+    parts.join("\n")
+}
+
+/// Builds the table of the components that would change, with `rest` as a remark.
+fn build_table(diff: &DeploymentDiff, rest: &str) -> Table {
     let mut table =
         Table::new(&["Component", "", "Version", "Commit", "Commits"]).shorten_columns(&[2, 0]);
     let moves: Vec<&ComponentDiff> = diff
@@ -169,46 +181,21 @@ pub fn render_text(
             Mark::None.style(),
         ));
     }
-    parts.push(table.render(width));
-    let one = diff
-        .components
-        .iter()
-        .filter(|it| it.change.is_change())
-        .count()
-        == 1;
-    for (title, commits) in [
-        ("", &diff.commits),
-        (
-            "Lost, because what runs has it and this has not:",
-            &diff.lost,
-        ),
-    ] {
-        if commits.is_empty() {
-            continue;
-        }
-        let red = AnsiColor::Red.on_default();
-        let title = if title.is_empty() {
-            String::new()
-        } else {
-            format!("\n{red}{title}{red:#}")
-        };
-        parts.push(format!(
-            "{title}\n{}",
-            render_commits(commits, one, most, width, when)
-        ));
-    }
-    let hidden = diff.commits.len().saturating_sub(most) + diff.lost.len().saturating_sub(most);
-    if hidden > 0 || diff.more {
-        let dim = Mark::None.style();
-        let (more, number) = (
-            if diff.more { " or more" } else { "" },
-            diff.commits.len().max(diff.lost.len()),
-        );
-        parts.push(format!(
-            "{dim}and {hidden}{more} older: -n {number} shows them{dim:#}"
-        ));
-    }
-    parts.join("\n")
+    table
+}
+
+/// Returns a line with the number of commits that are not shown, or `None` if all are.
+fn describe_hidden(diff: &DeploymentDiff, most: usize) -> Option<String> {
+    let (gained, lost) = (diff.commits.len(), diff.lost_commits.len());
+    let hidden = gained.saturating_sub(most) + lost.saturating_sub(most);
+    let dim = Mark::None.style();
+    let more = if diff.more { " or more" } else { "" };
+    (hidden > 0 || diff.more).then(|| {
+        format!(
+            "{dim}and {hidden}{more} older: -n {} shows them{dim:#}",
+            gained.max(lost)
+        )
+    })
 }
 
 /// Returns a revision as it was typed, with ids shortened.
@@ -244,8 +231,8 @@ fn row_key(it: &ComponentDiff) -> impl PartialEq {
         it.to,
         it.from_version.clone(),
         it.to_version.clone(),
-        it.brings,
-        it.loses,
+        it.gained,
+        it.lost,
     )
 }
 
@@ -254,23 +241,20 @@ fn row_cells(it: &ComponentDiff, name: &str) -> [Cell; 5] {
     let (word, style) = match it.change {
         ContentChange::New => ("new", Mark::Yes.style()),
         ContentChange::Changed => ("changes", Mark::Live.style()),
-        ContentChange::Backwards => ("goes back", Mark::No.style()),
+        ContentChange::LosesCommits => ("goes back", Mark::No.style()),
         ContentChange::Unknown => ("is unknown", Mark::No.style()),
         ContentChange::Absent => ("is not in it", Mark::None.style()),
         ContentChange::Unchanged => ("stays", Mark::None.style()),
     };
-    let counted = |count: CommitCount, sign: &str| {
-        let more = if count.more { "+" } else { "" };
-        (count.commits > 0).then(|| format!("{sign}{}{more}", count.commits))
+    let counted = |count: Option<CommitCount>, sign: &str| {
+        let count = count.filter(|count| count.commits > 0);
+        count.map(|count| format!("{sign}{count}"))
     };
-    let numbers = [
-        it.brings.and_then(|count| counted(count, "")),
-        it.loses.and_then(|count| counted(count, "−")),
-    ];
+    let numbers = [counted(it.gained, ""), counted(it.lost, "−")];
     let numbers: Vec<String> = numbers.into_iter().flatten().collect();
     let compared = it.change.is_change() && it.from.is_some();
     let numbers = match &numbers[..] {
-        [] if compared && it.brings.is_none() => "?".to_owned(),
+        [] if compared && it.gained.is_none() => "?".to_owned(),
         [] => Mark::None.symbol().to_string(),
         some => some.join(" "),
     };
@@ -323,24 +307,10 @@ fn render_commits(
             Cell::from(when(it.at)),
         ];
         if !one_component {
-            cells.push(Cell::from(name_or_count(&it.components)));
+            let names: Vec<&str> = it.components.iter().map(ComponentName::as_str).collect();
+            cells.push(Cell::from(list_or_count(&names)));
         }
         table.add_row(cells);
     }
     table.render(width)
-}
-
-/// A list with more components than this shows only their number.
-const MAX_NAMED: usize = 3;
-
-/// Returns the names of components, or their number if there are many.
-fn name_or_count(components: &[ComponentName]) -> String {
-    if components.len() > MAX_NAMED {
-        return format!("{} components", components.len());
-    }
-    components
-        .iter()
-        .map(ComponentName::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -47,11 +47,11 @@ pub enum DestroyOutcome {
     /// Nothing was changed, because the rules refuse it, or it is unknown whether they do.
     Refused,
     /// Nothing was changed, because another run works on it, or its expiry was changed.
-    Left,
+    Skipped,
     /// It did not exist.
     Absent,
     /// It would be destroyed.
-    Due,
+    WouldDestroy,
     /// It expires soon, and the recipients named in the policy were notified.
-    Expiring,
+    Notified,
 }

@@ -30,7 +30,7 @@ pub struct ComponentRelease {
     pub component: ComponentName,
     /// The last healthy release; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub good: Option<HealthyRelease>,
+    pub release: Option<HealthyRelease>,
 }
 
 /// A healthy release.
@@ -46,12 +46,12 @@ pub struct HealthyRelease {
     /// succeeded.
     pub verified: bool,
     /// Whether it runs now.
-    pub runs: bool,
+    pub running: bool,
     /// When it began to run.
-    pub from: Time,
+    pub since: Time,
     /// When it stopped; absent while it runs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<Time>,
+    pub until: Option<Time>,
     /// Who deployed it.
     pub by: Person,
     /// The sequence number of the entry that proves it, in the environment's ledger.
@@ -75,7 +75,7 @@ pub fn render_text(
     for (components, release) in grouping::group_rows(
         good.components
             .iter()
-            .map(|it| (&it.component, it.good.as_ref().map(told))),
+            .map(|it| (&it.component, it.release.as_ref().map(told))),
     ) {
         let Some(release) = release else {
             let none = Cell::styled("nothing yet", Mark::No.style());
@@ -92,11 +92,11 @@ pub fn render_text(
         } else {
             "succeeded"
         };
-        let ran = match release.to {
-            None => format!("since {}", when(release.from)),
+        let ran = match release.until {
+            None => format!("since {}", when(release.since)),
             Some(to) => format!("until {}", when(to)),
         };
-        let style = if release.runs {
+        let style = if release.running {
             Mark::Live.style()
         } else {
             Mark::Yes.style()

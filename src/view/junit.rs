@@ -4,99 +4,110 @@
 
 use std::fmt::Write as _;
 
-use super::audit::{AuditDocument, AuditSection, FindingDocument};
+use super::audit::AuditDocument;
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
+use crate::domain::verdict::CheckResult;
+use crate::ledger::audit::AuditFinding;
+
+/// One test case.
+struct TestCase<'a> {
+    name: String,
+    findings: &'a [AuditFinding],
+}
 
 /// Renders the XML document with this timestamp. The format is the one that CI systems agree on; it
 /// has no schema of its own.
 pub fn render_xml(audit: &AuditDocument, at: Time) -> String {
-    let mut cases: Vec<(String, &AuditSection)> = Vec::new();
-    for ledger in &audit.ledgers {
-        let entries = if ledger.entries == 1 {
-            "entry"
-        } else {
-            "entries"
-        };
-        cases.push((
-            format!(
-                "{}, {} {entries} up to {}",
-                ledger.ledger, ledger.entries, ledger.tip
-            ),
-            &ledger.section,
-        ));
-    }
-    cases.extend(
-        audit
-            .notes
-            .as_ref()
-            .map(|notes| ("notes".to_owned(), notes)),
-    );
-    let project = audit
-        .project
-        .map_or_else(String::new, |project| format!(" {project}"));
-    cases.push((format!("project{project}"), &audit.other));
-    let with = |outcome: &str| {
-        cases
-            .iter()
-            .filter(|(_, part)| result_element(part) == outcome)
-            .count()
+    let cases = list_cases(audit);
+    let count = |element| {
+        let elements = cases.iter().map(|case| result_element(case.findings));
+        elements.filter(|it| *it == Some(element)).count()
     };
-    let (failures, errors) = (with("failure"), with("error"));
+    let (failures, errors) = (count("failure"), count("error"));
     let mut text = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"git-deploy audit\" tests=\"{}\" failures=\"{failures}\" \
          errors=\"{errors}\" timestamp=\"{at}\">\n",
         cases.len()
     );
-    for (name, part) in &cases {
-        let kind = result_element(part);
-        let _ = write!(
-            text,
-            "    <testcase classname=\"git-deploy\" name=\"{}\"",
-            escape_xml(name)
-        );
-        if kind.is_empty() {
-            text.push_str("/>\n");
-            continue;
-        }
-        let lines: Vec<String> = part.findings.iter().map(format_finding).collect();
-        let first = lines.first().map_or("", String::as_str);
-        let _ = writeln!(
-            text,
-            ">\n      <{kind} message=\"{}\">{}</{kind}>\n    </testcase>",
-            escape_xml(first),
-            escape_xml(&lines.join("\n"))
-        );
+    for case in &cases {
+        text.push_str(&render_case(case));
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text
 }
 
-/// Returns the XML element for the result of a test case, or an empty string if there are no
-/// findings.
-fn result_element(part: &AuditSection) -> &'static str {
-    if part
-        .findings
-        .iter()
-        .any(|finding| finding.outcome == "fail")
-    {
-        "failure"
-    } else if part.findings.is_empty() {
-        ""
+/// Returns the test cases: the ledgers, the notes if they were checked, and the rest.
+fn list_cases(audit: &AuditDocument) -> Vec<TestCase<'_>> {
+    let ledgers = audit.ledgers.iter().map(|ledger| {
+        let entries = if ledger.entries == 1 {
+            "entry"
+        } else {
+            "entries"
+        };
+        TestCase {
+            name: format!(
+                "{}, {} {entries} up to {}",
+                ledger.ledger, ledger.entries, ledger.tip
+            ),
+            findings: &ledger.findings,
+        }
+    });
+    let notes = audit.notes.iter().map(|notes| TestCase {
+        name: "notes".to_owned(),
+        findings: &notes.findings,
+    });
+    let project = audit
+        .project
+        .map_or_else(String::new, |project| format!(" {project}"));
+    let other = TestCase {
+        name: format!("project{project}"),
+        findings: &audit.other.findings,
+    };
+    ledgers.chain(notes).chain([other]).collect()
+}
+
+/// Renders a test case with its findings in one element.
+fn render_case(case: &TestCase<'_>) -> String {
+    let mut text = format!(
+        "    <testcase classname=\"git-deploy\" name=\"{}\"",
+        escape_xml(&case.name)
+    );
+    let Some(element) = result_element(case.findings) else {
+        return text + "/>\n";
+    };
+    let lines: Vec<String> = case.findings.iter().map(format_finding).collect();
+    let first = lines.first().map_or("", String::as_str);
+    let _ = writeln!(
+        text,
+        ">\n      <{element} message=\"{}\">{}</{element}>\n    </testcase>",
+        escape_xml(first),
+        escape_xml(&lines.join("\n"))
+    );
+    text
+}
+
+/// Returns the XML element for the result of a test case, or `None` if there are no findings.
+fn result_element(findings: &[AuditFinding]) -> Option<&'static str> {
+    let failed = |finding: &AuditFinding| finding.outcome == CheckResult::Fail;
+    if findings.iter().any(failed) {
+        Some("failure")
+    } else if findings.is_empty() {
+        None
     } else {
-        "error"
+        Some("error")
     }
 }
 
 /// Returns a finding as one line.
-fn format_finding(finding: &FindingDocument) -> String {
+fn format_finding(finding: &AuditFinding) -> String {
     let entry = finding
         .entry
         .map_or_else(String::new, |entry| format!("{entry} "));
     let rule = finding
         .rule
         .map_or_else(String::new, |rule| format!("{rule}: "));
-    let doubt = if finding.outcome == "fail" {
+    let doubt = if finding.outcome == CheckResult::Fail {
         ""
     } else {
         "cannot tell: "
@@ -116,25 +127,17 @@ fn escape_xml(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::audit::FindingKind;
+    use crate::view::audit::AuditSection;
 
     /// Checks that a finding's text cannot end or start an XML element, and that an XML reader gets
     /// the text back.
     #[test]
     fn hostile_details() {
         let detail = "]]></failure><testcase name=\"x\"/> & \u{1b}[31m".to_owned();
-        let finding = FindingDocument {
-            kind: "chain",
-            ledger: None,
-            outcome: "fail",
-            entry: None,
-            rule: None,
-            detail,
-        };
-        let doubt = FindingDocument {
-            outcome: "unknown",
-            detail: "no such object".to_owned(),
-            ..finding.clone()
-        };
+        let finding = AuditFinding::new(FindingKind::Chain, CheckResult::Fail, detail);
+        let detail = "no such object".to_owned();
+        let doubt = AuditFinding::new(FindingKind::Chain, CheckResult::Unknown, detail);
         let part = |finding| AuditSection {
             findings: vec![finding],
             remarks: vec![],

@@ -44,13 +44,13 @@ pub struct LogEntry {
     /// The name of the action, as in the entry.
     pub action: &'static str,
     /// What happened, in a word: `deployed`, `failed`, `rolled back`, …
-    pub verb: &'static str,
+    pub result: &'static str,
     /// Whether that is good news: it decides the colour.
     #[serde(skip)]
     #[schemars(skip)]
     pub tone: Tone,
     /// What it concerns, in words.
-    pub what: String,
+    pub summary: String,
     /// The components, if the entry names any with a commit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<EntryComponent>,
@@ -92,9 +92,9 @@ pub fn describe_entry(entry: EntryId, statement: &Statement) -> LogEntry {
         by: statement.by.clone(),
         requested_by: statement.requested_by.clone(),
         action: statement.action.name(),
-        verb: text.verb,
+        result: text.verb,
         tone: text.tone,
-        what: text.object,
+        summary: text.object,
         components: entry_components(statement),
         approved_by: statement.approved_by().to_vec(),
         break_glass: statement.break_glass().cloned(),
@@ -162,8 +162,8 @@ fn build_table(log: &LogPage, ledgers: bool, when: &dyn Fn(Time) -> String) -> T
         table.add_row([
             Cell::from(when(event.at)),
             Cell::from(place),
-            Cell::styled(event.verb, style),
-            Cell::from(format!("{}{glass}", event.what)),
+            Cell::styled(event.result, style),
+            Cell::from(format!("{}{glass}", event.summary)),
             Cell::from(format_signers(event)),
             Cell::from(if ledgers {
                 format!("{}@{id}", event.ledger)

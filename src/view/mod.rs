@@ -7,6 +7,7 @@
 pub mod attestation_text;
 pub mod audit;
 pub mod check;
+pub mod commit_count;
 pub mod contains;
 pub mod deployment_diff;
 pub mod destroyed;

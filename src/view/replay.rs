@@ -1,26 +1,27 @@
 //! Past deployments under another policy: the text of `git deploy policy test`, and the document
 //! `git-deploy/policy-test/v1`.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use super::{log, result_text, verdict, wrap};
-use crate::domain::entry::{ComponentChange, Statement};
-use crate::domain::id::{Digest, EntryId};
+use crate::domain::entry::ComponentChange;
+use crate::domain::id::Digest;
 use crate::domain::name::ComponentName;
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::{CheckResult, Rule, Verdict};
+use crate::run::replay::{DecisionCounts, ReplayCase};
 
 /// The body of the document.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplayReport {
     /// Where the proposal was read from, for people.
-    pub name: String,
+    pub source: String,
     /// The digest of the proposal.
     pub proposed: Digest,
     /// Whether the proposal is the policy in force, byte for byte.
@@ -32,7 +33,7 @@ pub struct ReplayReport {
     pub environments: Vec<ReplayedEnvironment>,
     /// The sum of all environments.
     #[serde(flatten)]
-    pub total: ReplayCounts,
+    pub total: DecisionCounts,
     /// The number of deployments that each rule would have refused, highest first.
     pub rules: Vec<RuleRefusals>,
     /// The newest accepted deployments that would have been refused.
@@ -41,24 +42,10 @@ pub struct ReplayReport {
     /// and that would have been allowed.
     pub would_be_allowed: Vec<ReplayedDeployment>,
     /// The newest deployments for which the decision is unknown.
-    pub could_not_be_told: Vec<ReplayedDeployment>,
+    pub unknown: Vec<ReplayedDeployment>,
     /// The components to which the proposal assigns other files than the policy in force; their
     /// content is taken as it was at the time.
-    pub other_files: Vec<ComponentName>,
-}
-
-/// Numbers of deployments.
-#[derive(Debug, Clone, Copy, Default, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReplayCounts {
-    /// All examined deployments.
-    pub deployments: usize,
-    /// Accepted, and would have been refused.
-    pub refused: usize,
-    /// Refused by the rules of that time, and would have been allowed.
-    pub newly_allowed: usize,
-    /// The decision is unknown.
-    pub cannot_tell: usize,
+    pub reassigned_components: Vec<ComponentName>,
 }
 
 /// One environment, or one pattern of ephemeral environments.
@@ -69,7 +56,7 @@ pub struct ReplayedEnvironment {
     pub environment: String,
     /// The numbers of its deployments.
     #[serde(flatten)]
-    pub counts: ReplayCounts,
+    pub counts: DecisionCounts,
 }
 
 /// The refusals of one rule.
@@ -77,7 +64,7 @@ pub struct ReplayedEnvironment {
 #[serde(rename_all = "camelCase")]
 pub struct RuleRefusals {
     /// The rule.
-    pub rule: &'static str,
+    pub rule: Rule,
     /// The number of deployments that it would have refused; another rule may refuse the same.
     pub deployments: usize,
 }
@@ -90,39 +77,30 @@ pub struct ReplayedDeployment {
     #[serde(flatten)]
     pub log_entry: log::LogEntry,
     /// Whether the policy in force would refuse it too.
-    pub in_force_too: bool,
+    pub refused_in_force: bool,
     /// The answer of the proposal's rules.
-    #[serde(flatten)]
-    pub verdict: verdict::VerdictDocument,
+    #[serde(flatten, serialize_with = "verdict::serialize")]
+    #[schemars(with = "verdict::VerdictDocument<'_>")]
+    pub verdict: Verdict,
+    /// The changed components in words, for the text.
     #[serde(skip)]
-    text: DeploymentText,
-}
-
-/// The parts of a case that only the text shows.
-#[derive(Debug)]
-struct DeploymentText {
-    what: String,
-    verdict: Verdict,
+    targets: String,
 }
 
 impl ReplayedDeployment {
     /// Creates a case for the text and the document.
-    pub fn new(id: EntryId, statement: &Statement, said: Verdict, in_force_too: bool) -> Self {
-        let what = match statement.deployment() {
+    pub fn new(case: ReplayCase) -> Self {
+        let targets = match case.statement.deployment() {
             Some(it) => result_text::list_targets(
                 it.changed().map(|change: &ComponentChange| &change.target),
             ),
             None => String::new(),
         };
-        let verdict = verdict::to_document(&said);
         Self {
-            log_entry: log::describe_entry(id, statement),
-            in_force_too,
-            verdict,
-            text: DeploymentText {
-                what,
-                verdict: said,
-            },
+            log_entry: log::describe_entry(case.id, &case.statement),
+            refused_in_force: case.in_force_too,
+            verdict: case.verdict,
+            targets,
         }
     }
 
@@ -141,10 +119,10 @@ impl ReplayedDeployment {
             .as_ref()
             .filter(|it| it.as_str() != event.ledger.as_str());
         let place = place.map_or_else(String::new, |place| format!("{place}: "));
-        let what = if self.text.what.is_empty() {
-            event.what.as_str()
+        let what = if self.targets.is_empty() {
+            event.summary.as_str()
         } else {
-            &self.text.what
+            &self.targets
         };
         let head = format!(
             "  {} {}@{}  ",
@@ -161,7 +139,6 @@ impl ReplayedDeployment {
         let mut lines = wrap::wrap_indented(&head, INDENT, &said, width);
         let margin = " ".repeat(INDENT);
         for check in self
-            .text
             .verdict
             .checks
             .iter()
@@ -170,7 +147,7 @@ impl ReplayedDeployment {
             let head = format!("{margin}{:<RULE_WIDTH$}  ", check.rule.name());
             lines.extend(wrap::wrap_hanging(&head, &sanitize(&check.detail), width));
         }
-        if self.in_force_too {
+        if self.refused_in_force {
             lines.push(format!(
                 "{margin}{dim}the policy in force would refuse it, too{dim:#}"
             ));
@@ -205,19 +182,13 @@ enum ReplayDecision {
 
 impl ReplayDecision {
     /// Returns the mark of the decision.
-    fn mark(self) -> String {
+    fn mark(self) -> Mark {
         match self {
-            Self::Refused => Mark::No.to_string(),
-            Self::Allowed => Mark::Yes.to_string(),
-            Self::Unknown => unknown_mark(),
+            Self::Refused => Mark::No,
+            Self::Allowed => Mark::Yes,
+            Self::Unknown => Mark::Unknown,
         }
     }
-}
-
-/// Returns the mark for something that is unknown.
-fn unknown_mark() -> String {
-    let style = AnsiColor::Yellow.on_default();
-    format!("{style}?{style:#}")
 }
 
 /// Orders the rules by the number of refusals, highest first.
@@ -225,10 +196,7 @@ pub fn rank_refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<Rule
     let mut all: Vec<(Rule, usize)> = rules.into_iter().collect();
     all.sort_by_key(|(rule, deployments)| (std::cmp::Reverse(*deployments), *rule));
     all.into_iter()
-        .map(|(rule, deployments)| RuleRefusals {
-            rule: rule.name(),
-            deployments,
-        })
+        .map(|(rule, deployments)| RuleRefusals { rule, deployments })
         .collect()
 }
 
@@ -250,12 +218,39 @@ pub fn render_text(
     let mut lines = vec![
         format!(
             "{}{same} on {}{since}:",
-            sanitize(&replay.name),
+            sanitize(&replay.source),
             count_deployments(total.deployments)
         ),
         String::new(),
         build_table(replay).render(width),
     ];
+    lines.extend(render_sections(replay, width, when));
+    lines.push(String::new());
+    if !replay.reassigned_components.is_empty() {
+        let names: Vec<&str> = replay
+            .reassigned_components
+            .iter()
+            .map(ComponentName::as_str)
+            .collect();
+        let names = names.join(", ");
+        let said = format!(
+            "The proposal gives other files to {names}; what was in them is taken as it was then."
+        );
+        lines.extend(wrap::wrap_hanging("", &said, width));
+    }
+    let (mark, said) = summarize(replay);
+    lines.extend(wrap::wrap_hanging(&format!("{mark} "), &said, width));
+    lines.join("\n")
+}
+
+/// Renders the deployments with another decision, by decision.
+fn render_sections(
+    replay: &ReplayReport,
+    width: Option<usize>,
+    when: &dyn Fn(Time) -> String,
+) -> Vec<String> {
+    let total = replay.total;
+    let mut lines = Vec::new();
     let sections = [
         (
             ReplayDecision::Refused,
@@ -267,13 +262,13 @@ pub fn render_text(
             ReplayDecision::Allowed,
             "Would have been let in",
             &replay.would_be_allowed,
-            total.newly_allowed,
+            total.allowed,
         ),
         (
             ReplayDecision::Unknown,
             "Cannot be told",
-            &replay.could_not_be_told,
-            total.cannot_tell,
+            &replay.unknown,
+            total.undecided,
         ),
     ];
     for (sort, title, cases, count) in sections.into_iter().filter(|(.., count)| *count > 0) {
@@ -287,22 +282,7 @@ pub fn render_text(
             ));
         }
     }
-    lines.push(String::new());
-    if !replay.other_files.is_empty() {
-        let names: Vec<&str> = replay
-            .other_files
-            .iter()
-            .map(ComponentName::as_str)
-            .collect();
-        let names = names.join(", ");
-        let said = format!(
-            "The proposal gives other files to {names}; what was in them is taken as it was then."
-        );
-        lines.extend(wrap::wrap_hanging("", &said, width));
-    }
-    let (mark, said) = summarize(replay);
-    lines.extend(wrap::wrap_hanging(&format!("{mark} "), &said, width));
-    lines.join("\n")
+    lines
 }
 
 /// Returns `12 past deployments`.
@@ -333,15 +313,15 @@ fn build_table(replay: &ReplayReport) -> Table {
             Cell::from(&it.environment),
             number(count.deployments, Style::new()),
             number(count.refused, Mark::No.style()),
-            number(count.newly_allowed, Mark::Yes.style()),
-            number(count.cannot_tell, AnsiColor::Yellow.on_default()),
+            number(count.allowed, Mark::Yes.style()),
+            number(count.undecided, Mark::Unknown.style()),
         ]);
     }
     table
 }
 
 /// Returns the mark and the text of the answer.
-fn summarize(replay: &ReplayReport) -> (String, String) {
+fn summarize(replay: &ReplayReport) -> (Mark, String) {
     let total = replay.total;
     let rules: Vec<String> = replay
         .rules
@@ -350,35 +330,29 @@ fn summarize(replay: &ReplayReport) -> (String, String) {
         .collect();
     let of = count_deployments(total.deployments);
     match total {
-        ReplayCounts {
+        DecisionCounts {
             refused: 0,
-            newly_allowed: 0,
-            cannot_tell: 0,
+            allowed: 0,
+            undecided: 0,
+            ..
+        } => (Mark::Yes, "all would have gone as they went".to_owned()),
+        DecisionCounts {
+            refused: 0,
+            undecided: 0,
+            ..
+        } => (Mark::Yes, "none would have been refused".to_owned()),
+        DecisionCounts {
+            refused: 0,
+            undecided,
             ..
         } => (
-            Mark::Yes.to_string(),
-            "all would have gone as they went".to_owned(),
-        ),
-        ReplayCounts {
-            refused: 0,
-            cannot_tell: 0,
-            ..
-        } => (
-            Mark::Yes.to_string(),
-            "none would have been refused".to_owned(),
-        ),
-        ReplayCounts {
-            refused: 0,
-            cannot_tell,
-            ..
-        } => (
-            unknown_mark(),
+            Mark::Unknown,
             format!(
-                "none would have been refused, as far as can be told: of {cannot_tell} it cannot"
+                "none would have been refused, as far as can be told: of {undecided} it cannot"
             ),
         ),
-        ReplayCounts { refused, .. } => (
-            Mark::No.to_string(),
+        DecisionCounts { refused, .. } => (
+            Mark::No,
             format!(
                 "{refused} of {of} would have been refused: {}",
                 rules.join(", ")

@@ -3,162 +3,19 @@
 //!
 //! The document lists every component. In the table, equal components share one row.
 
+mod remarks;
+mod report;
 mod text;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
+pub use report::{
+    ComponentState, ComponentStatus, EnvironmentStatus, HeldComponent, LockInfo, StatusReport,
+};
 pub use text::{render_age, render_text};
-
-use crate::domain::entry::Outcome;
-use crate::domain::id::CommitId;
-use crate::domain::name::{ComponentName, EnvName, Person};
-use crate::domain::text::Line;
-use crate::domain::time::Time;
-
-/// The body of the document.
-#[derive(Debug, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StatusReport {
-    /// The environments in the order of promotion; a pattern is represented by its members.
-    pub environments: Vec<EnvironmentStatus>,
-    /// The branch that `behind` refers to, unless the environment has its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
-    /// The remote that holds the ledgers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub remote: Option<String>,
-    /// When it was last fetched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fetched: Option<Time>,
-    /// What is wrong with the remote's ledgers, one sentence each.
-    pub problems: Vec<String>,
-}
-
-/// One environment.
-#[derive(Debug, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EnvironmentStatus {
-    /// Its name.
-    pub name: EnvName,
-    /// Its own branch for `behind`, if it differs from the document's `branch`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub branch: Option<String>,
-    /// Its lock.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lock: Option<LockInfo>,
-    /// When it expires, if it is ephemeral.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Time>,
-    /// Whether it has expired: the next `git deploy reap` destroys it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub expired: bool,
-    /// The components whose last attempt failed, so that its content is on hold until a person
-    /// releases it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub holds: Vec<HeldComponent>,
-    /// The components that run or are being deployed, by name.
-    pub components: Vec<ComponentStatus>,
-    /// The components that run but are no longer declared in the policy.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub undeclared: Vec<ComponentName>,
-    /// With `--exit-code`: the components whose content differs from the branch; empty if there are
-    /// none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub differs: Option<Vec<ComponentName>>,
-}
-
-/// A component whose content is on hold after its last attempt.
-#[derive(Debug, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HeldComponent {
-    /// The component.
-    pub component: ComponentName,
-    /// The attempted commit.
-    pub commit: CommitId,
-    /// The outcome: it failed or was rolled back.
-    pub outcome: Outcome,
-}
-
-/// One component in an environment.
-#[derive(Debug, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ComponentStatus {
-    /// Its name.
-    pub component: ComponentName,
-    /// The running commit; absent if nothing ran yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub commit: Option<CommitId>,
-    /// Its version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<Line>,
-    /// The state.
-    pub state: ComponentState,
-    /// The version or commit being deployed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// Since when it is in this state.
-    pub since: Time,
-    /// Who brought it into this state.
-    pub by: Person,
-    /// The number of commits on the branch that touch the component and are not running; absent if
-    /// unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub behind: Option<CommitsBehind>,
-    /// Those commits, so that a row for several components counts each only once.
-    #[serde(skip)]
-    pub missing_commits: Vec<CommitId>,
-    /// The lock of this component alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lock: Option<LockInfo>,
-    /// Why the running commit was yanked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub yanked: Option<Line>,
-}
-
-/// The state of a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum ComponentState {
-    /// It runs.
-    Live,
-    /// A deployment of something else is under way.
-    Deploying,
-    /// A rollback is under way.
-    RollingBack,
-    /// It is being removed.
-    Destroying,
-    /// What runs is unknown after a failure or an abort.
-    Unknown,
-    /// It runs, and its last verification failed.
-    Unhealthy,
-}
-
-/// A number of commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CommitsBehind {
-    /// The number; if not all commits were counted, the number counted.
-    pub commits: usize,
-    /// Whether there are more.
-    pub more: bool,
-}
-
-/// A lock.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LockInfo {
-    /// Who locked it.
-    pub by: Person,
-    /// When it was locked.
-    pub at: Time,
-    /// The reason.
-    pub reason: Line,
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::commit_count::CommitCount;
 
     fn component(name: &str, version: &str, state: ComponentState) -> ComponentStatus {
         ComponentStatus {
@@ -166,12 +23,12 @@ mod tests {
             commit: Some("8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap()),
             version: Some(version.parse().unwrap()),
             state,
-            to: None,
+            target: None,
             since: "2026-03-05T10:00:00Z".parse().unwrap(),
             by: "ci".parse().unwrap(),
-            behind: Some(CommitsBehind {
+            behind: Some(CommitCount {
                 commits: 12,
-                more: false,
+                truncated: false,
             }),
             missing_commits: (10..22)
                 .map(|it| {
@@ -195,13 +52,13 @@ mod tests {
             holds: Vec::new(),
             components,
             undeclared: Vec::new(),
-            differs: None,
+            differing_components: None,
         };
         let many: Vec<ComponentStatus> = (0..40)
             .map(|number| component(&format!("c{number}"), "1.5.0", ComponentState::Live))
             .collect();
         let deploying = ComponentStatus {
-            to: Some("2.0.1".to_owned()),
+            target: Some("2.0.1".to_owned()),
             ..component("web", "2.0.0", ComponentState::Deploying)
         };
         let mut prod = environment(
@@ -250,9 +107,9 @@ mod tests {
         let components = &mut some.environments[0].components;
         components[7].version = Some("1.6.0".parse().unwrap());
         components[9].state = ComponentState::Unhealthy;
-        components[11].behind = Some(CommitsBehind {
+        components[11].behind = Some(CommitCount {
             commits: 13,
-            more: false,
+            truncated: false,
         });
         components[11]
             .missing_commits

@@ -5,6 +5,8 @@ use std::fmt;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::domain::verdict::CheckResult;
+
 /// A mark, displayed as one coloured character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
@@ -14,17 +16,32 @@ pub enum Mark {
     No,
     /// Active now: it runs or is under way.
     Live,
+    /// A fact is missing.
+    Unknown,
+    /// It could be improved.
+    Warning,
     /// Nothing to report.
     None,
 }
 
 impl Mark {
+    /// Returns the mark for the answer of a rule.
+    pub const fn of_outcome(outcome: CheckResult) -> Self {
+        match outcome {
+            CheckResult::Pass => Self::Yes,
+            CheckResult::Fail => Self::No,
+            CheckResult::Unknown => Self::Unknown,
+        }
+    }
+
     /// Returns the character without colour.
     pub const fn symbol(self) -> char {
         match self {
             Self::Yes => '✓',
             Self::No => '✗',
             Self::Live => '●',
+            Self::Unknown => '?',
+            Self::Warning => '!',
             Self::None => '–',
         }
     }
@@ -35,6 +52,7 @@ impl Mark {
             Self::Yes => AnsiColor::Green.on_default(),
             Self::No => AnsiColor::Red.on_default(),
             Self::Live => AnsiColor::Cyan.on_default(),
+            Self::Unknown | Self::Warning => AnsiColor::Yellow.on_default(),
             Self::None => Style::new().dimmed(),
         }
     }

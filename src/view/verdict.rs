@@ -1,8 +1,7 @@
 //! A verdict for people: the rules that do not pass first, each with the next command.
 
-use anstyle::AnsiColor;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::symbols::Mark;
 use super::wrap;
@@ -50,12 +49,7 @@ pub fn render_verdict(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec
 
 /// Renders the outcome of one rule, and the next command.
 fn render_check(check: &Check, width: Option<usize>) -> Vec<String> {
-    let yellow = AnsiColor::Yellow.on_default();
-    let mark = match check.outcome {
-        CheckResult::Pass => Mark::Yes.to_string(),
-        CheckResult::Fail => Mark::No.to_string(),
-        CheckResult::Unknown => format!("{yellow}?{yellow:#}"),
-    };
+    let mark = Mark::of_outcome(check.outcome);
     let head = format!("  {mark} {:<RULE_WIDTH$}  ", check.rule.name());
     let mut lines = wrap::wrap_hanging(&head, &sanitize(&check.detail), width);
     lines.extend(
@@ -67,54 +61,34 @@ fn render_check(check: &Check, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// The answer of the rules.
+/// A verdict as documents show it: the decision, and the answers that it follows from.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Verdict")]
-pub struct VerdictDocument {
+pub struct VerdictDocument<'a> {
     /// The decision: `cannotTell` if no rule refuses and at least one lacks a fact; then nothing is
     /// accepted.
-    #[schemars(extend("enum" = ["allowed", "refused", "cannotTell"]))]
-    pub decision: &'static str,
-    /// The outcomes of all rules that apply; a rule may occur several times.
-    pub checks: Vec<RuleOutcome>,
+    decision: Decision,
+    /// The answers of all rules that apply; a rule may occur several times.
+    checks: &'a [Check],
 }
 
-/// The outcome of one rule.
-#[derive(Debug, JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "Check")]
-pub struct RuleOutcome {
-    /// The rule: `authorization`, `approvals`, `soak`, …
-    rule: &'static str,
-    /// Its outcome: `unknown` if a fact that it needs could not be established.
-    #[schemars(extend("enum" = ["pass", "fail", "unknown"]))]
-    outcome: &'static str,
-    /// The reason, in one line; may be empty if the rule passes.
-    detail: String,
-    /// The next command.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    remedy: Option<String>,
-}
-
-/// Converts a verdict to its form in documents.
-pub fn to_document(verdict: &Verdict) -> VerdictDocument {
-    let check = |check: &Check| RuleOutcome {
-        rule: check.rule.name(),
-        outcome: match check.outcome {
-            CheckResult::Pass => "pass",
-            CheckResult::Fail => "fail",
-            CheckResult::Unknown => "unknown",
-        },
-        detail: check.detail.clone(),
-        remedy: check.remedy.clone(),
-    };
+/// Serializes a verdict with its decision.
+pub fn serialize<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
     VerdictDocument {
-        decision: match verdict.decision() {
-            Decision::Allowed => "allowed",
-            Decision::Refused => "refused",
-            Decision::CannotTell => "cannotTell",
-        },
-        checks: verdict.checks.iter().map(check).collect(),
+        decision: verdict.decision(),
+        checks: &verdict.checks,
+    }
+    .serialize(serializer)
+}
+
+/// Serializes a verdict that may be absent. Its field is left out if it is.
+pub fn serialize_some<S: Serializer>(
+    verdict: &Option<Verdict>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match verdict {
+        Some(verdict) => serialize(verdict, serializer),
+        None => serializer.serialize_none(),
     }
 }

@@ -87,7 +87,7 @@ fn changes_are_listed_by_component() {
             it["change"],
             it["from"],
             it["to"],
-            it["brings"]["commits"]
+            it["gained"]["commits"]
         ])
     });
     let expected = serde_json::json!([
@@ -122,7 +122,7 @@ fn truncated_history_is_not_guessed() {
     let _hidden = with_random_keys().bind_to_scope();
     let run = shallow.deploy(&["diff", "prod", "--json"]);
     assert_eq!(run.json()["components"][0]["component"], "api", "{run}");
-    assert!(run.json()["components"][0].get("brings").is_none(), "{run}");
+    assert!(run.json()["components"][0].get("gained").is_none(), "{run}");
 }
 
 /// During an incident, a cherry-picked fix counts as deployed, "no" is never a guess, and scripts
@@ -166,9 +166,8 @@ fn contains_finds_picked_commits() {
         (&"git-deploy/contains/v1".into(), &"no".into())
     );
     assert_eq!(told["components"][1]["component"], "web");
-    let found =
-        serde_json::json!({ "answer": "yes", "by": "patch", "picked": [alice.rev("release")] });
-    assert_eq!(told["components"][1]["found"], found);
+    let found = serde_json::json!({ "answer": "yes", "match": "patch", "cherryPicks": [alice.rev("release")] });
+    assert_eq!(told["components"][1]["result"], found);
     // Without the history between nobody can say no.
     project
         .alice
@@ -218,8 +217,13 @@ fn rollback_targets_ran_well() {
     );
     let good = alice.deploy(&["good", "prod", "--json"]).ok().json();
     let told = good["components"].as_array().unwrap().iter();
-    let told = told
-        .map(|it| serde_json::json!([it["component"], it["good"]["commit"], it["good"]["runs"]]));
+    let told = told.map(|it| {
+        serde_json::json!([
+            it["component"],
+            it["release"]["commit"],
+            it["release"]["running"]
+        ])
+    });
     // What failed in api is not good, nor what nothing verified in old, where a check is configured; web still runs what it ran.
     let expected = serde_json::json!([
         ["api", first, false],

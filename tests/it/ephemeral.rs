@@ -159,7 +159,7 @@ fn created_renewed_and_closed() {
         .deploy(&["reap", "--warn", "5h", "--json"])
         .ok()
         .json();
-    assert_eq!(warned["environments"][0]["outcome"], "expiring");
+    assert_eq!(warned["environments"][0]["outcome"], "notified");
     assert_eq!(
         std::fs::read_to_string(world.path().join("running/told")).unwrap(),
         "about-to-expire pr-17\n"

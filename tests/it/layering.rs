@@ -28,7 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "run",
         &["clock", "domain", "program", "signing", "git", "ledger"],
     ),
-    ("view", &["domain"]),
+    ("view", &["domain", "ledger", "server", "run"]),
     (
         "cli",
         &[
@@ -190,6 +190,8 @@ fn bad_imports_are_found() {
         ("src/domain/mod.rs", "use super::{signing, clock};"),
         ("src/domain/mod.rs", "mod tests { use super::super::git; }"),
         ("src/view/mod.rs", "pub use crate::git as it;"),
+        ("src/view/mod.rs", "use crate::cli::Ui;"),
+        ("src/run/mod.rs", "use crate::view::table;"),
         ("src/view/mod.rs", "use crate::*;"),
         ("src/view/mod.rs", "use crate as all;"),
         ("src/git/refs.rs", "type T = crate::server::Hook;"),

@@ -173,7 +173,7 @@ web = {{ paths = ["web/**"] }}
             .as_array()
             .unwrap()
             .iter()
-            .chain(found["couldNotBeTold"].as_array().unwrap());
+            .chain(found["unknown"].as_array().unwrap());
         let against = cases.flat_map(|case| {
             let component = case["components"][0]["component"]
                 .as_str()

@@ -96,9 +96,9 @@ fn documents_name_their_schema() {
         (&log["schema"], &log["more"]),
         (&"git-deploy/log/v1".into(), &true.into())
     );
-    assert_eq!(log["entries"][0]["verb"], "locked");
+    assert_eq!(log["entries"][0]["result"], "locked");
     let show = alice.repo.deploy(&["show", "--json", "dev"]).ok().json();
-    assert_eq!(show["environments"][0]["stays"][0]["state"], "runs");
+    assert_eq!(show["environments"][0]["runs"][0]["state"], "runs");
     assert_eq!(show["environments"][1]["next"]["decision"], "refused");
     let check = alice
         .repo
@@ -167,7 +167,7 @@ fn an_audit_continues_after_a_finding() {
             .any(|it| it["detail"].as_str().unwrap().contains("older policy")),
         "{audit:#}"
     );
-    let remark = &ledger["remarks"][0]["text"];
+    let remark = &ledger["remarks"][0]["detail"];
     assert!(
         remark.as_str().is_some_and(|text| text.contains("bob")),
         "{audit:#}"

@@ -50,7 +50,7 @@ fn initialised_servers_are_protected() {
             .as_array()
             .unwrap()
             .iter()
-            .all(|it| it["level"] == "good"),
+            .all(|it| it["level"] == "ok"),
         "{found:#}"
     );
     project.ci.deploy(&["record", "dev", "--all"]).ok();

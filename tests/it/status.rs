@@ -48,7 +48,7 @@ fn status_counts_commits_behind() {
         .fails(1)
         .json();
     let dev = &status["environments"][0];
-    assert_eq!(dev["differs"], serde_json::json!(["api"]));
+    assert_eq!(dev["differingComponents"], serde_json::json!(["api"]));
     let behind: Vec<_> = dev["components"]
         .as_array()
         .unwrap()

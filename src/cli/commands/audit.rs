@@ -18,14 +18,14 @@ use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::text::sanitize;
 use crate::domain::verdict::CheckResult;
 use crate::git::{Error, Repository};
-use crate::ledger::audit::{self, AuditPlan, AuditProgress, LedgerAudit, RemarkKind};
+use crate::ledger::audit::{
+    self, AuditFinding, AuditPlan, AuditProgress, AuditRemark, FindingKind, RemarkKind,
+};
 use crate::ledger::facts::FactGatherer;
 use crate::ledger::sync::find_known_problems;
 use crate::ledger::{Project, Tips};
 use crate::view;
-use crate::view::audit::{
-    AuditDocument, AuditSection, FindingDocument, LedgerDocument, RemarkDocument,
-};
+use crate::view::audit::{AuditDocument, AuditSection};
 
 /// Check every ledger from the root of trust: signatures, rules, order, and the notes
 #[derive(clap::Args)]
@@ -87,7 +87,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Ok(project) => audit_selected(args, &repository, &tips, &project)?,
         Err(found) => {
             let other = AuditSection {
-                findings: vec![view_finding(&found)],
+                findings: vec![found],
                 remarks: Vec::new(),
             };
             AuditDocument {
@@ -114,7 +114,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         }));
     }
     let any = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
-    match (any("fail"), any("unknown")) {
+    match (any(Outcome::Fail), any(Outcome::Unknown)) {
         (true, _) => Err(CliError::reported(ErrorKind::Denied)),
         (false, true) => Err(CliError::reported(ErrorKind::CannotTell)),
         (false, false) => Ok(()),
@@ -144,17 +144,13 @@ fn audit_selected(
     };
     let report = audit::audit(repository, project, tips, &plan, &progress);
     progress.finish();
-    let (ledgers, notes) = to_view(report);
     let remote = |open, detail| {
-        let outcome = if open { "unknown" } else { "fail" };
-        FindingDocument {
-            kind: "remote",
-            ledger: None,
-            outcome,
-            entry: None,
-            rule: None,
-            detail,
-        }
+        let outcome = if open {
+            Outcome::Unknown
+        } else {
+            Outcome::Fail
+        };
+        AuditFinding::new(FindingKind::Remote, outcome, detail)
     };
     match find_known_problems(repository) {
         Ok(problems) => {
@@ -173,21 +169,9 @@ fn audit_selected(
         }
     }
     Ok(AuditDocument {
-        project: Some(project.id),
-        pinned,
-        ledgers,
-        notes,
         other,
+        ..AuditDocument::new(project.id, pinned, report)
     })
-}
-
-/// Converts the audit's report into its view: the ledgers and, if they were checked, the notes.
-pub(super) fn to_view(report: audit::AuditReport) -> (Vec<LedgerDocument>, Option<AuditSection>) {
-    let notes = report.notes.map(|(findings, remarks)| AuditSection {
-        findings: findings.iter().map(view_finding).collect(),
-        remarks: remarks.into_iter().map(view_remark).collect(),
-    });
-    (report.ledgers.into_iter().map(view_ledger).collect(), notes)
 }
 
 /// Returns the ledgers to audit, the policy's first.
@@ -286,14 +270,10 @@ fn read_earlier_tips(
             "the earlier audit saw the ledger {}, and it is gone",
             gone.ledger
         );
-        let ledger = Some(gone.ledger.clone());
-        other.findings.push(FindingDocument {
-            kind: "chain",
-            ledger,
-            outcome: "fail",
+        other.findings.push(AuditFinding {
+            ledger: Some(gone.ledger.clone()),
             entry: Some(gone.tip),
-            rule: None,
-            detail,
+            ..AuditFinding::new(FindingKind::Chain, Outcome::Fail, detail)
         });
     }
     Ok(earlier
@@ -326,15 +306,8 @@ fn check_pin(
                 "{who} the project {pinned}, and the ledgers are of {}",
                 project.id
             );
-            let (kind, outcome) = ("pin", "fail");
-            other.findings.push(FindingDocument {
-                kind,
-                ledger: None,
-                outcome,
-                entry: None,
-                rule: None,
-                detail,
-            });
+            let finding = AuditFinding::new(FindingKind::Pin, Outcome::Fail, detail);
+            other.findings.push(finding);
             Ok(false)
         }
         None => {
@@ -342,8 +315,8 @@ fn check_pin(
                 "no project is pinned here; compare {} with a colleague's deploy.root",
                 project.id
             );
-            other.remarks.push(RemarkDocument {
-                kind: "pin",
+            other.remarks.push(AuditRemark {
+                kind: RemarkKind::Pin,
                 ledger: None,
                 entry: None,
                 text,
@@ -353,62 +326,8 @@ fn check_pin(
     }
 }
 
-pub(super) fn view_ledger(audited: LedgerAudit) -> LedgerDocument {
-    LedgerDocument {
-        ledger: audited.ledger,
-        tip: audited.tip,
-        entries: audited.entries,
-        from: audited.span.map(|(from, _)| from),
-        to: audited.span.map(|(_, to)| to),
-        section: AuditSection {
-            findings: audited.findings.iter().map(view_finding).collect(),
-            remarks: audited.remarks.into_iter().map(view_remark).collect(),
-        },
-    }
-}
-
-pub(super) fn view_finding(found: &audit::AuditFinding) -> FindingDocument {
-    let kind = match found.kind {
-        audit::FindingKind::Entry => "entry",
-        audit::FindingKind::Chain => "chain",
-        audit::FindingKind::Order => "order",
-        audit::FindingKind::Dependency => "support",
-        audit::FindingKind::Notes => "notes",
-    };
-    FindingDocument {
-        kind,
-        ledger: found.ledger.clone(),
-        outcome: if found.outcome == CheckResult::Fail {
-            "fail"
-        } else {
-            "unknown"
-        },
-        entry: found.entry,
-        rule: found.rule.map(crate::domain::verdict::Rule::name),
-        detail: found.detail.clone(),
-    }
-}
-
-pub(super) fn view_remark(found: audit::AuditRemark) -> RemarkDocument {
-    let kind = match found.kind {
-        RemarkKind::BreakGlass => "breakGlass",
-        RemarkKind::Recovered => "recovered",
-        RemarkKind::AdmitsEntry => "admits",
-        RemarkKind::AdmittedEntry => "admitted",
-        RemarkKind::RemovedKey => "removedKey",
-        RemarkKind::NotesBehind => "notesBehind",
-        RemarkKind::NotesWrong => "notesWrong",
-    };
-    RemarkDocument {
-        kind,
-        ledger: found.ledger,
-        entry: found.entry,
-        text: found.text,
-    }
-}
-
 /// Returns the kind of error to fail with because of a finding.
-pub(super) fn error_kind(found: &audit::AuditFinding) -> ErrorKind {
+pub(super) fn error_kind(found: &AuditFinding) -> ErrorKind {
     if found.outcome == CheckResult::Fail {
         ErrorKind::Denied
     } else {

@@ -125,7 +125,7 @@ impl ChangeSearch<'_> {
         for (component, wanted) in wanted {
             if only.is_empty() || only.contains(&component) {
                 components.push(ComponentContainment {
-                    found: self.find(&component, wanted)?,
+                    result: self.find(&component, wanted)?,
                     running: self.place.here().commit(&component),
                     commit: wanted.commit(),
                     component,
@@ -187,13 +187,13 @@ impl ChangeSearch<'_> {
         wanted: Wanted,
     ) -> Result<ComponentAnswer, CliError> {
         let here = self.place.here();
-        let cannot_tell = |why: String| Ok(ComponentAnswer::CannotTell { why });
+        let cannot_tell = |reason: String| Ok(ComponentAnswer::CannotTell { reason });
         if here.unknown_since(component).is_some() {
             return cannot_tell(format!("nobody knows what {} runs of it", self.place.name));
         }
         let Some(running) = here.commit(component) else {
             return Ok(ComponentAnswer::No {
-                why: format!("{} does not run it", self.place.name),
+                reason: format!("{} does not run it", self.place.name),
             });
         };
         let commit = wanted.commit();
@@ -202,14 +202,14 @@ impl ChangeSearch<'_> {
             .content(&self.workspace.policy, commit, component);
         if content.is_ok_and(|content| content.is_some() && content == here.content(component)) {
             let contained = self.workspace.repository.is_ancestor(commit.0, running.0);
-            let by = if contained.is_ok_and(|it| it) {
+            let kind = if contained.is_ok_and(|it| it) {
                 MatchKind::History
             } else {
                 MatchKind::Content
             };
             return Ok(ComponentAnswer::Yes {
-                by,
-                picked: Vec::new(),
+                kind,
+                cherry_picks: Vec::new(),
             });
         }
         match self.search_history(component, wanted, running) {
@@ -237,8 +237,8 @@ impl ChangeSearch<'_> {
         let commit = wanted.commit();
         if repository.is_ancestor(commit.0, running.0)? {
             return Ok(ComponentAnswer::Yes {
-                by: MatchKind::History,
-                picked: Vec::new(),
+                kind: MatchKind::History,
+                cherry_picks: Vec::new(),
             });
         }
         let needed = match wanted {
@@ -265,29 +265,31 @@ impl ChangeSearch<'_> {
         let running = running.0.prefix(7);
         match (&missing[..], here.is_truncated) {
             ([], _) if needed.is_empty() => Ok(ComponentAnswer::Yes {
-                by: MatchKind::History,
-                picked: Vec::new(),
+                kind: MatchKind::History,
+                cherry_picks: Vec::new(),
             }),
             ([], _) => Ok(ComponentAnswer::Yes {
-                by: MatchKind::Patch,
-                picked: same.into_values().map(CommitId).collect(),
+                kind: MatchKind::Patch,
+                cherry_picks: same.into_values().map(CommitId).collect(),
             }),
             (_, true) => {
-                let why = format!(
+                let reason = format!(
                     "more than {SEARCH_LIMIT} commits of {running} may hold the same change"
                 );
-                Ok(ComponentAnswer::CannotTell { why })
+                Ok(ComponentAnswer::CannotTell { reason })
             }
             ([_], false) if matches!(wanted, Wanted::Change(_)) => Ok(ComponentAnswer::No {
-                why: format!("{running} has neither the commit nor one that makes the same change"),
+                reason: format!(
+                    "{running} has neither the commit nor one that makes the same change"
+                ),
             }),
             ([one], false) => Ok(ComponentAnswer::No {
-                why: format!("{running} lacks {one}"),
+                reason: format!("{running} lacks {one}"),
             }),
             (several, false) => {
                 let (count, first) = (several.len(), several.first().map_or("", String::as_str));
                 Ok(ComponentAnswer::No {
-                    why: format!("{running} lacks {count} commits, the newest {first}"),
+                    reason: format!("{running} lacks {count} commits, the newest {first}"),
                 })
             }
         }

@@ -17,8 +17,9 @@ use crate::git::Error;
 use crate::git::commits_ahead::CommitsAhead;
 use crate::ledger::facts::{FactGatherer, PathCommits};
 use crate::run::default_description::read_subject;
+use crate::view::commit_count::CommitCount;
 use crate::view::deployment_diff::{
-    self, CommitCount, CommitSummary, ComponentDiff, ContentChange, DeploymentDiff,
+    self, CommitSummary, ComponentDiff, ContentChange, DeploymentDiff,
 };
 
 /// Show what a deployment would bring: components, versions and commits
@@ -83,7 +84,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         affected,
         components,
         commits,
-        lost,
+        lost_commits: lost,
         more,
     };
     if ui.json() {
@@ -98,7 +99,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if diff
         .components
         .iter()
-        .any(|it| it.change.is_change() && it.from.is_some() && it.brings.is_none())
+        .any(|it| it.change.is_change() && it.from.is_some() && it.gained.is_none())
     {
         ui.eprint("the history in between is not all here: git fetch --unshallow, or git fetch");
     }
@@ -206,13 +207,13 @@ impl Comparison<'_> {
             (None, Some(_)) => ContentChange::New,
             (Some(_), None) => ContentChange::Absent,
             (Some(_), Some(_)) if !is_known => ContentChange::Unknown,
-            _ if loses.is_some_and(|count| count.commits > 0) => ContentChange::Backwards,
+            _ if loses.is_some_and(|count| count.commits > 0) => ContentChange::LosesCommits,
             _ => ContentChange::Changed,
         };
         let counted = |count: Option<CommitCount>| count.filter(|_| change.is_change());
         Ok(Some(ComponentDiff {
-            brings: counted(brings),
-            loses: counted(loses),
+            gained: counted(brings),
+            lost: counted(loses),
             ..shown(change)
         }))
     }
@@ -247,8 +248,8 @@ impl Comparison<'_> {
             to_version: to
                 .and_then(|commit| self.find_version(component, commit))
                 .or_else(|| target.version.clone()),
-            brings: None,
-            loses: None,
+            gained: None,
+            lost: None,
         }
     }
 
@@ -275,7 +276,7 @@ impl Comparison<'_> {
         let found = self.find_commits(component, new, old)?;
         Ok(found.map(|ahead| CommitCount {
             commits: ahead.commits.len(),
-            more: ahead.is_truncated,
+            truncated: ahead.is_truncated,
         }))
     }
 

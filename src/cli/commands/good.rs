@@ -57,7 +57,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         }));
         read_context::print_fetch_age(&workspace, ui);
     }
-    if good.components.iter().all(|it| it.good.is_some()) {
+    if good.components.iter().all(|it| it.release.is_some()) {
         Ok(())
     } else {
         Err(CliError::reported(ErrorKind::Denied))

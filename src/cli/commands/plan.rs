@@ -105,7 +105,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let mut shown = deploying.build_plan_view(commit, &deployment, &plans)?;
     if let Some(earlier) = earlier {
         let since = view::compare_plans(&earlier, &place.name, &shown.components);
-        shown.since =
+        shown.comparison =
             Some(since.context(ErrorKind::Usage, "cannot compare with the earlier plans")?);
     }
     match args.format {

@@ -65,7 +65,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     let all = find_expired(args, &workspace, now)?;
     if args.dry_run {
-        return print_expired(ui, &all, DestroyOutcome::Due);
+        return print_expired(ui, &all, DestroyOutcome::WouldDestroy);
     }
     if all.is_empty() {
         ui.print_sentence(NOTHING_EXPIRED);
@@ -172,7 +172,7 @@ fn notify_expiring(
         DeployRunner::with_stop(ui, workspace, &it.place, &args.options, Arc::clone(&stop))
             .notify_expiry(&it.set_by, it.expires);
     }
-    print_expired(ui, all, DestroyOutcome::Expiring)
+    print_expired(ui, all, DestroyOutcome::Notified)
 }
 
 /// Prints which environments have expired or are about to.
@@ -182,7 +182,7 @@ fn print_expired(
     outcome: DestroyOutcome,
 ) -> Result<(), CliError> {
     let (verb, none) = match outcome {
-        DestroyOutcome::Expiring => ("expires", "No environment expires within this time."),
+        DestroyOutcome::Notified => ("expires", "No environment expires within this time."),
         _ => ("expired", NOTHING_EXPIRED),
     };
     for it in all {
@@ -270,7 +270,7 @@ impl Reaper<'_> {
                 if let Some(why) = leave.into_inner() {
                     ui.print_sentence(format_args!("{} is left alone: {why}.", it.place.name));
                     return (
-                        describe_environment(it, DestroyOutcome::Left, Some(why)),
+                        describe_environment(it, DestroyOutcome::Skipped, Some(why)),
                         None,
                     );
                 }

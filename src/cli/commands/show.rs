@@ -132,7 +132,7 @@ impl CommitReader<'_> {
             };
             stops.push(EnvironmentRow {
                 environment: place.name.clone(),
-                stays,
+                runs: stays,
                 next,
             });
         }
@@ -290,7 +290,7 @@ fn summarize_evidence(entry: EntryId, kept: &StoredEntry) -> EvidenceRow {
     let statement = &kept.statement;
     EvidenceRow {
         what,
-        good,
+        positive: good,
         detail,
         by: statement.by.clone(),
         at: statement.at,

@@ -16,8 +16,9 @@ use crate::domain::name::ComponentName;
 use crate::domain::state::{EnvState, OpenRun};
 use crate::domain::text::Line;
 use crate::ledger::facts::BranchLag as Counter;
+use crate::view::commit_count::CommitCount;
 use crate::view::status::{
-    self, CommitsBehind, ComponentStatus, EnvironmentStatus, HeldComponent, LockInfo, StatusReport,
+    self, ComponentStatus, EnvironmentStatus, HeldComponent, LockInfo, StatusReport,
 };
 
 /// The maximum number of commits to count. Keeps the command fast for environments that were not
@@ -101,7 +102,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 .cloned()
                 .collect(),
             components,
-            differs: differs.transpose()?,
+            differing_components: differs.transpose()?,
         });
     }
     let fetched = remote.and_then(|_| repository.last_fetch_time());
@@ -160,9 +161,9 @@ fn count_behind(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut Component
         return;
     };
     if let Ok(ahead) = counter.commits_behind(&it.component, tip, commit) {
-        it.behind = Some(CommitsBehind {
+        it.behind = Some(CommitCount {
             commits: ahead.commits.len(),
-            more: ahead.is_truncated,
+            truncated: ahead.is_truncated,
         });
         it.missing_commits = ahead.commits.into_iter().map(CommitId).collect();
     }
@@ -208,7 +209,7 @@ fn report_differences(status: &StatusReport, ui: &Ui) -> Result<(), CliError> {
     let mut same = true;
     for environment in &status.environments {
         let Some(differs) = environment
-            .differs
+            .differing_components
             .as_ref()
             .filter(|differs| !differs.is_empty())
         else {
@@ -300,7 +301,7 @@ fn describe_component(here: EnvState<'_>, name: &ComponentName) -> Option<Compon
         commit: here.commit(name),
         version: target.and_then(|target| target.version),
         state,
-        to,
+        target: to,
         since: kept.statement.at,
         by: kept.statement.by.clone(),
         behind: None,

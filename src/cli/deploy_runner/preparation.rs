@@ -107,7 +107,7 @@ impl DeployRunner<'_> {
             environment: self.place.name.clone(),
             commit,
             components,
-            since: None,
+            comparison: None,
         })
     }
 

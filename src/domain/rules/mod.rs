@@ -69,6 +69,8 @@ pub(super) mod rule;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 pub use fact_need::FactNeed;
 pub use facts::{Chain, CommitFact, Fact, Facts, SKEW, SeenFact};
 pub use request::{Request, RequestContext};
@@ -120,6 +122,12 @@ impl Rule {
     /// Returns what the rule requires, in one sentence.
     pub const fn description(self) -> &'static str {
         self.definition().description
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::expected_lines::collect_lines;
 use super::finding::{AuditFinding, FindingKind};
 use super::index::{ChainIndex, IndexedChain};
-use super::ledger_audit::ChunkResult;
+use super::ledger_audit::{ChunkResult, EntrySpan};
 use super::references::{LedgerReferences, PublishRecord, record_seen};
 use super::remarks::RemarkCollector;
 use crate::domain::entry::{Action, Statement};
@@ -165,8 +165,9 @@ impl<'a> ChunkAuditor<'a> {
                 .filter_map(|check| AuditFinding::from_check(ledger, id, check)),
         );
         if let Some(statement) = validated.stored.as_ref().map(|stored| &stored.statement) {
-            let first = result.span.map_or(statement.at, |(first, _)| first);
-            result.span = Some((first, statement.at));
+            let to = statement.at;
+            let from = result.span.map_or(to, |span| span.from);
+            result.span = Some(EntrySpan { from, to });
             result.read += 1;
             self.record_references(place, statement, &mut result.references);
             if notes {

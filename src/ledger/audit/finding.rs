@@ -1,6 +1,9 @@
 //! What an audit reports: findings, which are failures or unknown, and remarks, which are allowed
 //! but worth knowing.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
@@ -8,7 +11,8 @@ use crate::domain::verdict::{Check, CheckResult, Rule};
 use crate::git::error::Error;
 
 /// What a finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum FindingKind {
     /// An entry: a rule fails, or lacks a fact.
     Entry,
@@ -20,26 +24,47 @@ pub enum FindingKind {
     Dependency,
     /// The notes.
     Notes,
+    /// The ledgers of the remote.
+    Remote,
+    /// The pinned project.
+    Pin,
 }
 
 /// A failure, or something that could not be determined.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AuditFinding {
     /// What it is about.
     pub kind: FindingKind,
-    /// The ledger; `None` for notes.
+    /// The ledger, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerName>,
     /// The entry, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
     /// The rule that reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
-    /// `Fail`, or `Unknown` if a fact is missing.
+    /// `fail`, or `unknown` if a fact is missing.
+    #[schemars(extend("enum" = ["fail", "unknown"]))]
     pub outcome: CheckResult,
     /// What is wrong, in one line.
     pub detail: String,
 }
 
 impl AuditFinding {
+    /// Creates a finding about no entry and no rule.
+    pub fn new(kind: FindingKind, outcome: CheckResult, detail: String) -> Self {
+        Self {
+            kind,
+            ledger: None,
+            entry: None,
+            rule: None,
+            outcome,
+            detail,
+        }
+    }
+
     /// Creates a failure of the chain rule.
     pub(super) fn chain_failure(
         kind: FindingKind,
@@ -93,15 +118,18 @@ impl AuditFinding {
 }
 
 /// What a remark is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RemarkKind {
     /// A deployment bypassed rules with break-glass.
     BreakGlass,
     /// A policy was published with a server owner's key, after all admins' keys were lost.
     Recovered,
     /// A publish admits entries that it had not seen.
+    #[serde(rename = "admitsUnseen")]
     AdmitsEntry,
     /// An entry is valid only because a publish admits it.
+    #[serde(rename = "admittedUnseen")]
     AdmittedEntry,
     /// Something depends on a key that was removed later.
     RemovedKey,
@@ -109,18 +137,24 @@ pub enum RemarkKind {
     NotesBehind,
     /// How to fix wrong notes.
     NotesWrong,
+    /// No project is pinned.
+    Pin,
 }
 
 /// Something that is allowed, but that a reader should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AuditRemark {
     /// What it is about.
     pub kind: RemarkKind,
-    /// The ledger; `None` for notes.
+    /// The ledger, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger: Option<LedgerName>,
     /// The entry, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
     /// What it is, in one line.
+    #[serde(rename = "detail")]
     pub text: String,
 }
 

@@ -1,5 +1,8 @@
 //! The result of auditing one ledger, put together from the results of its chunks.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::expected_lines::ExpectedLine;
 use super::finding::{AuditFinding, AuditRemark};
 use super::index::IndexedChain;
@@ -8,8 +11,18 @@ use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 
+/// The times of the first and the last of some entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+pub struct EntrySpan {
+    /// The time of the first entry.
+    pub from: Time,
+    /// The time of the last entry.
+    pub to: Time,
+}
+
 /// The result for one ledger.
-#[derive(Debug)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LedgerAudit {
     /// The ledger.
     pub ledger: LedgerName,
@@ -18,13 +31,16 @@ pub struct LedgerAudit {
     /// How many entries were validated.
     pub entries: usize,
     /// The times of the first and the last of them.
-    pub span: Option<(Time, Time)>,
+    #[serde(flatten)]
+    pub span: Option<EntrySpan>,
     /// What is wrong, in the order of the chain.
     pub findings: Vec<AuditFinding>,
     /// What a reader should know, in the order of the chain.
     pub remarks: Vec<AuditRemark>,
+    #[serde(skip)]
     pub(super) references: LedgerReferences,
     /// How many entries could not be read or reached.
+    #[serde(skip)]
     pub(super) unread: usize,
 }
 
@@ -48,7 +64,10 @@ impl LedgerAudit {
         self.entries += chunk.entries;
         self.unread = self.unread.saturating_sub(chunk.read);
         self.span = match (self.span, chunk.span) {
-            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (Some(first), Some(last)) => Some(EntrySpan {
+                from: first.from,
+                to: last.to,
+            }),
             (own, other) => own.or(other),
         };
         self.findings.extend(chunk.findings);
@@ -87,7 +106,7 @@ pub(super) struct ChunkResult {
     pub entries: usize,
     /// How many of the entries could be read.
     pub read: usize,
-    pub span: Option<(Time, Time)>,
+    pub span: Option<EntrySpan>,
     pub findings: Vec<AuditFinding>,
     pub remarks: Vec<AuditRemark>,
     pub references: LedgerReferences,

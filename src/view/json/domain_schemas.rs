@@ -12,6 +12,7 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName, MAX_LEN, Person, P
 use crate::domain::plan::PlannedAction;
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
+use crate::domain::verdict::{Check, CheckResult as RuleOutcome, Decision, Rule};
 
 /// Implements the schema of types that are written as a string, from a pattern and a description.
 macro_rules! text {
@@ -48,6 +49,7 @@ text! {
     RunId, "^[0-9a-f]{32}$", "One attempt to carry a deployment out.";
     PublicKey, "^RW[A-Za-z0-9+/]{54}$", "A minisign public key, as in the second line of its `.pub` file.";
     Time, "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$", "RFC 3339, in UTC and whole seconds.";
+    Rule, "^[a-z][a-z -]*$", "A rule: `authorization`, `approvals`, `soak`, …";
     Line, "^[^\\n]+$", "A text of one line.";
     Description, "^\\S", "A text of one or more lines.";
 }
@@ -72,40 +74,77 @@ macro_rules! words {
 }
 
 words! {
-    DeploymentKind = "DeploymentKind", "Why a deployment is made, which decides the rules it faces.": {
+    DeploymentKind = "DeploymentKind", "The kind of a deployment, which decides the rules that it faces.": {
         Deploy => "New code.",
-        Rollback => "Back to what ran well here before.",
-        Hotfix => "A repair on top of what runs.",
-        Destroy => "A whole ephemeral environment is taken down.",
+        Rollback => "A release that ran well in the environment before.",
+        Hotfix => "A fix on top of the running commit.",
+        Destroy => "A whole ephemeral environment is destroyed.",
         Exec => "A one-off command in the environment.",
     }
-    Intent = "Intent", "What is to be done with a component.": {
-        Change => "This commit's content is put there.",
-        Unchanged => "Its content is there already: it rides along.",
-        Destroy => "It is taken away.",
+    Intent = "Intent", "What a deployment does with a component.": {
+        Change => "The content of the commit is deployed.",
+        Unchanged => "It has this content already and is not touched.",
+        Destroy => "It is destroyed.",
     }
-    Outcome = "Outcome", "How it ended for a component.": {
-        Succeeded => "The new content runs.",
+    Outcome = "Outcome", "The result of a deployment for a component.": {
+        Succeeded => "The component runs the new content.",
         Failed => "It failed and was left as it was.",
         Skipped => "It was not attempted.",
-        RolledBack => "It failed, and what ran before runs again.",
-        Destroyed => "It was taken away.",
-        Unchanged => "It rode along.",
+        RolledBack => "It failed, and the previous content runs again.",
+        Destroyed => "It was destroyed.",
+        Unchanged => "It had this content already and was not touched.",
     }
-    PlannedAction = "PlannedAction", "What is done with a resource or an output.": {
-        Create => "It is made.",
-        Update => "It is changed where it is.",
-        Replace => "It is destroyed and made anew, in whatever order.",
-        CreateAndForget => "It is made anew; the old one stays, and terraform no longer knows it.",
+    RuleOutcome = "RuleOutcome", "The answer of a rule.": {
+        Pass => "The rule is satisfied.",
+        Fail => "The rule is violated.",
+        Unknown => "A fact that the rule needs is missing.",
+    }
+    Decision = "Decision", "What follows from the answers of all rules.": {
+        Allowed => "Every rule passes.",
+        Refused => "A rule is violated.",
+        CannotTell => "No rule is violated, and at least one lacks a fact; then nothing is accepted.",
+    }
+    PlannedAction = "PlannedAction", "The action on a resource or an output.": {
+        Create => "It is created.",
+        Update => "It is changed in place.",
+        Replace => "It is destroyed and created again, in either order.",
+        CreateAndForget => "A new one is created; the old one remains, and terraform no longer manages it.",
         Destroy => "It is destroyed.",
-        Forget => "It stays, and terraform no longer knows it.",
+        Forget => "It remains, and terraform no longer manages it.",
         Read => "It is read while the plan is applied.",
-        Import => "It exists, and terraform gets to know it, changing nothing else.",
-        Move => "It gets another address, and nothing else changes.",
+        Import => "It exists already, and terraform begins to manage it without another change.",
+        Move => "Its address changes, and nothing else.",
     }
-    VerificationResult = "VerificationResult", "What a check of the running component said.": {
-        Passed => "It works.",
-        Failed => "It does not.",
-        None => "Nobody asked.",
+    VerificationResult = "VerificationResult", "The result of verifying a running component.": {
+        Passed => "The verification passed.",
+        Failed => "The verification failed.",
+        None => "There was no verification.",
+    }
+}
+
+impl JsonSchema for Check {
+    fn schema_name() -> Cow<'static, str> {
+        "Check".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut rule = generator.subschema_for::<Rule>();
+        rule.insert("description".into(), "The rule that answers.".into());
+        let mut outcome = generator.subschema_for::<RuleOutcome>();
+        outcome.insert("description".into(), "Its answer.".into());
+        json_schema!({
+            "type": "object",
+            "description": "The answer of one rule.",
+            "properties": {
+                "rule": rule,
+                "outcome": outcome,
+                "detail": {
+                    "type": "string",
+                    "description": "The reason, in one line; may be empty if the rule passes.",
+                },
+                "remedy": { "type": "string", "description": "The next command." },
+            },
+            "required": ["rule", "outcome", "detail"],
+        })
     }
 }

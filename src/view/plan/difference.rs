@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
-use super::{ComponentPlan, clean_output};
+use super::component::{ComponentPlan, clean_output};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::view::json::schema_name;
@@ -55,7 +55,7 @@ pub struct PlanDifference {
     /// The component.
     pub component: ComponentName,
     /// The kind of difference.
-    pub how: DifferenceKind,
+    pub kind: DifferenceKind,
     /// The digest of the earlier plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Digest>,
@@ -98,7 +98,7 @@ struct EarlierComponent {
     component: ComponentName,
     digest: Option<Digest>,
     #[serde(default)]
-    text: String,
+    output: String,
 }
 
 /// Returns the digests of the plans in an earlier document for this environment. Fails if the
@@ -147,13 +147,13 @@ pub fn compare_plans(
     let mut all: BTreeMap<&ComponentName, [Option<(&Digest, String)>; 2]> = BTreeMap::new();
     for it in &earlier.components {
         if let Some(digest) = &it.digest {
-            all.entry(&it.component).or_default()[0] = Some((digest, clean_output(&it.text)));
+            all.entry(&it.component).or_default()[0] = Some((digest, clean_output(&it.output)));
         }
     }
     for it in components {
         if let Some(digest) = &it.digest {
             all.entry(&it.component).or_default()[1] =
-                Some((digest, it.text.clone().unwrap_or_default()));
+                Some((digest, it.output.clone().unwrap_or_default()));
         }
     }
     let differences = all.into_iter().filter_map(|(component, [old, new])| {
@@ -177,7 +177,7 @@ pub fn compare_plans(
         };
         Some(PlanDifference {
             component: component.clone(),
-            how,
+            kind: how,
             from: digest(&old),
             to: digest(&new),
             diff,

@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::{
-    ComponentPlan, DeploymentPlan, DifferenceKind, PlanState, ResourceAction, TerraformChanges,
-};
+use super::component::{ComponentPlan, PlanState, ResourceAction, TerraformChanges};
+use super::difference::DifferenceKind;
+use super::document::DeploymentPlan;
 use crate::domain::plan::PlannedAction;
 use crate::view::symbols::Mark;
 
@@ -36,7 +36,7 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
         .filter_map(Section::from_component)
         .collect();
     parts.sort_by_key(|it| !it.from_end);
-    if let Some(since) = &plans.since {
+    if let Some(since) = &plans.comparison {
         let commit = escape_code(&since.commit.0.prefix(7));
         let _ = match since.differences.len() {
             0 => writeln!(all, "The plans are those that were made of {commit}.\n"),
@@ -54,7 +54,7 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
             title: format!(
                 "{}: {}",
                 escape_code(it.component.as_str()),
-                describe_difference(it.how)
+                describe_difference(it.kind)
             ),
             language: "diff",
             text: Cow::Borrowed(&it.diff),
@@ -155,7 +155,7 @@ struct Section<'a> {
 impl<'a> Section<'a> {
     /// Creates the section of a component, or `None` if there is nothing to show.
     fn from_component(it: &'a ComponentPlan) -> Option<Self> {
-        let printed = it.text.as_deref().unwrap_or_default();
+        let printed = it.output.as_deref().unwrap_or_default();
         let listed = it
             .terraform
             .as_ref()

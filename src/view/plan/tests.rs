@@ -1,7 +1,11 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
+use super::component::clean_output;
 use super::*;
+use crate::domain::id::Digest;
+use crate::domain::name::ComponentName;
+use crate::domain::plan::{self, Plan, PlanKind, PlanOutput, PlanResult};
 
 const COMMIT: &str = "8f3c2a1caa05736482d4523166f70cb561afa111";
 const BEFORE: &str = "77aa001caa05736482d4523166f70cb561afa111";
@@ -54,7 +58,7 @@ fn plans(components: Vec<ComponentPlan>) -> DeploymentPlan {
         environment: "stage".parse().unwrap(),
         commit: COMMIT.parse().unwrap(),
         components,
-        since: None,
+        comparison: None,
     }
 }
 
@@ -175,7 +179,7 @@ fn hostile_text() {
     let earlier =
         crate::view::json::render_document("plan", &plans(vec![text_plan("api", "other\n")]))
             .unwrap();
-    hostile.since = compare_plans(
+    hostile.comparison = compare_plans(
         earlier.as_bytes(),
         &hostile.environment,
         &hostile.components,
@@ -307,7 +311,8 @@ fn differences() {
         sample().components.remove(3),
     ]);
     let earlier = crate::view::json::render_document("plan", &old).unwrap();
-    now.since = Some(compare_plans(earlier.as_bytes(), &now.environment, &now.components).unwrap());
+    now.comparison =
+        Some(compare_plans(earlier.as_bytes(), &now.environment, &now.components).unwrap());
     assert_snapshot!(
         "differences_text",
         plain(&render_text(&now, false, Some(80)))
@@ -315,7 +320,7 @@ fn differences() {
     assert_snapshot!("differences_markdown", render_markdown(&now));
     assert_snapshot!(
         "differences_json",
-        serde_json::to_string_pretty(&now.since).unwrap()
+        serde_json::to_string_pretty(&now.comparison).unwrap()
     );
     let same = compare_plans(earlier.as_bytes(), &old.environment, &old.components).unwrap();
     assert!(same.differences.is_empty());

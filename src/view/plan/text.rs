@@ -4,9 +4,9 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{
-    ComponentPlan, DeploymentPlan, DifferenceKind, PlanComparison, PlanState, ResourceAction,
-};
+use super::component::{ComponentPlan, PlanState, ResourceAction};
+use super::difference::{DifferenceKind, PlanComparison};
+use super::document::DeploymentPlan;
 use crate::domain::plan::PlannedAction;
 use crate::view::symbols::Mark;
 use crate::view::wrap;
@@ -52,7 +52,7 @@ pub fn render_text(plans: &DeploymentPlan, full: bool, width: Option<usize>) -> 
             width,
         ));
     }
-    if let Some(since) = &plans.since {
+    if let Some(since) = &plans.comparison {
         lines.extend(render_differences(since, width));
     }
     lines.join("\n")
@@ -143,7 +143,7 @@ fn render_change(it: &ResourceAction) -> String {
 
 /// Renders the output of the plan command.
 fn render_output(it: &ComponentPlan, width: Option<usize>) -> Vec<String> {
-    let text = it.text.as_deref().unwrap_or_default();
+    let text = it.output.as_deref().unwrap_or_default();
     text.lines()
         .flat_map(|line| wrap::wrap_indented("        ", 10, line, width))
         .collect()
@@ -168,7 +168,7 @@ fn render_differences(since: &PlanComparison, width: Option<usize>) -> Vec<Strin
         width,
     );
     for it in &since.differences {
-        let (mark, said) = match it.how {
+        let (mark, said) = match it.kind {
             DifferenceKind::Appeared => (Mark::Live, "has a plan, and had none"),
             DifferenceKind::Vanished => (Mark::Live, "had a plan, and has none"),
             DifferenceKind::Changed => (Mark::No, "has another plan"),

@@ -5,17 +5,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
-use super::{
-    CommitsBehind, ComponentState, ComponentStatus, EnvironmentStatus, LockInfo, StatusReport,
-};
-use crate::domain::entry::Outcome;
+use super::remarks::add_remarks;
+use super::report::{ComponentState, ComponentStatus, EnvironmentStatus, StatusReport};
 use crate::domain::id::CommitId;
-use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
-use crate::view::grouping::{group_equal, list_or_count};
+use crate::view::commit_count::CommitCount;
 use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
 
@@ -197,16 +194,16 @@ fn split_rows(
 
 /// Returns how many commits the components of a group lack together, or `None` if this is unknown
 /// for any of them.
-fn count_missing(group: &[&ComponentStatus]) -> Option<CommitsBehind> {
+fn count_missing(group: &[&ComponentStatus]) -> Option<CommitCount> {
     let mut all: BTreeSet<CommitId> = BTreeSet::new();
     let mut more = false;
     for it in group {
-        more |= it.behind?.more;
+        more |= it.behind?.truncated;
         all.extend(&it.missing_commits);
     }
-    Some(CommitsBehind {
+    Some(CommitCount {
         commits: all.len(),
-        more,
+        truncated: more,
     })
 }
 
@@ -216,7 +213,7 @@ fn row_key(it: &ComponentStatus) -> impl Eq + std::hash::Hash {
         it.commit,
         &it.version,
         it.state,
-        &it.to,
+        &it.target,
         it.lock.is_some(),
         it.yanked.is_some(),
     )
@@ -227,19 +224,17 @@ fn row_cells(
     name: Option<&str>,
     what: &str,
     it: &ComponentStatus,
-    behind: Option<CommitsBehind>,
+    behind: Option<CommitCount>,
     environment: &EnvironmentStatus,
     when: &dyn Fn(Time) -> String,
 ) -> [Cell; 8] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| Mark::None.symbol().to_string());
     let number = match behind {
-        Some(CommitsBehind {
+        Some(CommitCount {
             commits: 0,
-            more: false,
+            truncated: false,
         }) => None,
-        Some(CommitsBehind { commits, more }) => {
-            Some(format!("{commits}{}", if more { "+" } else { "" }))
-        }
+        Some(count) => Some(count.to_string()),
         None => it.commit.map(|_| "?".to_owned()),
     };
     // The header names the branch of most environments. An environment's own branch is next to its
@@ -263,7 +258,7 @@ fn row_cells(
 
 /// Returns the cell with the state.
 fn state_cell(it: &ComponentStatus) -> Cell {
-    let to = it.to.as_deref().unwrap_or_default();
+    let to = it.target.as_deref().unwrap_or_default();
     let (text, style) = match it.state {
         ComponentState::Live => ("live".to_owned(), Mark::Yes.style()),
         ComponentState::Deploying => (format!("deploying {to}"), Mark::Live.style()),
@@ -275,93 +270,4 @@ fn state_cell(it: &ComponentStatus) -> Cell {
     let yanked = if it.yanked.is_some() { ", yanked" } else { "" };
     let locked = if it.lock.is_some() { ", locked" } else { "" };
     Cell::styled(format!("{text}{yanked}{locked}"), style)
-}
-
-/// Adds the remarks on an environment: locks, yanks, holds, undeclared components and the expiry.
-fn add_remarks(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(Time) -> String) {
-    let name = &environment.name;
-    let yellow = AnsiColor::Yellow.on_default();
-    let locked = |what: &str, lock: &LockInfo| {
-        Cell::styled(
-            format!(
-                "{what} is locked by {}: \"{}\" ({})",
-                lock.by,
-                lock.reason,
-                when(lock.at)
-            ),
-            yellow,
-        )
-    };
-    if let Some(lock) = &environment.lock {
-        table.add_remark(locked(name.as_str(), lock));
-    }
-    let locks = environment
-        .components
-        .iter()
-        .filter_map(|it| Some((it.component.as_str(), it.lock.clone()?)));
-    for (components, lock) in group_equal(locks) {
-        table.add_remark(locked(
-            &format!("{} in {name}", list_or_count(&components)),
-            &lock,
-        ));
-    }
-    let yanks = environment
-        .components
-        .iter()
-        .filter_map(|it| Some((it.component.as_str(), it.yanked.clone()?)));
-    for (components, reason) in group_equal(yanks) {
-        let runs = if components.len() == 1 { "runs" } else { "run" };
-        let what = list_or_count(&components);
-        table.add_remark(Cell::styled(
-            format!("{what} in {name} {runs} what was yanked: \"{reason}\""),
-            yellow,
-        ));
-    }
-    let holds = environment
-        .holds
-        .iter()
-        .map(|it| (it.component.as_str(), (it.commit, it.outcome)));
-    for (components, (commit, outcome)) in group_equal(holds) {
-        let is = if components.len() == 1 { "is" } else { "are" };
-        let what = list_or_count(&components);
-        let since = match (outcome, components.len()) {
-            (Outcome::RolledBack, 1) => "it was rolled back",
-            (Outcome::RolledBack, _) => "they were rolled back",
-            (_, 1) => "it failed",
-            _ => "they failed",
-        };
-        let commit = commit.0.prefix(7);
-        let words = format!("{what} ({commit}) {is} on hold in {name} since {since}");
-        table.add_command_remark(
-            Cell::styled(words, yellow),
-            format!("git deploy unlock {name} --commit {commit}"),
-        );
-    }
-    if !environment.undeclared.is_empty() {
-        let names: Vec<&str> = environment
-            .undeclared
-            .iter()
-            .map(ComponentName::as_str)
-            .collect();
-        let are = if names.len() == 1 {
-            "is no component"
-        } else {
-            "are no components"
-        };
-        let words = format!("{} {are} of the policy any more", list_or_count(&names));
-        table.add_command_remark(
-            Cell::styled(words, yellow),
-            format!("git deploy record {name} {name} --destroy"),
-        );
-    }
-    match environment.expires {
-        Some(end) if environment.expired => {
-            table.add_command_remark(
-                Cell::styled(format!("{name} expired {}", when(end)), yellow),
-                "git deploy reap",
-            );
-        }
-        Some(end) => table.add_remark(format!("{name} expires {}", when(end))),
-        None => {}
-    }
 }

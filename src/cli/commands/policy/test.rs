@@ -10,7 +10,7 @@ use crate::clock;
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::time::{Span, Time};
-use crate::run::replay::{self, ReplayCase, ReplayResult, ReplaySpec};
+use crate::run::replay::{self, DecisionCounts, ReplayCase, ReplayResult, ReplaySpec};
 use crate::view::replay::{self as view, ReplayReport};
 
 /// Replay the past under a deploy.toml: which deployments would it have refused, or newly allowed?
@@ -77,12 +77,12 @@ pub(super) fn run(args: &TestArgs, workspace: &Workspace, ui: &Ui) -> Result<(),
         }));
     }
     match replay.total {
-        view::ReplayCounts {
+        DecisionCounts {
             refused: 0,
-            cannot_tell: 0,
+            undecided: 0,
             ..
         } => Ok(()),
-        view::ReplayCounts { refused: 0, .. } => Err(CliError::reported(ErrorKind::CannotTell)),
+        DecisionCounts { refused: 0, .. } => Err(CliError::reported(ErrorKind::CannotTell)),
         _ => Err(CliError::reported(ErrorKind::Denied)),
     }
 }
@@ -97,52 +97,33 @@ fn build_view(
     let total = replayed
         .counts
         .values()
-        .fold(replay::DecisionCounts::default(), |sum, count| {
-            sum.plus(*count)
-        });
+        .fold(DecisionCounts::default(), |sum, count| sum.plus(*count));
     let environments = replayed
         .counts
         .iter()
         .filter(|(_, count)| count.deployments > 0);
     let environments = environments.map(|(ledger, it)| view::ReplayedEnvironment {
         environment: describe_environment(ledger, &workspace.policy, &proposal.policy),
-        counts: view_count(*it),
+        counts: *it,
     });
     let cases = |cases: Vec<ReplayCase>| -> Vec<view::ReplayedDeployment> {
         cases
             .into_iter()
-            .map(|it| {
-                view::ReplayedDeployment::new(it.id, &it.statement, it.verdict, it.in_force_too)
-            })
+            .map(view::ReplayedDeployment::new)
             .collect()
     };
     ReplayReport {
-        name: proposal.name.clone(),
+        source: proposal.name.clone(),
         proposed: proposal.digest(),
         is_in_force,
         since: args.since,
         environments: environments.collect(),
-        total: view_count(total),
+        total: total,
         rules: view::rank_refusals(replayed.rules),
         would_be_refused: cases(replayed.refused),
         would_be_allowed: cases(replayed.allowed),
-        could_not_be_told: cases(replayed.undecided),
-        other_files: find_changed_paths(&workspace.policy, &proposal.policy),
-    }
-}
-
-fn view_count(count: replay::DecisionCounts) -> view::ReplayCounts {
-    let replay::DecisionCounts {
-        deployments,
-        refused,
-        allowed,
-        undecided: untold,
-    } = count;
-    view::ReplayCounts {
-        deployments,
-        refused,
-        newly_allowed: allowed,
-        cannot_tell: untold,
+        unknown: cases(replayed.undecided),
+        reassigned_components: find_changed_paths(&workspace.policy, &proposal.policy),
     }
 }
 

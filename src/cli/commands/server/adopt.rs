@@ -13,13 +13,14 @@ use crate::cli::diagnostics::explain_unreadable_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
+use crate::domain::verdict::CheckResult;
 use crate::git::{self, Repository};
 use crate::ledger::audit::{AuditPlan, CHUNK_SIZE, find_project};
 use crate::ledger::sync::PIN_SETTING;
 use crate::ledger::{Project, Tips};
 use crate::server::check::open_repository;
 use crate::server::install::InstallStep;
-use crate::view::audit::{self as view, AuditDocument, AuditSection};
+use crate::view::audit::{self as view, AuditDocument};
 use crate::view::symbols::Mark;
 
 /// Guard a repository that has ledgers already, such as a copy of another server's: audit them from the root of trust, install the hooks
@@ -84,8 +85,8 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
     }
     let project = require_project(args, &repository, &tips)?;
     let audit = audit_all(&repository, &tips, &project);
-    let told = |findings: &str| audit.findings().any(|finding| finding.outcome == findings);
-    let steps = if told("fail") || told("unknown") {
+    let found = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
+    let steps = if found(CheckResult::Fail) || found(CheckResult::Unknown) {
         None
     } else {
         Some(install_hooks(args, &repository, &project)?)
@@ -135,12 +136,12 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
             ));
             Ok(())
         }
-        None if ui.json() => Err(CliError::reported(if told("fail") {
+        None if ui.json() => Err(CliError::reported(if found(CheckResult::Fail) {
             ErrorKind::Denied
         } else {
             ErrorKind::CannotTell
         })),
-        None if told("fail") => Err(CliError::new(
+        None if found(CheckResult::Fail) => Err(CliError::new(
             ErrorKind::Denied,
             format!("{path} is not adopted: nothing was installed"),
         )
@@ -216,14 +217,7 @@ fn audit_all(repository: &Repository, tips: &Tips, project: &Project) -> AuditDo
     };
     let report = crate::ledger::audit::audit(repository, project, tips, &plan, &progress);
     progress.finish();
-    let (ledgers, notes) = audit::to_view(report);
-    AuditDocument {
-        project: Some(project.id),
-        pinned: true,
-        ledgers,
-        notes,
-        other: AuditSection::default(),
-    }
+    AuditDocument::new(project.id, true, report)
 }
 
 /// Installs the hooks with the project's root keys as admins, and pins the project.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::cli::diagnostics::explain_unreadable_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::git::Error;
-use crate::server::check::{self, Level};
+use crate::server::check;
 use crate::view::server as view;
 
 /// Look whether a repository is really protected, and push a probe that must be refused
@@ -31,22 +31,11 @@ pub(super) fn run(args: &CheckArgs, ui: &Ui) -> Result<(), CliError> {
     )?;
     let checked = check::check_server(&args.repository, &program)
         .map_err(|error| explain_check_error(error, args))?;
-    let finding = |it: &check::CheckFinding| view::ServerFinding {
-        about: it.subject.name(),
-        level: match it.level {
-            Level::Good => "good",
-            Level::Advice => "advice",
-            Level::Problem => "bad",
-        },
-        what: it.message.clone(),
-        remedy: it.remedy.clone(),
-    };
     let protected = checked.is_protected();
-    let findings = checked.findings.iter().map(finding).collect();
     let told = view::ServerCheck {
         repository: checked.git_dir.display().to_string(),
         protected,
-        findings,
+        findings: checked.findings,
     };
     if ui.json() {
         ui.print_document("server-check", &told)?;

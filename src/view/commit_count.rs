@@ -1,0 +1,23 @@
+//! A number of commits that may not have been counted to the end.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// A number of commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommitCount {
+    /// The number; if not all commits were examined, the number found among those that were.
+    pub commits: usize,
+    /// Whether there may be more.
+    pub truncated: bool,
+}
+
+impl fmt::Display for CommitCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if self.truncated { "+" } else { "" };
+        write!(f, "{}{more}", self.commits)
+    }
+}

@@ -1,0 +1,132 @@
+//! The remarks below the rows of an environment: locks, yanks, holds, undeclared components and the
+//! expiry.
+
+use super::report::{EnvironmentStatus, LockInfo};
+use crate::domain::entry::Outcome;
+use crate::domain::name::ComponentName;
+use crate::domain::time::Time;
+use crate::view::grouping::{group_equal, list_or_count};
+use crate::view::symbols::Mark;
+use crate::view::table::{Cell, Table};
+
+/// Adds the remarks on an environment. `when` formats a time.
+pub(super) fn add_remarks(
+    table: &mut Table,
+    environment: &EnvironmentStatus,
+    when: &dyn Fn(Time) -> String,
+) {
+    add_locks(table, environment, when);
+    add_yanks(table, environment);
+    add_holds(table, environment);
+    add_undeclared(table, environment);
+    add_expiry(table, environment, when);
+}
+
+/// Returns a remark in the colour of a warning.
+fn warning(text: impl AsRef<str>) -> Cell {
+    Cell::styled(text, Mark::Warning.style())
+}
+
+/// Adds the lock of the environment and those of its components.
+fn add_locks(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(Time) -> String) {
+    let name = &environment.name;
+    let locked = |what: &str, lock: &LockInfo| {
+        warning(format!(
+            "{what} is locked by {}: \"{}\" ({})",
+            lock.by,
+            lock.reason,
+            when(lock.at)
+        ))
+    };
+    if let Some(lock) = &environment.lock {
+        table.add_remark(locked(name.as_str(), lock));
+    }
+    let locks = environment
+        .components
+        .iter()
+        .filter_map(|it| Some((it.component.as_str(), it.lock.clone()?)));
+    for (components, lock) in group_equal(locks) {
+        let what = format!("{} in {name}", list_or_count(&components));
+        table.add_remark(locked(&what, &lock));
+    }
+}
+
+/// Adds the components that run a yanked commit.
+fn add_yanks(table: &mut Table, environment: &EnvironmentStatus) {
+    let name = &environment.name;
+    let yanks = environment
+        .components
+        .iter()
+        .filter_map(|it| Some((it.component.as_str(), it.yanked.clone()?)));
+    for (components, reason) in group_equal(yanks) {
+        let runs = if components.len() == 1 { "runs" } else { "run" };
+        let what = list_or_count(&components);
+        table.add_remark(warning(format!(
+            "{what} in {name} {runs} what was yanked: \"{reason}\""
+        )));
+    }
+}
+
+/// Adds the components whose content is on hold, with the command that releases it.
+fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
+    let name = &environment.name;
+    let holds = environment
+        .holds
+        .iter()
+        .map(|it| (it.component.as_str(), (it.commit, it.outcome)));
+    for (components, (commit, outcome)) in group_equal(holds) {
+        let is = if components.len() == 1 { "is" } else { "are" };
+        let what = list_or_count(&components);
+        let since = match (outcome, components.len()) {
+            (Outcome::RolledBack, 1) => "it was rolled back",
+            (Outcome::RolledBack, _) => "they were rolled back",
+            (_, 1) => "it failed",
+            _ => "they failed",
+        };
+        let commit = commit.0.prefix(7);
+        table.add_command_remark(
+            warning(format!(
+                "{what} ({commit}) {is} on hold in {name} since {since}"
+            )),
+            format!("git deploy unlock {name} --commit {commit}"),
+        );
+    }
+}
+
+/// Adds the components that the policy no longer declares.
+fn add_undeclared(table: &mut Table, environment: &EnvironmentStatus) {
+    if environment.undeclared.is_empty() {
+        return;
+    }
+    let name = &environment.name;
+    let names: Vec<&str> = environment
+        .undeclared
+        .iter()
+        .map(ComponentName::as_str)
+        .collect();
+    let are = if names.len() == 1 {
+        "is no component"
+    } else {
+        "are no components"
+    };
+    table.add_command_remark(
+        warning(format!(
+            "{} {are} of the policy any more",
+            list_or_count(&names)
+        )),
+        format!("git deploy record {name} {name} --destroy"),
+    );
+}
+
+/// Adds the expiry of an ephemeral environment.
+fn add_expiry(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(Time) -> String) {
+    let name = &environment.name;
+    match environment.expires {
+        Some(end) if environment.expired => table.add_command_remark(
+            warning(format!("{name} expired {}", when(end))),
+            "git deploy reap",
+        ),
+        Some(end) => table.add_remark(format!("{name} expires {}", when(end))),
+        None => {}
+    }
+}
