@@ -114,7 +114,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         }));
     }
     let any = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
-    match (any(Outcome::Fail), any(Outcome::Unknown)) {
+    match (any(CheckResult::Fail), any(CheckResult::Unknown)) {
         (true, _) => Err(CliError::reported(ErrorKind::Denied)),
         (false, true) => Err(CliError::reported(ErrorKind::CannotTell)),
         (false, false) => Ok(()),
@@ -146,9 +146,9 @@ fn audit_selected(
     progress.finish();
     let remote = |open, detail| {
         let outcome = if open {
-            Outcome::Unknown
+            CheckResult::Unknown
         } else {
-            Outcome::Fail
+            CheckResult::Fail
         };
         AuditFinding::new(FindingKind::Remote, outcome, detail)
     };
@@ -273,7 +273,7 @@ fn read_earlier_tips(
         other.findings.push(AuditFinding {
             ledger: Some(gone.ledger.clone()),
             entry: Some(gone.tip),
-            ..AuditFinding::new(FindingKind::Chain, Outcome::Fail, detail)
+            ..AuditFinding::new(FindingKind::Chain, CheckResult::Fail, detail)
         });
     }
     Ok(earlier
@@ -306,7 +306,7 @@ fn check_pin(
                 "{who} the project {pinned}, and the ledgers are of {}",
                 project.id
             );
-            let finding = AuditFinding::new(FindingKind::Pin, Outcome::Fail, detail);
+            let finding = AuditFinding::new(FindingKind::Pin, CheckResult::Fail, detail);
             other.findings.push(finding);
             Ok(false)
         }

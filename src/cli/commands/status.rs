@@ -261,7 +261,7 @@ fn find_holds(here: EnvState<'_>) -> Vec<HeldComponent> {
             .last_attempt(component)?
             .statement
             .component_result(component)?;
-        let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
+        let bad = matches!(ended.outcome, CheckResult::Failed | Outcome::RolledBack);
         let held = bad && ended.target.content == Some(content);
         held.then(|| HeldComponent {
             component: component.clone(),
