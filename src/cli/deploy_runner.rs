@@ -15,13 +15,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::append_report;
-use super::deployment_request::Place;
 use super::progress::DeploymentProgress;
 use super::read_context;
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
 use crate::domain::entry::{Action, Deployment, Record, Start};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::PlanResult;
@@ -57,7 +57,7 @@ pub struct DeployRunner<'a> {
     /// The repository and its project.
     pub workspace: &'a Workspace,
     /// The environment to deploy to.
-    pub place: &'a Place,
+    pub env: &'a EnvRef,
     /// Who asked for the deployment, if it was another person than the signer.
     pub requested_by: Option<&'a Person>,
     /// The options of the run.
@@ -109,13 +109,13 @@ impl<'a> DeployRunner<'a> {
     pub fn new(
         ui: &'a Ui,
         workspace: &'a Workspace,
-        place: &'a Place,
+        env: &'a EnvRef,
         carrying: &'a RunOptions,
     ) -> Result<Self, CliError> {
         Ok(Self::with_stop(
             ui,
             workspace,
-            place,
+            env,
             carrying,
             handle_interrupts()?,
         ))
@@ -125,14 +125,14 @@ impl<'a> DeployRunner<'a> {
     pub fn with_stop(
         ui: &'a Ui,
         workspace: &'a Workspace,
-        place: &'a Place,
+        env: &'a EnvRef,
         carrying: &'a RunOptions,
         stop: Arc<Cancellation>,
     ) -> Self {
         Self {
             ui,
             workspace,
-            place,
+            env,
             requested_by: None,
             options: carrying,
             stop,
@@ -206,7 +206,7 @@ impl DeployRunner<'_> {
     fn explain_interruption(&self) -> CliError {
         CliError::new(
             ErrorKind::Command,
-            format!("interrupted: nothing was deployed to {}", self.place.name),
+            format!("interrupted: nothing was deployed to {}", self.env.name()),
         )
     }
 
@@ -255,7 +255,7 @@ impl DeployRunner<'_> {
         append_report::report_entry(
             self.ui,
             &result_text::summarize_outcomes(
-                self.place.name.as_str(),
+                self.env.name().as_str(),
                 &appended.statement.component_results(),
             ),
             &appended,
@@ -350,7 +350,7 @@ impl DeployRunner<'_> {
         plans: &ComponentPlans,
     ) -> Result<(), CliError> {
         let (appended, mut report) = self.execute_run(stage, progress, begun, plans)?;
-        let (name, kind) = (self.place.name.as_str(), begun.deployment.kind);
+        let (name, kind) = (self.env.name().as_str(), begun.deployment.kind);
         append_report::report_entry(
             self.ui,
             &result_text::summarize_deployment(name, kind, &appended.statement.component_results()),
@@ -361,7 +361,7 @@ impl DeployRunner<'_> {
             report.not_rolled_back.clear();
             self.undo_creation(&appended);
         } else {
-            append_report::report_holds(self.ui, &self.place.name, &appended);
+            append_report::report_holds(self.ui, self.env.name(), &appended);
         }
         if report.is_success() {
             self.advance_branch(&begun.deployment);
@@ -410,7 +410,7 @@ impl DeployRunner<'_> {
                 "the run is not ours any more: nothing more is written about it",
             )
             .because(why.clone())
-            .hint(format!("git deploy status {}", self.place.name)));
+            .hint(format!("git deploy status {}", self.env.name())));
         }
         let appended = self.write_finish(begun, &report)?;
         self.notify_end(begun, &report, &appended);
@@ -453,7 +453,7 @@ impl DeployRunner<'_> {
                     tries += 1;
                 }
                 Err(failure) => {
-                    let name = &self.place.name;
+                    let name = self.env.name();
                     self.ui.eprint_sentence(format_args!(
                         "Run {sequence} in {name} is over, and its end is not written down."
                     ));
@@ -478,7 +478,7 @@ impl DeployRunner<'_> {
         action: &dyn Fn(&LedgerSnapshot<'_>) -> Result<Action, CliError>,
     ) -> Result<AppendedEntry, CliError> {
         self.workspace
-            .append(self.ui, &self.place.ledger, manner, &|view| {
+            .append(self.ui, self.env.ledger(), manner, &|view| {
                 Ok(self.build_draft(action(view)?))
             })
     }
@@ -486,9 +486,8 @@ impl DeployRunner<'_> {
     fn build_draft(&self, action: Action) -> EntryDraft {
         let requested_by = self.requested_by.cloned();
         EntryDraft {
-            environment: self.place.named.clone(),
             requested_by,
-            ..action.into()
+            ..EntryDraft::in_environment(self.env, action)
         }
     }
 
@@ -498,17 +497,15 @@ impl DeployRunner<'_> {
         stage: &Preparation<'s>,
         run: Option<RunId>,
     ) -> Result<CommandEnv<'s>, CliError> {
-        let (name, rules) = self.workspace.find_environment(self.place.name.as_str())?;
+        let (_, rules) = self.workspace.find_environment(self.env.name().as_str())?;
         let good = stage
             .last_good
             .iter()
             .map(|(name, release)| (name.clone(), release.target.commit))
             .collect();
-        // The workspace found the name under this environment.
-        debug_assert_eq!(name, self.place.name);
         Ok(CommandEnv {
             policy: &self.workspace.policy,
-            name: &self.place.name,
+            name: self.env.name(),
             rules,
             run,
             last_good: good,
@@ -517,7 +514,7 @@ impl DeployRunner<'_> {
 
     /// Returns how many components are processed at once: from `--parallel`, else from the policy.
     pub fn parallel(&self) -> usize {
-        let rules = self.workspace.policy.environment(&self.place.name);
+        let rules = self.workspace.policy.environment(self.env.name());
         let parallel = self
             .options
             .parallel
@@ -528,17 +525,13 @@ impl DeployRunner<'_> {
 
     /// Returns whether some approval requirement accepts only approvals of a plan.
     pub fn binds_plans(&self) -> bool {
-        let rules = self.workspace.policy.environment(&self.place.name);
+        let rules = self.workspace.policy.environment(self.env.name());
         rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
     }
 
     /// Reads the environment's present state, as the reading commands do.
-    pub fn read_environment(&self) -> Result<read_context::Place<'_>, CliError> {
-        let mut places =
-            read_context::read_environments(self.workspace, Some(self.place.name.as_str()))?;
-        places
-            .pop()
-            .ok_or_else(|| CliError::reported(ErrorKind::CannotTell))
+    pub fn read_environment(&self) -> Result<read_context::EnvironmentSnapshot<'_>, CliError> {
+        read_context::read_environment(self.workspace, self.env.name().as_str())
     }
 }
 

@@ -76,7 +76,7 @@ impl EnvRev {
         let (first, rev) = (self.env.as_deref(), self.rev.as_deref());
         match first {
             Some(word) if rev.is_some() || is_environment(workspace, word) => {
-                Ok((workspace.find_environment(word)?.0, rev))
+                Ok((workspace.find_environment(word)?.0.name().clone(), rev))
             }
             Some(word) => match find_bound(workspace)? {
                 Ok(bound) if is_commit(workspace, word) => Ok((report_inferred(ui, bound), first)),
@@ -109,7 +109,7 @@ impl OnlyEnv {
     /// Determines the environment.
     pub fn find(&self, workspace: &Workspace, ui: &Ui) -> Result<EnvName, CliError> {
         match &self.env {
-            Some(name) => Ok(workspace.find_environment(name)?.0),
+            Some(name) => Ok(workspace.find_environment(name)?.0.name().clone()),
             None => infer_environment(workspace, ui),
         }
     }

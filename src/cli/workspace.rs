@@ -10,6 +10,7 @@ pub use super::diagnostics::describe_problem;
 use super::key_lookup::open_signer;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Statement;
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, KeyStatus, Policy, suggest_nearest};
@@ -202,7 +203,7 @@ impl Workspace {
     /// # Errors
     ///
     /// Fails if there is none, and suggests a similar name.
-    pub fn find_environment(&self, name: &str) -> Result<(EnvName, &Environment), CliError> {
+    pub fn find_environment(&self, name: &str) -> Result<(EnvRef, &Environment), CliError> {
         let unknown = || {
             let names: Vec<String> = self
                 .policy
@@ -218,14 +219,7 @@ impl Workspace {
             )
         };
         let name: EnvName = name.parse().map_err(|_| unknown())?;
-        let environment = self.policy.environment(&name).ok_or_else(unknown)?;
-        Ok((name, environment))
-    }
-
-    /// Returns the name of an environment as the ledger of its pattern records it. Returns `None`
-    /// if the environment has a ledger of its own.
-    pub fn named_in_ledger(name: &EnvName, environment: &Environment) -> Option<EnvName> {
-        environment.is_pattern().then(|| name.clone())
+        EnvRef::find(&self.policy, &name).ok_or_else(unknown)
     }
 
     /// Reads the state of a ledger. Returns the empty state if the ledger does not exist yet.

@@ -20,6 +20,7 @@ use super::sync::{SyncError, SyncResult, record_push, sync, sync_notes};
 use super::{Project, StateReader, Tips, entry_commit_bytes, genesis_bytes};
 use crate::clock;
 use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::Policy;
@@ -57,6 +58,16 @@ impl From<Action> for EntryDraft {
             environment: None,
             requested_by: None,
             policy_text: None,
+        }
+    }
+}
+
+impl EntryDraft {
+    /// Returns the draft of an entry about an environment.
+    pub fn in_environment(env: &EnvRef, action: Action) -> Self {
+        Self {
+            environment: env.member().cloned(),
+            ..action.into()
         }
     }
 }

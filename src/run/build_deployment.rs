@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::entry::{
     Action, ComponentChange, Deployment, DeploymentKind, Image, Intent, Start, Statement, Target,
 };
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, RunId};
-use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::{DeployOn, Environment, Policy};
 use crate::domain::rules::{Fact, Facts, Request};
 use crate::domain::state::{EnvState, Scope, State};
@@ -39,8 +40,8 @@ pub enum Selection {
 /// The deployment that is asked for.
 #[derive(Debug, Clone)]
 pub struct DeploymentSpec<'a> {
-    /// The environment's name: `pr-17` if `rules` are those of `pr-*`.
-    pub name: &'a EnvName,
+    /// The environment.
+    pub env: &'a EnvRef,
     /// The environment's part of the policy.
     pub rules: &'a Environment,
     /// The commit of each component: one for all, or one per component.
@@ -115,9 +116,8 @@ pub fn build_deployment(
     } else {
         scope
     };
-    let state = view.load_state(&wish.rules.ledger, &scope)?;
-    let named = wish.rules.is_pattern().then(|| wish.name.clone());
-    let here = state.environment(named.as_ref());
+    let state = view.load_state(wish.env.ledger(), &scope)?;
+    let here = wish.env.state_in(&state);
     let in_policy = policy.component_names();
     let mut all = in_policy.clone();
     if wish.destroy {
@@ -160,7 +160,7 @@ pub fn build_deployment(
         return Err(BuildError::NoComponents(commit));
     }
     let mut deployment = Deployment::new(wish.kind, components);
-    let facts = gather_facts(view, policy, named.as_ref(), wish, &deployment, &state);
+    let facts = gather_facts(view, policy, wish, &deployment, &state);
     // Both rules depend on where the commit lies relative to the branch, and an audit knows only
     // the tip that the entry names.
     if wish.rules.branch.is_some()
@@ -329,12 +329,12 @@ pub fn list_removed_components(
     policy: &Policy,
     wish: &DeploymentSpec<'_>,
 ) -> Result<Vec<ComponentName>, BuildError> {
-    let state = view.load_state(&wish.rules.ledger, &Scope::All)?;
-    let named = wish.rules.is_pattern().then(|| wish.name.clone());
+    let state = view.load_state(wish.env.ledger(), &Scope::All)?;
     let in_policy = policy.component_names();
     let mut gone = Vec::new();
-    for component in state
-        .environment(named.as_ref())
+    for component in wish
+        .env
+        .state_in(&state)
         .components()
         .into_keys()
         .filter(|_| !wish.destroy)
@@ -362,9 +362,8 @@ pub fn list_blocked_components(
     wish: &DeploymentSpec<'_>,
     deployment: &Deployment,
 ) -> Result<Vec<(ComponentName, BlockReason)>, BuildError> {
-    let state = view.load_state(&wish.rules.ledger, &Scope::All)?;
-    let named = wish.rules.is_pattern().then(|| wish.name.clone());
-    let here = state.environment(named.as_ref());
+    let state = view.load_state(wish.env.ledger(), &Scope::All)?;
+    let here = wish.env.state_in(&state);
     let there: BTreeSet<&ComponentName> = deployment
         .components
         .iter()
@@ -393,7 +392,6 @@ pub fn list_blocked_components(
 fn gather_facts(
     view: &LedgerSnapshot<'_>,
     policy: &Policy,
-    named: Option<&EnvName>,
     wish: &DeploymentSpec<'_>,
     deployment: &Deployment,
     state: &State,
@@ -402,14 +400,14 @@ fn gather_facts(
     let Some(by) = wish.rules.deployers.persons().first().cloned() else {
         return Facts::default();
     };
-    let statement = build_statement(by, chain, wish, named, deployment);
+    let statement = build_statement(by, chain, wish, deployment);
     let request = Request::Entry {
         statement: &statement,
         key: None,
         policy_text: None,
     };
     let mut others = view.tips.clone();
-    others.remove(&wish.rules.ledger);
+    others.remove(wish.env.ledger());
     view.gatherer.gather_to_build(
         policy,
         &request,
@@ -424,15 +422,14 @@ fn build_statement(
     by: Person,
     chain: &crate::domain::rules::Chain,
     wish: &DeploymentSpec<'_>,
-    named: Option<&EnvName>,
     deployment: &Deployment,
 ) -> Statement {
     Statement {
         at: chain.at,
         by,
         requested_by: None,
-        ledger: wish.rules.ledger.clone(),
-        environment: named.cloned(),
+        ledger: wish.env.ledger().clone(),
+        environment: wish.env.member().cloned(),
         project: chain.project,
         previous: chain.tip,
         sequence: chain.sequence + 1,

@@ -73,7 +73,7 @@ impl Previewer<'_> {
             },
             is_synced: false,
         };
-        let asked = writer.preview(&wish.rules.ledger, &|view| {
+        let asked = writer.preview(wish.env.ledger(), &|view| {
             let policy = view.policy.ok_or(PreviewError::NoPolicy)?;
             let mut deployment = build_deployment(view, policy, wish)?;
             deployment.expires = compute_expiry(wish.rules);
@@ -82,11 +82,7 @@ impl Previewer<'_> {
                 run: RunId([0; 16]),
                 deployment,
             };
-            let environment = wish.rules.is_pattern().then(|| wish.name.clone());
-            Ok(EntryDraft {
-                environment,
-                ..EntryDraft::from(Action::Start(start))
-            })
+            Ok(EntryDraft::in_environment(wish.env, Action::Start(start)))
         });
         match asked {
             Ok((statement, verdict)) => Ok(Preview { statement, verdict }),

@@ -38,7 +38,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
     let (name, rev) = args.at.find(&workspace, ui)?;
-    let (name, rules) = workspace.find_environment(name.as_str())?;
+    let (env, rules) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let kind = match (args.rollback, args.hotfix) {
         (true, _) => DeploymentKind::Rollback,
@@ -59,7 +59,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let selection = select_to_change(&args.components);
     let (commits, versions) = (Commits::One(commit), BTreeMap::new());
     let wish = DeploymentSpec {
-        name: &name,
+        env: &env,
         rules,
         commits,
         selection,

@@ -1,7 +1,6 @@
 //! `git deploy destroy`: destroys an ephemeral environment.
 
 use crate::cli::deploy_runner::{DeployRunner, RunOptions, compose_destruction};
-use crate::cli::deployment_request::Place;
 use crate::cli::env_args::OnlyEnv;
 use crate::cli::workspace::{Workspace, format_entry_name};
 use crate::cli::{CliError, ErrorKind, Ui, append_report};
@@ -38,15 +37,15 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let name = args.at.find(&workspace, ui)?;
-    let place = Place::find(&workspace, name.as_str())?;
-    if place.named.is_none() {
+    let (env, _) = workspace.find_environment(name.as_str())?;
+    if env.member().is_none() {
         return Err(CliError::new(ErrorKind::Usage, format!("{name} is not ephemeral: it is not destroyed as a whole"))
             .hint(format!(
                 "git deploy run {name} REV --destroy, which removes the components that REV no longer has"
             )));
     }
-    let state = workspace.read_state(&place.ledger, &Scope::All)?;
-    let here = state.environment(place.named.as_ref());
+    let state = workspace.read_state(env.ledger(), &Scope::All)?;
+    let here = env.state_in(&state);
     let tell = |outcome, entry, why| {
         let it = DestroyedEnvironment {
             name: name.clone(),
@@ -74,7 +73,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         };
     }
     let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?
+    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.requested_by.as_ref());
     let compose = |view: &LedgerSnapshot<'_>| {
         let gone = || {
@@ -83,7 +82,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 format!("{name} is gone: somebody else was faster"),
             )
         };
-        let mut deployment = compose_destruction(&place, view, &|_| Ok(()))?.ok_or_else(gone)?;
+        let mut deployment = compose_destruction(&env, view, &|_| Ok(()))?.ok_or_else(gone)?;
         deployment.description.clone_from(&args.message);
         deployment.break_glass.clone_from(&args.break_glass);
         Ok(deployment)
@@ -103,7 +102,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     ui.print(append_report::format_with_entry(
         ui,
         &sentence,
-        &format_entry_name(&place.ledger, appended.id),
+        &format_entry_name(env.ledger(), appended.id),
     ));
     if ui.json() {
         let outcome = if result.is_ok() {

@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::cli::append_error::{explain_append_error, sync_ledgers};
 use crate::cli::append_report::format_with_entry;
 use crate::cli::baseline::{self, BaselineArg, BaselineCommits};
-use crate::cli::deployment_request::Place;
 use crate::cli::key_lookup::{self, KeySource, default_key_path, open_signer};
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
 use crate::cli::workspace::{
@@ -321,8 +320,8 @@ fn record_baselines(
     done: &mut InitDocument,
 ) -> Result<(), CliError> {
     for (name, runs) in all {
-        let place = Place::find(workspace, name.as_str())?;
-        let state = workspace.read_state(&place.ledger, &Scope::All)?;
+        let (env, _) = workspace.find_environment(name.as_str())?;
+        let state = workspace.read_state(env.ledger(), &Scope::All)?;
         let here = state.environment(None);
         let there = runs.resolve_components(&workspace.gatherer(), &workspace.policy, name)?;
         if there.keys().all(|component| here.has_history(component)) {
@@ -331,14 +330,14 @@ fn record_baselines(
             ));
             continue;
         }
-        let appended = workspace.append(ui, &place.ledger, AppendOptions::default(), &|view| {
-            baseline::draft_baseline(&place, view, runs, &BTreeMap::new(), None)
+        let appended = workspace.append(ui, env.ledger(), AppendOptions::default(), &|view| {
+            baseline::draft_baseline(&env, view, runs, &BTreeMap::new(), None)
         });
         let appended = appended.map_err(|failure| {
             failure.hint("git deploy init with the same words, to go on from here")
         })?;
         let ended = appended.statement.component_results();
-        let entry = format_entry_name(&place.ledger, appended.id);
+        let entry = format_entry_name(env.ledger(), appended.id);
         ui.print(format_with_entry(
             ui,
             &result_text::summarize_outcomes(name.as_str(), &ended),

@@ -50,21 +50,24 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     let problems = read_context::report_problems(&workspace, ui)?;
     let (environment, component) = parse_words(args, &workspace)?;
-    let places = read_context::read_environments(&workspace, environment)?;
+    let snapshots = match environment {
+        Some(name) => vec![read_context::read_environment(&workspace, name)?],
+        None => read_context::read_environments(&workspace)?,
+    };
     let (repository, remote) = (&workspace.repository, workspace.remote.as_deref());
     let branch = repository
         .default_branch(remote)
         .context(ErrorKind::CannotTell, "cannot tell the default branch")?;
-    let running = places
+    let running = snapshots
         .iter()
-        .flat_map(|place| place.here().components().into_values());
+        .flat_map(|snapshot| snapshot.state().components().into_values());
     let yanks = read_context::read_yanks(&workspace, running)
         .context(ErrorKind::CannotTell, "cannot read what was yanked")?;
     let declared = workspace.policy.component_names();
     let counter = Counter::new(repository, &workspace.policy, BEHIND_LIMIT);
     let mut environments = Vec::new();
-    for place in &places {
-        let own = place
+    for snapshot in &snapshots {
+        let own = snapshot
             .rules
             .branch
             .as_ref()
@@ -72,7 +75,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let branch_here = own.as_deref().or(branch.as_deref());
         let tip =
             branch_here.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
-        let here = place.here();
+        let here = snapshot.state();
         let mut components = list_components(here);
         components.retain(|it| component.as_ref().is_none_or(|only| it.component == *only));
         for it in &mut components {
@@ -81,11 +84,17 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 .and_then(|commit| find_yank_reason(yanks.yanked_commit(commit)));
             count_behind(&counter, tip, it);
         }
-        let compared = args.exit_code && (environment.is_some() || !place.rules.is_pattern());
-        let differs = compared
-            .then(|| find_differing(&workspace, place, branch_here.zip(tip), component.as_ref()));
+        let compared = args.exit_code && (environment.is_some() || !snapshot.rules.is_pattern());
+        let differs = compared.then(|| {
+            find_differing(
+                &workspace,
+                snapshot,
+                branch_here.zip(tip),
+                component.as_ref(),
+            )
+        });
         environments.push(EnvironmentStatus {
-            name: place.name.clone(),
+            name: snapshot.name().clone(),
             branch: own.filter(|own| Some(own) != branch.as_ref()),
             lock: here.lock().and_then(view_lock),
             expires: here.expires(),
@@ -171,11 +180,11 @@ fn count_behind(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut Component
 /// Returns the components whose content in the environment differs from its branch.
 fn find_differing(
     workspace: &Workspace,
-    place: &read_context::Place<'_>,
+    snapshot: &read_context::EnvironmentSnapshot<'_>,
     branch: Option<(&str, CommitId)>,
     only: Option<&ComponentName>,
 ) -> Result<Vec<ComponentName>, CliError> {
-    let name = &place.name;
+    let name = snapshot.name();
     let (branch, tip) = branch.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
@@ -183,7 +192,7 @@ fn find_differing(
         )
         .hint("git fetch")
     })?;
-    let (here, gatherer) = (place.here(), workspace.gatherer());
+    let (here, gatherer) = (snapshot.state(), workspace.gatherer());
     let mut all: BTreeSet<ComponentName> = here.components().into_keys().cloned().collect();
     all.extend(workspace.policy.component_names());
     let mut found = Vec::new();

@@ -105,7 +105,7 @@ impl DeployRunner<'_> {
             return Ok(());
         }
         let (name, component, key) = (
-            &self.place.name,
+            self.env.name(),
             &first.target.component,
             find_command_key(first),
         );
@@ -167,7 +167,7 @@ impl DeployRunner<'_> {
                 ..notice
             }
         });
-        let deed = describe_deployment(deployment.kind, &self.place.name);
+        let deed = describe_deployment(deployment.kind, self.env.name());
         let failure = CliError::new(ErrorKind::Waiting, format!("{deed} waits for approvals"));
         let commands = self.list_approve_commands(deployment)?;
         Ok(commands
@@ -179,9 +179,9 @@ impl DeployRunner<'_> {
     /// Returns the approve command for each commit. It names components if an approval without
     /// names would cover others.
     fn list_approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, CliError> {
-        let place = self.read_environment()?;
+        let snapshot = self.read_environment()?;
         let differs = |change: &ComponentChange| {
-            place.here().content(&change.target.component) != change.target.content
+            snapshot.state().content(&change.target.component) != change.target.content
         };
         let there = |name: &ComponentName| {
             deployment
@@ -203,7 +203,7 @@ impl DeployRunner<'_> {
         let command = |commit: CommitId| {
             let mut words = vec![format!(
                 "git deploy approve {} {}",
-                self.place.name,
+                self.env.name(),
                 commit.0.prefix(12)
             )];
             for change in asked.iter().filter(|change| change.target.commit == commit) {
@@ -233,7 +233,7 @@ impl DeployRunner<'_> {
     ) -> Result<(Deployment, Verdict), CliError> {
         let (statement, verdict) =
             self.workspace
-                .ask_rules(self.ui, person, &self.place.ledger, &|view| {
+                .ask_rules(self.ui, person, self.env.ledger(), &|view| {
                     let deployment = add_plans(compose(view)?, plans);
                     // This start is never written, so its run id does not matter.
                     Ok(self.build_draft(Action::Start(Start {
@@ -254,7 +254,7 @@ impl DeployRunner<'_> {
         verdict: &Verdict,
         (by, deployment): (&Person, &Deployment),
     ) -> Result<(), CliError> {
-        let name = &self.place.name;
+        let name = self.env.name();
         let nothing = match deployment.kind {
             entry::DeploymentKind::Destroy => format!("nothing was destroyed in {name}"),
             entry::DeploymentKind::Exec => format!("nothing was run in {name}"),
@@ -285,7 +285,7 @@ impl DeployRunner<'_> {
 
     fn print_changes(&self, deployment: &Deployment) {
         let (ui, width) = (self.ui, self.ui.width());
-        ui.print_sentence(format_heading(deployment, &self.place.name));
+        ui.print_sentence(format_heading(deployment, self.env.name()));
         for line in result_text::render_changes(deployment, width) {
             ui.print(line);
         }
@@ -309,7 +309,7 @@ impl DeployRunner<'_> {
         deployment: &Deployment,
         plans: &ComponentPlans,
     ) -> Result<(), CliError> {
-        let name = &self.place.name;
+        let name = self.env.name();
         let failed = plans
             .iter()
             .filter(|(_, planned)| matches!(planned, PlanResult::Failed { .. }));

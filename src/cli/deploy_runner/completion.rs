@@ -26,15 +26,15 @@ impl DeployRunner<'_> {
         more: impl FnOnce(Notice) -> Notice,
     ) {
         let policy = &self.workspace.policy;
-        let Some(rules) = policy.environment(&self.place.name) else {
+        let Some(rules) = policy.environment(self.env.name()) else {
             return;
         };
-        let name = self.place.name.clone();
+        let name = self.env.name().clone();
         let notice = Notice::new(event, self.ui.now(), policy.project.clone(), name)
             .with_deployment(deployment);
         let notice = Notice {
             by: Some(by.clone()),
-            url: render_url(&self.place.name, rules),
+            url: render_url(self.env.name(), rules),
             ..notice
         };
         self.notifications.send(rules, &more(notice));
@@ -93,7 +93,7 @@ impl DeployRunner<'_> {
         if report.is_success() {
             return Ok(());
         }
-        let name = &self.place.name;
+        let name = self.env.name();
         if !report.refused_plans.is_empty() {
             let names: Vec<&str> = report
                 .refused_plans
@@ -138,7 +138,7 @@ impl DeployRunner<'_> {
     ///
     /// If it cannot be moved, prints a warning: the deployment has succeeded all the same.
     pub(super) fn advance_branch(&self, deployment: &Deployment) {
-        let (workspace, name) = (self.workspace, &self.place.name);
+        let (workspace, name) = (self.workspace, self.env.name());
         let branch = workspace
             .policy
             .environment(name)

@@ -29,10 +29,10 @@ impl<'a> Preparation<'a> {
     /// Creates the folders and finds the last good releases.
     pub fn new(of: &DeployRunner<'a>, deployment: &Deployment) -> Result<Self, CliError> {
         let workspace = of.workspace;
-        let place = of.read_environment()?;
-        let all = rollback_targets::find_attempted(workspace, &place);
-        let good = rollback_targets::find_newest(workspace, &place, &all, &|_, _| true)?;
-        let site = WorkDirs::new(&workspace.repository, &workspace.policy, &of.place.name);
+        let snapshot = of.read_environment()?;
+        let all = rollback_targets::find_attempted(workspace, &snapshot);
+        let good = rollback_targets::find_newest(workspace, &snapshot, &all, &|_, _| true)?;
+        let site = WorkDirs::new(&workspace.repository, &workspace.policy, of.env.name());
         let site = site.context(
             ErrorKind::CannotTell,
             "cannot make the deployment's folders",
@@ -71,13 +71,13 @@ impl DeployRunner<'_> {
         deployment: &Deployment,
         plans: &ComponentPlans,
     ) -> Result<Shown, CliError> {
-        let place = self.read_environment()?;
+        let snapshot = self.read_environment()?;
         let component = |change: &ComponentChange| {
             let target = &change.target;
             let way = ComponentTransition {
                 from: change.from,
                 to: (change.intent != Intent::Destroy).then_some(target.commit),
-                from_version: place.version(&target.component),
+                from_version: snapshot.version(&target.component),
                 to_version: target.version.clone(),
             };
             match (plans.get(&target.component), change.intent) {
@@ -104,7 +104,7 @@ impl DeployRunner<'_> {
         };
         let components = deployment.components.iter().map(component).collect();
         Ok(Shown {
-            environment: self.place.name.clone(),
+            environment: self.env.name().clone(),
             commit,
             components,
             since: None,
