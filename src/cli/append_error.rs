@@ -2,7 +2,7 @@
 //! errors: the message, the exit code and the next command to type.
 
 use super::diagnostics::describe_problem;
-use super::workspace::REMOTE_SETTING;
+use super::repository::REMOTE_SETTING;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::verdict::Decision;
 use crate::git::{Error as GitError, Repository};

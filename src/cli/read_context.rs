@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use anstyle::AnsiColor;
 
-use super::workspace::{self, Workspace};
+use super::diagnostics::describe_problem;
+use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
 use crate::domain::entry::Target;
 use crate::domain::env_ref::EnvRef;
@@ -122,7 +123,7 @@ pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<Vec<String>, Cl
         ErrorKind::CannotTell,
         "cannot compare the ledgers with the remote's",
     )?;
-    let lines: Vec<String> = problems.iter().map(workspace::describe_problem).collect();
+    let lines: Vec<String> = problems.iter().map(describe_problem).collect();
     let yellow = AnsiColor::Yellow.on_default().bold();
     for line in &lines {
         ui.eprint_sentence(format_args!("{yellow}warning:{yellow:#} {line}"));

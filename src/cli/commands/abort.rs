@@ -1,8 +1,8 @@
 //! `git deploy abort`: gives up an unfinished run.
 
 use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::args::environment::OnlyEnv;
 use crate::cli::deployment_request::{self, find_dropped};
-use crate::cli::env_args::OnlyEnv;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Abort, Action, ComponentAtCommit};

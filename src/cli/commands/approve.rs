@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::args::environment::EnvRev;
 use crate::cli::deployment_request::{
     DeploymentRequest, compose_request, find_rules, select_to_change,
 };
-use crate::cli::env_args::EnvRev;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{self, Action, Deployment};

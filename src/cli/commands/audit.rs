@@ -11,7 +11,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 
-use crate::cli::workspace::{describe_problem, open_repository};
+use crate::cli::diagnostics::describe_problem;
+use crate::cli::repository::open_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};

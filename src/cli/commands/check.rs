@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::args::environment::EnvRev;
 use crate::cli::deployment_request::select_to_change;
-use crate::cli::env_args::EnvRev;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
 use crate::domain::entry::DeploymentKind;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::cli::env_args::EnvRev;
+use crate::cli::args::environment::EnvRev;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};

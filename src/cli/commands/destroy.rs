@@ -1,8 +1,9 @@
 //! `git deploy destroy`: destroys an ephemeral environment.
 
+use crate::cli::args::environment::OnlyEnv;
 use crate::cli::deploy_runner::{DeployRunner, RunOptions, compose_destruction};
-use crate::cli::env_args::OnlyEnv;
-use crate::cli::workspace::{Workspace, format_entry_name};
+use crate::cli::entry_name::format_entry_name;
+use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, append_report};
 use crate::domain::entry;
 use crate::domain::name::Person;

@@ -6,9 +6,9 @@
 
 use std::ffi::OsString;
 
+use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation, RunOptions};
 use crate::cli::deployment_request;
-use crate::cli::metadata_args::MetadataArgs;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
 use crate::domain::entry::{self, Action, ComponentChange, Deployment, Finish, Intent, Target};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::env_args::OnlyEnv;
+use crate::cli::args::environment::OnlyEnv;
 use crate::cli::read_context;
 use crate::cli::rollback_targets::{build_view, find_attempted};
 use crate::cli::workspace::Workspace;

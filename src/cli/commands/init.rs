@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::cli::append_error::{explain_append_error, sync_ledgers};
 use crate::cli::append_report::format_with_entry;
 use crate::cli::baseline::{self, BaselineArg, BaselineCommits};
-use crate::cli::key_lookup::{self, KeySource, default_key_path, open_signer};
+use crate::cli::entry_name::format_entry_name;
+use crate::cli::key_lookup::{self, KeySource, open_signer, require_default_key_path};
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
-use crate::cli::workspace::{
-    REMOTE_SETTING, Workspace, find_remote, format_entry_name, open_repository,
-};
+use crate::cli::repository::{REMOTE_SETTING, find_remote, open_repository};
+use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names, sync_report};
 use crate::clock;
 use crate::domain::id::{CommitId, EntryId, PublicKey};
@@ -104,14 +104,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let source = key_lookup::find_source(Some(&repository))?;
     if source == KeySource::Missing {
-        let file = default_key_path().ok_or_else(|| {
-            CliError::new(
-                ErrorKind::Usage,
-                "there is no home folder to put a key into",
-            )
-            .hint("git deploy key new FILE")
-            .hint("git config deploy.key FILE")
-        })?;
+        let file = require_default_key_path()
+            .map_err(|failure| failure.hint("git config deploy.key FILE"))?;
         let key = key_lookup::create_key_file(&file, args.no_password)?;
         done.made.push("key");
         ui.print(format_args!(

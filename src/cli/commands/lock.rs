@@ -1,8 +1,8 @@
 //! `git deploy lock`: locks an environment or one of its components.
 
 use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::args::environment::OnlyEnv;
 use crate::cli::deployment_request::{find_rules, require_component};
-use crate::cli::env_args::OnlyEnv;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::{Action, Lock};

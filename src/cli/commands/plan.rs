@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use crate::cli::args::environment::EnvRev;
 use crate::cli::deploy_runner::{DeployRunner, RunOptions};
 use crate::cli::deployment_request::{self, find_expiry, find_rules};
-use crate::cli::env_args::EnvRev;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};
 use crate::domain::entry;

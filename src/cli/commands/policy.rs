@@ -6,10 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::entry_name::format_entry_name;
 use crate::cli::key_lookup::open_signer;
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
-use crate::cli::workspace::{Workspace, format_entry_name};
-use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, PolicyApprove, PolicyRevoke, StoredEntry};
 use crate::domain::id::{Digest, EntryId, PublicKey};
 use crate::domain::name::{LedgerName, Person};
@@ -318,7 +319,7 @@ fn revoke_approval(args: &RevokeArgs, workspace: &Workspace, ui: &Ui) -> Result<
     };
     let approver = match &args.of {
         Some(person) => person.clone(),
-        None => key_lookup::identify_signer(workspace)?,
+        None => workspace.identify_signer()?,
     };
     let action = PolicyRevoke {
         digest: digest.clone(),
@@ -332,16 +333,8 @@ fn revoke_approval(args: &RevokeArgs, workspace: &Workspace, ui: &Ui) -> Result<
         args.write.append_options(),
         &|_| Ok(draft()),
     )?;
-    let by = &appended.statement.by;
-    let whose = if *by == approver {
-        "their approval".to_owned()
-    } else {
-        format!("the approval of {approver}")
-    };
-    let sentence = format!(
-        "{by} withdraws {whose} of the deploy.toml {}.",
-        digest.short()
-    );
+    let what = format!("the deploy.toml {}", digest.short());
+    let sentence = append_report::describe_revocation(&appended.statement.by, &approver, &what);
     append_report::report_entry(ui, &sentence, &appended)
 }
 

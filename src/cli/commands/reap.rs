@@ -7,8 +7,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::cli::deploy_runner::{DeployRunner, RunOptions, compose_destruction, handle_interrupts};
+use crate::cli::entry_name::format_entry_name;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
-use crate::cli::workspace::{Workspace, format_entry_name};
+use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
 use crate::domain::entry::{self, Abort, Action, ComponentAtCommit};
 use crate::domain::env_ref::EnvRef;

@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 
 use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::args::environment::EnvRev;
+use crate::cli::args::metadata::MetadataArgs;
+use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deployment_request::{
     DeploymentRequest, compose_request, find_dropped, find_expiry, find_rules, require_component,
     select_named_or_differing,
 };
-use crate::cli::env_args::EnvRev;
 use crate::cli::key_lookup;
-use crate::cli::metadata_args::MetadataArgs;
-use crate::cli::outcome_args::OutcomeArgs;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;

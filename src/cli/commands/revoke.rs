@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::env_args::EnvRev;
+use crate::cli::args::environment::EnvRev;
 use crate::cli::workspace::Workspace;
-use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Revoke};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
@@ -39,7 +39,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let approver = match &args.of {
         Some(person) => person.clone(),
-        None => key_lookup::identify_signer(&workspace)?,
+        None => workspace.identify_signer()?,
     };
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         require_approval(&env, view, commit, &approver)?;
@@ -50,13 +50,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         };
         Ok(EntryDraft::in_environment(&env, Action::Revoke(revoke)))
     })?;
-    let (by, commit) = (&appended.statement.by, commit.0.prefix(7));
-    let whose = if *by == approver {
-        "their approval".to_owned()
-    } else {
-        format!("the approval of {approver}")
-    };
-    let sentence = format!("{by} withdraws {whose} of {commit} for {}.", env.name());
+    let what = format!("{} for {}", commit.0.prefix(7), env.name());
+    let sentence = append_report::describe_revocation(&appended.statement.by, &approver, &what);
     append_report::report_entry(ui, &sentence, &appended)
 }
 

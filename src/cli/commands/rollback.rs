@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::deploy_runner::{DeployRunner, RunOptions};
 use crate::cli::deployment_request::{self, find_rules};
-use crate::cli::env_args::OnlyEnv;
-use crate::cli::metadata_args::MetadataArgs;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::rollback_targets::{self, GoodRelease};
 use crate::cli::workspace::Workspace;

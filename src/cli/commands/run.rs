@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use crate::cli::args::environment::EnvRev;
+use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::deploy_runner::{DeployRunner, RunOptions};
 use crate::cli::deployment_request::{self, find_expiry, find_rules};
-use crate::cli::env_args::EnvRev;
-use crate::cli::metadata_args::MetadataArgs;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::DeploymentKind;

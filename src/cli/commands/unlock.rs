@@ -1,8 +1,8 @@
 //! `git deploy unlock`: removes a lock, or lifts the holds on a commit.
 
 use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::args::environment::OnlyEnv;
 use crate::cli::deployment_request::find_rules;
-use crate::cli::env_args::OnlyEnv;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Hold, Unlock};

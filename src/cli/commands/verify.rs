@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cli::args::environment::OnlyEnv;
 use crate::cli::deploy_runner::{DeployRunner, Preparation, RunOptions};
 use crate::cli::deployment_request;
-use crate::cli::env_args::OnlyEnv;
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, append_report};

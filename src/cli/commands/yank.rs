@@ -1,8 +1,8 @@
 //! `git deploy yank`: blocks a commit or an artifact from all further deployments.
 
+use crate::cli::args::yank::{YankArgs, YankSubject};
 use crate::cli::read_context::read_environments;
 use crate::cli::workspace::Workspace;
-use crate::cli::yank_args::{YankArgs, YankSubject};
 use crate::cli::{CliError, Ui, append_report};
 use crate::domain::entry::Action;
 use crate::domain::id::CommitId;

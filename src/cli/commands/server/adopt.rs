@@ -7,9 +7,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{InitArgs, StepDocument, install_server};
+use super::init::{InitArgs, StepDocument, install_server};
 use crate::cli::commands::audit::{self, ProgressBarAudit};
-use crate::cli::diagnostics::explain_unreadable_repository;
+use crate::cli::repository::explain_unreadable_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;

@@ -6,8 +6,8 @@
 //! CI variables, above all in a change request from a fork. They are therefore parsed as strictly
 //! as a name in the policy, and the branch name of a change request is never used.
 
-use super::workspace::Workspace;
-use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{BranchName, Environment, Policy};
