@@ -4,4 +4,5 @@ pub mod environment;
 pub mod global;
 pub mod metadata;
 pub mod outcome;
+pub mod run;
 pub mod yank;

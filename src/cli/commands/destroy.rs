@@ -1,7 +1,8 @@
 //! `git deploy destroy`: destroys an ephemeral environment.
 
 use crate::cli::args::environment::OnlyEnv;
-use crate::cli::deploy_runner::{DeployRunner, RunOptions, compose_destruction};
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{DeployRunner, compose_destruction};
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, append_report};

@@ -7,7 +7,8 @@
 use std::ffi::OsString;
 
 use crate::cli::args::metadata::MetadataArgs;
-use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation, RunOptions};
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation};
 use crate::cli::deployment_request;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};

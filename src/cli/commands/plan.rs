@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::cli::args::environment::EnvRev;
-use crate::cli::deploy_runner::{DeployRunner, RunOptions};
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_expiry, find_rules};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};

@@ -6,7 +6,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use crate::cli::deploy_runner::{DeployRunner, RunOptions, compose_destruction, handle_interrupts};
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{DeployRunner, compose_destruction, handle_interrupts};
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;

@@ -1,7 +1,8 @@
 //! `git deploy resume`: takes over an unfinished run and continues from what is recorded.
 
 use crate::cli::args::environment::OnlyEnv;
-use crate::cli::deploy_runner::{DeployRunner, Preparation, RunOptions, StartedRun};
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{DeployRunner, Preparation, StartedRun};
 use crate::cli::deployment_request::{self, find_dropped};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;

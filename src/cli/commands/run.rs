@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::cli::args::environment::EnvRev;
 use crate::cli::args::metadata::MetadataArgs;
-use crate::cli::deploy_runner::{DeployRunner, RunOptions};
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_expiry, find_rules};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::args::environment::OnlyEnv;
-use crate::cli::deploy_runner::{DeployRunner, Preparation, RunOptions};
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{DeployRunner, Preparation};
 use crate::cli::deployment_request;
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;

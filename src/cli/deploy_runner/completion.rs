@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::describe_deployment;
-use super::{DeployRunner, StartedRun};
+use super::runner::{DeployRunner, StartedRun};
 use crate::cli::{CliError, ErrorKind};
 use crate::domain::entry::{self, Deployment, Outcome};
-use crate::domain::name::{ComponentName, Person};
+use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::NotifyEvent;
 use crate::domain::time::Time;
 use crate::git::remote::PushOutcome;
@@ -183,5 +182,14 @@ impl DeployRunner<'_> {
         };
         let words = format!("The branch {branch} was not moved to {short}: {why}");
         self.ui.eprint_sentence(words.trim_end_matches([':', ' ']));
+    }
+}
+
+/// Returns the words for a deployment in a sentence.
+pub(super) fn describe_deployment(kind: entry::DeploymentKind, name: &EnvName) -> String {
+    match kind {
+        entry::DeploymentKind::Destroy => format!("the destruction of {name}"),
+        entry::DeploymentKind::Exec => format!("the command in {name}"),
+        _ => format!("the deployment to {name}"),
     }
 }

@@ -1,8 +1,9 @@
 //! Destroys a whole ephemeral environment: shared by `destroy` and `reap`, and by a failed
 //! creation, which is undone.
 
-use super::checks::describe_deployment;
-use super::{ComponentPlans, ComposeDeployment, DeployRunner, Preparation, StartedRun};
+use super::completion::describe_deployment;
+use super::preparation::Preparation;
+use super::runner::{ComponentPlans, ComposeDeployment, DeployRunner, StartedRun};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DeployRunner, StartedRun};
+use super::runner::{DeployRunner, StartedRun};
 use crate::clock::Stopwatch;
 use crate::domain::state::{Scope, State};
 use crate::ledger::StateReader;
