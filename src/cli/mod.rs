@@ -8,7 +8,10 @@
 mod append_error;
 mod append_report;
 mod args;
+mod audit_report;
 mod baseline;
+mod bound_environment;
+mod ci_job;
 mod commands;
 mod default_names;
 mod deploy_runner;

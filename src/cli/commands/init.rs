@@ -1,32 +1,35 @@
 //! `git deploy init`: sets up a repository step by step. Steps that are already done are skipped.
 
+mod clone_setup;
+mod first_policy;
+mod policy_in_force;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use clone_setup::{configure_git, install_pre_push};
+use first_policy::{publish_first_policy, write_genesis};
+use policy_in_force::{require_environments, restore_policy_file};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::append_error::{explain_append_error, sync_ledgers};
+use crate::cli::append_error::sync_ledgers;
 use crate::cli::append_report::format_with_entry;
 use crate::cli::baseline::{self, BaselineArg, BaselineCommits};
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::key_lookup::{self, KeySource, open_signer, require_default_key_path};
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
-use crate::cli::repository::{REMOTE_SETTING, find_remote, open_repository};
+use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names, sync_report};
-use crate::clock;
 use crate::domain::id::{CommitId, EntryId, PublicKey};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
-use crate::domain::policy::{KeyStatus, MAX_BYTES, Policy};
+use crate::domain::policy::{KeyStatus, Policy};
 use crate::domain::state::Scope;
 use crate::git::Repository;
 use crate::ledger::facts::FactGatherer;
-use crate::ledger::sync::{LEDGER_REFSPEC, PIN_SETTING};
-use crate::ledger::writer::{AppendOptions, LedgerWriter};
-use crate::ledger::{LedgerCommit, Project, project_genesis_bytes};
-use crate::server::install::init_clone;
-use crate::signing::Signer;
+use crate::ledger::sync::PIN_SETTING;
+use crate::ledger::writer::AppendOptions;
 use crate::view::result_text;
 
 /// Set this repository up: a key, deploy.toml, the first policy, what already runs, and the fetching of the ledgers
@@ -135,38 +138,6 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         return join_project(args, ui, done);
     }
     begin_project(args, ui, &repository, done)
-}
-
-/// Configures where the ledgers are, and that `git fetch` fetches them.
-///
-/// Also records that there is no remote: a remote that is added later then does not look as if it
-/// had lost its ledgers.
-fn configure_git(repository: &Repository, remote: Option<&str>) -> Result<(), CliError> {
-    let cannot = "cannot change git's configuration";
-    repository
-        .set_config(REMOTE_SETTING, remote.unwrap_or_default())
-        .context(ErrorKind::CannotTell, cannot)?;
-    let Some(remote) = remote else { return Ok(()) };
-    let key = format!("remote.{remote}.fetch");
-    let there = repository
-        .config_strings(&key)
-        .context(ErrorKind::CannotTell, cannot)?;
-    if !there.iter().any(|refspec| refspec == LEDGER_REFSPEC) {
-        repository
-            .add_config(&key, LEDGER_REFSPEC)
-            .context(ErrorKind::CannotTell, cannot)?;
-    }
-    Ok(())
-}
-
-/// Installs the pre-push hook.
-fn install_pre_push(repository: &Repository, ui: &Ui) -> Result<(), CliError> {
-    let cannot = "cannot install the hook pre-push";
-    let program = std::env::current_exe().context(ErrorKind::CannotTell, cannot)?;
-    for step in init_clone(repository, &program).context(ErrorKind::CannotTell, cannot)? {
-        ui.print(format_args!("{}", step.message));
-    }
-    Ok(())
 }
 
 /// Joins the existing project: pins it, and prints its admins and the next steps.
@@ -350,78 +321,6 @@ fn record_baselines(
     Ok(())
 }
 
-/// Restores a missing `deploy.toml` from the first policy, and returns its name if it did.
-///
-/// The file is missing if an earlier `init` was stopped between publishing the policy and writing
-/// the file.
-fn restore_policy_file(
-    workspace: &Workspace,
-    person: &Person,
-) -> Result<Option<&'static str>, CliError> {
-    let (repository, cannot) = (&workspace.repository, "cannot read the policy in force");
-    let (Some(folder), Some(tip)) = (
-        repository.work_dir(),
-        workspace.tips.get(&LedgerName::policy()),
-    ) else {
-        return Ok(None);
-    };
-    let link = repository
-        .read_ledger_commit(&LedgerName::policy(), *tip)
-        .context(ErrorKind::CannotTell, cannot)?;
-    let LedgerCommit::Entry { commit, entry, .. } = link else {
-        return Ok(None);
-    };
-    let statement = entry.statement();
-    let first = statement.sequence == 1 && statement.by == *person;
-    let tracked = || -> crate::git::Result<bool> {
-        let Some(head) = repository.resolve_revision("HEAD")? else {
-            return Ok(false);
-        };
-        Ok(repository
-            .read_file_at(repository.read_commit(head)?.tree, POLICY_FILE, MAX_BYTES)?
-            .is_some())
-    };
-    let file = folder.join(POLICY_FILE);
-    if !first
-        || file.symlink_metadata().is_ok()
-        || tracked().context(ErrorKind::CannotTell, cannot)?
-    {
-        return Ok(None);
-    }
-    let text = repository
-        .read_file_at(commit.tree, POLICY_FILE, MAX_BYTES)
-        .context(ErrorKind::CannotTell, cannot)?;
-    let Some(text) = text else { return Ok(None) };
-    write_new_file(&file, &text).context(
-        ErrorKind::CannotTell,
-        format!("cannot write {}", file.display()),
-    )?;
-    Ok(Some(POLICY_FILE))
-}
-
-/// Checks that the policy has the environments named with `--env`. `init` does not change an
-/// existing policy.
-fn require_environments(
-    environments: &[EnvName],
-    policy: &Policy,
-    place: &str,
-) -> Result<(), CliError> {
-    let Some(missing) = environments
-        .iter()
-        .find(|name| policy.environment(name).is_none())
-    else {
-        return Ok(());
-    };
-    Err(CliError::new(
-        ErrorKind::Usage,
-        format!("there is no environment {missing} in {place}"),
-    )
-    .hint(format!(
-        "{missing} = {{}}, under [environments] in {POLICY_FILE}"
-    ))
-    .hint("git deploy policy publish"))
-}
-
 fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, CliError> {
     let found = repository.resolve_revision(revision).context(
         ErrorKind::CannotTell,
@@ -514,60 +413,4 @@ fn determine_person(args: &Args, repository: &Repository) -> Result<Person, CliE
     args.person
         .clone()
         .map_or_else(|| default_names::derive_person(repository), Ok)
-}
-
-/// Writes the genesis of a new project.
-fn write_genesis(
-    repository: &Repository,
-    name: &ProjectName,
-    key: PublicKey,
-) -> Result<Project, CliError> {
-    let nonce = clock::random().context(ErrorKind::CannotTell, "cannot begin a project")?;
-    let write = || -> crate::git::Result<Project> {
-        repository.write_tree(b"")?;
-        let id =
-            repository.write_commit(&project_genesis_bytes(repository, name, nonce, &[key])?)?;
-        Project::read(repository, EntryId(id))
-    };
-    write().context(ErrorKind::CannotTell, "cannot begin a project")
-}
-
-/// Publishes the first policy of a new project.
-fn publish_first_policy(
-    ui: &Ui,
-    repository: &Repository,
-    project: &Project,
-    proposal: &ProposedPolicy,
-    (person, signer): (&Person, &Signer),
-) -> Result<(), CliError> {
-    let remote = find_remote(repository, ui)?;
-    let writer = LedgerWriter {
-        repository,
-        project,
-        remote: remote.as_deref(),
-        person,
-        signer: Some(signer),
-        options: AppendOptions::default(),
-        is_synced: true,
-    };
-    let written = writer.append(&LedgerName::policy(), &|view| {
-        if view.policy.is_some() || view.tip.chain.sequence > 0 {
-            return Err(CliError::new(
-                ErrorKind::Denied,
-                "somebody else has begun this project meanwhile",
-            )
-            .hint("git deploy init"));
-        }
-        Ok(proposal.draft_publish(None, false))
-    });
-    written.map(drop).map_err(|error| {
-        let failure = explain_append_error(ui, error);
-        if failure.kind() == ErrorKind::Denied && remote.is_some() {
-            let key = signer.public_key();
-            return failure.hint(format!(
-                "on the server, once: git-deploy server init REPOSITORY --admin {key}"
-            ));
-        }
-        failure
-    })
 }

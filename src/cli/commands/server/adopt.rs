@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::init::{InitArgs, StepDocument, install_server};
-use crate::cli::commands::audit::{self, ProgressBarAudit};
+use crate::cli::audit_report::{ProgressBarAudit, find_error_kind, to_view};
 use crate::cli::repository::explain_unreadable_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
@@ -180,7 +180,7 @@ fn require_project(
         .hint(format!("git-deploy server adopt {path} --root ID")));
     };
     let project = find_project(repository, tips).map_err(|finding| {
-        let kind = audit::error_kind(&finding);
+        let kind = find_error_kind(&finding);
         CliError::new(
             kind,
             format!("{path} is not adopted: its policy has no root of trust"),
@@ -216,7 +216,7 @@ fn audit_all(repository: &Repository, tips: &Tips, project: &Project) -> AuditDo
     };
     let report = crate::ledger::audit::audit(repository, project, tips, &plan, &progress);
     progress.finish();
-    let (ledgers, notes) = audit::to_view(report);
+    let (ledgers, notes) = to_view(report);
     AuditDocument {
         project: Some(project.id),
         pinned: true,
