@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{self, Deployment};
+use crate::domain::entry::{self, Abort, ComponentAtCommit, ComponentChange, Deployment};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
-use crate::domain::policy::{Environment, Policy};
+use crate::domain::policy::{Bind, Environment, Policy};
 use crate::domain::state::OpenRun;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
@@ -325,4 +325,24 @@ fn describe_run(run: &OpenRun<'_>, ui: &Ui) -> String {
         run.sequence,
         names.join(", ")
     )
+}
+
+/// Returns the entry that aborts a run. Returns `None` if the run's entries cannot be read.
+pub fn build_abort(run: &OpenRun<'_>, reason: Line) -> Option<Abort> {
+    let component = |change: &ComponentChange| ComponentAtCommit {
+        component: change.target.component.clone(),
+        commit: change.target.commit,
+    };
+    Some(Abort {
+        start: run.sequence,
+        run: run.id()?,
+        components: run.deployment()?.changed().map(component).collect(),
+        reason,
+    })
+}
+
+/// Checks whether some approval requirement of an environment accepts only approvals of a plan.
+pub fn binds_approvals_to_plans(policy: &Policy, env: &EnvRef) -> bool {
+    let rules = policy.environment(env.name());
+    rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
 }

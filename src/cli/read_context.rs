@@ -12,7 +12,7 @@ use anstyle::AnsiColor;
 use super::diagnostics::describe_problem;
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
-use crate::domain::entry::Target;
+use crate::domain::entry::{DeploymentKind, Target};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -21,6 +21,7 @@ use crate::domain::state::{EnvState, Scope, SlotKey as Slot, State};
 use crate::domain::text::Line;
 use crate::ledger::StateReader;
 use crate::ledger::sync::find_known_problems;
+use crate::run::preview::find_first_deployer;
 use crate::signing::key::{parse_public_key, public_key_path, read_public_key};
 use crate::view;
 
@@ -157,6 +158,16 @@ pub fn find_author(workspace: &Workspace, ident: &[u8]) -> String {
         .policy
         .person_of_email(address)
         .map_or(name, ToString::to_string)
+}
+
+/// Returns the person for whom the rules are asked about a deployment: the person who is asking,
+/// else the first one who may start it.
+pub fn find_deployer(
+    workspace: &Workspace,
+    rules: &Environment,
+    kind: DeploymentKind,
+) -> Option<Person> {
+    identify_asker(workspace).or_else(|| find_first_deployer(rules, kind).cloned())
 }
 
 /// Returns the person who is asking, without opening a secret key: by the public half of the

@@ -22,6 +22,7 @@ use crate::ledger::writer::{
     AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot, LedgerWriter,
 };
 use crate::ledger::{Project, StateReader, Tips};
+use crate::run::preview::Previewer;
 use crate::signing::Signer;
 
 /// The hint for a retired key.
@@ -129,6 +130,15 @@ impl Workspace {
     /// Returns a reader of the facts about this project.
     pub fn gatherer(&self) -> FactGatherer<'_> {
         FactGatherer::new(&self.repository, &self.project).with_remote(self.remote.as_deref())
+    }
+
+    /// Returns a previewer, which asks the rules about a start without writing it.
+    pub fn previewer(&self) -> Previewer<'_> {
+        Previewer {
+            repository: &self.repository,
+            project: &self.project,
+            remote: self.remote.as_deref(),
+        }
     }
 
     /// Finds an environment of the policy by its name.

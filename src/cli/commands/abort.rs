@@ -2,10 +2,10 @@
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::OnlyEnv;
-use crate::cli::deployment_request::{self, find_dropped};
+use crate::cli::deployment_request::{self, build_abort, find_dropped};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{Abort, Action, ComponentAtCommit};
+use crate::domain::entry::Action;
 use crate::domain::env_ref::EnvRef;
 use crate::domain::state::Scope;
 use crate::domain::text::Line;
@@ -46,25 +46,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
         let run =
             deployment_request::find_run(args.run, "abort", ui, &env, env.state_in(&state).runs())?;
-        let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
-            return Err(CliError::new(
+        let abort = build_abort(&run, args.message.clone()).ok_or_else(|| {
+            CliError::new(
                 ErrorKind::CannotTell,
                 format!("the run {} cannot be read", run.sequence),
-            ));
-        };
-        let changed = deployment.changed().map(|change| &change.target);
-        let components = changed
-            .map(|it| ComponentAtCommit {
-                component: it.component.clone(),
-                commit: it.commit,
-            })
-            .collect();
-        let abort = Abort {
-            start: run.sequence,
-            run: newest,
-            components,
-            reason: args.message.clone(),
-        };
+            )
+        })?;
         Ok(EntryDraft::in_environment(&env, Action::Abort(abort)))
     })?;
     append_report::report_entry(ui, &describe_abort(&env, &appended), &appended)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvRev;
 use crate::cli::deployment_request::{
-    DeploymentRequest, compose_request, find_rules, select_to_change,
+    DeploymentRequest, binds_approvals_to_plans, compose_request, find_rules, select_to_change,
 };
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -15,7 +15,7 @@ use crate::domain::entry::{self, Action, Deployment};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::policy::{Bind, Environment};
+use crate::domain::policy::Environment;
 use crate::domain::text::Line;
 use crate::domain::time::Span;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
@@ -92,7 +92,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     for line in approved.into_inner() {
         ui.print(line);
     }
-    if plans.is_empty() && binds_approvals_to_plans(&workspace, &env) {
+    if plans.is_empty() && binds_approvals_to_plans(&workspace.policy, &env) {
         ui.eprint_sentence(format_args!(
             "{} has seats that are bound to a plan: this approval names none, and does not fill those.",
             env.name()
@@ -197,9 +197,4 @@ fn longest_validity(rules: &Environment) -> Span {
         .map(|seat| seat.expires)
         .max()
         .unwrap_or(Span::from_days(DEFAULT_VALIDITY_DAYS))
-}
-
-fn binds_approvals_to_plans(workspace: &Workspace, env: &EnvRef) -> bool {
-    let rules = workspace.policy.environment(env.name());
-    rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
 }

@@ -11,7 +11,7 @@ use crate::domain::entry::DeploymentKind;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::verdict::Decision;
 use crate::run::build_deployment::{BuildError, Commits, DeploymentSpec};
-use crate::run::preview::{PreviewError, Previewer, find_first_deployer};
+use crate::run::preview::PreviewError;
 use crate::view::check::{self, DeploymentCheck};
 
 /// Say whether the rules would allow a deployment, and what is missing
@@ -48,8 +48,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let by = args
         .by
         .clone()
-        .or_else(|| read_context::identify_asker(&workspace))
-        .or_else(|| find_first_deployer(rules, kind).cloned());
+        .or_else(|| read_context::find_deployer(&workspace, rules, kind));
     let by = by.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
@@ -67,12 +66,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         destroy: false,
         versions,
     };
-    let asker = Previewer {
-        repository: &workspace.repository,
-        project: &workspace.project,
-        remote: workspace.remote.as_deref(),
-    };
-    let answer = asker
+    let answer = workspace
+        .previewer()
         .preview_start(&by, &wish)
         .map_err(|error| explain_preview_error(error, name.as_str()))?;
     // A start always has a deployment.

@@ -6,7 +6,8 @@ use crate::cli::deploy_runner::{DeployRunner, compose_destruction};
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, append_report};
-use crate::domain::entry;
+use crate::domain::entry::{self, Deployment};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::name::Person;
 use crate::domain::state::Scope;
 use crate::domain::text::{Description, Line};
@@ -48,28 +49,19 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     let state = workspace.read_state(env.ledger(), &Scope::All)?;
     let here = env.state_in(&state);
-    let tell = |outcome, entry, why| {
-        let it = DestroyedEnvironment {
-            name: name.clone(),
-            expires: here.expires(),
-            outcome,
-            why,
-            entry,
-        };
-        ui.print_document(
-            "destroyed",
-            &DestroyReport {
-                dry_run: false,
-                environments: vec![it],
-            },
-        )
+    let describe = |outcome, entry, why| DestroyedEnvironment {
+        name: name.clone(),
+        expires: here.expires(),
+        outcome,
+        why,
+        entry,
     };
     if !here.exists() {
         ui.print_sentence(format_args!(
             "{name} is not there: nothing is to be destroyed."
         ));
         return if ui.json() {
-            tell(DestroyOutcome::Absent, None, None)
+            print_document(ui, describe(DestroyOutcome::Absent, None, None))
         } else {
             Ok(())
         };
@@ -77,18 +69,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (person, _) = workspace.find_current_signer()?;
     let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.requested_by.as_ref());
-    let compose = |view: &LedgerSnapshot<'_>| {
-        let gone = || {
-            CliError::new(
-                ErrorKind::CannotTell,
-                format!("{name} is gone: somebody else was faster"),
-            )
-        };
-        let mut deployment = compose_destruction(&env, view, &|_| Ok(()))?.ok_or_else(gone)?;
-        deployment.description.clone_from(&args.message);
-        deployment.break_glass.clone_from(&args.break_glass);
-        Ok(deployment)
-    };
+    let compose = |view: &LedgerSnapshot<'_>| compose_deployment(args, &env, view);
     let ask = || {
         let agreed = ui.confirm(&format!("Destroy {name}?"))?;
         agreed
@@ -112,11 +93,40 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         } else {
             DestroyOutcome::Failed
         };
-        tell(
-            outcome,
-            Some(appended.id),
-            result.is_err().then(|| sentence.clone()),
-        )?;
+        let why = result.is_err().then_some(sentence);
+        print_document(ui, describe(outcome, Some(appended.id), why))?;
     }
     result
+}
+
+/// Computes the deployment that destroys the environment.
+///
+/// # Errors
+///
+/// Fails if the environment no longer exists.
+fn compose_deployment(
+    args: &Args,
+    env: &EnvRef,
+    view: &LedgerSnapshot<'_>,
+) -> Result<Deployment, CliError> {
+    let gone = || {
+        CliError::new(
+            ErrorKind::CannotTell,
+            format!("{} is gone: somebody else was faster", env.name()),
+        )
+    };
+    let mut deployment = compose_destruction(env, view, &|_| Ok(()))?.ok_or_else(gone)?;
+    deployment.description.clone_from(&args.message);
+    deployment.break_glass.clone_from(&args.break_glass);
+    Ok(deployment)
+}
+
+fn print_document(ui: &Ui, environment: DestroyedEnvironment) -> Result<(), CliError> {
+    ui.print_document(
+        "destroyed",
+        &DestroyReport {
+            dry_run: false,
+            environments: vec![environment],
+        },
+    )
 }

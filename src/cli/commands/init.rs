@@ -1,12 +1,13 @@
 //! `git deploy init`: sets up a repository step by step. Steps that are already done are skipped.
 
+mod baselines;
 mod clone_setup;
 mod first_policy;
 mod policy_in_force;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use baselines::{BaselineDocument, record_baselines};
 use clone_setup::{configure_git, install_pre_push};
 use first_policy::{publish_first_policy, write_genesis};
 use policy_in_force::{require_environments, restore_policy_file};
@@ -14,23 +15,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::append_error::sync_ledgers;
-use crate::cli::append_report::format_with_entry;
-use crate::cli::baseline::{self, BaselineArg, BaselineCommits};
-use crate::cli::entry_name::format_entry_name;
+use crate::cli::baseline::{self, BaselineArg};
 use crate::cli::key_lookup::{self, KeySource, open_signer, require_default_key_path};
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
 use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names, sync_report};
 use crate::domain::id::{CommitId, EntryId, PublicKey};
-use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
+use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
 use crate::domain::policy::{KeyStatus, Policy};
-use crate::domain::state::Scope;
 use crate::git::Repository;
 use crate::ledger::facts::FactGatherer;
 use crate::ledger::sync::PIN_SETTING;
-use crate::ledger::writer::AppendOptions;
-use crate::view::result_text;
 
 /// Set this repository up: a key, deploy.toml, the first policy, what already runs, and the fetching of the ledgers
 ///
@@ -82,18 +78,6 @@ pub(in crate::cli) struct InitDocument {
     made: Vec<&'static str>,
     /// The baselines that were recorded.
     baselines: Vec<BaselineDocument>,
-}
-
-/// What an environment already ran.
-#[derive(JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BaselineDocument {
-    /// The environment.
-    environment: EnvName,
-    /// The commit of the baseline entry.
-    entry: EntryId,
-    /// The commit of each component.
-    components: BTreeMap<ComponentName, CommitId>,
 }
 
 /// Sets up the repository: creates a key if there is none, configures git, and joins the project or
@@ -205,7 +189,7 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
             determine_person(args, &workspace.repository).map_or_else(|_| "you".to_owned(), |person| person.to_string())
         )),
     }
-    record_baselines(&workspace, ui, &runs, &mut done)?;
+    record_baselines(&workspace, ui, &runs, &mut done.baselines)?;
     ui.print("Next: git deploy status");
     print_document(ui, &done)
 }
@@ -268,57 +252,12 @@ fn begin_project(
     }
     if !runs.is_empty() {
         // Opened again, because the pin and the policy exist only now.
-        record_baselines(&Workspace::open(ui)?, ui, &runs, &mut done)?;
+        record_baselines(&Workspace::open(ui)?, ui, &runs, &mut done.baselines)?;
         ui.print("Next: git deploy status");
     } else if let Some(first) = find_first_environment(&proposal.policy) {
         ui.print(format_args!("Next: git deploy record {first}"));
     }
     print_document(ui, &done)
-}
-
-/// Writes the baselines of the environments that have no history. A repeated `init` continues where
-/// the last one stopped.
-fn record_baselines(
-    workspace: &Workspace,
-    ui: &Ui,
-    all: &BTreeMap<EnvName, BaselineCommits>,
-    done: &mut InitDocument,
-) -> Result<(), CliError> {
-    for (name, runs) in all {
-        let (env, _) = workspace.find_environment(name.as_str())?;
-        let state = workspace.read_state(env.ledger(), &Scope::All)?;
-        let here = state.environment(None);
-        let there = runs.resolve_components(&workspace.gatherer(), &workspace.policy, name)?;
-        if there.keys().all(|component| here.has_history(component)) {
-            ui.eprint_sentence(format_args!(
-                "{name} has a history already, and is left as it is: git deploy log {name}"
-            ));
-            continue;
-        }
-        let appended = workspace.append(ui, env.ledger(), AppendOptions::default(), &|view| {
-            baseline::draft_baseline(&env, view, runs, &BTreeMap::new(), None)
-        });
-        let appended = appended.map_err(|failure| {
-            failure.hint("git deploy init with the same words, to go on from here")
-        })?;
-        let ended = appended.statement.component_results();
-        let entry = format_entry_name(env.ledger(), appended.id);
-        ui.print(format_with_entry(
-            ui,
-            &result_text::summarize_outcomes(name.as_str(), &ended),
-            &entry,
-        ));
-        let components = ended
-            .into_iter()
-            .map(|it| (it.target.component, it.target.commit))
-            .collect();
-        done.baselines.push(BaselineDocument {
-            environment: name.clone(),
-            entry: appended.id,
-            components,
-        });
-    }
-    Ok(())
 }
 
 fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, CliError> {

@@ -14,7 +14,6 @@ use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};
 use crate::domain::entry;
 use crate::domain::name::ComponentName;
 use crate::run::build_deployment::{Commits, DeploymentSpec};
-use crate::run::preview::find_first_deployer;
 use crate::view::plan::{self as view, PlanState};
 
 /// Show what a deployment would do, side by side for all components; needs no key
@@ -73,8 +72,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let earlier = earlier.transpose()?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?;
-    let person = read_context::identify_asker(&workspace)
-        .or_else(|| find_first_deployer(rules, entry::DeploymentKind::Deploy).cloned());
+    let person = read_context::find_deployer(&workspace, rules, entry::DeploymentKind::Deploy);
     let person = person.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, compose_destruction, handle_interrupts};
+use crate::cli::deployment_request::build_abort;
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
-use crate::domain::entry::{self, Abort, Action, ComponentAtCommit};
+use crate::domain::entry::{self, Action};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::name::{EnvName, Person};
 use crate::domain::policy::Environment as Rules;
@@ -356,30 +357,17 @@ impl Reaper<'_> {
             run.owner.statement.at.plus(snapshot.rules.stale_after) <= self.ui.now()
         };
         for run in snapshot.state().runs().into_iter().filter(is_over) {
-            let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
-                continue;
-            };
-            let changed = deployment.changed().map(|change| &change.target);
-            let components = changed
-                .map(|it| ComponentAtCommit {
-                    component: it.component.clone(),
-                    commit: it.commit,
-                })
-                .collect();
             let reason = ABORT_REASON
                 .parse()
                 .context(ErrorKind::CannotTell, "cannot give a run up")?;
-            let abort = Abort {
-                start: run.sequence,
-                run: newest,
-                components,
-                reason,
+            let Some(abort) = build_abort(&run, reason) else {
+                continue;
             };
             deploying.append(&|view| {
                 let state = view.load_state(deploying.env.ledger(), &Scope::All);
                 let state = state.context(ErrorKind::CannotTell, "cannot read the ledger")?;
                 match deploying.env.state_in(&state).run(run.sequence) {
-                    Some(now) if now.id() == Some(newest) => Ok(Action::Abort(abort.clone())),
+                    Some(now) if now.id() == Some(abort.run) => Ok(Action::Abort(abort.clone())),
                     _ => Err(alone("somebody else is at it".to_owned())),
                 }
             })?;

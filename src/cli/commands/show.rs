@@ -18,7 +18,6 @@ use crate::domain::time::Time;
 use crate::ledger::deployment_history::entries_since;
 use crate::ledger::facts::FactGatherer;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
-use crate::run::preview::{Previewer, find_first_deployer};
 use crate::view::attestation_text;
 use crate::view::show::{
     self, CommitReport, EnvironmentRow, EvidenceRow, NextStep, RunRow, RunState,
@@ -202,8 +201,7 @@ impl CommitReader<'_> {
     /// Asks the rules whether the commit could be deployed to the environment now.
     fn ask_rules(&self, snapshot: &EnvironmentSnapshot<'_>) -> NextStep {
         let kind = DeploymentKind::Deploy;
-        let by = read_context::identify_asker(self.workspace)
-            .or_else(|| find_first_deployer(snapshot.rules, kind).cloned());
+        let by = read_context::find_deployer(self.workspace, snapshot.rules, kind);
         let Some(by) = by else {
             return NextStep::CannotTell {
                 why: "nobody may deploy there".to_owned(),
@@ -218,12 +216,7 @@ impl CommitReader<'_> {
             destroy: false,
             versions: BTreeMap::new(),
         };
-        let asker = Previewer {
-            repository: &self.workspace.repository,
-            project: &self.workspace.project,
-            remote: self.workspace.remote.as_deref(),
-        };
-        match asker.preview_start(&by, &wish) {
+        match self.workspace.previewer().preview_start(&by, &wish) {
             Ok(answer) => NextStep::Asked {
                 verdict: answer.verdict,
             },

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::notifications::Notifications;
 use crate::cli::args::run::RunOptions;
+use crate::cli::deployment_request::binds_approvals_to_plans;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -14,7 +15,6 @@ use crate::domain::env_ref::EnvRef;
 use crate::domain::id::RunId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::PlanResult;
-use crate::domain::policy::Bind;
 use crate::ledger::writer::{AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot};
 use crate::run::cancellation::Cancellation;
 
@@ -177,8 +177,7 @@ impl DeployRunner<'_> {
 
     /// Returns whether some approval requirement accepts only approvals of a plan.
     pub fn binds_plans(&self) -> bool {
-        let rules = self.workspace.policy.environment(self.env.name());
-        rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
+        binds_approvals_to_plans(&self.workspace.policy, self.env)
     }
 
     /// Reads the environment's present state, as the reading commands do.
