@@ -210,7 +210,7 @@ pub fn draft_baseline(
         .filter(|(component, _)| !(only_new && known_here(component)))
         .collect();
     let wish = DeploymentSpec {
-        env: &env,
+        env,
         rules,
         commits: Commits::Each(commits),
         selection: Selection::All,

@@ -84,6 +84,25 @@ pub(super) fn install_server(args: &InitArgs) -> Result<Vec<InstallStep>, CliErr
     init_server(&wish).map_err(|error| explain_install_error(error, args))
 }
 
+/// Converts the steps of an installation to the form of the JSON document.
+pub(super) fn describe_steps(steps: &[InstallStep]) -> Vec<StepDocument<'_>> {
+    steps
+        .iter()
+        .map(|step| StepDocument {
+            what: &step.message,
+            changed: step.changed,
+        })
+        .collect()
+}
+
+/// Prints the steps of an installation.
+pub(super) fn print_steps(ui: &Ui, steps: &[InstallStep]) {
+    for step in steps {
+        let mark = if step.changed { Mark::Yes } else { Mark::None };
+        ui.print(format_args!("{mark} {}", step.message));
+    }
+}
+
 /// Installs the hooks and settings, and prints the steps.
 pub(super) fn run(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
     let steps = install_server(args)?;
@@ -95,18 +114,7 @@ pub(super) fn run(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
         None => "git deploy init in a clone, which publishes the first policy",
     };
     if ui.json() {
-        let steps = steps
-            .iter()
-            .map(
-                |InstallStep {
-                     message: what,
-                     changed,
-                 }| StepDocument {
-                    what,
-                    changed: *changed,
-                },
-            )
-            .collect();
+        let steps = describe_steps(&steps);
         return ui.print_document(
             "server-init",
             &ServerInitDocument {
@@ -116,10 +124,7 @@ pub(super) fn run(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
             },
         );
     }
-    for step in &steps {
-        let mark = if step.changed { Mark::Yes } else { Mark::None };
-        ui.print(format_args!("{mark} {}", step.message));
-    }
+    print_steps(ui, &steps);
     ui.print(format_args!(
         "{} is ready. Next: {next}",
         repository.display()
