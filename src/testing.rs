@@ -65,9 +65,9 @@ pub mod domain {
 /// Items of `git`.
 pub mod git {
     pub use crate::git::{Commit, Error, Repository};
-    /// Items of `git::tree`.
-    pub mod tree {
-        pub use crate::git::tree::{TreeEntry, parse_entries};
+    /// Items of `git::tree_entries`.
+    pub mod tree_entries {
+        pub use crate::git::tree_entries::{TreeEntry, parse_entries};
     }
 }
 /// Items of `ledger`.

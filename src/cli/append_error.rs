@@ -2,12 +2,12 @@
 //! errors: the message, the exit code and the next command to type.
 
 use super::diagnostics::describe_problem;
-use super::workspace::REMOTE_SETTING;
+use super::repository::REMOTE_SETTING;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::verdict::Decision;
 use crate::git::{Error as GitError, Repository};
 use crate::ledger::sync::{LedgerFault, LedgerProblem, SyncError, SyncResult, sync};
-use crate::ledger::writer::{AppendError, AppendFailure};
+use crate::ledger::writer::{AppendError, AppendFailure, RefusedEntry};
 use crate::view;
 
 /// Turns a failed append into the command's error and prints the verdict or the remote's messages
@@ -18,46 +18,19 @@ pub fn explain_append_error(ui: &Ui, stopped: AppendFailure<CliError>) -> CliErr
         AppendFailure::Append(error) => error,
     };
     match error {
-        AppendError::Refused(refusal) => {
-            let place = refusal.statement.environment().map_or_else(
-                || refusal.statement.ledger.to_string(),
-                |name| name.to_string(),
-            );
-            let (kind, words) = match refusal.verdict.decision() {
-                Decision::CannotTell => (
-                    ErrorKind::CannotTell,
-                    "cannot tell whether the rules allow it: nothing was written to",
-                ),
-                _ => (
-                    ErrorKind::Denied,
-                    "the rules do not allow it: nothing was written to",
-                ),
-            };
-            for line in view::verdict::render_verdict(&refusal.verdict, false, ui.width()) {
-                ui.eprint(line);
-            }
-            CliError::new(kind, format!("{words} {place}")).with_verdict(refusal.verdict)
-        }
-        AppendError::RemoteRefused(messages) => {
-            for line in &messages {
-                ui.eprint_remote(line);
-            }
-            CliError::new(
-                ErrorKind::Denied,
-                "the remote refused the entry: nothing was written",
-            )
-            .with_details(messages)
-        }
-        AppendError::RemoteUndecided(messages) => {
-            for line in &messages {
-                ui.eprint_remote(line);
-            }
-            CliError::new(
-                ErrorKind::CannotTell,
-                "the remote cannot tell whether the entry may go in: nothing was written",
-            )
-            .with_details(messages)
-        }
+        AppendError::Refused(refusal) => explain_refusal(ui, *refusal),
+        AppendError::RemoteRefused(messages) => explain_remote_answer(
+            ui,
+            ErrorKind::Denied,
+            "the remote refused the entry: nothing was written",
+            messages,
+        ),
+        AppendError::RemoteUndecided(messages) => explain_remote_answer(
+            ui,
+            ErrorKind::CannotTell,
+            "the remote cannot tell whether the entry may go in: nothing was written",
+            messages,
+        ),
         AppendError::Unanswered(messages) => {
             for line in &messages {
                 ui.eprint(line);
@@ -94,6 +67,36 @@ pub fn explain_append_error(ui: &Ui, stopped: AppendFailure<CliError>) -> CliErr
         .hint("git config deploy.signer, and whether that program signs by hand"),
         other => CliError::new(ErrorKind::CannotTell, "cannot write the entry").because(other),
     }
+}
+
+/// Prints the verdict that refused an entry, and returns the error.
+fn explain_refusal(ui: &Ui, refusal: RefusedEntry) -> CliError {
+    let place = refusal.statement.environment().map_or_else(
+        || refusal.statement.ledger.to_string(),
+        |name| name.to_string(),
+    );
+    let (kind, words) = match refusal.verdict.decision() {
+        Decision::CannotTell => (
+            ErrorKind::CannotTell,
+            "cannot tell whether the rules allow it: nothing was written to",
+        ),
+        _ => (
+            ErrorKind::Denied,
+            "the rules do not allow it: nothing was written to",
+        ),
+    };
+    for line in view::verdict::render_verdict(&refusal.verdict, false, ui.width()) {
+        ui.eprint(line);
+    }
+    CliError::new(kind, format!("{words} {place}")).with_verdict(refusal.verdict)
+}
+
+/// Prints the messages of a remote that did not accept an entry, and returns the error.
+fn explain_remote_answer(ui: &Ui, kind: ErrorKind, words: &str, messages: Vec<String>) -> CliError {
+    for line in &messages {
+        ui.eprint_remote(line);
+    }
+    CliError::new(kind, words).with_details(messages)
 }
 
 /// Syncs the ledgers with the remote.

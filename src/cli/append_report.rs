@@ -4,10 +4,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::workspace::format_entry_name;
+use super::entry_name::format_entry_name;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
-use crate::domain::name::{EnvName, LedgerName};
+use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::ledger::writer::{AppendOptions, AppendedEntry};
 use crate::view::{result_text, wrap};
@@ -152,4 +152,14 @@ pub fn parse_description(text: &str) -> Result<Description, String> {
         .trim()
         .parse()
         .map_err(|error: crate::domain::text::TextError| error.to_string())
+}
+
+/// Returns the sentence for a withdrawn approval of `what`.
+pub fn describe_revocation(by: &Person, approver: &Person, what: &str) -> String {
+    let whose = if by == approver {
+        "their approval".to_owned()
+    } else {
+        format!("the approval of {approver}")
+    };
+    format!("{by} withdraws {whose} of {what}.")
 }

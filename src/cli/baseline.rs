@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::deployment_request::{Place, explain_compose_error, require_component};
+use super::deployment_request::{explain_compose_error, find_rules, require_component};
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{self, Action, Baseline, Target};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Policy;
@@ -86,7 +87,7 @@ impl BaselineCommits {
         &self,
         gatherer: &FactGatherer<'_>,
         policy: &Policy,
-        place: &EnvName,
+        env: &EnvName,
     ) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
         let mut there = BTreeMap::new();
         for component in policy.component_names() {
@@ -108,7 +109,7 @@ impl BaselineCommits {
         if there.is_empty() {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("no component is in what is to run in {place}"),
+                format!("no component is in what is to run in {env}"),
             ));
         }
         Ok(there)
@@ -187,21 +188,21 @@ pub fn resolve_baselines(
 ///
 /// If all of them have a history, the baseline names them all, and the rules refuse it.
 pub fn draft_baseline(
-    place: &Place,
+    env: &EnvRef,
     view: &LedgerSnapshot<'_>,
     runs: &BaselineCommits,
     versions: &BTreeMap<ComponentName, Line>,
     comment: Option<Line>,
 ) -> Result<EntryDraft, CliError> {
-    let (policy, rules) = place.rules(view)?;
+    let (policy, rules) = find_rules(env, view)?;
     runs.named
         .keys()
         .try_for_each(|component| require_component(policy, component))?;
     let state = view
-        .load_state(&place.ledger, &Scope::All)
+        .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-    let here = state.environment(place.named.as_ref());
-    let there = runs.resolve_components(view.gatherer, policy, &place.name)?;
+    let here = env.state_in(&state);
+    let there = runs.resolve_components(view.gatherer, policy, env.name())?;
     let known_here = |component: &ComponentName| here.has_history(component);
     let only_new = runs.all.is_some() && !there.keys().all(known_here);
     let commits = there
@@ -209,7 +210,7 @@ pub fn draft_baseline(
         .filter(|(component, _)| !(only_new && known_here(component)))
         .collect();
     let wish = DeploymentSpec {
-        name: &place.name,
+        env,
         rules,
         commits: Commits::Each(commits),
         selection: Selection::All,
@@ -223,14 +224,11 @@ pub fn draft_baseline(
         .changed()
         .map(|change| change.target.clone())
         .collect();
-    Ok(EntryDraft {
-        environment: place.named.clone(),
-        ..Action::Baseline(Baseline {
-            components,
-            comment,
-        })
-        .into()
-    })
+    let baseline = Baseline {
+        components,
+        comment,
+    };
+    Ok(EntryDraft::in_environment(env, Action::Baseline(baseline)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Default names for a person and a project.
 
-use super::workspace::find_remote;
+use super::repository::find_remote;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
 use crate::domain::name::{Person, ProjectName};
 use crate::git::Repository;

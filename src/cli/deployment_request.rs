@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{self, Deployment};
+use crate::domain::entry::{self, Abort, ComponentAtCommit, ComponentChange, Deployment};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
-use crate::domain::policy::{Environment, Policy};
+use crate::domain::policy::{Bind, Environment, Policy};
 use crate::domain::state::OpenRun;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
@@ -19,96 +20,66 @@ use crate::run::build_deployment::{
     list_removed_components,
 };
 
-/// An environment that a command writes to.
-pub struct Place {
-    /// Its name: `pr-17` if the policy has `pr-*`.
-    pub name: EnvName,
-    /// Its ledger.
-    pub ledger: LedgerName,
-    /// The environment as a draft names it: only in the ledger of a pattern.
-    pub named: Option<EnvName>,
+/// Finds an environment that the policy no longer has but whose ledger exists. Its unfinished runs
+/// can still be ended.
+pub fn find_dropped(workspace: &Workspace, word: Option<&str>) -> Option<EnvRef> {
+    let name: EnvName = word?
+        .parse()
+        .ok()
+        .filter(|name| workspace.policy.environment(name).is_none())?;
+    let dashes = name.as_str().match_indices('-').map(|(at, _)| at);
+    let ends = std::iter::once(name.as_str().len()).chain(dashes);
+    let mut ledgers = ends.filter_map(|end| name.as_str().get(..end)?.parse::<LedgerName>().ok());
+    let ledger =
+        ledgers.find(|ledger| ledger.is_environment() && workspace.tips.contains_key(ledger))?;
+    Some(EnvRef::dropped(name, ledger))
 }
 
-impl Place {
-    /// Finds the environment of this name in the policy.
-    pub fn find(workspace: &Workspace, name: &str) -> Result<Self, CliError> {
-        let (name, rules) = workspace.find_environment(name)?;
-        Ok(Self {
-            ledger: rules.ledger.clone(),
-            named: Workspace::named_in_ledger(&name, rules),
-            name,
-        })
+/// Returns when an ephemeral environment expires after a deployment: after `ttl`, else after the
+/// policy's time to live. Returns `None` for other environments.
+///
+/// # Errors
+///
+/// Fails if a `ttl` is given and the environment is not ephemeral.
+pub fn find_expiry(
+    env: &EnvRef,
+    view: &LedgerSnapshot<'_>,
+    ui: &Ui,
+    ttl: Option<Span>,
+) -> Result<Option<Time>, CliError> {
+    let now = ui.now().max(view.tip.chain.at);
+    match (find_rules(env, view)?.1.ephemeral, ttl) {
+        (Some(ephemeral), ttl) => Ok(Some(now.plus(ttl.unwrap_or(ephemeral.ttl)))),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(CliError::new(
+            ErrorKind::Usage,
+            format!("{} is not ephemeral: it has no --ttl", env.name()),
+        )),
     }
+}
 
-    /// Finds an environment that the policy no longer has but whose ledger exists. Its unfinished
-    /// runs can still be ended.
-    pub fn dropped(workspace: &Workspace, word: Option<&str>) -> Option<Self> {
-        let name: EnvName = word?
-            .parse()
-            .ok()
-            .filter(|name| workspace.policy.environment(name).is_none())?;
-        let dashes = name.as_str().match_indices('-').map(|(at, _)| at);
-        let ends = std::iter::once(name.as_str().len()).chain(dashes);
-        let ledgers = ends.filter_map(|end| name.as_str().get(..end)?.parse::<LedgerName>().ok());
-        let ledger = { ledgers }
-            .find(|ledger| ledger.is_environment() && workspace.tips.contains_key(ledger))?;
-        let named = (ledger.as_str() != name.as_str()).then(|| name.clone());
-        Some(Self {
-            name,
-            ledger,
-            named,
-        })
-    }
-
-    /// Returns when an ephemeral environment expires after a deployment: after `ttl`, else after
-    /// the policy's time to live. Returns `None` for other environments.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a `ttl` is given and the environment is not ephemeral.
-    pub fn expiry(
-        &self,
-        view: &LedgerSnapshot<'_>,
-        ui: &Ui,
-        ttl: Option<Span>,
-    ) -> Result<Option<Time>, CliError> {
-        let now = ui.now().max(view.tip.chain.at);
-        match (self.rules(view)?.1.ephemeral, ttl) {
-            (Some(ephemeral), ttl) => Ok(Some(now.plus(ttl.unwrap_or(ephemeral.ttl)))),
-            (None, None) => Ok(None),
-            (None, Some(_)) => Err(CliError::new(
-                ErrorKind::Usage,
-                format!("{} is not ephemeral: it has no --ttl", self.name),
-            )),
-        }
-    }
-
-    /// Returns the policy that the writer has just read, and the environment's rules in it.
-    ///
-    /// # Errors
-    ///
-    /// Fails if there is no policy, or if it no longer has the environment.
-    pub fn rules<'v>(
-        &self,
-        view: &LedgerSnapshot<'v>,
-    ) -> Result<(&'v Policy, &'v Environment), CliError> {
-        let policy = view
-            .policy
-            .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
-        let rules = policy
-            .environment(&self.name)
-            .filter(|rules| rules.ledger == self.ledger);
-        let rules = rules.ok_or_else(|| {
-            CliError::new(
-                ErrorKind::Usage,
-                format!(
-                    "the policy in force no longer has the environment {}",
-                    self.name
-                ),
-            )
-        })?;
-        Ok((policy, rules))
-    }
+/// Returns the policy that the writer has just read, and the environment's rules in it.
+///
+/// # Errors
+///
+/// Fails if there is no policy, or if it no longer has the environment.
+pub fn find_rules<'v>(
+    env: &EnvRef,
+    view: &LedgerSnapshot<'v>,
+) -> Result<(&'v Policy, &'v Environment), CliError> {
+    let policy = view
+        .policy
+        .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
+    let rules = env.rules_in(policy).ok_or_else(|| {
+        CliError::new(
+            ErrorKind::Usage,
+            format!(
+                "the policy in force no longer has the environment {}",
+                env.name()
+            ),
+        )
+    })?;
+    Ok((policy, rules))
 }
 
 /// What to deploy.
@@ -225,13 +196,13 @@ pub fn find_content(
 
 /// Computes the deployment of a commit from the present state.
 pub fn compose_request(
-    place: &Place,
+    env: &EnvRef,
     view: &LedgerSnapshot<'_>,
     wanted: &DeploymentRequest<'_>,
 ) -> Result<Deployment, CliError> {
-    let (policy, rules) = place.rules(view)?;
+    let (policy, rules) = find_rules(env, view)?;
     let wish = DeploymentSpec {
-        name: &place.name,
+        env,
         rules,
         commits: Commits::One(wanted.commit),
         selection: wanted.selection.clone(),
@@ -307,12 +278,12 @@ pub fn find_run<'a>(
     number: Option<u64>,
     verb: &str,
     ui: &Ui,
-    place: &Place,
+    env: &EnvRef,
     runs: Vec<OpenRun<'a>>,
 ) -> Result<OpenRun<'a>, CliError> {
     let meant = |run: &OpenRun<'_>| number.is_none_or(|number| run.sequence == number);
     let mut meant: Vec<OpenRun<'a>> = runs.into_iter().filter(meant).collect();
-    let name = &place.name;
+    let name = env.name();
     match (meant.pop(), meant.is_empty()) {
         (Some(run), true) => Ok(run),
         (None, _) => {
@@ -354,4 +325,24 @@ fn describe_run(run: &OpenRun<'_>, ui: &Ui) -> String {
         run.sequence,
         names.join(", ")
     )
+}
+
+/// Returns the entry that aborts a run. Returns `None` if the run's entries cannot be read.
+pub fn build_abort(run: &OpenRun<'_>, reason: Line) -> Option<Abort> {
+    let component = |change: &ComponentChange| ComponentAtCommit {
+        component: change.target.component.clone(),
+        commit: change.target.commit,
+    };
+    Some(Abort {
+        start: run.sequence,
+        run: run.id()?,
+        components: run.deployment()?.changed().map(component).collect(),
+        reason,
+    })
+}
+
+/// Checks whether some approval requirement of an environment accepts only approvals of a plan.
+pub fn binds_approvals_to_plans(policy: &Policy, env: &EnvRef) -> bool {
+    let rules = policy.environment(env.name());
+    rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
 }

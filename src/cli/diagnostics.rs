@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::workspace::format_entry_name;
+use super::entry_name::format_entry_name;
+use super::repository::open_repository;
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::Oid;
 use crate::domain::policy::suggest_nearest;
@@ -84,33 +85,6 @@ fn abbreviate_id(id: &str) -> String {
         .map_or_else(|_| id.to_owned(), |id| id.prefix(12))
 }
 
-/// Returns the error for a repository that cannot be opened.
-pub fn explain_unreadable_repository(error: Error) -> CliError {
-    let words = "cannot read the git repository here";
-    match error {
-        Error::Unsupported {
-            path,
-            feature,
-            remedy,
-        } => CliError::new(ErrorKind::CannotTell, words)
-            .because(format!(
-                "{} has {feature}, which cannot be read safely",
-                path.display()
-            ))
-            .hint(remedy),
-        Error::OtherOwner(path) => {
-            let trust = format!(
-                "git config --global --add safe.directory {}",
-                path.display()
-            );
-            CliError::new(ErrorKind::CannotTell, words)
-                .because(Error::OtherOwner(path))
-                .hint(trust)
-        }
-        error => CliError::new(ErrorKind::CannotTell, words).because(error),
-    }
-}
-
 /// Returns the error for ledgers that need history which a shallow clone does not have.
 pub fn explain_shallow_clone() -> CliError {
     let words = "this clone is shallow: what the ledgers say cannot be verified without the history that it lacks";
@@ -172,7 +146,7 @@ pub fn describe_problem(problem: &LedgerProblem) -> String {
 /// Returns the hint for a remote whose policy claims to be recovered, if it does. Only the server's
 /// owner can confirm this.
 pub fn suggest_recovery(problems: &[LedgerProblem]) -> Option<String> {
-    let repository = super::workspace::open_repository().ok()?;
+    let repository = open_repository().ok()?;
     let key = problems.iter().find_map(|problem| match &problem.fault {
         LedgerFault::Unverified { id, .. } => repository
             .find_claimed_recovery_key(&problem.ledger, *id)

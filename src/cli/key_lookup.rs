@@ -4,10 +4,8 @@
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::PublicKey;
-use crate::domain::name::Person;
 use crate::git::Repository;
 use crate::signing::key::{
     KeyError, generate_key, parse_public_key, public_key_path, read_public_key,
@@ -95,23 +93,6 @@ pub fn find_public_key(
         },
         KeySource::Missing => Err(explain_no_key()),
     }
-}
-
-/// Returns the person who signs here, according to the public key.
-pub fn identify_signer(workspace: &Workspace) -> Result<Person, CliError> {
-    let repository = Some(&workspace.repository);
-    let key = find_public_key(repository, &find_source(repository)?)?;
-    workspace
-        .policy
-        .person_of_key(&key)
-        .map(|(person, _)| person.clone())
-        .ok_or_else(|| {
-            CliError::new(
-                ErrorKind::Denied,
-                format!("the policy lists nobody with the key {key}"),
-            )
-            .hint("add it under [people] in deploy.toml, then git deploy policy publish")
-        })
 }
 
 /// Reads a git setting. Returns `None` outside of a repository.
@@ -207,18 +188,6 @@ fn create_private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Returns the path of the default key file. Returns `None` without a home folder.
-pub fn default_key_path() -> Option<PathBuf> {
-    let variable = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let folder = variable("XDG_CONFIG_HOME")
-        .or_else(|| variable("HOME").map(|home| home.join(".config")))?;
-    Some(folder.join("git-deploy").join("deploy.key"))
-}
-
 /// Opens the signing key: the one in the environment, the configured program, the configured file,
 /// or the default file.
 pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
@@ -267,4 +236,31 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
     };
     Signer::from_file(&file, &environment, prompt)
         .map_err(|error| super::diagnostics::explain_key_error(&file, error))
+}
+
+/// Returns the path of the default key file. Returns `None` without a home folder.
+pub fn default_key_path() -> Option<PathBuf> {
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let folder = variable("XDG_CONFIG_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".config")))?;
+    Some(folder.join("git-deploy").join("deploy.key"))
+}
+
+/// Returns the file of a new key if none is named: the default one.
+///
+/// # Errors
+///
+/// Fails if there is no home folder.
+pub fn require_default_key_path() -> Result<PathBuf, CliError> {
+    default_key_path().ok_or_else(|| {
+        CliError::new(
+            ErrorKind::Usage,
+            "there is no home folder to put a key into",
+        )
+        .hint("git deploy key new FILE")
+    })
 }

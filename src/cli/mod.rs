@@ -7,38 +7,39 @@
 
 mod append_error;
 mod append_report;
+mod args;
+mod audit_report;
 mod baseline;
+mod bound_environment;
+mod ci_job;
 mod commands;
 mod default_names;
 mod deploy_runner;
 mod deployment_request;
 mod diagnostics;
-mod env_args;
+mod entry_name;
 mod error;
 mod help;
 mod key_lookup;
-mod metadata_args;
-mod outcome_args;
 mod policy_file;
 mod progress;
 mod read_context;
+mod repository;
 mod revision;
 mod rollback_targets;
 pub mod schemas;
 mod sync_report;
 mod ui;
 mod workspace;
-mod yank_args;
 
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::domain::name::ProjectName;
 use crate::domain::text::sanitize;
+use args::global::GlobalOptions;
 pub use error::{CliError, ErrorContext, ErrorKind};
 pub use ui::Ui;
 
@@ -128,85 +129,6 @@ struct Cli {
     options: GlobalOptions,
     #[command(subcommand)]
     command: Command,
-}
-
-/// What every command understands. The ids have a prefix because a command's own argument of the same id would hide the option.
-#[derive(Default, clap::Args)]
-#[command(next_help_heading = "Options of every command")]
-struct GlobalOptions {
-    /// Work as if started in this directory
-    #[arg(id = "all-directory", short = 'C', value_name = "DIR", global = true)]
-    directory: Option<PathBuf>,
-    /// The remote that holds the ledgers, where there are several
-    #[arg(id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = parse_remote_name)]
-    remote: Option<String>,
-    /// The project that is meant: where the repository's has another name, nothing is done
-    #[arg(
-        id = "all-project",
-        long = "project",
-        value_name = "NAME",
-        global = true
-    )]
-    project: Option<ProjectName>,
-    /// Print one JSON document with a versioned schema, and nothing else, on standard output
-    #[arg(id = "all-json", long = "json", global = true)]
-    json: bool,
-    /// How moments are shown: relative on a terminal and RFC 3339 elsewhere, or always one of them
-    #[arg(
-        id = "all-dates",
-        long = "dates",
-        value_name = "HOW",
-        global = true,
-        default_value = "auto",
-        hide_default_value = true
-    )]
-    dates: DatesMode,
-    /// When to use colour
-    #[arg(
-        id = "all-color",
-        long = "color",
-        value_name = "WHEN",
-        global = true,
-        default_value = "auto",
-        hide_default_value = true
-    )]
-    color: ColorMode,
-    /// Answer every question with yes
-    #[arg(
-        id = "all-yes",
-        short = 'y',
-        long = "yes",
-        alias = "skip-confirm",
-        global = true
-    )]
-    yes: bool,
-}
-
-/// The values of `--dates`.
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum DatesMode {
-    #[default]
-    Auto,
-    Iso,
-    Relative,
-}
-
-/// The values of `--color`.
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum ColorMode {
-    #[default]
-    Auto,
-    Always,
-    Never,
-}
-
-/// Parses the name of a remote. The name is passed to git, where it must not look like an option.
-fn parse_remote_name(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() || text.starts_with('-') || !text.chars().all(crate::domain::text::is_plain)
-    {
-        return Err("not the name of a remote");
-    }
-    Ok(text.to_owned())
 }
 
 /// Parses the command line, runs the command, prints its error, and returns the exit code.

@@ -9,9 +9,11 @@ use std::rc::Rc;
 
 use anstyle::AnsiColor;
 
-use super::workspace::{self, Workspace};
+use super::diagnostics::describe_problem;
+use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
-use crate::domain::entry::Target;
+use crate::domain::entry::{DeploymentKind, Target};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::policy::Environment;
@@ -19,28 +21,33 @@ use crate::domain::state::{EnvState, Scope, SlotKey as Slot, State};
 use crate::domain::text::Line;
 use crate::ledger::StateReader;
 use crate::ledger::sync::find_known_problems;
+use crate::run::preview::find_first_deployer;
 use crate::signing::key::{parse_public_key, public_key_path, read_public_key};
 use crate::view;
 
 /// An existing environment with the state of its ledger.
-pub struct Place<'a> {
-    /// Its name: `pr-17` if the rules are those of `pr-*`.
-    pub name: EnvName,
+pub struct EnvironmentSnapshot<'a> {
+    /// The environment.
+    pub env: EnvRef,
     /// Its rules.
     pub rules: &'a Environment,
     state: Rc<State>,
-    member: Option<EnvName>,
 }
 
-impl Place<'_> {
+impl EnvironmentSnapshot<'_> {
+    /// Returns the environment's name: `pr-17` if the rules are those of `pr-*`.
+    pub fn name(&self) -> &EnvName {
+        self.env.name()
+    }
+
     /// Returns the environment's part of the state.
-    pub fn here(&self) -> EnvState<'_> {
-        self.state.environment(self.member.as_ref())
+    pub fn state(&self) -> EnvState<'_> {
+        self.env.state_in(&self.state)
     }
 
     /// Returns the running target of a component, with the commit that it is recorded at now.
     pub fn running(&self, component: &ComponentName) -> Option<Target> {
-        let here = self.here();
+        let here = self.state();
         let target = here
             .live_entry(component)?
             .statement
@@ -58,46 +65,37 @@ impl Place<'_> {
     }
 }
 
-/// Returns the environments in promotion order, with those that exist now for each pattern. With
-/// `only`, returns just that one.
-pub fn read_environments<'a>(
+/// Reads one environment of the policy.
+///
+/// # Errors
+///
+/// Fails if the policy has none of this name, or if its ledger cannot be read.
+pub fn read_environment<'a>(
     workspace: &'a Workspace,
-    only: Option<&str>,
-) -> Result<Vec<Place<'a>>, CliError> {
-    if let Some(name) = only {
-        let (name, rules) = workspace.find_environment(name)?;
-        let state = Rc::new(workspace.read_state(&rules.ledger, &Scope::All)?);
-        let member = Workspace::named_in_ledger(&name, rules);
-        return Ok(vec![Place {
-            name,
-            rules,
-            state,
-            member,
-        }]);
-    }
-    let mut places = Vec::new();
+    name: &str,
+) -> Result<EnvironmentSnapshot<'a>, CliError> {
+    let (env, rules) = workspace.find_environment(name)?;
+    let state = Rc::new(workspace.read_state(env.ledger(), &Scope::All)?);
+    Ok(EnvironmentSnapshot { env, rules, state })
+}
+
+/// Reads the environments in promotion order, with those that exist now for each pattern.
+pub fn read_environments(workspace: &Workspace) -> Result<Vec<EnvironmentSnapshot<'_>>, CliError> {
+    let mut snapshots = Vec::new();
     for rules in workspace.policy.environments_in_order() {
         let state = Rc::new(workspace.read_state(&rules.ledger, &Scope::All)?);
-        if rules.is_pattern() {
-            for name in state.environments() {
-                let state = Rc::clone(&state);
-                places.push(Place {
-                    member: Some(name.clone()),
-                    name,
-                    rules,
-                    state,
-                });
-            }
+        let names = if rules.is_pattern() {
+            state.environments()
         } else {
-            places.push(Place {
-                name: rules.name.clone(),
-                rules,
-                state,
-                member: None,
-            });
-        }
+            [rules.name.clone()].into()
+        };
+        snapshots.extend(names.iter().map(|name| EnvironmentSnapshot {
+            env: EnvRef::new(name, rules),
+            rules,
+            state: Rc::clone(&state),
+        }));
     }
-    Ok(places)
+    Ok(snapshots)
 }
 
 /// Reads the open yanks of these commits.
@@ -126,7 +124,7 @@ pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<Vec<String>, Cl
         ErrorKind::CannotTell,
         "cannot compare the ledgers with the remote's",
     )?;
-    let lines: Vec<String> = problems.iter().map(workspace::describe_problem).collect();
+    let lines: Vec<String> = problems.iter().map(describe_problem).collect();
     let yellow = AnsiColor::Yellow.on_default().bold();
     for line in &lines {
         ui.eprint_sentence(format_args!("{yellow}warning:{yellow:#} {line}"));
@@ -160,6 +158,16 @@ pub fn find_author(workspace: &Workspace, ident: &[u8]) -> String {
         .policy
         .person_of_email(address)
         .map_or(name, ToString::to_string)
+}
+
+/// Returns the person for whom the rules are asked about a deployment: the person who is asking,
+/// else the first one who may start it.
+pub fn find_deployer(
+    workspace: &Workspace,
+    rules: &Environment,
+    kind: DeploymentKind,
+) -> Option<Person> {
+    identify_asker(workspace).or_else(|| find_first_deployer(rules, kind).cloned())
 }
 
 /// Returns the person who is asking, without opening a secret key: by the public half of the

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::state::Scope;
@@ -21,12 +22,11 @@ impl Workspace {
         let Ok(name) = word.parse::<EnvName>() else {
             return Ok(None);
         };
-        let Some(environment) = self.policy.environment(&name) else {
+        let Some((env, _)) = EnvRef::find(&self.policy, &name) else {
             return Ok(None);
         };
-        let state = self.read_state(&environment.ledger, &Scope::All)?;
-        let named = Self::named_in_ledger(&name, environment);
-        let here = state.environment(named.as_ref()).components();
+        let state = self.read_state(env.ledger(), &Scope::All)?;
+        let here = env.state_in(&state).components();
         if here.is_empty() {
             return Err(
                 CliError::new(ErrorKind::Usage, format!("nothing runs in {name} yet"))

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::read_context::{self, Place};
+use super::read_context::{self, EnvironmentSnapshot};
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{Target, VerificationResult};
@@ -52,8 +52,11 @@ impl GoodRelease {
 }
 
 /// Returns the components that run or whose deployment was attempted.
-pub fn find_attempted(workspace: &Workspace, place: &Place<'_>) -> BTreeSet<ComponentName> {
-    let here = place.here();
+pub fn find_attempted(
+    workspace: &Workspace,
+    snapshot: &EnvironmentSnapshot<'_>,
+) -> BTreeSet<ComponentName> {
+    let here = snapshot.state();
     let mut all: BTreeSet<ComponentName> = here.components().into_keys().cloned().collect();
     all.extend(
         workspace
@@ -69,33 +72,25 @@ pub fn find_attempted(workspace: &Workspace, place: &Place<'_>) -> BTreeSet<Comp
 /// that have none.
 pub fn find_newest(
     workspace: &Workspace,
-    place: &Place<'_>,
+    snapshot: &EnvironmentSnapshot<'_>,
     components: &BTreeSet<ComponentName>,
     wanted: &dyn Fn(&ComponentName, &GoodRelease) -> bool,
 ) -> Result<BTreeMap<ComponentName, GoodRelease>, CliError> {
-    let ledger = &place.rules.ledger;
-    let member = Workspace::named_in_ledger(&place.name, place.rules);
     let gatherer = workspace.gatherer();
     let judge = |component: &ComponentName, stay: &RunPeriod<'_>| {
-        Ok(to_release(workspace, place, component, stay)?
+        Ok(to_release(workspace, snapshot, component, stay)?
             .filter(|release| wanted(component, release)))
     };
     // A component that was never deployed would make the search walk the whole ledger.
-    let known = find_attempted(workspace, place);
+    let known = find_attempted(workspace, snapshot);
     let open = components
         .iter()
         .filter(|name| known.contains(*name))
         .cloned()
         .collect();
-    match workspace.tips.get(ledger) {
-        Some(tip) => find_newest_accepted(
-            gatherer.history(),
-            (ledger, member.as_ref()),
-            *tip,
-            open,
-            &judge,
-        )
-        .context(ErrorKind::CannotTell, "cannot tell what ran well"),
+    match workspace.tips.get(snapshot.env.ledger()) {
+        Some(tip) => find_newest_accepted(gatherer.history(), &snapshot.env, *tip, open, &judge)
+            .context(ErrorKind::CannotTell, "cannot tell what ran well"),
         None => Ok(BTreeMap::new()),
     }
 }
@@ -104,11 +99,11 @@ pub fn find_newest(
 /// none.
 pub fn build_view(
     workspace: &Workspace,
-    place: &Place<'_>,
+    snapshot: &EnvironmentSnapshot<'_>,
     components: BTreeSet<ComponentName>,
     wanted: &dyn Fn(&ComponentName, &GoodRelease) -> bool,
 ) -> Result<good::HealthyReleases, CliError> {
-    let mut found = find_newest(workspace, place, &components, wanted)?;
+    let mut found = find_newest(workspace, snapshot, &components, wanted)?;
     let component = |component: ComponentName| {
         let good = found.remove(&component).map(GoodRelease::into_view);
         good::ComponentRelease {
@@ -118,7 +113,7 @@ pub fn build_view(
     };
     let components = components.into_iter().map(component).collect();
     Ok(good::HealthyReleases {
-        environment: place.name.clone(),
+        environment: snapshot.name().clone(),
         components,
     })
 }
@@ -126,7 +121,7 @@ pub fn build_view(
 /// Returns a period in which a component ran as a release, if it is good.
 fn to_release(
     workspace: &Workspace,
-    place: &Place<'_>,
+    snapshot: &EnvironmentSnapshot<'_>,
     component: &ComponentName,
     stay: &RunPeriod<'_>,
 ) -> crate::git::Result<Option<GoodRelease>> {
@@ -137,7 +132,7 @@ fn to_release(
     let (Some(commit), Some(content)) = (stay.last_commit(), stay.content) else {
         return Ok(None);
     };
-    let held = place.here().hold(component, content).is_some();
+    let held = snapshot.state().hold(component, content).is_some();
     if held
         || !stay.is_verified(none_counts)
         || read_context::read_yanks(workspace, [commit])?

@@ -4,7 +4,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::workspace::{format_entry_name, open_repository};
+use super::entry_name::format_entry_name;
+use super::repository::open_repository;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;

@@ -13,7 +13,8 @@ use anstream::{AutoStream, ColorChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
-use super::{CliError, ColorMode, DatesMode, ErrorContext as _, ErrorKind, GlobalOptions};
+use super::args::global::{ColorMode, DatesMode, GlobalOptions};
+use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::clock;
 use crate::domain::name::ProjectName;
 use crate::domain::time::Time;

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use super::append_error::{explain_append_error, sync_ledgers};
-pub use super::diagnostics::describe_problem;
-use super::key_lookup::open_signer;
+use super::key_lookup::{find_public_key, find_source, open_signer};
+use super::repository::{find_remote, open_repository};
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Statement;
-use crate::domain::id::EntryId;
+use crate::domain::env_ref::EnvRef;
+use crate::domain::id::PublicKey;
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{Environment, KeyStatus, Policy, suggest_nearest};
 use crate::domain::state::{Scope, State};
@@ -21,10 +22,9 @@ use crate::ledger::writer::{
     AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot, LedgerWriter,
 };
 use crate::ledger::{Project, StateReader, Tips};
+use crate::run::preview::Previewer;
 use crate::signing::Signer;
 
-/// The git setting with the remote that holds the ledgers. Empty for none.
-pub const REMOTE_SETTING: &str = "deploy.remote";
 /// The hint for a retired key.
 const RETIRED_KEY_HINT: &str = "git config deploy.key FILE, with the present key";
 
@@ -42,71 +42,6 @@ pub struct Workspace {
     pub policy: Arc<Policy>,
     /// Whether the ledgers were just synced, before writing.
     is_synced: bool,
-}
-
-/// Opens the repository of the working directory.
-pub fn open_repository() -> Result<Repository, CliError> {
-    let directory = std::env::current_dir()
-        .context(ErrorKind::CannotTell, "cannot tell the working directory")?;
-    Repository::discover(&directory).map_err(|error| {
-        let outside = std::env::var_os("GIT_DIR").is_none()
-            && directory.ancestors().all(|it| !it.join(".git").exists())
-            || std::env::var_os("GIT_CEILING_DIRECTORIES").is_some();
-        match error {
-            crate::git::Error::Open { .. } if outside => {
-                CliError::new(ErrorKind::CannotTell, "there is no git repository here")
-                    .because(format!(
-                        "neither {} nor a folder above it is one",
-                        directory.display()
-                    ))
-                    .hint("cd into a clone, or git deploy -C DIR …")
-            }
-            error => super::diagnostics::explain_unreadable_repository(error),
-        }
-    })
-}
-
-/// Returns the remote that holds the ledgers: that of `--remote`, the configured one, or `origin`
-/// if it exists.
-///
-/// # Errors
-///
-/// Fails if the named or configured remote does not exist.
-pub fn find_remote(repository: &Repository, ui: &Ui) -> Result<Option<String>, CliError> {
-    let read = |key: &str| {
-        repository
-            .config_string(key)
-            .context(ErrorKind::CannotTell, "cannot read git's configuration")
-    };
-    if let Some(name) = ui.remote() {
-        if repository.has_config(&format!("remote.{name}.url")) {
-            return Ok(Some(name.to_owned()));
-        }
-        return Err(CliError::new(
-            ErrorKind::Usage,
-            format!("there is no remote called {name}"),
-        )
-        .hint("git remote -v"));
-    }
-    match read(REMOTE_SETTING)? {
-        Some(name) if name.is_empty() => Ok(None),
-        Some(name) if name.starts_with('-') => Err(CliError::new(
-            ErrorKind::Usage,
-            format!("{REMOTE_SETTING} is not the name of a remote"),
-        )),
-        Some(name) if repository.has_config(&format!("remote.{name}.url")) => Ok(Some(name)),
-        Some(name) => Err(CliError::new(
-            ErrorKind::Usage,
-            format!(
-                "there is no remote called {name}, which {REMOTE_SETTING} says holds the ledgers"
-            ),
-        )
-        .hint("git remote -v")
-        .hint(format!("git config {REMOTE_SETTING} NAME"))),
-        None => Ok(repository
-            .has_config("remote.origin.url")
-            .then(|| "origin".to_owned())),
-    }
 }
 
 impl Workspace {
@@ -197,12 +132,21 @@ impl Workspace {
         FactGatherer::new(&self.repository, &self.project).with_remote(self.remote.as_deref())
     }
 
+    /// Returns a previewer, which asks the rules about a start without writing it.
+    pub fn previewer(&self) -> Previewer<'_> {
+        Previewer {
+            repository: &self.repository,
+            project: &self.project,
+            remote: self.remote.as_deref(),
+        }
+    }
+
     /// Finds an environment of the policy by its name.
     ///
     /// # Errors
     ///
     /// Fails if there is none, and suggests a similar name.
-    pub fn find_environment(&self, name: &str) -> Result<(EnvName, &Environment), CliError> {
+    pub fn find_environment(&self, name: &str) -> Result<(EnvRef, &Environment), CliError> {
         let unknown = || {
             let names: Vec<String> = self
                 .policy
@@ -218,14 +162,7 @@ impl Workspace {
             )
         };
         let name: EnvName = name.parse().map_err(|_| unknown())?;
-        let environment = self.policy.environment(&name).ok_or_else(unknown)?;
-        Ok((name, environment))
-    }
-
-    /// Returns the name of an environment as the ledger of its pattern records it. Returns `None`
-    /// if the environment has a ledger of its own.
-    pub fn named_in_ledger(name: &EnvName, environment: &Environment) -> Option<EnvName> {
-        environment.is_pattern().then(|| name.clone())
+        EnvRef::find(&self.policy, &name).ok_or_else(unknown)
     }
 
     /// Reads the state of a ledger. Returns the empty state if the ledger does not exist yet.
@@ -251,8 +188,25 @@ impl Workspace {
     fn find_listed_signer(&self) -> Result<(Person, Signer, KeyStatus), CliError> {
         let signer = open_signer(&self.repository)?;
         let key = signer.public_key();
-        match self.policy.person_of_key(&key) {
-            Some((person, standing)) => Ok((person.clone(), signer, standing)),
+        let (person, standing) = self.find_owner(&key)?;
+        Ok((person, signer, standing))
+    }
+
+    /// Returns the person who signs here, according to the public key.
+    pub fn identify_signer(&self) -> Result<Person, CliError> {
+        let repository = Some(&self.repository);
+        let key = find_public_key(repository, &find_source(repository)?)?;
+        Ok(self.find_owner(&key)?.0)
+    }
+
+    /// Returns the owner of a key, and whether the key is current or retired.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the policy does not list the key.
+    fn find_owner(&self, key: &PublicKey) -> Result<(Person, KeyStatus), CliError> {
+        match self.policy.person_of_key(key) {
+            Some((person, status)) => Ok((person.clone(), status)),
             None => Err(CliError::new(
                 ErrorKind::Denied,
                 format!("the policy lists nobody with the key {key}"),
@@ -342,9 +296,4 @@ impl Workspace {
             is_synced: self.is_synced,
         }
     }
-}
-
-/// Formats the short name of an entry as the notes write it: `prod@3f2a9c1e77`.
-pub fn format_entry_name(ledger: &LedgerName, id: EntryId) -> String {
-    format!("{ledger}@{}", id.0.prefix(10))
 }

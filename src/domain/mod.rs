@@ -1,6 +1,7 @@
 //! What git-deploy knows, without git, clock or I/O: names, entries, the fold, the policy and the rules.
 
 pub mod entry;
+pub mod env_ref;
 pub mod history;
 pub mod id;
 pub mod name;

@@ -6,20 +6,19 @@ use std::sync::Arc;
 
 use super::facts::LedgerHistory;
 use crate::domain::entry::{HistoryRole, Outcome, RunStep, StoredEntry};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::history::{History as Past, RunPeriod};
 use crate::domain::id::{CommitId, EntryId};
-use crate::domain::name::{ComponentName, EnvName, LedgerName};
+use crate::domain::name::ComponentName;
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
 /// Returns the entries of an environment that say what was running, newest first: all since
 /// `since`, and older ones as far as needed. That is back to the start of each run among them, and
 /// to the success that deployed a content which `commit` left unchanged.
-///
-/// `member` is the environment if the ledger belongs to a pattern.
 pub fn entries_since(
     history: &LedgerHistory<'_>,
-    (ledger, member): (&LedgerName, Option<&EnvName>),
+    env: &EnvRef,
     tip: EntryId,
     commit: CommitId,
     since: Time,
@@ -32,12 +31,10 @@ pub fn entries_since(
         if passed.at() < since && riding.is_empty() && ended.is_empty() {
             break;
         }
-        let here = member
-            .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
-        if !here || passed.mention.history_role() == HistoryRole::None {
+        if !env.matches(&passed.mention) || passed.mention.history_role() == HistoryRole::None {
             continue;
         }
-        let stored = history.entry(ledger, passed.id)?;
+        let stored = history.entry(env.ledger(), passed.id)?;
         match stored.statement.action.run_step() {
             Some(RunStep::Starts { .. }) => drop(ended.remove(&stored.statement.sequence)),
             Some(RunStep::Ends { start, .. }) => drop(ended.insert(start)),
@@ -66,7 +63,7 @@ pub fn entries_since(
 /// returns the value for the result. One walk serves all components, and ends when all are found.
 pub fn find_newest_accepted<T>(
     history: &LedgerHistory<'_>,
-    (ledger, member): (&LedgerName, Option<&EnvName>),
+    env: &EnvRef,
     tip: EntryId,
     components: BTreeSet<ComponentName>,
     accept: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
@@ -79,8 +76,6 @@ pub fn find_newest_accepted<T>(
             break;
         }
         let passed = passed?;
-        let here = member
-            .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()));
         let named = |component: &ComponentName| {
             passed
                 .mention
@@ -88,10 +83,13 @@ pub fn find_newest_accepted<T>(
                 .iter()
                 .any(|it| it == component.as_str())
         };
-        if !here || passed.mention.history_role() == HistoryRole::None || !open.keys().any(named) {
+        if !env.matches(&passed.mention)
+            || passed.mention.history_role() == HistoryRole::None
+            || !open.keys().any(named)
+        {
             continue;
         }
-        let stored = history.entry(ledger, passed.id)?;
+        let stored = history.entry(env.ledger(), passed.id)?;
         let began: BTreeSet<ComponentName> = stored
             .statement
             .component_results()

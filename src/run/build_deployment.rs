@@ -35,11 +35,10 @@ pub fn build_deployment(
         }
         _ => Scope::All,
     };
-    let state = ledgers.load_state(&spec.rules.ledger, &scope)?;
-    let named = spec.rules.is_pattern().then(|| spec.name.clone());
-    let components = select_components(ledgers, policy, spec, state.environment(named.as_ref()))?;
+    let state = ledgers.load_state(spec.env.ledger(), &scope)?;
+    let components = select_components(ledgers, policy, spec, spec.env.state_in(&state))?;
     let mut deployment = Deployment::new(spec.kind, components);
-    let facts = gather_facts(ledgers, policy, named.as_ref(), spec, &deployment, &state);
+    let facts = gather_facts(ledgers, policy, spec, &deployment, &state);
     // Both rules depend on where the commit lies relative to the branch, and an audit knows only
     // the tip that the entry names.
     if spec.rules.branch.is_some()
@@ -119,12 +118,12 @@ pub fn list_removed_components(
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
 ) -> Result<Vec<ComponentName>, BuildError> {
-    let state = ledgers.load_state(&spec.rules.ledger, &Scope::All)?;
-    let named = spec.rules.is_pattern().then(|| spec.name.clone());
+    let state = ledgers.load_state(spec.env.ledger(), &Scope::All)?;
     let in_policy = policy.component_names();
     let mut removed = Vec::new();
-    for component in state
-        .environment(named.as_ref())
+    for component in spec
+        .env
+        .state_in(&state)
         .components()
         .into_keys()
         .filter(|_| !spec.destroy)
@@ -152,9 +151,8 @@ pub fn list_blocked_components(
     spec: &DeploymentSpec<'_>,
     deployment: &Deployment,
 ) -> Result<Vec<(ComponentName, BlockReason)>, BuildError> {
-    let state = ledgers.load_state(&spec.rules.ledger, &Scope::All)?;
-    let named = spec.rules.is_pattern().then(|| spec.name.clone());
-    let env_state = state.environment(named.as_ref());
+    let state = ledgers.load_state(spec.env.ledger(), &Scope::All)?;
+    let env_state = spec.env.state_in(&state);
     let there: BTreeSet<&ComponentName> = deployment
         .components
         .iter()

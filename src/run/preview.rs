@@ -73,7 +73,7 @@ impl Previewer<'_> {
             },
             is_synced: false,
         };
-        let asked = writer.preview(&spec.rules.ledger, &|view| {
+        let asked = writer.preview(spec.env.ledger(), &|view| {
             let policy = view.policy.ok_or(PreviewError::NoPolicy)?;
             let mut deployment = build_deployment(view, policy, spec)?;
             deployment.expires = compute_expiry(spec.rules);
@@ -82,11 +82,7 @@ impl Previewer<'_> {
                 run: RunId([0; 16]),
                 deployment,
             };
-            let environment = spec.rules.is_pattern().then(|| spec.name.clone());
-            Ok(EntryDraft {
-                environment,
-                ..EntryDraft::from(Action::Start(start))
-            })
+            Ok(EntryDraft::in_environment(spec.env, Action::Start(start)))
         });
         match asked {
             Ok((statement, verdict)) => Ok(Preview { statement, verdict }),

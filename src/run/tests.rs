@@ -18,6 +18,7 @@ use crate::domain::entry::{
     Action, Artifact, DeploymentKind, Image, Outcome as Ending, Record, RecordedResult, Statement,
     VerificationResult,
 };
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::policy::Policy;
@@ -559,11 +560,11 @@ fn back_to_the_same_artifact() {
     };
     let deploy = |kind, commit| {
         let appended = desk.append("prod", &|view: &LedgerSnapshot<'_>| {
-            let (name, commits) = (&parse("prod"), Commits::One(commit));
-            let (environment, selection) = (rules.environment(name).unwrap(), Selection::Changed);
+            let (env, environment) = EnvRef::find(&rules, &parse("prod")).unwrap();
+            let (commits, selection) = (Commits::One(commit), Selection::Changed);
             let versions = BTreeMap::new();
             let wish = DeploymentSpec {
-                name,
+                env: &env,
                 rules: environment,
                 commits,
                 selection,

@@ -1,11 +1,12 @@
 //! `git deploy abort`: gives up an unfinished run.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::deployment_request::{self, Place};
-use crate::cli::env_args::OnlyEnv;
+use crate::cli::args::environment::OnlyEnv;
+use crate::cli::deployment_request::{self, build_abort, find_dropped};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{Abort, Action, ComponentAtCommit};
+use crate::domain::entry::Action;
+use crate::domain::env_ref::EnvRef;
 use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::ledger::writer::{AppendedEntry, EntryDraft};
@@ -31,50 +32,33 @@ pub struct Args {
 /// longer has.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let place = match Place::dropped(&workspace, args.at.word()) {
-        Some(place) => place,
-        None => Place::find(&workspace, args.at.find(&workspace, ui)?.as_str())?,
+    let env = match find_dropped(&workspace, args.at.word()) {
+        Some(env) => env,
+        None => {
+            workspace
+                .find_environment(args.at.find(&workspace, ui)?.as_str())?
+                .0
+        }
     };
-    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let state = view
-            .load_state(&place.ledger, &Scope::All)
+            .load_state(env.ledger(), &Scope::All)
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-        let run = deployment_request::find_run(
-            args.run,
-            "abort",
-            ui,
-            &place,
-            state.environment(place.named.as_ref()).runs(),
-        )?;
-        let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
-            return Err(CliError::new(
+        let run =
+            deployment_request::find_run(args.run, "abort", ui, &env, env.state_in(&state).runs())?;
+        let abort = build_abort(&run, args.message.clone()).ok_or_else(|| {
+            CliError::new(
                 ErrorKind::CannotTell,
                 format!("the run {} cannot be read", run.sequence),
-            ));
-        };
-        let changed = deployment.changed().map(|change| &change.target);
-        let components = changed
-            .map(|it| ComponentAtCommit {
-                component: it.component.clone(),
-                commit: it.commit,
-            })
-            .collect();
-        let abort = Abort {
-            start: run.sequence,
-            run: newest,
-            components,
-            reason: args.message.clone(),
-        };
-        Ok(EntryDraft {
-            environment: place.named.clone(),
-            ..Action::Abort(abort).into()
-        })
+            )
+        })?;
+        Ok(EntryDraft::in_environment(&env, Action::Abort(abort)))
     })?;
-    append_report::report_entry(ui, &describe_abort(&place, &appended), &appended)
+    append_report::report_entry(ui, &describe_abort(&env, &appended), &appended)
 }
 
-fn describe_abort(place: &Place, appended: &AppendedEntry) -> String {
-    let (name, by) = (&place.name, &appended.statement.by);
+fn describe_abort(env: &EnvRef, appended: &AppendedEntry) -> String {
+    let (name, by) = (env.name(), &appended.statement.by);
     let Action::Abort(abort) = &appended.statement.action else {
         return String::new();
     };

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::deployment_request::{DeploymentRequest, Place, compose_request, select_to_change};
-use crate::cli::env_args::EnvRev;
+use crate::cli::args::environment::EnvRev;
+use crate::cli::deployment_request::{
+    DeploymentRequest, binds_approvals_to_plans, compose_request, find_rules, select_to_change,
+};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{self, Action, Deployment};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::policy::{Bind, Environment};
+use crate::domain::policy::Environment;
 use crate::domain::text::Line;
 use crate::domain::time::Span;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
@@ -55,13 +58,13 @@ const DEFAULT_VALIDITY_DAYS: u64 = 7;
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let (name, rev) = args.at.find(&workspace, ui)?;
-    let place = Place::find(&workspace, name.as_str())?;
+    let (env, _) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let plans = collect_plans(args, &name)?;
     // Describes the deployment of the last attempt; printed once the entry is written.
     let approved: RefCell<Vec<String>> = RefCell::default();
-    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
-        let deployment = compose_approved(args, &place, view, commit)?;
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
+        let deployment = compose_approved(args, &env, view, commit)?;
         *approved.borrow_mut() = describe_approved(&deployment, view, ui.width())?;
         let components: Vec<ComponentName> = deployment
             .changed()
@@ -73,7 +76,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 format!("{stray} would not change, so no plan of it can be approved"),
             ));
         }
-        let (_, rules) = place.rules(view)?;
+        let (_, rules) = find_rules(&env, view)?;
         let approve = entry::Approve {
             commit,
             components,
@@ -84,18 +87,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 .plus(args.expires.unwrap_or_else(|| longest_validity(rules))),
             comment: args.message.clone(),
         };
-        Ok(EntryDraft {
-            environment: place.named.clone(),
-            ..Action::Approve(approve).into()
-        })
+        Ok(EntryDraft::in_environment(&env, Action::Approve(approve)))
     })?;
     for line in approved.into_inner() {
         ui.print(line);
     }
-    if plans.is_empty() && binds_approvals_to_plans(&workspace, &place) {
+    if plans.is_empty() && binds_approvals_to_plans(&workspace.policy, &env) {
         ui.eprint_sentence(format_args!(
             "{} has seats that are bound to a plan: this approval names none, and does not fill those.",
-            place.name
+            env.name()
         ));
     }
     let Action::Approve(approve) = &appended.statement.action else {
@@ -111,7 +111,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let sentence = format!(
         "{by} approves {} ({commit}) for {}, {until}.",
         list_or_count(&names),
-        place.name
+        env.name()
     );
     append_report::report_entry(ui, &sentence, &appended)
 }
@@ -145,7 +145,7 @@ fn collect_plans(args: &Args, name: &EnvName) -> Result<BTreeMap<ComponentName, 
 /// Fails if the deployment would change nothing.
 fn compose_approved(
     args: &Args,
-    place: &Place,
+    env: &EnvRef,
     view: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Deployment, CliError> {
@@ -156,12 +156,12 @@ fn compose_approved(
         destroy: args.destroy,
         versions: &BTreeMap::new(),
     };
-    let deployment = compose_request(place, view, &wanted)?;
+    let deployment = compose_request(env, view, &wanted)?;
     if deployment.changed().next().is_none() {
         let words = format!(
             "{} would change nothing in {}: there is nothing to approve",
             commit.short(),
-            place.name
+            env.name()
         );
         return Err(
             CliError::new(ErrorKind::Usage, words).hint("the same command with --component NAME")
@@ -197,9 +197,4 @@ fn longest_validity(rules: &Environment) -> Span {
         .map(|seat| seat.expires)
         .max()
         .unwrap_or(Span::from_days(DEFAULT_VALIDITY_DAYS))
-}
-
-fn binds_approvals_to_plans(workspace: &Workspace, place: &Place) -> bool {
-    let rules = workspace.policy.environment(&place.name);
-    rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
 }

@@ -76,7 +76,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let uri = args.predicate_type.uri();
     let attestation = Attestation {
         commit,
-        environment: environment.map(|(name, _)| name),
+        environment: environment.map(|(env, _)| env.name().clone()),
         predicate_type: uri
             .parse()
             .context(ErrorKind::Usage, format!("{uri:?} is not a predicate type"))?,

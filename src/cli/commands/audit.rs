@@ -4,23 +4,21 @@
 //! The audit trusts only the pinned project and needs neither a key nor a network.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 
-use crate::cli::workspace::{describe_problem, open_repository};
+use crate::cli::audit_report::ProgressBarAudit;
+use crate::cli::diagnostics::describe_problem;
+use crate::cli::repository::open_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::text::sanitize;
 use crate::domain::verdict::CheckResult;
 use crate::git::{Error, Repository};
-use crate::ledger::audit::{
-    self, AuditFinding, AuditPlan, AuditProgress, AuditRemark, FindingKind, RemarkKind,
-};
+use crate::ledger::audit::{self, AuditFinding, AuditPlan, AuditRemark, FindingKind, RemarkKind};
 use crate::ledger::facts::FactGatherer;
 use crate::ledger::sync::find_known_problems;
 use crate::ledger::{Project, Tips};
@@ -230,31 +228,7 @@ fn read_earlier_tips(
     tips: &Tips,
     other: &mut AuditSection,
 ) -> Result<BTreeMap<LedgerName, EntryId>, CliError> {
-    let unusable = || {
-        CliError::new(
-            ErrorKind::Usage,
-            format!("{} is no report of an audit", file.display()),
-        )
-    };
-    let hint = "git deploy audit --json > FILE, which makes one";
-    let opened = std::fs::File::open(file).context(
-        ErrorKind::CannotTell,
-        format!("cannot read {}", file.display()),
-    )?;
-    let mut bytes = Vec::new();
-    let read = opened.take(REPORT_LIMIT + 1).read_to_end(&mut bytes);
-    read.context(
-        ErrorKind::CannotTell,
-        format!("cannot read {}", file.display()),
-    )?;
-    if bytes.len() as u64 > REPORT_LIMIT {
-        return Err(unusable().because("it is larger than 64 MiB"));
-    }
-    let earlier: EarlierReport =
-        serde_json::from_slice(&bytes).map_err(|error| unusable().because(error).hint(hint))?;
-    if earlier.schema != view::json::schema_name("audit") {
-        return Err(unusable().hint(hint));
-    }
+    let earlier = read_earlier_report(file)?;
     if earlier.project != Some(project.id) {
         return Err(CliError::new(
             ErrorKind::Denied,
@@ -281,6 +255,40 @@ fn read_earlier_tips(
         .into_iter()
         .map(|it| (it.ledger, it.tip))
         .collect())
+}
+
+/// Reads the report of an earlier audit.
+///
+/// # Errors
+///
+/// Fails if the file is not such a report, or is too large.
+fn read_earlier_report(file: &Path) -> Result<EarlierReport, CliError> {
+    let unusable = || {
+        CliError::new(
+            ErrorKind::Usage,
+            format!("{} is no report of an audit", file.display()),
+        )
+    };
+    let hint = "git deploy audit --json > FILE, which makes one";
+    let opened = std::fs::File::open(file).context(
+        ErrorKind::CannotTell,
+        format!("cannot read {}", file.display()),
+    )?;
+    let mut bytes = Vec::new();
+    let read = opened.take(REPORT_LIMIT + 1).read_to_end(&mut bytes);
+    read.context(
+        ErrorKind::CannotTell,
+        format!("cannot read {}", file.display()),
+    )?;
+    if bytes.len() as u64 > REPORT_LIMIT {
+        return Err(unusable().because("it is larger than 64 MiB"));
+    }
+    let earlier: EarlierReport =
+        serde_json::from_slice(&bytes).map_err(|error| unusable().because(error).hint(hint))?;
+    if earlier.schema != view::json::schema_name("audit") {
+        return Err(unusable().hint(hint));
+    }
+    Ok(earlier)
 }
 
 /// Checks that the project is the one of `--root`, else the pinned one, and returns whether it is.
@@ -322,51 +330,6 @@ fn check_pin(
                 text,
             });
             Ok(false)
-        }
-    }
-}
-
-/// Returns the kind of error to fail with because of a finding.
-pub(super) fn error_kind(found: &AuditFinding) -> ErrorKind {
-    if found.outcome == CheckResult::Fail {
-        ErrorKind::Denied
-    } else {
-        ErrorKind::CannotTell
-    }
-}
-
-/// A progress bar that counts audited entries. It appears on a terminal after one second.
-pub(in crate::cli) struct ProgressBarAudit(ProgressBar);
-
-impl ProgressBarAudit {
-    pub fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
-        // The template is a constant, and it is valid.
-        if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {pos} of {len} entries judged, {eta} left")
-        {
-            bar.set_style(style);
-        }
-        Self(bar)
-    }
-
-    pub fn finish(&self) {
-        self.0.finish_and_clear();
-    }
-}
-
-impl AuditProgress for ProgressBarAudit {
-    fn on_start(&self, entries: usize) {
-        self.0.set_length(entries as u64);
-    }
-
-    fn on_validated(&self, entries: usize) {
-        self.0.inc(entries as u64);
-        if self.0.is_hidden()
-            && self.0.elapsed() > Duration::from_secs(1)
-            && std::io::stderr().is_terminal()
-        {
-            self.0.set_draw_target(ProgressDrawTarget::stderr());
         }
     }
 }

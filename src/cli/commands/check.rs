@@ -3,15 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::args::environment::EnvRev;
 use crate::cli::deployment_request::select_to_change;
-use crate::cli::env_args::EnvRev;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
 use crate::domain::entry::DeploymentKind;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::verdict::Decision;
 use crate::run::build_deployment::{BuildError, Commits, DeploymentSpec};
-use crate::run::preview::{PreviewError, Previewer, find_first_deployer};
+use crate::run::preview::PreviewError;
 use crate::view::check::{self, DeploymentCheck};
 
 /// Say whether the rules would allow a deployment, and what is missing
@@ -38,7 +38,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
     let (name, rev) = args.at.find(&workspace, ui)?;
-    let (name, rules) = workspace.find_environment(name.as_str())?;
+    let (env, rules) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let kind = match (args.rollback, args.hotfix) {
         (true, _) => DeploymentKind::Rollback,
@@ -48,8 +48,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let by = args
         .by
         .clone()
-        .or_else(|| read_context::identify_asker(&workspace))
-        .or_else(|| find_first_deployer(rules, kind).cloned());
+        .or_else(|| read_context::find_deployer(&workspace, rules, kind));
     let by = by.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
@@ -59,7 +58,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let selection = select_to_change(&args.components);
     let (commits, versions) = (Commits::One(commit), BTreeMap::new());
     let wish = DeploymentSpec {
-        name: &name,
+        env: &env,
         rules,
         commits,
         selection,
@@ -67,12 +66,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         destroy: false,
         versions,
     };
-    let asker = Previewer {
-        repository: &workspace.repository,
-        project: &workspace.project,
-        remote: workspace.remote.as_deref(),
-    };
-    let answer = asker
+    let answer = workspace
+        .previewer()
         .preview_start(&by, &wish)
         .map_err(|error| explain_preview_error(error, name.as_str()))?;
     // A start always has a deployment.

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::cli::env_args::EnvRev;
-use crate::cli::read_context::{self, Place};
+use crate::cli::args::environment::EnvRev;
+use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::{CommitId, Oid};
@@ -40,15 +40,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     read_context::report_problems(&workspace, ui)?;
     let (name, rev) = args.at.find(&workspace, ui)?;
     let revision = rev.unwrap_or("HEAD");
-    let mut places = read_context::read_environments(&workspace, Some(name.as_str()))?;
-    let Some(place) = places.pop() else {
-        return Err(CliError::reported(ErrorKind::CannotTell));
-    };
+    let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     let gatherer = workspace.gatherer();
     let way = PathCommits::new(&workspace.repository, &workspace.policy, SEARCH_LIMIT);
     let search = ChangeSearch {
         workspace: &workspace,
-        place: &place,
+        snapshot: &snapshot,
         gatherer: &gatherer,
         path_commits: way,
         patch_ids: HashMap::new(),
@@ -56,7 +53,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (subject, components) = search.find_all(revision, &args.components)?;
     let answer = ContainmentReport::overall_answer(&components);
     let contains = ContainmentReport {
-        environment: place.name.clone(),
+        environment: snapshot.name().clone(),
         revision: revision.to_owned(),
         answer,
         components,
@@ -80,7 +77,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 
 struct ChangeSearch<'a> {
     workspace: &'a Workspace,
-    place: &'a Place<'a>,
+    snapshot: &'a EnvironmentSnapshot<'a>,
     gatherer: &'a FactGatherer<'a>,
     path_commits: PathCommits<'a>,
     /// The patch ids computed so far: several components search the same commits.
@@ -126,7 +123,7 @@ impl ChangeSearch<'_> {
             if only.is_empty() || only.contains(&component) {
                 components.push(ComponentContainment {
                     result: self.find(&component, wanted)?,
-                    running: self.place.here().commit(&component),
+                    running: self.snapshot.state().commit(&component),
                     commit: wanted.commit(),
                     component,
                 });
@@ -163,11 +160,11 @@ impl ChangeSearch<'_> {
             }
         }
         if touched.is_empty() {
-            let running = self.place.here().components().into_keys().cloned();
+            let running = self.snapshot.state().components().into_keys().cloned();
             touched.extend(running.map(|component| (component, Wanted::Change(commit))));
         }
         if touched.is_empty() {
-            let name = &self.place.name;
+            let name = &self.snapshot.name();
             return Err(
                 CliError::new(ErrorKind::Usage, format!("nothing runs in {name} yet"))
                     .hint("git deploy status"),
@@ -186,14 +183,17 @@ impl ChangeSearch<'_> {
         component: &ComponentName,
         wanted: Wanted,
     ) -> Result<ComponentAnswer, CliError> {
-        let here = self.place.here();
+        let here = self.snapshot.state();
         let cannot_tell = |reason: String| Ok(ComponentAnswer::CannotTell { reason });
         if here.unknown_since(component).is_some() {
-            return cannot_tell(format!("nobody knows what {} runs of it", self.place.name));
+            return cannot_tell(format!(
+                "nobody knows what {} runs of it",
+                self.snapshot.name()
+            ));
         }
         let Some(running) = here.commit(component) else {
             return Ok(ComponentAnswer::No {
-                reason: format!("{} does not run it", self.place.name),
+                reason: format!("{} does not run it", self.snapshot.name()),
             });
         };
         let commit = wanted.commit();

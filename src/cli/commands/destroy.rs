@@ -1,11 +1,13 @@
 //! `git deploy destroy`: destroys an ephemeral environment.
 
-use crate::cli::deploy_runner::{DeployRunner, RunOptions, compose_destruction};
-use crate::cli::deployment_request::Place;
-use crate::cli::env_args::OnlyEnv;
-use crate::cli::workspace::{Workspace, format_entry_name};
+use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{DeployRunner, compose_destruction};
+use crate::cli::entry_name::format_entry_name;
+use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, append_report};
-use crate::domain::entry;
+use crate::domain::entry::{self, Deployment};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::name::Person;
 use crate::domain::state::Scope;
 use crate::domain::text::{Description, Line};
@@ -38,56 +40,36 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let name = args.at.find(&workspace, ui)?;
-    let place = Place::find(&workspace, name.as_str())?;
-    if place.named.is_none() {
+    let (env, _) = workspace.find_environment(name.as_str())?;
+    if env.member().is_none() {
         return Err(CliError::new(ErrorKind::Usage, format!("{name} is not ephemeral: it is not destroyed as a whole"))
             .hint(format!(
                 "git deploy run {name} REV --destroy, which removes the components that REV no longer has"
             )));
     }
-    let state = workspace.read_state(&place.ledger, &Scope::All)?;
-    let here = state.environment(place.named.as_ref());
-    let tell = |outcome, entry, why| {
-        let it = DestroyedEnvironment {
-            name: name.clone(),
-            expires: here.expires(),
-            outcome,
-            why,
-            entry,
-        };
-        ui.print_document(
-            "destroyed",
-            &DestroyReport {
-                dry_run: false,
-                environments: vec![it],
-            },
-        )
+    let state = workspace.read_state(env.ledger(), &Scope::All)?;
+    let here = env.state_in(&state);
+    let describe = |outcome, entry, why| DestroyedEnvironment {
+        name: name.clone(),
+        expires: here.expires(),
+        outcome,
+        why,
+        entry,
     };
     if !here.exists() {
         ui.print_sentence(format_args!(
             "{name} is not there: nothing is to be destroyed."
         ));
         return if ui.json() {
-            tell(DestroyOutcome::Absent, None, None)
+            print_document(ui, describe(DestroyOutcome::Absent, None, None))
         } else {
             Ok(())
         };
     }
     let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?
+    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.requested_by.as_ref());
-    let compose = |view: &LedgerSnapshot<'_>| {
-        let gone = || {
-            CliError::new(
-                ErrorKind::CannotTell,
-                format!("{name} is gone: somebody else was faster"),
-            )
-        };
-        let mut deployment = compose_destruction(&place, view, &|_| Ok(()))?.ok_or_else(gone)?;
-        deployment.description.clone_from(&args.message);
-        deployment.break_glass.clone_from(&args.break_glass);
-        Ok(deployment)
-    };
+    let compose = |view: &LedgerSnapshot<'_>| compose_deployment(args, &env, view);
     let ask = || {
         let agreed = ui.confirm(&format!("Destroy {name}?"))?;
         agreed
@@ -103,7 +85,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     ui.print(append_report::format_with_entry(
         ui,
         &sentence,
-        &format_entry_name(&place.ledger, appended.id),
+        &format_entry_name(env.ledger(), appended.id),
     ));
     if ui.json() {
         let outcome = if result.is_ok() {
@@ -111,11 +93,40 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         } else {
             DestroyOutcome::Failed
         };
-        tell(
-            outcome,
-            Some(appended.id),
-            result.is_err().then(|| sentence.clone()),
-        )?;
+        let why = result.is_err().then_some(sentence);
+        print_document(ui, describe(outcome, Some(appended.id), why))?;
     }
     result
+}
+
+/// Computes the deployment that destroys the environment.
+///
+/// # Errors
+///
+/// Fails if the environment no longer exists.
+fn compose_deployment(
+    args: &Args,
+    env: &EnvRef,
+    view: &LedgerSnapshot<'_>,
+) -> Result<Deployment, CliError> {
+    let gone = || {
+        CliError::new(
+            ErrorKind::CannotTell,
+            format!("{} is gone: somebody else was faster", env.name()),
+        )
+    };
+    let mut deployment = compose_destruction(env, view, &|_| Ok(()))?.ok_or_else(gone)?;
+    deployment.description.clone_from(&args.message);
+    deployment.break_glass.clone_from(&args.break_glass);
+    Ok(deployment)
+}
+
+fn print_document(ui: &Ui, environment: DestroyedEnvironment) -> Result<(), CliError> {
+    ui.print_document(
+        "destroyed",
+        &DestroyReport {
+            dry_run: false,
+            environments: vec![environment],
+        },
+    )
 }

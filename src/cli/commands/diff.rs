@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::builder::RangedU64ValueParser;
 
-use crate::cli::env_args::EnvRev;
-use crate::cli::read_context::{self, Place};
+use crate::cli::args::environment::EnvRev;
+use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::{CommitId, Oid};
@@ -45,16 +45,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
     let (name, rev) = args.at.find(&workspace, ui)?;
-    let mut places = read_context::read_environments(&workspace, Some(name.as_str()))?;
-    let Some(place) = places.pop() else {
-        return Err(CliError::reported(ErrorKind::CannotTell));
-    };
+    let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     let revision = rev.unwrap_or("HEAD");
-    let targets = find_targets(&workspace, &place, revision)?;
+    let targets = find_targets(&workspace, &snapshot, revision)?;
     let gatherer = workspace.gatherer();
     let comparison = Comparison {
         workspace: &workspace,
-        place: &place,
+        snapshot: &snapshot,
         gatherer: &gatherer,
         path_commits: PathCommits::new(&workspace.repository, &workspace.policy, HISTORY_LIMIT),
     };
@@ -77,7 +74,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .filter(|it| it.change.is_change())
         .map(|it| it.component.clone())
         .collect();
-    let environment = place.name.clone();
+    let environment = snapshot.name().clone();
     let diff = DeploymentDiff {
         environment,
         revision: revision.to_owned(),
@@ -118,19 +115,17 @@ struct ComponentTarget {
 /// Returns the target of each component that the policy has or the environment runs.
 fn find_targets(
     workspace: &Workspace,
-    place: &Place<'_>,
+    snapshot: &EnvironmentSnapshot<'_>,
     revision: &str,
 ) -> Result<BTreeMap<ComponentName, ComponentTarget>, CliError> {
     let mut targets: BTreeMap<ComponentName, ComponentTarget> = BTreeMap::new();
     let mut all = workspace.policy.component_names();
-    all.extend(place.here().components().into_keys().cloned());
+    all.extend(snapshot.state().components().into_keys().cloned());
     if let Some(running) = workspace.find_running(revision)? {
-        let sources = read_context::read_environments(workspace, Some(revision))?;
+        let source = read_context::read_environment(workspace, revision)?;
         all.extend(running.keys().cloned());
         for component in all {
-            let version = sources
-                .first()
-                .and_then(|source| source.version(&component));
+            let version = source.version(&component);
             let commit = running.get(&component).copied();
             targets.insert(component, ComponentTarget { commit, version });
         }
@@ -151,7 +146,7 @@ fn find_targets(
 
 struct Comparison<'a> {
     workspace: &'a Workspace,
-    place: &'a Place<'a>,
+    snapshot: &'a EnvironmentSnapshot<'a>,
     gatherer: &'a FactGatherer<'a>,
     path_commits: PathCommits<'a>,
 }
@@ -164,7 +159,7 @@ impl Comparison<'_> {
         component: &ComponentName,
         target: &ComponentTarget,
     ) -> Result<Option<ComponentDiff>, CliError> {
-        let here = self.place.here();
+        let here = self.snapshot.state();
         let from = here.commit(component);
         let is_known = here.unknown_since(component).is_none();
         if let (Some(from), Some(to)) = (from, target.commit)
@@ -221,7 +216,7 @@ impl Comparison<'_> {
     /// Returns whether the component still has the paths that its recorded content was computed
     /// from.
     fn has_same_paths(&self, component: &ComponentName) -> bool {
-        let here = self.place.here();
+        let here = self.snapshot.state();
         let seen = here
             .live_entry(component)
             .and_then(|kept| kept.statement.seen.get(&LedgerName::policy()).copied());
@@ -244,7 +239,7 @@ impl Comparison<'_> {
             change,
             from,
             to,
-            from_version: self.place.version(component),
+            from_version: self.snapshot.version(component),
             to_version: to
                 .and_then(|commit| self.find_version(component, commit))
                 .or_else(|| target.version.clone()),
@@ -256,7 +251,7 @@ impl Comparison<'_> {
     /// Returns the version that the environment's version rule finds for a commit. Returns `None`
     /// if only a deployment can determine it.
     fn find_version(&self, component: &ComponentName, commit: CommitId) -> Option<Line> {
-        let rule = self.place.rules.version.as_ref()?;
+        let rule = self.snapshot.rules.version.as_ref()?;
         let found = self
             .gatherer
             .read_versions(rule, std::iter::once((commit, component.clone())));

@@ -6,9 +6,10 @@
 
 use std::ffi::OsString;
 
-use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation, RunOptions};
-use crate::cli::deployment_request::{self, Place};
-use crate::cli::metadata_args::MetadataArgs;
+use crate::cli::args::metadata::MetadataArgs;
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation};
+use crate::cli::deployment_request;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
 use crate::domain::entry::{self, Action, ComponentChange, Deployment, Finish, Intent, Target};
@@ -39,11 +40,11 @@ pub struct Args {
 /// Runs the command between a start and a finish entry, and fails if the command fails.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let place = Place::find(&workspace, &args.env)?;
+    let (env, _) = workspace.find_environment(&args.env)?;
     let line = format_command(&args.command)?;
     let (person, _) = workspace.find_current_signer()?;
     let carrying = RunOptions::default();
-    let deploying = DeployRunner::new(ui, &workspace, &place, &carrying)?
+    let deploying = DeployRunner::new(ui, &workspace, &env, &carrying)?
         .with_requester(args.metadata.requested_by.as_ref());
     let target = find_target(&workspace, &deploying, args.component.as_ref())?;
     let compose = |view: &crate::ledger::writer::LedgerSnapshot<'_>| {
@@ -66,7 +67,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Ok(deployment)
     };
     let deployment = deploying.check_rules(&person, &compose)?;
-    if !deploying.confirm(&format!("Run it in {}?", place.name))? {
+    if !deploying.confirm(&format!("Run it in {}?", env.name()))? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was run"));
     }
     let stage = Preparation::new(&deploying, &deployment)?;
@@ -89,7 +90,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let appended = deploying.write_end(begun.sequence, &Action::Finish(finish))?;
     let sentence = format!(
         "The command has ended in {} with status {status}.",
-        place.name
+        env.name()
     );
     append_report::report_entry(ui, &sentence, &appended)?;
     let end = ended?;
@@ -98,7 +99,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     Err(CliError::new(
         ErrorKind::Command,
-        format!("the command failed in {}: {end}", place.name),
+        format!("the command failed in {}: {end}", env.name()),
     ))
 }
 
@@ -109,8 +110,8 @@ fn find_target(
     deploying: &DeployRunner<'_>,
     named: Option<&ComponentName>,
 ) -> Result<Target, CliError> {
-    let place = deploying.read_environment()?;
-    let here = place.here();
+    let snapshot = deploying.read_environment()?;
+    let here = snapshot.state();
     let running: Vec<ComponentName> = here
         .components()
         .into_keys()
@@ -125,16 +126,20 @@ fn find_target(
         (None, [name]) => name,
         (None, all) => {
             let all: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
-            let words = format!("for which component of {}: {}?", place.name, all.join(", "));
+            let words = format!(
+                "for which component of {}: {}?",
+                snapshot.name(),
+                all.join(", ")
+            );
             return Err(CliError::new(ErrorKind::Usage, words).hint("--component NAME"));
         }
     };
-    place.running(name).ok_or_else(|| {
+    snapshot.running(name).ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
-            format!("{name} does not run in {}", place.name),
+            format!("{name} does not run in {}", snapshot.name()),
         )
-        .hint(format!("git deploy status {}", place.name))
+        .hint(format!("git deploy status {}", snapshot.name()))
     })
 }
 
@@ -145,7 +150,7 @@ fn run_command(
     target: &Target,
     words: &[OsString],
 ) -> Result<CommandEnd, CliError> {
-    let cannot = || format!("cannot run the command in {}", deploying.place.name);
+    let cannot = || format!("cannot run the command in {}", deploying.env.name());
     let piece = stage
         .work_dirs
         .prepare_job(target.clone(), Some(target.commit), "exec")

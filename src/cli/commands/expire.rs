@@ -1,8 +1,7 @@
 //! `git deploy expire`: changes when an ephemeral environment expires.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::deployment_request::Place;
-use crate::cli::env_args;
+use crate::cli::args::environment::OnlyEnv;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry::{Action, Expire};
@@ -52,9 +51,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         )
         .hint("git deploy expire ENV +4h")
     })?;
-    let name = env_args::OnlyEnv::of(env).find(&workspace, ui)?;
-    let place = Place::find(&workspace, name.as_str())?;
-    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
+    let name = OnlyEnv::of(env).find(&workspace, ui)?;
+    let (env, _) = workspace.find_environment(name.as_str())?;
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let expires = match when {
             NewExpiry::After(span) => ui.now().max(view.tip.chain.at).plus(span),
             NewExpiry::At(time) => time,
@@ -63,10 +62,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             expires,
             comment: args.message.clone(),
         };
-        Ok(EntryDraft {
-            environment: place.named.clone(),
-            ..Action::Expire(expire).into()
-        })
+        Ok(EntryDraft::in_environment(&env, Action::Expire(expire)))
     })?;
     let Action::Expire(expire) = &appended.statement.action else {
         return Ok(());

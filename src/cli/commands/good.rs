@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::env_args::OnlyEnv;
+use crate::cli::args::environment::OnlyEnv;
 use crate::cli::read_context;
 use crate::cli::rollback_targets::{build_view, find_attempted};
 use crate::cli::workspace::Workspace;
@@ -29,11 +29,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
     let name = args.at.find(&workspace, ui)?;
-    let mut places = read_context::read_environments(&workspace, Some(name.as_str()))?;
-    let Some(place) = places.pop() else {
-        return Err(CliError::reported(ErrorKind::CannotTell));
-    };
-    let mut wanted: BTreeSet<ComponentName> = find_attempted(&workspace, &place);
+    let snapshot = read_context::read_environment(&workspace, name.as_str())?;
+    let mut wanted: BTreeSet<ComponentName> = find_attempted(&workspace, &snapshot);
     for component in &args.components {
         if !wanted.contains(component) {
             crate::cli::deployment_request::require_component(&workspace.policy, component)?;
@@ -45,10 +42,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if wanted.is_empty() {
         return Err(CliError::new(
             ErrorKind::Denied,
-            format!("nothing was deployed to {} yet", place.name),
+            format!("nothing was deployed to {} yet", snapshot.name()),
         ));
     }
-    let good = build_view(&workspace, &place, wanted, &|_, _| true)?;
+    let good = build_view(&workspace, &snapshot, wanted, &|_, _| true)?;
     if ui.json() {
         ui.print_document("good", &good)?;
     } else {

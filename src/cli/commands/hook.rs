@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
 
-use crate::cli::workspace::{find_remote, open_repository};
+use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::name::LedgerName;
 use crate::domain::verdict::{Decision, MESSAGE_PREFIX};

@@ -1,34 +1,32 @@
 //! `git deploy init`: sets up a repository step by step. Steps that are already done are skipped.
 
-use std::collections::BTreeMap;
+mod baselines;
+mod clone_setup;
+mod first_policy;
+mod policy_in_force;
+
 use std::path::PathBuf;
 
+use baselines::{BaselineDocument, record_baselines};
+use clone_setup::{configure_git, install_pre_push};
+use first_policy::{publish_first_policy, write_genesis};
+use policy_in_force::{require_environments, restore_policy_file};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::append_error::{explain_append_error, sync_ledgers};
-use crate::cli::append_report::format_with_entry;
-use crate::cli::baseline::{self, BaselineArg, BaselineCommits};
-use crate::cli::deployment_request::Place;
-use crate::cli::key_lookup::{self, KeySource, default_key_path, open_signer};
+use crate::cli::append_error::sync_ledgers;
+use crate::cli::baseline::{self, BaselineArg};
+use crate::cli::key_lookup::{self, KeySource, open_signer, require_default_key_path};
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
-use crate::cli::workspace::{
-    REMOTE_SETTING, Workspace, find_remote, format_entry_name, open_repository,
-};
+use crate::cli::repository::{find_remote, open_repository};
+use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, default_names, sync_report};
-use crate::clock;
 use crate::domain::id::{CommitId, EntryId, PublicKey};
-use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
-use crate::domain::policy::{KeyStatus, MAX_BYTES, Policy};
-use crate::domain::state::Scope;
+use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
+use crate::domain::policy::{KeyStatus, Policy};
 use crate::git::Repository;
 use crate::ledger::facts::FactGatherer;
-use crate::ledger::sync::{LEDGER_REFSPEC, PIN_SETTING};
-use crate::ledger::writer::{AppendOptions, LedgerWriter};
-use crate::ledger::{LedgerCommit, Project, project_genesis_bytes};
-use crate::server::install::init_clone;
-use crate::signing::Signer;
-use crate::view::result_text;
+use crate::ledger::sync::PIN_SETTING;
 
 /// Set this repository up: a key, deploy.toml, the first policy, what already runs, and the fetching of the ledgers
 ///
@@ -82,18 +80,6 @@ pub(in crate::cli) struct InitDocument {
     baselines: Vec<BaselineDocument>,
 }
 
-/// What an environment already ran.
-#[derive(JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BaselineDocument {
-    /// The environment.
-    environment: EnvName,
-    /// The commit of the baseline entry.
-    entry: EntryId,
-    /// The commit of each component.
-    components: BTreeMap<ComponentName, CommitId>,
-}
-
 /// Sets up the repository: creates a key if there is none, configures git, and joins the project or
 /// begins a new one.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
@@ -105,14 +91,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let source = key_lookup::find_source(Some(&repository))?;
     if source == KeySource::Missing {
-        let file = default_key_path().ok_or_else(|| {
-            CliError::new(
-                ErrorKind::Usage,
-                "there is no home folder to put a key into",
-            )
-            .hint("git deploy key new FILE")
-            .hint("git config deploy.key FILE")
-        })?;
+        let file = require_default_key_path()
+            .map_err(|failure| failure.hint("git config deploy.key FILE"))?;
         let key = key_lookup::create_key_file(&file, args.no_password)?;
         done.made.push("key");
         ui.print(format_args!(
@@ -142,38 +122,6 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         return join_project(args, ui, done);
     }
     begin_project(args, ui, &repository, done)
-}
-
-/// Configures where the ledgers are, and that `git fetch` fetches them.
-///
-/// Also records that there is no remote: a remote that is added later then does not look as if it
-/// had lost its ledgers.
-fn configure_git(repository: &Repository, remote: Option<&str>) -> Result<(), CliError> {
-    let cannot = "cannot change git's configuration";
-    repository
-        .set_config(REMOTE_SETTING, remote.unwrap_or_default())
-        .context(ErrorKind::CannotTell, cannot)?;
-    let Some(remote) = remote else { return Ok(()) };
-    let key = format!("remote.{remote}.fetch");
-    let there = repository
-        .config_strings(&key)
-        .context(ErrorKind::CannotTell, cannot)?;
-    if !there.iter().any(|refspec| refspec == LEDGER_REFSPEC) {
-        repository
-            .add_config(&key, LEDGER_REFSPEC)
-            .context(ErrorKind::CannotTell, cannot)?;
-    }
-    Ok(())
-}
-
-/// Installs the pre-push hook.
-fn install_pre_push(repository: &Repository, ui: &Ui) -> Result<(), CliError> {
-    let cannot = "cannot install the hook pre-push";
-    let program = std::env::current_exe().context(ErrorKind::CannotTell, cannot)?;
-    for step in init_clone(repository, &program).context(ErrorKind::CannotTell, cannot)? {
-        ui.print(format_args!("{}", step.message));
-    }
-    Ok(())
 }
 
 /// Joins the existing project: pins it, and prints its admins and the next steps.
@@ -241,7 +189,7 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
             determine_person(args, &workspace.repository).map_or_else(|_| "you".to_owned(), |person| person.to_string())
         )),
     }
-    record_baselines(&workspace, ui, &runs, &mut done)?;
+    record_baselines(&workspace, ui, &runs, &mut done.baselines)?;
     ui.print("Next: git deploy status");
     print_document(ui, &done)
 }
@@ -304,129 +252,12 @@ fn begin_project(
     }
     if !runs.is_empty() {
         // Opened again, because the pin and the policy exist only now.
-        record_baselines(&Workspace::open(ui)?, ui, &runs, &mut done)?;
+        record_baselines(&Workspace::open(ui)?, ui, &runs, &mut done.baselines)?;
         ui.print("Next: git deploy status");
     } else if let Some(first) = find_first_environment(&proposal.policy) {
         ui.print(format_args!("Next: git deploy record {first}"));
     }
     print_document(ui, &done)
-}
-
-/// Writes the baselines of the environments that have no history. A repeated `init` continues where
-/// the last one stopped.
-fn record_baselines(
-    workspace: &Workspace,
-    ui: &Ui,
-    all: &BTreeMap<EnvName, BaselineCommits>,
-    done: &mut InitDocument,
-) -> Result<(), CliError> {
-    for (name, runs) in all {
-        let place = Place::find(workspace, name.as_str())?;
-        let state = workspace.read_state(&place.ledger, &Scope::All)?;
-        let here = state.environment(None);
-        let there = runs.resolve_components(&workspace.gatherer(), &workspace.policy, name)?;
-        if there.keys().all(|component| here.has_history(component)) {
-            ui.eprint_sentence(format_args!(
-                "{name} has a history already, and is left as it is: git deploy log {name}"
-            ));
-            continue;
-        }
-        let appended = workspace.append(ui, &place.ledger, AppendOptions::default(), &|view| {
-            baseline::draft_baseline(&place, view, runs, &BTreeMap::new(), None)
-        });
-        let appended = appended.map_err(|failure| {
-            failure.hint("git deploy init with the same words, to go on from here")
-        })?;
-        let ended = appended.statement.component_results();
-        let entry = format_entry_name(&place.ledger, appended.id);
-        ui.print(format_with_entry(
-            ui,
-            &result_text::summarize_outcomes(name.as_str(), &ended),
-            &entry,
-        ));
-        let components = ended
-            .into_iter()
-            .map(|it| (it.target.component, it.target.commit))
-            .collect();
-        done.baselines.push(BaselineDocument {
-            environment: name.clone(),
-            entry: appended.id,
-            components,
-        });
-    }
-    Ok(())
-}
-
-/// Restores a missing `deploy.toml` from the first policy, and returns its name if it did.
-///
-/// The file is missing if an earlier `init` was stopped between publishing the policy and writing
-/// the file.
-fn restore_policy_file(
-    workspace: &Workspace,
-    person: &Person,
-) -> Result<Option<&'static str>, CliError> {
-    let (repository, cannot) = (&workspace.repository, "cannot read the policy in force");
-    let (Some(folder), Some(tip)) = (
-        repository.work_dir(),
-        workspace.tips.get(&LedgerName::policy()),
-    ) else {
-        return Ok(None);
-    };
-    let link = repository
-        .read_ledger_commit(&LedgerName::policy(), *tip)
-        .context(ErrorKind::CannotTell, cannot)?;
-    let LedgerCommit::Entry { commit, entry, .. } = link else {
-        return Ok(None);
-    };
-    let statement = entry.statement();
-    let first = statement.sequence == 1 && statement.by == *person;
-    let tracked = || -> crate::git::Result<bool> {
-        let Some(head) = repository.resolve_revision("HEAD")? else {
-            return Ok(false);
-        };
-        Ok(repository
-            .read_file_at(repository.read_commit(head)?.tree, POLICY_FILE, MAX_BYTES)?
-            .is_some())
-    };
-    let file = folder.join(POLICY_FILE);
-    if !first
-        || file.symlink_metadata().is_ok()
-        || tracked().context(ErrorKind::CannotTell, cannot)?
-    {
-        return Ok(None);
-    }
-    let text = repository
-        .read_file_at(commit.tree, POLICY_FILE, MAX_BYTES)
-        .context(ErrorKind::CannotTell, cannot)?;
-    let Some(text) = text else { return Ok(None) };
-    write_new_file(&file, &text).context(
-        ErrorKind::CannotTell,
-        format!("cannot write {}", file.display()),
-    )?;
-    Ok(Some(POLICY_FILE))
-}
-
-/// Checks that the policy has the environments named with `--env`. `init` does not change an
-/// existing policy.
-fn require_environments(
-    environments: &[EnvName],
-    policy: &Policy,
-    place: &str,
-) -> Result<(), CliError> {
-    let Some(missing) = environments
-        .iter()
-        .find(|name| policy.environment(name).is_none())
-    else {
-        return Ok(());
-    };
-    Err(CliError::new(
-        ErrorKind::Usage,
-        format!("there is no environment {missing} in {place}"),
-    )
-    .hint(format!(
-        "{missing} = {{}}, under [environments] in {POLICY_FILE}"
-    ))
-    .hint("git deploy policy publish"))
 }
 
 fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, CliError> {
@@ -521,60 +352,4 @@ fn determine_person(args: &Args, repository: &Repository) -> Result<Person, CliE
     args.person
         .clone()
         .map_or_else(|| default_names::derive_person(repository), Ok)
-}
-
-/// Writes the genesis of a new project.
-fn write_genesis(
-    repository: &Repository,
-    name: &ProjectName,
-    key: PublicKey,
-) -> Result<Project, CliError> {
-    let nonce = clock::random().context(ErrorKind::CannotTell, "cannot begin a project")?;
-    let write = || -> crate::git::Result<Project> {
-        repository.write_tree(b"")?;
-        let id =
-            repository.write_commit(&project_genesis_bytes(repository, name, nonce, &[key])?)?;
-        Project::read(repository, EntryId(id))
-    };
-    write().context(ErrorKind::CannotTell, "cannot begin a project")
-}
-
-/// Publishes the first policy of a new project.
-fn publish_first_policy(
-    ui: &Ui,
-    repository: &Repository,
-    project: &Project,
-    proposal: &ProposedPolicy,
-    (person, signer): (&Person, &Signer),
-) -> Result<(), CliError> {
-    let remote = find_remote(repository, ui)?;
-    let writer = LedgerWriter {
-        repository,
-        project,
-        remote: remote.as_deref(),
-        person,
-        signer: Some(signer),
-        options: AppendOptions::default(),
-        is_synced: true,
-    };
-    let written = writer.append(&LedgerName::policy(), &|view| {
-        if view.policy.is_some() || view.tip.chain.sequence > 0 {
-            return Err(CliError::new(
-                ErrorKind::Denied,
-                "somebody else has begun this project meanwhile",
-            )
-            .hint("git deploy init"));
-        }
-        Ok(proposal.draft_publish(None, false))
-    });
-    written.map(drop).map_err(|error| {
-        let failure = explain_append_error(ui, error);
-        if failure.kind() == ErrorKind::Denied && remote.is_some() {
-            let key = signer.public_key();
-            return failure.hint(format!(
-                "on the server, once: git-deploy server init REPOSITORY --admin {key}"
-            ));
-        }
-        failure
-    })
 }

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::key_lookup::default_key_path;
-use crate::cli::key_lookup::{KeySource, create_key_file, find_public_key, find_source};
-use crate::cli::workspace::{Workspace, open_repository};
+use crate::cli::key_lookup::{
+    KeySource, create_key_file, default_key_path, find_public_key, find_source,
+    require_default_key_path,
+};
+use crate::cli::repository::open_repository;
+use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
@@ -71,11 +74,10 @@ pub(in crate::cli) struct KeyDocument {
 
 fn create_key(args: &NewArgs, ui: &Ui) -> Result<(), CliError> {
     let default = default_key_path();
-    let file = args
-        .file
-        .clone()
-        .or_else(|| default.clone())
-        .ok_or_else(explain_no_home)?;
+    let file = match &args.file {
+        Some(file) => file.clone(),
+        None => require_default_key_path()?,
+    };
     let public_key = create_key_file(&file, args.no_password)?;
     if ui.json() {
         return ui.print_document(
@@ -99,14 +101,6 @@ fn create_key(args: &NewArgs, ui: &Ui) -> Result<(), CliError> {
         ));
     }
     Ok(())
-}
-
-fn explain_no_home() -> CliError {
-    CliError::new(
-        ErrorKind::Usage,
-        "there is no home folder to put a key into",
-    )
-    .hint("git deploy key new FILE")
 }
 
 fn print_key(ui: &Ui) -> Result<(), CliError> {

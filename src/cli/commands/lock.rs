@@ -1,8 +1,8 @@
 //! `git deploy lock`: locks an environment or one of its components.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::deployment_request::{Place, require_component};
-use crate::cli::env_args::OnlyEnv;
+use crate::cli::args::environment::OnlyEnv;
+use crate::cli::deployment_request::{find_rules, require_component};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::{Action, Lock};
@@ -28,23 +28,20 @@ pub struct Args {
 /// Writes a lock.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let place = Place::find(&workspace, args.at.find(&workspace, ui)?.as_str())?;
-    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
+    let (env, _) = workspace.find_environment(args.at.find(&workspace, ui)?.as_str())?;
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         if let Some(component) = &args.component {
-            require_component(place.rules(view)?.0, component)?;
+            require_component(find_rules(&env, view)?.0, component)?;
         }
         let lock = Lock {
             component: args.component.clone(),
             reason: args.message.clone(),
         };
-        Ok(EntryDraft {
-            environment: place.named.clone(),
-            ..Action::Lock(lock).into()
-        })
+        Ok(EntryDraft::in_environment(&env, Action::Lock(lock)))
     })?;
     let what = args.component.as_ref().map_or_else(
-        || place.name.to_string(),
-        |name| format!("{name} in {}", place.name),
+        || env.name().to_string(),
+        |name| format!("{name} in {}", env.name()),
     );
     let sentence = format!(
         "{what} is locked by {}: \"{}\".",

@@ -11,6 +11,7 @@ use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{HistoryRole, RunStep, Statement};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::EntryId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::state::{Scope, State};
@@ -54,18 +55,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let mut walks = Vec::new();
     for (ledger, tip) in &workspace.tips {
         let wanted = match &only {
-            Some((_, rules)) => rules.ledger == *ledger,
+            Some((env, _)) => env.ledger() == ledger,
             None => args.all || ledger.is_environment(),
         };
         if wanted {
-            let member = only
-                .as_ref()
-                .and_then(|(name, rules)| Workspace::named_in_ledger(name, rules));
             let unfinished = find_unfinished_starts(
                 &workspace.read_state(ledger, &Scope::Components(BTreeSet::new()))?,
             );
             let filter = CommitFilter {
-                member,
+                env: only.as_ref().map(|(env, _)| env.clone()),
                 unfinished,
                 all: args.all,
                 components: args.components.clone(),
@@ -153,7 +151,8 @@ fn matches_options(
 struct CommitFilter {
     /// The components to show, or all if empty.
     components: Vec<ComponentName>,
-    member: Option<EnvName>,
+    /// The environment to show, or all if `None`.
+    env: Option<EnvRef>,
     unfinished: BTreeSet<EntryId>,
     all: bool,
 }
@@ -164,10 +163,7 @@ impl CommitFilter {
     fn accepts(&self, passed: &crate::git::Result<WalkedEntry>) -> bool {
         let Ok(passed) = passed else { return true };
         let mention = &passed.mention;
-        let here = self
-            .member
-            .as_ref()
-            .is_none_or(|name| mention.environment.as_deref() == Some(name.as_str()));
+        let here = self.env.as_ref().is_none_or(|env| env.matches(mention));
         // Of the starts only the unfinished are shown.
         let open = mention.action != "start"
             || passed

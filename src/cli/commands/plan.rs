@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::cli::deploy_runner::{DeployRunner, RunOptions};
-use crate::cli::deployment_request::{self, Place};
-use crate::cli::env_args::EnvRev;
+use crate::cli::args::environment::EnvRev;
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::DeployRunner;
+use crate::cli::deployment_request::{self, find_expiry, find_rules};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};
 use crate::domain::entry;
 use crate::domain::name::ComponentName;
 use crate::run::build_deployment::{Commits, DeploymentSpec};
-use crate::run::preview::find_first_deployer;
 use crate::view::plan::{self as view, PlanState};
 
 /// Show what a deployment would do, side by side for all components; needs no key
@@ -62,8 +62,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
     let (name, rev) = args.at.find(&workspace, ui)?;
-    let place = Place::find(&workspace, name.as_str())?;
-    let (_, rules) = workspace.find_environment(name.as_str())?;
+    let (env, rules) = workspace.find_environment(name.as_str())?;
     let earlier = args.since.as_ref().map(|file| {
         std::fs::read(file).context(
             ErrorKind::CannotTell,
@@ -72,9 +71,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     });
     let earlier = earlier.transpose()?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
-    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?;
-    let person = read_context::identify_asker(&workspace)
-        .or_else(|| find_first_deployer(rules, entry::DeploymentKind::Deploy).cloned());
+    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?;
+    let person = read_context::find_deployer(&workspace, rules, entry::DeploymentKind::Deploy);
     let person = person.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
@@ -84,9 +82,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (deployment, _) = deploying.ask_rules(
         &person,
         &|view| {
-            let (policy, rules) = place.rules(view)?;
+            let (policy, rules) = find_rules(&env, view)?;
             let wish = DeploymentSpec {
-                name: &place.name,
+                env: &env,
                 rules,
                 commits: Commits::One(commit),
                 selection: deployment_request::select_to_deploy(&args.components, args.all),
@@ -95,7 +93,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 versions: BTreeMap::new(),
             };
             let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
-            deployment.expires = place.expiry(view, ui, None)?;
+            deployment.expires = find_expiry(&env, view, ui, None)?;
             Ok(deployment)
         },
         &BTreeMap::new(),
@@ -104,7 +102,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let plans = deploying.plan(&deployment, quiet)?;
     let mut shown = deploying.build_plan_view(commit, &deployment, &plans)?;
     if let Some(earlier) = earlier {
-        let since = view::compare_plans(&earlier, &place.name, &shown.components);
+        let since = view::compare_plans(&earlier, env.name(), &shown.components);
         shown.comparison =
             Some(since.context(ErrorKind::Usage, "cannot compare with the earlier plans")?);
     }

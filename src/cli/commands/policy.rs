@@ -1,26 +1,27 @@
 //! `git deploy policy`: shows, compares, approves and publishes policies.
 
+mod difference;
+mod publish;
 mod test;
 
+pub(in crate::cli) use difference::PolicyDiffDocument;
+use difference::{print_difference, read_policy_text, report_difference};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::key_lookup::open_signer;
-use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
-use crate::cli::workspace::{Workspace, format_entry_name};
-use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
+use crate::cli::entry_name::format_entry_name;
+use crate::cli::policy_file::ProposedPolicy;
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, PolicyApprove, PolicyRevoke, StoredEntry};
-use crate::domain::id::{Digest, EntryId, PublicKey};
+use crate::domain::id::{Digest, EntryId};
 use crate::domain::name::{LedgerName, Person};
-use crate::domain::policy::{KeyStatus, MAX_BYTES, Policy};
-use crate::domain::text::{Description, Line, sanitize};
+use crate::domain::text::{Line, sanitize};
 use crate::domain::time::Time;
 use crate::ledger::LedgerCommit;
-use crate::ledger::recovery::RECOVERED_SETTING;
-use crate::ledger::writer::{AppendOptions, EntryDraft};
-use crate::signing::Signer;
-use crate::view::{self, text_diff};
+use crate::ledger::writer::EntryDraft;
+use crate::view;
 
 /// Show, compare, test, approve and publish the rules; describe their file to editors
 #[derive(clap::Args)]
@@ -36,7 +37,7 @@ enum PolicyCommand {
     Test(test::TestArgs),
     Approve(ApproveArgs),
     Revoke(RevokeArgs),
-    Publish(PublishArgs),
+    Publish(publish::PublishArgs),
     Schema(SchemaArgs),
 }
 
@@ -81,22 +82,6 @@ struct RevokeArgs {
     write: WriteArgs,
 }
 
-/// Bring a deploy.toml into force
-#[derive(clap::Args)]
-struct PublishArgs {
-    /// A file, or a commit whose deploy.toml is meant; without it the work tree's
-    #[arg(value_name = "FILE|REV")]
-    source: Option<String>,
-    /// What changes and why
-    #[arg(short, long, value_parser = append_report::parse_description)]
-    message: Option<Description>,
-    /// All admin keys are lost, and the server's owner has let this key recover the policy: git-deploy server init --recover KEY
-    #[arg(long)]
-    recover: bool,
-    #[command(flatten)]
-    write: WriteArgs,
-}
-
 /// Print the JSON Schema of deploy.toml, by which editors complete and check it
 ///
 /// Write it beside deploy.toml and begin that with the line `#:schema ./deploy.schema.json`: editors with a TOML server such as taplo
@@ -112,7 +97,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         PolicyCommand::Test(args) => test::run(args, &Workspace::open(ui)?, ui),
         PolicyCommand::Approve(args) => approve_policy(args, &Workspace::open_to_write(ui)?, ui),
         PolicyCommand::Revoke(args) => revoke_approval(args, &Workspace::open_to_write(ui)?, ui),
-        PolicyCommand::Publish(args) => publish_policy(args, &Workspace::open_to_write(ui)?, ui),
+        PolicyCommand::Publish(args) => publish::run(args, &Workspace::open_to_write(ui)?, ui),
         PolicyCommand::Schema(SchemaArgs {}) => print_schema(ui),
     }
 }
@@ -134,24 +119,6 @@ fn print_schema(ui: &Ui) -> Result<(), CliError> {
         .context(ErrorKind::CannotTell, "cannot print the schema")?;
     ui.print(text);
     Ok(())
-}
-
-/// Reads the text of the policy in force.
-fn read_policy_text(workspace: &Workspace) -> Result<String, CliError> {
-    let cannot = "cannot read the policy in force";
-    let read = || -> crate::git::Result<Option<Vec<u8>>> {
-        let Some(tip) = workspace.tips.get(&LedgerName::policy()) else {
-            return Ok(None);
-        };
-        let tree = workspace.repository.read_commit(tip.0)?.tree;
-        workspace
-            .repository
-            .read_file_at(tree, POLICY_FILE, MAX_BYTES)
-    };
-    let bytes = read()
-        .context(ErrorKind::CannotTell, cannot)?
-        .ok_or_else(|| CliError::new(ErrorKind::CannotTell, cannot))?;
-    String::from_utf8(bytes).context(ErrorKind::CannotTell, cannot)
 }
 
 /// Finds the entry that published the policy in force.
@@ -246,44 +213,6 @@ fn diff_policy(args: &DiffArgs, workspace: &Workspace, ui: &Ui) -> Result<(), Cl
     Ok(())
 }
 
-/// How a proposed policy differs from the policy in force.
-#[derive(JsonSchema, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct PolicyDiffDocument<'a> {
-    /// The digest of the policy in force.
-    in_force: Digest,
-    /// The digest of the proposed policy.
-    proposed: Digest,
-    /// Whether the two differ in any byte.
-    differs: bool,
-    /// The proposed `deploy.toml`, byte for byte.
-    text: &'a str,
-}
-
-fn report_difference(old: &str, proposal: &ProposedPolicy, ui: &Ui) -> Result<(), CliError> {
-    let in_force = Digest::sha256(old.as_bytes());
-    let (proposed, differs) = (proposal.digest(), old != proposal.text);
-    ui.print_document(
-        "policy-diff",
-        &PolicyDiffDocument {
-            in_force,
-            proposed,
-            differs,
-            text: &proposal.text,
-        },
-    )
-}
-
-fn print_difference(old: &str, proposal: &ProposedPolicy, ui: &Ui) {
-    let lines = text_diff::render_diff(("in force", old), (&proposal.name, &proposal.text));
-    if lines.is_empty() {
-        ui.eprint(format_args!("{} is what is in force.", proposal.name));
-    }
-    for line in lines {
-        ui.print(line);
-    }
-}
-
 fn approve_policy(args: &ApproveArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
     let digest = if let Some(Ok(digest)) = args.source.as_deref().map(str::parse::<Digest>) {
         digest
@@ -318,7 +247,7 @@ fn revoke_approval(args: &RevokeArgs, workspace: &Workspace, ui: &Ui) -> Result<
     };
     let approver = match &args.of {
         Some(person) => person.clone(),
-        None => key_lookup::identify_signer(workspace)?,
+        None => workspace.identify_signer()?,
     };
     let action = PolicyRevoke {
         digest: digest.clone(),
@@ -332,158 +261,7 @@ fn revoke_approval(args: &RevokeArgs, workspace: &Workspace, ui: &Ui) -> Result<
         args.write.append_options(),
         &|_| Ok(draft()),
     )?;
-    let by = &appended.statement.by;
-    let whose = if *by == approver {
-        "their approval".to_owned()
-    } else {
-        format!("the approval of {approver}")
-    };
-    let sentence = format!(
-        "{by} withdraws {whose} of the deploy.toml {}.",
-        digest.short()
-    );
+    let what = format!("the deploy.toml {}", digest.short());
+    let sentence = append_report::describe_revocation(&appended.statement.by, &approver, &what);
     append_report::report_entry(ui, &sentence, &appended)
-}
-
-fn publish_policy(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
-    let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
-    let old = read_policy_text(workspace)?;
-    print_difference(&old, &proposal, ui);
-    if old == proposal.text {
-        return if ui.json() {
-            report_difference(&old, &proposal, ui)
-        } else {
-            Ok(())
-        };
-    }
-    for warning in find_warnings(&proposal.policy) {
-        ui.eprint_sentence(warning);
-    }
-    if !args.write.dry_run && !ui.confirm("Bring this into force?")? {
-        return Err(CliError::new(ErrorKind::Denied, "nothing was published"));
-    }
-    let shown = Digest::sha256(old.as_bytes());
-    let (person, signer) = if args.recover {
-        find_recoverer(workspace, &proposal)?
-    } else {
-        workspace.find_current_signer()?
-    };
-    let manner = AppendOptions {
-        assume_recovery: args.recover,
-        ..args.write.append_options()
-    };
-    let appended = workspace.append_as(
-        ui,
-        (&person, &signer),
-        &LedgerName::policy(),
-        manner,
-        &|view| {
-            // The user confirmed the difference to exactly this policy.
-            let tree = view.tip.tree;
-            let now = view
-                .repository
-                .read_file_at(tree, POLICY_FILE, MAX_BYTES)
-                .context(ErrorKind::CannotTell, "cannot read the policy in force")?;
-            if now.map(|bytes| Digest::sha256(&bytes)) != Some(shown.clone()) {
-                return Err(CliError::new(
-                    ErrorKind::Denied,
-                    "another policy came into force meanwhile: nothing was published",
-                )
-                .hint("git deploy policy diff"));
-            }
-            Ok(proposal.draft_publish(args.message.clone(), args.recover))
-        },
-    )?;
-    if args.recover && !appended.dry_run {
-        remember_recovery(workspace, signer.public_key())?;
-    }
-    let sentence = format!("The policy {} is in force.", proposal.digest().short());
-    append_report::report_entry(ui, &sentence, &appended)
-}
-
-/// Finds the person and signer of a recovery: the proposed policy must list the key that signs
-/// here. The policy in force need not.
-fn find_recoverer(
-    workspace: &Workspace,
-    proposal: &ProposedPolicy,
-) -> Result<(Person, Signer), CliError> {
-    let signer = open_signer(&workspace.repository)?;
-    let key = signer.public_key();
-    match proposal.policy.person_of_key(&key) {
-        Some((person, KeyStatus::Current)) => Ok((person.clone(), signer)),
-        _ => Err(CliError::new(
-            ErrorKind::Denied,
-            format!("{} lists nobody with the key {key}", proposal.name),
-        )
-        .hint(format!("a line under [people]: you = \"{key}\""))
-        .hint("git deploy policy publish --recover")),
-    }
-}
-
-/// Stores in git's configuration that this key recovered the policy, as every other clone is asked
-/// to.
-///
-/// The person who recovers acts on the server owner's word, so this clone need not ask.
-fn remember_recovery(workspace: &Workspace, key: PublicKey) -> Result<(), CliError> {
-    let cannot = "cannot remember in git's configuration that the policy was recovered";
-    let known = workspace
-        .repository
-        .config_strings(RECOVERED_SETTING)
-        .context(ErrorKind::CannotTell, cannot)?;
-    if known.iter().any(|text| text.parse() == Ok(key)) {
-        return Ok(());
-    }
-    workspace
-        .repository
-        .add_config(RECOVERED_SETTING, &key.to_string())
-        .context(ErrorKind::CannotTell, cannot)
-}
-
-/// Returns warnings for the person who publishes a policy.
-fn find_warnings(policy: &Policy) -> Vec<String> {
-    let one = policy.all_environments().filter(|environment| {
-        let required: u32 = environment.approvals.iter().map(|seat| seat.required).sum();
-        required == 1 && environment.approvals.iter().any(|seat| seat.prevent_self)
-    });
-    let names: Vec<String> = one
-        .map(|environment| environment.name.to_string())
-        .collect();
-    if names.is_empty() {
-        return Vec::new();
-    }
-    let verb = if names.len() == 1 { "asks" } else { "ask" };
-    vec![format!(
-        "{} {verb} for one approval. Git authorship can be forged, so only two approvals guarantee a second person.",
-        names.join(", ")
-    )]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn warned(rules: &str) -> Vec<String> {
-        let key = |byte| crate::domain::id::PublicKey::new([byte; 8], [byte; 32]);
-        let text = format!(
-            "schema = 1\nproject = \"p\"\n[people]\nalice = \"{}\"\nbob = \"{}\"\ncarol = \"{}\"\n[environments]\ndev = {{}}\nprod = {rules}\n",
-            key(1),
-            key(2),
-            key(3)
-        );
-        find_warnings(&Policy::parse(&text).unwrap())
-    }
-
-    /// Checks that a policy that requires a single approval gives a warning: one approval does not
-    /// guarantee a second person.
-    #[test]
-    fn one_approval() {
-        let [warning] = &warned("{ approvals = 1 }")[..] else {
-            panic!()
-        };
-        assert!(
-            warning.starts_with("prod asks for one approval. Git authorship can be forged"),
-            "{warning}"
-        );
-        assert!(warned("{ approvals = 2 }").is_empty() && warned("{}").is_empty());
-    }
 }

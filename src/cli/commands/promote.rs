@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::deploy_runner::{DeployRunner, RunOptions};
-use crate::cli::deployment_request::{self, Place};
-use crate::cli::env_args::OnlyEnv;
-use crate::cli::metadata_args::MetadataArgs;
+use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::metadata::MetadataArgs;
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::DeployRunner;
+use crate::cli::deployment_request::{self, find_expiry, find_rules};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry;
@@ -31,8 +32,7 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let name = args.at.find(&workspace, ui)?;
-    let place = Place::find(&workspace, name.as_str())?;
-    let (_, rules) = workspace.find_environment(name.as_str())?;
+    let (env, rules) = workspace.find_environment(name.as_str())?;
     let before = rules.promote_from.as_ref().ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
@@ -61,13 +61,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Selection::Named(named)
     };
     let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?
+    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
     let told = Cell::new(false);
     deploying.deploy(&person, &|view| {
-        let (policy, rules) = place.rules(view)?;
+        let (policy, rules) = find_rules(&env, view)?;
         let wish = DeploymentSpec {
-            name: &place.name,
+            env: &env,
             rules,
             commits: Commits::Each(commits.clone()),
             selection: selection.clone(),
@@ -78,7 +78,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
         deployment_request::report_left_out(ui, &told, (view, policy), &wish, &deployment)?;
         args.metadata.apply_to(&mut deployment, view)?;
-        deployment.expires = place.expiry(view, ui, None)?;
+        deployment.expires = find_expiry(&env, view, ui, None)?;
         Ok(deployment)
     })
 }

@@ -6,12 +6,15 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use crate::cli::deploy_runner::{DeployRunner, RunOptions, compose_destruction, handle_interrupts};
-use crate::cli::deployment_request::Place;
-use crate::cli::read_context;
-use crate::cli::workspace::{Workspace, format_entry_name};
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{DeployRunner, compose_destruction, handle_interrupts};
+use crate::cli::deployment_request::build_abort;
+use crate::cli::entry_name::format_entry_name;
+use crate::cli::read_context::{self, EnvironmentSnapshot};
+use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
-use crate::domain::entry::{self, Abort, Action, ComponentAtCommit};
+use crate::domain::entry::{self, Action};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::name::{EnvName, Person};
 use crate::domain::policy::Environment as Rules;
 use crate::domain::state::{EnvState, OpenRun, Scope};
@@ -48,7 +51,7 @@ pub struct Args {
 
 /// An environment that has expired or is about to.
 struct ExpiredEnvironment {
-    place: Place,
+    env: EnvRef,
     expires: Time,
     /// Who set the expiry.
     set_by: Person,
@@ -84,14 +87,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         for it in &all {
             if reaper.stop.is_draining() {
                 failures.push((
-                    it.place.name.clone(),
+                    it.env.name().clone(),
                     CliError::reported(ErrorKind::Command),
                 ));
                 continue;
             }
             let (end, failure) = reaper.reap(it);
             report.environments.push(end);
-            failures.extend(failure.map(|failure| (it.place.name.clone(), failure)));
+            failures.extend(failure.map(|failure| (it.env.name().clone(), failure)));
         }
     }
     if ui.json() {
@@ -130,33 +133,30 @@ fn find_expired(
             .because(format!("the policy knows {known}")));
         }
     }
-    let wanted = |it: &read_context::Place<'_>| {
+    let wanted = |it: &EnvironmentSnapshot<'_>| {
         args.pattern
             .as_ref()
-            .is_none_or(|word| *word == it.rules.display_name() || *word == it.name.as_str())
+            .is_none_or(|word| *word == it.rules.display_name() || *word == it.name().as_str())
     };
     let mut all = Vec::new();
-    for it in read_context::read_environments(workspace, None)?
-        .iter()
+    for it in read_context::read_environments(workspace)?
+        .into_iter()
         .filter(|it| it.rules.is_pattern() && wanted(it))
     {
-        let here = it.here();
+        let here = it.state();
         if let Some((at, kept)) = here
             .expires()
             .filter(|at| *at <= by_then)
             .zip(here.expiry_entry())
         {
-            let place = Place::find(workspace, it.name.as_str())?;
             all.push(ExpiredEnvironment {
-                place,
+                env: it.env.clone(),
                 expires: at,
                 set_by: kept.statement.by.clone(),
             });
         }
     }
-    all.sort_by(|one, other| {
-        (one.expires, &one.place.name).cmp(&(other.expires, &other.place.name))
-    });
+    all.sort_by(|one, other| (one.expires, one.env.name()).cmp(&(other.expires, other.env.name())));
     Ok(all)
 }
 
@@ -169,7 +169,7 @@ fn notify_expiring(
 ) -> Result<(), CliError> {
     let stop = handle_interrupts()?;
     for it in all {
-        DeployRunner::with_stop(ui, workspace, &it.place, &args.options, Arc::clone(&stop))
+        DeployRunner::with_stop(ui, workspace, &it.env, &args.options, Arc::clone(&stop))
             .notify_expiry(&it.set_by, it.expires);
     }
     print_expired(ui, all, DestroyOutcome::Notified)
@@ -188,7 +188,7 @@ fn print_expired(
     for it in all {
         ui.print_sentence(format_args!(
             "{} {verb} {}.",
-            it.place.name,
+            it.env.name(),
             ui.format_time(it.expires)
         ));
     }
@@ -214,7 +214,7 @@ fn describe_environment(
     why: Option<String>,
 ) -> DestroyedEnvironment {
     DestroyedEnvironment {
-        name: of.place.name.clone(),
+        name: of.env.name().clone(),
         expires: Some(of.expires),
         outcome,
         why,
@@ -268,7 +268,7 @@ impl Reaper<'_> {
             Ok((environment, result)) => (environment, result.err()),
             Err(failure) => {
                 if let Some(why) = leave.into_inner() {
-                    ui.print_sentence(format_args!("{} is left alone: {why}.", it.place.name));
+                    ui.print_sentence(format_args!("{} is left alone: {why}.", it.env.name()));
                     return (
                         describe_environment(it, DestroyOutcome::Skipped, Some(why)),
                         None,
@@ -295,11 +295,11 @@ impl Reaper<'_> {
         it: &ExpiredEnvironment,
         leave: &RefCell<Option<String>>,
     ) -> Result<(DestroyedEnvironment, Result<(), CliError>), CliError> {
-        let place = &it.place;
+        let env = &it.env;
         let deploying = DeployRunner::with_stop(
             self.ui,
             self.workspace,
-            place,
+            env,
             self.options,
             Arc::clone(&self.stop),
         );
@@ -313,19 +313,19 @@ impl Reaper<'_> {
         };
         self.abort_stale_runs(&deploying, &alone)?;
         let compose = |view: &LedgerSnapshot<'_>| {
-            compose_destruction(place, view, &agrees)?
+            compose_destruction(env, view, &agrees)?
                 .ok_or_else(|| alone("somebody has destroyed it meanwhile".to_owned()))
         };
         let (appended, result) = deploying.destroy(&self.person, &compose, &|| Ok(()))?;
         let sentence = result_text::summarize_deployment(
-            place.name.as_str(),
+            env.name().as_str(),
             entry::DeploymentKind::Destroy,
             &appended.statement.component_results(),
         );
         self.ui.print(append_report::format_with_entry(
             self.ui,
             &sentence,
-            &format_entry_name(&place.ledger, appended.id),
+            &format_entry_name(env.ledger(), appended.id),
         ));
         let environment = match &result {
             Ok(()) => describe_environment(it, DestroyOutcome::Destroyed, None),
@@ -352,42 +352,26 @@ impl Reaper<'_> {
         deploying: &DeployRunner<'_>,
         alone: &dyn Fn(String) -> CliError,
     ) -> Result<(), CliError> {
-        let look = deploying.read_environment()?;
+        let snapshot = deploying.read_environment()?;
         let is_over = |run: &OpenRun<'_>| {
-            run.owner.statement.at.plus(look.rules.stale_after) <= self.ui.now()
+            run.owner.statement.at.plus(snapshot.rules.stale_after) <= self.ui.now()
         };
-        for run in look.here().runs().into_iter().filter(is_over) {
-            let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
-                continue;
-            };
-            let changed = deployment.changed().map(|change| &change.target);
-            let components = changed
-                .map(|it| ComponentAtCommit {
-                    component: it.component.clone(),
-                    commit: it.commit,
-                })
-                .collect();
+        for run in snapshot.state().runs().into_iter().filter(is_over) {
             let reason = ABORT_REASON
                 .parse()
                 .context(ErrorKind::CannotTell, "cannot give a run up")?;
-            let abort = Abort {
-                start: run.sequence,
-                run: newest,
-                components,
-                reason,
+            let Some(abort) = build_abort(&run, reason) else {
+                continue;
             };
             deploying.append(&|view| {
-                let state = view.load_state(&deploying.place.ledger, &Scope::All);
+                let state = view.load_state(deploying.env.ledger(), &Scope::All);
                 let state = state.context(ErrorKind::CannotTell, "cannot read the ledger")?;
-                match state
-                    .environment(deploying.place.named.as_ref())
-                    .run(run.sequence)
-                {
-                    Some(now) if now.id() == Some(newest) => Ok(Action::Abort(abort.clone())),
+                match deploying.env.state_in(&state).run(run.sequence) {
+                    Some(now) if now.id() == Some(abort.run) => Ok(Action::Abort(abort.clone())),
                     _ => Err(alone("somebody else is at it".to_owned())),
                 }
             })?;
-            let (name, by) = (&deploying.place.name, &run.owner.statement.by);
+            let (name, by) = (deploying.env.name(), &run.owner.statement.by);
             self.ui.print_sentence(format_args!(
                 "Run {} of {by} in {name} is given up: {ABORT_REASON}.",
                 run.sequence

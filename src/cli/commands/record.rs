@@ -6,18 +6,20 @@
 use std::collections::BTreeMap;
 
 use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::args::environment::EnvRev;
+use crate::cli::args::metadata::MetadataArgs;
+use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deployment_request::{
-    DeploymentRequest, Place, compose_request, require_component, select_named_or_differing,
+    DeploymentRequest, compose_request, find_dropped, find_expiry, find_rules, require_component,
+    select_named_or_differing,
 };
-use crate::cli::env_args::EnvRev;
 use crate::cli::key_lookup;
-use crate::cli::metadata_args::MetadataArgs;
-use crate::cli::outcome_args::OutcomeArgs;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Policy;
@@ -89,15 +91,15 @@ struct DeploymentArgs {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let (word, rev) = args.at.words();
-    if let Some(place) = Place::dropped(&workspace, word).filter(|_| args.finish) {
-        return finish_run(args, ui, &workspace, &place, rev);
+    if let Some(env) = find_dropped(&workspace, word).filter(|_| args.finish) {
+        return finish_run(args, ui, &workspace, &env, rev);
     }
     let (name, rev) = args.at.find(&workspace, ui)?;
-    let place = Place::find(&workspace, name.as_str())?;
+    let (env, _) = workspace.find_environment(name.as_str())?;
     if args.finish {
-        return finish_run(args, ui, &workspace, &place, rev);
+        return finish_run(args, ui, &workspace, &env, rev);
     }
-    let name = &place.name;
+    let name = env.name();
     let unnamed = match (args.deployment.rollback, args.baseline) {
         _ if rev.is_some() => None,
         (true, _) => Some((
@@ -117,10 +119,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     if args.baseline {
-        return record_baseline(args, ui, &workspace, &place, commit);
+        return record_baseline(args, ui, &workspace, &env, commit);
     }
-    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
-        let deployment = compose_recorded(args, ui, &place, view, commit)?;
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
+        let deployment = compose_recorded(args, ui, &env, view, commit)?;
         let action = if args.start {
             let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
             Action::Start(Start { run, deployment })
@@ -134,12 +136,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         };
         let requested_by = args.deployment.metadata.requested_by.clone();
         Ok(EntryDraft {
-            environment: place.named.clone(),
             requested_by,
-            ..action.into()
+            ..EntryDraft::in_environment(&env, action)
         })
     })?;
-    let name = place.name.as_str();
+    let name = env.name().as_str();
     let sentence = match &appended.statement.action {
         Action::Start(start) => {
             result_text::describe_start(name, &start.deployment, appended.statement.sequence)
@@ -147,7 +148,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         _ => result_text::summarize_outcomes(name, &appended.statement.component_results()),
     };
     append_report::report_entry(ui, &sentence, &appended)?;
-    append_report::report_holds(ui, &place.name, &appended);
+    append_report::report_holds(ui, env.name(), &appended);
     Ok(())
 }
 
@@ -155,12 +156,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 fn compose_recorded(
     args: &Args,
     ui: &Ui,
-    place: &Place,
+    env: &EnvRef,
     view: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Deployment, CliError> {
     let what = &args.deployment;
-    let (policy, _) = place.rules(view)?;
+    let (policy, _) = find_rules(env, view)?;
     let wanted = DeploymentRequest {
         commit,
         selection: if what.all {
@@ -176,10 +177,10 @@ fn compose_recorded(
         destroy: what.destroy,
         versions: &parse_versions(&what.versions, policy)?,
     };
-    let mut deployment = compose_request(place, view, &wanted)?;
+    let mut deployment = compose_request(env, view, &wanted)?;
     what.metadata.apply_to(&mut deployment, view)?;
     // Every deployment to an ephemeral environment renews its time to live.
-    deployment.expires = place.expiry(view, ui, None)?;
+    deployment.expires = find_expiry(env, view, ui, None)?;
     Ok(deployment)
 }
 
@@ -188,7 +189,7 @@ fn record_baseline(
     args: &Args,
     ui: &Ui,
     workspace: &Workspace,
-    place: &Place,
+    env: &EnvRef,
     commit: CommitId,
 ) -> Result<(), CliError> {
     let what = &args.deployment;
@@ -201,12 +202,12 @@ fn record_baseline(
         .transpose()
         .context(ErrorKind::Usage, "the remark on a baseline is one line")?;
     let runs = BaselineCommits::new(commit, &what.components);
-    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
-        let versions = parse_versions(&what.versions, place.rules(view)?.0)?;
-        baseline::draft_baseline(place, view, &runs, &versions, comment.clone())
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
+        let versions = parse_versions(&what.versions, find_rules(env, view)?.0)?;
+        baseline::draft_baseline(env, view, &runs, &versions, comment.clone())
     })?;
     let ended = result_text::summarize_outcomes(
-        place.name.as_str(),
+        env.name().as_str(),
         &appended.statement.component_results(),
     );
     append_report::report_entry(
@@ -269,7 +270,7 @@ fn finish_run(
     args: &Args,
     ui: &Ui,
     workspace: &Workspace,
-    place: &Place,
+    env: &EnvRef,
     rev: Option<&str>,
 ) -> Result<(), CliError> {
     let commit = rev
@@ -277,30 +278,30 @@ fn finish_run(
         .transpose()?;
     let source = key_lookup::find_source(Some(&workspace.repository))?;
     let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
-    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let me = view
             .policy
             .and_then(|policy| policy.person_of_key(&key))
             .map(|(person, _)| person);
         let state = view
-            .load_state(&place.ledger, &Scope::All)
+            .load_state(env.ledger(), &Scope::All)
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-        let runs = state.environment(place.named.as_ref()).runs();
-        let run = find_run(args, place, runs, me, commit)?;
-        Ok(EntryDraft {
-            environment: place.named.clone(),
-            ..Action::Finish(build_finish(args, run)?).into()
-        })
+        let runs = env.state_in(&state).runs();
+        let run = find_run(args, env, runs, me, commit)?;
+        Ok(EntryDraft::in_environment(
+            env,
+            Action::Finish(build_finish(args, run)?),
+        ))
     })?;
     append_report::report_entry(
         ui,
         &result_text::summarize_outcomes(
-            place.name.as_str(),
+            env.name().as_str(),
             &appended.statement.component_results(),
         ),
         &appended,
     )?;
-    append_report::report_holds(ui, &place.name, &appended);
+    append_report::report_holds(ui, env.name(), &appended);
     Ok(())
 }
 
@@ -308,7 +309,7 @@ fn finish_run(
 /// if one is given.
 fn find_run<'a>(
     args: &Args,
-    place: &Place,
+    env: &EnvRef,
     runs: Vec<OpenRun<'a>>,
     me: Option<&Person>,
     commit: Option<CommitId>,
@@ -328,9 +329,9 @@ fn find_run<'a>(
         [run] => Ok(run),
         [] => Err(CliError::new(
             ErrorKind::Usage,
-            format!("no such run is under way in {}", place.name),
+            format!("no such run is under way in {}", env.name()),
         )
-        .hint(format!("git deploy status {}", place.name))),
+        .hint(format!("git deploy status {}", env.name()))),
         _ => {
             let numbers: Vec<String> = runs.iter().map(|run| run.sequence.to_string()).collect();
             Err(CliError::new(

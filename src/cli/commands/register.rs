@@ -131,21 +131,17 @@ fn find_running_commit(
     environment: &EnvName,
     component: &ComponentName,
 ) -> Result<CommitId, CliError> {
-    let (name, rules) = workspace.find_environment(environment.as_str())?;
-    let state = workspace.read_state(&rules.ledger, &Scope::All)?;
-    let member = Workspace::named_in_ledger(&name, rules);
-    state
-        .environment(member.as_ref())
-        .commit(component)
-        .ok_or_else(|| {
-            CliError::new(
-                ErrorKind::Usage,
-                format!(
-                    "{name} runs nothing of {component} yet: name the commit it was built from"
-                ),
-            )
-            .hint(format!("git deploy register ARTIFACT {component} REV"))
-        })
+    let (env, _) = workspace.find_environment(environment.as_str())?;
+    let state = workspace.read_state(env.ledger(), &Scope::All)?;
+    env.state_in(&state).commit(component).ok_or_else(|| {
+        CliError::new(
+            ErrorKind::Usage,
+            format!(
+                "{environment} runs nothing of {component} yet: name the commit it was built from"
+            ),
+        )
+        .hint(format!("git deploy register ARTIFACT {component} REV"))
+    })
 }
 
 /// Returns the artifact's name and digest. Computes the digest of a file or folder.

@@ -7,7 +7,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::workspace::{self, describe_problem, format_entry_name, open_repository};
+use crate::cli::diagnostics::describe_problem;
+use crate::cli::entry_name::format_entry_name;
+use crate::cli::repository::{find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -61,7 +63,7 @@ pub(in crate::cli) struct RepairDocument {
 /// Finds ledgers with problems on the remote and restores them after confirmation.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository()?;
-    let Some(remote) = workspace::find_remote(&repository, ui)? else {
+    let Some(remote) = find_remote(&repository, ui)? else {
         return Err(CliError::new(
             ErrorKind::Usage,
             "there is no remote to put anything back on",

@@ -1,13 +1,15 @@
 //! `git deploy resume`: takes over an unfinished run and continues from what is recorded.
 
-use crate::cli::deploy_runner::{DeployRunner, Preparation, RunOptions, StartedRun};
-use crate::cli::deployment_request::{self, Place};
-use crate::cli::env_args::OnlyEnv;
+use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{DeployRunner, Preparation, StartedRun};
+use crate::cli::deployment_request::{self, find_dropped};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Resume};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::RunId;
 use crate::domain::state::{OpenRun, Scope};
 use crate::view::result_text;
@@ -37,21 +39,19 @@ struct FoundRun {
 /// Takes over a run after confirmation, plans it again, and runs it to its end.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let place = match Place::dropped(&workspace, args.at.word()) {
-        Some(place) => place,
-        None => Place::find(&workspace, args.at.find(&workspace, ui)?.as_str())?,
+    let env = match find_dropped(&workspace, args.at.word()) {
+        Some(env) => env,
+        None => {
+            workspace
+                .find_environment(args.at.find(&workspace, ui)?.as_str())?
+                .0
+        }
     };
-    let known = workspace.read_state(&place.ledger, &Scope::All)?;
+    let known = workspace.read_state(env.ledger(), &Scope::All)?;
     let found = describe_run(
         ui,
-        &place,
-        deployment_request::find_run(
-            args.run,
-            "resume",
-            ui,
-            &place,
-            known.environment(place.named.as_ref()).runs(),
-        )?,
+        &env,
+        deployment_request::find_run(args.run, "resume", ui, &env, env.state_in(&known).runs())?,
     )?;
     if found.deployment.kind == entry::DeploymentKind::Exec {
         return Err(CliError::new(
@@ -60,7 +60,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         )
         .hint(format!(
             "git deploy abort {} --run {} -m REASON",
-            place.name, found.sequence
+            env.name(),
+            found.sequence
         )));
     }
     ui.print_sentence(format_args!("{}", found.description));
@@ -71,14 +72,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         return Err(CliError::new(ErrorKind::Denied, "nothing was done"));
     }
     workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?;
+    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?;
     let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
     deploying.append(&|view| {
         let state = view
-            .load_state(&place.ledger, &Scope::All)
+            .load_state(env.ledger(), &Scope::All)
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-        let owner = state
-            .environment(place.named.as_ref())
+        let owner = env
+            .state_in(&state)
             .run(found.sequence)
             .map(|run| run.owner.statement.clone());
         match owner {
@@ -86,7 +87,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             Some(owner) if owner.sequence != found.owner => {
                 let words = format!("{} has taken the run over just now", owner.by);
                 Err(CliError::new(ErrorKind::Denied, words)
-                    .hint(format!("git deploy status {}", place.name)))
+                    .hint(format!("git deploy status {}", env.name())))
             }
             None => Err(CliError::new(
                 ErrorKind::Denied,
@@ -109,7 +110,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     deploying.run_to_finish(&stage, &progress, &begun, &plans)
 }
 
-fn describe_run(ui: &Ui, place: &Place, run: OpenRun<'_>) -> Result<FoundRun, CliError> {
+fn describe_run(ui: &Ui, env: &EnvRef, run: OpenRun<'_>) -> Result<FoundRun, CliError> {
     let deployment = run.deployment().cloned();
     let deployment = deployment.ok_or_else(|| {
         CliError::new(
@@ -121,7 +122,7 @@ fn describe_run(ui: &Ui, place: &Place, run: OpenRun<'_>) -> Result<FoundRun, Cl
     let told = format!(
         "Run {} in {} is {}'s, {}.",
         run.sequence,
-        place.name,
+        env.name(),
         owner.by,
         ui.format_time(owner.at)
     );

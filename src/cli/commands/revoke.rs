@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::deployment_request::Place;
-use crate::cli::env_args::EnvRev;
+use crate::cli::args::environment::EnvRev;
 use crate::cli::workspace::Workspace;
-use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Revoke};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
 use crate::domain::state::Scope;
@@ -35,31 +35,23 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let (name, rev) = args.at.find(&workspace, ui)?;
-    let place = Place::find(&workspace, name.as_str())?;
+    let (env, _) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let approver = match &args.of {
         Some(person) => person.clone(),
-        None => key_lookup::identify_signer(&workspace)?,
+        None => workspace.identify_signer()?,
     };
-    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
-        require_approval(&place, view, commit, &approver)?;
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
+        require_approval(&env, view, commit, &approver)?;
         let revoke = Revoke {
             commit,
             approver: approver.clone(),
             comment: args.message.clone(),
         };
-        Ok(EntryDraft {
-            environment: place.named.clone(),
-            ..Action::Revoke(revoke).into()
-        })
+        Ok(EntryDraft::in_environment(&env, Action::Revoke(revoke)))
     })?;
-    let (by, commit) = (&appended.statement.by, commit.0.prefix(7));
-    let whose = if *by == approver {
-        "their approval".to_owned()
-    } else {
-        format!("the approval of {approver}")
-    };
-    let sentence = format!("{by} withdraws {whose} of {commit} for {}.", place.name);
+    let what = format!("{} for {}", commit.0.prefix(7), env.name());
+    let sentence = append_report::describe_revocation(&appended.statement.by, &approver, &what);
     append_report::report_entry(ui, &sentence, &appended)
 }
 
@@ -69,24 +61,24 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 ///
 /// Fails if there is none, and suggests the approvals that can be revoked.
 fn require_approval(
-    place: &Place,
+    env: &EnvRef,
     view: &LedgerSnapshot<'_>,
     commit: CommitId,
     approver: &Person,
 ) -> Result<(), CliError> {
     let cannot = "cannot tell what is approved";
     let state = view
-        .load_state(&place.ledger, &Scope::All)
+        .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, cannot)?;
-    let all: BTreeSet<(CommitId, Person)> = state
-        .environment(place.named.as_ref())
+    let all: BTreeSet<(CommitId, Person)> = env
+        .state_in(&state)
         .approvals()
         .map(|(commit, _, kept)| (commit, kept.statement.by.clone()))
         .collect();
     if all.contains(&(commit, approver.clone())) {
         return Ok(());
     }
-    let (name, short) = (&place.name, commit.0.prefix(7));
+    let (name, short) = (env.name(), commit.0.prefix(7));
     let words = format!("{approver} has no open approval of {short} for {name}");
     let mut failure = CliError::new(ErrorKind::Usage, words);
     if all.is_empty() {

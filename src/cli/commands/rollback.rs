@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::deploy_runner::{DeployRunner, RunOptions};
-use crate::cli::deployment_request::{self, Place};
-use crate::cli::env_args::OnlyEnv;
-use crate::cli::metadata_args::MetadataArgs;
+use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::metadata::MetadataArgs;
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::DeployRunner;
+use crate::cli::deployment_request::{self, find_rules};
+use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::rollback_targets::{self, GoodRelease};
 use crate::cli::workspace::Workspace;
-use crate::cli::{CliError, ErrorKind, Ui, read_context};
+use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
@@ -46,17 +48,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Workspace::open_to_write(ui)?
     };
     let name = args.at.find(&workspace, ui)?;
-    let place = Place::find(&workspace, name.as_str())?;
-    let mut places = read_context::read_environments(&workspace, Some(name.as_str()))?;
-    let Some(here) = places.pop() else {
-        return Err(CliError::reported(ErrorKind::CannotTell));
-    };
+    let (env, _) = workspace.find_environment(name.as_str())?;
+    let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     for component in &args.components {
         deployment_request::require_component(&workspace.policy, component)?;
     }
     let named: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
     if args.list {
-        return list_targets(ui, &workspace, &here, &named);
+        return list_targets(ui, &workspace, &snapshot, &named);
     }
     let (commits, selection) = if let Some(rev) = &args.to {
         (
@@ -64,17 +63,17 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             deployment_request::select_to_change(&args.components),
         )
     } else {
-        let commits = find_rollback_commits(&workspace, &here, &named)?;
+        let commits = find_rollback_commits(&workspace, &snapshot, &named)?;
         let selection = Selection::Named(commits.keys().cloned().collect());
         (Commits::Each(commits), selection)
     };
     let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?
+    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
     deploying.deploy(&person, &|view| {
-        let (policy, rules) = place.rules(view)?;
+        let (policy, rules) = find_rules(&env, view)?;
         let wish = DeploymentSpec {
-            name: &place.name,
+            env: &env,
             rules,
             commits: commits.clone(),
             selection: selection.clone(),
@@ -92,39 +91,39 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 /// the newest deployment changed or left unknown.
 fn find_rollback_commits(
     workspace: &Workspace,
-    place: &read_context::Place<'_>,
+    snapshot: &EnvironmentSnapshot<'_>,
     named: &BTreeSet<ComponentName>,
 ) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
-    let here = place.here();
+    let here = snapshot.state();
     let wanted = if named.is_empty() {
-        find_newest_changed(place)
+        find_newest_changed(snapshot)
     } else {
         named.clone()
     };
     if wanted.is_empty() {
         return Err(CliError::new(
             ErrorKind::Usage,
-            format!("nothing was deployed to {} yet", place.name),
+            format!("nothing was deployed to {} yet", snapshot.name()),
         ));
     }
     let other = |component: &ComponentName, release: &GoodRelease| {
-        differs_from_running(place, component, release)
+        differs_from_running(snapshot, component, release)
     };
-    let found = rollback_targets::find_newest(workspace, place, &wanted, &other)?;
+    let found = rollback_targets::find_newest(workspace, snapshot, &wanted, &other)?;
     if let Some(stuck) = wanted
         .iter()
         .find(|component| !found.contains_key(*component))
     {
         let words = format!(
             "{stuck} has nothing to go back to in {}: no earlier release of it ran well",
-            place.name
+            snapshot.name()
         );
         let runs = here
             .commit(stuck)
             .map_or_else(|| "nothing".to_owned(), |commit| commit.short());
         return Err(CliError::new(ErrorKind::Denied, words)
             .because(format!("{runs} is what runs of it"))
-            .hint(format!("git deploy rollback {} --list", place.name)));
+            .hint(format!("git deploy rollback {} --list", snapshot.name())));
     }
     Ok(found
         .into_iter()
@@ -135,18 +134,18 @@ fn find_rollback_commits(
 /// Returns whether a release differs from the running one. If the running one is unknown, every
 /// release does.
 fn differs_from_running(
-    place: &read_context::Place<'_>,
+    snapshot: &EnvironmentSnapshot<'_>,
     component: &ComponentName,
     release: &GoodRelease,
 ) -> bool {
-    let here = place.here();
+    let here = snapshot.state();
     here.unknown_since(component).is_some() || here.content(component) != Some(release.content)
 }
 
 /// Returns the components of which it is unknown what runs. If there are none, returns those that
 /// the newest deployment changed.
-fn find_newest_changed(place: &read_context::Place<'_>) -> BTreeSet<ComponentName> {
-    let here = place.here();
+fn find_newest_changed(snapshot: &EnvironmentSnapshot<'_>) -> BTreeSet<ComponentName> {
+    let here = snapshot.state();
     let live = |name: &ComponentName| here.live_entry(name).map(|kept| kept.statement.sequence);
     let running: Vec<&ComponentName> = here.components().into_keys().collect();
     let unknown: BTreeSet<ComponentName> = running
@@ -169,19 +168,19 @@ fn find_newest_changed(place: &read_context::Place<'_>) -> BTreeSet<ComponentNam
 fn list_targets(
     ui: &Ui,
     workspace: &Workspace,
-    place: &read_context::Place<'_>,
+    snapshot: &EnvironmentSnapshot<'_>,
     named: &BTreeSet<ComponentName>,
 ) -> Result<(), CliError> {
     read_context::report_problems(workspace, ui)?;
     let wanted = if named.is_empty() {
-        rollback_targets::find_attempted(workspace, place)
+        rollback_targets::find_attempted(workspace, snapshot)
     } else {
         named.clone()
     };
     let other = |component: &ComponentName, release: &GoodRelease| {
-        differs_from_running(place, component, release)
+        differs_from_running(snapshot, component, release)
     };
-    let good = rollback_targets::build_view(workspace, place, wanted, &other)?;
+    let good = rollback_targets::build_view(workspace, snapshot, wanted, &other)?;
     if ui.json() {
         return ui.print_document("good", &good);
     }

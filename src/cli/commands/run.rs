@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::cli::deploy_runner::{DeployRunner, RunOptions};
-use crate::cli::deployment_request::{self, Place};
-use crate::cli::env_args::EnvRev;
-use crate::cli::metadata_args::MetadataArgs;
+use crate::cli::args::environment::EnvRev;
+use crate::cli::args::metadata::MetadataArgs;
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::DeployRunner;
+use crate::cli::deployment_request::{self, find_expiry, find_rules};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::DeploymentKind;
@@ -55,17 +56,17 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         }
         None => args.at.find(&workspace, ui)?,
     };
-    let place = Place::find(&workspace, name.as_str())?;
+    let (env, _) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let selection = deployment_request::select_to_deploy(&components, args.all);
     let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?
+    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
     let told = Cell::new(false);
     deploying.deploy(&person, &|view| {
-        let (policy, rules) = place.rules(view)?;
+        let (policy, rules) = find_rules(&env, view)?;
         let wish = DeploymentSpec {
-            name: &place.name,
+            env: &env,
             rules,
             commits: Commits::One(commit),
             selection: selection.clone(),
@@ -80,7 +81,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
         deployment_request::report_left_out(ui, &told, (view, policy), &wish, &deployment)?;
         args.metadata.apply_to(&mut deployment, view)?;
-        deployment.expires = place.expiry(view, ui, args.ttl)?;
+        deployment.expires = find_expiry(&env, view, ui, args.ttl)?;
         Ok(deployment)
     })
 }

@@ -2,17 +2,12 @@
 
 mod adopt;
 mod check;
+mod init;
 
-use std::path::PathBuf;
+pub(in crate::cli) use adopt::AdoptDocument;
+pub(in crate::cli) use init::ServerInitDocument;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::id::PublicKey;
-use crate::server::install::{InstallError, InstallOptions, InstallStep, init_server};
-use crate::signing::key::read_public_key;
-use crate::view::symbols::Mark;
+use crate::cli::{CliError, Ui};
 
 /// Make a repository a server that judges what is pushed
 #[derive(clap::Args)]
@@ -24,158 +19,16 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum ServerCommand {
     /// Install the hooks, and say who may publish the first policy
-    Init(InitArgs),
+    Init(init::InitArgs),
     Check(check::CheckArgs),
     Adopt(adopt::AdoptArgs),
-}
-
-#[derive(Clone, clap::Args)]
-struct InitArgs {
-    /// The repository, bare as a rule, which must exist
-    #[arg(value_name = "REPOSITORY")]
-    repository: PathBuf,
-    /// A public key, or the file that holds it, whose owner may publish the first policy; can be given several times
-    #[arg(long = "admin", value_name = "KEY", value_parser = parse_key)]
-    admins: Vec<PublicKey>,
-    /// A public key, or the file that holds it, whose owner may publish one policy after all admin keys were lost
-    #[arg(long, value_name = "KEY", value_parser = parse_key)]
-    recover: Option<PublicKey>,
-    /// The host calls no proc-receive, as GitLab does not: update and post-receive stand in for it; not under gitolite, whose update is its own
-    #[arg(long)]
-    no_proc_receive: bool,
-    /// Keep git itself from moving ledgers in the repository, past the other hooks; every push of many refs pays for it
-    #[arg(long, conflicts_with = "no_proc_receive")]
-    reference_transaction: bool,
-    /// A program, by its absolute path, that gets every entry that is accepted from now on, as a line of JSON on standard input
-    #[arg(long, value_name = "PROGRAM")]
-    handoff: Option<PathBuf>,
 }
 
 /// Runs the chosen subcommand.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     match &args.command {
-        ServerCommand::Init(init) => run_init(init, ui),
+        ServerCommand::Init(args) => init::run(args, ui),
         ServerCommand::Check(args) => check::run(args, ui),
         ServerCommand::Adopt(args) => adopt::run(args, ui),
-    }
-}
-
-/// Parses a public key, or reads it from the file of that name.
-fn parse_key(text: &str) -> Result<PublicKey, String> {
-    text.parse().or_else(|error: crate::domain::id::IdError| {
-        let path = PathBuf::from(text);
-        if path.is_file() {
-            read_public_key(&path).map_err(|error| error.to_string())
-        } else {
-            Err(error.to_string())
-        }
-    })
-}
-
-pub(in crate::cli) use adopt::AdoptDocument;
-
-/// What was installed.
-#[derive(JsonSchema, Serialize)]
-pub(in crate::cli) struct ServerInitDocument<'a> {
-    /// The repository as it was named.
-    repository: String,
-    /// The steps.
-    steps: Vec<StepDocument<'a>>,
-    /// What to do next.
-    next: &'a str,
-}
-
-/// One step.
-#[derive(JsonSchema, Serialize)]
-struct StepDocument<'a> {
-    /// A description of the step.
-    what: &'a str,
-    /// Whether something was changed; otherwise it was in place already.
-    changed: bool,
-}
-
-/// Installs the hooks and settings.
-fn install_server(args: &InitArgs) -> Result<Vec<InstallStep>, CliError> {
-    let program = std::env::current_exe().context(
-        ErrorKind::CannotTell,
-        "cannot tell where git-deploy is installed",
-    )?;
-    let repository = &args.repository;
-    let wish = InstallOptions {
-        repository,
-        admins: &args.admins,
-        recovery: args.recover,
-        without_proc_receive: args.no_proc_receive,
-        reference_transaction: args.reference_transaction,
-        handoff: args.handoff.as_deref(),
-        program: &program,
-    };
-    init_server(&wish).map_err(|error| explain_install_error(error, args))
-}
-
-fn run_init(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
-    let steps = install_server(args)?;
-    let repository = &args.repository;
-    let next = match args.recover {
-        Some(_) => {
-            "git deploy policy publish --recover, with that key; then tell everyone, whose next sync asks them to confirm it"
-        }
-        None => "git deploy init in a clone, which publishes the first policy",
-    };
-    if ui.json() {
-        let steps = steps
-            .iter()
-            .map(
-                |InstallStep {
-                     message: what,
-                     changed,
-                 }| StepDocument {
-                    what,
-                    changed: *changed,
-                },
-            )
-            .collect();
-        return ui.print_document(
-            "server-init",
-            &ServerInitDocument {
-                repository: repository.display().to_string(),
-                steps,
-                next,
-            },
-        );
-    }
-    for step in &steps {
-        let mark = if step.changed { Mark::Yes } else { Mark::None };
-        ui.print(format_args!("{mark} {}", step.message));
-    }
-    ui.print(format_args!(
-        "{} is ready. Next: {next}",
-        repository.display()
-    ));
-    Ok(())
-}
-
-fn explain_install_error(error: InstallError, args: &InitArgs) -> CliError {
-    let path = args.repository.display();
-    let failure = |kind| CliError::new(kind, format!("cannot make {path} a server"));
-    let failure = match &error {
-        InstallError::NoRepository { .. } => failure(ErrorKind::Usage).hint(format!("git init --bare {path}")),
-        InstallError::NoAdmin => {
-            failure(ErrorKind::Usage).hint(format!("git-deploy server init {path} --admin <public key>"))
-        }
-        InstallError::HandoffNotAbsolute(_) => failure(ErrorKind::Usage).hint("--handoff /usr/local/bin/PROGRAM"),
-        InstallError::OtherRoots(root) => {
-            failure(ErrorKind::Denied).hint(format!("git-deploy server init {path} --admin {root}, if you trust that key"))
-        }
-        InstallError::HooksElsewhere(_) => {
-            failure(ErrorKind::CannotTell).hint(format!("git -C {path} config core.hooksPath hooks"))
-        }
-        InstallError::Gitolite(_) => failure(ErrorKind::Usage)
-            .hint(format!("git-deploy server init {path}, without --no-proc-receive: gitolite lets proc-receive work")),
-        _ => failure(ErrorKind::CannotTell),
-    };
-    match error {
-        InstallError::Git(error) => failure.because(error),
-        error => failure.because(error),
     }
 }

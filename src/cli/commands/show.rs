@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::read_context::{self, Place};
+use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{
@@ -18,7 +18,6 @@ use crate::domain::time::Time;
 use crate::ledger::deployment_history::entries_since;
 use crate::ledger::facts::FactGatherer;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
-use crate::run::preview::{Previewer, find_first_deployer};
 use crate::view::attestation_text;
 use crate::view::show::{
     self, CommitReport, EnvironmentRow, EvidenceRow, NextStep, RunRow, RunState,
@@ -103,35 +102,35 @@ impl CommitReader<'_> {
     fn read_environments(&self) -> Result<Vec<EnvironmentRow>, CliError> {
         let mut reached: BTreeSet<EnvName> = BTreeSet::new();
         let mut stops = Vec::new();
-        for place in read_context::read_environments(self.workspace, None)? {
-            let what = || format!("cannot read what ran in {}", place.name);
+        for snapshot in read_context::read_environments(self.workspace)? {
+            let what = || format!("cannot read what ran in {}", snapshot.name());
             let stays = self
-                .find_periods(&place)
+                .find_periods(&snapshot)
                 .context(ErrorKind::CannotTell, what())?;
             let ran = stays
                 .iter()
                 .any(|stay| matches!(stay.state, RunState::Runs | RunState::Ran));
             if ran {
-                reached.insert(place.name.clone());
+                reached.insert(snapshot.name().clone());
             }
             let under_way = stays.iter().any(|stay| stay.state == RunState::Deploying);
-            if place.rules.is_pattern() && stays.is_empty() {
+            if snapshot.rules.is_pattern() && stays.is_empty() {
                 continue;
             }
-            let before = place
+            let before = snapshot
                 .rules
                 .promote_from
                 .as_ref()
                 .filter(|before| !reached.contains(*before));
             let next = match before {
-                _ if ran || under_way || place.rules.is_pattern() => None,
+                _ if ran || under_way || snapshot.rules.is_pattern() => None,
                 Some(before) => Some(NextStep::After {
                     environment: before.clone(),
                 }),
-                None => Some(self.ask_rules(&place)),
+                None => Some(self.ask_rules(&snapshot)),
             };
             stops.push(EnvironmentRow {
-                environment: place.name.clone(),
+                environment: snapshot.name().clone(),
                 runs: stays,
                 next,
             });
@@ -140,17 +139,15 @@ impl CommitReader<'_> {
     }
 
     /// Returns what became of the commit in an environment, for each component.
-    fn find_periods(&self, place: &Place<'_>) -> crate::git::Result<Vec<RunRow>> {
-        let Some(tip) = self.workspace.tips.get(&place.rules.ledger) else {
+    fn find_periods(&self, snapshot: &EnvironmentSnapshot<'_>) -> crate::git::Result<Vec<RunRow>> {
+        let Some(tip) = self.workspace.tips.get(&snapshot.rules.ledger) else {
             return Ok(Vec::new());
         };
-        let member = Workspace::named_in_ledger(&place.name, place.rules);
-        let ledger = (&place.rules.ledger, member.as_ref());
-        let since = self.at.minus(SKEW);
-        let deeds = entries_since(self.gatherer.history(), ledger, *tip, self.commit, since)?;
+        let (history, since) = (self.gatherer.history(), self.at.minus(SKEW));
+        let deeds = entries_since(history, &snapshot.env, *tip, self.commit, since)?;
         let mut stays = Vec::new();
         for component in self.workspace.policy.component_names() {
-            let under_way = find_unfinished_run(place, &component, self.commit);
+            let under_way = find_unfinished_run(snapshot, &component, self.commit);
             stays.extend(
                 under_way
                     .or_else(|| self.find_period(&component, &History::read(&component, &deeds))),
@@ -202,30 +199,24 @@ impl CommitReader<'_> {
     }
 
     /// Asks the rules whether the commit could be deployed to the environment now.
-    fn ask_rules(&self, place: &Place<'_>) -> NextStep {
+    fn ask_rules(&self, snapshot: &EnvironmentSnapshot<'_>) -> NextStep {
         let kind = DeploymentKind::Deploy;
-        let by = read_context::identify_asker(self.workspace)
-            .or_else(|| find_first_deployer(place.rules, kind).cloned());
+        let by = read_context::find_deployer(self.workspace, snapshot.rules, kind);
         let Some(by) = by else {
             return NextStep::CannotTell {
                 why: "nobody may deploy there".to_owned(),
             };
         };
         let wish = DeploymentSpec {
-            name: &place.name,
-            rules: place.rules,
+            env: &snapshot.env,
+            rules: snapshot.rules,
             commits: Commits::One(self.commit),
             selection: Selection::WithDependents,
             kind,
             destroy: false,
             versions: BTreeMap::new(),
         };
-        let asker = Previewer {
-            repository: &self.workspace.repository,
-            project: &self.workspace.project,
-            remote: self.workspace.remote.as_deref(),
-        };
-        match asker.preview_start(&by, &wish) {
+        match self.workspace.previewer().preview_start(&by, &wish) {
             Ok(answer) => NextStep::Asked {
                 verdict: answer.verdict,
             },
@@ -238,11 +229,11 @@ impl CommitReader<'_> {
 
 /// Returns the unfinished run that is deploying the commit, if there is one.
 fn find_unfinished_run(
-    place: &Place<'_>,
+    snapshot: &EnvironmentSnapshot<'_>,
     component: &ComponentName,
     commit: CommitId,
 ) -> Option<RunRow> {
-    let here = place.here();
+    let here = snapshot.state();
     let run = here.run_changing(component)?;
     let deployment = run.start.statement.deployment()?;
     let mut mine = deployment.changed().map(|change| &change.target);

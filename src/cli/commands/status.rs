@@ -13,8 +13,10 @@ use crate::domain::entry::{
 };
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::ComponentName;
-use crate::domain::state::{EnvState, OpenRun};
+use crate::domain::policy::BranchName;
+use crate::domain::state::{EnvState, OpenRun, State};
 use crate::domain::text::Line;
+use crate::domain::time::Time;
 use crate::ledger::facts::BranchLag as Counter;
 use crate::view::commit_count::CommitCount;
 use crate::view::status::{
@@ -51,60 +53,35 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     let problems = read_context::report_problems(&workspace, ui)?;
     let (environment, component) = parse_words(args, &workspace)?;
-    let places = read_context::read_environments(&workspace, environment)?;
+    let snapshots = match environment {
+        Some(name) => vec![read_context::read_environment(&workspace, name)?],
+        None => read_context::read_environments(&workspace)?,
+    };
     let (repository, remote) = (&workspace.repository, workspace.remote.as_deref());
     let branch = repository
         .default_branch(remote)
         .context(ErrorKind::CannotTell, "cannot tell the default branch")?;
-    let running = places
+    let running = snapshots
         .iter()
-        .flat_map(|place| place.here().components().into_values());
+        .flat_map(|snapshot| snapshot.state().components().into_values());
     let yanks = read_context::read_yanks(&workspace, running)
         .context(ErrorKind::CannotTell, "cannot read what was yanked")?;
-    let declared = workspace.policy.component_names();
-    let counter = Counter::new(repository, &workspace.policy, BEHIND_LIMIT);
-    let mut environments = Vec::new();
-    for place in &places {
-        let own = place
-            .rules
-            .branch
-            .as_ref()
-            .map(|own| own.as_str().to_owned());
-        let branch_here = own.as_deref().or(branch.as_deref());
-        let tip =
-            branch_here.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
-        let here = place.here();
-        let mut components = list_components(here);
-        components.retain(|it| component.as_ref().is_none_or(|only| it.component == *only));
-        for it in &mut components {
-            it.yanked = it
-                .commit
-                .and_then(|commit| find_yank_reason(yanks.yanked_commit(commit)));
-            count_behind(&counter, tip, it);
-        }
-        let compared = args.exit_code && (environment.is_some() || !place.rules.is_pattern());
-        let differs = compared
-            .then(|| find_differing(&workspace, place, branch_here.zip(tip), component.as_ref()));
-        environments.push(EnvironmentStatus {
-            name: place.name.clone(),
-            branch: own.filter(|own| Some(own) != branch.as_ref()),
-            lock: here.lock().and_then(view_lock),
-            expires: here.expires(),
-            expired: here.expires().is_some_and(|end| end <= ui.now()),
-            holds: find_holds(here)
-                .into_iter()
-                .filter(|it| component.as_ref().is_none_or(|only| it.component == *only))
-                .collect(),
-            undeclared: components
-                .iter()
-                .map(|it| &it.component)
-                .filter(|it| !declared.contains(*it))
-                .cloned()
-                .collect(),
-            components,
-            differing_components: differs.transpose()?,
-        });
-    }
+    let reader = StatusReader {
+        workspace: &workspace,
+        branch: branch.as_deref(),
+        yanks: &yanks,
+        counter: Counter::new(repository, &workspace.policy, BEHIND_LIMIT),
+        component: component.as_ref(),
+        now: ui.now(),
+    };
+    let environments = snapshots
+        .iter()
+        .map(|snapshot| {
+            let compared =
+                args.exit_code && (environment.is_some() || !snapshot.rules.is_pattern());
+            reader.read(snapshot, compared)
+        })
+        .collect::<Result<_, _>>()?;
     let fetched = remote.and_then(|_| repository.last_fetch_time());
     let remote = workspace.remote.clone();
     let status = StatusReport {
@@ -125,6 +102,74 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ));
     }
     report_differences(&status, ui)
+}
+
+/// Reads the status of one environment after another.
+struct StatusReader<'a> {
+    workspace: &'a Workspace,
+    /// The default branch.
+    branch: Option<&'a str>,
+    yanks: &'a State,
+    counter: Counter<'a>,
+    /// The only component to show.
+    component: Option<&'a ComponentName>,
+    now: Time,
+}
+
+impl StatusReader<'_> {
+    /// Returns the status of an environment. With `compared`, it says whether the environment
+    /// differs from its branch.
+    fn read(
+        &self,
+        snapshot: &read_context::EnvironmentSnapshot<'_>,
+        compared: bool,
+    ) -> Result<EnvironmentStatus, CliError> {
+        let own = snapshot.rules.branch.as_ref().map(BranchName::as_str);
+        let branch_here = own.or(self.branch);
+        let remote = self.workspace.remote.as_deref();
+        let repository = &self.workspace.repository;
+        let tip =
+            branch_here.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
+        let here = snapshot.state();
+        let is_shown = |name: &ComponentName| self.component.is_none_or(|only| name == only);
+        let mut components = list_components(here);
+        components.retain(|it| is_shown(&it.component));
+        for it in &mut components {
+            it.yanked = it
+                .commit
+                .and_then(|commit| find_yank_reason(self.yanks.yanked_commit(commit)));
+            count_behind(&self.counter, tip, it);
+        }
+        let differs = compared.then(|| {
+            find_differing(
+                self.workspace,
+                snapshot,
+                branch_here.zip(tip),
+                self.component,
+            )
+        });
+        let mut holds = find_holds(here);
+        holds.retain(|it| is_shown(&it.component));
+        let declared = self.workspace.policy.component_names();
+        Ok(EnvironmentStatus {
+            name: snapshot.name().clone(),
+            branch: own
+                .filter(|own| Some(*own) != self.branch)
+                .map(str::to_owned),
+            lock: here.lock().and_then(view_lock),
+            expires: here.expires(),
+            expired: here.expires().is_some_and(|end| end <= self.now),
+            holds,
+            undeclared: components
+                .iter()
+                .map(|it| &it.component)
+                .filter(|it| !declared.contains(*it))
+                .cloned()
+                .collect(),
+            components,
+            differing_components: differs.transpose()?,
+        })
+    }
 }
 
 /// Parses the positional arguments: `ENV`, `COMPONENT`, or `COMPONENT ENV`. Returns the environment
@@ -172,11 +217,11 @@ fn count_behind(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut Component
 /// Returns the components whose content in the environment differs from its branch.
 fn find_differing(
     workspace: &Workspace,
-    place: &read_context::Place<'_>,
+    snapshot: &read_context::EnvironmentSnapshot<'_>,
     branch: Option<(&str, CommitId)>,
     only: Option<&ComponentName>,
 ) -> Result<Vec<ComponentName>, CliError> {
-    let name = &place.name;
+    let name = snapshot.name();
     let (branch, tip) = branch.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
@@ -184,7 +229,7 @@ fn find_differing(
         )
         .hint("git fetch")
     })?;
-    let (here, gatherer) = (place.here(), workspace.gatherer());
+    let (here, gatherer) = (snapshot.state(), workspace.gatherer());
     let mut all: BTreeSet<ComponentName> = here.components().into_keys().cloned().collect();
     all.extend(workspace.policy.component_names());
     let mut found = Vec::new();
@@ -261,7 +306,7 @@ fn find_holds(here: EnvState<'_>) -> Vec<HeldComponent> {
             .last_attempt(component)?
             .statement
             .component_result(component)?;
-        let bad = matches!(ended.outcome, CheckResult::Failed | Outcome::RolledBack);
+        let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
         let held = bad && ended.target.content == Some(content);
         held.then(|| HeldComponent {
             component: component.clone(),

@@ -1,6 +1,6 @@
 //! `git deploy sync`: fetches the ledgers, verifies new entries and shows them.
 
-use crate::cli::workspace::{REMOTE_SETTING, find_remote, open_repository};
+use crate::cli::repository::{REMOTE_SETTING, find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error, sync_report};
 use crate::ledger::sync::SyncResult;
 

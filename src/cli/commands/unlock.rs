@@ -1,11 +1,12 @@
 //! `git deploy unlock`: removes a lock, or lifts the holds on a commit.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::deployment_request::Place;
-use crate::cli::env_args::OnlyEnv;
+use crate::cli::args::environment::OnlyEnv;
+use crate::cli::deployment_request::find_rules;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Hold, Unlock};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::state::Scope;
@@ -33,24 +34,21 @@ pub struct Args {
 /// Writes the unlock.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let place = Place::find(&workspace, args.at.find(&workspace, ui)?.as_str())?;
+    let (env, _) = workspace.find_environment(args.at.find(&workspace, ui)?.as_str())?;
     let commit = args
         .commit
         .as_ref()
         .map(|revision| workspace.resolve_commit(revision))
         .transpose()?;
-    let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
-        let holds = commit.map_or(Ok(Vec::new()), |commit| find_holds(&place, view, commit))?;
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
+        let holds = commit.map_or(Ok(Vec::new()), |commit| find_holds(&env, view, commit))?;
         let unlock = Unlock {
             component: args.component.clone(),
             commit,
             holds,
             comment: args.message.clone(),
         };
-        Ok(EntryDraft {
-            environment: place.named.clone(),
-            ..Action::Unlock(unlock).into()
-        })
+        Ok(EntryDraft::in_environment(&env, Action::Unlock(unlock)))
     })?;
     let sentence = match (&appended.statement.action, &args.component) {
         (
@@ -66,11 +64,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 "{} ({}) is no longer on hold in {}.",
                 names.join(", "),
                 commit.0.prefix(7),
-                place.name
+                env.name()
             )
         }
-        (_, Some(component)) => format!("{component} in {} is unlocked.", place.name),
-        _ => format!("{} is unlocked.", place.name),
+        (_, Some(component)) => format!("{component} in {} is unlocked.", env.name()),
+        _ => format!("{} is unlocked.", env.name()),
     };
     append_report::report_entry(ui, &sentence, &appended)
 }
@@ -81,17 +79,17 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 ///
 /// Fails if there are none.
 fn find_holds(
-    place: &Place,
+    env: &EnvRef,
     view: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Vec<Hold>, CliError> {
-    let (policy, _) = place.rules(view)?;
+    let (policy, _) = find_rules(env, view)?;
     let cannot = "cannot tell what is on hold";
     let state = view
-        .load_state(&place.ledger, &Scope::All)
+        .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, cannot)?;
     let mut holds = Vec::new();
-    for (component, content, _) in state.environment(place.named.as_ref()).holds() {
+    for (component, content, _) in env.state_in(&state).holds() {
         if view
             .gatherer
             .content(policy, commit, component)
@@ -105,9 +103,9 @@ fn find_holds(
         }
     }
     if holds.is_empty() {
-        let words = format!("nothing of {} is on hold in {}", commit.short(), place.name);
+        let words = format!("nothing of {} is on hold in {}", commit.short(), env.name());
         return Err(CliError::new(ErrorKind::Usage, words)
-            .hint(format!("git deploy status {}", place.name)));
+            .hint(format!("git deploy status {}", env.name())));
     }
     holds.sort();
     Ok(holds)

@@ -1,7 +1,7 @@
 //! `git deploy unyank`: withdraws a yank.
 
+use crate::cli::args::yank::YankArgs;
 use crate::cli::workspace::Workspace;
-use crate::cli::yank_args::YankArgs;
 use crate::cli::{CliError, Ui, append_report};
 use crate::domain::entry::{Action, Unyank};
 

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::deploy_runner::{DeployRunner, Preparation, RunOptions};
-use crate::cli::deployment_request::{self, Place};
-use crate::cli::env_args::OnlyEnv;
+use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::run::RunOptions;
+use crate::cli::deploy_runner::{DeployRunner, Preparation};
+use crate::cli::deployment_request;
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, append_report};
@@ -37,9 +38,9 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let name = args.at.find(&workspace, ui)?;
-    let place = Place::find(&workspace, name.as_str())?;
+    let (env, _) = workspace.find_environment(name.as_str())?;
     workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &place, &args.options)?;
+    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?;
     let running = find_running_targets(&workspace, &deploying, &args.components)?;
     let changes = running.values().map(|target| entry::ComponentChange {
         from: Some(target.commit),
@@ -118,8 +119,8 @@ fn find_running_targets(
     deploying: &DeployRunner<'_>,
     named: &[ComponentName],
 ) -> Result<BTreeMap<ComponentName, Target>, CliError> {
-    let place = deploying.read_environment()?;
-    let here = place.here();
+    let snapshot = deploying.read_environment()?;
+    let here = snapshot.state();
     let known = |name: &ComponentName| {
         workspace
             .policy
@@ -135,7 +136,7 @@ fn find_running_targets(
         }
     }
     let named: BTreeSet<&ComponentName> = named.iter().collect();
-    let target = |component: &ComponentName| place.running(component);
+    let target = |component: &ComponentName| snapshot.running(component);
     let all: Vec<ComponentName> = here.components().into_keys().cloned().collect();
     let running: BTreeMap<ComponentName, Target> = all
         .into_iter()
@@ -145,10 +146,10 @@ fn find_running_targets(
     if running.is_empty() {
         let words = format!(
             "nothing runs in {} that the policy knows how to verify",
-            place.name
+            snapshot.name()
         );
         return Err(CliError::new(ErrorKind::Usage, words)
-            .hint(format!("git deploy status {}", place.name)));
+            .hint(format!("git deploy status {}", snapshot.name())));
     }
     Ok(running)
 }

@@ -1,8 +1,8 @@
 //! `git deploy yank`: blocks a commit or an artifact from all further deployments.
 
+use crate::cli::args::yank::{YankArgs, YankSubject};
 use crate::cli::read_context::read_environments;
 use crate::cli::workspace::Workspace;
-use crate::cli::yank_args::{YankArgs, YankSubject};
 use crate::cli::{CliError, Ui, append_report};
 use crate::domain::entry::Action;
 use crate::domain::id::CommitId;
@@ -37,15 +37,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 
 /// Prints the environments that still run the commit: a yank does not remove it from them.
 fn report_still_running(workspace: &Workspace, ui: &Ui, commit: CommitId) -> Result<(), CliError> {
-    for place in read_environments(workspace, None)? {
-        let running = place.here().components();
+    for snapshot in read_environments(workspace)? {
+        let running = snapshot.state().components();
         let names: Vec<&str> = running
             .iter()
             .filter(|(_, runs)| **runs == commit)
             .map(|(name, _)| name.as_str())
             .collect();
         if !names.is_empty() {
-            let name = &place.name;
+            let name = snapshot.name();
             let sentence = format!(
                 "{name} still runs {} of it; to go back",
                 list_or_count(&names)

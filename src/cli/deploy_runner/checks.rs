@@ -2,45 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::{ComponentPlans, ComposeDeployment, DeployRunner, add_plans, explain_outdated_plan};
-use crate::cli::progress::DeploymentProgress;
-use crate::cli::{CliError, ErrorKind, Ui};
+use super::completion::describe_deployment;
+use super::planning::add_plans;
+use super::runner::{ComponentPlans, ComposeDeployment, DeployRunner, explain_outdated_plan};
+use crate::cli::{CliError, ErrorKind};
 use crate::domain::entry::{self, Action, ComponentChange, Deployment, Intent, Start};
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
-use crate::domain::plan::{PlanOutput, PlanResult};
 use crate::domain::policy::NotifyEvent;
 use crate::domain::verdict::{CheckResult, Decision, Rule, Verdict};
-use crate::ledger::writer::LedgerSnapshot;
-use crate::run::cancellation::Cancellation;
-use crate::run::execute::RunCallbacks;
 use crate::run::notify::Notice;
-use crate::view::grouping::list_or_count;
 use crate::view::{self, result_text, wrap};
-
-/// Asks the user whether to apply a plan that differs from the one shown before.
-pub(super) struct PlanPrompt<'a> {
-    pub ui: &'a Ui,
-    pub progress: &'a DeploymentProgress<'a>,
-    pub stop: &'a Cancellation,
-}
-
-impl RunCallbacks for PlanPrompt<'_> {
-    fn accepts_plan(&self, component: &ComponentName, made: &PlanOutput) -> bool {
-        let plan = made.as_terraform().map_or_else(
-            || made.text.clone(),
-            |plan| plan.action_counts().to_string(),
-        );
-        self.progress
-            .print(&format!("plan of {component}, made anew: {plan}"));
-        self.progress.suspend(|| {
-            let question = format!("The plan of {component} is another now. Apply it?");
-            self.ui
-                .confirm_unless(&|| self.stop.is_draining(), &question)
-                .unwrap_or(false)
-        })
-    }
-}
 
 impl DeployRunner<'_> {
     /// Checks the rules before planning and prints what the deployment changes.
@@ -68,52 +40,6 @@ impl DeployRunner<'_> {
                 .require_allowed(&verdict, (person, &deployment))
                 .map(|()| deployment),
         }
-    }
-
-    /// Checks that the policy has a command for at least one changed component, and prints the
-    /// components without one.
-    ///
-    /// # Errors
-    ///
-    /// Fails if no component has a command: another system then deploys them.
-    pub(super) fn check_commands(&self, deployment: &Deployment) -> Result<(), CliError> {
-        let policy = &self.workspace.policy;
-        let command = |change: &&ComponentChange| {
-            let component = policy.component(&change.target.component);
-            component.is_some_and(|it| match change.intent {
-                entry::Intent::Destroy => it.destroy.is_some(),
-                _ => it.apply.is_some(),
-            })
-        };
-        let (_, idle): (Vec<&ComponentChange>, Vec<&ComponentChange>) =
-            deployment.changed().partition(command);
-        // Files that belong to no component never have a command.
-        let idle: Vec<&ComponentChange> = idle
-            .into_iter()
-            .filter(|it| it.target.component != ComponentName::rest())
-            .collect();
-        let Some(first) = idle.first() else {
-            return Ok(());
-        };
-        if deployment.changed().any(|change| command(&change)) {
-            for change in idle {
-                let (name, key) = (&change.target.component, find_command_key(change));
-                self.ui.eprint_sentence(format_args!(
-                    "{name} has no {key} in the policy: nothing is executed for it."
-                ));
-            }
-            return Ok(());
-        }
-        let (name, component, key) = (
-            &self.place.name,
-            &first.target.component,
-            find_command_key(first),
-        );
-        Err(CliError::new(ErrorKind::Usage, format!("the policy does not say how to deploy {component}: nothing was done"))
-            .hint(format!(
-                "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
-            ))
-            .hint(format!("git deploy record {name}, for what another system deploys")))
     }
 
     /// Checks the rules again, now with the plans.
@@ -167,7 +93,7 @@ impl DeployRunner<'_> {
                 ..notice
             }
         });
-        let deed = describe_deployment(deployment.kind, &self.place.name);
+        let deed = describe_deployment(deployment.kind, self.env.name());
         let failure = CliError::new(ErrorKind::Waiting, format!("{deed} waits for approvals"));
         let commands = self.list_approve_commands(deployment)?;
         Ok(commands
@@ -179,9 +105,9 @@ impl DeployRunner<'_> {
     /// Returns the approve command for each commit. It names components if an approval without
     /// names would cover others.
     fn list_approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, CliError> {
-        let place = self.read_environment()?;
+        let snapshot = self.read_environment()?;
         let differs = |change: &ComponentChange| {
-            place.here().content(&change.target.component) != change.target.content
+            snapshot.state().content(&change.target.component) != change.target.content
         };
         let there = |name: &ComponentName| {
             deployment
@@ -203,7 +129,7 @@ impl DeployRunner<'_> {
         let command = |commit: CommitId| {
             let mut words = vec![format!(
                 "git deploy approve {} {}",
-                self.place.name,
+                self.env.name(),
                 commit.0.prefix(12)
             )];
             for change in asked.iter().filter(|change| change.target.commit == commit) {
@@ -233,7 +159,7 @@ impl DeployRunner<'_> {
     ) -> Result<(Deployment, Verdict), CliError> {
         let (statement, verdict) =
             self.workspace
-                .ask_rules(self.ui, person, &self.place.ledger, &|view| {
+                .ask_rules(self.ui, person, self.env.ledger(), &|view| {
                     let deployment = add_plans(compose(view)?, plans);
                     // This start is never written, so its run id does not matter.
                     Ok(self.build_draft(Action::Start(Start {
@@ -254,7 +180,7 @@ impl DeployRunner<'_> {
         verdict: &Verdict,
         (by, deployment): (&Person, &Deployment),
     ) -> Result<(), CliError> {
-        let name = &self.place.name;
+        let name = self.env.name();
         let nothing = match deployment.kind {
             entry::DeploymentKind::Destroy => format!("nothing was destroyed in {name}"),
             entry::DeploymentKind::Exec => format!("nothing was run in {name}"),
@@ -285,7 +211,7 @@ impl DeployRunner<'_> {
 
     fn print_changes(&self, deployment: &Deployment) {
         let (ui, width) = (self.ui, self.ui.width());
-        ui.print_sentence(format_heading(deployment, &self.place.name));
+        ui.print_sentence(format_heading(deployment, self.env.name()));
         for line in result_text::render_changes(deployment, width) {
             ui.print(line);
         }
@@ -296,84 +222,6 @@ impl DeployRunner<'_> {
         for line in lines.flat_map(|line| wrap::wrap_indented("  ", 4, line, width)) {
             ui.print(line);
         }
-    }
-
-    /// Checks that every plan that is needed now was made.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a plan command failed, or if a plan must wait for another apply although approvals
-    /// bind plans.
-    pub(super) fn check_plans(
-        &self,
-        deployment: &Deployment,
-        plans: &ComponentPlans,
-    ) -> Result<(), CliError> {
-        let name = &self.place.name;
-        let failed = plans
-            .iter()
-            .filter(|(_, planned)| matches!(planned, PlanResult::Failed { .. }));
-        let failed: Vec<&str> = failed.map(|(component, _)| component.as_str()).collect();
-        if self.stop.is_draining() {
-            return Err(self.explain_interruption());
-        }
-        if !failed.is_empty() {
-            let words = format!(
-                "{} could not be planned: nothing was deployed to {name}",
-                failed.join(", ")
-            );
-            return Err(CliError::new(ErrorKind::Command, words));
-        }
-        for (component, planned) in plans {
-            let PlanResult::Deferred { waits_for } = planned else {
-                continue;
-            };
-            let names: Vec<&str> = waits_for.iter().map(ComponentName::as_str).collect();
-            if self.binds_plans() {
-                let words = format!(
-                    "{component} can only be planned after the apply of {}, and approvals bind plans here",
-                    list_or_count(&names)
-                );
-                let commit = deployment
-                    .components
-                    .iter()
-                    .find(|it| it.target.component == *component);
-                let commit = commit
-                    .map(|it| it.target.commit.0.prefix(12))
-                    .unwrap_or_default();
-                let first = names.join(" --component ");
-                return Err(CliError::new(ErrorKind::Command, words)
-                    .hint(format!(
-                        "git deploy run {name} {commit} --component {first}"
-                    ))
-                    .hint(format!("git deploy run {name} {commit}")));
-            }
-            self.ui.eprint_sentence(format_args!(
-                "{component} is planned after the apply of {}.",
-                list_or_count(&names)
-            ));
-        }
-        Ok(())
-    }
-
-    /// Checks that a start matches what was planned, under the policy whose commands were run.
-    pub(super) fn check_unchanged(
-        &self,
-        view: &LedgerSnapshot<'_>,
-        shown: &Deployment,
-        now: &Deployment,
-    ) -> Result<(), CliError> {
-        if view.policy != Some(&*self.workspace.policy) {
-            return Err(explain_outdated_plan("the policy has changed"));
-        }
-        let parts = |deployment: &Deployment| {
-            let part = |it: &ComponentChange| (it.target.clone(), it.from, it.intent);
-            deployment.components.iter().map(part).collect::<Vec<_>>()
-        };
-        if parts(shown) != parts(now) {
-            return Err(explain_outdated_plan("what runs has changed"));
-        }
-        Ok(())
     }
 }
 
@@ -388,15 +236,6 @@ fn is_waiting_for_approvals(verdict: &Verdict) -> bool {
         && missing.all(|check| check.rule == Rule::Approvals && check.outcome == CheckResult::Fail)
 }
 
-/// Returns the policy key of the command that makes a change.
-fn find_command_key(change: &ComponentChange) -> &'static str {
-    if change.intent == entry::Intent::Destroy {
-        "destroy"
-    } else {
-        "apply"
-    }
-}
-
 /// Lists the checks that do not pass, for a notification.
 fn list_reasons(verdict: &Verdict) -> Vec<String> {
     let missing = verdict
@@ -406,15 +245,6 @@ fn list_reasons(verdict: &Verdict) -> Vec<String> {
     missing
         .map(|check| format!("{}: {}", check.rule.name(), check.detail))
         .collect()
-}
-
-/// Returns the words for a deployment in a sentence.
-pub(super) fn describe_deployment(kind: entry::DeploymentKind, name: &EnvName) -> String {
-    match kind {
-        entry::DeploymentKind::Destroy => format!("the destruction of {name}"),
-        entry::DeploymentKind::Exec => format!("the command in {name}"),
-        _ => format!("the deployment to {name}"),
-    }
 }
 
 /// Returns the heading above the changes of a deployment.

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::checks::describe_deployment;
-use super::{DeployRunner, StartedRun};
+use super::runner::{DeployRunner, StartedRun};
 use crate::cli::{CliError, ErrorKind};
 use crate::domain::entry::{self, Deployment, Outcome};
-use crate::domain::name::{ComponentName, Person};
+use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::NotifyEvent;
 use crate::domain::time::Time;
 use crate::git::remote::PushOutcome;
@@ -26,15 +25,15 @@ impl DeployRunner<'_> {
         more: impl FnOnce(Notice) -> Notice,
     ) {
         let policy = &self.workspace.policy;
-        let Some(rules) = policy.environment(&self.place.name) else {
+        let Some(rules) = policy.environment(self.env.name()) else {
             return;
         };
-        let name = self.place.name.clone();
+        let name = self.env.name().clone();
         let notice = Notice::new(event, self.ui.now(), policy.project.clone(), name)
             .with_deployment(deployment);
         let notice = Notice {
             by: Some(by.clone()),
-            url: render_url(&self.place.name, rules),
+            url: render_url(self.env.name(), rules),
             ..notice
         };
         self.notifications.send(rules, &more(notice));
@@ -93,7 +92,7 @@ impl DeployRunner<'_> {
         if report.is_success() {
             return Ok(());
         }
-        let name = &self.place.name;
+        let name = self.env.name();
         if !report.refused_plans.is_empty() {
             let names: Vec<&str> = report
                 .refused_plans
@@ -138,7 +137,7 @@ impl DeployRunner<'_> {
     ///
     /// If it cannot be moved, prints a warning: the deployment has succeeded all the same.
     pub(super) fn advance_branch(&self, deployment: &Deployment) {
-        let (workspace, name) = (self.workspace, &self.place.name);
+        let (workspace, name) = (self.workspace, self.env.name());
         let branch = workspace
             .policy
             .environment(name)
@@ -183,5 +182,14 @@ impl DeployRunner<'_> {
         };
         let words = format!("The branch {branch} was not moved to {short}: {why}");
         self.ui.eprint_sentence(words.trim_end_matches([':', ' ']));
+    }
+}
+
+/// Returns the words for a deployment in a sentence.
+pub(super) fn describe_deployment(kind: entry::DeploymentKind, name: &EnvName) -> String {
+    match kind {
+        entry::DeploymentKind::Destroy => format!("the destruction of {name}"),
+        entry::DeploymentKind::Exec => format!("the command in {name}"),
+        _ => format!("the deployment to {name}"),
     }
 }

@@ -1,13 +1,14 @@
 //! Destroys a whole ephemeral environment: shared by `destroy` and `reap`, and by a failed
 //! creation, which is undone.
 
-use super::checks::describe_deployment;
-use super::{ComponentPlans, ComposeDeployment, DeployRunner, Preparation, StartedRun};
-use crate::cli::deployment_request::Place;
+use super::completion::describe_deployment;
+use super::preparation::Preparation;
+use super::runner::{ComponentPlans, ComposeDeployment, DeployRunner, StartedRun};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{self, ComponentChange, Deployment, Intent, Target};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::policy::Rollback;
@@ -22,14 +23,14 @@ use crate::view::result_text;
 ///
 /// `agrees` decides whether to destroy the environment in its present state.
 pub fn compose_destruction(
-    place: &Place,
+    env: &EnvRef,
     view: &LedgerSnapshot<'_>,
     agrees: &dyn Fn(EnvState<'_>) -> Result<(), CliError>,
 ) -> Result<Option<Deployment>, CliError> {
     let state = view
-        .load_state(&place.ledger, &Scope::All)
+        .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-    let here = state.environment(place.named.as_ref());
+    let here = env.state_in(&state);
     if !here.exists() {
         return Ok(None);
     }
@@ -114,7 +115,7 @@ impl DeployRunner<'_> {
             .components
             .iter()
             .all(|change| change.from.is_none());
-        if self.place.named.is_none()
+        if self.env.member().is_none()
             || !is_creation
             || report.errors.is_empty()
             || report.owner_unknown.is_some()
@@ -122,8 +123,8 @@ impl DeployRunner<'_> {
             return false;
         }
         let read = || -> Result<bool, CliError> {
-            let state = Workspace::open(self.ui)?.read_state(&self.place.ledger, &Scope::All)?;
-            let here = state.environment(self.place.named.as_ref());
+            let state = Workspace::open(self.ui)?.read_state(self.env.ledger(), &Scope::All)?;
+            let here = self.env.state_in(&state);
             let ours = |name: &ComponentName| {
                 deployment
                     .components
@@ -139,7 +140,7 @@ impl DeployRunner<'_> {
     /// Destroys what a failed creation left behind. Only prints the command if the policy says to
     /// roll back manually or the run was interrupted.
     pub(super) fn undo_creation(&self, failed: &AppendedEntry) {
-        let (ui, name) = (self.ui, &self.place.name);
+        let (ui, name) = (self.ui, self.env.name());
         let rules = self.workspace.policy.environment(name);
         let manual = rules.is_some_and(|rules| rules.rollback == Rollback::Manual);
         let by_hand = |sentence: &str| {
@@ -185,7 +186,7 @@ impl DeployRunner<'_> {
         let again = DeployRunner::with_stop(
             self.ui,
             &workspace,
-            self.place,
+            self.env,
             self.options,
             std::sync::Arc::clone(&self.stop),
         );
@@ -193,10 +194,10 @@ impl DeployRunner<'_> {
             let gone = || {
                 CliError::new(
                     ErrorKind::CannotTell,
-                    format!("{} is gone already", self.place.name),
+                    format!("{} is gone already", self.env.name()),
                 )
             };
-            compose_destruction(self.place, view, &|_| Ok(()))?.ok_or_else(gone)
+            compose_destruction(self.env, view, &|_| Ok(()))?.ok_or_else(gone)
         };
         again.destroy(person, &compose, &|| Ok(()))
     }

@@ -3,17 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{ComponentPlans, DeployRunner};
+use super::runner::DeployRunner;
 use crate::cli::rollback_targets::{self, GoodRelease};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
-use crate::domain::entry::{ComponentChange, Deployment, Intent, Target};
-use crate::domain::id::CommitId;
+use crate::domain::entry::{ComponentChange, Deployment, Target};
+use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
-use crate::domain::plan::Plan;
+use crate::run::command_env::CommandEnv;
 use crate::run::run_dirs::WorkDirs;
-use crate::view::plan::{
-    ComponentPlan, ComponentTransition, DeploymentPlan as Shown, PlanState, render_text,
-};
 
 /// The folders and releases that a run works with.
 pub struct Preparation<'a> {
@@ -29,10 +26,10 @@ impl<'a> Preparation<'a> {
     /// Creates the folders and finds the last good releases.
     pub fn new(of: &DeployRunner<'a>, deployment: &Deployment) -> Result<Self, CliError> {
         let workspace = of.workspace;
-        let place = of.read_environment()?;
-        let all = rollback_targets::find_attempted(workspace, &place);
-        let good = rollback_targets::find_newest(workspace, &place, &all, &|_, _| true)?;
-        let site = WorkDirs::new(&workspace.repository, &workspace.policy, &of.place.name);
+        let snapshot = of.read_environment()?;
+        let all = rollback_targets::find_attempted(workspace, &snapshot);
+        let good = rollback_targets::find_newest(workspace, &snapshot, &all, &|_, _| true)?;
+        let site = WorkDirs::new(&workspace.repository, &workspace.policy, of.env.name());
         let site = site.context(
             ErrorKind::CannotTell,
             "cannot make the deployment's folders",
@@ -64,64 +61,24 @@ impl<'a> Preparation<'a> {
 }
 
 impl DeployRunner<'_> {
-    /// Returns the plans of a deployment in the form that is printed.
-    pub fn build_plan_view(
-        &self,
-        commit: CommitId,
-        deployment: &Deployment,
-        plans: &ComponentPlans,
-    ) -> Result<Shown, CliError> {
-        let place = self.read_environment()?;
-        let component = |change: &ComponentChange| {
-            let target = &change.target;
-            let way = ComponentTransition {
-                from: change.from,
-                to: (change.intent != Intent::Destroy).then_some(target.commit),
-                from_version: place.version(&target.component),
-                to_version: target.version.clone(),
-            };
-            match (plans.get(&target.component), change.intent) {
-                (Some(planned), _) => {
-                    let component = target.component.clone();
-                    ComponentPlan::from_plan(
-                        &Plan {
-                            component,
-                            commit: target.commit,
-                            result: planned.clone(),
-                        },
-                        way,
-                    )
-                }
-                (None, intent) => {
-                    let state = match intent {
-                        Intent::Change => PlanState::Unplanned,
-                        Intent::Unchanged => PlanState::Unchanged,
-                        Intent::Destroy => PlanState::Destroyed,
-                    };
-                    ComponentPlan::without_plan(target.component.clone(), state, way)
-                }
-            }
-        };
-        let components = deployment.components.iter().map(component).collect();
-        Ok(Shown {
-            environment: self.place.name.clone(),
-            commit,
-            components,
-            comparison: None,
+    /// Returns the environment variables and secrets that the policy's commands get.
+    pub fn command_env<'s>(
+        &'s self,
+        stage: &Preparation<'s>,
+        run: Option<RunId>,
+    ) -> Result<CommandEnv<'s>, CliError> {
+        let (_, rules) = self.workspace.find_environment(self.env.name().as_str())?;
+        let good = stage
+            .last_good
+            .iter()
+            .map(|(name, release)| (name.clone(), release.target.commit))
+            .collect();
+        Ok(CommandEnv {
+            policy: &self.workspace.policy,
+            name: self.env.name(),
+            rules,
+            run,
+            last_good: good,
         })
-    }
-
-    /// Prints the plans, if there are any.
-    pub(super) fn print_plans(
-        &self,
-        deployment: &Deployment,
-        plans: &ComponentPlans,
-    ) -> Result<(), CliError> {
-        let commits = deployment.changed().map(|change| change.target.commit);
-        if let Some(commit) = commits.max().filter(|_| !plans.is_empty()) {
-            let shown = self.build_plan_view(commit, deployment, plans)?;
-            self.ui.print(render_text(&shown, false, self.ui.width()));
-        }
-        Ok(())
     }
 }

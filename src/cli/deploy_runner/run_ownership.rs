@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DeployRunner, StartedRun};
+use super::runner::{DeployRunner, StartedRun};
 use crate::clock::Stopwatch;
 use crate::domain::state::{Scope, State};
 use crate::ledger::StateReader;
@@ -42,7 +42,7 @@ impl<'a> RunOwnership<'a> {
             return Ok(());
         }
         let state = self.read_state()?;
-        let here = state.environment(self.runner.place.named.as_ref());
+        let here = self.runner.env.state_in(&state);
         match here.run(self.run.sequence) {
             Some(run) if run.id() == Some(self.run.run) => {
                 self.last_check = Stopwatch::start();
@@ -70,7 +70,7 @@ impl<'a> RunOwnership<'a> {
     }
 
     fn try_read_state(&self) -> Result<State, String> {
-        let (workspace, ledger) = (self.runner.workspace, &self.runner.place.ledger);
+        let (workspace, ledger) = (self.runner.workspace, self.runner.env.ledger());
         let repository = &workspace.repository;
         if let Some(remote) = &workspace.remote {
             sync(repository, remote).map_err(|error| error.to_string())?;
@@ -80,7 +80,7 @@ impl<'a> RunOwnership<'a> {
                 return Ok(State::empty());
             };
             let tree = repository.read_commit(tip.0)?.tree;
-            let scope = if self.runner.place.named.is_some() {
+            let scope = if self.runner.env.member().is_some() {
                 Scope::All
             } else {
                 Scope::Components([].into())

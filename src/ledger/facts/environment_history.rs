@@ -3,39 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::history::WalkedEntry;
 use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Outcome, StoredEntry};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, EntryId};
-use crate::domain::name::{ComponentName, EnvName, LedgerName};
-use crate::domain::policy::{Environment, Policy};
+use crate::domain::name::ComponentName;
+use crate::domain::policy::Policy;
 use crate::domain::rules::{Facts, SKEW};
 use crate::domain::state::{Scope, State};
 use crate::domain::time::Time;
 use crate::git::error::Result;
-
-/// One environment in its ledger.
-struct LedgerEnvironment<'p> {
-    ledger: &'p LedgerName,
-    /// The environment, if the ledger is a pattern's.
-    member: Option<&'p EnvName>,
-}
-
-impl<'p> LedgerEnvironment<'p> {
-    fn new(name: &'p EnvName, rules: &'p Environment) -> Self {
-        Self {
-            ledger: &rules.ledger,
-            member: rules.ephemeral.map(|_| name),
-        }
-    }
-
-    /// Returns whether a ledger commit is of this environment.
-    fn contains(&self, passed: &WalkedEntry) -> bool {
-        self.member
-            .is_none_or(|member| passed.mention.environment.as_deref() == Some(member.as_str()))
-    }
-}
 
 /// What is looked for in the previous environment's log, for one component.
 struct PromotionSearch {
@@ -79,7 +57,7 @@ impl FactGatherer<'_> {
         let Some(there) = policy.environment(before) else {
             return;
         };
-        let stage = LedgerEnvironment::new(before, there);
+        let env = EnvRef::new(before, there);
         let mut wanted = Vec::new();
         for it in plan.changes.iter().filter(|it| it.changed) {
             match self.code.commit(it.commit) {
@@ -97,13 +75,11 @@ impl FactGatherer<'_> {
                 )),
             }
         }
-        let tip = facts.tips.get(stage.ledger).copied();
-        let walked = tip.map_or(Ok(()), |tip| {
-            self.walk_previous_log(&stage, tip, &mut wanted)
-        });
+        let tip = facts.tips.get(env.ledger()).copied();
+        let walked = tip.map_or(Ok(()), |tip| self.walk_previous_log(&env, tip, &mut wanted));
         let names = wanted.iter().map(|it| it.component.clone()).collect();
         facts.previous_state = Some(
-            self.read_previous_state(&stage, tip, names)
+            self.read_previous_state(&env, tip, names)
                 .map_err(|error| describe_error(&error)),
         );
         for it in wanted {
@@ -119,7 +95,7 @@ impl FactGatherer<'_> {
     /// Walks the log once for all components.
     fn walk_previous_log(
         &self,
-        stage: &LedgerEnvironment<'_>,
+        env: &EnvRef,
         tip: EntryId,
         wanted: &mut [PromotionSearch],
     ) -> Result<()> {
@@ -132,7 +108,7 @@ impl FactGatherer<'_> {
                 break;
             }
             let speaks = |component: &ComponentName| {
-                stage.contains(&passed)
+                env.matches(&passed.mention)
                     && passed
                         .mention
                         .components
@@ -144,7 +120,7 @@ impl FactGatherer<'_> {
                 .filter(|it| !it.done && speaks(&it.component))
                 .peekable();
             if concerned.peek().is_some() {
-                let stored = self.history.entry(stage.ledger, passed.id)?;
+                let stored = self.history.entry(env.ledger(), passed.id)?;
                 concerned.for_each(|it| it.add_entry(&stored));
             }
         }
@@ -153,29 +129,28 @@ impl FactGatherer<'_> {
 
     fn read_previous_state(
         &self,
-        stage: &LedgerEnvironment<'_>,
+        env: &EnvRef,
         tip: Option<EntryId>,
         components: BTreeSet<ComponentName>,
     ) -> Result<State> {
         let Some(tip) = tip else {
             return Ok(State::empty());
         };
-        let (_, tree) = self.chain(stage.ledger, Some(tip))?;
-        let scope = if stage.member.is_some() {
+        let (_, tree) = self.chain(env.ledger(), Some(tip))?;
+        let scope = if env.member().is_some() {
             Scope::All
         } else {
             Scope::Components(components)
         };
-        self.states.load(tree, stage.ledger, &scope)
+        self.states.load(tree, env.ledger(), &scope)
     }
 
     /// Gathers for a rollback when the wanted contents last ran here. A content whose commit was
     /// never here has no earlier run.
     pub(super) fn gather_earlier_runs(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
-        let (Some((name, rules)), Some(chain)) = (&plan.environment, &facts.chain) else {
+        let (Some((env, _)), Some(chain)) = (&plan.environment, &facts.chain) else {
             return;
         };
-        let stage = LedgerEnvironment::new(name, rules);
         let mut stays = Vec::new();
         for it in plan.changes.iter().filter(|it| it.changed) {
             let component = it.component.clone();
@@ -199,7 +174,7 @@ impl FactGatherer<'_> {
         let walked = if chain.sequence == 0 {
             Ok(())
         } else {
-            self.walk_earlier_runs(&stage, chain.tip, &mut stays)
+            self.walk_earlier_runs(env, chain.tip, &mut stays)
         };
         for it in stays {
             let known = match (it.success, &walked) {
@@ -215,7 +190,7 @@ impl FactGatherer<'_> {
 
     fn walk_earlier_runs(
         &self,
-        stage: &LedgerEnvironment<'_>,
+        env: &EnvRef,
         tip: EntryId,
         stays: &mut [RollbackSearch],
     ) -> Result<()> {
@@ -230,7 +205,7 @@ impl FactGatherer<'_> {
                     .components
                     .iter()
                     .any(|name| name == it.component.as_str());
-                stage.contains(&passed)
+                env.matches(&passed.mention)
                     && (component || passed.mention.commits.contains(&it.commit))
             };
             let mut open = stays
@@ -238,7 +213,7 @@ impl FactGatherer<'_> {
                 .filter(|it| !it.is_done() && speaks(it))
                 .peekable();
             if open.peek().is_some() {
-                let stored = self.history.entry(stage.ledger, passed.id)?;
+                let stored = self.history.entry(env.ledger(), passed.id)?;
                 open.for_each(|it| it.add_entry(&stored));
             }
         }

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::entry::{Deployment, Intent};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, Digest};
-use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::name::ComponentName;
 use crate::domain::policy::{Environment, Policy};
 use crate::domain::rules::{Fact, FactNeed, Request, RequestContext, RequestKind, fact_needs};
 use crate::domain::state::{EnvState, State};
@@ -27,8 +28,8 @@ pub(super) struct PlannedChange {
 
 /// What has to be gathered for a request.
 pub(super) struct FactPlan<'a> {
-    /// The environment by name, and its policy.
-    pub environment: Option<(EnvName, &'a Environment)>,
+    /// The environment and its rules.
+    pub environment: Option<(EnvRef, &'a Environment)>,
     /// The components that the request changes, or that a branch or tag would change.
     pub changes: Vec<PlannedChange>,
     /// The commits that the request is about: attestations and yanks of these count.
@@ -50,7 +51,10 @@ impl<'a> FactPlan<'a> {
         let context = RequestContext::new(policy, *request);
         let needs = fact_needs(&context);
         let mut plan = Self {
-            environment: context.environment_name.zip(context.environment),
+            environment: context
+                .environment_name
+                .zip(context.environment)
+                .map(|(name, rules)| (EnvRef::new(&name, rules), rules)),
             changes: Vec::new(),
             subjects: BTreeSet::new(),
             commits: BTreeSet::new(),
@@ -126,11 +130,10 @@ impl<'a> FactPlan<'a> {
 
     /// Returns the environment's part of its ledger's state.
     pub fn here<'s>(&'s self, state: &'s State) -> EnvState<'s> {
-        let member = self
-            .environment
-            .as_ref()
-            .filter(|(_, rules)| rules.ephemeral.is_some());
-        state.environment(member.map(|(name, _)| name))
+        match &self.environment {
+            Some((env, _)) => env.state_in(state),
+            None => state.environment(None),
+        }
     }
 
     fn add_deployment(&mut self, deployment: &Deployment) {

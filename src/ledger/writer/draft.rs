@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::entry::Action;
+use crate::domain::env_ref::EnvRef;
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::Policy;
 use crate::domain::state::{Scope, State};
@@ -32,6 +33,16 @@ impl From<Action> for EntryDraft {
             environment: None,
             requested_by: None,
             policy_text: None,
+        }
+    }
+}
+
+impl EntryDraft {
+    /// Returns the draft of an entry about an environment.
+    pub fn in_environment(env: &EnvRef, action: Action) -> Self {
+        Self {
+            environment: env.member().cloned(),
+            ..action.into()
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::entry::DeploymentKind;
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
-use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::name::ComponentName;
 use crate::domain::policy::Environment;
 use crate::domain::text::Line;
 
@@ -30,8 +31,8 @@ pub enum Selection {
 /// The deployment that is asked for.
 #[derive(Debug, Clone)]
 pub struct DeploymentSpec<'a> {
-    /// The environment's name: `pr-17` if `rules` are those of `pr-*`.
-    pub name: &'a EnvName,
+    /// The environment.
+    pub env: &'a EnvRef,
     /// The environment's part of the policy.
     pub rules: &'a Environment,
     /// The commit of each component: one for all, or one per component.

@@ -18,7 +18,6 @@ use crate::ledger::writer::LedgerSnapshot;
 pub(super) fn gather_facts(
     ledgers: &LedgerSnapshot<'_>,
     policy: &Policy,
-    named: Option<&EnvName>,
     spec: &DeploymentSpec<'_>,
     deployment: &Deployment,
     state: &State,
@@ -27,14 +26,14 @@ pub(super) fn gather_facts(
     let Some(by) = spec.rules.deployers.persons().first().cloned() else {
         return Facts::default();
     };
-    let statement = build_statement(by, chain, spec, named, deployment);
+    let statement = build_statement(by, chain, spec, deployment);
     let request = Request::Entry {
         statement: &statement,
         key: None,
         policy_text: None,
     };
     let mut others = ledgers.tips.clone();
-    others.remove(&spec.rules.ledger);
+    others.remove(spec.env.ledger());
     ledgers.gatherer.gather_to_build(
         policy,
         &request,
@@ -49,15 +48,14 @@ fn build_statement(
     by: Person,
     chain: &Chain,
     spec: &DeploymentSpec<'_>,
-    named: Option<&EnvName>,
     deployment: &Deployment,
 ) -> Statement {
     Statement {
         at: chain.at,
         by,
         requested_by: None,
-        ledger: spec.rules.ledger.clone(),
-        environment: named.cloned(),
+        ledger: spec.env.ledger().clone(),
+        environment: spec.env.member().cloned(),
         project: chain.project,
         previous: chain.tip,
         sequence: chain.sequence + 1,

@@ -11,6 +11,7 @@ use crate::domain::entry::{
     Intent, Lock, Outcome, PolicyApprove, PolicyRevoke, Record, RecordedResult, Resume, Revoke,
     Start, Target, Unlock, Unyank, Verification, VerificationResult, Yank,
 };
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Digest, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
@@ -277,9 +278,10 @@ impl Scene<'_> {
             } else {
                 Commits::One(self.commit())
             };
-        let (name, rules, destroy) = (self.name, self.rules, self.below(2) == 0);
+        let env = EnvRef::new(self.name, self.rules);
+        let (rules, destroy) = (self.rules, self.below(2) == 0);
         let wish = DeploymentSpec {
-            name,
+            env: &env,
             rules,
             commits,
             selection,

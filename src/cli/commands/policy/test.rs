@@ -2,7 +2,7 @@
 
 use clap::builder::RangedU64ValueParser;
 
-use super::read_policy_text;
+use super::difference::read_policy_text;
 use crate::cli::policy_file::ProposedPolicy;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};

@@ -7,9 +7,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{InitArgs, StepDocument, install_server};
-use crate::cli::commands::audit::{self, ProgressBarAudit};
-use crate::cli::diagnostics::explain_unreadable_repository;
+use super::init::{InitArgs, StepDocument, describe_steps, install_server, print_steps};
+use crate::cli::audit_report::{ProgressBarAudit, find_error_kind};
+use crate::cli::repository::explain_unreadable_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
@@ -21,7 +21,9 @@ use crate::ledger::{Project, Tips};
 use crate::server::check::open_repository;
 use crate::server::install::InstallStep;
 use crate::view::audit::{self as view, AuditDocument};
-use crate::view::symbols::Mark;
+
+/// The command to type after a repository was adopted.
+const NEXT_COMMAND: &str = "git-deploy server check";
 
 /// Guard a repository that has ledgers already, such as a copy of another server's: audit them from the root of trust, install the hooks
 ///
@@ -56,6 +58,37 @@ pub(in crate::cli) struct AdoptDocument<'a> {
 
 /// Audits the ledgers and, if there are no findings, installs the hooks.
 pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
+    let (repository, tips) = open_ledgers(args)?;
+    let project = require_project(args, &repository, &tips)?;
+    let audit = audit_all(&repository, &tips, &project);
+    let is_found = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
+    let steps = if is_found(CheckResult::Fail) || is_found(CheckResult::Unknown) {
+        None
+    } else {
+        Some(install_hooks(args, &repository, &project)?)
+    };
+    print_result(args, ui, project.id, &audit, steps.as_deref())?;
+    match steps {
+        Some(_) if ui.json() => Ok(()),
+        Some(_) => {
+            let path = args.init.repository.display();
+            ui.print("An audit cannot know of entries that a copy lacks: compare git for-each-ref refs/deploy/ with a clone.");
+            ui.print(format_args!(
+                "{path} guards the project {} now. Next: {NEXT_COMMAND}",
+                project.name
+            ));
+            Ok(())
+        }
+        None => Err(explain_findings(args, ui, is_found(CheckResult::Fail))),
+    }
+}
+
+/// Opens the repository and reads the tips of its ledgers.
+///
+/// # Errors
+///
+/// Fails if it has no ledgers.
+fn open_ledgers(args: &AdoptArgs) -> Result<(Repository, Tips), CliError> {
     let path = args.init.repository.display();
     let repository = open_repository(&args.init.repository).map_err(|error| match error {
         error @ (git::Error::OtherOwner(_) | git::Error::Unsupported { .. }) => {
@@ -83,79 +116,59 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
             "git clone --mirror OLD {path}, which copies them with all else"
         )));
     }
-    let project = require_project(args, &repository, &tips)?;
-    let audit = audit_all(&repository, &tips, &project);
-    let found = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
-    let steps = if found(CheckResult::Fail) || found(CheckResult::Unknown) {
-        None
-    } else {
-        Some(install_hooks(args, &repository, &project)?)
-    };
-    let next = "git-deploy server check";
-    let newer = "An audit cannot know of entries that a copy lacks: compare git for-each-ref refs/deploy/ with a clone.";
+    Ok((repository, tips))
+}
+
+/// Prints the result of the audit and the steps of the installation, which are `None` if the audit
+/// found something.
+fn print_result(
+    args: &AdoptArgs,
+    ui: &Ui,
+    project: EntryId,
+    audit: &AuditDocument,
+    steps: Option<&[InstallStep]>,
+) -> Result<(), CliError> {
+    let installed = steps.unwrap_or_default();
     if ui.json() {
-        let steps_told = steps.iter().flatten().map(
-            |InstallStep {
-                 message: what,
-                 changed,
-             }| StepDocument {
-                what,
-                changed: *changed,
-            },
-        );
-        let (repository, guarded) = (path.to_string(), steps.is_some());
-        let next = guarded.then_some(next);
-        let (project, steps) = (project.id, steps_told.collect());
-        ui.print_document(
+        return ui.print_document(
             "server-adopt",
             &AdoptDocument {
-                repository,
+                repository: args.init.repository.display().to_string(),
                 project,
-                guarded,
-                audit: &audit,
-                steps,
-                next,
+                guarded: steps.is_some(),
+                audit,
+                steps: describe_steps(installed),
+                next: steps.map(|_| NEXT_COMMAND),
             },
-        )?;
-    } else {
-        ui.print(view::render_text(&audit, ui.width(), &|time| {
-            ui.format_time(time)
-        }));
-        for step in steps.iter().flatten() {
-            let mark = if step.changed { Mark::Yes } else { Mark::None };
-            ui.print(format_args!("{mark} {}", step.message));
-        }
+        );
     }
-    match steps {
-        Some(_) if ui.json() => Ok(()),
-        Some(_) => {
-            ui.print(newer);
-            ui.print(format_args!(
-                "{path} guards the project {} now. Next: {next}",
-                project.name
-            ));
-            Ok(())
-        }
-        None if ui.json() => Err(CliError::reported(if found(CheckResult::Fail) {
-            ErrorKind::Denied
-        } else {
-            ErrorKind::CannotTell
-        })),
-        None if found(CheckResult::Fail) => Err(CliError::new(
+    ui.print(view::render_text(audit, ui.width(), &|time| {
+        ui.format_time(time)
+    }));
+    print_steps(ui, installed);
+    Ok(())
+}
+
+/// Returns the error for an audit with findings: `refused` if some entry is wrong, else some could
+/// not be checked.
+fn explain_findings(args: &AdoptArgs, ui: &Ui, refused: bool) -> CliError {
+    let path = args.init.repository.display();
+    let (kind, which) = if refused {
+        (
             ErrorKind::Denied,
-            format!("{path} is not adopted: nothing was installed"),
+            "of a repository where git deploy audit finds nothing",
         )
-        .hint(format!(
-            "git clone --mirror OLD {path}, of a repository where git deploy audit finds nothing"
-        ))),
-        None => Err(CliError::new(
-            ErrorKind::CannotTell,
-            format!("{path} is not adopted: nothing was installed"),
-        )
-        .hint(format!(
-            "git clone --mirror OLD {path}, which copies everything"
-        ))),
+    } else {
+        (ErrorKind::CannotTell, "which copies everything")
+    };
+    if ui.json() {
+        return CliError::reported(kind);
     }
+    CliError::new(
+        kind,
+        format!("{path} is not adopted: nothing was installed"),
+    )
+    .hint(format!("git clone --mirror OLD {path}, {which}"))
 }
 
 /// Returns the project of the ledgers.
@@ -181,7 +194,7 @@ fn require_project(
         .hint(format!("git-deploy server adopt {path} --root ID")));
     };
     let project = find_project(repository, tips).map_err(|finding| {
-        let kind = audit::error_kind(&finding);
+        let kind = find_error_kind(&finding);
         CliError::new(
             kind,
             format!("{path} is not adopted: its policy has no root of trust"),

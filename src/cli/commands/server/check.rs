@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::diagnostics::explain_unreadable_repository;
+use crate::cli::repository::explain_unreadable_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::git::Error;
 use crate::server::check;

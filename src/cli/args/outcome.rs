@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use super::{CliError, ErrorKind, append_report};
+use crate::cli::{CliError, ErrorKind, append_report};
 use crate::domain::entry::{ComponentChange, RecordedResult, VerificationResult};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;

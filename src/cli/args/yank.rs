@@ -1,8 +1,8 @@
 //! The arguments that `yank` and `unyank` share: a commit or an artifact, and the reason.
 
-use super::append_report::{self, WriteArgs};
-use super::workspace::Workspace;
-use super::{CliError, Ui};
+use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, Ui};
 use crate::domain::entry::{Action, Yank};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::LedgerName;

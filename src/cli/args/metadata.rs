@@ -1,6 +1,6 @@
 //! The options that describe a deployment in its entry, such as its message and its change request.
 
-use super::{CliError, ErrorContext as _, ErrorKind, append_report};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, append_report};
 use crate::domain::entry::Deployment;
 use crate::domain::name::{Label, Person};
 use crate::domain::text::{Description, Line};

@@ -1,0 +1,160 @@
+//! Determines the environment of a command: the one that is named, or the one that the checked-out
+//! branch or the CI job is bound to.
+//!
+//! If the environment cannot be determined for certain, the command fails and asks for the name.
+
+use crate::cli::bound_environment::{BoundEnvironment, find_bound};
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorKind, Ui};
+use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::policy::Environment;
+
+/// `[ENV] [REV]`, as every command about a deployment takes them.
+#[derive(clap::Args)]
+pub struct EnvRev {
+    /// The environment; may be left out where the checked-out branch, or the branch, tag or change request that CI runs for, is bound to
+    /// one
+    #[arg(value_name = "ENV")]
+    env: Option<String>,
+    /// The commit; an environment's name stands for what runs there, ENV:COMPONENT for what it runs of a component; without it HEAD
+    #[arg(value_name = "REV")]
+    rev: Option<String>,
+}
+
+/// `[ENV]`, as commands that need no commit take it.
+#[derive(clap::Args)]
+pub struct OnlyEnv {
+    /// The environment; may be left out where the checked-out branch, or the branch, tag or change request that CI runs for, is bound to
+    /// one
+    #[arg(value_name = "ENV")]
+    env: Option<String>,
+}
+
+impl EnvRev {
+    /// Returns the two arguments as they were typed: the environment and the revision.
+    pub fn words(&self) -> (Option<&str>, Option<&str>) {
+        (self.env.as_deref(), self.rev.as_deref())
+    }
+
+    /// Parses the order `COMPONENT ENV`, as in `api prod`, or `all prod` for no particular
+    /// component. Returns `None` for any other order.
+    pub fn component_first(
+        &self,
+        workspace: &Workspace,
+    ) -> Option<(Option<ComponentName>, EnvName)> {
+        let (first, second) = (self.env.as_deref()?, self.rev.as_deref()?);
+        let environment = second
+            .parse()
+            .ok()
+            .filter(|name| workspace.policy.environment(name).is_some())?;
+        if is_environment(workspace, first) {
+            return None;
+        }
+        if first == "all" {
+            return Some((None, environment));
+        }
+        let component = first
+            .parse()
+            .ok()
+            .filter(|name| workspace.policy.has_component(name))?;
+        Some((Some(component), environment))
+    }
+
+    /// Determines the environment and returns it with the revision, if one was given.
+    ///
+    /// A single word that is no environment is the revision, if the environment can be determined
+    /// without it.
+    pub fn find(
+        &self,
+        workspace: &Workspace,
+        ui: &Ui,
+    ) -> Result<(EnvName, Option<&str>), CliError> {
+        let (first, rev) = (self.env.as_deref(), self.rev.as_deref());
+        match first {
+            Some(word) if rev.is_some() || is_environment(workspace, word) => {
+                Ok((workspace.find_environment(word)?.0.name().clone(), rev))
+            }
+            Some(word) => match find_bound(workspace)? {
+                Ok(bound) if is_commit(workspace, word) => Ok((report_inferred(ui, bound), first)),
+                Ok(_) => Err(explain_no_environment(
+                    workspace,
+                    word,
+                    "it is no commit in this repository either",
+                )),
+                Err(why) => {
+                    let why = format!("{why}, so the first word names the environment");
+                    Err(explain_no_environment(workspace, word, &why))
+                }
+            },
+            None => Ok((infer_environment(workspace, ui)?, None)),
+        }
+    }
+}
+
+impl OnlyEnv {
+    /// Returns the argument as if `env` had been typed.
+    pub fn of(env: Option<String>) -> Self {
+        Self { env }
+    }
+
+    /// Returns the argument as it was typed.
+    pub fn word(&self) -> Option<&str> {
+        self.env.as_deref()
+    }
+
+    /// Determines the environment.
+    pub fn find(&self, workspace: &Workspace, ui: &Ui) -> Result<EnvName, CliError> {
+        match &self.env {
+            Some(name) => Ok(workspace.find_environment(name)?.0.name().clone()),
+            None => infer_environment(workspace, ui),
+        }
+    }
+}
+
+/// Returns whether a word names an environment of the policy.
+fn is_environment(workspace: &Workspace, word: &str) -> bool {
+    word.parse::<EnvName>()
+        .is_ok_and(|name| workspace.policy.environment(&name).is_some())
+}
+
+/// Returns whether a word names a commit, directly or as what an environment runs.
+fn is_commit(workspace: &Workspace, word: &str) -> bool {
+    let environment = word
+        .split_once(':')
+        .map_or(word, |(environment, _)| environment);
+    is_environment(workspace, environment)
+        || matches!(workspace.repository.resolve_revision(word), Ok(Some(_)))
+}
+
+fn explain_no_environment(workspace: &Workspace, word: &str, why: &str) -> CliError {
+    // Only called for words that name no environment, so this is an error.
+    workspace.find_environment(word).err().map_or_else(
+        || explain_unbound(workspace, why),
+        |failure| failure.because(why),
+    )
+}
+
+fn infer_environment(workspace: &Workspace, ui: &Ui) -> Result<EnvName, CliError> {
+    Ok(report_inferred(
+        ui,
+        find_bound(workspace)?.map_err(|why| explain_unbound(workspace, &why))?,
+    ))
+}
+
+/// Prints which environment was chosen and why, so that a wrong choice is noticed.
+fn report_inferred(ui: &Ui, bound: BoundEnvironment) -> EnvName {
+    ui.eprint_sentence(format_args!("{}, from {}", bound.name, bound.from));
+    bound.name
+}
+
+fn explain_unbound(workspace: &Workspace, why: &str) -> CliError {
+    let names: Vec<String> = workspace
+        .policy
+        .environments_in_order()
+        .into_iter()
+        .map(Environment::display_name)
+        .collect();
+    CliError::new(ErrorKind::Usage, "which environment is meant?")
+        .because(why.to_owned())
+        .hint(format!("name the environment: {}", names.join(", ")))
+}

@@ -1,0 +1,86 @@
+//! The options that every command has.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use crate::domain::name::ProjectName;
+
+/// What every command understands. The ids have a prefix because a command's own argument of the same id would hide the option.
+#[derive(Default, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct GlobalOptions {
+    /// Work as if started in this directory
+    #[arg(id = "all-directory", short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// The remote that holds the ledgers, where there are several
+    #[arg(id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = parse_remote_name)]
+    pub remote: Option<String>,
+    /// The project that is meant: where the repository's has another name, nothing is done
+    #[arg(
+        id = "all-project",
+        long = "project",
+        value_name = "NAME",
+        global = true
+    )]
+    pub project: Option<ProjectName>,
+    /// Print one JSON document with a versioned schema, and nothing else, on standard output
+    #[arg(id = "all-json", long = "json", global = true)]
+    pub json: bool,
+    /// How moments are shown: relative on a terminal and RFC 3339 elsewhere, or always one of them
+    #[arg(
+        id = "all-dates",
+        long = "dates",
+        value_name = "HOW",
+        global = true,
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    pub dates: DatesMode,
+    /// When to use colour
+    #[arg(
+        id = "all-color",
+        long = "color",
+        value_name = "WHEN",
+        global = true,
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    pub color: ColorMode,
+    /// Answer every question with yes
+    #[arg(
+        id = "all-yes",
+        short = 'y',
+        long = "yes",
+        alias = "skip-confirm",
+        global = true
+    )]
+    pub yes: bool,
+}
+
+/// The values of `--dates`.
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub enum DatesMode {
+    #[default]
+    Auto,
+    Iso,
+    Relative,
+}
+
+/// The values of `--color`.
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub enum ColorMode {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Parses the name of a remote. The name is passed to git, where it must not look like an option.
+fn parse_remote_name(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() || text.starts_with('-') || !text.chars().all(crate::domain::text::is_plain)
+    {
+        return Err("not the name of a remote");
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,12 @@
+//! The options of every command that carries a deployment out.
+
+/// How a deployment is carried out: the options of every command that does.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct RunOptions {
+    /// Begin nothing more after the first failure
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// How many components at once, instead of what the policy says
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub parallel: Option<u32>,
+}

@@ -1,0 +1,235 @@
+//! Finds the environment that the policy binds to the checked-out branch, or to the branch, tag or
+//! change request that a CI job runs for.
+//!
+//! Nothing is guessed: if there are two candidates, if the CI variables do not match the checkout,
+//! or if a change request has no number, there is none.
+
+use super::ci_job::{Trigger, read_ci_job};
+use super::workspace::Workspace;
+use super::{CliError, ErrorContext as _, ErrorKind};
+use crate::domain::id::CommitId;
+use crate::domain::name::EnvName;
+use crate::domain::policy::{Environment, Policy};
+
+/// An environment that was determined without its name, and what it was determined from.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BoundEnvironment {
+    pub(super) name: EnvName,
+    pub(super) from: String,
+}
+
+/// Determines the bound environment, or the reason why there is none.
+pub(super) fn find_bound(
+    workspace: &Workspace,
+) -> Result<Result<BoundEnvironment, String>, CliError> {
+    let repository = &workspace.repository;
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let occasion = if let Some(said) = read_ci_job(&variable) {
+        let head = repository
+            .resolve_revision("HEAD")
+            .context(ErrorKind::CannotTell, "cannot read HEAD")?
+            .map(CommitId);
+        said.and_then(|said| said.require_checkout(head))
+    } else {
+        let branch = repository
+            .checked_out_branch()
+            .context(ErrorKind::CannotTell, "cannot read HEAD")?;
+        let branch = branch.ok_or_else(|| "no branch is checked out here".to_owned());
+        branch.and_then(|branch| Ok(Trigger::Branch(branch.parse()?)))
+    };
+    Ok(occasion.and_then(|occasion| find_environment_for(&workspace.policy, &occasion)))
+}
+
+/// Returns the one environment that the policy binds to an occasion, or the reason why there is
+/// none.
+fn find_environment_for(policy: &Policy, occasion: &Trigger) -> Result<BoundEnvironment, String> {
+    let from = match occasion {
+        Trigger::Branch(branch) => format!("the branch {branch}"),
+        Trigger::Tag(tag) => format!("the tag {tag}"),
+        Trigger::Change(number) => format!("the change request {number}"),
+    };
+    let candidates: Vec<String> = match occasion {
+        Trigger::Branch(branch) => policy
+            .environment_of_branch(branch.as_str())
+            .into_iter()
+            .map(Environment::display_name)
+            .collect(),
+        Trigger::Tag(tag) => policy
+            .environments_of_tag(tag.as_str())
+            .into_iter()
+            .map(Environment::display_name)
+            .collect(),
+        Trigger::Change(number) => policy
+            .patterns
+            .keys()
+            .map(|prefix| format!("{prefix}-{number}"))
+            .collect(),
+    };
+    match &candidates[..] {
+        [name] => match name.parse() {
+            Ok(name) => Ok(BoundEnvironment { name, from }),
+            // The tag belongs to a pattern and does not identify one environment of it.
+            Err(_) => Err(format!("{from} is of some environment of {name}")),
+        },
+        [] => Err(format!("{from} is bound to no environment")),
+        several => Err(format!("{from} could be of {}", several.join(" or "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = r#"
+        schema = 1
+        project = "catalogue"
+        [people]
+        alice = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+        [environments]
+        dev = { tag = "build-{timestamp}" }
+        qa = { tag = "build-{timestamp}" }
+        prod = { branch = "main", tag = "{version}.{env}" }
+        "pr-*" = { ephemeral = { ttl = "8h", limit = 2 }, tag = "{env}_{version}" }
+    "#;
+
+    /// Returns the environment that these variables lead to, or the reason why there is none.
+    fn bound(variables: &[(&str, &str)]) -> Result<String, String> {
+        let policy = Policy::parse(POLICY).unwrap();
+        let variable = |name: &str| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        let head = Some("8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
+        let occasion = read_ci_job(&variable)
+            .ok_or("no CI")??
+            .require_checkout(head)?;
+        find_environment_for(&policy, &occasion)
+            .map(|bound| format!("{} from {}", bound.name, bound.from))
+    }
+
+    const HEAD: &str = "8f3c2a10aa05736482d4523166f70cb561afa111";
+
+    /// Checks that the variables of each CI system are understood.
+    #[test]
+    fn what_ci_runs_for() {
+        let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
+        let gitlab = [("GITLAB_CI", "true"), ("CI_COMMIT_SHA", HEAD)];
+        let azure = [("TF_BUILD", "True"), ("BUILD_SOURCEVERSION", HEAD)];
+        let with = |system: &[(&'static str, &'static str)],
+                    more: &[(&'static str, &'static str)]| {
+            bound(&[system, more].concat()).unwrap()
+        };
+        let (main, tag, change) = (
+            "prod from the branch main",
+            "prod from the tag 1.2.prod",
+            "pr-17 from the change request 17",
+        );
+        assert_eq!(with(&github, &[("GITHUB_REF", "refs/heads/main")]), main);
+        assert_eq!(with(&github, &[("GITHUB_REF", "refs/tags/1.2.prod")]), tag);
+        // A fork may call its branch main: the change request decides.
+        assert_eq!(
+            with(
+                &github,
+                &[
+                    ("GITHUB_REF", "refs/pull/17/merge"),
+                    ("GITHUB_HEAD_REF", "main")
+                ]
+            ),
+            change
+        );
+        assert_eq!(with(&gitlab, &[("CI_COMMIT_BRANCH", "main")]), main);
+        assert_eq!(with(&gitlab, &[("CI_COMMIT_TAG", "1.2.prod")]), tag);
+        assert_eq!(
+            with(
+                &gitlab,
+                &[("CI_MERGE_REQUEST_IID", "17"), ("CI_COMMIT_BRANCH", "main")]
+            ),
+            change
+        );
+        assert_eq!(
+            with(&azure, &[("BUILD_SOURCEBRANCH", "refs/heads/main")]),
+            main
+        );
+        assert_eq!(
+            with(&azure, &[("BUILD_SOURCEBRANCH", "refs/tags/1.2.prod")]),
+            tag
+        );
+        assert_eq!(
+            with(&azure, &[("BUILD_SOURCEBRANCH", "refs/pull/17/merge")]),
+            change
+        );
+        let github_on_azure = [
+            ("SYSTEM_PULLREQUEST_PULLREQUESTID", "991"),
+            ("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER", "17"),
+        ];
+        assert_eq!(with(&azure, &github_on_azure), change);
+    }
+
+    /// Checks that unclear or unrelated variables lead to no environment, because a wrong one is
+    /// worse than none.
+    #[test]
+    fn nothing_is_guessed() {
+        let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
+        let why = |more: &[(&'static str, &'static str)]| {
+            bound(&[&github[..], more].concat()).unwrap_err()
+        };
+        assert_eq!(
+            why(&[("GITHUB_REF", "refs/heads/feature")]),
+            "the branch feature is bound to no environment"
+        );
+        assert_eq!(
+            why(&[("GITHUB_REF", "refs/tags/build-20260305T100211Z")]),
+            "the tag build-20260305T100211Z could be of dev or qa"
+        );
+        assert_eq!(
+            why(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]),
+            "the tag pr-17_1.0 is of some environment of pr-*"
+        );
+        // `pull_request_target` runs for a change request on its target branch.
+        let target = [
+            ("GITHUB_REF", "refs/heads/main"),
+            ("GITHUB_HEAD_REF", "feature"),
+        ];
+        assert_eq!(why(&target), "GITHUB_REF does not name the change request");
+        for hostile in [
+            "refs/pull/17\u{1b}[2J/merge",
+            "refs/pull/017/merge",
+            "refs/pull/-1/merge",
+            "refs/pull/1/2",
+        ] {
+            assert!(
+                why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is not a number"),
+                "{hostile}"
+            );
+        }
+        for hostile in [
+            "refs/heads/--force",
+            "refs/heads/a\u{202e}b",
+            "refs/heads/a b",
+            "refs/heads/",
+        ] {
+            assert!(
+                why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is no name"),
+                "{hostile}"
+            );
+        }
+        // The job is in another repository, or has checked out another commit.
+        let elsewhere = [
+            ("GITLAB_CI", "true"),
+            ("CI_COMMIT_SHA", &HEAD.replace('8', "9")),
+            ("CI_COMMIT_BRANCH", "main"),
+        ];
+        assert_eq!(
+            bound(&elsewhere).unwrap_err(),
+            "CI_COMMIT_SHA is not the commit that is checked out here"
+        );
+        let two = [
+            ("GITLAB_CI", "true"),
+            ("TF_BUILD", "True"),
+            ("CI_COMMIT_BRANCH", "main"),
+        ];
+        assert!(bound(&two).unwrap_err().contains("two CI systems"));
+    }
+}

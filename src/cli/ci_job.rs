@@ -1,0 +1,148 @@
+//! What a CI job runs for, according to its variables.
+//!
+//! Anybody can set CI variables, above all in a change request from a fork. They are therefore
+//! parsed as strictly as a name in the policy, and the branch name of a change request is never
+//! used.
+
+use crate::domain::id::CommitId;
+use crate::domain::policy::BranchName;
+use crate::domain::text::sanitize;
+
+/// What a CI job or the checkout is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Trigger {
+    Branch(BranchName),
+    Tag(BranchName),
+    Change(u64),
+}
+
+/// What a CI system runs a job for.
+pub(super) struct CiJob {
+    trigger: Trigger,
+    /// The variable that names the job's commit, and its value.
+    commit: (&'static str, Option<String>),
+}
+
+impl CiJob {
+    /// Returns the occasion if it is about the checked-out commit. A job may also be in another
+    /// repository, or have checked out another commit.
+    pub(super) fn require_checkout(self, head: Option<CommitId>) -> Result<Trigger, String> {
+        let (name, commit) = &self.commit;
+        let commit: Option<CommitId> = commit.as_deref().and_then(|text| text.parse().ok());
+        match self.trigger {
+            // A change request only leads to its own environment, and its commit is a merge that
+            // need not be checked out.
+            Trigger::Change(_) => Ok(self.trigger),
+            _ if head.is_some() && commit == head => Ok(self.trigger),
+            _ => Err(format!("{name} is not the commit that is checked out here")),
+        }
+    }
+}
+
+/// Looks up a variable. Empty variables count as unset, as CI systems use them.
+pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Reads what a CI system runs a job for.
+type ReadTrigger = fn(Variables<'_>) -> Result<Trigger, String>;
+
+/// Returns what the CI system runs the job for. Returns `None` outside of a known CI system.
+///
+/// <https://docs.github.com/actions/reference/workflows-and-actions/variables>,
+/// <https://docs.gitlab.com/ci/variables/predefined_variables/>,
+/// <https://learn.microsoft.com/azure/devops/pipelines/build/variables>
+pub(super) fn read_ci_job(variable: Variables<'_>) -> Option<Result<CiJob, String>> {
+    let is = |name: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let known: [(&str, &str, ReadTrigger); 3] = [
+        ("GITHUB_ACTIONS", "GITHUB_SHA", read_github),
+        ("GITLAB_CI", "CI_COMMIT_SHA", read_gitlab),
+        ("TF_BUILD", "BUILD_SOURCEVERSION", read_azure),
+    ];
+    let mut here = known.into_iter().filter(|(name, ..)| is(name));
+    let (_, commit, read) = here.next()?;
+    if here.next().is_some() {
+        return Some(Err("the variables of two CI systems are set".to_owned()));
+    }
+    Some(read(variable).map(|occasion| CiJob {
+        trigger: occasion,
+        commit: (commit, variable(commit)),
+    }))
+}
+
+fn read_github(variable: Variables<'_>) -> Result<Trigger, String> {
+    let found = parse_reference("GITHUB_REF", variable)?;
+    // On `pull_request_target` and after a merge, the job runs for a change request, but its ref is
+    // the target branch.
+    match found {
+        Trigger::Change(_) => Ok(found),
+        _ if variable("GITHUB_HEAD_REF").is_some() => {
+            Err("GITHUB_REF does not name the change request".to_owned())
+        }
+        _ => Ok(found),
+    }
+}
+
+fn read_gitlab(variable: Variables<'_>) -> Result<Trigger, String> {
+    for name in ["CI_MERGE_REQUEST_IID", "CI_EXTERNAL_PULL_REQUEST_IID"] {
+        if let Some(value) = variable(name) {
+            return parse_number(name, &value);
+        }
+    }
+    match (variable("CI_COMMIT_TAG"), variable("CI_COMMIT_BRANCH")) {
+        (Some(tag), _) => parse_short_name("CI_COMMIT_TAG", &tag).map(Trigger::Tag),
+        (None, Some(branch)) => parse_short_name("CI_COMMIT_BRANCH", &branch).map(Trigger::Branch),
+        (None, None) => Err("CI_COMMIT_BRANCH and CI_COMMIT_TAG are not set".to_owned()),
+    }
+}
+
+fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
+    // For a repository on GitHub the number differs from the id, and people use the number.
+    for name in [
+        "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER",
+        "SYSTEM_PULLREQUEST_PULLREQUESTID",
+    ] {
+        if let Some(value) = variable(name) {
+            return parse_number(name, &value);
+        }
+    }
+    parse_reference("BUILD_SOURCEBRANCH", variable)
+}
+
+/// Parses a full ref: of a branch, a tag, or a change request such as `refs/pull/17/merge`.
+fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, String> {
+    let value = variable(name).ok_or_else(|| format!("{name} is not set"))?;
+    if let Some(branch) = value.strip_prefix("refs/heads/") {
+        parse_short_name(name, branch).map(Trigger::Branch)
+    } else if let Some(tag) = value.strip_prefix("refs/tags/") {
+        parse_short_name(name, tag).map(Trigger::Tag)
+    } else if let Some(rest) = value.strip_prefix("refs/pull/") {
+        let stem = rest
+            .strip_suffix("/merge")
+            .or_else(|| rest.strip_suffix("/head"));
+        parse_number(name, stem.unwrap_or(rest))
+    } else {
+        Err(format!(
+            "{name} is neither a branch, a tag nor a change request: {:?}",
+            sanitize(&value)
+        ))
+    }
+}
+
+fn parse_short_name(name: &str, value: &str) -> Result<BranchName, String> {
+    value.parse().map_err(|_| {
+        format!(
+            "{name} is no name that a branch or tag can have here: {:?}",
+            sanitize(value)
+        )
+    })
+}
+
+/// Parses the number of a change request in its canonical form.
+fn parse_number(name: &str, value: &str) -> Result<Trigger, String> {
+    let number: Option<u64> = value
+        .parse()
+        .ok()
+        .filter(|number: &u64| *number > 0 && number.to_string() == value);
+    number
+        .map(Trigger::Change)
+        .ok_or_else(|| format!("{name} is not a number: {:?}", sanitize(value)))
+}

@@ -1,0 +1,74 @@
+//! Records what a project's environments already ran.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::cli::append_report::format_with_entry;
+use crate::cli::baseline::{self, BaselineCommits};
+use crate::cli::entry_name::format_entry_name;
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, Ui};
+use crate::domain::id::{CommitId, EntryId};
+use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::state::Scope;
+use crate::ledger::writer::AppendOptions;
+use crate::view::result_text;
+
+/// What an environment already ran.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BaselineDocument {
+    /// The environment.
+    environment: EnvName,
+    /// The commit of the baseline entry.
+    entry: EntryId,
+    /// The commit of each component.
+    components: BTreeMap<ComponentName, CommitId>,
+}
+
+/// Writes the baselines of the environments that have no history. A repeated `init` continues where
+/// the last one stopped.
+pub(super) fn record_baselines(
+    workspace: &Workspace,
+    ui: &Ui,
+    all: &BTreeMap<EnvName, BaselineCommits>,
+    done: &mut Vec<BaselineDocument>,
+) -> Result<(), CliError> {
+    for (name, runs) in all {
+        let (env, _) = workspace.find_environment(name.as_str())?;
+        let state = workspace.read_state(env.ledger(), &Scope::All)?;
+        let here = env.state_in(&state);
+        let there = runs.resolve_components(&workspace.gatherer(), &workspace.policy, name)?;
+        if there.keys().all(|component| here.has_history(component)) {
+            ui.eprint_sentence(format_args!(
+                "{name} has a history already, and is left as it is: git deploy log {name}"
+            ));
+            continue;
+        }
+        let appended = workspace.append(ui, env.ledger(), AppendOptions::default(), &|view| {
+            baseline::draft_baseline(&env, view, runs, &BTreeMap::new(), None)
+        });
+        let appended = appended.map_err(|failure| {
+            failure.hint("git deploy init with the same words, to go on from here")
+        })?;
+        let ended = appended.statement.component_results();
+        let entry = format_entry_name(env.ledger(), appended.id);
+        ui.print(format_with_entry(
+            ui,
+            &result_text::summarize_outcomes(name.as_str(), &ended),
+            &entry,
+        ));
+        let components = ended
+            .into_iter()
+            .map(|it| (it.target.component, it.target.commit))
+            .collect();
+        done.push(BaselineDocument {
+            environment: name.clone(),
+            entry: appended.id,
+            components,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Begins a project: its genesis and its first policy.
+
+use crate::cli::append_error::explain_append_error;
+use crate::cli::policy_file::ProposedPolicy;
+use crate::cli::repository::find_remote;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::clock;
+use crate::domain::id::{EntryId, PublicKey};
+use crate::domain::name::{LedgerName, Person, ProjectName};
+use crate::git::Repository;
+use crate::ledger::writer::{AppendOptions, LedgerWriter};
+use crate::ledger::{Project, project_genesis_bytes};
+use crate::signing::Signer;
+
+/// Writes the genesis of a new project.
+pub(super) fn write_genesis(
+    repository: &Repository,
+    name: &ProjectName,
+    key: PublicKey,
+) -> Result<Project, CliError> {
+    let nonce = clock::random().context(ErrorKind::CannotTell, "cannot begin a project")?;
+    let write = || -> crate::git::Result<Project> {
+        repository.write_tree(b"")?;
+        let id =
+            repository.write_commit(&project_genesis_bytes(repository, name, nonce, &[key])?)?;
+        Project::read(repository, EntryId(id))
+    };
+    write().context(ErrorKind::CannotTell, "cannot begin a project")
+}
+
+/// Publishes the first policy of a new project.
+pub(super) fn publish_first_policy(
+    ui: &Ui,
+    repository: &Repository,
+    project: &Project,
+    proposal: &ProposedPolicy,
+    (person, signer): (&Person, &Signer),
+) -> Result<(), CliError> {
+    let remote = find_remote(repository, ui)?;
+    let writer = LedgerWriter {
+        repository,
+        project,
+        remote: remote.as_deref(),
+        person,
+        signer: Some(signer),
+        options: AppendOptions::default(),
+        is_synced: true,
+    };
+    let written = writer.append(&LedgerName::policy(), &|view| {
+        if view.policy.is_some() || view.tip.chain.sequence > 0 {
+            return Err(CliError::new(
+                ErrorKind::Denied,
+                "somebody else has begun this project meanwhile",
+            )
+            .hint("git deploy init"));
+        }
+        Ok(proposal.draft_publish(None, false))
+    });
+    written.map(drop).map_err(|error| {
+        let failure = explain_append_error(ui, error);
+        if failure.kind() == ErrorKind::Denied && remote.is_some() {
+            let key = signer.public_key();
+            return failure.hint(format!(
+                "on the server, once: git-deploy server init REPOSITORY --admin {key}"
+            ));
+        }
+        failure
+    })
+}

@@ -1,0 +1,80 @@
+//! Fits a clone to the policy that its project already has.
+
+use crate::cli::policy_file::{POLICY_FILE, write_new_file};
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind};
+use crate::domain::name::{EnvName, LedgerName, Person};
+use crate::domain::policy::{MAX_BYTES, Policy};
+use crate::ledger::LedgerCommit;
+
+/// Restores a missing `deploy.toml` from the first policy, and returns its name if it did.
+///
+/// The file is missing if an earlier `init` was stopped between publishing the policy and writing
+/// the file.
+pub(super) fn restore_policy_file(
+    workspace: &Workspace,
+    person: &Person,
+) -> Result<Option<&'static str>, CliError> {
+    let (repository, cannot) = (&workspace.repository, "cannot read the policy in force");
+    let (Some(folder), Some(tip)) = (
+        repository.work_dir(),
+        workspace.tips.get(&LedgerName::policy()),
+    ) else {
+        return Ok(None);
+    };
+    let link = repository
+        .read_ledger_commit(&LedgerName::policy(), *tip)
+        .context(ErrorKind::CannotTell, cannot)?;
+    let LedgerCommit::Entry { commit, entry, .. } = link else {
+        return Ok(None);
+    };
+    let statement = entry.statement();
+    let first = statement.sequence == 1 && statement.by == *person;
+    let tracked = || -> crate::git::Result<bool> {
+        let Some(head) = repository.resolve_revision("HEAD")? else {
+            return Ok(false);
+        };
+        Ok(repository
+            .read_file_at(repository.read_commit(head)?.tree, POLICY_FILE, MAX_BYTES)?
+            .is_some())
+    };
+    let file = folder.join(POLICY_FILE);
+    if !first
+        || file.symlink_metadata().is_ok()
+        || tracked().context(ErrorKind::CannotTell, cannot)?
+    {
+        return Ok(None);
+    }
+    let text = repository
+        .read_file_at(commit.tree, POLICY_FILE, MAX_BYTES)
+        .context(ErrorKind::CannotTell, cannot)?;
+    let Some(text) = text else { return Ok(None) };
+    write_new_file(&file, &text).context(
+        ErrorKind::CannotTell,
+        format!("cannot write {}", file.display()),
+    )?;
+    Ok(Some(POLICY_FILE))
+}
+
+/// Checks that the policy has the environments named with `--env`. `init` does not change an
+/// existing policy.
+pub(super) fn require_environments(
+    environments: &[EnvName],
+    policy: &Policy,
+    place: &str,
+) -> Result<(), CliError> {
+    let Some(missing) = environments
+        .iter()
+        .find(|name| policy.environment(name).is_none())
+    else {
+        return Ok(());
+    };
+    Err(CliError::new(
+        ErrorKind::Usage,
+        format!("there is no environment {missing} in {place}"),
+    )
+    .hint(format!(
+        "{missing} = {{}}, under [environments] in {POLICY_FILE}"
+    ))
+    .hint("git deploy policy publish"))
+}

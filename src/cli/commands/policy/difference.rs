@@ -1,0 +1,72 @@
+//! The difference between the policy in force and a proposed one.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::id::Digest;
+use crate::domain::name::LedgerName;
+use crate::domain::policy::MAX_BYTES;
+use crate::view::text_diff;
+
+/// Reads the text of the policy in force.
+pub(super) fn read_policy_text(workspace: &Workspace) -> Result<String, CliError> {
+    let cannot = "cannot read the policy in force";
+    let read = || -> crate::git::Result<Option<Vec<u8>>> {
+        let Some(tip) = workspace.tips.get(&LedgerName::policy()) else {
+            return Ok(None);
+        };
+        let tree = workspace.repository.read_commit(tip.0)?.tree;
+        workspace
+            .repository
+            .read_file_at(tree, POLICY_FILE, MAX_BYTES)
+    };
+    let bytes = read()
+        .context(ErrorKind::CannotTell, cannot)?
+        .ok_or_else(|| CliError::new(ErrorKind::CannotTell, cannot))?;
+    String::from_utf8(bytes).context(ErrorKind::CannotTell, cannot)
+}
+
+/// How a proposed policy differs from the policy in force.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::cli) struct PolicyDiffDocument<'a> {
+    /// The digest of the policy in force.
+    in_force: Digest,
+    /// The digest of the proposed policy.
+    proposed: Digest,
+    /// Whether the two differ in any byte.
+    differs: bool,
+    /// The proposed `deploy.toml`, byte for byte.
+    text: &'a str,
+}
+
+pub(super) fn report_difference(
+    old: &str,
+    proposal: &ProposedPolicy,
+    ui: &Ui,
+) -> Result<(), CliError> {
+    let in_force = Digest::sha256(old.as_bytes());
+    let (proposed, differs) = (proposal.digest(), old != proposal.text);
+    ui.print_document(
+        "policy-diff",
+        &PolicyDiffDocument {
+            in_force,
+            proposed,
+            differs,
+            text: &proposal.text,
+        },
+    )
+}
+
+pub(super) fn print_difference(old: &str, proposal: &ProposedPolicy, ui: &Ui) {
+    let lines = text_diff::render_diff(("in force", old), (&proposal.name, &proposal.text));
+    if lines.is_empty() {
+        ui.eprint(format_args!("{} is what is in force.", proposal.name));
+    }
+    for line in lines {
+        ui.print(line);
+    }
+}

@@ -1,0 +1,175 @@
+//! `git deploy policy publish`: brings a deploy.toml into force.
+
+use super::difference::{print_difference, read_policy_text, report_difference};
+use crate::cli::append_report::{self, WriteArgs};
+use crate::cli::key_lookup::open_signer;
+use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::id::{Digest, PublicKey};
+use crate::domain::name::{LedgerName, Person};
+use crate::domain::policy::{KeyStatus, MAX_BYTES, Policy};
+use crate::domain::text::Description;
+use crate::ledger::recovery::RECOVERED_SETTING;
+use crate::ledger::writer::AppendOptions;
+use crate::signing::Signer;
+
+/// Bring a deploy.toml into force
+#[derive(clap::Args)]
+pub(in crate::cli) struct PublishArgs {
+    /// A file, or a commit whose deploy.toml is meant; without it the work tree's
+    #[arg(value_name = "FILE|REV")]
+    source: Option<String>,
+    /// What changes and why
+    #[arg(short, long, value_parser = append_report::parse_description)]
+    message: Option<Description>,
+    /// All admin keys are lost, and the server's owner has let this key recover the policy: git-deploy server init --recover KEY
+    #[arg(long)]
+    recover: bool,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// Shows what changes, asks the user, and publishes the policy.
+pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
+    let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
+    let old = read_policy_text(workspace)?;
+    print_difference(&old, &proposal, ui);
+    if old == proposal.text {
+        return if ui.json() {
+            report_difference(&old, &proposal, ui)
+        } else {
+            Ok(())
+        };
+    }
+    for warning in find_warnings(&proposal.policy) {
+        ui.eprint_sentence(warning);
+    }
+    if !args.write.dry_run && !ui.confirm("Bring this into force?")? {
+        return Err(CliError::new(ErrorKind::Denied, "nothing was published"));
+    }
+    let shown = Digest::sha256(old.as_bytes());
+    let (person, signer) = if args.recover {
+        find_recoverer(workspace, &proposal)?
+    } else {
+        workspace.find_current_signer()?
+    };
+    let manner = AppendOptions {
+        assume_recovery: args.recover,
+        ..args.write.append_options()
+    };
+    let appended = workspace.append_as(
+        ui,
+        (&person, &signer),
+        &LedgerName::policy(),
+        manner,
+        &|view| {
+            // The user confirmed the difference to exactly this policy.
+            let tree = view.tip.tree;
+            let now = view
+                .repository
+                .read_file_at(tree, POLICY_FILE, MAX_BYTES)
+                .context(ErrorKind::CannotTell, "cannot read the policy in force")?;
+            if now.map(|bytes| Digest::sha256(&bytes)) != Some(shown.clone()) {
+                return Err(CliError::new(
+                    ErrorKind::Denied,
+                    "another policy came into force meanwhile: nothing was published",
+                )
+                .hint("git deploy policy diff"));
+            }
+            Ok(proposal.draft_publish(args.message.clone(), args.recover))
+        },
+    )?;
+    if args.recover && !appended.dry_run {
+        remember_recovery(workspace, signer.public_key())?;
+    }
+    let sentence = format!("The policy {} is in force.", proposal.digest().short());
+    append_report::report_entry(ui, &sentence, &appended)
+}
+
+/// Finds the person and signer of a recovery: the proposed policy must list the key that signs
+/// here. The policy in force need not.
+fn find_recoverer(
+    workspace: &Workspace,
+    proposal: &ProposedPolicy,
+) -> Result<(Person, Signer), CliError> {
+    let signer = open_signer(&workspace.repository)?;
+    let key = signer.public_key();
+    match proposal.policy.person_of_key(&key) {
+        Some((person, KeyStatus::Current)) => Ok((person.clone(), signer)),
+        _ => Err(CliError::new(
+            ErrorKind::Denied,
+            format!("{} lists nobody with the key {key}", proposal.name),
+        )
+        .hint(format!("a line under [people]: you = \"{key}\""))
+        .hint("git deploy policy publish --recover")),
+    }
+}
+
+/// Stores in git's configuration that this key recovered the policy, as every other clone is asked
+/// to.
+///
+/// The person who recovers acts on the server owner's word, so this clone need not ask.
+fn remember_recovery(workspace: &Workspace, key: PublicKey) -> Result<(), CliError> {
+    let cannot = "cannot remember in git's configuration that the policy was recovered";
+    let known = workspace
+        .repository
+        .config_strings(RECOVERED_SETTING)
+        .context(ErrorKind::CannotTell, cannot)?;
+    if known.iter().any(|text| text.parse() == Ok(key)) {
+        return Ok(());
+    }
+    workspace
+        .repository
+        .add_config(RECOVERED_SETTING, &key.to_string())
+        .context(ErrorKind::CannotTell, cannot)
+}
+
+/// Returns warnings for the person who publishes a policy.
+fn find_warnings(policy: &Policy) -> Vec<String> {
+    let one = policy.all_environments().filter(|environment| {
+        let required: u32 = environment.approvals.iter().map(|seat| seat.required).sum();
+        required == 1 && environment.approvals.iter().any(|seat| seat.prevent_self)
+    });
+    let names: Vec<String> = one
+        .map(|environment| environment.name.to_string())
+        .collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let verb = if names.len() == 1 { "asks" } else { "ask" };
+    vec![format!(
+        "{} {verb} for one approval. Git authorship can be forged, so only two approvals guarantee a second person.",
+        names.join(", ")
+    )]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warned(rules: &str) -> Vec<String> {
+        let key = |byte| crate::domain::id::PublicKey::new([byte; 8], [byte; 32]);
+        let text = format!(
+            "schema = 1\nproject = \"p\"\n[people]\nalice = \"{}\"\nbob = \"{}\"\ncarol = \"{}\"\n[environments]\ndev = {{}}\nprod = {rules}\n",
+            key(1),
+            key(2),
+            key(3)
+        );
+        find_warnings(&Policy::parse(&text).unwrap())
+    }
+
+    /// Checks that a policy that requires a single approval gives a warning: one approval does not
+    /// guarantee a second person.
+    #[test]
+    fn one_approval() {
+        let [warning] = &warned("{ approvals = 1 }")[..] else {
+            panic!()
+        };
+        assert!(
+            warning.starts_with("prod asks for one approval. Git authorship can be forged"),
+            "{warning}"
+        );
+        assert!(warned("{ approvals = 2 }").is_empty() && warned("{}").is_empty());
+    }
+}

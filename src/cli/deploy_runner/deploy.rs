@@ -1,0 +1,84 @@
+//! A whole deployment: the checks, the plans, the question to the user, the run and its end.
+
+use super::planning::add_plans;
+use super::preparation::Preparation;
+use super::runner::{ComponentPlans, ComposeDeployment, DeployRunner, StartedRun};
+use crate::cli::progress::DeploymentProgress;
+use crate::cli::{CliError, ErrorKind, append_report};
+use crate::domain::name::Person;
+use crate::domain::policy::NotifyEvent;
+use crate::run::component_steps::StepRunner;
+use crate::run::execute;
+use crate::view::result_text;
+
+impl DeployRunner<'_> {
+    /// Checks the rules, plans, asks the user, and runs the deployment to its finish.
+    pub fn deploy(&self, person: &Person, compose: &ComposeDeployment<'_>) -> Result<(), CliError> {
+        let deployment = self.check_rules(person, compose)?;
+        if deployment.changed().next().is_none() {
+            return self.record_unchanged(compose);
+        }
+        self.check_commands(&deployment)?;
+        if !self.ui.can_ask() {
+            // Fails now rather than after all the plans have been made.
+            return self.ui.confirm("Continue?").map(drop);
+        }
+        let stage = Preparation::new(self, &deployment)?;
+        let planning = DeploymentProgress::for_planning(self.ui, stage.name_width);
+        let surroundings = self.command_env(&stage, None)?;
+        let crew = StepRunner {
+            command_env: &surroundings,
+            cancellation: &self.stop,
+            observer: &planning,
+        };
+        let plans = execute::make_plans(&deployment, (&stage.work_dirs, &crew), self.parallel());
+        self.print_plans(&deployment, &plans)?;
+        self.check_plans(&deployment, &plans)?;
+        self.notify(
+            NotifyEvent::PlanReady,
+            person,
+            &add_plans(deployment.clone(), &plans),
+            |notice| notice,
+        );
+        self.check_approvals(person, compose, &deployment, &plans)?;
+        if !self.confirm("Continue?")? {
+            return Err(CliError::new(ErrorKind::Denied, "nothing was deployed"));
+        }
+        let begun = self.write_start(compose, &deployment, &plans)?;
+        self.run_to_finish(
+            &stage,
+            &DeploymentProgress::new(self.ui, stage.name_width),
+            &begun,
+            &plans,
+        )
+    }
+
+    /// Applies the plans, verifies the result, rolls back failed components, writes the finish, and
+    /// reports the outcome.
+    pub fn run_to_finish(
+        &self,
+        stage: &Preparation<'_>,
+        progress: &DeploymentProgress<'_>,
+        begun: &StartedRun,
+        plans: &ComponentPlans,
+    ) -> Result<(), CliError> {
+        let (appended, mut report) = self.execute_run(stage, progress, begun, plans)?;
+        let (name, kind) = (self.env.name().as_str(), begun.deployment.kind);
+        append_report::report_entry(
+            self.ui,
+            &result_text::summarize_deployment(name, kind, &appended.statement.component_results()),
+            &appended,
+        )?;
+        if self.is_failed_creation(begun, &report) {
+            // There was no earlier release to roll back to.
+            report.not_rolled_back.clear();
+            self.undo_creation(&appended);
+        } else {
+            append_report::report_holds(self.ui, self.env.name(), &appended);
+        }
+        if report.is_success() {
+            self.advance_branch(&begun.deployment);
+        }
+        self.report_outcome(kind, &report)
+    }
+}

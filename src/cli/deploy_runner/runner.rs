@@ -1,0 +1,196 @@
+//! What every step of a deployment uses: the environment, the options, and how its entries are
+//! written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::notifications::Notifications;
+use crate::cli::args::run::RunOptions;
+use crate::cli::deployment_request::binds_approvals_to_plans;
+use crate::cli::read_context::{self, EnvironmentSnapshot};
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::entry::{Action, Deployment};
+use crate::domain::env_ref::EnvRef;
+use crate::domain::id::RunId;
+use crate::domain::name::{ComponentName, Person};
+use crate::domain::plan::PlanResult;
+use crate::ledger::writer::{AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot};
+use crate::run::cancellation::Cancellation;
+
+/// Runs a deployment to one environment.
+pub struct DeployRunner<'a> {
+    /// Output, options and prompts.
+    pub ui: &'a Ui,
+    /// The repository and its project.
+    pub workspace: &'a Workspace,
+    /// The environment to deploy to.
+    pub env: &'a EnvRef,
+    /// Who asked for the deployment, if it was another person than the signer.
+    pub requested_by: Option<&'a Person>,
+    /// The options of the run.
+    pub options: &'a RunOptions,
+    /// Whether the user has asked to stop.
+    pub stop: Arc<Cancellation>,
+    pub(super) notifications: Notifications<'a>,
+}
+
+/// Computes the deployment from the present state of the ledger.
+pub type ComposeDeployment<'a> = dyn Fn(&LedgerSnapshot<'_>) -> Result<Deployment, CliError> + 'a;
+
+/// The plan of each component that was planned.
+pub type ComponentPlans = BTreeMap<ComponentName, PlanResult>;
+
+/// A run whose start is written.
+pub struct StartedRun {
+    /// The sequence number of its start.
+    pub sequence: u64,
+    /// The id that the run's entries carry.
+    pub run: RunId,
+    /// The deployment that its start asks for.
+    pub deployment: Deployment,
+}
+
+/// Installs the handler of Ctrl-C and returns the flag that it sets.
+pub fn handle_interrupts() -> Result<Arc<Cancellation>, CliError> {
+    let stop = Arc::new(Cancellation::default());
+    let told = |stop: &Cancellation| {
+        let words = if stop.is_killing() {
+            "interrupted: what runs is being ended"
+        } else {
+            "interrupted: nothing new begins, and what runs may end; once more ends it"
+        };
+        // If standard error is closed, the message is lost.
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{words}\n").as_bytes());
+    };
+    stop.listen_for_signals(told)
+        .context(ErrorKind::CannotTell, "cannot listen to signals")?;
+    Ok(stop)
+}
+
+impl<'a> DeployRunner<'a> {
+    /// Returns a runner for a deployment to `place`. Ctrl-C stops it from now on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the signal handler cannot be installed.
+    pub fn new(
+        ui: &'a Ui,
+        workspace: &'a Workspace,
+        env: &'a EnvRef,
+        carrying: &'a RunOptions,
+    ) -> Result<Self, CliError> {
+        Ok(Self::with_stop(
+            ui,
+            workspace,
+            env,
+            carrying,
+            handle_interrupts()?,
+        ))
+    }
+
+    /// Returns a runner that is part of a larger operation and shares its stop flag.
+    pub fn with_stop(
+        ui: &'a Ui,
+        workspace: &'a Workspace,
+        env: &'a EnvRef,
+        carrying: &'a RunOptions,
+        stop: Arc<Cancellation>,
+    ) -> Self {
+        Self {
+            ui,
+            workspace,
+            env,
+            requested_by: None,
+            options: carrying,
+            stop,
+            notifications: Notifications::new(ui),
+        }
+    }
+
+    /// Sets the person who asked for the deployment.
+    #[must_use]
+    pub fn with_requester(self, person: Option<&'a Person>) -> Self {
+        Self {
+            requested_by: person,
+            ..self
+        }
+    }
+}
+
+impl DeployRunner<'_> {
+    /// Asks the user a question. Ctrl-C at the prompt fails with "nothing was deployed".
+    pub fn confirm(&self, question: &str) -> Result<bool, CliError> {
+        let agreed = self
+            .ui
+            .confirm_unless(&|| self.stop.is_draining(), question)?;
+        if self.stop.is_draining() {
+            return Err(self.explain_interruption());
+        }
+        Ok(agreed)
+    }
+
+    pub(super) fn explain_interruption(&self) -> CliError {
+        CliError::new(
+            ErrorKind::Command,
+            format!("interrupted: nothing was deployed to {}", self.env.name()),
+        )
+    }
+
+    /// Writes one entry.
+    pub fn append(
+        &self,
+        action: &dyn Fn(&LedgerSnapshot<'_>) -> Result<Action, CliError>,
+    ) -> Result<AppendedEntry, CliError> {
+        self.append_with(AppendOptions::default(), action)
+    }
+
+    pub(super) fn append_with(
+        &self,
+        manner: AppendOptions,
+        action: &dyn Fn(&LedgerSnapshot<'_>) -> Result<Action, CliError>,
+    ) -> Result<AppendedEntry, CliError> {
+        self.workspace
+            .append(self.ui, self.env.ledger(), manner, &|view| {
+                Ok(self.build_draft(action(view)?))
+            })
+    }
+
+    pub(super) fn build_draft(&self, action: Action) -> EntryDraft {
+        let requested_by = self.requested_by.cloned();
+        EntryDraft {
+            requested_by,
+            ..EntryDraft::in_environment(self.env, action)
+        }
+    }
+
+    /// Returns how many components are processed at once: from `--parallel`, else from the policy.
+    pub fn parallel(&self) -> usize {
+        let rules = self.workspace.policy.environment(self.env.name());
+        let parallel = self
+            .options
+            .parallel
+            .or(rules.map(|rules| rules.parallel))
+            .unwrap_or(1);
+        parallel as usize
+    }
+
+    /// Returns whether some approval requirement accepts only approvals of a plan.
+    pub fn binds_plans(&self) -> bool {
+        binds_approvals_to_plans(&self.workspace.policy, self.env)
+    }
+
+    /// Reads the environment's present state, as the reading commands do.
+    pub fn read_environment(&self) -> Result<EnvironmentSnapshot<'_>, CliError> {
+        read_context::read_environment(self.workspace, self.env.name().as_str())
+    }
+}
+
+/// Returns the error for a state that has changed since the plans were made.
+pub(super) fn explain_outdated_plan(what: &str) -> CliError {
+    CliError::new(
+        ErrorKind::CannotTell,
+        format!("{what} since it was planned: nothing was begun"),
+    )
+    .hint("the same command again")
+}

@@ -1,0 +1,108 @@
+//! Writes the start of a deployment, or its record if nothing changes.
+
+use std::collections::BTreeMap;
+
+use super::planning::add_plans;
+use super::runner::{
+    ComponentPlans, ComposeDeployment, DeployRunner, StartedRun, explain_outdated_plan,
+};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, append_report};
+use crate::clock;
+use crate::domain::entry::{Action, ComponentChange, Deployment, Record, Start};
+use crate::domain::id::RunId;
+use crate::domain::policy::NotifyEvent;
+use crate::ledger::writer::LedgerSnapshot;
+use crate::run::notify::Notice;
+use crate::run::outcome;
+use crate::view::result_text;
+
+impl DeployRunner<'_> {
+    /// Records a deployment in which nothing changes: the commit already has the content that runs.
+    pub(super) fn record_unchanged(&self, compose: &ComposeDeployment<'_>) -> Result<(), CliError> {
+        let appended = self.append(&|view| {
+            let deployment = compose(view)?;
+            if deployment.changed().next().is_some() {
+                return Err(explain_outdated_plan("what runs has changed"));
+            }
+            let said = outcome::OutcomeReport {
+                outcome: outcome::OutcomeArg::Succeeded,
+                outcomes: BTreeMap::new(),
+                verification: crate::domain::entry::VerificationResult::None,
+                verifications: BTreeMap::new(),
+            };
+            let results = outcome::resolve_results(&deployment.components, &said)
+                .context(ErrorKind::CannotTell, "cannot record it")?;
+            Ok(Action::Record(Record {
+                deployment,
+                results,
+                logs: Vec::new(),
+            }))
+        })?;
+        append_report::report_entry(
+            self.ui,
+            &result_text::summarize_outcomes(
+                self.env.name().as_str(),
+                &appended.statement.component_results(),
+            ),
+            &appended,
+        )
+    }
+
+    /// Writes the start entry of the deployment that was planned. The start is the lock.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the policy or the running components changed since the plans were made.
+    pub fn write_start(
+        &self,
+        compose: &ComposeDeployment<'_>,
+        shown: &Deployment,
+        plans: &ComponentPlans,
+    ) -> Result<StartedRun, CliError> {
+        let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
+        let appended = self.append(&|view| {
+            let deployment = add_plans(compose(view)?, plans);
+            self.check_unchanged(view, shown, &deployment)?;
+            Ok(Action::Start(Start { run, deployment }))
+        })?;
+        let Action::Start(start) = &appended.statement.action else {
+            return Err(CliError::reported(ErrorKind::CannotTell));
+        };
+        let sequence = appended.statement.sequence;
+        self.notify(
+            NotifyEvent::Started,
+            &appended.statement.by,
+            &start.deployment,
+            |notice| Notice {
+                run: Some(run),
+                entry: Some(appended.id),
+                ..notice
+            },
+        );
+        Ok(StartedRun {
+            sequence,
+            run,
+            deployment: start.deployment.clone(),
+        })
+    }
+
+    /// Checks that a start matches what was planned, under the policy whose commands were run.
+    fn check_unchanged(
+        &self,
+        view: &LedgerSnapshot<'_>,
+        shown: &Deployment,
+        now: &Deployment,
+    ) -> Result<(), CliError> {
+        if view.policy != Some(&*self.workspace.policy) {
+            return Err(explain_outdated_plan("the policy has changed"));
+        }
+        let parts = |deployment: &Deployment| {
+            let part = |it: &ComponentChange| (it.target.clone(), it.from, it.intent);
+            deployment.components.iter().map(part).collect::<Vec<_>>()
+        };
+        if parts(shown) != parts(now) {
+            return Err(explain_outdated_plan("what runs has changed"));
+        }
+        Ok(())
+    }
+}

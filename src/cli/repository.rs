@@ -1,0 +1,99 @@
+//! Opens the git repository of the working directory, and finds the remote that holds its ledgers.
+
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::git::{Error, Repository};
+
+/// The git setting with the remote that holds the ledgers. Empty for none.
+pub const REMOTE_SETTING: &str = "deploy.remote";
+
+/// Opens the repository of the working directory.
+pub fn open_repository() -> Result<Repository, CliError> {
+    let directory = std::env::current_dir()
+        .context(ErrorKind::CannotTell, "cannot tell the working directory")?;
+    Repository::discover(&directory).map_err(|error| {
+        let outside = std::env::var_os("GIT_DIR").is_none()
+            && directory.ancestors().all(|it| !it.join(".git").exists())
+            || std::env::var_os("GIT_CEILING_DIRECTORIES").is_some();
+        match error {
+            Error::Open { .. } if outside => {
+                CliError::new(ErrorKind::CannotTell, "there is no git repository here")
+                    .because(format!(
+                        "neither {} nor a folder above it is one",
+                        directory.display()
+                    ))
+                    .hint("cd into a clone, or git deploy -C DIR …")
+            }
+            error => explain_unreadable_repository(error),
+        }
+    })
+}
+
+/// Returns the error for a repository that cannot be opened.
+pub fn explain_unreadable_repository(error: Error) -> CliError {
+    let words = "cannot read the git repository here";
+    match error {
+        Error::Unsupported {
+            path,
+            feature,
+            remedy,
+        } => CliError::new(ErrorKind::CannotTell, words)
+            .because(format!(
+                "{} has {feature}, which cannot be read safely",
+                path.display()
+            ))
+            .hint(remedy),
+        Error::OtherOwner(path) => {
+            let trust = format!(
+                "git config --global --add safe.directory {}",
+                path.display()
+            );
+            CliError::new(ErrorKind::CannotTell, words)
+                .because(Error::OtherOwner(path))
+                .hint(trust)
+        }
+        error => CliError::new(ErrorKind::CannotTell, words).because(error),
+    }
+}
+
+/// Returns the remote that holds the ledgers: that of `--remote`, the configured one, or `origin`
+/// if it exists.
+///
+/// # Errors
+///
+/// Fails if the named or configured remote does not exist.
+pub fn find_remote(repository: &Repository, ui: &Ui) -> Result<Option<String>, CliError> {
+    let read = |key: &str| {
+        repository
+            .config_string(key)
+            .context(ErrorKind::CannotTell, "cannot read git's configuration")
+    };
+    if let Some(name) = ui.remote() {
+        if repository.has_config(&format!("remote.{name}.url")) {
+            return Ok(Some(name.to_owned()));
+        }
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!("there is no remote called {name}"),
+        )
+        .hint("git remote -v"));
+    }
+    match read(REMOTE_SETTING)? {
+        Some(name) if name.is_empty() => Ok(None),
+        Some(name) if name.starts_with('-') => Err(CliError::new(
+            ErrorKind::Usage,
+            format!("{REMOTE_SETTING} is not the name of a remote"),
+        )),
+        Some(name) if repository.has_config(&format!("remote.{name}.url")) => Ok(Some(name)),
+        Some(name) => Err(CliError::new(
+            ErrorKind::Usage,
+            format!(
+                "there is no remote called {name}, which {REMOTE_SETTING} says holds the ledgers"
+            ),
+        )
+        .hint("git remote -v")
+        .hint(format!("git config {REMOTE_SETTING} NAME"))),
+        None => Ok(repository
+            .has_config("remote.origin.url")
+            .then(|| "origin".to_owned())),
+    }
+}
