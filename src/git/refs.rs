@@ -199,7 +199,7 @@ impl Repository {
     /// the disk.
     ///
     /// # Errors
-    /// [`Error::LostRace`] if the ref is not at `old`; [`Error::Ref`] for a ledger's ref.
+    /// [`Error::LostRace`] if the ref is not at `old`; [`Error::InvalidRef`] for a ledger's ref.
     pub fn compare_and_swap(
         &self,
         name: &str,

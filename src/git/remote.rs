@@ -134,7 +134,7 @@ impl Repository {
             .args(force)
             .args(["--end-of-options", remote, &format!("{local}:{name}")])
             .run()?;
-        self.determine_outcome(remote, local, name, expected, &output)
+        Ok(self.determine_outcome(remote, local, name, expected, &output))
     }
 
     /// Finds out what a push did, from git's output and, unless that is clear, from the remote.
@@ -145,12 +145,12 @@ impl Repository {
         name: &str,
         expected: Option<Oid>,
         output: &GitOutput,
-    ) -> Result<PushOutcome> {
+    ) -> PushOutcome {
         let messages = parse_remote_messages(&output.stderr);
         let (refused, unanswered) = match parse_push_status(output, name) {
             // A new ref, a fast-forward, a forced update, or up to date already.
             Some((b'*' | b' ' | b'+' | b'=', _)) if output.is_success() => {
-                return Ok(PushOutcome::Accepted { messages });
+                return PushOutcome::Accepted { messages };
             }
             Some((b'!', summary)) => (summary != UNANSWERED, summary == UNANSWERED),
             _ => (false, false),
@@ -163,9 +163,9 @@ impl Repository {
             is_received: unanswered,
         };
         let Ok(now) = self.ls_remote(remote, &[name]) else {
-            return Ok(unknown());
+            return unknown();
         };
-        Ok(match now.get(name).copied() {
+        match now.get(name).copied() {
             Some(found) if found == local => PushOutcome::Accepted { messages },
             found if refused && found != expected => PushOutcome::LostRace { found },
             _ if refused => PushOutcome::Rejected {
@@ -175,7 +175,7 @@ impl Repository {
             // Without an answer the push may still be under way, or the remote may have accepted it
             // and further entries after it.
             _ => unknown(),
-        })
+        }
     }
 
     /// Returns where these refs of a remote are. Names are full, or prefixes ending in `/*`.

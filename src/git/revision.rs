@@ -32,7 +32,7 @@ pub enum UnresolvedRevision {
 
 impl Repository {
     /// Resolves a revision such as `main`, `v1.2`, `HEAD~2` or an abbreviated id to a commit.
-    /// Returns `None` if there is no such commit or more than one; [`Repository::no_commit`] tells
+    /// Returns `None` if there is no such commit or more than one; [`Repository::explain_unresolved`] tells
     /// which.
     pub fn resolve_revision(&self, revision: &str) -> Result<Option<Oid>> {
         if self.names_missing_object(revision)? || !self.find_candidates(revision).is_empty() {
@@ -46,7 +46,7 @@ impl Repository {
         }
     }
 
-    /// Explains why [`Repository::resolve`] finds no commit.
+    /// Explains why [`Repository::resolve_revision`] finds no commit.
     pub fn explain_unresolved(&self, revision: &str) -> Result<UnresolvedRevision> {
         if self.names_missing_object(revision)? {
             return Ok(UnresolvedRevision::MissingObject);

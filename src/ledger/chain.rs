@@ -51,7 +51,7 @@ impl Repository {
     }
 
     /// Checks whether `wanted` is `tip` or a ledger commit before it. To ask more often about one
-    /// ledger, use [`Chains`].
+    /// ledger, use [`ChainMembership`].
     ///
     /// # Errors
     /// If a commit is missing, even if it is the tip: the answer is then not "no".

@@ -97,10 +97,7 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
     let log = repository
         .git("rev-list")
         .arg(pushed.to_string())
-        .env(
-            "GIT_OBJECT_DIRECTORY",
-            environment.objects.as_ref().unwrap(),
-        )
+        .env("GIT_OBJECT_DIRECTORY", &incoming)
         .env(
             "GIT_ALTERNATE_OBJECT_DIRECTORIES",
             environment.alternates.as_ref().unwrap(),
