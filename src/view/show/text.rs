@@ -235,7 +235,7 @@ fn push_next_step(
                     page.push_line(&Mark::No, name, "would be refused:", "", lines);
                 }
                 Decision::CannotTell => {
-                    page.push_line(&Mark::Unknown, name, "cannot tell:", "", lines)
+                    page.push_line(&Mark::Unknown, name, "cannot tell:", "", lines);
                 }
             }
             push_missing_rules(verdict, page.width, lines);

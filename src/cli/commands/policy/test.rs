@@ -118,7 +118,7 @@ fn build_view(
         is_in_force,
         since: args.since,
         environments: environments.collect(),
-        total: total,
+        total,
         rules: view::rank_refusals(replayed.rules),
         would_be_refused: cases(replayed.refused),
         would_be_allowed: cases(replayed.allowed),
