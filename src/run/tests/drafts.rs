@@ -278,15 +278,13 @@ impl Scene<'_> {
             } else {
                 Commits::One(self.commit())
             };
-        let env = EnvRef::new(self.name, self.rules);
-        let (rules, destroy) = (self.rules, self.below(2) == 0);
         let wish = DeploymentSpec {
-            env: &env,
-            rules,
+            env: &EnvRef::new(self.name, self.rules),
+            rules: self.rules,
             commits,
             selection,
             kind,
-            destroy,
+            destroy: self.below(2) == 0,
             versions: BTreeMap::new(),
         };
         let mut deployment =
