@@ -15,11 +15,13 @@ use crate::view::{result_text, wrap};
 /// How an entry is written: the options of every command that writes one.
 #[derive(clap::Args)]
 pub struct WriteArgs {
-    /// Say whether the rules allow it, and write nothing to any ledger
+    /// Check the rules without writing anything
     #[arg(long)]
     pub dry_run: bool,
-    /// Let the server decide also what the rules refuse here, as in a clone without history
-    #[arg(long, conflicts_with = "dry_run")]
+    /// Let the server decide even if the rules refuse the entry here
+    ///
+    /// For clones without the full history.
+    #[arg(hide_short_help = true, long, conflicts_with = "dry_run")]
     no_verify: bool,
 }
 

@@ -16,11 +16,16 @@ use crate::domain::text::sanitize;
 /// `[ENV] [REV]`, as every command about a deployment takes them.
 #[derive(clap::Args)]
 pub struct EnvRev {
-    /// The environment; may be left out where the checked-out branch, or the branch, tag or change request that CI runs for, is bound to
-    /// one
+    /// The environment. Defaults to the one of the current branch or CI job
+    ///
+    /// In CI, the branch, tag or change request that the job runs for determines the environment.
+    /// The command fails if none or several match.
     #[arg(value_name = "ENV")]
     env: Option<String>,
-    /// The commit; an environment's name stands for what runs there, ENV:COMPONENT for what it runs of a component; without it HEAD
+    /// The commit to use [default: HEAD]
+    ///
+    /// A Git revision, ENV for the commit that an environment runs, or ENV:COMPONENT for the commit
+    /// of one component there.
     #[arg(value_name = "REV")]
     rev: Option<String>,
 }
@@ -28,8 +33,10 @@ pub struct EnvRev {
 /// `[ENV]`, as commands that need no commit take it.
 #[derive(clap::Args)]
 pub struct OnlyEnv {
-    /// The environment; may be left out where the checked-out branch, or the branch, tag or change request that CI runs for, is bound to
-    /// one
+    /// The environment. Defaults to the one of the current branch or CI job
+    ///
+    /// In CI, the branch, tag or change request that the job runs for determines the environment.
+    /// The command fails if none or several match.
     #[arg(value_name = "ENV")]
     env: Option<String>,
 }

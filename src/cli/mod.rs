@@ -63,14 +63,14 @@ macro_rules! commands {
     };
 }
 
-// The groups in the order of the help: Start, Look, Decide, Act, Audit, Set up.
+// The groups in the order of the help.
 commands! {
-    "Start": {
+    "Get started": {
         Init => init,
         Demo => demo,
         Key => key,
     }
-    "Look": {
+    "Inspect": {
         Status => status,
         Log => log,
         Show => show,
@@ -78,7 +78,7 @@ commands! {
         Contains => contains,
         Good => good,
     }
-    "Decide": {
+    "Approve and block": {
         Check => check,
         Approve => approve,
         Revoke => revoke,
@@ -90,7 +90,7 @@ commands! {
         Lock => lock,
         Unlock => unlock,
     }
-    "Act": {
+    "Deploy": {
         Plan => plan,
         Run => run,
         Promote => promote,
@@ -108,7 +108,7 @@ commands! {
         Audit => audit,
         Repair => repair,
     }
-    "Set up": {
+    "Administer": {
         Policy => policy,
         Server => server,
         Hook => hook,
@@ -119,10 +119,18 @@ commands! {
     }
 }
 
-/// Which code runs where, who let it through, and the proof: a signed deployment ledger inside git
+/// Record, approve and verify deployments in a signed ledger in Git
 #[derive(Parser)]
 #[command(name = "git-deploy", bin_name = "git deploy", version)]
 #[command(disable_help_subcommand = true)]
+#[command(after_long_help = "\
+Examples:
+  Set up a project:
+    git deploy init
+
+  Deploy HEAD to an environment, and show what runs where:
+    git deploy run dev
+    git deploy status")]
 struct Cli {
     #[command(flatten)]
     options: GlobalOptions,
@@ -132,46 +140,52 @@ struct Cli {
 
 /// What every command understands. The ids have a prefix because a command's own argument of the same id would hide the option.
 #[derive(Default, clap::Args)]
-#[command(next_help_heading = "Options of every command")]
+#[command(next_help_heading = "Global options")]
 struct GlobalOptions {
-    /// Work as if started in this directory
+    /// Run as if started in DIR
     #[arg(id = "all-directory", short = 'C', value_name = "DIR", global = true)]
     directory: Option<PathBuf>,
-    /// The remote that holds the ledgers, where there are several
-    #[arg(id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = parse_remote_name)]
+    /// Use the ledgers of this remote. Defaults to `deploy.remote`, else `origin`
+    #[arg(hide_short_help = true, id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = parse_remote_name)]
     remote: Option<String>,
-    /// The project that is meant: where the repository's has another name, nothing is done
+    /// Fail unless the repository belongs to this project
     #[arg(
         id = "all-project",
         long = "project",
         value_name = "NAME",
-        global = true
+        global = true,
+        hide_short_help = true
     )]
     project: Option<ProjectName>,
-    /// Print one JSON document with a versioned schema, and nothing else, on standard output
+    /// Print one JSON document instead of text
+    ///
+    /// The document has a versioned schema, see docs/json.md. Progress and messages go to standard
+    /// error.
     #[arg(id = "all-json", long = "json", global = true)]
     json: bool,
-    /// How moments are shown: relative on a terminal and RFC 3339 elsewhere, or always one of them
+    /// Show times as `relative` or `iso` (RFC 3339). Defaults to relative on a terminal
     #[arg(
         id = "all-dates",
         long = "dates",
         value_name = "HOW",
         global = true,
         default_value = "auto",
-        hide_default_value = true
+        hide_default_value = true,
+        hide_short_help = true
     )]
     dates: DatesMode,
-    /// When to use colour
+    /// When to use color
     #[arg(
         id = "all-color",
         long = "color",
         value_name = "WHEN",
         global = true,
         default_value = "auto",
-        hide_default_value = true
+        hide_default_value = true,
+        hide_short_help = true
     )]
     color: ColorMode,
-    /// Answer every question with yes
+    /// Answer yes to all questions
     #[arg(
         id = "all-yes",
         short = 'y',

@@ -27,21 +27,35 @@ use crate::view::audit::{
     AuditDocument, AuditSection, FindingDocument, LedgerDocument, RemarkDocument,
 };
 
-/// Check every ledger from the root of trust: signatures, rules, order, and the notes
+/// Check every ledger from the root of trust
+///
+/// Checks signatures, rules, order and notes. Needs neither a key nor a network. Exits with 1 if
+/// anything is wrong, 3 if something cannot be determined.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Audit everything:
+    git deploy audit
+
+  Audit only new entries every night:
+    git deploy audit --since last-audit.json --json > audit.json
+
+  Audit against an id that you got from a colleague:
+    git deploy audit --root 5d41402abc4b2a76b9719d911017c592aabbccdd")]
 pub struct Args {
-    /// Only the ledger of this environment, `policy` or `evidence`; the policy's is always checked
+    /// Only this environment's ledger, `policy` or `evidence`. The policy is always checked
     #[arg(value_name = "ENV|LEDGER")]
     ledger: Option<String>,
-    /// The project's id as a colleague or an earlier report tells it; without it what this clone trusts
+    /// The expected project id. Defaults to the project that this clone trusts
     #[arg(long, value_name = "ID")]
     root: Option<EntryId>,
-    /// Only what came after an earlier audit: the file of its --json report, whose tips must still be in the ledgers
+    /// Check only entries after an earlier audit, from its --json report
     ///
-    /// The policy is checked all the same, and the notes are not.
+    /// Fails if the report's tips are no longer in the ledgers. The policy is checked completely,
+    /// the notes are not.
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
-    /// Also write a JUnit report: a test case for each ledger
+    /// Also write a JUnit report with one test case per ledger
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }

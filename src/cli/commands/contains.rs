@@ -18,15 +18,26 @@ use crate::view::contains::{
     self, ComponentAnswer, ComponentContainment, ContainmentAnswer, ContainmentReport, MatchKind,
 };
 
-/// Say whether a change is in an environment, cherry-picks counted
+/// Check whether a change is deployed, including cherry-picks
 ///
-/// Exits with 0 if all of it is there, 1 if not, 3 if that cannot be told. With an environment's name as REV: whether all that runs there is here,
-/// too.
+/// Finds a change by history, by content, or as another commit that makes the same change. If REV
+/// names an environment, checks whether ENV has everything that it runs. Exits with 0 if all of it
+/// is deployed, 1 if not, 3 if that cannot be determined.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Is this fix in production?
+    git deploy contains prod 3f2a9c1
+
+  Does prod have everything that stage runs?
+    git deploy contains prod stage
+
+  Use it in a script:
+    if git deploy contains prod 3f2a9c1; then echo \"deployed\"; fi")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// Only this component; can be repeated
+    /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
 }

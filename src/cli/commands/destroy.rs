@@ -13,21 +13,26 @@ use crate::ledger::writer::LedgerSnapshot;
 use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment};
 use crate::view::result_text;
 
-/// Take an ephemeral environment down: all that runs there, each component after those that depend on it
+/// Destroy an ephemeral environment
 ///
-/// What failed is recorded as failed, and the same command goes on with what is left. An environment that is not there needs nothing done.
-/// Exits with 4 where one of the policy's commands failed.
+/// Destroys all its components, dependents first. If a component fails, repeat the command to
+/// continue. Succeeds if the environment does not exist. Exits with 4 if a command of the policy
+/// failed.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy destroy pr-17
+  git deploy destroy pr-17 --yes -m \"The change request was merged\"")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// Pass over the rules; the reason is shown for ever
+    /// Override the rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     break_glass: Option<Line>,
-    /// Who asked for it
+    /// The person who asked for it
     #[arg(long, value_name = "PERSON")]
     requested_by: Option<Person>,
-    /// Why
+    /// A description
     #[arg(short, long, value_parser = append_report::parse_description)]
     message: Option<Description>,
     #[command(flatten)]

@@ -21,17 +21,28 @@ use crate::view::deployment_diff::{
     self, CommitCount, CommitSummary, ComponentDiff, ContentChange, DeploymentDiff,
 };
 
-/// Show what a deployment would bring: components, versions and commits
+/// Show what a deployment would change
 ///
-/// `git deploy diff prod stage` is what goes out next: component by component, what stage runs against what prod runs.
+/// Compares contents component by component, and lists the commits that would be deployed or lost.
+/// `git deploy diff prod stage` shows what a promotion to prod would deploy.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Compare production with HEAD:
+    git deploy diff prod
+
+  Show what would be promoted from stage to prod:
+    git deploy diff prod stage
+
+  Compare one component with a tag:
+    git deploy diff prod v1.5.0 --component api")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// Only this component; can be repeated
+    /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
-    /// Show at most so many commits
+    /// Show up to N commits
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     number: usize,
 }

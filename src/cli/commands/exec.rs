@@ -18,18 +18,27 @@ use crate::domain::text::Line;
 use crate::run::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream};
 use crate::run::{execute, outcome};
 
-/// Run a one-off command in an environment, with the variables and secrets of a component, on the record
+/// Run a one-off command in an environment, and record it
 ///
-/// The command runs in a checkout of what runs of the component. Exits with 4 where the command failed.
+/// The command runs in a checkout of the component's running commit, with its variables and
+/// secrets. The ledger records the command, who ran it and its exit status, but not its output.
+/// Exits with 4 if the command fails.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Run a migration:
+    git deploy exec prod --component api -- ./manage migrate
+
+  Use shell features:
+    git deploy exec prod --component api -- sh -c 'ls | wc -l'")]
 pub struct Args {
     /// The environment
     #[arg(value_name = "ENV")]
     env: String,
-    /// The component; may be left out where only one runs
+    /// The component whose variables to use. Optional if only one runs
     #[arg(short, long = "component", value_name = "NAME")]
     component: Option<ComponentName>,
-    /// The command and its arguments; no shell reads them
+    /// The command and its arguments, run without a shell
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
     #[command(flatten)]

@@ -22,21 +22,27 @@ use crate::server::{
 };
 use crate::view::push;
 
-/// Judge a push: what git's hooks call, and nobody by hand
+/// Run a Git hook (called by the installed hook files)
+///
+/// On a server, pre-receive checks a whole push, and proc-receive carries out the accepted updates
+/// of the ledgers. On hosts that do not run proc-receive, update checks each ref again.
+/// post-receive updates the notes and hands accepted entries on. reference-transaction blocks
+/// updates that bypass the other hooks. In a clone, pre-push checks a push before it is sent.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  In hooks/pre-receive:
+    exec git-deploy hook pre-receive --kept \"$0.local\"")]
 pub struct Args {
-    /// The hook that git runs
+    /// The hook's name, or the path of the hook file
     ///
-    /// On a server, pre-receive decides on a whole push, and proc-receive carries the accepted updates of the ledgers out; where a host
-    /// does not call that, update judges each ref once more. post-receive sees to notes and the hand-off, and reference-transaction stops
-    /// what goes past the others. In a clone, pre-push tells what the server will say. Or the file that git runs, whose name says which
-    /// it is: so this program can stand in its first line, without a shell.
+    /// A hook file can name this program in its first line, without a shell.
     #[arg(value_name = "HOOK", value_parser = PathBufValueParser::new().try_map(|file| CalledHook::parse(&file)))]
     called: CalledHook,
-    /// A hook that was there before, which is called first
+    /// A previously installed hook to run first
     #[arg(long, value_name = "FILE")]
     kept: Option<PathBuf>,
-    /// What git gives the hook besides standard input
+    /// The arguments that git passes to the hook
     #[arg(
         value_name = "ARGUMENT",
         trailing_var_arg = true,

@@ -30,30 +30,49 @@ use crate::server::install::init_clone;
 use crate::signing::Signer;
 use crate::view::result_text;
 
-/// Set this repository up: a key, deploy.toml, the first policy, what already runs, and the fetching of the ledgers
+/// Set up this repository: key, policy, remote and baselines
 ///
-/// What is there already is left as it is, so it can be run again, and goes on where it was stopped. Where the remote has a project,
-/// that one is joined.
+/// Creates a signing key and deploy.toml if they are missing, publishes the first policy, records
+/// what is already running, and configures git to fetch the ledgers. If the remote already has a
+/// project, joins it instead. Steps that are already done are skipped, so an interrupted init can
+/// be repeated.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Set up a project with the default environments:
+    git deploy init
+
+  Choose the environments, and record what production already runs:
+    git deploy init --env staging,prod --running prod=v1.4.1
+
+  One component runs another version:
+    git deploy init --running prod=v1.4.1 --running prod:api=v1.5.0
+
+  Set up a clone without prompts, as a member of an existing project:
+    git deploy init --yes --no-password --pre-push")]
 pub struct Args {
-    /// The environments, from the first to the last: each one promotes into the next; without it dev, stage and prod
+    /// The environments in promotion order [default: dev,stage,prod]
     #[arg(long = "env", value_name = "NAME,…", value_delimiter = ',')]
     environments: Vec<EnvName>,
-    /// What runs in an environment already, such as prod=v1.4.1, or prod:api=v1.4.1 of one component; can be repeated
+    /// Record what an environment already runs (repeatable)
     ///
-    /// It is written down as a baseline: an admin's word, which no rule judges. A rollback may go back to it.
+    /// For example prod=v1.4.1, or prod:api=v1.5.0 for one component.
+    /// Recorded as a baseline, which an admin signs and no rule checks. A later rollback can go
+    /// back to it.
     #[arg(long, value_name = "ENV[:COMPONENT]=REV")]
     running: Vec<BaselineArg>,
-    /// The project's name, which never changes; without it the name of the remote repository or of the folder
+    /// The project's permanent name. Defaults to that of the repository
+    ///
+    /// That is the name of the remote repository, or else of the folder.
     #[arg(long, value_name = "NAME")]
     name: Option<ProjectName>,
-    /// Who you are in deploy.toml; without it the first part of git's e-mail address
+    /// Your name in deploy.toml. Defaults to that in your e-mail address
     #[arg(long = "as", value_name = "PERSON")]
     person: Option<Person>,
-    /// Protect a new key by file permissions alone
+    /// Protect a new key by file permissions only
     #[arg(long)]
     no_password: bool,
-    /// Install the hook pre-push here: it tells of a branch or tag of an environment what the server will say, before it is pushed
+    /// Install the pre-push hook, which checks pushes before they are sent
     #[arg(long)]
     pre_push: bool,
 }

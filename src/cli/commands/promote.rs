@@ -13,12 +13,22 @@ use crate::domain::entry;
 use crate::domain::name::ComponentName;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 
-/// Carry out what runs in the environment before, component by component
+/// Deploy what the previous environment runs
+///
+/// The previous environment is the policy's `promote_from`. Each component is promoted at its own
+/// commit. Exit codes are those of `git deploy run`.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Promote everything from stage to prod:
+    git deploy promote prod
+
+  Promote one component:
+    git deploy promote prod --component api")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// The component; can be repeated; without it those whose content differs
+    /// Promote only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
     #[command(flatten)]

@@ -27,19 +27,32 @@ const ABORT_REASON: &str = "the environment has expired, and nobody has ended th
 /// The message if there is nothing to do.
 const NOTHING_EXPIRED: &str = "No environment has expired.";
 
-/// Destroy the ephemeral environments that have expired, without asking; for a timer
+/// Destroy all expired ephemeral environments, without asking
 ///
-/// What failed is tried again the next time, and the others go on meanwhile. Exits with 4 where one of the policy's commands failed. A run that
-/// nobody has ended is given up once the policy calls it stale.
+/// Meant to run on a schedule. Several reapers may run at once. A failed environment is tried again
+/// next time and does not block the others. Runs that are stale are given up. Exits with 4 if a
+/// command of the policy failed.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Destroy everything that has expired, for example from cron:
+    git deploy reap
+
+  See what would be destroyed:
+    git deploy reap 'pr-*' --dry-run
+
+  Notify an hour before expiry, from an hourly job:
+    git deploy reap --warn 1h")]
 pub struct Args {
-    /// Only those of this pattern, such as pr-*, or this one
+    /// Only this environment, or those of this pattern, such as pr-*
     #[arg(value_name = "PATTERN")]
     pattern: Option<String>,
-    /// Only say which have expired, and do nothing
+    /// List the expired environments, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Only tell those whom the policy notifies what expires within this time: on a timer of the same time each is told once
+    /// Only notify about environments that expire within this time
+    ///
+    /// If the schedule has the same interval, each environment is reported once.
     #[arg(long, value_name = "SPAN", conflicts_with = "dry_run")]
     warn: Option<Span>,
     #[command(flatten)]

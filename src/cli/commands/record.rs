@@ -28,27 +28,50 @@ use crate::run::build_deployment::Selection;
 use crate::run::outcome;
 use crate::view::result_text;
 
-/// Write down a deployment that another system carried out, or begins and ends
+/// Record a deployment that another system carries out
+///
+/// Records a finished deployment at once, or its start with --start and its end with --finish. A
+/// started deployment locks its components until it is finished.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Record a finished and verified deployment of HEAD:
+    git deploy record prod --verification passed
+
+  Record a deployment before and after it runs:
+    git deploy record prod --start
+    git deploy record prod --finish --outcome succeeded
+
+  Record that one component failed:
+    git deploy record prod v1.5.0 --outcome succeeded --outcome api=failed
+
+  Record a rollback:
+    git deploy record prod v1.4.1 --rollback")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// The deployment begins: nobody else may deploy these components until its --finish
+    /// Record that the deployment begins, and lock its components
     #[arg(long, conflicts_with = "finish")]
     start: bool,
-    /// The deployment that was begun with --start is over; REV picks the run that deploys it
+    /// Record that the started deployment has ended
     #[arg(long, conflicts_with = "what")]
     finish: bool,
-    /// It ran already when the environment or its components came under the ledger: an admin's word, and no deployment
+    /// Record what ran before the ledger existed, as an admin
     ///
-    /// Without --component it is of all components that have no history in the environment yet.
-    #[arg(long, conflicts_with_all = [
+    /// No rule checks a baseline. Without --component, covers all components without a history in
+    /// the environment.
+    #[arg(hide_short_help = true, long, conflicts_with_all = [
         "start", "finish", "all", "destroy", "rollback", "hotfix", "break_glass", "change", "release", "requested_by",
         "outcome", "failed", "verification", "logs",
     ])]
     baseline: bool,
-    /// The run that is over, by its number; without it the only one that is yours
-    #[arg(long, value_name = "NUMBER", requires = "finish")]
+    /// The run to finish. Optional if you have only one
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "NUMBER",
+        requires = "finish"
+    )]
     run: Option<u64>,
     #[command(flatten)]
     deployment: DeploymentArgs,
@@ -63,23 +86,29 @@ pub struct Args {
 #[group(id = "what", multiple = true)]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of its own on the command line.
 struct DeploymentArgs {
-    /// The component; can be repeated; without it those whose content differs from what runs
+    /// Only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
     components: Vec<ComponentName>,
-    /// All components, whether they differ or not
-    #[arg(long)]
+    /// All components, even unchanged ones
+    #[arg(hide_short_help = true, long)]
     all: bool,
     /// Remove components that the commit no longer has
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     destroy: bool,
-    /// It goes back to a commit that ran well here before
+    /// Mark this as a rollback to a commit that was good here
     #[arg(long, conflicts_with = "hotfix")]
     rollback: bool,
-    /// It repairs what runs
+    /// Mark this as a hotfix, which needs no soak
+    ///
+    /// Only allowed on top of the running commit.
     #[arg(long)]
     hotfix: bool,
-    /// The version, of all components or of one; can be repeated
-    #[arg(long = "version", value_name = "[COMPONENT=]VERSION")]
+    /// The version of all components or of one (repeatable)
+    #[arg(
+        hide_short_help = true,
+        long = "version",
+        value_name = "[COMPONENT=]VERSION"
+    )]
     versions: Vec<String>,
     #[command(flatten)]
     metadata: MetadataArgs,

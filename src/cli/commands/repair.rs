@@ -16,13 +16,18 @@ use crate::git::remote::PushOutcome;
 use crate::git::{Error, Repository};
 use crate::ledger::sync::{LedgerProblem, SyncError, sync, sync_notes};
 
-/// Put the last valid tip of each ledger back that the remote has lost or rewritten
+/// Restore ledgers that the remote has lost or rewritten
 ///
-/// Entries of the remote that are not in the history kept here are set aside in this clone, under refs/deploy-set-aside/, and told of: who
-/// wrote them may want to write them again.
+/// Pushes the last valid tip of each damaged ledger. Entries that the valid tip does not contain
+/// are kept in this clone under refs/deploy-set-aside/, and are listed so that their authors can
+/// write them again. For remotes without git-deploy's hooks.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy repair --dry-run
+  git deploy repair")]
 pub struct Args {
-    /// Say what would be put back, and push nothing
+    /// Show what would be restored, and push nothing
     #[arg(long)]
     dry_run: bool,
 }

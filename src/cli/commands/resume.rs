@@ -12,14 +12,19 @@ use crate::domain::id::RunId;
 use crate::domain::state::{OpenRun, Scope};
 use crate::view::result_text;
 
-/// Take an unfinished deployment over, and carry it out to its end
+/// Take over an unfinished run and complete it
 ///
-/// For a run whose program was killed, or lost its machine. Everything that it was to change is planned anew; whoever ran it goes no further.
+/// For a run whose process was killed or whose machine was lost. All changes are planned again. If
+/// the original process is still alive, it stops at its next step.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy resume prod
+  git deploy resume prod --run 412 --yes")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// The run to take over, by its number; without it the only one
+    /// The run to take over. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
     #[command(flatten)]

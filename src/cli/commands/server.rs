@@ -14,8 +14,12 @@ use crate::server::install::{InstallError, InstallOptions, InstallStep, init_ser
 use crate::signing::key::read_public_key;
 use crate::view::symbols::Mark;
 
-/// Make a repository a server that judges what is pushed
+/// Turn a repository into a server that checks pushes
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git-deploy server init shop.git --admin alice.pub
+  git-deploy server check shop.git")]
 pub struct Args {
     #[command(subcommand)]
     command: ServerCommand,
@@ -23,7 +27,15 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum ServerCommand {
-    /// Install the hooks, and say who may publish the first policy
+    /// Install the hooks, and set who may publish the first policy
+    #[command(after_long_help = "\
+Examples:
+  Create a server:
+    git init --bare shop.git
+    git-deploy server init shop.git --admin alice.pub
+
+  Install on GitLab, which does not run proc-receive:
+    git-deploy server init /srv/shop.git --admin alice.pub --no-proc-receive")]
     Init(InitArgs),
     Check(check::CheckArgs),
     Adopt(adopt::AdoptArgs),
@@ -31,23 +43,29 @@ enum ServerCommand {
 
 #[derive(Clone, clap::Args)]
 struct InitArgs {
-    /// The repository, bare as a rule, which must exist
+    /// The repository, usually a bare one, which must exist
     #[arg(value_name = "REPOSITORY")]
     repository: PathBuf,
-    /// A public key, or the file that holds it, whose owner may publish the first policy; can be given several times
+    /// A public key, or its file, that may publish the first policy (repeatable)
     #[arg(long = "admin", value_name = "KEY", value_parser = parse_key)]
     admins: Vec<PublicKey>,
-    /// A public key, or the file that holds it, whose owner may publish one policy after all admin keys were lost
-    #[arg(long, value_name = "KEY", value_parser = parse_key)]
+    /// A public key, or its file, that may publish one policy after all admin keys were lost
+    #[arg(hide_short_help = true, long, value_name = "KEY", value_parser = parse_key)]
     recover: Option<PublicKey>,
-    /// The host calls no proc-receive, as GitLab does not: update and post-receive stand in for it; not under gitolite, whose update is its own
-    #[arg(long)]
+    /// For hosts that do not run proc-receive, such as GitLab
+    ///
+    /// The hooks update and post-receive replace it. Not for gitolite, which uses update itself.
+    #[arg(hide_short_help = true, long)]
     no_proc_receive: bool,
-    /// Keep git itself from moving ledgers in the repository, past the other hooks; every push of many refs pays for it
-    #[arg(long, conflicts_with = "no_proc_receive")]
+    /// Also block ref updates that bypass the other hooks
+    ///
+    /// Slows down every push of many refs.
+    #[arg(hide_short_help = true, long, conflicts_with = "no_proc_receive")]
     reference_transaction: bool,
-    /// A program, by its absolute path, that gets every entry that is accepted from now on, as a line of JSON on standard input
-    #[arg(long, value_name = "PROGRAM")]
+    /// Pass each accepted entry to this program, as a line of JSON on standard input
+    ///
+    /// The path must be absolute.
+    #[arg(hide_short_help = true, long, value_name = "PROGRAM")]
     handoff: Option<PathBuf>,
 }
 

@@ -22,14 +22,20 @@ use crate::server::install::InstallStep;
 use crate::view::audit::{self as view, AuditDocument, AuditSection};
 use crate::view::symbols::Mark;
 
-/// Guard a repository that has ledgers already, such as a copy of another server's: audit them from the root of trust, install the hooks
+/// Protect a repository that already has ledgers
 ///
-/// The project's root keys, which the root of trust names, are its admins. Nothing is installed where the audit finds anything.
+/// For example a copy of another server's repository. Audits the ledgers from the root of trust,
+/// and installs the hooks only if there are no findings. The project's root keys become admins.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Move to a new server:
+    git clone --mirror OLD shop.git
+    git-deploy server adopt shop.git --root 5d41402abc4b2a76b9719d911017c592aabbccdd")]
 pub(in crate::cli) struct AdoptArgs {
     #[command(flatten)]
     init: InitArgs,
-    /// The project that the ledgers must be of: `git config deploy.root` prints it in a clone that you trust
+    /// The expected project id, as `git config deploy.root` prints it in a trusted clone
     #[arg(long, value_name = "ID")]
     root: Option<EntryId>,
 }
