@@ -88,9 +88,9 @@ pub fn handle_interrupts() -> Result<Arc<Cancellation>, CliError> {
     let stop = Arc::new(Cancellation::default());
     let told = |stop: &Cancellation| {
         let words = if stop.is_killing() {
-            "interrupted: what runs is being ended"
+            "interrupted: cancelling the running steps"
         } else {
-            "interrupted: nothing new begins, and what runs may end; once more ends it"
+            "interrupted: running steps finish and no new ones start; press Ctrl-C again to cancel them"
         };
         // If standard error is closed, the message is lost.
         let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{words}\n").as_bytes());
@@ -236,7 +236,7 @@ impl DeployRunner<'_> {
         let appended = self.append(&|view| {
             let deployment = compose(view)?;
             if deployment.changed().next().is_some() {
-                return Err(explain_outdated_plan("what runs has changed"));
+                return Err(explain_outdated_plan("the running version has changed"));
             }
             let said = outcome::OutcomeReport {
                 outcome: outcome::OutcomeArg::Succeeded,
@@ -407,7 +407,7 @@ impl DeployRunner<'_> {
         if let Some(why) = &report.taken_over {
             return Err(CliError::new(
                 ErrorKind::CannotTell,
-                "the run is not ours any more: nothing more is written about it",
+                "another process has taken over the run: nothing more is recorded",
             )
             .because(why.clone())
             .hint(format!("git deploy status {}", self.place.name)));
@@ -455,7 +455,7 @@ impl DeployRunner<'_> {
                 Err(failure) => {
                     let name = &self.place.name;
                     self.ui.eprint_sentence(format_args!(
-                        "Run {sequence} in {name} is over, and its end is not written down."
+                        "Run {sequence} in {name} has ended, but its result is not recorded."
                     ));
                     return Err(failure.hint(format!("git deploy resume {name}")));
                 }
@@ -556,7 +556,7 @@ pub fn add_plans(mut deployment: Deployment, plans: &ComponentPlans) -> Deployme
 fn explain_outdated_plan(what: &str) -> CliError {
     CliError::new(
         ErrorKind::CannotTell,
-        format!("{what} since it was planned: nothing was begun"),
+        format!("{what} since the plan was made: nothing was started"),
     )
-    .hint("the same command again")
+    .hint("repeat the command")
 }

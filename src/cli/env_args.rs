@@ -90,7 +90,7 @@ impl EnvRev {
                 Ok(_) => Err(explain_no_environment(
                     workspace,
                     word,
-                    "it is no commit in this repository either",
+                    "it is not a commit in this repository either",
                 )),
                 Err(why) => {
                     let why = format!("{why}, so the first word names the environment");
@@ -165,9 +165,9 @@ fn explain_unbound(workspace: &Workspace, why: &str) -> CliError {
         .into_iter()
         .map(Environment::display_name)
         .collect();
-    CliError::new(ErrorKind::Usage, "which environment is meant?")
+    CliError::new(ErrorKind::Usage, "cannot determine the environment")
         .because(why.to_owned())
-        .hint(format!("name the environment: {}", names.join(", ")))
+        .hint(format!("specify one of: {}", names.join(", ")))
 }
 
 /// An environment that was determined without its name, and what it was determined from.
@@ -234,10 +234,12 @@ fn find_environment_for(policy: &Policy, occasion: &Trigger) -> Result<BoundEnvi
         [name] => match name.parse() {
             Ok(name) => Ok(BoundEnvironment { name, from }),
             // The tag belongs to a pattern and does not identify one environment of it.
-            Err(_) => Err(format!("{from} is of some environment of {name}")),
+            Err(_) => Err(format!(
+                "{from} belongs to {name}, but does not identify one environment"
+            )),
         },
         [] => Err(format!("{from} is bound to no environment")),
-        several => Err(format!("{from} could be of {}", several.join(" or "))),
+        several => Err(format!("{from} matches {}", several.join(" or "))),
     }
 }
 
@@ -354,7 +356,7 @@ fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, Strin
 fn parse_short_name(name: &str, value: &str) -> Result<BranchName, String> {
     value.parse().map_err(|_| {
         format!(
-            "{name} is no name that a branch or tag can have here: {:?}",
+            "{name} is not a valid name of a branch or tag: {:?}",
             sanitize(value)
         )
     })
@@ -476,11 +478,11 @@ mod tests {
         );
         assert_eq!(
             why(&[("GITHUB_REF", "refs/tags/build-20260305T100211Z")]),
-            "the tag build-20260305T100211Z could be of dev or qa"
+            "the tag build-20260305T100211Z matches dev or qa"
         );
         assert_eq!(
             why(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]),
-            "the tag pr-17_1.0 is of some environment of pr-*"
+            "the tag pr-17_1.0 belongs to pr-*, but does not identify one environment"
         );
         // `pull_request_target` runs for a change request on its target branch.
         let target = [
@@ -506,7 +508,7 @@ mod tests {
             "refs/heads/",
         ] {
             assert!(
-                why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is no name"),
+                why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is not a valid name"),
                 "{hostile}"
             );
         }

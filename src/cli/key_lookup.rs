@@ -108,7 +108,7 @@ pub fn identify_signer(workspace: &Workspace) -> Result<Person, CliError> {
         .ok_or_else(|| {
             CliError::new(
                 ErrorKind::Denied,
-                format!("the policy lists nobody with the key {key}"),
+                format!("the policy does not list the key {key}"),
             )
             .hint("add it under [people] in deploy.toml, then git deploy policy publish")
         })
@@ -144,7 +144,7 @@ pub fn create_key_file(file: &Path, no_password: bool) -> Result<PublicKey, CliE
     {
         create_private_folder(folder).context(
             ErrorKind::CannotTell,
-            format!("cannot make the folder {}", folder.display()),
+            format!("cannot create the folder {}", folder.display()),
         )?;
     }
     generate_key(file, password.as_deref()).map_err(|error| {
@@ -155,7 +155,7 @@ pub fn create_key_file(file: &Path, no_password: bool) -> Result<PublicKey, CliE
             ErrorKind::CannotTell
         };
         let failure =
-            CliError::new(kind, format!("cannot make the key {}", file.display())).because(error);
+            CliError::new(kind, format!("cannot create the key {}", file.display())).because(error);
         if there {
             failure.hint("git deploy key show")
         } else {
@@ -178,7 +178,7 @@ fn read_new_password() -> Result<String, CliError> {
             "cannot ask for the key's password without a terminal",
         )
         .hint("GIT_DEPLOY_PASSWORD=…, in the environment")
-        .hint("--no-password, for a key that file permissions alone protect"));
+        .hint("--no-password"));
     }
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt)
@@ -186,13 +186,12 @@ fn read_new_password() -> Result<String, CliError> {
     };
     let password = ask("Password for the new key: ")?;
     if password.is_empty() {
-        return Err(CliError::new(ErrorKind::Usage, "the password is empty")
-            .hint("--no-password, for a key without one"));
+        return Err(CliError::new(ErrorKind::Usage, "the password is empty").hint("--no-password"));
     }
-    if ask("The same again: ")? != password {
+    if ask("Repeat the password: ")? != password {
         return Err(CliError::new(
             ErrorKind::Usage,
-            "the two passwords differ: no key was made",
+            "the passwords differ: no key was created",
         ));
     }
     Ok(password)
@@ -239,7 +238,7 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
         let missing = || {
             CliError::new(
                 ErrorKind::Usage,
-                format!("{SIGNER_SETTING} is set, and {SIGNER_KEY_SETTING} is not: whose signature will it be?"),
+                format!("{SIGNER_SETTING} is set, but {SIGNER_KEY_SETTING} is not: the signing key is unknown"),
             )
             .hint(hint)
         };

@@ -40,10 +40,8 @@ impl MetadataArgs {
         deployment.break_glass.clone_from(&self.break_glass);
         deployment.description = match &self.message {
             Some(message) => Some(message.clone()),
-            None => build_description(view.repository, deployment).context(
-                ErrorKind::CannotTell,
-                "cannot read what the deployment brings",
-            )?,
+            None => build_description(view.repository, deployment)
+                .context(ErrorKind::CannotTell, "cannot read the deployed commits")?,
         };
         Ok(())
     }

@@ -218,7 +218,7 @@ enum ColorMode {
 fn parse_remote_name(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.starts_with('-') || !text.chars().all(crate::domain::text::is_plain)
     {
-        return Err("not the name of a remote");
+        return Err("not a valid name of a remote");
     }
     Ok(text.to_owned())
 }
@@ -314,6 +314,6 @@ fn change_directory(options: &GlobalOptions) -> Result<(), CliError> {
     };
     std::env::set_current_dir(directory).context(
         ErrorKind::Usage,
-        format!("cannot work in the directory {}", directory.display()),
+        format!("cannot change to the directory {}", directory.display()),
     )
 }

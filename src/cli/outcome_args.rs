@@ -70,7 +70,7 @@ fn parse_component_value<T: ValueEnum>(text: &str) -> Result<ComponentValue<T>, 
         let known: Vec<String> = known
             .map(|it: PossibleValue| it.get_name().to_owned())
             .collect();
-        format!("it is one of {}", known.join(", "))
+        format!("expected one of {}", known.join(", "))
     })?;
     Ok(ComponentValue {
         component,
@@ -98,10 +98,10 @@ fn split_by_component<T: Copy, U>(
             let what = it
                 .component
                 .as_ref()
-                .map_or("all of it".to_owned(), ToString::to_string);
+                .map_or("all components".to_owned(), ToString::to_string);
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{option} says two things of {what}"),
+                format!("{option} has two values for {what}"),
             ));
         }
     }

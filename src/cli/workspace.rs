@@ -26,7 +26,7 @@ use crate::signing::Signer;
 /// The git setting with the remote that holds the ledgers. Empty for none.
 pub const REMOTE_SETTING: &str = "deploy.remote";
 /// The hint for a retired key.
-const RETIRED_KEY_HINT: &str = "git config deploy.key FILE, with the present key";
+const RETIRED_KEY_HINT: &str = "with the current key: git config deploy.key FILE";
 
 /// A repository with a project.
 pub struct Workspace {
@@ -92,14 +92,12 @@ pub fn find_remote(repository: &Repository, ui: &Ui) -> Result<Option<String>, C
         Some(name) if name.is_empty() => Ok(None),
         Some(name) if name.starts_with('-') => Err(CliError::new(
             ErrorKind::Usage,
-            format!("{REMOTE_SETTING} is not the name of a remote"),
+            format!("{REMOTE_SETTING} is not a valid name of a remote"),
         )),
         Some(name) if repository.has_config(&format!("remote.{name}.url")) => Ok(Some(name)),
         Some(name) => Err(CliError::new(
             ErrorKind::Usage,
-            format!(
-                "there is no remote called {name}, which {REMOTE_SETTING} says holds the ledgers"
-            ),
+            format!("there is no remote {name}, although {REMOTE_SETTING} names it"),
         )
         .hint("git remote -v")
         .hint(format!("git config {REMOTE_SETTING} NAME"))),
@@ -159,7 +157,7 @@ impl Workspace {
             return Err(match remote {
                 Some(remote) => failure
                     .because(format!("{remote} has none either"))
-                    .hint("git deploy init, to begin"),
+                    .hint("git deploy init"),
                 None => failure.hint("git deploy init"),
             });
         };
@@ -171,9 +169,9 @@ impl Workspace {
         if pinned.is_some_and(|pinned| pinned != project.id) {
             return Err(CliError::new(
                 ErrorKind::CannotTell,
-                "the policy here is not of the project that this clone trusts",
+                "the policy here belongs to another project than the one that this clone trusts",
             )
-            .hint("git config deploy.root, and compare it with a colleague's"));
+            .hint("compare with a colleague's clone: git config deploy.root"));
         }
         let policy = FactGatherer::new(&repository, &project)
             .policy_at(tip)
@@ -214,7 +212,7 @@ impl Workspace {
             let known = names.join(", ");
             CliError::new(
                 ErrorKind::Usage,
-                format!("there is no environment {name:?}: the policy knows {known}{near}"),
+                format!("there is no environment {name:?}: the policy has {known}{near}"),
             )
         };
         let name: EnvName = name.parse().map_err(|_| unknown())?;
@@ -255,7 +253,7 @@ impl Workspace {
             Some((person, standing)) => Ok((person.clone(), signer, standing)),
             None => Err(CliError::new(
                 ErrorKind::Denied,
-                format!("the policy lists nobody with the key {key}"),
+                format!("the policy does not list the key {key}"),
             )
             .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
         }
@@ -271,7 +269,7 @@ impl Workspace {
             (person, signer, KeyStatus::Current) => Ok((person, signer)),
             (person, _, KeyStatus::Retired) => Err(CliError::new(
                 ErrorKind::Denied,
-                format!("this key of {person} is retired: it signs nothing new"),
+                format!("this key of {person} is retired and cannot sign new entries"),
             )
             .hint(RETIRED_KEY_HINT)),
         }

@@ -94,7 +94,7 @@ fn describe_abort(place: &Place, appended: &AppendedEntry) -> String {
         return gone;
     }
     format!(
-        "{gone} Nobody knows now what runs of {}: git deploy record {name} REV, once it is known.",
+        "{gone} The running version of {} is now unknown. Once you know it: git deploy record {name} REV",
         names.join(", ")
     )
 }

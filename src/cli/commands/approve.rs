@@ -83,7 +83,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         if let Some(stray) = plans.keys().find(|name| !components.contains(name)) {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{stray} would not change, so no plan of it can be approved"),
+                format!("{stray} would not change, so its plan cannot be approved"),
             ));
         }
         let (_, rules) = place.rules(view)?;
@@ -107,7 +107,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     if plans.is_empty() && binds_approvals_to_plans(&workspace, &place) {
         ui.eprint_sentence(format_args!(
-            "{} has seats that are bound to a plan: this approval names none, and does not fill those.",
+            "{} requires approvals of a plan: this approval names no plan, and does not count for those.",
             place.name
         ));
     }
@@ -131,7 +131,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 
 /// Parses `COMPONENT=DIGEST`, as in `api=sha256:…`.
 fn parse_plan(text: &str) -> Result<(ComponentName, Digest), String> {
-    let (name, digest) = text.split_once('=').ok_or("it is COMPONENT=DIGEST")?;
+    let (name, digest) = text.split_once('=').ok_or("expected COMPONENT=DIGEST")?;
     Ok((
         name.parse().map_err(|error| format!("{error}"))?,
         digest.parse().map_err(|error| format!("{error}"))?,
@@ -177,7 +177,7 @@ fn compose_approved(
             place.name
         );
         return Err(
-            CliError::new(ErrorKind::Usage, words).hint("the same command with --component NAME")
+            CliError::new(ErrorKind::Usage, words).hint("repeat the command with --component NAME")
         );
     }
     Ok(deployment)

@@ -148,16 +148,14 @@ fn build_predicate(args: &Args, ui: &Ui) -> Result<Map<String, Value>, CliError>
         (None, None) => {
             let failure = CliError::new(
                 ErrorKind::Usage,
-                format!("what does the {} say?", args.predicate_type),
+                format!("the {} needs a predicate", args.predicate_type),
             );
             let failure = if tests {
-                failure
-                    .hint("--junit FILE…, the reports of the tests")
-                    .hint("--result passed")
+                failure.hint("--junit FILE…").hint("--result passed")
             } else {
                 failure
             };
-            return Err(failure.hint("--predicate FILE, a JSON object"));
+            return Err(failure.hint("--predicate FILE"));
         }
         (Some(file), _) => read_limited(file, FILE_LIMIT)?,
     };
@@ -191,13 +189,13 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
     let predicate = predicate.context(ErrorKind::Usage, "the reports cannot be attested")?;
     if predicate.omitted_names > 0 {
         ui.eprint_sentence(format_args!(
-            "There is no room for every name: {} are left out, those of passed tests first. The numbers tell of all.",
+            "There are too many test names: {} are left out, those of passed tests first. The counts include all tests.",
             predicate.omitted_names
         ));
     }
     if tests.result() == "WARNED" {
         ui.eprint_sentence(
-            "Some tests passed only when they were repeated: WARNED, which no required check takes for passed.",
+            "Some tests passed only after a retry: the result is WARNED, which does not satisfy a required check.",
         );
     }
     Ok(predicate.map)

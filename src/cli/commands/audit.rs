@@ -94,8 +94,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             ErrorKind::CannotTell,
             "there are no ledgers in this repository",
         )
-        .hint("git deploy sync, if the remote has some")
-        .hint("git deploy init, to begin"));
+        .hint("git deploy sync")
+        .hint("git deploy init"));
     }
     let audit = match audit::find_project(&repository, &tips) {
         Ok(project) => audit_selected(args, &repository, &tips, &project)?,
@@ -263,10 +263,10 @@ fn read_earlier_tips(
     let unusable = || {
         CliError::new(
             ErrorKind::Usage,
-            format!("{} is no report of an audit", file.display()),
+            format!("{} is not an audit report", file.display()),
         )
     };
-    let hint = "git deploy audit --json > FILE, which makes one";
+    let hint = "git deploy audit --json > FILE";
     let opened = std::fs::File::open(file).context(
         ErrorKind::CannotTell,
         format!("cannot read {}", file.display()),
@@ -297,7 +297,7 @@ fn read_earlier_tips(
         .filter(|it| !tips.contains_key(&it.ledger))
     {
         let detail = format!(
-            "the earlier audit saw the ledger {}, and it is gone",
+            "the ledger {} of the earlier audit no longer exists",
             gone.ledger
         );
         let ledger = Some(gone.ledger.clone());
@@ -332,12 +332,12 @@ fn check_pin(
         Some(pinned) if pinned == project.id => Ok(true),
         Some(pinned) => {
             let who = if root.is_some() {
-                "the root is to be"
+                "--root names"
             } else {
                 "this clone trusts"
             };
             let detail = format!(
-                "{who} the project {pinned}, and the ledgers are of {}",
+                "{who} the project {pinned}, but the ledgers belong to {}",
                 project.id
             );
             let (kind, outcome) = ("pin", "fail");
@@ -438,7 +438,7 @@ impl ProgressBarAudit {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         // The template is a constant, and it is valid.
         if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {pos} of {len} entries judged, {eta} left")
+            ProgressStyle::with_template("{spinner} {pos} of {len} entries checked, {eta} left")
         {
             bar.set_style(style);
         }

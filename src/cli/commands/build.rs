@@ -73,7 +73,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         "was built"
     };
     let sentence = format!(
-        "{} ({}) {outcome}, says {}.",
+        "{} ({}) {outcome}, as recorded by {}.",
         build.component,
         commit.0.prefix(7),
         appended.statement.by

@@ -66,7 +66,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let by = by.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
-            format!("nobody may deploy to {name}"),
+            format!("{name} has no deployers in the policy"),
         )
     })?;
     let selection = select_to_change(&args.components);
@@ -122,5 +122,9 @@ fn explain_preview_error(error: PreviewError, name: &str) -> CliError {
         ) => ErrorKind::Usage,
         _ => ErrorKind::CannotTell,
     };
-    CliError::new(kind, format!("cannot say what would be deployed to {name}")).because(error)
+    CliError::new(
+        kind,
+        format!("cannot determine what would be deployed to {name}"),
+    )
+    .because(error)
 }

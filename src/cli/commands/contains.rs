@@ -127,7 +127,7 @@ impl ChangeSearch<'_> {
         if let Some(unknown) = only.iter().find(|name| !wanted.contains_key(*name)) {
             crate::cli::deployment_request::require_component(&self.workspace.policy, unknown)?;
             let words = format!(
-                "{revision} does not concern {unknown}: it touches {}",
+                "{revision} does not change {unknown}: it changes {}",
                 join_names(wanted.keys())
             );
             return Err(CliError::new(ErrorKind::Usage, words));
@@ -200,7 +200,10 @@ impl ChangeSearch<'_> {
         let here = self.place.here();
         let cannot_tell = |why: String| Ok(ComponentAnswer::CannotTell { why });
         if here.unknown_since(component).is_some() {
-            return cannot_tell(format!("nobody knows what {} runs of it", self.place.name));
+            return cannot_tell(format!(
+                "the running version in {} is unknown",
+                self.place.name
+            ));
         }
         let Some(running) = here.commit(component) else {
             return Ok(ComponentAnswer::No {
@@ -226,7 +229,7 @@ impl ChangeSearch<'_> {
         match self.search_history(component, wanted, running) {
             Ok(found) => Ok(found),
             Err(Error::Shallow | Error::Missing(_)) => cannot_tell(
-                "the history in between is not all here: git fetch --unshallow, or git fetch"
+                "part of the history in between is missing: git fetch --unshallow, or git fetch"
                     .to_owned(),
             ),
             Err(Error::LimitExceeded { what, limit }) => {

@@ -70,13 +70,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if root.exists() {
         return Err(CliError::new(
             ErrorKind::Usage,
-            format!("{} is there already", root.display()),
+            format!("{} already exists", root.display()),
         )
-        .hint("git deploy demo DIR, with a folder that is not there yet"));
+        .hint("git deploy demo DIR, with a folder that does not exist yet"));
     }
     std::fs::create_dir_all(root.join("keys")).context(
         ErrorKind::CannotTell,
-        format!("cannot make {}", root.display()),
+        format!("cannot create {}", root.display()),
     )?;
     let tour = Tour { root, ui };
     tour.set_up()?;

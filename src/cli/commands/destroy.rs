@@ -45,10 +45,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let name = args.at.find(&workspace, ui)?;
     let place = Place::find(&workspace, name.as_str())?;
     if place.named.is_none() {
-        return Err(CliError::new(ErrorKind::Usage, format!("{name} is not ephemeral: it is not destroyed as a whole"))
-            .hint(format!(
-                "git deploy run {name} REV --destroy, which removes the components that REV no longer has"
-            )));
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!("{name} is not ephemeral, so it cannot be destroyed as a whole"),
+        )
+        .hint(format!("git deploy run {name} REV --destroy")));
     }
     let state = workspace.read_state(&place.ledger, &Scope::All)?;
     let here = state.environment(place.named.as_ref());
@@ -70,7 +71,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     if !here.exists() {
         ui.print_sentence(format_args!(
-            "{name} is not there: nothing is to be destroyed."
+            "{name} does not exist: there is nothing to destroy."
         ));
         return if ui.json() {
             tell(DestroyOutcome::Absent, None, None)
@@ -85,7 +86,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let gone = || {
             CliError::new(
                 ErrorKind::CannotTell,
-                format!("{name} is gone: somebody else was faster"),
+                format!("{name} is already destroyed"),
             )
         };
         let mut deployment = compose_destruction(&place, view, &|_| Ok(()))?.ok_or_else(gone)?;

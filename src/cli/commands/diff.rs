@@ -111,7 +111,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .iter()
         .any(|it| it.change.is_change() && it.from.is_some() && it.brings.is_none())
     {
-        ui.eprint("the history in between is not all here: git fetch --unshallow, or git fetch");
+        ui.eprint("part of the history in between is missing: git fetch --unshallow, or git fetch");
     }
     read_context::print_fetch_age(&workspace, ui);
     Ok(())
@@ -301,7 +301,7 @@ impl Comparison<'_> {
             Err(Error::Shallow | Error::Missing(_)) => Ok(None),
             Err(error) => Err(CliError::new(
                 ErrorKind::CannotTell,
-                "cannot read what lies in between",
+                "cannot read the history in between",
             )
             .because(error)),
         }

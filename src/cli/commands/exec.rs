@@ -96,10 +96,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ..finish
     };
     let appended = deploying.write_end(begun.sequence, &Action::Finish(finish))?;
-    let sentence = format!(
-        "The command has ended in {} with status {status}.",
-        place.name
-    );
+    let sentence = format!("The command in {} exited with status {status}.", place.name);
     append_report::report_entry(ui, &sentence, &appended)?;
     let end = ended?;
     if end.is_success() {
@@ -134,7 +131,7 @@ fn find_target(
         (None, [name]) => name,
         (None, all) => {
             let all: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
-            let words = format!("for which component of {}: {}?", place.name, all.join(", "));
+            let words = format!("{} runs several components: {}", place.name, all.join(", "));
             return Err(CliError::new(ErrorKind::Usage, words).hint("--component NAME"));
         }
     };
@@ -200,8 +197,8 @@ fn format_command(words: &[OsString]) -> Result<Line, CliError> {
     line.ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
-            "a command on the record is at most 1,000 characters of plain text on one line",
+            "a recorded command must be one line of plain text, at most 1,000 characters",
         )
-        .hint("put it into a script in the repository")
+        .hint("move it to a script in the repository")
     })
 }

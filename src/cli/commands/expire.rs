@@ -54,7 +54,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         CliError::new(
             ErrorKind::Usage,
             format!(
-                "{when:?} is neither a span such as +4h nor a moment such as 2026-03-05T18:00:00Z"
+                "{when:?} is neither a span such as +4h nor a time such as 2026-03-05T18:00:00Z"
             ),
         )
         .hint("git deploy expire ENV +4h")

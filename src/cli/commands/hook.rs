@@ -214,7 +214,7 @@ fn run_proc_receive(update: Option<PathBuf>, ui: &Ui) -> Result<(), CliError> {
     print_verdicts(ui, &done.judgements, false);
     if let Some(error) = done.notes_error {
         ui.eprint(format_args!(
-            "git-deploy: accepted, but the notes lag behind until the next push: {error}"
+            "git-deploy: accepted, but the notes are out of date until the next push: {error}"
         ));
     }
     // Git has the answers already. A failing exit code would make git ignore them.
@@ -231,11 +231,12 @@ fn run_post_receive(ui: &Ui, lines: Vec<u8>) {
     });
     if let Some(error) = behind.notes {
         ui.eprint(format_args!(
-            "git-deploy: accepted, but the notes lag behind until the next push: {error}"
+            "git-deploy: accepted, but the notes are out of date until the next push: {error}"
         ));
     }
     if let Some(error) = behind.handoff {
-        let words = "git-deploy: accepted, and handed on with the next push only";
+        let words =
+            "git-deploy: accepted, but passed to the handoff program only with the next push";
         ui.eprint(format_args!("{words}: {error}"));
     }
 }
@@ -244,7 +245,7 @@ fn run_post_receive(ui: &Ui, lines: Vec<u8>) {
 /// determined, the push goes on and the server decides.
 fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), CliError> {
     let unknown = |why: &dyn std::fmt::Display| {
-        let words = "git-deploy: cannot tell what the server will say of this push";
+        let words = "git-deploy: cannot tell whether the server will accept this push";
         ui.eprint(format_args!("{words}: {why}"));
         Ok(())
     };
@@ -275,7 +276,7 @@ fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), Cli
     if decide_push(&judgements) == Decision::Refused {
         let words = format!("{holder} would refuse this push: nothing was pushed");
         return Err(CliError::new(ErrorKind::Denied, words)
-            .hint("git push --no-verify, which lets the server decide"));
+            .hint("to let the server decide: git push --no-verify"));
     }
     Ok(())
 }

@@ -125,17 +125,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let source = key_lookup::find_source(Some(&repository))?;
     if source == KeySource::Missing {
         let file = default_key_path().ok_or_else(|| {
-            CliError::new(
-                ErrorKind::Usage,
-                "there is no home folder to put a key into",
-            )
-            .hint("git deploy key new FILE")
-            .hint("git config deploy.key FILE")
+            CliError::new(ErrorKind::Usage, "there is no home folder for a key")
+                .hint("git deploy key new FILE")
+                .hint("git config deploy.key FILE")
         })?;
         let key = key_lookup::create_key_file(&file, args.no_password)?;
         done.made.push("key");
         ui.print(format_args!(
-            "Made the key {}. Its public half:\n  {key}",
+            "Created the key {}. Its public key:\n  {key}",
             file.display()
         ));
     }
@@ -187,7 +184,7 @@ fn configure_git(repository: &Repository, remote: Option<&str>) -> Result<(), Cl
 
 /// Installs the pre-push hook.
 fn install_pre_push(repository: &Repository, ui: &Ui) -> Result<(), CliError> {
-    let cannot = "cannot install the hook pre-push";
+    let cannot = "cannot install the pre-push hook";
     let program = std::env::current_exe().context(ErrorKind::CannotTell, cannot)?;
     for step in init_clone(repository, &program).context(ErrorKind::CannotTell, cannot)? {
         ui.print(format_args!("{}", step.message));
@@ -202,10 +199,7 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
     if let Some(name) = requested_name(args, ui).filter(|name| **name != workspace.project.name) {
         return Err(CliError::new(
             ErrorKind::Usage,
-            format!(
-                "this is the project {}, and never {name}",
-                workspace.project.name
-            ),
+            format!("this is the project {}, not {name}", workspace.project.name),
         ));
     }
     let policy = &workspace.policy;
@@ -240,7 +234,7 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
     let admins: Vec<&str> = done.admins.iter().map(Person::as_str).collect();
     let admins = admins.join(", ");
     ui.print_sentence(format_args!(
-        "This is the project {}; its policy is in the hands of {admins}.",
+        "This is the project {}. Its policy is administered by {admins}.",
         workspace.project.name
     ));
     match workspace.policy.person_of_key(&key) {
@@ -248,10 +242,10 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
             ui.print(format_args!("You are {person}."));
             if let Some(file) = restore_policy_file(&workspace, person)? {
                 done.made.push(POLICY_FILE);
-                ui.print_sentence(format_args!("{file} was missing and is there again: git add {file} && git commit"));
+                ui.print_sentence(format_args!("{file} was missing and has been restored: git add {file} && git commit"));
             }
         }
-        Some((person, KeyStatus::Retired)) => ui.print(format_args!("Your key is a retired one of {person}.")),
+        Some((person, KeyStatus::Retired)) => ui.print(format_args!("Your key is a retired key of {person}.")),
         // Without a listed key no baseline can be signed: the error of `signer` explains how to be
         // listed.
         None if !runs.is_empty() => drop(workspace.find_current_signer()?),
@@ -280,9 +274,9 @@ fn begin_project(
         _ => {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{POLICY_FILE} does not list your key, so you could not publish it"),
+                format!("{POLICY_FILE} does not list your key, so you cannot publish it"),
             )
-            .hint(format!("a line under [people]: you = \"{key}\"")));
+            .hint(format!("add add a line under [people]: you = \"{key}\"")));
         }
     };
     let runs = baseline::resolve_baselines(&args.running, &proposal.policy, &|revision| {
@@ -313,7 +307,7 @@ fn begin_project(
     done.public_key = Some(key);
     done.admins = vec![person.clone()];
     ui.print_sentence(format_args!(
-        "The first policy of {} is in force; you are its admin, {person}.",
+        "The first policy of {} is in force. You ({person}) are its admin.",
         project.name
     ));
     if missing.is_some() {
@@ -346,16 +340,15 @@ fn record_baselines(
         let there = runs.resolve_components(&workspace.gatherer(), &workspace.policy, name)?;
         if there.keys().all(|component| here.has_history(component)) {
             ui.eprint_sentence(format_args!(
-                "{name} has a history already, and is left as it is: git deploy log {name}"
+                "{name} already has a history, so no baseline is recorded: git deploy log {name}"
             ));
             continue;
         }
         let appended = workspace.append(ui, &place.ledger, AppendOptions::default(), &|view| {
             baseline::draft_baseline(&place, view, runs, &BTreeMap::new(), None)
         });
-        let appended = appended.map_err(|failure| {
-            failure.hint("git deploy init with the same words, to go on from here")
-        })?;
+        let appended =
+            appended.map_err(|failure| failure.hint("repeat the command to continue"))?;
         let ended = appended.statement.component_results();
         let entry = format_entry_name(&place.ledger, appended.id);
         ui.print(format_with_entry(
@@ -443,7 +436,7 @@ fn require_environments(
         format!("there is no environment {missing} in {place}"),
     )
     .hint(format!(
-        "{missing} = {{}}, under [environments] in {POLICY_FILE}"
+        "add it under [environments] in {POLICY_FILE}: {missing} = {{}}"
     ))
     .hint("git deploy policy publish"))
 }
@@ -456,7 +449,7 @@ fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, C
     found.map(CommitId).ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
-            format!("{revision:?} is no commit in this repository"),
+            format!("there is no commit {revision:?} in this repository"),
         )
         .hint("git fetch --tags")
     })
@@ -490,7 +483,7 @@ fn open_or_compose_policy(
     let folder = repository.work_dir().ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
-            "a bare repository has no work tree to put deploy.toml into: run this in a clone",
+            "a bare repository has no work tree for deploy.toml: run this in a clone",
         )
     })?;
     let file = folder.join(POLICY_FILE);
@@ -502,7 +495,7 @@ fn open_or_compose_policy(
             let written = &proposal.policy.project;
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{POLICY_FILE} says that the project is {written}, not {name}"),
+                format!("the project in {POLICY_FILE} is {written}, not {name}"),
             ));
         }
         require_environments(&args.environments, &proposal.policy, POLICY_FILE)?;
@@ -580,7 +573,7 @@ fn publish_first_policy(
         if view.policy.is_some() || view.tip.chain.sequence > 0 {
             return Err(CliError::new(
                 ErrorKind::Denied,
-                "somebody else has begun this project meanwhile",
+                "another person has set up this project in the meantime",
             )
             .hint("git deploy init"));
         }

@@ -116,7 +116,7 @@ fn create_key(args: &NewArgs, ui: &Ui) -> Result<(), CliError> {
     }
     ui.print(public_key);
     ui.eprint(format_args!(
-        "The secret key is in {}; keep a copy where it cannot be lost.",
+        "The secret key is in {}. Keep a backup in a safe place.",
         file.display()
     ));
     if default.as_ref() != Some(&file) {
@@ -130,11 +130,8 @@ fn create_key(args: &NewArgs, ui: &Ui) -> Result<(), CliError> {
 }
 
 fn explain_no_home() -> CliError {
-    CliError::new(
-        ErrorKind::Usage,
-        "there is no home folder to put a key into",
-    )
-    .hint("git deploy key new FILE")
+    CliError::new(ErrorKind::Usage, "there is no home folder for a key")
+        .hint("git deploy key new FILE")
 }
 
 fn print_key(ui: &Ui) -> Result<(), CliError> {
@@ -184,7 +181,7 @@ fn list_keys(ui: &Ui) -> Result<(), CliError> {
         return ui.print_document("keys", &KeysDocument { keys });
     }
     if keys.is_empty() {
-        ui.eprint("There is no key here yet: git deploy key new");
+        ui.eprint("There is no key yet: git deploy key new");
         return Ok(());
     }
     let mut table = Table::new(&["", "Public key", "Person", "File"]).shorten_columns(&[2, 3]);

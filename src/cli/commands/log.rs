@@ -100,7 +100,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if log.entries.is_empty() {
         let filtered = args.change.is_some() || args.by.is_some() || !args.components.is_empty();
         ui.eprint(if filtered {
-            "there is no such deployment"
+            "no deployment matches"
         } else {
             "nothing was deployed yet"
         });
@@ -113,7 +113,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if log.more {
         let more = args.number.saturating_mul(5).max(20);
         ui.eprint(format_args!(
-            "older ones are there: the same command with -n {more}"
+            "there are older ones: repeat the command with -n {more}"
         ));
     }
     Ok(())

@@ -22,13 +22,13 @@ pub struct Args {
 /// Writes one page for the program and one for each command.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let directory = &args.directory;
-    let failed = || format!("cannot write the manual pages into {}", directory.display());
+    let failed = || format!("cannot write the manual pages to {}", directory.display());
     std::fs::create_dir_all(directory).context(ErrorKind::CannotTell, failed())?;
     let mut command = help::build_command();
     command.build();
     let written = write_tree(&command, directory).context(ErrorKind::CannotTell, failed())?;
     ui.print(format_args!(
-        "{written} manual pages in {}",
+        "{written} manual pages written to {}",
         directory.display()
     ));
     Ok(())

@@ -50,6 +50,6 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             },
         );
     }
-    ui.print("The notes tell again what the ledgers say.");
+    ui.print("The notes are rebuilt from the ledgers.");
     Ok(())
 }

@@ -89,7 +89,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let person = person.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
-            format!("nobody may deploy to {name}"),
+            format!("{name} has no deployers in the policy"),
         )
     })?;
     let (deployment, _) = deploying.ask_rules(

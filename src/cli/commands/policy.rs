@@ -311,7 +311,7 @@ fn report_difference(old: &str, proposal: &ProposedPolicy, ui: &Ui) -> Result<()
 fn print_difference(old: &str, proposal: &ProposedPolicy, ui: &Ui) {
     let lines = text_diff::render_diff(("in force", old), (&proposal.name, &proposal.text));
     if lines.is_empty() {
-        ui.eprint(format_args!("{} is what is in force.", proposal.name));
+        ui.eprint(format_args!("{} is already in force.", proposal.name));
     }
     for line in lines {
         ui.print(line);
@@ -393,7 +393,7 @@ fn publish_policy(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
     for warning in find_warnings(&proposal.policy) {
         ui.eprint_sentence(warning);
     }
-    if !args.write.dry_run && !ui.confirm("Bring this into force?")? {
+    if !args.write.dry_run && !ui.confirm("Publish this policy?")? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was published"));
     }
     let shown = Digest::sha256(old.as_bytes());
@@ -421,7 +421,7 @@ fn publish_policy(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
             if now.map(|bytes| Digest::sha256(&bytes)) != Some(shown.clone()) {
                 return Err(CliError::new(
                     ErrorKind::Denied,
-                    "another policy came into force meanwhile: nothing was published",
+                    "another policy came into force in the meantime: nothing was published",
                 )
                 .hint("git deploy policy diff"));
             }
@@ -447,9 +447,9 @@ fn find_recoverer(
         Some((person, KeyStatus::Current)) => Ok((person.clone(), signer)),
         _ => Err(CliError::new(
             ErrorKind::Denied,
-            format!("{} lists nobody with the key {key}", proposal.name),
+            format!("{} does not list the key {key}", proposal.name),
         )
-        .hint(format!("a line under [people]: you = \"{key}\""))
+        .hint(format!("add add a line under [people]: you = \"{key}\""))
         .hint("git deploy policy publish --recover")),
     }
 }
@@ -459,7 +459,7 @@ fn find_recoverer(
 ///
 /// The person who recovers acts on the server owner's word, so this clone need not ask.
 fn remember_recovery(workspace: &Workspace, key: PublicKey) -> Result<(), CliError> {
-    let cannot = "cannot remember in git's configuration that the policy was recovered";
+    let cannot = "cannot record in git's configuration that the policy was recovered";
     let known = workspace
         .repository
         .config_strings(RECOVERED_SETTING)

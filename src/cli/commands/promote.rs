@@ -46,7 +46,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let before = rules.promote_from.as_ref().ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
-            format!("nothing is promoted to {name}: the policy says no promote_from for it"),
+            format!("{name} has no promote_from in the policy, so nothing can be promoted to it"),
         )
         .hint(format!("git deploy run {name} REV"))
     })?;

@@ -22,7 +22,7 @@ use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment
 use crate::view::result_text;
 
 /// The reason that an abort by the reaper gives.
-const ABORT_REASON: &str = "the environment has expired, and nobody has ended the run";
+const ABORT_REASON: &str = "the environment has expired and the run is stale";
 
 /// The message if there is nothing to do.
 const NOTHING_EXPIRED: &str = "No environment has expired.";
@@ -138,9 +138,9 @@ fn find_expired(
             };
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{word:?} is no pattern of ephemeral environments"),
+                format!("{word:?} is not a pattern of ephemeral environments"),
             )
-            .because(format!("the policy knows {known}")));
+            .because(format!("the policy has {known}")));
         }
     }
     let wanted = |it: &read_context::Place<'_>| {
@@ -259,7 +259,7 @@ fn summarize_failures(all: usize, failures: &[(EnvName, CliError)]) -> Result<()
         names.len(),
         names.join(", ")
     );
-    Err(CliError::new(kind, words).hint("git deploy reap, which tries again"))
+    Err(CliError::new(kind, words).hint("git deploy reap"))
 }
 
 /// Destroys expired environments.
@@ -281,7 +281,7 @@ impl Reaper<'_> {
             Ok((environment, result)) => (environment, result.err()),
             Err(failure) => {
                 if let Some(why) = leave.into_inner() {
-                    ui.print_sentence(format_args!("{} is left alone: {why}.", it.place.name));
+                    ui.print_sentence(format_args!("{} is skipped: {why}.", it.place.name));
                     return (
                         describe_environment(it, DestroyOutcome::Left, Some(why)),
                         None,
@@ -327,7 +327,7 @@ impl Reaper<'_> {
         self.abort_stale_runs(&deploying, &alone)?;
         let compose = |view: &LedgerSnapshot<'_>| {
             compose_destruction(place, view, &agrees)?
-                .ok_or_else(|| alone("somebody has destroyed it meanwhile".to_owned()))
+                .ok_or_else(|| alone("it is already destroyed".to_owned()))
         };
         let (appended, result) = deploying.destroy(&self.person, &compose, &|| Ok(()))?;
         let sentence = result_text::summarize_deployment(
@@ -397,7 +397,7 @@ impl Reaper<'_> {
                     .run(run.sequence)
                 {
                     Some(now) if now.id() == Some(newest) => Ok(Action::Abort(abort.clone())),
-                    _ => Err(alone("somebody else is at it".to_owned())),
+                    _ => Err(alone("another process is destroying it".to_owned())),
                 }
             })?;
             let (name, by) = (&deploying.place.name, &run.owner.statement.by);
@@ -413,7 +413,7 @@ impl Reaper<'_> {
 /// Returns the reason to skip an environment, if there is one.
 fn find_reason_to_skip(here: EnvState<'_>, now: Time) -> Option<String> {
     if here.expires().is_some_and(|end| end > now) {
-        return Some("somebody has given it more time meanwhile".to_owned());
+        return Some("its expiry was extended in the meantime".to_owned());
     }
     let run = here.runs().into_iter().next()?;
     let by = &run.owner.statement.by;

@@ -130,18 +130,18 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let unnamed = match (args.deployment.rollback, args.baseline) {
         _ if rev.is_some() => None,
         (true, _) => Some((
-            "a rollback goes to",
+            "--rollback requires",
             format!("git deploy record {name} REV --rollback"),
         )),
         (_, true) => Some((
-            "a baseline is of",
+            "--baseline requires",
             format!("git deploy record {name} REV --baseline"),
         )),
         _ => None,
     };
     if let Some((what, command)) = unnamed {
         return Err(
-            CliError::new(ErrorKind::Usage, format!("{what} a commit that is named")).hint(command),
+            CliError::new(ErrorKind::Usage, format!("{what} an explicit commit")).hint(command),
         );
     }
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
@@ -226,9 +226,10 @@ fn record_baseline(
         .message
         .as_ref()
         .map(|message| message.as_str().parse::<Line>());
-    let comment = comment
-        .transpose()
-        .context(ErrorKind::Usage, "the remark on a baseline is one line")?;
+    let comment = comment.transpose().context(
+        ErrorKind::Usage,
+        "the message of a baseline must be one line",
+    )?;
     let runs = BaselineCommits::new(commit, &what.components);
     let appended = workspace.append(ui, &place.ledger, args.write.append_options(), &|view| {
         let versions = parse_versions(&what.versions, place.rules(view)?.0)?;
@@ -240,7 +241,10 @@ fn record_baseline(
     );
     append_report::report_entry(
         ui,
-        &format!("{ended} It did so before, says {}.", appended.statement.by),
+        &format!(
+            "{ended} Recorded as a baseline by {}.",
+            appended.statement.by
+        ),
         &appended,
     )
 }
@@ -258,7 +262,7 @@ fn parse_versions(
         if text.contains(char::is_whitespace) {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("the version {text:?} holds white space"),
+                format!("the version {text:?} contains white space"),
             ));
         }
         Ok(version)
@@ -270,7 +274,7 @@ fn parse_versions(
     if all.len() > 1 {
         return Err(CliError::new(
             ErrorKind::Usage,
-            "there are two versions for all components",
+            "two versions were given for all components",
         )
         .hint("--version COMPONENT=VERSION"));
     }
@@ -364,7 +368,7 @@ fn find_run<'a>(
             let numbers: Vec<String> = runs.iter().map(|run| run.sequence.to_string()).collect();
             Err(CliError::new(
                 ErrorKind::Usage,
-                format!("which run is over: {}?", numbers.join(", ")),
+                format!("you have several runs under way: {}", numbers.join(", ")),
             )
             .hint("--run NUMBER"))
         }

@@ -114,7 +114,7 @@ fn parse_subject<'a>(
         (component, None, _) => Ok((component.clone(), head)),
         (Some(_), Some(_), Some(_)) => Err(CliError::new(
             ErrorKind::Usage,
-            "with --component the component is named already: then comes the commit",
+            "the component is already given by --component: the next argument is the commit",
         )),
         (Some(component), Some(revision), None) => Ok((Some(component.clone()), revision)),
         (None, Some(word), rev) => match (word.parse().ok().filter(is_component), rev) {
@@ -152,7 +152,7 @@ fn find_running_commit(
             CliError::new(
                 ErrorKind::Usage,
                 format!(
-                    "{name} runs nothing of {component} yet: name the commit it was built from"
+                    "{name} does not run {component} yet: specify the commit that it was built from"
                 ),
             )
             .hint(format!("git deploy register ARTIFACT {component} REV"))
@@ -167,7 +167,7 @@ fn find_artifact(args: &Args) -> Result<Image, CliError> {
         if args.name.is_some() {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                "--name is for files and folders: this artifact has a name",
+                "--name is for files and folders: this artifact already has a name",
             ));
         }
         let name = name.parse().context(
@@ -192,7 +192,7 @@ fn find_artifact(args: &Args) -> Result<Image, CliError> {
     };
     let digest = digest::digest_path(path).context(
         ErrorKind::CannotTell,
-        format!("cannot take the digest of {}", path.display()),
+        format!("cannot compute the digest of {}", path.display()),
     )?;
     Ok(Image { name, digest })
 }
@@ -200,11 +200,8 @@ fn find_artifact(args: &Args) -> Result<Image, CliError> {
 /// Returns the last part of a path. Resolves `.` and `..` to the folder's name.
 fn derive_name(path: &Path) -> Result<Line, CliError> {
     let nameless = || {
-        CliError::new(
-            ErrorKind::Usage,
-            format!("{} gives no name", path.display()),
-        )
-        .hint("--name NAME")
+        CliError::new(ErrorKind::Usage, format!("{} has no name", path.display()))
+            .hint("--name NAME")
     };
     let whole = path.canonicalize().context(
         ErrorKind::CannotTell,

@@ -59,20 +59,18 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         )?,
     )?;
     if found.deployment.kind == entry::DeploymentKind::Exec {
-        return Err(CliError::new(
-            ErrorKind::Usage,
-            "a one-off command is not run again by itself",
-        )
-        .hint(format!(
-            "git deploy abort {} --run {} -m REASON",
-            place.name, found.sequence
-        )));
+        return Err(
+            CliError::new(ErrorKind::Usage, "a one-off command cannot be resumed").hint(format!(
+                "git deploy abort {} --run {} -m REASON",
+                place.name, found.sequence
+            )),
+        );
     }
     ui.print_sentence(format_args!("{}", found.description));
     for line in result_text::render_changes(&found.deployment, ui.width()) {
         ui.print(line);
     }
-    if !ui.confirm("Is it dead, and to be taken over?")? {
+    if !ui.confirm("Has it stopped, and should it be taken over?")? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was done"));
     }
     workspace.find_current_signer()?;
@@ -89,13 +87,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         match owner {
             // If two clients take over at once, the second one gives way.
             Some(owner) if owner.sequence != found.owner => {
-                let words = format!("{} has taken the run over just now", owner.by);
+                let words = format!("{} has just taken over the run", owner.by);
                 Err(CliError::new(ErrorKind::Denied, words)
                     .hint(format!("git deploy status {}", place.name)))
             }
             None => Err(CliError::new(
                 ErrorKind::Denied,
-                format!("run {} is over", found.sequence),
+                format!("run {} has ended", found.sequence),
             )),
             Some(_) => Ok(Action::Resume(Resume {
                 start: found.sequence,

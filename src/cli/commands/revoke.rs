@@ -99,7 +99,7 @@ fn require_approval(
     let mut failure = CliError::new(ErrorKind::Usage, words);
     if all.is_empty() {
         failure = failure.because(format!(
-            "nothing that is approved for {name} waits to be deployed"
+            "no approved commit is waiting to be deployed to {name}"
         ));
     }
     for (commit, by) in &all {

@@ -129,14 +129,14 @@ fn find_rollback_commits(
         .find(|component| !found.contains_key(*component))
     {
         let words = format!(
-            "{stuck} has nothing to go back to in {}: no earlier release of it ran well",
+            "{stuck} cannot be rolled back in {}: it has no earlier good release",
             place.name
         );
         let runs = here
             .commit(stuck)
             .map_or_else(|| "nothing".to_owned(), |commit| commit.short());
         return Err(CliError::new(ErrorKind::Denied, words)
-            .because(format!("{runs} is what runs of it"))
+            .because(format!("it runs {runs}"))
             .hint(format!("git deploy rollback {} --list", place.name)));
     }
     Ok(found

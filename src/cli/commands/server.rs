@@ -135,10 +135,8 @@ fn run_init(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
     let steps = install_server(args)?;
     let repository = &args.repository;
     let next = match args.recover {
-        Some(_) => {
-            "git deploy policy publish --recover, with that key; then tell everyone, whose next sync asks them to confirm it"
-        }
-        None => "git deploy init in a clone, which publishes the first policy",
+        Some(_) => "git deploy policy publish --recover",
+        None => "git deploy init",
     };
     if ui.json() {
         let steps = steps
@@ -167,7 +165,7 @@ fn run_init(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
         ui.print(format_args!("{mark} {}", step.message));
     }
     ui.print(format_args!(
-        "{} is ready. Next: {next}",
+        "{} is ready. Next, in a clone: {next}",
         repository.display()
     ));
     Ok(())
@@ -175,21 +173,25 @@ fn run_init(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
 
 fn explain_install_error(error: InstallError, args: &InitArgs) -> CliError {
     let path = args.repository.display();
-    let failure = |kind| CliError::new(kind, format!("cannot make {path} a server"));
+    let failure = |kind| CliError::new(kind, format!("cannot turn {path} into a server"));
     let failure = match &error {
-        InstallError::NoRepository { .. } => failure(ErrorKind::Usage).hint(format!("git init --bare {path}")),
-        InstallError::NoAdmin => {
-            failure(ErrorKind::Usage).hint(format!("git-deploy server init {path} --admin <public key>"))
+        InstallError::NoRepository { .. } => {
+            failure(ErrorKind::Usage).hint(format!("git init --bare {path}"))
         }
-        InstallError::HandoffNotAbsolute(_) => failure(ErrorKind::Usage).hint("--handoff /usr/local/bin/PROGRAM"),
-        InstallError::OtherRoots(root) => {
-            failure(ErrorKind::Denied).hint(format!("git-deploy server init {path} --admin {root}, if you trust that key"))
+        InstallError::NoAdmin => failure(ErrorKind::Usage).hint(format!(
+            "git-deploy server init {path} --admin <public key>"
+        )),
+        InstallError::HandoffNotAbsolute(_) => {
+            failure(ErrorKind::Usage).hint("--handoff /usr/local/bin/PROGRAM")
         }
-        InstallError::HooksElsewhere(_) => {
-            failure(ErrorKind::CannotTell).hint(format!("git -C {path} config core.hooksPath hooks"))
-        }
-        InstallError::Gitolite(_) => failure(ErrorKind::Usage)
-            .hint(format!("git-deploy server init {path}, without --no-proc-receive: gitolite lets proc-receive work")),
+        InstallError::OtherRoots(root) => failure(ErrorKind::Denied).hint(format!(
+            "if you trust that key: git-deploy server init {path} --admin {root}"
+        )),
+        InstallError::HooksElsewhere(_) => failure(ErrorKind::CannotTell)
+            .hint(format!("git -C {path} config core.hooksPath hooks")),
+        InstallError::Gitolite(_) => failure(ErrorKind::Usage).hint(format!(
+            "without --no-proc-receive, which gitolite does not need: git-deploy server init {path}"
+        )),
         _ => failure(ErrorKind::CannotTell),
     };
     match error {

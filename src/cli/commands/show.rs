@@ -217,7 +217,7 @@ impl CommitReader<'_> {
             .or_else(|| find_first_deployer(place.rules, kind).cloned());
         let Some(by) = by else {
             return NextStep::CannotTell {
-                why: "nobody may deploy there".to_owned(),
+                why: "the policy has no deployers for it".to_owned(),
             };
         };
         let wish = DeploymentSpec {

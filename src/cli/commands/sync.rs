@@ -45,6 +45,8 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
     } else {
         "There is no remote"
     };
-    ui.print(format_args!("{why}: the ledgers here are the only ones."));
+    ui.print(format_args!(
+        "{why}: the ledgers exist only in this repository."
+    ));
     Ok(())
 }

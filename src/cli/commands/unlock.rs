@@ -115,7 +115,7 @@ fn find_holds(
         }
     }
     if holds.is_empty() {
-        let words = format!("nothing of {} is on hold in {}", commit.short(), place.name);
+        let words = format!("{} is not on hold in {}", commit.short(), place.name);
         return Err(CliError::new(ErrorKind::Usage, words)
             .hint(format!("git deploy status {}", place.name)));
     }

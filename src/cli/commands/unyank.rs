@@ -26,7 +26,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Action::Unyank(Unyank(yank))
     })?;
     let sentence = format!(
-        "{subject} is in circulation again, says {}.",
+        "{subject} is no longer yanked (by {}).",
         appended.statement.by
     );
     append_report::report_entry(ui, &sentence, &appended)

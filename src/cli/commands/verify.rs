@@ -111,7 +111,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     Err(CliError::new(
         ErrorKind::Command,
-        format!("{} is not well in {name}", failed.join(", ")),
+        format!("{} failed its verification in {name}", failed.join(", ")),
     )
     .hint(format!("git deploy rollback {name}")))
 }
@@ -151,10 +151,7 @@ fn find_running_targets(
         .filter_map(|name| Some((name.clone(), target(&name)?)))
         .collect();
     if running.is_empty() {
-        let words = format!(
-            "nothing runs in {} that the policy knows how to verify",
-            place.name
-        );
+        let words = format!("{} runs no component with a verify command", place.name);
         return Err(CliError::new(ErrorKind::Usage, words)
             .hint(format!("git deploy status {}", place.name)));
     }

@@ -33,7 +33,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .yank
         .append_yank(ui, &workspace, &subject, Action::Yank)?;
     let sentence = format!(
-        "{subject} is yanked by {}: nothing deploys it any more.",
+        "{subject} is yanked by {} and can no longer be deployed.",
         appended.statement.by
     );
     append_report::report_entry(ui, &sentence, &appended)?;
@@ -55,7 +55,7 @@ fn report_still_running(workspace: &Workspace, ui: &Ui, commit: CommitId) -> Res
         if !names.is_empty() {
             let name = &place.name;
             let sentence = format!(
-                "{name} still runs {} of it; to go back",
+                "{name} still runs {} of it. To roll back",
                 list_or_count(&names)
             );
             ui.eprint(ui.format_with_command(

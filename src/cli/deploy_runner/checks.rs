@@ -32,9 +32,9 @@ impl RunCallbacks for PlanPrompt<'_> {
             |plan| plan.action_counts().to_string(),
         );
         self.progress
-            .print(&format!("plan of {component}, made anew: {plan}"));
+            .print(&format!("new plan of {component}: {plan}"));
         self.progress.suspend(|| {
-            let question = format!("The plan of {component} is another now. Apply it?");
+            let question = format!("The plan of {component} has changed. Apply the new plan?");
             self.ui
                 .confirm_unless(&|| self.stop.is_draining(), &question)
                 .unwrap_or(false)
@@ -99,7 +99,7 @@ impl DeployRunner<'_> {
             for change in idle {
                 let (name, key) = (&change.target.component, find_command_key(change));
                 self.ui.eprint_sentence(format_args!(
-                    "{name} has no {key} in the policy: nothing is executed for it."
+                    "The policy has no {key} command for {name}: nothing is executed."
                 ));
             }
             return Ok(());
@@ -113,7 +113,7 @@ impl DeployRunner<'_> {
             .hint(format!(
                 "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
             ))
-            .hint(format!("git deploy record {name}, for what another system deploys")))
+            .hint(format!("if another system deploys it: git deploy record {name}")))
     }
 
     /// Checks the rules again, now with the plans.
@@ -136,7 +136,7 @@ impl DeployRunner<'_> {
             .map(|it| &it.target)
             .eq(shown.components.iter().map(|it| &it.target))
         {
-            return Err(explain_outdated_plan("what runs has changed"));
+            return Err(explain_outdated_plan("the running version has changed"));
         }
         if !is_waiting_for_approvals(&verdict) {
             return self.require_allowed(&verdict, (person, &deployment));
@@ -371,7 +371,7 @@ impl DeployRunner<'_> {
             deployment.components.iter().map(part).collect::<Vec<_>>()
         };
         if parts(shown) != parts(now) {
-            return Err(explain_outdated_plan("what runs has changed"));
+            return Err(explain_outdated_plan("the running version has changed"));
         }
         Ok(())
     }

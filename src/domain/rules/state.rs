@@ -71,7 +71,7 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
                 .component
                 .as_ref()
                 .map_or(here.lock(), |component| here.component_lock(component));
-            require(lock.is_none(), "it is locked already");
+            require(lock.is_none(), "it is already locked");
         }
         Action::Unlock(it) => require(
             has_lock_or_hold(here, it),
@@ -79,12 +79,12 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
         ),
         Action::Baseline(it) => {
             let lasting = statement.environment.is_none();
-            require(lasting, "an ephemeral environment has no baseline");
+            require(lasting, "an ephemeral environment cannot have a baseline");
             let mut targets = it.components.iter();
             let entered = targets.find(|target| here.has_history(&target.component));
             against.extend(entered.map(|target| refuse_baseline(ctx, target)));
         }
-        Action::Yank(it) => require(!is_yanked(state, it), "it is yanked already"),
+        Action::Yank(it) => require(!is_yanked(state, it), "it is already yanked"),
         Action::Unyank(it) => require(is_yanked(state, &it.0), "it is not yanked"),
         Action::PolicyRevoke(it) => {
             let given = has_policy_approval(state, it);
@@ -109,7 +109,7 @@ fn fail(why: impl Into<String>) -> Check {
 fn refuse_baseline(ctx: &Context<'_>, target: &Target) -> Check {
     let (component, place) = (&target.component, ctx.environment_label());
     let why = format!(
-        "{component} has a history in {place}: it has a baseline once, before its first deployment"
+        "{component} already has a history in {place}: a baseline is only allowed before the first deployment"
     );
     fail(why).remedy(format!(
         "git deploy record {place} {} --component {component}",
@@ -165,7 +165,7 @@ fn check_deployment(
     let Some(bounds) = ctx.environment()?.ephemeral else {
         let whole = deployment.kind == DeploymentKind::Destroy;
         return Ok(whole
-            .then(|| fail("only an ephemeral environment is destroyed as a whole"))
+            .then(|| fail("only an ephemeral environment can be destroyed as a whole"))
             .into_iter()
             .collect());
     };
@@ -198,7 +198,7 @@ fn check_deployment(
                 .extend(check_expiry(statement, expires, bounds).map(|check| check.remedy(again)));
         }
         None if !here.exists() => against.push(fail(
-            "an ephemeral environment begins with an end: `expires`",
+            "a new ephemeral environment needs an expiry (`expires`)",
         )),
         None => {}
     }
@@ -242,7 +242,7 @@ fn check_expiry(statement: &Statement, expires: Time, bounds: Ephemeral) -> Opti
 fn check_renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Fact<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
         return Ok(vec![fail(format!(
-            "{} is not ephemeral: it does not expire",
+            "{} is not ephemeral, so it does not expire",
             ctx.environment_label()
         ))]);
     };

@@ -61,7 +61,7 @@ pub(super) fn roll_back(
                 }
                 let why = match fate {
                     TaskResult::Failed(left) => left.reason.clone(),
-                    TaskResult::SkippedAfter(other) => format!("{other} could not be brought back"),
+                    TaskResult::SkippedAfter(other) => format!("{other} could not be rolled back"),
                     TaskResult::Succeeded(()) | TaskResult::NotStarted => "interrupted".to_owned(),
                 };
                 report.not_rolled_back.insert(it.component.clone(), why);
@@ -109,7 +109,7 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
         self.check_continue(component)?;
         let Some(good) = self.task.last_good.get(component) else {
             return Err(RollbackFailure::untouched(
-                "nothing is known to have run well before",
+                "no earlier good release is known",
             ));
         };
         let failed =
@@ -144,7 +144,7 @@ fn roll_back_component(
     let plan = made.as_ref().and_then(PlanOutput::as_terraform);
     if plan.is_some_and(TerraformPlan::destroys_untainted) {
         return Err(RollbackFailure::untouched(
-            "going back would destroy something: that is for a person to decide",
+            "a rollback would destroy something, which a person must decide",
         ));
     }
     let touched = |what: &str, why: &str| RollbackFailure {

@@ -75,7 +75,7 @@ pub(super) fn run(args: &TestArgs, workspace: &Workspace, ui: &Ui) -> Result<(),
     if ui.json() {
         ui.print_document("policy-test", &replay)?;
     } else if replay.total.deployments == 0 {
-        ui.eprint("nothing was deployed yet that could be tried");
+        ui.eprint("there are no deployments to test yet");
     } else {
         ui.print(view::render_text(&replay, ui.width(), &|time| {
             ui.format_time(time)

@@ -82,10 +82,10 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
             format!("there are no ledgers in {path} to adopt"),
         )
         .hint(format!(
-            "git-deploy server init {path} --admin <public key>, to begin there"
+            "to start without ledgers: git-deploy server init {path} --admin <public key>"
         ))
         .hint(format!(
-            "git clone --mirror OLD {path}, which copies them with all else"
+            "to copy them with everything else: git clone --mirror OLD {path}"
         )));
     }
     let project = require_project(args, &repository, &tips)?;
@@ -97,7 +97,7 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
         Some(install_hooks(args, &repository, &project)?)
     };
     let next = "git-deploy server check";
-    let newer = "An audit cannot know of entries that a copy lacks: compare git for-each-ref refs/deploy/ with a clone.";
+    let newer = "An audit cannot detect entries that a copy lacks: compare git for-each-ref refs/deploy/ with a clone.";
     if ui.json() {
         let steps_told = steps.iter().flatten().map(
             |InstallStep {
@@ -136,7 +136,7 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
         Some(_) => {
             ui.print(newer);
             ui.print(format_args!(
-                "{path} guards the project {} now. Next: {next}",
+                "{path} now protects the project {}. Next: {next}",
                 project.name
             ));
             Ok(())
@@ -151,15 +151,13 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
             format!("{path} is not adopted: nothing was installed"),
         )
         .hint(format!(
-            "git clone --mirror OLD {path}, of a repository where git deploy audit finds nothing"
+            "from a repository without audit findings: git clone --mirror OLD {path}"
         ))),
         None => Err(CliError::new(
             ErrorKind::CannotTell,
             format!("{path} is not adopted: nothing was installed"),
         )
-        .hint(format!(
-            "git clone --mirror OLD {path}, which copies everything"
-        ))),
+        .hint(format!("git clone --mirror OLD {path}"))),
     }
 }
 
@@ -178,12 +176,11 @@ fn require_project(
         .pinned_project()
         .context(ErrorKind::CannotTell, "cannot read the pinned project")?;
     let Some(pin) = args.root.or(known) else {
-        return Err(CliError::new(
-            ErrorKind::Usage,
-            "nothing says which project the ledgers must be of",
-        )
-        .hint("git config deploy.root, in a clone that you trust: it prints the project")
-        .hint(format!("git-deploy server adopt {path} --root ID")));
+        return Err(
+            CliError::new(ErrorKind::Usage, "the expected project is unknown")
+                .hint("in a clone that you trust: git config deploy.root")
+                .hint(format!("git-deploy server adopt {path} --root ID")),
+        );
     };
     let project = find_project(repository, tips).map_err(|finding| {
         let kind = audit::error_kind(&finding);
@@ -194,13 +191,10 @@ fn require_project(
         .because(finding.detail)
     })?;
     if project.id != pin {
-        let why = format!(
-            "they are of the project {}, and it should be {pin}",
-            project.id
-        );
+        let why = format!("they belong to the project {}, not to {pin}", project.id);
         return Err(CliError::new(
             ErrorKind::Denied,
-            format!("{path} is not adopted: its ledgers are another project's"),
+            format!("{path} is not adopted: its ledgers belong to another project"),
         )
         .because(why));
     }

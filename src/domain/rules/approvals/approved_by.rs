@@ -19,7 +19,7 @@ pub(super) fn check_approved_by(named: &[Person], counting: &BTreeSet<Person>) -
         let (named, counting) = (show(join_names(named)), show(join_names(counting)));
         Check::fail(
             Rule::Approvals,
-            format!("it says approved by {named}, and the approvals that count are of {counting}"),
+            format!("`approvedBy` names {named}, but the approvals that count are by {counting}"),
         )
     })
 }

@@ -67,7 +67,7 @@ fn of_what_runs() {
     says(
         &tag(3),
         Outcome::Fail,
-        "web: prod runs 020202020202, which has other content",
+        "web: prod runs 020202020202, which has different content",
     );
     let half = |facts: &mut Facts| drop(facts.contents.remove(&(commit(4), parse("web"))));
     let unread = checks("{env}-{timestamp}", "prod-x", None, Some(4), half);
@@ -76,7 +76,7 @@ fn of_what_runs() {
     says(
         &checks("{env}-x", "prod-x", None, Some(4), empty),
         Outcome::Fail,
-        "nothing that it speaks of runs in prod",
+        "none of its components runs in prod",
     );
     says(
         &checks("{env}-x", "prod-x", None, Some(4), |facts| {
@@ -92,11 +92,15 @@ fn of_what_runs() {
 fn of_a_component() {
     let tag = |name, new| checks("{component}/{env}-{version}", name, None, Some(new), |_| ());
     says(&tag("api/prod-1.0.0", 3), Outcome::Pass, "");
-    says(&tag("web/prod-1.0.0", 3), Outcome::Fail, "other content");
+    says(
+        &tag("web/prod-1.0.0", 3),
+        Outcome::Fail,
+        "different content",
+    );
     says(
         &tag("db/prod-1.0.0", 3),
         Outcome::Fail,
-        "nothing that it speaks of",
+        "none of its components runs",
     );
 }
 
@@ -106,11 +110,11 @@ fn never_moves() {
     says(
         &checks("{env}-x", "prod-x", Some(3), Some(4), |_| ()),
         Outcome::Fail,
-        "never moves",
+        "cannot be moved",
     );
     says(
         &checks("{env}-x", "prod-x", Some(4), None, |_| ()),
         Outcome::Fail,
-        "never moves",
+        "cannot be moved",
     );
 }
