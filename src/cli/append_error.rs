@@ -28,7 +28,7 @@ pub fn explain_append_error(ui: &Ui, stopped: AppendFailure<CliError>) -> CliErr
         AppendError::RemoteUndecided(messages) => explain_remote_answer(
             ui,
             ErrorKind::CannotTell,
-            "the remote cannot tell whether the entry may go in: nothing was written",
+            "the remote could not check the entry: nothing was written",
             messages,
         ),
         AppendError::Unanswered(messages) => {
@@ -37,7 +37,7 @@ pub fn explain_append_error(ui: &Ui, stopped: AppendFailure<CliError>) -> CliErr
             }
             CliError::new(
                 ErrorKind::CannotTell,
-                "the remote did not answer, so the entry may be there or not",
+                "the remote did not answer: the entry may or may not have arrived",
             )
             .hint("git deploy sync")
             .with_details(messages)
@@ -45,15 +45,15 @@ pub fn explain_append_error(ui: &Ui, stopped: AppendFailure<CliError>) -> CliErr
         AppendError::Sync(error) => explain_sync_error(ui, error),
         AppendError::Busy => CliError::new(
             ErrorKind::CannotTell,
-            "others were always faster: nothing was written",
+            "other entries arrived first on every attempt: nothing was written",
         )
-        .hint("the same command again"),
+        .hint("repeat the command"),
         AppendError::PushFailed(messages) => CliError::new(
             ErrorKind::CannotTell,
             "git cannot push to the remote: nothing was written",
         )
         .because(messages.join("\n"))
-        .hint("git remote -v, and whether you may push there"),
+        .hint("git remote -v"),
         AppendError::Git(GitError::Locked(lock)) => super::diagnostics::explain_lock(&lock),
         AppendError::Git(GitError::Mirror(remote)) => {
             let hint = format!("git config --unset remote.{remote}.mirror");
@@ -64,7 +64,7 @@ pub fn explain_append_error(ui: &Ui, stopped: AppendFailure<CliError>) -> CliErr
             "the entry could not be signed: nothing was written",
         )
         .because(error)
-        .hint("git config deploy.signer, and whether that program signs by hand"),
+        .hint("git config deploy.signer"),
         other => CliError::new(ErrorKind::CannotTell, "cannot write the entry").because(other),
     }
 }
@@ -122,23 +122,23 @@ pub fn sync_ledgers(
             }
             _ => false,
         };
-        let anew = format!("git deploy init, in a new clone of {remote}: the ledgers begin anew there");
+        let anew = format!("in a new clone of {remote}: git deploy init");
         match configured.as_deref() {
             Some("") if none_there => {
                 let root = repository.pinned_project().ok().flatten().map_or_else(|| "ID".to_owned(), |root| root.to_string());
-                let words = "the ledgers here were made without a server: they come to one by a copy, not by a push";
+                let words = "the ledgers here were created without a server: they cannot be pushed to one, only copied";
                 let fetch =
                     "git -C REPOSITORY fetch COPY 'refs/deploy/*:refs/deploy/*', from a copy of this repository";
                 CliError::new(ErrorKind::Denied, words)
-                    .because("a server judges what is pushed by its own clock, and audits a copy instead")
+                    .because("a server checks pushed entries against its own clock, but audits a copy")
                     .hint(format!("on the server: {fetch}"))
                     .hint(format!("on the server: git-deploy server adopt REPOSITORY --root {root}"))
-                    .hint(format!("git deploy init --remote {remote}, after that"))
+                    .hint(format!("then: git deploy init --remote {remote}"))
                     .hint(anew)
             }
             // `deploy.remote` is not set, so the remote may also have lost its ledgers.
             None if none_there => explain_sync_error(ui, error)
-                .hint("where they were made without a server, to go on so: git config deploy.remote \"\"")
+                .hint("to keep using them without a server: git config deploy.remote \"\"")
                 .hint(anew),
             _ => explain_sync_error(ui, error),
         }
@@ -165,7 +165,7 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
             format!("cannot fetch from {remote}: nothing was changed"),
         )
         .because(source)
-        .hint(format!("git ls-remote {remote}, to see whether it answers")),
+        .hint(format!("git ls-remote {remote}")),
         SyncError::Git(GitError::Locked(lock)) => super::diagnostics::explain_lock(&lock),
         SyncError::Problems(problems) => {
             for problem in &problems {
@@ -176,8 +176,7 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
                     }
                 }
             }
-            let words =
-                "the remote's ledgers are not to be believed; the last good ones are kept here";
+            let words = "the remote's ledgers are invalid: this clone keeps the last valid ones";
             let failure = CliError::new(ErrorKind::Denied, words);
             let recovered = super::diagnostics::suggest_recovery(&problems);
             let failure = recovered
@@ -191,7 +190,7 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
             "the remote holds another project's ledgers",
         )
         .because(error)
-        .hint("git config deploy.root, and compare it with a colleague's"),
+        .hint("compare with a colleague's clone: git config deploy.root"),
         other => CliError::new(ErrorKind::CannotTell, "cannot bring the ledgers up to date")
             .because(other),
     }

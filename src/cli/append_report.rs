@@ -15,11 +15,13 @@ use crate::view::{result_text, wrap};
 /// How an entry is written: the options of every command that writes one.
 #[derive(clap::Args)]
 pub struct WriteArgs {
-    /// Say whether the rules allow it, and write nothing to any ledger
+    /// Check the rules without writing anything
     #[arg(long)]
     pub dry_run: bool,
-    /// Let the server decide also what the rules refuse here, as in a clone without history
-    #[arg(long, conflicts_with = "dry_run")]
+    /// Let the server decide even if the rules refuse the entry here
+    ///
+    /// For clones without the full history.
+    #[arg(hide_short_help = true, long, conflicts_with = "dry_run")]
     no_verify: bool,
 }
 
@@ -70,12 +72,12 @@ pub fn report_entry(ui: &Ui, sentence: &str, appended: &AppendedEntry) -> Result
     }
     if let Some(why) = &appended.local_error {
         ui.eprint_sentence(format_args!(
-            "The remote has the entry, and this clone has not yet: {why}. Next: git deploy sync"
+            "The remote has the entry, but this clone does not yet: {why}. Next: git deploy sync"
         ));
     }
     if let Some(why) = &appended.notes_error {
         ui.eprint_sentence(format_args!(
-            "The entry is written, and the notes do not tell of it yet: {why}. Next: git deploy sync"
+            "The entry is written, but the notes are not updated yet: {why}. Next: git deploy sync"
         ));
     }
     if ui.json() {
@@ -119,7 +121,7 @@ pub fn report_holds(ui: &Ui, name: &EnvName, appended: &AppendedEntry) {
     }
     for commit in result_text::commits_on_hold(&appended.statement.component_results()) {
         let commit = commit.0.prefix(7);
-        let sentence = format!("It is on hold in {name} until a person lifts it");
+        let sentence = format!("It stays on hold in {name} until a person lifts the hold");
         ui.print(ui.format_with_command(
             &sentence,
             &format!("git deploy unlock {name} --commit {commit}"),

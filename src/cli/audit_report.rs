@@ -26,7 +26,7 @@ impl ProgressBarAudit {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         // The template is a constant, and it is valid.
         if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {pos} of {len} entries judged, {eta} left")
+            ProgressStyle::with_template("{spinner} {pos} of {len} entries checked, {eta} left")
         {
             bar.set_style(style);
         }

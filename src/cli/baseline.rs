@@ -33,7 +33,7 @@ impl std::str::FromStr for BaselineArg {
     fn from_str(text: &str) -> Result<Self, String> {
         let (place, revision) = text
             .split_once('=')
-            .ok_or("it is ENV=REV, or ENV:COMPONENT=REV")?;
+            .ok_or("expected ENV=REV or ENV:COMPONENT=REV")?;
         let (environment, component) = match place.split_once(':') {
             Some((environment, component)) => (environment, Some(component)),
             None => (place, None),
@@ -109,7 +109,7 @@ impl BaselineCommits {
         if there.is_empty() {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("no component is in what is to run in {env}"),
+                format!("the commit to record for {env} has no components"),
             ));
         }
         Ok(there)
@@ -120,7 +120,7 @@ fn explain_absent_component(component: &ComponentName, commit: CommitId) -> CliE
     CliError::new(
         ErrorKind::Usage,
         format!(
-            "{component} has no file in {}: it cannot be what runs",
+            "{component} has no files in {}, so it cannot be running",
             commit.short()
         ),
     )
@@ -149,14 +149,14 @@ pub fn resolve_baselines(
                     .collect();
                 return Err(CliError::new(
                     ErrorKind::Usage,
-                    format!("there is no environment {name} to run anything in"),
+                    format!("there is no environment {name}"),
                 )
-                .because(format!("the policy knows {}", names.join(", "))));
+                .because(format!("the policy has {}", names.join(", "))));
             }
             Some(rules) if rules.is_pattern() => {
                 return Err(CliError::new(
                     ErrorKind::Usage,
-                    format!("{name} is ephemeral: nothing runs there from before"),
+                    format!("{name} is ephemeral, so it cannot have a baseline"),
                 ));
             }
             Some(_) => {}
@@ -177,7 +177,7 @@ pub fn resolve_baselines(
             );
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{what} cannot run two commits"),
+                format!("two commits were given for {what}"),
             ));
         }
     }

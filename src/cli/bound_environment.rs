@@ -69,10 +69,12 @@ fn find_environment_for(policy: &Policy, occasion: &Trigger) -> Result<BoundEnvi
         [name] => match name.parse() {
             Ok(name) => Ok(BoundEnvironment { name, from }),
             // The tag belongs to a pattern and does not identify one environment of it.
-            Err(_) => Err(format!("{from} is of some environment of {name}")),
+            Err(_) => Err(format!(
+                "{from} belongs to {name}, but does not identify one environment"
+            )),
         },
         [] => Err(format!("{from} is bound to no environment")),
-        several => Err(format!("{from} could be of {}", several.join(" or "))),
+        several => Err(format!("{from} matches {}", several.join(" or "))),
     }
 }
 
@@ -181,11 +183,11 @@ mod tests {
         );
         assert_eq!(
             why(&[("GITHUB_REF", "refs/tags/build-20260305T100211Z")]),
-            "the tag build-20260305T100211Z could be of dev or qa"
+            "the tag build-20260305T100211Z matches dev or qa"
         );
         assert_eq!(
             why(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]),
-            "the tag pr-17_1.0 is of some environment of pr-*"
+            "the tag pr-17_1.0 belongs to pr-*, but does not identify one environment"
         );
         // `pull_request_target` runs for a change request on its target branch.
         let target = [
@@ -211,7 +213,7 @@ mod tests {
             "refs/heads/",
         ] {
             assert!(
-                why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is no name"),
+                why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is not a valid name"),
                 "{hostile}"
             );
         }

@@ -130,7 +130,7 @@ fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, Strin
 fn parse_short_name(name: &str, value: &str) -> Result<BranchName, String> {
     value.parse().map_err(|_| {
         format!(
-            "{name} is no name that a branch or tag can have here: {:?}",
+            "{name} is not a valid name of a branch or tag: {:?}",
             sanitize(value)
         )
     })

@@ -164,7 +164,7 @@ pub fn find_built_component(
     let list: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
     Err(CliError::new(
         ErrorKind::Usage,
-        format!("which component was built: {}?", list.join(", ")),
+        format!("the policy has several components: {}", list.join(", ")),
     )
     .hint("--component NAME"))
 }
@@ -187,7 +187,7 @@ pub fn find_content(
     )?;
     known.ok_or_else(|| {
         let words = format!(
-            "{component} has no file in {}: nothing was built from it",
+            "{component} has no files in {}, so it cannot have been built from it",
             commit.short()
         );
         CliError::new(ErrorKind::Usage, words)
@@ -241,7 +241,7 @@ pub fn report_left_out(
     if !gone.is_empty() {
         let names: Vec<&str> = gone.iter().map(ComponentName::as_str).collect();
         let words = format!(
-            "No longer in the code, and left as it is: {}. --destroy removes it",
+            "No longer in the code, but not removed: {}. Use --destroy to remove it",
             names.join(", ")
         );
         ui.eprint_sentence(format_args!("{words}."));
@@ -263,7 +263,7 @@ pub fn explain_compose_error(policy: &Policy, error: BuildError) -> CliError {
         }
         BuildError::MissingFact(_) | BuildError::Git(_) => CliError::new(
             ErrorKind::CannotTell,
-            "cannot work out what would be deployed",
+            "cannot determine what would be deployed",
         )
         .because(error),
     }
@@ -298,7 +298,10 @@ pub fn find_run<'a>(
             meant.push(last);
             let reason = if verb == "abort" { " -m REASON" } else { "" };
             let told: Vec<String> = meant.iter().map(|run| describe_run(run, ui)).collect();
-            let failure = CliError::new(ErrorKind::Usage, format!("which run in {name} is meant?"));
+            let failure = CliError::new(
+                ErrorKind::Usage,
+                format!("{name} has several runs under way: choose one"),
+            );
             let failure = failure.because(told.join("\n"));
             Err(meant.iter().fold(failure, |failure, run| {
                 failure.hint(format!(

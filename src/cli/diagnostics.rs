@@ -22,7 +22,7 @@ pub fn explain_no_commit(
     revision: &str,
 ) -> CliError {
     let usage = |words: String| CliError::new(ErrorKind::Usage, words);
-    let cannot = || format!("cannot look {revision:?} up");
+    let cannot = || format!("cannot look up {revision:?}");
     let why = match repository
         .explain_unresolved(revision)
         .context(ErrorKind::CannotTell, cannot())
@@ -40,18 +40,18 @@ pub fn explain_no_commit(
         UnresolvedRevision::Ambiguous(names) => {
             let first = names.first().cloned().unwrap_or_default();
             usage(format!("{revision:?} could be any of {}", names.join(", "))).hint(format!(
-                "the same command with one of them, such as {first}"
+                "repeat the command with one of them, such as {first}"
             ))
         }
         UnresolvedRevision::NotACommit(kind) => usage(format!(
             "{revision:?} is a {}, and a commit is needed",
             kind.name()
         ))
-        .hint("git log --oneline, which lists commits"),
+        .hint("git log --oneline"),
         UnresolvedRevision::MultipleCommits => usage(format!(
             "{revision:?} means several commits, and one is needed"
         ))
-        .hint(format!("git log --oneline {revision}, which lists them")),
+        .hint(format!("git log --oneline {revision}")),
         UnresolvedRevision::MissingObject => usage(format!(
             "the commit {} is not in this clone",
             abbreviate_id(revision)
@@ -61,7 +61,7 @@ pub fn explain_no_commit(
             if repository.is_shallow().unwrap_or(false) && revision.contains(['~', '^', '@']) =>
         {
             usage(format!(
-                "{revision:?} is no commit in this clone, which is shallow"
+                "there is no commit {revision:?} in this shallow clone"
             ))
             .hint("git fetch --unshallow")
         }
@@ -77,7 +77,7 @@ fn explain_unknown_revision(repository: &Repository, revision: &str) -> CliError
         ErrorKind::Usage,
         format!("there is no commit {revision:?} in this repository{near}"),
     )
-    .hint("git fetch, if somebody else has it")
+    .hint("git fetch")
 }
 
 fn abbreviate_id(id: &str) -> String {
@@ -87,10 +87,10 @@ fn abbreviate_id(id: &str) -> String {
 
 /// Returns the error for ledgers that need history which a shallow clone does not have.
 pub fn explain_shallow_clone() -> CliError {
-    let words = "this clone is shallow: what the ledgers say cannot be verified without the history that it lacks";
+    let words = "this clone is shallow: the ledgers cannot be verified without the full history";
     CliError::new(ErrorKind::CannotTell, words)
         .hint("git fetch --unshallow")
-        .hint("in a CI, a checkout of the whole history, such as fetch-depth: 0")
+        .hint("in CI, check out the full history, for example with fetch-depth: 0")
 }
 
 /// Returns the error for entries of the remote that cannot be verified here. They are not known to
@@ -155,7 +155,7 @@ pub fn suggest_recovery(problems: &[LedgerProblem]) -> Option<String> {
         _ => None,
     })?;
     Some(format!(
-        "git config --add {RECOVERED_SETTING} {key}, once the server's owner has told you that this key recovered the policy"
+        "git config --add {RECOVERED_SETTING} {key} (only if the server's owner confirms that this key recovered the policy)"
     ))
 }
 
@@ -178,7 +178,7 @@ pub fn explain_key_error(file: &Path, error: KeyError) -> CliError {
     let hints: &[String] = match &error {
         KeyError::NoPassword(_) => &["GIT_DEPLOY_PASSWORD=…, in the environment".to_owned()],
         KeyError::WrongPassword => {
-            &["the same command again; GIT_DEPLOY_PASSWORD counts where it is set".to_owned()]
+            &["repeat the command (GIT_DEPLOY_PASSWORD is used if set)".to_owned()]
         }
         KeyError::Exposed { .. } => &[format!("chmod 600 {}", file.display())],
         KeyError::Missing => &[

@@ -119,7 +119,7 @@ impl CliError {
         self.source = Some(source);
         match lock {
             Some(lock) => self
-                .hint("the same command again, once the other process is done")
+                .hint("repeat the command once the other process has ended")
                 .hint(format!(
                     "rm {}, if no git process is running here",
                     lock.display()

@@ -11,11 +11,11 @@ use crate::view::wrap::wrap_hanging;
 /// The meaning of the exit codes, for the long help and the man page of every command.
 pub const EXIT_STATUS: &str = "\
 Exit status:
-  0  yes, or done
-  1  no: a gate refuses, an audit found something
-  2  wrong usage
-  3  could not tell: git, network, disk, a missing fact
-  4  a command of the policy failed, and with it a deployment
+  0  success, or the answer is yes
+  1  denied: a rule refuses, an audit has findings, or the answer is no
+  2  usage error
+  3  cannot tell: a problem with git, the network or the disk, or a missing fact
+  4  a command of the policy failed
   5  waiting for approvals";
 
 /// Builds the command line definition with the grouped help.
@@ -50,12 +50,24 @@ pub fn build_command() -> clap::Command {
     command.help_template(template)
 }
 
-/// Adds the exit codes to the long help of every command, because a script's author reads the help
-/// of one command only.
+/// Appends the exit codes to the examples in the long help of every command, because a script's
+/// author reads the help of one command only.
 fn add_exit_status(command: clap::Command) -> clap::Command {
+    let help = match command.get_after_long_help() {
+        Some(examples) => format!("{examples}\n\n{EXIT_STATUS}"),
+        None => EXIT_STATUS.to_owned(),
+    };
     command
-        .after_long_help(EXIT_STATUS)
+        .after_long_help(help)
         .mut_subcommands(add_exit_status)
+}
+
+/// Returns the examples of a command without their heading, as `--help` shows them. The lines of
+/// commands have the deepest indentation.
+pub fn examples(command: &clap::Command) -> Option<String> {
+    let help = command.get_after_long_help()?.to_string();
+    let examples = help.strip_prefix("Examples:\n")?;
+    Some(examples.trim_end_matches(EXIT_STATUS).trim_end().to_owned())
 }
 
 /// Returns the commands of each group, under its heading.
@@ -77,21 +89,102 @@ mod tests {
         build_command().debug_assert();
     }
 
+    /// Calls a function for a command and all its subcommands, with the words that call each.
+    fn for_each(command: &clap::Command, words: &str, check: &mut dyn FnMut(&str, &clap::Command)) {
+        check(words, command);
+        for sub in command.get_subcommands() {
+            for_each(sub, &format!("{words} {}", sub.get_name()), check);
+        }
+    }
+
     /// Checks that the long help of every command has the exit codes.
     #[test]
     fn every_command_tells_its_exit_codes() {
-        fn check(command: &mut clap::Command) {
+        for_each(&build_command(), "git deploy", &mut |words, command| {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("\n\nExit status:\n"), "{words}:\n{help}");
+        });
+    }
+
+    /// Checks that every command shows an example of itself, and that all examples parse.
+    #[test]
+    fn every_command_has_examples() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("alice.pub");
+        let public = "RWSXi1EVC3zxjMj5WjaNSjXFWPFJZzsOdwdn83NNPv3vDeBmWMIWIXEu";
+        std::fs::write(&key, format!("untrusted comment: alice\n{public}\n")).unwrap();
+        for_each(&build_command(), "git deploy", &mut |words, command| {
+            let examples = examples(command).unwrap_or_default();
+            let examples: Vec<Vec<String>> = examples.lines().filter_map(split_example).collect();
+            let own: Vec<&str> = words.split(' ').skip(2).collect();
             assert!(
-                command
-                    .render_long_help()
-                    .to_string()
-                    .contains("Exit status:"),
-                "{}",
-                command.get_name()
+                examples.iter().any(|example| {
+                    let mut verbs = example.iter().map(String::as_str);
+                    own.iter().all(|verb| verbs.any(|word| word == *verb))
+                }),
+                "{words} has no example of itself"
             );
-            command.get_subcommands_mut().for_each(check);
+            for example in examples {
+                let example: Vec<String> = example
+                    .into_iter()
+                    .map(|word| word.replace("alice.pub", key.to_str().unwrap()))
+                    .collect();
+                if let Err(error) = build_command().try_get_matches_from(&example) {
+                    panic!("the help of {words} has {example:?}:\n{error}");
+                }
+            }
+        });
+    }
+
+    /// Returns the words of the call of this program in a line of shell, if there is one.
+    fn split_example(line: &str) -> Option<Vec<String>> {
+        let start = ["git deploy ", "git-deploy "]
+            .iter()
+            .find_map(|program| Some(line.find(program)? + program.len()))?;
+        let mut words = vec!["git-deploy".to_owned()];
+        let (mut word, mut quote) = (None::<String>, None);
+        for letter in line[start..].chars().chain([' ']) {
+            match (letter, quote) {
+                (letter, Some(end)) if letter == end => quote = None,
+                ('\'' | '"', None) => {
+                    quote = Some(letter);
+                    word.get_or_insert_default();
+                }
+                (' ' | ';' | '>' | '|', None) => {
+                    words.extend(word.take());
+                    if letter != ' ' {
+                        break;
+                    }
+                }
+                _ => word.get_or_insert_default().push(letter),
+            }
         }
-        check(&mut build_command());
+        Some(words)
+    }
+
+    /// Checks that the short help of every command fits a screen. The help of the whole program is
+    /// excepted, because it lists all commands.
+    #[test]
+    fn short_help_fits_a_screen() {
+        let mut lengths = Vec::new();
+        let mut command = build_command();
+        command.build();
+        for_each(&command, "git deploy", &mut |words, command| {
+            let help = command.clone().term_width(80).render_help().to_string();
+            lengths.push((help.lines().count(), words.to_owned()));
+            if let Some(line) = help.lines().find(|line| line.chars().count() > 80) {
+                panic!("{words}: {line}");
+            }
+        });
+        for (lines, words) in lengths {
+            // A recorded deployment has many options, and some that are too long for two columns.
+            let most = match words.as_str() {
+                "git deploy" => continue,
+                "git deploy record" => 40,
+                _ => 24,
+            };
+            assert!(lines <= most, "{words} -h has {lines} lines");
+        }
     }
 
     /// Checks that the help lists every command with its description.
@@ -108,11 +201,7 @@ mod tests {
         );
         for sub in command.get_subcommands() {
             let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-            assert!(
-                !about.is_empty(),
-                "{} says nothing about itself",
-                sub.get_name()
-            );
+            assert!(!about.is_empty(), "{} has no description", sub.get_name());
             let listed = help.lines().any(|line| {
                 line.starts_with(&format!("  {} ", sub.get_name())) && line.ends_with(&about)
             });

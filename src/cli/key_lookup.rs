@@ -125,7 +125,7 @@ pub fn create_key_file(file: &Path, no_password: bool) -> Result<PublicKey, CliE
     {
         create_private_folder(folder).context(
             ErrorKind::CannotTell,
-            format!("cannot make the folder {}", folder.display()),
+            format!("cannot create the folder {}", folder.display()),
         )?;
     }
     generate_key(file, password.as_deref()).map_err(|error| {
@@ -136,7 +136,7 @@ pub fn create_key_file(file: &Path, no_password: bool) -> Result<PublicKey, CliE
             ErrorKind::CannotTell
         };
         let failure =
-            CliError::new(kind, format!("cannot make the key {}", file.display())).because(error);
+            CliError::new(kind, format!("cannot create the key {}", file.display())).because(error);
         if there {
             failure.hint("git deploy key show")
         } else {
@@ -159,7 +159,7 @@ fn read_new_password() -> Result<String, CliError> {
             "cannot ask for the key's password without a terminal",
         )
         .hint("GIT_DEPLOY_PASSWORD=…, in the environment")
-        .hint("--no-password, for a key that file permissions alone protect"));
+        .hint("--no-password"));
     }
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt)
@@ -167,13 +167,12 @@ fn read_new_password() -> Result<String, CliError> {
     };
     let password = ask("Password for the new key: ")?;
     if password.is_empty() {
-        return Err(CliError::new(ErrorKind::Usage, "the password is empty")
-            .hint("--no-password, for a key without one"));
+        return Err(CliError::new(ErrorKind::Usage, "the password is empty").hint("--no-password"));
     }
-    if ask("The same again: ")? != password {
+    if ask("Repeat the password: ")? != password {
         return Err(CliError::new(
             ErrorKind::Usage,
-            "the two passwords differ: no key was made",
+            "the passwords differ: no key was created",
         ));
     }
     Ok(password)
@@ -208,7 +207,7 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
         let missing = || {
             CliError::new(
                 ErrorKind::Usage,
-                format!("{SIGNER_SETTING} is set, and {SIGNER_KEY_SETTING} is not: whose signature will it be?"),
+                format!("{SIGNER_SETTING} is set, but {SIGNER_KEY_SETTING} is not: the signing key is unknown"),
             )
             .hint(hint)
         };
@@ -257,10 +256,7 @@ pub fn default_key_path() -> Option<PathBuf> {
 /// Fails if there is no home folder.
 pub fn require_default_key_path() -> Result<PathBuf, CliError> {
     default_key_path().ok_or_else(|| {
-        CliError::new(
-            ErrorKind::Usage,
-            "there is no home folder to put a key into",
-        )
-        .hint("git deploy key new FILE")
+        CliError::new(ErrorKind::Usage, "there is no home folder for a key")
+            .hint("git deploy key new FILE")
     })
 }

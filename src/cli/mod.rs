@@ -64,14 +64,14 @@ macro_rules! commands {
     };
 }
 
-// The groups in the order of the help: Start, Look, Decide, Act, Audit, Set up.
+// The groups in the order of the help.
 commands! {
-    "Start": {
+    "Get started": {
         Init => init,
         Demo => demo,
         Key => key,
     }
-    "Look": {
+    "Inspect": {
         Status => status,
         Log => log,
         Show => show,
@@ -79,7 +79,7 @@ commands! {
         Contains => contains,
         Good => good,
     }
-    "Decide": {
+    "Approve and block": {
         Check => check,
         Approve => approve,
         Revoke => revoke,
@@ -91,7 +91,7 @@ commands! {
         Lock => lock,
         Unlock => unlock,
     }
-    "Act": {
+    "Deploy": {
         Plan => plan,
         Run => run,
         Promote => promote,
@@ -109,7 +109,7 @@ commands! {
         Audit => audit,
         Repair => repair,
     }
-    "Set up": {
+    "Administer": {
         Policy => policy,
         Server => server,
         Hook => hook,
@@ -120,10 +120,18 @@ commands! {
     }
 }
 
-/// Which code runs where, who let it through, and the proof: a signed deployment ledger inside git
+/// Record, approve and verify deployments in a signed ledger in Git
 #[derive(Parser)]
 #[command(name = "git-deploy", bin_name = "git deploy", version)]
 #[command(disable_help_subcommand = true)]
+#[command(after_long_help = "\
+Examples:
+  Set up a project:
+    git deploy init
+
+  Deploy HEAD to an environment, and show what runs where:
+    git deploy run dev
+    git deploy status")]
 struct Cli {
     #[command(flatten)]
     options: GlobalOptions,
@@ -222,6 +230,6 @@ fn change_directory(options: &GlobalOptions) -> Result<(), CliError> {
     };
     std::env::set_current_dir(directory).context(
         ErrorKind::Usage,
-        format!("cannot work in the directory {}", directory.display()),
+        format!("cannot change to the directory {}", directory.display()),
     )
 }

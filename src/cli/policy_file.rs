@@ -60,7 +60,7 @@ impl ProposedPolicy {
                         ErrorKind::Usage,
                         "there is no work tree here to take deploy.toml from",
                     )
-                    .hint("the same command with a commit or a file")
+                    .hint("repeat the command with a commit or a file")
                 })?;
                 (
                     POLICY_FILE.to_owned(),
@@ -82,10 +82,10 @@ impl ProposedPolicy {
             let findings = errors.errors().iter().map(ToString::to_string);
             CliError::new(
                 ErrorKind::Denied,
-                format!("{name} is no policy: {count} {mistakes}"),
+                format!("{name} is not a valid policy: {count} {mistakes}"),
             )
             .with_details(findings)
-            .hint("git deploy policy diff, when that is mended")
+            .hint("fix the file, then: git deploy policy diff")
         })?;
         // A valid policy is UTF-8.
         Ok(Self {
@@ -123,7 +123,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let failure = CliError::new(ErrorKind::CannotTell, cannot()).because(error);
         if missing {
-            failure.hint("git deploy init, to begin one")
+            failure.hint("git deploy init")
         } else {
             failure
         }
@@ -146,7 +146,7 @@ fn read_revision(repository: &Repository, revision: &str) -> Result<Vec<u8>, Cli
                 ErrorKind::Usage,
                 format!("{revision:?} is neither a file nor a commit in this repository"),
             )
-            .hint("git fetch, if somebody else has it")
+            .hint("git fetch")
         })?;
     let tree = repository
         .read_commit(commit)

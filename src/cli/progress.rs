@@ -125,7 +125,7 @@ impl<'a> DeploymentProgress<'a> {
 impl StepObserver for DeploymentProgress<'_> {
     fn on_rollback(&self, components: &BTreeSet<ComponentName>) {
         let names: Vec<&str> = components.iter().map(ComponentName::as_str).collect();
-        self.print(&format!("Going back: {}", names.join(", ")));
+        self.print(&format!("Rolling back: {}", names.join(", ")));
     }
 
     fn on_step_start(&self, component: &ComponentName, step: ComponentStep) {

@@ -81,14 +81,12 @@ pub fn find_remote(repository: &Repository, ui: &Ui) -> Result<Option<String>, C
         Some(name) if name.is_empty() => Ok(None),
         Some(name) if name.starts_with('-') => Err(CliError::new(
             ErrorKind::Usage,
-            format!("{REMOTE_SETTING} is not the name of a remote"),
+            format!("{REMOTE_SETTING} is not a valid name of a remote"),
         )),
         Some(name) if repository.has_config(&format!("remote.{name}.url")) => Ok(Some(name)),
         Some(name) => Err(CliError::new(
             ErrorKind::Usage,
-            format!(
-                "there is no remote called {name}, which {REMOTE_SETTING} says holds the ledgers"
-            ),
+            format!("there is no remote {name}, although {REMOTE_SETTING} names it"),
         )
         .hint("git remote -v")
         .hint(format!("git config {REMOTE_SETTING} NAME"))),

@@ -57,7 +57,7 @@ impl Workspace {
                 (Some(commit), None, _) => Ok(*commit),
                 (.., component) => {
                     let words = format!(
-                        "{revision} runs {} different commits: name one",
+                        "{revision} runs {} different commits: choose a component",
                         commits.len()
                     );
                     let example = component.map_or_else(String::new, |name| {
@@ -75,7 +75,7 @@ impl Workspace {
             let names: Vec<&str> = running.keys().map(ComponentName::as_str).collect();
             let words = || {
                 format!(
-                    "{environment} runs no component {component:?}: it runs {}",
+                    "{environment} does not run the component {component:?}: it runs {}",
                     names.join(", ")
                 )
             };
@@ -86,9 +86,8 @@ impl Workspace {
         }
         let unknown = || match revision {
             // HEAD always exists, but has no commit before the first one.
-            "HEAD" => {
-                CliError::new(ErrorKind::Usage, "nothing is committed here yet").hint("git commit")
-            }
+            "HEAD" => CliError::new(ErrorKind::Usage, "this repository has no commits yet")
+                .hint("git commit"),
             _ => super::diagnostics::explain_no_commit(
                 &self.repository,
                 self.remote.as_deref(),

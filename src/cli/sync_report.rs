@@ -115,7 +115,7 @@ fn require_project(wanted: &ProjectName, project: &Project) -> Result<(), CliErr
         ErrorKind::Usage,
         format!("this is the project {}, not {wanted}", project.name),
     )
-    .hint(format!("git deploy -C DIR …, with a clone of {wanted}")))
+    .hint(format!("in a clone of {wanted}, repeat the command")))
 }
 
 /// Prints what a sync brought.

@@ -199,7 +199,7 @@ impl Ui {
                 ErrorKind::Usage,
                 format!("cannot ask \"{question}\" without a terminal"),
             )
-            .hint("the same command with --yes, which answers it with yes"));
+            .hint("repeat the command with --yes"));
         }
         {
             let err = &mut self.lock_output().err;

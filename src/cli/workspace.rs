@@ -26,7 +26,7 @@ use crate::run::preview::Previewer;
 use crate::signing::Signer;
 
 /// The hint for a retired key.
-const RETIRED_KEY_HINT: &str = "git config deploy.key FILE, with the present key";
+const RETIRED_KEY_HINT: &str = "with the current key: git config deploy.key FILE";
 
 /// A repository with a project.
 pub struct Workspace {
@@ -94,7 +94,7 @@ impl Workspace {
             return Err(match remote {
                 Some(remote) => failure
                     .because(format!("{remote} has none either"))
-                    .hint("git deploy init, to begin"),
+                    .hint("git deploy init"),
                 None => failure.hint("git deploy init"),
             });
         };
@@ -106,9 +106,9 @@ impl Workspace {
         if pinned.is_some_and(|pinned| pinned != project.id) {
             return Err(CliError::new(
                 ErrorKind::CannotTell,
-                "the policy here is not of the project that this clone trusts",
+                "the policy here belongs to another project than the one that this clone trusts",
             )
-            .hint("git config deploy.root, and compare it with a colleague's"));
+            .hint("compare with a colleague's clone: git config deploy.root"));
         }
         let policy = FactGatherer::new(&repository, &project)
             .policy_at(tip)
@@ -158,7 +158,7 @@ impl Workspace {
             let known = names.join(", ");
             CliError::new(
                 ErrorKind::Usage,
-                format!("there is no environment {name:?}: the policy knows {known}{near}"),
+                format!("there is no environment {name:?}: the policy has {known}{near}"),
             )
         };
         let name: EnvName = name.parse().map_err(|_| unknown())?;
@@ -209,7 +209,7 @@ impl Workspace {
             Some((person, status)) => Ok((person.clone(), status)),
             None => Err(CliError::new(
                 ErrorKind::Denied,
-                format!("the policy lists nobody with the key {key}"),
+                format!("the policy does not list the key {key}"),
             )
             .hint("add it under [people] in deploy.toml, then git deploy policy publish")),
         }
@@ -225,7 +225,7 @@ impl Workspace {
             (person, signer, KeyStatus::Current) => Ok((person, signer)),
             (person, _, KeyStatus::Retired) => Err(CliError::new(
                 ErrorKind::Denied,
-                format!("this key of {person} is retired: it signs nothing new"),
+                format!("this key of {person} is retired and cannot sign new entries"),
             )
             .hint(RETIRED_KEY_HINT)),
         }

@@ -388,7 +388,7 @@ fn a_failed_creation_is_removed() {
     assert!(
         failed
             .text()
-            .contains("Nothing ran in pr-1 before, so it is taken down again."),
+            .contains("pr-1 is new, so it is destroyed again."),
         "{failed}"
     );
     assert_eq!(
@@ -430,7 +430,7 @@ fn a_failed_creation_is_removed() {
     let left = project.ci.deploy(&["run", "pr-2", "--yes"]).fails(4);
     assert!(
         left.words_of_err()
-            .contains("pr-2 is left as it is. To take it down: git deploy destroy pr-2"),
+            .contains("pr-2 is left as it is. To destroy it: git deploy destroy pr-2"),
         "{left}"
     );
     assert_eq!(running(&world, "pr-2"), ["db", "net"]);

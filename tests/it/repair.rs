@@ -170,7 +170,7 @@ fn audits_can_be_filed() {
         .deploy(&["audit", "--root", &root.replace(|_: char| true, "1")])
         .fails(1);
     assert!(
-        other.text().contains("the root is to be the project 1111"),
+        other.text().contains("--root names the project 1111"),
         "{other}"
     );
 

@@ -358,7 +358,7 @@ fn a_half_applied_change_is_repaired() {
     let left = shop.ci(&["run", "dev", "--yes"]).fails(4);
     assert!(
         left.words_of_err()
-            .contains("api was not brought back: going back would destroy something: that is for a person to decide."),
+            .contains("api was not rolled back: a rollback would destroy something, which a person must decide."),
         "{left}"
     );
     let state = shop.state("dev", "api");
@@ -477,7 +477,7 @@ fn removed_components_are_destroyed_on_request() {
     let kept = shop.ci(&["run", "dev", "--yes"]).ok();
     assert_eq!(
         kept.words_of_err(),
-        "No longer in the code, and left as it is: api, database. --destroy removes it."
+        "No longer in the code, but not removed: api, database. Use --destroy to remove it."
     );
     assert!(!resources(&shop, "api").is_empty() && !resources(&shop, "database").is_empty());
     let plan = shop.ci(&["plan", "dev", "--destroy"]).ok();

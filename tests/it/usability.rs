@@ -114,7 +114,7 @@ fn many_components_are_summarised() {
     let lift = format!("git deploy unlock dev --commit {short}");
     assert!(
         failed.ends_with(&format!(
-            "It is on hold in dev until a person lifts it: {lift}"
+            "It stays on hold in dev until a person lifts the hold: {lift}"
         )),
         "{failed}"
     );
@@ -155,7 +155,7 @@ fn first_errors_say_what_to_type() {
     let nothing = alice.deploy(&["record", "dev"]).fails(2);
     assert_eq!(
         nothing.err(),
-        "error: nothing is committed here yet\n  try: git commit",
+        "error: this repository has no commits yet\n  try: git commit",
         "{nothing}"
     );
     let near = alice.deploy(&["record", "dve"]).fails(2);
@@ -185,7 +185,7 @@ fn a_server_can_be_added_later() {
     let alice = alone(&world);
     assert_eq!(
         alice.deploy(&["sync"]).ok().text(),
-        "There is no remote: the ledgers here are the only ones."
+        "There is no remote: the ledgers exist only in this repository."
     );
     let server = world.bare_server("server.git");
     let key = alice.deploy(&["key", "show"]).ok().text();
@@ -195,7 +195,7 @@ fn a_server_can_be_added_later() {
     alice.git(&["remote", "add", "origin", &server.url()]).ok();
     assert_eq!(
         alice.deploy(&["sync"]).ok().text(),
-        "deploy.remote is empty: the ledgers here are the only ones."
+        "deploy.remote is empty: the ledgers exist only in this repository."
     );
 
     let config = || std::fs::read(alice.path().join(".git/config")).unwrap();

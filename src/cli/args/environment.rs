@@ -12,11 +12,16 @@ use crate::domain::policy::Environment;
 /// `[ENV] [REV]`, as every command about a deployment takes them.
 #[derive(clap::Args)]
 pub struct EnvRev {
-    /// The environment; may be left out where the checked-out branch, or the branch, tag or change request that CI runs for, is bound to
-    /// one
+    /// The environment. Defaults to the one of the current branch or CI job
+    ///
+    /// In CI, the branch, tag or change request that the job runs for determines the environment.
+    /// The command fails if none or several match.
     #[arg(value_name = "ENV")]
     env: Option<String>,
-    /// The commit; an environment's name stands for what runs there, ENV:COMPONENT for what it runs of a component; without it HEAD
+    /// The commit to use [default: HEAD]
+    ///
+    /// A Git revision, ENV for the commit that an environment runs, or ENV:COMPONENT for the commit
+    /// of one component there.
     #[arg(value_name = "REV")]
     rev: Option<String>,
 }
@@ -24,8 +29,10 @@ pub struct EnvRev {
 /// `[ENV]`, as commands that need no commit take it.
 #[derive(clap::Args)]
 pub struct OnlyEnv {
-    /// The environment; may be left out where the checked-out branch, or the branch, tag or change request that CI runs for, is bound to
-    /// one
+    /// The environment. Defaults to the one of the current branch or CI job
+    ///
+    /// In CI, the branch, tag or change request that the job runs for determines the environment.
+    /// The command fails if none or several match.
     #[arg(value_name = "ENV")]
     env: Option<String>,
 }
@@ -79,7 +86,7 @@ impl EnvRev {
                 Ok(_) => Err(explain_no_environment(
                     workspace,
                     word,
-                    "it is no commit in this repository either",
+                    "it is not a commit in this repository either",
                 )),
                 Err(why) => {
                     let why = format!("{why}, so the first word names the environment");
@@ -154,7 +161,7 @@ fn explain_unbound(workspace: &Workspace, why: &str) -> CliError {
         .into_iter()
         .map(Environment::display_name)
         .collect();
-    CliError::new(ErrorKind::Usage, "which environment is meant?")
+    CliError::new(ErrorKind::Usage, "cannot determine the environment")
         .because(why.to_owned())
-        .hint(format!("name the environment: {}", names.join(", ")))
+        .hint(format!("specify one of: {}", names.join(", ")))
 }

@@ -8,27 +8,32 @@ use crate::domain::name::ProjectName;
 
 /// What every command understands. The ids have a prefix because a command's own argument of the same id would hide the option.
 #[derive(Default, clap::Args)]
-#[command(next_help_heading = "Options of every command")]
+#[command(next_help_heading = "Global options")]
 pub struct GlobalOptions {
-    /// Work as if started in this directory
+    /// Run as if started in DIR
     #[arg(id = "all-directory", short = 'C', value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
-    /// The remote that holds the ledgers, where there are several
-    #[arg(id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = parse_remote_name)]
+    /// Use the ledgers of this remote. Defaults to `deploy.remote`, else `origin`
+    #[arg(hide_short_help = true, id = "all-remote", long = "remote", value_name = "NAME", global = true, value_parser = parse_remote_name)]
     pub remote: Option<String>,
-    /// The project that is meant: where the repository's has another name, nothing is done
+    /// Fail unless the repository belongs to this project
     #[arg(
+        hide_short_help = true,
         id = "all-project",
         long = "project",
         value_name = "NAME",
         global = true
     )]
     pub project: Option<ProjectName>,
-    /// Print one JSON document with a versioned schema, and nothing else, on standard output
+    /// Print one JSON document instead of text
+    ///
+    /// The document has a versioned schema, see docs/json.md. Progress and messages go to standard
+    /// error.
     #[arg(id = "all-json", long = "json", global = true)]
     pub json: bool,
-    /// How moments are shown: relative on a terminal and RFC 3339 elsewhere, or always one of them
+    /// Show times as `relative` or `iso` (RFC 3339). Defaults to relative on a terminal
     #[arg(
+        hide_short_help = true,
         id = "all-dates",
         long = "dates",
         value_name = "HOW",
@@ -37,8 +42,9 @@ pub struct GlobalOptions {
         hide_default_value = true
     )]
     pub dates: DatesMode,
-    /// When to use colour
+    /// When to use color
     #[arg(
+        hide_short_help = true,
         id = "all-color",
         long = "color",
         value_name = "WHEN",
@@ -47,7 +53,7 @@ pub struct GlobalOptions {
         hide_default_value = true
     )]
     pub color: ColorMode,
-    /// Answer every question with yes
+    /// Answer yes to all questions
     #[arg(
         id = "all-yes",
         short = 'y',
@@ -80,7 +86,7 @@ pub enum ColorMode {
 fn parse_remote_name(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.starts_with('-') || !text.chars().all(crate::domain::text::is_plain)
     {
-        return Err("not the name of a remote");
+        return Err("not a valid name of a remote");
     }
     Ok(text.to_owned())
 }

@@ -10,19 +10,19 @@ use crate::run::default_description::build_description;
 /// Why it is deployed.
 #[derive(clap::Args)]
 pub struct MetadataArgs {
-    /// Pass over the rules; the reason is shown for ever
+    /// Override the rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     pub break_glass: Option<Line>,
-    /// The change request that it belongs to
-    #[arg(long, value_name = "ID", value_parser = append_report::parse_line)]
+    /// The change request that the deployment belongs to
+    #[arg(hide_short_help = true, long, value_name = "ID", value_parser = append_report::parse_line)]
     pub change: Option<Line>,
-    /// The release that it belongs to
-    #[arg(long, value_name = "NAME")]
+    /// The release that the deployment belongs to
+    #[arg(hide_short_help = true, long, value_name = "NAME")]
     pub release: Option<Label>,
-    /// Who asked for it
-    #[arg(long, value_name = "PERSON")]
+    /// The person who asked for the deployment
+    #[arg(hide_short_help = true, long, value_name = "PERSON")]
     pub requested_by: Option<Person>,
-    /// What it brings; without it the subjects of the commits
+    /// A description. Defaults to the subjects of the deployed commits
     #[arg(short, long, value_parser = append_report::parse_description)]
     pub message: Option<Description>,
 }
@@ -40,10 +40,8 @@ impl MetadataArgs {
         deployment.break_glass.clone_from(&self.break_glass);
         deployment.description = match &self.message {
             Some(message) => Some(message.clone()),
-            None => build_description(view.repository, deployment).context(
-                ErrorKind::CannotTell,
-                "cannot read what the deployment brings",
-            )?,
+            None => build_description(view.repository, deployment)
+                .context(ErrorKind::CannotTell, "cannot read the deployed commits")?,
         };
         Ok(())
     }

@@ -15,19 +15,20 @@ use crate::run::outcome::{OutcomeArg, OutcomeReport, resolve_results};
 /// How it ended: of a record or a finish.
 #[derive(clap::Args)]
 pub struct OutcomeArgs {
-    /// How it ended, all of it or one component: succeeded (where nothing is said), failed, rolled-back or skipped; can be repeated
+    /// succeeded, failed, rolled-back or skipped (repeatable) [default: succeeded]
     ///
-    /// As in --outcome failed --outcome api=succeeded. What waited for a failure is skipped.
+    /// One for all components, others for some: `--outcome failed --outcome api=succeeded`.
+    /// Components that waited for a failed one are skipped.
     #[arg(long = "outcome", value_name = "[COMPONENT=]OUTCOME", conflicts_with = "start", value_parser = parse_component_value::<OutcomeValue>)]
     outcome: Vec<ComponentValue<OutcomeValue>>,
-    /// The same as --outcome failed
-    #[arg(long, conflicts_with_all = ["start", "outcome"])]
+    /// Same as --outcome failed
+    #[arg(hide_short_help = true, long, conflicts_with_all = ["start", "outcome"])]
     failed: bool,
-    /// What a check of what succeeded said, of all of it or of one component: passed, failed or none; can be repeated
+    /// passed, failed or none (repeatable) [default: none]
     #[arg(long, value_name = "[COMPONENT=]RESULT", conflicts_with = "start", value_parser = parse_component_value::<VerificationValue>)]
     verification: Vec<ComponentValue<VerificationValue>>,
-    /// Where its log is; can be repeated
-    #[arg(long = "log", value_name = "URL", value_parser = append_report::parse_line, conflicts_with = "start")]
+    /// The URL of a log (repeatable)
+    #[arg(hide_short_help = true, long = "log", value_name = "URL", value_parser = append_report::parse_line, conflicts_with = "start")]
     pub logs: Vec<Line>,
 }
 
@@ -69,7 +70,7 @@ fn parse_component_value<T: ValueEnum>(text: &str) -> Result<ComponentValue<T>, 
         let known: Vec<String> = known
             .map(|it: PossibleValue| it.get_name().to_owned())
             .collect();
-        format!("it is one of {}", known.join(", "))
+        format!("expected one of {}", known.join(", "))
     })?;
     Ok(ComponentValue {
         component,
@@ -97,10 +98,10 @@ fn split_by_component<T: Copy, U>(
             let what = it
                 .component
                 .as_ref()
-                .map_or("all of it".to_owned(), ToString::to_string);
+                .map_or("all components".to_owned(), ToString::to_string);
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{option} says two things of {what}"),
+                format!("{option} has two values for {what}"),
             ));
         }
     }

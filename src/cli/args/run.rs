@@ -3,10 +3,10 @@
 /// How a deployment is carried out: the options of every command that does.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RunOptions {
-    /// Begin nothing more after the first failure
+    /// Start no further steps after the first failure
     #[arg(long)]
     pub fail_fast: bool,
-    /// How many components at once, instead of what the policy says
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    /// Process up to N components at once. Defaults to the policy's `parallel`
+    #[arg(hide_short_help = true, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub parallel: Option<u32>,
 }

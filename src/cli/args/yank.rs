@@ -12,10 +12,10 @@ use crate::ledger::writer::{AppendedEntry, EntryDraft};
 /// What both take.
 #[derive(clap::Args)]
 pub struct YankArgs {
-    /// The commit (an environment's name stands for what runs there), or an artifact by its digest, alone or as NAME@DIGEST
+    /// The commit, the environment that runs it, or an artifact as DIGEST or NAME@DIGEST
     #[arg(value_name = "REV|DIGEST")]
     named: String,
-    /// Why, for everybody to read
+    /// The reason, shown to everyone
     #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
     message: Line,
     #[command(flatten)]

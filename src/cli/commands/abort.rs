@@ -11,17 +11,23 @@ use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::ledger::writer::{AppendedEntry, EntryDraft};
 
-/// Give an unfinished deployment up: for whoever runs it, an admin or, once it is stale, any deployer
+/// Give up an unfinished run
 ///
-/// Nobody knows then what runs of the components that it was changing, until something is deployed there again.
+/// Allowed for the run's owner, for admins, and for every deployer once the run is stale. The state
+/// of the components that it was changing is unknown until they are deployed again or recorded with
+/// `git deploy record`.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy abort prod -m \"The CI job was cancelled\"
+  git deploy abort prod --run 412 -m \"The runner crashed\"")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// The run to give up, by its number; without it the only one
+    /// The run to give up. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
-    /// Why, for everybody to read
+    /// The reason, shown to everyone
     #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
     message: Line,
     #[command(flatten)]
@@ -72,7 +78,7 @@ fn describe_abort(env: &EnvRef, appended: &AppendedEntry) -> String {
         return gone;
     }
     format!(
-        "{gone} Nobody knows now what runs of {}: git deploy record {name} REV, once it is known.",
+        "{gone} The running version of {} is now unknown. Once you know it: git deploy record {name} REV",
         names.join(", ")
     )
 }

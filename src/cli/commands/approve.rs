@@ -24,27 +24,40 @@ use crate::view::grouping::list_or_count;
 use crate::view::plan::read_digests;
 use crate::view::{result_text, wrap};
 
-/// Sign an approval of a commit for an environment
+/// Approve a commit for an environment
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Approve HEAD for production:
+    git deploy approve prod
+
+  Approve a commit for one day, with a comment:
+    git deploy approve prod v1.5.0 --expires 1d -m \"Canary looks good\"
+
+  Approve exactly the plans that were reviewed:
+    git deploy plan prod --json > plans.json
+    git deploy approve prod --plans plans.json")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// The component it is given for; can be repeated; without it those that a deployment would change
+    /// Approve only this component (repeatable). Defaults to all that a deployment would change
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
-    /// How long it counts, such as 8h or 2d; without it as long as the policy lets it
+    /// How long the approval is valid, such as 8h or 2d
+    ///
+    /// Defaults to the policy's maximum.
     #[arg(long, value_name = "SPAN")]
     expires: Option<Span>,
-    /// Approve also that components which the commit no longer has are removed
+    /// Also approve removing components that the commit no longer has
     #[arg(long)]
     destroy: bool,
-    /// The plan that it is given for, by its digest; can be repeated
-    #[arg(long = "plan", value_name = "COMPONENT=DIGEST", value_parser = parse_plan)]
+    /// Approve this plan (repeatable)
+    #[arg(hide_short_help = true, long = "plan", value_name = "COMPONENT=DIGEST", value_parser = parse_plan)]
     plans: Vec<(ComponentName, Digest)>,
-    /// The plans that it is given for: a file that git deploy plan --json printed
+    /// Approve the plans in the output of `git deploy plan --json`
     #[arg(long = "plans", value_name = "FILE")]
     file: Option<PathBuf>,
-    /// A remark
+    /// A comment for the entry
     #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
@@ -73,7 +86,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         if let Some(stray) = plans.keys().find(|name| !components.contains(name)) {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{stray} would not change, so no plan of it can be approved"),
+                format!("{stray} would not change, so its plan cannot be approved"),
             ));
         }
         let (_, rules) = find_rules(&env, view)?;
@@ -94,7 +107,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     if plans.is_empty() && binds_approvals_to_plans(&workspace.policy, &env) {
         ui.eprint_sentence(format_args!(
-            "{} has seats that are bound to a plan: this approval names none, and does not fill those.",
+            "{} requires approvals of a plan: this approval names no plan, and does not count for those.",
             env.name()
         ));
     }
@@ -118,7 +131,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 
 /// Parses `COMPONENT=DIGEST`, as in `api=sha256:…`.
 fn parse_plan(text: &str) -> Result<(ComponentName, Digest), String> {
-    let (name, digest) = text.split_once('=').ok_or("it is COMPONENT=DIGEST")?;
+    let (name, digest) = text.split_once('=').ok_or("expected COMPONENT=DIGEST")?;
     Ok((
         name.parse().map_err(|error| format!("{error}"))?,
         digest.parse().map_err(|error| format!("{error}"))?,
@@ -164,7 +177,7 @@ fn compose_approved(
             env.name()
         );
         return Err(
-            CliError::new(ErrorKind::Usage, words).hint("the same command with --component NAME")
+            CliError::new(ErrorKind::Usage, words).hint("repeat the command with --component NAME")
         );
     }
     Ok(deployment)

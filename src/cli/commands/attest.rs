@@ -18,35 +18,47 @@ use crate::ledger::writer::EntryDraft;
 use crate::run::junit::{MAX_REPORT, TestResults};
 use crate::view::attestation_text;
 
-/// Sign an attestation about a commit: tests passed, a scan was done, a review is over
-///
-/// After a test run: git deploy attest test-result --junit build/TEST-*.xml
+/// Sign an attestation about a commit, such as a test result
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Attest that the tests passed:
+    git deploy attest test-result --result passed
+
+  Attest a test run from its JUnit reports:
+    git deploy attest test-result --junit build/TEST-*.xml --url https://ci.example/42
+
+  Attest a smoke test of what stage runs:
+    git deploy attest test-result stage --env stage --suite smoke --result passed
+
+  Attest with a predicate of your own:
+    git deploy attest https://example.com/scan/v1 --predicate scan.json")]
 pub struct Args {
-    /// The in-toto predicate type, by short name (test-result, change-review, provenance, …) or by URI
+    /// The predicate type, such as test-result or change-review, or a URI
     #[arg(value_name = "TYPE")]
     predicate_type: PredicateType,
-    /// The commit; an environment's name stands for what runs there
+    /// The commit, or the environment that runs it
     #[arg(default_value = "HEAD")]
     rev: String,
-    /// The predicate, a JSON object; `-` reads it from standard input
+    /// Read the predicate, a JSON object, from FILE or from standard input (`-`)
     #[arg(long, value_name = "FILE")]
     predicate: Option<String>,
-    /// The result of a test-result, without a file
+    /// The result of a test-result
     #[arg(long, value_enum, conflicts_with = "predicate")]
     result: Option<TestResult>,
-    /// A JUnit report that a test-result is made from; all reports of one run are given together
+    /// Compute a test-result from JUnit reports
     ///
-    /// A test that passed only when it was repeated makes the result WARNED, which no required check takes for passed.
+    /// Give all reports of a run at once. A test that passed only after a retry makes the result
+    /// WARNED, which does not satisfy a required check.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["predicate", "result"], num_args = 1..)]
     junit: Vec<PathBuf>,
-    /// Where the run of the tests can be seen
-    #[arg(long, value_name = "URL", conflicts_with = "predicate", value_parser = append_report::parse_line)]
+    /// Where to see the test run
+    #[arg(hide_short_help = true, long, value_name = "URL", conflicts_with = "predicate", value_parser = append_report::parse_line)]
     url: Option<Line>,
-    /// The environment in which the commit was looked at
+    /// The environment in which the commit was tested
     #[arg(long = "env", visible_alias = "environment", value_name = "ENV")]
     environment: Option<String>,
-    /// Which of several suites it is
+    /// The test suite, if there are several
     #[arg(long, value_name = "NAME")]
     suite: Option<Label>,
     #[command(flatten)]
@@ -136,16 +148,14 @@ fn build_predicate(args: &Args, ui: &Ui) -> Result<Map<String, Value>, CliError>
         (None, None) => {
             let failure = CliError::new(
                 ErrorKind::Usage,
-                format!("what does the {} say?", args.predicate_type),
+                format!("the {} needs a predicate", args.predicate_type),
             );
             let failure = if tests {
-                failure
-                    .hint("--junit FILE…, the reports of the tests")
-                    .hint("--result passed")
+                failure.hint("--junit FILE…").hint("--result passed")
             } else {
                 failure
             };
-            return Err(failure.hint("--predicate FILE, a JSON object"));
+            return Err(failure.hint("--predicate FILE"));
         }
         (Some(file), _) => read_limited(file, FILE_LIMIT)?,
     };
@@ -179,13 +189,13 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
     let predicate = predicate.context(ErrorKind::Usage, "the reports cannot be attested")?;
     if predicate.omitted_names > 0 {
         ui.eprint_sentence(format_args!(
-            "There is no room for every name: {} are left out, those of passed tests first. The numbers tell of all.",
+            "There are too many test names: {} are left out, those of passed tests first. The counts include all tests.",
             predicate.omitted_names
         ));
     }
     if tests.result() == "WARNED" {
         ui.eprint_sentence(
-            "Some tests passed only when they were repeated: WARNED, which no required check takes for passed.",
+            "Some tests passed only after a retry: the result is WARNED, which does not satisfy a required check.",
         );
     }
     Ok(predicate.map)

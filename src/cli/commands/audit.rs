@@ -25,21 +25,35 @@ use crate::ledger::{Project, Tips};
 use crate::view;
 use crate::view::audit::{AuditDocument, AuditSection};
 
-/// Check every ledger from the root of trust: signatures, rules, order, and the notes
+/// Check every ledger from the root of trust
+///
+/// Checks signatures, rules, order and notes. Needs neither a key nor a network. Exits with 1 if
+/// anything is wrong, 3 if something cannot be determined.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Audit everything:
+    git deploy audit
+
+  Audit only new entries every night:
+    git deploy audit --since last-audit.json --json > audit.json
+
+  Audit against an id that you got from a colleague:
+    git deploy audit --root 5d41402abc4b2a76b9719d911017c592aabbccdd")]
 pub struct Args {
-    /// Only the ledger of this environment, `policy` or `evidence`; the policy's is always checked
+    /// Only this environment's ledger, `policy` or `evidence`. The policy is always checked
     #[arg(value_name = "ENV|LEDGER")]
     ledger: Option<String>,
-    /// The project's id as a colleague or an earlier report tells it; without it what this clone trusts
+    /// The expected project id. Defaults to the project that this clone trusts
     #[arg(long, value_name = "ID")]
     root: Option<EntryId>,
-    /// Only what came after an earlier audit: the file of its --json report, whose tips must still be in the ledgers
+    /// Check only entries after an earlier audit, from its --json report
     ///
-    /// The policy is checked all the same, and the notes are not.
+    /// Fails if the report's tips are no longer in the ledgers. The policy is checked completely,
+    /// the notes are not.
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
-    /// Also write a JUnit report: a test case for each ledger
+    /// Also write a JUnit report with one test case per ledger
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -78,8 +92,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             ErrorKind::CannotTell,
             "there are no ledgers in this repository",
         )
-        .hint("git deploy sync, if the remote has some")
-        .hint("git deploy init, to begin"));
+        .hint("git deploy sync")
+        .hint("git deploy init"));
     }
     let audit = match audit::find_project(&repository, &tips) {
         Ok(project) => audit_selected(args, &repository, &tips, &project)?,
@@ -241,7 +255,7 @@ fn read_earlier_tips(
         .filter(|it| !tips.contains_key(&it.ledger))
     {
         let detail = format!(
-            "the earlier audit saw the ledger {}, and it is gone",
+            "the ledger {} of the earlier audit no longer exists",
             gone.ledger
         );
         other.findings.push(AuditFinding {
@@ -266,10 +280,10 @@ fn read_earlier_report(file: &Path) -> Result<EarlierReport, CliError> {
     let unusable = || {
         CliError::new(
             ErrorKind::Usage,
-            format!("{} is no report of an audit", file.display()),
+            format!("{} is not an audit report", file.display()),
         )
     };
-    let hint = "git deploy audit --json > FILE, which makes one";
+    let hint = "git deploy audit --json > FILE";
     let opened = std::fs::File::open(file).context(
         ErrorKind::CannotTell,
         format!("cannot read {}", file.display()),
@@ -306,12 +320,12 @@ fn check_pin(
         Some(pinned) if pinned == project.id => Ok(true),
         Some(pinned) => {
             let who = if root.is_some() {
-                "the root is to be"
+                "--root names"
             } else {
                 "this clone trusts"
             };
             let detail = format!(
-                "{who} the project {pinned}, and the ledgers are of {}",
+                "{who} the project {pinned}, but the ledgers belong to {}",
                 project.id
             );
             let finding = AuditFinding::new(FindingKind::Pin, CheckResult::Fail, detail);

@@ -8,21 +8,28 @@ use crate::domain::entry::{Action, Build, BuildResult};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::text::Line;
 
-/// Write down that a component was built from a commit, or could not be
+/// Record whether a component was built
 ///
-/// What came out of it is registered with `git deploy register`.
+/// Register what the build produced with `git deploy register`.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Record a successful build of HEAD:
+    git deploy build --component api
+
+  Record a failed build with its log:
+    git deploy build --component api --failed --log https://ci.example/42")]
 pub struct Args {
-    /// The commit it was built from; an environment's name stands for what runs there
+    /// The commit, or the environment that runs it
     #[arg(default_value = "HEAD")]
     rev: String,
-    /// The component that was built; may be left out where there is only one
+    /// The component that was built. Optional if there is only one
     #[arg(short, long, value_name = "NAME")]
     component: Option<ComponentName>,
-    /// The build failed
+    /// Record that the build failed
     #[arg(long)]
     failed: bool,
-    /// Where its log is
+    /// The URL of the build log
     #[arg(long, value_name = "URL", value_parser = append_report::parse_line)]
     log: Option<Line>,
     #[command(flatten)]
@@ -66,7 +73,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         "was built"
     };
     let sentence = format!(
-        "{} ({}) {outcome}, says {}.",
+        "{} ({}) {outcome}, as recorded by {}.",
         build.component,
         commit.0.prefix(7),
         appended.statement.by

@@ -14,21 +14,34 @@ use crate::run::build_deployment::{BuildError, Commits, DeploymentSpec};
 use crate::run::preview::PreviewError;
 use crate::view::check::{self, DeploymentCheck};
 
-/// Say whether the rules would allow a deployment, and what is missing
+/// Check whether the rules allow a deployment, and what is missing
+///
+/// Needs neither a key nor a network. Exits with 0 if the deployment is allowed, 1 if not, 3 if
+/// that cannot be determined.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  May HEAD be deployed to production?
+    git deploy check prod
+
+  Check another commit, for another deployer:
+    git deploy check prod v1.5.0 --by ci
+
+  Check one component only:
+    git deploy check prod --component api")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// Only this component, whether it differs or not; may be given several times
+    /// Only this component, even if it is unchanged (repeatable)
     #[arg(long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
-    /// As a way back to a release that ran well here
+    /// Check a rollback to a release that was good here
     #[arg(long, conflicts_with = "hotfix")]
     rollback: bool,
-    /// As a repair on top of what runs
+    /// Check a hotfix on top of the running commit
     #[arg(long)]
     hotfix: bool,
-    /// As if this person started it; otherwise you or, where you are unknown, the first who may
+    /// Check for this deployer. Defaults to you, or to the first eligible deployer
     #[arg(long, value_name = "PERSON")]
     by: Option<Person>,
 }
@@ -52,7 +65,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let by = by.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
-            format!("nobody may deploy to {name}"),
+            format!("{name} has no deployers in the policy"),
         )
     })?;
     let selection = select_to_change(&args.components);
@@ -104,5 +117,9 @@ fn explain_preview_error(error: PreviewError, name: &str) -> CliError {
         ) => ErrorKind::Usage,
         _ => ErrorKind::CannotTell,
     };
-    CliError::new(kind, format!("cannot say what would be deployed to {name}")).because(error)
+    CliError::new(
+        kind,
+        format!("cannot determine what would be deployed to {name}"),
+    )
+    .because(error)
 }

@@ -4,10 +4,14 @@ use clap_complete::Shell;
 
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, help};
 
-/// Print a script that completes commands and options in a shell
+/// Print a shell completion script
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy completions bash > ~/.local/share/bash-completion/completions/git-deploy
+  git deploy completions zsh > ~/.zfunc/_git-deploy")]
 pub struct Args {
-    /// The shell to write it for
+    /// The shell
     shell: Shell,
 }
 

@@ -18,15 +18,26 @@ use crate::view::contains::{
     self, ComponentAnswer, ComponentContainment, ContainmentAnswer, ContainmentReport, MatchKind,
 };
 
-/// Say whether a change is in an environment, cherry-picks counted
+/// Check whether a change is deployed, including cherry-picks
 ///
-/// Exits with 0 if all of it is there, 1 if not, 3 if that cannot be told. With an environment's name as REV: whether all that runs there is here,
-/// too.
+/// Finds a change by history, by content, or as another commit that makes the same change. If REV
+/// names an environment, checks whether ENV has everything that it runs. Exits with 0 if all of it
+/// is deployed, 1 if not, 3 if that cannot be determined.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Is this fix in production?
+    git deploy contains prod 3f2a9c1
+
+  Does prod have everything that stage runs?
+    git deploy contains prod stage
+
+  Use it in a script:
+    if git deploy contains prod 3f2a9c1; then echo \"deployed\"; fi")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// Only this component; can be repeated
+    /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
 }
@@ -113,7 +124,7 @@ impl ChangeSearch<'_> {
         if let Some(unknown) = only.iter().find(|name| !wanted.contains_key(*name)) {
             crate::cli::deployment_request::require_component(&self.workspace.policy, unknown)?;
             let words = format!(
-                "{revision} does not concern {unknown}: it touches {}",
+                "{revision} does not change {unknown}: it changes {}",
                 join_names(wanted.keys())
             );
             return Err(CliError::new(ErrorKind::Usage, words));
@@ -187,7 +198,7 @@ impl ChangeSearch<'_> {
         let cannot_tell = |reason: String| Ok(ComponentAnswer::CannotTell { reason });
         if here.unknown_since(component).is_some() {
             return cannot_tell(format!(
-                "nobody knows what {} runs of it",
+                "the running version in {} is unknown",
                 self.snapshot.name()
             ));
         }
@@ -215,7 +226,7 @@ impl ChangeSearch<'_> {
         match self.search_history(component, wanted, running) {
             Ok(found) => Ok(found),
             Err(Error::Shallow | Error::Missing(_)) => cannot_tell(
-                "the history in between is not all here: git fetch --unshallow, or git fetch"
+                "part of the history in between is missing: git fetch --unshallow, or git fetch"
                     .to_owned(),
             ),
             Err(Error::LimitExceeded { what, limit }) => {

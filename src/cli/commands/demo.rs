@@ -14,13 +14,21 @@ use anstyle::{AnsiColor, Style};
 
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 
-/// Make a sandbox with a real server repository and hooks, and take a tour
+/// Create a sandbox with a server and run a tour of git-deploy
 ///
-/// The tour follows a commit from dev through qa and stage to prod, and sees the server refuse a promotion that skipped stage. In its second act
-/// a deployment fails its verification and goes back by itself. The sandbox stays for you to go on in.
+/// The tour takes a commit from dev through qa and stage to prod. On the way the server refuses a
+/// promotion that skips stage. In the second part a deployment fails its verification and is rolled
+/// back automatically. The sandbox remains for you to explore.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Run the tour in ./git-deploy-demo:
+    git deploy demo
+
+  Run it in another folder:
+    git deploy demo /tmp/tour")]
 pub struct Args {
-    /// The folder to make; it must not exist yet
+    /// The folder to create. It must not exist yet
     #[arg(default_value = "git-deploy-demo", value_name = "DIR")]
     directory: PathBuf,
 }
@@ -62,13 +70,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if root.exists() {
         return Err(CliError::new(
             ErrorKind::Usage,
-            format!("{} is there already", root.display()),
+            format!("{} already exists", root.display()),
         )
-        .hint("git deploy demo DIR, with a folder that is not there yet"));
+        .hint("git deploy demo DIR, with a folder that does not exist yet"));
     }
     std::fs::create_dir_all(root.join("keys")).context(
         ErrorKind::CannotTell,
-        format!("cannot make {}", root.display()),
+        format!("cannot create {}", root.display()),
     )?;
     let tour = Tour { root, ui };
     tour.set_up()?;

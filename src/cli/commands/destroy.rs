@@ -15,21 +15,26 @@ use crate::ledger::writer::LedgerSnapshot;
 use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment};
 use crate::view::result_text;
 
-/// Take an ephemeral environment down: all that runs there, each component after those that depend on it
+/// Destroy an ephemeral environment
 ///
-/// What failed is recorded as failed, and the same command goes on with what is left. An environment that is not there needs nothing done.
-/// Exits with 4 where one of the policy's commands failed.
+/// Destroys all its components, dependents first. If a component fails, repeat the command to
+/// continue. Succeeds if the environment does not exist. Exits with 4 if a command of the policy
+/// failed.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy destroy pr-17
+  git deploy destroy pr-17 --yes -m \"The change request was merged\"")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// Pass over the rules; the reason is shown for ever
+    /// Override the rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     break_glass: Option<Line>,
-    /// Who asked for it
+    /// The person who asked for it
     #[arg(long, value_name = "PERSON")]
     requested_by: Option<Person>,
-    /// Why
+    /// A description
     #[arg(short, long, value_parser = append_report::parse_description)]
     message: Option<Description>,
     #[command(flatten)]
@@ -42,10 +47,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let name = args.at.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     if env.member().is_none() {
-        return Err(CliError::new(ErrorKind::Usage, format!("{name} is not ephemeral: it is not destroyed as a whole"))
-            .hint(format!(
-                "git deploy run {name} REV --destroy, which removes the components that REV no longer has"
-            )));
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!("{name} is not ephemeral, so it cannot be destroyed as a whole"),
+        )
+        .hint(format!("git deploy run {name} REV --destroy")));
     }
     let state = workspace.read_state(env.ledger(), &Scope::All)?;
     let here = env.state_in(&state);
@@ -58,7 +64,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     if !here.exists() {
         ui.print_sentence(format_args!(
-            "{name} is not there: nothing is to be destroyed."
+            "{name} does not exist: there is nothing to destroy."
         ));
         return if ui.json() {
             print_document(ui, describe(DestroyOutcome::Absent, None, None))
@@ -112,7 +118,7 @@ fn compose_deployment(
     let gone = || {
         CliError::new(
             ErrorKind::CannotTell,
-            format!("{} is gone: somebody else was faster", env.name()),
+            format!("{} is already destroyed", env.name()),
         )
     };
     let mut deployment = compose_destruction(env, view, &|_| Ok(()))?.ok_or_else(gone)?;

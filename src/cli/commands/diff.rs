@@ -22,17 +22,28 @@ use crate::view::deployment_diff::{
     self, CommitSummary, ComponentDiff, ContentChange, DeploymentDiff,
 };
 
-/// Show what a deployment would bring: components, versions and commits
+/// Show what a deployment would change
 ///
-/// `git deploy diff prod stage` is what goes out next: component by component, what stage runs against what prod runs.
+/// Compares contents component by component, and lists the commits that would be deployed or lost.
+/// `git deploy diff prod stage` shows what a promotion to prod would deploy.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Compare production with HEAD:
+    git deploy diff prod
+
+  Show what would be promoted from stage to prod:
+    git deploy diff prod stage
+
+  Compare one component with a tag:
+    git deploy diff prod v1.5.0 --component api")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// Only this component; can be repeated
+    /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
-    /// Show at most so many commits
+    /// Show up to N commits
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     number: usize,
 }
@@ -98,7 +109,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .iter()
         .any(|it| it.change.is_change() && it.from.is_some() && it.gained.is_none())
     {
-        ui.eprint("the history in between is not all here: git fetch --unshallow, or git fetch");
+        ui.eprint("part of the history in between is missing: git fetch --unshallow, or git fetch");
     }
     read_context::print_fetch_age(&workspace, ui);
     Ok(())
@@ -286,7 +297,7 @@ impl Comparison<'_> {
             Err(Error::Shallow | Error::Missing(_)) => Ok(None),
             Err(error) => Err(CliError::new(
                 ErrorKind::CannotTell,
-                "cannot read what lies in between",
+                "cannot read the history in between",
             )
             .because(error)),
         }

@@ -19,18 +19,27 @@ use crate::domain::text::Line;
 use crate::run::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream};
 use crate::run::{execute, outcome};
 
-/// Run a one-off command in an environment, with the variables and secrets of a component, on the record
+/// Run a one-off command in an environment, and record it
 ///
-/// The command runs in a checkout of what runs of the component. Exits with 4 where the command failed.
+/// The command runs in a checkout of the component's running commit, with its variables and
+/// secrets. The ledger records the command, who ran it and its exit status, but not its output.
+/// Exits with 4 if the command fails.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Run a migration:
+    git deploy exec prod --component api -- ./manage migrate
+
+  Use shell features:
+    git deploy exec prod --component api -- sh -c 'ls | wc -l'")]
 pub struct Args {
     /// The environment
     #[arg(value_name = "ENV")]
     env: String,
-    /// The component; may be left out where only one runs
+    /// The component whose variables to use. Optional if only one runs
     #[arg(short, long = "component", value_name = "NAME")]
     component: Option<ComponentName>,
-    /// The command and its arguments; no shell reads them
+    /// The command and its arguments, run without a shell
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
     #[command(flatten)]
@@ -88,10 +97,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ..finish
     };
     let appended = deploying.write_end(begun.sequence, &Action::Finish(finish))?;
-    let sentence = format!(
-        "The command has ended in {} with status {status}.",
-        env.name()
-    );
+    let sentence = format!("The command in {} exited with status {status}.", env.name());
     append_report::report_entry(ui, &sentence, &appended)?;
     let end = ended?;
     if end.is_success() {
@@ -127,7 +133,7 @@ fn find_target(
         (None, all) => {
             let all: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
             let words = format!(
-                "for which component of {}: {}?",
+                "{} runs several components: {}",
                 snapshot.name(),
                 all.join(", ")
             );
@@ -196,8 +202,8 @@ fn format_command(words: &[OsString]) -> Result<Line, CliError> {
     line.ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
-            "a command on the record is at most 1,000 characters of plain text on one line",
+            "a recorded command must be one line of plain text, at most 1,000 characters",
         )
-        .hint("put it into a script in the repository")
+        .hint("move it to a script in the repository")
     })
 }

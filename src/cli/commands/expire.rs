@@ -9,19 +9,26 @@ use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::EntryDraft;
 
-/// Say how long an ephemeral environment lives from now on
+/// Change when an ephemeral environment expires
 ///
-/// Such as `git deploy expire pr-17 +4h`. Longer than the policy's time to live from now is refused.
+/// The new expiry cannot be later than the policy's time to live from now.
 #[derive(clap::Args)]
 #[command(override_usage = "git deploy expire [OPTIONS] [ENV] <WHEN>")]
+#[command(after_long_help = "\
+Examples:
+  Keep an environment for four more hours from now:
+    git deploy expire pr-17 +4h
+
+  Set an exact time:
+    git deploy expire pr-17 2026-03-05T18:00:00Z")]
 pub struct Args {
-    /// The environment; may be left out where CI runs for a change request that has one
+    /// The environment. Optional if the CI job's change request determines it
     #[arg(value_name = "ENV", required = true)]
     first: String,
-    /// Its new end: +4h from now, or a moment such as 2026-03-05T18:00:00Z
+    /// The new expiry: +4h from now, or a time such as 2026-03-05T18:00:00Z
     #[arg(value_name = "WHEN")]
     second: Option<String>,
-    /// A remark
+    /// A comment for the entry
     #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
@@ -46,7 +53,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         CliError::new(
             ErrorKind::Usage,
             format!(
-                "{when:?} is neither a span such as +4h nor a moment such as 2026-03-05T18:00:00Z"
+                "{when:?} is neither a span such as +4h nor a time such as 2026-03-05T18:00:00Z"
             ),
         )
         .hint("git deploy expire ENV +4h")

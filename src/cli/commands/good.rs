@@ -13,13 +13,18 @@ use crate::view::good;
 
 /// Show the last known good commit of each component
 ///
-/// Good is what succeeded and was verified by the newest word, is not on hold and is not yanked; where nothing verifies a component, what succeeded.
-/// Exits with 1 where a component has none.
+/// A release is good if it succeeded, its newest verification passed, and it is neither on hold nor
+/// yanked. A component without a verify command only needs to have succeeded. Exits with 1 if a
+/// component has no good release.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy good prod
+  git deploy good prod --component api --json")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// Only this component; can be repeated
+    /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
 }

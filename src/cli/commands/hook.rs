@@ -22,21 +22,27 @@ use crate::server::{
 };
 use crate::view::push;
 
-/// Judge a push: what git's hooks call, and nobody by hand
+/// Run a Git hook (called by the installed hook files)
+///
+/// On a server, pre-receive checks a whole push, and proc-receive carries out the accepted updates
+/// of the ledgers. On hosts that do not run proc-receive, update checks each ref again.
+/// post-receive updates the notes and hands accepted entries on. reference-transaction blocks
+/// updates that bypass the other hooks. In a clone, pre-push checks a push before it is sent.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  In hooks/pre-receive:
+    exec git-deploy hook pre-receive --kept \"$0.local\"")]
 pub struct Args {
-    /// The hook that git runs
+    /// The hook's name, or the path of the hook file
     ///
-    /// On a server, pre-receive decides on a whole push, and proc-receive carries the accepted updates of the ledgers out; where a host
-    /// does not call that, update judges each ref once more. post-receive sees to notes and the hand-off, and reference-transaction stops
-    /// what goes past the others. In a clone, pre-push tells what the server will say. Or the file that git runs, whose name says which
-    /// it is: so this program can stand in its first line, without a shell.
+    /// A hook file can name this program in its first line, without a shell.
     #[arg(value_name = "HOOK", value_parser = PathBufValueParser::new().try_map(|file| CalledHook::parse(&file)))]
     called: CalledHook,
-    /// A hook that was there before, which is called first
+    /// A previously installed hook to run first
     #[arg(long, value_name = "FILE")]
     kept: Option<PathBuf>,
-    /// What git gives the hook besides standard input
+    /// The arguments that git passes to the hook
     #[arg(
         value_name = "ARGUMENT",
         trailing_var_arg = true,
@@ -208,7 +214,7 @@ fn run_proc_receive(update: Option<PathBuf>, ui: &Ui) -> Result<(), CliError> {
     print_verdicts(ui, &done.judgements, false);
     if let Some(error) = done.notes_error {
         ui.eprint(format_args!(
-            "git-deploy: accepted, but the notes lag behind until the next push: {error}"
+            "git-deploy: accepted, but the notes are out of date until the next push: {error}"
         ));
     }
     // Git has the answers already. A failing exit code would make git ignore them.
@@ -225,11 +231,12 @@ fn run_post_receive(ui: &Ui, lines: Vec<u8>) {
     });
     if let Some(error) = behind.notes {
         ui.eprint(format_args!(
-            "git-deploy: accepted, but the notes lag behind until the next push: {error}"
+            "git-deploy: accepted, but the notes are out of date until the next push: {error}"
         ));
     }
     if let Some(error) = behind.handoff {
-        let words = "git-deploy: accepted, and handed on with the next push only";
+        let words =
+            "git-deploy: accepted, but passed to the handoff program only with the next push";
         ui.eprint(format_args!("{words}: {error}"));
     }
 }
@@ -238,7 +245,7 @@ fn run_post_receive(ui: &Ui, lines: Vec<u8>) {
 /// determined, the push goes on and the server decides.
 fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), CliError> {
     let unknown = |why: &dyn std::fmt::Display| {
-        let words = "git-deploy: cannot tell what the server will say of this push";
+        let words = "git-deploy: cannot tell whether the server will accept this push";
         ui.eprint(format_args!("{words}: {why}"));
         Ok(())
     };
@@ -269,7 +276,7 @@ fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), Cli
     if decide_push(&judgements) == Decision::Refused {
         let words = format!("{holder} would refuse this push: nothing was pushed");
         return Err(CliError::new(ErrorKind::Denied, words)
-            .hint("git push --no-verify, which lets the server decide"));
+            .hint("to let the server decide: git push --no-verify"));
     }
     Ok(())
 }

@@ -28,30 +28,49 @@ use crate::git::Repository;
 use crate::ledger::facts::FactGatherer;
 use crate::ledger::sync::PIN_SETTING;
 
-/// Set this repository up: a key, deploy.toml, the first policy, what already runs, and the fetching of the ledgers
+/// Set up this repository: key, policy, remote and baselines
 ///
-/// What is there already is left as it is, so it can be run again, and goes on where it was stopped. Where the remote has a project,
-/// that one is joined.
+/// Creates a signing key and deploy.toml if they are missing, publishes the first policy, records
+/// what is already running, and configures git to fetch the ledgers. If the remote already has a
+/// project, joins it instead. Steps that are already done are skipped, so an interrupted init can
+/// be repeated.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Set up a project with the default environments:
+    git deploy init
+
+  Choose the environments, and record what production already runs:
+    git deploy init --env staging,prod --running prod=v1.4.1
+
+  One component runs another version:
+    git deploy init --running prod=v1.4.1 --running prod:api=v1.5.0
+
+  Set up a clone without prompts, as a member of an existing project:
+    git deploy init --yes --no-password --pre-push")]
 pub struct Args {
-    /// The environments, from the first to the last: each one promotes into the next; without it dev, stage and prod
+    /// The environments in promotion order [default: dev,stage,prod]
     #[arg(long = "env", value_name = "NAME,…", value_delimiter = ',')]
     environments: Vec<EnvName>,
-    /// What runs in an environment already, such as prod=v1.4.1, or prod:api=v1.4.1 of one component; can be repeated
+    /// Record what an environment already runs (repeatable)
     ///
-    /// It is written down as a baseline: an admin's word, which no rule judges. A rollback may go back to it.
+    /// For example prod=v1.4.1, or prod:api=v1.5.0 for one component.
+    /// Recorded as a baseline, which an admin signs and no rule checks. A later rollback can go
+    /// back to it.
     #[arg(long, value_name = "ENV[:COMPONENT]=REV")]
     running: Vec<BaselineArg>,
-    /// The project's name, which never changes; without it the name of the remote repository or of the folder
+    /// The project's permanent name. Defaults to that of the repository
+    ///
+    /// That is the name of the remote repository, or else of the folder.
     #[arg(long, value_name = "NAME")]
     name: Option<ProjectName>,
-    /// Who you are in deploy.toml; without it the first part of git's e-mail address
+    /// Your name in deploy.toml. Defaults to that in your e-mail address
     #[arg(long = "as", value_name = "PERSON")]
     person: Option<Person>,
-    /// Protect a new key by file permissions alone
+    /// Protect a new key by file permissions only
     #[arg(long)]
     no_password: bool,
-    /// Install the hook pre-push here: it tells of a branch or tag of an environment what the server will say, before it is pushed
+    /// Install the pre-push hook, which checks pushes before they are sent
     #[arg(long)]
     pre_push: bool,
 }
@@ -96,7 +115,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let key = key_lookup::create_key_file(&file, args.no_password)?;
         done.made.push("key");
         ui.print(format_args!(
-            "Made the key {}. Its public half:\n  {key}",
+            "Created the key {}. Its public key:\n  {key}",
             file.display()
         ));
     }
@@ -131,10 +150,7 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
     if let Some(name) = requested_name(args, ui).filter(|name| **name != workspace.project.name) {
         return Err(CliError::new(
             ErrorKind::Usage,
-            format!(
-                "this is the project {}, and never {name}",
-                workspace.project.name
-            ),
+            format!("this is the project {}, not {name}", workspace.project.name),
         ));
     }
     let policy = &workspace.policy;
@@ -169,7 +185,7 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
     let admins: Vec<&str> = done.admins.iter().map(Person::as_str).collect();
     let admins = admins.join(", ");
     ui.print_sentence(format_args!(
-        "This is the project {}; its policy is in the hands of {admins}.",
+        "This is the project {}. Its policy is administered by {admins}.",
         workspace.project.name
     ));
     match workspace.policy.person_of_key(&key) {
@@ -177,10 +193,10 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
             ui.print(format_args!("You are {person}."));
             if let Some(file) = restore_policy_file(&workspace, person)? {
                 done.made.push(POLICY_FILE);
-                ui.print_sentence(format_args!("{file} was missing and is there again: git add {file} && git commit"));
+                ui.print_sentence(format_args!("{file} was missing and has been restored: git add {file} && git commit"));
             }
         }
-        Some((person, KeyStatus::Retired)) => ui.print(format_args!("Your key is a retired one of {person}.")),
+        Some((person, KeyStatus::Retired)) => ui.print(format_args!("Your key is a retired key of {person}.")),
         // Without a listed key no baseline can be signed: the error of `signer` explains how to be
         // listed.
         None if !runs.is_empty() => drop(workspace.find_current_signer()?),
@@ -209,9 +225,9 @@ fn begin_project(
         _ => {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{POLICY_FILE} does not list your key, so you could not publish it"),
+                format!("{POLICY_FILE} does not list your key, so you cannot publish it"),
             )
-            .hint(format!("a line under [people]: you = \"{key}\"")));
+            .hint(format!("add add a line under [people]: you = \"{key}\"")));
         }
     };
     let runs = baseline::resolve_baselines(&args.running, &proposal.policy, &|revision| {
@@ -242,7 +258,7 @@ fn begin_project(
     done.public_key = Some(key);
     done.admins = vec![person.clone()];
     ui.print_sentence(format_args!(
-        "The first policy of {} is in force; you are its admin, {person}.",
+        "The first policy of {} is in force. You ({person}) are its admin.",
         project.name
     ));
     if missing.is_some() {
@@ -268,7 +284,7 @@ fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, C
     found.map(CommitId).ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
-            format!("{revision:?} is no commit in this repository"),
+            format!("there is no commit {revision:?} in this repository"),
         )
         .hint("git fetch --tags")
     })
@@ -302,7 +318,7 @@ fn open_or_compose_policy(
     let folder = repository.work_dir().ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
-            "a bare repository has no work tree to put deploy.toml into: run this in a clone",
+            "a bare repository has no work tree for deploy.toml: run this in a clone",
         )
     })?;
     let file = folder.join(POLICY_FILE);
@@ -314,7 +330,7 @@ fn open_or_compose_policy(
             let written = &proposal.policy.project;
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{POLICY_FILE} says that the project is {written}, not {name}"),
+                format!("the project in {POLICY_FILE} is {written}, not {name}"),
             ));
         }
         require_environments(&args.environments, &proposal.policy, POLICY_FILE)?;

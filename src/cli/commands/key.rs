@@ -20,8 +20,12 @@ use crate::signing::key::{public_key_path, read_public_key};
 use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
 
-/// Make a signing key, show its public half, list the keys that are here
+/// Create a signing key, or show the keys on this machine
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy key new
+  git deploy key list")]
 pub struct Args {
     #[command(subcommand)]
     command: KeyCommand,
@@ -34,24 +38,48 @@ enum KeyCommand {
     List(ListArgs),
 }
 
-/// Make a minisign key pair: FILE for its owner only, and FILE's public half beside it with `.pub`
+/// Create a minisign key pair
+///
+/// FILE contains the secret key and is readable by its owner only. FILE.pub contains the public
+/// key.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Create your key:
+    git deploy key new
+
+  Create a key for CI, and use it in this repository:
+    git deploy key new ci.key --no-password
+    git config deploy.key ci.key")]
 struct NewArgs {
-    /// The file of the secret key, which must not exist; without it the one that is used by default
+    /// The file of the secret key, which must not exist. Defaults to the default key file
     file: Option<PathBuf>,
-    /// Protect it by file permissions alone
+    /// Protect the key by file permissions only
     ///
-    /// Otherwise the password is taken from `GIT_DEPLOY_PASSWORD` or asked for on the terminal.
+    /// Otherwise the password is read from GIT_DEPLOY_PASSWORD, or asked for on the terminal.
     #[arg(long)]
     no_password: bool,
 }
 
-/// Print the public key that signs here: the line that goes under [people] in deploy.toml
+/// Print the public key that signs here
+///
+/// This is the value to add under [people] in deploy.toml.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy key show
+  git deploy key show --json")]
 struct ShowArgs {}
 
-/// List the public keys beside the default one, and whose the policy in force says they are
+/// List the public keys on this machine and their owners
+///
+/// Lists the key that signs here and those in the default folder. The owner comes from the policy
+/// in force.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy key list
+  git deploy key list --json")]
 struct ListArgs {}
 
 /// Runs the chosen subcommand.
@@ -90,7 +118,7 @@ fn create_key(args: &NewArgs, ui: &Ui) -> Result<(), CliError> {
     }
     ui.print(public_key);
     ui.eprint(format_args!(
-        "The secret key is in {}; keep a copy where it cannot be lost.",
+        "The secret key is in {}. Keep a backup in a safe place.",
         file.display()
     ));
     if default.as_ref() != Some(&file) {
@@ -150,7 +178,7 @@ fn list_keys(ui: &Ui) -> Result<(), CliError> {
         return ui.print_document("keys", &KeysDocument { keys });
     }
     if keys.is_empty() {
-        ui.eprint("There is no key here yet: git deploy key new");
+        ui.eprint("There is no key yet: git deploy key new");
         return Ok(());
     }
     let mut table = Table::new(&["", "Public key", "Person", "File"]).shorten_columns(&[2, 3]);

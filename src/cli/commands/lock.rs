@@ -10,15 +10,24 @@ use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::ledger::writer::EntryDraft;
 
-/// Lock an environment, or one component of it, until a person unlocks it
+/// Lock an environment or one of its components
+///
+/// Deployments are refused until `git deploy unlock` removes the lock.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Lock production during an incident:
+    git deploy lock prod -m \"Incident 4711\"
+
+  Lock one component:
+    git deploy lock prod --component api -m \"Database migration\"")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// Why: everybody who is stopped by it reads this
+    /// The reason, shown to everyone whose deployment is refused
     #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
     message: Line,
-    /// Lock this component only
+    /// Lock only this component
     #[arg(short, long, value_name = "NAME")]
     component: Option<ComponentName>,
     #[command(flatten)]

@@ -19,25 +19,38 @@ use crate::git::Repository;
 use crate::ledger::facts::{LedgerHistory, WalkedEntry};
 use crate::view::log::{self, LogPage};
 
-/// Show the deployments, newest first
+/// Show deployments, newest first
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Show the latest deployments to production:
+    git deploy log prod
+
+  Show everything that happened there:
+    git deploy log prod --all
+
+  Show what belongs to a change request:
+    git deploy log --change 4711
+
+  Show up to 100 deployments of one component:
+    git deploy log --component api -n 100")]
 pub struct Args {
     /// Only this environment
     #[arg(value_name = "ENV")]
     environment: Option<String>,
-    /// Only what belongs to this change request
+    /// Only deployments of this change request
     #[arg(long, value_name = "ID")]
     change: Option<String>,
-    /// Only what this person signed or asked for
+    /// Only deployments that this person signed or asked for
     #[arg(long, value_name = "PERSON")]
     by: Option<Person>,
-    /// Only what speaks of this component; can be repeated
+    /// Only deployments of this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
-    /// At most so many
+    /// Show up to N deployments
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     number: usize,
-    /// Show every entry: approvals, locks, verifications, builds, policies
+    /// Show every entry: approvals, locks, verifications, builds, policies and others
     #[arg(long)]
     all: bool,
 }
@@ -85,7 +98,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if log.entries.is_empty() {
         let filtered = args.change.is_some() || args.by.is_some() || !args.components.is_empty();
         ui.eprint(if filtered {
-            "there is no such deployment"
+            "no deployment matches"
         } else {
             "nothing was deployed yet"
         });
@@ -98,7 +111,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if log.more {
         let more = args.number.saturating_mul(5).max(20);
         ui.eprint(format_args!(
-            "older ones are there: the same command with -n {more}"
+            "there are older ones: repeat the command with -n {more}"
         ));
     }
     Ok(())

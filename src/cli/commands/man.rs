@@ -8,10 +8,13 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, help};
 
-/// Write the manual pages into a directory
+/// Write the manual pages to a folder
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy man ~/.local/share/man/man1")]
 pub struct Args {
-    /// The directory, which is made where it is missing
+    /// The folder. It is created if needed
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
@@ -19,13 +22,13 @@ pub struct Args {
 /// Writes one page for the program and one for each command.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let directory = &args.directory;
-    let failed = || format!("cannot write the manual pages into {}", directory.display());
+    let failed = || format!("cannot write the manual pages to {}", directory.display());
     std::fs::create_dir_all(directory).context(ErrorKind::CannotTell, failed())?;
     let mut command = help::build_command();
     command.build();
     let written = write_tree(&command, directory).context(ErrorKind::CannotTell, failed())?;
     ui.print(format_args!(
-        "{written} manual pages in {}",
+        "{written} manual pages written to {}",
         directory.display()
     ));
     Ok(())
@@ -59,6 +62,9 @@ fn render_page(man: &Man, command: &clap::Command) -> io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut page)?;
     }
     man.render_options_section(&mut page)?;
+    if let Some(examples) = help::examples(command) {
+        render_examples(&examples).to_writer(&mut page)?;
+    }
     render_exit_status().to_writer(&mut page)?;
     Ok(page)
 }
@@ -76,6 +82,19 @@ fn render_commands(command: &clap::Command) -> Roff {
             )]);
         }
     }
+    roff
+}
+
+/// Renders the examples as `--help` shows them: descriptions, and under each one its commands.
+fn render_examples(examples: &str) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["EXAMPLES"]);
+    roff.control("nf", []);
+    for line in examples.lines() {
+        // Roff would drop an empty text line.
+        roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
+    }
+    roff.control("fi", []);
     roff
 }
 

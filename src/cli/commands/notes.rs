@@ -7,8 +7,11 @@ use serde::Serialize;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 
-/// Make the notes of `git log --notes=deploy` anew
+/// Rebuild the notes that git log --notes=deploy shows
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy notes rebuild")]
 pub struct Args {
     #[command(subcommand)]
     command: NotesCommand,
@@ -16,9 +19,14 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum NotesCommand {
-    /// Write all notes anew from the ledgers, whatever they say now
+    /// Write all notes again from the ledgers
     ///
-    /// Where a server holds the ledgers, run it in the server's repository: a clone's notes come from there with the next sync.
+    /// If a server holds the ledgers, run it in the server's repository. Clones get the notes from
+    /// there with the next sync.
+    #[command(after_long_help = "\
+Examples:
+  git deploy notes rebuild
+  git-deploy -C /srv/shop.git notes rebuild")]
     Rebuild,
 }
 
@@ -42,6 +50,6 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             },
         );
     }
-    ui.print("The notes tell again what the ledgers say.");
+    ui.print("The notes are rebuilt from the ledgers.");
     Ok(())
 }

@@ -16,23 +16,34 @@ use crate::domain::name::ComponentName;
 use crate::run::build_deployment::{Commits, DeploymentSpec};
 use crate::view::plan::{self as view, PlanState};
 
-/// Show what a deployment would do, side by side for all components; needs no key
+/// Show what a deployment would do, without doing it
 ///
-/// The commands are those of the policy in force, whatever the commit says. Exits with 4 where one of them failed.
+/// Runs the policy's plan commands for all components. Needs no key. The commands always come from
+/// the policy in force, not from the commit. Exits with 4 if one of them fails.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Plan a deployment of HEAD to production:
+    git deploy plan prod
+
+  Post the plan as a comment on a change request:
+    git deploy plan prod --format markdown > comment.md
+
+  Show how the plan changed since the last push:
+    git deploy plan prod --since plans.json")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// The component; can be repeated; without it those whose content differs from what runs
+    /// Plan only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
     components: Vec<ComponentName>,
-    /// All components, whether they differ or not
+    /// Plan all components, even unchanged ones
     #[arg(long)]
     all: bool,
-    /// Count components that the commit no longer has as to be removed
+    /// Plan removing components that the commit no longer has
     #[arg(long)]
     destroy: bool,
-    /// How it is printed; markdown is what a change request shows
+    /// The output format. Markdown suits change requests
     #[arg(
         long,
         value_name = "FORMAT",
@@ -40,10 +51,10 @@ pub struct Args {
         hide_default_value = true
     )]
     format: PlanFormat,
-    /// Print all that the plan commands printed
+    /// Print the complete output of the plan commands
     #[arg(long)]
     full: bool,
-    /// Show also how the plans differ from those in this file, which an earlier plan printed with --json
+    /// Also compare with earlier plans, saved with --json
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
     #[command(flatten)]
@@ -76,7 +87,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let person = person.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
-            format!("nobody may deploy to {name}"),
+            format!("{name} has no deployers in the policy"),
         )
     })?;
     let (deployment, _) = deploying.ask_rules(

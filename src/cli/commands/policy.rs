@@ -23,8 +23,12 @@ use crate::ledger::LedgerCommit;
 use crate::ledger::writer::EntryDraft;
 use crate::view;
 
-/// Show, compare, test, approve and publish the rules; describe their file to editors
+/// Show, compare, test, approve and publish policies
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy policy show
+  git deploy policy publish -m \"Require two approvals for prod\"")]
 pub struct Args {
     #[command(subcommand)]
     command: PolicyCommand,
@@ -41,52 +45,76 @@ enum PolicyCommand {
     Schema(SchemaArgs),
 }
 
-/// Print the policy in force; who published it, and when, goes to standard error
+/// Print the policy in force
+///
+/// Prints who published it, and when, on standard error.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy policy show
+  git deploy policy show > deploy.toml")]
 struct ShowArgs {}
 
-/// Check a deploy.toml and show how it differs from the policy in force
+/// Check a deploy.toml and compare it with the policy in force
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy policy diff
+  git deploy policy diff feature-branch")]
 struct DiffArgs {
-    /// A file, or a commit whose deploy.toml is meant; without it the work tree's
+    /// The deploy.toml: a file, or a commit that contains one. Defaults to the work tree's
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
 }
 
-/// Sign an approval of a deploy.toml, byte for byte
+/// Approve a deploy.toml, byte for byte
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy policy approve
+  git deploy policy approve sha256:9f86… -m \"Reviewed with the release team\"")]
 struct ApproveArgs {
-    /// A file, a commit whose deploy.toml is meant, or the sha256:… of one; without it the work tree's
+    /// The deploy.toml: a file, a commit that contains one, or its digest. Defaults to the work
+    /// tree's
     #[arg(value_name = "FILE|REV|DIGEST")]
     source: Option<String>,
-    /// A remark
+    /// A comment for the entry
     #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
     write: WriteArgs,
 }
 
-/// Withdraw the approval of a deploy.toml that is not in force yet
+/// Withdraw the approval of a deploy.toml that is not in force
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy policy revoke
+  git deploy policy revoke sha256:9f86… --of bob")]
 struct RevokeArgs {
-    /// A file, a commit whose deploy.toml is meant, or the sha256:… of one; without it the work tree's
+    /// The deploy.toml: a file, a commit that contains one, or its digest. Defaults to the work
+    /// tree's
     #[arg(value_name = "FILE|REV|DIGEST")]
     source: Option<String>,
-    /// Whose approval; without it your own
+    /// Withdraw this person's approval. Defaults to your own
     #[arg(long, value_name = "PERSON")]
     of: Option<Person>,
-    /// A remark
+    /// A comment for the entry
     #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
     write: WriteArgs,
 }
 
-/// Print the JSON Schema of deploy.toml, by which editors complete and check it
+/// Print the JSON Schema of deploy.toml for editors
 ///
-/// Write it beside deploy.toml and begin that with the line `#:schema ./deploy.schema.json`: editors with a TOML server such as taplo
-/// (Even Better TOML) or tombi then know every key, its meaning and its default. It needs no repository.
+/// Write it to deploy.schema.json beside deploy.toml, and begin deploy.toml with the line `#:schema
+/// ./deploy.schema.json`. Editors with a TOML language server such as taplo (Even Better TOML) or
+/// tombi then complete and check every key. Needs no repository.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy policy schema > deploy.schema.json")]
 struct SchemaArgs {}
 
 /// Runs the chosen subcommand.

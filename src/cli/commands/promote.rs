@@ -14,12 +14,22 @@ use crate::domain::entry;
 use crate::domain::name::ComponentName;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 
-/// Carry out what runs in the environment before, component by component
+/// Deploy what the previous environment runs
+///
+/// The previous environment is the policy's `promote_from`. Each component is promoted at its own
+/// commit. Exit codes are those of `git deploy run`.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Promote everything from stage to prod:
+    git deploy promote prod
+
+  Promote one component:
+    git deploy promote prod --component api")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// The component; can be repeated; without it those whose content differs
+    /// Promote only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
     #[command(flatten)]
@@ -36,7 +46,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let before = rules.promote_from.as_ref().ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
-            format!("nothing is promoted to {name}: the policy says no promote_from for it"),
+            format!("{name} has no promote_from in the policy, so nothing can be promoted to it"),
         )
         .hint(format!("git deploy run {name} REV"))
     })?;

@@ -25,24 +25,37 @@ use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment
 use crate::view::result_text;
 
 /// The reason that an abort by the reaper gives.
-const ABORT_REASON: &str = "the environment has expired, and nobody has ended the run";
+const ABORT_REASON: &str = "the environment has expired and the run is stale";
 
 /// The message if there is nothing to do.
 const NOTHING_EXPIRED: &str = "No environment has expired.";
 
-/// Destroy the ephemeral environments that have expired, without asking; for a timer
+/// Destroy all expired ephemeral environments, without asking
 ///
-/// What failed is tried again the next time, and the others go on meanwhile. Exits with 4 where one of the policy's commands failed. A run that
-/// nobody has ended is given up once the policy calls it stale.
+/// Meant to run on a schedule. Several reapers may run at once. A failed environment is tried again
+/// next time and does not block the others. Runs that are stale are given up. Exits with 4 if a
+/// command of the policy failed.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Destroy everything that has expired, for example from cron:
+    git deploy reap
+
+  See what would be destroyed:
+    git deploy reap 'pr-*' --dry-run
+
+  Notify an hour before expiry, from an hourly job:
+    git deploy reap --warn 1h")]
 pub struct Args {
-    /// Only those of this pattern, such as pr-*, or this one
+    /// Only this environment, or those of this pattern, such as pr-*
     #[arg(value_name = "PATTERN")]
     pattern: Option<String>,
-    /// Only say which have expired, and do nothing
+    /// List the expired environments, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Only tell those whom the policy notifies what expires within this time: on a timer of the same time each is told once
+    /// Only notify about environments that expire within this time
+    ///
+    /// If the schedule has the same interval, each environment is reported once.
     #[arg(long, value_name = "SPAN", conflicts_with = "dry_run")]
     warn: Option<Span>,
     #[command(flatten)]
@@ -128,9 +141,9 @@ fn find_expired(
             };
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{word:?} is no pattern of ephemeral environments"),
+                format!("{word:?} is not a pattern of ephemeral environments"),
             )
-            .because(format!("the policy knows {known}")));
+            .because(format!("the policy has {known}")));
         }
     }
     let wanted = |it: &EnvironmentSnapshot<'_>| {
@@ -246,7 +259,7 @@ fn summarize_failures(all: usize, failures: &[(EnvName, CliError)]) -> Result<()
         names.len(),
         names.join(", ")
     );
-    Err(CliError::new(kind, words).hint("git deploy reap, which tries again"))
+    Err(CliError::new(kind, words).hint("git deploy reap"))
 }
 
 /// Destroys expired environments.
@@ -268,7 +281,7 @@ impl Reaper<'_> {
             Ok((environment, result)) => (environment, result.err()),
             Err(failure) => {
                 if let Some(why) = leave.into_inner() {
-                    ui.print_sentence(format_args!("{} is left alone: {why}.", it.env.name()));
+                    ui.print_sentence(format_args!("{} is skipped: {why}.", it.env.name()));
                     return (
                         describe_environment(it, DestroyOutcome::Skipped, Some(why)),
                         None,
@@ -314,7 +327,7 @@ impl Reaper<'_> {
         self.abort_stale_runs(&deploying, &alone)?;
         let compose = |view: &LedgerSnapshot<'_>| {
             compose_destruction(env, view, &agrees)?
-                .ok_or_else(|| alone("somebody has destroyed it meanwhile".to_owned()))
+                .ok_or_else(|| alone("it is already destroyed".to_owned()))
         };
         let (appended, result) = deploying.destroy(&self.person, &compose, &|| Ok(()))?;
         let sentence = result_text::summarize_deployment(
@@ -368,7 +381,7 @@ impl Reaper<'_> {
                 let state = state.context(ErrorKind::CannotTell, "cannot read the ledger")?;
                 match deploying.env.state_in(&state).run(run.sequence) {
                     Some(now) if now.id() == Some(abort.run) => Ok(Action::Abort(abort.clone())),
-                    _ => Err(alone("somebody else is at it".to_owned())),
+                    _ => Err(alone("another process is destroying it".to_owned())),
                 }
             })?;
             let (name, by) = (deploying.env.name(), &run.owner.statement.by);
@@ -384,7 +397,7 @@ impl Reaper<'_> {
 /// Returns the reason to skip an environment, if there is one.
 fn find_reason_to_skip(here: EnvState<'_>, now: Time) -> Option<String> {
     if here.expires().is_some_and(|end| end > now) {
-        return Some("somebody has given it more time meanwhile".to_owned());
+        return Some("its expiry was extended in the meantime".to_owned());
     }
     let run = here.runs().into_iter().next()?;
     let by = &run.owner.statement.by;

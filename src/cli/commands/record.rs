@@ -30,27 +30,50 @@ use crate::run::build_deployment::Selection;
 use crate::run::outcome;
 use crate::view::result_text;
 
-/// Write down a deployment that another system carried out, or begins and ends
+/// Record a deployment that another system carries out
+///
+/// Records a finished deployment at once, or its start with --start and its end with --finish. A
+/// started deployment locks its components until it is finished.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Record a finished and verified deployment of HEAD:
+    git deploy record prod --verification passed
+
+  Record a deployment before and after it runs:
+    git deploy record prod --start
+    git deploy record prod --finish --outcome succeeded
+
+  Record that one component failed:
+    git deploy record prod v1.5.0 --outcome succeeded --outcome api=failed
+
+  Record a rollback:
+    git deploy record prod v1.4.1 --rollback")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// The deployment begins: nobody else may deploy these components until its --finish
+    /// Record that the deployment begins, and lock its components
     #[arg(long, conflicts_with = "finish")]
     start: bool,
-    /// The deployment that was begun with --start is over; REV picks the run that deploys it
+    /// Record that the started deployment has ended
     #[arg(long, conflicts_with = "what")]
     finish: bool,
-    /// It ran already when the environment or its components came under the ledger: an admin's word, and no deployment
+    /// Record what ran before the ledger existed, as an admin
     ///
-    /// Without --component it is of all components that have no history in the environment yet.
-    #[arg(long, conflicts_with_all = [
+    /// No rule checks a baseline. Without --component, covers all components without a history in
+    /// the environment.
+    #[arg(hide_short_help = true, long, conflicts_with_all = [
         "start", "finish", "all", "destroy", "rollback", "hotfix", "break_glass", "change", "release", "requested_by",
         "outcome", "failed", "verification", "logs",
     ])]
     baseline: bool,
-    /// The run that is over, by its number; without it the only one that is yours
-    #[arg(long, value_name = "NUMBER", requires = "finish")]
+    /// The run to finish. Optional if you have only one
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "NUMBER",
+        requires = "finish"
+    )]
     run: Option<u64>,
     #[command(flatten)]
     deployment: DeploymentArgs,
@@ -65,23 +88,29 @@ pub struct Args {
 #[group(id = "what", multiple = true)]
 #[allow(clippy::struct_excessive_bools)] // Each is a flag of its own on the command line.
 struct DeploymentArgs {
-    /// The component; can be repeated; without it those whose content differs from what runs
+    /// Only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
     components: Vec<ComponentName>,
-    /// All components, whether they differ or not
-    #[arg(long)]
+    /// All components, even unchanged ones
+    #[arg(hide_short_help = true, long)]
     all: bool,
     /// Remove components that the commit no longer has
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     destroy: bool,
-    /// It goes back to a commit that ran well here before
+    /// Mark this as a rollback to a commit that was good here
     #[arg(long, conflicts_with = "hotfix")]
     rollback: bool,
-    /// It repairs what runs
+    /// Mark this as a hotfix, which needs no soak
+    ///
+    /// Only allowed on top of the running commit.
     #[arg(long)]
     hotfix: bool,
-    /// The version, of all components or of one; can be repeated
-    #[arg(long = "version", value_name = "[COMPONENT=]VERSION")]
+    /// The version of all components or of one (repeatable)
+    #[arg(
+        hide_short_help = true,
+        long = "version",
+        value_name = "[COMPONENT=]VERSION"
+    )]
     versions: Vec<String>,
     #[command(flatten)]
     metadata: MetadataArgs,
@@ -103,18 +132,18 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let unnamed = match (args.deployment.rollback, args.baseline) {
         _ if rev.is_some() => None,
         (true, _) => Some((
-            "a rollback goes to",
+            "--rollback requires",
             format!("git deploy record {name} REV --rollback"),
         )),
         (_, true) => Some((
-            "a baseline is of",
+            "--baseline requires",
             format!("git deploy record {name} REV --baseline"),
         )),
         _ => None,
     };
     if let Some((what, command)) = unnamed {
         return Err(
-            CliError::new(ErrorKind::Usage, format!("{what} a commit that is named")).hint(command),
+            CliError::new(ErrorKind::Usage, format!("{what} an explicit commit")).hint(command),
         );
     }
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
@@ -198,9 +227,10 @@ fn record_baseline(
         .message
         .as_ref()
         .map(|message| message.as_str().parse::<Line>());
-    let comment = comment
-        .transpose()
-        .context(ErrorKind::Usage, "the remark on a baseline is one line")?;
+    let comment = comment.transpose().context(
+        ErrorKind::Usage,
+        "the message of a baseline must be one line",
+    )?;
     let runs = BaselineCommits::new(commit, &what.components);
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let versions = parse_versions(&what.versions, find_rules(env, view)?.0)?;
@@ -212,7 +242,10 @@ fn record_baseline(
     );
     append_report::report_entry(
         ui,
-        &format!("{ended} It did so before, says {}.", appended.statement.by),
+        &format!(
+            "{ended} Recorded as a baseline by {}.",
+            appended.statement.by
+        ),
         &appended,
     )
 }
@@ -230,7 +263,7 @@ fn parse_versions(
         if text.contains(char::is_whitespace) {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("the version {text:?} holds white space"),
+                format!("the version {text:?} contains white space"),
             ));
         }
         Ok(version)
@@ -242,7 +275,7 @@ fn parse_versions(
     if all.len() > 1 {
         return Err(CliError::new(
             ErrorKind::Usage,
-            "there are two versions for all components",
+            "two versions were given for all components",
         )
         .hint("--version COMPONENT=VERSION"));
     }
@@ -336,7 +369,7 @@ fn find_run<'a>(
             let numbers: Vec<String> = runs.iter().map(|run| run.sequence.to_string()).collect();
             Err(CliError::new(
                 ErrorKind::Usage,
-                format!("which run is over: {}?", numbers.join(", ")),
+                format!("you have several runs under way: {}", numbers.join(", ")),
             )
             .hint("--run NUMBER"))
         }

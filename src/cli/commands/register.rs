@@ -16,28 +16,39 @@ use crate::run::digest;
 
 /// Register an artifact that was built from a commit
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Register an image that was built from HEAD:
+    git deploy register ghcr.io/acme/api@sha256:9f86… api
+
+  Register a folder that was built from a tag:
+    git deploy register dist web v1.5.0 --name web-dist
+
+  Register a rebuild of what production runs:
+    git deploy register build/api.tar.gz --component api --env prod")]
 pub struct Args {
-    /// An artifact with its digest, such as ghcr.io/acme/api@sha256:9f86…, or a file or folder whose digest is taken
+    /// An artifact with its digest, or a file or folder
     ///
-    /// A file's digest is the SHA-256 of its bytes. A folder's is the SHA-256 of a list with `MODE SHA256 PATH` and a NUL for each
-    /// file, in bytewise order of path; modes are git's.
+    /// For example ghcr.io/acme/api@sha256:9f86…. The digest of a file is the SHA-256 of its bytes.
+    /// That of a folder is the SHA-256 of a list with `MODE SHA256 PATH` and a NUL for each file,
+    /// sorted bytewise by path, with git's modes.
     #[arg(value_name = "NAME@DIGEST|PATH")]
     artifact: String,
-    /// The component that was built, a SERVICE; or the commit it was built from
+    /// The component that was built, or the commit [default: HEAD]
     ///
-    /// A word that is a component of the policy is the component, unless --component names one: then it is a commit like any other
-    /// word. An environment's name stands for what runs there, ENV:COMPONENT for what it runs of a component.
-    #[arg(value_name = "SERVICE|REV")]
+    /// A word that names a component is the component, unless --component is given. ENV means the
+    /// commit that an environment runs, and ENV:COMPONENT that of one component.
+    #[arg(value_name = "COMPONENT|REV")]
     what: Option<String>,
-    /// The commit, after a SERVICE; without one HEAD
+    /// The commit, after a component [default: HEAD]
     rev: Option<String>,
-    /// The component that was built; may be left out where there is only one
+    /// The component that was built. Optional if there is only one
     #[arg(short, long, value_name = "NAME")]
     component: Option<ComponentName>,
-    /// It was built from what this environment runs of the component
+    /// Use the commit of the component that this environment runs
     #[arg(long = "env", value_name = "NAME", conflicts_with = "rev")]
     environment: Option<EnvName>,
-    /// The name of a file or folder as an artifact; without it the last part of its path
+    /// The artifact's name, for a file or folder. Defaults to the last part of its path
     #[arg(long, value_name = "NAME", value_parser = append_report::parse_line)]
     name: Option<Line>,
     #[command(flatten)]
@@ -103,7 +114,7 @@ fn parse_subject<'a>(
         (component, None, _) => Ok((component.clone(), head)),
         (Some(_), Some(_), Some(_)) => Err(CliError::new(
             ErrorKind::Usage,
-            "with --component the component is named already: then comes the commit",
+            "the component is already given by --component: the next argument is the commit",
         )),
         (Some(component), Some(revision), None) => Ok((Some(component.clone()), revision)),
         (None, Some(word), rev) => match (word.parse().ok().filter(is_component), rev) {
@@ -137,7 +148,7 @@ fn find_running_commit(
         CliError::new(
             ErrorKind::Usage,
             format!(
-                "{environment} runs nothing of {component} yet: name the commit it was built from"
+                "{environment} does not run {component} yet: specify the commit that it was built from"
             ),
         )
         .hint(format!("git deploy register ARTIFACT {component} REV"))
@@ -152,7 +163,7 @@ fn find_artifact(args: &Args) -> Result<Image, CliError> {
         if args.name.is_some() {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                "--name is for files and folders: this artifact has a name",
+                "--name is for files and folders: this artifact already has a name",
             ));
         }
         let name = name.parse().context(
@@ -177,7 +188,7 @@ fn find_artifact(args: &Args) -> Result<Image, CliError> {
     };
     let digest = digest::digest_path(path).context(
         ErrorKind::CannotTell,
-        format!("cannot take the digest of {}", path.display()),
+        format!("cannot compute the digest of {}", path.display()),
     )?;
     Ok(Image { name, digest })
 }
@@ -185,11 +196,8 @@ fn find_artifact(args: &Args) -> Result<Image, CliError> {
 /// Returns the last part of a path. Resolves `.` and `..` to the folder's name.
 fn derive_name(path: &Path) -> Result<Line, CliError> {
     let nameless = || {
-        CliError::new(
-            ErrorKind::Usage,
-            format!("{} gives no name", path.display()),
-        )
-        .hint("--name NAME")
+        CliError::new(ErrorKind::Usage, format!("{} has no name", path.display()))
+            .hint("--name NAME")
     };
     let whole = path.canonicalize().context(
         ErrorKind::CannotTell,

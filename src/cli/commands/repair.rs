@@ -19,13 +19,18 @@ use crate::git::{Error, Repository};
 use crate::ledger::notes_sync::sync_notes;
 use crate::ledger::sync::{LedgerProblem, SyncError, sync};
 
-/// Put the last valid tip of each ledger back that the remote has lost or rewritten
+/// Restore ledgers that the remote has lost or rewritten
 ///
-/// Entries of the remote that are not in the history kept here are set aside in this clone, under refs/deploy-set-aside/, and told of: who
-/// wrote them may want to write them again.
+/// Pushes the last valid tip of each damaged ledger. Entries that the valid tip does not contain
+/// are kept in this clone under refs/deploy-set-aside/, and are listed so that their authors can
+/// write them again. For remotes without git-deploy's hooks.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy repair --dry-run
+  git deploy repair")]
 pub struct Args {
-    /// Say what would be put back, and push nothing
+    /// Show what would be restored, and push nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -64,11 +69,10 @@ pub(in crate::cli) struct RepairDocument {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository()?;
     let Some(remote) = find_remote(&repository, ui)? else {
-        return Err(CliError::new(
-            ErrorKind::Usage,
-            "there is no remote to put anything back on",
-        )
-        .hint("git deploy audit, which looks at the ledgers here"));
+        return Err(
+            CliError::new(ErrorKind::Usage, "there is no remote to restore ledgers on")
+                .hint("git deploy audit"),
+        );
     };
     let problems = match sync(&repository, &remote) {
         Ok(_) => Vec::new(),
@@ -89,7 +93,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     print_plan(&body, &repository, ui);
     if !args.dry_run && !body.ledgers.is_empty() {
         let question = format!(
-            "Put {} back on {}?",
+            "Restore {} on {}?",
             if body.ledgers.len() == 1 {
                 "it"
             } else {
@@ -98,7 +102,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             body.remote
         );
         if !ui.confirm(&question)? {
-            return Err(CliError::new(ErrorKind::Denied, "nothing was put back"));
+            return Err(CliError::new(ErrorKind::Denied, "nothing was restored"));
         }
         for ledger in &body.ledgers {
             restore_ledger(&repository, &body.remote, ledger)?;
@@ -116,12 +120,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     match (&body.ledgers[..], args.dry_run) {
         ([], _) => ui.print(format_args!(
-            "{}'s ledgers are as they were seen: nothing to put back.",
+            "The ledgers of {} are intact: nothing to restore.",
             body.remote
         )),
         (_, true) => ui.print_sentence("Nothing was pushed."),
-        ([one], false) => ui.print_sentence(format_args!("{} is put back.", one.name)),
-        (all, false) => ui.print_sentence(format_args!("{} ledgers are put back.", all.len())),
+        ([one], false) => ui.print_sentence(format_args!("{} is restored.", one.name)),
+        (all, false) => ui.print_sentence(format_args!("{} ledgers are restored.", all.len())),
     }
     Ok(())
 }
@@ -132,7 +136,7 @@ fn plan_repair(
     problem: &LedgerProblem,
 ) -> Result<RepairedLedger, CliError> {
     let ledger = &problem.ledger;
-    let cannot = || format!("cannot tell what to put back of {ledger}");
+    let cannot = || format!("cannot determine what to restore of {ledger}");
     let valid = problem
         .last_valid_tip(repository)
         .context(ErrorKind::CannotTell, cannot())?
@@ -140,7 +144,7 @@ fn plan_repair(
             CliError::new(ErrorKind::Denied, cannot())
                 .because(describe_problem(problem))
                 .hint(format!(
-                    "whoever may on the remote: git push REMOTE :{}, for nothing of it is valid",
+                    "with write access to the remote: git push REMOTE :{}",
                     ledger.ref_name()
                 ))
         })?;
@@ -190,7 +194,7 @@ fn restore_ledger(
     it: &RepairedLedger,
 ) -> Result<(), CliError> {
     let name = it.name.ref_name();
-    let cannot = || format!("cannot put {} back on {remote}", it.name);
+    let cannot = || format!("cannot restore {} on {remote}", it.name);
     if let Some(shown) = it.shown.filter(|_| !it.set_aside.is_empty()) {
         let aside = format!("refs/deploy-set-aside/{}/{}", it.name, shown.0.prefix(10));
         match repository.compare_and_swap(&aside, None, shown.0, "git-deploy: repair") {
@@ -203,7 +207,7 @@ fn restore_ledger(
     match pushed.context(ErrorKind::CannotTell, cannot())? {
         PushOutcome::Accepted { .. } => Ok(()),
         PushOutcome::LostRace { .. } => Err(CliError::new(ErrorKind::CannotTell, cannot())
-            .because("it has moved again meanwhile")
+            .because("it has moved again in the meantime")
             .hint("git deploy repair")),
         PushOutcome::Rejected { messages, .. } => {
             let root = repository
@@ -212,7 +216,7 @@ fn restore_ledger(
             let root = root.map_or_else(|| "ID".to_owned(), |root| root.to_string());
             Err(CliError::new(ErrorKind::Denied, cannot())
                 .because(
-                    "the remote refuses it, as one with our hooks does: there only its owner can put a ledger right",
+                    "the remote refuses it: if it has git-deploy's hooks, only its owner can restore a ledger",
                 )
                 .hint(format!("on the server: git fetch CLONE {name}:{name}"))
                 .hint(format!("on the server: git-deploy server adopt . --root {root}"))

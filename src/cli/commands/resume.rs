@@ -14,14 +14,19 @@ use crate::domain::id::RunId;
 use crate::domain::state::{OpenRun, Scope};
 use crate::view::result_text;
 
-/// Take an unfinished deployment over, and carry it out to its end
+/// Take over an unfinished run and complete it
 ///
-/// For a run whose program was killed, or lost its machine. Everything that it was to change is planned anew; whoever ran it goes no further.
+/// For a run whose process was killed or whose machine was lost. All changes are planned again. If
+/// the original process is still alive, it stops at its next step.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy resume prod
+  git deploy resume prod --run 412 --yes")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// The run to take over, by its number; without it the only one
+    /// The run to take over. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
     #[command(flatten)]
@@ -54,21 +59,19 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         deployment_request::find_run(args.run, "resume", ui, &env, env.state_in(&known).runs())?,
     )?;
     if found.deployment.kind == entry::DeploymentKind::Exec {
-        return Err(CliError::new(
-            ErrorKind::Usage,
-            "a one-off command is not run again by itself",
-        )
-        .hint(format!(
-            "git deploy abort {} --run {} -m REASON",
-            env.name(),
-            found.sequence
-        )));
+        return Err(
+            CliError::new(ErrorKind::Usage, "a one-off command cannot be resumed").hint(format!(
+                "git deploy abort {} --run {} -m REASON",
+                env.name(),
+                found.sequence
+            )),
+        );
     }
     ui.print_sentence(format_args!("{}", found.description));
     for line in result_text::render_changes(&found.deployment, ui.width()) {
         ui.print(line);
     }
-    if !ui.confirm("Is it dead, and to be taken over?")? {
+    if !ui.confirm("Has it stopped, and should it be taken over?")? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was done"));
     }
     workspace.find_current_signer()?;
@@ -85,13 +88,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         match owner {
             // If two clients take over at once, the second one gives way.
             Some(owner) if owner.sequence != found.owner => {
-                let words = format!("{} has taken the run over just now", owner.by);
+                let words = format!("{} has just taken over the run", owner.by);
                 Err(CliError::new(ErrorKind::Denied, words)
                     .hint(format!("git deploy status {}", env.name())))
             }
             None => Err(CliError::new(
                 ErrorKind::Denied,
-                format!("run {} is over", found.sequence),
+                format!("run {} has ended", found.sequence),
             )),
             Some(_) => Ok(Action::Resume(Resume {
                 start: found.sequence,

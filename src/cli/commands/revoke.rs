@@ -14,17 +14,25 @@ use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 
-/// Withdraw the approval of a commit for an environment
+/// Withdraw an approval
 ///
-/// All that the person has approved of the commit there is withdrawn, for all components. What was deployed on it stays.
+/// Withdraws all approvals of the commit by this person, for every component. Running deployments
+/// are not affected.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Withdraw your approval of HEAD:
+    git deploy revoke prod
+
+  Withdraw another person's approval of a commit, as an admin:
+    git deploy revoke prod v1.5.0 --of bob -m \"Found a regression\"")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// Whose approval, for an admin; without it your own
+    /// Withdraw this person's approval (admins only). Defaults to your own
     #[arg(long, value_name = "PERSON")]
     of: Option<Person>,
-    /// A remark
+    /// A comment for the entry
     #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
@@ -83,7 +91,7 @@ fn require_approval(
     let mut failure = CliError::new(ErrorKind::Usage, words);
     if all.is_empty() {
         failure = failure.because(format!(
-            "nothing that is approved for {name} waits to be deployed"
+            "no approved commit is waiting to be deployed to {name}"
         ));
     }
     for (commit, by) in &all {

@@ -17,21 +17,34 @@ use crate::domain::name::ComponentName;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::view::good;
 
-/// Go back to what ran well before
+/// Roll back to the last good release
 ///
-/// Without --to, what the newest deployment changed goes back to its last good release before it. Nothing is asked for again that was asked for
-/// then: no approvals, no checks.
+/// Without --to, rolls back the components of the newest deployment to their last good release
+/// before it. Approvals and checks are not required again.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Roll back the newest deployment:
+    git deploy rollback prod
+
+  See where each component would go:
+    git deploy rollback prod --list
+
+  Roll one component back to a release:
+    git deploy rollback prod --component api --to v1.4.1")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// The component; can be repeated; without it those that the newest deployment changed, with --to all that differ
+    /// Roll back only this component (repeatable). Defaults to those that the newest deployment
+    /// changed
+    ///
+    /// With --to, defaults to all components that differ.
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
-    /// The commit to go back to, which ran well here
+    /// Roll back to this commit, which must have been good here
     #[arg(long, value_name = "REV", conflicts_with = "list")]
     to: Option<String>,
-    /// Only show where one could go back to, and do nothing
+    /// List the releases to roll back to, and do nothing
     #[arg(long)]
     list: bool,
     #[command(flatten)]
@@ -115,14 +128,14 @@ fn find_rollback_commits(
         .find(|component| !found.contains_key(*component))
     {
         let words = format!(
-            "{stuck} has nothing to go back to in {}: no earlier release of it ran well",
+            "{stuck} cannot be rolled back in {}: it has no earlier good release",
             snapshot.name()
         );
         let runs = here
             .commit(stuck)
             .map_or_else(|| "nothing".to_owned(), |commit| commit.short());
         return Err(CliError::new(ErrorKind::Denied, words)
-            .because(format!("{runs} is what runs of it"))
+            .because(format!("it runs {runs}"))
             .hint(format!("git deploy rollback {} --list", snapshot.name())));
     }
     Ok(found

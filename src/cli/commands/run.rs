@@ -15,28 +15,49 @@ use crate::domain::name::ComponentName;
 use crate::domain::time::Span;
 use crate::run::build_deployment::{Commits, DeploymentSpec};
 
-/// Carry a deployment out: plan, ask, apply in order, verify, and go back where it fails
+/// Deploy a commit
 ///
-/// Exits with 4 where one of the policy's commands failed, and with 5 where approvals are missing: the same command goes on once they are
-/// there.
+/// Plans all components, asks for confirmation, applies them in dependency order, verifies them,
+/// and rolls back on failure. Exits with 4 if a command of the policy failed, and with 5 if
+/// approvals are missing: repeat the command once they are given. Press Ctrl-C once to finish
+/// running steps and start no new ones, twice to cancel them.
 #[derive(clap::Args)]
 #[command(alias = "deploy")]
+#[command(after_long_help = "\
+Examples:
+  Deploy HEAD to production:
+    git deploy run prod
+
+  Deploy one component at a tag, without a prompt:
+    git deploy run prod v1.5.0 --component api --yes
+
+  Create or update the preview environment of a change request:
+    git deploy run pr-17 --ttl 4h --change 17 --yes
+
+  Deploy a hotfix:
+    git deploy run prod --hotfix -m \"Fix the checkout\"")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRev,
-    /// The component; can be repeated; without it those whose content differs from what runs
+    /// Deploy only this component (repeatable)
+    ///
+    /// Defaults to all components that differ from what the environment runs.
     #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
     components: Vec<ComponentName>,
-    /// All components, whether they differ or not
+    /// Deploy all components, even unchanged ones
     #[arg(long)]
     all: bool,
     /// Remove components that the commit no longer has
     #[arg(long)]
     destroy: bool,
-    /// It repairs what runs
+    /// Mark this as a hotfix, which needs no soak
+    ///
+    /// Only allowed on top of the running commit.
     #[arg(long)]
     hotfix: bool,
-    /// How long an ephemeral environment lives from now on, such as 4h; without it as long as the policy lets it
+    /// The lifetime of an ephemeral environment, like 4h
+    ///
+    /// Counts from now. Defaults to the policy's maximum.
     #[arg(long, value_name = "SPAN")]
     ttl: Option<Span>,
     #[command(flatten)]

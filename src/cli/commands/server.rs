@@ -9,8 +9,12 @@ pub(in crate::cli) use init::ServerInitDocument;
 
 use crate::cli::{CliError, Ui};
 
-/// Make a repository a server that judges what is pushed
+/// Turn a repository into a server that checks pushes
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git-deploy server init shop.git --admin alice.pub
+  git-deploy server check shop.git")]
 pub struct Args {
     #[command(subcommand)]
     command: ServerCommand,
@@ -18,7 +22,15 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum ServerCommand {
-    /// Install the hooks, and say who may publish the first policy
+    /// Install the hooks, and set who may publish the first policy
+    #[command(after_long_help = "\
+Examples:
+  Create a server:
+    git init --bare shop.git
+    git-deploy server init shop.git --admin alice.pub
+
+  Install on GitLab, which does not run proc-receive:
+    git-deploy server init /srv/shop.git --admin alice.pub --no-proc-receive")]
     Init(init::InitArgs),
     Check(check::CheckArgs),
     Adopt(adopt::AdoptArgs),

@@ -23,10 +23,19 @@ use crate::view::show::{
     self, CommitReport, EnvironmentRow, EvidenceRow, NextStep, RunRow, RunState,
 };
 
-/// Show one commit's way to production: built, tested, where it ran, what blocks it next
+/// Show the path of a commit to production
+///
+/// Shows builds, tests, where the commit was deployed, and what blocks its next step.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy show
+  git deploy show v1.4.1
+
+  Show the commit that production runs:
+    git deploy show prod")]
 pub struct Args {
-    /// The commit, or the environment whose commit is meant
+    /// The commit, or the environment that runs it
     #[arg(value_name = "REV", default_value = "HEAD")]
     revision: String,
 }
@@ -204,7 +213,7 @@ impl CommitReader<'_> {
         let by = read_context::find_deployer(self.workspace, snapshot.rules, kind);
         let Some(by) = by else {
             return NextStep::CannotTell {
-                why: "nobody may deploy there".to_owned(),
+                why: "the policy has no deployers for it".to_owned(),
             };
         };
         let wish = DeploymentSpec {

@@ -27,23 +27,38 @@ use crate::view::status::{
 /// deployed to for years.
 const BEHIND_LIMIT: usize = 100;
 
-/// Show what runs where, since when, by whom, and how far behind
+/// Show what runs in each environment, and how far behind it is
 ///
-/// Also in the words `git deploy status COMPONENT ENV`, where `all` stands for every component.
+/// Also accepts `git deploy status COMPONENT` and `git deploy status COMPONENT ENV`, in which `all`
+/// means every component.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Show all environments:
+    git deploy status
+
+  Show one environment, with one line per component:
+    git deploy status prod --all
+
+  Show one component in every environment:
+    git deploy status api
+
+  Fail in CI if production does not match its branch:
+    git deploy status prod --exit-code")]
 pub struct Args {
-    /// Only this environment; or only this component, which an environment may follow
+    /// Only this environment, or only this component
     #[arg(value_name = "ENV")]
     first: Option<String>,
     /// The environment, behind a component or `all`
     #[arg(value_name = "ENV", hide = true)]
     second: Option<String>,
-    /// Show every component on a line of its own, also where all are alike
+    /// Show one line per component, even if all are alike
     #[arg(long)]
     all: bool,
-    /// Exit with 1 where an environment has not the content of its branch, or of the default branch where it has none of its own
+    /// Exit with 1 if an environment differs from its branch
     ///
-    /// Of the environments of a pattern only the one that is named is compared.
+    /// Compares contents. An environment without a branch of its own is compared with the default
+    /// branch. Environments of a pattern are only compared if named.
     #[arg(long)]
     exit_code: bool,
 }

@@ -4,8 +4,12 @@ use crate::cli::repository::{REMOTE_SETTING, find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error, sync_report};
 use crate::ledger::sync::SyncResult;
 
-/// Fetch the ledgers from the remote, verify what is new and show it
+/// Fetch the ledgers, verify new entries and show them
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy sync
+  git deploy sync --remote upstream")]
 pub struct Args {}
 
 /// Syncs the ledgers with the remote. Without a remote, only updates the notes.
@@ -41,6 +45,8 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
     } else {
         "There is no remote"
     };
-    ui.print(format_args!("{why}: the ledgers here are the only ones."));
+    ui.print(format_args!(
+        "{why}: the ledgers exist only in this repository."
+    ));
     Ok(())
 }

@@ -13,18 +13,28 @@ use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 
-/// Open the lock of an environment or component, or lift the holds of a commit
+/// Remove a lock, or lift the hold on a commit
+///
+/// A component is put on hold when a deployment of it fails or is rolled back. `--commit` allows
+/// deploying that commit's contents again.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Unlock production:
+    git deploy unlock prod
+
+  Allow a commit again that failed before:
+    git deploy unlock prod --commit 3f2a9c1 -m \"The cause was a full disk\"")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// Open the lock of this component
+    /// Remove the lock of this component
     #[arg(short, long, value_name = "NAME", conflicts_with = "commit")]
     component: Option<ComponentName>,
-    /// Let this commit's contents, which failed or were rolled back here, come back
+    /// Lift the holds on this commit's contents
     #[arg(long, value_name = "REV")]
     commit: Option<String>,
-    /// A remark
+    /// A comment for the entry
     #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
@@ -103,7 +113,7 @@ fn find_holds(
         }
     }
     if holds.is_empty() {
-        let words = format!("nothing of {} is on hold in {}", commit.short(), env.name());
+        let words = format!("{} is not on hold in {}", commit.short(), env.name());
         return Err(CliError::new(ErrorKind::Usage, words)
             .hint(format!("git deploy status {}", env.name())));
     }

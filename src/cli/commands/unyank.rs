@@ -5,8 +5,14 @@ use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui, append_report};
 use crate::domain::entry::{Action, Unyank};
 
-/// Put a yanked commit or artifact back into circulation: for the person who yanked it, or an admin
+/// Allow a yanked commit or artifact again
+///
+/// Only the person who yanked it, or an admin, can do this.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy unyank v1.5.0 -m \"False alarm\"
+  git deploy unyank sha256:9f86… -m \"Rebuilt and verified\"")]
 pub struct Args {
     #[command(flatten)]
     yank: YankArgs,
@@ -20,7 +26,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Action::Unyank(Unyank(yank))
     })?;
     let sentence = format!(
-        "{subject} is in circulation again, says {}.",
+        "{subject} is no longer yanked (by {}).",
         appended.statement.by
     );
     append_report::report_entry(ui, &sentence, &appended)

@@ -17,17 +17,25 @@ use crate::domain::text::Line;
 use crate::run::component_steps::StepRunner;
 use crate::run::execute;
 
-/// Run the checks of what is deployed again, and record what they say
+/// Verify what is deployed again, and record the results
 ///
-/// A failure takes the eligibility for the next environment away, until a later check passes. Exits with 4 where one failed.
+/// A failed verification blocks promotion to the next environment until a later one passes. Exits
+/// with 4 if a verification fails.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Verify everything that production runs:
+    git deploy verify prod
+
+  Verify one component on a schedule:
+    git deploy verify prod --component api -m \"Nightly check\"")]
 pub struct Args {
     #[command(flatten)]
     at: OnlyEnv,
-    /// The component; can be repeated; without it all that run and that the policy knows how to verify
+    /// Verify only this component (repeatable). Defaults to all with a verify command
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
-    /// A remark
+    /// A comment for the entry
     #[arg(short, long, value_parser = append_report::parse_line)]
     message: Option<Line>,
     #[command(flatten)]
@@ -104,7 +112,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     Err(CliError::new(
         ErrorKind::Command,
-        format!("{} is not well in {name}", failed.join(", ")),
+        format!("{} failed its verification in {name}", failed.join(", ")),
     )
     .hint(format!("git deploy rollback {name}")))
 }
@@ -145,7 +153,7 @@ fn find_running_targets(
         .collect();
     if running.is_empty() {
         let words = format!(
-            "nothing runs in {} that the policy knows how to verify",
+            "{} runs no component with a verify command",
             snapshot.name()
         );
         return Err(CliError::new(ErrorKind::Usage, words)

@@ -8,10 +8,18 @@ use crate::domain::entry::Action;
 use crate::domain::id::CommitId;
 use crate::view::grouping::list_or_count;
 
-/// Take a commit or an artifact out of circulation: it goes to no environment any more, forward or back
+/// Block a commit or artifact from all further deployments
 ///
-/// Where it runs it stays until something else is deployed.
+/// A yanked commit can neither be deployed nor rolled back to. Environments that already run it
+/// keep it until something else is deployed.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Yank a release:
+    git deploy yank v1.5.0 -m \"Loses orders under load\"
+
+  Yank a compromised artifact:
+    git deploy yank ghcr.io/acme/api@sha256:9f86… -m \"Built with a compromised dependency\"")]
 pub struct Args {
     #[command(flatten)]
     yank: YankArgs,
@@ -25,7 +33,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .yank
         .append_yank(ui, &workspace, &subject, Action::Yank)?;
     let sentence = format!(
-        "{subject} is yanked by {}: nothing deploys it any more.",
+        "{subject} is yanked by {} and can no longer be deployed.",
         appended.statement.by
     );
     append_report::report_entry(ui, &sentence, &appended)?;
@@ -47,7 +55,7 @@ fn report_still_running(workspace: &Workspace, ui: &Ui, commit: CommitId) -> Res
         if !names.is_empty() {
             let name = snapshot.name();
             let sentence = format!(
-                "{name} still runs {} of it; to go back",
+                "{name} still runs {} of it. To roll back",
                 list_or_count(&names)
             );
             ui.eprint(ui.format_with_command(

@@ -62,7 +62,7 @@ impl DeployRunner<'_> {
             .map(|it| &it.target)
             .eq(shown.components.iter().map(|it| &it.target))
         {
-            return Err(explain_outdated_plan("what runs has changed"));
+            return Err(explain_outdated_plan("the running version has changed"));
         }
         if !is_waiting_for_approvals(&verdict) {
             return self.require_allowed(&verdict, (person, &deployment));

@@ -68,7 +68,7 @@ impl DeployRunner<'_> {
         let left = report
             .not_rolled_back
             .iter()
-            .map(|(name, why)| format!("{name} was not brought back: {why}"));
+            .map(|(name, why)| format!("{name} was not rolled back: {why}"));
         let statement = &appended.statement;
         self.notify(event, &statement.by, &begun.deployment, |notice| Notice {
             run: Some(begun.run),
@@ -87,7 +87,7 @@ impl DeployRunner<'_> {
     ) -> Result<(), CliError> {
         for (component, why) in &report.not_rolled_back {
             self.ui
-                .eprint_sentence(format_args!("{component} was not brought back: {why}."));
+                .eprint_sentence(format_args!("{component} was not rolled back: {why}."));
         }
         if report.is_success() {
             return Ok(());
@@ -100,17 +100,18 @@ impl DeployRunner<'_> {
                 .map(ComponentName::as_str)
                 .collect();
             let words = format!(
-                "the plan of {} has changed since it was agreed to: it was not applied",
+                "the plan of {} has changed since it was confirmed: it was not applied",
                 names.join(", ")
             );
-            return Err(CliError::new(ErrorKind::Waiting, words)
-                .hint(format!("git deploy run {name}, which plans and asks anew")));
+            return Err(
+                CliError::new(ErrorKind::Waiting, words).hint(format!("git deploy run {name}"))
+            );
         }
         let failed = report.list_failures();
         let deed = describe_deployment(kind, name);
         let words = match (&failed[..], self.stop.is_draining()) {
             (_, true) => format!("{deed} was interrupted"),
-            ([], _) => format!("{deed} could not be carried out"),
+            ([], _) => format!("{deed} could not be completed"),
             (_, _) => format!("{deed} failed"),
         };
         let mut failure = CliError::new(ErrorKind::Command, words);
@@ -126,9 +127,7 @@ impl DeployRunner<'_> {
             failure.hint(format!("less {}", log.display()))
         });
         Err(match kind {
-            entry::DeploymentKind::Destroy => failure.hint(format!(
-                "git deploy destroy {name}, which goes on with what is left"
-            )),
+            entry::DeploymentKind::Destroy => failure.hint(format!("git deploy destroy {name}")),
             _ => failure.hint(format!("git deploy status {name}")),
         })
     }
@@ -176,7 +175,7 @@ impl DeployRunner<'_> {
                 messages.join("; ")
             }
             Ok(PushOutcome::LostRace { .. }) => {
-                "it has moved meanwhile, or does not lead there".to_owned()
+                "it has moved in the meantime, or is not an ancestor".to_owned()
             }
             Err(error) => error.to_string(),
         };

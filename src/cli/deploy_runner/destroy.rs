@@ -98,7 +98,7 @@ impl DeployRunner<'_> {
         let names: Vec<&str> = names.map(ComponentName::as_str).collect();
         if !names.is_empty() {
             self.ui.print_sentence(format_args!(
-                "The policy has no destroy command for {}: nothing is executed, and only the record ends.",
+                "The policy has no destroy command for {}: nothing is executed, and only its record is closed.",
                 list_or_count(&names)
             ));
         }
@@ -147,11 +147,9 @@ impl DeployRunner<'_> {
             ui.eprint(ui.format_with_command(sentence, &format!("git deploy destroy {name}")));
         };
         if manual || self.stop.is_draining() {
-            return by_hand(&format!("{name} is left as it is. To take it down"));
+            return by_hand(&format!("{name} is left as it is. To destroy it"));
         }
-        ui.print_sentence(format_args!(
-            "Nothing ran in {name} before, so it is taken down again."
-        ));
+        ui.print_sentence(format_args!("{name} is new, so it is destroyed again."));
         match self.destroy_created(&failed.statement.by) {
             Ok((appended, result)) => {
                 ui.print_sentence(result_text::summarize_deployment(
@@ -160,19 +158,19 @@ impl DeployRunner<'_> {
                     &appended.statement.component_results(),
                 ));
                 if result.is_err() {
-                    by_hand("To go on with what is left");
+                    by_hand("To continue");
                 }
             }
             Err(failure) => {
                 ui.eprint_sentence(format_args!(
-                    "{} did not come about.",
+                    "{} failed.",
                     describe_deployment(entry::DeploymentKind::Destroy, name)
                 ));
                 failure
                     .render(ui.width())
                     .into_iter()
                     .for_each(|text| ui.eprint(text));
-                by_hand("To take it down");
+                by_hand("To destroy it");
             }
         }
     }
@@ -194,7 +192,7 @@ impl DeployRunner<'_> {
             let gone = || {
                 CliError::new(
                     ErrorKind::CannotTell,
-                    format!("{} is gone already", self.env.name()),
+                    format!("{} is already destroyed", self.env.name()),
                 )
             };
             compose_destruction(self.env, view, &|_| Ok(()))?.ok_or_else(gone)

@@ -28,9 +28,9 @@ impl RunCallbacks for PlanPrompt<'_> {
             |plan| plan.action_counts().to_string(),
         );
         self.progress
-            .print(&format!("plan of {component}, made anew: {plan}"));
+            .print(&format!("new plan of {component}: {plan}"));
         self.progress.suspend(|| {
-            let question = format!("The plan of {component} is another now. Apply it?");
+            let question = format!("The plan of {component} has changed. Apply the new plan?");
             self.ui
                 .confirm_unless(&|| self.stop.is_draining(), &question)
                 .unwrap_or(false)
@@ -77,7 +77,7 @@ impl DeployRunner<'_> {
         if let Some(why) = &report.taken_over {
             return Err(CliError::new(
                 ErrorKind::CannotTell,
-                "the run is not ours any more: nothing more is written about it",
+                "another process has taken over the run: nothing more is recorded",
             )
             .because(why.clone())
             .hint(format!("git deploy status {}", self.env.name())));
@@ -125,7 +125,7 @@ impl DeployRunner<'_> {
                 Err(failure) => {
                     let name = self.env.name();
                     self.ui.eprint_sentence(format_args!(
-                        "Run {sequence} in {name} is over, and its end is not written down."
+                        "Run {sequence} in {name} has ended, but its result is not recorded."
                     ));
                     return Err(failure.hint(format!("git deploy resume {name}")));
                 }

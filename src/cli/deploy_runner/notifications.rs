@@ -108,6 +108,6 @@ impl CommandRunner for NotificationCommands {
     fn read_secret(&self, command: &ShellCommand) -> Result<String, String> {
         let printed = Self::run_command(command, b"", &inherit_variables())?;
         String::from_utf8(printed.head)
-            .map_err(|_| "what its command printed is no text".to_owned())
+            .map_err(|_| "the output of its command is not text".to_owned())
     }
 }

@@ -167,7 +167,7 @@ impl DeployRunner<'_> {
             for change in idle {
                 let (name, key) = (&change.target.component, find_command_key(change));
                 self.ui.eprint_sentence(format_args!(
-                    "{name} has no {key} in the policy: nothing is executed for it."
+                    "The policy has no {key} command for {name}: nothing is executed."
                 ));
             }
             return Ok(());
@@ -181,7 +181,7 @@ impl DeployRunner<'_> {
             .hint(format!(
                 "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
             ))
-            .hint(format!("git deploy record {name}, for what another system deploys")))
+            .hint(format!("if another system deploys it: git deploy record {name}")))
     }
 
     /// Checks that every plan that is needed now was made.

@@ -49,10 +49,12 @@ impl<'a> RunOwnership<'a> {
                 Ok(())
             }
             Some(run) => Err(StopReason::TakenOver(format!(
-                "{} has taken it over",
+                "{} has taken over the run",
                 run.owner.statement.by
             ))),
-            None => Err(StopReason::TakenOver("somebody has ended it".to_owned())),
+            None => Err(StopReason::TakenOver(
+                "another process has ended it".to_owned(),
+            )),
         }
     }
 

@@ -56,9 +56,9 @@ pub fn handle_interrupts() -> Result<Arc<Cancellation>, CliError> {
     let stop = Arc::new(Cancellation::default());
     let told = |stop: &Cancellation| {
         let words = if stop.is_killing() {
-            "interrupted: what runs is being ended"
+            "interrupted: cancelling the running steps"
         } else {
-            "interrupted: nothing new begins, and what runs may end; once more ends it"
+            "interrupted: running steps finish and no new ones start; press Ctrl-C again to cancel them"
         };
         // If standard error is closed, the message is lost.
         let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{words}\n").as_bytes());
@@ -190,7 +190,7 @@ impl DeployRunner<'_> {
 pub(super) fn explain_outdated_plan(what: &str) -> CliError {
     CliError::new(
         ErrorKind::CannotTell,
-        format!("{what} since it was planned: nothing was begun"),
+        format!("{what} since the plan was made: nothing was started"),
     )
-    .hint("the same command again")
+    .hint("repeat the command")
 }

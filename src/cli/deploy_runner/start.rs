@@ -22,7 +22,7 @@ impl DeployRunner<'_> {
         let appended = self.append(&|view| {
             let deployment = compose(view)?;
             if deployment.changed().next().is_some() {
-                return Err(explain_outdated_plan("what runs has changed"));
+                return Err(explain_outdated_plan("the running version has changed"));
             }
             let said = outcome::OutcomeReport {
                 outcome: outcome::OutcomeArg::Succeeded,
@@ -101,7 +101,7 @@ impl DeployRunner<'_> {
             deployment.components.iter().map(part).collect::<Vec<_>>()
         };
         if parts(shown) != parts(now) {
-            return Err(explain_outdated_plan("what runs has changed"));
+            return Err(explain_outdated_plan("the running version has changed"));
         }
         Ok(())
     }

@@ -116,7 +116,7 @@ fn check_registration(ctx: &Context<'_>, new: &Artifact) -> Fact<Vec<Check>> {
         });
     let against = |it: &Artifact| {
         Violation::new(format!(
-            "{} is registered for {} already",
+            "{} is already registered for {}",
             it.image,
             it.commit.short()
         ))
@@ -162,7 +162,7 @@ fn check_as_built(
     }
     if named.is_empty() {
         return Ok(Some(Violation::new(format!(
-            "the entry names none; registered is {}",
+            "the entry names none, but {} is registered",
             join_names(images)
         ))));
     }
@@ -258,7 +258,7 @@ fn describe_difference(entry: &StoredEntry, change: &ComponentChange) -> Option<
             join_names(images)
         }
     };
-    (then != now).then(|| format!("{}, and the entry names {}", show(&then), show(&now)))
+    (then != now).then(|| format!("{}, but the entry names {}", show(&then), show(&now)))
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn check_entry(
 ) -> Fact<Vec<Check>> {
     if statement.ledger.is_policy() && ctx.state()?.policy().is_none() {
         return Ok(to_checks(Some(
-            "no policy is in force yet: the first is published by a root key".to_owned(),
+            "no policy is in force yet: only a root key may publish the first one".to_owned(),
         )));
     }
     let who = check_listed(ctx.policy, statement).or_else(|| {
@@ -95,20 +95,20 @@ fn check_listed(policy: &Policy, statement: &Statement) -> Objection {
         .into_iter()
         .flatten();
     let stranger = makers.find(|person| !policy.people.contains_key(*person))?;
-    Some(format!("{stranger} is not among the people of the policy"))
+    Some(format!("the policy does not list {stranger}"))
 }
 
 /// Checks that the key belongs to the signer and is current. A retired key may sign a `finish`;
 /// that the run is the signer's own is checked elsewhere.
 fn check_key(policy: &Policy, key: &PublicKey, by: &Person, finish: bool) -> Objection {
     match policy.person_of_key(key) {
-        None => Some(format!("nobody in the policy has the key {key}")),
-        Some((person, _)) if person != by => {
-            Some(format!("the key is {person}'s, the entry says {by}"))
-        }
-        Some((_, KeyStatus::Retired)) if !finish => {
-            Some(format!("this key of {by} is retired: sign with today's"))
-        }
+        None => Some(format!("the policy does not list the key {key}")),
+        Some((person, _)) if person != by => Some(format!(
+            "the key belongs to {person}, but the entry names {by}"
+        )),
+        Some((_, KeyStatus::Retired)) if !finish => Some(format!(
+            "this key of {by} is retired: sign with the current key"
+        )),
         Some(_) => None,
     }
 }
@@ -139,7 +139,7 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
         }
         Action::Finish(it) => object_unless(owns_run(ctx, it.start, by)?, || {
             format!(
-                "only who started or last resumed run {} finishes it",
+                "only the person who started or last resumed run {} may finish it",
                 it.start
             )
         }),
@@ -147,19 +147,21 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
         Action::Approve(_) => check_approver(ctx, by)?,
         Action::Revoke(it) => object_unless(it.approver == *by || admin()?, || {
             format!(
-                "an approval is revoked by {} or an admin, and {by} is neither",
+                "only {} or an admin may revoke this approval, not {by}",
                 it.approver
             )
         }),
         Action::Lock(_) => object_unless(may_lock(ctx, by)?, || describe_no_lock_right(ctx, by)),
-        Action::Unlock(_) if !person => Some(format!("{by} is a machine: only a person unlocks")),
+        Action::Unlock(_) if !person => {
+            Some(format!("{by} is a machine: only a person may unlock"))
+        }
         Action::Unlock(_) => object_unless(may_lock(ctx, by)?, || describe_no_lock_right(ctx, by)),
         Action::Build(_) | Action::Artifact(_) => check_member(by, &ctx.policy.artifacts, || {
             "say what was built".to_owned()
         }),
         Action::Attestation(it) => match it.predicate_type.as_str().parse::<PredicateType>() {
             Ok(kind) => object_unless(ctx.policy.may_attest(by, &kind), || {
-                format!("{by} may not vouch with {kind}")
+                format!("{by} may not attest {kind}")
             }),
             Err(error) => Some(crate::domain::text::sanitize(&error.to_string())),
         },
@@ -172,7 +174,7 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
         Action::PolicyRevoke(_) => {
             object_unless(admin()?, || format!("{by} is not an admin of the policy"))
         }
-        Action::Publish(_) => Some("a policy is published in its own way".to_owned()),
+        Action::Publish(_) => Some("a policy is published by its own kind of entry".to_owned()),
     })
 }
 
@@ -191,9 +193,9 @@ fn check_deployer(
     let place = ctx.environment_label();
     if deployment.break_glass.is_some() {
         return match &environment.break_glass {
-            None => Some(format!("nobody may break glass in {place}")),
+            None => Some(format!("break-glass is not allowed in {place}")),
             Some(_) if ctx.policy.is_machine(by) => {
-                Some(format!("{by} is a machine: only a person breaks glass"))
+                Some(format!("{by} is a machine: only a person may break glass"))
             }
             Some(members) => check_member(by, members, || format!("break glass in {place}")),
         };
@@ -209,7 +211,7 @@ fn check_deployer(
             format!("run commands in {place}")
         }),
         DeploymentKind::Hotfix => match &environment.hotfix {
-            None => Some(format!("nobody may deploy a hotfix to {place}")),
+            None => Some(format!("hotfixes are not allowed in {place}")),
             Some(hotfix) => check_member(by, &hotfix.by, || format!("deploy a hotfix to {place}")),
         },
     }
@@ -229,7 +231,7 @@ fn check_abort(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Fact<Objection>
     }
     let Some(environment) = ctx.environment else {
         let why = format!(
-            "the policy no longer has {}: only its owner or an admin aborts a run there",
+            "the policy no longer has {}: only its owner or an admin may abort a run there",
             ctx.environment_label()
         );
         return Ok(Some(why));
@@ -238,7 +240,7 @@ fn check_abort(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Fact<Objection>
         find_run(ctx, abort.start)?.map(|run| run.owner.statement.at.plus(environment.stale_after));
     Ok(match stale {
         Some(at) if at > ctx.now => Some(format!(
-            "run {} lives: until {at} only its owner or an admin aborts it",
+            "run {} is not stale: until {at} only its owner or an admin may abort it",
             abort.start
         )),
         _ => check_member(by, &environment.deployers, || {
@@ -250,14 +252,14 @@ fn check_abort(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Fact<Objection>
 fn check_approver(ctx: &Context<'_>, by: &Person) -> Fact<Objection> {
     let (seats, place) = (&ctx.environment()?.approvals, ctx.environment_label());
     Ok(if seats.is_empty() {
-        Some(format!("{place} asks for no approvals"))
+        Some(format!("{place} requires no approvals"))
     } else if ctx.policy.is_machine(by) {
-        Some(format!("{by} is a machine: only people approve"))
+        Some(format!("{by} is a machine: only people may approve"))
     } else {
         object_unless(seats.iter().any(|seat| seat.by.contains(by)), || {
             let who: Vec<String> = seats.iter().map(|seat| seat.by.to_string()).collect();
             format!(
-                "an approval by {by} does not count in {place}: those of {} do",
+                "an approval by {by} does not count in {place}: only those by {} do",
                 who.join(", ")
             )
         })
@@ -294,7 +296,7 @@ fn check_unyank(ctx: &Context<'_>, yank: &Yank, by: &Person, person: bool) -> Fa
     });
     let own = open.is_some_and(|open| open.statement.by == *by);
     Ok(object_unless(own && person, || {
-        format!("a yank is taken back by the person who made it or an admin, not by {by}")
+        format!("only the person who yanked it or an admin may unyank it, not {by}")
     }))
 }
 
@@ -325,7 +327,7 @@ fn check_publish(
     let stays = proposed.admins(&chain.root_keys).contains(by) && proposed.people.contains_key(by);
     Ok(to_checks(why.or_else(|| {
         object_unless(stays, || {
-            format!("{by} would no more be an admin: a policy must keep who publishes it")
+            format!("{by} would no longer be an admin: the publisher of a policy must stay one")
         })
     })))
 }
@@ -357,7 +359,7 @@ fn check_publisher(
             .is_some_and(|key| root_keys.contains(&key));
         wrong(proposed).or_else(|| {
             object_unless(root, || {
-                "the first policy is published by a root key of the project".to_owned()
+                "only a root key of the project may publish the first policy".to_owned()
             })
         })
     } else if publish.recovered {
@@ -365,7 +367,7 @@ fn check_publisher(
         let armed = key.is_some() && key == ctx.facts.recovery;
         wrong(proposed).or_else(|| {
             object_unless(armed, || {
-                "the server's owner has armed no recovery for this key".to_owned()
+                "the server's owner has not allowed this key to recover the policy".to_owned()
             })
         })
     } else {

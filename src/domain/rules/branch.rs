@@ -59,7 +59,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let Some(new) = new else {
         return Ok(vec![Check::fail(
             Rule::Branch,
-            format!("it stands for {environment} and is never deleted"),
+            format!("it belongs to {environment} and cannot be deleted"),
         )]);
     };
     if let Some(old) = old
@@ -109,7 +109,7 @@ pub(super) fn check_runs(
     let (here, environment) = (ctx.environment_state()?, ctx.environment_label());
     if here.unknown_since(component).is_some() {
         return Err(format!(
-            "nobody knows what {environment} runs since a deployment failed"
+            "the running version in {environment} is unknown since a deployment failed"
         ));
     }
     if let Some(run) = here.run_changing(component) {
@@ -127,7 +127,7 @@ pub(super) fn check_runs(
         (_, None) => format!("{environment} still has it"),
         (None, _) => format!("{environment} does not run it"),
         (Some(there), _) => format!(
-            "{environment} runs {}, which has other content",
+            "{environment} runs {}, which has different content",
             there.short()
         ),
     };

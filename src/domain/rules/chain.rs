@@ -36,7 +36,7 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
         against.extend(check_environments_seen(ctx, statement));
         if let Some(Err(what)) = &ctx.facts.stored_as_computed {
             against.push(fail(format!(
-                "what was pushed is not what the entry gives: {}",
+                "the pushed commit does not match its entry: {}",
                 sanitize(what)
             )));
         }
@@ -60,7 +60,7 @@ fn check_position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Ve
     let mut against = Vec::new();
     if statement.project != chain.project {
         against.push(format!(
-            "it is of another project: this is {}",
+            "it belongs to another project: this is {}",
             chain.project.short()
         ));
     }
@@ -68,7 +68,7 @@ fn check_position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Ve
         match ctx.policy.ledger_of(&name) {
             // It ends a run that began there: the state says whether there is one.
             None if statement.action.ends_a_run() => {}
-            None => against.push(format!("the policy knows no environment {name}")),
+            None => against.push(format!("the policy has no environment {name}")),
             Some(ledger) if ledger != statement.ledger => {
                 against.push(format!(
                     "the ledger of {name} is {ledger}, not {}",
@@ -99,7 +99,7 @@ fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     for ledger in &ctx.ledgers_read {
         if ctx.facts.tips.contains_key(ledger) && !statement.seen.contains_key(ledger) {
             against.push(fail(format!(
-                "`seen` does not name {ledger}, which it is judged by"
+                "`seen` does not name {ledger}, which its rules depend on"
             )));
         }
     }

@@ -139,7 +139,7 @@ fn check_attestation(
             format_moment(kept.statement.at, ctx.now),
         );
         return Ok(Some(
-            Violation::new(format!("{what}: failed, says {by} ({at})"))
+            Violation::new(format!("{what}: failed, as attested by {by} ({at})"))
                 .remedy(attest_command(required, commit)),
         ));
     }
@@ -193,7 +193,7 @@ fn describe_accepted_signers(ctx: &Context<'_>, required: &RequiredCheck) -> Str
     });
     let may = join_names(may);
     if may.is_empty() {
-        "anyone, and nobody may".to_owned()
+        "anyone (the policy has no eligible signer)".to_owned()
     } else {
         may
     }

@@ -90,7 +90,7 @@ fn check_claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
 
 fn check_component_known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
     (!ctx.policy.has_component(component))
-        .then(|| fail(format!("the policy knows no component {component}")))
+        .then(|| fail(format!("the policy has no component {component}")))
 }
 
 /// Checks that a component has the stated content at a commit; `None` states that it is absent
@@ -110,7 +110,7 @@ fn check_content(
         Ok(found) if found == said => None,
         Ok(None) => Some(fail(format!("{component} is absent at {}", commit.short()))),
         Ok(Some(_)) if said.is_none() => Some(fail(format!(
-            "{component} is there at {}: only what is absent is destroyed",
+            "{component} exists at {}: only absent components are destroyed",
             commit.short()
         ))),
         Ok(Some(found)) => Some(fail(format!(
@@ -181,7 +181,7 @@ fn check_unchanged(here: EnvState<'_>, change: &ComponentChange) -> Option<Check
     let component = &change.target.component;
     if here.unknown_since(component).is_some() {
         Some(fail(format!(
-            "nobody knows what runs of {component}: it cannot be unchanged"
+            "the running version of {component} is unknown, so it cannot be unchanged"
         )))
     } else if here.content(component) != change.target.content {
         Some(fail(format!(
@@ -226,7 +226,7 @@ fn check_publish(ctx: &Context<'_>, publish: &Publish, text: Option<&[u8]>) -> F
     if let Some(proposed) = proposed.filter(|proposed| proposed.project != chain.project_name) {
         let (new, old) = (proposed.project, &chain.project_name);
         against.push(fail(format!(
-            "the project is called {old} for ever, and not {new}"
+            "the project's name is {old} and cannot change to {new}"
         )));
     }
     Ok(against)

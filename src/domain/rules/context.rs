@@ -99,7 +99,7 @@ impl<'a> Context<'a> {
     /// Returns the policy of the environment. Entries without one do not face the rules that ask for it.
     pub fn environment(&self) -> Fact<&'a Environment> {
         self.environment
-            .ok_or_else(|| "the policy knows no such environment".to_owned())
+            .ok_or_else(|| "the policy has no such environment".to_owned())
     }
 
     /// Returns the name of the environment, or of the ledger if it is no environment's: for messages and remedies.

@@ -111,7 +111,7 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
     if change.intent == Intent::Destroy {
         // Otherwise an old commit without the component would remove it without any approval.
         return Ok(Some(fail(format!(
-            "a rollback takes no component away: {component} is absent at its commit"
+            "a rollback cannot remove a component: {component} is absent at its commit"
         ))));
     }
     let entries = match ctx.facts.earlier_runs.get(component) {

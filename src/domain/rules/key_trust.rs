@@ -40,7 +40,7 @@ pub(super) fn involved_persons(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
     let authors = match &ctx.facts.authors {
         Some(Ok(authors)) => authors,
         Some(Err(why)) => return Err(why.clone()),
-        None => return Err("the authors of what is brought in were not read".to_owned()),
+        None => return Err("the authors of the deployed commits were not read".to_owned()),
     };
     let authors = authors
         .iter()

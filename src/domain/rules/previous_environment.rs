@@ -122,7 +122,7 @@ fn check_run_period(
 ) -> Option<Violation> {
     if stay.is_baseline {
         Some(Violation::new(format!(
-            "{source} has it from a baseline, which is no deployment"
+            "it is only a baseline in {source}, not a deployment"
         )))
     } else if stay.is_verified(none_counts) {
         None
@@ -131,7 +131,7 @@ fn check_run_period(
             "its verification in {source} failed"
         )))
     } else {
-        Some(Violation::new(format!("nothing verified it in {source}")))
+        Some(Violation::new(format!("it was not verified in {source}")))
     }
 }
 

@@ -68,7 +68,7 @@ fn check_component(
         ("runs it", "ran it")
     };
     let detail = match longest {
-        None => format!("{source} never ran it verified, soak {soak}"),
+        None => format!("it was never verified in {source} (soak {soak})"),
         Some(time @ (from, None)) => {
             let left = soak.as_seconds().saturating_sub(length(time).as_seconds());
             format!(

@@ -62,13 +62,13 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
             has_approval(here, it),
             "there is no such approval to revoke",
         ),
-        Action::Lock(it) => require(!is_locked(here, it), "it is locked already"),
+        Action::Lock(it) => require(!is_locked(here, it), "it is already locked"),
         Action::Unlock(it) => require(
             has_lock_or_hold(here, it),
             "there is no such lock or hold to lift",
         ),
         Action::Baseline(it) => check_baseline(ctx, statement, it, here),
-        Action::Yank(it) => require(!is_yanked(state, it), "it is yanked already"),
+        Action::Yank(it) => require(!is_yanked(state, it), "it is already yanked"),
         Action::Unyank(it) => require(is_yanked(state, &it.0), "it is not yanked"),
         Action::PolicyRevoke(it) => require(
             has_policy_approval(state, it),
@@ -106,7 +106,10 @@ fn check_baseline(
     here: EnvState<'_>,
 ) -> Vec<Check> {
     let is_permanent = statement.environment.is_none();
-    let mut against = require(is_permanent, "an ephemeral environment has no baseline");
+    let mut against = require(
+        is_permanent,
+        "an ephemeral environment cannot have a baseline",
+    );
     let mut targets = baseline.components.iter();
     let entered = targets.find(|target| here.has_history(&target.component));
     against.extend(entered.map(|target| refuse_baseline(ctx, target)));
@@ -116,7 +119,7 @@ fn check_baseline(
 fn refuse_baseline(ctx: &Context<'_>, target: &Target) -> Check {
     let (component, place) = (&target.component, ctx.environment_label());
     let why = format!(
-        "{component} has a history in {place}: it has a baseline once, before its first deployment"
+        "{component} already has a history in {place}: a baseline is only allowed before the first deployment"
     );
     fail(why).remedy(format!(
         "git deploy record {place} {} --component {component}",
@@ -180,7 +183,7 @@ fn check_deployment(
     let Some(bounds) = ctx.environment()?.ephemeral else {
         let whole = deployment.kind == DeploymentKind::Destroy;
         return Ok(whole
-            .then(|| fail("only an ephemeral environment is destroyed as a whole"))
+            .then(|| fail("only an ephemeral environment can be destroyed as a whole"))
             .into_iter()
             .collect());
     };
@@ -213,7 +216,7 @@ fn check_deployment(
                 .extend(check_expiry(statement, expires, bounds).map(|check| check.remedy(again)));
         }
         None if !here.exists() => against.push(fail(
-            "an ephemeral environment begins with an end: `expires`",
+            "a new ephemeral environment needs an expiry (`expires`)",
         )),
         None => {}
     }
@@ -257,7 +260,7 @@ fn check_expiry(statement: &Statement, expires: Time, bounds: Ephemeral) -> Opti
 fn check_renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Fact<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
         return Ok(vec![fail(format!(
-            "{} is not ephemeral: it does not expire",
+            "{} is not ephemeral, so it does not expire",
             ctx.environment_label()
         ))]);
     };

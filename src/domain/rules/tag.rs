@@ -41,7 +41,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let (None, Some(new)) = (old, new) else {
         return Ok(vec![Check::fail(
             Rule::Tag,
-            format!("it says what ran in {environment}, and never moves or goes away"),
+            format!("it records what ran in {environment} and cannot be moved or deleted"),
         )]);
     };
     let template = ctx
@@ -62,7 +62,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let nothing = || {
         Check::fail(
             Rule::Tag,
-            format!("nothing that it speaks of runs in {environment}"),
+            format!("none of its components runs in {environment}"),
         )
     };
     Ok(if none {

@@ -13,7 +13,7 @@ use crate::domain::verdict::{Check, Rule};
 
 /// What gets around a commit from a clock that was ahead.
 const RECOMMIT: &str =
-    "git commit --allow-empty, with the clock right, and the same command with that commit";
+    "git commit --allow-empty, with the clock right, then repeat the command with that commit";
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Time,
@@ -49,7 +49,7 @@ fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
     let follows = at == before && before > now;
     if at < before {
         Some(fail(format!(
-            "{at} is before the entry before it, {before}"
+            "{at} is earlier than the previous entry ({before})"
         )))
     } else if near || follows {
         None
@@ -57,7 +57,9 @@ fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
         let off = fail(format!(
             "{at} is more than {SKEW} off the clock here, {now}"
         ));
-        Some(off.remedy("date -u, here and on the server; set the clock that is wrong, then the same command again"))
+        Some(off.remedy(
+            "date -u, here and on the server; set the clock that is wrong, then repeat the command",
+        ))
     }
 }
 
@@ -131,7 +133,7 @@ mod tests {
     fn after_the_entry_before() {
         let mut case = case();
         case.facts.chain.as_mut().unwrap().at = noon().plus(Span::from_seconds(1));
-        case.fails(Rule::Time, "before the entry before it");
+        case.fails(Rule::Time, "earlier than the previous entry");
         case.facts.chain.as_mut().unwrap().at = noon();
         case.passes(Rule::Time);
         case.now = noon().minus(Span::from_days(1));

@@ -37,7 +37,7 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Some(environment) = ctx.environment else {
         return vec![Check::unknown(
             Rule::UpToDate,
-            "the policy knows no such environment",
+            "the policy has no such environment",
         )];
     };
     let Some(branch) = &environment.branch else {
@@ -70,7 +70,7 @@ fn judge(
     };
     let Some(now) = now else {
         // Nothing to contain; and nothing that could contain.
-        let why = format!("there is no branch {branch} that the commit could be on");
+        let why = format!("there is no branch {branch}");
         return Ok(merged
             .then(|| Check::fail(Rule::UpToDate, why))
             .into_iter()
@@ -79,7 +79,7 @@ fn judge(
     let Some(said) = deployment.branch_tip else {
         return Ok(vec![Check::fail(
             Rule::UpToDate,
-            format!("the entry does not say the tip of {branch}"),
+            format!("the entry does not state the tip of {branch}"),
         )]);
     };
     let tips = if said == now {
@@ -172,7 +172,7 @@ mod tests {
     fn the_entry_says_the_tip() {
         let mut case = case(MERGE);
         case.deployment().branch_tip = None;
-        case.fails(Rule::UpToDate, "does not say");
+        case.fails(Rule::UpToDate, "does not state");
         case.facts.branch_tip = None;
         case.unknown(Rule::UpToDate, "not read");
         let free = case_without_branch();

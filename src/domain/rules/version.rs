@@ -70,14 +70,14 @@ fn check_component(
         };
         let Some(read) = read else {
             return Ok(Some(Violation::new(format!(
-                "{} has no version where the policy looks",
+                "{} has no version in the file that the policy names",
                 commit.short()
             ))));
         };
         if ctx.statement.is_some() && change.target.version.as_ref() != Some(&read) {
             let named = change.target.version.as_ref().map_or("none", Line::as_str);
             return Ok(Some(Violation::new(format!(
-                "it names version {named}, and the commit has {read}"
+                "it names version {named}, but the commit has {read}"
             ))));
         }
         read
@@ -93,7 +93,7 @@ fn check_component(
         match compare_versions(rule.scheme, runs.as_str(), version.as_str()) {
             Ok(Ordering::Greater) => None,
             Ok(_) => Some(Violation::new(format!(
-                "{version} is not above {runs}, which runs"
+                "{version} is not above the running version {runs}"
             ))),
             Err(error) => Some(Violation::new(sanitize(&error.to_string()))),
         },
@@ -141,8 +141,10 @@ mod tests {
     #[test]
     fn bump() {
         case(FILE, Some("1.10.0"), Some("1.10.0")).passes(Rule::Version);
-        case(FILE, Some("1.9.0"), Some("1.9.0"))
-            .fails(Rule::Version, "1.9.0 is not above 1.9.0, which runs");
+        case(FILE, Some("1.9.0"), Some("1.9.0")).fails(
+            Rule::Version,
+            "1.9.0 is not above the running version 1.9.0",
+        );
         case(FILE, Some("new"), Some("new")).fails(Rule::Version, "not a semver version");
         let free = FILE.replace(", require_bump = true", "");
         case(&free, Some("1.0.0"), Some("1.0.0")).passes(Rule::Version);
@@ -159,7 +161,7 @@ mod tests {
     fn what_the_commit_has() {
         case(FILE, Some("2.0.0"), Some("1.10.0")).fails(
             Rule::Version,
-            "it names version 2.0.0, and the commit has 1.10.0",
+            "it names version 2.0.0, but the commit has 1.10.0",
         );
         case(FILE, None, Some("1.10.0")).fails(Rule::Version, "names version none");
         case(FILE, Some("2.0.0"), None).fails(Rule::Version, "has no version");

@@ -53,7 +53,7 @@ pub struct RunReport {
     pub results: Vec<RecordedResult>,
     /// The failed steps.
     pub errors: BTreeMap<ComponentName, StepError>,
-    /// Why failed components were not rolled back.
+    /// A description failed components were not rolled back.
     pub not_rolled_back: BTreeMap<ComponentName, String>,
     /// The components whose plan had changed and was not accepted.
     pub refused_plans: BTreeSet<ComponentName>,

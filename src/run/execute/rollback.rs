@@ -80,7 +80,7 @@ fn record_rollback(
             }
             failure.reason
         }
-        TaskResult::SkippedAfter(other) => format!("{other} could not be brought back"),
+        TaskResult::SkippedAfter(other) => format!("{other} could not be rolled back"),
         TaskResult::NotStarted => "interrupted".to_owned(),
     };
     report.not_rolled_back.insert(component.clone(), reason);
@@ -119,7 +119,7 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
         self.check_continue(component)?;
         let Some(good) = self.task.last_good.get(component) else {
             return Err(RollbackFailure::untouched(
-                "nothing is known to have run well before",
+                "no earlier good release is known",
             ));
         };
         let failed =
@@ -154,7 +154,7 @@ fn roll_back_component(
     let terraform = plan.as_ref().and_then(PlanOutput::as_terraform);
     if terraform.is_some_and(TerraformPlan::destroys_untainted) {
         return Err(RollbackFailure::untouched(
-            "going back would destroy something: that is for a person to decide",
+            "a rollback would destroy something, which a person must decide",
         ));
     }
     let touched = |what: &str, why: &str| RollbackFailure {

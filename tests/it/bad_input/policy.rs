@@ -187,7 +187,10 @@ fn said(page: &Page<'_>, alice: &Repo<'_>, bytes: &[u8]) -> String {
         .filter(|line| line.starts_with("deploy.toml"))
         .count();
     assert!(
-        count > 0 && words.contains(&format!("error: deploy.toml is no policy: {count} mistake")),
+        count > 0
+            && words.contains(&format!(
+                "error: deploy.toml is not a valid policy: {count} mistake"
+            )),
         "{run}"
     );
     words

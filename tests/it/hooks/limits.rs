@@ -227,7 +227,7 @@ fn refusal_and_doubt_differ() {
             (&["--json", "record", "dev"], "--json"),
         ] {
             let doubt = project.ci.deploy(mode).fails(3);
-            let words = "the remote cannot tell whether the entry may go in: nothing was written";
+            let words = "the remote could not check the entry: nothing was written";
             assert!(
                 doubt.err().contains(words) || doubt.text().contains(words),
                 "{hook} {code}: {doubt}"

@@ -112,7 +112,7 @@ fn unsupported_servers_are_refused() {
             alice.deploy(&["lock", "dev", "-m", "incident"]).fails(3)
         )
         .unwrap();
-        // Something new: what is there already, git pushes to no partial clone, whoever asks.
+        // Something new: what already exists, git pushes to no partial clone, whoever asks.
         alice.commit("api/main.rs", folder, "A topic");
         alice
             .git(&["push", "-q", "origin", "HEAD:refs/heads/topic"])

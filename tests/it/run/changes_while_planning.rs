@@ -22,12 +22,12 @@ fn changes_during_planning_are_seen() {
     ]);
     for (words, change) in [
         (
-            "the policy has changed since it was planned: nothing was begun",
+            "the policy has changed since the plan was made: nothing was started",
             &(|| project.publish(&policy("[environments]\ndev = { parallel = 2 }\n", &[])))
                 as &dyn Fn(),
         ),
         (
-            "what runs has changed since it was planned: nothing was begun",
+            "the running version has changed since the plan was made: nothing was started",
             &|| {
                 drop(project.bob.deploy(&["run", "dev", "--yes"]).ok());
             },

@@ -17,7 +17,7 @@ fn a_failure_skips_its_dependents() {
     let run = play.run(&[]).fails(4);
     assert!(
         run.words_of_err()
-            .contains("web was not brought back: nothing is known to have run well before"),
+            .contains("web was not rolled back: no earlier good release is known"),
         "{run}"
     );
     assert!(
@@ -202,11 +202,11 @@ fn a_failed_rollback_is_reported() {
     assert_eq!(done, ["apply net 2", "apply db 2", "apply db 1"]);
     let told = run.words_of_err();
     assert!(
-        told.contains("db was not brought back: its apply failed: exit status 1"),
+        told.contains("db was not rolled back: its apply failed: exit status 1"),
         "{run}"
     );
     assert!(
-        told.contains("net was not brought back: db could not be brought back"),
+        told.contains("net was not rolled back: db could not be rolled back"),
         "{run}"
     );
 }

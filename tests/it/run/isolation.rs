@@ -120,7 +120,7 @@ fn one_off_commands_leave_no_open_run() {
         .fails(2);
     assert!(
         run.words_of_err()
-            .contains("a one-off command is not run again by itself"),
+            .contains("a one-off command cannot be resumed"),
         "{run}"
     );
     assert_eq!(play.entries("dev"), before, "{run}");

@@ -43,16 +43,15 @@ pub(super) fn record_baselines(
         let there = runs.resolve_components(&workspace.gatherer(), &workspace.policy, name)?;
         if there.keys().all(|component| here.has_history(component)) {
             ui.eprint_sentence(format_args!(
-                "{name} has a history already, and is left as it is: git deploy log {name}"
+                "{name} already has a history, so no baseline is recorded: git deploy log {name}"
             ));
             continue;
         }
         let appended = workspace.append(ui, env.ledger(), AppendOptions::default(), &|view| {
             baseline::draft_baseline(&env, view, runs, &BTreeMap::new(), None)
         });
-        let appended = appended.map_err(|failure| {
-            failure.hint("git deploy init with the same words, to go on from here")
-        })?;
+        let appended =
+            appended.map_err(|failure| failure.hint("repeat the command to continue"))?;
         let ended = appended.statement.component_results();
         let entry = format_entry_name(env.ledger(), appended.id);
         ui.print(format_with_entry(

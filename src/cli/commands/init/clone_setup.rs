@@ -30,7 +30,7 @@ pub(super) fn configure_git(repository: &Repository, remote: Option<&str>) -> Re
 
 /// Installs the pre-push hook.
 pub(super) fn install_pre_push(repository: &Repository, ui: &Ui) -> Result<(), CliError> {
-    let cannot = "cannot install the hook pre-push";
+    let cannot = "cannot install the pre-push hook";
     let program = std::env::current_exe().context(ErrorKind::CannotTell, cannot)?;
     for step in init_clone(repository, &program).context(ErrorKind::CannotTell, cannot)? {
         ui.print(format_args!("{}", step.message));

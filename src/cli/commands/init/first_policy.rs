@@ -50,7 +50,7 @@ pub(super) fn publish_first_policy(
         if view.policy.is_some() || view.tip.chain.sequence > 0 {
             return Err(CliError::new(
                 ErrorKind::Denied,
-                "somebody else has begun this project meanwhile",
+                "another person has set up this project in the meantime",
             )
             .hint("git deploy init"));
         }

@@ -74,7 +74,7 @@ pub(super) fn require_environments(
         format!("there is no environment {missing} in {place}"),
     )
     .hint(format!(
-        "{missing} = {{}}, under [environments] in {POLICY_FILE}"
+        "add it under [environments] in {POLICY_FILE}: {missing} = {{}}"
     ))
     .hint("git deploy policy publish"))
 }

@@ -64,7 +64,7 @@ pub(super) fn report_difference(
 pub(super) fn print_difference(old: &str, proposal: &ProposedPolicy, ui: &Ui) {
     let lines = text_diff::render_diff(("in force", old), (&proposal.name, &proposal.text));
     if lines.is_empty() {
-        ui.eprint(format_args!("{} is what is in force.", proposal.name));
+        ui.eprint(format_args!("{} is already in force.", proposal.name));
     }
     for line in lines {
         ui.print(line);

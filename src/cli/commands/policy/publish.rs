@@ -14,16 +14,22 @@ use crate::ledger::recovery::RECOVERED_SETTING;
 use crate::ledger::writer::AppendOptions;
 use crate::signing::Signer;
 
-/// Bring a deploy.toml into force
+/// Put a deploy.toml into force
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy policy publish -m \"Require two approvals for prod\"
+  git deploy policy publish --dry-run")]
 pub(in crate::cli) struct PublishArgs {
-    /// A file, or a commit whose deploy.toml is meant; without it the work tree's
+    /// The deploy.toml: a file, or a commit that contains one. Defaults to the work tree's
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
     /// What changes and why
     #[arg(short, long, value_parser = append_report::parse_description)]
     message: Option<Description>,
-    /// All admin keys are lost, and the server's owner has let this key recover the policy: git-deploy server init --recover KEY
+    /// Publish with a recovery key after all admin keys were lost
+    ///
+    /// The server's owner must first run `git-deploy server init REPOSITORY --recover KEY`.
     #[arg(long)]
     recover: bool,
     #[command(flatten)]
@@ -45,7 +51,7 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
     for warning in find_warnings(&proposal.policy) {
         ui.eprint_sentence(warning);
     }
-    if !args.write.dry_run && !ui.confirm("Bring this into force?")? {
+    if !args.write.dry_run && !ui.confirm("Publish this policy?")? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was published"));
     }
     let shown = Digest::sha256(old.as_bytes());
@@ -73,7 +79,7 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
             if now.map(|bytes| Digest::sha256(&bytes)) != Some(shown.clone()) {
                 return Err(CliError::new(
                     ErrorKind::Denied,
-                    "another policy came into force meanwhile: nothing was published",
+                    "another policy came into force in the meantime: nothing was published",
                 )
                 .hint("git deploy policy diff"));
             }
@@ -99,9 +105,9 @@ fn find_recoverer(
         Some((person, KeyStatus::Current)) => Ok((person.clone(), signer)),
         _ => Err(CliError::new(
             ErrorKind::Denied,
-            format!("{} lists nobody with the key {key}", proposal.name),
+            format!("{} does not list the key {key}", proposal.name),
         )
-        .hint(format!("a line under [people]: you = \"{key}\""))
+        .hint(format!("add add a line under [people]: you = \"{key}\""))
         .hint("git deploy policy publish --recover")),
     }
 }
@@ -111,7 +117,7 @@ fn find_recoverer(
 ///
 /// The person who recovers acts on the server owner's word, so this clone need not ask.
 fn remember_recovery(workspace: &Workspace, key: PublicKey) -> Result<(), CliError> {
-    let cannot = "cannot remember in git's configuration that the policy was recovered";
+    let cannot = "cannot record in git's configuration that the policy was recovered";
     let known = workspace
         .repository
         .config_strings(RECOVERED_SETTING)

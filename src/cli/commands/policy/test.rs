@@ -13,20 +13,25 @@ use crate::domain::time::{Span, Time};
 use crate::run::replay::{self, DecisionCounts, ReplayCase, ReplayResult, ReplaySpec};
 use crate::view::replay::{self as view, ReplayReport};
 
-/// Replay the past under a deploy.toml: which deployments would it have refused, or newly allowed?
+/// Replay past deployments under a deploy.toml
 ///
-/// Each one is judged on what was there when it was made, as if made under the proposal: the approvals, checks and promotions that really were
-/// there, at its own time. Newly allowed is what the rules of then refuse, such as a deployment for which somebody broke the glass and
-/// need not have. It ends with 1 if a deployment that went in would have been refused. Nothing is written.
+/// Reports which deployments it would have refused, and which it would newly allow. Each deployment
+/// is judged at its own time, with the approvals, checks and promotions that existed then. Newly
+/// allowed are deployments that the former rules refused, such as those that used --break-glass.
+/// Exits with 1 if an accepted deployment would have been refused. Writes nothing.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git deploy policy test
+  git deploy policy test proposed.toml --since 90d -n 5")]
 pub(in crate::cli) struct TestArgs {
-    /// A file, or a commit whose deploy.toml is meant; without it the work tree's
+    /// The deploy.toml: a file, or a commit that contains one. Defaults to the work tree's
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
-    /// Only deployments since then: a span back from now such as 90d, a day such as 2026-03-05, or a moment
+    /// Only deployments since WHEN: a span such as 90d, a day such as 2026-03-05, or a time
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     since: Option<Time>,
-    /// Tell of at most so many deployments of each sort, the newest; all are counted
+    /// List up to N deployments of each kind, newest first. All are counted
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 20, value_parser = RangedU64ValueParser::<usize>::new().range(1..=10_000))]
     number: usize,
 }
@@ -70,7 +75,7 @@ pub(super) fn run(args: &TestArgs, workspace: &Workspace, ui: &Ui) -> Result<(),
     if ui.json() {
         ui.print_document("policy-test", &replay)?;
     } else if replay.total.deployments == 0 {
-        ui.eprint("nothing was deployed yet that could be tried");
+        ui.eprint("there are no deployments to test yet");
     } else {
         ui.print(view::render_text(&replay, ui.width(), &|time| {
             ui.format_time(time)

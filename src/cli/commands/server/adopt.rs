@@ -25,14 +25,20 @@ use crate::view::audit::{self as view, AuditDocument};
 /// The command to type after a repository was adopted.
 const NEXT_COMMAND: &str = "git-deploy server check";
 
-/// Guard a repository that has ledgers already, such as a copy of another server's: audit them from the root of trust, install the hooks
+/// Protect a repository that already has ledgers
 ///
-/// The project's root keys, which the root of trust names, are its admins. Nothing is installed where the audit finds anything.
+/// For example a copy of another server's repository. Audits the ledgers from the root of trust,
+/// and installs the hooks only if there are no findings. The project's root keys become admins.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  Move to a new server:
+    git clone --mirror OLD shop.git
+    git-deploy server adopt shop.git --root 5d41402abc4b2a76b9719d911017c592aabbccdd")]
 pub(in crate::cli) struct AdoptArgs {
     #[command(flatten)]
     init: InitArgs,
-    /// The project that the ledgers must be of: `git config deploy.root` prints it in a clone that you trust
+    /// The expected project id, as `git config deploy.root` prints it in a trusted clone
     #[arg(long, value_name = "ID")]
     root: Option<EntryId>,
 }
@@ -72,9 +78,9 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
         Some(_) if ui.json() => Ok(()),
         Some(_) => {
             let path = args.init.repository.display();
-            ui.print("An audit cannot know of entries that a copy lacks: compare git for-each-ref refs/deploy/ with a clone.");
+            ui.print("An audit cannot detect entries that a copy lacks: compare git for-each-ref refs/deploy/ with a clone.");
             ui.print(format_args!(
-                "{path} guards the project {} now. Next: {NEXT_COMMAND}",
+                "{path} now protects the project {}. Next: {NEXT_COMMAND}",
                 project.name
             ));
             Ok(())
@@ -110,10 +116,10 @@ fn open_ledgers(args: &AdoptArgs) -> Result<(Repository, Tips), CliError> {
             format!("there are no ledgers in {path} to adopt"),
         )
         .hint(format!(
-            "git-deploy server init {path} --admin <public key>, to begin there"
+            "to start without ledgers: git-deploy server init {path} --admin <public key>"
         ))
         .hint(format!(
-            "git clone --mirror OLD {path}, which copies them with all else"
+            "to copy them with everything else: git clone --mirror OLD {path}"
         )));
     }
     Ok((repository, tips))
@@ -153,13 +159,13 @@ fn print_result(
 /// not be checked.
 fn explain_findings(args: &AdoptArgs, ui: &Ui, refused: bool) -> CliError {
     let path = args.init.repository.display();
-    let (kind, which) = if refused {
+    let (kind, source) = if refused {
         (
             ErrorKind::Denied,
-            "of a repository where git deploy audit finds nothing",
+            "from a repository without audit findings: ",
         )
     } else {
-        (ErrorKind::CannotTell, "which copies everything")
+        (ErrorKind::CannotTell, "")
     };
     if ui.json() {
         return CliError::reported(kind);
@@ -168,7 +174,7 @@ fn explain_findings(args: &AdoptArgs, ui: &Ui, refused: bool) -> CliError {
         kind,
         format!("{path} is not adopted: nothing was installed"),
     )
-    .hint(format!("git clone --mirror OLD {path}, {which}"))
+    .hint(format!("{source}git clone --mirror OLD {path}"))
 }
 
 /// Returns the project of the ledgers.
@@ -186,12 +192,11 @@ fn require_project(
         .pinned_project()
         .context(ErrorKind::CannotTell, "cannot read the pinned project")?;
     let Some(pin) = args.root.or(known) else {
-        return Err(CliError::new(
-            ErrorKind::Usage,
-            "nothing says which project the ledgers must be of",
-        )
-        .hint("git config deploy.root, in a clone that you trust: it prints the project")
-        .hint(format!("git-deploy server adopt {path} --root ID")));
+        return Err(
+            CliError::new(ErrorKind::Usage, "the expected project is unknown")
+                .hint("in a clone that you trust: git config deploy.root")
+                .hint(format!("git-deploy server adopt {path} --root ID")),
+        );
     };
     let project = find_project(repository, tips).map_err(|finding| {
         let kind = find_error_kind(&finding);
@@ -202,13 +207,10 @@ fn require_project(
         .because(finding.detail)
     })?;
     if project.id != pin {
-        let why = format!(
-            "they are of the project {}, and it should be {pin}",
-            project.id
-        );
+        let why = format!("they belong to the project {}, not to {pin}", project.id);
         return Err(CliError::new(
             ErrorKind::Denied,
-            format!("{path} is not adopted: its ledgers are another project's"),
+            format!("{path} is not adopted: its ledgers belong to another project"),
         )
         .because(why));
     }

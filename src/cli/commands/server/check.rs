@@ -8,13 +8,18 @@ use crate::git::Error;
 use crate::server::check;
 use crate::view::server as view;
 
-/// Look whether a repository is really protected, and push a probe that must be refused
+/// Check whether a repository is really protected
 ///
-/// As the user under whom git receives pushes. Each finding comes with what to type about it. It ends with 1 where the repository is not
-/// protected. Nothing is changed.
+/// Checks the settings and hooks, and pushes a probe that must be refused. Run it as the user who
+/// receives pushes. Each finding comes with a fix. Exits with 1 if the repository is not protected.
+/// Changes nothing.
 #[derive(clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  git-deploy server check /srv/shop.git
+  sudo -u git git-deploy server check /srv/shop.git")]
 pub(in crate::cli) struct CheckArgs {
-    /// The repository; without it the one of this directory
+    /// The repository. Defaults to the current directory
     #[arg(
         value_name = "REPOSITORY",
         default_value = ".",

@@ -13,23 +13,29 @@ use crate::view::symbols::Mark;
 
 #[derive(Clone, clap::Args)]
 pub(super) struct InitArgs {
-    /// The repository, bare as a rule, which must exist
+    /// The repository, usually a bare one, which must exist
     #[arg(value_name = "REPOSITORY")]
     pub(super) repository: PathBuf,
-    /// A public key, or the file that holds it, whose owner may publish the first policy; can be given several times
+    /// A public key, or its file, that may publish the first policy (repeatable)
     #[arg(long = "admin", value_name = "KEY", value_parser = parse_key)]
     pub(super) admins: Vec<PublicKey>,
-    /// A public key, or the file that holds it, whose owner may publish one policy after all admin keys were lost
-    #[arg(long, value_name = "KEY", value_parser = parse_key)]
+    /// A public key, or its file, that may publish one policy after all admin keys were lost
+    #[arg(hide_short_help = true, long, value_name = "KEY", value_parser = parse_key)]
     pub(super) recover: Option<PublicKey>,
-    /// The host calls no proc-receive, as GitLab does not: update and post-receive stand in for it; not under gitolite, whose update is its own
-    #[arg(long)]
+    /// For hosts that do not run proc-receive, such as GitLab
+    ///
+    /// The hooks update and post-receive replace it. Not for gitolite, which uses update itself.
+    #[arg(hide_short_help = true, long)]
     pub(super) no_proc_receive: bool,
-    /// Keep git itself from moving ledgers in the repository, past the other hooks; every push of many refs pays for it
-    #[arg(long, conflicts_with = "no_proc_receive")]
+    /// Also block ref updates that bypass the other hooks
+    ///
+    /// Slows down every push of many refs.
+    #[arg(hide_short_help = true, long, conflicts_with = "no_proc_receive")]
     pub(super) reference_transaction: bool,
-    /// A program, by its absolute path, that gets every entry that is accepted from now on, as a line of JSON on standard input
-    #[arg(long, value_name = "PROGRAM")]
+    /// Pass each accepted entry to this program, as a line of JSON on standard input
+    ///
+    /// The path must be absolute.
+    #[arg(hide_short_help = true, long, value_name = "PROGRAM")]
     pub(super) handoff: Option<PathBuf>,
 }
 
@@ -108,10 +114,8 @@ pub(super) fn run(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
     let steps = install_server(args)?;
     let repository = &args.repository;
     let next = match args.recover {
-        Some(_) => {
-            "git deploy policy publish --recover, with that key; then tell everyone, whose next sync asks them to confirm it"
-        }
-        None => "git deploy init in a clone, which publishes the first policy",
+        Some(_) => "git deploy policy publish --recover",
+        None => "git deploy init",
     };
     if ui.json() {
         let steps = describe_steps(&steps);
@@ -126,7 +130,7 @@ pub(super) fn run(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
     }
     print_steps(ui, &steps);
     ui.print(format_args!(
-        "{} is ready. Next: {next}",
+        "{} is ready. Next, in a clone: {next}",
         repository.display()
     ));
     Ok(())
@@ -134,21 +138,25 @@ pub(super) fn run(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
 
 fn explain_install_error(error: InstallError, args: &InitArgs) -> CliError {
     let path = args.repository.display();
-    let failure = |kind| CliError::new(kind, format!("cannot make {path} a server"));
+    let failure = |kind| CliError::new(kind, format!("cannot turn {path} into a server"));
     let failure = match &error {
-        InstallError::NoRepository { .. } => failure(ErrorKind::Usage).hint(format!("git init --bare {path}")),
-        InstallError::NoAdmin => {
-            failure(ErrorKind::Usage).hint(format!("git-deploy server init {path} --admin <public key>"))
+        InstallError::NoRepository { .. } => {
+            failure(ErrorKind::Usage).hint(format!("git init --bare {path}"))
         }
-        InstallError::HandoffNotAbsolute(_) => failure(ErrorKind::Usage).hint("--handoff /usr/local/bin/PROGRAM"),
-        InstallError::OtherRoots(root) => {
-            failure(ErrorKind::Denied).hint(format!("git-deploy server init {path} --admin {root}, if you trust that key"))
+        InstallError::NoAdmin => failure(ErrorKind::Usage).hint(format!(
+            "git-deploy server init {path} --admin <public key>"
+        )),
+        InstallError::HandoffNotAbsolute(_) => {
+            failure(ErrorKind::Usage).hint("--handoff /usr/local/bin/PROGRAM")
         }
-        InstallError::HooksElsewhere(_) => {
-            failure(ErrorKind::CannotTell).hint(format!("git -C {path} config core.hooksPath hooks"))
-        }
-        InstallError::Gitolite(_) => failure(ErrorKind::Usage)
-            .hint(format!("git-deploy server init {path}, without --no-proc-receive: gitolite lets proc-receive work")),
+        InstallError::OtherRoots(root) => failure(ErrorKind::Denied).hint(format!(
+            "if you trust that key: git-deploy server init {path} --admin {root}"
+        )),
+        InstallError::HooksElsewhere(_) => failure(ErrorKind::CannotTell)
+            .hint(format!("git -C {path} config core.hooksPath hooks")),
+        InstallError::Gitolite(_) => failure(ErrorKind::Usage).hint(format!(
+            "without --no-proc-receive, which gitolite does not need: git-deploy server init {path}"
+        )),
         _ => failure(ErrorKind::CannotTell),
     };
     match error {

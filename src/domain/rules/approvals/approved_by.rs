@@ -10,7 +10,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) fn check_approved_by(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
     let show = |names: String| {
         if names.is_empty() {
-            "nobody".to_owned()
+            "the policy does not list the key".to_owned()
         } else {
             names
         }
@@ -19,7 +19,7 @@ pub(super) fn check_approved_by(named: &[Person], counting: &BTreeSet<Person>) -
         let (named, counting) = (show(join_names(named)), show(join_names(counting)));
         Check::fail(
             Rule::Approvals,
-            format!("it says approved by {named}, and the approvals that count are of {counting}"),
+            format!("`approvedBy` names {named}, but the approvals that count are by {counting}"),
         )
     })
 }

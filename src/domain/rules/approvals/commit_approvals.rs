@@ -132,9 +132,9 @@ impl CommitApprovals<'_> {
     ) -> Option<&'static str> {
         let person = &kept.statement.by;
         if ctx.policy.is_machine(person) {
-            Some("a machine never approves")
+            Some("a machine cannot approve")
         } else if seat.prevent_self && involved.contains(person) {
-            Some("nobody approves what they wrote or start")
+            Some("authors and the deployer cannot approve (prevent_self)")
         } else if approve.expires <= ctx.now || kept.statement.at.plus(seat.expires) <= ctx.now {
             Some("it has expired")
         } else if !self
@@ -211,7 +211,12 @@ impl CommitApprovals<'_> {
         let helpful = self.eligible_approvers(ctx, filled)?;
         let tally = self.describe_tally();
         let needs = match (slots.len() - filled, helpful.len()) {
-            (_, 0) => "and nobody is left who may".to_owned(),
+            (_, 0) if self.seats.iter().any(|seat| seat.prevent_self) => {
+                "and no eligible approver \
+                is left: authors and the deployer are excluded (prevent_self)"
+                    .to_owned()
+            }
+            (_, 0) => "and no eligible approver is left".to_owned(),
             (1, 1) => format!("needs {}", join_names(&helpful)),
             (1, _) => format!("needs one of {}", join_names(&helpful)),
             (missing, _) => format!("needs {missing} more, of {}", join_names(&helpful)),

@@ -81,14 +81,14 @@ fn nobody_alone() {
     own.by("bob");
     named(own).fails(
         Rule::Approvals,
-        "not by bob: nobody approves what they wrote or start",
+        "not by bob: authors and the deployer cannot approve (prevent_self)",
     );
     let mut requested = case(&policy, bob.clone());
     requested.statement.requested_by = Some(parse("bob"));
-    named(requested).fails(Rule::Approvals, "nobody approves");
+    named(requested).fails(Rule::Approvals, "authors and the deployer cannot approve");
     let mut written = case(&policy, bob.clone());
     written.facts.authors = Some(Ok(["bob@example.com".to_owned()].into()));
-    named(written).fails(Rule::Approvals, "nobody approves");
+    named(written).fails(Rule::Approvals, "authors and the deployer cannot approve");
     let mut free = case(&one_of("prevent_self = false"), bob.clone());
     free.by("bob");
     named(free).passes(Rule::Approvals);
@@ -209,17 +209,17 @@ fn approved_by() {
     case.deployment().approved_by = vec![];
     case.fails(
         Rule::Approvals,
-        "it says approved by nobody, and the approvals that count are of bob",
+        "`approvedBy` names nobody, but the approvals that count are by bob",
     );
     case.deployment().approved_by = vec![parse("bob"), parse("carol")];
-    case.fails(Rule::Approvals, "it says approved by bob, carol");
+    case.fails(Rule::Approvals, "`approvedBy` names bob, carol");
     for kind in [DeploymentKind::Rollback, DeploymentKind::Deploy] {
         let mut deployment = deployment(kind, vec![change("catalogue", 1, None)]);
         deployment.break_glass = (kind == DeploymentKind::Deploy).then(|| parse("fire"));
         let mut case = Case::new(TWO, "prod", "alice", start(1, deployment));
         assert_eq!(case.checks(Rule::Approvals), []);
         case.deployment().approved_by = vec![parse("bob")];
-        case.fails(Rule::Approvals, "of nobody");
+        case.fails(Rule::Approvals, "by nobody");
     }
     let mut case = Case::new(
         "[environments.prod]",
@@ -229,7 +229,7 @@ fn approved_by() {
     );
     assert_eq!(case.checks(Rule::Approvals), []);
     case.deployment().approved_by = vec![parse("bob")];
-    case.fails(Rule::Approvals, "of nobody");
+    case.fails(Rule::Approvals, "by nobody");
 }
 
 /// A one-off command is approved for what it names, though it changes nothing.
@@ -303,7 +303,7 @@ fn published(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
 fn policies() {
     let digest = || Digest::sha256(policy_text("[environments.prod]").as_bytes());
     published(vec![("erin", digest())], &["erin"]).passes(Rule::Approvals);
-    published(vec![("erin", digest())], &[]).fails(Rule::Approvals, "approved by nobody");
+    published(vec![("erin", digest())], &[]).fails(Rule::Approvals, "`approvedBy` names nobody");
     published(vec![("alice", digest())], &[]).fails(Rule::Approvals, "0 of 1, needs bob, erin");
     published(vec![("carol", digest())], &[]).fails(Rule::Approvals, "0 of 1");
     published(vec![("cd", digest())], &[]).fails(Rule::Approvals, "0 of 1");

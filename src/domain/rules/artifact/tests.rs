@@ -157,7 +157,7 @@ fn registering() {
     let mut case = Case::new(REQUIRED, "evidence", "ci", registered(1, 1, "b"));
     case.passes(Rule::Artifact);
     case.evidence(vec![("ci", registered(1, 1, "a"))])
-        .fails(Rule::Artifact, "is registered for 010101010101 already");
+        .fails(Rule::Artifact, "is already registered for 010101010101");
     case.evidence(vec![("ci", registered(1, 1, "b"))])
         .passes(Rule::Artifact);
     case.evidence(vec![("ci", registered(2, 1, "a"))])

@@ -112,7 +112,7 @@ impl Push {
 fn forward_only() {
     for mode in ["approval", "merge"] {
         let mut push = Push::new(mode);
-        push.says(Some(1), None, CheckResult::Fail, "never deleted");
+        push.says(Some(1), None, CheckResult::Fail, "cannot be deleted");
         push.says(Some(2), Some(1), CheckResult::Fail, "may only fast-forward");
         push.facts
             .contains
@@ -130,7 +130,7 @@ fn follows_what_runs() {
         Some(1),
         Some(2),
         CheckResult::Fail,
-        "api: prod runs 010101010101, which has other content",
+        "api: prod runs 010101010101, which has different content",
     );
     push.history.push(("ci", ran("api", 2, Some(1))));
     push.says(Some(1), Some(2), CheckResult::Pass, "");
@@ -190,7 +190,7 @@ fn cannot_tell() {
         Some(1),
         Some(2),
         CheckResult::Unknown,
-        "nobody knows what prod runs",
+        "the running version in prod is unknown",
     );
     let mut push = Push::new("approval");
     push.history.push(("ci", ran("api", 2, Some(1))));

@@ -223,7 +223,7 @@ fn a_dropped_environment() {
                 action.name()
             );
         }
-        case("alice", &end).fails(Rule::Authorization, "only who started");
+        case("alice", &end).fails(Rule::Authorization, "only the person who started");
         case("bob", &abort).fails(Rule::Authorization, "the policy no longer has");
         case("ci", &begun).fails(Rule::Chain, "no environment");
         let none = Case::within(GONE, ledger, environment, Vec::new(), "ci", end);

@@ -50,8 +50,10 @@ fn latest() {
     let (good, bad) = (|| test("PASSED", None, None), || test("FAILED", None, None));
     case(TESTED, vec![("ci", good())]).passes(Rule::Checks);
     case(TESTED, vec![("ci", bad()), ("cd", good())]).passes(Rule::Checks);
-    case(TESTED, vec![("ci", good()), ("cd", bad())])
-        .fails(Rule::Checks, "test-result: failed, says cd (09:59)");
+    case(TESTED, vec![("ci", good()), ("cd", bad())]).fails(
+        Rule::Checks,
+        "test-result: failed, as attested by cd (09:59)",
+    );
     let check = case(TESTED, vec![]).fails(
         Rule::Checks,
         "test-result: none for 010101010101 from cd, ci",
@@ -116,7 +118,7 @@ fn suites_and_environments() {
         TESTED,
         vec![("ci", test("FAILED", Some("lint"), None)), unit],
     )
-    .fails(Rule::Checks, "failed, says ci");
+    .fails(Rule::Checks, "failed, as attested by ci");
 }
 
 /// An author cannot pass their own change; a machine that reports for a forge can.
@@ -129,9 +131,9 @@ fn reviews() {
         case
     };
     case("carol", 0).passes(Rule::Checks);
-    case("carol", 2).fails(Rule::Checks, "change-review: failed, says carol");
+    case("carol", 2).fails(Rule::Checks, "change-review: failed, as attested by carol");
     case("bob", 0).fails(Rule::Checks, "none for");
-    case("bob", 1).fails(Rule::Checks, "failed, says bob");
+    case("bob", 1).fails(Rule::Checks, "failed, as attested by bob");
     case("ci", 0).passes(Rule::Checks);
     let mut own = case("carol", 0);
     own.by("carol");

@@ -85,7 +85,7 @@ fn unchanged_is_equal() {
     let history = vec![("alice", ran("api", 1, None)), ("alice", failed)];
     let wanted = one(DeploymentKind::Deploy, 3, Intent::Unchanged, Some(1));
     Case::after(POLICY, "prod", history, "alice", wanted)
-        .fails(Rule::Content, "nobody knows what runs");
+        .fails(Rule::Content, "the running version of");
 }
 
 /// Only what the commit lacks is taken away; a whole environment is taken away as it runs.
@@ -97,7 +97,7 @@ fn destroyed() {
         .facts
         .contents
         .insert((commit(2), parse("api")), Ok(Some(content(2))));
-    there.fails(Rule::Content, "only what is absent is destroyed");
+    there.fails(Rule::Content, "only absent components are destroyed");
     after_one(one(DeploymentKind::Destroy, 1, Intent::Destroy, None)).passes(Rule::Content);
     after_one(one(DeploymentKind::Destroy, 2, Intent::Destroy, None))
         .fails(Rule::Content, "destroyed as it runs");
@@ -232,5 +232,5 @@ fn policies() {
     let renamed = text.replace("\"catalogue\"", "\"shop\"");
     let mut case = Case::new(POLICY, "policy", "alice", publish(&renamed));
     case.policy_text = Some(renamed.into_bytes());
-    case.fails(Rule::Content, "called catalogue for ever, and not shop");
+    case.fails(Rule::Content, "name is catalogue and cannot change to shop");
 }

@@ -143,5 +143,5 @@ fn rollback_destroys_nothing() {
     let mut case = back(vec![ran("catalogue", 1, None)]);
     let change = &mut case.deployment().components[0];
     (change.intent, change.target.content) = (Intent::Destroy, None);
-    case.fails(Rule::FastForward, "takes no component away");
+    case.fails(Rule::FastForward, "cannot remove a component");
 }

@@ -145,7 +145,7 @@ fn holds() {
 fn unverified() {
     let silent = || vec![("ci", ended(1, Outcome::Succeeded, VerificationResult::None))];
     case("", silent()).passes(Rule::PreviousEnvironment);
-    case(VERIFY, silent()).fails(Rule::PreviousEnvironment, "nothing verified it in stage");
+    case(VERIFY, silent()).fails(Rule::PreviousEnvironment, "it was not verified in stage");
     let mut later = silent();
     later.push(("ci", verification(1, VerificationResult::Passed)));
     case(VERIFY, later).passes(Rule::PreviousEnvironment);
@@ -160,7 +160,7 @@ fn baseline() {
         comment: None,
     });
     let alone = vec![("alice", baseline.clone())];
-    let check = case("", alone).fails(Rule::PreviousEnvironment, "from a baseline");
+    let check = case("", alone).fails(Rule::PreviousEnvironment, "only a baseline");
     // What does not differ would only ride along.
     assert!(
         check

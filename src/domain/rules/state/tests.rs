@@ -199,7 +199,7 @@ fn locks_and_holds() {
         })
     };
     after(vec![], lock(None)).passes(Rule::State);
-    after(vec![("bob", lock(None))], lock(None)).fails(Rule::State, "locked already");
+    after(vec![("bob", lock(None))], lock(None)).fails(Rule::State, "already locked");
     after(vec![("bob", lock(None))], lock(Some("catalogue"))).passes(Rule::State);
     after(vec![("bob", lock(None))], unlock(None)).passes(Rule::State);
     after(vec![("bob", lock(None))], unlock(Some("catalogue")))
@@ -262,10 +262,11 @@ fn baselines() {
         ran("catalogue", 1, None),
         deploy("catalogue", 1, None),
     ] {
-        after(vec![("alice", before)], baseline()).fails(Rule::State, "once");
+        after(vec![("alice", before)], baseline())
+            .fails(Rule::State, "before the first deployment");
     }
     let within = Case::within(POLICY, "pr", Some("pr-7"), vec![], "alice", baseline());
-    within.fails(Rule::State, "no baseline");
+    within.fails(Rule::State, "cannot have a baseline");
 }
 
 /// A yank is open once.
@@ -279,7 +280,7 @@ fn yanks() {
     let evidence = |history, action| Case::after(POLICY, "evidence", history, "alice", action);
     let open = || vec![("bob", Action::Yank(yank.clone()))];
     evidence(vec![], Action::Yank(yank.clone())).passes(Rule::State);
-    evidence(open(), Action::Yank(yank.clone())).fails(Rule::State, "yanked already");
+    evidence(open(), Action::Yank(yank.clone())).fails(Rule::State, "already yanked");
     evidence(open(), Action::Unyank(Unyank(yank.clone()))).passes(Rule::State);
     evidence(vec![], Action::Unyank(Unyank(yank.clone()))).fails(Rule::State, "not yanked");
 }
@@ -304,7 +305,7 @@ fn ends() {
     within("pr-7", vec![], create(Some(hours(8)), None)).passes(Rule::State);
     within("pr-7", vec![], create(Some(hours(9)), None))
         .fails(Rule::State, "until 2026-03-05T18:00:00Z, for 8h");
-    within("pr-7", vec![], create(None, None)).fails(Rule::State, "begins with an end");
+    within("pr-7", vec![], create(None, None)).fails(Rule::State, "needs an expiry");
     let history = || vec![("alice", create(Some(hours(1)), None))];
     within("pr-7", history(), create(None, Some(1))).passes(Rule::State);
     let renew = |expires| {

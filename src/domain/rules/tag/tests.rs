@@ -67,7 +67,7 @@ fn of_what_runs() {
     says(
         &tag(3),
         CheckResult::Fail,
-        "web: prod runs 020202020202, which has other content",
+        "web: prod runs 020202020202, which has different content",
     );
     let half = |facts: &mut Facts| drop(facts.contents.remove(&(commit(4), parse("web"))));
     let unread = checks("{env}-{timestamp}", "prod-x", None, Some(4), half);
@@ -78,7 +78,7 @@ fn of_what_runs() {
     says(
         &checks("{env}-x", "prod-x", None, Some(4), empty),
         CheckResult::Fail,
-        "nothing that it speaks of runs in prod",
+        "none of its components runs in prod",
     );
     says(
         &checks("{env}-x", "prod-x", None, Some(4), |facts| {
@@ -97,12 +97,12 @@ fn of_a_component() {
     says(
         &tag("web/prod-1.0.0", 3),
         CheckResult::Fail,
-        "other content",
+        "different content",
     );
     says(
         &tag("db/prod-1.0.0", 3),
         CheckResult::Fail,
-        "nothing that it speaks of",
+        "none of its components runs",
     );
 }
 
@@ -112,11 +112,11 @@ fn never_moves() {
     says(
         &checks("{env}-x", "prod-x", Some(3), Some(4), |_| ()),
         CheckResult::Fail,
-        "never moves",
+        "cannot be moved",
     );
     says(
         &checks("{env}-x", "prod-x", Some(4), None, |_| ()),
         CheckResult::Fail,
-        "never moves",
+        "cannot be moved",
     );
 }

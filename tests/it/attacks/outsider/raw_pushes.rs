@@ -69,7 +69,7 @@ fn repeated_and_false_updates_are_refused() {
             assert!(!said.contains("ok refs/"), "{attack}: {said}");
         }
         for (attack, updates) in [
-            ("what is there already", &[(&*tip, &*tip)][..]),
+            ("what already exists", &[(&*tip, &*tip)][..]),
             ("from where the ledger was", &[(&*before, &*tip)]),
             ("a rewind that says to create", &[(&*zero, &*before)]),
             ("a rewind that says to go on", &[(&*before, &*before)]),
