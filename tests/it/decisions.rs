@@ -306,7 +306,7 @@ fn reported_tests_decide_checks() {
         .deploy(&["attest", "test-result", "--junit", "out/many.xml"])
         .ok();
     assert!(
-        many.err().contains("no room for every name")
+        many.err().contains("too many test names")
             && many.text().contains("FAILED (1 of 30001)"),
         "{many}"
     );
