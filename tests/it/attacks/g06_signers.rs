@@ -449,7 +449,7 @@ fn authors_cannot_approve_their_change() {
         });
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
-            said.contains("not by bob: nobody approves what they wrote"),
+            said.contains("not by bob: authors and the deployer cannot approve"),
             "{role}: {said}"
         );
         carol.deploy(&["approve", "qa"]).ok();

@@ -239,7 +239,7 @@ fn unusable_revisions() {
     let run = alice.deploy(&["check", "dev", twins]).fails(2);
     assert!(
         run.err().contains("could be any of")
-            && run.err().contains("try: the same command with one"),
+            && run.err().contains("try: repeat the command with one"),
         "{run}"
     );
 }
@@ -329,7 +329,7 @@ fn an_entry_that_only_the_remote_has_is_reported() {
     std::fs::write(&lock, "").unwrap();
     let run = alice.deploy(&["lock", "dev", "-m", "incident"]).ok();
     assert!(
-        run.text().contains("dev is locked") && run.err().contains("and this clone has not yet"),
+        run.text().contains("dev is locked") && run.err().contains("but this clone does not yet"),
         "{run}"
     );
     assert_ne!(alice.rev("refs/deploy/dev"), server.rev("refs/deploy/dev"));

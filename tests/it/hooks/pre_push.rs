@@ -62,7 +62,7 @@ fn the_hook_says_what_the_server_will_say() {
     assert!(!run.err().contains("git-deploy"), "{run}");
     let run = alice.push(&[":refs/heads/main"]).fails(1);
     assert!(
-        said(&run).is_empty() && run.err().contains("never deleted"),
+        said(&run).is_empty() && run.err().contains("cannot be deleted"),
         "{run}"
     );
     project.audited();

@@ -1,4 +1,4 @@
-//! The second part of the tour: a deployment that git-deploy runs, one that fails and is rolled
+//! The second part of the tour: a deployment that git-deploy carries out, one that fails and is rolled
 //! back, and the end of an environment.
 //!
 //! It uses the sample in `testdata/site`, whose commands serve a page on the loopback interface.

@@ -66,7 +66,7 @@ fn not_by_bob(
     ] {
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
-            said.contains("not by bob: nobody approves what they wrote"),
+            said.contains("not by bob: authors and the deployer cannot approve"),
             "{what}: {said}"
         );
     }
