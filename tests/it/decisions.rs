@@ -264,7 +264,10 @@ fn reported_tests_decide_checks() {
     let record = || ci.deploy(&["record", "prod", "--no-verify"]);
     let mut text = attest("out/bad.xml").to_string();
     let said = project.refused(&["checks"], record);
-    assert!(said.contains("test-result: failed, as attested by ci"), "{said}");
+    assert!(
+        said.contains("test-result: failed, as attested by ci"),
+        "{said}"
+    );
     text += &attest("out/flaky.xml").to_string();
     project.refused(&["checks"], record);
     text += &transcript(
@@ -306,8 +309,7 @@ fn reported_tests_decide_checks() {
         .deploy(&["attest", "test-result", "--junit", "out/many.xml"])
         .ok();
     assert!(
-        many.err().contains("too many test names")
-            && many.text().contains("FAILED (1 of 30001)"),
+        many.err().contains("too many test names") && many.text().contains("FAILED (1 of 30001)"),
         "{many}"
     );
     let signed = ci

@@ -134,7 +134,8 @@ fn joining_a_server() {
         let (bob, _) = joined(&world, &server, "bob");
         let run = bob.deploy(&["init"]).ok();
         assert!(
-            run.err().contains("trusted on first use") && run.text().contains("administered by alice"),
+            run.err().contains("trusted on first use")
+                && run.text().contains("administered by alice"),
             "{run}"
         );
         assert!(run.text().contains("  bob = \"RW"), "{run}");
