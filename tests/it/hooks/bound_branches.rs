@@ -132,7 +132,7 @@ fn evaluation_reports_and_accepts() {
         .ok();
     let told = run.words_of_err();
     assert!(
-        told.contains("never moves or goes away") && told.contains("may only fast-forward"),
+        told.contains("cannot be moved or deleted") && told.contains("may only fast-forward"),
         "{run}"
     );
     project.refused(&["approvals"], || {
