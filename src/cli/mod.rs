@@ -27,6 +27,7 @@ mod read_context;
 mod repository;
 mod revision;
 mod rollback_targets;
+#[cfg(any(test, feature = "testing"))]
 pub mod schemas;
 mod sync_report;
 mod ui;

@@ -191,6 +191,7 @@ impl<'a> History<'a> {
 
     /// Returns the longest unbroken verified span of a commit: start, end and length. A span that
     /// still lasts is measured up to `now`. Baselines do not count.
+    #[cfg(any(test, feature = "testing"))]
     pub fn longest_verified_span(
         &self,
         commit: CommitId,

@@ -76,6 +76,7 @@ impl Plan {
     }
 
     /// Returns the digest that approvals bind, if there is a plan.
+    #[cfg(any(test, feature = "testing"))]
     pub fn digest(&self) -> Option<&Digest> {
         self.output().map(|made| &made.digest)
     }

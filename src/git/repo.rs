@@ -137,6 +137,7 @@ impl Repository {
     /// Returns a second repository for one other thread. For many, keep the result of
     /// [`Repository::share`].
     #[must_use]
+    #[cfg(any(test, feature = "testing"))]
     pub fn fork(&self) -> Self {
         Self::new(self.gix.clone(), Arc::clone(&self.shared))
     }
@@ -150,6 +151,7 @@ impl Repository {
     }
 
     /// Checks whether the repository has no worktree.
+    #[cfg(any(test, feature = "testing"))]
     pub fn is_bare(&self) -> bool {
         self.gix.workdir().is_none()
     }

@@ -13,6 +13,10 @@ use super::repo::Repository;
 pub struct TempRepository {
     /// An empty, bare repository.
     pub repository: Repository,
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "read by tests")
+    )]
     folder: tempfile::TempDir,
 }
 

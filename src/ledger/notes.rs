@@ -109,6 +109,7 @@ impl Repository {
     }
 
     /// Reads the note of a commit.
+    #[cfg(any(test, feature = "testing"))]
     pub fn read_note(&self, commit: CommitId) -> Result<Option<String>> {
         let Some(notes) = self.read_ref(NOTES_REF)? else {
             return Ok(None);

@@ -70,6 +70,10 @@ pub enum ValidationContext<'a> {
 #[derive(Debug)]
 pub struct ValidatedEntry {
     /// Its commit.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "read by tests")
+    )]
     pub id: EntryId,
     /// The entry, if its signature is valid.
     pub entry: Option<Entry<Verified>>,
@@ -83,6 +87,10 @@ pub struct ValidatedEntry {
     /// one.
     pub verdict: Verdict,
     /// The commit before it.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "read by tests")
+    )]
     pub previous: Option<EntryId>,
 }
 

@@ -89,11 +89,6 @@ impl<'a> WorkDirs<'a> {
         })
     }
 
-    /// Returns the folder of the logs.
-    pub fn logs(&self) -> &Path {
-        &self.logs
-    }
-
     /// Prepares a component at a commit for its commands. `name` distinguishes the stages of one
     /// component.
     pub fn prepare_job(

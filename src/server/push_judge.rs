@@ -87,11 +87,6 @@ impl<'a> PushJudge<'a> {
         }
     }
 
-    /// Returns the policy in force.
-    pub fn policy(&self) -> Option<&Arc<Policy>> {
-        self.policy.as_ref()
-    }
-
     /// Judges the update of any ref and adds the result, unless the ref does not concern us.
     pub(super) fn judge_update(
         &self,

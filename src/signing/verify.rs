@@ -143,6 +143,7 @@ impl Signature {
     }
 
     /// Returns the key id that the signer claims. It is only a hint, because anyone can copy it.
+    #[cfg(any(test, feature = "testing"))]
     pub fn key_id(&self) -> [u8; 8] {
         self.key_id
     }
@@ -154,6 +155,7 @@ impl Signature {
     }
 
     /// Returns the bytes of the file, exactly as they were parsed.
+    #[cfg(any(test, feature = "testing"))]
     pub fn as_bytes(&self) -> &[u8] {
         self.text.as_bytes()
     }

@@ -56,6 +56,7 @@ fn escape_unsafe(document: &str) -> String {
 ///
 /// The schema is exact: unknown fields are invalid, and `null` never occurs, because an absent
 /// value is left out.
+#[cfg(any(test, feature = "testing"))]
 pub fn build_schema<T: JsonSchema>(kind: &str, about: &str) -> Value {
     let settings = SchemaSettings::draft2020_12()
         .for_serialize()
@@ -81,9 +82,11 @@ pub fn build_schema<T: JsonSchema>(kind: &str, about: &str) -> Value {
 }
 
 /// A transformation that makes a schema exact: no further fields, and no `null`.
+#[cfg(any(test, feature = "testing"))]
 #[derive(Clone)]
 struct ExactSchema;
 
+#[cfg(any(test, feature = "testing"))]
 impl Transform for ExactSchema {
     fn transform(&mut self, schema: &mut Schema) {
         transform_subschemas(self, schema);
@@ -99,6 +102,7 @@ impl Transform for ExactSchema {
 
 /// Removes `null` from a schema: schemars allows it for an `Option`, but our documents leave the
 /// field out.
+#[cfg(any(test, feature = "testing"))]
 fn remove_null(object: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|it| it != "null");

@@ -135,6 +135,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 /// Writes the reference in Markdown: a section per table, each with its keys and an example.
+#[cfg(any(test, feature = "testing"))]
 pub fn reference() -> String {
     let mut sections = String::new();
     write_section("", &Policy::TABLE, &mut sections);
@@ -143,6 +144,7 @@ pub fn reference() -> String {
 
 /// Writes the section of a table at a path such as `environments.<name>`, and those of the tables
 /// in it.
+#[cfg(any(test, feature = "testing"))]
 fn write_section(path: &str, table: &KeyTable, out: &mut String) {
     // Writing to a string cannot fail.
     let _ = match path {
@@ -177,6 +179,7 @@ fn write_section(path: &str, table: &KeyTable, out: &mut String) {
 }
 
 /// Returns the row of a key in the table of its section.
+#[cfg(any(test, feature = "testing"))]
 fn table_row(path: &str, key: &TableKey) -> String {
     let (value, _) = describe_form(&key.form, &join_path(path, key.name));
     let default = match key.or {
@@ -195,6 +198,7 @@ fn table_row(path: &str, key: &TableKey) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
+#[cfg(any(test, feature = "testing"))]
 fn join_path(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.to_owned()
@@ -204,6 +208,7 @@ fn join_path(path: &str, key: &str) -> String {
 }
 
 /// Describes in words what a value looks like, and lists the tables in it with their paths.
+#[cfg(any(test, feature = "testing"))]
 fn describe_form(form: &ValueForm, path: &str) -> (String, Vec<(String, &'static KeyTable)>) {
     let plain = |words: String| (words, Vec::new());
     match form {
@@ -242,6 +247,7 @@ fn describe_form(form: &ValueForm, path: &str) -> (String, Vec<(String, &'static
 }
 
 /// Returns the anchor that forges give to a heading.
+#[cfg(any(test, feature = "testing"))]
 fn heading_anchor(path: &str) -> String {
     let is_kept =
         |character: &char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');

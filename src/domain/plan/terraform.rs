@@ -194,6 +194,7 @@ impl TerraformPlan {
     }
 
     /// Returns whether the plan destroys anything, including replacements.
+    #[cfg(any(test, feature = "testing"))]
     pub fn destroys(&self) -> bool {
         self.action_counts.destroy > 0
     }

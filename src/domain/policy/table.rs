@@ -6,6 +6,10 @@
 #[derive(Debug)]
 pub struct KeyTable {
     /// The struct that holds the table's values.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "read by tests")
+    )]
     pub struct_name: &'static str,
     /// The keys, in the order of the reference.
     pub keys: &'static [TableKey],
@@ -37,6 +41,10 @@ pub struct TableKey {
     /// The name.
     pub name: &'static str,
     /// The field or method through which code outside this module uses the value.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "read by tests")
+    )]
     pub used_as: &'static str,
     /// What the value looks like.
     pub form: ValueForm,

@@ -106,6 +106,7 @@ impl Template {
     }
 
     /// Returns the template as the policy writes it.
+    #[cfg(any(test, feature = "testing"))]
     pub fn as_str(&self) -> &str {
         &self.written
     }

@@ -15,6 +15,10 @@ pub struct RuleDefinition {
     /// The name that people see in verdicts, JSON documents and the documentation.
     pub name: &'static str,
     /// What the rule requires, in one sentence.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "read by tests")
+    )]
     pub description: &'static str,
     /// The kinds of requests that face the rule. A rule that no request faces does not compile.
     pub faced_by: RequestKinds,

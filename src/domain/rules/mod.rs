@@ -120,6 +120,7 @@ impl Rule {
     }
 
     /// Returns what the rule requires, in one sentence.
+    #[cfg(any(test, feature = "testing"))]
     pub const fn description(self) -> &'static str {
         self.definition().description
     }

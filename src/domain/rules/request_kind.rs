@@ -16,6 +16,7 @@ macro_rules! request_kinds {
             pub const ALL: &[Self] = &[$(Self::$kind,)+];
 
             /// Returns the name that the documentation prints.
+            #[cfg(any(test, feature = "testing"))]
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)+

@@ -35,6 +35,7 @@ impl State {
     }
 
     /// Applies edits.
+    #[cfg(any(test, feature = "testing"))]
     pub fn apply(&mut self, edits: &[Edit]) {
         for edit in edits {
             match &edit.value {

@@ -25,6 +25,7 @@ impl Scope {
     }
 
     /// Checks whether a component is in it.
+    #[cfg(any(test, feature = "testing"))]
     pub fn contains(&self, component: &str) -> bool {
         match self {
             Self::All => true,

@@ -17,6 +17,10 @@ pub struct AppendedEntry {
     /// Its statement.
     pub statement: Statement,
     /// The rules that it passed.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "read by tests")
+    )]
     pub verdict: Verdict,
     /// The remote's messages.
     pub messages: Vec<String>,

@@ -30,6 +30,7 @@ pub enum PlannedAction {
 
 impl PlannedAction {
     /// Returns the word that terraform prints: `create`, `destroy`.
+    #[cfg(any(test, feature = "testing"))]
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
