@@ -96,6 +96,10 @@ impl Ui {
     }
 
     /// Returns the current time.
+    #[expect(
+        clippy::unused_self,
+        reason = "callers ask the user interface for the time"
+    )]
     pub fn now(&self) -> Time {
         clock::now()
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::entry::{StoredEntry, VerificationResult};
 use super::id::{CommitId, Content};
-use super::time::{Span, Time};
+use super::time::Time;
 
 /// An unbroken period in which a component ran one content.
 #[derive(Debug, Clone)]
@@ -191,13 +191,13 @@ impl<'a> History<'a> {
 
     /// Returns the longest unbroken verified span of a commit: start, end and length. A span that
     /// still lasts is measured up to `now`. Baselines do not count.
-    #[cfg(any(test, feature = "testing"))]
+    #[cfg(test)]
     pub fn longest_verified_span(
         &self,
         commit: CommitId,
         none_counts: bool,
         now: Time,
-    ) -> Option<(Time, Option<Time>, Span)> {
+    ) -> Option<(Time, Option<Time>, super::time::Span)> {
         self.run_periods_of(commit)
             .filter(|period| !period.is_baseline)
             .flat_map(|period| period.verified_spans(none_counts))

@@ -62,6 +62,7 @@ macro_rules! name {
 
         impl $type {
             /// Returns the name as text.
+            #[allow(dead_code, reason = "not every kind of name needs it")]
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -7,8 +7,8 @@
 mod terraform;
 
 pub use terraform::{
-    ActionCounts, MAX_JSON_BYTES, OutputChange, PlannedAction, ResourceChange, TerraformError,
-    TerraformPlan, is_saved_terraform_plan,
+    ActionCounts, MAX_JSON_BYTES, PlannedAction, TerraformError, TerraformPlan,
+    is_saved_terraform_plan,
 };
 
 use super::id::{CommitId, Digest};

@@ -95,6 +95,7 @@ macro_rules! text {
 
         impl $type {
             /// The maximum number of characters.
+            #[allow(dead_code, reason = "not every kind of text needs it")]
             pub const LIMIT: usize = $limit;
 
             /// Returns the text.

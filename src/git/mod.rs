@@ -40,9 +40,11 @@ pub mod tree_entries;
 
 pub use commit::Commit;
 pub use error::{Error, Result};
+#[cfg(test)]
 pub use object_id::HashKind;
 pub use remote::PushOutcome;
-pub use repo::{Repository, RepositoryHandle};
+pub use repo::Repository;
+#[cfg(test)]
 pub use tree::{Leaf, TreeItem};
 
 /// Removes this process's lock files when a signal ends it. `main` calls it once, before anything

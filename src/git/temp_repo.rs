@@ -2,7 +2,6 @@
 //! not stay in a user's repository.
 
 use std::fs;
-use std::path::Path;
 
 use super::error::{Error, Result};
 use super::object_id::HashKind;
@@ -13,10 +12,7 @@ use super::repo::Repository;
 pub struct TempRepository {
     /// An empty, bare repository.
     pub repository: Repository,
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "read by tests")
-    )]
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by tests"))]
     folder: tempfile::TempDir,
 }
 
@@ -56,7 +52,8 @@ impl TempRepository {
     }
 
     /// Returns its path.
-    pub fn path(&self) -> &Path {
+    #[cfg(test)]
+    pub fn path(&self) -> &std::path::Path {
         self.folder.path()
     }
 }

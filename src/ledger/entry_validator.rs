@@ -94,18 +94,14 @@ impl<'a> EntryValidator<'a> {
         commit: Result<LedgerCommit>,
         context: ValidationContext<'_>,
     ) -> ValidatedEntry {
-        let (commit, previous, unverified) = match commit {
-            Ok(LedgerCommit::Entry {
-                commit,
-                previous,
-                entry,
-            }) => (commit, previous, entry),
+        let (commit, unverified) = match commit {
+            Ok(LedgerCommit::Entry { commit, entry, .. }) => (commit, entry),
             Ok(LedgerCommit::Genesis) => {
                 let why = "it has no parent, so it is not an entry of this ledger";
-                return ValidatedEntry::with_failed_check(id, Check::fail(Rule::Chain, why));
+                return ValidatedEntry::with_failed_check(Check::fail(Rule::Chain, why));
             }
             Err(error) => {
-                return ValidatedEntry::with_failed_check(id, error.to_check(Rule::Chain));
+                return ValidatedEntry::with_failed_check(error.to_check(Rule::Chain));
             }
         };
         let stored = Arc::clone(unverified.stored());
@@ -114,8 +110,7 @@ impl<'a> EntryValidator<'a> {
             Err(check) => {
                 return ValidatedEntry {
                     stored: Some(stored),
-                    previous: Some(previous),
-                    ..ValidatedEntry::with_failed_check(id, *check)
+                    ..ValidatedEntry::with_failed_check(*check)
                 };
             }
         };
@@ -124,9 +119,7 @@ impl<'a> EntryValidator<'a> {
             .allowed()
             .then(|| tip.advanced_by(id, commit.tree, &stored.statement));
         ValidatedEntry {
-            id,
             stored: Some(stored),
-            previous: Some(previous),
             next_tip,
             facts,
             verdict,

@@ -24,7 +24,7 @@ pub mod writer;
 use std::collections::BTreeMap;
 
 pub use genesis::{Project, genesis_bytes, project_genesis_bytes};
-pub use ledger_commit::{LedgerCommit, LedgerCommits, entry_commit_bytes};
+pub use ledger_commit::{LedgerCommit, entry_commit_bytes};
 pub use state_reader::{POLICY_LIMIT, StateReader};
 
 use super::git::error::{Error, Result};

@@ -69,12 +69,6 @@ pub enum ValidationContext<'a> {
 /// The result of validating an entry.
 #[derive(Debug)]
 pub struct ValidatedEntry {
-    /// Its commit.
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "read by tests")
-    )]
-    pub id: EntryId,
     /// The entry, if its signature is valid.
     pub entry: Option<Entry<Verified>>,
     /// The parsed entry, if it can be read; unproven unless `entry` is present.
@@ -86,28 +80,20 @@ pub struct ValidatedEntry {
     /// The result of the rules. If the results at the entry's own time and now differ, the stricter
     /// one.
     pub verdict: Verdict,
-    /// The commit before it.
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "read by tests")
-    )]
-    pub previous: Option<EntryId>,
 }
 
 impl ValidatedEntry {
     /// Returns a result with one failed check and nothing else.
-    pub(super) fn with_failed_check(id: EntryId, check: Check) -> Self {
+    pub(super) fn with_failed_check(check: Check) -> Self {
         let verdict = Verdict {
             checks: vec![check],
         };
         Self {
-            id,
             entry: None,
             stored: None,
             next_tip: None,
             facts: None,
             verdict,
-            previous: None,
         }
     }
 }

@@ -146,7 +146,6 @@ impl LedgerWriter<'_> {
             let appended = AppendedEntry {
                 id,
                 statement,
-                verdict,
                 messages: Vec::new(),
                 local_error: None,
                 notes_error: None,
@@ -164,7 +163,6 @@ impl LedgerWriter<'_> {
                 Ok(AttemptOutcome::Done(Box::new(AppendedEntry {
                     id,
                     statement,
-                    verdict,
                     messages,
                     local_error,
                     notes_error,
@@ -176,7 +174,6 @@ impl LedgerWriter<'_> {
                 Ok(AttemptOutcome::Unconfirmed(Box::new(UnconfirmedPush {
                     id,
                     statement,
-                    verdict,
                     messages,
                     is_received,
                 })))

@@ -13,5 +13,5 @@ mod unordered;
 
 pub use apply::apply_deployment;
 pub use changes::make_result;
-pub use deploy_task::{DeployTask, OwnershipCheck, RunCallbacks, RunReport, StopReason};
+pub use deploy_task::{DeployTask, RunCallbacks, RunReport, StopReason};
 pub use unordered::{make_plans, verify_components};

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use delivery::Message;
 pub use delivery::{CommandRunner, Limits, Undelivered};
-pub use event::{Notice, NoticeComponent};
+pub use event::Notice;
 use worker::Worker;
 
 use crate::clock::Deadline;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-pub use command_spec::{CommandSpec, LineObserver, Program};
+pub use command_spec::{CommandSpec, Program};
 pub use mask::Mask;
 pub use output::{CapturedOutput, OutputRecorder};
 

@@ -12,7 +12,11 @@ pub mod verify;
 
 pub use entry::{EntrySignatureError, verify_entry};
 pub use sign::{SECRET_VARIABLES, Signer, SigningEnv};
-pub use verify::{Signature, find_signer, verify};
+
+#[cfg(test)]
+pub use verify::find_signer;
+#[cfg(any(test, feature = "testing"))]
+pub use verify::{Signature, verify};
 
 #[cfg(test)]
 mod tests;

@@ -13,12 +13,8 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use component::{
-    ComponentPlan, ComponentTransition, PlanState, ResourceAction, TerraformChanges,
-};
-pub use difference::{
-    ComparisonError, DifferenceKind, PlanComparison, PlanDifference, compare_plans, read_digests,
-};
+pub use component::{ComponentPlan, ComponentTransition, PlanState};
+pub use difference::{compare_plans, read_digests};
 pub use document::DeploymentPlan;
-pub use markdown::{MAX_COMMENT_BYTES, render_markdown};
+pub use markdown::render_markdown;
 pub use text::render_text;

@@ -83,6 +83,7 @@ pub fn serialize<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::O
 }
 
 /// Serializes a verdict that may be absent. Its field is left out if it is.
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
 pub fn serialize_some<S: Serializer>(
     verdict: &Option<Verdict>,
     serializer: S,

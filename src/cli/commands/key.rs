@@ -56,7 +56,7 @@ struct NewArgs {
     file: Option<PathBuf>,
     /// Protect the key by file permissions only
     ///
-    /// Otherwise the password is read from GIT_DEPLOY_PASSWORD, or asked for on the terminal.
+    /// Otherwise the password is read from `GIT_DEPLOY_PASSWORD`, or asked for on the terminal.
     #[arg(long)]
     no_password: bool,
 }

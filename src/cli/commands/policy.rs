@@ -4,6 +4,7 @@ mod difference;
 mod publish;
 mod test;
 
+#[cfg(any(test, feature = "testing"))]
 pub(in crate::cli) use difference::PolicyDiffDocument;
 use difference::{print_difference, read_policy_text, report_difference};
 use schemars::JsonSchema;

@@ -4,7 +4,9 @@ mod adopt;
 mod check;
 mod init;
 
+#[cfg(any(test, feature = "testing"))]
 pub(in crate::cli) use adopt::AdoptDocument;
+#[cfg(any(test, feature = "testing"))]
 pub(in crate::cli) use init::ServerInitDocument;
 
 use crate::cli::{CliError, Ui};

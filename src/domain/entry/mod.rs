@@ -24,11 +24,11 @@ pub use action::{
     ComponentAtCommit, ComponentChange, ComponentResult, Deployment, DeploymentKind, Expire,
     Finish, HistoryRole, Hold, Image, Intent, LedgerKind, Lock, Outcome, PolicyApprove,
     PolicyRevoke, Publish, Record, RecordedResult, Resume, Revoke, RunStep, Start, TEST_COUNTS_KEY,
-    Target, TestCounts, Unlock, Unyank, Verification, VerificationResult, Yank, overall_outcome,
+    Target, Unlock, Unyank, Verification, VerificationResult, Yank, overall_outcome,
 };
 pub(crate) use action::{ActionInfo, CodeClaim, CommitRole, EnvironmentBody};
-pub use invalid::{InvalidError, MAX_BYTES, MAX_PREDICATE, MAX_SUBJECTS};
-pub use json::{PREDICATE_TYPE, ParseError, STATEMENT_TYPE};
+pub use invalid::{InvalidError, MAX_BYTES, MAX_PREDICATE};
+pub use json::ParseError;
 pub(crate) use log_text::Tone;
 pub(crate) use note::Note;
 pub use note_line::note_line;

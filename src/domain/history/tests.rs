@@ -10,6 +10,7 @@ use crate::domain::entry::{
 };
 use crate::domain::id::{EntryId, Oid, RunId};
 use crate::domain::name::ComponentName;
+use crate::domain::time::Span;
 
 fn oid(byte: u8) -> Oid {
     Oid::from_bytes(&[byte; 20]).unwrap()

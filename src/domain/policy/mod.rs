@@ -42,33 +42,35 @@ mod version;
 mod webhook_url;
 mod zone;
 
-pub use admin::{AdminRules, UnownedPaths};
+#[cfg(test)]
+pub use admin::UnownedPaths;
 pub use approval::{ApprovalRequirement, Bind};
 pub use attestation::RequiredCheck;
 pub use component::Component;
 pub use environment::{DeployOn, Enforcement, Environment, Rollback};
 pub use environment_tables::Ephemeral;
-pub use error::{PolicyError, PolicyErrors, suggest_nearest};
-pub use exceptions::{Hotfix, HotfixSkip};
+pub use error::suggest_nearest;
+pub use exceptions::HotfixSkip;
 pub use file::Policy;
 pub use freeze::Freeze;
 pub use notify::{Notify, NotifyChannel, NotifyEvent, WebhookAddress, WebhookFormat};
 pub use parse::MAX_BYTES;
 pub use path_index::{FolderOwners, FolderPosition, PathIndex};
-pub use paths::{Coverage, Paths, PathsError, is_shared};
-pub use people::{KeyStatus, Members, PersonSpec};
+#[cfg(any(test, feature = "testing"))]
+pub use paths::Paths;
+pub use paths::{Coverage, is_shared};
+pub use people::{KeyStatus, Members};
 pub use placeholder::Placeholder;
-pub use predicate::{PredicateType, PredicateTypeError};
+pub use predicate::PredicateType;
 pub use refname::BranchName;
 pub use shell_command::ShellCommand;
-pub use table::{KeyTable, TableKey, TextForm, ValueForm};
+#[cfg(test)]
+pub use table::TextForm;
+pub use table::{KeyTable, TableKey, ValueForm};
 pub use template::{Template, tag_timestamp};
 pub use variables::{Secret, VarName};
-pub use version::{
-    VersionError, VersionRule, VersionScheme, VersionSource, VersionTagPattern, compare_versions,
-};
+pub use version::{VersionRule, VersionScheme, VersionSource, VersionTagPattern, compare_versions};
 pub use webhook_url::WebhookUrl;
-pub use zone::Zone;
 
 #[cfg(test)]
 pub(crate) mod tests;

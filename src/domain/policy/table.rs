@@ -99,6 +99,10 @@ pub enum ValueForm {
 #[derive(Debug)]
 pub struct TextForm {
     /// The word for it in the reference.
+    #[cfg_attr(
+        not(any(test, feature = "testing")),
+        expect(dead_code, reason = "read by tests")
+    )]
     pub name: &'static str,
     /// A regular expression, in the dialect of JSON Schema, that matches every text that the parser
     /// accepts. The parser is stricter.

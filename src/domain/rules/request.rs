@@ -23,6 +23,10 @@ pub enum Request<'a> {
         /// The environment.
         environment: &'a EnvName,
         /// The short name of the branch.
+        #[cfg_attr(
+            not(any(test, feature = "testing")),
+            expect(dead_code, reason = "read by tests")
+        )]
         name: &'a str,
         /// The commit it is at; `None` if it is created.
         old: Option<CommitId>,

@@ -16,7 +16,7 @@ macro_rules! request_kinds {
             pub const ALL: &[Self] = &[$(Self::$kind,)+];
 
             /// Returns the name that the documentation prints.
-            #[cfg(any(test, feature = "testing"))]
+            #[cfg(test)]
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)+

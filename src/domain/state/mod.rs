@@ -15,4 +15,4 @@ pub use env_state::{EnvState, OpenRun};
 pub use fold::fold;
 pub use ledger_state::{Edit, State};
 pub use scope::Scope;
-pub use slot::{Slot, SlotError, SlotKey, Value};
+pub use slot::{Slot, SlotKey, Value};

@@ -33,7 +33,7 @@ use chunk::ChunkContext;
 use chunk_jobs::{ChunkJob, split_into_chunks, validate_chunks};
 pub use finding::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
 use index::ChainIndex;
-pub use ledger_audit::{EntrySpan, LedgerAudit};
+pub use ledger_audit::LedgerAudit;
 
 /// How many entries are validated in one chunk: enough to profit from a thread's caches, and few
 /// enough to keep all threads busy.

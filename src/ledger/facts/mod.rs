@@ -28,7 +28,9 @@ use crate::domain::id::{CommitId, Content, EntryId, Oid};
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, CommitFact, Fact, FactNeed, Facts, Request};
-use crate::domain::state::{Scope, State};
+#[cfg(test)]
+use crate::domain::state::Scope;
+use crate::domain::state::State;
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
@@ -224,6 +226,7 @@ impl<'a> FactGatherer<'a> {
 
     /// Reads the state in a tree of a ledger, as far as a request needs it: [`Scope::for_statement`] an entry,
     /// everything for a branch or tag.
+    #[cfg(test)]
     pub fn state(&self, ledger: &LedgerName, tree: Oid, request: &Request<'_>) -> Fact<State> {
         let scope = match request {
             Request::Entry { statement, .. } => Scope::for_statement(statement),

@@ -4,7 +4,6 @@
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::Person;
-use crate::domain::verdict::Verdict;
 use crate::git::repo::Repository;
 use crate::ledger::Project;
 use crate::signing::Signer;
@@ -16,12 +15,6 @@ pub struct AppendedEntry {
     pub id: EntryId,
     /// Its statement.
     pub statement: Statement,
-    /// The rules that it passed.
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "read by tests")
-    )]
-    pub verdict: Verdict,
     /// The remote's messages.
     pub messages: Vec<String>,
     /// Why this clone does not have the entry yet, although the remote does. The next sync fetches

@@ -9,7 +9,6 @@ use super::ledger_writer::{AppendedEntry, LedgerWriter};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
-use crate::domain::verdict::Verdict;
 use crate::git::error::Error;
 use crate::ledger::Tips;
 use crate::ledger::sync::sync;
@@ -18,7 +17,6 @@ use crate::ledger::sync::sync;
 pub(super) struct UnconfirmedPush {
     pub id: EntryId,
     pub statement: Statement,
-    pub verdict: Verdict,
     pub messages: Vec<String>,
     /// Whether the remote certainly received it, and only the answer is missing.
     pub is_received: bool,
@@ -59,7 +57,6 @@ impl LedgerWriter<'_> {
                 let UnconfirmedPush {
                     id,
                     statement,
-                    verdict,
                     messages,
                     ..
                 } = unconfirmed.swap_remove(index);
@@ -67,7 +64,6 @@ impl LedgerWriter<'_> {
                 let appended = AppendedEntry {
                     id,
                     statement,
-                    verdict,
                     messages,
                     local_error: None,
                     notes_error,

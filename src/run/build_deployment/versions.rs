@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::deployment_spec::{BuildError, DeploymentSpec};
 use crate::domain::entry::{Action, Deployment, DeploymentKind, Image, Start, Statement, Target};
 use crate::domain::id::RunId;
-use crate::domain::name::{EnvName, Person};
+use crate::domain::name::Person;
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, Fact, Facts, Request};
 use crate::domain::state::State;

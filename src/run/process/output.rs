@@ -28,10 +28,7 @@ pub struct CapturedOutput {
     /// The beginning of standard output, up to the limit. To show it, use [`Self::to_text`].
     pub head: Vec<u8>,
     /// Whether there was more.
-    #[cfg_attr(
-        not(any(test, feature = "testing")),
-        expect(dead_code, reason = "read by tests")
-    )]
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by tests"))]
     pub is_cut: bool,
     /// The last lines of both outputs, at most 20.
     pub tail: Vec<String>,

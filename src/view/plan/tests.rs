@@ -2,6 +2,8 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use super::component::clean_output;
+use super::difference::ComparisonError;
+use super::markdown::MAX_COMMENT_BYTES;
 use super::*;
 use crate::domain::id::Digest;
 use crate::domain::name::ComponentName;

@@ -31,7 +31,7 @@ mod yank;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use attestation::{AttestationResult, TEST_COUNTS_KEY, TestCounts};
+pub use attestation::{AttestationResult, TEST_COUNTS_KEY};
 pub use build::BuildResult;
 pub(crate) use definition::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, EnvironmentBody, PolicyBody,

@@ -10,7 +10,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) fn check_approved_by(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
     let show = |names: String| {
         if names.is_empty() {
-            "the policy does not list the key".to_owned()
+            "nobody".to_owned()
         } else {
             names
         }
