@@ -3,6 +3,7 @@
 mod domain_schemas;
 #[cfg(any(test, feature = "testing"))]
 mod exact_schema;
+mod schema_name;
 
 use std::fmt::Write as _;
 
@@ -11,12 +12,9 @@ use serde::Serialize;
 #[cfg(any(test, feature = "testing"))]
 pub use exact_schema::build_schema;
 
-use crate::domain::text::is_plain;
+pub use schema_name::schema_name;
 
-/// Returns the name of a kind's schema, by which a reader recognizes the document.
-pub fn schema_name(kind: &str) -> String {
-    format!("git-deploy/{kind}/v1")
-}
+use crate::domain::text::is_plain;
 
 /// Returns a document of the schema `git-deploy/<kind>/v1`. Fails unless the body is a struct or a
 /// map.

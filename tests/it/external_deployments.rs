@@ -53,7 +53,7 @@ fn init_records_what_is_running() {
     assert!(
         stopped
             .err()
-            .contains("git deploy init with the same words"),
+            .contains("repeat the command to continue"),
         "{stopped}"
     );
     std::fs::remove_file(alice.path().join("deploy.toml")).unwrap();

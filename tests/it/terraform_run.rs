@@ -449,7 +449,7 @@ fn only_the_approved_plan_is_applied() {
     assert!(
         other
             .words_of_err()
-            .contains("the plan of api has changed since it was agreed to"),
+            .contains("the plan of api has changed since it was confirmed"),
         "{other}"
     );
     assert_eq!(shop.made("stage"), made("10.1.0.0/16", "10.0.1.0/24", 3));

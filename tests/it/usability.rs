@@ -202,7 +202,7 @@ fn a_server_can_be_added_later() {
     let before = config();
     let refused = alice.deploy(&["init", "--remote", "origin"]).fails(1);
     assert!(
-        refused.err().contains("made without a server") && refused.err().contains("in a new clone"),
+        refused.err().contains("created without a server") && refused.err().contains("in a new clone"),
         "{refused}"
     );
     assert_eq!(config(), before);
@@ -210,7 +210,7 @@ fn a_server_can_be_added_later() {
     alice.git(&["config", "--unset", "deploy.remote"]).ok();
     let unsaid = alice.deploy(&["sync"]).fails(1);
     assert!(
-        unsaid.err().contains("has lost the ledger") && unsaid.err().contains("in a new clone"),
+        unsaid.err().contains("lost the ledger") && unsaid.err().contains("in a new clone"),
         "{unsaid}"
     );
 

@@ -5,7 +5,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use super::schema_name;
+use super::schema_name::schema_name;
 
 /// Returns the JSON Schema of a kind of document with bodies of type `T`. `about` describes the
 /// document.

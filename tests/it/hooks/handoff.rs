@@ -137,7 +137,7 @@ fn failures_lose_nothing() {
     lock(&project.ci);
     let told = push(&[]);
     assert!(
-        told.contains("handed on with the next push only")
+        told.contains("passed to the handoff program only with the next push")
             && told.contains("failed: exit status: 3"),
         "{told}"
     );

@@ -35,7 +35,7 @@ fn running_steps_are_interrupted() {
     let background = BackgroundRun::begin(&play.project.ci.repo, &BOTH);
     play.wait_for("go.there");
     background.signal(Signal::INT);
-    background.says("interrupted: nothing new begins");
+    background.says("interrupted: running steps finish");
     play.touch("go");
     let told = background.ends_with(4);
     assert!(
@@ -61,12 +61,12 @@ fn running_steps_are_interrupted() {
         for (at, signal) in signals.iter().enumerate() {
             if at > 0 {
                 // Two signals of one kind that wait for the program are one.
-                background.says("interrupted: nothing new begins");
+                background.says("interrupted: running steps finish");
             }
             background.signal(*signal);
         }
         let told = background.ends_with(4);
-        assert!(told.contains("what runs is being ended"), "{told}");
+        assert!(told.contains("cancelling the running steps"), "{told}");
         assert_eq!(play.ended("dev"), "db skipped because net, net failed");
         // No way back is begun by one who was told to stop.
         assert_eq!(

@@ -47,7 +47,7 @@ fn a_killed_run_can_be_resumed() {
         let loser = if one.succeeded() { two } else { one };
         let told = loser.words_of_err();
         assert!(
-            told.contains("has taken the run over just now")
+            told.contains("has just taken over the run")
                 || told.contains("is over")
                 || told.contains("no run is under way"),
             "{loser}"
@@ -97,7 +97,7 @@ fn a_lost_run_begins_nothing_more() {
         play.touch("go");
         let told = background.ends_with(3);
         assert!(
-            told.contains("the run is not ours any more"),
+            told.contains("another process has taken over the run"),
             "{end} {ending}: {told}"
         );
         let begun: Vec<String> = play

@@ -89,7 +89,7 @@ fn over_gitolite() {
     assert!(
         taken
             .words_of_err()
-            .contains("try: git-deploy server init ., without --no-proc-receive"),
+            .contains("try: without --no-proc-receive, which gitolite does not need: git-deploy server init ."),
         "{taken}"
     );
     server.git(&["config", "deploy.admin"]).fails(1);
