@@ -45,6 +45,14 @@ fn parse_full_name(name: &str) -> Result<FullName> {
     FullName::try_from(name).map_err(|_| refused("git does not allow this name"))
 }
 
+/// Checks whether an error, or one of its causes, is that a file does not exist.
+fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        let error = error.downcast_ref::<std::io::Error>();
+        error.is_some_and(|error| error.kind() == ErrorKind::NotFound)
+    })
+}
+
 /// Returns the object that a ref points to; a symbolic ref is an error.
 fn direct_target(name: &str, target: &Target) -> Result<Oid> {
     match target {
@@ -181,7 +189,11 @@ impl Repository {
         let relative: &gix::path::RelativePath = prefix.as_bytes().try_into().map_err(failed())?;
         let loose = self.gix.refs.loose_iter_prefixed(relative);
         for reference in loose.map_err(Error::library(format!("listing {prefix}")))? {
-            let reference = reference.map_err(failed())?;
+            let reference = match reference {
+                // Another process packed it in the meantime: the packed refs are read below.
+                Err(error) if is_not_found(&error) => continue,
+                reference => reference.map_err(failed())?,
+            };
             add(reference.name.as_ref(), &reference.target)?;
         }
         if let Some(packed) = self.gix.refs.open_packed_buffer().map_err(failed())? {

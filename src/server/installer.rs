@@ -26,7 +26,7 @@ impl Installer<'_> {
             .git("config")
             .args(["--local", "--null", "--get-all", key])
             .run()?;
-        // 1 means that there is none.
+        // `git config` exits with 1 if the key is not set.
         let values = if output.code == Some(1) {
             Vec::new()
         } else {

@@ -203,7 +203,7 @@ pub fn public_key_path(secret_file: &Path) -> PathBuf {
 }
 
 /// Makes a key pair and writes the secret key to `secret_file`, accessible only to its owner, and
-/// the public key to its [`public_file`].
+/// the public key to its [`public_key_path`].
 ///
 /// Neither file may exist, but their folder must. Keys are always truly random: no test variable
 /// affects them, in any build.
@@ -212,8 +212,8 @@ pub fn generate_key(secret_file: &Path, password: Option<&str>) -> Result<Public
         return Err(KeyError::InvalidPassword);
     }
     let public_file = public_key_path(secret_file);
-    // Deriving a key from the password may take a while, so a taken name is reported before. The
-    // real check is in `place`.
+    // Deriving a key from the password may take a while, so a taken name is reported before.
+    // `persist_new` makes the final check.
     if let Some(taken) = [secret_file, &public_file]
         .into_iter()
         .find(|path| path.symlink_metadata().is_ok())

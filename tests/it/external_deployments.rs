@@ -51,9 +51,7 @@ fn init_records_what_is_running() {
     server.hook("pre-receive", "#!/bin/sh\nread -r it\ncase $it in *refs/deploy/stage) exit 1 ;; esac\necho \"$it\" | git-deploy hook pre-receive\n");
     let stopped = alice.deploy(&whole).fails(1);
     assert!(
-        stopped
-            .err()
-            .contains("repeat the command to continue"),
+        stopped.err().contains("repeat the command to continue"),
         "{stopped}"
     );
     std::fs::remove_file(alice.path().join("deploy.toml")).unwrap();

@@ -418,7 +418,8 @@ fn notes_catch_up() {
     let dev = alice.record("dev", "HEAD", None);
     let run = alice.push(&["refs/deploy/dev"]).ok();
     assert!(
-        said(&run).contains("git-deploy: accepted, but the notes are out of date until the next push"),
+        said(&run)
+            .contains("git-deploy: accepted, but the notes are out of date until the next push"),
         "{run}"
     );
     assert_eq!(server.rev("refs/deploy/dev"), dev.to_string());

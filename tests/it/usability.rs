@@ -202,7 +202,8 @@ fn a_server_can_be_added_later() {
     let before = config();
     let refused = alice.deploy(&["init", "--remote", "origin"]).fails(1);
     assert!(
-        refused.err().contains("created without a server") && refused.err().contains("in a new clone"),
+        refused.err().contains("created without a server")
+            && refused.err().contains("in a new clone"),
         "{refused}"
     );
     assert_eq!(config(), before);

@@ -22,13 +22,13 @@ pub struct MetadataArgs {
     /// The person who asked for the deployment
     #[arg(hide_short_help = true, long, value_name = "PERSON")]
     pub requested_by: Option<Person>,
-    /// A description. Defaults to the subjects of the deployed commits
+    /// A description. Defaults to the subjects of the new commits, if any
     #[arg(short, long, value_parser = append_report::parse_description)]
     pub message: Option<Description>,
 }
 
 impl MetadataArgs {
-    /// Copies the options to a deployment. Without a message, the description lists the subjects of
+    /// Copies the options to a deployment, except `requested_by`, which belongs to the entry. Without a message, the description lists the subjects of
     /// the commits.
     pub fn apply_to(
         &self,

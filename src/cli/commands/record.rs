@@ -30,7 +30,7 @@ use crate::run::build_deployment::Selection;
 use crate::run::outcome;
 use crate::view::result_text;
 
-/// Record a deployment that another system carries out
+/// Record a deployment made by another system
 ///
 /// Records a finished deployment at once, or its start with --start and its end with --finish. A
 /// started deployment locks its components until it is finished.
@@ -100,7 +100,7 @@ struct DeploymentArgs {
     /// Mark this as a rollback to a commit that was good here
     #[arg(long, conflicts_with = "hotfix")]
     rollback: bool,
-    /// Mark this as a hotfix, which needs no soak
+    /// A hotfix: skips the rules in `hotfix.skip`
     ///
     /// Only allowed on top of the running commit.
     #[arg(long)]

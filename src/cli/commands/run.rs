@@ -50,7 +50,7 @@ pub struct Args {
     /// Remove components that the commit no longer has
     #[arg(long)]
     destroy: bool,
-    /// Mark this as a hotfix, which needs no soak
+    /// A hotfix: skips the rules in `hotfix.skip`
     ///
     /// Only allowed on top of the running commit.
     #[arg(long)]

@@ -89,7 +89,7 @@ policy_table! {
                 Hotfix::read(&value.fields(&Hotfix::TABLE), (given.roster, &deployers))
             }),
         }
-        /// The environment in which the same commit must have run and been verified before.
+        /// The environment in which the same commit must have succeeded before, and passed verification if the component has a `verify` command.
         pub promote_from: Option<EnvName> {
             form: ValueForm::Text(&NAME),
             example: "\"stage\"",
@@ -169,7 +169,7 @@ policy_table! {
         }
         /// The form of the environment's tags, with `{timestamp}`, `{env}`, `{branch}`,
         /// `{version}`, `{component}` and `{commit}`. git-deploy guards these tags and does not
-        /// create them: a tag of this form can be pushed only for a commit that may run here, and
+        /// create them: a tag of this form can be pushed only for a commit whose content runs here, and
         /// it cannot be moved.
         pub tag: Option<Template> {
             form: ValueForm::Text(&TEMPLATE),

@@ -22,7 +22,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Artifact,
     name: "artifact",
-    description: "A deployed artifact is registered for the component's content, and is the one that ran in the previous environment or, for a rollback, back then.",
+    description: "A deployed artifact is registered for the component's content, and is the one that ran in the previous environment or, for a rollback, in the release that is restored.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,

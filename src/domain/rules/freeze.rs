@@ -12,7 +12,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Freeze,
     name: "freeze",
-    description: "The clock is outside the environment's freeze windows.",
+    description: "The current time is outside the environment's freeze windows.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,

@@ -15,7 +15,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Lock,
     name: "lock",
-    description: "No lock and no unfinished run stands in the way; a rollback passes a machine's lock.",
+    description: "No lock and no unfinished run blocks the deployment. A rollback ignores locks that a machine set.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,

@@ -17,7 +17,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::PreviousEnvironment,
     name: "previous environment",
-    description: "The commit ran in the `promote_from` environment, its latest result there is a verified success, and it is not on hold there.",
+    description: "The commit ran in the `promote_from` environment, its latest result there is a success (verified, if the component has a `verify` command), and it is not on hold there.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::PromoteFrom),
     reads: &[OtherLedger::PreviousEnvironment],

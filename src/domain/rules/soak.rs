@@ -15,7 +15,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Soak,
     name: "soak",
-    description: "The commit ran verified and without a break in the `promote_from` environment for at least the time that `soak` requires.",
+    description: "The commit ran verified and without interruption in the `promote_from` environment for at least the time that `soak` requires.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::Soak),
     reads: &[OtherLedger::PreviousEnvironment],

@@ -16,7 +16,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Tag,
     name: "tag",
-    description: "A tag of an environment's form is made once, on a commit whose content runs there, and never moves.",
+    description: "A tag that matches an environment's `tag` template is created only on a commit whose content runs there, and cannot be moved or deleted.",
     faced_by: RequestKinds::of(&[RequestKind::Tag]),
     hotfix_skip: None,
     reads: &[],

@@ -18,7 +18,7 @@ const RECOMMIT: &str =
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Time,
     name: "time",
-    description: "The entry's time is near the clock, and not before the previous entry or the commits that it names.",
+    description: "The entry's time is close to the current time, and not before the previous entry or the commits that it names.",
     faced_by: RequestKinds::ENTRIES,
     hotfix_skip: None,
     reads: &[],

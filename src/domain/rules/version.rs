@@ -17,7 +17,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Version,
     name: "version",
-    description: "The version that the entry names is the commit's, and is above the running one if `require_bump` is set.",
+    description: "The version in the entry is the commit's version, and is higher than the running one if `require_bump` is set.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: None,
     reads: &[],

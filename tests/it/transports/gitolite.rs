@@ -87,9 +87,9 @@ fn over_gitolite() {
         .deploy(&["server", "init", ".", "--no-proc-receive", "--admin", key])
         .fails(2);
     assert!(
-        taken
-            .words_of_err()
-            .contains("try: without --no-proc-receive, which gitolite does not need: git-deploy server init ."),
+        taken.words_of_err().contains(
+            "try: without --no-proc-receive, which gitolite does not need: git-deploy server init ."
+        ),
         "{taken}"
     );
     server.git(&["config", "deploy.admin"]).fails(1);
