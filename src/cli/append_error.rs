@@ -122,7 +122,7 @@ pub fn sync_ledgers(
             }
             _ => false,
         };
-        let anew = format!("in a new clone of {remote}: git deploy init");
+        let in_new_clone = format!("in a new clone of {remote}: git deploy init");
         match configured.as_deref() {
             Some("") if none_there => {
                 let root = repository.pinned_project().ok().flatten().map_or_else(|| "ID".to_owned(), |root| root.to_string());
@@ -134,12 +134,12 @@ pub fn sync_ledgers(
                     .hint(format!("on the server: {fetch}"))
                     .hint(format!("on the server: git-deploy server adopt REPOSITORY --root {root}"))
                     .hint(format!("then: git deploy init --remote {remote}"))
-                    .hint(anew)
+                    .hint(in_new_clone)
             }
             // `deploy.remote` is not set, so the remote may also have lost its ledgers.
             None if none_there => explain_sync_error(ui, error)
                 .hint("to keep using them without a server: git config deploy.remote \"\"")
-                .hint(anew),
+                .hint(in_new_clone),
             _ => explain_sync_error(ui, error),
         }
     })

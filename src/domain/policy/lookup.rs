@@ -250,12 +250,7 @@ impl Policy {
         let environment = self
             .environment(environment)
             .map(|environment| &environment.variables);
-        [component, environment]
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        merge_settings(component, environment)
     }
 
     /// Returns the secrets of a component's commands in an environment. The environment's take
@@ -272,12 +267,7 @@ impl Policy {
         let environment = self
             .environment(environment)
             .map(|environment| &environment.secrets);
-        [component, environment]
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        merge_settings(component, environment)
     }
 }
 
@@ -285,4 +275,17 @@ impl Policy {
 /// upper-case letter.
 fn fold_case(name: &str) -> String {
     name.to_uppercase().to_lowercase()
+}
+
+/// Merges the settings of a component and of an environment. The environment's take precedence.
+fn merge_settings<T: Clone>(
+    component: Option<&BTreeMap<VarName, T>>,
+    environment: Option<&BTreeMap<VarName, T>>,
+) -> BTreeMap<VarName, T> {
+    [component, environment]
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
