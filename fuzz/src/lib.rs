@@ -182,11 +182,7 @@ fn walk(owners: &PathIndex<'_>, parts: &[&str]) -> BTreeSet<usize> {
             return found;
         }
     }
-    found.extend(owners.owners_of_file(
-        &within.position,
-        parts.join("/").as_bytes(),
-        file.as_bytes(),
-    ));
+    found.extend(owners.owners_of_file(&within.position, parts.join("/").as_bytes(), false));
     found
 }
 

@@ -140,7 +140,7 @@ impl TreeComparison<'_, '_> {
                 (None, None) => return Ok(()),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
-                (Some(old), Some(new)) => compare_entries(old, new),
+                (Some(old), Some(new)) => old.sort_key().cmp(new.sort_key()),
             };
             let old_entry = old_entry
                 .filter(|_| order.is_le())
@@ -187,7 +187,8 @@ impl TreeComparison<'_, '_> {
         path.extend(entry.name);
         let owners = &self.finder.owners;
         if !entry.is_tree() {
-            self.mark_changed(&owners.owners_of_file(place, path, entry.name));
+            let is_link = entry.is_link();
+            self.mark_changed(&owners.owners_of_file(place, path, is_link));
         } else if old != new {
             self.compare_folders(
                 old,
@@ -214,14 +215,4 @@ impl TreeComparison<'_, '_> {
 /// Parses the first entry of a tree.
 fn parse_first_entry(tree: Oid, raw: &[u8]) -> Result<Option<TreeEntry<'_>>> {
     parse_entries(tree, raw).next().transpose()
-}
-
-/// Compares two entries in git's order, which treats folder names as if they ended in a slash. So a
-/// file and a folder of the same name are two entries.
-fn compare_entries(old: &TreeEntry<'_>, new: &TreeEntry<'_>) -> Ordering {
-    let slash = |entry: &TreeEntry<'_>| entry.is_tree().then_some(&b'/');
-    old.name
-        .iter()
-        .chain(slash(old))
-        .cmp(new.name.iter().chain(slash(new)))
 }

@@ -1,20 +1,122 @@
-//! Writes the files of a commit into a separate folder, as git would check them out.
+//! Writes files of a commit into a folder, as git checks them out, the same on every machine.
+//!
+//! The settings of the user, the machine and the repository do not count: neither line endings nor
+//! filters nor `.git/info/attributes` can change what is written. Only the `.gitattributes` files
+//! among the written files do.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::command::GitCommand;
+use super::content::ComponentFile;
 use super::error::Result;
 use super::repo::Repository;
+use super::temp_repo::create_bare_folder;
 use crate::domain::id::CommitId;
 
+/// The settings that change the bytes or the modes of files.
+const SETTINGS: [(&str, &str); 6] = [
+    ("core.attributesFile", "/dev/null"),
+    ("core.autocrlf", "false"),
+    ("core.eol", "lf"),
+    ("core.fileMode", "true"),
+    ("core.safecrlf", "false"),
+    ("core.symlinks", "true"),
+];
+
+/// Writes files of one repository. It can be used from several threads.
+#[derive(Debug)]
+pub struct FileWriter {
+    /// An empty repository, so that no setting of the real one applies.
+    git_dir: tempfile::TempDir,
+    objects: PathBuf,
+}
+
 impl Repository {
-    /// Writes all files of a commit into an empty folder, using `index` as git's index file.
-    /// Submodules become empty folders.
-    pub fn check_out(&self, commit: CommitId, folder: &Path, index: &Path) -> Result<()> {
-        let git =
-            |name| GitCommand::new(self.git_dir(), Some(folder), name).env("GIT_INDEX_FILE", index);
-        git("read-tree")
-            .args(["--end-of-options", &commit.to_string()])
+    /// Returns a writer for files of this repository.
+    pub fn file_writer(&self) -> Result<FileWriter> {
+        Ok(FileWriter {
+            git_dir: create_bare_folder(self.hash_kind())?,
+            objects: self.common_dir().join("objects"),
+        })
+    }
+
+    /// Fetches the bytes of files that a partial clone left out.
+    pub fn fetch_missing_files(&self, files: &[ComponentFile]) -> Result<()> {
+        if !self.has_config("extensions.partialClone") {
+            return Ok(());
+        }
+        let ids = files
+            .iter()
+            .filter(|file| !file.is_submodule())
+            .map(|file| format!("{}\n", file.id));
+        self.git("cat-file")
+            .arg("--batch-check=%(objectname)")
+            .input(ids.collect::<String>())
+            .run()?
+            .into_stdout()
+            .map(drop)
+    }
+}
+
+impl FileWriter {
+    /// Returns which of these paths exist in a commit, in git's order. A folder ends in a slash.
+    pub fn find_paths(&self, commit: CommitId, paths: &[String]) -> Result<Vec<String>> {
+        let listed = self
+            .git("ls-tree", self.git_dir.path())
+            .args(["-z", "--full-tree", "--format=%(objecttype) %(path)"])
+            .arg(commit.to_string())
+            .arg("--")
+            .args(paths)
+            .run()?
+            .into_stdout()?;
+        let lines = String::from_utf8_lossy(&listed);
+        let lines = lines.split('\0').filter_map(|line| line.split_once(' '));
+        Ok(lines
+            .map(|(kind, path)| match kind {
+                "tree" => format!("{path}/"),
+                _ => path.to_owned(),
+            })
+            .collect())
+    }
+
+    /// Prepares `git <name>` with this folder as its work tree.
+    fn git(&self, name: &'static str, folder: &Path) -> GitCommand {
+        let mut command = GitCommand::new(self.git_dir.path(), Some(folder), name)
+            .env("GIT_OBJECT_DIRECTORY", &self.objects)
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_ATTR_NOSYSTEM", "1")
+            .env("GIT_CONFIG_PARAMETERS", "")
+            .env("GIT_CONFIG_COUNT", SETTINGS.len().to_string());
+        for (number, (key, value)) in SETTINGS.iter().enumerate() {
+            command = command
+                .env(&format!("GIT_CONFIG_KEY_{number}"), key)
+                .env(&format!("GIT_CONFIG_VALUE_{number}"), value);
+        }
+        command
+    }
+
+    /// Writes files into an empty folder. Submodules become empty folders.
+    pub fn write_files(&self, files: &[ComponentFile], folder: &Path) -> Result<()> {
+        let index = tempfile::NamedTempFile::new_in(self.git_dir.path())
+            .map_err(|source| super::error::Error::Open {
+                path: self.git_dir.path().to_owned(),
+                source: source.into(),
+            })?
+            .into_temp_path();
+        // Git refuses an empty file as an index, and writes a missing one.
+        let _ = std::fs::remove_file(&index);
+        let mut list = Vec::new();
+        for file in files {
+            list.extend(&file.mode);
+            list.extend(format!(" {}\t", file.id).as_bytes());
+            list.extend(&file.path);
+            list.push(0);
+        }
+        let git = |name| self.git(name, folder).env("GIT_INDEX_FILE", &index);
+        git("update-index")
+            .args(["-z", "--index-info"])
+            .input(list)
             .run()?
             .into_stdout()?;
         git("checkout-index")

@@ -9,7 +9,7 @@ pub mod branch_window;
 pub mod branches;
 pub mod cache;
 pub mod changed_components;
-mod checkout;
+pub mod checkout;
 pub mod command;
 pub mod commit;
 mod commit_graph;

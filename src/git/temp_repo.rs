@@ -19,34 +19,9 @@ pub struct TempRepository {
 impl TempRepository {
     /// Creates one whose objects use this hash.
     pub fn new(hash: HashKind) -> Result<Self> {
-        let failed = |source: std::io::Error| Error::Open {
-            path: std::env::temp_dir(),
-            source: source.into(),
-        };
-        let folder = tempfile::Builder::new()
-            .prefix("git-deploy-")
-            .tempdir()
-            .map_err(failed)?;
-        let root = folder.path();
-        // The minimum that git accepts as a repository, in the form that `git init` writes.
-        let format = match hash {
-            HashKind::Sha1 => "\trepositoryformatversion = 0\n",
-            HashKind::Sha256 => {
-                "\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n"
-            }
-        };
-        let write = || {
-            fs::create_dir(root.join("objects"))?;
-            fs::create_dir(root.join("refs"))?;
-            fs::write(root.join("HEAD"), "ref: refs/heads/none\n")?;
-            fs::write(
-                root.join("config"),
-                format!("[core]\n\tbare = true\n{format}"),
-            )
-        };
-        write().map_err(failed)?;
+        let folder = create_bare_folder(hash)?;
         Ok(Self {
-            repository: Repository::open(root)?,
+            repository: Repository::open(folder.path())?,
             folder,
         })
     }
@@ -56,6 +31,37 @@ impl TempRepository {
     pub fn path(&self) -> &std::path::Path {
         self.folder.path()
     }
+}
+
+/// Creates a folder with the minimum that git accepts as a repository, in the form that `git init`
+/// writes.
+pub(super) fn create_bare_folder(hash: HashKind) -> Result<tempfile::TempDir> {
+    let failed = |source: std::io::Error| Error::Open {
+        path: std::env::temp_dir(),
+        source: source.into(),
+    };
+    let folder = tempfile::Builder::new()
+        .prefix("git-deploy-")
+        .tempdir()
+        .map_err(failed)?;
+    let root = folder.path();
+    let format = match hash {
+        HashKind::Sha1 => "\trepositoryformatversion = 0\n",
+        HashKind::Sha256 => {
+            "\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n"
+        }
+    };
+    let write = || {
+        fs::create_dir(root.join("objects"))?;
+        fs::create_dir(root.join("refs"))?;
+        fs::write(root.join("HEAD"), "ref: refs/heads/none\n")?;
+        fs::write(
+            root.join("config"),
+            format!("[core]\n\tbare = true\n{format}"),
+        )
+    };
+    write().map_err(failed)?;
+    Ok(folder)
 }
 
 #[cfg(test)]

@@ -3,6 +3,15 @@
 use super::error::{Error, Result};
 use crate::domain::id::Oid;
 
+/// The modes of entries: folders, files (one of them as old versions of git wrote it), executable
+/// files, symbolic links, and submodules.
+///
+/// Git reads any other mode as one of these, but not every program agrees which. Such an entry could
+/// be a folder for git and a file for a rule.
+const MODES: [&[u8]; 6] = [
+    b"40000", b"100644", b"100664", b"100755", b"120000", b"160000",
+];
+
 /// One entry of any tree, as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TreeEntry<'a> {
@@ -21,6 +30,17 @@ impl TreeEntry<'_> {
     pub fn is_tree(&self) -> bool {
         self.mode == b"40000"
     }
+
+    /// Checks whether the entry is a symbolic link or a submodule.
+    pub fn is_link(&self) -> bool {
+        matches!(self.mode, b"120000" | b"160000")
+    }
+
+    /// Returns the bytes by which git orders the entries of a folder: the name, followed by a slash
+    /// for a folder. So a file and a folder of the same name are two entries.
+    pub fn sort_key(&self) -> impl Iterator<Item = &u8> {
+        self.name.iter().chain(self.is_tree().then_some(&b'/'))
+    }
 }
 
 /// Parses the entries of a tree object. `id` gives the length of ids and appears in errors.
@@ -31,9 +51,8 @@ pub fn parse_entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<TreeEnt
         if rest.is_empty() {
             return None;
         }
-        let entry = split_entry(rest, length).ok_or_else(|| {
-            Error::corrupt(format!("tree {id}"), "an entry is cut off or has no name")
-        });
+        let entry =
+            split_entry(rest, length).map_err(|why| Error::corrupt(format!("tree {id}"), why));
         rest = entry.as_ref().map_or(&[], |(_, rest)| rest);
         Some(entry.map(|(entry, _)| entry))
     })
@@ -74,28 +93,33 @@ pub fn skip_common_entries<'a>(
     rest(left).zip(rest(right)).ok_or_else(cut)
 }
 
-/// Parses the first entry of a tree, and returns it with the rest.
-fn split_entry(raw: &[u8], length: usize) -> Option<(TreeEntry<'_>, &[u8])> {
+/// Parses the first entry of a tree, and returns it with the rest, or what is wrong with it.
+fn split_entry(
+    raw: &[u8],
+    length: usize,
+) -> std::result::Result<(TreeEntry<'_>, &[u8]), &'static str> {
+    let (entry, rest) = cut_entry(raw, length).ok_or("an entry is cut off")?;
+    if !MODES.contains(&entry.mode) {
+        return Err("an entry has a mode that git does not write");
+    }
+    if entry.name.is_empty() || entry.name.contains(&b'/') {
+        return Err("an entry has no name, or one with a slash");
+    }
+    Ok((entry, rest))
+}
+
+/// Cuts the first entry off a tree, and returns it with the rest.
+fn cut_entry(raw: &[u8], length: usize) -> Option<(TreeEntry<'_>, &[u8])> {
     let space = raw.iter().take(8).position(|byte| *byte == b' ')?;
     let nul = space + raw.get(space..)?.iter().position(|byte| *byte == 0)?;
     let end = nul + 1 + length;
     let mode = raw.get(..space)?;
-    let mode = mode.get(mode.iter().position(|byte| *byte != b'0')?..)?;
-    let name = raw.get(space + 1..nul)?;
-    if name.is_empty()
-        || name.contains(&b'/')
-        || !mode.iter().all(|byte| (b'0'..=b'7').contains(byte))
-    {
-        return None;
-    }
-    let id = Oid::from_bytes(raw.get(nul + 1..end)?)?;
-    Some((
-        TreeEntry {
-            mode,
-            name,
-            id,
-            raw: raw.get(..end)?,
-        },
-        raw.get(end..)?,
-    ))
+    let digits = mode.iter().position(|byte| *byte != b'0');
+    let entry = TreeEntry {
+        mode: mode.get(digits.unwrap_or(space)..)?,
+        name: raw.get(space + 1..nul)?,
+        id: Oid::from_bytes(raw.get(nul + 1..end)?)?,
+        raw: raw.get(..end)?,
+    };
+    Some((entry, raw.get(end..)?))
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::cancellation::Cancellation;
+use super::component_checkout::ComponentCheckout;
 use super::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program};
 use crate::domain::entry::Target;
 use crate::domain::id::{CommitId, RunId};
@@ -45,7 +46,9 @@ pub struct ComponentJob {
     pub target: Target,
     /// The commit that ran before.
     pub previous: Option<CommitId>,
-    /// The folder in which its commands run, in a read-only checkout of the commit.
+    /// Its files at the commit, which are written before each step.
+    pub checkout: ComponentCheckout,
+    /// The folder in which its commands run, in that checkout.
     pub folder: PathBuf,
     /// The folder in which they may write.
     pub scratch: PathBuf,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::cancellation::Cancellation;
 use super::command_env::{CommandEnv, ComponentJob, SecretError};
+use super::component_checkout::CheckoutError;
 use super::process::{
     self, CapturedOutput, CommandEnd, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program,
     Stream,
@@ -101,6 +102,8 @@ pub struct StepRunner<'a> {
 enum StepFailure {
     #[error("{0}")]
     CommandFailed(CommandEnd, CapturedOutput),
+    #[error(transparent)]
+    Checkout(#[from] CheckoutError),
     #[error("its command could not be run: {0}")]
     NotStarted(#[from] io::Error),
     #[error(transparent)]
@@ -118,7 +121,7 @@ impl StepFailure {
             Self::CommandFailed(end, _)
             | Self::ShowFailed(end, _)
             | Self::Secret(SecretError::Failed(_, end)) => Some(*end),
-            Self::NotStarted(_) | Self::Secret(_) | Self::Terraform(_) => None,
+            Self::NotStarted(_) | Self::Checkout(_) | Self::Secret(_) | Self::Terraform(_) => None,
         }
     }
 }
@@ -211,6 +214,31 @@ impl StepRunner<'_> {
         !self.cancellation.is_draining()
     }
 
+    /// Finds a path outside of the component that a failed command may have looked for.
+    fn find_missing_path(
+        &self,
+        job: &ComponentJob,
+        step: ComponentStep,
+        failure: &StepFailure,
+    ) -> Option<String> {
+        let StepFailure::CommandFailed(CommandEnd::Exited(_), printed) = failure else {
+            return None;
+        };
+        let component = self.component_policy(job)?;
+        let command = match step {
+            ComponentStep::Plan => component.plan.as_ref(),
+            ComponentStep::Apply => component.apply.as_ref(),
+            ComponentStep::Verify => component.verify.as_ref(),
+            ComponentStep::Destroy => component.destroy.as_ref(),
+        };
+        let texts = printed.tail.iter().map(String::as_str);
+        job.checkout.find_missing_path(
+            job.target.commit,
+            &job.folder,
+            texts.chain(command.map(ShellCommand::as_str)),
+        )
+    }
+
     /// Runs one step and reports its beginning and its end.
     fn run_step<T>(
         &self,
@@ -221,7 +249,8 @@ impl StepRunner<'_> {
     ) -> Result<T, StepError> {
         let component = &job.target.component;
         self.observer.on_step_start(component, step);
-        let result = work().map_err(|trouble| {
+        let written = job.checkout.write().map_err(StepFailure::from);
+        let result = written.and_then(|()| work()).map_err(|trouble| {
             let tail = match &trouble {
                 StepFailure::CommandFailed(_, printed) | StepFailure::ShowFailed(_, printed) => {
                     printed.tail.clone()
@@ -229,9 +258,15 @@ impl StepRunner<'_> {
                 _ => Vec::new(),
             };
             let interrupted = trouble.command_end() == Some(CommandEnd::Cancelled);
+            let mut reason = trouble.to_string();
+            if let Some(missing) = self.find_missing_path(job, step, &trouble) {
+                reason = format!(
+                    "{reason}; {missing} is in the commit but does not belong to {component}: add it to the component's paths, or to `shared`"
+                );
+            }
             StepError {
                 step,
-                reason: trouble.to_string(),
+                reason,
                 last_lines: tail,
                 log: job.log.clone(),
                 interrupted,

@@ -3,6 +3,7 @@
 pub mod build_deployment;
 pub mod cancellation;
 pub mod command_env;
+mod component_checkout;
 pub mod component_steps;
 pub mod default_description;
 pub mod digest;

@@ -1,91 +1,119 @@
-//! The folders of a run: a read-only checkout of each commit, and a scratch folder and a log for
-//! each component.
+//! The folders of a run: a checkout of each component, and a scratch folder and a log for it.
 //!
-//! Everything except the logs is removed at the end. The logs of the newest runs stay in the
-//! repository's git folder.
+//! A component's checkout has the same path in every run of an environment by one user on one
+//! machine, so that absolute paths in a plan do not change its digest. Only one run at a time can
+//! use it: the next one waits. The logs of the newest runs stay in the repository's git folder;
+//! everything else is removed at the end.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::cancellation::Cancellation;
 use super::command_env::ComponentJob;
+use super::component_checkout::{CheckoutError, ComponentCheckout, remove_folder};
 use crate::clock;
 use crate::domain::entry::Target;
-use crate::domain::id::CommitId;
+use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::EnvName;
-use crate::domain::policy::{Policy, tag_timestamp};
+use crate::domain::policy::{Policy, Submodules, tag_timestamp};
 use crate::git::Repository;
+use crate::git::checkout::FileWriter;
+use crate::ledger::facts::PolicyComponent;
 
 /// How many runs' logs are kept.
 const KEPT_RUNS: usize = 20;
 /// Their folder, in the git folder.
 const LOGS_FOLDER: &str = "git-deploy/logs";
+/// How often a run that waits for another one looks again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Why a folder could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkDirsError {
-    /// A commit could not be checked out.
-    #[error("cannot check out {}: {source}", commit.short())]
+    /// A component could not be checked out.
+    #[error("cannot check out {component} at {}: {source}", commit.short())]
     Checkout {
+        /// The component.
+        component: String,
         /// The commit.
         commit: CommitId,
         /// The cause.
-        source: crate::git::Error,
+        source: CheckoutError,
     },
     /// A folder or its permissions could not be changed.
-    #[error("cannot make {path} ready: {source}")]
+    #[error("cannot prepare {}: {source}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
         /// The cause.
         source: io::Error,
     },
+    /// There is no place for the checkouts.
+    #[error("neither XDG_CACHE_HOME nor HOME is set to a folder for the checkouts")]
+    NoCacheFolder,
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] crate::git::Error),
+    /// The wait for another run was interrupted.
+    #[error("interrupted while another run of this environment works on this machine")]
+    Interrupted,
 }
 
 /// The folders of a run.
 pub struct WorkDirs<'a> {
     repository: &'a Repository,
     policy: &'a Policy,
-    root: tempfile::TempDir,
+    scratch: tempfile::TempDir,
     logs: PathBuf,
-    checkouts: RefCell<BTreeMap<CommitId, PathBuf>>,
+    checkouts: PathBuf,
+    writer: Arc<FileWriter>,
+    /// Held while the run uses the checkouts.
+    _lock: File,
 }
 
 impl<'a> WorkDirs<'a> {
-    /// Creates the folders for a run in this environment.
+    /// Creates the folders for a run in this environment of the project. If another run uses them,
+    /// calls `on_wait` and waits for its end.
     pub fn new(
         repository: &'a Repository,
         policy: &'a Policy,
-        name: &EnvName,
+        (project, name): (EntryId, &EnvName),
+        cancellation: &Cancellation,
+        on_wait: &dyn Fn(),
     ) -> Result<Self, WorkDirsError> {
-        let failed = |source| WorkDirsError::Folder {
-            path: std::env::temp_dir(),
-            source,
-        };
-        let root = tempfile::Builder::new()
+        let scratch = tempfile::Builder::new()
             .prefix("git-deploy-")
             .tempdir()
-            .map_err(failed)?;
-        let all = repository.common_dir().join(LOGS_FOLDER);
-        let logs = all.join(format!(
+            .map_err(|source| WorkDirsError::Folder {
+                path: std::env::temp_dir(),
+                source,
+            })?;
+        let all_logs = repository.common_dir().join(LOGS_FOLDER);
+        let logs = all_logs.join(format!(
             "{}-{name}-{}",
             tag_timestamp(clock::now()),
             std::process::id()
         ));
-        fs::create_dir_all(&logs).map_err(|source| WorkDirsError::Folder {
-            path: logs.clone(),
-            source,
-        })?;
-        remove_old_logs(&all);
+        create_folder(&logs, 0o777)?;
+        remove_old_logs(&all_logs);
+        let checkouts = find_cache_folder()?
+            .join("checkouts")
+            .join(project.0.prefix(16))
+            .join(name.as_str());
+        create_folder(&checkouts, 0o700)?;
+        let lock = lock_folder(&checkouts, cancellation, on_wait)?;
         Ok(Self {
             repository,
             policy,
-            root,
+            scratch,
             logs,
-            checkouts: RefCell::default(),
+            checkouts,
+            writer: Arc::new(repository.file_writer()?),
+            _lock: lock,
         })
     }
 
@@ -97,16 +125,16 @@ impl<'a> WorkDirs<'a> {
         previous: Option<CommitId>,
         name: &str,
     ) -> Result<ComponentJob, WorkDirsError> {
-        let checkout = self.check_out(target.commit)?;
+        let checkout = self.prepare_checkout(&target)?;
         let component = target.component.as_str();
-        let scratch = self.root.path().join("scratch").join(name).join(component);
+        let scratch = self.scratch.path().join(name).join(component);
         for folder in ["tmp", "terraform"] {
-            let path = scratch.join(folder);
-            fs::create_dir_all(&path).map_err(|source| WorkDirsError::Folder { path, source })?;
+            create_folder(&scratch.join(folder), 0o777)?;
         }
         let log = self.logs.join(format!("{component}.{name}.log"));
         Ok(ComponentJob {
             folder: self.find_working_folder(&checkout, &target),
+            checkout,
             target,
             previous,
             scratch,
@@ -114,71 +142,119 @@ impl<'a> WorkDirs<'a> {
         })
     }
 
+    /// Finds and checks the files of a component. They are written before each step.
+    fn prepare_checkout(&self, target: &Target) -> Result<ComponentCheckout, WorkDirsError> {
+        let failed = |source| WorkDirsError::Checkout {
+            component: target.component.to_string(),
+            commit: target.commit,
+            source,
+        };
+        let paths = PolicyComponent::new(self.policy, &target.component);
+        let tree = self.repository.read_commit(target.commit.0)?.tree;
+        let files = self.repository.list_component_files(tree, &paths)?;
+        let ignores_submodules = self
+            .policy
+            .component(&target.component)
+            .is_some_and(|component| component.submodules == Submodules::Ignore);
+        ComponentCheckout::new(
+            self.repository,
+            Arc::clone(&self.writer),
+            files,
+            ignores_submodules,
+            self.checkouts.join(target.component.as_str()),
+        )
+        .map_err(failed)
+    }
+
     /// Returns the folder in which a component's commands run: its first path, or the folder of the
     /// file that this path names.
-    fn find_working_folder(&self, checkout: &Path, target: &Target) -> PathBuf {
+    fn find_working_folder(&self, checkout: &ComponentCheckout, target: &Target) -> PathBuf {
         let paths = self
             .policy
             .component(&target.component)
             .and_then(|it| it.paths.as_ref());
-        let home = checkout.join(paths.map_or("", |paths| paths.base_dir()));
-        match home.parent() {
-            Some(above) if home.is_file() => above.to_owned(),
-            _ => home,
-        }
-    }
-
-    /// Checks out a commit, read-only, and returns the folder.
-    pub fn check_out(&self, commit: CommitId) -> Result<PathBuf, WorkDirsError> {
-        if let Some(known) = self.checkouts.borrow().get(&commit) {
-            return Ok(known.clone());
-        }
-        let path = self.root.path().join("commits").join(commit.to_string());
-        let failed = |source| WorkDirsError::Folder {
-            path: path.clone(),
-            source,
+        let base = paths.map_or("", |paths| paths.base_dir());
+        let folder = if checkout.has_file(base) {
+            base.rsplit_once('/').map_or("", |(above, _)| above)
+        } else {
+            base
         };
-        fs::create_dir_all(&path).map_err(failed)?;
-        let index = self.root.path().join("index");
-        let checked_out = self.repository.check_out(commit, &path, &index);
-        checked_out.map_err(|source| WorkDirsError::Checkout { commit, source })?;
-        let gone = fs::remove_file(&index);
-        gone.and_then(|()| change_permissions(&path, |mode| mode & !0o222))
-            .map_err(failed)?;
-        self.checkouts.borrow_mut().insert(commit, path.clone());
-        Ok(path)
+        checkout.folder.join(folder)
     }
 }
 
 impl Drop for WorkDirs<'_> {
-    /// Makes all folders writable, so that they can be removed.
+    /// Removes the checkouts and the scratch folders. What cannot be removed stays.
     fn drop(&mut self) {
-        // Not only the checkouts: tools make folders of their own read-only, too. Folders that
-        // cannot be removed stay in the temporary folder.
-        for folder in walkdir::WalkDir::new(self.root.path())
-            .into_iter()
-            .filter_map(Result::ok)
-        {
-            if let Some(found) = folder.metadata().ok().filter(std::fs::Metadata::is_dir) {
-                let _ = fs::set_permissions(
-                    folder.path(),
-                    Permissions::from_mode(found.permissions().mode() | 0o700),
-                );
+        let _ = remove_folder(self.scratch.path());
+        let Ok(found) = fs::read_dir(&self.checkouts) else {
+            return;
+        };
+        for checkout in found.filter_map(Result::ok) {
+            if checkout.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let _ = remove_folder(&checkout.path());
             }
         }
     }
 }
 
-/// Changes the permissions of all files and folders.
-fn change_permissions(root: &Path, change: impl Fn(u32) -> u32) -> io::Result<()> {
-    for found in walkdir::WalkDir::new(root) {
-        let found = found?;
-        if !found.file_type().is_symlink() {
-            let mode = found.metadata()?.permissions().mode();
-            fs::set_permissions(found.path(), Permissions::from_mode(change(mode)))?;
+/// Returns the folder in which this user's checkouts are.
+fn find_cache_folder() -> Result<PathBuf, WorkDirsError> {
+    let absolute = |name| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".cache")))
+        .map(|folder| folder.join("git-deploy"))
+        .ok_or(WorkDirsError::NoCacheFolder)
+}
+
+/// Locks a folder, and waits as long as another process has it locked. A process that dies gives
+/// its lock back.
+fn lock_folder(
+    folder: &Path,
+    cancellation: &Cancellation,
+    on_wait: &dyn Fn(),
+) -> Result<File, WorkDirsError> {
+    let path = folder.join("lock");
+    let failed = |source| WorkDirsError::Folder {
+        path: path.clone(),
+        source,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    let mut waits = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::WouldBlock) if cancellation.is_draining() => {
+                return Err(WorkDirsError::Interrupted);
+            }
+            Err(TryLockError::WouldBlock) => {}
         }
+        if !waits {
+            on_wait();
+            waits = true;
+        }
+        std::thread::sleep(LOCK_INTERVAL);
     }
-    Ok(())
+}
+
+fn create_folder(path: &Path, mode: u32) -> Result<(), WorkDirsError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(|source| WorkDirsError::Folder {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// Removes the logs of old runs. Their names begin with the time.

@@ -161,6 +161,10 @@ fn run_command(
         .work_dirs
         .prepare_job(target.clone(), Some(target.commit), "exec")
         .context(ErrorKind::CannotTell, cannot())?;
+    piece
+        .checkout
+        .write()
+        .context(ErrorKind::CannotTell, cannot())?;
     let surroundings = deploying.command_env(stage, Some(run))?;
     let secrets = surroundings.read_secrets(&target.component, false, &deploying.stop);
     let secrets = secrets.context(ErrorKind::Command, cannot())?;

@@ -29,7 +29,19 @@ impl<'a> Preparation<'a> {
         let snapshot = of.read_environment()?;
         let all = rollback_targets::find_attempted(workspace, &snapshot);
         let good = rollback_targets::find_newest(workspace, &snapshot, &all, &|_, _| true)?;
-        let site = WorkDirs::new(&workspace.repository, &workspace.policy, of.env.name());
+        let on_wait = || {
+            of.ui.eprint_sentence(format_args!(
+                "Another run of {} works on this machine: waiting for its end.",
+                of.env.name()
+            ));
+        };
+        let site = WorkDirs::new(
+            &workspace.repository,
+            &workspace.policy,
+            (workspace.project.id, of.env.name()),
+            &of.stop,
+            &on_wait,
+        );
         let site = site.context(
             ErrorKind::CannotTell,
             "cannot make the deployment's folders",

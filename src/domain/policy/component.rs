@@ -9,7 +9,7 @@ use super::paths::{Coverage, Paths};
 use super::reader::TomlValue;
 use super::shell_command::ShellCommand;
 use super::table::{TextForm, ValueForm};
-use super::table_macros::policy_table;
+use super::table_macros::{policy_table, policy_words};
 use super::variables::{SECRETS, Secret, VARIABLES, VarName, read_secrets, read_variables};
 use crate::domain::name::{ComponentName, ProjectName, REST};
 use crate::domain::time::Span;
@@ -17,7 +17,17 @@ use crate::domain::time::Span;
 /// The most components.
 const MAX_COMPONENTS: usize = 5_000;
 
-const PATH: TextForm = TextForm::new("path or glob", "^[^/]");
+pub(super) const PATH: TextForm = TextForm::new("path or glob", "^[^/]");
+
+policy_words! {
+    /// What happens if a submodule is among a component's files.
+    pub enum Submodules {
+        /// The component's commands do not run.
+        Refuse = "refuse",
+        /// Its folder is left empty.
+        Ignore = "ignore",
+    }
+}
 
 policy_table! {
     /// A part of the repository that is deployed on its own.
@@ -90,6 +100,14 @@ policy_table! {
             example: "{ TOKEN = \"pass show api/token\" }",
             read: read_secrets(&key, &variables),
         }
+        /// What happens if a submodule is among the component's files: its commands do not run
+        /// (`refuse`), or they find an empty folder in its place (`ignore`).
+        pub submodules: Submodules {
+            form: ValueForm::Words(Submodules::NAMES),
+            example: "\"ignore\"",
+            default: "`\"refuse\"`",
+            read: key.word().unwrap_or(Submodules::Refuse),
+        }
         /// How often a failed `apply` (with a new plan) or `verify` is retried.
         pub retries: u32 {
             form: ValueForm::Number(0, 10),
@@ -115,13 +133,16 @@ pub(super) struct ComponentContext<'a> {
 }
 
 impl Component {
-    /// Checks whether a file, symbolic link or submodule at this path belongs to the component.
-    pub fn owns(&self, path: &[u8]) -> bool {
-        self.paths.as_ref().is_none_or(|paths| paths.matches(path))
+    /// Checks whether a file, or a link (a symbolic link or a submodule), belongs to the component
+    /// by its own paths.
+    pub(super) fn owns(&self, path: &[u8], is_link: bool) -> bool {
+        self.paths
+            .as_ref()
+            .is_none_or(|paths| paths.matches(path) || paths.blocks(path, is_link))
     }
 
     /// Returns how much of a folder belongs to the component. The root is the empty path.
-    pub fn coverage(&self, folder: &[u8]) -> Coverage {
+    pub(super) fn coverage(&self, folder: &[u8]) -> Coverage {
         self.paths
             .as_ref()
             .map_or(Coverage::Whole, |paths| paths.coverage(folder))
@@ -180,7 +201,7 @@ pub(super) fn sole_component(
         .collect()
 }
 
-fn read_paths(value: &TomlValue<'_>) -> Option<Paths> {
+pub(super) fn read_paths(value: &TomlValue<'_>) -> Option<Paths> {
     let list = value.list();
     let patterns: Vec<&str> = list.iter().filter_map(TomlValue::text).collect();
     if patterns.len() < list.len() {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::admin::{AdminRules, UnownedPaths};
 use super::attestation::{AcceptedSigners, ArtifactRules, read_accepted_signers};
-use super::component::{Component, read_components, sole_component};
+use super::component::{Component, PATH, read_components, read_paths, sole_component};
 use super::environment::Environment;
 use super::forms::{NAME, PREDICATE};
 use super::notify::NOTIFY;
+use super::paths::Paths;
 use super::people::{KeyStatus, Members, PERSON, PersonSpec};
 use super::predicate::PredicateType;
 use super::reader::TomlValue;
@@ -92,6 +93,14 @@ policy_table! {
                 || sole_component(given.project.as_ref(), given.root),
                 |value| read_components(&value),
             ),
+        }
+        /// Files that belong to every component, such as the lock files at the root or a folder of
+        /// tools. They are part of each component's content and checkout.
+        pub shared: Option<Paths> {
+            form: ValueForm::OneOrMore(&ValueForm::Text(&PATH)),
+            example: "[\"package.json\", \"pnpm-lock.yaml\", \"tools/**\"]",
+            default: "none",
+            read: key.read(read_paths),
         }
         /// Whose attestations count, by type: one of in-toto's short names, or a full predicate
         /// type URI. Attestations of a type that is not listed do not count.

@@ -7,7 +7,7 @@ use super::admin::UnownedPaths;
 use super::component::Component;
 use super::environment::Environment;
 use super::error::PolicyErrors;
-use super::paths::{Coverage, Paths, is_shared};
+use super::paths::{Coverage, FileOwnership, Paths, affects_checkout};
 use super::people::KeyStatus;
 use super::predicate::PredicateType;
 use super::refname::BranchName;
@@ -195,21 +195,50 @@ impl Policy {
             || self.has_rest() && *component == ComponentName::rest()
     }
 
-    /// Checks whether a file, symbolic link or submodule at this path belongs to the component,
+    /// Returns how a file, or a link (a symbolic link or a submodule), belongs to the component,
     /// declared or `rest`. An unknown component owns nothing.
-    pub fn owns(&self, component: &ComponentName, path: &[u8]) -> bool {
+    pub fn file_ownership(
+        &self,
+        component: &ComponentName,
+        path: &[u8],
+        is_link: bool,
+    ) -> FileOwnership {
+        let shared = self.shared.as_ref();
+        if affects_checkout(path) {
+            FileOwnership::WithNeighbours
+        } else if shared.is_some_and(|paths| paths.matches(path) || paths.blocks(path, is_link)) {
+            FileOwnership::Shared
+        } else if self.owns(component, path, is_link) {
+            FileOwnership::Owned
+        } else {
+            FileOwnership::Outside
+        }
+    }
+
+    fn owns(&self, component: &ComponentName, path: &[u8], is_link: bool) -> bool {
         match self.components.get(component) {
-            Some(declared) => declared.owns(path),
+            Some(declared) => declared.owns(path, is_link),
             None if *component == ComponentName::rest() && self.has_rest() => {
-                is_shared(path) || !self.declared_paths().any(|paths| paths.matches(path))
+                !self.declared_paths().any(|paths| paths.matches(path))
             }
             None => false,
         }
     }
 
-    /// Returns how much of a folder belongs to the component, declared or `rest`. The root is the
-    /// empty path.
+    /// Returns how much of a folder belongs to the component, declared or `rest`, shared files
+    /// included. The root is the empty path.
     pub fn coverage(&self, component: &ComponentName, folder: &[u8]) -> Coverage {
+        match (&self.shared, self.own_coverage(component, folder)) {
+            (Some(shared), Coverage::Nothing) => match shared.coverage(folder) {
+                Coverage::Nothing => Coverage::Nothing,
+                // A shared file alone makes no component present: it has to be looked at.
+                Coverage::Whole | Coverage::Descend => Coverage::Descend,
+            },
+            (_, own) => own,
+        }
+    }
+
+    fn own_coverage(&self, component: &ComponentName, folder: &[u8]) -> Coverage {
         match self.components.get(component) {
             Some(declared) => declared.coverage(folder),
             None if *component == ComponentName::rest() && self.has_rest() => {

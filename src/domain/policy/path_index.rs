@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::Policy;
-use super::paths::{Paths, is_shared};
+use super::paths::{Paths, affects_checkout};
 use crate::domain::name::ComponentName;
 
 /// The components of a policy, by the folders of their paths.
@@ -17,6 +17,7 @@ pub struct PathIndex<'a> {
     names: Vec<ComponentName>,
     /// The paths of each; `None` for `rest` and for a component without `paths`.
     paths: Vec<Option<&'a Paths>>,
+    shared: Option<&'a Paths>,
     /// The components that own the whole tree.
     whole_tree: Vec<usize>,
     rest: Option<usize>,
@@ -68,19 +69,23 @@ impl<'a> PathIndex<'a> {
                     if paths.is_all() {
                         whole.push(number);
                     }
-                    paths
-                        .prefixes()
-                        .for_each(|prefix| add_once(&mut root.node_at(prefix).prefixes, number));
-                    paths
-                        .stems()
-                        .for_each(|stem| add_once(&mut root.node_at(stem).stems, number));
+                    root.add_paths(paths, number);
                 }
             }
             all.push(paths);
         }
+        // Shared paths are in the tree as a component of their own, behind the last one.
+        let shared = policy.shared.as_ref();
+        if let Some(paths) = shared {
+            root.add_paths(paths, names.len());
+            if paths.is_all() {
+                whole.extend(0..names.len());
+            }
+        }
         Self {
             names,
             paths: all,
+            shared,
             whole_tree: whole,
             rest,
             root,
@@ -99,7 +104,7 @@ impl<'a> PathIndex<'a> {
             stems: self.root.stems.clone(),
             fully_owned: !self.whole_tree.is_empty(),
         };
-        // The root may contain shared files, which belong to every component.
+        // The root may contain files that belong to every component.
         FolderOwners {
             position: place,
             owners: self.whole_tree.clone(),
@@ -121,6 +126,9 @@ impl<'a> PathIndex<'a> {
             whole.clone_from(&node.prefixes);
         }
         let inner = !stems.is_empty() || node.is_some_and(|node| !node.children.is_empty());
+        if whole.contains(&self.names.len()) {
+            whole = (0..self.names.len()).collect();
+        }
         let taken = parent.fully_owned || !whole.is_empty();
         // A folder to which no path leads belongs to the rest.
         whole.extend(self.rest.filter(|_| !taken && !inner));
@@ -135,38 +143,45 @@ impl<'a> PathIndex<'a> {
         }
     }
 
-    /// Returns the owners of a file, symbolic link or submodule in a folder, given its path and its
-    /// name. A shared file belongs to every component.
+    /// Returns the owners of a file, or of a link (a symbolic link or a submodule), in a folder,
+    /// given its path.
+    ///
+    /// A file that decides how others are checked out belongs to every component that may own one
+    /// of those.
     pub fn owners_of_file(
         &self,
         parent: &FolderPosition<'_>,
         path: &[u8],
-        name: &[u8],
+        is_link: bool,
     ) -> Vec<usize> {
-        if is_shared(path) {
+        let mut named = Vec::new();
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        if affects_checkout(path) {
+            parent
+                .node
+                .iter()
+                .for_each(|node| node.collect_numbers(&mut named));
+        } else if let Some(node) = parent.node.and_then(|node| node.children.get(name)) {
+            node.collect_numbers(&mut named);
+        }
+        named.extend(&parent.stems);
+        named.sort_unstable();
+        named.dedup();
+        let paths_of = |number: usize| self.paths.get(number).copied().flatten().or(self.shared);
+        if !affects_checkout(path) {
+            named.retain(|number| {
+                paths_of(*number)
+                    .is_some_and(|paths| paths.matches(path) || paths.blocks(path, is_link))
+            });
+        }
+        if named.last() == Some(&self.names.len()) {
             return (0..self.names.len()).collect();
         }
-        let node = parent.node.and_then(|node| node.children.get(name));
-        let named = node
-            .into_iter()
-            .flat_map(|node| node.prefixes.iter().chain(&node.stems));
-        let matches = |number: &&usize| {
-            self.paths
-                .get(**number)
-                .copied()
-                .flatten()
-                .is_some_and(|paths| paths.matches(path))
-        };
-        let mut found: Vec<usize> = named
-            .chain(&parent.stems)
-            .filter(matches)
-            .copied()
-            .collect();
-        found.extend(
-            self.rest
-                .filter(|_| !parent.fully_owned && found.is_empty()),
-        );
-        found
+        // What only stands in the way of a component's paths is not taken from the rest.
+        let matches = |number: &usize| paths_of(*number).is_some_and(|paths| paths.matches(path));
+        let is_taken = parent.fully_owned || !affects_checkout(path) && named.iter().any(matches);
+        named.extend(self.rest.filter(|_| !is_taken));
+        named
     }
 }
 
@@ -179,6 +194,24 @@ fn add_once(numbers: &mut Vec<usize>, number: usize) {
 }
 
 impl FolderNode {
+    /// Adds the paths of a component, given by its number.
+    fn add_paths(&mut self, paths: &Paths, number: usize) {
+        for prefix in paths.prefixes() {
+            add_once(&mut self.node_at(prefix).prefixes, number);
+        }
+        for stem in paths.stems() {
+            add_once(&mut self.node_at(stem).stems, number);
+        }
+    }
+
+    /// Adds the components with a path at or below this folder to `numbers`.
+    fn collect_numbers(&self, numbers: &mut Vec<usize>) {
+        numbers.extend(self.prefixes.iter().chain(&self.stems));
+        for child in self.children.values() {
+            child.collect_numbers(numbers);
+        }
+    }
+
     fn node_at(&mut self, path: &[u8]) -> &mut Self {
         let parts = path
             .split(|byte| *byte == b'/')
@@ -217,9 +250,9 @@ mod tests {
         let owners = PathIndex::new(&policy);
         let folder = owners.enter_folder(&owners.root().position, b"a");
         assert_eq!(owners.enter_folder(&folder.position, b"b").owners, [0]);
-        assert_eq!(owners.owners_of_file(&folder.position, b"a/b", b"b"), [0]);
+        assert_eq!(owners.owners_of_file(&folder.position, b"a/b", false), [0]);
         assert_eq!(
-            owners.owners_of_file(&folder.position, b"a/i.x", b"i.x"),
+            owners.owners_of_file(&folder.position, b"a/i.x", false),
             [2]
         );
     }

@@ -6,14 +6,13 @@
 
 use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
 
-/// Files at the root that belong to every component, because they decide how all other files are
-/// checked out.
-const SHARED: [&[u8]; 2] = [b".gitattributes", b".gitmodules"];
-
-/// Checks whether a path belongs to every component: `.gitattributes` and `.gitmodules` at the
-/// root. Such a file alone does not make a component present in a commit.
-pub fn is_shared(path: &[u8]) -> bool {
-    SHARED.contains(&path)
+/// Checks whether a file, given its path, decides how git checks out the files beside and below it.
+///
+/// Such a file belongs to every component that owns one of those files. It alone does not make a
+/// component present in a commit.
+pub fn affects_checkout(path: &[u8]) -> bool {
+    let name = path.rsplit(|byte| *byte == b'/').next();
+    matches!(name, Some(b".gitattributes" | b".gitmodules"))
 }
 
 /// How much of a folder belongs to a component.
@@ -25,6 +24,19 @@ pub enum Coverage {
     Nothing,
     /// Perhaps some of it: look inside.
     Descend,
+}
+
+/// How something that is not a folder belongs to a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileOwnership {
+    /// The component owns it.
+    Owned,
+    /// It belongs to every component, but does not make one present in a commit.
+    Shared,
+    /// It belongs to the component if a file beside it or in a folder beside it does.
+    WithNeighbours,
+    /// It does not belong to the component.
+    Outside,
 }
 
 /// Why a pattern is refused.
@@ -61,6 +73,9 @@ pub struct Paths {
     /// Whether a pattern is `**`, which matches everything.
     all: bool,
     globs: GlobSet,
+    /// The folders on the way to what a pattern with a glob character matches, as far as no `**`
+    /// stands in between.
+    ways: GlobSet,
 }
 
 impl PartialEq for Paths {
@@ -80,8 +95,9 @@ impl Paths {
             stems: Vec::new(),
             all: false,
             globs: GlobSet::empty(),
+            ways: GlobSet::empty(),
         };
-        let mut globs = GlobSetBuilder::new();
+        let (mut globs, mut ways) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         for pattern in patterns {
             let error = |why: String| PathsError::Pattern {
                 pattern: pattern.to_owned(),
@@ -109,14 +125,19 @@ impl Paths {
                     .take_while(|part| !has_glob(part))
                     .collect();
                 paths.stems.push(stem.join("/").as_bytes().into());
+                for way in folders_on_the_way(trimmed) {
+                    ways.add(way);
+                }
             }
         }
         if paths.written.is_empty() {
             return Err(PathsError::Empty);
         }
-        paths.globs = globs
-            .build()
-            .map_err(|error| PathsError::Set(error.to_string()))?;
+        let build = |set: &GlobSetBuilder| {
+            set.build()
+                .map_err(|error| PathsError::Set(error.to_string()))
+        };
+        (paths.globs, paths.ways) = (build(&globs)?, build(&ways)?);
         Ok(paths)
     }
 
@@ -158,12 +179,23 @@ impl Paths {
     /// Checks whether a file, symbolic link or submodule at this path belongs to the component.
     pub fn matches(&self, path: &[u8]) -> bool {
         self.all
-            || is_shared(path)
             || self
                 .prefixes
                 .iter()
                 .any(|prefix| path != &**prefix && is_at_or_under(path, prefix))
             || self.globs.is_match_candidate(&Candidate::from_bytes(path))
+    }
+
+    /// Checks whether something that is not a folder stands where a pattern leads through a folder.
+    ///
+    /// It belongs to the component, too: it decides what a program finds at the pattern's paths. At
+    /// a place that a glob character matches only links count, because a program can follow them,
+    /// and ordinary files are often neighbours of such folders.
+    pub fn blocks(&self, path: &[u8], is_link: bool) -> bool {
+        let mut goals = self.prefixes().chain(self.stems());
+        !path.is_empty()
+            && (goals.any(|goal| is_at_or_under(goal, path))
+                || is_link && self.ways.is_match_candidate(&Candidate::from_bytes(path)))
     }
 
     /// Returns how much of a folder belongs to the component. The root is the empty path.
@@ -177,9 +209,11 @@ impl Paths {
             return Coverage::Whole;
         }
         let leads_to = |goal: &[u8]| is_at_or_under(goal, folder);
-        let inside = folder.is_empty() // The root may hold the files that belong to every component.
-            || self.prefixes.iter().any(|prefix| leads_to(prefix))
-            || self.stems.iter().any(|stem| leads_to(stem) || is_at_or_under(folder, stem));
+        let inside = self.prefixes.iter().any(|prefix| leads_to(prefix))
+            || self
+                .stems
+                .iter()
+                .any(|stem| leads_to(stem) || is_at_or_under(folder, stem));
         if inside {
             Coverage::Descend
         } else {
@@ -194,6 +228,19 @@ fn is_at_or_under(path: &[u8], folder: &[u8]) -> bool {
         || path
             .strip_prefix(folder)
             .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+}
+
+/// Returns globs for the folders above what a pattern matches, up to the first part with `**`.
+///
+/// A part that does not compile alone holds half of a group such as `{a,b/c}`: the folders below it
+/// stay unknown.
+fn folders_on_the_way(pattern: &str) -> Vec<globset::Glob> {
+    let ends = pattern.match_indices('/').map(|(end, _)| end);
+    let above = ends.filter_map(|end| pattern.get(..end));
+    above
+        .take_while(|folder| !folder.contains("**"))
+        .filter_map(|folder| compile_glob(folder).ok())
+        .collect()
 }
 
 fn has_glob(text: &str) -> bool {
@@ -247,7 +294,7 @@ mod tests {
     /// The files of a component decide what is gated and what is deployed with it.
     #[test]
     fn files() {
-        let yes: [(&str, &[u8]); 12] = [
+        let yes: [(&str, &[u8]); 11] = [
             ("api/**", b"api/a"),
             ("api/**", b"api/a/b.\xff"),
             ("api", b"api/a/b"),
@@ -259,7 +306,6 @@ mod tests {
             ("{a,b/c}/**", b"b/c/d"),
             ("a/[*]", b"a/*"),
             ("**", b"anything"),
-            ("api", b".gitattributes"),
         ];
         for (pattern, path) in yes {
             assert!(paths(&[pattern]).matches(path), "{pattern} {path:?}");
@@ -272,10 +318,40 @@ mod tests {
             ("a/*/c", b"a/b/b/c"),
             ("a?c", b"a/c"),
             ("API", b"api"),
-            ("api", b"api2/.gitattributes"),
+            ("api", b".gitattributes"),
         ];
         for (pattern, path) in no {
             assert!(!paths(&[pattern]).matches(path), "{pattern} {path:?}");
+        }
+    }
+
+    /// A link in the place of a folder changes what a component's commands find; a neighbour does
+    /// not.
+    #[test]
+    fn blocked_folders() {
+        let yes: [(&str, &[u8], bool); 7] = [
+            ("plugins/**", b"plugins", false),
+            ("a/b/c", b"a", false),
+            ("a/b/*.tf", b"a/b", false),
+            ("services/*/deploy.sh", b"services/evil", true),
+            ("s*/x/*.sh", b"s1", true),
+            ("{a,b/c}/d", b"a/d", true),
+            ("x/{a,b/c}/d", b"x", true),
+        ];
+        for (pattern, path, is_link) in yes {
+            let set = paths(&[pattern]);
+            assert!(set.blocks(path, is_link) || set.matches(path), "{pattern}");
+        }
+        let no: [(&str, &[u8], bool); 6] = [
+            ("plugins/**", b"plugin", true),
+            ("services/*/deploy.sh", b"services/README.md", false),
+            ("services/*/deploy.sh", b"other", true),
+            ("**/*.tf", b"docs/latest", true),
+            ("a/b", b"a/c", true),
+            ("a/**/x", b"a/b", true),
+        ];
+        for (pattern, path, is_link) in no {
+            assert!(!paths(&[pattern]).blocks(path, is_link), "{pattern}");
         }
     }
 

@@ -283,10 +283,17 @@ fn patterns() {
 fn rest_component() {
     let policy = parse(FULL_POLICY);
     let (api, rest) = ("api".parse().unwrap(), ComponentName::rest());
-    assert!(policy.owns(&api, b"lib/x") && !policy.owns(&rest, b"lib/x"));
-    assert!(!policy.owns(&api, b"README.md") && policy.owns(&rest, b"README.md"));
-    assert!(policy.owns(&api, b".gitmodules") && policy.owns(&rest, b".gitmodules"));
-    assert!(!policy.owns(&"nope".parse().unwrap(), b"lib/x"));
+    let (owned, outside) = (FileOwnership::Owned, FileOwnership::Outside);
+    let ownership =
+        |path: &[u8]| [&api, &rest].map(|component| policy.file_ownership(component, path, false));
+    assert_eq!(ownership(b"lib/x"), [owned, outside]);
+    assert_eq!(ownership(b"README.md"), [outside, owned]);
+    assert_eq!(
+        ownership(b".gitmodules"),
+        [FileOwnership::WithNeighbours; 2]
+    );
+    let unknown = "nope".parse().unwrap();
+    assert_eq!(policy.file_ownership(&unknown, b"lib/x", false), outside);
     let covers = ["", "api", "infra", "infra/network", "docs"]
         .map(|folder| policy.coverage(&rest, folder.as_bytes()));
     assert_eq!(
@@ -300,7 +307,10 @@ fn rest_component() {
         ]
     );
     let free = parse(&FULL_POLICY.replacen("schema  = 1", "schema  = 1\nunowned = \"free\"", 1));
-    assert!(!free.owns(&rest, b"README.md") && !free.component_names().contains(&rest));
+    assert!(
+        free.file_ownership(&rest, b"README.md", false) == outside
+            && !free.component_names().contains(&rest)
+    );
 }
 
 /// The file that `init` writes parses, also for one person and for names with dots.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Numbers, Scratch};
 use crate::domain::id::Oid;
-use crate::git::content::{ComponentPaths, FileOwnership, FolderOwnership};
+use crate::domain::policy::{Coverage, FileOwnership};
+use crate::git::content::ComponentPaths;
 use crate::git::{Error, Leaf, TreeItem};
 
 const NAMES: [&str; 8] = ["a", "a-b", "a.b", "b", "components", "live.json", "Z", "0"];
@@ -236,30 +237,30 @@ fn forged_trees() {
 struct Prefixes(&'static [&'static str]);
 
 impl ComponentPaths for Prefixes {
-    fn classify_folder(&self, path: &[u8]) -> FolderOwnership {
+    fn classify_folder(&self, path: &[u8]) -> Coverage {
         let path = std::str::from_utf8(path).unwrap();
         if self
             .0
             .iter()
             .any(|prefix| path == *prefix || path.starts_with(&format!("{prefix}/")))
         {
-            FolderOwnership::Whole
+            Coverage::Whole
         } else if path.is_empty()
             || self
                 .0
                 .iter()
                 .any(|prefix| prefix.starts_with(&format!("{path}/")))
         {
-            FolderOwnership::Mixed
+            Coverage::Descend
         } else {
-            FolderOwnership::Outside
+            Coverage::Nothing
         }
     }
 
-    fn classify_file(&self, path: &[u8]) -> FileOwnership {
+    fn classify_file(&self, path: &[u8], _: bool) -> FileOwnership {
         let path = std::str::from_utf8(path).unwrap();
         match path {
-            ".gitattributes" | ".gitmodules" => FileOwnership::Shared,
+            ".gitattributes" | ".gitmodules" => FileOwnership::WithNeighbours,
             path if self.0.contains(&path) => FileOwnership::Owned,
             _ => FileOwnership::Outside,
         }
@@ -333,10 +334,10 @@ fn content_equals_git() {
 struct All;
 
 impl ComponentPaths for All {
-    fn classify_folder(&self, _: &[u8]) -> FolderOwnership {
-        FolderOwnership::Mixed
+    fn classify_folder(&self, _: &[u8]) -> Coverage {
+        Coverage::Descend
     }
-    fn classify_file(&self, path: &[u8]) -> FileOwnership {
+    fn classify_file(&self, path: &[u8], _: bool) -> FileOwnership {
         if path.ends_with(b"0/f") {
             FileOwnership::Owned
         } else {
@@ -395,4 +396,43 @@ fn content_is_bounded_and_writes_nothing() {
             .unwrap(),
         None
     );
+}
+
+/// What git and other programs read differently is no content: else a folder could be hidden from the
+/// rules, or a file be checked out that they did not see.
+#[test]
+fn ambiguous_trees_have_no_content() {
+    let scratch = Scratch::bare();
+    let repository = scratch.open();
+    let blob = repository.write_blob(b"x").unwrap();
+    let entry = |mode: &str, name: &str, id: Oid| {
+        [format!("{mode} {name}\0").as_bytes(), id.as_bytes()].concat()
+    };
+    let folder = repository.write_tree(&entry("100644", "0", blob)).unwrap();
+    let good = repository
+        .write_tree(&[entry("40000", "a", folder), entry("100664", "b", blob)].concat())
+        .unwrap();
+    repository.compute_content(good, &All).unwrap();
+    for mode in [
+        "40755", "40001", "47777", "240000", "1040000", "0", "644", "100600", "060000", "170000",
+    ] {
+        let tree = repository.write_tree(&entry(mode, "a", folder)).unwrap();
+        assert!(repository.compute_content(tree, &All).is_err(), "{mode}");
+    }
+    let (a, b) = (entry("40000", "a", folder), entry("40000", "b", folder));
+    for raw in [
+        [b.clone(), a.clone()].concat(),
+        [a.clone(), a.clone()].concat(),
+        [entry("100644", "a", blob), a.clone()].concat(),
+        [
+            entry("100644", "a", blob),
+            entry("100644", "a.x", blob),
+            a.clone(),
+        ]
+        .concat(),
+        [entry("100644", "a/0", blob), b.clone()].concat(),
+    ] {
+        let tree = repository.write_tree(&raw).unwrap();
+        assert!(repository.compute_content(tree, &All).is_err(), "{raw:?}");
+    }
 }

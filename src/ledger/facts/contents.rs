@@ -2,56 +2,35 @@
 
 use crate::domain::id::{CommitId, Content, Digest, Oid};
 use crate::domain::name::ComponentName;
-use crate::domain::policy::{Coverage, Policy, is_shared};
+use crate::domain::policy::{Component, Coverage, FileOwnership, Paths, Policy};
 use crate::domain::time::Time;
-use crate::git::content::{ComponentPaths, FileOwnership, FolderOwnership};
+use crate::git::content::ComponentPaths;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
 /// One component of a policy, as a walk over a tree asks for it.
-pub(super) struct PolicyComponent<'a> {
+pub struct PolicyComponent<'a> {
     policy: &'a Policy,
     name: ComponentName,
-    /// Looked up once, for many folders are asked about.
-    declared: Option<&'a crate::domain::policy::Component>,
 }
 
 impl<'a> PolicyComponent<'a> {
+    /// Names a component of a policy, declared or `rest`.
     pub fn new(policy: &'a Policy, name: &ComponentName) -> Self {
         Self {
             policy,
             name: name.clone(),
-            declared: policy.component(name),
         }
     }
 }
 
 impl ComponentPaths for PolicyComponent<'_> {
-    fn classify_folder(&self, path: &[u8]) -> FolderOwnership {
-        let cover = self.declared.map_or_else(
-            || self.policy.coverage(&self.name, path),
-            |declared| declared.coverage(path),
-        );
-        match cover {
-            Coverage::Whole => FolderOwnership::Whole,
-            Coverage::Nothing => FolderOwnership::Outside,
-            Coverage::Descend => FolderOwnership::Mixed,
-        }
+    fn classify_folder(&self, path: &[u8]) -> Coverage {
+        self.policy.coverage(&self.name, path)
     }
 
-    fn classify_file(&self, path: &[u8]) -> FileOwnership {
-        // A shared file alone makes no component present, even where a component's own paths match it too.
-        let owns = || {
-            self.declared.map_or_else(
-                || self.policy.owns(&self.name, path),
-                |declared| declared.owns(path),
-            )
-        };
-        match (is_shared(path), owns()) {
-            (true, _) => FileOwnership::Shared,
-            (false, true) => FileOwnership::Owned,
-            (false, false) => FileOwnership::Outside,
-        }
+    fn classify_file(&self, path: &[u8], is_link: bool) -> FileOwnership {
+        self.policy.file_ownership(&self.name, path, is_link)
     }
 }
 
@@ -102,11 +81,12 @@ impl<'a> CodeReader<'a> {
 /// Returns a text that is the same for two components only if they own the same paths. No pattern
 /// contains a newline.
 fn paths_key(policy: &Policy, name: &ComponentName) -> String {
-    let written = |component: &crate::domain::policy::Component| match &component.paths {
+    let join = |paths: &Paths| paths.written().join("\n");
+    let written = |component: &Component| match &component.paths {
         None => "whole".to_owned(),
-        Some(paths) => format!("paths\n{}", paths.written().join("\n")),
+        Some(paths) => format!("paths\n{}", join(paths)),
     };
-    match policy.component(name) {
+    let own = match policy.component(name) {
         Some(component) => written(component),
         None if *name == ComponentName::rest() && policy.has_rest() => {
             let all: Vec<String> = policy.components.values().map(written).collect();
@@ -114,5 +94,7 @@ fn paths_key(policy: &Policy, name: &ComponentName) -> String {
             format!("rest\n{}", all.join("\n\n"))
         }
         None => "nothing".to_owned(),
-    }
+    };
+    let shared = policy.shared.as_ref().map(join).unwrap_or_default();
+    format!("{shared}\n\n{own}")
 }

@@ -39,6 +39,7 @@ use crate::git::tree::{Leaf, TreeItem};
 use crate::ledger::entry_files::POLICY_FILE;
 use crate::ledger::{LedgerCommit, POLICY_LIMIT, Project, StateReader, Tips};
 use contents::CodeReader;
+pub use contents::PolicyComponent;
 use needs::FactPlan;
 
 /// The most newly deployed commits whose authors are read.

@@ -121,6 +121,7 @@ mod tests {
 
     use super::*;
     use crate::domain::id::Oid;
+    use crate::domain::policy::FileOwnership;
     use crate::git::tests::{Numbers, Scratch};
 
     const POLICY: &str = r#"
@@ -229,9 +230,12 @@ mod tests {
                 commit.parents.iter().map(|it| diff(Some(it))).collect()
             };
             for name in policy.component_names() {
-                let expected = diffs
-                    .iter()
-                    .all(|diff| diff.lines().any(|path| policy.owns(&name, path.as_bytes())));
+                let expected = diffs.iter().all(|diff| {
+                    diff.lines().any(|path| {
+                        policy.file_ownership(&name, path.as_bytes(), false)
+                            != FileOwnership::Outside
+                    })
+                });
                 assert_eq!(
                     way.touches(CommitId(*id), &name).unwrap(),
                     expected,

@@ -166,6 +166,8 @@ impl World {
         command
             .env("PATH", search_path())
             .env("HOME", &home)
+            // Each person works on a machine of their own.
+            .env("XDG_CACHE_HOME", self.path().join("caches").join(person))
             .env("TMPDIR", self.path().join("tmp"));
         command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
         command

@@ -1,0 +1,335 @@
+//! The checkout of a component: its files at a commit and nothing else, so that a command sees only
+//! what the rules judged.
+//!
+//! The files are checked when a component is prepared, and written again before each step: whatever
+//! a command did to them is undone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::domain::id::CommitId;
+use crate::domain::text::sanitize;
+use crate::git::Repository;
+use crate::git::checkout::FileWriter;
+use crate::git::content::ComponentFile;
+use crate::git::object::ObjectKind;
+
+/// The longest chain of symbolic links that is followed, as on Linux.
+const MAX_LINKS: usize = 40;
+
+/// The most paths that are looked up after a failure.
+const MAX_CANDIDATES: usize = 100;
+
+/// Why the files of a component cannot be checked out.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// Two names differ in case only: on some disks they are one file.
+    #[error("{0} and {1} differ only in upper and lower case")]
+    CaseCollision(String, String),
+    /// A symbolic link leads to something that is not part of the component.
+    #[error(
+        "the symbolic link {link} leads to {target}, which does not belong to the component: add it to its paths or to `shared`"
+    )]
+    LinkLeavesComponent {
+        /// The link.
+        link: String,
+        /// Its target as the link has it.
+        target: String,
+    },
+    /// The files of a submodule are not in this repository.
+    #[error(
+        "{0} is a submodule, and its files are not part of the commit: remove it from the component's paths, or set submodules = \"ignore\" to leave its folder empty"
+    )]
+    Submodule(String),
+    /// Git failed.
+    #[error(transparent)]
+    Git(#[from] crate::git::Error),
+    /// A folder or its permissions could not be changed.
+    #[error("cannot prepare {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// The files of a component at a commit, and the folder that they are written to.
+#[derive(Debug, Clone)]
+pub struct ComponentCheckout {
+    /// The folder. Nothing else is in it.
+    pub folder: PathBuf,
+    files: Arc<[ComponentFile]>,
+    /// The targets of the symbolic links among the files.
+    links: Arc<BTreeMap<Vec<u8>, Vec<u8>>>,
+    ignores_submodules: bool,
+    writer: Arc<FileWriter>,
+}
+
+impl ComponentCheckout {
+    /// Reads what the files of a component need before they can be written to `folder`.
+    pub fn new(
+        repository: &Repository,
+        writer: Arc<FileWriter>,
+        files: Vec<ComponentFile>,
+        ignores_submodules: bool,
+        folder: PathBuf,
+    ) -> Result<Self, CheckoutError> {
+        repository.fetch_missing_files(&files)?;
+        let mut links = BTreeMap::new();
+        for file in files.iter().filter(|file| file.is_symlink()) {
+            let target = repository.read_object(file.id, ObjectKind::Blob)?;
+            links.insert(file.path.clone(), target);
+        }
+        Ok(Self {
+            folder,
+            files: files.into(),
+            links: links.into(),
+            ignores_submodules,
+            writer,
+        })
+    }
+
+    /// Checks whether a path, relative to the root of the commit, is a file and not a folder.
+    pub fn has_file(&self, path: &str) -> bool {
+        self.files.iter().any(|file| file.path == path.as_bytes())
+    }
+
+    /// Empties the folder and writes the files, read-only.
+    ///
+    /// # Errors
+    /// If the files cannot be written on any disk, or lead to something outside of the component.
+    pub fn write(&self) -> Result<(), CheckoutError> {
+        check_files(&self.files, &self.links, self.ignores_submodules)?;
+        let failed = |source| CheckoutError::Folder {
+            path: self.folder.clone(),
+            source,
+        };
+        remove_folder(&self.folder).map_err(failed)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+            .map_err(failed)?;
+        self.writer.write_files(&self.files, &self.folder)?;
+        change_permissions(&self.folder, |mode| mode & !0o222).map_err(failed)
+    }
+}
+
+impl ComponentCheckout {
+    /// Finds a path that a failed command may have looked for: one that the command or its output
+    /// mentions, and that is in the commit but not in the checkout. `base` is the folder in which
+    /// the command ran.
+    pub fn find_missing_path<'t>(
+        &self,
+        commit: CommitId,
+        base: &Path,
+        texts: impl IntoIterator<Item = &'t str>,
+    ) -> Option<String> {
+        let base = base.strip_prefix(&self.folder).ok()?.to_str()?;
+        let words = texts.into_iter().flat_map(|text| {
+            text.split(|at: char| at.is_whitespace() || "'\"`:;,()<>=|&".contains(at))
+        });
+        let mut candidates: Vec<String> = Vec::new();
+        for word in words.filter(|word| word.contains(char::is_alphanumeric)) {
+            for from in [base, ""] {
+                candidates.extend(join_path(from, word).filter(|path| !self.has_path(path)));
+            }
+        }
+        candidates.dedup();
+        candidates.truncate(MAX_CANDIDATES);
+        let found = self.writer.find_paths(commit, &candidates).ok()?;
+        let is_found = |candidate: &String| {
+            let mut all = found.iter();
+            all.find(|path| path.trim_end_matches('/') == candidate)
+        };
+        candidates.iter().find_map(is_found).cloned()
+    }
+
+    fn has_path(&self, path: &str) -> bool {
+        self.files.iter().any(|file| {
+            let rest = file.path.strip_prefix(path.as_bytes());
+            rest.is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+        })
+    }
+}
+
+/// Joins two paths and resolves `.` and `..`. Returns `None` for a path that leads out of the
+/// repository, is its root, or is absolute.
+fn join_path(base: &str, path: &str) -> Option<String> {
+    if path.starts_with('/') {
+        return None;
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for name in base.split('/').chain(path.split('/')) {
+        match name {
+            "" | "." => {}
+            ".." => drop(names.pop()?),
+            name => names.push(name),
+        }
+    }
+    (!names.is_empty()).then(|| names.join("/"))
+}
+
+/// Removes a folder with everything in it, even if tools made folders in it read-only. A missing
+/// folder is no error.
+pub fn remove_folder(folder: &Path) -> io::Result<()> {
+    make_folders_writable(folder);
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Makes a folder and those below it writable, as far as possible.
+fn make_folders_writable(root: &Path) {
+    for folder in walkdir::WalkDir::new(root)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|found| found.file_type().is_dir())
+    {
+        if let Ok(found) = folder.metadata() {
+            let mode = found.permissions().mode() | 0o700;
+            let _ = fs::set_permissions(folder.path(), Permissions::from_mode(mode));
+        }
+    }
+}
+
+/// Changes the permissions of all files and folders.
+fn change_permissions(root: &Path, change: impl Fn(u32) -> u32) -> io::Result<()> {
+    for found in walkdir::WalkDir::new(root) {
+        let found = found?;
+        if !found.file_type().is_symlink() {
+            let mode = found.metadata()?.permissions().mode();
+            fs::set_permissions(found.path(), Permissions::from_mode(change(mode)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the files can be written on any disk, and lead nowhere else.
+fn check_files(
+    files: &[ComponentFile],
+    links: &BTreeMap<Vec<u8>, Vec<u8>>,
+    ignores_submodules: bool,
+) -> Result<(), CheckoutError> {
+    check_case(files)?;
+    if let Some(submodule) = files.iter().find(|file| file.is_submodule())
+        && !ignores_submodules
+    {
+        return Err(CheckoutError::Submodule(show_path(&submodule.path)));
+    }
+    let tree = FileTree::new(files, links);
+    for (link, target) in links {
+        if !tree.leads_inside(link) {
+            return Err(CheckoutError::LinkLeavesComponent {
+                link: show_path(link),
+                target: show_path(target),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that no two names in one folder differ in case only.
+fn check_case(files: &[ComponentFile]) -> Result<(), CheckoutError> {
+    let mut known: BTreeMap<Vec<u8>, &[u8]> = BTreeMap::new();
+    for file in files {
+        let ends = file.path.iter().enumerate();
+        let ends = ends.filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+        for end in ends.chain([file.path.len()]) {
+            let path = file.path.get(..end).unwrap_or_default();
+            if let Some(other) = known.insert(fold_case(path), path)
+                && other != path
+            {
+                return Err(CheckoutError::CaseCollision(
+                    show_path(other),
+                    show_path(path),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Folds the case of a path: all of Unicode if it is UTF-8, else ASCII.
+fn fold_case(path: &[u8]) -> Vec<u8> {
+    std::str::from_utf8(path).map_or_else(
+        |_| path.to_ascii_lowercase(),
+        |text| text.to_uppercase().to_lowercase().into_bytes(),
+    )
+}
+
+fn show_path(path: &[u8]) -> String {
+    sanitize(&String::from_utf8_lossy(path))
+}
+
+/// The files, folders and symbolic links of a component, to follow links in.
+struct FileTree<'a> {
+    /// All paths, those of folders included.
+    paths: BTreeSet<&'a [u8]>,
+    links: &'a BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl<'a> FileTree<'a> {
+    fn new(files: &'a [ComponentFile], links: &'a BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
+        let mut paths = BTreeSet::new();
+        for file in files {
+            let ends = file.path.iter().enumerate();
+            let ends = ends.filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+            paths.extend(ends.filter_map(|end| file.path.get(..end)));
+            paths.insert(&file.path);
+        }
+        Self { paths, links }
+    }
+
+    /// Checks whether a link leads to something in the component, through other links if need be.
+    fn leads_inside(&self, link: &[u8]) -> bool {
+        // The names still to be followed, the next one last.
+        let mut todo: Vec<Vec<u8>> = split_path(link);
+        let mut at: Vec<u8> = Vec::new();
+        let mut followed = 0;
+        while let Some(name) = todo.pop() {
+            match &name[..] {
+                b"" | b"." => continue,
+                b".." if at.is_empty() => return false,
+                b".." => {
+                    let parent = at.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                    at.truncate(parent);
+                    continue;
+                }
+                _ => {}
+            }
+            let parent = at.len();
+            if parent > 0 {
+                at.push(b'/');
+            }
+            at.extend(&name);
+            if let Some(target) = self.links.get(&at[..]) {
+                followed += 1;
+                if followed > MAX_LINKS || target.first() == Some(&b'/') {
+                    return false;
+                }
+                at.truncate(parent);
+                todo.extend(split_path(target));
+            } else if !self.paths.contains(&at[..]) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Splits a path into its names, in reverse order.
+fn split_path(path: &[u8]) -> Vec<Vec<u8>> {
+    path.rsplit(|byte| *byte == b'/')
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
