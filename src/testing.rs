@@ -1,4 +1,4 @@
-//! What tests, fuzz targets and benches use of the library, by module.
+//! Reexports the items that tests, fuzz targets and benches use, by module.
 //!
 //! The library is private apart from `main`, so that the compiler finds dead code. The feature
 //! `testing` makes these items visible.

@@ -101,7 +101,7 @@ impl<P: ComponentPaths + ?Sized> ContentFilter<'_, P> {
             ));
         }
         let raw = self.repository.read_object(tree, ObjectKind::Tree)?;
-        let (mut filtered, mut own) = (Vec::with_capacity(raw.len()), false);
+        let (mut filtered, mut has_owned) = (Vec::with_capacity(raw.len()), false);
         let length = path.len();
         for entry in parse_entries(tree, &raw) {
             let entry = entry?;
@@ -116,7 +116,7 @@ impl<P: ComponentPaths + ?Sized> ContentFilter<'_, P> {
                 path.push(b'/');
             }
             path.extend(entry.name);
-            own |= self.filter_entry(&entry, path, depth, &mut filtered)?;
+            has_owned |= self.filter_entry(&entry, path, depth, &mut filtered)?;
             path.truncate(length);
         }
         if filtered.is_empty() {
@@ -128,14 +128,11 @@ impl<P: ComponentPaths + ?Sized> ContentFilter<'_, P> {
         } else {
             self.repository.hash_object(ObjectKind::Tree, &filtered)?
         };
-        Ok(Some(FilteredFolder {
-            tree,
-            has_owned: own,
-        }))
+        Ok(Some(FilteredFolder { tree, has_owned }))
     }
 
-    /// Adds an entry, or the part of it that belongs to the component, to `filtered`. Returns whether
-    /// the component owns some of it.
+    /// Adds an entry, or the part of it that belongs to the component, to `filtered`. Returns
+    /// whether the component owns some of it.
     fn filter_entry(
         &mut self,
         entry: &TreeEntry,
@@ -163,8 +160,8 @@ impl<P: ComponentPaths + ?Sized> ContentFilter<'_, P> {
             FolderOwnership::Mixed => match self.filter_folder(entry.id, path, depth + 1)? {
                 None => Ok(false),
                 Some(below) => {
-                    let head = entry.raw.len() - entry.id.as_bytes().len();
-                    filtered.extend(entry.raw.get(..head).unwrap_or_default());
+                    let id_start = entry.raw.len() - entry.id.as_bytes().len();
+                    filtered.extend(entry.raw.get(..id_start).unwrap_or_default());
                     filtered.extend(below.tree.as_bytes());
                     Ok(below.has_owned)
                 }

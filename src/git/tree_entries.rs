@@ -25,13 +25,13 @@ impl TreeEntry<'_> {
 
 /// Parses the entries of a tree object. `id` gives the length of ids and appears in errors.
 pub fn parse_entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<TreeEntry<'_>>> {
-    let length = id.as_bytes().len();
+    let id_length = id.as_bytes().len();
     let mut rest = raw;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let entry = split_entry(rest, length).ok_or_else(|| {
+        let entry = split_entry(rest, id_length).ok_or_else(|| {
             Error::corrupt(format!("tree {id}"), "an entry is cut off or has no name")
         });
         rest = entry.as_ref().map_or(&[], |(_, rest)| rest);
@@ -39,12 +39,13 @@ pub fn parse_entries(id: Oid, raw: &[u8]) -> impl Iterator<Item = Result<TreeEnt
     })
 }
 
-/// Skips the entries with which both trees begin, byte for byte, and returns the rest of each.
+/// Skips the leading entries that are the same bytes in both trees, and returns the rest of each.
 pub fn skip_common_entries<'a>(
     id: Oid,
     left: &'a [u8],
     right: &'a [u8],
 ) -> Result<(&'a [u8], &'a [u8])> {
+    /// How many bytes are compared at once.
     const STRIDE: usize = 64;
     if left == right {
         return Ok((&[], &[]));
@@ -56,15 +57,15 @@ pub fn skip_common_entries<'a>(
         .count();
     let begin = blocks * STRIDE;
     let tails = left.iter().zip(right).skip(begin);
-    let equal = begin + tails.take_while(|(left, right)| left == right).count();
+    let common_length = begin + tails.take_while(|(left, right)| left == right).count();
     let mut at = 0;
     loop {
-        let rest = left.get(at..equal).unwrap_or_default();
+        let rest = left.get(at..common_length).unwrap_or_default();
         let Some(nul) = rest.iter().position(|byte| *byte == 0) else {
             break;
         };
         let end = at + nul + 1 + id.as_bytes().len();
-        if end > equal {
+        if end > common_length {
             break;
         }
         at = end;
@@ -74,11 +75,12 @@ pub fn skip_common_entries<'a>(
     rest(left).zip(rest(right)).ok_or_else(cut)
 }
 
-/// Parses the first entry of a tree, and returns it with the rest.
-fn split_entry(raw: &[u8], length: usize) -> Option<(TreeEntry<'_>, &[u8])> {
+/// Parses the first entry of a tree, whose ids have `id_length` bytes, and returns it with the
+/// rest.
+fn split_entry(raw: &[u8], id_length: usize) -> Option<(TreeEntry<'_>, &[u8])> {
     let space = raw.iter().take(8).position(|byte| *byte == b' ')?;
     let nul = space + raw.get(space..)?.iter().position(|byte| *byte == 0)?;
-    let end = nul + 1 + length;
+    let end = nul + 1 + id_length;
     let mode = raw.get(..space)?;
     let mode = mode.get(mode.iter().position(|byte| *byte != b'0')?..)?;
     let name = raw.get(space + 1..nul)?;

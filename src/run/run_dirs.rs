@@ -21,7 +21,7 @@ use crate::git::Repository;
 
 /// How many runs' logs are kept.
 const KEPT_RUNS: usize = 20;
-/// Their folder, in the git folder.
+/// The folder of the logs, in the git folder.
 const LOGS_FOLDER: &str = "git-deploy/logs";
 
 /// Why a folder could not be prepared.
@@ -36,7 +36,7 @@ pub enum WorkDirsError {
         source: crate::git::Error,
     },
     /// A folder or its permissions could not be changed.
-    #[error("cannot make {path} ready: {source}")]
+    #[error("cannot prepare {path}: {source}")]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -49,7 +49,9 @@ pub enum WorkDirsError {
 pub struct WorkDirs<'a> {
     repository: &'a Repository,
     policy: &'a Policy,
+    /// The temporary folder that holds everything except the logs.
     root: tempfile::TempDir,
+    /// The folder of this run's logs.
     logs: PathBuf,
     checkouts: RefCell<BTreeMap<CommitId, PathBuf>>,
 }
@@ -69,8 +71,8 @@ impl<'a> WorkDirs<'a> {
             .prefix("git-deploy-")
             .tempdir()
             .map_err(failed)?;
-        let all = repository.common_dir().join(LOGS_FOLDER);
-        let logs = all.join(format!(
+        let logs_folder = repository.common_dir().join(LOGS_FOLDER);
+        let logs = logs_folder.join(format!(
             "{}-{name}-{}",
             tag_timestamp(clock::now()),
             std::process::id()
@@ -79,7 +81,7 @@ impl<'a> WorkDirs<'a> {
             path: logs.clone(),
             source,
         })?;
-        remove_old_logs(&all);
+        remove_old_logs(&logs_folder);
         Ok(Self {
             repository,
             policy,
@@ -89,8 +91,8 @@ impl<'a> WorkDirs<'a> {
         })
     }
 
-    /// Prepares a component at a commit for its commands. `name` distinguishes the stages of one
-    /// component.
+    /// Prepares the folders for a component's commands. `name` is the stage of the run, `run` or
+    /// `rollback`: each has a scratch folder and a log.
     pub fn prepare_job(
         &self,
         target: Target,
@@ -121,10 +123,10 @@ impl<'a> WorkDirs<'a> {
             .policy
             .component(&target.component)
             .and_then(|it| it.paths.as_ref());
-        let home = checkout.join(paths.map_or("", |paths| paths.base_dir()));
-        match home.parent() {
-            Some(above) if home.is_file() => above.to_owned(),
-            _ => home,
+        let base = checkout.join(paths.map_or("", |paths| paths.base_dir()));
+        match base.parent() {
+            Some(folder) if base.is_file() => folder.to_owned(),
+            _ => base,
         }
     }
 
@@ -142,8 +144,9 @@ impl<'a> WorkDirs<'a> {
         let index = self.root.path().join("index");
         let checked_out = self.repository.check_out(commit, &path, &index);
         checked_out.map_err(|source| WorkDirsError::Checkout { commit, source })?;
-        let gone = fs::remove_file(&index);
-        gone.and_then(|()| change_permissions(&path, |mode| mode & !0o222))
+        let removed = fs::remove_file(&index);
+        removed
+            .and_then(|()| change_permissions(&path, |mode| mode & !0o222))
             .map_err(failed)?;
         self.checkouts.borrow_mut().insert(commit, path.clone());
         Ok(path)
@@ -153,16 +156,16 @@ impl<'a> WorkDirs<'a> {
 impl Drop for WorkDirs<'_> {
     /// Makes all folders writable, so that they can be removed.
     fn drop(&mut self) {
-        // Not only the checkouts: tools make folders of their own read-only, too. Folders that
+        // Checkouts are read-only, and tools may make other folders read-only too. Folders that
         // cannot be removed stay in the temporary folder.
         for folder in walkdir::WalkDir::new(self.root.path())
             .into_iter()
             .filter_map(Result::ok)
         {
-            if let Some(found) = folder.metadata().ok().filter(std::fs::Metadata::is_dir) {
+            if let Some(metadata) = folder.metadata().ok().filter(std::fs::Metadata::is_dir) {
                 let _ = fs::set_permissions(
                     folder.path(),
-                    Permissions::from_mode(found.permissions().mode() | 0o700),
+                    Permissions::from_mode(metadata.permissions().mode() | 0o700),
                 );
             }
         }
@@ -171,20 +174,24 @@ impl Drop for WorkDirs<'_> {
 
 /// Changes the permissions of all files and folders.
 fn change_permissions(root: &Path, change: impl Fn(u32) -> u32) -> io::Result<()> {
-    for found in walkdir::WalkDir::new(root) {
-        let found = found?;
-        if !found.file_type().is_symlink() {
-            let mode = found.metadata()?.permissions().mode();
-            fs::set_permissions(found.path(), Permissions::from_mode(change(mode)))?;
+    for entry in walkdir::WalkDir::new(root) {
+        let entry = entry?;
+        if !entry.file_type().is_symlink() {
+            let mode = entry.metadata()?.permissions().mode();
+            fs::set_permissions(entry.path(), Permissions::from_mode(change(mode)))?;
         }
     }
     Ok(())
 }
 
 /// Removes the logs of old runs. Their names begin with the time.
-fn remove_old_logs(all: &Path) {
-    let Ok(found) = fs::read_dir(all) else { return };
-    let mut runs: Vec<PathBuf> = found.filter_map(|entry| Some(entry.ok()?.path())).collect();
+fn remove_old_logs(logs_folder: &Path) {
+    let Ok(entries) = fs::read_dir(logs_folder) else {
+        return;
+    };
+    let mut runs: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     runs.sort();
     // Another run may be removing the same folders.
     runs.iter()

@@ -1,5 +1,5 @@
-//! Git's packets: four hexadecimal digits of length, which count themselves, then the bytes. `0000`
-//! ends a section.
+//! Git's packets: a length of four hexadecimal digits, which includes the digits, then the bytes.
+//! `0000` ends a section.
 
 use std::io::{self, Read, Write};
 
@@ -27,7 +27,7 @@ pub(super) fn read(from: &mut impl Read) -> Result<Option<Vec<u8>>, HookError> {
             }
             Ok(Some(bytes))
         }
-        _ => Err(HookError::Protocol("a packet has no possible length")),
+        _ => Err(HookError::Protocol("a packet has an impossible length")),
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
         assert!(matches!(read(&mut rest), Err(HookError::Connection(_))));
     }
 
-    /// A false length must not make the reader read or allocate what was never sent.
+    /// A false length is refused before anything is allocated, or runs into the end of the input.
     #[test]
     fn bad_lengths() {
         for bad in [

@@ -6,14 +6,14 @@ use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Decision, Verdict};
 
 /// The most targets that are listed in a description.
-const MAX_NAMED: usize = 3;
+const MAX_TARGETS: usize = 3;
 
 /// The judgement of one update.
 #[derive(Debug)]
 pub struct UpdateVerdict {
     /// The ref's full name, safe to show.
     pub name: String,
-    /// What it brings, such as `api 1.4.2, 2affccc97fa0`.
+    /// A short description of the new value, such as `api 1.4.2, 2affccc97fa0`.
     pub description: Option<String>,
     /// The verdict of the rules.
     pub verdict: Verdict,
@@ -24,7 +24,7 @@ pub struct UpdateVerdict {
 }
 
 impl UpdateVerdict {
-    /// Makes a judgement from one check.
+    /// Creates a judgement from one check.
     pub fn from_check(name: &[u8], check: Check) -> Self {
         Self {
             name: sanitize(&String::from_utf8_lossy(name)),
@@ -66,12 +66,12 @@ pub fn decide_push(judgements: &[UpdateVerdict]) -> Decision {
 
 /// Describes an entry: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
 pub(super) fn describe_statement(statement: &Statement) -> String {
-    let ended = statement.component_results();
+    let results = statement.component_results();
     let targets: Vec<&Target> = match statement.deployment() {
         Some(deployment) => deployment.changed().map(|change| &change.target).collect(),
-        None => ended.iter().map(|it| &it.target).collect(),
+        None => results.iter().map(|result| &result.target).collect(),
     };
-    if targets.is_empty() || targets.len() > MAX_NAMED {
+    if targets.is_empty() || targets.len() > MAX_TARGETS {
         return statement
             .message()
             .lines()

@@ -37,9 +37,9 @@ pub struct AuditDocument {
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditSection {
-    /// What is wrong, or could not be checked.
+    /// The violations, and the facts that could not be checked.
     pub findings: Vec<AuditFinding>,
-    /// What is allowed, and the reader should know.
+    /// Notes about entries that are allowed but worth knowing.
     pub remarks: Vec<AuditRemark>,
 }
 
@@ -75,17 +75,17 @@ pub fn render_text(
     when: &dyn Fn(Time) -> String,
 ) -> String {
     let mut lines = Vec::new();
-    let most = grouping::max_label_width(width);
+    let max_width = grouping::max_label_width(width);
     let names = audit
         .ledgers
         .iter()
         .map(|ledger| ledger.ledger.as_str().len());
-    let names = names
-        .filter(|len| *len <= most)
+    let name_width = names
+        .filter(|len| *len <= max_width)
         .max()
         .unwrap_or_default()
         .max(5);
-    let counts = audit
+    let count_width = audit
         .ledgers
         .iter()
         .map(|ledger| ledger.entries.to_string().len())
@@ -103,12 +103,12 @@ pub fn render_text(
             None => String::new(),
         };
         let mark = findings_mark(&ledger.findings);
-        let said = format!("{:>counts$} {entries}{span}", ledger.entries);
+        let text = format!("{:>count_width$} {entries}{span}", ledger.entries);
         lines.extend(grouping::render_group(
             &format!("{mark} "),
             ledger.ledger.as_str(),
-            names,
-            &said,
+            name_width,
+            &text,
             width,
         ));
         render_findings(&ledger.findings, &ledger.remarks, width, &mut lines);
@@ -172,7 +172,7 @@ fn render_findings(
     }
 }
 
-/// Returns the last line: how many findings there are.
+/// Returns the last line, with the number of findings.
 fn summarize(audit: &AuditDocument) -> String {
     let count = |outcome| {
         audit
@@ -180,17 +180,17 @@ fn summarize(audit: &AuditDocument) -> String {
             .filter(|finding| finding.outcome == outcome)
             .count()
     };
-    let (wrong, untold) = (count(CheckResult::Fail), count(CheckResult::Unknown));
-    let findings = if wrong == 1 { "finding" } else { "findings" };
-    match (wrong, untold) {
-        (0, 0) => format!("{} every entry stands as the rules allow", Mark::Yes),
-        (0, untold) => format!(
-            "{} nothing wrong was found; {untold} could not be told",
+    let (failed, unknown) = (count(CheckResult::Fail), count(CheckResult::Unknown));
+    let findings = if failed == 1 { "finding" } else { "findings" };
+    match (failed, unknown) {
+        (0, 0) => format!("{} every entry follows the rules", Mark::Yes),
+        (0, unknown) => format!(
+            "{} no violations were found; {unknown} could not be checked",
             Mark::Unknown
         ),
-        (wrong, 0) => format!("{} {wrong} {findings}", Mark::No),
-        (wrong, untold) => format!(
-            "{} {wrong} {findings}; {untold} more could not be told",
+        (failed, 0) => format!("{} {failed} {findings}", Mark::No),
+        (failed, unknown) => format!(
+            "{} {failed} {findings}; {unknown} more could not be checked",
             Mark::No
         ),
     }

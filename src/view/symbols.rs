@@ -46,7 +46,7 @@ impl Mark {
         }
     }
 
-    /// Returns the style, also for the words next to the mark.
+    /// Returns the style of the mark, which words next to it may share.
     pub const fn style(self) -> Style {
         match self {
             Self::Yes => AnsiColor::Green.on_default(),

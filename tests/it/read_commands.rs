@@ -254,7 +254,7 @@ fn the_age_of_the_last_fetch_is_shown() {
     assert!(
         status
             .text()
-            .ends_with("as of the last fetch, 3 min ago · git deploy sync brings news"),
+            .ends_with("fetched 3 min ago (update: git deploy sync)"),
         "{status}"
     );
     assert!(status.err().is_empty(), "{status}");

@@ -43,8 +43,8 @@ impl EnvRev {
         (self.env.as_deref(), self.rev.as_deref())
     }
 
-    /// Parses the order `COMPONENT ENV`, as in `api prod`, or `all prod` for no particular
-    /// component. Returns `None` for any other order.
+    /// Parses the reversed order `COMPONENT ENV`, as in `api prod`. `all prod` selects no
+    /// particular component. Returns `None` if the arguments are not in this order.
     pub fn component_first(
         &self,
         workspace: &Workspace,
@@ -69,8 +69,8 @@ impl EnvRev {
 
     /// Determines the environment and returns it with the revision, if one was given.
     ///
-    /// A single word that is no environment is the revision, if the environment can be determined
-    /// without it.
+    /// A single word that is not an environment is the revision, if the environment can be
+    /// determined without it.
     pub fn find(
         &self,
         workspace: &Workspace,
@@ -124,7 +124,7 @@ fn is_environment(workspace: &Workspace, word: &str) -> bool {
         .is_ok_and(|name| workspace.policy.environment(&name).is_some())
 }
 
-/// Returns whether a word names a commit, directly or as what an environment runs.
+/// Returns whether a word names a commit: a Git revision, or an environment that runs one.
 fn is_commit(workspace: &Workspace, word: &str) -> bool {
     let environment = word
         .split_once(':')
@@ -134,7 +134,7 @@ fn is_commit(workspace: &Workspace, word: &str) -> bool {
 }
 
 fn explain_no_environment(workspace: &Workspace, word: &str, why: &str) -> CliError {
-    // Only called for words that name no environment, so this is an error.
+    // The word names no environment, so this lookup fails with the message to show.
     workspace.find_environment(word).err().map_or_else(
         || explain_unbound(workspace, why),
         |failure| failure.because(why),

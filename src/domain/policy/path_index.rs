@@ -1,5 +1,5 @@
-//! Finds the owners of a path among all components at once: the policy's paths as a tree of
-//! folders.
+//! Finds the owners of a path among all components at once, in a tree of the folders that the
+//! policy's paths name.
 //!
 //! A walk over the folders of a commit descends this tree in step, so that its cost depends on
 //! the folders that it visits and not on the number of components.
@@ -15,14 +15,16 @@ pub struct PathIndex<'a> {
     /// All components in the order of their names, with `rest`. Everywhere else, a component is an
     /// index into this list.
     names: Vec<ComponentName>,
-    /// The paths of each; `None` for `rest` and for a component without `paths`.
+    /// The paths of each component; `None` for `rest` and for a component without `paths`.
     paths: Vec<Option<&'a Paths>>,
     /// The components that own the whole tree.
     whole_tree: Vec<usize>,
+    /// The component `rest`, if there is one.
     rest: Option<usize>,
     root: FolderNode,
 }
 
+/// A folder that a path of the policy names, or a parent of one.
 #[derive(Default)]
 struct FolderNode {
     children: HashMap<Box<[u8]>, FolderNode>,
@@ -32,7 +34,7 @@ struct FolderNode {
     stems: Vec<usize>,
 }
 
-/// A folder of a walk, which begins at the root.
+/// The position of a walk, which begins at the root and descends.
 #[derive(Clone)]
 pub struct FolderPosition<'o> {
     node: Option<&'o FolderNode>,
@@ -42,9 +44,9 @@ pub struct FolderPosition<'o> {
     fully_owned: bool,
 }
 
-/// The owners of a folder, and whether the walk has to look inside.
+/// The owners of a folder, and whether the walk has to descend into it.
 pub struct FolderOwners<'o> {
-    /// The folder, from which the walk goes on.
+    /// The position in the folder, from which the walk can descend.
     pub position: FolderPosition<'o>,
     /// The components that own everything below.
     pub owners: Vec<usize>,
@@ -56,52 +58,52 @@ impl<'a> PathIndex<'a> {
     /// Builds the index of a policy.
     pub fn new(policy: &'a Policy) -> Self {
         let names: Vec<ComponentName> = policy.component_names().into_iter().collect();
-        let (mut root, mut whole, mut rest) = (FolderNode::default(), Vec::new(), None);
-        let mut all = Vec::with_capacity(names.len());
-        for (number, name) in names.iter().enumerate() {
+        let (mut root, mut whole_tree, mut rest) = (FolderNode::default(), Vec::new(), None);
+        let mut all_paths = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
             let declared = policy.component(name);
             let paths = declared.and_then(|declared| declared.paths.as_ref());
             match (declared, paths) {
-                (None, _) => rest = Some(number),
-                (Some(_), None) => whole.push(number),
+                (None, _) => rest = Some(index),
+                (Some(_), None) => whole_tree.push(index),
                 (Some(_), Some(paths)) => {
                     if paths.is_all() {
-                        whole.push(number);
+                        whole_tree.push(index);
                     }
                     paths
                         .prefixes()
-                        .for_each(|prefix| add_once(&mut root.node_at(prefix).prefixes, number));
+                        .for_each(|prefix| add_once(&mut root.node_at(prefix).prefixes, index));
                     paths
                         .stems()
-                        .for_each(|stem| add_once(&mut root.node_at(stem).stems, number));
+                        .for_each(|stem| add_once(&mut root.node_at(stem).stems, index));
                 }
             }
-            all.push(paths);
+            all_paths.push(paths);
         }
         Self {
             names,
-            paths: all,
-            whole_tree: whole,
+            paths: all_paths,
+            whole_tree,
             rest,
             root,
         }
     }
 
-    /// Returns the components. Indices into this list stand for them.
+    /// Returns all components. Elsewhere, a component is an index into this list.
     pub fn components(&self) -> &[ComponentName] {
         &self.names
     }
 
     /// Returns the owners of the root, where a walk begins.
     pub fn root(&self) -> FolderOwners<'_> {
-        let place = FolderPosition {
+        let position = FolderPosition {
             node: Some(&self.root),
             stems: self.root.stems.clone(),
             fully_owned: !self.whole_tree.is_empty(),
         };
         // The root may contain shared files, which belong to every component.
         FolderOwners {
-            position: place,
+            position,
             owners: self.whole_tree.clone(),
             descend: true,
         }
@@ -115,23 +117,23 @@ impl<'a> PathIndex<'a> {
     ) -> FolderOwners<'o> {
         let node = parent.node.and_then(|node| node.children.get(name));
         let mut stems = parent.stems.clone();
-        let mut whole = Vec::new();
+        let mut owners = Vec::new();
         if let Some(node) = node {
             stems.extend(&node.stems);
-            whole.clone_from(&node.prefixes);
+            owners.clone_from(&node.prefixes);
         }
-        let inner = !stems.is_empty() || node.is_some_and(|node| !node.children.is_empty());
-        let taken = parent.fully_owned || !whole.is_empty();
-        // A folder to which no path leads belongs to the rest.
-        whole.extend(self.rest.filter(|_| !taken && !inner));
+        let descend = !stems.is_empty() || node.is_some_and(|node| !node.children.is_empty());
+        let fully_owned = parent.fully_owned || !owners.is_empty();
+        // A folder that no component's path can match belongs to `rest`.
+        owners.extend(self.rest.filter(|_| !fully_owned && !descend));
         FolderOwners {
             position: FolderPosition {
                 node,
                 stems,
-                fully_owned: taken,
+                fully_owned,
             },
-            owners: whole,
-            descend: inner,
+            owners,
+            descend,
         }
     }
 
@@ -147,34 +149,35 @@ impl<'a> PathIndex<'a> {
             return (0..self.names.len()).collect();
         }
         let node = parent.node.and_then(|node| node.children.get(name));
-        let named = node
+        let in_node = node
             .into_iter()
             .flat_map(|node| node.prefixes.iter().chain(&node.stems));
-        let matches = |number: &&usize| {
+        let matches = |index: &&usize| {
             self.paths
-                .get(**number)
+                .get(**index)
                 .copied()
                 .flatten()
                 .is_some_and(|paths| paths.matches(path))
         };
-        let mut found: Vec<usize> = named
+        let mut owners: Vec<usize> = in_node
             .chain(&parent.stems)
             .filter(matches)
             .copied()
             .collect();
-        found.extend(
+        owners.extend(
             self.rest
-                .filter(|_| !parent.fully_owned && found.is_empty()),
+                .filter(|_| !parent.fully_owned && owners.is_empty()),
         );
-        found
+        owners
     }
 }
 
-/// Adds a component once, even if several of its patterns lead here: each mention would be checked
-/// for each file below. Components come in order, so only the last one can be the same.
-fn add_once(numbers: &mut Vec<usize>, number: usize) {
-    if numbers.last() != Some(&number) {
-        numbers.push(number);
+/// Adds a component once, even if several of its patterns lead to the folder: each occurrence would
+/// be checked for each file below. Components are added in order, so only the last one can be the
+/// same.
+fn add_once(indices: &mut Vec<usize>, index: usize) {
+    if indices.last() != Some(&index) {
+        indices.push(index);
     }
 }
 
@@ -194,7 +197,7 @@ mod tests {
     use super::PathIndex;
     use crate::domain::policy::Policy;
 
-    /// A component is checked for a file once. Otherwise a policy that repeats a path many times
+    /// A component is checked once per file. Otherwise a policy that repeats a path many times
     /// would keep a server busy for hours.
     #[test]
     fn repeated_patterns() {
@@ -214,12 +217,12 @@ mod tests {
              [components]\napi = {{ paths = [{api}] }}\nweb = {{ paths = [{web}] }}\n"
         );
         let policy = Policy::parse(&text).unwrap();
-        let owners = PathIndex::new(&policy);
-        let folder = owners.enter_folder(&owners.root().position, b"a");
-        assert_eq!(owners.enter_folder(&folder.position, b"b").owners, [0]);
-        assert_eq!(owners.owners_of_file(&folder.position, b"a/b", b"b"), [0]);
+        let index = PathIndex::new(&policy);
+        let folder = index.enter_folder(&index.root().position, b"a");
+        assert_eq!(index.enter_folder(&folder.position, b"b").owners, [0]);
+        assert_eq!(index.owners_of_file(&folder.position, b"a/b", b"b"), [0]);
         assert_eq!(
-            owners.owners_of_file(&folder.position, b"a/i.x", b"i.x"),
+            index.owners_of_file(&folder.position, b"a/i.x", b"i.x"),
             [2]
         );
     }

@@ -1,4 +1,4 @@
-//! A push that is being judged: its objects are seen, and nothing can be written.
+//! Tests of a push that is being checked: its objects are visible, and nothing can be written.
 
 use std::path::Path;
 
@@ -6,8 +6,9 @@ use super::{Scratch, plain_git, run};
 use crate::git::quarantine::HookEnvironment;
 use crate::git::{Error, Repository};
 
-/// Writes a commit as `receive-pack` does: into a folder of its own, with the repository's folder as its alternate.
-fn pushed(scratch: &Scratch, incoming: &Path, parent: &str) -> String {
+/// Writes a commit as `receive-pack` does: into a separate folder, with the repository's folder as
+/// its alternate.
+fn write_incoming_commit(scratch: &Scratch, incoming: &Path, parent: &str) -> String {
     std::fs::create_dir_all(incoming.join("info")).unwrap();
     let git = |args: &[&str], input: &[u8]| {
         let mut command = plain_git(&scratch.path);
@@ -26,10 +27,10 @@ fn pushed(scratch: &Scratch, incoming: &Path, parent: &str) -> String {
     git(&["commit-tree", &tree, "-p", parent, "-m", "pushed"], b"")
 }
 
-/// The pushed objects, the repository's own, and those of its alternates, however oddly the folders are called; and every write is
-/// refused, because git would keep it when the push is turned down.
+/// The pushed objects, the repository's own and those of its alternates are visible, however odd
+/// the folders' names are. Every write is refused: git would keep it even if the push is refused.
 #[test]
-fn pushed_objects_are_seen_and_nothing_is_written() {
+fn pushed_objects_are_visible_and_nothing_is_written() {
     let lender = Scratch::bare();
     let lent = lender.commit(&[], "lent", 1);
     let scratch = Scratch::bare();
@@ -44,7 +45,7 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
     scratch.git(&["update-ref", "refs/heads/main", &own.to_string()]);
     scratch.git(&["commit-graph", "write", "--reachable"]);
     let incoming = scratch.path.join("objects/tmp_objdir-incoming-\"x\"\n:ü");
-    let pushed = pushed(&scratch, &incoming, &own.to_string())
+    let pushed = write_incoming_commit(&scratch, &incoming, &own.to_string())
         .parse()
         .unwrap();
 
@@ -128,13 +129,13 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
         .collect();
     assert!(
         remains.is_empty(),
-        "the stand-in folder goes with the repository: {remains:?}"
+        "the stand-in folder is removed with the repository: {remains:?}"
     );
 }
 
-/// What a real `git push` tells its pre-receive hook is what is read here.
+/// The variables that a real `git push` sets for its pre-receive hook are understood.
 #[test]
-fn a_real_hook_is_understood() {
+fn variables_of_a_real_hook() {
     let scratch = Scratch::bare();
     let seen = scratch.beside("seen");
     let hook = scratch.path.join("hooks/pre-receive");
@@ -156,13 +157,13 @@ fn a_real_hook_is_understood() {
         &format!("{commit}:refs/heads/main"),
     ]);
     assert!(!push.output().unwrap().status.success(), "the hook refuses");
-    let told = std::fs::read_to_string(&seen).unwrap();
-    let [pwd, git_dir, objects, alternates, quarantine] = told.lines().collect::<Vec<_>>()[..]
+    let variables = std::fs::read_to_string(&seen).unwrap();
+    let [pwd, git_dir, objects, alternates, quarantine] = variables.lines().collect::<Vec<_>>()[..]
     else {
-        panic!("{told}");
+        panic!("{variables}");
     };
     assert!(!quarantine.is_empty() && !objects.is_empty());
-    // The push is over and its folder gone: the copy takes its place.
+    // The push is over and its folder is gone, so use the copy.
     assert!(!Path::new(pwd).join(objects).exists());
     let environment = HookEnvironment {
         current_dir: pwd.into(),

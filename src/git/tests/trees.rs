@@ -1,4 +1,5 @@
-//! Edits and contents, against the trees that git makes of the same files.
+//! Tests of tree edits and component contents, compared with the trees that git makes of the same
+//! files.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use crate::git::{Error, Leaf, TreeItem};
 
 const NAMES: [&str; 8] = ["a", "a-b", "a.b", "b", "components", "live.json", "Z", "0"];
 
-#[allow(clippy::unnecessary_wraps)] // It is an edit's second half.
+#[allow(clippy::unnecessary_wraps)] // The second half of an edit is an option.
 fn file(id: Oid) -> Option<Leaf> {
     Some(Leaf::Blob(id))
 }
@@ -29,7 +30,7 @@ fn mode(leaf: Leaf) -> (&'static str, Oid) {
     }
 }
 
-fn by_git(scratch: &Scratch, files: &BTreeMap<String, Leaf>) -> Oid {
+fn tree_by_git(scratch: &Scratch, files: &BTreeMap<String, Leaf>) -> Oid {
     let files: Vec<_> = files
         .iter()
         .map(|(path, leaf)| {
@@ -40,12 +41,12 @@ fn by_git(scratch: &Scratch, files: &BTreeMap<String, Leaf>) -> Oid {
     scratch.tree(&files)
 }
 
-/// Whether two paths can both be there: one is no folder of the other.
-fn clash(one: &str, two: &str) -> bool {
-    one.starts_with(&format!("{two}/")) || two.starts_with(&format!("{one}/"))
+/// Checks whether two paths exclude each other: one is a folder of the other.
+fn clash(left: &str, right: &str) -> bool {
+    left.starts_with(&format!("{right}/")) || right.starts_with(&format!("{left}/"))
 }
 
-/// However a tree is edited, it is the tree that git makes of the same files: the server compares ids.
+/// An edited tree has the id of the tree that git makes of the same files: the server compares ids.
 #[test]
 fn edits_equal_git() {
     for format in ["sha1", "sha256"] {
@@ -66,11 +67,11 @@ fn edits_equal_git() {
                     2 => Some(Leaf::Commit(id)),
                     _ => Some(Leaf::Blob(id)),
                 };
-                let free = files
+                let is_free = files
                     .keys()
                     .chain(edits.keys())
                     .all(|other| !clash(&path, other));
-                if leaf.is_none() && edits.keys().all(|other| !clash(&path, other)) || free {
+                if leaf.is_none() && edits.keys().all(|other| !clash(&path, other)) || is_free {
                     edits.insert(path, leaf);
                 }
             }
@@ -89,7 +90,7 @@ fn edits_equal_git() {
             assert_eq!(computed, written);
             assert_eq!(
                 written,
-                by_git(&scratch, &files),
+                tree_by_git(&scratch, &files),
                 "round {round}: {edits:?}"
             );
             let listed: BTreeMap<_, _> = repository
@@ -110,7 +111,7 @@ fn edits_equal_git() {
     }
 }
 
-/// Edits that contradict the tree or each other are mistakes, and mistakes are not guessed at.
+/// Edits that contradict the tree or each other are errors.
 #[test]
 fn contradicting_edits() {
     let scratch = Scratch::bare();
@@ -134,7 +135,8 @@ fn contradicting_edits() {
             "{edits:?}"
         );
     }
-    // A folder can be emptied and filled in one go; what is not there can be removed; nothing left is the empty tree.
+    // One call can empty and refill a folder. Removing a missing path has no effect, and removing
+    // everything leaves the empty tree.
     let refilled = repository
         .write_edited_tree(
             Some(tree),
@@ -157,7 +159,7 @@ fn contradicting_edits() {
     ));
 }
 
-/// Paths that would leave the tree, or become git's own folder in a checkout, have no way in.
+/// Paths that would leave the tree, or become git's own folder in a checkout, are refused.
 #[test]
 fn hostile_paths() {
     let scratch = Scratch::bare();
@@ -201,7 +203,7 @@ fn hostile_paths() {
     }
 }
 
-/// A forged tree is no base to build on.
+/// A forged tree can be neither edited nor listed.
 #[test]
 fn forged_trees() {
     let scratch = Scratch::bare();
@@ -232,7 +234,7 @@ fn forged_trees() {
     }
 }
 
-/// Paths by prefix, with what belongs to all.
+/// Component paths given by prefixes, plus the files that belong to every component.
 struct Prefixes(&'static [&'static str]);
 
 impl ComponentPaths for Prefixes {
@@ -266,7 +268,8 @@ impl ComponentPaths for Prefixes {
     }
 }
 
-/// A content is the tree that git makes of the component's files alone: equal ids mean equal bytes, and only they do.
+/// A content is the tree that git makes of the component's files alone, so ids are equal exactly
+/// when the bytes are.
 #[test]
 fn content_equals_git() {
     let scratch = Scratch::bare();
@@ -287,7 +290,7 @@ fn content_equals_git() {
     .map(|(mode, path)| (mode, path.to_owned(), id))
     .into();
     let tree = scratch.tree(&all);
-    for (prefixes, kept) in [
+    for (prefixes, owned) in [
         (&["api"][..], &["api/", ".gitattributes"][..]),
         (&["api", "libs/x"], &["api/", "libs/x/", ".gitattributes"]),
         (
@@ -297,7 +300,7 @@ fn content_equals_git() {
     ] {
         let expected: Vec<_> = all
             .iter()
-            .filter(|(_, path, _)| kept.iter().any(|kept| path.starts_with(kept)))
+            .filter(|(_, path, _)| owned.iter().any(|prefix| path.starts_with(prefix)))
             .cloned()
             .collect();
         let content = repository
@@ -314,7 +317,7 @@ fn content_equals_git() {
             .0,
         tree
     );
-    // Shared files alone make no component.
+    // A component does not exist if the commit has only shared files.
     assert_eq!(
         repository
             .compute_content(tree, &Prefixes(&["web"]))
@@ -329,10 +332,10 @@ fn content_equals_git() {
     );
 }
 
-/// Looks everywhere.
-struct All;
+/// Paths that make every folder be searched.
+struct EveryFolder;
 
-impl ComponentPaths for All {
+impl ComponentPaths for EveryFolder {
     fn classify_folder(&self, _: &[u8]) -> FolderOwnership {
         FolderOwnership::Mixed
     }
@@ -345,7 +348,7 @@ impl ComponentPaths for All {
     }
 }
 
-/// Computing a content leaves nothing behind, and a tree bomb ends in an error instead of the server.
+/// Computing a content writes nothing, and a tree bomb leads to an error, not to exhausted memory.
 #[test]
 fn content_is_bounded_and_writes_nothing() {
     let scratch = Scratch::bare();
@@ -363,7 +366,7 @@ fn content_is_bounded_and_writes_nothing() {
         tree = repository.write_tree(&raw).unwrap();
     }
     assert!(matches!(
-        repository.compute_content(tree, &All),
+        repository.compute_content(tree, &EveryFolder),
         Err(Error::LimitExceeded { .. })
     ));
     let small = [entry("100644", "f", id), entry("100644", "g", id)].concat();
@@ -373,7 +376,7 @@ fn content_is_bounded_and_writes_nothing() {
     let before = scratch.git(&["count-objects"]);
     assert!(
         repository
-            .compute_content(deep, &All)
+            .compute_content(deep, &EveryFolder)
             .unwrap()
             .is_some_and(|content| content.0 != deep)
     );
@@ -382,7 +385,7 @@ fn content_is_bounded_and_writes_nothing() {
         deep = repository.write_tree(&entry("40000", "d", deep)).unwrap();
     }
     assert!(matches!(
-        repository.compute_content(deep, &All),
+        repository.compute_content(deep, &EveryFolder),
         Err(Error::LimitExceeded { .. })
     ));
     // An empty folder, which git never stores, makes no component either.

@@ -8,11 +8,11 @@ use crate::git::content::{ComponentPaths, FileOwnership, FolderOwnership};
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
-/// One component of a policy, as a walk over a tree asks for it.
+/// One component of a policy, which classifies the paths of a tree.
 pub(super) struct PolicyComponent<'a> {
     policy: &'a Policy,
     name: ComponentName,
-    /// Looked up once, for many folders are asked about.
+    /// Looked up once, because many folders are classified.
     declared: Option<&'a crate::domain::policy::Component>,
 }
 
@@ -28,11 +28,11 @@ impl<'a> PolicyComponent<'a> {
 
 impl ComponentPaths for PolicyComponent<'_> {
     fn classify_folder(&self, path: &[u8]) -> FolderOwnership {
-        let cover = self.declared.map_or_else(
+        let coverage = self.declared.map_or_else(
             || self.policy.coverage(&self.name, path),
             |declared| declared.coverage(path),
         );
-        match cover {
+        match coverage {
             Coverage::Whole => FolderOwnership::Whole,
             Coverage::Nothing => FolderOwnership::Outside,
             Coverage::Descend => FolderOwnership::Mixed,
@@ -40,7 +40,8 @@ impl ComponentPaths for PolicyComponent<'_> {
     }
 
     fn classify_file(&self, path: &[u8]) -> FileOwnership {
-        // A shared file alone makes no component present, even where a component's own paths match it too.
+        // A shared file alone does not make a component present, even if the component's own paths
+        // match it.
         let owns = || {
             self.declared.map_or_else(
                 || self.policy.owns(&self.name, path),
@@ -67,12 +68,12 @@ impl<'a> CodeReader<'a> {
 
     /// Returns the tree and the committer's time of a commit.
     pub fn commit(&self, commit: CommitId) -> Result<(Oid, Time)> {
-        let memory = &self.repository.ledger_cache().code_commits;
-        if let Some(known) = memory.get(&commit) {
+        let cache = &self.repository.ledger_cache().code_commits;
+        if let Some(known) = cache.get(&commit) {
             return Ok(known);
         }
         let read = self.repository.read_commit(commit.0)?;
-        memory.insert(commit, (read.tree, read.committer_time), 150);
+        cache.insert(commit, (read.tree, read.committer_time), 150);
         Ok((read.tree, read.committer_time))
     }
 
@@ -87,30 +88,30 @@ impl<'a> CodeReader<'a> {
             self.commit(commit)?.0,
             Digest::sha256(paths_key(policy, name).as_bytes()),
         );
-        let memory = &self.repository.ledger_cache().contents;
-        if let Some(known) = memory.get(&key) {
+        let cache = &self.repository.ledger_cache().contents;
+        if let Some(known) = cache.get(&key) {
             return Ok(known);
         }
         let content = self
             .repository
             .compute_content(key.0, &PolicyComponent::new(policy, name))?;
-        memory.insert(key, content, 250);
+        cache.insert(key, content, 250);
         Ok(content)
     }
 }
 
-/// Returns a text that is the same for two components only if they own the same paths. No pattern
-/// contains a newline.
+/// Returns a cache key that is the same for two components only if they own the same paths. No
+/// pattern contains a newline.
 fn paths_key(policy: &Policy, name: &ComponentName) -> String {
-    let written = |component: &crate::domain::policy::Component| match &component.paths {
+    let describe_paths = |component: &crate::domain::policy::Component| match &component.paths {
         None => "whole".to_owned(),
         Some(paths) => format!("paths\n{}", paths.written().join("\n")),
     };
     match policy.component(name) {
-        Some(component) => written(component),
+        Some(component) => describe_paths(component),
         None if *name == ComponentName::rest() && policy.has_rest() => {
-            let all: Vec<String> = policy.components.values().map(written).collect();
-            // An empty line parts components: no pattern is one.
+            let all: Vec<String> = policy.components.values().map(describe_paths).collect();
+            // An empty line separates components, because no pattern is empty.
             format!("rest\n{}", all.join("\n\n"))
         }
         None => "nothing".to_owned(),

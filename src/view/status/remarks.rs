@@ -62,7 +62,7 @@ fn add_yanks(table: &mut Table, environment: &EnvironmentStatus) {
         let runs = if components.len() == 1 { "runs" } else { "run" };
         let what = list_or_count(&components);
         table.add_remark(warning(format!(
-            "{what} in {name} {runs} what was yanked: \"{reason}\""
+            "{what} in {name} {runs} a yanked commit: \"{reason}\""
         )));
     }
 }
@@ -77,7 +77,7 @@ fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
     for (components, (commit, outcome)) in group_equal(holds) {
         let is = if components.len() == 1 { "is" } else { "are" };
         let what = list_or_count(&components);
-        let since = match (outcome, components.len()) {
+        let cause = match (outcome, components.len()) {
             (Outcome::RolledBack, 1) => "it was rolled back",
             (Outcome::RolledBack, _) => "they were rolled back",
             (_, 1) => "it failed",
@@ -86,7 +86,7 @@ fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
         let commit = commit.0.prefix(7);
         table.add_command_remark(
             warning(format!(
-                "{what} ({commit}) {is} on hold in {name} since {since}"
+                "{what} ({commit}) {is} on hold in {name} because {cause}"
             )),
             format!("git deploy unlock {name} --commit {commit}"),
         );
@@ -105,15 +105,12 @@ fn add_undeclared(table: &mut Table, environment: &EnvironmentStatus) {
         .map(ComponentName::as_str)
         .collect();
     let are = if names.len() == 1 {
-        "is no component"
+        "is no longer a component"
     } else {
-        "are no components"
+        "are no longer components"
     };
     table.add_command_remark(
-        warning(format!(
-            "{} {are} of the policy any more",
-            list_or_count(&names)
-        )),
+        warning(format!("{} {are} of the policy", list_or_count(&names))),
         format!("git deploy record {name} {name} --destroy"),
     );
 }
