@@ -116,7 +116,7 @@ pub fn policy(data: &[u8]) {
     let patterns: Vec<&String> = components
         .iter()
         .filter_map(|name| policy.component(name)?.paths.as_ref())
-        .flat_map(Paths::written)
+        .flat_map(Paths::patterns)
         .collect();
     // The two ways to find the owner of a path must agree. Paths close to the patterns are the ones
     // that matter.

@@ -118,7 +118,7 @@ pub fn report_holds(ui: &Ui, name: &EnvName, appended: &AppendedEntry) {
     if appended.dry_run {
         return;
     }
-    for commit in result_text::commits_on_hold(&appended.statement.component_results()) {
+    for commit in result_text::list_commits_on_hold(&appended.statement.component_results()) {
         let commit = commit.0.prefix(7);
         let sentence = format!("{commit} stays on hold in {name} until a person lifts the hold");
         ui.print(ui.format_with_command(

@@ -19,9 +19,9 @@ pub fn find_error_kind(finding: &AuditFinding) -> ErrorKind {
 }
 
 /// A progress bar that counts audited entries. It appears on a terminal after one second.
-pub struct ProgressBarAudit(ProgressBar);
+pub struct AuditProgressBar(ProgressBar);
 
-impl ProgressBarAudit {
+impl AuditProgressBar {
     pub fn new() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         // The template is a constant, and it is valid.
@@ -38,7 +38,7 @@ impl ProgressBarAudit {
     }
 }
 
-impl AuditProgress for ProgressBarAudit {
+impl AuditProgress for AuditProgressBar {
     fn on_start(&self, entries: usize) {
         self.0.set_length(entries as u64);
     }

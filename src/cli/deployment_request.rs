@@ -10,7 +10,7 @@ use crate::domain::entry::{self, Abort, ComponentAtCommit, ComponentChange, Depl
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
-use crate::domain::policy::{Bind, Environment, Policy};
+use crate::domain::policy::{ApprovalBinding, Environment, Policy};
 use crate::domain::state::OpenRun;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
@@ -22,7 +22,7 @@ use crate::run::build_deployment::{
 
 /// Finds an environment that the policy no longer has but whose ledger exists, so that its
 /// unfinished runs can still be ended. Returns `None` if the policy has the environment.
-pub fn find_dropped(workspace: &Workspace, word: Option<&str>) -> Option<EnvRef> {
+pub fn find_dropped_environment(workspace: &Workspace, word: Option<&str>) -> Option<EnvRef> {
     let name: EnvName = word?
         .parse()
         .ok()
@@ -353,6 +353,6 @@ pub fn binds_approvals_to_plans(policy: &Policy, env: &EnvRef) -> bool {
         rules
             .approvals
             .iter()
-            .any(|requirement| requirement.bind == Bind::Plan)
+            .any(|requirement| requirement.bind == ApprovalBinding::Plan)
     })
 }

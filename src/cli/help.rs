@@ -64,7 +64,7 @@ fn add_exit_status(command: clap::Command) -> clap::Command {
 
 /// Returns the examples in a command's long help, without their heading. Lines with commands are
 /// indented more than their descriptions.
-pub fn examples(command: &clap::Command) -> Option<String> {
+pub fn extract_examples(command: &clap::Command) -> Option<String> {
     let help = command.get_after_long_help()?.to_string();
     let examples = help.strip_prefix("Examples:\n")?;
     Some(examples.trim_end_matches(EXIT_STATUS).trim_end().to_owned())
@@ -118,7 +118,7 @@ mod tests {
         let public = "RWSXi1EVC3zxjMj5WjaNSjXFWPFJZzsOdwdn83NNPv3vDeBmWMIWIXEu";
         std::fs::write(&key, format!("untrusted comment: alice\n{public}\n")).unwrap();
         for_each_command(&build_command(), "git deploy", &mut |words, command| {
-            let examples = examples(command).unwrap_or_default();
+            let examples = extract_examples(command).unwrap_or_default();
             let examples: Vec<Vec<String>> = examples.lines().filter_map(split_example).collect();
             let own: Vec<&str> = words.split(' ').skip(2).collect();
             assert!(

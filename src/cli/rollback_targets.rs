@@ -106,7 +106,7 @@ pub fn find_newest(
 
 /// Finds the newest good releases in the form that is shown, including the components that have
 /// none.
-pub fn build_view(
+pub fn build_good_view(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
     components: BTreeSet<ComponentName>,

@@ -120,7 +120,7 @@ impl Verdict {
     }
 
     /// Returns whether every rule passes.
-    pub fn allowed(&self) -> bool {
+    pub fn is_allowed(&self) -> bool {
         self.decision() == Decision::Allowed
     }
 }

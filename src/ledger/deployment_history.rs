@@ -31,7 +31,7 @@ pub fn entries_since(
         if walked.at() < since && unchanged.is_empty() && ended_runs.is_empty() {
             break;
         }
-        if !env.matches(&walked.mention) || walked.mention.history_role() == HistoryRole::None {
+        if !env.matches(&walked.trailers) || walked.trailers.history_role() == HistoryRole::None {
             continue;
         }
         let stored = history.entry(env.ledger(), walked.id)?;
@@ -78,13 +78,13 @@ pub fn find_newest_accepted<T>(
         let walked = walked?;
         let is_mentioned = |component: &ComponentName| {
             walked
-                .mention
+                .trailers
                 .components
                 .iter()
                 .any(|it| it == component.as_str())
         };
-        if !env.matches(&walked.mention)
-            || walked.mention.history_role() == HistoryRole::None
+        if !env.matches(&walked.trailers)
+            || walked.trailers.history_role() == HistoryRole::None
             || !remaining.keys().any(is_mentioned)
         {
             continue;

@@ -116,7 +116,7 @@ impl<'a> EntryValidator<'a> {
         };
         let (verdict, facts) = self.evaluate(&pending, context);
         let next_tip = verdict
-            .allowed()
+            .is_allowed()
             .then(|| tip.advanced_by(id, commit.tree, &stored.statement));
         ValidatedEntry {
             stored: Some(stored),

@@ -138,7 +138,7 @@ impl LedgerWriter<'_> {
         let draft = draft(snapshot).map_err(AppendFailure::Draft)?;
         let (statement, verdict) = self.evaluate_draft(ledger, snapshot, &draft)?;
         let is_left_to_server = self.options.no_verify && self.remote.is_some();
-        if !(verdict.allowed() || is_left_to_server) {
+        if !(verdict.is_allowed() || is_left_to_server) {
             return Err(AppendError::Refused(Box::new(RefusedEntry { statement, verdict })).into());
         }
         let Some(signer) = self.signer.filter(|_| !self.options.dry_run) else {

@@ -66,7 +66,7 @@ pub struct StepError {
     /// The log with the whole output.
     pub log: PathBuf,
     /// Whether it failed only because it was interrupted.
-    pub interrupted: bool,
+    pub is_interrupted: bool,
 }
 
 /// Receives progress reports, from several threads.
@@ -240,7 +240,7 @@ impl StepRunner<'_> {
                 reason: failure.to_string(),
                 last_lines: tail,
                 log: job.log.clone(),
-                interrupted,
+                is_interrupted: interrupted,
             }
         });
         match &result {

@@ -41,7 +41,7 @@ pub struct ReplayCase {
     /// The other policy's verdict.
     pub verdict: Verdict,
     /// Whether the policy in force would refuse it as well.
-    pub in_force_too: bool,
+    pub is_refused_in_force: bool,
 }
 
 impl ReplayCase {
@@ -231,7 +231,7 @@ fn judge_again(
         id: position.id,
         statement: deployment.statement,
         verdict,
-        in_force_too,
+        is_refused_in_force: in_force_too,
     };
     Ok(match (then.decision(), now.decision()) {
         (Decision::Refused, Decision::Allowed) => {

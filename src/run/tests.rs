@@ -26,7 +26,7 @@ use crate::domain::policy::Policy;
 use crate::domain::state::Scope;
 use crate::domain::verdict::{CheckResult, Rule};
 use crate::git::Repository;
-use crate::git::tests::{Numbers, Scratch};
+use crate::git::tests::{SeededRandom, TestRepository};
 use crate::ledger::entry_validator::{EntryValidator, PushContext, ValidationContext};
 use crate::ledger::facts::FactGatherer;
 use crate::ledger::testing::{
@@ -92,11 +92,11 @@ type Tally = BTreeMap<String, usize>;
 
 /// A project with random code, policies and entries.
 struct World {
-    scratch: Scratch,
+    scratch: TestRepository,
     repository: Repository,
     project: Project,
     keys: TestKeys,
-    dice: RefCell<Numbers>,
+    dice: RefCell<SeededRandom>,
     commits: Vec<CommitId>,
     proposals: Vec<String>,
     focus: RefCell<Focus>,
@@ -113,10 +113,10 @@ struct Focus {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let (scratch, keys) = (Scratch::bare(), TestKeys::new());
+        let (scratch, keys) = (TestRepository::bare(), TestKeys::new());
         let repository = scratch.open();
         let project = create_project(&repository, keys.public("alice"));
-        let mut dice = Numbers(seed);
+        let mut dice = SeededRandom(seed);
         let commits = write_code_history(&repository, &mut dice);
         let first = random_policy(&keys, &mut dice, true);
         let proposals = (0..3)
@@ -433,7 +433,7 @@ fn kinds_of(statement: &Statement) -> Vec<String> {
 }
 
 /// Writes a small history of the code, with merges and side branches.
-fn write_code_history(repository: &Repository, dice: &mut Numbers) -> Vec<CommitId> {
+fn write_code_history(repository: &Repository, dice: &mut SeededRandom) -> Vec<CommitId> {
     let start = clock::now().as_seconds() - 3_600;
     let mut commits: Vec<CommitId> = Vec::new();
     for number in 0..6 {
@@ -529,7 +529,7 @@ fn simulate_project(seed: u64, mut tally: Tally) -> Tally {
 /// content was registered since.
 #[test]
 fn rollback_uses_the_same_artifact() {
-    let (scratch, keys) = (Scratch::bare(), TestKeys::new());
+    let (scratch, keys) = (TestRepository::bare(), TestKeys::new());
     let repository = scratch.open();
     let project = create_project(&repository, keys.public("alice"));
     let person = parse("alice");

@@ -121,7 +121,7 @@ impl PushJudge<'_> {
                 Err(error) => Err(Box::new(error.to_check(rule))),
             }
         };
-        let old = if self.in_clone {
+        let old = if self.is_clone {
             Ok(update.old)
         } else {
             self.repository.read_ref(name)
@@ -146,7 +146,7 @@ impl PushJudge<'_> {
         environment: &Environment,
         request: &Request<'_>,
     ) -> Verdict {
-        let Some(judge) = &self.judge else {
+        let Some(judge) = &self.validator else {
             return Verdict::default();
         };
         let tip = self.present.tips.get(&environment.ledger).copied();
@@ -174,7 +174,7 @@ fn make_verdict(environment: &Environment, update: &RefUpdate, verdict: Verdict)
             .new
             .map(|new| format!("{}, {}", environment.name, CommitId(new).short())),
         verdict,
-        enforced: environment.enforcement == Enforcement::Active,
+        is_enforced: environment.enforcement == Enforcement::Active,
         uses_recovery: false,
     }
 }

@@ -8,7 +8,7 @@ use super::durable_file::replace_file;
 use super::install_error::InstallError;
 use super::installer::Installer;
 use super::location::find_hooks_folder;
-use super::shim::{Shim, is_our_shim, kept_path, render_shim};
+use super::shim::{Shim, is_our_shim, previous_hook_path, render_shim};
 
 impl Installer<'_> {
     /// Returns the folder in which git looks for this repository's hooks. Creates it if it is
@@ -70,7 +70,7 @@ impl Installer<'_> {
         if !shim.keeps_previous {
             return Err(InstallError::HookExists(path.to_owned()));
         }
-        let taken = kept_path(path);
+        let taken = previous_hook_path(path);
         if taken.symlink_metadata().is_ok() {
             if !is_same_hook(path, &taken) {
                 return Err(InstallError::NameTaken {
@@ -103,7 +103,7 @@ impl Installer<'_> {
         if !fs::read(&path).is_ok_and(|bytes| is_our_shim(&bytes, shim.name)) {
             return Ok(());
         }
-        let previous = kept_path(&path);
+        let previous = previous_hook_path(&path);
         let removed = if previous.symlink_metadata().is_ok() {
             fs::rename(previous, &path)
         } else {

@@ -12,7 +12,7 @@ pub struct InstallStep {
     /// The hook or setting as it is now, in one line.
     pub message: String,
     /// Whether it had to be changed.
-    pub changed: bool,
+    pub was_changed: bool,
 }
 
 /// Why a repository was not turned into a server.

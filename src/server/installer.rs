@@ -15,7 +15,7 @@ impl Installer<'_> {
     pub(super) fn add_step(&mut self, changed: bool, message: impl Into<String>) {
         self.steps.push(InstallStep {
             message: message.into(),
-            changed,
+            was_changed: changed,
         });
     }
 

@@ -34,7 +34,7 @@ impl PushJudge<'_> {
             let why = "there is no policy yet: publish one first, in a separate push";
             return refuse(Check::fail(Rule::Chain, why).remedy("git deploy policy publish"));
         }
-        let Some(judge) = &self.judge else {
+        let Some(judge) = &self.validator else {
             return refuse(self.explain_no_project(new));
         };
         let head = match self.find_head(judge, ledger, tip) {
@@ -184,7 +184,7 @@ impl PushJudge<'_> {
                 };
             }
             judgement.uses_recovery |= uses_recovery;
-            match judged.next_tip.filter(|_| judgement.verdict.allowed()) {
+            match judged.next_tip.filter(|_| judgement.verdict.is_allowed()) {
                 Some(next) => head = next,
                 None => break,
             }

@@ -38,7 +38,7 @@ pub struct PushResult {
 /// The updates of a push, and whether it is atomic: all of them are accepted, or none.
 struct PushCommands {
     updates: Vec<RefUpdate>,
-    atomic: bool,
+    is_atomic: bool,
 }
 
 /// Reads the updates from git, judges them, moves the refs, and answers git. `open` opens the
@@ -64,7 +64,7 @@ pub fn run(
     for (judgement, objection) in judgements.iter_mut().zip(objections) {
         judgement.verdict.checks.extend(objection);
     }
-    if commands.atomic
+    if commands.is_atomic
         && judgements
             .iter()
             .any(|judgement| judgement.decision() != Decision::Allowed)
@@ -101,7 +101,7 @@ pub fn run(
 fn read_commands(from: &mut impl Read, to: &mut impl Write) -> Result<PushCommands, HookError> {
     let mut atomic = false;
     let mut has_version = false;
-    while let Some(line) = pkt_line::read(from)? {
+    while let Some(line) = pkt_line::read_packet(from)? {
         let (head, features) = match line.iter().position(|byte| *byte == 0) {
             Some(at) => line.split_at(at),
             None => (&line[..], &[][..]),
@@ -116,11 +116,11 @@ fn read_commands(from: &mut impl Read, to: &mut impl Write) -> Result<PushComman
         ));
     }
     // No push options are requested, so none are sent.
-    pkt_line::write(to, b"version=1\n")
+    pkt_line::write_packet(to, b"version=1\n")
         .and_then(|()| pkt_line::end_section(to))
         .map_err(HookError::Connection)?;
     let mut updates = Vec::new();
-    while let Some(line) = pkt_line::read(from)? {
+    while let Some(line) = pkt_line::read_packet(from)? {
         updates.push(RefUpdate::parse(&line).ok_or(HookError::Protocol(
             "a command does not consist of two ids and a ref",
         ))?);
@@ -128,7 +128,10 @@ fn read_commands(from: &mut impl Read, to: &mut impl Write) -> Result<PushComman
             return Err(HookError::TooManyUpdates);
         }
     }
-    Ok(PushCommands { updates, atomic })
+    Ok(PushCommands {
+        updates,
+        is_atomic: atomic,
+    })
 }
 
 /// Judges every update on the refs before the push. Updates that follow an accepted one are also
@@ -267,7 +270,7 @@ fn report_results(
             line.extend_from_slice(describe_refusal(judgement).as_bytes());
         }
         line.push(b'\n');
-        pkt_line::write(to, &line)?;
+        pkt_line::write_packet(to, &line)?;
     }
     pkt_line::end_section(to)
 }
@@ -301,7 +304,7 @@ mod tests {
         let mut bytes = Vec::new();
         for line in lines {
             match line {
-                Some(line) => pkt_line::write(&mut bytes, line).unwrap(),
+                Some(line) => pkt_line::write_packet(&mut bytes, line).unwrap(),
                 None => pkt_line::end_section(&mut bytes).unwrap(),
             }
         }
@@ -319,7 +322,7 @@ mod tests {
             let input = packets(&[Some(version), None, Some(command.as_bytes()), None]);
             let mut answered = Vec::new();
             let commands = read_commands(&mut &input[..], &mut answered).unwrap();
-            assert_eq!((commands.updates.len(), commands.atomic), (1, atomic));
+            assert_eq!((commands.updates.len(), commands.is_atomic), (1, atomic));
             assert_eq!(answered, packets(&[Some(b"version=1\n"), None]));
         }
         let input = packets(&[Some(b"version=2\n"), None, None]);

@@ -43,11 +43,11 @@ pub struct PushJudge<'a> {
     pub(super) settings: &'a Settings,
     pub(super) present: &'a PushContext,
     /// Validates entries; `None` if there is no project.
-    pub(super) judge: Option<EntryValidator<'a>>,
+    pub(super) validator: Option<EntryValidator<'a>>,
     /// The policy in force; `None` before the first one.
     pub(super) policy: Option<Arc<Policy>>,
     /// Whether this is a clone, whose refs are not those that the push moves.
-    pub(super) in_clone: bool,
+    pub(super) is_clone: bool,
     /// How many entries were judged.
     pub(super) entry_count: Cell<u64>,
 }
@@ -75,9 +75,9 @@ impl<'a> PushJudge<'a> {
             repository,
             settings,
             present,
-            judge,
+            validator: judge,
             policy,
-            in_clone: false,
+            is_clone: false,
             entry_count: Cell::new(0),
         })
     }
@@ -87,7 +87,7 @@ impl<'a> PushJudge<'a> {
     #[must_use]
     pub fn for_clone(self) -> Self {
         Self {
-            in_clone: true,
+            is_clone: true,
             ..self
         }
     }

@@ -58,7 +58,7 @@ const SHIM_CALL: &str = "exec git-deploy hook ";
 const MAX_FIRST_LINE: usize = 127;
 
 /// Returns the path of the hook that was there before the one at `path`.
-pub fn kept_path(path: &Path) -> PathBuf {
+pub fn previous_hook_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(KEPT_SUFFIX);
     PathBuf::from(name)

@@ -18,7 +18,7 @@ pub struct UpdateVerdict {
     /// The verdict of the rules.
     pub verdict: Verdict,
     /// Whether the verdict is enforced, or only reported.
-    pub enforced: bool,
+    pub is_enforced: bool,
     /// Whether it uses the owner's permission to recover.
     pub uses_recovery: bool,
 }
@@ -32,14 +32,14 @@ impl UpdateVerdict {
             verdict: Verdict {
                 checks: vec![check],
             },
-            enforced: true,
+            is_enforced: true,
             uses_recovery: false,
         }
     }
 
     /// Returns the decision. If the verdict is not enforced, the update is allowed.
     pub fn decision(&self) -> Decision {
-        if self.enforced {
+        if self.is_enforced {
             self.verdict.decision()
         } else {
             Decision::Allowed

@@ -102,7 +102,7 @@ pub fn render_text(
             Some(span) => format!(", from {} to {}", when(span.from), when(span.to)),
             None => String::new(),
         };
-        let mark = findings_mark(&ledger.findings);
+        let mark = find_mark(&ledger.findings);
         let text = format!("{:>count_width$} {entries}{span}", ledger.entries);
         lines.extend(grouping::render_group(
             &format!("{mark} "),
@@ -114,7 +114,7 @@ pub fn render_text(
         render_findings(&ledger.findings, &ledger.remarks, width, &mut lines);
     }
     if let Some(notes) = &audit.notes {
-        lines.push(format!("{} notes", findings_mark(&notes.findings)));
+        lines.push(format!("{} notes", find_mark(&notes.findings)));
         render_findings(&notes.findings, &notes.remarks, width, &mut lines);
     }
     let other = &audit.other;
@@ -124,7 +124,7 @@ pub fn render_text(
 }
 
 /// Returns the mark for a subject: its worst finding decides.
-fn findings_mark(findings: &[AuditFinding]) -> Mark {
+fn find_mark(findings: &[AuditFinding]) -> Mark {
     if findings
         .iter()
         .any(|finding| finding.outcome == CheckResult::Fail)
@@ -150,7 +150,7 @@ fn render_findings(
         (_, None) => String::new(),
     };
     for finding in findings {
-        let mark = Mark::of_outcome(finding.outcome);
+        let mark = Mark::from_result(finding.outcome);
         let rule = finding
             .rule
             .map_or_else(String::new, |rule| format!("{rule}: "));

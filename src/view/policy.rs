@@ -19,7 +19,7 @@ mod tests;
 /// all understand, and no `$ref`, because that draft ignores the description of a key beside one.
 /// It rejects unknown keys and accepts everything that the parser accepts. Only the parser checks
 /// whether names exist and whether requirements can be met.
-pub fn schema() -> Map<String, Value> {
+pub fn build_schema() -> Map<String, Value> {
     let mut schema = table_schema(&Policy::TABLE);
     schema.insert(
         "$schema".to_owned(),

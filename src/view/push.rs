@@ -32,7 +32,7 @@ pub struct JudgedUpdate<'a> {
 pub fn render_report(updates: &[JudgedUpdate<'_>], is_atomic: bool) -> Option<String> {
     let reported: Vec<_> = updates
         .iter()
-        .filter(|update| !update.verdict.allowed())
+        .filter(|update| !update.verdict.is_allowed())
         .collect();
     let mut lines: Vec<String> = reported
         .iter()

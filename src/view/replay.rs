@@ -98,7 +98,7 @@ impl ReplayedDeployment {
         };
         Self {
             log_entry: log::describe_entry(case.id, &case.statement),
-            refused_in_force: case.in_force_too,
+            refused_in_force: case.is_refused_in_force,
             verdict: case.verdict,
             targets,
         }

@@ -175,7 +175,7 @@ pub fn summarize_deployment(
 }
 
 /// Returns the commits whose content is now on hold, because it failed or was rolled back.
-pub fn commits_on_hold(results: &[ComponentResult]) -> BTreeSet<CommitId> {
+pub fn list_commits_on_hold(results: &[ComponentResult]) -> BTreeSet<CommitId> {
     let failed = results
         .iter()
         .filter(|it| matches!(it.outcome, Outcome::Failed | Outcome::RolledBack));
@@ -266,7 +266,10 @@ mod tests {
             "pipeline (4b9d405) failed in dev; 8 skipped."
         );
         assert_eq!(
-            (commits_on_hold(&all).len(), commits_on_hold(&failed).len()),
+            (
+                list_commits_on_hold(&all).len(),
+                list_commits_on_hold(&failed).len()
+            ),
             (0, 1)
         );
     }

@@ -26,7 +26,7 @@ pub enum Mark {
 
 impl Mark {
     /// Returns the mark for the answer of a rule.
-    pub const fn of_outcome(outcome: CheckResult) -> Self {
+    pub const fn from_result(outcome: CheckResult) -> Self {
         match outcome {
             CheckResult::Pass => Self::Yes,
             CheckResult::Fail => Self::No,

@@ -167,13 +167,13 @@ impl Table {
 
     /// Returns whether the table fits the width without shortening.
     pub fn fits(&self, width: Option<usize>) -> bool {
-        width.is_none_or(|width| self.lay_out(&BTreeMap::new()).total_width() <= width + GAP)
+        width.is_none_or(|width| self.lay_out_cells(&BTreeMap::new()).total_width() <= width + GAP)
     }
 
     /// Renders the lines, without a final newline and without white space at the end of lines.
     pub fn render(&self, width: Option<usize>) -> String {
         let mut limits = BTreeMap::new();
-        let mut table = self.lay_out(&limits);
+        let mut table = self.lay_out_cells(&limits);
         for (column, min_width) in &self.shrinkable {
             // The gap after the last column is not shown.
             let excess = width.map_or(0, |width| table.total_width().saturating_sub(width + GAP));
@@ -183,7 +183,7 @@ impl Table {
                     .saturating_sub(excess)
                     .max(full_width.min(*min_width));
                 limits.insert(*column, limit);
-                table = self.lay_out(&limits);
+                table = self.lay_out_cells(&limits);
             }
         }
         let shown = table.to_string();
@@ -220,7 +220,7 @@ impl Table {
     }
 
     /// Lays out the rows without the remarks. A column with a limit has at most this width.
-    fn lay_out(&self, limits: &BTreeMap<usize, usize>) -> tabled::Table {
+    fn lay_out_cells(&self, limits: &BTreeMap<usize, usize>) -> tabled::Table {
         let mut builder = Builder::new();
         let cuts: BTreeMap<usize, (usize, CutPosition)> = limits
             .iter()

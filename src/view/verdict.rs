@@ -53,7 +53,7 @@ pub fn render_verdict(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec
 
 /// Renders the outcome of one rule, and the next command.
 fn render_check(check: &Check, width: Option<usize>) -> Vec<String> {
-    let mark = Mark::of_outcome(check.outcome);
+    let mark = Mark::from_result(check.outcome);
     let head = format!("  {mark} {:<RULE_WIDTH$}  ", check.rule.name());
     let mut lines = wrap::wrap_hanging(&head, &sanitize(&check.detail), width);
     lines.extend(

@@ -11,7 +11,7 @@ use crate::domain::policy::Environment;
 
 /// `[ENV] [REV]`, as every command about a deployment takes them.
 #[derive(clap::Args)]
-pub struct EnvRev {
+pub struct EnvRevArgs {
     /// The environment. Defaults to the one of the current branch or CI job
     ///
     /// In CI, the branch, tag or change request that the job runs for determines the environment.
@@ -28,7 +28,7 @@ pub struct EnvRev {
 
 /// `[ENV]`, as commands that need no commit take it.
 #[derive(clap::Args)]
-pub struct OnlyEnv {
+pub struct EnvArg {
     /// The environment. Defaults to the one of the current branch or CI job
     ///
     /// In CI, the branch, tag or change request that the job runs for determines the environment.
@@ -37,15 +37,15 @@ pub struct OnlyEnv {
     env: Option<String>,
 }
 
-impl EnvRev {
+impl EnvRevArgs {
     /// Returns the two arguments as they were typed: the environment and the revision.
-    pub fn words(&self) -> (Option<&str>, Option<&str>) {
+    pub fn as_typed(&self) -> (Option<&str>, Option<&str>) {
         (self.env.as_deref(), self.rev.as_deref())
     }
 
     /// Parses the reversed order `COMPONENT ENV`, as in `api prod`. `all prod` selects no
     /// particular component. Returns `None` if the arguments are not in this order.
-    pub fn component_first(
+    pub fn parse_component_first(
         &self,
         workspace: &Workspace,
     ) -> Option<(Option<ComponentName>, EnvName)> {
@@ -98,14 +98,14 @@ impl EnvRev {
     }
 }
 
-impl OnlyEnv {
+impl EnvArg {
     /// Returns the argument as if `env` had been typed.
-    pub fn of(env: Option<String>) -> Self {
+    pub fn new(env: Option<String>) -> Self {
         Self { env }
     }
 
     /// Returns the argument as it was typed.
-    pub fn word(&self) -> Option<&str> {
+    pub fn as_typed(&self) -> Option<&str> {
         self.env.as_deref()
     }
 

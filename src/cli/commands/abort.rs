@@ -1,8 +1,8 @@
 //! `git deploy abort`: gives up an unfinished run.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::OnlyEnv;
-use crate::cli::deployment_request::{self, build_abort, find_dropped};
+use crate::cli::args::environment::EnvArg;
+use crate::cli::deployment_request::{self, build_abort, find_dropped_environment};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Action;
@@ -23,7 +23,7 @@ Examples:
   git deploy abort prod --run 412 -m \"The runner crashed\"")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// The run to give up. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
@@ -38,7 +38,7 @@ pub struct Args {
 /// longer has.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let env = match find_dropped(&workspace, args.at.word()) {
+    let env = match find_dropped_environment(&workspace, args.at.as_typed()) {
         Some(env) => env,
         None => {
             workspace

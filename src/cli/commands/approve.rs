@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::deployment_request::{
     DeploymentRequest, binds_approvals_to_plans, compose_request, find_rules, select_to_change,
 };
@@ -39,7 +39,7 @@ Examples:
     git deploy approve prod --plans plans.json")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Approve only this component (repeatable). Defaults to all that a deployment would change
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::audit_report::ProgressBarAudit;
+use crate::cli::audit_report::AuditProgressBar;
 use crate::cli::diagnostics::describe_problem;
 use crate::cli::repository::open_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -146,7 +146,7 @@ fn audit_selected(
     let since = args.since.as_deref().map_or(Ok(BTreeMap::new()), |file| {
         read_earlier_tips(file, project, tips, &mut other)
     })?;
-    let progress = ProgressBarAudit::new();
+    let progress = AuditProgressBar::new();
     let notes = args.ledger.is_none() && args.since.is_none();
     let plan = AuditPlan {
         ledgers: &which,

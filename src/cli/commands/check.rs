@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::deployment_request::select_to_change;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
@@ -31,7 +31,7 @@ Examples:
     git deploy check prod --component api")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Only this component, even if it is unchanged (repeatable)
     #[arg(long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,

@@ -1,6 +1,6 @@
 //! `git deploy destroy`: destroys an ephemeral environment.
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, compose_destruction};
 use crate::cli::entry_name::format_entry_name;
@@ -27,7 +27,7 @@ Examples:
   git deploy destroy pr-17 --yes -m \"The change request was merged\"")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// Override the rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     break_glass: Option<Line>,

@@ -162,7 +162,7 @@ fn run_command(
         .prepare_job(target.clone(), Some(target.commit), "exec")
         .context(ErrorKind::CannotTell, cannot())?;
     let surroundings = deploying.command_env(stage, Some(run))?;
-    let secrets = surroundings.read_secrets(&target.component, false, &deploying.stop);
+    let secrets = surroundings.read_secrets(&target.component, false, &deploying.cancellation);
     let secrets = secrets.context(ErrorKind::Command, cannot())?;
     let ui = deploying.ui;
     let show = |stream: Stream, line: &[u8]| match stream {
@@ -180,7 +180,7 @@ fn run_command(
         log: None,
         on_line: Some(&show),
     };
-    process::run(&job, &deploying.stop)
+    process::run(&job, &deploying.cancellation)
         .map(|ran| ran.end)
         .context(ErrorKind::Command, cannot())
 }

@@ -1,7 +1,7 @@
 //! `git deploy expire`: changes when an ephemeral environment expires.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry::{Action, Expire};
@@ -58,7 +58,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         )
         .hint("git deploy expire ENV +4h")
     })?;
-    let name = OnlyEnv::of(env).find(&workspace, ui)?;
+    let name = EnvArg::new(env).find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let expires = match when {

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::read_context;
-use crate::cli::rollback_targets::{build_view, find_attempted};
+use crate::cli::rollback_targets::{build_good_view, find_attempted};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::name::ComponentName;
@@ -23,7 +23,7 @@ Examples:
   git deploy good prod --component api --json")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -50,7 +50,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             format!("nothing was deployed to {} yet", snapshot.name()),
         ));
     }
-    let good = build_view(&workspace, &snapshot, wanted, &|_, _| true)?;
+    let good = build_good_view(&workspace, &snapshot, wanted, &|_, _| true)?;
     if ui.json() {
         ui.print_document("good", &good)?;
     } else {

@@ -88,7 +88,7 @@ impl CalledHook {
             // Git runs a single proc-receive hook, and does not run `update` for the refs it handles.
             // The chained hook is therefore update.
             Hook::ProcReceive => file.with_file_name("update"),
-            _ => shim::kept_path(file),
+            _ => shim::previous_hook_path(file),
         });
         Ok(Self {
             hook,
@@ -299,7 +299,7 @@ fn print_verdicts(ui: &Ui, judgements: &[UpdateVerdict], whole: bool) {
         ref_name: &judgement.name,
         summary: judgement.description.as_deref(),
         verdict: &judgement.verdict,
-        is_enforced: judgement.enforced,
+        is_enforced: judgement.is_enforced,
     });
     let updates: Vec<push::JudgedUpdate<'_>> = updates.collect();
     if let Some(report) = push::render_report(&updates, whole) {

@@ -175,7 +175,7 @@ impl CommitFilter {
     /// is reported.
     fn accepts(&self, passed: &crate::git::Result<WalkedEntry>) -> bool {
         let Ok(passed) = passed else { return true };
-        let mention = &passed.mention;
+        let mention = &passed.trailers;
         let here = self.env.as_ref().is_none_or(|env| env.matches(mention));
         // Of the starts only the unfinished are shown.
         let open = mention.action != "start"

@@ -62,7 +62,7 @@ fn render_page(man: &Man, command: &clap::Command) -> io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut page)?;
     }
     man.render_options_section(&mut page)?;
-    if let Some(examples) = help::examples(command) {
+    if let Some(examples) = help::extract_examples(command) {
         render_examples(&examples).to_writer(&mut page)?;
     }
     render_exit_status().to_writer(&mut page)?;

@@ -140,7 +140,7 @@ pub(in crate::cli) struct PolicySchemaDocument {
 }
 
 fn print_schema(ui: &Ui) -> Result<(), CliError> {
-    let json_schema = view::policy::schema();
+    let json_schema = view::policy::build_schema();
     if ui.json() {
         return ui.print_document("policy-schema", &PolicySchemaDocument { json_schema });
     }

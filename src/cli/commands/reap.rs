@@ -182,7 +182,7 @@ fn notify_expiring(
 ) -> Result<(), CliError> {
     let stop = handle_interrupts()?;
     for it in all {
-        DeployRunner::with_stop(ui, workspace, &it.env, &args.options, Arc::clone(&stop))
+        DeployRunner::with_cancellation(ui, workspace, &it.env, &args.options, Arc::clone(&stop))
             .notify_expiry(&it.set_by, it.expires);
     }
     print_expired(ui, all, DestroyOutcome::Notified)
@@ -309,7 +309,7 @@ impl Reaper<'_> {
         leave: &RefCell<Option<String>>,
     ) -> Result<(DestroyedEnvironment, Result<(), CliError>), CliError> {
         let env = &it.env;
-        let deploying = DeployRunner::with_stop(
+        let deploying = DeployRunner::with_cancellation(
             self.ui,
             self.workspace,
             env,

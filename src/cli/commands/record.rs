@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deployment_request::{
-    DeploymentRequest, compose_request, find_dropped, find_expiry, find_rules, require_component,
-    select_named_or_differing,
+    DeploymentRequest, compose_request, find_dropped_environment, find_expiry, find_rules,
+    require_component, select_named_or_differing,
 };
 use crate::cli::key_lookup;
 use crate::cli::workspace::Workspace;
@@ -51,7 +51,7 @@ Examples:
     git deploy record prod v1.4.1 --rollback")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Record that the deployment begins, and lock its components
     #[arg(long, conflicts_with = "finish")]
     start: bool,
@@ -119,8 +119,8 @@ struct DeploymentArgs {
 /// Writes a record, a start, a finish or a baseline, depending on the options.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let (word, rev) = args.at.words();
-    if let Some(env) = find_dropped(&workspace, word).filter(|_| args.finish) {
+    let (word, rev) = args.at.as_typed();
+    if let Some(env) = find_dropped_environment(&workspace, word).filter(|_| args.finish) {
         return finish_run(args, ui, &workspace, &env, rev);
     }
     let (name, rev) = args.at.find(&workspace, ui)?;

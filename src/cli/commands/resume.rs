@@ -1,9 +1,9 @@
 //! `git deploy resume`: takes over an unfinished run and continues from what is recorded.
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, Preparation, StartedRun};
-use crate::cli::deployment_request::{self, find_dropped};
+use crate::cli::deployment_request::{self, find_dropped_environment};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -25,7 +25,7 @@ Examples:
   git deploy resume prod --run 412 --yes")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// The run to take over. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
@@ -44,7 +44,7 @@ struct FoundRun {
 /// Takes over a run after confirmation, plans it again, and runs it to its end.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let env = match find_dropped(&workspace, args.at.word()) {
+    let env = match find_dropped_environment(&workspace, args.at.as_typed()) {
         Some(env) => env,
         None => {
             workspace

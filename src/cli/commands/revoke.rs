@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Revoke};
@@ -28,7 +28,7 @@ Examples:
     git deploy revoke prod v1.5.0 --of bob -m \"Found a regression\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Withdraw this person's approval (admins only). Defaults to your own
     #[arg(long, value_name = "PERSON")]
     of: Option<Person>,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
@@ -34,7 +34,7 @@ Examples:
     git deploy rollback prod --component api --to v1.4.1")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// Roll back only this component (repeatable). Defaults to those that the newest deployment
     /// changed
     ///
@@ -193,7 +193,7 @@ fn list_targets(
     let other = |component: &ComponentName, release: &GoodRelease| {
         differs_from_running(snapshot, component, release)
     };
-    let good = rollback_targets::build_view(workspace, snapshot, wanted, &other)?;
+    let good = rollback_targets::build_good_view(workspace, snapshot, wanted, &other)?;
     if ui.json() {
         return ui.print_document("good", &good);
     }

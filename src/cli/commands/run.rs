@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
@@ -38,7 +38,7 @@ Examples:
     git deploy run prod --hotfix -m \"Fix the checkout\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Deploy only this component (repeatable)
     ///
     /// Defaults to all components that differ from what the environment runs.
@@ -70,7 +70,7 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let mut components = args.components.clone();
-    let (name, rev) = match args.at.component_first(&workspace) {
+    let (name, rev) = match args.at.parse_component_first(&workspace) {
         Some((component, name)) => {
             components.extend(component);
             (name, None)

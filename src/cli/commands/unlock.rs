@@ -1,7 +1,7 @@
 //! `git deploy unlock`: removes a lock, or lifts the holds on a commit.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::deployment_request::find_rules;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -27,7 +27,7 @@ Examples:
     git deploy unlock prod --commit 3f2a9c1 -m \"The cause was a full disk\"")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// Remove the lock of this component
     #[arg(short, long, value_name = "NAME", conflicts_with = "commit")]
     component: Option<ComponentName>,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, Preparation};
 use crate::cli::deployment_request;
@@ -31,7 +31,7 @@ Examples:
     git deploy verify prod --component api -m \"Nightly check\"")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// Verify only this component (repeatable). Defaults to all with a verify command
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -62,7 +62,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let surroundings = deploying.command_env(&stage, None)?;
     let crew = StepRunner {
         command_env: &surroundings,
-        cancellation: &deploying.stop,
+        cancellation: &deploying.cancellation,
         observer: &progress,
     };
     let well =

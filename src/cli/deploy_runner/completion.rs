@@ -113,7 +113,7 @@ impl DeployRunner<'_> {
         }
         let failures = report.list_failures();
         let subject = describe_deployment(kind, name);
-        let message = match (&failures[..], self.stop.is_draining()) {
+        let message = match (&failures[..], self.cancellation.is_draining()) {
             (_, true) => format!("{subject} was interrupted"),
             ([], _) => format!("{subject} could not be completed"),
             (_, _) => format!("{subject} failed"),

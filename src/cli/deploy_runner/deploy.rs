@@ -29,7 +29,7 @@ impl DeployRunner<'_> {
         let command_env = self.command_env(&preparation, None)?;
         let step_runner = StepRunner {
             command_env: &command_env,
-            cancellation: &self.stop,
+            cancellation: &self.cancellation,
             observer: &planning,
         };
         let plans = execute::make_plans(

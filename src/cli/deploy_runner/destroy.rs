@@ -151,7 +151,7 @@ impl DeployRunner<'_> {
         let print_command = |sentence: &str| {
             ui.eprint(ui.format_with_command(sentence, &format!("git deploy destroy {name}")));
         };
-        if manual || self.stop.is_draining() {
+        if manual || self.cancellation.is_draining() {
             return print_command(&format!("{name} is left as it is. To destroy it"));
         }
         ui.print_sentence(format_args!("{name} is new, so it is destroyed again."));
@@ -186,12 +186,12 @@ impl DeployRunner<'_> {
     ) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
         // Opened again, because the finish entry was written after the first time.
         let workspace = Workspace::open(self.ui)?;
-        let runner = DeployRunner::with_stop(
+        let runner = DeployRunner::with_cancellation(
             self.ui,
             &workspace,
             self.env,
             self.options,
-            std::sync::Arc::clone(&self.stop),
+            std::sync::Arc::clone(&self.cancellation),
         );
         let compose = |view: &LedgerSnapshot<'_>| {
             let already_destroyed = || {

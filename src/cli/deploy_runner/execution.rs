@@ -55,7 +55,7 @@ impl DeployRunner<'_> {
         let command_env = self.command_env(preparation, Some(run.run))?;
         let step_runner = StepRunner {
             command_env: &command_env,
-            cancellation: &self.stop,
+            cancellation: &self.cancellation,
             observer: progress,
         };
         let task = DeployTask {
@@ -70,7 +70,7 @@ impl DeployRunner<'_> {
         let prompt = PlanPrompt {
             ui: self.ui,
             progress,
-            stop: &self.stop,
+            stop: &self.cancellation,
         };
         let mut ownership = RunOwnership::new(self, run);
         let report = execute::apply_deployment(&task, &preparation.work_dirs, &prompt, &mut || {
@@ -119,7 +119,7 @@ impl DeployRunner<'_> {
                 Err(failure)
                     if failure.kind() == ErrorKind::CannotTell
                         && tries < TRIES
-                        && !self.stop.is_killing() =>
+                        && !self.cancellation.is_killing() =>
                 {
                     std::thread::sleep(std::time::Duration::from_secs(1 << tries));
                     tries += 1;

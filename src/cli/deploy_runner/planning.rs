@@ -27,7 +27,7 @@ impl DeployRunner<'_> {
         let command_env = self.command_env(&preparation, None)?;
         let step_runner = StepRunner {
             command_env: &command_env,
-            cancellation: &self.stop,
+            cancellation: &self.cancellation,
             observer: &progress,
         };
         Ok(execute::make_plans(
@@ -49,7 +49,7 @@ impl DeployRunner<'_> {
         let command_env = self.command_env(preparation, Some(run.run))?;
         let step_runner = StepRunner {
             command_env: &command_env,
-            cancellation: &self.stop,
+            cancellation: &self.cancellation,
             observer: progress,
         };
         let mut plans = execute::make_plans(
@@ -200,7 +200,7 @@ impl DeployRunner<'_> {
             .iter()
             .filter(|(_, result)| matches!(result, PlanResult::Failed { .. }));
         let failed: Vec<&str> = failed.map(|(component, _)| component.as_str()).collect();
-        if self.stop.is_draining() {
+        if self.cancellation.is_draining() {
             return Err(self.explain_interruption());
         }
         if !failed.is_empty() {

@@ -31,7 +31,7 @@ pub struct DeployRunner<'a> {
     /// The options of the run.
     pub options: &'a RunOptions,
     /// Set when the user asks to stop.
-    pub stop: Arc<Cancellation>,
+    pub cancellation: Arc<Cancellation>,
     pub(super) notifications: Notifications<'a>,
 }
 
@@ -81,7 +81,7 @@ impl<'a> DeployRunner<'a> {
         env: &'a EnvRef,
         options: &'a RunOptions,
     ) -> Result<Self, CliError> {
-        Ok(Self::with_stop(
+        Ok(Self::with_cancellation(
             ui,
             workspace,
             env,
@@ -91,7 +91,7 @@ impl<'a> DeployRunner<'a> {
     }
 
     /// Returns a runner that is part of a larger operation and shares its stop flag.
-    pub fn with_stop(
+    pub fn with_cancellation(
         ui: &'a Ui,
         workspace: &'a Workspace,
         env: &'a EnvRef,
@@ -104,7 +104,7 @@ impl<'a> DeployRunner<'a> {
             env,
             requested_by: None,
             options,
-            stop,
+            cancellation: stop,
             notifications: Notifications::new(ui),
         }
     }
@@ -124,8 +124,8 @@ impl DeployRunner<'_> {
     pub fn confirm(&self, question: &str) -> Result<bool, CliError> {
         let answer = self
             .ui
-            .confirm_unless(&|| self.stop.is_draining(), question)?;
-        if self.stop.is_draining() {
+            .confirm_unless(&|| self.cancellation.is_draining(), question)?;
+        if self.cancellation.is_draining() {
             return Err(self.explain_interruption());
         }
         Ok(answer)

@@ -51,11 +51,11 @@ policy_table! {
         }
         /// Bind an approval to one plan: it counts only while the digest of each component's plan
         /// is the same.
-        pub bind: Bind {
+        pub bind: ApprovalBinding {
             form: ValueForm::Words(&["plan"]),
             example: "\"plan\"",
             default: "any plan of the same commit",
-            read: key.one_of(&[("plan", Bind::Plan)]).unwrap_or(Bind::Commit),
+            read: key.one_of(&[("plan", ApprovalBinding::Plan)]).unwrap_or(ApprovalBinding::Commit),
         }
         /// How long an approval counts.
         pub expires: Span {
@@ -69,7 +69,7 @@ policy_table! {
 
 /// What an approval is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bind {
+pub enum ApprovalBinding {
     /// The commit, the environment and the set of components.
     Commit,
     /// `"plan"`: the same, and the digest of each component's plan.
@@ -84,7 +84,7 @@ pub(super) fn read_approvals(value: &TomlValue<'_>, roster: &Roster) -> Vec<Appr
             required,
             by: roster.all_persons.clone(),
             prevent_self: true,
-            bind: Bind::Commit,
+            bind: ApprovalBinding::Commit,
             expires: EXPIRES,
         };
         return (required > 0).then_some(requirement).into_iter().collect();

@@ -121,7 +121,7 @@ impl Paths {
     }
 
     /// Returns the patterns as the policy writes them.
-    pub fn written(&self) -> &[String] {
+    pub fn patterns(&self) -> &[String] {
         &self.patterns
     }
 

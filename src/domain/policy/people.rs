@@ -167,7 +167,7 @@ impl Members {
     }
 
     /// Returns the names of people and groups as the policy writes them; none if this is a default.
-    pub fn written(&self) -> &[String] {
+    pub fn listed_names(&self) -> &[String] {
         &self.listed_names
     }
 }

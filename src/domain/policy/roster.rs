@@ -148,6 +148,9 @@ impl Roster {
                 None,
             );
         }
-        Some(Members::new(Arc::new(persons), members.written().to_vec()))
+        Some(Members::new(
+            Arc::new(persons),
+            members.listed_names().to_vec(),
+        ))
     }
 }

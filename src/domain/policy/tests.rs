@@ -164,7 +164,7 @@ fn minimal_policy() {
     );
     assert_eq!(
         (requirement.bind, requirement.expires.to_string().as_str()),
-        (Bind::Commit, "1w")
+        (ApprovalBinding::Commit, "1w")
     );
     assert_eq!(
         (&prod.break_glass, &prod.hotfix, prod.enforcement),
@@ -203,7 +203,7 @@ fn full_policy() {
         ),
         (vec!["bob", "carol", "ci"], "release, ci")
     );
-    assert_eq!(prod.approvals[1].bind, Bind::Plan);
+    assert_eq!(prod.approvals[1].bind, ApprovalBinding::Plan);
     assert_eq!(prod.approvals[1].expires, "2d".parse().unwrap());
     assert_eq!(prod.checks[1].suite.as_ref().unwrap().as_str(), "e2e");
     assert!(prod.artifact_required && prod.version.as_ref().unwrap().require_bump);

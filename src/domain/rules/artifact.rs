@@ -41,7 +41,7 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     let needs_evidence = subject.kind == RequestKind::Artifact
         || subject.environment.is_some_and(|it| it.artifact_required)
-        || !subject.policy.artifacts.written().is_empty();
+        || !subject.policy.artifacts.listed_names().is_empty();
     if subject.kind == RequestKind::Rollback {
         vec![FactNeed::EarlierRuns]
     } else if needs_evidence {
@@ -63,7 +63,10 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let is_rollback = deployment.kind == DeploymentKind::Rollback;
     // If the policy neither requires artifacts nor names who registers them, the entry's artifacts
     // are not checked.
-    if !is_rollback && !environment.artifact_required && ctx.policy.artifacts.written().is_empty() {
+    if !is_rollback
+        && !environment.artifact_required
+        && ctx.policy.artifacts.listed_names().is_empty()
+    {
         return Ok(Vec::new());
     }
     let mut findings = Findings::new(Rule::Artifact);

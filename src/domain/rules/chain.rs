@@ -127,10 +127,10 @@ fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
                 format!("the tip of {ledger} in `seen` was not looked up"),
             )),
             Some(Err(why)) => Some(Check::unknown(Rule::Chain, sanitize(why))),
-            Some(Ok(fact)) if !fact.reachable => Some(fail(format!(
+            Some(Ok(fact)) if !fact.is_reachable => Some(fail(format!(
                 "`seen` names a commit that is not in {ledger}"
             ))),
-            Some(Ok(fact)) if !fact.forward => Some(fail(format!(
+            Some(Ok(fact)) if !fact.is_forward => Some(fail(format!(
                 "`seen` names an older tip of {ledger} than the previous entry"
             ))),
             Some(Ok(fact)) if ledger.is_policy() && !fact.is_tip => {

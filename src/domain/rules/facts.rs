@@ -46,10 +46,10 @@ pub struct SeenFact {
     /// It is that tip.
     pub is_tip: bool,
     /// It is that tip or a ledger commit before it.
-    pub reachable: bool,
+    pub is_reachable: bool,
     /// It is what the previous entry saw, or comes after it; true if that entry saw nothing of the
     /// ledger.
-    pub forward: bool,
+    pub is_forward: bool,
 }
 
 /// A fact about a commit of the code.

@@ -315,7 +315,7 @@ proptest::proptest! {
         let key = super::testing::key(statement.by.as_str());
         let request = Request::Entry { statement: &statement, key: signed.then_some(&key), policy_text: None };
         let verdict = evaluate(&policy(POLICY), &request, &Facts::default(), statement.at);
-        proptest::prop_assert!(!verdict.allowed(), "{:?}", verdict);
+        proptest::prop_assert!(!verdict.is_allowed(), "{:?}", verdict);
         for check in verdict.checks {
             proptest::prop_assert!(check.detail.chars().all(crate::domain::text::is_plain), "{:?}", check);
         }

@@ -13,7 +13,7 @@ pub(super) struct Edits<'a> {
     /// The state before the entry.
     pub state: &'a State,
     /// The part of it that belongs to the entry's environment.
-    pub env: EnvState<'a>,
+    pub env_state: EnvState<'a>,
     /// The name of that environment in a pattern's ledger; otherwise `None`.
     pub environment: Option<&'a EnvName>,
     entry: &'a Arc<StoredEntry>,
@@ -25,7 +25,7 @@ impl<'a> Edits<'a> {
     pub fn new(state: &'a State, entry: &'a Arc<StoredEntry>) -> Self {
         Self {
             state,
-            env: state.environment_of(&entry.statement),
+            env_state: state.environment_of(&entry.statement),
             environment: entry.statement.environment.as_ref(),
             entry,
             map: BTreeMap::new(),
@@ -78,7 +78,7 @@ impl<'a> Edits<'a> {
     /// Drops the approvals in the entry's environment that `is_selected` accepts by commit and
     /// entry.
     pub fn drop_approvals(&mut self, is_selected: impl Fn(CommitId, &StoredEntry) -> bool) {
-        for (commit, sequence, approval) in self.env.approvals() {
+        for (commit, sequence, approval) in self.env_state.approvals() {
             if is_selected(commit, approval) {
                 self.clear(SlotKey::Approval {
                     commit,

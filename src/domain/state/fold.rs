@@ -113,7 +113,7 @@ fn fold_expiry(deployment: &Deployment, edits: &mut Edits<'_>) {
 
 fn fold_verification(verification: &Verification, edits: &mut Edits<'_>) {
     for it in &verification.components {
-        if edits.env.commit(&it.component) == Some(it.commit) {
+        if edits.env_state.commit(&it.component) == Some(it.commit) {
             edits.store_entry(SlotKey::Verification(it.component.clone()));
         }
     }
@@ -146,7 +146,7 @@ fn fold_abort(abort: &Abort, edits: &mut Edits<'_>) {
 }
 
 fn deployment_of_run<'a>(start: u64, edits: &Edits<'a>) -> Option<&'a Deployment> {
-    edits.env.run(start)?.start.statement.deployment()
+    edits.env_state.run(start)?.start.statement.deployment()
 }
 
 /// Folds the results of a deployment, from a `finish` or a `record`. `status` is the exit status of
@@ -183,7 +183,7 @@ fn fold_result(
     let component = &change.target.component;
     match result.outcome {
         Outcome::Succeeded => {
-            let previous_content = edits.env.content(component);
+            let previous_content = edits.env_state.content(component);
             if kind == DeploymentKind::Rollback && previous_content != change.target.content {
                 edits.hold(component, previous_content);
             }
@@ -198,7 +198,7 @@ fn fold_result(
             edits.hold(component, change.target.content);
         }
         Outcome::Unchanged => {
-            let running = edits.env.commit(component);
+            let running = edits.env_state.commit(component);
             if running.is_some() && running == change.from {
                 edits.set_commit(component, change.target.commit);
             }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Numbers, Scratch, git_in};
+use super::{SeededRandom, TestRepository, git_in};
 use crate::git::{Error, Repository};
 
 /// Every pair of commits in a random history with wrong dates gives git's answer: without a
@@ -10,8 +10,8 @@ use crate::git::{Error, Repository};
 #[test]
 fn ancestry_equals_git() {
     for (seed, graphs) in [(1, [false, false]), (2, [true, false]), (3, [true, true])] {
-        let scratch = Scratch::bare();
-        let (mut numbers, mut commits) = (Numbers(seed), Vec::new());
+        let scratch = TestRepository::bare();
+        let (mut numbers, mut commits) = (SeededRandom(seed), Vec::new());
         let mut tips = String::new();
         for number in 0..24 {
             let mut parents: Vec<_> = (0..numbers.below(3))
@@ -93,7 +93,7 @@ fn ancestry_equals_git() {
 /// limit is an error.
 #[test]
 fn between_equals_git() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let base = scratch.commit(&[], "base", 1);
     let left = scratch.commit(&[base], "left", 2);
     let right = scratch.commit(&[base], "right", 3);
@@ -156,7 +156,7 @@ fn between_equals_git() {
 /// "No" needs all of the history: a missing commit or a shallow boundary in the way is an error.
 #[test]
 fn missing_history_is_an_error() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let mut chain = vec![scratch.commit(&[], "0", 1)];
     for number in 1..6 {
         chain.push(scratch.commit(
@@ -169,7 +169,7 @@ fn missing_history_is_an_error() {
     scratch.git(&["update-ref", "refs/heads/main", &chain[5].to_string()]);
     scratch.git(&["update-ref", "refs/heads/unrelated", &unrelated.to_string()]);
 
-    let clone = scratch.beside("shallow");
+    let clone = scratch.sibling_path("shallow");
     let source = format!("file://{}", scratch.path.display());
     scratch.git(&[
         "clone",

@@ -15,12 +15,12 @@ use super::Repository;
 use crate::domain::id::Oid;
 
 /// A repository in a temporary folder, with git commands that ignore the user's settings.
-pub(crate) struct Scratch {
+pub(crate) struct TestRepository {
     folder: tempfile::TempDir,
     pub path: PathBuf,
 }
 
-impl Scratch {
+impl TestRepository {
     pub fn new(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().canonicalize().unwrap().join("repo.git");
@@ -55,7 +55,7 @@ impl Scratch {
     }
 
     /// Returns a path next to the repository.
-    pub fn beside(&self, name: &str) -> PathBuf {
+    pub fn sibling_path(&self, name: &str) -> PathBuf {
         self.path.with_file_name(name)
     }
 
@@ -82,7 +82,7 @@ impl Scratch {
 
     /// Creates a tree of these files with git: `(mode, path, object)`.
     pub fn tree(&self, files: &[(&str, String, Oid)]) -> Oid {
-        let index = self.beside("index");
+        let index = self.sibling_path("index");
         let _ = std::fs::remove_file(&index);
         let lines: Vec<_> = files
             .iter()
@@ -144,9 +144,9 @@ pub(crate) fn git_in(folder: &Path, args: &[&str]) -> String {
 }
 
 /// A random generator that gives the same numbers in every run: splitmix64.
-pub(crate) struct Numbers(pub u64);
+pub(crate) struct SeededRandom(pub u64);
 
-impl Numbers {
+impl SeededRandom {
     pub fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = self.0;

@@ -1,6 +1,6 @@
 //! Tests of single objects, settings and revisions, and of repositories that may not be opened.
 
-use super::{Scratch, git_in, plain_git, run};
+use super::{TestRepository, git_in, plain_git, run};
 use crate::domain::time::Time;
 use crate::git::object::ObjectKind;
 use crate::git::{Commit, Error, HashKind, Leaf, Repository};
@@ -9,7 +9,7 @@ use crate::git::{Commit, Error, HashKind, Leaf, Repository};
 #[test]
 fn git_reads_what_we_write() {
     for (format, kind) in [("sha1", HashKind::Sha1), ("sha256", HashKind::Sha256)] {
-        let scratch = Scratch::new(&["--object-format", format]);
+        let scratch = TestRepository::new(&["--object-format", format]);
         let repository = scratch.open();
         assert_eq!(repository.hash_kind(), kind);
         let blob = repository.write_blob(b"hello\n").unwrap();
@@ -57,7 +57,7 @@ fn git_reads_what_we_write() {
 /// like a missing fact.
 #[test]
 fn object_errors_differ() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let blob = repository.write_blob(b"hello\n").unwrap();
     let nothing = "1".repeat(40).parse().unwrap();
@@ -128,7 +128,7 @@ fn odd_commits() {
 /// Repositories that gix would open and then misread are refused: the rules would miss facts.
 #[test]
 fn unsupported_repositories() {
-    let reftable = Scratch::new(&["--ref-format=reftable"]);
+    let reftable = TestRepository::new(&["--ref-format=reftable"]);
     assert!(matches!(
         Repository::open(&reftable.path),
         Err(Error::Unsupported { .. })
@@ -139,7 +139,7 @@ fn unsupported_repositories() {
         ("extensions.somethingNew", "1"),
         ("core.repositoryFormatVersion", "2"),
     ] {
-        let scratch = Scratch::bare();
+        let scratch = TestRepository::bare();
         scratch.git(&["config", "core.repositoryFormatVersion", "1"]);
         assert!(Repository::open(&scratch.path).is_ok());
         scratch.git(&["config", key, value]);
@@ -154,7 +154,7 @@ fn unsupported_repositories() {
 /// A replace ref does not change what a commit contains.
 #[test]
 fn replace_refs_are_ignored() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let one = scratch.commit(&[], "one", 1);
     let two = scratch.commit(&[], "two", 2);
     scratch.git(&["replace", &one.to_string(), &two.to_string()]);
@@ -184,12 +184,12 @@ fn replace_refs_are_ignored() {
 /// every path is absolute.
 #[test]
 fn worktrees_and_alternates() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let commit = scratch.commit(&[], "one", 1);
     scratch.git(&["update-ref", "refs/heads/main", &commit.to_string()]);
-    let clone = scratch.beside("clone");
+    let clone = scratch.sibling_path("clone");
     scratch.git(&["clone", "--quiet", "--shared", ".", clone.to_str().unwrap()]);
-    let linked = scratch.beside("linked");
+    let linked = scratch.sibling_path("linked");
     git_in(
         &clone,
         &["worktree", "add", "--quiet", linked.to_str().unwrap()],
@@ -216,7 +216,7 @@ fn worktrees_and_alternates() {
 /// Settings are read as git stores them. A value that looks like an option is still a value.
 #[test]
 fn settings() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     scratch
         .open()
         .set_config("deploy.remote", "--global")
@@ -244,7 +244,7 @@ fn settings() {
 /// Branches, tags and abbreviated ids resolve to a commit. An option does not.
 #[test]
 fn revisions() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let commit = scratch.commit(&[], "one", 1);
     scratch.git(&["update-ref", "refs/heads/main", &commit.to_string()]);
     let mut command = plain_git(&scratch.path);

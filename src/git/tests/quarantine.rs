@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use super::{Scratch, plain_git, run};
+use super::{TestRepository, plain_git, run};
 use crate::git::quarantine::HookEnvironment;
 use crate::git::{Error, Repository};
 
 /// Writes a commit as `receive-pack` does: into a separate folder, with the repository's folder as
 /// its alternate.
-fn write_incoming_commit(scratch: &Scratch, incoming: &Path, parent: &str) -> String {
+fn write_incoming_commit(scratch: &TestRepository, incoming: &Path, parent: &str) -> String {
     std::fs::create_dir_all(incoming.join("info")).unwrap();
     let git = |args: &[&str], input: &[u8]| {
         let mut command = plain_git(&scratch.path);
@@ -31,11 +31,11 @@ fn write_incoming_commit(scratch: &Scratch, incoming: &Path, parent: &str) -> St
 /// the folders' names are. Every write is refused: git would keep it even if the push is refused.
 #[test]
 fn pushed_objects_are_visible_and_nothing_is_written() {
-    let lender = Scratch::bare();
+    let lender = TestRepository::bare();
     let lent = lender.commit(&[], "lent", 1);
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     // A relative alternate of the repository itself, through a folder beside it.
-    std::os::unix::fs::symlink(&lender.path, scratch.beside("lender")).unwrap();
+    std::os::unix::fs::symlink(&lender.path, scratch.sibling_path("lender")).unwrap();
     std::fs::write(
         scratch.path.join("objects/info/alternates"),
         "../../lender/objects\n",
@@ -136,8 +136,8 @@ fn pushed_objects_are_visible_and_nothing_is_written() {
 /// The variables that a real `git push` sets for its pre-receive hook are understood.
 #[test]
 fn variables_of_a_real_hook() {
-    let scratch = Scratch::bare();
-    let seen = scratch.beside("seen");
+    let scratch = TestRepository::bare();
+    let seen = scratch.sibling_path("seen");
     let hook = scratch.path.join("hooks/pre-receive");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
     let script = format!(
@@ -147,7 +147,7 @@ fn variables_of_a_real_hook() {
     );
     std::fs::write(&hook, script).unwrap();
     std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let client = Scratch::bare();
+    let client = TestRepository::bare();
     let commit = client.commit(&[], "pushed", 1);
     let mut push = plain_git(&client.path);
     push.args([
@@ -168,7 +168,7 @@ fn variables_of_a_real_hook() {
     let environment = HookEnvironment {
         current_dir: pwd.into(),
         git_dir: Path::new(pwd).join(git_dir),
-        objects: Some(scratch.beside("seen.objects").into_os_string()),
+        objects: Some(scratch.sibling_path("seen.objects").into_os_string()),
         alternates: Some(alternates.into()),
         is_quarantined: true,
     };
@@ -182,7 +182,7 @@ fn variables_of_a_real_hook() {
 /// Outside quarantine, as in proc-receive, the repository is an ordinary one.
 #[test]
 fn without_quarantine() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let own = scratch.commit(&[], "own", 1);
     let environment = HookEnvironment {
         current_dir: scratch.path.clone(),

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Scratch, plain_git};
+use super::{TestRepository, plain_git};
 use crate::domain::id::Oid;
 use crate::git::{Error, Repository};
 
@@ -35,7 +35,7 @@ fn append(repository: &Repository, message: &str) {
 /// Four writers at once lose no entry, with `git pack-refs` running all the time.
 #[test]
 fn races_lose_nothing() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     append(&scratch.open(), "first");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -91,7 +91,7 @@ fn races_lose_nothing() {
 /// A lost race is an error that contains the ref's value. The ref keeps the winner's value.
 #[test]
 fn lost_races_are_reported() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let (one, two, three) = (
         child(&repository, None, "1"),
@@ -133,7 +133,7 @@ fn lost_races_are_reported() {
 /// A lock that is held for a moment only delays the move.
 #[test]
 fn waits_for_a_lock() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
     let lock = scratch.path.join("refs/deploy/prod.lock");
@@ -152,7 +152,7 @@ fn waits_for_a_lock() {
 /// Symbolic refs are refused: a hook would check one name while another ref moves.
 #[test]
 fn symbolic_refs_are_refused() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
     repository
@@ -181,7 +181,7 @@ fn symbolic_refs_are_refused() {
 /// similar name is not.
 #[test]
 fn only_the_exact_name_counts() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
     for shadow in [
@@ -213,7 +213,7 @@ fn only_the_exact_name_counts() {
 /// A broken ref file is an error: if it counted as missing, an older packed value would be read.
 #[test]
 fn broken_refs_are_errors() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
     repository.move_ref(NAME, None, one, "").unwrap();
@@ -234,7 +234,7 @@ fn broken_refs_are_errors() {
 /// create it, and then neither could be read reliably.
 #[test]
 fn ref_and_folder_conflict() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let one = child(&scratch.open(), None, "1");
     scratch
         .open()

@@ -1,7 +1,7 @@
 //! Tests of fetches and pushes with a real server: accepted, refused, after a lost race, and
 //! without an answer.
 
-use super::Scratch;
+use super::TestRepository;
 use crate::domain::id::Oid;
 use crate::git::PushOutcome;
 
@@ -9,14 +9,14 @@ const NAME: &str = "refs/deploy/prod";
 
 /// A server and a client that has it as `origin`, with two commits in the client.
 struct Pair {
-    server: Scratch,
-    client: Scratch,
+    server: TestRepository,
+    client: TestRepository,
     first: Oid,
     second: Oid,
 }
 
 fn create_pair() -> Pair {
-    let (server, client) = (Scratch::bare(), Scratch::bare());
+    let (server, client) = (TestRepository::bare(), TestRepository::bare());
     client.git(&["remote", "add", "origin", server.path.to_str().unwrap()]);
     let first = client.commit(&[], "first", 1);
     let second = client.commit(&[first], "second", 2);
@@ -29,7 +29,7 @@ fn create_pair() -> Pair {
 }
 
 /// Installs a pre-receive hook on the server.
-fn install_hook(server: &Scratch, script: &str) {
+fn install_hook(server: &TestRepository, script: &str) {
     let path = server.path.join("hooks/pre-receive");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -221,7 +221,7 @@ fn fetch_updates_given_refs() {
 #[test]
 fn option_like_names() {
     let Pair { client, first, .. } = create_pair();
-    let mark = client.beside("mark");
+    let mark = client.sibling_path("mark");
     let hostile = format!("--upload-pack=touch {}", mark.display());
     let repository = client.open();
     assert!(repository.fetch(&hostile, &["refs/heads/main"]).is_err());

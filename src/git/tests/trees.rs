@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Numbers, Scratch};
+use super::{SeededRandom, TestRepository};
 use crate::domain::id::Oid;
 use crate::git::content::{ComponentPaths, FileOwnership, FolderOwnership};
 use crate::git::{Error, Leaf, TreeItem};
@@ -15,7 +15,7 @@ fn file(id: Oid) -> Option<Leaf> {
     Some(Leaf::Blob(id))
 }
 
-fn random_path(numbers: &mut Numbers) -> String {
+fn random_path(numbers: &mut SeededRandom) -> String {
     let depth = 1 + numbers.below(3);
     (0..depth)
         .map(|_| *numbers.pick(&NAMES))
@@ -30,7 +30,7 @@ fn mode(leaf: Leaf) -> (&'static str, Oid) {
     }
 }
 
-fn tree_by_git(scratch: &Scratch, files: &BTreeMap<String, Leaf>) -> Oid {
+fn tree_by_git(scratch: &TestRepository, files: &BTreeMap<String, Leaf>) -> Oid {
     let files: Vec<_> = files
         .iter()
         .map(|(path, leaf)| {
@@ -50,13 +50,13 @@ fn clash(left: &str, right: &str) -> bool {
 #[test]
 fn edits_equal_git() {
     for format in ["sha1", "sha256"] {
-        let scratch = Scratch::new(&["--object-format", format]);
+        let scratch = TestRepository::new(&["--object-format", format]);
         let repository = scratch.open();
         let blobs: Vec<_> = (0..5_u8)
             .map(|n| repository.write_blob(&[n]).unwrap())
             .collect();
         let (mut numbers, mut files, mut tree) =
-            (Numbers(7), BTreeMap::<String, Leaf>::new(), None);
+            (SeededRandom(7), BTreeMap::<String, Leaf>::new(), None);
         for round in 0..60 {
             let mut edits: BTreeMap<String, Option<Leaf>> = BTreeMap::new();
             for _ in 0..=numbers.below(6) {
@@ -114,7 +114,7 @@ fn edits_equal_git() {
 /// Edits that contradict the tree or each other are errors.
 #[test]
 fn contradicting_edits() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let tree = repository
@@ -162,7 +162,7 @@ fn contradicting_edits() {
 /// Paths that would leave the tree, or become git's own folder in a checkout, are refused.
 #[test]
 fn hostile_paths() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let long = "a/".repeat(600) + "b";
@@ -206,7 +206,7 @@ fn hostile_paths() {
 /// A forged tree can be neither edited nor listed.
 #[test]
 fn forged_trees() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let entry =
@@ -272,7 +272,7 @@ impl ComponentPaths for Prefixes {
 /// when the bytes are.
 #[test]
 fn content_equals_git() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let all: Vec<(&str, String, Oid)> = [
@@ -351,7 +351,7 @@ impl ComponentPaths for EveryFolder {
 /// Computing a content writes nothing, and a tree bomb leads to an error, not to exhausted memory.
 #[test]
 fn content_is_bounded_and_writes_nothing() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let entry = |mode: &str, name: &str, id: Oid| {

@@ -88,7 +88,7 @@ impl FactGatherer<'_> {
     /// if another component already runs them. If a component does not run yet, only the new commit
     /// itself counts instead of all history, so that at least its author cannot approve it alone.
     pub(super) fn read_authors(&self, plan: &FactPlan<'_>) -> Result<BTreeSet<String>> {
-        let changed = || plan.changes.iter().filter(|it| it.changed);
+        let changed = || plan.changes.iter().filter(|it| it.is_changed);
         let steps = changed().filter_map(|it| Some((it.commit, it.from?)));
         // Several components may change to one commit from different ones.
         let mut running_commits: BTreeMap<CommitId, BTreeSet<Oid>> = BTreeMap::new();

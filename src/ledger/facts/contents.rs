@@ -105,7 +105,7 @@ impl<'a> CodeReader<'a> {
 fn paths_key(policy: &Policy, name: &ComponentName) -> String {
     let describe_paths = |component: &crate::domain::policy::Component| match &component.paths {
         None => "whole".to_owned(),
-        Some(paths) => format!("paths\n{}", paths.written().join("\n")),
+        Some(paths) => format!("paths\n{}", paths.patterns().join("\n")),
     };
     match policy.component(name) {
         Some(component) => describe_paths(component),

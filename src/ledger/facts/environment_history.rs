@@ -63,7 +63,7 @@ impl FactGatherer<'_> {
         };
         let env = EnvRef::new(previous, previous_rules);
         let mut searches = Vec::new();
-        for it in plan.changes.iter().filter(|it| it.changed) {
+        for it in plan.changes.iter().filter(|it| it.is_changed) {
             match self.code.commit(it.commit) {
                 Ok((_, time)) => searches.push(PromotionSearch {
                     component: it.component.clone(),
@@ -114,9 +114,9 @@ impl FactGatherer<'_> {
                 break;
             }
             let is_mentioned = |component: &ComponentName| {
-                env.matches(&walked.mention)
+                env.matches(&walked.trailers)
                     && walked
-                        .mention
+                        .trailers
                         .components
                         .iter()
                         .any(|it| it == component.as_str())
@@ -158,7 +158,7 @@ impl FactGatherer<'_> {
             return;
         };
         let mut searches = Vec::new();
-        for it in plan.changes.iter().filter(|it| it.changed) {
+        for it in plan.changes.iter().filter(|it| it.is_changed) {
             let component = it.component.clone();
             match facts.contents.get(&(it.commit, component.clone())) {
                 Some(Ok(Some(content))) => {
@@ -169,7 +169,7 @@ impl FactGatherer<'_> {
                         content,
                         verification: None,
                         success: None,
-                        commit_seen: false,
+                        is_commit_seen: false,
                     });
                 }
                 Some(Ok(None)) => drop(facts.earlier_runs.insert(component, Ok(Vec::new()))),
@@ -184,7 +184,7 @@ impl FactGatherer<'_> {
         };
         for it in searches {
             let entries = match (it.success, &walk_result) {
-                (Some(success), _) if it.commit_seen => {
+                (Some(success), _) if it.is_commit_seen => {
                     Ok(it.verification.into_iter().chain([success]).collect())
                 }
                 (_, Ok(())) => Ok(Vec::new()),
@@ -207,12 +207,12 @@ impl FactGatherer<'_> {
             let walked = walked?;
             let is_mentioned = |it: &RollbackSearch| {
                 let component = walked
-                    .mention
+                    .trailers
                     .components
                     .iter()
                     .any(|name| name == it.component.as_str());
-                env.matches(&walked.mention)
-                    && (component || walked.mention.commits.contains(&it.commit))
+                env.matches(&walked.trailers)
+                    && (component || walked.trailers.commits.contains(&it.commit))
             };
             let mut unfinished = searches
                 .iter_mut()
@@ -237,17 +237,17 @@ struct RollbackSearch {
     success: Option<Arc<StoredEntry>>,
     /// Whether its commit ran here, with this component or another. A commit that never ran here
     /// can contain, in addition to this content, code that no rule has judged.
-    commit_seen: bool,
+    is_commit_seen: bool,
 }
 
 impl RollbackSearch {
     fn is_done(&self) -> bool {
-        self.success.is_some() && self.commit_seen
+        self.success.is_some() && self.is_commit_seen
     }
 
     fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
         let results = stored.statement.component_results();
-        self.commit_seen |= results.iter().any(|result| {
+        self.is_commit_seen |= results.iter().any(|result| {
             result.target.commit == self.commit
                 && matches!(result.outcome, Outcome::Succeeded | Outcome::Unchanged)
         });

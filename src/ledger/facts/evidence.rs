@@ -69,15 +69,15 @@ impl FactGatherer<'_> {
                 break;
             }
             let is_about_commits = walked
-                .mention
+                .trailers
                 .commits
                 .iter()
                 .any(|commit| search.commits.contains(commit));
-            if !is_about_commits && walked.mention.action != "artifact" {
+            if !is_about_commits && walked.trailers.action != "artifact" {
                 continue;
             }
             let mentioned_content = walked
-                .mention
+                .trailers
                 .content
                 .as_ref()
                 .and_then(|text| text.parse().ok())
@@ -85,7 +85,7 @@ impl FactGatherer<'_> {
             let is_wanted_artifact = search.contents.keys().any(|(component, content)| {
                 mentioned_content == Some(*content)
                     && walked
-                        .mention
+                        .trailers
                         .components
                         .iter()
                         .any(|it| it == component.as_str())
@@ -173,7 +173,7 @@ impl EvidenceSearch {
             since = Some(since.map_or(time, |other| other.min(time)));
         }
         let mut contents = BTreeMap::new();
-        for it in plan.changes.iter().filter(|it| it.changed) {
+        for it in plan.changes.iter().filter(|it| it.is_changed) {
             if let Some(content) = facts.contents.get(&(it.commit, it.component.clone())) {
                 contents.extend(
                     content

@@ -32,7 +32,7 @@ pub struct LedgerStep {
     /// The previous ledger commit; `None` for a genesis.
     pub previous: Option<EntryId>,
     /// The trailers of its commit message, which name what the entry is about.
-    pub mention: Trailers,
+    pub trailers: Trailers,
 }
 
 /// A ledger commit on a walk.
@@ -135,7 +135,7 @@ impl<'a> LedgerHistory<'a> {
             if walked.at() < since {
                 break;
             }
-            if walked.mention.commits.contains(&commit) {
+            if walked.trailers.commits.contains(&commit) {
                 found.push((walked.id, self.entry(ledger, walked.id)?));
             }
         }
@@ -154,7 +154,7 @@ fn read_step(repository: &Repository, id: EntryId) -> Result<Arc<LedgerStep>> {
     let step = Arc::new(LedgerStep {
         at: commit.committer_time,
         previous,
-        mention,
+        trailers: mention,
     });
     cache.insert(id, Arc::clone(&step), commit.raw.len() / 2 + 200);
     Ok(step)

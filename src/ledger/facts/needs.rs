@@ -24,7 +24,7 @@ pub(super) struct PlannedChange {
     /// Its running commit; `None` if it does not run.
     pub from: Option<CommitId>,
     /// Whether its content changes, or may change.
-    pub changed: bool,
+    pub is_changed: bool,
 }
 
 /// The facts to gather for a request.
@@ -149,7 +149,7 @@ impl<'a> FactPlan<'a> {
                 component: change.target.component.clone(),
                 commit: change.target.commit,
                 from: change.from,
-                changed: change.intent != Intent::Unchanged,
+                is_changed: change.intent != Intent::Unchanged,
             });
         }
         self.named_tip = deployment.branch_tip;
@@ -177,7 +177,7 @@ impl<'a> FactPlan<'a> {
                 component,
                 commit: new,
                 from,
-                changed: true,
+                is_changed: true,
             });
         }
     }
@@ -197,7 +197,7 @@ impl<'a> FactPlan<'a> {
         for it in &mut changes {
             let content = contents.get(&(it.commit, it.component.clone()));
             let is_same = content == Some(&Ok(env_state.content(&it.component)));
-            it.changed = !is_same || env_state.unknown_since(&it.component).is_some();
+            it.is_changed = !is_same || env_state.unknown_since(&it.component).is_some();
         }
         self.changes = changes;
     }

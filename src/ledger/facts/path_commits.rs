@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::domain::id::Oid;
-    use crate::git::tests::{Numbers, Scratch};
+    use crate::git::tests::{SeededRandom, TestRepository};
 
     const POLICY: &str = r#"
         schema = 1
@@ -148,14 +148,14 @@ mod tests {
     #[test]
     fn touched_equals_git() {
         let policy = Policy::parse(POLICY).unwrap();
-        let scratch = Scratch::bare();
+        let scratch = TestRepository::bare();
         let blobs: Vec<Oid> = ["a", "b"]
             .map(|text| {
-                std::fs::write(scratch.beside("blob"), text).unwrap();
+                std::fs::write(scratch.sibling_path("blob"), text).unwrap();
                 scratch.oid(&[
                     "hash-object",
                     "-w",
-                    scratch.beside("blob").to_str().unwrap(),
+                    scratch.sibling_path("blob").to_str().unwrap(),
                 ])
             })
             .into();
@@ -171,7 +171,7 @@ mod tests {
             "other/q",
             ".gitattributes",
         ];
-        let (mut numbers, mut commits) = (Numbers(7), Vec::new());
+        let (mut numbers, mut commits) = (SeededRandom(7), Vec::new());
         for number in 0..40 {
             let mut files: Vec<(&str, String, Oid)> = Vec::new();
             for path in paths {

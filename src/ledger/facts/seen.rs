@@ -53,8 +53,8 @@ impl FactGatherer<'_> {
         let forward = before.map_or(Ok(true), |before| on_chain(seen, *before))?;
         Ok(SeenFact {
             is_tip: tip == Some(&seen),
-            reachable,
-            forward,
+            is_reachable: reachable,
+            is_forward: forward,
         })
     }
 }

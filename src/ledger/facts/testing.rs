@@ -267,7 +267,7 @@ impl World {
             .flatten();
         let start_id = self.append(
             ledger,
-            starting(deployment(DeploymentKind::Deploy, vec![change])),
+            start_of(deployment(DeploymentKind::Deploy, vec![change])),
         );
         let start = self
             .gatherer()
@@ -309,7 +309,7 @@ impl World {
         commit: CommitId,
     ) -> Facts {
         let change = self.change(ledger, component, commit, Intent::Change);
-        let statement = self.statement(ledger, starting(deployment(kind, vec![change])));
+        let statement = self.statement(ledger, start_of(deployment(kind, vec![change])));
         self.facts(&self.gatherer(), &statement)
     }
 }
@@ -320,7 +320,7 @@ pub(super) fn deployment(kind: DeploymentKind, components: Vec<ComponentChange>)
 }
 
 /// Returns a start of a deployment.
-pub(super) fn starting(deployment: Deployment) -> Action {
+pub(super) fn start_of(deployment: Deployment) -> Action {
     Action::Start(Start {
         run: RunId([2; 16]),
         deployment,

@@ -6,7 +6,7 @@ mod ledgers;
 
 use std::sync::Arc;
 
-use super::testing::{World, deployment, parse, start, starting};
+use super::testing::{World, deployment, parse, start, start_of};
 use super::*;
 use crate::domain::entry::{
     Abort, Action, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image,
@@ -169,19 +169,19 @@ fn seen() {
         fact(tip),
         Ok(SeenFact {
             is_tip: true,
-            reachable: true,
-            forward: true
+            is_reachable: true,
+            is_forward: true
         })
     );
     assert_eq!(
         fact(old),
         Ok(SeenFact {
             is_tip: false,
-            reachable: true,
-            forward: false
+            is_reachable: true,
+            is_forward: false
         })
     );
-    assert!(!fact(EntryId(code.0)).unwrap().reachable);
+    assert!(!fact(EntryId(code.0)).unwrap().is_reachable);
     assert!(fact(EntryId(missing_commit().0)).is_err());
     let facts = world.facts(&world.gatherer().limited(1, 1), &base);
     assert!(

@@ -36,7 +36,7 @@ impl FactGatherer<'_> {
         else {
             return;
         };
-        let changed = plan.changes.iter().filter(|it| it.changed);
+        let changed = plan.changes.iter().filter(|it| it.is_changed);
         facts
             .versions
             .extend(self.read_versions(rule, changed.map(|it| (it.commit, it.component.clone()))));

@@ -7,15 +7,15 @@ use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::verdict::Rule;
 use crate::git::Repository;
-use crate::git::tests::{Scratch, plain_git, run};
+use crate::git::tests::{TestRepository, plain_git, run};
 use crate::ledger::Project;
 use crate::ledger::testing::{TestClone, TestKeys, create_project, draft_publish, parse};
 use crate::ledger::writer::EntryDraft;
 
 /// A server, and a clone that has seen a policy and three entries in `prod`.
 struct World {
-    server: Scratch,
-    clone: Scratch,
+    server: TestRepository,
+    clone: TestRepository,
     project: Project,
     keys: TestKeys,
     /// The entries of `prod`, oldest first.
@@ -32,7 +32,11 @@ fn lock(name: &str) -> EntryDraft {
 
 impl World {
     fn new() -> Self {
-        let (server, clone, keys) = (Scratch::bare(), Scratch::bare(), TestKeys::new());
+        let (server, clone, keys) = (
+            TestRepository::bare(),
+            TestRepository::bare(),
+            TestKeys::new(),
+        );
         clone.git(&[
             "remote",
             "add",
@@ -233,7 +237,7 @@ fn forged() {
         };
         assert_eq!(*first, id);
         assert!(
-            !verdict.allowed() && verdict.checks.iter().any(|check| check.rule == rule),
+            !verdict.is_allowed() && verdict.checks.iter().any(|check| check.rule == rule),
             "{verdict:?}"
         );
         // Commands that do not fetch report it too.

@@ -6,7 +6,7 @@ use crate::domain::entry::{Action, Approve};
 use crate::domain::id::CommitId;
 use crate::domain::time::Span;
 use crate::git::Repository;
-use crate::git::tests::Scratch;
+use crate::git::tests::TestRepository;
 use crate::ledger::Project;
 use crate::ledger::sync::sync;
 use crate::ledger::testing::{
@@ -96,7 +96,7 @@ fn assert_complete(repository: &Repository, project: &Project, commit: CommitId)
 /// again.
 #[test]
 fn writers_in_one_repository() {
-    let (scratch, keys) = (Scratch::bare(), TestKeys::new());
+    let (scratch, keys) = (TestRepository::bare(), TestKeys::new());
     let repository = scratch.open();
     let project = create_project(&repository, keys.public("alice"));
     let commit_time = clock::now().as_seconds() - 60;
@@ -124,9 +124,9 @@ fn writers_in_one_repository() {
 #[test]
 fn writers_in_two_clones() {
     let (server, first, second, keys) = (
-        Scratch::bare(),
-        Scratch::bare(),
-        Scratch::bare(),
+        TestRepository::bare(),
+        TestRepository::bare(),
+        TestRepository::bare(),
         TestKeys::new(),
     );
     for clone in [&first, &second] {
@@ -156,7 +156,7 @@ fn writers_in_two_clones() {
     alice_in(&repository, &project, Some("origin"), &keys)
         .write("policy", &draft_publish(&policy(&keys)));
     sync(&second.open(), "origin").unwrap();
-    let write_all = |clone: &Scratch| {
+    let write_all = |clone: &TestRepository| {
         write_entries(
             &alice_in(&clone.open(), &project, Some("origin"), &keys),
             commit,
@@ -186,7 +186,7 @@ fn writers_in_two_clones() {
 /// entries keep their position in the order.
 #[test]
 fn a_dropped_environment() {
-    let (scratch, keys) = (Scratch::bare(), TestKeys::new());
+    let (scratch, keys) = (TestRepository::bare(), TestKeys::new());
     let repository = scratch.open();
     let project = create_project(&repository, keys.public("alice"));
     let alice = alice_in(&repository, &project, None, &keys);

@@ -104,7 +104,7 @@ fn apply_with_retries(
         let Err(error) = runner.apply(job) else {
             break;
         };
-        if error.interrupted || attempts == retries || !runner.wait_before_retry(attempts) {
+        if error.is_interrupted || attempts == retries || !runner.wait_before_retry(attempts) {
             return Err(ApplyFailure::StepFailed(error, true));
         }
         attempts += 1;

@@ -54,7 +54,7 @@ pub(super) fn make_start_error(error: Option<&WorkDirsError>) -> StepError {
         reason: why,
         last_lines: Vec::new(),
         log: std::path::PathBuf::new(),
-        interrupted: false,
+        is_interrupted: false,
     }
 }
 

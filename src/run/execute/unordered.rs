@@ -59,7 +59,7 @@ pub fn make_plans(
                 .filter(|before| may_change(before))
                 .cloned()
                 .collect();
-            let result = if waits_for.is_empty() || error.interrupted {
+            let result = if waits_for.is_empty() || error.is_interrupted {
                 PlanResult::Failed {
                     reason: error.reason.clone(),
                     output: error.last_lines.join("\n"),
@@ -93,7 +93,7 @@ pub fn verify_components(
         .into_iter()
         .filter_map(|(component, result)| match result {
             TaskResult::Succeeded(_) => Some((component, true)),
-            TaskResult::Failed(error) => (!error.interrupted).then_some((component, false)),
+            TaskResult::Failed(error) => (!error.is_interrupted).then_some((component, false)),
             TaskResult::SkippedAfter(_) | TaskResult::NotStarted => None,
         })
         .collect()

@@ -17,7 +17,7 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
 use crate::domain::state::{EnvState, OpenRun, Scope, State};
 use crate::domain::time::Span;
-use crate::git::tests::Numbers;
+use crate::git::tests::SeededRandom;
 use crate::ledger::StateReader;
 use crate::ledger::testing::{draft_publish, parse};
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
@@ -53,7 +53,7 @@ pub(super) const POLICY_KINDS: [&str; 3] = ["publish", "consent", "withdraw"];
 pub(super) struct Drafter<'a> {
     pub view: &'a LedgerSnapshot<'a>,
     pub policy: &'a Policy,
-    pub dice: &'a RefCell<Numbers>,
+    pub dice: &'a RefCell<SeededRandom>,
     pub commits: &'a [CommitId],
     /// The policies that may be proposed.
     pub proposals: &'a [String],
@@ -321,8 +321,8 @@ impl Drafter<'_> {
         };
         let entries = self.view.gatherer.history().walk(*tip).map(Result::unwrap);
         let ended =
-            entries.filter(|it| ["finish", "record", "baseline"].contains(&&*it.mention.action));
-        ended.flat_map(|it| it.mention.commits.clone()).collect()
+            entries.filter(|it| ["finish", "record", "baseline"].contains(&&*it.trailers.action));
+        ended.flat_map(|it| it.trailers.commits.clone()).collect()
     }
 
     /// Returns a random result of a component, mostly a success, so that deployments get promoted.

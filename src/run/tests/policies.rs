@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::git::tests::Numbers;
+use crate::git::tests::SeededRandom;
 use crate::ledger::testing::TestKeys;
 
 /// The people who sign. Alice has the root key, and `ci` is a machine.
 pub(super) const PEOPLE: [&str; 5] = ["alice", "bob", "carol", "dana", "ci"];
 
 /// Returns a random `deploy.toml`. If `is_first`, it lists all people, and no key is retired.
-pub(super) fn random_policy(keys: &TestKeys, dice: &mut Numbers, is_first: bool) -> String {
+pub(super) fn random_policy(keys: &TestKeys, dice: &mut SeededRandom, is_first: bool) -> String {
     let mut text = "schema = 1\nproject = \"catalogue\"\n".to_owned();
     // Carol may leave and Dana may change her key: their earlier entries must still be judged by
     // the rules.
@@ -54,7 +54,7 @@ pub(super) fn random_policy(keys: &TestKeys, dice: &mut Numbers, is_first: bool)
 }
 
 /// Adds the environments with random rules.
-fn add_environments(text: &mut String, dice: &mut Numbers) {
+fn add_environments(text: &mut String, dice: &mut SeededRandom) {
     let mut chance =
         |one_in: u64, rule: &'static str| if dice.below(one_in) == 0 { rule } else { "" };
     for (name, before) in [("dev", ""), ("qa", "dev"), ("prod", "qa")] {
@@ -111,7 +111,7 @@ fn add_environments(text: &mut String, dice: &mut Numbers) {
 }
 
 /// Adds components, or none.
-fn add_components(text: &mut String, dice: &mut Numbers) {
+fn add_components(text: &mut String, dice: &mut SeededRandom) {
     if dice.below(3) == 0 {
         return;
     }

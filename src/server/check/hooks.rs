@@ -14,7 +14,7 @@ use crate::program::{ExternalProgram, is_executable};
 use crate::server::location::find_hooks_folder;
 use crate::server::required_settings::{HOOKS_PATH, RequiredSetting};
 use crate::server::shell::quote_path;
-use crate::server::shim::{find_shim_program, kept_path};
+use crate::server::shim::{find_shim_program, previous_hook_path};
 
 /// How long a program may take to print its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,7 +97,7 @@ impl Inspector<'_> {
         } else {
             self.add_foreign_hook(path, name);
         }
-        self.check_kept_hook(&kept_path(path));
+        self.check_kept_hook(&previous_hook_path(path));
     }
 
     /// Adds the finding that a hook of ours is missing because another program's hook has its name.

@@ -111,10 +111,11 @@ impl Inspector<'_> {
         };
         let zero = self.repository.hash_kind().zero_id();
         let mut input = Vec::new();
-        let mut line = |bytes: &[u8]| pkt_line::write(&mut input, bytes).is_ok();
+        let mut line = |bytes: &[u8]| pkt_line::write_packet(&mut input, bytes).is_ok();
         let is_complete = line(b"version=1\0")
             && input.write_all(b"0000").is_ok()
-            && pkt_line::write(&mut input, format!("{zero} {blob} {name}").as_bytes()).is_ok()
+            && pkt_line::write_packet(&mut input, format!("{zero} {blob} {name}").as_bytes())
+                .is_ok()
             && pkt_line::end_section(&mut input).is_ok();
         let answer = is_complete
             .then(|| {
@@ -127,7 +128,7 @@ impl Inspector<'_> {
             .flatten();
         let mut answer = answer.as_deref().unwrap_or_default();
         let mut refused = false;
-        while let Ok(packet) = pkt_line::read(&mut answer) {
+        while let Ok(packet) = pkt_line::read_packet(&mut answer) {
             let Some(packet) = packet else { continue };
             refused |= packet.starts_with(format!("ng {name}").as_bytes());
             if packet.starts_with(b"ok ") {

@@ -171,7 +171,7 @@ pub fn compare_plans(
         let digest =
             |it: &Option<(&Digest, String)>| it.as_ref().map(|(digest, _)| (*digest).clone());
         let diff = if kind == DifferenceKind::Changed {
-            unified_diff(&text(&old), &text(&new))
+            render_unified_diff(&text(&old), &text(&new))
         } else {
             String::new()
         };
@@ -190,7 +190,7 @@ pub fn compare_plans(
 }
 
 /// Returns a unified diff of two texts.
-fn unified_diff(old: &str, new: &str) -> String {
+fn render_unified_diff(old: &str, new: &str) -> String {
     if [old, new]
         .iter()
         .any(|text| text.lines().count() > MAX_COMPARED_LINES)

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::domain::policy::{KeyTable, Policy, TableKey, TextForm, ValueForm};
 
 /// Writes the reference in Markdown: a section per table, each with its keys and an example.
-pub fn reference() -> String {
+pub fn render_reference() -> String {
     let mut sections = String::new();
     write_section("", &Policy::TABLE, &mut sections);
     sections

@@ -62,7 +62,7 @@ struct Readers(Validator);
 
 impl Readers {
     fn new() -> Self {
-        Self(jsonschema::draft7::new(&schema().into()).unwrap())
+        Self(jsonschema::draft7::new(&build_schema().into()).unwrap())
     }
 
     fn parser(document: &Document) -> Result<Policy, String> {
@@ -417,7 +417,7 @@ fn reference_is_up_to_date() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let (head, _) = text.split_once(MARK).unwrap();
-    let wanted = format!("{head}{MARK}{}", reference::reference().trim_end()) + "\n";
+    let wanted = format!("{head}{MARK}{}", reference::render_reference().trim_end()) + "\n";
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&page, wanted).unwrap();
         return;

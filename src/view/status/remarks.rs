@@ -23,7 +23,7 @@ pub(super) fn add_remarks(
 }
 
 /// Returns a remark in the colour of a warning.
-fn warning(text: impl AsRef<str>) -> Cell {
+fn style_warning(text: impl AsRef<str>) -> Cell {
     Cell::styled(text, Mark::Warning.style())
 }
 
@@ -31,7 +31,7 @@ fn warning(text: impl AsRef<str>) -> Cell {
 fn add_locks(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(Time) -> String) {
     let name = &environment.name;
     let locked = |what: &str, lock: &LockInfo| {
-        warning(format!(
+        style_warning(format!(
             "{what} is locked by {}: \"{}\" ({})",
             lock.by,
             lock.reason,
@@ -61,7 +61,7 @@ fn add_yanks(table: &mut Table, environment: &EnvironmentStatus) {
     for (components, reason) in group_equal(yanks) {
         let runs = if components.len() == 1 { "runs" } else { "run" };
         let what = list_or_count(&components);
-        table.add_remark(warning(format!(
+        table.add_remark(style_warning(format!(
             "{what} in {name} {runs} a yanked commit: \"{reason}\""
         )));
     }
@@ -85,7 +85,7 @@ fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
         };
         let commit = commit.0.prefix(7);
         table.add_command_remark(
-            warning(format!(
+            style_warning(format!(
                 "{what} ({commit}) {is} on hold in {name} because {cause}"
             )),
             format!("git deploy unlock {name} --commit {commit}"),
@@ -110,7 +110,7 @@ fn add_undeclared(table: &mut Table, environment: &EnvironmentStatus) {
         "are no longer components"
     };
     table.add_command_remark(
-        warning(format!("{} {are} of the policy", list_or_count(&names))),
+        style_warning(format!("{} {are} of the policy", list_or_count(&names))),
         format!("git deploy record {name} {name} --destroy"),
     );
 }
@@ -120,7 +120,7 @@ fn add_expiry(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(
     let name = &environment.name;
     match environment.expires {
         Some(end) if environment.expired => table.add_command_remark(
-            warning(format!("{name} expired {}", when(end))),
+            style_warning(format!("{name} expired {}", when(end))),
             "git deploy reap",
         ),
         Some(end) => table.add_remark(format!("{name} expires {}", when(end))),

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::init::{InitArgs, StepDocument, describe_steps, install_server, print_steps};
-use crate::cli::audit_report::{ProgressBarAudit, find_error_kind};
+use crate::cli::audit_report::{AuditProgressBar, find_error_kind};
 use crate::cli::repository::explain_unreadable_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
@@ -222,7 +222,7 @@ fn audit_all(repository: &Repository, tips: &Tips, project: &Project) -> AuditDo
     let mut ledgers: Vec<LedgerName> = tips.keys().cloned().collect();
     // The policy's ledger comes first.
     ledgers.sort_by_key(|ledger| !ledger.is_policy());
-    let progress = ProgressBarAudit::new();
+    let progress = AuditProgressBar::new();
     let since = std::collections::BTreeMap::new();
     let plan = AuditPlan {
         ledgers: &ledgers,

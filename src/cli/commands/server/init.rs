@@ -96,7 +96,7 @@ pub(super) fn describe_steps(steps: &[InstallStep]) -> Vec<StepDocument<'_>> {
         .iter()
         .map(|step| StepDocument {
             what: &step.message,
-            changed: step.changed,
+            changed: step.was_changed,
         })
         .collect()
 }
@@ -104,7 +104,11 @@ pub(super) fn describe_steps(steps: &[InstallStep]) -> Vec<StepDocument<'_>> {
 /// Prints the steps of an installation.
 pub(super) fn print_steps(ui: &Ui, steps: &[InstallStep]) {
     for step in steps {
-        let mark = if step.changed { Mark::Yes } else { Mark::None };
+        let mark = if step.was_changed {
+            Mark::Yes
+        } else {
+            Mark::None
+        };
         ui.print(format_args!("{mark} {}", step.message));
     }
 }

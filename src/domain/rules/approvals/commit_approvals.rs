@@ -8,7 +8,7 @@ use crate::domain::entry::{
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
-use crate::domain::policy::{ApprovalRequirement, Bind};
+use crate::domain::policy::{ApprovalBinding, ApprovalRequirement};
 use crate::domain::rules::context::Context;
 use crate::domain::rules::facts::Fact;
 use crate::domain::rules::findings::join_names;
@@ -164,7 +164,7 @@ impl CommitApprovals<'_> {
             .all(|change| approve.components.contains(&change.target.component))
         {
             Some("it is for other components")
-        } else if requirement.bind == Bind::Plan
+        } else if requirement.bind == ApprovalBinding::Plan
             // A branch update has no plans yet; the start that follows is checked.
             && ctx.statement.is_some()
             && !self.plans_fit(ctx, approve)

@@ -57,8 +57,8 @@ fn one_position_only() {
 fn seen_is_honest() {
     let fact = SeenFact {
         is_tip: true,
-        reachable: true,
-        forward: true,
+        is_reachable: true,
+        is_forward: true,
     };
     for (ledger, fact, words) in [
         (
@@ -72,7 +72,7 @@ fn seen_is_honest() {
         (
             "dev",
             SeenFact {
-                reachable: false,
+                is_reachable: false,
                 ..fact
             },
             "not in dev",
@@ -80,7 +80,7 @@ fn seen_is_honest() {
         (
             "evidence",
             SeenFact {
-                forward: false,
+                is_forward: false,
                 ..fact
             },
             "older tip of evidence",

@@ -99,8 +99,8 @@ impl Case {
             .collect();
         let seen = SeenFact {
             is_tip: true,
-            reachable: true,
-            forward: true,
+            is_reachable: true,
+            is_forward: true,
         };
         facts.seen = statement
             .seen

@@ -38,7 +38,7 @@ fn authors() {
     let mut change = world.change("prod", "catalogue", three, Intent::Change);
     let statement = world.statement(
         "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change.clone()])),
+        start_of(deployment(DeploymentKind::Deploy, vec![change.clone()])),
     );
     assert!(
         world
@@ -50,7 +50,7 @@ fn authors() {
     change.from = Some(missing_commit());
     let statement = world.statement(
         "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
+        start_of(deployment(DeploymentKind::Deploy, vec![change])),
     );
     let facts = world.facts(&world.gatherer(), &statement);
     assert!(facts.authors.unwrap().is_err() && facts.commits[&missing_commit()].is_err());
@@ -99,7 +99,7 @@ fn branches() {
     let change = world.change("prod", "catalogue", one, Intent::Change);
     let mut requested = deployment(DeploymentKind::Deploy, vec![change]);
     requested.branch_tip = Some(one);
-    let statement = world.statement("prod", starting(requested));
+    let statement = world.statement("prod", start_of(requested));
     let tip = |gatherer: FactGatherer<'_>| world.facts(&gatherer, &statement).branch_tip;
     assert_eq!(tip(world.gatherer()), Some(Ok(None)));
     world

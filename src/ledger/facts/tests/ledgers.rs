@@ -18,7 +18,7 @@ fn previous_log() {
     let started = world.change("dev", "catalogue", three, Intent::Change);
     world.append(
         "dev",
-        starting(deployment(DeploymentKind::Deploy, vec![started])),
+        start_of(deployment(DeploymentKind::Deploy, vec![started])),
     );
     let abort = Abort {
         start: 7,
@@ -60,7 +60,7 @@ fn previous_log() {
     let change = world.change("prod", "catalogue", two, Intent::Change);
     let statement = world.statement(
         "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
+        start_of(deployment(DeploymentKind::Deploy, vec![change])),
     );
     let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
     assert!(
@@ -153,7 +153,7 @@ fn evidence_and_yanks() {
     let change = world.change("prod", "api", two, Intent::Change);
     let statement = world.statement(
         "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
+        start_of(deployment(DeploymentKind::Deploy, vec![change])),
     );
     let facts = world.facts(&world.gatherer().limited(2, 2), &statement);
     assert!(facts.evidence.unwrap().is_err() && facts.yanks.unwrap().is_err());
@@ -194,7 +194,7 @@ fn earlier_runs() {
     let change = world.change("dev", "catalogue", one, Intent::Change);
     let statement = world.statement(
         "dev",
-        starting(deployment(DeploymentKind::Rollback, vec![change])),
+        start_of(deployment(DeploymentKind::Rollback, vec![change])),
     );
     assert!(
         world
