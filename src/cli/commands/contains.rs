@@ -238,6 +238,7 @@ impl ChangeSearch<'_> {
         }
     }
 
+    /// Searches the history for a component whose content differs.
     fn search_history(
         &mut self,
         component: &ComponentName,
@@ -257,7 +258,7 @@ impl ChangeSearch<'_> {
             Wanted::All(commit) => {
                 let ahead = self.path_commits.touching(component, commit, running)?;
                 if ahead.is_truncated {
-                    let what = "the number of commits that may not be there".to_owned();
+                    let what = "the number of commits to look for".to_owned();
                     return Err(Error::LimitExceeded {
                         what,
                         limit: SEARCH_LIMIT as u64,
@@ -266,44 +267,30 @@ impl ChangeSearch<'_> {
                 ahead.commits
             }
         };
-        let here = self.path_commits.touching(component, running, commit)?;
-        let same = self.match_changes(&needed, &here.commits)?;
-        let missing: Vec<String> = needed
+        let deployed = self.path_commits.touching(component, running, commit)?;
+        let matches = self.match_changes(&needed, &deployed.commits)?;
+        let missing: Vec<Oid> = needed
             .iter()
-            .filter(|id| !same.contains_key(*id))
-            .map(|id| id.prefix(7))
+            .filter(|id| !matches.contains_key(*id))
+            .copied()
             .collect();
-        let running = running.0.prefix(7);
-        match (&missing[..], here.is_truncated) {
-            ([], _) if needed.is_empty() => Ok(ComponentAnswer::Yes {
-                kind: MatchKind::History,
-                cherry_picks: Vec::new(),
-            }),
-            ([], _) => Ok(ComponentAnswer::Yes {
-                kind: MatchKind::Patch,
-                cherry_picks: same.into_values().map(CommitId).collect(),
-            }),
-            (_, true) => {
-                let reason = format!(
-                    "more than {SEARCH_LIMIT} commits of {running} may hold the same change"
-                );
-                Ok(ComponentAnswer::CannotTell { reason })
-            }
-            ([_], false) if matches!(wanted, Wanted::Change(_)) => Ok(ComponentAnswer::No {
-                reason: format!(
-                    "{running} has neither the commit nor one that makes the same change"
-                ),
-            }),
-            ([one], false) => Ok(ComponentAnswer::No {
-                reason: format!("{running} lacks {one}"),
-            }),
-            (several, false) => {
-                let (count, first) = (several.len(), several.first().map_or("", String::as_str));
-                Ok(ComponentAnswer::No {
-                    reason: format!("{running} lacks {count} commits, the newest {first}"),
-                })
-            }
+        if missing.is_empty() {
+            let kind = if needed.is_empty() {
+                MatchKind::History
+            } else {
+                MatchKind::Patch
+            };
+            return Ok(ComponentAnswer::Yes {
+                kind,
+                cherry_picks: matches.into_values().map(CommitId).collect(),
+            });
         }
+        Ok(answer_for_missing(
+            wanted,
+            running,
+            &missing,
+            deployed.is_truncated,
+        ))
     }
 
     /// Maps each needed commit to a deployed commit that makes the same change.
@@ -346,6 +333,32 @@ impl ChangeSearch<'_> {
         );
         Ok(())
     }
+}
+
+/// Returns the answer for commits of which no deployed commit that was examined makes the same
+/// change. `missing` lists them, newest first, and is not empty. With `is_truncated`, only the
+/// first `SEARCH_LIMIT` deployed commits were examined.
+fn answer_for_missing(
+    wanted: Wanted,
+    running: CommitId,
+    missing: &[Oid],
+    is_truncated: bool,
+) -> ComponentAnswer {
+    let running = running.0.prefix(7);
+    if is_truncated {
+        let reason =
+            format!("more than {SEARCH_LIMIT} commits of {running} may hold the same change");
+        return ComponentAnswer::CannotTell { reason };
+    }
+    let newest = missing.first().map(|id| id.prefix(7)).unwrap_or_default();
+    let reason = match (wanted, missing.len()) {
+        (Wanted::Change(_), _) => {
+            format!("{running} has neither the commit nor one that makes the same change")
+        }
+        (Wanted::All(_), 1) => format!("{running} lacks {newest}"),
+        (Wanted::All(_), count) => format!("{running} lacks {count} commits, the newest {newest}"),
+    };
+    ComponentAnswer::No { reason }
 }
 
 fn join_names<'n>(components: impl Iterator<Item = &'n ComponentName>) -> String {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::builder::RangedU64ValueParser;
 
 use crate::cli::args::environment::EnvRev;
+use crate::cli::deployment_request::require_component;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -66,35 +67,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         gatherer: &gatherer,
         path_commits: PathCommits::new(&workspace.repository, &workspace.policy, HISTORY_LIMIT),
     };
-    let mut components = Vec::new();
-    for (component, target) in &targets {
-        if args.components.is_empty() || args.components.contains(component) {
-            components.extend(comparison.compare_component(component, target)?);
-        }
-    }
-    if let Some(unknown) = args
-        .components
-        .iter()
-        .find(|name| !targets.contains_key(*name))
-    {
-        crate::cli::deployment_request::require_component(&workspace.policy, unknown)?;
-    }
-    let (commits, lost, more) = comparison.collect_commits(&components)?;
-    let affected = components
-        .iter()
-        .filter(|it| it.change.is_change())
-        .map(|it| it.component.clone())
-        .collect();
-    let environment = snapshot.name().clone();
-    let diff = DeploymentDiff {
-        environment,
-        revision: revision.to_owned(),
-        affected,
-        components,
-        commits,
-        lost_commits: lost,
-        more,
-    };
+    let diff = comparison.compare(revision, &targets, &args.components)?;
     if ui.json() {
         return ui.print_document("diff", &diff);
     }
@@ -104,11 +77,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ui.width(),
         &|time| ui.format_time(time),
     ));
-    if diff
-        .components
-        .iter()
-        .any(|it| it.change.is_change() && it.from.is_some() && it.gained.is_none())
-    {
+    let lacks_history =
+        |it: &ComponentDiff| it.change.is_change() && it.from.is_some() && it.gained.is_none();
+    if diff.components.iter().any(lacks_history) {
         ui.eprint("part of the history in between is missing: git fetch --unshallow, or git fetch");
     }
     read_context::print_fetch_age(&workspace, ui);
@@ -163,6 +134,43 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
+    /// Compares the components of `only`, or all if it is empty, with their targets.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `only` names a component that neither the policy has nor an environment runs.
+    fn compare(
+        &self,
+        revision: &str,
+        targets: &BTreeMap<ComponentName, ComponentTarget>,
+        only: &[ComponentName],
+    ) -> Result<DeploymentDiff, CliError> {
+        let mut components = Vec::new();
+        for (component, target) in targets {
+            if only.is_empty() || only.contains(component) {
+                components.extend(self.compare_component(component, target)?);
+            }
+        }
+        if let Some(unknown) = only.iter().find(|name| !targets.contains_key(*name)) {
+            require_component(&self.workspace.policy, unknown)?;
+        }
+        let (commits, lost_commits, truncated) = self.collect_commits(&components)?;
+        let affected = components
+            .iter()
+            .filter(|it| it.change.is_change())
+            .map(|it| it.component.clone())
+            .collect();
+        Ok(DeploymentDiff {
+            environment: self.snapshot.name().clone(),
+            revision: revision.to_owned(),
+            affected,
+            components,
+            commits,
+            lost_commits,
+            more: truncated,
+        })
+    }
+
     /// Compares a component with its target. Returns `None` if it neither runs nor is in the
     /// target.
     fn compare_component(

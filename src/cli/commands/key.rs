@@ -34,7 +34,7 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum KeyCommand {
     New(NewArgs),
-    Show(ShowArgs),
+    Show(ShowKeyArgs),
     List(ListArgs),
 }
 
@@ -69,7 +69,7 @@ struct NewArgs {
 Examples:
   git deploy key show
   git deploy key show --json")]
-struct ShowArgs {}
+struct ShowKeyArgs {}
 
 /// List the public keys on this machine and their owners
 ///
@@ -86,7 +86,7 @@ struct ListArgs {}
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     match &args.command {
         KeyCommand::New(args) => create_key(args, ui),
-        KeyCommand::Show(ShowArgs {}) => print_key(ui),
+        KeyCommand::Show(ShowKeyArgs {}) => print_key(ui),
         KeyCommand::List(ListArgs {}) => list_keys(ui),
     }
 }

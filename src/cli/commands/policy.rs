@@ -37,7 +37,7 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum PolicyCommand {
-    Show(ShowArgs),
+    Show(ShowPolicyArgs),
     Diff(DiffArgs),
     Test(test::TestArgs),
     Approve(ApproveArgs),
@@ -54,7 +54,7 @@ enum PolicyCommand {
 Examples:
   git deploy policy show
   git deploy policy show > deploy.toml")]
-struct ShowArgs {}
+struct ShowPolicyArgs {}
 
 /// Check a deploy.toml and compare it with the policy in force
 #[derive(clap::Args)]
@@ -121,7 +121,7 @@ struct SchemaArgs {}
 /// Runs the chosen subcommand.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     match &args.command {
-        PolicyCommand::Show(ShowArgs {}) => show_policy(&Workspace::open(ui)?, ui),
+        PolicyCommand::Show(ShowPolicyArgs {}) => show_policy(&Workspace::open(ui)?, ui),
         PolicyCommand::Diff(args) => diff_policy(args, &Workspace::open(ui)?, ui),
         PolicyCommand::Test(args) => test::run(args, &Workspace::open(ui)?, ui),
         PolicyCommand::Approve(args) => approve_policy(args, &Workspace::open_to_write(ui)?, ui),

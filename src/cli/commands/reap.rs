@@ -3,20 +3,21 @@
 //! Several reapers may run at the same time: the first one that starts on an environment destroys
 //! it, and the others skip it.
 
+mod expired;
+
 use std::cell::RefCell;
 use std::sync::Arc;
+
+use expired::{ExpiredEnvironment, find_expired};
 
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, compose_destruction, handle_interrupts};
 use crate::cli::deployment_request::build_abort;
 use crate::cli::entry_name::format_entry_name;
-use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
 use crate::domain::entry::{self, Action};
-use crate::domain::env_ref::EnvRef;
 use crate::domain::name::{EnvName, Person};
-use crate::domain::policy::Environment as Rules;
 use crate::domain::state::{EnvState, OpenRun, Scope};
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::LedgerSnapshot;
@@ -62,24 +63,16 @@ pub struct Args {
     options: RunOptions,
 }
 
-/// An environment that has expired or is about to.
-struct ExpiredEnvironment {
-    env: EnvRef,
-    expires: Time,
-    /// Who set the expiry.
-    set_by: Person,
-}
-
 /// Destroys expired environments, or reports them with `--dry-run` or `--warn`.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let now = ui.now();
     if let Some(span) = args.warn {
-        let mut all = find_expired(args, &workspace, now.plus(span))?;
+        let mut all = find_expired(args.pattern.as_deref(), &workspace, now.plus(span))?;
         all.retain(|it| it.expires > now);
         return notify_expiring(args, &workspace, ui, &all);
     }
-    let all = find_expired(args, &workspace, now)?;
+    let all = find_expired(args.pattern.as_deref(), &workspace, now)?;
     if args.dry_run {
         return print_expired(ui, &all, DestroyOutcome::WouldDestroy);
     }
@@ -114,63 +107,6 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ui.print_document("destroyed", &report)?;
     }
     summarize_failures(all.len(), &failures)
-}
-
-/// Returns the environments that expire no later than `by_then`, sorted by expiry.
-fn find_expired(
-    args: &Args,
-    workspace: &Workspace,
-    by_then: Time,
-) -> Result<Vec<ExpiredEnvironment>, CliError> {
-    let policy = &workspace.policy;
-    if let Some(word) = &args.pattern {
-        let is_pattern = policy
-            .patterns
-            .values()
-            .any(|rules| rules.display_name() == *word);
-        let is_one = || {
-            word.parse::<EnvName>()
-                .is_ok_and(|name| policy.environment(&name).is_some_and(Rules::is_pattern))
-        };
-        if !is_pattern && !is_one() {
-            let patterns: Vec<String> = policy.patterns.values().map(Rules::display_name).collect();
-            let known = if patterns.is_empty() {
-                "none".to_owned()
-            } else {
-                patterns.join(", ")
-            };
-            return Err(CliError::new(
-                ErrorKind::Usage,
-                format!("{word:?} is not a pattern of ephemeral environments"),
-            )
-            .because(format!("the policy has {known}")));
-        }
-    }
-    let wanted = |it: &EnvironmentSnapshot<'_>| {
-        args.pattern
-            .as_ref()
-            .is_none_or(|word| *word == it.rules.display_name() || *word == it.name().as_str())
-    };
-    let mut all = Vec::new();
-    for it in read_context::read_environments(workspace)?
-        .into_iter()
-        .filter(|it| it.rules.is_pattern() && wanted(it))
-    {
-        let here = it.state();
-        if let Some((at, kept)) = here
-            .expires()
-            .filter(|at| *at <= by_then)
-            .zip(here.expiry_entry())
-        {
-            all.push(ExpiredEnvironment {
-                env: it.env.clone(),
-                expires: at,
-                set_by: kept.statement.by.clone(),
-            });
-        }
-    }
-    all.sort_by(|one, other| (one.expires, one.env.name()).cmp(&(other.expires, other.env.name())));
-    Ok(all)
 }
 
 /// Notifies the recipients that the policy names of environments that are about to expire.
@@ -309,7 +245,7 @@ impl Reaper<'_> {
         leave: &RefCell<Option<String>>,
     ) -> Result<(DestroyedEnvironment, Result<(), CliError>), CliError> {
         let env = &it.env;
-        let deploying = DeployRunner::with_stop(
+        let runner = DeployRunner::with_stop(
             self.ui,
             self.workspace,
             env,
@@ -324,12 +260,12 @@ impl Reaper<'_> {
             Some(why) => Err(alone(why)),
             None => Ok(()),
         };
-        self.abort_stale_runs(&deploying, &alone)?;
+        self.abort_stale_runs(&runner, &alone)?;
         let compose = |view: &LedgerSnapshot<'_>| {
             compose_destruction(env, view, &agrees)?
                 .ok_or_else(|| alone("it is already destroyed".to_owned()))
         };
-        let (appended, result) = deploying.destroy(&self.person, &compose, &|| Ok(()))?;
+        let (appended, result) = runner.destroy(&self.person, &compose, &|| Ok(()))?;
         let sentence = result_text::summarize_deployment(
             env.name().as_str(),
             entry::DeploymentKind::Destroy,
@@ -362,10 +298,10 @@ impl Reaper<'_> {
     /// Aborts stale runs, whose owners are gone.
     fn abort_stale_runs(
         &self,
-        deploying: &DeployRunner<'_>,
+        runner: &DeployRunner<'_>,
         alone: &dyn Fn(String) -> CliError,
     ) -> Result<(), CliError> {
-        let snapshot = deploying.read_environment()?;
+        let snapshot = runner.read_environment()?;
         let is_over = |run: &OpenRun<'_>| {
             run.owner.statement.at.plus(snapshot.rules.stale_after) <= self.ui.now()
         };
@@ -376,15 +312,15 @@ impl Reaper<'_> {
             let Some(abort) = build_abort(&run, reason) else {
                 continue;
             };
-            deploying.append(&|view| {
-                let state = view.load_state(deploying.env.ledger(), &Scope::All);
+            runner.append(&|view| {
+                let state = view.load_state(runner.env.ledger(), &Scope::All);
                 let state = state.context(ErrorKind::CannotTell, "cannot read the ledger")?;
-                match deploying.env.state_in(&state).run(run.sequence) {
+                match runner.env.state_in(&state).run(run.sequence) {
                     Some(now) if now.id() == Some(abort.run) => Ok(Action::Abort(abort.clone())),
                     _ => Err(alone("another process is destroying it".to_owned())),
                 }
             })?;
-            let (name, by) = (deploying.env.name(), &run.owner.statement.by);
+            let (name, by) = (runner.env.name(), &run.owner.statement.by);
             self.ui.print_sentence(format_args!(
                 "Run {} of {by} in {name} is given up: {ABORT_REASON}.",
                 run.sequence

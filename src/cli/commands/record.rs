@@ -3,7 +3,9 @@
 //! It records either a finished deployment at once, or its start with `--start` and its end with
 //! `--finish`. A start also locks its components.
 
-use std::collections::BTreeMap;
+mod versions;
+
+use versions::parse_versions;
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvRev;
@@ -11,7 +13,7 @@ use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deployment_request::{
-    DeploymentRequest, compose_request, find_dropped, find_expiry, find_rules, require_component,
+    DeploymentRequest, compose_request, find_dropped, find_expiry, find_rules,
     select_named_or_differing,
 };
 use crate::cli::key_lookup;
@@ -21,8 +23,7 @@ use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, RunId};
-use crate::domain::name::{ComponentName, Person};
-use crate::domain::policy::Policy;
+use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::state::{OpenRun, Scope};
 use crate::domain::text::Line;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
@@ -128,30 +129,41 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if args.finish {
         return finish_run(args, ui, &workspace, &env, rev);
     }
-    let name = env.name();
-    let unnamed = match (args.deployment.rollback, args.baseline) {
-        _ if rev.is_some() => None,
-        (true, _) => Some((
-            "--rollback requires",
-            format!("git deploy record {name} REV --rollback"),
-        )),
-        (_, true) => Some((
-            "--baseline requires",
-            format!("git deploy record {name} REV --baseline"),
-        )),
-        _ => None,
-    };
-    if let Some((what, command)) = unnamed {
-        return Err(
-            CliError::new(ErrorKind::Usage, format!("{what} an explicit commit")).hint(command),
-        );
+    if rev.is_none() {
+        refuse_implicit_commit(args, &name)?;
     }
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     if args.baseline {
-        return record_baseline(args, ui, &workspace, &env, commit);
+        record_baseline(args, ui, &workspace, &env, commit)
+    } else {
+        record_deployment(args, ui, &workspace, &env, commit)
     }
+}
+
+/// Refuses the options with which `HEAD` would hardly ever be the commit that is meant.
+fn refuse_implicit_commit(args: &Args, name: &EnvName) -> Result<(), CliError> {
+    let option = match (args.deployment.rollback, args.baseline) {
+        (true, _) => "--rollback",
+        (false, true) => "--baseline",
+        (false, false) => return Ok(()),
+    };
+    Err(CliError::new(
+        ErrorKind::Usage,
+        format!("{option} requires an explicit commit"),
+    )
+    .hint(format!("git deploy record {name} REV {option}")))
+}
+
+/// Writes a finished deployment or, with `--start`, its start.
+fn record_deployment(
+    args: &Args,
+    ui: &Ui,
+    workspace: &Workspace,
+    env: &EnvRef,
+    commit: CommitId,
+) -> Result<(), CliError> {
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let deployment = compose_recorded(args, ui, &env, view, commit)?;
+        let deployment = compose_recorded(args, ui, env, view, commit)?;
         let action = if args.start {
             let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
             Action::Start(Start { run, deployment })
@@ -166,7 +178,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let requested_by = args.deployment.metadata.requested_by.clone();
         Ok(EntryDraft {
             requested_by,
-            ..EntryDraft::in_environment(&env, action)
+            ..EntryDraft::in_environment(env, action)
         })
     })?;
     let name = env.name().as_str();
@@ -248,54 +260,6 @@ fn record_baseline(
         ),
         &appended,
     )
-}
-
-/// Parses the `--version` options: one version for all components, or `COMPONENT=VERSION`.
-fn parse_versions(
-    given: &[String],
-    policy: &Policy,
-) -> Result<BTreeMap<ComponentName, Line>, CliError> {
-    let mut versions = BTreeMap::new();
-    let version = |text: &str| -> Result<Line, CliError> {
-        let version: Line = text
-            .parse()
-            .context(ErrorKind::Usage, format!("{text:?} is not a version"))?;
-        if text.contains(char::is_whitespace) {
-            return Err(CliError::new(
-                ErrorKind::Usage,
-                format!("the version {text:?} contains white space"),
-            ));
-        }
-        Ok(version)
-    };
-    // The version for all components comes first, so that one for a component overrides it in any
-    // order.
-    let (single, all): (Vec<&String>, Vec<&String>) =
-        given.iter().partition(|text| text.contains('='));
-    if all.len() > 1 {
-        return Err(CliError::new(
-            ErrorKind::Usage,
-            "two versions were given for all components",
-        )
-        .hint("--version COMPONENT=VERSION"));
-    }
-    for text in all {
-        let version = version(text)?;
-        versions.extend(
-            policy
-                .component_names()
-                .into_iter()
-                .map(|name| (name, version.clone())),
-        );
-    }
-    for (name, text) in single.into_iter().filter_map(|text| text.split_once('=')) {
-        let component: ComponentName = name
-            .parse()
-            .context(ErrorKind::Usage, format!("{name:?} is not a component"))?;
-        require_component(policy, &component)?;
-        versions.insert(component, version(text)?);
-    }
-    Ok(versions)
 }
 
 /// Writes the finish of a run that `--start` began.

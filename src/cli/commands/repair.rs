@@ -85,47 +85,49 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .iter()
         .map(|problem| plan_repair(&repository, problem))
         .collect::<Result<Vec<_>, _>>()?;
-    let body = RepairDocument {
+    let document = RepairDocument {
         remote,
         dry_run: args.dry_run,
         ledgers,
     };
-    print_plan(&body, &repository, ui);
-    if !args.dry_run && !body.ledgers.is_empty() {
-        let question = format!(
-            "Restore {} on {}?",
-            if body.ledgers.len() == 1 {
-                "it"
-            } else {
-                "them"
-            },
-            body.remote
-        );
-        if !ui.confirm(&question)? {
-            return Err(CliError::new(ErrorKind::Denied, "nothing was restored"));
-        }
-        for ledger in &body.ledgers {
-            restore_ledger(&repository, &body.remote, ledger)?;
-        }
-        // The notes may describe entries that are now set aside.
-        for ledger in &body.ledgers {
-            let told = sync_notes(&repository, &body.remote, &ledger.name, ledger.valid);
-            told.map_err(|error| {
-                append_error::explain_sync_error(ui, error).hint("git deploy notes rebuild")
-            })?;
-        }
+    print_plan(&document, &repository, ui);
+    if !args.dry_run && !document.ledgers.is_empty() {
+        restore_all(&document, &repository, ui)?;
     }
     if ui.json() {
-        return ui.print_document("repair", &body);
+        return ui.print_document("repair", &document);
     }
-    match (&body.ledgers[..], args.dry_run) {
+    match (&document.ledgers[..], args.dry_run) {
         ([], _) => ui.print(format_args!(
             "The ledgers of {} are intact: nothing to restore.",
-            body.remote
+            document.remote
         )),
         (_, true) => ui.print_sentence("Nothing was pushed."),
-        ([one], false) => ui.print_sentence(format_args!("{} is restored.", one.name)),
+        ([ledger], false) => ui.print_sentence(format_args!("{} is restored.", ledger.name)),
         (all, false) => ui.print_sentence(format_args!("{} ledgers are restored.", all.len())),
+    }
+    Ok(())
+}
+
+/// Restores the ledgers on the remote after confirmation, and then the notes.
+fn restore_all(
+    document: &RepairDocument,
+    repository: &Repository,
+    ui: &Ui,
+) -> Result<(), CliError> {
+    let (remote, ledgers) = (&document.remote, &document.ledgers);
+    let object = if ledgers.len() == 1 { "it" } else { "them" };
+    if !ui.confirm(&format!("Restore {object} on {remote}?"))? {
+        return Err(CliError::new(ErrorKind::Denied, "nothing was restored"));
+    }
+    for ledger in ledgers {
+        restore_ledger(repository, remote, ledger)?;
+    }
+    // The notes may describe entries that are now set aside.
+    for ledger in ledgers {
+        sync_notes(repository, remote, &ledger.name, ledger.valid).map_err(|error| {
+            append_error::explain_sync_error(ui, error).hint("git deploy notes rebuild")
+        })?;
     }
     Ok(())
 }
@@ -163,8 +165,8 @@ fn plan_repair(
     })
 }
 
-fn print_plan(body: &RepairDocument, repository: &Repository, ui: &Ui) {
-    for it in &body.ledgers {
+fn print_plan(document: &RepairDocument, repository: &Repository, ui: &Ui) {
+    for it in &document.ledgers {
         ui.eprint(&it.problem);
         ui.eprint(format_args!(
             "  {} is the last valid entry",

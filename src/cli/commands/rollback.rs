@@ -81,9 +81,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         (Commits::Each(commits), selection)
     };
     let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
+    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
-    deploying.deploy(&person, &|view| {
+    runner.deploy(&person, &|view| {
         let (policy, rules) = find_rules(&env, view)?;
         let wish = DeploymentSpec {
             env: &env,

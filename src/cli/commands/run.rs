@@ -81,10 +81,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let selection = deployment_request::select_to_deploy(&components, args.all);
     let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
+    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
     let told = Cell::new(false);
-    deploying.deploy(&person, &|view| {
+    runner.deploy(&person, &|view| {
         let (policy, rules) = find_rules(&env, view)?;
         let wish = DeploymentSpec {
             env: &env,

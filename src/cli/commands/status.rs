@@ -1,27 +1,27 @@
 //! `git deploy status`: what runs in each environment. It reads the state at the tip of each ledger
 //! and walks no ledger's history.
 
+mod components;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use components::{describe_lock, find_holds, list_components};
 
 use crate::cli::deployment_request::require_component;
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{
-    Action, Deployment, DeploymentKind, Outcome, StoredEntry, Target, VerificationResult,
-};
-use crate::domain::id::{CommitId, Content};
+use crate::domain::entry::{Action, StoredEntry};
+use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::BranchName;
-use crate::domain::state::{EnvState, OpenRun, State};
+use crate::domain::state::State;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 use crate::ledger::facts::BranchLag as Counter;
 use crate::view::commit_count::CommitCount;
-use crate::view::status::{
-    self, ComponentStatus, EnvironmentStatus, HeldComponent, LockInfo, StatusReport,
-};
+use crate::view::status::{self, ComponentStatus, EnvironmentStatus, StatusReport};
 
 /// The maximum number of commits to count. Keeps the command fast for environments that were not
 /// deployed to for years.
@@ -171,7 +171,7 @@ impl StatusReader<'_> {
             branch: own
                 .filter(|own| Some(*own) != self.branch)
                 .map(str::to_owned),
-            lock: here.lock().and_then(view_lock),
+            lock: here.lock().and_then(describe_lock),
             expires: here.expires(),
             expired: here.expires().is_some_and(|end| end <= self.now),
             holds,
@@ -300,114 +300,4 @@ fn find_yank_reason(kept: Option<&Arc<StoredEntry>>) -> Option<Line> {
         Action::Yank(it) => Some(it.reason.clone()),
         _ => None,
     }
-}
-
-fn view_lock(kept: &Arc<StoredEntry>) -> Option<LockInfo> {
-    let statement = &kept.statement;
-    match &statement.action {
-        Action::Lock(it) => Some(LockInfo {
-            by: statement.by.clone(),
-            at: statement.at,
-            reason: it.reason.clone(),
-        }),
-        _ => None,
-    }
-}
-
-/// Returns the components whose last attempt failed or was rolled back and is still on hold.
-fn find_holds(here: EnvState<'_>) -> Vec<HeldComponent> {
-    let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<StoredEntry>)| {
-        let ended = here
-            .last_attempt(component)?
-            .statement
-            .component_result(component)?;
-        let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
-        let held = bad && ended.target.content == Some(content);
-        held.then(|| HeldComponent {
-            component: component.clone(),
-            commit: ended.target.commit,
-            outcome: ended.outcome,
-        })
-    };
-    here.holds().filter_map(attempted_last).collect()
-}
-
-/// Returns every component that runs in an environment or is being deployed there.
-fn list_components(here: EnvState<'_>) -> Vec<ComponentStatus> {
-    let runs = here.runs();
-    let changed = runs
-        .iter()
-        .filter_map(|run| run.start.statement.deployment())
-        .flat_map(Deployment::changed);
-    let mut names: BTreeSet<&ComponentName> =
-        changed.map(|change| &change.target.component).collect();
-    // A component whose first deployment failed never ran, but is listed as well.
-    names.extend(here.present_commits().into_keys());
-    names
-        .into_iter()
-        .filter_map(|name| describe_component(here, name))
-        .collect()
-}
-
-fn describe_component(here: EnvState<'_>, name: &ComponentName) -> Option<ComponentStatus> {
-    let target = here
-        .live_entry(name)
-        .and_then(|kept| kept.statement.component_result(name))
-        .map(|ended| ended.target);
-    let run = here.run_changing(name);
-    let (state, kept, to) = determine_state(here, name, run)?;
-    Some(ComponentStatus {
-        component: name.clone(),
-        commit: here.commit(name),
-        version: target.and_then(|target| target.version),
-        state,
-        target: to,
-        since: kept.statement.at,
-        by: kept.statement.by.clone(),
-        behind: None,
-        missing_commits: Vec::new(),
-        lock: here.component_lock(name).and_then(view_lock),
-        yanked: None,
-    })
-}
-
-/// Returns the state of a component, the entry that caused it, and the release that is being
-/// deployed. The most urgent state wins.
-fn determine_state<'a>(
-    here: EnvState<'a>,
-    name: &ComponentName,
-    run: Option<OpenRun<'a>>,
-) -> Option<(status::ComponentState, &'a Arc<StoredEntry>, Option<String>)> {
-    if let Some(run) = run {
-        let deployment = run.start.statement.deployment()?;
-        let change = deployment
-            .changed()
-            .find(|change| change.target.component == *name)?;
-        let state = match (deployment.kind, change.intent) {
-            (_, crate::domain::entry::Intent::Destroy) => status::ComponentState::Destroying,
-            (DeploymentKind::Rollback, _) => status::ComponentState::RollingBack,
-            _ => status::ComponentState::Deploying,
-        };
-        return Some((state, run.owner, Some(format_release(&change.target))));
-    }
-    if let Some(unknown) = here.unknown_since(name) {
-        return Some((status::ComponentState::Unknown, unknown, None));
-    }
-    let live = here.live_entry(name)?;
-    if here.newest_verification(name) == Some(VerificationResult::Failed) {
-        return Some((
-            status::ComponentState::Unhealthy,
-            here.later_verification(name).unwrap_or(live),
-            None,
-        ));
-    }
-    Some((status::ComponentState::Live, live, None))
-}
-
-/// Returns the name of a release: its version, else its abbreviated commit.
-fn format_release(target: &Target) -> String {
-    target
-        .version
-        .as_ref()
-        .map_or_else(|| target.commit.0.prefix(7), Line::to_string)
 }

@@ -6,7 +6,8 @@ use crate::cli::repository::find_remote;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
 use crate::domain::id::{EntryId, PublicKey};
-use crate::domain::name::{LedgerName, Person, ProjectName};
+use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
+use crate::domain::policy::Policy;
 use crate::git::Repository;
 use crate::ledger::writer::{AppendOptions, LedgerWriter};
 use crate::ledger::{Project, project_genesis_bytes};
@@ -66,4 +67,13 @@ pub(super) fn publish_first_policy(
         }
         failure
     })
+}
+
+/// Returns the first environment that promotes from no other one.
+pub(super) fn find_first_environment(policy: &Policy) -> Option<&EnvName> {
+    policy
+        .environments
+        .values()
+        .find(|environment| environment.promote_from.is_none())
+        .map(|environment| &environment.name)
 }

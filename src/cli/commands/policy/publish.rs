@@ -107,7 +107,7 @@ fn find_recoverer(
             ErrorKind::Denied,
             format!("{} does not list the key {key}", proposal.name),
         )
-        .hint(format!("add add a line under [people]: you = \"{key}\""))
+        .hint(format!("add a line under [people]: you = \"{key}\""))
         .hint("git deploy policy publish --recover")),
     }
 }
