@@ -88,8 +88,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     result
 }
 
-/// Destroys the environment after confirmation. Returns the finish entry, and whether all components
-/// were destroyed.
+/// Destroys the environment after confirmation. Returns the finish entry, and whether all
+/// components were destroyed.
 fn destroy_environment(
     args: &Args,
     ui: &Ui,

@@ -137,8 +137,8 @@ fn write_finish(
     append_report::report_entry(runner.ui, &sentence, &appended)
 }
 
-/// Returns the running target of the component named on the command line, or of the only one that
-/// runs.
+/// Returns the running target of the component named on the command line, or of the only running
+/// component.
 fn find_target(
     workspace: &Workspace,
     runner: &DeployRunner<'_>,
@@ -185,14 +185,14 @@ fn run_command(
     target: &Target,
     words: &[OsString],
 ) -> Result<CommandEnd, CliError> {
-    let cannot = || format!("cannot run the command in {}", runner.env.name());
+    let cannot_run = || format!("cannot run the command in {}", runner.env.name());
     let job = preparation
         .work_dirs
         .prepare_job(target.clone(), Some(target.commit), "exec")
-        .context(ErrorKind::CannotTell, cannot())?;
+        .context(ErrorKind::CannotTell, cannot_run())?;
     let command_env = runner.command_env(preparation, Some(run))?;
     let secrets = command_env.read_secrets(&target.component, false, &runner.stop);
-    let secrets = secrets.context(ErrorKind::Command, cannot())?;
+    let secrets = secrets.context(ErrorKind::Command, cannot_run())?;
     let ui = runner.ui;
     let show = |stream: Stream, line: &[u8]| match stream {
         Stream::Out => ui.print(secrets.mask.clean_line(line)),
@@ -211,7 +211,7 @@ fn run_command(
     };
     process::run(&spec, &runner.stop)
         .map(|result| result.end)
-        .context(ErrorKind::Command, cannot())
+        .context(ErrorKind::Command, cannot_run())
 }
 
 /// Formats the command for the entry, with words quoted for a shell.

@@ -1,4 +1,4 @@
-//! `git deploy init`: sets up a repository step by step. Steps that are already done are skipped.
+//! `git deploy init`: sets up a repository step by step. Skips steps that are already done.
 
 mod baselines;
 mod clone_setup;
@@ -32,8 +32,8 @@ use crate::ledger::facts::FactGatherer;
 ///
 /// Creates a signing key and deploy.toml if they are missing, publishes the first policy, records
 /// what is already running, and configures git to fetch the ledgers. If the remote already has a
-/// project, joins it instead. Steps that are already done are skipped, so an interrupted init can
-/// be repeated.
+/// project, joins that project instead. To continue after an interruption, repeat the command:
+/// steps that are already done are skipped.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -54,17 +54,16 @@ pub struct Args {
     environments: Vec<EnvName>,
     /// Record what an environment already runs (repeatable)
     ///
-    /// For example prod=v1.4.1, or prod:api=v1.5.0 for one component.
-    /// Recorded as a baseline, which an admin signs and no rule checks. A later rollback can go
-    /// back to it.
+    /// For example prod=v1.4.1, or prod:api=v1.5.0 for one component. This is recorded as a
+    /// baseline, which an admin signs and no rule checks. A later rollback can go back to it.
     #[arg(long, value_name = "ENV[:COMPONENT]=REV")]
     running: Vec<BaselineArg>,
-    /// The project's permanent name. Defaults to that of the repository
+    /// The project's permanent name. Defaults to the repository's name
     ///
-    /// That is the name of the remote repository, or else of the folder.
+    /// That is the name of the remote repository or, without a remote, of the folder.
     #[arg(long, value_name = "NAME")]
     name: Option<ProjectName>,
-    /// Your name in deploy.toml. Defaults to that in your e-mail address
+    /// Your name in deploy.toml. Defaults to the name in your e-mail address
     #[arg(long = "as", value_name = "PERSON")]
     person: Option<Person>,
     /// Protect a new key by file permissions only
@@ -82,7 +81,7 @@ pub(in crate::cli) struct InitDocument {
     /// The project.
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<ProjectName>,
-    /// The project's genesis, which identifies it.
+    /// The project's id: the commit of its genesis.
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<EntryId>,
     /// The public key that signs here.
@@ -111,8 +110,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let source = key_lookup::find_source(Some(&repository))?;
     if source == KeySource::Missing {
-        let file = require_default_key_path()
-            .map_err(|failure| failure.hint("git config deploy.key FILE"))?;
+        let file =
+            require_default_key_path().map_err(|error| error.hint("git config deploy.key FILE"))?;
         let key = key_lookup::create_key_file(&file, args.no_password)?;
         done.created.push("key");
         ui.print(format_args!(
@@ -121,8 +120,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ));
     }
     if let Some(remote) = &remote {
-        // Syncs first: if the ledgers here cannot go to this remote, git's configuration stays as
-        // it is.
+        // Before git's configuration is changed, because the sync fails if the ledgers here do not
+        // belong to this remote.
         let synced = sync_ledgers(&repository, remote, ui)?;
         configure_git(&repository, Some(remote))?;
         if !synced.moved.is_empty() && !ui.json() {
@@ -217,7 +216,8 @@ fn explain_unlisted_key(
     ));
 }
 
-/// Checks that every baseline names components that exist at its commit, before anything is written.
+/// Checks that every baseline names components that exist at its commit, before anything is
+/// written.
 fn require_components(
     baselines: &BTreeMap<EnvName, BaselineCommits>,
     gatherer: &FactGatherer<'_>,
@@ -289,12 +289,13 @@ fn begin_project(
     print_document(ui, &done)
 }
 
+/// Resolves a revision, without a workspace: there is no policy yet.
 fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, CliError> {
-    let found = repository.resolve_revision(revision).context(
+    let resolved = repository.resolve_revision(revision).context(
         ErrorKind::CannotTell,
         format!("cannot resolve {revision:?}"),
     )?;
-    found.map(CommitId).ok_or_else(|| {
+    resolved.map(CommitId).ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
             format!("there is no commit {revision:?} in this repository"),
@@ -303,6 +304,7 @@ fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, C
     })
 }
 
+/// Prints the JSON document, if it was asked for.
 fn print_document(ui: &Ui, done: &InitDocument) -> Result<(), CliError> {
     if ui.json() {
         ui.print_document("init", done)
@@ -331,10 +333,10 @@ fn open_or_compose_policy(
         if let Some(name) =
             requested_name(args, ui).filter(|name| **name != proposal.policy.project)
         {
-            let written = &proposal.policy.project;
+            let project = &proposal.policy.project;
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("the project in {POLICY_FILE} is {written}, not {name}"),
+                format!("the project in {POLICY_FILE} is {project}, not {name}"),
             ));
         }
         require_environments(&args.environments, &proposal.policy, POLICY_FILE)?;
@@ -356,8 +358,8 @@ fn open_or_compose_policy(
         &[(determine_person(args, repository)?, key)],
         &environments,
     );
-    // Checked before it is written: for example, two environments of the same name make no valid
-    // policy.
+    // Parsed before it is written, because the arguments may not make a valid policy: for example,
+    // an environment may be named twice.
     let proposal = ProposedPolicy::parse(POLICY_FILE.to_owned(), text.as_bytes(), ui)?;
     Ok((proposal, Some(file)))
 }

@@ -1,4 +1,4 @@
-//! `git deploy record`: records a deployment that another system carries out.
+//! `git deploy record`: records a deployment made by another system.
 //!
 //! It records either a finished deployment at once, or its start with `--start` and its end with
 //! `--finish`. A start also locks its components.
@@ -59,7 +59,7 @@ pub struct Args {
     /// Record that the started deployment has ended
     #[arg(long, conflicts_with = "what")]
     finish: bool,
-    /// Record what ran before the ledger existed, as an admin
+    /// Record what ran before the ledger existed (admins only)
     ///
     /// No rule checks a baseline. Without --component, covers all components without a history in
     /// the environment.
@@ -84,10 +84,10 @@ pub struct Args {
     write: WriteArgs,
 }
 
-/// What is deployed, and why: of a record or a start.
+/// The options that describe the deployment, for a record, a start or a baseline.
 #[derive(clap::Args)]
 #[group(id = "what", multiple = true)]
-#[allow(clippy::struct_excessive_bools)] // Each is a flag of its own on the command line.
+#[allow(clippy::struct_excessive_bools)] // Each is a flag on the command line.
 struct DeploymentArgs {
     /// Only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
@@ -201,31 +201,31 @@ fn compose_recorded(
     view: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Deployment, CliError> {
-    let what = &args.deployment;
+    let options = &args.deployment;
     let (policy, _) = find_rules(env, view)?;
-    let wanted = DeploymentRequest {
+    let request = DeploymentRequest {
         commit,
-        selection: if what.all {
+        selection: if options.all {
             Selection::All
         } else {
-            select_named_or_differing(&what.components)
+            select_named_or_differing(&options.components)
         },
-        kind: match (what.rollback, what.hotfix) {
+        kind: match (options.rollback, options.hotfix) {
             (true, _) => entry::DeploymentKind::Rollback,
             (_, true) => entry::DeploymentKind::Hotfix,
             _ => entry::DeploymentKind::Deploy,
         },
-        destroy: what.destroy,
-        versions: &parse_versions(&what.versions, policy)?,
+        destroy: options.destroy,
+        versions: &parse_versions(&options.versions, policy)?,
     };
-    let mut deployment = compose_request(env, view, &wanted)?;
-    what.metadata.apply_to(&mut deployment, view)?;
+    let mut deployment = compose_request(env, view, &request)?;
+    options.metadata.apply_to(&mut deployment, view)?;
     // Every deployment to an ephemeral environment renews its time to live.
     deployment.expires = find_expiry(env, view, ui, None)?;
     Ok(deployment)
 }
 
-/// Writes a baseline.
+/// Writes a baseline: the commit that already runs.
 fn record_baseline(
     args: &Args,
     ui: &Ui,
@@ -233,8 +233,8 @@ fn record_baseline(
     env: &EnvRef,
     commit: CommitId,
 ) -> Result<(), CliError> {
-    let what = &args.deployment;
-    let comment = what
+    let options = &args.deployment;
+    let comment = options
         .metadata
         .message
         .as_ref()
@@ -243,19 +243,19 @@ fn record_baseline(
         ErrorKind::Usage,
         "the message of a baseline must be one line",
     )?;
-    let runs = BaselineCommits::new(commit, &what.components);
+    let commits = BaselineCommits::new(commit, &options.components);
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let versions = parse_versions(&what.versions, find_rules(env, view)?.0)?;
-        baseline::draft_baseline(env, view, &runs, &versions, comment.clone())
+        let versions = parse_versions(&options.versions, find_rules(env, view)?.0)?;
+        baseline::draft_baseline(env, view, &commits, &versions, comment.clone())
     })?;
-    let ended = result_text::summarize_outcomes(
+    let summary = result_text::summarize_outcomes(
         env.name().as_str(),
         &appended.statement.component_results(),
     );
     append_report::report_entry(
         ui,
         &format!(
-            "{ended} Recorded as a baseline by {}.",
+            "{summary} Recorded as a baseline by {}.",
             appended.statement.by
         ),
         &appended,
@@ -276,7 +276,7 @@ fn finish_run(
     let source = key_lookup::find_source(Some(&workspace.repository))?;
     let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let me = view
+        let signer = view
             .policy
             .and_then(|policy| policy.person_of_key(&key))
             .map(|(person, _)| person);
@@ -284,7 +284,7 @@ fn finish_run(
             .load_state(env.ledger(), &Scope::All)
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
         let runs = env.state_in(&state).runs();
-        let run = find_run(args, env, runs, me, commit)?;
+        let run = find_run(args, env, runs, signer, commit)?;
         Ok(EntryDraft::in_environment(
             env,
             Action::Finish(build_finish(args, run)?),
@@ -302,25 +302,29 @@ fn finish_run(
     Ok(())
 }
 
-/// Finds the run to finish: the one of `--run`, or the only one that this signer owns; of `commit`,
-/// if one is given.
+/// Finds the run to finish: the run of `--run`, or else the only run that `signer` owns. If
+/// `commit` is given, considers only runs that deploy it.
+///
+/// # Errors
+///
+/// Fails if there is no such run, or if there are several.
 fn find_run<'a>(
     args: &Args,
     env: &EnvRef,
     runs: Vec<OpenRun<'a>>,
-    me: Option<&Person>,
+    signer: Option<&Person>,
     commit: Option<CommitId>,
 ) -> Result<OpenRun<'a>, CliError> {
-    let meant = |run: &OpenRun<'_>| match args.run {
+    let is_meant = |run: &OpenRun<'_>| match args.run {
         Some(number) => run.sequence == number,
-        None => Some(&run.owner.statement.by) == me,
+        None => Some(&run.owner.statement.by) == signer,
     };
-    let of_commit = |run: &OpenRun<'_>| {
+    let deploys_commit = |run: &OpenRun<'_>| {
         commit.is_none_or(|commit| run.start.statement.deployed_commits().contains(&commit))
     };
     let runs: Vec<OpenRun<'a>> = runs
         .into_iter()
-        .filter(|run| meant(run) && of_commit(run))
+        .filter(|run| is_meant(run) && deploys_commit(run))
         .collect();
     match runs[..] {
         [run] => Ok(run),
@@ -341,18 +345,22 @@ fn find_run<'a>(
 }
 
 /// Builds the finish of a run from its start and the outcome options.
+///
+/// # Errors
+///
+/// Fails if the run is a one-off command of `git deploy exec`, which writes its own finish.
 fn build_finish(args: &Args, run: OpenRun<'_>) -> Result<Finish, CliError> {
-    let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
+    let (Some(run_id), Some(deployment)) = (run.id(), run.deployment()) else {
         return Err(CliError::new(
             ErrorKind::CannotTell,
-            format!("the run {} cannot be read", run.sequence),
+            format!("run {} cannot be read", run.sequence),
         ));
     };
     if deployment.kind == entry::DeploymentKind::Exec {
         return Err(CliError::new(
             ErrorKind::Usage,
             format!(
-                "run {} is a one-off command, whose own end is its finish",
+                "run {} is a one-off command: it is finished automatically when the command ends",
                 run.sequence
             ),
         ));
@@ -360,6 +368,6 @@ fn build_finish(args: &Args, run: OpenRun<'_>) -> Result<Finish, CliError> {
     let results = args.outcome.build_results(&deployment.components)?;
     Ok(Finish {
         logs: args.outcome.logs.clone(),
-        ..outcome::build_finish(run.sequence, newest, deployment, results)
+        ..outcome::build_finish(run.sequence, run_id, deployment, results)
     })
 }

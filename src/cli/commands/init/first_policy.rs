@@ -30,6 +30,11 @@ pub(super) fn write_genesis(
 }
 
 /// Publishes the first policy of a new project.
+///
+/// # Errors
+///
+/// Fails if the project already has a policy. If a server refuses the policy, the error shows the
+/// command with which its owner allows this key to publish it.
 pub(super) fn publish_first_policy(
     ui: &Ui,
     repository: &Repository,
@@ -47,7 +52,7 @@ pub(super) fn publish_first_policy(
         options: AppendOptions::default(),
         is_synced: true,
     };
-    let written = writer.append(&LedgerName::policy(), &|view| {
+    let result = writer.append(&LedgerName::policy(), &|view| {
         if view.policy.is_some() || view.tip.chain.sequence > 0 {
             return Err(CliError::new(
                 ErrorKind::Denied,
@@ -57,15 +62,15 @@ pub(super) fn publish_first_policy(
         }
         Ok(proposal.draft_publish(None, false))
     });
-    written.map(drop).map_err(|error| {
-        let failure = explain_append_error(ui, error);
-        if failure.kind() == ErrorKind::Denied && remote.is_some() {
+    result.map(drop).map_err(|error| {
+        let error = explain_append_error(ui, error);
+        if error.kind() == ErrorKind::Denied && remote.is_some() {
             let key = signer.public_key();
-            return failure.hint(format!(
+            return error.hint(format!(
                 "on the server, once: git-deploy server init REPOSITORY --admin {key}"
             ));
         }
-        failure
+        error
     })
 }
 

@@ -14,8 +14,8 @@ use crate::domain::text::Line;
 use crate::view::status::{ComponentState, ComponentStatus, HeldComponent, LockInfo};
 
 /// Returns who set a lock, when and why.
-pub(super) fn describe_lock(kept: &Arc<StoredEntry>) -> Option<LockInfo> {
-    let statement = &kept.statement;
+pub(super) fn describe_lock(lock: &Arc<StoredEntry>) -> Option<LockInfo> {
+    let statement = &lock.statement;
     match &statement.action {
         Action::Lock(it) => Some(LockInfo {
             by: statement.by.clone(),
@@ -26,27 +26,28 @@ pub(super) fn describe_lock(kept: &Arc<StoredEntry>) -> Option<LockInfo> {
     }
 }
 
-/// Returns the components whose last attempt failed or was rolled back and is still on hold.
-pub(super) fn find_holds(here: EnvState<'_>) -> Vec<HeldComponent> {
-    let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<StoredEntry>)| {
-        let ended = here
+/// Returns the components whose last deployment failed or was rolled back, and whose content is
+/// still on hold.
+pub(super) fn find_holds(env_state: EnvState<'_>) -> Vec<HeldComponent> {
+    let describe_hold = |(component, content, _): (&ComponentName, Content, &Arc<StoredEntry>)| {
+        let result = env_state
             .last_attempt(component)?
             .statement
             .component_result(component)?;
-        let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
-        let held = bad && ended.target.content == Some(content);
-        held.then(|| HeldComponent {
+        let has_failed = matches!(result.outcome, Outcome::Failed | Outcome::RolledBack);
+        let is_held = has_failed && result.target.content == Some(content);
+        is_held.then(|| HeldComponent {
             component: component.clone(),
-            commit: ended.target.commit,
-            outcome: ended.outcome,
+            commit: result.target.commit,
+            outcome: result.outcome,
         })
     };
-    here.holds().filter_map(attempted_last).collect()
+    env_state.holds().filter_map(describe_hold).collect()
 }
 
 /// Returns every component that runs in an environment or is being deployed there.
-pub(super) fn list_components(here: EnvState<'_>) -> Vec<ComponentStatus> {
-    let runs = here.runs();
+pub(super) fn list_components(env_state: EnvState<'_>) -> Vec<ComponentStatus> {
+    let runs = env_state.runs();
     let changed = runs
         .iter()
         .filter_map(|run| run.start.statement.deployment())
@@ -54,31 +55,32 @@ pub(super) fn list_components(here: EnvState<'_>) -> Vec<ComponentStatus> {
     let mut names: BTreeSet<&ComponentName> =
         changed.map(|change| &change.target.component).collect();
     // A component whose first deployment failed never ran, but is listed as well.
-    names.extend(here.present_commits().into_keys());
+    names.extend(env_state.present_commits().into_keys());
     names
         .into_iter()
-        .filter_map(|name| describe_component(here, name))
+        .filter_map(|name| describe_component(env_state, name))
         .collect()
 }
 
-fn describe_component(here: EnvState<'_>, name: &ComponentName) -> Option<ComponentStatus> {
-    let target = here
+/// Returns the status of a component, except for the parts that need its branch or the yanks.
+fn describe_component(env_state: EnvState<'_>, name: &ComponentName) -> Option<ComponentStatus> {
+    let running = env_state
         .live_entry(name)
-        .and_then(|kept| kept.statement.component_result(name))
-        .map(|ended| ended.target);
-    let run = here.run_changing(name);
-    let (state, kept, to) = determine_state(here, name, run)?;
+        .and_then(|entry| entry.statement.component_result(name))
+        .map(|result| result.target);
+    let run = env_state.run_changing(name);
+    let (state, cause, deploying) = determine_state(env_state, name, run)?;
     Some(ComponentStatus {
         component: name.clone(),
-        commit: here.commit(name),
-        version: target.and_then(|target| target.version),
+        commit: env_state.commit(name),
+        version: running.and_then(|target| target.version),
         state,
-        target: to,
-        since: kept.statement.at,
-        by: kept.statement.by.clone(),
+        target: deploying,
+        since: cause.statement.at,
+        by: cause.statement.by.clone(),
         behind: None,
         missing_commits: Vec::new(),
-        lock: here.component_lock(name).and_then(describe_lock),
+        lock: env_state.component_lock(name).and_then(describe_lock),
         yanked: None,
     })
 }
@@ -86,7 +88,7 @@ fn describe_component(here: EnvState<'_>, name: &ComponentName) -> Option<Compon
 /// Returns the state of a component, the entry that caused it, and the release that is being
 /// deployed. The most urgent state wins.
 fn determine_state<'a>(
-    here: EnvState<'a>,
+    env_state: EnvState<'a>,
     name: &ComponentName,
     run: Option<OpenRun<'a>>,
 ) -> Option<(ComponentState, &'a Arc<StoredEntry>, Option<String>)> {
@@ -102,14 +104,14 @@ fn determine_state<'a>(
         };
         return Some((state, run.owner, Some(format_release(&change.target))));
     }
-    if let Some(unknown) = here.unknown_since(name) {
+    if let Some(unknown) = env_state.unknown_since(name) {
         return Some((ComponentState::Unknown, unknown, None));
     }
-    let live = here.live_entry(name)?;
-    if here.newest_verification(name) == Some(VerificationResult::Failed) {
+    let live = env_state.live_entry(name)?;
+    if env_state.newest_verification(name) == Some(VerificationResult::Failed) {
         return Some((
             ComponentState::Unhealthy,
-            here.later_verification(name).unwrap_or(live),
+            env_state.later_verification(name).unwrap_or(live),
             None,
         ));
     }
