@@ -33,7 +33,7 @@ pub struct Args {
     #[command(flatten)]
     at: EnvRev,
     /// Only this component, even if it is unchanged (repeatable)
-    #[arg(long = "component", value_name = "NAME")]
+    #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
     /// Check a rollback to a release that was good here
     #[arg(long, conflicts_with = "hotfix")]

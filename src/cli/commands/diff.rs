@@ -172,7 +172,7 @@ impl Comparison<'_> {
             components,
             commits,
             lost_commits,
-            more: truncated,
+            truncated,
         })
     }
 

@@ -108,7 +108,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ui.format_time(time)
     }));
     read_context::print_fetch_age(&workspace, ui);
-    if page.more {
+    if page.truncated {
         let larger = args.number.saturating_mul(5).max(20);
         ui.eprint(format_args!(
             "there are older ones: repeat the command with -n {larger}"
@@ -221,7 +221,7 @@ fn merge_newest(
         let Some((_, index)) = next.pop_last() else {
             return Ok(LogPage {
                 entries,
-                more: false,
+                truncated: false,
             });
         };
         let Some((ledger, walk)) = walks.get_mut(index) else {
@@ -236,7 +236,7 @@ fn merge_newest(
         if entries.len() == number {
             return Ok(LogPage {
                 entries,
-                more: true,
+                truncated: true,
             });
         }
         entries.push(log::describe_entry(id, &entry.statement));
