@@ -21,7 +21,8 @@ pub struct AuditDocument {
     /// The project, if its root could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<EntryId>,
-    /// Whether this clone had pinned this project.
+    /// Whether the project is the expected one: that of `--root` if it was given, else the one that the
+    /// clone has pinned. False if there was neither.
     pub pinned: bool,
     /// The ledgers, the policy's ledger first.
     pub ledgers: Vec<LedgerAudit>,

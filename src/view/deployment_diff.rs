@@ -31,8 +31,8 @@ pub struct DeploymentDiff {
     pub commits: Vec<CommitSummary>,
     /// The commits that the affected components run now and would lose, newest first.
     pub lost_commits: Vec<CommitSummary>,
-    /// Whether there are more commits than listed.
-    pub more: bool,
+    /// Whether `commits` or `lostCommits` is incomplete, because there were too many commits to examine.
+    pub truncated: bool,
 }
 
 /// One component.
@@ -189,8 +189,8 @@ fn describe_hidden(diff: &DeploymentDiff, max_commits: usize) -> Option<String> 
     let (gained, lost) = (diff.commits.len(), diff.lost_commits.len());
     let hidden = gained.saturating_sub(max_commits) + lost.saturating_sub(max_commits);
     let dim = Mark::None.style();
-    let more = if diff.more { " or more" } else { "" };
-    (hidden > 0 || diff.more).then(|| {
+    let more = if diff.truncated { " or more" } else { "" };
+    (hidden > 0 || diff.truncated).then(|| {
         format!(
             "{dim}and {hidden}{more} older (show them: -n {}){dim:#}",
             gained.max(lost)

@@ -19,8 +19,8 @@ use crate::domain::time::Time;
 pub struct LogPage {
     /// The entries, newest first.
     pub entries: Vec<LogEntry>,
-    /// Whether there are older entries that were not requested.
-    pub more: bool,
+    /// Whether there are older entries, which are left out.
+    pub truncated: bool,
 }
 
 /// One entry.

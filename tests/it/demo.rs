@@ -113,7 +113,7 @@ fn things_to_try(sandbox: &Sandbox<'_>) {
     let prod = sandbox.server().rev("refs/deploy/prod");
     let push = proposed(
         "ci",
-        "see who says no",
+        "which the server refuses",
         "ci$ git push origin :refs/deploy/prod",
     )
     .fails(1);

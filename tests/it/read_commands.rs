@@ -93,7 +93,7 @@ fn documents_name_their_schema() {
         .ok()
         .json();
     assert_eq!(
-        (&log["schema"], &log["more"]),
+        (&log["schema"], &log["truncated"]),
         (&"git-deploy/log/v1".into(), &true.into())
     );
     assert_eq!(log["entries"][0]["result"], "locked");

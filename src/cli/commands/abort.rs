@@ -55,7 +55,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let abort = build_abort(&run, args.message.clone()).ok_or_else(|| {
             CliError::new(
                 ErrorKind::CannotTell,
-                format!("the run {} cannot be read", run.sequence),
+                format!("run {} cannot be read", run.sequence),
             )
         })?;
         Ok(EntryDraft::in_environment(&env, Action::Abort(abort)))
@@ -63,6 +63,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     append_report::report_entry(ui, &describe_abort(&env, &appended), &appended)
 }
 
+/// Returns the sentence that reports the abort. Names the components whose running version is now
+/// unknown.
 fn describe_abort(env: &EnvRef, appended: &AppendedEntry) -> String {
     let (name, by) = (env.name(), &appended.statement.by);
     let Action::Abort(abort) = &appended.statement.action else {
@@ -73,12 +75,12 @@ fn describe_abort(env: &EnvRef, appended: &AppendedEntry) -> String {
         .iter()
         .map(|it| it.component.as_str())
         .collect();
-    let gone = format!("Run {} in {name} is given up by {by}.", abort.start);
+    let sentence = format!("Run {} in {name} is given up by {by}.", abort.start);
     if names.is_empty() {
-        return gone;
+        return sentence;
     }
     format!(
-        "{gone} The running version of {} is now unknown. Once you know it: git deploy record {name} REV",
+        "{sentence} The running version of {} is now unknown. Once you know it: git deploy record {name} REV",
         names.join(", ")
     )
 }

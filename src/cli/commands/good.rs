@@ -1,9 +1,10 @@
-//! `git deploy good`: the last known good release of each component, which a rollback would go back
-//! to.
+//! `git deploy good`: shows the last known good release of each component, to which a rollback
+//! would go back.
 
 use std::collections::BTreeSet;
 
 use crate::cli::args::environment::EnvArg;
+use crate::cli::deployment_request::require_component;
 use crate::cli::read_context;
 use crate::cli::rollback_targets::{build_good_view, find_attempted};
 use crate::cli::workspace::Workspace;
@@ -38,7 +39,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let mut wanted: BTreeSet<ComponentName> = find_attempted(&workspace, &snapshot);
     for component in &args.components {
         if !wanted.contains(component) {
-            crate::cli::deployment_request::require_component(&workspace.policy, component)?;
+            require_component(&workspace.policy, component)?;
         }
     }
     if !args.components.is_empty() {

@@ -48,12 +48,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         };
         Ok(EntryDraft::in_environment(&env, Action::Lock(lock)))
     })?;
-    let what = args.component.as_ref().map_or_else(
+    let subject = args.component.as_ref().map_or_else(
         || env.name().to_string(),
         |name| format!("{name} in {}", env.name()),
     );
     let sentence = format!(
-        "{what} is locked by {}: \"{}\".",
+        "{subject} is locked by {}: \"{}\".",
         appended.statement.by, args.message
     );
     append_report::report_entry(ui, &sentence, &appended)

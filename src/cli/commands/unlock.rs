@@ -83,7 +83,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     append_report::report_entry(ui, &sentence, &appended)
 }
 
-/// Returns the holds on the contents of a commit.
+/// Returns the holds on the contents that the components have at a commit.
 ///
 /// # Errors
 ///
@@ -94,16 +94,16 @@ fn find_holds(
     commit: CommitId,
 ) -> Result<Vec<Hold>, CliError> {
     let (policy, _) = find_rules(env, view)?;
-    let cannot = "cannot tell what is on hold";
+    let cannot_tell = "cannot tell what is on hold";
     let state = view
         .load_state(env.ledger(), &Scope::All)
-        .context(ErrorKind::CannotTell, cannot)?;
+        .context(ErrorKind::CannotTell, cannot_tell)?;
     let mut holds = Vec::new();
     for (component, content, _) in env.state_in(&state).holds() {
         if view
             .gatherer
             .content(policy, commit, component)
-            .context(ErrorKind::CannotTell, cannot)?
+            .context(ErrorKind::CannotTell, cannot_tell)?
             == Some(content)
         {
             holds.push(Hold {
