@@ -47,7 +47,7 @@ pub struct Args {
     /// Also plan the removal of components that the commit no longer has
     #[arg(long)]
     destroy: bool,
-    /// The output format. Markdown suits change requests
+    /// The output format
     #[arg(
         long,
         value_name = "FORMAT",
