@@ -171,14 +171,13 @@ fn compose_approved(
     };
     let deployment = compose_request(env, view, &request)?;
     if deployment.changed().next().is_none() {
-        let words = format!(
+        let message = format!(
             "{} would change nothing in {}: there is nothing to approve",
             commit.short(),
             env.name()
         );
-        return Err(
-            CliError::new(ErrorKind::Usage, words).hint("repeat the command with --component NAME")
-        );
+        return Err(CliError::new(ErrorKind::Usage, message)
+            .hint("repeat the command with --component NAME"));
     }
     Ok(deployment)
 }

@@ -125,11 +125,11 @@ impl ChangeSearch<'_> {
         let (subject, wanted) = self.find_wanted(revision)?;
         if let Some(unknown) = only.iter().find(|name| !wanted.contains_key(*name)) {
             crate::cli::deployment_request::require_component(&self.workspace.policy, unknown)?;
-            let words = format!(
+            let message = format!(
                 "{revision} does not change {unknown}: it changes {}",
                 join_names(wanted.keys())
             );
-            return Err(CliError::new(ErrorKind::Usage, words));
+            return Err(CliError::new(ErrorKind::Usage, message));
         }
         let mut components = Vec::new();
         for (component, wanted) in wanted {

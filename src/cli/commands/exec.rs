@@ -160,12 +160,12 @@ fn find_target(
         (None, [name]) => name,
         (None, all) => {
             let all: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
-            let words = format!(
+            let message = format!(
                 "{} runs several components: {}",
                 snapshot.name(),
                 all.join(", ")
             );
-            return Err(CliError::new(ErrorKind::Usage, words).hint("--component NAME"));
+            return Err(CliError::new(ErrorKind::Usage, message).hint("--component NAME"));
         }
     };
     snapshot.running(name).ok_or_else(|| {

@@ -51,16 +51,16 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             format!("nothing was deployed to {} yet", snapshot.name()),
         ));
     }
-    let good = build_good_view(&workspace, &snapshot, wanted, &|_, _| true)?;
+    let report = build_good_view(&workspace, &snapshot, wanted, &|_, _| true)?;
     if ui.json() {
-        ui.print_document("good", &good)?;
+        ui.print_document("good", &report)?;
     } else {
-        ui.print(good::render_text(&good, ui.width(), &|time| {
+        ui.print(good::render_text(&report, ui.width(), &|time| {
             ui.format_time(time)
         }));
         read_context::print_fetch_age(&workspace, ui);
     }
-    if good.components.iter().all(|it| it.release.is_some()) {
+    if report.components.iter().all(|it| it.release.is_some()) {
         Ok(())
     } else {
         Err(CliError::reported(ErrorKind::Denied))

@@ -237,18 +237,18 @@ fn run_post_receive(ui: &Ui, lines: Vec<u8>) {
         ));
     }
     if let Some(error) = backlog.handoff {
-        let words =
+        let message =
             "git-deploy: accepted, but passed to the handoff program only with the next push";
-        ui.eprint(format_args!("{words}: {error}"));
+        ui.eprint(format_args!("{message}: {error}"));
     }
 }
 
 /// Checks a push in the clone and prints what the server would answer. If that cannot be
 /// determined, the push goes on and the server decides.
 fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), CliError> {
-    let let_server_decide = |why: &dyn std::fmt::Display| {
-        let words = "git-deploy: cannot tell whether the server will accept this push";
-        ui.eprint(format_args!("{words}: {why}"));
+    let let_server_decide = |reason: &dyn std::fmt::Display| {
+        let message = "git-deploy: cannot tell whether the server will accept this push";
+        ui.eprint(format_args!("{message}: {reason}"));
         Ok(())
     };
     let repository = open_repository()?;
@@ -276,8 +276,8 @@ fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), Cli
     };
     print_verdicts(ui, &verdicts, false);
     if decide_push(&verdicts) == Decision::Refused {
-        let words = format!("{ledger_remote} would refuse this push: nothing was pushed");
-        return Err(CliError::new(ErrorKind::Denied, words)
+        let message = format!("{ledger_remote} would refuse this push: nothing was pushed");
+        return Err(CliError::new(ErrorKind::Denied, message)
             .hint("to let the server decide: git push --no-verify"));
     }
     Ok(())
@@ -313,12 +313,12 @@ fn print_verdicts(ui: &Ui, verdicts: &[UpdateVerdict], whole: bool) {
 }
 
 fn explain_hook_error(error: HookError) -> CliError {
-    // Commands of this program that push recognize this case by its first words.
-    let words = format!(
+    // Commands of this program that push recognize this case by its first message.
+    let message = format!(
         "{MESSAGE_PREFIX}{} whether this push may go in: nothing was let in",
         Decision::CannotTell.word()
     );
-    CliError::new(ErrorKind::CannotTell, words).because(error)
+    CliError::new(ErrorKind::CannotTell, message).because(error)
 }
 
 #[cfg(test)]

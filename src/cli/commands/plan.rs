@@ -44,7 +44,7 @@ pub struct Args {
     /// Plan all components, even unchanged ones
     #[arg(long)]
     all: bool,
-    /// Also plan the removal of components that the commit no longer has
+    /// Plan removing components that the commit no longer has
     #[arg(long)]
     destroy: bool,
     /// The output format

@@ -192,12 +192,12 @@ fn summarize_failures(total: usize, failures: &[(EnvName, CliError)]) -> Result<
         return Err(CliError::reported(kind));
     }
     let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
-    let words = format!(
+    let message = format!(
         "{} of {total} expired environments could not be destroyed: {}",
         names.len(),
         names.join(", ")
     );
-    Err(CliError::new(kind, words).hint("git deploy reap"))
+    Err(CliError::new(kind, message).hint("git deploy reap"))
 }
 
 /// Destroys expired environments, one after another.

@@ -173,12 +173,12 @@ fn find_artifact(args: &Args) -> Result<Image, CliError> {
     }
     let path = Path::new(&args.artifact);
     if path.symlink_metadata().is_err() {
-        let words = format!(
+        let message = format!(
             "{:?} is neither an artifact with a digest nor a file or folder",
             args.artifact
         );
         return Err(
-            CliError::new(ErrorKind::Usage, words).hint("git deploy register NAME@sha256:…")
+            CliError::new(ErrorKind::Usage, message).hint("git deploy register NAME@sha256:…")
         );
     }
     let name = match &args.name {

@@ -121,8 +121,8 @@ fn take_over(runner: &DeployRunner<'_>, found: FoundRun) -> Result<StartedRun, C
         match owner {
             // If two clients take over at once, the second one gives way.
             Some(owner) if owner.sequence != found.owner => {
-                let words = format!("{} has just taken over the run", owner.by);
-                Err(CliError::new(ErrorKind::Denied, words)
+                let message = format!("{} has just taken over the run", owner.by);
+                Err(CliError::new(ErrorKind::Denied, message)
                     .hint(format!("git deploy status {}", env.name())))
             }
             None => Err(CliError::new(

@@ -87,8 +87,8 @@ fn require_approval(
         return Ok(());
     }
     let (name, short) = (env.name(), commit.0.prefix(7));
-    let words = format!("{approver} has no open approval of {short} for {name}");
-    let mut error = CliError::new(ErrorKind::Usage, words);
+    let message = format!("{approver} has no open approval of {short} for {name}");
+    let mut error = CliError::new(ErrorKind::Usage, message);
     if all.is_empty() {
         error = error.because(format!(
             "no approved commit is waiting to be deployed to {name}"

@@ -129,7 +129,7 @@ fn find_rollback_commits(
         .iter()
         .find(|component| !releases.contains_key(*component))
     {
-        let words = format!(
+        let message = format!(
             "{stuck} cannot be rolled back in {}: it has no earlier good release",
             snapshot.name()
         );
@@ -137,7 +137,7 @@ fn find_rollback_commits(
             .state()
             .commit(stuck)
             .map_or_else(|| "nothing".to_owned(), |commit| commit.short());
-        return Err(CliError::new(ErrorKind::Denied, words)
+        return Err(CliError::new(ErrorKind::Denied, message)
             .because(format!("it runs {running}"))
             .hint(format!("git deploy rollback {} --list", snapshot.name())));
     }
@@ -197,11 +197,11 @@ fn list_targets(
     let is_candidate = |component: &ComponentName, release: &GoodRelease| {
         differs_from_running(snapshot, component, release)
     };
-    let good = rollback_targets::build_good_view(workspace, snapshot, wanted, &is_candidate)?;
+    let report = rollback_targets::build_good_view(workspace, snapshot, wanted, &is_candidate)?;
     if ui.json() {
-        return ui.print_document("good", &good);
+        return ui.print_document("good", &report);
     }
-    ui.print(good::render_text(&good, ui.width(), &|time| {
+    ui.print(good::render_text(&report, ui.width(), &|time| {
         ui.format_time(time)
     }));
     read_context::print_fetch_age(workspace, ui);

@@ -303,7 +303,7 @@ fn summarize_evidence(id: EntryId, entry: &StoredEntry) -> EvidenceRow {
 /// Returns a verb, whether the result is positive, and the details.
 fn summarize_attestation(it: &Attestation) -> (&'static str, bool, String) {
     let positive = it.result() == AttestationResult::Passed;
-    let what = match it.short_type() {
+    let verb = match it.short_type() {
         "test-result" => "tested",
         "change-review" => "reviewed",
         _ => "attested",
@@ -317,7 +317,7 @@ fn summarize_attestation(it: &Attestation) -> (&'static str, bool, String) {
         .as_ref()
         .map_or_else(String::new, |environment| format!(" in {environment}"));
     (
-        what,
+        verb,
         positive,
         format!(
             "{}{suite} {}{place}",

@@ -42,13 +42,13 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
         .git("remote")
         .run()
         .context(ErrorKind::CannotTell, "cannot list the remotes")?;
-    let why = if is_configured && !remotes.stdout.is_empty() {
+    let reason = if is_configured && !remotes.stdout.is_empty() {
         "deploy.remote is empty"
     } else {
         "There is no remote"
     };
     ui.print(format_args!(
-        "{why}: the ledgers exist only in this repository."
+        "{reason}: the ledgers exist only in this repository."
     ));
     Ok(())
 }

@@ -113,8 +113,8 @@ fn find_holds(
         }
     }
     if holds.is_empty() {
-        let words = format!("{} is not on hold in {}", commit.short(), env.name());
-        return Err(CliError::new(ErrorKind::Usage, words)
+        let message = format!("{} is not on hold in {}", commit.short(), env.name());
+        return Err(CliError::new(ErrorKind::Usage, message)
             .hint(format!("git deploy status {}", env.name())));
     }
     holds.sort();

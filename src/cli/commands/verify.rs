@@ -167,8 +167,8 @@ fn find_running_targets(
     for component in named {
         deployment_request::require_component(&workspace.policy, component)?;
         if !has_verify_command(component) {
-            let words = format!("the policy has no verify command for {component}");
-            return Err(CliError::new(ErrorKind::Usage, words)
+            let message = format!("the policy has no verify command for {component}");
+            return Err(CliError::new(ErrorKind::Usage, message)
                 .hint(format!("verify = \"…\" under [components.{component}]")));
         }
     }
@@ -180,11 +180,11 @@ fn find_running_targets(
         .filter_map(|name| Some((name.clone(), snapshot.running(name)?)))
         .collect();
     if running.is_empty() {
-        let words = format!(
+        let message = format!(
             "{} runs no component with a verify command",
             snapshot.name()
         );
-        return Err(CliError::new(ErrorKind::Usage, words)
+        return Err(CliError::new(ErrorKind::Usage, message)
             .hint(format!("git deploy status {}", snapshot.name())));
     }
     Ok(running)

@@ -77,7 +77,7 @@ fn check_schema(root: &TomlValue<'_>) -> Option<()> {
         && schema.value.number(1, u32::MAX)? != 1
     {
         let hint = "install a newer git-deploy".to_owned();
-        let message = "this version of git-deploy supports schema 1 only";
+        let message = "this version supports schema 1 only";
         schema.value.report(message, Some(hint));
         return None;
     }

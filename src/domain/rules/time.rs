@@ -57,11 +57,9 @@ fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
         None
     } else {
         let check = fail(format!(
-            "{at} is more than {SKEW} off the clock here, {now}"
+            "{at} is more than {SKEW} off the clock here, {now}: set the clock that is wrong"
         ));
-        Some(check.remedy(
-            "date -u here and on the server, correct the wrong clock, then repeat the command",
-        ))
+        Some(check.remedy("date -u"))
     }
 }
 

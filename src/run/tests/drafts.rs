@@ -604,45 +604,29 @@ impl Drafter<'_> {
 
 /// Builds a removal of all components, or a command with all running components.
 fn of_running_components(kind: DeploymentKind, env_state: EnvState<'_>) -> Deployment {
-    let is_removal = kind == DeploymentKind::Destroy;
+    let (commits, intent) = if kind == DeploymentKind::Destroy {
+        (env_state.present_commits(), Intent::Destroy)
+    } else {
+        (env_state.components(), Intent::Unchanged)
+    };
     let change = |(component, commit): (&ComponentName, CommitId)| ComponentChange {
         target: Target {
             component: component.clone(),
             commit,
-            content: if is_removal {
-                None
-            } else {
-                env_state.content(component)
-            },
+            content: env_state
+                .content(component)
+                .filter(|_| intent == Intent::Unchanged),
             version: None,
             artifacts: Vec::new(),
         },
         from: env_state.commit(component),
         plan: None,
-        intent: if is_removal {
-            Intent::Destroy
-        } else {
-            Intent::Unchanged
-        },
+        intent,
     };
+    let components = commits.into_iter().map(change).collect();
     Deployment {
-        kind,
-        components: if is_removal {
-            env_state.present_commits()
-        } else {
-            env_state.components()
-        }
-        .into_iter()
-        .map(change)
-        .collect(),
-        approved_by: Vec::new(),
-        change: None,
-        release: None,
-        description: None,
-        branch_tip: None,
-        expires: None,
         command: (kind == DeploymentKind::Exec).then(|| parse("rake db:migrate")),
-        break_glass: None,
+        ..Deployment::new(kind, components)
     }
 }
 

@@ -92,7 +92,7 @@ impl Inspector<'_> {
             self.add_advice(
                 CheckSubject::Files,
                 message,
-                format!("chmod g-w {quoted_path}, if only one user receives pushes"),
+                format!("chmod g-w {quoted_path}"),
             );
         }
     }

@@ -127,7 +127,7 @@ impl Inspector<'_> {
             "{}, the previous hook, is not executable: it is not called",
             path.display()
         );
-        let remedy = format!("chmod +x {0}, or rm {0}", quote_path(path));
+        let remedy = format!("chmod +x {}", quote_path(path));
         self.add_advice(CheckSubject::Hooks, message, remedy);
     }
 

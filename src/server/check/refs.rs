@@ -46,7 +46,11 @@ impl Inspector<'_> {
             self.add_problem(
                 CheckSubject::Refs,
                 what,
-                self.git_command("replace -l, and delete each with git replace -d"),
+                format!(
+                    "{} | xargs -r {}",
+                    self.git_command("replace -l"),
+                    self.git_command("replace -d")
+                ),
             );
         }
         Ok(())

@@ -207,7 +207,7 @@ fn require_project(
         .because(finding.detail)
     })?;
     if project.id != expected {
-        let why = format!(
+        let reason = format!(
             "they belong to the project {}, not to {expected}",
             project.id
         );
@@ -215,7 +215,7 @@ fn require_project(
             ErrorKind::Denied,
             format!("{path} is not adopted: its ledgers belong to another project"),
         )
-        .because(why));
+        .because(reason));
     }
     Ok(project)
 }

@@ -55,14 +55,14 @@ pub(super) fn run(args: &CheckArgs, ui: &Ui) -> Result<(), CliError> {
 }
 
 fn explain_check_error(error: Error, args: &CheckArgs) -> CliError {
-    let words = format!("cannot check {}", args.repository.display());
+    let message = format!("cannot check {}", args.repository.display());
     match error {
         error @ (Error::OtherOwner(_) | Error::Unsupported { .. }) => {
             explain_unreadable_repository(error)
         }
-        error @ Error::Open { .. } => CliError::new(ErrorKind::Usage, words)
+        error @ Error::Open { .. } => CliError::new(ErrorKind::Usage, message)
             .because(error)
             .hint("git-deploy server check REPOSITORY"),
-        error => CliError::new(ErrorKind::CannotTell, words).because(error),
+        error => CliError::new(ErrorKind::CannotTell, message).because(error),
     }
 }
