@@ -311,7 +311,7 @@ fn describe_difference(
             findings.push(AuditFinding { outcome, ..summary });
         }
         _ if findings.is_empty() => {
-            findings.push(note_failure("has its lines in the wrong order or form"))
+            findings.push(note_failure("has its lines in the wrong order or form"));
         }
         _ => {}
     }

@@ -34,7 +34,7 @@ impl PromotionSearch {
         if let Some(result) = stored.statement.component_result(&self.component) {
             match result.outcome {
                 Outcome::Unchanged if result.target.commit == self.commit => {
-                    self.awaits_success = true
+                    self.awaits_success = true;
                 }
                 Outcome::Succeeded | Outcome::Destroyed => self.awaits_success = false,
                 _ => {}

@@ -101,9 +101,9 @@ impl<'a> PathCommits<'a> {
         if let Some(known) = self.touched.borrow().get(&commit) {
             return Ok(known.get(index).copied().unwrap_or_default());
         }
-        let touched = self.find_touched(commit)?;
-        let touches = touched.get(index).copied().unwrap_or_default();
-        self.touched.borrow_mut().insert(commit, touched);
+        let all = self.find_touched(commit)?;
+        let touches = all.get(index).copied().unwrap_or_default();
+        self.touched.borrow_mut().insert(commit, all);
         Ok(touches)
     }
 

@@ -152,7 +152,7 @@ impl LedgerWriter<'_> {
         for attempt in 0..self.options.unanswered_retries {
             match sync(self.repository, remote) {
                 Err(SyncError::Fetch { .. }) => {
-                    std::thread::sleep(Duration::from_secs(1 << attempt))
+                    std::thread::sleep(Duration::from_secs(1 << attempt));
                 }
                 result => return result,
             }

@@ -173,7 +173,7 @@ impl Drafter<'_> {
             "finish" => self.finish(env_state)?,
             "resume" => Action::Resume(Resume {
                 start: self.pick(env_state.runs())?.sequence,
-                run: run_id(),
+                run: RunId(clock::random().unwrap()),
             }),
             "abort" => {
                 let run = self.pick(env_state.runs())?;
@@ -632,13 +632,9 @@ fn of_running_components(kind: DeploymentKind, env_state: EnvState<'_>) -> Deplo
 
 fn start(deployment: Deployment) -> Action {
     Action::Start(Start {
-        run: run_id(),
+        run: RunId(clock::random().unwrap()),
         deployment,
     })
-}
-
-fn run_id() -> RunId {
-    RunId(clock::random().unwrap())
 }
 
 /// Returns the run id of a start or a resume.
@@ -652,14 +648,11 @@ fn latest_run_id(action: &Action) -> RunId {
 
 /// Returns the components that an unfinished run is changing, as its abort lists them.
 fn changed_components(run: &OpenRun<'_>) -> Vec<ComponentAtCommit> {
-    let deployment = run.start.statement.deployment().into_iter();
-    let changed = deployment
-        .flat_map(Deployment::changed)
-        .map(|change| &change.target);
-    changed
-        .map(|it| ComponentAtCommit {
-            component: it.component.clone(),
-            commit: it.commit,
+    let changes = run.deployment().into_iter().flat_map(Deployment::changed);
+    changes
+        .map(|change| ComponentAtCommit {
+            component: change.target.component.clone(),
+            commit: change.target.commit,
         })
         .collect()
 }

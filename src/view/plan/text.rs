@@ -71,11 +71,13 @@ fn render_component(it: &ComponentPlan, label_width: usize, width: Option<usize>
         PlanState::Failed | PlanState::Destroyed => Mark::No.style(),
         _ => Style::new(),
     };
-    let transition: String = [it.format_versions(), it.format_commits()]
-        .into_iter()
-        .filter(|it| *it != Mark::None.symbol().to_string())
-        .map(|it| format!("{it}  "))
-        .collect();
+    let mut transition = String::new();
+    for part in [it.format_versions(), it.format_commits()] {
+        if part != Mark::None.symbol().to_string() {
+            transition.push_str(&part);
+            transition.push_str("  ");
+        }
+    }
     let result = it.describe(&str::to_owned);
     wrap::wrap_hanging(
         &format!("  {mark} {:<label_width$}  ", it.component),
