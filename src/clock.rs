@@ -21,17 +21,18 @@ pub fn now() -> Time {
     Time::from_seconds(chrono::Utc::now().timestamp()).unwrap_or(Time::EPOCH)
 }
 
-/// Returns how long a task may take.
+/// Returns how long a task may take: `span`, unless a test overrides it.
 ///
-/// In debug builds `GIT_DEPLOY_TEST_LIMIT` overrides it for the tasks that it lists, in milliseconds, as in `hook=150 handoff=3000`.
-/// The tasks are `command`, `hook`, `handoff`, `kill`, `lock` and `notify`; a test that shortens one leaves the others their time.
+/// In debug builds `GIT_DEPLOY_TEST_LIMIT` overrides it for the tasks that it lists, in
+/// milliseconds, as in `hook=150 handoff=3000`. The tasks are `command`, `hook`, `handoff`, `kill`,
+/// `lock` and `notify`.
 pub fn time_limit(task: &str, span: Duration) -> Duration {
     let Some(list) = read_test_variable("GIT_DEPLOY_TEST_LIMIT") else {
         return span;
     };
     let mut limits = list.split(' ').filter_map(|limit| limit.split_once('='));
-    let steered = limits.find(|(name, _)| *name == task);
-    steered
+    let overridden = limits.find(|(name, _)| *name == task);
+    overridden
         .and_then(|(_, millis)| millis.parse().ok())
         .map_or(span, Duration::from_millis)
 }
@@ -108,8 +109,8 @@ fn read_test_variable(variable: &str) -> Option<String> {
     }
 }
 
-/// Makes one step of splitmix64 <https://prng.di.unimi.it/splitmix64.c>: for tests only, never for
-/// keys.
+/// Returns the next output of splitmix64 <https://prng.di.unimi.it/splitmix64.c>. For tests only,
+/// never for keys.
 fn next_test_random(seed: u64) -> [u8; 8] {
     thread_local!(static STEPS: Cell<u64> = const { Cell::new(0) });
     let steps = STEPS.get().wrapping_add(1);

@@ -1,7 +1,7 @@
 //! git-deploy: a signed deployment ledger inside Git.
 //!
-//! `ARCHITECTURE.md` describes the whole, `FORMAT.md` the stored bytes. Everything but [`main`] is
-//! private, so that the compiler finds dead code.
+//! `ARCHITECTURE.md` describes the layout, and `FORMAT.md` specifies what is stored. Everything
+//! except [`main`] is private, so that the compiler finds dead code.
 
 mod cli;
 mod clock;

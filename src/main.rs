@@ -1,4 +1,4 @@
-//! The `git-deploy` binary. All of it is in the library's `cli`.
+//! The `git-deploy` binary. Its code is in the library, in `cli`.
 
 use std::process::ExitCode;
 

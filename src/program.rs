@@ -1,8 +1,8 @@
 //! Runs a program other than git: with an input, a deadline and bounded output.
 //!
 //! A program with a deadline leads its own process group, so that everything that it has started
-//! ends with it. A program without one stays in ours, so that it may use the terminal and is
-//! interrupted together with us.
+//! ends with it. A program without one stays in our group, so that it may use the terminal and
+//! Ctrl-C reaches it too.
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
@@ -27,7 +27,8 @@ const EXIT_POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// How long to wait for more output after a program has ended. A process that it left running may
 /// keep its output open permanently.
 const OUTPUT_GRACE: Duration = Duration::from_millis(200);
-/// The most bytes that pipes may hold when a program ends.
+/// After [`OUTPUT_GRACE`], reading stops at this many bytes: pipes cannot hold more output of a
+/// program that has ended.
 const MAX_PIPED: usize = 2 << 20;
 
 /// One of a program's two outputs.
@@ -68,7 +69,8 @@ pub enum ProgramEnd {
     Ended(ExitStatus),
     /// It was killed at its deadline.
     TimedOut,
-    /// It was killed because it printed more than is kept. The output is one byte longer than that.
+    /// It was killed because it printed more than the limit. The kept output is one byte longer
+    /// than the limit.
     OutputTooLong,
 }
 
@@ -173,14 +175,14 @@ impl ExternalProgram {
             running.write_input(input)?;
         }
         let mut output = Vec::new();
-        let stopped = self.wait_for_end(&mut running, &mut output);
-        if !matches!(stopped, Ok(None)) {
+        let kill_reason = self.wait_for_end(&mut running, &mut output);
+        if !matches!(kill_reason, Ok(None)) {
             running.kill(self.deadline.is_some());
         }
         let status = running.reap()?;
         output.truncate(self.max_output.saturating_add(1));
         Ok(ProgramResult {
-            end: stopped?.unwrap_or(ProgramEnd::Ended(status)),
+            end: kill_reason?.unwrap_or(ProgramEnd::Ended(status)),
             output,
         })
     }
@@ -211,11 +213,11 @@ impl ExternalProgram {
     }
 }
 
-/// A running program. It is reaped only at the end, so that its number is not used again before.
+/// A running program. It is reaped only at the end, so that its process id stays valid until then.
 pub struct RunningProgram {
     child: Child,
     id: Pid,
-    /// Standard output and standard error, if they are read, until they are closed.
+    /// The pipes of standard output and standard error. `None` if not piped, or closed.
     pipes: [Option<OwnedFd>; 2],
 }
 
@@ -237,8 +239,8 @@ impl RunningProgram {
         })
     }
 
-    /// Writes the input in a thread, which is not waited for: the program may end without reading
-    /// everything, and a process that it leaves running may hold the pipe. Only its result counts.
+    /// Writes the input in a thread. Nothing waits for the thread: the program may end without
+    /// reading everything, and a process that it leaves running may hold the pipe open.
     fn write_input(&mut self, input: Vec<u8>) -> io::Result<()> {
         let Some(mut pipe) = self.child.stdin.take() else {
             return Ok(());
@@ -247,7 +249,7 @@ impl RunningProgram {
             .spawn(move || drop(pipe.write_all(&input)))
             .map(drop)
             .inspect_err(|_| {
-                // It may have ended already.
+                // This fails if the program has ended already.
                 let _ = self.child.kill();
                 let _ = self.child.wait();
             })
@@ -256,13 +258,14 @@ impl RunningProgram {
     /// Returns whether the program has ended. Does not reap it.
     ///
     /// # Errors
-    /// The system does not say.
+    /// The status cannot be read.
     pub fn has_ended(&self) -> io::Result<bool> {
-        let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        Ok(waitid(WaitId::Pid(self.id), how)?.is_some())
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        Ok(waitid(WaitId::Pid(self.id), options)?.is_some())
     }
 
-    /// Reads available output, or waits for some for up to `wait`. Returns the number of bytes.
+    /// Reads available output, or waits up to `wait`, at most [`POLL_INTERVAL`], for some. Returns
+    /// the number of bytes.
     ///
     /// # Errors
     /// The output cannot be read, or `reader` fails.
@@ -271,9 +274,10 @@ impl RunningProgram {
         wait: Duration,
         reader: &mut OutputReader<'_>,
     ) -> io::Result<usize> {
-        let open = self.pipes.iter().flatten();
-        let mut polled: Vec<PollFd<'_>> =
-            open.map(|pipe| PollFd::new(pipe, PollFlags::IN)).collect();
+        let open_pipes = self.pipes.iter().flatten();
+        let mut polled: Vec<PollFd<'_>> = open_pipes
+            .map(|pipe| PollFd::new(pipe, PollFlags::IN))
+            .collect();
         if polled.is_empty() {
             // The program has closed its output and is probably about to end.
             std::thread::sleep(EXIT_POLL_INTERVAL);
@@ -346,7 +350,7 @@ impl RunningProgram {
     /// Waits for the end of the program and returns its status.
     ///
     /// # Errors
-    /// The system does not say how it ended.
+    /// The status cannot be read.
     pub fn reap(mut self) -> io::Result<ExitStatus> {
         self.child.wait()
     }
@@ -366,7 +370,7 @@ mod tests {
         ExternalProgram::new(Path::new("/bin/sh")).args(["-c", script])
     }
 
-    /// The input arrives, the output is kept, and an input that is not read blocks nobody.
+    /// Checks that the input arrives, the output is kept, and unread input does not block.
     #[test]
     fn input_and_output() {
         let echo = shell("cat").input("abc").keep_output(3).run().unwrap();
@@ -376,7 +380,7 @@ mod tests {
         assert!(matches!(unread.end, ProgramEnd::Ended(status) if status.code() == Some(3)));
     }
 
-    /// A program that prints too much is killed.
+    /// Checks that a program that prints too much is killed.
     #[test]
     fn output_is_bounded() {
         let endless = shell("exec cat /dev/zero").keep_output(100).run().unwrap();
@@ -384,7 +388,8 @@ mod tests {
         assert_eq!(endless.output.len(), 101);
     }
 
-    /// At the deadline, the program ends together with what it has started, which holds its output.
+    /// Checks that the deadline also ends the processes that the program has started, which keep
+    /// its output open.
     #[test]
     fn the_group_ends_at_the_deadline() {
         let hangs = shell("sleep 600 & sleep 600")

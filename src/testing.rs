@@ -1,4 +1,4 @@
-//! What tests, fuzz targets and benches use of the library, by module.
+//! Reexports the items that tests, fuzz targets and benches use, by module.
 //!
 //! The library is private apart from `main`, so that the compiler finds dead code. The feature
 //! `testing` makes these items visible.
@@ -39,7 +39,9 @@ pub mod domain {
     }
     /// Items of `domain::policy`.
     pub mod policy {
-        pub use crate::domain::policy::{Environment, MAX_BYTES, PathIndex, Paths, Policy};
+        pub use crate::domain::policy::{
+            Environment, FileOwnership, MAX_BYTES, PathIndex, Paths, Policy,
+        };
     }
     /// Items of `domain::rules`.
     pub mod rules {

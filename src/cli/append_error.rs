@@ -12,8 +12,8 @@ use crate::view;
 
 /// Turns a failed append into the command's error and prints the verdict or the remote's messages
 /// that explain it.
-pub fn explain_append_error(ui: &Ui, stopped: AppendFailure<CliError>) -> CliError {
-    let error = match stopped {
+pub fn explain_append_error(ui: &Ui, failure: AppendFailure<CliError>) -> CliError {
+    let error = match failure {
         AppendFailure::Draft(failure) => return failure,
         AppendFailure::Append(error) => error,
     };
@@ -71,11 +71,11 @@ pub fn explain_append_error(ui: &Ui, stopped: AppendFailure<CliError>) -> CliErr
 
 /// Prints the verdict that refused an entry, and returns the error.
 fn explain_refusal(ui: &Ui, refusal: RefusedEntry) -> CliError {
-    let place = refusal.statement.environment().map_or_else(
+    let target = refusal.statement.environment().map_or_else(
         || refusal.statement.ledger.to_string(),
         |name| name.to_string(),
     );
-    let (kind, words) = match refusal.verdict.decision() {
+    let (kind, message) = match refusal.verdict.decision() {
         Decision::CannotTell => (
             ErrorKind::CannotTell,
             "cannot tell whether the rules allow it: nothing was written to",
@@ -88,15 +88,20 @@ fn explain_refusal(ui: &Ui, refusal: RefusedEntry) -> CliError {
     for line in view::verdict::render_verdict(&refusal.verdict, false, ui.width()) {
         ui.eprint(line);
     }
-    CliError::new(kind, format!("{words} {place}")).with_verdict(refusal.verdict)
+    CliError::new(kind, format!("{message} {target}")).with_verdict(refusal.verdict)
 }
 
 /// Prints the messages of a remote that did not accept an entry, and returns the error.
-fn explain_remote_answer(ui: &Ui, kind: ErrorKind, words: &str, messages: Vec<String>) -> CliError {
+fn explain_remote_answer(
+    ui: &Ui,
+    kind: ErrorKind,
+    message: &str,
+    messages: Vec<String>,
+) -> CliError {
     for line in &messages {
         ui.eprint_remote(line);
     }
-    CliError::new(kind, words).with_details(messages)
+    CliError::new(kind, message).with_details(messages)
 }
 
 /// Syncs the ledgers with the remote.
@@ -110,13 +115,13 @@ pub fn sync_ledgers(
     remote: &str,
     ui: &Ui,
 ) -> Result<SyncResult, CliError> {
-    let cannot = "cannot read what is here";
-    let tips = repository.tips().context(ErrorKind::CannotTell, cannot)?;
+    let message = "cannot read this repository";
+    let tips = repository.tips().context(ErrorKind::CannotTell, message)?;
     let configured = repository
         .config_string(REMOTE_SETTING)
-        .context(ErrorKind::CannotTell, cannot)?;
+        .context(ErrorKind::CannotTell, message)?;
     sync(repository, remote).map_err(|error| {
-        let none_there = match &error {
+        let all_deleted = match &error {
             SyncError::Problems(problems) => {
                 problems.len() == tips.len() && problems.iter().all(|it| it.fault == LedgerFault::Deleted)
             }
@@ -124,12 +129,12 @@ pub fn sync_ledgers(
         };
         let in_new_clone = format!("in a new clone of {remote}: git deploy init");
         match configured.as_deref() {
-            Some("") if none_there => {
+            Some("") if all_deleted => {
                 let root = repository.pinned_project().ok().flatten().map_or_else(|| "ID".to_owned(), |root| root.to_string());
-                let words = "the ledgers here were created without a server: they cannot be pushed to one, only copied";
+                let message = "the ledgers here were created without a server: they cannot be pushed to one, only copied";
                 let fetch =
                     "git -C REPOSITORY fetch COPY 'refs/deploy/*:refs/deploy/*', from a copy of this repository";
-                CliError::new(ErrorKind::Denied, words)
+                CliError::new(ErrorKind::Denied, message)
                     .because("a server checks pushed entries against its own clock, but audits a copy")
                     .hint(format!("on the server: {fetch}"))
                     .hint(format!("on the server: git-deploy server adopt REPOSITORY --root {root}"))
@@ -137,7 +142,7 @@ pub fn sync_ledgers(
                     .hint(in_new_clone)
             }
             // `deploy.remote` is not set, so the remote may also have lost its ledgers.
-            None if none_there => explain_sync_error(ui, error)
+            None if all_deleted => explain_sync_error(ui, error)
                 .hint("to keep using them without a server: git config deploy.remote \"\"")
                 .hint(in_new_clone),
             _ => explain_sync_error(ui, error),
@@ -176,8 +181,8 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
                     }
                 }
             }
-            let words = "the remote's ledgers are invalid: this clone keeps the last valid ones";
-            let failure = CliError::new(ErrorKind::Denied, words);
+            let message = "the remote's ledgers are invalid: this clone keeps the last valid ones";
+            let failure = CliError::new(ErrorKind::Denied, message);
             let recovered = super::diagnostics::suggest_recovery(&problems);
             let failure = recovered
                 .into_iter()

@@ -1,5 +1,4 @@
-//! What the commands that write an entry share: their options, and the report of the entry that was
-//! written.
+//! Shared by the commands that write an entry: their options, and the report of the written entry.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -26,7 +25,7 @@ pub struct WriteArgs {
 }
 
 impl WriteArgs {
-    /// Returns the same options in the form that the ledger writer takes.
+    /// Converts the options for the ledger writer.
     pub fn append_options(&self) -> AppendOptions {
         AppendOptions {
             dry_run: self.dry_run,
@@ -113,15 +112,15 @@ pub fn report_entry(ui: &Ui, sentence: &str, appended: &AppendedEntry) -> Result
     Ok(())
 }
 
-/// Prints, for each commit that failed or was rolled back, that it is on hold, with the command
-/// that lifts the hold. Prints nothing after a dry run.
+/// Prints the command that lifts the hold for each commit that failed or was rolled back. Prints
+/// nothing after a dry run.
 pub fn report_holds(ui: &Ui, name: &EnvName, appended: &AppendedEntry) {
     if appended.dry_run {
         return;
     }
-    for commit in result_text::commits_on_hold(&appended.statement.component_results()) {
+    for commit in result_text::list_commits_on_hold(&appended.statement.component_results()) {
         let commit = commit.0.prefix(7);
-        let sentence = format!("It stays on hold in {name} until a person lifts the hold");
+        let sentence = format!("{commit} stays on hold in {name} until a person lifts the hold");
         ui.print(ui.format_with_command(
             &sentence,
             &format!("git deploy unlock {name} --commit {commit}"),

@@ -1,4 +1,4 @@
-//! What the commands that audit share: the progress bar, and the exit code for a finding.
+//! Shared by the commands that audit: the progress bar, and the exit code for a finding.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::domain::verdict::CheckResult;
 use crate::ledger::audit::{AuditFinding, AuditProgress};
 
 /// Returns the kind of error to fail with because of a finding.
-pub fn find_error_kind(found: &AuditFinding) -> ErrorKind {
-    if found.outcome == CheckResult::Fail {
+pub fn find_error_kind(finding: &AuditFinding) -> ErrorKind {
+    if finding.outcome == CheckResult::Fail {
         ErrorKind::Denied
     } else {
         ErrorKind::CannotTell
@@ -19,9 +19,9 @@ pub fn find_error_kind(found: &AuditFinding) -> ErrorKind {
 }
 
 /// A progress bar that counts audited entries. It appears on a terminal after one second.
-pub struct ProgressBarAudit(ProgressBar);
+pub struct AuditProgressBar(ProgressBar);
 
-impl ProgressBarAudit {
+impl AuditProgressBar {
     pub fn new() -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
         // The template is a constant, and it is valid.
@@ -38,7 +38,7 @@ impl ProgressBarAudit {
     }
 }
 
-impl AuditProgress for ProgressBarAudit {
+impl AuditProgress for AuditProgressBar {
     fn on_start(&self, entries: usize) {
         self.0.set_length(entries as u64);
     }

@@ -1,9 +1,8 @@
-//! Baselines: what already runs when an environment or a component first enters the ledgers.
-//! Written by `init` and `record --baseline`.
+//! Baselines: entries that record what already runs when an environment or a component first enters
+//! the ledgers. Written by `init` and `record --baseline`.
 //!
-//! A baseline rests on an admin's signature alone and is not checked by the deployment rules. It
-//! therefore only covers components without a history: components that the ledger already knows are
-//! left out.
+//! A baseline needs only an admin's signature and is not checked by the deployment rules. It
+//! therefore leaves out components that already have a history in the ledger.
 
 use std::collections::BTreeMap;
 
@@ -31,12 +30,12 @@ pub struct BaselineArg {
 impl std::str::FromStr for BaselineArg {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let (place, revision) = text
+        let (target, revision) = text
             .split_once('=')
             .ok_or("expected ENV=REV or ENV:COMPONENT=REV")?;
-        let (environment, component) = match place.split_once(':') {
+        let (environment, component) = match target.split_once(':') {
             Some((environment, component)) => (environment, Some(component)),
-            None => (place, None),
+            None => (target, None),
         };
         Ok(Self {
             environment: environment.parse().map_err(|error| format!("{error}"))?,
@@ -82,14 +81,14 @@ impl BaselineCommits {
     ///
     /// # Errors
     ///
-    /// Fails if a named component has no file in its commit, or if no component is left.
+    /// Fails if a named component has no file in its commit, or if no component has one.
     pub fn resolve_components(
         &self,
         gatherer: &FactGatherer<'_>,
         policy: &Policy,
         env: &EnvName,
     ) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
-        let mut there = BTreeMap::new();
+        let mut resolved = BTreeMap::new();
         for component in policy.component_names() {
             let Some(commit) = self.commit_of(&component) else {
                 continue;
@@ -97,22 +96,22 @@ impl BaselineCommits {
             let content = gatherer.content(policy, commit, &component);
             match content.context(
                 ErrorKind::CannotTell,
-                format!("cannot tell what {component} is"),
+                format!("cannot read the content of {component}"),
             )? {
-                Some(_) => drop(there.insert(component, commit)),
+                Some(_) => drop(resolved.insert(component, commit)),
                 None if self.named.contains_key(&component) => {
                     return Err(explain_absent_component(&component, commit));
                 }
                 None => {}
             }
         }
-        if there.is_empty() {
+        if resolved.is_empty() {
             return Err(CliError::new(
                 ErrorKind::Usage,
                 format!("the commit to record for {env} has no components"),
             ));
         }
-        Ok(there)
+        Ok(resolved)
     }
 }
 
@@ -131,14 +130,14 @@ fn explain_absent_component(component: &ComponentName, commit: CommitId) -> CliE
 /// # Errors
 ///
 /// Fails if an environment or component is unknown, if an environment is ephemeral, or if a
-/// component is given two commits: all of this is found before anything is written.
+/// component is given two commits.
 pub fn resolve_baselines(
-    typed: &[BaselineArg],
+    arguments: &[BaselineArg],
     policy: &Policy,
     resolve: &dyn Fn(&str) -> Result<CommitId, CliError>,
 ) -> Result<BTreeMap<EnvName, BaselineCommits>, CliError> {
     let mut all: BTreeMap<EnvName, BaselineCommits> = BTreeMap::new();
-    for it in typed {
+    for it in arguments {
         let name = &it.environment;
         match policy.environment(name) {
             None => {
@@ -186,7 +185,8 @@ pub fn resolve_baselines(
 
 /// Builds the baseline entry of an environment for the components that have no history there.
 ///
-/// If all of them have a history, the baseline names them all, and the rules refuse it.
+/// If all of them have a history, the baseline names them all, so that the rules refuse it with a
+/// reason.
 pub fn draft_baseline(
     env: &EnvRef,
     view: &LedgerSnapshot<'_>,
@@ -201,15 +201,15 @@ pub fn draft_baseline(
     let state = view
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-    let here = env.state_in(&state);
-    let there = runs.resolve_components(view.gatherer, policy, env.name())?;
-    let known_here = |component: &ComponentName| here.has_history(component);
-    let only_new = runs.all.is_some() && !there.keys().all(known_here);
-    let commits = there
+    let env_state = env.state_in(&state);
+    let resolved = runs.resolve_components(view.gatherer, policy, env.name())?;
+    let has_history = |component: &ComponentName| env_state.has_history(component);
+    let only_new = runs.all.is_some() && !resolved.keys().all(has_history);
+    let commits = resolved
         .into_iter()
-        .filter(|(component, _)| !(only_new && known_here(component)))
+        .filter(|(component, _)| !(only_new && has_history(component)))
         .collect();
-    let wish = DeploymentSpec {
+    let spec = DeploymentSpec {
         env,
         rules,
         commits: Commits::Each(commits),
@@ -218,7 +218,7 @@ pub fn draft_baseline(
         destroy: false,
         versions: versions.clone(),
     };
-    let deployment = build_deployment(view, policy, &wish)
+    let deployment = build_deployment(view, policy, &spec)
         .map_err(|error| explain_compose_error(policy, error))?;
     let components: Vec<Target> = deployment
         .changed()
@@ -239,13 +239,16 @@ mod tests {
     #[test]
     fn spellings() {
         let parse = |text: &str| text.parse::<BaselineArg>();
-        let of = |component: Option<&str>, revision: &str| BaselineArg {
+        let argument = |component: Option<&str>, revision: &str| BaselineArg {
             environment: "prod".parse().unwrap(),
             component: component.map(|name| name.parse().unwrap()),
             revision: revision.to_owned(),
         };
-        assert_eq!(parse("prod=v1.4.1"), Ok(of(None, "v1.4.1")));
-        assert_eq!(parse("prod:api=HEAD:x=y"), Ok(of(Some("api"), "HEAD:x=y")));
+        assert_eq!(parse("prod=v1.4.1"), Ok(argument(None, "v1.4.1")));
+        assert_eq!(
+            parse("prod:api=HEAD:x=y"),
+            Ok(argument(Some("api"), "HEAD:x=y"))
+        );
         for wrong in [
             "prod",
             "=v1",

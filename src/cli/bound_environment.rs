@@ -1,8 +1,8 @@
 //! Finds the environment that the policy binds to the checked-out branch, or to the branch, tag or
 //! change request that a CI job runs for.
 //!
-//! Nothing is guessed: if there are two candidates, if the CI variables do not match the checkout,
-//! or if a change request has no number, there is none.
+//! Nothing is guessed. Finds no environment if there are two candidates, if the CI variables do not
+//! match the checkout, or if a change request has no number.
 
 use super::ci_job::{Trigger, read_ci_job};
 use super::workspace::Workspace;
@@ -11,25 +11,26 @@ use crate::domain::id::CommitId;
 use crate::domain::name::EnvName;
 use crate::domain::policy::{Environment, Policy};
 
-/// An environment that was determined without its name, and what it was determined from.
+/// An environment that was determined from a branch, tag or change request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BoundEnvironment {
     pub(super) name: EnvName,
+    /// What it was determined from, in words: `the branch main`.
     pub(super) from: String,
 }
 
-/// Determines the bound environment, or the reason why there is none.
+/// Determines the bound environment. The inner error is the reason why there is none.
 pub(super) fn find_bound(
     workspace: &Workspace,
 ) -> Result<Result<BoundEnvironment, String>, CliError> {
     let repository = &workspace.repository;
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let occasion = if let Some(said) = read_ci_job(&variable) {
+    let trigger = if let Some(job) = read_ci_job(&variable) {
         let head = repository
             .resolve_revision("HEAD")
             .context(ErrorKind::CannotTell, "cannot read HEAD")?
             .map(CommitId);
-        said.and_then(|said| said.require_checkout(head))
+        job.and_then(|job| job.require_checkout(head))
     } else {
         let branch = repository
             .checked_out_branch()
@@ -37,18 +38,17 @@ pub(super) fn find_bound(
         let branch = branch.ok_or_else(|| "no branch is checked out here".to_owned());
         branch.and_then(|branch| Ok(Trigger::Branch(branch.parse()?)))
     };
-    Ok(occasion.and_then(|occasion| find_environment_for(&workspace.policy, &occasion)))
+    Ok(trigger.and_then(|trigger| find_environment_for(&workspace.policy, &trigger)))
 }
 
-/// Returns the one environment that the policy binds to an occasion, or the reason why there is
-/// none.
-fn find_environment_for(policy: &Policy, occasion: &Trigger) -> Result<BoundEnvironment, String> {
-    let from = match occasion {
+/// Returns the one environment that the policy binds to a trigger, or the reason why there is none.
+fn find_environment_for(policy: &Policy, trigger: &Trigger) -> Result<BoundEnvironment, String> {
+    let from = match trigger {
         Trigger::Branch(branch) => format!("the branch {branch}"),
         Trigger::Tag(tag) => format!("the tag {tag}"),
         Trigger::Change(number) => format!("the change request {number}"),
     };
-    let candidates: Vec<String> = match occasion {
+    let candidates: Vec<String> = match trigger {
         Trigger::Branch(branch) => policy
             .environment_of_branch(branch.as_str())
             .into_iter()
@@ -104,10 +104,10 @@ mod tests {
                 .map(|(_, value)| (*value).to_owned())
         };
         let head = Some("8f3c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
-        let occasion = read_ci_job(&variable)
+        let trigger = read_ci_job(&variable)
             .ok_or("no CI")??
             .require_checkout(head)?;
-        find_environment_for(&policy, &occasion)
+        find_environment_for(&policy, &trigger)
             .map(|bound| format!("{} from {}", bound.name, bound.from))
     }
 
@@ -115,7 +115,7 @@ mod tests {
 
     /// Checks that the variables of each CI system are understood.
     #[test]
-    fn what_ci_runs_for() {
+    fn triggers_of_ci_jobs() {
         let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
         let gitlab = [("GITLAB_CI", "true"), ("CI_COMMIT_SHA", HEAD)];
         let azure = [("TF_BUILD", "True"), ("BUILD_SOURCEVERSION", HEAD)];
@@ -174,19 +174,19 @@ mod tests {
     #[test]
     fn nothing_is_guessed() {
         let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_SHA", HEAD)];
-        let why = |more: &[(&'static str, &'static str)]| {
+        let reason = |more: &[(&'static str, &'static str)]| {
             bound(&[&github[..], more].concat()).unwrap_err()
         };
         assert_eq!(
-            why(&[("GITHUB_REF", "refs/heads/feature")]),
+            reason(&[("GITHUB_REF", "refs/heads/feature")]),
             "the branch feature is bound to no environment"
         );
         assert_eq!(
-            why(&[("GITHUB_REF", "refs/tags/build-20260305T100211Z")]),
+            reason(&[("GITHUB_REF", "refs/tags/build-20260305T100211Z")]),
             "the tag build-20260305T100211Z matches dev or qa"
         );
         assert_eq!(
-            why(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]),
+            reason(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]),
             "the tag pr-17_1.0 belongs to pr-*, but does not identify one environment"
         );
         // `pull_request_target` runs for a change request on its target branch.
@@ -194,7 +194,10 @@ mod tests {
             ("GITHUB_REF", "refs/heads/main"),
             ("GITHUB_HEAD_REF", "feature"),
         ];
-        assert_eq!(why(&target), "GITHUB_REF does not name the change request");
+        assert_eq!(
+            reason(&target),
+            "GITHUB_REF does not name the change request"
+        );
         for hostile in [
             "refs/pull/17\u{1b}[2J/merge",
             "refs/pull/017/merge",
@@ -202,7 +205,7 @@ mod tests {
             "refs/pull/1/2",
         ] {
             assert!(
-                why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is not a number"),
+                reason(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is not a number"),
                 "{hostile}"
             );
         }
@@ -213,7 +216,8 @@ mod tests {
             "refs/heads/",
         ] {
             assert!(
-                why(&[("GITHUB_REF", hostile)]).starts_with("GITHUB_REF is not a valid name"),
+                reason(&[("GITHUB_REF", hostile)])
+                    .starts_with("GITHUB_REF is not a valid branch or tag name"),
                 "{hostile}"
             );
         }

@@ -1,6 +1,6 @@
-//! What a CI job runs for, according to its variables.
+//! Reads from its variables which branch, tag or change request a CI job runs for.
 //!
-//! Anybody can set CI variables, above all in a change request from a fork. They are therefore
+//! Anyone can set CI variables, especially in a change request from a fork. They are therefore
 //! parsed as strictly as a name in the policy, and the branch name of a change request is never
 //! used.
 
@@ -8,15 +8,16 @@ use crate::domain::id::CommitId;
 use crate::domain::policy::BranchName;
 use crate::domain::text::sanitize;
 
-/// What a CI job or the checkout is about.
+/// The branch, tag or change request that a CI job runs for, or the branch that is checked out.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Trigger {
     Branch(BranchName),
     Tag(BranchName),
+    /// A change request, by its number.
     Change(u64),
 }
 
-/// What a CI system runs a job for.
+/// A CI job.
 pub(super) struct CiJob {
     trigger: Trigger,
     /// The variable that names the job's commit, and its value.
@@ -24,13 +25,13 @@ pub(super) struct CiJob {
 }
 
 impl CiJob {
-    /// Returns the occasion if it is about the checked-out commit. A job may also be in another
-    /// repository, or have checked out another commit.
+    /// Returns the trigger if the job runs for the checked-out commit, else the reason. The job may
+    /// run for another repository, or have checked out another commit.
     pub(super) fn require_checkout(self, head: Option<CommitId>) -> Result<Trigger, String> {
         let (name, commit) = &self.commit;
         let commit: Option<CommitId> = commit.as_deref().and_then(|text| text.parse().ok());
         match self.trigger {
-            // A change request only leads to its own environment, and its commit is a merge that
+            // A change request leads only to its own environment, and its commit is a merge that
             // need not be checked out.
             Trigger::Change(_) => Ok(self.trigger),
             _ if head.is_some() && commit == head => Ok(self.trigger),
@@ -39,45 +40,46 @@ impl CiJob {
     }
 }
 
-/// Looks up a variable. Empty variables count as unset, as CI systems use them.
+/// Looks up a variable. Empty variables count as unset, because CI systems set them so.
 pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Reads what a CI system runs a job for.
+/// Reads the trigger from the variables of one CI system.
 type ReadTrigger = fn(Variables<'_>) -> Result<Trigger, String>;
 
-/// Returns what the CI system runs the job for. Returns `None` outside of a known CI system.
+/// Reads the CI job from the variables. Returns `None` outside of a known CI system.
 ///
 /// <https://docs.github.com/actions/reference/workflows-and-actions/variables>,
 /// <https://docs.gitlab.com/ci/variables/predefined_variables/>,
 /// <https://learn.microsoft.com/azure/devops/pipelines/build/variables>
 pub(super) fn read_ci_job(variable: Variables<'_>) -> Option<Result<CiJob, String>> {
-    let is = |name: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let is_true =
+        |name: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let known: [(&str, &str, ReadTrigger); 3] = [
         ("GITHUB_ACTIONS", "GITHUB_SHA", read_github),
         ("GITLAB_CI", "CI_COMMIT_SHA", read_gitlab),
         ("TF_BUILD", "BUILD_SOURCEVERSION", read_azure),
     ];
-    let mut here = known.into_iter().filter(|(name, ..)| is(name));
-    let (_, commit, read) = here.next()?;
-    if here.next().is_some() {
+    let mut active = known.into_iter().filter(|(name, ..)| is_true(name));
+    let (_, commit, read) = active.next()?;
+    if active.next().is_some() {
         return Some(Err("the variables of two CI systems are set".to_owned()));
     }
-    Some(read(variable).map(|occasion| CiJob {
-        trigger: occasion,
+    Some(read(variable).map(|trigger| CiJob {
+        trigger,
         commit: (commit, variable(commit)),
     }))
 }
 
 fn read_github(variable: Variables<'_>) -> Result<Trigger, String> {
-    let found = parse_reference("GITHUB_REF", variable)?;
+    let trigger = parse_reference("GITHUB_REF", variable)?;
     // On `pull_request_target` and after a merge, the job runs for a change request, but its ref is
     // the target branch.
-    match found {
-        Trigger::Change(_) => Ok(found),
+    match trigger {
+        Trigger::Change(_) => Ok(trigger),
         _ if variable("GITHUB_HEAD_REF").is_some() => {
             Err("GITHUB_REF does not name the change request".to_owned())
         }
-        _ => Ok(found),
+        _ => Ok(trigger),
     }
 }
 
@@ -95,7 +97,8 @@ fn read_gitlab(variable: Variables<'_>) -> Result<Trigger, String> {
 }
 
 fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
-    // For a repository on GitHub the number differs from the id, and people use the number.
+    // For a repository on GitHub the number differs from the id. Environments are named after the
+    // number.
     for name in [
         "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER",
         "SYSTEM_PULLREQUEST_PULLREQUESTID",
@@ -130,7 +133,7 @@ fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, Strin
 fn parse_short_name(name: &str, value: &str) -> Result<BranchName, String> {
     value.parse().map_err(|_| {
         format!(
-            "{name} is not a valid name of a branch or tag: {:?}",
+            "{name} is not a valid branch or tag name: {:?}",
             sanitize(value)
         )
     })

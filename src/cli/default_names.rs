@@ -10,7 +10,7 @@ pub fn derive_person(repository: &Repository) -> Result<Person, CliError> {
     let unknown = || {
         CliError::new(
             ErrorKind::Usage,
-            "cannot tell your name from git's e-mail address",
+            "cannot derive your name from git's e-mail address",
         )
         .hint("--as NAME")
     };
@@ -18,7 +18,7 @@ pub fn derive_person(repository: &Repository) -> Result<Person, CliError> {
         .git("var")
         .arg("GIT_AUTHOR_IDENT")
         .run()
-        .context(ErrorKind::CannotTell, "cannot ask git")?;
+        .context(ErrorKind::CannotTell, "cannot run git var")?;
     let identity = String::from_utf8_lossy(&output.stdout).into_owned();
     let address = identity
         .rsplit_once('<')
@@ -39,21 +39,22 @@ pub fn derive_project_name(repository: &Repository, ui: &Ui) -> Result<ProjectNa
         }
         None => None,
     };
-    let of_url = url
+    let name_in_url = url
         .as_deref()
         .and_then(|url| to_name(extract_repository_name(url)));
     let folder = repository
         .work_dir()
         .and_then(|folder| folder.file_name())
         .map(|name| name.to_string_lossy().into_owned());
-    of_url
+    name_in_url
         .or_else(|| folder.as_deref().and_then(to_name))
         .ok_or_else(|| {
-            CliError::new(ErrorKind::Usage, "cannot tell the project's name").hint("--name NAME")
+            CliError::new(ErrorKind::Usage, "cannot determine the project's name")
+                .hint("--name NAME")
         })
 }
 
-/// Returns the last part of a URL: `catalogue` of `git@example.com:shop/catalogue.git`.
+/// Returns the repository name in a URL: `catalogue` in `git@example.com:shop/catalogue.git`.
 fn extract_repository_name(url: &str) -> &str {
     let url = url.trim_end_matches('/');
     let last = url.rsplit(['/', ':']).next().unwrap_or(url);
@@ -63,14 +64,14 @@ fn extract_repository_name(url: &str) -> &str {
 /// Turns a text into a name: in lower case, with a dash for each character that a name cannot
 /// contain.
 fn to_name<T: std::str::FromStr>(text: &str) -> Option<T> {
-    let allowed = |c: char| {
+    let to_allowed = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
             c
         } else {
             '-'
         }
     };
-    let name: String = text.to_ascii_lowercase().chars().map(allowed).collect();
+    let name: String = text.to_ascii_lowercase().chars().map(to_allowed).collect();
     name.trim_matches(['.', '_', '-']).parse().ok()
 }
 

@@ -1,8 +1,8 @@
 //! Runs deployments from the first check of the rules to the finish entry. Shared by `run`,
 //! `promote`, `rollback` and, in part, `resume`.
 //!
-//! The start entry is the lock. A run that has a start always writes a finish, unless another
-//! client has taken the run over.
+//! The start entry is the lock. A run with a start entry always ends with a finish entry, unless
+//! another client takes the run over.
 
 mod checks;
 mod completion;

@@ -1,5 +1,5 @@
-//! What the deployment commands share: the environment, the components, and the deployment computed
-//! from them.
+//! Shared by the deployment commands: selecting components, computing the deployment, and finding
+//! open runs.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use crate::domain::entry::{self, Abort, ComponentAtCommit, ComponentChange, Depl
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
-use crate::domain::policy::{Bind, Environment, Policy};
+use crate::domain::policy::{ApprovalBinding, Environment, Policy};
 use crate::domain::state::OpenRun;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
@@ -20,13 +20,14 @@ use crate::run::build_deployment::{
     list_removed_components,
 };
 
-/// Finds an environment that the policy no longer has but whose ledger exists. Its unfinished runs
-/// can still be ended.
-pub fn find_dropped(workspace: &Workspace, word: Option<&str>) -> Option<EnvRef> {
+/// Finds an environment that the policy no longer has but whose ledger exists, so that its
+/// unfinished runs can still be ended. Returns `None` if the policy has the environment.
+pub fn find_dropped_environment(workspace: &Workspace, word: Option<&str>) -> Option<EnvRef> {
     let name: EnvName = word?
         .parse()
         .ok()
         .filter(|name| workspace.policy.environment(name).is_none())?;
+    // The ledger of `pr-17` is `pr`.
     let dashes = name.as_str().match_indices('-').map(|(at, _)| at);
     let ends = std::iter::once(name.as_str().len()).chain(dashes);
     let mut ledgers = ends.filter_map(|end| name.as_str().get(..end)?.parse::<LedgerName>().ok());
@@ -82,11 +83,11 @@ pub fn find_rules<'v>(
     Ok((policy, rules))
 }
 
-/// What to deploy.
+/// The deployment of one commit, as the command line asks for it.
 pub struct DeploymentRequest<'a> {
     /// The commit.
     pub commit: CommitId,
-    /// The components.
+    /// Which components to deploy.
     pub selection: Selection,
     /// The kind of deployment.
     pub kind: entry::DeploymentKind,
@@ -105,8 +106,8 @@ pub fn select_named_or_differing(named: &[ComponentName]) -> Selection {
     }
 }
 
-/// Selects the named components or, if none are named, those that a run would change. Used for
-/// approvals and rollbacks.
+/// Selects the named components or, if none are named, those that a run would change, including
+/// blocked ones. Used for approvals and rollbacks.
 pub fn select_to_change(named: &[ComponentName]) -> Selection {
     if named.is_empty() {
         Selection::WithDependents
@@ -139,13 +140,13 @@ pub fn require_component(policy: &Policy, component: &ComponentName) -> Result<(
     ))
 }
 
-fn explain_unknown_component(policy: &Policy, words: String) -> CliError {
+fn explain_unknown_component(policy: &Policy, message: String) -> CliError {
     let names: Vec<String> = policy
         .component_names()
         .iter()
         .map(ToString::to_string)
         .collect();
-    CliError::new(ErrorKind::Usage, words)
+    CliError::new(ErrorKind::Usage, message)
         .because(format!("its components are {}", names.join(", ")))
 }
 
@@ -180,17 +181,17 @@ pub fn find_content(
     commit: CommitId,
     component: &ComponentName,
 ) -> Result<Content, CliError> {
-    let known = view.gatherer.content(policy, commit, component);
-    let known = known.context(
+    let content = view.gatherer.content(policy, commit, component);
+    let content = content.context(
         ErrorKind::CannotTell,
-        format!("cannot tell what {component} is"),
+        format!("cannot read the content of {component}"),
     )?;
-    known.ok_or_else(|| {
-        let words = format!(
+    content.ok_or_else(|| {
+        let message = format!(
             "{component} has no files in {}, so it cannot have been built from it",
             commit.short()
         );
-        CliError::new(ErrorKind::Usage, words)
+        CliError::new(ErrorKind::Usage, message)
     })
 }
 
@@ -198,58 +199,57 @@ pub fn find_content(
 pub fn compose_request(
     env: &EnvRef,
     view: &LedgerSnapshot<'_>,
-    wanted: &DeploymentRequest<'_>,
+    request: &DeploymentRequest<'_>,
 ) -> Result<Deployment, CliError> {
     let (policy, rules) = find_rules(env, view)?;
-    let wish = DeploymentSpec {
+    let spec = DeploymentSpec {
         env,
         rules,
-        commits: Commits::One(wanted.commit),
-        selection: wanted.selection.clone(),
-        kind: wanted.kind,
-        destroy: wanted.destroy,
-        versions: wanted.versions.clone(),
+        commits: Commits::One(request.commit),
+        selection: request.selection.clone(),
+        kind: request.kind,
+        destroy: request.destroy,
+        versions: request.versions.clone(),
     };
-    compose_from_spec(view, policy, &wish)
+    compose_from_spec(view, policy, &spec)
 }
 
 /// Computes a deployment from the present state.
 pub fn compose_from_spec(
     view: &LedgerSnapshot<'_>,
     policy: &Policy,
-    wish: &DeploymentSpec<'_>,
+    spec: &DeploymentSpec<'_>,
 ) -> Result<Deployment, CliError> {
-    build_deployment(view, policy, wish).map_err(|error| explain_compose_error(policy, error))
+    build_deployment(view, policy, spec).map_err(|error| explain_compose_error(policy, error))
 }
 
 /// Prints the components that a run leaves out, with the reason, and those that are no longer in
-/// the code.
-///
-/// Prints only once, even if the deployment is computed several times.
+/// the code. `is_reported` limits this to once per command, because a deployment may be computed
+/// several times.
 pub fn report_left_out(
     ui: &Ui,
-    told: &Cell<bool>,
+    is_reported: &Cell<bool>,
     (view, policy): (&LedgerSnapshot<'_>, &Policy),
-    wish: &DeploymentSpec<'_>,
+    spec: &DeploymentSpec<'_>,
     deployment: &Deployment,
 ) -> Result<(), CliError> {
-    if wish.selection != Selection::Unblocked || told.replace(true) {
+    if spec.selection != Selection::Unblocked || is_reported.replace(true) {
         return Ok(());
     }
-    let gone = list_removed_components(view, policy, wish)
+    let removed = list_removed_components(view, policy, spec)
         .map_err(|error| explain_compose_error(policy, error))?;
-    if !gone.is_empty() {
-        let names: Vec<&str> = gone.iter().map(ComponentName::as_str).collect();
-        let words = format!(
-            "No longer in the code, but not removed: {}. Use --destroy to remove it",
+    if !removed.is_empty() {
+        let names: Vec<&str> = removed.iter().map(ComponentName::as_str).collect();
+        let pronoun = if names.len() == 1 { "it" } else { "them" };
+        ui.eprint_sentence(format_args!(
+            "No longer in the code, but not removed: {}. Use --destroy to remove {pronoun}.",
             names.join(", ")
-        );
-        ui.eprint_sentence(format_args!("{words}."));
+        ));
     }
-    for (component, stuck) in list_blocked_components(view, policy, wish, deployment)
+    for (component, reason) in list_blocked_components(view, policy, spec, deployment)
         .map_err(|error| explain_compose_error(policy, error))?
     {
-        ui.eprint_sentence(format_args!("{component} is left out: it is {stuck}."));
+        ui.eprint_sentence(format_args!("{component} is left out: it is {reason}."));
     }
     Ok(())
 }
@@ -281,29 +281,31 @@ pub fn find_run<'a>(
     env: &EnvRef,
     runs: Vec<OpenRun<'a>>,
 ) -> Result<OpenRun<'a>, CliError> {
-    let meant = |run: &OpenRun<'_>| number.is_none_or(|number| run.sequence == number);
-    let mut meant: Vec<OpenRun<'a>> = runs.into_iter().filter(meant).collect();
+    let matches = |run: &OpenRun<'_>| number.is_none_or(|number| run.sequence == number);
+    let mut candidates: Vec<OpenRun<'a>> = runs.into_iter().filter(matches).collect();
     let name = env.name();
-    match (meant.pop(), meant.is_empty()) {
+    match (candidates.pop(), candidates.is_empty()) {
         (Some(run), true) => Ok(run),
         (None, _) => {
-            let which =
+            let subject =
                 number.map_or_else(|| "no run".to_owned(), |number| format!("no run {number}"));
-            Err(
-                CliError::new(ErrorKind::Usage, format!("{which} is under way in {name}"))
-                    .hint(format!("git deploy status {name}")),
+            Err(CliError::new(
+                ErrorKind::Usage,
+                format!("{subject} is under way in {name}"),
             )
+            .hint(format!("git deploy status {name}")))
         }
         (Some(last), false) => {
-            meant.push(last);
+            candidates.push(last);
             let reason = if verb == "abort" { " -m REASON" } else { "" };
-            let told: Vec<String> = meant.iter().map(|run| describe_run(run, ui)).collect();
+            let descriptions: Vec<String> =
+                candidates.iter().map(|run| describe_run(run, ui)).collect();
             let failure = CliError::new(
                 ErrorKind::Usage,
                 format!("{name} has several runs under way: choose one"),
             );
-            let failure = failure.because(told.join("\n"));
-            Err(meant.iter().fold(failure, |failure, run| {
+            let failure = failure.because(descriptions.join("\n"));
+            Err(candidates.iter().fold(failure, |failure, run| {
                 failure.hint(format!(
                     "git deploy {verb} {name} --run {}{reason}",
                     run.sequence
@@ -313,7 +315,7 @@ pub fn find_run<'a>(
     }
 }
 
-/// Describes one of several runs.
+/// Describes a run in one line, so that the user can choose between several.
 fn describe_run(run: &OpenRun<'_>, ui: &Ui) -> String {
     let changed = run.deployment().into_iter().flat_map(Deployment::changed);
     let names: Vec<&str> = changed
@@ -347,5 +349,10 @@ pub fn build_abort(run: &OpenRun<'_>, reason: Line) -> Option<Abort> {
 /// Checks whether some approval requirement of an environment accepts only approvals of a plan.
 pub fn binds_approvals_to_plans(policy: &Policy, env: &EnvRef) -> bool {
     let rules = policy.environment(env.name());
-    rules.is_some_and(|rules| rules.approvals.iter().any(|seat| seat.bind == Bind::Plan))
+    rules.is_some_and(|rules| {
+        rules
+            .approvals
+            .iter()
+            .any(|requirement| requirement.bind == ApprovalBinding::Plan)
+    })
 }

@@ -1,5 +1,5 @@
-//! Errors about a command's surroundings: a revision that is no commit, the repository, the
-//! remote's ledgers, keys.
+//! Builds the errors about what a command depends on: revisions, the repository, the remote's
+//! ledgers, locks and keys.
 
 use std::path::Path;
 
@@ -21,13 +21,13 @@ pub fn explain_no_commit(
     remote: Option<&str>,
     revision: &str,
 ) -> CliError {
-    let usage = |words: String| CliError::new(ErrorKind::Usage, words);
-    let cannot = || format!("cannot look up {revision:?}");
-    let why = match repository
+    let usage = |message: String| CliError::new(ErrorKind::Usage, message);
+    let message = || format!("cannot look up {revision:?}");
+    let reason = match repository
         .explain_unresolved(revision)
-        .context(ErrorKind::CannotTell, cannot())
+        .context(ErrorKind::CannotTell, message())
     {
-        Ok(why) => why,
+        Ok(reason) => reason,
         Err(failure) => return failure,
     };
     let fetch = || {
@@ -36,20 +36,19 @@ pub fn explain_no_commit(
             |remote| format!("git fetch {remote} {revision}"),
         )
     };
-    match why {
+    match reason {
         UnresolvedRevision::Ambiguous(names) => {
             let first = names.first().cloned().unwrap_or_default();
             usage(format!("{revision:?} could be any of {}", names.join(", "))).hint(format!(
                 "repeat the command with one of them, such as {first}"
             ))
         }
-        UnresolvedRevision::NotACommit(kind) => usage(format!(
-            "{revision:?} is a {}, and a commit is needed",
-            kind.name()
-        ))
-        .hint("git log --oneline"),
+        UnresolvedRevision::NotACommit(kind) => {
+            usage(format!("{revision:?} is a {}, not a commit", kind.name()))
+                .hint("git log --oneline")
+        }
         UnresolvedRevision::MultipleCommits => usage(format!(
-            "{revision:?} means several commits, and one is needed"
+            "{revision:?} names several commits, but one is needed"
         ))
         .hint(format!("git log --oneline {revision}")),
         UnresolvedRevision::MissingObject => usage(format!(
@@ -71,11 +70,11 @@ pub fn explain_no_commit(
 
 fn explain_unknown_revision(repository: &Repository, revision: &str) -> CliError {
     let names = repository.list_ref_names().unwrap_or_default();
-    let near = suggest_nearest(revision, names.iter().map(String::as_str))
+    let suggestion = suggest_nearest(revision, names.iter().map(String::as_str))
         .map_or_else(String::new, |near| format!("; {near}"));
     CliError::new(
         ErrorKind::Usage,
-        format!("there is no commit {revision:?} in this repository{near}"),
+        format!("there is no commit {revision:?} in this repository{suggestion}"),
     )
     .hint("git fetch")
 }
@@ -87,14 +86,14 @@ fn abbreviate_id(id: &str) -> String {
 
 /// Returns the error for ledgers that need history which a shallow clone does not have.
 pub fn explain_shallow_clone() -> CliError {
-    let words = "this clone is shallow: the ledgers cannot be verified without the full history";
-    CliError::new(ErrorKind::CannotTell, words)
+    let message = "this clone is shallow: the ledgers cannot be verified without the full history";
+    CliError::new(ErrorKind::CannotTell, message)
         .hint("git fetch --unshallow")
         .hint("in CI, check out the full history, for example with fetch-depth: 0")
 }
 
-/// Returns the error for entries of the remote that cannot be verified here. They are not known to
-/// be wrong.
+/// Returns the error for entries of the remote that cannot be verified here. They may still be
+/// valid.
 pub fn explain_unverifiable(problems: &[LedgerProblem]) -> CliError {
     let verdicts = problems.iter().filter_map(|problem| match &problem.fault {
         LedgerFault::Unverified { verdict, .. } => Some(verdict),
@@ -117,17 +116,19 @@ pub fn explain_unverifiable(problems: &[LedgerProblem]) -> CliError {
 /// Describes one problem of a remote's ledger in one line.
 pub fn describe_problem(problem: &LedgerProblem) -> String {
     let ledger = &problem.ledger;
-    let kept = problem
+    let kept_entry = problem
         .kept_tip
         .map_or_else(|| "nothing".to_owned(), |id| format_entry_name(ledger, id));
     match &problem.fault {
-        LedgerFault::Deleted => format!("the remote has lost the ledger {ledger}; {kept} is kept"),
+        LedgerFault::Deleted => {
+            format!("the remote has lost the ledger {ledger}; {kept_entry} is kept")
+        }
         LedgerFault::Rewound => {
-            let shown = problem
+            let remote_entry = problem
                 .remote_tip
                 .map_or_else(|| "nothing".to_owned(), |id| format_entry_name(ledger, id));
             format!(
-                "the remote has rewritten the ledger {ledger}: it shows {shown}; {kept} is kept"
+                "the remote has rewritten the ledger {ledger}: it is now at {remote_entry}; {kept_entry} is kept"
             )
         }
         LedgerFault::Unverified { id, .. } if problem.is_undecided() => {
@@ -136,15 +137,15 @@ pub fn describe_problem(problem: &LedgerProblem) -> String {
         }
         LedgerFault::Unverified { id, .. } => {
             format!(
-                "the remote's ledger {ledger} holds an entry that does not verify, {}; {kept} is kept",
+                "the remote's ledger {ledger} has an entry that does not verify, {}; {kept_entry} is kept",
                 format_entry_name(ledger, *id)
             )
         }
     }
 }
 
-/// Returns the hint for a remote whose policy claims to be recovered, if it does. Only the server's
-/// owner can confirm this.
+/// Returns the hint for a policy that claims to have been recovered after the loss of all admin
+/// keys, or `None` if it does not. Only the server's owner can confirm the claim.
 pub fn suggest_recovery(problems: &[LedgerProblem]) -> Option<String> {
     let repository = open_repository().ok()?;
     let key = problems.iter().find_map(|problem| match &problem.fault {

@@ -84,7 +84,7 @@ pub(super) struct ErrorDocument {
 }
 
 impl CliError {
-    /// Returns an error with a message that says what happened.
+    /// Returns an error with a message that describes what happened.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             message: Some(message.into()),
@@ -156,23 +156,23 @@ impl CliError {
         self.kind
     }
 
-    /// Returns the causes from the nearest to the deepest. Leaves out a cause that the text before
-    /// already ends with.
+    /// Returns the causes from the nearest to the deepest. Leaves out a cause if the text before it
+    /// already ends with it.
     fn list_causes(&self) -> Vec<String> {
-        let mut reasons: Vec<String> = Vec::new();
+        let mut causes: Vec<String> = Vec::new();
         let mut next = self.source.as_deref().map(|source| source as &dyn Error);
         while let Some(error) = next {
             let text = error.to_string();
-            if !reasons
+            if !causes
                 .last()
                 .or(self.message.as_ref())
                 .is_some_and(|before| before.ends_with(&text))
             {
-                reasons.push(text);
+                causes.push(text);
             }
             next = error.source();
         }
-        reasons
+        causes
     }
 
     /// Formats the error for a terminal, in colour and without a newline at its end. Hints are
@@ -180,13 +180,13 @@ impl CliError {
     pub fn render(&self, width: Option<usize>) -> Option<String> {
         let message = self.message.as_ref()?;
         let mut text = format_labelled("error", AnsiColor::Red.on_default().bold(), message, width);
-        for reason in self.list_causes() {
+        for cause in self.list_causes() {
             text += "\n";
-            text += &format_labelled("  because", Style::new().bold(), &reason, width);
+            text += &format_labelled("  because", Style::new().bold(), &cause, width);
         }
         for hint in &self.hints {
             text += "\n";
-            text += &format_labelled("  try", AnsiColor::Cyan.on_default().bold(), hint, None);
+            text += &format_labelled("  hint", AnsiColor::Cyan.on_default().bold(), hint, None);
         }
         Some(text)
     }
@@ -208,7 +208,7 @@ impl CliError {
 }
 
 /// Formats `label: text` with further lines indented. Replaces control characters, because the text
-/// may come from anywhere.
+/// may be untrusted.
 fn format_labelled(label: &str, style: Style, text: &str, width: Option<usize>) -> String {
     let mut head = format!("{style}{label}:{style:#} ");
     let mut lines = Vec::new();
@@ -219,16 +219,16 @@ fn format_labelled(label: &str, style: Style, text: &str, width: Option<usize>) 
     lines.join("\n")
 }
 
-/// Turns the error of an operation into a [`Failure`] that says what was being done.
+/// Turns the error of an operation into a [`CliError`] that describes what failed.
 pub trait ErrorContext<T> {
-    /// Returns the value, or a failure of this kind with the message `what` and the error as its
+    /// Returns the value, or an error of this kind with this message and the original error as its
     /// cause.
-    fn context(self, kind: ErrorKind, what: impl Into<String>) -> Result<T, CliError>;
+    fn context(self, kind: ErrorKind, message: impl Into<String>) -> Result<T, CliError>;
 }
 
 impl<T, E: Into<Box<dyn Error + Send + Sync>>> ErrorContext<T> for Result<T, E> {
-    fn context(self, kind: ErrorKind, what: impl Into<String>) -> Result<T, CliError> {
-        self.map_err(|error| CliError::new(kind, what).because(error))
+    fn context(self, kind: ErrorKind, message: impl Into<String>) -> Result<T, CliError> {
+        self.map_err(|error| CliError::new(kind, message).because(error))
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
             .hint("git deploy sync");
         assert_eq!(
             plain(&failure),
-            "error: cannot read the ledger of prod\n  because: the object is missing: no such file\n  try: git deploy sync"
+            "error: cannot read the ledger of prod\n  because: the object is missing: no such file\n  hint: git deploy sync"
         );
     }
 

@@ -1,4 +1,4 @@
-//! The help of the whole program, with its commands in groups, which clap does not support.
+//! Builds the help of the whole program with the commands in groups, which clap does not support.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -62,15 +62,15 @@ fn add_exit_status(command: clap::Command) -> clap::Command {
         .mut_subcommands(add_exit_status)
 }
 
-/// Returns the examples of a command without their heading, as `--help` shows them. The lines of
-/// commands have the deepest indentation.
-pub fn examples(command: &clap::Command) -> Option<String> {
+/// Returns the examples in a command's long help, without their heading. Lines with commands are
+/// indented more than their descriptions.
+pub fn extract_examples(command: &clap::Command) -> Option<String> {
     let help = command.get_after_long_help()?.to_string();
     let examples = help.strip_prefix("Examples:\n")?;
     Some(examples.trim_end_matches(EXIT_STATUS).trim_end().to_owned())
 }
 
-/// Returns the commands of each group, under its heading.
+/// Returns the groups in the order of the help: each heading with its commands.
 pub fn group_commands(command: &clap::Command) -> Vec<(&'static str, Vec<&clap::Command>)> {
     let mut commands = command.get_subcommands();
     GROUPS
@@ -89,18 +89,22 @@ mod tests {
         build_command().debug_assert();
     }
 
-    /// Calls a function for a command and all its subcommands, with the words that call each.
-    fn for_each(command: &clap::Command, words: &str, check: &mut dyn FnMut(&str, &clap::Command)) {
+    /// Calls a function for a command and all its subcommands, each with its full name.
+    fn for_each_command(
+        command: &clap::Command,
+        words: &str,
+        check: &mut dyn FnMut(&str, &clap::Command),
+    ) {
         check(words, command);
         for sub in command.get_subcommands() {
-            for_each(sub, &format!("{words} {}", sub.get_name()), check);
+            for_each_command(sub, &format!("{words} {}", sub.get_name()), check);
         }
     }
 
     /// Checks that the long help of every command has the exit codes.
     #[test]
-    fn every_command_tells_its_exit_codes() {
-        for_each(&build_command(), "git deploy", &mut |words, command| {
+    fn every_command_lists_the_exit_codes() {
+        for_each_command(&build_command(), "git deploy", &mut |words, command| {
             let help = command.clone().render_long_help().to_string();
             assert!(help.contains("\n\nExit status:\n"), "{words}:\n{help}");
         });
@@ -113,8 +117,8 @@ mod tests {
         let key = folder.path().join("alice.pub");
         let public = "RWSXi1EVC3zxjMj5WjaNSjXFWPFJZzsOdwdn83NNPv3vDeBmWMIWIXEu";
         std::fs::write(&key, format!("untrusted comment: alice\n{public}\n")).unwrap();
-        for_each(&build_command(), "git deploy", &mut |words, command| {
-            let examples = examples(command).unwrap_or_default();
+        for_each_command(&build_command(), "git deploy", &mut |words, command| {
+            let examples = extract_examples(command).unwrap_or_default();
             let examples: Vec<Vec<String>> = examples.lines().filter_map(split_example).collect();
             let own: Vec<&str> = words.split(' ').skip(2).collect();
             assert!(
@@ -169,7 +173,7 @@ mod tests {
         let mut lengths = Vec::new();
         let mut command = build_command();
         command.build();
-        for_each(&command, "git deploy", &mut |words, command| {
+        for_each_command(&command, "git deploy", &mut |words, command| {
             let help = command.clone().term_width(80).render_help().to_string();
             lengths.push((help.lines().count(), words.to_owned()));
             if let Some(line) = help.lines().find(|line| line.chars().count() > 80) {
@@ -177,13 +181,13 @@ mod tests {
             }
         });
         for (lines, words) in lengths {
-            // A recorded deployment has many options, and some that are too long for two columns.
-            let most = match words.as_str() {
+            // `record` has many options, and some are too long for two columns.
+            let max_lines = match words.as_str() {
                 "git deploy" => continue,
                 "git deploy record" => 40,
                 _ => 24,
             };
-            assert!(lines <= most, "{words} -h has {lines} lines");
+            assert!(lines <= max_lines, "{words} -h has {lines} lines");
         }
     }
 

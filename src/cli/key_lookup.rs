@@ -67,28 +67,28 @@ pub fn find_public_key(
     repository: Option<&Repository>,
     source: &KeySource,
 ) -> Result<PublicKey, CliError> {
-    let cannot = || format!("cannot read the public key of {source}");
+    let message = || format!("cannot read the public key of {source}");
     match source {
         KeySource::Variable => {
-            let environment = SigningEnv::read().context(ErrorKind::CannotTell, cannot())?;
+            let environment = SigningEnv::read().context(ErrorKind::CannotTell, message())?;
             let signer =
-                Signer::from_environment(&environment).context(ErrorKind::CannotTell, cannot())?;
+                Signer::from_environment(&environment).context(ErrorKind::CannotTell, message())?;
             signer
                 .map(|signer| signer.public_key())
                 .ok_or_else(explain_no_key)
         }
         KeySource::Program(_) => {
             let text = read_setting(repository, SIGNER_KEY_SETTING)?.ok_or_else(|| {
-                CliError::new(ErrorKind::Usage, cannot()).hint("git config deploy.signerKey RW…")
+                CliError::new(ErrorKind::Usage, message()).hint("git config deploy.signerKey RW…")
             })?;
             let text = std::fs::read_to_string(&text).unwrap_or(text);
-            parse_public_key(&text).context(ErrorKind::Usage, cannot())
+            parse_public_key(&text).context(ErrorKind::Usage, message())
         }
         KeySource::File(file) => match (read_public_key(&public_key_path(file)), repository) {
             (Ok(key), _) => Ok(key),
             (Err(_), Some(repository)) => open_signer(repository).map(|signer| signer.public_key()),
             (Err(error), None) => {
-                Err(CliError::new(ErrorKind::CannotTell, cannot()).because(error))
+                Err(CliError::new(ErrorKind::CannotTell, message()).because(error))
             }
         },
         KeySource::Missing => Err(explain_no_key()),
@@ -129,15 +129,15 @@ pub fn create_key_file(file: &Path, no_password: bool) -> Result<PublicKey, CliE
         )?;
     }
     generate_key(file, password.as_deref()).map_err(|error| {
-        let there = matches!(error, KeyError::Exists(_));
-        let kind = if there {
+        let exists = matches!(error, KeyError::Exists(_));
+        let kind = if exists {
             ErrorKind::Usage
         } else {
             ErrorKind::CannotTell
         };
         let failure =
             CliError::new(kind, format!("cannot create the key {}", file.display())).because(error);
-        if there {
+        if exists {
             failure.hint("git deploy key show")
         } else {
             failure
@@ -145,8 +145,8 @@ pub fn create_key_file(file: &Path, no_password: bool) -> Result<PublicKey, CliE
     })
 }
 
-/// Returns the password for a new key: from the environment, else typed twice. Never returns an
-/// empty one: a key without a password must be requested with `--no-password`.
+/// Returns the password for a new key: from the environment, else typed twice. Rejects an empty
+/// password at the prompt: a key without a password must be requested with `--no-password`.
 fn read_new_password() -> Result<String, CliError> {
     let environment =
         SigningEnv::read().context(ErrorKind::CannotTell, "cannot read the password")?;
@@ -181,7 +181,7 @@ fn read_new_password() -> Result<String, CliError> {
 fn create_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
-    // Other users need not see whose keys are here.
+    // Other users must not see whose keys these are.
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
@@ -195,10 +195,10 @@ pub fn open_signer(repository: &Repository) -> Result<Signer, CliError> {
             .config_string(key)
             .context(ErrorKind::CannotTell, "cannot read git's configuration")
     };
-    let cannot = "cannot use the signing key";
-    let environment = SigningEnv::read().context(ErrorKind::CannotTell, cannot)?;
+    let message = "cannot use the signing key";
+    let environment = SigningEnv::read().context(ErrorKind::CannotTell, message)?;
     if let Some(signer) =
-        Signer::from_environment(&environment).context(ErrorKind::CannotTell, cannot)?
+        Signer::from_environment(&environment).context(ErrorKind::CannotTell, message)?
     {
         return Ok(signer);
     }
@@ -249,7 +249,7 @@ pub fn default_key_path() -> Option<PathBuf> {
     Some(folder.join("git-deploy").join("deploy.key"))
 }
 
-/// Returns the file of a new key if none is named: the default one.
+/// Returns the path of the default key file.
 ///
 /// # Errors
 ///

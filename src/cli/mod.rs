@@ -1,4 +1,4 @@
-//! The command line: parsing, dispatch, and the parts that the commands share. Each command is a
+//! The command line: parsing, dispatch, and the code that the commands share. Each command is a
 //! file in `commands`.
 //!
 //! To add a command, add its file, its `mod` line and its line in [`commands!`]: parsing, dispatch,
@@ -161,13 +161,13 @@ pub fn main() -> ExitCode {
 }
 
 /// Prints help or a usage error. Replaces control characters in arguments that clap repeats,
-/// because they may come from a stranger.
+/// because they may be untrusted.
 fn print_clap_error(error: &clap::Error) {
     let mut text = error.render().ansi().to_string();
     for word in std::env::args_os().filter_map(|word| word.into_string().ok()) {
-        let shown = sanitize(&word);
-        if shown != word {
-            text = text.replace(&word, &shown);
+        let sanitized = sanitize(&word);
+        if sanitized != word {
+            text = text.replace(&word, &sanitized);
             // clap repeats only the value of `--option=VALUE`.
             text = word.split_once('=').map_or(text.clone(), |(_, value)| {
                 text.replace(value, &sanitize(value))
@@ -182,7 +182,7 @@ fn print_clap_error(error: &clap::Error) {
     };
 }
 
-/// Returns the exit code of a usage error, which clap has explained already. Prints the JSON
+/// Returns the exit code of a usage error, which has been printed already. Also prints the JSON
 /// document if `--json` is among the arguments.
 fn report_usage_error(error: &clap::Error) -> ExitCode {
     if std::env::args_os()

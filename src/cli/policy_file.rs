@@ -1,5 +1,5 @@
-//! A proposed `deploy.toml`: reads it from the work tree, a file or a commit, and checks it. Shared
-//! by `init` and `policy`.
+//! Reads and checks a proposed `deploy.toml` from the work tree, a file or a commit. Shared by
+//! `init` and `policy`.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -32,19 +32,19 @@ pub fn write_new_file(file: &Path, text: &[u8]) -> std::io::Result<()> {
     // The user's umask reduces these permissions, as for every file in a work tree.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut beside = builder
+    let mut temporary = builder
         .prefix(".deploy.toml-")
         .tempfile_in(file.parent().unwrap_or(Path::new(".")))?;
-    beside.write_all(text)?;
-    beside
+    temporary.write_all(text)?;
+    temporary
         .persist_noclobber(file)
         .map(drop)
         .map_err(|error| error.error)
 }
 
 impl ProposedPolicy {
-    /// Reads the proposed policy from a file or from a commit. Without `source`, reads the work
-    /// tree's.
+    /// Reads the proposed policy from `source`, a file or a commit. Without `source`, reads it from
+    /// the work tree.
     pub fn open(repository: &Repository, source: Option<&str>, ui: &Ui) -> Result<Self, CliError> {
         let (name, bytes) = match source {
             Some(file) if Path::new(file).is_file() => {
@@ -118,10 +118,10 @@ impl ProposedPolicy {
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
-    let cannot = || format!("cannot read {}", path.display());
+    let message = || format!("cannot read {}", path.display());
     let file = std::fs::File::open(path).map_err(|error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
-        let failure = CliError::new(ErrorKind::CannotTell, cannot()).because(error);
+        let failure = CliError::new(ErrorKind::CannotTell, message()).because(error);
         if missing {
             failure.hint("git deploy init")
         } else {
@@ -132,15 +132,15 @@ fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
     // One byte more than the limit, so that the parser reports that the file is too large.
     file.take(MAX_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
-        .context(ErrorKind::CannotTell, cannot())?;
+        .context(ErrorKind::CannotTell, message())?;
     Ok(bytes)
 }
 
 fn read_revision(repository: &Repository, revision: &str) -> Result<Vec<u8>, CliError> {
-    let cannot = || format!("cannot read {POLICY_FILE} of {revision:?}");
+    let message = || format!("cannot read {POLICY_FILE} of {revision:?}");
     let commit = repository
         .resolve_revision(revision)
-        .context(ErrorKind::CannotTell, cannot())?
+        .context(ErrorKind::CannotTell, message())?
         .ok_or_else(|| {
             CliError::new(
                 ErrorKind::Usage,
@@ -150,11 +150,11 @@ fn read_revision(repository: &Repository, revision: &str) -> Result<Vec<u8>, Cli
         })?;
     let tree = repository
         .read_commit(commit)
-        .context(ErrorKind::CannotTell, cannot())?
+        .context(ErrorKind::CannotTell, message())?
         .tree;
     let bytes = repository
         .read_file_at(tree, POLICY_FILE, MAX_BYTES)
-        .context(ErrorKind::CannotTell, cannot())?;
+        .context(ErrorKind::CannotTell, message())?;
     bytes.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,

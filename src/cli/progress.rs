@@ -1,5 +1,5 @@
 //! Progress output of a deployment: on a terminal one updating line per active component, elsewhere
-//! plain lines for each step that begins or ends.
+//! a plain line when a step begins and when it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
@@ -27,8 +27,8 @@ pub struct DeploymentProgress<'a> {
     name_width: usize,
     /// Whether to print nothing.
     hidden: bool,
-    /// Whether to leave the output of a failed command to the plans printed afterwards: a plan that
-    /// fails may only have to wait.
+    /// Whether to leave out the output of a failed command, because the plans that are printed
+    /// afterwards contain it.
     planning: bool,
     /// The updating lines; only on a terminal.
     bars: Option<MultiProgress>,
@@ -36,15 +36,15 @@ pub struct DeploymentProgress<'a> {
 }
 
 impl<'a> DeploymentProgress<'a> {
-    /// Returns the progress output of a deployment. `names` is the width of the longest component
-    /// name.
-    pub fn new(ui: &'a Ui, names: usize) -> Self {
+    /// Returns the progress output of a deployment. `name_width` is the width of the longest
+    /// component name.
+    pub fn new(ui: &'a Ui, name_width: usize) -> Self {
         let terminal =
             std::io::stderr().is_terminal() && std::io::stdout().is_terminal() && !ui.json();
         let bars = (terminal && !is_plain()).then(MultiProgress::new);
         Self {
             ui,
-            name_width: names,
+            name_width,
             hidden: false,
             planning: false,
             bars,
@@ -53,10 +53,10 @@ impl<'a> DeploymentProgress<'a> {
     }
 
     /// Returns the progress output for planning, after which the plans are printed.
-    pub fn for_planning(ui: &'a Ui, names: usize) -> Self {
+    pub fn for_planning(ui: &'a Ui, name_width: usize) -> Self {
         Self {
             planning: true,
-            ..Self::new(ui, names)
+            ..Self::new(ui, name_width)
         }
     }
 
@@ -80,7 +80,7 @@ impl<'a> DeploymentProgress<'a> {
         self.suspend(|| self.ui.print(text));
     }
 
-    /// Runs `work` while the updating lines are hidden, for example a prompt.
+    /// Runs `work`, for example a prompt, while the updating lines are hidden.
     pub fn suspend<T>(&self, work: impl FnOnce() -> T) -> T {
         match &self.bars {
             Some(bars) => bars.suspend(work),
@@ -107,18 +107,18 @@ impl<'a> DeploymentProgress<'a> {
         )
     }
 
-    fn print_result(&self, head: &str, mark: Mark, words: &str, took: Duration) {
-        let took = if took >= MIN_SHOWN_DURATION {
-            format!("  {} s", took.as_secs())
+    fn print_result(&self, head: &str, mark: Mark, text: &str, duration: Duration) {
+        let duration = if duration >= MIN_SHOWN_DURATION {
+            format!("  {} s", duration.as_secs())
         } else {
             String::new()
         };
-        let words = if words.is_empty() {
+        let text = if text.is_empty() {
             String::new()
         } else {
-            format!(" {words}")
+            format!(" {text}")
         };
-        self.print(&format!("{head} {mark}{words}{took}"));
+        self.print(&format!("{head} {mark}{text}{duration}"));
     }
 }
 
@@ -133,13 +133,13 @@ impl StepObserver for DeploymentProgress<'_> {
         if self.bars.is_none() && step != ComponentStep::Plan {
             self.print(&format!("{} …", self.format_head(component, step)));
         }
-        let mut at_work = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        at_work.insert(component.clone(), (Stopwatch::start(), bar));
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        active.insert(component.clone(), (Stopwatch::start(), bar));
     }
 
     fn on_line(&self, component: &ComponentName, line: &dyn Fn() -> String) {
-        let at_work = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, Some(bar))) = at_work.get(component) {
+        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, Some(bar))) = active.get(component) {
             // The ticks limit redrawing. Text wider than the terminal is cut.
             bar.set_message(line());
         }
@@ -151,23 +151,23 @@ impl StepObserver for DeploymentProgress<'_> {
         step: ComponentStep,
         result: Result<&str, &StepError>,
     ) {
-        let mut at_work = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        let begun = at_work.remove(component);
-        drop(at_work);
-        let took = begun
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = active.remove(component);
+        drop(active);
+        let duration = ended
             .as_ref()
             .map(|(watch, _)| watch.elapsed())
             .unwrap_or_default();
-        if let Some(bar) = begun.and_then(|(_, bar)| bar) {
+        if let Some(bar) = ended.and_then(|(_, bar)| bar) {
             bar.finish_and_clear();
         }
         let head = self.format_head(component, step);
         match result {
-            Ok(words) => self.print_result(&head, Mark::Yes, words, took),
-            Err(broken) => {
-                self.print_result(&head, Mark::No, &broken.reason, took);
+            Ok(summary) => self.print_result(&head, Mark::Yes, summary, duration),
+            Err(error) => {
+                self.print_result(&head, Mark::No, &error.reason, duration);
                 let width = self.ui.width();
-                let lines: Vec<String> = broken
+                let lines: Vec<String> = error
                     .last_lines
                     .iter()
                     .flat_map(|line| wrap::wrap_indented("    ", 4, line, width))
@@ -175,8 +175,8 @@ impl StepObserver for DeploymentProgress<'_> {
                 if !lines.is_empty() && !self.planning {
                     self.print(&lines.join("\n"));
                 }
-                if !broken.log.as_os_str().is_empty() {
-                    self.print(&format!("    all of it: {}", broken.log.display()));
+                if !error.log.as_os_str().is_empty() {
+                    self.print(&format!("    full log: {}", error.log.display()));
                 }
             }
         }

@@ -1,7 +1,7 @@
-//! What the read-only commands share: which environments exist, who is asking, and what is wrong
-//! with the remote.
+//! Shared by the read-only commands: reading environments, identifying the user, and reporting
+//! problems of the remote.
 //!
-//! Nothing here needs a network or opens a secret key.
+//! Nothing here uses the network or opens a secret key.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::policy::Environment;
-use crate::domain::state::{EnvState, Scope, SlotKey as Slot, State};
+use crate::domain::state::{EnvState, Scope, SlotKey, State};
 use crate::domain::text::Line;
 use crate::ledger::StateReader;
 use crate::ledger::sync::find_known_problems;
@@ -45,16 +45,16 @@ impl EnvironmentSnapshot<'_> {
         self.env.state_in(&self.state)
     }
 
-    /// Returns the running target of a component, with the commit that it is recorded at now.
+    /// Returns the running target of a component, with the commit at which it was last recorded.
     pub fn running(&self, component: &ComponentName) -> Option<Target> {
-        let here = self.state();
-        let target = here
+        let state = self.state();
+        let target = state
             .live_entry(component)?
             .statement
             .component_result(component)?
             .target;
         Some(Target {
-            commit: here.commit(component)?,
+            commit: state.commit(component)?,
             ..target
         })
     }
@@ -79,7 +79,7 @@ pub fn read_environment<'a>(
     Ok(EnvironmentSnapshot { env, rules, state })
 }
 
-/// Reads the environments in promotion order, with those that exist now for each pattern.
+/// Reads the environments in promotion order. A pattern is replaced by its existing environments.
 pub fn read_environments(workspace: &Workspace) -> Result<Vec<EnvironmentSnapshot<'_>>, CliError> {
     let mut snapshots = Vec::new();
     for rules in workspace.policy.environments_in_order() {
@@ -98,7 +98,7 @@ pub fn read_environments(workspace: &Workspace) -> Result<Vec<EnvironmentSnapsho
     Ok(snapshots)
 }
 
-/// Reads the open yanks of these commits.
+/// Reads which of these commits are yanked.
 pub fn read_yanks(
     workspace: &Workspace,
     commits: impl IntoIterator<Item = CommitId>,
@@ -112,7 +112,7 @@ pub fn read_yanks(
     StateReader::new(&workspace.repository).load_slots(
         tree,
         &ledger,
-        commits.into_iter().map(Slot::YankedCommit),
+        commits.into_iter().map(SlotKey::YankedCommit),
     )
 }
 
@@ -132,8 +132,8 @@ pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<Vec<String>, Cl
     Ok(lines)
 }
 
-/// Prints when the ledgers were last fetched, if a remote holds them, so that an old answer is
-/// recognizable.
+/// Prints when the ledgers were last fetched, if a remote holds them, so that the user notices old
+/// data.
 pub fn print_fetch_age(workspace: &Workspace, ui: &Ui) {
     if workspace.remote.is_some() {
         ui.print(view::status::render_age(
@@ -143,8 +143,8 @@ pub fn print_fetch_age(workspace: &Workspace, ui: &Ui) {
     }
 }
 
-/// Returns the author: the person whom the policy lists with the address, else the name in the
-/// commit.
+/// Returns the author in `ident`, which has git's form `Name <address> …`: the person whom the
+/// policy lists with the address, else the name.
 pub fn find_author(workspace: &Workspace, ident: &[u8]) -> String {
     let mut parts = ident.splitn(2, |byte| *byte == b'<');
     let name = String::from_utf8_lossy(parts.next().unwrap_or_default())
@@ -160,8 +160,8 @@ pub fn find_author(workspace: &Workspace, ident: &[u8]) -> String {
         .map_or(name, ToString::to_string)
 }
 
-/// Returns the person for whom the rules are asked about a deployment: the person who is asking,
-/// else the first one who may start it.
+/// Returns the person for whom a deployment is checked: the user, else the first person who may
+/// start it.
 pub fn find_deployer(
     workspace: &Workspace,
     rules: &Environment,
@@ -170,25 +170,25 @@ pub fn find_deployer(
     identify_asker(workspace).or_else(|| find_first_deployer(rules, kind).cloned())
 }
 
-/// Returns the person who is asking, without opening a secret key: by the public half of the
-/// configured key, else by git's e-mail address.
+/// Returns the user as a person of the policy: by the configured public key, else by git's e-mail
+/// address.
 pub fn identify_asker(workspace: &Workspace) -> Option<Person> {
     let repository = &workspace.repository;
     let read = |key: &str| repository.config_string(key).ok().flatten();
-    let program = read(key_lookup::SIGNER_KEY_SETTING)
+    let signer_key = read(key_lookup::SIGNER_KEY_SETTING)
         .map(|text| std::fs::read_to_string(&text).unwrap_or(text));
-    let program = program.and_then(|text| parse_public_key(&text).ok());
-    let file = || {
+    let signer_key = signer_key.and_then(|text| parse_public_key(&text).ok());
+    let key_file = || {
         read(key_lookup::KEY_SETTING)
             .map(PathBuf::from)
             .or_else(key_lookup::default_key_path)
     };
-    let key = program.or_else(|| read_public_key(&public_key_path(&file()?)).ok());
-    let person = key
+    let key = signer_key.or_else(|| read_public_key(&public_key_path(&key_file()?)).ok());
+    let by_key = key
         .and_then(|key| workspace.policy.person_of_key(&key))
         .map(|(person, _)| person);
-    let address = || {
+    let by_address = || {
         read("user.email").and_then(|address| workspace.policy.person_of_email(address.as_bytes()))
     };
-    person.or_else(address).cloned()
+    by_key.or_else(by_address).cloned()
 }

@@ -8,8 +8,10 @@ pub const REMOTE_SETTING: &str = "deploy.remote";
 
 /// Opens the repository of the working directory.
 pub fn open_repository() -> Result<Repository, CliError> {
-    let directory = std::env::current_dir()
-        .context(ErrorKind::CannotTell, "cannot tell the working directory")?;
+    let directory = std::env::current_dir().context(
+        ErrorKind::CannotTell,
+        "cannot determine the working directory",
+    )?;
     Repository::discover(&directory).map_err(|error| {
         let outside = std::env::var_os("GIT_DIR").is_none()
             && directory.ancestors().all(|it| !it.join(".git").exists())
@@ -18,7 +20,7 @@ pub fn open_repository() -> Result<Repository, CliError> {
             Error::Open { .. } if outside => {
                 CliError::new(ErrorKind::CannotTell, "there is no git repository here")
                     .because(format!(
-                        "neither {} nor a folder above it is one",
+                        "neither {} nor a folder above it is a repository",
                         directory.display()
                     ))
                     .hint("cd into a clone, or git deploy -C DIR …")
@@ -30,28 +32,28 @@ pub fn open_repository() -> Result<Repository, CliError> {
 
 /// Returns the error for a repository that cannot be opened.
 pub fn explain_unreadable_repository(error: Error) -> CliError {
-    let words = "cannot read the git repository here";
+    let message = "cannot read the git repository here";
     match error {
         Error::Unsupported {
             path,
             feature,
             remedy,
-        } => CliError::new(ErrorKind::CannotTell, words)
+        } => CliError::new(ErrorKind::CannotTell, message)
             .because(format!(
                 "{} has {feature}, which cannot be read safely",
                 path.display()
             ))
             .hint(remedy),
         Error::OtherOwner(path) => {
-            let trust = format!(
+            let trust_command = format!(
                 "git config --global --add safe.directory {}",
                 path.display()
             );
-            CliError::new(ErrorKind::CannotTell, words)
+            CliError::new(ErrorKind::CannotTell, message)
                 .because(Error::OtherOwner(path))
-                .hint(trust)
+                .hint(trust_command)
         }
-        error => CliError::new(ErrorKind::CannotTell, words).because(error),
+        error => CliError::new(ErrorKind::CannotTell, message).because(error),
     }
 }
 
@@ -81,12 +83,12 @@ pub fn find_remote(repository: &Repository, ui: &Ui) -> Result<Option<String>, C
         Some(name) if name.is_empty() => Ok(None),
         Some(name) if name.starts_with('-') => Err(CliError::new(
             ErrorKind::Usage,
-            format!("{REMOTE_SETTING} is not a valid name of a remote"),
+            format!("{REMOTE_SETTING} is not a valid remote name"),
         )),
         Some(name) if repository.has_config(&format!("remote.{name}.url")) => Ok(Some(name)),
         Some(name) => Err(CliError::new(
             ErrorKind::Usage,
-            format!("there is no remote {name}, although {REMOTE_SETTING} names it"),
+            format!("{REMOTE_SETTING} names the remote {name}, which does not exist"),
         )
         .hint("git remote -v")
         .hint(format!("git config {REMOTE_SETTING} NAME"))),

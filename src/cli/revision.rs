@@ -1,5 +1,5 @@
-//! Resolves revisions: the name of an environment means what runs there; everything else is a Git
-//! revision.
+//! Resolves revisions: the name of an environment stands for the commit that runs there, and
+//! everything else is a Git revision.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,14 +26,14 @@ impl Workspace {
             return Ok(None);
         };
         let state = self.read_state(env.ledger(), &Scope::All)?;
-        let here = env.state_in(&state).components();
-        if here.is_empty() {
+        let components = env.state_in(&state).components();
+        if components.is_empty() {
             return Err(
                 CliError::new(ErrorKind::Usage, format!("nothing runs in {name} yet"))
                     .hint("git deploy status"),
             );
         }
-        let mut running: BTreeMap<_, _> = here
+        let mut running: BTreeMap<_, _> = components
             .into_iter()
             .map(|(name, commit)| (name.clone(), commit))
             .collect();
@@ -52,18 +52,18 @@ impl Workspace {
     pub fn resolve_commit(&self, revision: &str) -> Result<CommitId, CliError> {
         if let Some(running) = self.find_running(revision)? {
             let commits: BTreeSet<CommitId> = running.values().copied().collect();
-            let mut all = commits.iter();
-            return match (all.next(), all.next(), running.keys().next()) {
+            let mut distinct = commits.iter();
+            return match (distinct.next(), distinct.next(), running.keys().next()) {
                 (Some(commit), None, _) => Ok(*commit),
                 (.., component) => {
-                    let words = format!(
+                    let message = format!(
                         "{revision} runs {} different commits: choose a component",
                         commits.len()
                     );
                     let example = component.map_or_else(String::new, |name| {
-                        format!("{revision}:{name}, what it runs of {name}")
+                        format!("{revision}:{name}, for the commit of {name}")
                     });
-                    Err(CliError::new(ErrorKind::Usage, words)
+                    Err(CliError::new(ErrorKind::Usage, message)
                         .hint(example)
                         .hint(format!("git deploy status {revision}")))
                 }
@@ -73,7 +73,7 @@ impl Workspace {
             && let Some(running) = self.find_running(environment)?
         {
             let names: Vec<&str> = running.keys().map(ComponentName::as_str).collect();
-            let words = || {
+            let message = || {
                 format!(
                     "{environment} does not run the component {component:?}: it runs {}",
                     names.join(", ")
@@ -82,7 +82,7 @@ impl Workspace {
             return running
                 .get(component)
                 .copied()
-                .ok_or_else(|| CliError::new(ErrorKind::Usage, words()));
+                .ok_or_else(|| CliError::new(ErrorKind::Usage, message()));
         }
         let unknown = || match revision {
             // HEAD always exists, but has no commit before the first one.
@@ -94,10 +94,10 @@ impl Workspace {
                 revision,
             ),
         };
-        let found = self.repository.resolve_revision(revision).context(
+        let resolved = self.repository.resolve_revision(revision).context(
             ErrorKind::CannotTell,
             format!("cannot resolve {revision:?}"),
         )?;
-        found.map(CommitId).ok_or_else(unknown)
+        resolved.map(CommitId).ok_or_else(unknown)
     }
 }

@@ -1,4 +1,4 @@
-//! The good releases of an environment: what each component can be rolled back to.
+//! Finds the good releases of an environment, to which components can be rolled back.
 //!
 //! A release is good if it succeeded, its newest verification passed, and it is neither on hold nor
 //! yanked. Components without a verify command only need to have succeeded.
@@ -19,7 +19,7 @@ use crate::view::good;
 /// A good release of a component.
 #[derive(Debug, Clone)]
 pub struct GoodRelease {
-    /// The target. Its commit is the one that the release is, or was last, recorded at.
+    /// The target, with the commit at which the release was last recorded.
     pub target: Target,
     /// Its content.
     pub content: Content,
@@ -27,7 +27,7 @@ pub struct GoodRelease {
     pub verified: bool,
     /// When it began to run.
     pub from: Time,
-    /// When it ended; `None` if it still runs.
+    /// When it stopped running; `None` if it still runs.
     pub to: Option<Time>,
     /// Who deployed it.
     pub by: Person,
@@ -56,60 +56,66 @@ pub fn find_attempted(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
 ) -> BTreeSet<ComponentName> {
-    let here = snapshot.state();
-    let mut all: BTreeSet<ComponentName> = here.components().into_keys().cloned().collect();
+    let state = snapshot.state();
+    let mut all: BTreeSet<ComponentName> = state.components().into_keys().cloned().collect();
     all.extend(
         workspace
             .policy
             .component_names()
             .into_iter()
-            .filter(|name| here.last_attempt(name).is_some()),
+            .filter(|name| state.last_attempt(name).is_some()),
     );
     all
 }
 
-/// Finds the newest good release of each component that `wanted` accepts. Leaves out components
+/// Finds the newest good release of each component that `accepts` accepts. Leaves out components
 /// that have none.
 pub fn find_newest(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
     components: &BTreeSet<ComponentName>,
-    wanted: &dyn Fn(&ComponentName, &GoodRelease) -> bool,
+    accepts: &dyn Fn(&ComponentName, &GoodRelease) -> bool,
 ) -> Result<BTreeMap<ComponentName, GoodRelease>, CliError> {
     let gatherer = workspace.gatherer();
-    let judge = |component: &ComponentName, stay: &RunPeriod<'_>| {
-        Ok(to_release(workspace, snapshot, component, stay)?
-            .filter(|release| wanted(component, release)))
+    let find_release = |component: &ComponentName, period: &RunPeriod<'_>| {
+        Ok(to_release(workspace, snapshot, component, period)?
+            .filter(|release| accepts(component, release)))
     };
     // A component that was never deployed would make the search walk the whole ledger.
-    let known = find_attempted(workspace, snapshot);
-    let open = components
+    let attempted = find_attempted(workspace, snapshot);
+    let searched = components
         .iter()
-        .filter(|name| known.contains(*name))
+        .filter(|name| attempted.contains(*name))
         .cloned()
         .collect();
     match workspace.tips.get(snapshot.env.ledger()) {
-        Some(tip) => find_newest_accepted(gatherer.history(), &snapshot.env, *tip, open, &judge)
-            .context(ErrorKind::CannotTell, "cannot tell what ran well"),
+        Some(tip) => find_newest_accepted(
+            gatherer.history(),
+            &snapshot.env,
+            *tip,
+            searched,
+            &find_release,
+        )
+        .context(
+            ErrorKind::CannotTell,
+            "cannot determine the last good releases",
+        ),
         None => Ok(BTreeMap::new()),
     }
 }
 
 /// Finds the newest good releases in the form that is shown, including the components that have
 /// none.
-pub fn build_view(
+pub fn build_good_view(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
     components: BTreeSet<ComponentName>,
-    wanted: &dyn Fn(&ComponentName, &GoodRelease) -> bool,
+    accepts: &dyn Fn(&ComponentName, &GoodRelease) -> bool,
 ) -> Result<good::HealthyReleases, CliError> {
-    let mut found = find_newest(workspace, snapshot, &components, wanted)?;
+    let mut releases = find_newest(workspace, snapshot, &components, accepts)?;
     let component = |component: ComponentName| {
-        let good = found.remove(&component).map(GoodRelease::into_view);
-        good::ComponentRelease {
-            component,
-            release: good,
-        }
+        let release = releases.remove(&component).map(GoodRelease::into_view);
+        good::ComponentRelease { component, release }
     };
     let components = components.into_iter().map(component).collect();
     Ok(good::HealthyReleases {
@@ -118,30 +124,31 @@ pub fn build_view(
     })
 }
 
-/// Returns a period in which a component ran as a release, if it is good.
+/// Converts a period in which a component ran to a release. Returns `None` if the release is not
+/// good.
 fn to_release(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
     component: &ComponentName,
-    stay: &RunPeriod<'_>,
+    period: &RunPeriod<'_>,
 ) -> crate::git::Result<Option<GoodRelease>> {
-    let none_counts = workspace
+    let verification_optional = workspace
         .policy
         .component(component)
         .is_none_or(|it| it.verify.is_none());
-    let (Some(commit), Some(content)) = (stay.last_commit(), stay.content) else {
+    let (Some(commit), Some(content)) = (period.last_commit(), period.content) else {
         return Ok(None);
     };
-    let held = snapshot.state().hold(component, content).is_some();
-    if held
-        || !stay.is_verified(none_counts)
+    let is_held = snapshot.state().hold(component, content).is_some();
+    if is_held
+        || !period.is_verified(verification_optional)
         || read_context::read_yanks(workspace, [commit])?
             .yanked_commit(commit)
             .is_some()
     {
         return Ok(None);
     }
-    let Some(target) = stay
+    let Some(target) = period
         .entry
         .statement
         .component_result(component)
@@ -152,10 +159,10 @@ fn to_release(
     Ok(Some(GoodRelease {
         target: Target { commit, ..target },
         content,
-        verified: stay.last_verification() == VerificationResult::Passed,
-        from: stay.from,
-        to: stay.to,
-        by: stay.entry.statement.by.clone(),
-        sequence: stay.entry.statement.sequence,
+        verified: period.last_verification() == VerificationResult::Passed,
+        from: period.from,
+        to: period.to,
+        by: period.entry.statement.by.clone(),
+        sequence: period.entry.statement.sequence,
     }))
 }

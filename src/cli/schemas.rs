@@ -12,9 +12,9 @@ use super::{append_report, error, sync_report};
 use crate::server::handoff::Event;
 use crate::view;
 
-/// A kind of document.
+/// A kind of JSON document.
 pub struct DocumentKind {
-    /// Its name, as passed to `context.report`.
+    /// Its name, as passed to `Ui::print_document`.
     pub name: &'static str,
     /// What it contains, and which command prints it.
     pub about: &'static str,
@@ -49,11 +49,11 @@ pub const KINDS: &[DocumentKind] = &[
     ),
     DocumentKind::new::<view::destroyed::DestroyReport>(
         "destroyed",
-        "What became of ephemeral environments that were to be taken down: `destroy`, `reap`.",
+        "What happened to each ephemeral environment that was to be destroyed: `destroy`, `reap`.",
     ),
     DocumentKind::new::<view::deployment_diff::DeploymentDiff>(
         "diff",
-        "What a deployment would bring: `diff`.",
+        "What a deployment would change: `diff`.",
     ),
     DocumentKind::new::<append_report::EntryDocument<'_>>(
         "entry",
@@ -65,19 +65,19 @@ pub const KINDS: &[DocumentKind] = &[
     ),
     DocumentKind::new::<Event>(
         "event",
-        "An entry that a server has accepted: the program of `deploy.handoff`, a line each.",
+        "An entry that a server has accepted: the input of the `deploy.handoff` program, one document per line.",
     ),
     DocumentKind::new::<view::good::HealthyReleases>(
         "good",
-        "What ran well last in an environment: `good`.",
+        "The last good release of each component in an environment: `good`.",
     ),
     DocumentKind::new::<init::InitDocument>("init", "What was set up: `init`."),
     DocumentKind::new::<key::KeyDocument>("key", "A key: `key new`, `key show`."),
-    DocumentKind::new::<key::KeysDocument>("keys", "The keys that are here: `key list`."),
-    DocumentKind::new::<view::log::LogPage>("log", "What happened: `log`."),
+    DocumentKind::new::<key::KeysDocument>("keys", "The available keys: `key list`."),
+    DocumentKind::new::<view::log::LogPage>("log", "The history of the ledgers: `log`."),
     DocumentKind::new::<notes::NotesDocument>(
         "notes-rebuild",
-        "That the notes were made anew: `notes rebuild`.",
+        "The result of rebuilding the notes: `notes rebuild`.",
     ),
     DocumentKind::new::<view::plan::DeploymentPlan>("plan", "What a deployment would do: `plan`."),
     DocumentKind::new::<policy::PolicyDocument<'_>>(
@@ -86,7 +86,7 @@ pub const KINDS: &[DocumentKind] = &[
     ),
     DocumentKind::new::<policy::PolicyDiffDocument<'_>>(
         "policy-diff",
-        "How a proposal stands to the policy in force: `policy diff`, and `policy publish` where they are the same.",
+        "How a proposal differs from the policy in force: `policy diff`, and `policy publish` if they are the same.",
     ),
     DocumentKind::new::<policy::PolicySchemaDocument>(
         "policy-schema",
@@ -94,11 +94,11 @@ pub const KINDS: &[DocumentKind] = &[
     ),
     DocumentKind::new::<view::replay::ReplayReport>(
         "policy-test",
-        "What a proposal would have said of the past: `policy test`.",
+        "How a proposal would have decided past deployments: `policy test`.",
     ),
     DocumentKind::new::<super::commands::repair::RepairDocument>(
         "repair",
-        "What was put back on a remote: `repair`.",
+        "The ledgers that were restored on a remote: `repair`.",
     ),
     DocumentKind::new::<server::AdoptDocument<'_>>(
         "server-adopt",
@@ -106,7 +106,7 @@ pub const KINDS: &[DocumentKind] = &[
     ),
     DocumentKind::new::<view::server::ServerCheck>(
         "server-check",
-        "Whether a server protects: `server check`.",
+        "Whether a server is protected: `server check`.",
     ),
     DocumentKind::new::<server::ServerInitDocument<'_>>(
         "server-init",
@@ -114,10 +114,10 @@ pub const KINDS: &[DocumentKind] = &[
     ),
     DocumentKind::new::<view::show::CommitReport>(
         "show",
-        "One commit's way to production: `show`.",
+        "The path of one commit to production: `show`.",
     ),
     DocumentKind::new::<view::status::StatusReport>("status", "What runs where: `status`."),
-    DocumentKind::new::<sync_report::SyncDocument>("sync", "What is new: `sync`."),
+    DocumentKind::new::<sync_report::SyncDocument>("sync", "The new entries: `sync`."),
 ];
 
 #[cfg(test)]
@@ -157,15 +157,15 @@ mod tests {
         );
 
         let update = std::env::var_os("UPDATE_DOCS").is_some();
-        let there = folder
+        let committed = folder
             .read_dir()
             .into_iter()
             .flatten()
             .map(|entry| entry.unwrap().path());
-        for path in there.filter(|path| !wanted.contains_key(path)) {
+        for path in committed.filter(|path| !wanted.contains_key(path)) {
             assert!(
                 update,
-                "{} is of no kind; run: UPDATE_DOCS=1 cargo test --lib schemas",
+                "{} belongs to no kind; run: UPDATE_DOCS=1 cargo test --lib schemas",
                 path.display()
             );
             std::fs::remove_file(path).unwrap();
@@ -174,7 +174,7 @@ mod tests {
             if update {
                 std::fs::write(&path, &text).unwrap();
             }
-            let same = std::fs::read_to_string(&path).is_ok_and(|there| there == text);
+            let same = std::fs::read_to_string(&path).is_ok_and(|current| current == text);
             assert!(
                 same,
                 "{} is out of date; run: UPDATE_DOCS=1 cargo test --lib schemas",
@@ -186,25 +186,25 @@ mod tests {
     /// Checks that every field has a description.
     #[test]
     fn every_field_is_described() {
-        fn undescribed(at: &str, value: &Value, found: &mut Vec<String>) {
+        fn collect_undescribed(at: &str, value: &Value, missing: &mut Vec<String>) {
             if let Some(properties) = value.get("properties").and_then(Value::as_object) {
                 // A constant is clear without a description.
-                let said =
+                let is_described =
                     |it: &Value| it.get("description").is_some() || it.get("const").is_some();
-                let silent = properties.iter().filter(|(_, it)| !said(it));
-                found.extend(silent.map(|(name, _)| format!("{at}.{name}")));
+                let undescribed = properties.iter().filter(|(_, it)| !is_described(it));
+                missing.extend(undescribed.map(|(name, _)| format!("{at}.{name}")));
             }
             for (key, inner) in value.as_object().into_iter().flatten() {
-                undescribed(&format!("{at}.{key}"), inner, found);
+                collect_undescribed(&format!("{at}.{key}"), inner, missing);
             }
             for inner in value.as_array().into_iter().flatten() {
-                undescribed(at, inner, found);
+                collect_undescribed(at, inner, missing);
             }
         }
-        let mut found = Vec::new();
+        let mut missing = Vec::new();
         for kind in KINDS {
-            undescribed(kind.name, &kind.schema(), &mut found);
+            collect_undescribed(kind.name, &kind.schema(), &mut missing);
         }
-        assert!(found.is_empty(), "{found:#?}");
+        assert!(missing.is_empty(), "{missing:#?}");
     }
 }

@@ -1,5 +1,4 @@
-//! The result of a sync, as text and JSON, and the check that the project is the expected one.
-//! Shared by `init` and `sync`.
+//! Reports the result of a sync as text or JSON, and checks that the project is the expected one.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,6 +15,7 @@ use crate::ledger::sync::{MovedLedger, SyncResult};
 use crate::ledger::{LedgerCommit, Project};
 use crate::view::table::Table;
 
+/// The result of a sync: the document `git-deploy/sync/v1`.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SyncDocument {
@@ -50,7 +50,7 @@ struct LedgerUpdate {
     by: Person,
 }
 
-/// Prints the JSON document of a sync. Without a remote nothing has moved.
+/// Prints the JSON document of a sync. `remote` is `None` if no remote holds the ledgers.
 pub fn report_sync(
     repository: &Repository,
     remote: Option<&str>,
@@ -97,13 +97,13 @@ pub fn check_expected_project(ui: &Ui) -> Result<(), CliError> {
     let (Some(wanted), Ok(repository)) = (ui.project(), open_repository()) else {
         return Ok(());
     };
-    let cannot = "cannot read the project";
+    let message = "cannot read the project";
     let tip = repository
         .tip(&LedgerName::policy())
-        .context(ErrorKind::CannotTell, cannot)?;
+        .context(ErrorKind::CannotTell, message)?;
     let Some(tip) = tip else { return Ok(()) };
     let project =
-        Project::from_policy_tip(&repository, tip).context(ErrorKind::CannotTell, cannot)?;
+        Project::from_policy_tip(&repository, tip).context(ErrorKind::CannotTell, message)?;
     require_project(wanted, &project)
 }
 
@@ -118,7 +118,7 @@ fn require_project(wanted: &ProjectName, project: &Project) -> Result<(), CliErr
     .hint(format!("in a clone of {wanted}, repeat the command")))
 }
 
-/// Prints what a sync brought.
+/// Prints the new entries of a sync as a table.
 pub fn print_sync(
     repository: &Repository,
     remote: &str,
@@ -127,12 +127,12 @@ pub fn print_sync(
 ) -> Result<(), CliError> {
     report_trust(repository, synced, ui)?;
     if synced.moved.is_empty() {
-        let words = if synced.tips.is_empty() {
+        let message = if synced.tips.is_empty() {
             "has no ledgers yet"
         } else {
             "has nothing new"
         };
-        ui.print(format_args!("{remote} {words}."));
+        ui.print(format_args!("{remote} {message}."));
         return Ok(());
     }
     let mut table =
@@ -167,13 +167,13 @@ fn describe_update(repository: &Repository, moved: &MovedLedger) -> Result<Ledge
 }
 
 fn read_newest(repository: &Repository, moved: &MovedLedger) -> Result<Statement, CliError> {
-    let cannot = format!("cannot read the ledger {}", moved.ledger);
+    let message = format!("cannot read the ledger {}", moved.ledger);
     match repository
         .read_ledger_commit(&moved.ledger, moved.new)
-        .context(ErrorKind::CannotTell, cannot.as_str())?
+        .context(ErrorKind::CannotTell, message.as_str())?
     {
         LedgerCommit::Entry { entry, .. } => Ok(entry.statement().clone()),
-        LedgerCommit::Genesis => Err(CliError::new(ErrorKind::CannotTell, cannot)),
+        LedgerCommit::Genesis => Err(CliError::new(ErrorKind::CannotTell, message)),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Input and output of a command: where text goes, how times are shown, and how questions are
 //! asked.
 //!
-//! A write to a closed pipe never stops a command halfway: the output remembers the failure, drops
-//! what follows, and the program exits with the matching code at the end.
+//! A write to a closed pipe never stops a command halfway. The first failure is stored, later
+//! output is dropped, and the program exits with the matching code at the end.
 
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
@@ -37,10 +37,11 @@ pub struct Ui {
     output: Mutex<OutputStreams>,
 }
 
+/// Standard output and standard error, with the state of what was written.
 struct OutputStreams {
     out: AutoStream<io::Stdout>,
     err: AutoStream<io::Stderr>,
-    /// Whether a JSON document is on standard output. There must not be a second one.
+    /// Whether a JSON document was printed on standard output. There must not be a second one.
     has_document: bool,
     /// The first failed write to standard output.
     write_error: Option<io::Error>,
@@ -109,18 +110,18 @@ impl Ui {
         self.dates
     }
 
-    /// Formats a time as this command shows it.
+    /// Formats a time in the style of `--dates`.
     pub fn format_time(&self, time: Time) -> String {
         view::time::format_time(time, clock::now(), self.dates)
     }
 
-    /// Formats a deadline as this command shows it.
+    /// Formats a deadline in the style of `--dates`.
     pub fn format_deadline(&self, time: Time) -> String {
         view::time::format_deadline(time, clock::now(), self.dates)
     }
 
     /// Prints lines, which may be styled, on standard output. With `--json`, prints them on
-    /// standard error, so that the document stays alone.
+    /// standard error, so that standard output contains only the document.
     pub fn print(&self, lines: impl Display) {
         if self.json {
             return self.eprint(lines);
@@ -187,12 +188,12 @@ impl Ui {
         self.confirm_unless(&|| false, question)
     }
 
-    /// Asks a yes-or-no question, and returns no as soon as `given_up` is true.
+    /// Asks a yes-or-no question, and returns no as soon as `is_cancelled` returns true.
     ///
-    /// Needed because a program that handles Ctrl-C is not stopped by it at a prompt.
+    /// Deployments need this: they handle Ctrl-C, so it does not end the prompt by itself.
     pub fn confirm_unless(
         &self,
-        given_up: &dyn Fn() -> bool,
+        is_cancelled: &dyn Fn() -> bool,
         question: &str,
     ) -> Result<bool, CliError> {
         if self.yes {
@@ -212,7 +213,7 @@ impl Ui {
                 .context(ErrorKind::CannotTell, "cannot ask")?;
         }
         while !has_input().context(ErrorKind::CannotTell, "cannot read the answer")? {
-            if given_up() {
+            if is_cancelled() {
                 self.eprint("");
                 return Ok(false);
             }
@@ -228,13 +229,13 @@ impl Ui {
     /// Prints the error, if any, and returns the exit code.
     pub(super) fn finish(&self, result: Result<(), CliError>) -> ExitCode {
         let result = result.inspect_err(|failure| self.print_error(failure));
-        let broken = {
+        let write_error = {
             let mut output = self.lock_output();
             let flushed = output.out.flush().err();
             output.write_error.take().or(flushed)
         };
-        match (result, broken) {
-            // The command's own failure matters more than the closed output.
+        match (result, write_error) {
+            // The command's own failure matters more than a failed write.
             (Err(failure), _) => failure.kind().into(),
             (Ok(()), None) => ExitCode::SUCCESS,
             (Ok(()), Some(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -254,9 +255,9 @@ impl Ui {
         if let Some(text) = failure.render(self.width) {
             self.eprint(text);
         }
-        // The lock is released before `report` takes it.
-        let reported = self.lock_output().has_document;
-        if let Some(body) = failure.to_document().filter(|_| self.json && !reported) {
+        // The lock is released before `print_document` takes it.
+        let has_document = self.lock_output().has_document;
+        if let Some(body) = failure.to_document().filter(|_| self.json && !has_document) {
             // If this fails, the text above has the same information.
             let _ = self.print_document("error", &body);
         }
@@ -271,11 +272,11 @@ impl Ui {
 impl OutputStreams {
     fn write_out(&mut self, text: std::fmt::Arguments<'_>) {
         if self.write_error.is_none() {
-            // Written at once: a stream that strips styles would write line by line.
-            let mut whole = AutoStream::new(Vec::new(), self.out.current_choice());
-            let written = whole
+            // Written in one call: a stream that strips styles would write line by line.
+            let mut buffer = AutoStream::new(Vec::new(), self.out.current_choice());
+            let written = buffer
                 .write_fmt(text)
-                .and_then(|()| io::stdout().write_all(&whole.into_inner()));
+                .and_then(|()| io::stdout().write_all(&buffer.into_inner()));
             self.write_error = written.err();
         }
     }
@@ -296,7 +297,7 @@ pub(super) fn detect_width(terminal: bool) -> Option<usize> {
     })
 }
 
-/// Waits a moment for input, and returns whether there is some.
+/// Waits up to 50 ms for input, and returns whether there is some.
 fn has_input() -> io::Result<bool> {
     let input = io::stdin();
     let mut polled = [PollFd::new(&input, PollFlags::IN)];

@@ -46,15 +46,15 @@ pub struct Workspace {
 
 impl Workspace {
     /// Opens the repository and its project. Uses the network only if the project was never fetched
-    /// here.
+    /// in this clone.
     pub fn open(ui: &Ui) -> Result<Self, CliError> {
         let repository = open_repository()?;
         let remote = find_remote(&repository, ui)?;
-        let unknown = repository
+        let is_unknown = repository
             .tip(&LedgerName::policy())
             .context(ErrorKind::CannotTell, "cannot read the ledgers")?
             .is_none();
-        if let Some(remote) = remote.as_deref().filter(|_| unknown) {
+        if let Some(remote) = remote.as_deref().filter(|_| is_unknown) {
             let synced = sync_ledgers(&repository, remote, ui)?;
             super::sync_report::report_trust(&repository, &synced, ui)?;
         }
@@ -77,7 +77,7 @@ impl Workspace {
         })
     }
 
-    /// Opens the project as it is known here, without a network.
+    /// Opens the project as this clone has it, without a network.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl Workspace {
         FactGatherer::new(&self.repository, &self.project).with_remote(self.remote.as_deref())
     }
 
-    /// Returns a previewer, which asks the rules about a start without writing it.
+    /// Returns a previewer, which evaluates the rules for a start without writing it.
     pub fn previewer(&self) -> Previewer<'_> {
         Previewer {
             repository: &self.repository,
@@ -153,12 +153,12 @@ impl Workspace {
                 .all_environments()
                 .map(Environment::display_name)
                 .collect();
-            let near = suggest_nearest(name, names.iter().map(String::as_str))
-                .map_or_else(String::new, |near| format!("; {near}"));
+            let suggestion = suggest_nearest(name, names.iter().map(String::as_str))
+                .map_or_else(String::new, |nearest| format!("; {nearest}"));
             let known = names.join(", ");
             CliError::new(
                 ErrorKind::Usage,
-                format!("there is no environment {name:?}: the policy has {known}{near}"),
+                format!("there is no environment {name:?}: the policy has {known}{suggestion}"),
             )
         };
         let name: EnvName = name.parse().map_err(|_| unknown())?;
@@ -180,7 +180,8 @@ impl Workspace {
         )
     }
 
-    /// Returns the person who signs here, the signer, and whether the key is current or retired.
+    /// Returns the person who signs here, the signer, and whether the signer's key is current or
+    /// retired.
     ///
     /// # Errors
     ///
@@ -188,11 +189,12 @@ impl Workspace {
     fn find_listed_signer(&self) -> Result<(Person, Signer, KeyStatus), CliError> {
         let signer = open_signer(&self.repository)?;
         let key = signer.public_key();
-        let (person, standing) = self.find_owner(&key)?;
-        Ok((person, signer, standing))
+        let (person, status) = self.find_owner(&key)?;
+        Ok((person, signer, status))
     }
 
-    /// Returns the person who signs here, according to the public key.
+    /// Returns the person who signs here, by the public key. Does not open the secret key if the
+    /// public one can be read.
     pub fn identify_signer(&self) -> Result<Person, CliError> {
         let repository = Some(&self.repository);
         let key = find_public_key(repository, &find_source(repository)?)?;
@@ -236,33 +238,33 @@ impl Workspace {
         &self,
         ui: &Ui,
         ledger: &LedgerName,
-        manner: AppendOptions,
+        options: AppendOptions,
         draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, CliError>,
     ) -> Result<AppendedEntry, CliError> {
         // A retired key may still end its own open run. The rules decide what else it may do.
-        let (person, signer, standing) = self.find_listed_signer()?;
-        let appended = self.append_as(ui, (&person, &signer), ledger, manner, draft);
-        appended.map_err(|failure| match standing {
+        let (person, signer, status) = self.find_listed_signer()?;
+        let appended = self.append_as(ui, (&person, &signer), ledger, options, draft);
+        appended.map_err(|failure| match status {
             KeyStatus::Current => failure,
             KeyStatus::Retired => failure.hint(RETIRED_KEY_HINT),
         })
     }
 
-    /// Writes one entry signed by a person whom the policy in force need not list.
+    /// Writes one entry signed by this person. The policy in force may not list the person yet.
     pub fn append_as(
         &self,
         ui: &Ui,
         (person, signer): (&Person, &Signer),
         ledger: &LedgerName,
-        manner: AppendOptions,
+        options: AppendOptions,
         draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, CliError>,
     ) -> Result<AppendedEntry, CliError> {
-        self.build_writer(person, Some(signer), manner)
+        self.build_writer(person, Some(signer), options)
             .append(ledger, draft)
             .map_err(|error| explain_append_error(ui, error))
     }
 
-    /// Asks the rules about an entry, on the ledgers as of the last fetch. Signs and writes
+    /// Evaluates the rules for an entry on the ledgers as of the last fetch. Signs and writes
     /// nothing.
     pub fn ask_rules(
         &self,
@@ -271,11 +273,11 @@ impl Workspace {
         ledger: &LedgerName,
         draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, CliError>,
     ) -> Result<(Statement, Verdict), CliError> {
-        let manner = AppendOptions {
+        let options = AppendOptions {
             dry_run: true,
             ..AppendOptions::default()
         };
-        self.build_writer(person, None, manner)
+        self.build_writer(person, None, options)
             .preview(ledger, draft)
             .map_err(|error| explain_append_error(ui, error))
     }
@@ -284,7 +286,7 @@ impl Workspace {
         &'a self,
         person: &'a Person,
         signer: Option<&'a Signer>,
-        manner: AppendOptions,
+        options: AppendOptions,
     ) -> LedgerWriter<'a> {
         LedgerWriter {
             repository: &self.repository,
@@ -292,7 +294,7 @@ impl Workspace {
             remote: self.remote.as_deref(),
             person,
             signer,
-            options: manner,
+            options,
             is_synced: self.is_synced,
         }
     }

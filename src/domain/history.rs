@@ -1,9 +1,9 @@
 //! The history of one component in an environment, read from the ledger's entries: what ran from
 //! when to when, and which attempts failed.
 //!
-//! A [`RunPeriod`] is one unbroken time of one content. A commit whose content was there already joins the period that runs, and so
-//! has the success, the verification and the soak of the entry that deployed the content, no more. Whatever the entries do not show
-//! to have run did not run.
+//! A [`RunPeriod`] is an unbroken time in which one content ran. A commit with the running content
+//! joins the current period, and shares the success, verification and soak time of the entry that
+//! deployed the content. A content counts as run only if an entry shows it.
 
 mod builder;
 
@@ -28,7 +28,8 @@ pub struct RunPeriod<'a> {
     /// When it was replaced or removed, or when an attempt left the running version unknown; `None`
     /// while it runs.
     pub to: Option<Time>,
-    /// The commits that had this content here, oldest first, each with the position of its entry.
+    /// The commits that had this content here, oldest first, each with its entry's index in the
+    /// environment's entries, oldest first.
     commits: Vec<(CommitId, usize)>,
     /// The verification results, oldest first; never empty.
     verifications: Vec<(Time, VerificationResult)>,
@@ -76,20 +77,20 @@ impl RunPeriod<'_> {
         for (at, result) in &self.verifications {
             match (self.counts_as_verified(*result, none_counts), since) {
                 (true, None) => since = Some(*at),
-                (false, Some(begun)) => {
+                (false, Some(start)) => {
                     // A result reported after the end says nothing about the time before the end.
-                    spans.push((begun, Some(self.to.map_or(*at, |to| to.min(*at)))));
+                    spans.push((start, Some(self.to.map_or(*at, |to| to.min(*at)))));
                     since = None;
                 }
                 _ => {}
             }
         }
-        spans.extend(since.map(|begun| (begun, self.to)));
+        spans.extend(since.map(|start| (start, self.to)));
         spans
     }
 
-    /// Returns the position of the newest entry that deployed or confirmed this content, as this
-    /// commit or, for `None`, as any commit.
+    /// Returns the position of the newest entry that deployed or confirmed this content: under this
+    /// commit or, for `None`, under any commit.
     fn newest_position(&self, commit: Option<CommitId>) -> Option<usize> {
         self.commits
             .iter()
@@ -121,17 +122,18 @@ pub struct Attempt<'a> {
     pub entry: &'a Arc<StoredEntry>,
     /// How it ended.
     pub failure: AttemptFailure,
+    /// The index of `entry` in the environment's entries, oldest first.
     position: usize,
 }
 
 /// The newest event in the history of a commit.
 #[derive(Debug, Clone, Copy)]
 pub enum LatestEvent<'h, 'a> {
-    /// It never ran here.
+    /// It never ran here, and no attempt with it failed.
     Never,
     /// It ran, and no later attempt failed.
     Ran(&'h RunPeriod<'a>),
-    /// After it ran, an attempt with this commit or the same content failed.
+    /// An attempt with this commit failed or, after the commit ran, one with the same content.
     Failed(&'h Attempt<'a>),
 }
 
@@ -156,9 +158,9 @@ impl<'a> History<'a> {
         })
     }
 
-    /// Returns the newest event of a commit. [`LatestEvent::Ran`] requires that this very commit ran
-    /// here. If it did, later attempts with the same content under another commit count too.
-    /// Otherwise one could choose the commit under which a content looks best.
+    /// Returns the newest event of a commit. [`LatestEvent::Ran`] requires that this very commit
+    /// ran here. If it did, later attempts with the same content at another commit count too:
+    /// otherwise one could promote the commit for which the content has no failure.
     pub fn latest_event(&self, commit: CommitId, content: Option<Content>) -> LatestEvent<'_, 'a> {
         let ran = self.run_periods_of(commit).next().is_some();
         let contents: BTreeSet<Content> = self
@@ -166,19 +168,19 @@ impl<'a> History<'a> {
             .filter_map(|period| period.content)
             .chain(content)
             .collect();
-        let same = |content: Option<Content>| {
+        let is_same = |content: Option<Content>| {
             content.is_some_and(|content| ran && contents.contains(&content))
         };
         // Every period of the commit has one of those contents.
         let period = self
             .run_periods
             .iter()
-            .filter(|period| same(period.content))
+            .filter(|period| is_same(period.content))
             .filter_map(|period| Some((period.newest_position(None)?, period)));
         let attempt = self
             .attempts
             .iter()
-            .rfind(|it| it.commit == commit || same(it.content));
+            .rfind(|it| it.commit == commit || is_same(it.content));
         match (period.max_by_key(|(position, _)| *position), attempt) {
             (Some((position, _)), Some(attempt)) if attempt.position > position => {
                 LatestEvent::Failed(attempt)

@@ -18,7 +18,7 @@ pub(crate) use key::SMALL_ORDER;
 pub use key::{PublicKey, is_small_order};
 use serde::{Deserialize, Serialize};
 
-use super::serde_str::as_text;
+use super::serde_str::impl_serde_str;
 
 /// The id of a git object: SHA-1 (20 bytes) or SHA-256 (32 bytes). Its order is the order of the
 /// hexadecimal form.
@@ -83,7 +83,7 @@ impl fmt::Debug for Oid {
     }
 }
 
-as_text!(Oid, Digest, RunId, PublicKey);
+impl_serde_str!(Oid, Digest, RunId, PublicKey);
 
 macro_rules! oid {
     ($(#[$doc:meta])* $type:ident) => {
@@ -249,7 +249,7 @@ impl FromStr for RunId {
     fn from_str(text: &str) -> Result<Self, IdError> {
         read_hex(text)
             .map(Self)
-            .ok_or_else(|| hex_error(text, "a run: 32 hexadecimal digits"))
+            .ok_or_else(|| hex_error(text, "a run id of 32 lower-case hexadecimal digits"))
     }
 }
 

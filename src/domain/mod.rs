@@ -1,4 +1,4 @@
-//! What git-deploy knows, without git, clock or I/O: names, entries, the fold, the policy and the rules.
+//! The pure core, without Git, clock or I/O: names, ids, entries, state, policy, rules and history.
 
 pub mod entry;
 pub mod env_ref;

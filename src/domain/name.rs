@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::serde_str::as_text;
+use super::serde_str::impl_serde_str;
 
 /// The longest name, in bytes.
 pub const MAX_LEN: usize = 63;
@@ -42,8 +42,8 @@ fn check(text: &str) -> Result<(), NameError> {
     if text.len() > MAX_LEN {
         return Err(NameError::TooLong(text.chars().count()));
     }
-    let inner = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
-    if !text.as_bytes()[0].is_ascii_alphanumeric() || !text.as_bytes().iter().all(inner) {
+    let is_allowed = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+    if !text.as_bytes()[0].is_ascii_alphanumeric() || !text.as_bytes().iter().all(is_allowed) {
         return Err(NameError::Character(text.to_owned()));
     }
     if text.contains("..") || text.ends_with('.') || text.strip_suffix(".lock").is_some() {
@@ -58,7 +58,7 @@ macro_rules! name {
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Box<str>);
 
-        as_text!($type);
+        impl_serde_str!($type);
 
         impl $type {
             /// Returns the name as text.

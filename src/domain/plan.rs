@@ -1,8 +1,8 @@
 //! Plans: what a component's plan command says it would change, without changing anything.
 //!
-//! A plan may contain secrets. Of a terraform plan only actions, addresses and output names are
-//! kept; of any other plan the printed text, in which the caller has masked the secrets. Both are
-//! untrusted text: whatever shows them must sanitize them first.
+//! A plan may contain secrets. From terraform's JSON, only actions, addresses and output names are
+//! kept. The caller masks the secrets in the printed text. All of it is untrusted: sanitize it
+//! before showing it.
 
 mod terraform;
 
@@ -44,7 +44,7 @@ pub enum PlanResult {
     },
 }
 
-/// A plan.
+/// The plan of one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanOutput {
     /// The digest that approvals bind. Two plans with the same effect have the same digest,
@@ -70,7 +70,7 @@ impl Plan {
     /// Returns the plan, if there is one.
     pub fn output(&self) -> Option<&PlanOutput> {
         match &self.result {
-            PlanResult::Planned(made) => Some(made),
+            PlanResult::Planned(output) => Some(output),
             PlanResult::Failed { .. } | PlanResult::Deferred { .. } => None,
         }
     }
@@ -78,20 +78,12 @@ impl Plan {
     /// Returns the digest that approvals bind, if there is a plan.
     #[cfg(any(test, feature = "testing"))]
     pub fn digest(&self) -> Option<&Digest> {
-        self.output().map(|made| &made.digest)
-    }
-
-    /// Returns the terraform plan, if it is one.
-    pub fn terraform(&self) -> Option<&TerraformPlan> {
-        match &self.output()?.kind {
-            PlanKind::Terraform(terraform) => Some(terraform),
-            PlanKind::Text => None,
-        }
+        self.output().map(|output| &output.digest)
     }
 
     /// Returns whether it is certain that there is nothing to apply.
     pub fn is_empty(&self) -> bool {
-        self.terraform().is_some_and(TerraformPlan::is_empty)
+        self.output().is_some_and(PlanOutput::is_empty)
     }
 }
 

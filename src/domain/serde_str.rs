@@ -1,5 +1,5 @@
-//! Serialization of values that have one spelling: they are written as they are displayed and read
-//! as they are parsed, without an intermediate copy.
+//! Serde for types with one spelling: they are written with `Display` and read with `FromStr`,
+//! without an intermediate copy.
 //!
 //! Most values in an entry are of this kind, so this dominates the cost of reading a ledger.
 
@@ -33,7 +33,7 @@ pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
 }
 
 /// Implements `Serialize` and `Deserialize` for types that implement `Display` and `FromStr`.
-macro_rules! as_text {
+macro_rules! impl_serde_str {
     ($($type:ty),+) => {
         $(
             impl serde::Serialize for $type {
@@ -51,4 +51,4 @@ macro_rules! as_text {
     };
 }
 
-pub(super) use as_text;
+pub(super) use impl_serde_str;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::serde_str::as_text;
+use super::serde_str::impl_serde_str;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 /// Why a text is refused.
@@ -66,12 +66,15 @@ pub fn sanitize(text: &str) -> String {
 
 /// Checks the length and the characters of a text. Newlines are allowed if `newlines` is set.
 fn check(text: &str, limit: usize, newlines: bool) -> Result<(), TextError> {
-    let found = text.chars().count();
-    if found == 0 {
+    let length = text.chars().count();
+    if length == 0 {
         return Err(TextError::Empty);
     }
-    if found > limit {
-        return Err(TextError::TooLong { found, limit });
+    if length > limit {
+        return Err(TextError::TooLong {
+            found: length,
+            limit,
+        });
     }
     if let Some(bad) = text
         .chars()
@@ -91,7 +94,7 @@ macro_rules! text {
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Box<str>);
 
-        as_text!($type);
+        impl_serde_str!($type);
 
         impl $type {
             /// The maximum number of characters.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, Timelike as _};
 
-use super::serde_str::as_text;
+use super::serde_str::impl_serde_str;
 
 /// Why a text is not a time or a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum TimeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
-as_text!(Time, Span);
+impl_serde_str!(Time, Span);
 
 /// 9999-12-31T23:59:59Z: the last time with a four-digit year.
 const MAX_SECONDS: i64 = 253_402_300_799;
@@ -77,7 +77,7 @@ impl FromStr for Time {
     }
 }
 
-/// Parses a time, or returns `None` if the spelling is not the only allowed one. Written by hand,
+/// Parses a time. Returns `None` for any but the canonical spelling. Written by hand for speed,
 /// because every entry contains a time.
 fn parse_time(text: &str) -> Option<Time> {
     let bytes = text.as_bytes();

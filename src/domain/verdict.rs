@@ -1,10 +1,11 @@
-//! The answer to a request: one check or more from every rule that it faces, passed or not, so that a person sees all that is missing.
+//! The verdict on a request: at least one check from every rule that applies to it, passed or not,
+//! so that a person sees everything that is missing.
 
 use serde::Serialize;
 
 pub use super::rules::rule::Rule;
 
-/// The answer of a rule.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum CheckResult {
@@ -16,13 +17,13 @@ pub enum CheckResult {
     Unknown,
 }
 
-/// One answer of a rule, with its reason.
+/// One result of a rule, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// The rule that answers.
+    /// The rule.
     pub rule: Rule,
-    /// The answer.
+    /// The result.
     pub outcome: CheckResult,
     /// The reason, in one line of plain text. May be empty for a pass.
     pub detail: String,
@@ -52,7 +53,7 @@ impl Check {
         }
     }
 
-    /// Returns a "cannot tell": a fact is missing, and `detail` says which.
+    /// Returns a check whose result is unknown, because the fact that `detail` names is missing.
     pub fn unknown(rule: Rule, detail: impl Into<String>) -> Self {
         Self {
             rule,
@@ -70,7 +71,7 @@ impl Check {
     }
 }
 
-/// The decision that follows from all answers.
+/// The decision that follows from all checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Decision {
@@ -78,15 +79,17 @@ pub enum Decision {
     Allowed,
     /// A rule is violated.
     Refused,
-    /// No rule is violated, and at least one lacks a fact: the request is not let in.
+    /// No rule is violated, and at least one lacks a fact: the request is not accepted.
     CannotTell,
 }
 
-/// The start of each message that a server prints about a push. The client that pushes reads the decision after it.
+/// The start of each message that a server prints about a push. The pushing client reads the
+/// decision after it.
 pub const MESSAGE_PREFIX: &str = "git-deploy: ";
 
 impl Decision {
-    /// Returns the word that stands for the decision in a server's message, after [`MESSAGE_PREFIX`].
+    /// Returns the word that stands for the decision in a server's message, after
+    /// [`MESSAGE_PREFIX`].
     pub const fn word(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
@@ -96,20 +99,20 @@ impl Decision {
     }
 }
 
-/// The answers of all rules that a request faces.
+/// The checks of all rules that apply to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdict {
-    /// The answers, in the order of [`Rule`]. One rule may give several.
+    /// The checks, in the order of [`Rule`]. One rule may have several.
     pub checks: Vec<Check>,
 }
 
 impl Verdict {
-    /// Returns the decision. A verdict without any answer is "cannot tell".
+    /// Returns the decision. A verdict without any check is "cannot tell".
     pub fn decision(&self) -> Decision {
-        let any = |outcome| self.checks.iter().any(|check| check.outcome == outcome);
-        if any(CheckResult::Fail) {
+        let has = |outcome| self.checks.iter().any(|check| check.outcome == outcome);
+        if has(CheckResult::Fail) {
             Decision::Refused
-        } else if self.checks.is_empty() || any(CheckResult::Unknown) {
+        } else if self.checks.is_empty() || has(CheckResult::Unknown) {
             Decision::CannotTell
         } else {
             Decision::Allowed
@@ -117,7 +120,7 @@ impl Verdict {
     }
 
     /// Returns whether every rule passes.
-    pub fn allowed(&self) -> bool {
+    pub fn is_allowed(&self) -> bool {
         self.decision() == Decision::Allowed
     }
 }
@@ -126,7 +129,7 @@ impl Verdict {
 mod tests {
     use super::*;
 
-    /// A missing fact or an empty verdict lets nothing in.
+    /// A missing fact or an empty verdict allows nothing.
     #[test]
     fn denied_by_default() {
         assert_eq!(Verdict::default().decision(), Decision::CannotTell);

@@ -35,8 +35,8 @@ impl Iterator for FirstParents<'_> {
     }
 }
 
-/// A commit on the way from a descendant to its ancestors. Steps sort by promise: the highest
-/// generation, then the newest committer time.
+/// A commit on the way from a descendant to its ancestors. The greatest step, which a walk visits
+/// first, has the highest generation, then the newest committer time.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CommitStep {
     generation: u32,
@@ -44,8 +44,8 @@ pub(super) struct CommitStep {
     pub(super) parents: Vec<Oid>,
 }
 
-/// The position of a commit in the order of a walk: above all its ancestors, by generation, or by
-/// date if the dates are right.
+/// The position of a commit in the order of a walk: its generation and its committer time in
+/// seconds. A commit is above all its ancestors if the graph has it or the dates are right.
 pub(super) type WalkOrder = (u32, u64);
 
 impl CommitStep {

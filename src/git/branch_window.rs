@@ -1,8 +1,8 @@
 //! The newest commits of a branch, and which of them a commit lacks: one walk along the branch
 //! serves many commits.
 //!
-//! A commit older than the whole window lacks all of it, which takes no walk to find out. So a
-//! running version that is years behind costs no more.
+//! A commit older than the whole window lacks all of it, so no walk is needed for a running version
+//! that is years behind.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -16,7 +16,7 @@ pub struct BranchWindow<'a> {
     repository: &'a Repository,
     /// The commits, in the order of the walk.
     commits: Vec<WindowCommit>,
-    /// The index of each commit.
+    /// The index of each commit in `commits`.
     indexes: HashMap<Oid, usize>,
     /// No branch commit outside the window comes before this in the order of the walk.
     floor: Option<WalkOrder>,
@@ -44,7 +44,7 @@ impl Repository {
     /// Loads the newest commits in a commit's history, including itself, up to `limit`.
     pub fn load_branch_window(&self, tip: Oid, limit: usize) -> Result<BranchWindow<'_>> {
         let mut walk = CommitWalk::new(self)?;
-        let (mut commits, mut places, mut floor) = (Vec::new(), HashMap::new(), None);
+        let (mut commits, mut indexes, mut floor) = (Vec::new(), HashMap::new(), None);
         let (mut queue, mut seen) = (
             BinaryHeap::from([(walk.read_step(tip)?, tip)]),
             HashSet::from([tip]),
@@ -54,26 +54,26 @@ impl Repository {
                 floor = Some(step.walk_order());
                 break;
             }
-            let mut cut = walk.is_boundary(id);
+            let mut is_shallow = walk.is_boundary(id);
             for parent in &step.parents {
                 if seen.insert(*parent) {
                     match walk.read_step(*parent) {
                         Ok(step) => queue.push((step, *parent)),
-                        Err(_) => cut = true,
+                        Err(_) => is_shallow = true,
                     }
                 }
             }
-            places.insert(id, commits.len());
+            indexes.insert(id, commits.len());
             commits.push(WindowCommit {
                 id,
                 parents: step.parents,
-                is_shallow: cut,
+                is_shallow,
             });
         }
         Ok(BranchWindow {
             repository: self,
             commits,
-            indexes: places,
+            indexes,
             floor,
             limit,
         })
@@ -82,8 +82,8 @@ impl Repository {
 
 impl BranchWindow<'_> {
     /// Returns the commit at an index.
-    pub fn commit(&self, place: usize) -> Option<Oid> {
-        self.commits.get(place).map(|it| it.id)
+    pub fn commit(&self, index: usize) -> Option<Oid> {
+        self.commits.get(index).map(|commit| commit.id)
     }
 
     /// Returns the number of commits.
@@ -92,27 +92,27 @@ impl BranchWindow<'_> {
     }
 
     /// Returns the window's commits that are not in the history of `commit`. As with
-    /// `git rev-list`, wrong dates can make them too many if there is no commit-graph.
+    /// `git rev-list`, wrong dates without a commit-graph can add commits that are in it.
     ///
     /// # Errors
     /// [`Error::Shallow`] if this clone does not hold enough history to answer.
     pub fn find_missing(&self, commit: Oid) -> Result<MissingInWindow> {
         let mut walk = CommitWalk::new(self.repository)?;
         let first = walk.read_step(commit)?;
-        let below = |key: WalkOrder| self.floor.is_some_and(|floor| key < floor);
-        if below(first.walk_order()) && !self.indexes.contains_key(&commit) {
+        let is_below = |order: WalkOrder| self.floor.is_some_and(|floor| order < floor);
+        if is_below(first.walk_order()) && !self.indexes.contains_key(&commit) {
             return Ok(MissingInWindow {
                 indexes: (0..self.commits.len()).collect(),
                 may_miss_older: true,
             });
         }
-        let (mut has, mut queue) = (HashSet::from([commit]), vec![first]);
+        let (mut history, mut queue) = (HashSet::from([commit]), vec![first]);
         while let Some(step) = queue.pop() {
             for parent in step.parents {
-                if !has.insert(parent) {
+                if !history.insert(parent) {
                     continue;
                 }
-                if has.len() > self.limit.saturating_mul(10) {
+                if history.len() > self.limit.saturating_mul(10) {
                     return Err(Error::limit_exceeded(
                         "the number of commits beside the branch",
                         self.limit,
@@ -123,27 +123,27 @@ impl BranchWindow<'_> {
                 let Ok(step) = walk.read_step(parent) else {
                     continue;
                 };
-                if !below(step.walk_order()) || self.indexes.contains_key(&parent) {
+                if !is_below(step.walk_order()) || self.indexes.contains_key(&parent) {
                     queue.push(step);
                 }
             }
         }
-        let mut lacking = MissingInWindow::default();
-        for (place, it) in self
+        let mut missing = MissingInWindow::default();
+        for (index, commit) in self
             .commits
             .iter()
             .enumerate()
-            .filter(|(_, it)| !has.contains(&it.id))
+            .filter(|(_, commit)| !history.contains(&commit.id))
         {
-            if it.is_shallow {
+            if commit.is_shallow {
                 return Err(Error::Shallow);
             }
-            lacking.indexes.push(place);
-            lacking.may_miss_older |= it
+            missing.indexes.push(index);
+            missing.may_miss_older |= commit
                 .parents
                 .iter()
-                .any(|it| !has.contains(it) && !self.indexes.contains_key(it));
+                .any(|parent| !history.contains(parent) && !self.indexes.contains_key(parent));
         }
-        Ok(lacking)
+        Ok(missing)
     }
 }

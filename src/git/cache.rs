@@ -25,7 +25,7 @@ struct Shard<K, V> {
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     /// Creates a cache for values of about `limit` bytes in total.
     pub fn new(limit: usize) -> Self {
-        let part = || {
+        let new_shard = || {
             Mutex::new(Shard {
                 recent: HashMap::new(),
                 older: HashMap::new(),
@@ -34,7 +34,9 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         };
         // Each shard holds two generations.
         Self {
-            shards: std::iter::repeat_with(part).take(SHARD_COUNT).collect(),
+            shards: std::iter::repeat_with(new_shard)
+                .take(SHARD_COUNT)
+                .collect(),
             hasher: RandomState::new(),
             shard_limit: limit / SHARD_COUNT / 2,
         }
@@ -45,31 +47,31 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
     where
         K: Clone,
     {
-        let mut part = self.lock_shard(key)?;
-        if let Some((value, _)) = part.recent.get(key) {
+        let mut shard = self.lock_shard(key)?;
+        if let Some((value, _)) = shard.recent.get(key) {
             return Some(value.clone());
         }
-        let (value, weight) = part.older.remove(key)?;
-        part.insert(key.clone(), value.clone(), weight, self.shard_limit);
+        let (value, weight) = shard.older.remove(key)?;
+        shard.insert(key.clone(), value.clone(), weight, self.shard_limit);
         Some(value)
     }
 
     /// Adds a value of about `weight` bytes.
     pub fn insert(&self, key: K, value: V, weight: usize) {
-        if let Some(mut part) = self.lock_shard(&key) {
-            part.insert(key, value, weight, self.shard_limit);
+        if let Some(mut shard) = self.lock_shard(&key) {
+            shard.insert(key, value, weight, self.shard_limit);
         }
     }
 
     /// Locks the shard that holds a key.
     fn lock_shard(&self, key: &K) -> Option<std::sync::MutexGuard<'_, Shard<K, V>>> {
         // 32 bits of the hash are far more than there are shards.
-        let number =
+        let index =
             usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default() % SHARD_COUNT;
         // A panic cannot leave a map half changed: the lock is held only for single map operations.
         self.shards
-            .get(number)
-            .map(|part| part.lock().unwrap_or_else(PoisonError::into_inner))
+            .get(index)
+            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -89,8 +91,8 @@ impl<K: Hash + Eq, V> Shard<K, V> {
 mod tests {
     use super::*;
 
-    /// The cache stays at about its limit however much is added, and keeps a value that is read all
-    /// the time.
+    /// The cache stays at about its limit however much is added, and keeps a value that is read
+    /// often.
     #[test]
     fn bounded() {
         let cache: Cache<u32, u32> = Cache::new(64 * SHARD_COUNT);
@@ -99,7 +101,10 @@ mod tests {
             cache.insert(key, key, 1);
             assert_eq!(cache.get(&7), Some(70), "{key}");
         }
-        let kept = (0..100_000).filter(|key| cache.get(key).is_some()).count();
-        assert!((32..=64 * SHARD_COUNT).contains(&kept), "{kept}");
+        let cached_count = (0..100_000).filter(|key| cache.get(key).is_some()).count();
+        assert!(
+            (32..=64 * SHARD_COUNT).contains(&cached_count),
+            "{cached_count}"
+        );
     }
 }

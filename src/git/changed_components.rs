@@ -1,9 +1,9 @@
 //! Finds which components a commit changes, by comparing its tree with its parents', folder by
 //! folder, where the ids differ.
 //!
-//! A folder that belongs to one component as a whole is never opened: its different id is all there
-//! is to know. So the cost depends on the folders on the way to a change, not on how many files and
-//! components there are.
+//! A folder that belongs to one component as a whole is never opened: its different id already
+//! shows a change. So the cost depends on the folders on the way to a change, not on how many files
+//! and components there are.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -60,16 +60,16 @@ impl<'a> ChangeFinder<'a> {
         if parents.is_empty() {
             return self.compare_trees(None, tree);
         }
-        let mut touched = vec![true; self.components().len()];
+        let mut changed = vec![true; self.components().len()];
         for parent in parents {
             let (old, _) = self.repository.read_tree_and_parents(parent)?;
             let from_parent = self.compare_trees(Some(old), tree)?;
-            touched
+            changed
                 .iter_mut()
                 .zip(from_parent)
-                .for_each(|(all, differs)| *all &= differs);
+                .for_each(|(changed, differs)| *changed &= differs);
         }
-        Ok(touched)
+        Ok(changed)
     }
 
     /// Returns for each component whether it differs between two commits, in one walk over what
@@ -115,11 +115,11 @@ impl TreeComparison<'_, '_> {
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
-        within: &FolderOwners<'_>,
+        folder_owners: &FolderOwners<'_>,
         depth: usize,
     ) -> Result<()> {
-        self.mark_changed(&within.owners);
-        if !within.descend || self.changed.iter().all(|it| *it) {
+        self.mark_changed(&folder_owners.owners);
+        if !folder_owners.descend || self.changed.iter().all(|it| *it) {
             return Ok(());
         }
         if depth > DEPTH_LIMIT {
@@ -163,7 +163,7 @@ impl TreeComparison<'_, '_> {
                 old_entry.map(|it| it.id),
                 new_entry.map(|it| it.id),
                 path,
-                &within.position,
+                &folder_owners.position,
                 depth,
             )?;
         }
@@ -177,7 +177,7 @@ impl TreeComparison<'_, '_> {
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
-        place: &FolderPosition<'_>,
+        position: &FolderPosition<'_>,
         depth: usize,
     ) -> Result<()> {
         let length = path.len();
@@ -188,13 +188,13 @@ impl TreeComparison<'_, '_> {
         let owners = &self.finder.owners;
         if !entry.is_tree() {
             let is_link = entry.is_link();
-            self.mark_changed(&owners.owners_of_file(place, path, is_link));
+            self.mark_changed(&owners.owners_of_file(position, path, is_link));
         } else if old != new {
             self.compare_folders(
                 old,
                 new,
                 path,
-                &owners.enter_folder(place, entry.name),
+                &owners.enter_folder(position, entry.name),
                 depth + 1,
             )?;
         }
@@ -203,10 +203,10 @@ impl TreeComparison<'_, '_> {
     }
 
     /// Marks these components as changed.
-    fn mark_changed(&mut self, numbers: &[usize]) {
-        for number in numbers {
-            if let Some(touched) = self.changed.get_mut(*number) {
-                *touched = true;
+    fn mark_changed(&mut self, indexes: &[usize]) {
+        for index in indexes {
+            if let Some(changed) = self.changed.get_mut(*index) {
+                *changed = true;
             }
         }
     }

@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 
 use super::error::{Error, Result, printable_tail};
 
-/// The most standard output accepted; no plumbing command used here comes near.
+/// The most bytes of standard output accepted. No command used here comes near it.
 const OUTPUT_LIMIT: u64 = 64 << 20;
-/// How much of standard error is kept. The rest is read and dropped, so that git does not block on
-/// it.
+/// How many bytes of standard error are kept. The rest is read and dropped, so that git does not
+/// block on it.
 const STDERR_LIMIT: u64 = 1 << 20;
 
 /// Variables that would point git to objects, refs, files or settings other than those of the given
@@ -48,14 +48,14 @@ const SIGNING_VARIABLES: [&str; 2] = ["GIT_DEPLOY_KEY", "GIT_DEPLOY_PASSWORD"];
 /// A `git` process being prepared.
 pub struct GitCommand {
     command: Command,
-    name: &'static str,
+    subcommand: &'static str,
     input: Option<Vec<u8>>,
 }
 
 /// The result of a `git` process.
 #[derive(Debug)]
 pub struct GitOutput {
-    name: &'static str,
+    subcommand: &'static str,
     /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
     /// What it wrote to standard output.
@@ -65,8 +65,8 @@ pub struct GitOutput {
 }
 
 impl GitCommand {
-    /// Prepares `git <name>` for a repository, with an environment that cannot redirect it.
-    pub(super) fn new(git_dir: &Path, work_dir: Option<&Path>, name: &'static str) -> Self {
+    /// Prepares `git <subcommand>` for a repository, with an environment that cannot redirect it.
+    pub(super) fn new(git_dir: &Path, work_dir: Option<&Path>, subcommand: &'static str) -> Self {
         let mut command = Command::new("git");
         for variable in REDIRECTING_VARIABLES.into_iter().chain(SIGNING_VARIABLES) {
             command.env_remove(variable);
@@ -76,8 +76,8 @@ impl GitCommand {
             .env("GIT_DIR", git_dir)
             // A replace ref changes what history says.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
-            // So does a graft: it would make a push leave out what the remote lacks. No file can
-            // exist here.
+            // A graft does too: a push would leave out commits that the remote lacks. No file can
+            // exist at this path.
             .env("GIT_GRAFT_FILE", "/dev/null/none")
             // Stable messages for people in any locale; we parse none of them.
             .env("LC_ALL", "C.UTF-8")
@@ -87,7 +87,7 @@ impl GitCommand {
             .env("GIT_PAGER", "cat")
             // GIT_TERMINAL_PROMPT stays as it is: a user may type a password at a terminal, and a
             // CI system switches prompts off.
-            .arg(name)
+            .arg(subcommand)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -99,7 +99,7 @@ impl GitCommand {
         }
         Self {
             command,
-            name,
+            subcommand,
             input: None,
         }
     }
@@ -143,7 +143,7 @@ impl GitCommand {
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let input = self.input;
         let (stdout, stderr) = std::thread::scope(|scope| {
-            // A process that does not read its input is no error here: its exit code tells.
+            // A failed write is ignored: if the process needed its input, its exit code says so.
             scope.spawn(move || {
                 stdin
                     .zip(input)
@@ -158,12 +158,12 @@ impl GitCommand {
         let status = child.wait().map_err(Error::GitNotStarted)?;
         if stdout.is_truncated {
             return Err(Error::limit_exceeded(
-                format!("the output of git {}", self.name),
+                format!("the output of git {}", self.subcommand),
                 OUTPUT_LIMIT,
             ));
         }
         Ok(GitOutput {
-            name: self.name,
+            subcommand: self.subcommand,
             code: status.code(),
             stdout: stdout.bytes,
             stderr: stderr.bytes,
@@ -189,7 +189,7 @@ impl GitOutput {
     /// Returns the failure as an error, with the end of what git wrote for people.
     pub fn to_error(&self) -> Error {
         Error::CommandFailed {
-            command: self.name.to_owned(),
+            command: self.subcommand.to_owned(),
             code: self.code,
             stderr: printable_tail(&self.stderr),
         }

@@ -61,7 +61,7 @@ impl Commit {
     /// repository's hash.
     pub fn parse(id: Oid, raw: Vec<u8>) -> Result<Self> {
         let corrupt = |why: &str| Error::corrupt(format!("commit {id}"), why);
-        let oid = |hex: &[u8]| {
+        let parse_id = |hex: &[u8]| {
             let parsed = std::str::from_utf8(hex)
                 .ok()
                 .and_then(|hex| hex.parse::<Oid>().ok());
@@ -89,11 +89,12 @@ impl Commit {
             if line.is_empty() {
                 break at + 1..raw.len();
             } else if tree.is_none() {
-                tree = Some(oid(line
-                    .strip_prefix(b"tree ")
-                    .ok_or_else(|| corrupt("it does not begin with its tree"))?)?);
+                tree =
+                    Some(parse_id(line.strip_prefix(b"tree ").ok_or_else(|| {
+                        corrupt("it does not begin with its tree")
+                    })?)?);
             } else if in_parents && line.starts_with(b"parent ") {
-                parents.push(oid(line.get(7..).unwrap_or_default())?);
+                parents.push(parse_id(line.get(7..).unwrap_or_default())?);
             } else {
                 in_parents = false;
                 if author.is_none() && line.starts_with(b"author ") {

@@ -1,6 +1,6 @@
 //! The commit-graph: parents and generations of commits without reading the commits.
 //!
-//! It is only a cache that is not signed, and commits that it lacks are read as objects.
+//! It is an unsigned cache: commits that it lacks are read as objects.
 
 use gix::commitgraph::file::Commit;
 use gix::commitgraph::{Graph, Position};
@@ -43,14 +43,14 @@ impl Repository {
 
     /// Opens the commit-graph, if there is a usable one.
     pub(super) fn open_commit_graph(&self) -> Option<gix::commitgraph::Graph> {
-        // Git, too, ignores the graph in a shallow clone: it would know parents that are not there.
+        // Git, too, ignores the graph in a shallow clone: it lists parents that the clone lacks.
         if self.is_shallow().unwrap_or(true)
             || !self.config_bool("core.commitGraph").ok()?.unwrap_or(true)
         {
             return None;
         }
-        // In quarantine the object store is a stand-in, so the path is given here. A broken graph
-        // is ignored: it is only a cache.
+        // In quarantine the object store is a stand-in, so the graph is opened by its own path. A
+        // broken graph is ignored: it is only a cache.
         let info = self.common_dir().join("objects/info");
         gix::commitgraph::at(info, self.gix.object_hash(), Some(OBJECT_LIMIT)).ok()
     }

@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
-/// The commits that one history has and another lacks.
+/// The commits that one history has and other histories lack.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CommitsAhead {
     /// The commits, descendants before ancestors if dates are right or there is a commit-graph.
@@ -30,7 +30,7 @@ struct VisitState {
 
 /// A walk through the new history and the old ones.
 struct AheadWalk<'a> {
-    walk: CommitWalk<'a>,
+    commit_walk: CommitWalk<'a>,
     states: HashMap<Oid, VisitState>,
     queue: BinaryHeap<(CommitStep, Oid)>,
     /// The number of queued commits that are, as far as known, new.
@@ -60,7 +60,7 @@ impl AheadWalk<'_> {
             }
             Entry::Occupied(_) => return Ok(()),
         }
-        self.queue.push((self.walk.read_step(id)?, id));
+        self.queue.push((self.commit_walk.read_step(id)?, id));
         Ok(())
     }
 
@@ -103,7 +103,7 @@ impl Repository {
     /// only the first ones met: the newest, if dates are right.
     pub fn commits_ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<CommitsAhead> {
         let mut walk = AheadWalk {
-            walk: CommitWalk::new(self)?,
+            commit_walk: CommitWalk::new(self)?,
             states: HashMap::new(),
             queue: BinaryHeap::new(),
             pending: 0,
@@ -126,7 +126,7 @@ impl Repository {
                         is_truncated: true,
                     });
                 }
-                if walk.walk.is_boundary(id) {
+                if walk.commit_walk.is_boundary(id) {
                     return Err(Error::Shallow);
                 }
                 commits.push(id);

@@ -59,20 +59,20 @@ impl Repository {
         self.change_config("--add", key, value)
     }
 
-    /// Runs `git config` to change a setting.
+    /// Runs `git config` with `option` (`--add` or `--replace-all`) to change a setting.
     ///
     /// # Errors
     /// [`Error::Locked`] if a lock file is in the way.
-    fn change_config(&self, how: &str, key: &str, value: &str) -> Result<()> {
-        let changed = self
+    fn change_config(&self, option: &str, key: &str, value: &str) -> Result<()> {
+        let output = self
             .git("config")
-            .args(["--local", how, "--end-of-options", key, value])
+            .args(["--local", option, "--end-of-options", key, value])
             .run()?;
         let lock = self.common_dir().join("config.lock");
         // A git process that was killed leaves its lock behind.
-        if !changed.is_success() && lock.exists() {
+        if !output.is_success() && lock.exists() {
             return Err(Error::Locked(lock));
         }
-        changed.into_stdout().map(drop)
+        output.into_stdout().map(drop)
     }
 }

@@ -49,8 +49,8 @@ fn parse_settings(mut rest: &[u8]) -> Option<Vec<BString>> {
     }
 }
 
-/// Parses one word in single quotes, in which `'\''` and `'\!'` stand for the characters that would
-/// end it. Returns the word and what follows it.
+/// Parses one word in single quotes, in which `'\''` stands for a quote and `'\!'` for an
+/// exclamation mark. Returns the word and the bytes after it.
 fn parse_word(quoted: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut rest = quoted.strip_prefix(b"'")?;
     let mut word = Vec::new();

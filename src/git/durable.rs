@@ -1,4 +1,4 @@
-//! Makes files and folders durable: what this returns from is on the disk.
+//! Makes files and folders durable: when a function here returns, its files are on the disk.
 //!
 //! Files are synced in parallel, because a file system commits them together.
 
@@ -23,7 +23,7 @@ pub(super) struct UnsyncedObjects {
 }
 
 impl UnsyncedObjects {
-    /// Renames the objects to their final names after all of them are on the disk. So a named
+    /// Renames the objects to their final names once all of them are on the disk, so that a named
     /// object is never empty after a power cut.
     pub(super) fn name_files(&mut self) -> std::io::Result<()> {
         let files = std::mem::take(&mut self.files);
@@ -33,9 +33,9 @@ impl UnsyncedObjects {
                 .map(|(file, _)| file.as_file())
                 .collect::<Vec<_>>(),
         )?;
-        files.into_iter().try_for_each(|(file, place)| {
-            file.persist(place).map(drop).map_err(|error| error.error)
-        })
+        files
+            .into_iter()
+            .try_for_each(|(file, path)| file.persist(path).map(drop).map_err(|error| error.error))
     }
 }
 
@@ -51,18 +51,18 @@ fn sync_files(files: &[&std::fs::File]) -> std::io::Result<()> {
             let thread = std::thread::Builder::new().spawn_scoped(scope, || file.sync_all());
             started.push(thread.map_err(|_| file));
         }
-        let mut done = first.sync_all();
-        for it in started {
-            let synced = match it {
+        let mut result = first.sync_all();
+        for sync in started {
+            let synced = match sync {
                 Ok(thread) => thread
                     .join()
                     .unwrap_or_else(|_| Err(std::io::Error::other("a thread panicked"))),
                 // The system refused another thread.
                 Err(file) => file.sync_all(),
             };
-            done = done.and(synced);
+            result = result.and(synced);
         }
-        done
+        result
     })
 }
 

@@ -45,7 +45,7 @@ pub enum Error {
     /// The answer lies beyond the boundary of a shallow clone.
     #[error("this clone is shallow and lacks the history that this needs: git fetch --unshallow")]
     Shallow,
-    /// A lock file stays in the way.
+    /// A lock file blocks the operation.
     #[error("the lock file {} exists: another git process holds it, or left it behind when it died", .0.display())]
     Locked(PathBuf),
     /// The remote is a mirror, so git pushes everything to it or nothing.
@@ -208,15 +208,15 @@ impl Error {
     /// Returns the result of a rule whose facts could not be read: malformed data fails, anything
     /// else is unknown.
     pub fn to_check(&self, rule: Rule) -> Check {
-        let answer = if self.is_malformed() {
+        let make_check = if self.is_malformed() {
             Check::fail
         } else {
             Check::unknown
         };
-        answer(rule, self.to_string())
+        make_check(rule, self.to_string())
     }
 
-    /// Checks whether another writer was faster: read and decide again.
+    /// Checks whether another writer moved the ref first: the caller must read it and decide again.
     pub fn is_lost_race(&self) -> bool {
         matches!(self, Self::LostRace { .. })
     }

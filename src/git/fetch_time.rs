@@ -11,18 +11,19 @@ use crate::domain::time::Time;
 const FETCH_TIME_FILE: &str = "deploy-fetched";
 
 impl Repository {
-    /// Returns when this repository last fetched, through this program or git itself; `None` if no
-    /// fetch is recorded.
+    /// Returns the time of the last fetch, by this program or by git itself; `None` if no fetch is
+    /// recorded.
     pub fn last_fetch_time(&self) -> Option<Time> {
-        let own = std::fs::read_to_string(self.common_dir().join(FETCH_TIME_FILE))
+        let own_fetch = std::fs::read_to_string(self.common_dir().join(FETCH_TIME_FILE))
             .ok()
             .and_then(|text| text.trim().parse().ok());
-        let head = std::fs::metadata(self.git_dir().join("FETCH_HEAD"))
+        let git_fetch = std::fs::metadata(self.git_dir().join("FETCH_HEAD"))
             .and_then(|file| file.modified())
             .ok();
-        let head = head.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let head = head.and_then(|span| Time::from_seconds(span.as_secs().try_into().ok()?));
-        own.max(head)
+        let git_fetch = git_fetch.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let git_fetch =
+            git_fetch.and_then(|span| Time::from_seconds(span.as_secs().try_into().ok()?));
+        own_fetch.max(git_fetch)
     }
 
     /// Records that a fetch has just succeeded. The time is only shown to people, so a failure to

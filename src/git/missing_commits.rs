@@ -1,5 +1,5 @@
-//! Finds which commits of one history several other commits lack, in one walk for many of them,
-//! because an environment runs many commits.
+//! Finds which commits of one history several other commits lack, in one walk for many of them: the
+//! components of an environment can run different commits.
 //!
 //! The walk visits commits from the newest generation down, each with a bit for every given commit
 //! that contains it. As with `git rev-list`, it may find too many if dates are wrong and there is
@@ -51,8 +51,8 @@ struct MissingWalk<'a> {
     shallow: HashSet<Oid>,
     nodes: HashMap<CommitKey, ReachedCommit>,
     queue: BinaryHeap<(VisitOrder, CommitKey)>,
-    /// A queued commit that some open commit lacked when last checked. It saves a search of the
-    /// queue.
+    /// A queued commit that one of the given commits lacked when last checked. It saves a search of
+    /// the queue.
     pending_hint: Option<CommitKey>,
 }
 
@@ -66,6 +66,7 @@ struct Visit {
 }
 
 impl<'a> MissingWalk<'a> {
+    /// Starts a walk.
     fn new(repository: &'a Repository) -> Result<Self> {
         let (graph, shallow) = (repository.commit_graph(), repository.shallow_boundary()?);
         Ok(Self {
@@ -80,17 +81,19 @@ impl<'a> MissingWalk<'a> {
 
     /// Returns the key of a commit: its position in the commit-graph if possible.
     fn key_of(&self, id: Oid) -> CommitKey {
-        let place = self.graph.and_then(|graph| graph.lookup(to_gix(id)));
-        place.map_or(CommitKey::ById(id), |place| CommitKey::InGraph(place.0))
+        let position = self.graph.and_then(|graph| graph.lookup(to_gix(id)));
+        position.map_or(CommitKey::ById(id), |position| {
+            CommitKey::InGraph(position.0)
+        })
     }
 
-    /// Reads a commit's place in the order, its parents, and whether a shallow clone lacks those
-    /// parents.
+    /// Reads a commit's position in the order of visits, its parents, and whether a shallow clone
+    /// lacks those parents.
     fn read_commit(&self, key: CommitKey) -> Result<(VisitOrder, Vec<CommitKey>, bool)> {
         match (key, self.graph) {
-            (CommitKey::InGraph(place), Some(graph)) => {
-                let commit = graph.commit_at(Position(place));
-                let parents = read_parents(&commit, |place| CommitKey::InGraph(place.0))?;
+            (CommitKey::InGraph(position), Some(graph)) => {
+                let commit = graph.commit_at(Position(position));
+                let parents = read_parents(&commit, |position| CommitKey::InGraph(position.0))?;
                 Ok((
                     (commit.generation(), commit.committer_timestamp()),
                     parents,
@@ -115,28 +118,28 @@ impl<'a> MissingWalk<'a> {
     }
 
     /// Queues a commit, or records for one already reached that more commits contain it.
-    fn reach(&mut self, key: CommitKey, wanted: bool, contained: CommitSet) -> Result<()> {
+    fn reach(&mut self, key: CommitKey, is_in_new: bool, contained_in: CommitSet) -> Result<()> {
         if let Some(node) = self.nodes.get_mut(&key) {
-            if wanted && !node.is_in_new && node.is_visited {
+            if is_in_new && !node.is_in_new && node.is_visited {
                 // A wrong date led here too early, and the commit was not counted yet.
                 node.is_visited = false;
                 self.queue.push((node.order, key));
             }
-            node.is_in_new |= wanted;
-            node.contained_in |= contained;
+            node.is_in_new |= is_in_new;
+            node.contained_in |= contained_in;
             return Ok(());
         }
-        let (order, parents, cut) = self.read_commit(key)?;
+        let (order, parents, is_shallow) = self.read_commit(key)?;
         self.queue.push((order, key));
         self.nodes.insert(
             key,
             ReachedCommit {
                 order,
                 parents,
-                is_shallow: cut,
+                is_shallow,
                 is_visited: false,
-                is_in_new: wanted,
-                contained_in: contained,
+                is_in_new,
+                contained_in,
             },
         );
         Ok(())
@@ -144,22 +147,22 @@ impl<'a> MissingWalk<'a> {
 }
 
 impl MissingWalk<'_> {
-    /// Visits the next commit. Returns `None` when no open commit can lack any more.
-    fn visit_next(&mut self, open: CommitSet) -> Option<Visit> {
+    /// Visits the next commit. Returns `None` if no given commit can lack a further one.
+    fn visit_next(&mut self, given: CommitSet) -> Option<Visit> {
         let (_, key) = self.queue.pop()?;
-        let lacking = self.missing_from(key, open);
-        if lacking == 0 && !self.is_pending(open) {
+        let missing_from = self.missing_from(key, given);
+        if missing_from == 0 && !self.is_pending(given) {
             return None;
         }
         let node = self.nodes.get_mut(&key)?;
         node.is_visited = true;
-        let mut fault = node.is_shallow.then_some(Error::Shallow);
+        let mut read_error = node.is_shallow.then_some(Error::Shallow);
         let parents = std::mem::take(&mut node.parents);
-        let (wanted, contained) = (node.is_in_new, node.contained_in);
+        let (is_in_new, contained_in) = (node.is_in_new, node.contained_in);
         for parent in &parents {
             // All parents are reached, even after one that cannot be read.
-            if let Err(error) = self.reach(*parent, wanted, contained) {
-                fault = Some(error);
+            if let Err(error) = self.reach(*parent, is_in_new, contained_in) {
+                read_error = Some(error);
             }
         }
         if let Some(node) = self.nodes.get_mut(&key) {
@@ -167,30 +170,31 @@ impl MissingWalk<'_> {
         }
         Some(Visit {
             key,
-            missing_from: lacking,
-            error: fault,
+            missing_from,
+            error: read_error,
         })
     }
 
-    /// Returns which of the open commits lack this commit, if the new history contains it.
-    fn missing_from(&self, key: CommitKey, open: CommitSet) -> CommitSet {
+    /// Returns which of the given commits lack this commit, if the new history contains it.
+    fn missing_from(&self, key: CommitKey, given: CommitSet) -> CommitSet {
         self.nodes
             .get(&key)
             .filter(|node| node.is_in_new)
-            .map_or(0, |node| open & !node.contained_in)
+            .map_or(0, |node| given & !node.contained_in)
     }
 
-    /// Checks whether the queue holds a commit that one of the open commits lacks.
-    fn is_pending(&mut self, open: CommitSet) -> bool {
-        let lacked = |key: &CommitKey| {
+    /// Checks whether the queue holds a commit that one of the given commits lacks.
+    fn is_pending(&mut self, given: CommitSet) -> bool {
+        let is_missing = |key: &CommitKey| {
             let node = self
                 .nodes
                 .get(key)
                 .filter(|node| node.is_in_new && !node.is_visited);
-            node.is_some_and(|node| open & !node.contained_in != 0)
+            node.is_some_and(|node| given & !node.contained_in != 0)
         };
-        let hint = self.pending_hint.filter(lacked);
-        self.pending_hint = hint.or_else(|| self.queue.iter().map(|(_, key)| *key).find(lacked));
+        let hint = self.pending_hint.filter(is_missing);
+        self.pending_hint =
+            hint.or_else(|| self.queue.iter().map(|(_, key)| *key).find(is_missing));
         self.pending_hint.is_some()
     }
 
@@ -209,8 +213,8 @@ impl Repository {
     /// takes one walk per 64 commits.
     ///
     /// # Errors
-    /// [`Error::LimitExceeded`] for more than `limit` commits, [`Error::Shallow`] if the history needed is
-    /// not in this clone.
+    /// [`Error::LimitExceeded`] for more than `limit` commits, [`Error::Shallow`] if the history
+    /// needed is not in this clone.
     pub fn commits_missing_from(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut found = Vec::new();
         for (round, old) in old.chunks(CommitSet::BITS as usize).enumerate() {
@@ -230,21 +234,21 @@ impl Repository {
     fn commits_missing_from_chunk(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut walk = MissingWalk::new(self)?;
         walk.reach(walk.key_of(new), true, 0)?;
-        let mut open: CommitSet = 0;
-        for (at, commit) in old.iter().enumerate() {
-            walk.reach(walk.key_of(*commit), false, 1 << at)?;
-            open |= 1 << at;
+        let mut given: CommitSet = 0;
+        for (index, commit) in old.iter().enumerate() {
+            walk.reach(walk.key_of(*commit), false, 1 << index)?;
+            given |= 1 << index;
         }
         let mut found = Vec::new();
-        while let Some(visit) = walk.visit_next(open) {
-            let lacked = visit.missing_from != 0;
+        while let Some(visit) = walk.visit_next(given) {
+            let is_missing = visit.missing_from != 0;
             match visit.error {
                 // History behind the old commits is not needed, so a shallow clone may lack it.
-                Some(Error::Shallow) if !lacked => {}
+                Some(Error::Shallow) if !is_missing => {}
                 Some(error) => return Err(error),
                 None => {}
             }
-            if lacked {
+            if is_missing {
                 found.extend(walk.commit_id(visit.key));
                 if found.len() > limit {
                     return Err(Error::too_many_commits(limit));

@@ -80,7 +80,8 @@ impl Repository {
     /// Reads an object, which must be of this kind.
     ///
     /// # Errors
-    /// [`Error::LimitExceeded`] for an object over 128 MiB, [`Error::WrongKind`] for one of another kind.
+    /// [`Error::LimitExceeded`] for an object over 128 MiB, [`Error::WrongKind`] for one of another
+    /// kind.
     pub(crate) fn read_object(&self, id: Oid, kind: ObjectKind) -> Result<Vec<u8>> {
         let object = self.gix.try_find_object(to_gix(id)).map_err(|error| {
             if error.is_resource_exhausted() {

@@ -33,8 +33,8 @@ impl Repository {
 
     /// Writes a loose object.
     ///
-    /// An object that is already there is written again with the same bytes. That makes it whole,
-    /// durable, and too young for a concurrent `git gc` to remove.
+    /// An object that already exists is written again with the same bytes. That repairs a damaged
+    /// copy, makes it durable, and makes it too young for a concurrent `git gc` to remove.
     fn write_object(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Oid> {
         self.refuse_in_quarantine("an object")?;
         let id = self.hash_object(kind, bytes)?;
@@ -88,16 +88,16 @@ impl Repository {
     /// the disk once per object.
     pub(crate) fn write_batch<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
         self.unsynced.borrow_mut().is_batching = true;
-        let done = write();
+        let result = write();
         let mut unsynced = self.unsynced.borrow_mut();
         unsynced.is_batching = false;
         let named = unsynced.name_files();
-        let done = done?;
+        let value = result?;
         named.map_err(Error::io(
             "writing objects to",
             &self.common_dir().join("objects"),
         ))?;
-        Ok(done)
+        Ok(value)
     }
 
     /// Makes the names of all objects written so far durable, along with a ref's lock file.

@@ -23,17 +23,18 @@ fn open_options() -> Result<gix::open::Options> {
 fn convert_open_error(path: &Path) -> impl FnOnce(gix::Error) -> Error {
     let path = path.to_owned();
     move |error| {
-        // Only the owner tells: gix reports an unreadable file as the same error.
-        let foreign = |path: &Path| {
+        // gix reports an unreadable file as the same error, so check the owner.
+        let is_foreign = |path: &Path| {
             gix::sec::identity::is_path_owned_by_current_user(path).is_ok_and(|own| !own)
         };
-        if error.is_permission_denied() && (foreign(&path) || foreign(&path.join(".git"))) {
+        if error.is_permission_denied() && (is_foreign(&path) || is_foreign(&path.join(".git"))) {
             return Error::OtherOwner(path);
         }
         if error.is_not_found() {
             return Error::Open {
                 path,
-                source: "it is not a git repository, or its .git file points to none".into(),
+                source: "it is not a git repository, or its .git file points to a missing one"
+                    .into(),
             };
         }
         Error::Open {
@@ -162,7 +163,7 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
                 ("refstorage", _) => {
                     return unsupported(
                         "reftable refs".to_owned(),
-                        "git clone --ref-format=files; since git 2.48 also git refs migrate",
+                        "git clone --ref-format=files, or since git 2.48 git refs migrate --ref-format=files",
                     );
                 }
                 ("partialclone", _) => return refuse_partial_clone(gix),
@@ -170,7 +171,7 @@ fn refuse_unsupported(gix: &gix::Repository) -> Result<()> {
                 (unknown, _) => {
                     return unsupported(
                         format!("the extension {unknown:?}"),
-                        "git clone, which leaves extensions behind",
+                        "git clone, which does not copy extensions",
                     );
                 }
             }

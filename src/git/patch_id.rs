@@ -1,5 +1,5 @@
-//! Patch ids, which tell whether two commits make the same change: they survive a cherry-pick and a
-//! rebase.
+//! Patch ids, which are equal for commits that make the same change: a cherry-pick or a rebase
+//! keeps them.
 //!
 //! `git patch-id` reads only patches, nothing of the repository. `git diff-tree` makes the patches,
 //! with every setting off that could change their bytes.
@@ -19,12 +19,12 @@ impl Repository {
     /// Computes the patch id of each commit's change against its first parent. A commit without
     /// changes has none.
     pub fn patch_ids(&self, commits: &[Commit]) -> Result<HashMap<Oid, String>> {
-        let mut found = HashMap::new();
+        let mut patch_ids = HashMap::new();
         for batch in commits.chunks(BATCH_SIZE) {
             let mut lines = String::new();
             for commit in batch {
-                // `diff-tree` takes what follows a commit for its parents, so a merge is compared
-                // with its first one only.
+                // `diff-tree` treats the ids after a commit as its parents, so a merge is compared
+                // only with its first parent.
                 let parent = commit
                     .parents
                     .first()
@@ -32,7 +32,7 @@ impl Repository {
                 // Writing to a string cannot fail.
                 let _ = writeln!(lines, "{}{parent}", commit.id);
             }
-            let fixed = [
+            let options = [
                 "-p",
                 "-r",
                 "--root",
@@ -45,7 +45,7 @@ impl Repository {
             let patches = self
                 .git("diff-tree")
                 .arg("--stdin")
-                .args(fixed)
+                .args(options)
                 .arg("--no-color")
                 .input(lines)
                 .run()?
@@ -63,9 +63,9 @@ impl Repository {
                 let (patch, commit) = pair.ok_or_else(|| {
                     Error::corrupt("the output of git patch-id", "no pair of ids")
                 })?;
-                found.insert(commit, patch.to_owned());
+                patch_ids.insert(commit, patch.to_owned());
             }
         }
-        Ok(found)
+        Ok(patch_ids)
     }
 }

@@ -75,11 +75,11 @@ impl Quarantine {
                 None
             });
         }
-        let own = || gix.common_dir().join("objects").into_os_string();
+        let own_objects = || gix.common_dir().join("objects").into_os_string();
         let mut folders = vec![
             environment
                 .current_dir
-                .join(environment.objects.clone().unwrap_or_else(own)),
+                .join(environment.objects.clone().unwrap_or_else(own_objects)),
         ];
         let alternates = environment.alternates.as_deref().unwrap_or(OsStr::new(""));
         folders.extend(
@@ -121,11 +121,13 @@ fn write_alternates(objects: &Path, folders: &[PathBuf]) -> io::Result<()> {
     })
 }
 
-/// Creates a stand-in folder next to `objects`. It stays locked as long as the returned file is
-/// open.
-fn make_locked_folder(beside: &Path) -> io::Result<(tempfile::TempDir, File)> {
+/// Creates a stand-in folder in the git folder, next to `objects`. It stays locked as long as the
+/// returned file is open.
+fn make_locked_folder(git_dir: &Path) -> io::Result<(tempfile::TempDir, File)> {
     loop {
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(beside)?;
+        let folder = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .tempdir_in(git_dir)?;
         // Another process may remove the folder before it is locked, taking it for a leftover.
         let Ok(lock) = File::open(folder.path()) else {
             continue;
@@ -139,15 +141,15 @@ fn make_locked_folder(beside: &Path) -> io::Result<(tempfile::TempDir, File)> {
     }
 }
 
-/// Removes the folders of hooks that were killed: those that no process has locked, since the
-/// kernel releases the locks of dead processes. A folder that cannot be removed is left for the next
-/// run.
-fn remove_stale_folders(beside: &Path) {
-    for entry in std::fs::read_dir(beside).into_iter().flatten().flatten() {
-        let left = entry.file_name().as_bytes().starts_with(PREFIX.as_bytes())
+/// Removes the stand-in folders of hooks that were killed. No process has them locked, since the
+/// kernel releases the locks of dead processes. A folder that cannot be removed is left for the
+/// next run.
+fn remove_stale_folders(git_dir: &Path) {
+    for entry in std::fs::read_dir(git_dir).into_iter().flatten().flatten() {
+        let is_stale = entry.file_name().as_bytes().starts_with(PREFIX.as_bytes())
             && entry.file_type().is_ok_and(|kind| kind.is_dir())
             && File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
-        if left {
+        if is_stale {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }

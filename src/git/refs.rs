@@ -108,20 +108,20 @@ impl Repository {
             name: String::from_utf8_lossy(name).into_owned(),
             why,
         };
-        let mut at = name.to_vec();
+        let mut current = name.to_vec();
         for steps in 0..=SYMBOLIC_STEPS {
             // Git refuses other names, and they could point anywhere.
-            let next = match <&FullNameRef>::try_from(at.as_bstr()) {
+            let next = match <&FullNameRef>::try_from(current.as_bstr()) {
                 Ok(full) => self.read_symbolic_file(full)?,
                 Err(_) => None,
             };
             match next {
-                Some(next) => at = next,
-                None => return Ok((steps > 0).then_some(at)),
+                Some(next) => current = next,
+                None => return Ok((steps > 0).then_some(current)),
             }
         }
         Err(refused(
-            "it leads from one symbolic ref to the next without an end",
+            "its chain of symbolic refs is circular or too long",
         ))
     }
 
@@ -228,7 +228,7 @@ impl Repository {
         self.move_ref(name, old, new, log)
     }
 
-    /// Moves a ledger from `old` to `new`, a following entry that the caller has validated. Only
+    /// Moves a ledger from `old` to `new`, a later entry that the caller has validated. Only
     /// this function writes refs below `refs/deploy/`; a test lists its callers.
     pub(crate) fn advance_ledger(
         &self,
@@ -252,7 +252,7 @@ impl Repository {
         let mut attempts = 0;
         loop {
             let result = self.try_move_ref(&full, old, new, log);
-            // The library fails for many reasons; the ref's value tells whether the race was lost.
+            // The library fails for many reasons; the ref's value shows whether the race was lost.
             if !matches!(result, Err(Error::Library { .. })) {
                 return result;
             }
@@ -303,8 +303,8 @@ impl Repository {
         let line = log.replace(|character: char| character.is_control(), " ");
         let edit = RefEdit::update(full.clone(), to_gix(new), expected, line);
         let mut refs = self.gix.refs.clone();
-        // Bare repositories write no reflog by default, and after an accident the server's is the
-        // one people need.
+        // Bare repositories write no reflog by default, but people need the server's to recover
+        // from an accident.
         refs.write_reflog = gix::refs::store::WriteReflog::Always;
         let path = self.common_dir().join(&name);
         self.make_ref_folders(&path)?;

@@ -1,4 +1,5 @@
-//! Fetches from a remote, and pushes one ref at a time. If there is a remote, it is the database.
+//! Fetches from a remote, and pushes one ref at a time. If there is a remote, its refs are the
+//! authoritative ledgers.
 //!
 //! Only exit codes and the flags of `--porcelain` are parsed. Reasons differ between races and
 //! between forges, so after an unclear push the remote's ref is read again.
@@ -34,8 +35,7 @@ pub enum PushOutcome {
     Rejected {
         /// The remote's messages, one per line, safe to print.
         messages: Vec<String>,
-        /// Whether the remote only could not decide. A server with our hooks says so in a fixed
-        /// phrase.
+        /// Whether the remote could not decide, as a server with our hooks says in a fixed phrase.
         is_undecided: bool,
     },
     /// There was no reliable answer. The push may have been accepted, or may be later: check before
@@ -74,16 +74,16 @@ impl Repository {
     /// Pushes one commit to one full ref of a remote, without force. `expected` is where the caller
     /// last saw that ref (`None`: it did not exist).
     ///
-    /// The remote refuses the push if its ref has moved: it is then no fast-forward, or has another
-    /// old value. Unless the answer was clear, the remote's ref is read again.
+    /// The remote refuses the push if its ref has moved: the push is then not a fast-forward, or
+    /// the ref's old value differs. Unless the answer is clear, the remote's ref is read again.
     pub fn push_ref(
         &self,
         remote: &str,
-        local: Oid,
+        commit: Oid,
         name: &str,
         expected: Option<Oid>,
     ) -> Result<PushOutcome> {
-        self.push(remote, local, name, expected, None)
+        self.push(remote, commit, name, expected, None)
     }
 
     /// Pushes one commit to one full ref of a remote, replacing its value, provided that it is
@@ -91,14 +91,14 @@ impl Repository {
     pub fn push_with_lease(
         &self,
         remote: &str,
-        local: Oid,
+        commit: Oid,
         name: &str,
         expected: Option<Oid>,
     ) -> Result<PushOutcome> {
         let seen = expected.map_or_else(String::new, |seen| seen.to_string());
         self.push(
             remote,
-            local,
+            commit,
             name,
             expected,
             Some(format!("--force-with-lease={name}:{seen}")),
@@ -110,7 +110,7 @@ impl Repository {
     fn push(
         &self,
         remote: &str,
-        local: Oid,
+        commit: Oid,
         name: &str,
         expected: Option<Oid>,
         force: Option<String>,
@@ -126,28 +126,27 @@ impl Repository {
         }
         let output = self
             .git("push")
-            // Our pre-push hook would question a push that it started itself; other hooks are about
-            // code.
+            // Our pre-push hook is for pushes that people type, and other hooks are about code.
             .args(["--porcelain", "--no-verify", "--no-follow-tags"])
             // A ledger's tree contains commits like a submodule's; git must not look for them.
             .arg("--no-recurse-submodules")
             .args(force)
-            .args(["--end-of-options", remote, &format!("{local}:{name}")])
+            .args(["--end-of-options", remote, &format!("{commit}:{name}")])
             .run()?;
-        Ok(self.determine_outcome(remote, local, name, expected, &output))
+        Ok(self.determine_outcome(remote, commit, name, expected, &output))
     }
 
     /// Finds out what a push did, from git's output and, unless that is clear, from the remote.
     fn determine_outcome(
         &self,
         remote: &str,
-        local: Oid,
+        commit: Oid,
         name: &str,
         expected: Option<Oid>,
         output: &GitOutput,
     ) -> PushOutcome {
         let messages = parse_remote_messages(&output.stderr);
-        let (refused, unanswered) = match parse_push_status(output, name) {
+        let (is_refused, is_unanswered) = match parse_push_status(output, name) {
             // A new ref, a fast-forward, a forced update, or up to date already.
             Some((b'*' | b' ' | b'+' | b'=', _)) if output.is_success() => {
                 return PushOutcome::Accepted { messages };
@@ -160,15 +159,15 @@ impl Repository {
                 .lines()
                 .map(str::to_owned)
                 .collect(),
-            is_received: unanswered,
+            is_received: is_unanswered,
         };
         let Ok(now) = self.ls_remote(remote, &[name]) else {
             return unknown();
         };
         match now.get(name).copied() {
-            Some(found) if found == local => PushOutcome::Accepted { messages },
-            found if refused && found != expected => PushOutcome::LostRace { found },
-            _ if refused => PushOutcome::Rejected {
+            Some(found) if found == commit => PushOutcome::Accepted { messages },
+            found if is_refused && found != expected => PushOutcome::LostRace { found },
+            _ if is_refused => PushOutcome::Rejected {
                 is_undecided: is_undecided(&messages),
                 messages,
             },
@@ -178,8 +177,8 @@ impl Repository {
         }
     }
 
-    /// Returns where these refs of a remote are. Names are full, or prefixes ending in `/*`.
-    /// Missing refs are left out.
+    /// Returns the objects that these refs of a remote point to. Names are full, or prefixes ending
+    /// in `/*`. Missing refs are left out.
     pub fn ls_remote(&self, remote: &str, names: &[&str]) -> Result<BTreeMap<String, Oid>> {
         let output = self
             .git("ls-remote")

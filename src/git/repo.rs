@@ -16,7 +16,7 @@ use super::object_store::open_object_store;
 use super::quarantine::Quarantine;
 use crate::domain::id::Oid;
 
-/// The size of the cache of decoded objects, in bytes: several questions share the same trees and
+/// The size of the cache of decoded objects, in bytes: different queries read the same trees and
 /// commits.
 const OBJECT_CACHE: usize = 16 << 20;
 /// The size of the cache of delta bases, in bytes. Without it every delta is resolved from the
@@ -59,9 +59,9 @@ impl RepositoryHandle {
         Repository::new(self.gix.to_thread_local(), Arc::clone(&self.shared))
     }
 
-    /// Returns the same repository with packs of its own, which leave memory once this handle and
-    /// its forks are dropped: for reading everything, part by part. If the packs cannot be opened,
-    /// the handle shares the existing ones.
+    /// Returns a handle to the same repository that maps the packs separately. Dropping that handle
+    /// and its forks frees the memory, so a caller can read all objects part by part. If the packs
+    /// cannot be opened, the handle shares the existing ones.
     #[must_use]
     pub fn with_own_packs(&self) -> Self {
         let mut gix = self.gix.to_thread_local();
@@ -86,7 +86,7 @@ impl std::fmt::Debug for Repository {
 impl Repository {
     /// Wraps a gix repository and sets its caches.
     fn new(mut gix: gix::Repository, shared: Arc<SharedState>) -> Self {
-        // A replace ref changes what history says, and nobody signs it.
+        // A replace ref is unsigned and would replace commits of the history.
         gix.objects.ignore_replacements = true;
         gix.object_cache_size(OBJECT_CACHE);
         gix.objects.set_pack_cache(|| {
@@ -134,8 +134,7 @@ impl Repository {
         }
     }
 
-    /// Returns a second repository for one other thread. For many, keep the result of
-    /// [`Repository::share`].
+    /// Returns a repository for one other thread. For several threads, use [`Repository::share`].
     #[must_use]
     #[cfg(any(test, feature = "testing"))]
     pub fn fork(&self) -> Self {

@@ -18,7 +18,7 @@ const NAME_LIMIT: usize = 10_000;
 /// Why a revision resolves to no commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnresolvedRevision {
-    /// There is nothing of that name.
+    /// Nothing has that name.
     NotFound,
     /// It is a full object id, but the object is not in this repository.
     MissingObject,
@@ -32,8 +32,8 @@ pub enum UnresolvedRevision {
 
 impl Repository {
     /// Resolves a revision such as `main`, `v1.2`, `HEAD~2` or an abbreviated id to a commit.
-    /// Returns `None` if there is no such commit or more than one; [`Repository::explain_unresolved`] tells
-    /// which.
+    /// Returns `None` if there is no such commit or more than one;
+    /// [`Repository::explain_unresolved`] says why.
     pub fn resolve_revision(&self, revision: &str) -> Result<Option<Oid>> {
         if self.names_missing_object(revision)? || !self.find_candidates(revision).is_empty() {
             return Ok(None);
@@ -51,9 +51,9 @@ impl Repository {
         if self.names_missing_object(revision)? {
             return Ok(UnresolvedRevision::MissingObject);
         }
-        let several = self.find_candidates(revision);
-        if !several.is_empty() {
-            return Ok(UnresolvedRevision::Ambiguous(several));
+        let candidates = self.find_candidates(revision);
+        if !candidates.is_empty() {
+            return Ok(UnresolvedRevision::Ambiguous(candidates));
         }
         match self.parse_revision(revision) {
             Ok(spec) => match spec.single() {
@@ -111,10 +111,10 @@ impl Repository {
         {
             found.insert(0, (id, id.to_string()));
         }
-        let same = found
+        let all_equal = found
             .windows(2)
-            .all(|pair| matches!(pair, [one, other] if one.0 == other.0));
-        if same {
+            .all(|pair| matches!(pair, [first, second] if first.0 == second.0));
+        if all_equal {
             Vec::new()
         } else {
             found.into_iter().map(|(_, name)| name + rest).collect()

@@ -17,7 +17,7 @@ pub struct TempRepository {
 }
 
 impl TempRepository {
-    /// Creates one whose objects use this hash.
+    /// Creates a repository whose objects use this hash function.
     pub fn new(hash: HashKind) -> Result<Self> {
         let folder = create_bare_folder(hash)?;
         Ok(Self {
@@ -71,19 +71,19 @@ mod tests {
     /// Git and gix both accept it as a repository, with either hash, and nothing remains after the
     /// drop.
     #[test]
-    fn made_and_gone() {
+    fn is_valid_and_removed() {
         for hash in [HashKind::Sha1, HashKind::Sha256] {
-            let scratch = TempRepository::new(hash).unwrap();
-            let id = scratch.repository.write_blob(b"x").unwrap();
-            let found = scratch
+            let temp = TempRepository::new(hash).unwrap();
+            let id = temp.repository.write_blob(b"x").unwrap();
+            let output = temp
                 .repository
                 .git("cat-file")
                 .args(["-t", &id.to_string()])
                 .run()
                 .unwrap();
-            assert_eq!(found.into_stdout().unwrap(), b"blob\n");
-            let path = scratch.path().to_owned();
-            drop(scratch);
+            assert_eq!(output.into_stdout().unwrap(), b"blob\n");
+            let path = temp.path().to_owned();
+            drop(temp);
             assert!(!path.exists());
         }
     }

@@ -112,14 +112,14 @@ fn parse_item(tree: Oid, entry: &TreeEntry) -> Result<TreeItem> {
 
 /// Checks whether a name is allowed in a ledger's tree.
 fn is_valid_path_part(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     // These characters rule out the names that HFS or NTFS treat as `.git`; its 8.3 short name
     // needs a tilde.
     !name.is_empty()
         && name != "."
         && name != ".."
         && !name.eq_ignore_ascii_case(".git")
-        && name.bytes().all(plain)
+        && name.bytes().all(is_allowed)
 }
 
 /// Checks the length and every name of a path in a ledger's tree.
@@ -144,14 +144,15 @@ pub(super) fn check_path(path: &str) -> Result<()> {
 impl Repository {
     /// Adds a folder to the cache.
     pub(super) fn cache_folder(&self, id: Oid, raw: Arc<[u8]>) {
+        // The key and the map take about 150 bytes more.
         let weight = raw.len() + 150;
         self.shared.trees.insert(id, raw, weight);
     }
 
     /// Reads and checks the bytes of one folder of a ledger's tree, from the cache if possible.
     pub(super) fn read_folder_bytes(&self, tree: Oid) -> Result<Arc<[u8]>> {
-        if let Some(known) = self.shared.trees.get(&tree) {
-            return Ok(known);
+        if let Some(cached) = self.shared.trees.get(&tree) {
+            return Ok(cached);
         }
         let raw = self.read_object(tree, ObjectKind::Tree)?;
         parse_folder(tree, &raw)?;
@@ -168,7 +169,7 @@ impl Repository {
             .collect())
     }
 
-    /// Returns what a path in a ledger's tree leads to, or `None`.
+    /// Returns the item at a path in a ledger's tree; `None` if there is none.
     pub fn item_at(&self, tree: Oid, path: &str) -> Result<Option<TreeItem>> {
         check_path(path)?;
         let mut found = TreeItem::Tree(tree);
@@ -186,13 +187,13 @@ impl Repository {
 
     /// Returns the entry of this name in a folder, or `None`.
     fn find_child(&self, folder: Oid, name: &str) -> Result<Option<TreeItem>> {
-        let known = self.shared.trees.get(&folder);
-        let read = if known.is_none() {
+        let cached = self.shared.trees.get(&folder);
+        let read = if cached.is_none() {
             self.read_object(folder, ObjectKind::Tree)?
         } else {
             Vec::new()
         };
-        for entry in parse_entries(folder, known.as_deref().unwrap_or(&read)) {
+        for entry in parse_entries(folder, cached.as_deref().unwrap_or(&read)) {
             let entry = entry?;
             if entry.name == name.as_bytes() {
                 return parse_item(folder, &entry).map(Some);

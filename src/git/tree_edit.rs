@@ -33,8 +33,8 @@ impl Repository {
     /// removed.
     ///
     /// # Errors
-    /// [`Error::InvalidPath`] for a file that would replace a folder or the other way round, and for two
-    /// edits of one path.
+    /// [`Error::InvalidPath`] for a file that would replace a folder or the other way round, and
+    /// for two edits of one path.
     pub fn write_edited_tree(
         &self,
         base: Option<Oid>,
@@ -43,8 +43,8 @@ impl Repository {
         self.apply_edits(base, edits, &mut FolderSink::Store)
     }
 
-    /// Computes the root that [`Repository::write_edited_tree`] would return, and all new folders in it. Writes
-    /// nothing.
+    /// Computes the root that [`Repository::write_edited_tree`] would return, and all new folders
+    /// in it. Writes nothing.
     pub fn compute_edited_tree(
         &self,
         base: Option<Oid>,
@@ -120,10 +120,10 @@ impl Repository {
         for (name, group) in groups {
             let at = nodes.iter().position(|node| node.name == name);
             let old = at.map(|at| nodes.remove(at).item);
-            if let Some(found) = self.edit_child(old, &group, sink)? {
+            if let Some(item) = self.edit_child(old, &group, sink)? {
                 let node = FolderEntry {
                     name,
-                    item: found,
+                    item,
                     raw: None,
                 };
                 nodes.insert(
@@ -152,9 +152,9 @@ impl Repository {
                 why,
             })
         };
-        let (here, below): (Vec<PathEdit>, Vec<PathEdit>) =
+        let (direct, below): (Vec<PathEdit>, Vec<PathEdit>) =
             group.iter().partition(|(rest, ..)| rest.is_empty());
-        let old = match here.as_slice() {
+        let old = match direct.as_slice() {
             [] => old,
             [(.., None)] => None,
             [(_, path, Some(leaf))] => {

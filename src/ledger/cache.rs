@@ -1,4 +1,4 @@
-//! Caches of what was read from ledgers, policies and commits, shared by all threads of an opened
+//! Caches of objects read from ledgers, policies and commits, shared by all threads of an opened
 //! repository.
 //!
 //! Every value is keyed by the id of the object it was read from, so it cannot become stale. A
@@ -21,7 +21,7 @@ pub(super) struct LedgerCache {
     pub ledger_commits: Cache<EntryId, LedgerCommit>,
     /// Parsed entries, by blob.
     pub entries: Cache<Oid, Arc<StoredEntry>>,
-    /// What walks over a ledger need of each commit.
+    /// The parts of ledger commits that walks need.
     pub steps: Cache<EntryId, Arc<LedgerStep>>,
     /// The keys that signed entries.
     pub signers: Cache<EntryId, PublicKey>,

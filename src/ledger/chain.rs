@@ -34,7 +34,7 @@ impl Repository {
 
     /// Returns the ledger commits up to `other` that are neither `tip` nor before it, newest first.
     pub fn commits_beyond_tip(&self, tip: EntryId, other: EntryId) -> Result<Vec<EntryId>> {
-        let held = self
+        let known_ids = self
             .chain_between(None, tip)?
             .unwrap_or_default()
             .into_iter()
@@ -42,7 +42,7 @@ impl Repository {
         let mut ids = Vec::new();
         for commit in self.first_parent_walk(other.0) {
             let id = EntryId(commit?.id);
-            if held.contains(&id) {
+            if known_ids.contains(&id) {
                 break;
             }
             ids.push(id);
@@ -50,8 +50,8 @@ impl Repository {
         Ok(ids)
     }
 
-    /// Checks whether `wanted` is `tip` or a ledger commit before it. To ask more often about one
-    /// ledger, use [`ChainMembership`].
+    /// Checks whether `wanted` is `tip` or a ledger commit before it. For many checks of
+    /// one ledger, use [`ChainMembership`].
     ///
     /// # Errors
     /// If a commit is missing, even if it is the tip: the answer is then not "no".
@@ -113,12 +113,14 @@ impl<'a> ChainMembership<'a> {
             return Ok(false);
         };
         let wanted = self.repository.read_commit(id.0)?.committer_time;
-        let mut all = self.walked.borrow_mut();
-        let walked = all.entry(ledger.clone()).or_insert_with(|| WalkedChain {
-            rest: self.repository.first_parent_walk(tip.0),
-            ids: HashSet::new(),
-            oldest: Time::EPOCH.plus(crate::domain::time::Span::from_days(4_000_000)),
-        });
+        let mut walked_chains = self.walked.borrow_mut();
+        let walked = walked_chains
+            .entry(ledger.clone())
+            .or_insert_with(|| WalkedChain {
+                rest: self.repository.first_parent_walk(tip.0),
+                ids: HashSet::new(),
+                oldest: Time::EPOCH.plus(crate::domain::time::Span::from_days(4_000_000)),
+            });
         while !walked.ids.contains(&id.0) && walked.oldest >= wanted {
             let Some(commit) = walked.rest.next() else {
                 break;

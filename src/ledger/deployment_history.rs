@@ -7,15 +7,15 @@ use std::sync::Arc;
 use super::facts::LedgerHistory;
 use crate::domain::entry::{HistoryRole, Outcome, RunStep, StoredEntry};
 use crate::domain::env_ref::EnvRef;
-use crate::domain::history::{History as Past, RunPeriod};
+use crate::domain::history::{History, RunPeriod};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::ComponentName;
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
-/// Returns the entries of an environment that say what was running, newest first: all since
-/// `since`, and older ones as far as needed. That is back to the start of each run among them, and
-/// to the success that deployed a content which `commit` left unchanged.
+/// Returns the entries of an environment that affect which version was running, newest first: all
+/// since `since`, and older ones as far as needed. That is back to the start of each run among
+/// them, and to the success that deployed a content which `commit` left unchanged.
 pub fn entries_since(
     history: &LedgerHistory<'_>,
     env: &EnvRef,
@@ -24,29 +24,29 @@ pub fn entries_since(
     since: Time,
 ) -> Result<Vec<Arc<StoredEntry>>> {
     let mut found = Vec::new();
-    let mut riding: BTreeSet<ComponentName> = BTreeSet::new();
-    let mut ended: BTreeSet<u64> = BTreeSet::new();
-    for passed in history.walk(tip) {
-        let passed = passed?;
-        if passed.at() < since && riding.is_empty() && ended.is_empty() {
+    let mut unchanged: BTreeSet<ComponentName> = BTreeSet::new();
+    let mut ended_runs: BTreeSet<u64> = BTreeSet::new();
+    for walked in history.walk(tip) {
+        let walked = walked?;
+        if walked.at() < since && unchanged.is_empty() && ended_runs.is_empty() {
             break;
         }
-        if !env.matches(&passed.mention) || passed.mention.history_role() == HistoryRole::None {
+        if !env.matches(&walked.trailers) || walked.trailers.history_role() == HistoryRole::None {
             continue;
         }
-        let stored = history.entry(env.ledger(), passed.id)?;
+        let stored = history.entry(env.ledger(), walked.id)?;
         match stored.statement.action.run_step() {
-            Some(RunStep::Starts { .. }) => drop(ended.remove(&stored.statement.sequence)),
-            Some(RunStep::Ends { start, .. }) => drop(ended.insert(start)),
+            Some(RunStep::Starts { .. }) => drop(ended_runs.remove(&stored.statement.sequence)),
+            Some(RunStep::Ends { start, .. }) => drop(ended_runs.insert(start)),
             Some(RunStep::Resumes { .. }) | None => {}
         }
         for it in stored.statement.component_results() {
             match it.outcome {
                 Outcome::Unchanged if it.target.commit == commit => {
-                    riding.insert(it.target.component);
+                    unchanged.insert(it.target.component);
                 }
                 Outcome::Succeeded | Outcome::Destroyed => {
-                    riding.remove(&it.target.component);
+                    unchanged.remove(&it.target.component);
                 }
                 _ => {}
             }
@@ -56,10 +56,10 @@ pub fn entries_since(
     Ok(found)
 }
 
-/// Finds the newest period in which each component ran that `accept` accepts; components without one
-/// are left out.
+/// Finds the newest period in which each component ran that `accept` accepts; components without
+/// one are left out.
 ///
-/// `accept` gets each period with what the entries since its start tell about it, newest first, and
+/// `accept` gets the periods, newest first, each with the results that later entries add to it, and
 /// returns the value for the result. One walk serves all components, and ends when all are found.
 pub fn find_newest_accepted<T>(
     history: &LedgerHistory<'_>,
@@ -68,48 +68,51 @@ pub fn find_newest_accepted<T>(
     components: BTreeSet<ComponentName>,
     accept: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
-    let mut open: BTreeMap<ComponentName, Vec<Arc<StoredEntry>>> =
+    let mut remaining: BTreeMap<ComponentName, Vec<Arc<StoredEntry>>> =
         components.into_iter().map(|it| (it, Vec::new())).collect();
     let mut found = BTreeMap::new();
-    for passed in history.walk(tip) {
-        if open.is_empty() {
+    for walked in history.walk(tip) {
+        if remaining.is_empty() {
             break;
         }
-        let passed = passed?;
-        let named = |component: &ComponentName| {
-            passed
-                .mention
+        let walked = walked?;
+        let is_mentioned = |component: &ComponentName| {
+            walked
+                .trailers
                 .components
                 .iter()
                 .any(|it| it == component.as_str())
         };
-        if !env.matches(&passed.mention)
-            || passed.mention.history_role() == HistoryRole::None
-            || !open.keys().any(named)
+        if !env.matches(&walked.trailers)
+            || walked.trailers.history_role() == HistoryRole::None
+            || !remaining.keys().any(is_mentioned)
         {
             continue;
         }
-        let stored = history.entry(env.ledger(), passed.id)?;
-        let began: BTreeSet<ComponentName> = stored
+        let stored = history.entry(env.ledger(), walked.id)?;
+        let with_result: BTreeSet<ComponentName> = stored
             .statement
             .component_results()
             .into_iter()
             .map(|it| it.target.component)
             .collect();
-        for (component, entries) in open.iter_mut().filter(|(component, _)| named(component)) {
+        for (component, entries) in remaining
+            .iter_mut()
+            .filter(|(component, _)| is_mentioned(component))
+        {
             entries.push(Arc::clone(&stored));
-            if !began.contains(component) {
+            if !with_result.contains(component) {
                 continue;
             }
             // Newest first: a rollback to an older success starts a period newer than that success.
-            for stay in Past::read(component, entries).run_periods.iter().rev() {
-                if let Some(good) = accept(component, stay)? {
-                    found.insert(component.clone(), good);
+            for period in History::read(component, entries).run_periods.iter().rev() {
+                if let Some(value) = accept(component, period)? {
+                    found.insert(component.clone(), value);
                     break;
                 }
             }
         }
-        open.retain(|component, _| !found.contains_key(component));
+        remaining.retain(|component, _| !found.contains_key(component));
     }
     Ok(found)
 }

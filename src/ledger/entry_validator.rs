@@ -116,7 +116,7 @@ impl<'a> EntryValidator<'a> {
         };
         let (verdict, facts) = self.evaluate(&pending, context);
         let next_tip = verdict
-            .allowed()
+            .is_allowed()
             .then(|| tip.advanced_by(id, commit.tree, &stored.statement));
         ValidatedEntry {
             stored: Some(stored),
@@ -174,7 +174,7 @@ impl<'a> EntryValidator<'a> {
     }
 
     /// Verifies the signature against every key, retired ones too, in the policy that the entry
-    /// names as seen. Whether that person may do this is for the authorization rule to decide.
+    /// names as seen. The rule `authorization` decides whether that person may write the entry.
     fn verify_signature(
         &self,
         ledger: &LedgerName,
@@ -247,7 +247,7 @@ impl<'a> EntryValidator<'a> {
         let (tree, computed) = self.repository.compute_tree_after(tip.tree, entry, edits)?;
         if tree != commit.tree {
             return Ok(Err(
-                "its tree is not the state that follows from the entry".to_owned()
+                "its tree is not the one computed from the entry".to_owned()
             ));
         }
         // The next entry starts from these folders.
@@ -267,30 +267,30 @@ impl<'a> EntryValidator<'a> {
         context: ValidationContext<'_>,
     ) -> (Verdict, Option<Box<Facts>>) {
         let statement = pending.entry.statement();
-        let (then, facts) = self.evaluate_at(pending, &statement.seen, statement.at);
+        let (verdict_then, facts) = self.evaluate_at(pending, &statement.seen, statement.at);
         match context {
             ValidationContext::History(contains) => {
-                let mut then = then;
+                let mut verdict_then = verdict_then;
                 for (ledger, seen) in &statement.seen {
                     match contains(ledger, *seen) {
                         Ok(true) => {}
-                        Ok(false) => then.checks.push(Check::fail(
+                        Ok(false) => verdict_then.checks.push(Check::fail(
                             Rule::Chain,
                             format!(
                                 "it claims to have seen {} of {ledger}, which that ledger does not contain",
                                 seen.short()
                             ),
                         )),
-                        Err(error) => then.checks.push(error.to_check(Rule::Chain)),
+                        Err(error) => verdict_then.checks.push(error.to_check(Rule::Chain)),
                     }
                 }
-                (then, facts)
+                (verdict_then, facts)
             }
             ValidationContext::Push(present) => {
                 let mut others = present.tips.clone();
                 others.remove(pending.ledger);
-                let now = self.evaluate_at(pending, &others, present.now).0;
-                (stricter_verdict(then, now), None)
+                let verdict_now = self.evaluate_at(pending, &others, present.now).0;
+                (stricter_verdict(verdict_then, verdict_now), None)
             }
         }
     }
@@ -373,11 +373,15 @@ fn parse_first_policy(pending: &PendingEntry<'_>) -> std::result::Result<Policy,
 }
 
 /// Returns the stricter of two verdicts; the later one if they agree.
-fn stricter_verdict(then: Verdict, now: Verdict) -> Verdict {
+fn stricter_verdict(verdict_then: Verdict, verdict_now: Verdict) -> Verdict {
     let rank = |verdict: &Verdict| match verdict.decision() {
         Decision::Allowed => 0,
         Decision::CannotTell => 1,
         Decision::Refused => 2,
     };
-    if rank(&then) > rank(&now) { then } else { now }
+    if rank(&verdict_then) > rank(&verdict_now) {
+        verdict_then
+    } else {
+        verdict_now
+    }
 }

@@ -1,4 +1,4 @@
-//! The first commits of ledgers, whose bytes are computed from what they name.
+//! The first commits of ledgers, whose bytes are computed from the names, ids and keys in them.
 //!
 //! The genesis of the policy ledger is the root of trust: its id is the project's id. Every other
 //! genesis is a pure function of that id and the ledger's name. So two writers who both start a
@@ -48,7 +48,7 @@ pub fn project_genesis_bytes(
 ) -> Result<Vec<u8>> {
     let corrupt = |why: &str| Error::corrupt(format!("the genesis of the project {name}"), why);
     if root_keys.is_empty() || root_keys.len() > MAX_ROOT_KEYS {
-        return Err(corrupt("it names no root key, or too many"));
+        return Err(corrupt("it must name 1 to 100 root keys"));
     }
     // Keys are compared without their ids.
     if root_keys.iter().collect::<BTreeSet<_>>().len() < root_keys.len() {
@@ -109,7 +109,7 @@ impl Project {
             roots.iter().map(|key| key.parse()).collect();
         let root_keys = keys.map_err(|_| corrupt("one of its root keys is not a key"))?;
         if commit.raw != project_genesis_bytes(repository, &name, nonce.0, &root_keys)? {
-            return Err(corrupt("it is not written as a genesis is"));
+            return Err(corrupt("its bytes are not those of a genesis"));
         }
         Ok(Self {
             id,

@@ -27,7 +27,7 @@ pub enum LedgerCommit {
         commit: Arc<Commit>,
         /// The commit before it.
         previous: EntryId,
-        /// Its entry: parsed, its signature not verified.
+        /// Its entry, parsed, with an unverified signature.
         entry: Entry<Unverified>,
     },
 }
@@ -60,23 +60,23 @@ impl Repository {
     /// [`Error::Corrupt`] for a commit without an entry of that ledger.
     pub fn read_ledger_commit(&self, ledger: &LedgerName, id: EntryId) -> Result<LedgerCommit> {
         let cached = &self.ledger_cache().ledger_commits;
-        if let Some(found) = cached.get(&id)
-            && matches!(&found, LedgerCommit::Entry { entry, .. } if entry.statement().ledger == *ledger)
+        if let Some(ledger_commit) = cached.get(&id)
+            && matches!(&ledger_commit, LedgerCommit::Entry { entry, .. } if entry.statement().ledger == *ledger)
         {
-            return Ok(found);
+            return Ok(ledger_commit);
         }
-        let found = self.read_uncached_ledger_commit(ledger, id)?;
-        if let LedgerCommit::Entry { commit, entry, .. } = &found {
+        let ledger_commit = self.read_uncached_ledger_commit(ledger, id)?;
+        if let LedgerCommit::Entry { commit, entry, .. } = &ledger_commit {
             cached.insert(
                 id,
-                found.clone(),
+                ledger_commit.clone(),
                 estimate_memory(entry.stored()) + commit.raw.len() + entry.signature().len() + 500,
             );
         }
-        Ok(found)
+        Ok(ledger_commit)
     }
 
-    /// Does the same without the cache.
+    /// Reads a commit of `ledger` without the cache.
     fn read_uncached_ledger_commit(
         &self,
         ledger: &LedgerName,
@@ -94,15 +94,15 @@ impl Repository {
                 "it has no file {name}, so it is not an entry"
             ))),
         };
-        let (own, signature) = (
+        let (entry_blob, signature) = (
             blob(ENTRY_FILE)?,
             self.read_blob(blob(SIGNATURE_FILE)?, SIGNATURE_LIMIT)?,
         );
-        let stored = self.read_stored_entry(own, &corrupt)?;
+        let stored = self.read_stored_entry(entry_blob, &corrupt)?;
         let entry = Entry::from_stored(stored, &signature);
         if entry.statement().ledger != *ledger {
             return Err(corrupt(format!(
-                "its entry is of the ledger {}",
+                "its entry is for the ledger {}",
                 entry.statement().ledger
             )));
         }

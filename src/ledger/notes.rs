@@ -68,7 +68,8 @@ impl Repository {
     /// Adds the missing lines of the ledgers up to `tips` and moves the ref. Returns whether
     /// anything was new.
     ///
-    /// Notes that cannot be read, or that cover what the ledgers do not contain, are rebuilt.
+    /// Notes that cannot be read, or that cover entries that the ledgers do not contain, are
+    /// rebuilt.
     pub fn update_notes(&self, tips: &Tips) -> Result<bool> {
         loop {
             let old = self.read_ref(NOTES_REF)?;
@@ -119,8 +120,7 @@ impl Repository {
     }
 
     #[cfg(test)]
-    /// Returns the commits whose note differs from what the ledgers give: missing, changed or
-    /// extra.
+    /// Returns the commits whose note differs from the expected one: missing, changed or extra.
     pub fn differing_notes(&self, tips: &Tips) -> Result<Vec<CommitId>> {
         let expected = self.expected_notes(tips)?;
         let Some(notes) = self.read_ref(NOTES_REF)? else {
@@ -134,7 +134,7 @@ impl Repository {
                 differing.push(*commit);
             }
         }
-        // Notes that no ledger gives.
+        // Notes of commits that no ledger mentions.
         for commit in self.noted_commits(tree)? {
             if !expected.contains_key(&commit) {
                 differing.push(commit);
@@ -153,8 +153,8 @@ impl Repository {
             .collect())
     }
 
-    /// Returns the tips to update the notes to; `None` if the ledgers do not contain what the notes
-    /// cover.
+    /// Returns the tips to update the notes to; `None` if the ledgers do not contain the entries
+    /// that the notes cover.
     ///
     /// The notes may be ahead of `tips` if another writer has added its entry; those tips are kept.
     fn find_tips_to_cover(&self, covers: &Tips, tips: &Tips) -> Result<Option<Tips>> {
@@ -179,8 +179,8 @@ impl Repository {
         Ok(Some(tips))
     }
 
-    /// Checks whether a ledger contains what notes claim to cover. Notes may name anything,
-    /// including ids of no commit here.
+    /// Returns whether a ledger contains an entry that notes claim to cover. Notes are unproven:
+    /// the id may not be that of a commit.
     pub fn contains_covered(&self, tip: EntryId, covered: EntryId) -> Result<bool> {
         Ok(self.read_commit(covered.0).is_ok() && self.is_on_chain(tip, covered, usize::MAX)?)
     }
@@ -189,9 +189,9 @@ impl Repository {
     fn collect_new_lines(&self, covers: &Tips, tips: &Tips) -> Result<Lines> {
         let mut lines = Lines::new();
         for (ledger, tip) in tips {
-            let mut of_ledger = Vec::new();
-            for link in self.walk_ledger(*tip) {
-                let (commit, trailers) = link?;
+            let mut ledger_lines = Vec::new();
+            for walked in self.walk_ledger(*tip) {
+                let (commit, trailers) = walked?;
                 let id = EntryId(commit.id);
                 if covers.get(ledger) == Some(&id) {
                     break;
@@ -204,11 +204,11 @@ impl Repository {
                 };
                 for commit in entry.statement().commits() {
                     if let Some(line) = note_line(entry.statement(), id, commit) {
-                        of_ledger.push((commit, line));
+                        ledger_lines.push((commit, line));
                     }
                 }
             }
-            for (commit, line) in of_ledger.into_iter().rev() {
+            for (commit, line) in ledger_lines.into_iter().rev() {
                 lines.entry(commit).or_default().push(line);
             }
         }
@@ -233,7 +233,7 @@ impl Repository {
             time = time.max(self.read_commit(tip.0)?.committer_time);
         }
         let mut header = String::new();
-        // If the ref points to anything but a commit, that is no parent.
+        // A ref that does not point to a commit gives no parent.
         if let Some(parent) = parent.and_then(|parent| self.read_commit(parent).ok()) {
             header = format!("parent {}\n", parent.id);
             time = time.max(parent.committer_time);

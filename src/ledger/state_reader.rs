@@ -39,9 +39,9 @@ impl<'a> StateReader<'a> {
         }
     }
 
-    /// Creates a reader for display that does not check again how the copies of entries are
-    /// written. They are what was signed, byte for byte: `refs/deploy/*` only moves to trees that
-    /// were computed and compared. Do not use it for decisions.
+    /// Creates a reader for display that does not validate the copies of entries again:
+    /// `refs/deploy/*` only moves to trees that were computed and compared byte for byte. Do not
+    /// use it for decisions.
     pub fn for_display(repository: &'a Repository) -> Self {
         Self {
             repository,
@@ -58,8 +58,8 @@ impl<'a> StateReader<'a> {
         match scope {
             Scope::All => self.load_folder(tree, "", ledger, &mut state)?,
             Scope::Components(names) => {
-                for (name, found) in self.repository.read_folder(tree)? {
-                    match (&*name, found) {
+                for (name, item) in self.repository.read_folder(tree)? {
+                    match (&*name, item) {
                         (
                             "approvals" | "runs" | "holds" | "yanked" | "environments",
                             TreeItem::Tree(_),
@@ -80,18 +80,18 @@ impl<'a> StateReader<'a> {
         Ok(state)
     }
 
-    /// Loads only the filled slots at these places.
+    /// Loads only the filled slots with these keys.
     pub fn load_slots(
         &self,
         tree: Oid,
         ledger: &LedgerName,
-        places: impl IntoIterator<Item = SlotKey>,
+        keys: impl IntoIterator<Item = SlotKey>,
     ) -> Result<State> {
         let mut state = State::empty();
-        for place in places {
+        for key in keys {
             let path = Slot {
                 environment: None,
-                key: place,
+                key,
             }
             .to_string();
             if let Some(TreeItem::Leaf(leaf)) = self.repository.item_at(tree, &path)? {

@@ -1,4 +1,4 @@
-//! Syncs with a remote: fetches its ledgers beside ours, verifies them, and only moves ours
+//! Syncs with a remote: fetches its ledgers to separate refs, verifies them, and only moves ours
 //! forward.
 //!
 //! A ledger that was rewound or deleted, or that does not verify, keeps its last valid tip here.
@@ -106,7 +106,7 @@ fn restore_incoming(repository: &Repository, before: &Tips, problems: &[LedgerPr
     }
 }
 
-/// Fetches once, and accepts what verifies.
+/// Fetches once, and accepts the ledgers that verify.
 fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncResult, SyncError> {
     // Read before the fetch, so that a concurrent push by this program does not look like a rewound
     // remote.
@@ -138,17 +138,17 @@ fn sync_once(repository: &Repository, remote: &str) -> std::result::Result<SyncR
 fn fetch_with_retries(repository: &Repository, remote: &str, refspecs: &[&str]) -> Result<()> {
     for attempt in 1..FETCH_ATTEMPTS {
         match repository.fetch(remote, refspecs) {
-            // Git exits with 1 if some refs were not updated, and with 128 for worse.
+            // Git exits with 1 if some refs were not updated, and with 128 for other failures.
             Err(Error::CommandFailed { code: Some(1), .. }) => {
                 std::thread::sleep(Duration::from_millis(20 << attempt.min(4)));
             }
-            done => return done,
+            result => return result,
         }
     }
     repository.fetch(remote, refspecs)
 }
 
-/// Verifies what was fetched beyond `tips`, the accepted ledgers before the fetch, and moves our
+/// Verifies the fetched entries after `tips`, the accepted tips before the fetch, and moves our
 /// ledgers.
 fn accept_fetched(
     repository: &Repository,
@@ -178,14 +178,14 @@ fn find_trusted_project(
     incoming: &Tips,
 ) -> std::result::Result<Option<(Project, Option<EntryId>)>, SyncError> {
     let policy = LedgerName::policy();
-    let shown = match incoming.get(&policy).or(tips.get(&policy)) {
+    let root = match incoming.get(&policy).or(tips.get(&policy)) {
         // The first commit of the chain itself, not what its tip claims.
         Some(tip) => repository
             .chain_between(None, *tip)?
             .and_then(|chain| chain.first().copied()),
         None => None,
     };
-    match (repository.pinned_project()?, shown) {
+    match (repository.pinned_project()?, root) {
         (Some(pinned), Some(found)) if pinned != found => {
             Err(SyncError::OtherProject { pinned, found })
         }
@@ -215,7 +215,7 @@ fn move_ledger(
 /// Returns the problems with the remote's ledgers as of the last fetch, for commands that do not
 /// fetch.
 ///
-/// What git itself fetched since the last sync is verified as in a sync, but not accepted.
+/// Ledgers that git itself fetched since the last sync are verified as in a sync, but not accepted.
 pub fn find_known_problems(repository: &Repository) -> Result<Vec<LedgerProblem>> {
     let (mut tips, incoming) = (repository.tips()?, repository.tips_below(INCOMING)?);
     let Some(policy) = tips

@@ -140,7 +140,7 @@ pub(crate) fn write_code_commit(
 pub(crate) fn validate_all(repository: &Repository, project: &Project) -> usize {
     let tips = repository.tips().unwrap();
     let chains = ChainMembership::new(repository, &tips);
-    let holds = |ledger: &LedgerName, id| chains.contains(ledger, id);
+    let contains = |ledger: &LedgerName, id| chains.contains(ledger, id);
     let validator = EntryValidator::new(
         repository,
         FactGatherer::new(repository, project).with_branches_as_entered(),
@@ -148,13 +148,17 @@ pub(crate) fn validate_all(repository: &Repository, project: &Project) -> usize 
     );
     let mut count = 0;
     for (ledger, tip) in &tips {
-        let mut head: ChainTip = validator.load_tip(ledger, None).unwrap();
+        let mut chain_tip: ChainTip = validator.load_tip(ledger, None).unwrap();
         let ids = repository.chain_between(None, *tip).unwrap().unwrap();
-        assert_eq!(ids[0], head.chain.tip, "the genesis of {ledger}");
+        assert_eq!(ids[0], chain_tip.chain.tip, "the genesis of {ledger}");
         for id in &ids[1..] {
-            let validated =
-                validator.validate(ledger, &head, *id, ValidationContext::History(&holds));
-            head = expect_accepted(validated, "an audit");
+            let validated = validator.validate(
+                ledger,
+                &chain_tip,
+                *id,
+                ValidationContext::History(&contains),
+            );
+            chain_tip = expect_accepted(validated, "an audit");
             count += 1;
         }
     }
@@ -164,17 +168,17 @@ pub(crate) fn validate_all(repository: &Repository, project: &Project) -> usize 
 /// Returns the end of the chain after an entry, which must have been accepted.
 pub(crate) fn expect_accepted(validated: ValidatedEntry, by: &str) -> ChainTip {
     let ValidatedEntry {
-        next_tip: head,
+        next_tip,
         verdict,
         stored,
         ..
     } = validated;
-    let bad: Vec<_> = verdict
+    let not_passed: Vec<_> = verdict
         .checks
         .iter()
         .filter(|check| check.outcome != crate::domain::verdict::CheckResult::Pass)
         .collect();
-    head.unwrap_or_else(|| panic!("{by} refuses {stored:#?}\nfor {bad:#?}"))
+    next_tip.unwrap_or_else(|| panic!("{by} refuses {stored:#?}\nfor {not_passed:#?}"))
 }
 
 /// Checks that the notes match the ledgers, and that a rebuild gives the same notes.

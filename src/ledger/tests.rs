@@ -1,4 +1,5 @@
-//! The test vectors of `FORMAT.md`, in `testdata/vectors/`: the bytes and ids of three ledgers and the notes, in SHA-1 and SHA-256.
+//! The test vectors of `FORMAT.md`, in `testdata/vectors/`: the bytes and ids of three ledgers and
+//! the notes, in SHA-1 and SHA-256.
 //!
 //! Other implementations can check themselves against them, and no later version of this one may
 //! change them. After an intended change, before the first release,
@@ -31,7 +32,8 @@ use script::{Code, Step, script};
 const SIGNATURE: &[u8] = include_bytes!("../../testdata/vectors/entry.json.minisig");
 const BEGIN: &str = "2026-03-05T08:00:00Z";
 
-/// The hash kind's folder, compared with or written.
+/// The folder with the vectors of one hash kind. Its files are compared or, with `UPDATE_VECTORS`,
+/// written.
 struct Vectors {
     folder: PathBuf,
     update: bool,
@@ -60,29 +62,29 @@ impl Vectors {
         if self.update {
             std::fs::write(&path, bytes).unwrap();
         }
-        let want =
+        let expected =
             std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert!(
-            want == bytes,
+            expected == bytes,
             "{} should be\n{}\nand is\n{}",
             path.display(),
-            String::from_utf8_lossy(&want),
+            String::from_utf8_lossy(&expected),
             String::from_utf8_lossy(bytes)
         );
         self.names.insert(name.to_owned());
     }
 
-    /// No vector stands there that nothing makes.
+    /// Checks that the folder contains no other files.
     fn finish(&self) {
-        let there = std::fs::read_dir(&self.folder).unwrap();
-        let there: BTreeSet<String> = there
+        let stored = std::fs::read_dir(&self.folder).unwrap();
+        let stored: BTreeSet<String> = stored
             .map(|it| it.unwrap().file_name().into_string().unwrap())
             .collect();
-        assert_eq!(there, self.names);
+        assert_eq!(stored, self.names);
     }
 }
 
-/// A repository that grows by the script.
+/// A repository to which the entries of the script are written.
 struct World {
     repository: Repository,
     project: Project,
@@ -166,7 +168,7 @@ impl World {
             .unwrap()
     }
 
-    /// Git's own id of these bytes, which must be well-formed to git.
+    /// Returns the id that git computes for these bytes. Git must accept them as well-formed.
     fn git_id(&self, kind: &str, bytes: &[u8]) -> String {
         String::from_utf8(self.git("hash-object", &["-t", kind, "--stdin"], bytes))
             .unwrap()
@@ -174,7 +176,8 @@ impl World {
             .to_owned()
     }
 
-    fn begin(&mut self, ledger: &LedgerName) {
+    /// Writes the genesis of a ledger, if it does not exist yet.
+    fn begin_ledger(&mut self, ledger: &LedgerName) {
         if self.tips.contains_key(ledger) {
             return;
         }
@@ -194,8 +197,8 @@ impl World {
         self.time = self.time.plus(crate::domain::time::Span::from_seconds(60));
         let previous = self.tips[&step.ledger];
         let seen = self.tips.iter().filter(|(name, _)| {
-            let read = name.is_policy() || name.is_evidence() || step.ledger.is_policy();
-            **name != step.ledger && read
+            let is_read = name.is_policy() || name.is_evidence() || step.ledger.is_policy();
+            **name != step.ledger && is_read
         });
         Statement {
             at: self.time,
@@ -211,9 +214,10 @@ impl World {
         }
     }
 
-    /// Writes one entry the way a client does, signed or not; gives the name of its file and its bytes.
+    /// Writes one entry as a client does, signed if there is a signer. Returns the name of its
+    /// vector file and its bytes.
     fn append(&mut self, step: &Step, signer: Option<&Signer>) -> (String, Vec<u8>) {
-        self.begin(&step.ledger);
+        self.begin_ledger(&step.ledger);
         let statement = self.statement(step);
         let repository = &self.repository;
         let bytes = statement.print().unwrap();
@@ -231,13 +235,13 @@ impl World {
             .load(before, &step.ledger, &Scope::for_statement(&statement))
             .unwrap();
         let edits = fold(&state, &entry, step.policy.map(Arc::from).as_ref());
-        let (named, _) = repository
+        let (computed, _) = repository
             .compute_tree_after(before, &entry, &edits)
             .unwrap();
         let tree = repository.write_tree_after(before, &entry, &edits).unwrap();
         assert_eq!(
-            named, tree,
-            "what a server computes is what a client writes"
+            computed, tree,
+            "the server computes the tree that the client writes"
         );
         let raw = entry_commit_bytes(&statement, tree, &self.project.name);
         let id = EntryId(repository.write_commit(&raw).unwrap());
@@ -277,7 +281,7 @@ impl World {
         )
     }
 
-    /// The notes as `git notes` shows them.
+    /// Returns the notes as `git notes` shows them.
     fn notes(&self) -> String {
         let mut text = String::new();
         for code in &self.code {
@@ -293,7 +297,8 @@ impl World {
         text
     }
 
-    /// Stock git finds nothing wrong, reads our trailers, and makes the same trees from what it lists.
+    /// Checks with stock git: `fsck` finds no error, `mktree` gives the same tree, and the trailers
+    /// can be read.
     fn check_with_git(&self) {
         self.git("fsck", &["--strict", "--full", "--no-dangling"], b"");
         let (_, tree) = self.ends["prod"];
@@ -341,7 +346,7 @@ fn vectors(kind: &str) {
         &world.git("cat-file", &["--batch"], ids.as_bytes()),
     );
 
-    // Caught up with entry by entry, the notes are those that are made from the ledgers at once.
+    // Notes that were updated entry by entry equal rebuilt ones.
     assert_eq!(
         world.repository.differing_notes(&world.tips).unwrap(),
         Vec::<CommitId>::new()
@@ -349,7 +354,7 @@ fn vectors(kind: &str) {
     vectors.expect("notes.txt", world.notes().as_bytes());
     world.repository.rebuild_notes(&world.tips).unwrap();
     vectors.expect("notes.txt", world.notes().as_bytes());
-    // Even where the ref was led astray.
+    // They are rebuilt if the ref points to a blob.
     let (notes, blob) = (
         world.repository.read_ref(NOTES_REF).unwrap(),
         world.repository.write_blob(b"").unwrap(),
@@ -360,7 +365,7 @@ fn vectors(kind: &str) {
         .unwrap();
     assert!(world.repository.update_notes(&world.tips).unwrap());
     vectors.expect("notes.txt", world.notes().as_bytes());
-    // Or says to cover what is no commit.
+    // They are rebuilt if they claim to cover an id that is no commit.
     let (notes, tree) = (
         world.repository.read_ref(NOTES_REF).unwrap(),
         world.repository.write_tree(b"").unwrap(),
@@ -368,10 +373,10 @@ fn vectors(kind: &str) {
     let text = format!(
         "tree {tree}\nauthor x <x> 0 +0000\ncommitter x <x> 0 +0000\n\ngit-deploy notes\n\nDeploy-Covers: prod {blob}\n"
     );
-    let lie = world.repository.write_commit(text.as_bytes()).unwrap();
+    let false_claim = world.repository.write_commit(text.as_bytes()).unwrap();
     world
         .repository
-        .compare_and_swap(NOTES_REF, notes, lie, "test")
+        .compare_and_swap(NOTES_REF, notes, false_claim, "test")
         .unwrap();
     assert!(world.repository.update_notes(&world.tips).unwrap());
     vectors.expect("notes.txt", world.notes().as_bytes());
@@ -389,7 +394,7 @@ fn sha256_vectors() {
     vectors("sha256");
 }
 
-/// The same roots make one project, in whatever order they are given, and one key is no two roots.
+/// The order in which root keys are given does not matter, and a key may be given only once.
 #[test]
 fn roots() {
     let world = World::new("sha1");
@@ -420,7 +425,7 @@ fn roots() {
             "{bad:?}"
         );
     }
-    // Nor is a commit that says otherwise a genesis.
+    // A commit that names the root keys in another order is not a genesis.
     let swapped = text
         .replacen(lines[0], "x", 1)
         .replacen(lines[1], lines[0], 1)

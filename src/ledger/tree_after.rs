@@ -1,5 +1,4 @@
-//! Computes and writes the tree after an entry: the previous tree, the edits of the fold, and the
-//! entry's own two files.
+//! Computes and writes the tree of an entry's ledger commit.
 
 use std::sync::Arc;
 
@@ -47,9 +46,9 @@ fn build_tree_edits(
     edits: &[Edit],
     blob: &dyn Fn(&[u8]) -> Result<Oid>,
 ) -> Result<Vec<(String, Option<Leaf>)>> {
-    let own = blob(entry.bytes())?;
+    let entry_blob = blob(entry.bytes())?;
     let mut leaves: Vec<(String, Option<Leaf>)> = vec![
-        (ENTRY_FILE.to_owned(), Some(Leaf::Blob(own))),
+        (ENTRY_FILE.to_owned(), Some(Leaf::Blob(entry_blob))),
         (
             SIGNATURE_FILE.to_owned(),
             Some(Leaf::Blob(blob(entry.signature())?)),
@@ -60,7 +59,9 @@ fn build_tree_edits(
             None => None,
             Some(Value::Commit(commit)) => Some(Leaf::Commit(commit.0)),
             Some(Value::Bytes(bytes)) => Some(Leaf::Blob(blob(bytes)?)),
-            Some(Value::Entry(copy)) if Arc::ptr_eq(copy, entry.stored()) => Some(Leaf::Blob(own)),
+            Some(Value::Entry(copy)) if Arc::ptr_eq(copy, entry.stored()) => {
+                Some(Leaf::Blob(entry_blob))
+            }
             Some(Value::Entry(copy)) => Some(Leaf::Blob(blob(&copy.bytes)?)),
         };
         leaves.push((edit.slot.to_string(), leaf));

@@ -1,4 +1,4 @@
-//! What the validation of an entry starts from and returns.
+//! The inputs and the result of validating an entry.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::git::error::Result;
 /// The end of a ledger, to which the next entry is appended.
 #[derive(Debug, Clone)]
 pub struct ChainTip {
-    /// What the next entry must match.
+    /// The position that the next entry must name.
     pub chain: Chain,
     /// The tree of the tip; the empty tree after a genesis.
     pub tree: Oid,
@@ -34,8 +34,8 @@ impl ChainTip {
         Self { chain, tree }
     }
 
-    /// Returns the end of the ledger after a commit whose entry cannot be read. The entry counts;
-    /// the rest stays as before.
+    /// Returns the end of the ledger after a commit whose entry cannot be read. Its sequence number
+    /// is assumed to be the next one; the time and `seen` stay as before.
     #[must_use]
     pub fn advanced_unread(&self, id: EntryId, tree: Oid) -> Self {
         let chain = Chain {

@@ -29,10 +29,10 @@ use crate::domain::name::LedgerName;
 use crate::domain::verdict::Verdict;
 use crate::signing::{Signer, verify_entry};
 
-/// How many unconfirmed pushes are made before giving up.
+/// The number of unconfirmed pushes after which the writer gives up.
 const UNCONFIRMED_LIMIT: usize = 3;
 
-/// The outcome of one try.
+/// The outcome of one attempt.
 enum AttemptOutcome {
     Done(Box<AppendedEntry>),
     LostRace,
@@ -45,8 +45,8 @@ impl LedgerWriter<'_> {
     /// Retries after a lost race.
     ///
     /// # Errors
-    /// [`AppendFailure::Draft`] if `draft` fails, [`AppendFailure::Append`] if the entry is refused or cannot
-    /// be published.
+    /// [`AppendFailure::Draft`] if `draft` fails, [`AppendFailure::Append`] if the entry is refused
+    /// or cannot be published.
     pub fn append<E>(
         &self,
         ledger: &LedgerName,
@@ -88,17 +88,17 @@ impl LedgerWriter<'_> {
         ledger: &LedgerName,
         draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, E>,
     ) -> Result<(Statement, Verdict), AppendFailure<E>> {
-        self.with_snapshot(ledger, &|view| {
-            let draft = draft(view).map_err(AppendFailure::Draft)?;
-            Ok(self.evaluate_draft(ledger, view, &draft)?)
+        self.with_snapshot(ledger, &|snapshot| {
+            let draft = draft(snapshot).map_err(AppendFailure::Draft)?;
+            Ok(self.evaluate_draft(ledger, snapshot, &draft)?)
         })
     }
 
-    /// Calls `then` with the current state of the ledgers.
+    /// Calls `use_snapshot` with the current state of the ledgers.
     fn with_snapshot<E, T>(
         &self,
         ledger: &LedgerName,
-        then: &dyn Fn(&LedgerSnapshot<'_>) -> Result<T, AppendFailure<E>>,
+        use_snapshot: &dyn Fn(&LedgerSnapshot<'_>) -> Result<T, AppendFailure<E>>,
     ) -> Result<T, AppendFailure<E>> {
         let tips = self.repository.tips()?;
         let gatherer = FactGatherer::new(self.repository, self.project).with_remote(self.remote);
@@ -108,7 +108,7 @@ impl LedgerWriter<'_> {
             Some(tip) => validator.gatherer.policy_at(*tip)?,
             None => None,
         };
-        then(&LedgerSnapshot {
+        use_snapshot(&LedgerSnapshot {
             repository: self.repository,
             tips: &tips,
             policy: policy.as_deref(),
@@ -117,32 +117,32 @@ impl LedgerWriter<'_> {
         })
     }
 
-    /// Makes one try to write the entry.
+    /// Makes one attempt to write the entry.
     fn attempt<E>(
         &self,
         ledger: &LedgerName,
         draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, E>,
     ) -> Result<AttemptOutcome, AppendFailure<E>> {
-        self.with_snapshot(ledger, &|view| {
-            self.attempt_on_snapshot(ledger, view, draft)
+        self.with_snapshot(ledger, &|snapshot| {
+            self.attempt_on_snapshot(ledger, snapshot, draft)
         })
     }
 
-    /// Makes one try to write the entry, on a given state of the ledgers.
+    /// Makes one attempt to write the entry, on a given state of the ledgers.
     fn attempt_on_snapshot<E>(
         &self,
         ledger: &LedgerName,
-        view: &LedgerSnapshot<'_>,
+        snapshot: &LedgerSnapshot<'_>,
         draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, E>,
     ) -> Result<AttemptOutcome, AppendFailure<E>> {
-        let draft = draft(view).map_err(AppendFailure::Draft)?;
-        let (statement, verdict) = self.evaluate_draft(ledger, view, &draft)?;
+        let draft = draft(snapshot).map_err(AppendFailure::Draft)?;
+        let (statement, verdict) = self.evaluate_draft(ledger, snapshot, &draft)?;
         let is_left_to_server = self.options.no_verify && self.remote.is_some();
-        if !(verdict.allowed() || is_left_to_server) {
+        if !(verdict.is_allowed() || is_left_to_server) {
             return Err(AppendError::Refused(Box::new(RefusedEntry { statement, verdict })).into());
         }
         let Some(signer) = self.signer.filter(|_| !self.options.dry_run) else {
-            let id = view.tip.chain.tip;
+            let id = snapshot.tip.chain.tip;
             let appended = AppendedEntry {
                 id,
                 statement,
@@ -154,8 +154,8 @@ impl LedgerWriter<'_> {
             return Ok(AttemptOutcome::Done(Box::new(appended)));
         };
         let entry = sign_statement(signer, &statement)?;
-        let id = self.write_objects(ledger, view.tip, &entry, draft.policy_text.as_ref())?;
-        match self.move_refs(ledger, view.tips, id)? {
+        let id = self.write_objects(ledger, snapshot.tip, &entry, draft.policy_text.as_ref())?;
+        match self.move_refs(ledger, snapshot.tips, id)? {
             PublishOutcome::Done(messages, local_error) => {
                 let notes_error = self
                     .update_notes(ledger, id)

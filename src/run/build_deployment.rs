@@ -39,8 +39,8 @@ pub fn build_deployment(
     let components = select_components(ledgers, policy, spec, spec.env.state_in(&state))?;
     let mut deployment = Deployment::new(spec.kind, components);
     let facts = gather_facts(ledgers, policy, spec, &deployment, &state);
-    // Both rules depend on where the commit lies relative to the branch, and an audit knows only
-    // the tip that the entry names.
+    // Both rules compare the commit with the branch's tip, and an audit knows only the tip that the
+    // entry records.
     if spec.rules.branch.is_some()
         && (spec.rules.up_to_date || spec.rules.deploy_on == DeployOn::Merge)
     {
@@ -81,9 +81,9 @@ fn select_components(
     }
     let mut components = Vec::new();
     for component in &all {
-        let left_out =
+        let is_left_out =
             matches!(&spec.selection, Selection::Named(wanted) if !wanted.contains(component));
-        let Some(commit) = spec.commits.get(component).filter(|_| !left_out) else {
+        let Some(commit) = spec.commits.get(component).filter(|_| !is_left_out) else {
             continue;
         };
         let content = if in_policy.contains(component) {
@@ -153,16 +153,16 @@ pub fn list_blocked_components(
 ) -> Result<Vec<(ComponentName, BlockReason)>, BuildError> {
     let state = ledgers.load_state(spec.env.ledger(), &Scope::All)?;
     let env_state = spec.env.state_in(&state);
-    let there: BTreeSet<&ComponentName> = deployment
+    let included: BTreeSet<&ComponentName> = deployment
         .components
         .iter()
         .map(|change| &change.target.component)
         .collect();
-    let mut out = Vec::new();
+    let mut blocked = Vec::new();
     for component in policy
         .component_names()
         .into_iter()
-        .filter(|component| !there.contains(component))
+        .filter(|component| !included.contains(component))
     {
         let Some(commit) = spec.commits.get(&component) else {
             continue;
@@ -172,7 +172,7 @@ pub fn list_blocked_components(
         let change = build_change(env_state, spec, &component, commit, content)?
             .filter(|it| it.intent != Intent::Unchanged);
         let reason = change.and_then(|change| find_block_reason(env_state, &change));
-        out.extend(reason.map(|reason| (component, reason)));
+        blocked.extend(reason.map(|reason| (component, reason)));
     }
-    Ok(out)
+    Ok(blocked)
 }

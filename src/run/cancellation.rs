@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// A request to stop, shared between threads.
+/// The number of requests to stop, up to 2, shared between threads.
 #[derive(Debug, Default)]
 pub struct Cancellation(AtomicU8);
 
@@ -17,8 +17,8 @@ impl Cancellation {
         // Further calls change nothing.
         let _ = self
             .0
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |asked| {
-                (asked < 2).then(|| asked + 1)
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |requests| {
+                (requests < 2).then(|| requests + 1)
             });
     }
 
@@ -27,19 +27,19 @@ impl Cancellation {
         self.0.store(2, Ordering::SeqCst);
     }
 
-    /// Returns whether no new steps start.
+    /// Returns whether a stop was requested, so that no new steps may start.
     pub fn is_draining(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 0
     }
 
-    /// Returns whether running steps are cancelled.
+    /// Returns whether running steps are to be cancelled.
     pub fn is_killing(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 1
     }
 
     /// Listens for signals from now on. Ctrl-C counts as one request. Termination and a closed
     /// terminal cancel the running steps right away, because a CI system that cancels a job kills
-    /// it soon after. Calls `told` after each signal.
+    /// it soon after. Calls `on_request` after each signal.
     ///
     /// # Errors
     /// The system does not accept the signal handler.

@@ -42,7 +42,7 @@ pub struct CommandEnv<'a> {
 /// One component to work on, with the folders that its commands use.
 #[derive(Debug, Clone)]
 pub struct ComponentJob {
-    /// The state that it is to reach.
+    /// The commit, version and artifacts to deploy.
     pub target: Target,
     /// The commit that ran before.
     pub previous: Option<CommitId>,
@@ -76,7 +76,7 @@ pub enum SecretError {
     #[error("the command of the secret {0} printed {1}")]
     Unusable(VarName, &'static str),
     /// The secrets cannot be masked.
-    #[error("the secrets are too large to be kept out of logs")]
+    #[error("the secrets are too large to be masked in output")]
     Mask(#[from] aho_corasick::BuildError),
 }
 
@@ -88,8 +88,8 @@ pub struct Secrets {
 }
 
 impl CommandEnv<'_> {
-    /// Reads the secrets of a component. If `planning`, reads only those that the policy allows for
-    /// plans, which run before the deployment is approved.
+    /// Reads the secrets of a component. With `planning`, reads only those that the policy allows
+    /// for plans, because plans run before the deployment is approved.
     pub fn read_secrets(
         &self,
         component: &ComponentName,
@@ -118,7 +118,7 @@ impl CommandEnv<'_> {
         let mut all = inherit_variables();
         let mut set = |name: &str, value: OsString| drop(all.insert(name.to_owned(), value));
         set("TMPDIR", job.scratch.join("tmp").into());
-        // For terraform: its cache folder, and that it must not prompt.
+        // Terraform must use its own cache folder, and not prompt.
         set("TF_DATA_DIR", job.scratch.join("terraform").into());
         set("TF_IN_AUTOMATION", "1".into());
         set("TF_INPUT", "0".into());
@@ -136,7 +136,7 @@ impl CommandEnv<'_> {
         all
     }
 
-    /// Returns the variables that tell a command what it works on. A missing value is empty.
+    /// Returns the variables that describe the job to a command. A missing value is empty.
     fn describe_job(&self, job: &ComponentJob) -> [(&'static str, String); 10] {
         let target = &job.target;
         let artifacts: Vec<String> = target
@@ -190,7 +190,7 @@ fn read_secret(
     secret: &Secret,
     stop: &Cancellation,
 ) -> Result<Vec<u8>, SecretError> {
-    let job = CommandSpec {
+    let spec = CommandSpec {
         program: Program::Shell(secret.command.as_str()),
         folder: Path::new("/"),
         variables: &inherit_variables(),
@@ -201,11 +201,12 @@ fn read_secret(
         log: None,
         on_line: None,
     };
-    let ran = process::run(&job, stop).map_err(|error| SecretError::Start(name.clone(), error))?;
-    if !ran.end.is_success() {
-        return Err(SecretError::Failed(name.clone(), ran.end));
+    let result =
+        process::run(&spec, stop).map_err(|error| SecretError::Start(name.clone(), error))?;
+    if !result.end.is_success() {
+        return Err(SecretError::Failed(name.clone(), result.end));
     }
-    let mut value = ran.output.head;
+    let mut value = result.output.head;
     if value.last() == Some(&b'\n') {
         value.pop();
     }

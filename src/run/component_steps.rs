@@ -1,7 +1,8 @@
 //! The steps of one component: plan, apply, verify and destroy. Each runs a command of the policy
 //! in force.
 //!
-//! A runner works on many components at once, from several threads. It does not know their order.
+//! Several threads share one runner and call it for different components. The caller decides the
+//! order.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -66,7 +67,7 @@ pub struct StepError {
     /// The log with the whole output.
     pub log: PathBuf,
     /// Whether it failed only because it was interrupted.
-    pub interrupted: bool,
+    pub is_interrupted: bool,
 }
 
 /// Receives progress reports, from several threads.
@@ -91,7 +92,7 @@ pub trait StepObserver: Sync {
 pub struct StepRunner<'a> {
     /// The environment of their commands.
     pub command_env: &'a CommandEnv<'a>,
-    /// Tells whether to stop.
+    /// Whether to stop.
     pub cancellation: &'a Cancellation,
     /// Receives progress reports.
     pub observer: &'a dyn StepObserver,
@@ -100,16 +101,20 @@ pub struct StepRunner<'a> {
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 enum StepFailure {
+    /// Its command failed.
     #[error("{0}")]
     CommandFailed(CommandEnd, CapturedOutput),
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
     #[error("its command could not be run: {0}")]
     NotStarted(#[from] io::Error),
+    /// A secret could not be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
+    /// The terraform plan is malformed.
     #[error("its plan cannot be read: {0}")]
     Terraform(#[from] TerraformError),
+    /// `terraform show` failed.
     #[error("terraform cannot show the plan that it made: {0}")]
     ShowFailed(CommandEnd, CapturedOutput),
 }
@@ -245,21 +250,21 @@ impl StepRunner<'_> {
         job: &ComponentJob,
         step: ComponentStep,
         work: impl FnOnce() -> Result<T, StepFailure>,
-        words: impl FnOnce(&T) -> String,
+        summarize: impl FnOnce(&T) -> String,
     ) -> Result<T, StepError> {
         let component = &job.target.component;
         self.observer.on_step_start(component, step);
         let written = job.checkout.write().map_err(StepFailure::from);
-        let result = written.and_then(|()| work()).map_err(|trouble| {
-            let tail = match &trouble {
+        let result = written.and_then(|()| work()).map_err(|failure| {
+            let tail = match &failure {
                 StepFailure::CommandFailed(_, printed) | StepFailure::ShowFailed(_, printed) => {
                     printed.tail.clone()
                 }
                 _ => Vec::new(),
             };
-            let interrupted = trouble.command_end() == Some(CommandEnd::Cancelled);
-            let mut reason = trouble.to_string();
-            if let Some(missing) = self.find_missing_path(job, step, &trouble) {
+            let interrupted = failure.command_end() == Some(CommandEnd::Cancelled);
+            let mut reason = failure.to_string();
+            if let Some(missing) = self.find_missing_path(job, step, &failure) {
                 reason = format!(
                     "{reason}; {missing} is in the commit but does not belong to {component}: add it to the component's paths, or to `shared`"
                 );
@@ -269,13 +274,13 @@ impl StepRunner<'_> {
                 reason,
                 last_lines: tail,
                 log: job.log.clone(),
-                interrupted,
+                is_interrupted: interrupted,
             }
         });
         match &result {
             Ok(value) => self
                 .observer
-                .on_step_end(component, step, Ok(&words(value))),
+                .on_step_end(component, step, Ok(&summarize(value))),
             Err(error) => self.observer.on_step_end(component, step, Err(error)),
         }
         result
@@ -318,7 +323,7 @@ impl StepRunner<'_> {
             "-json".into(),
             job.plan_file().into(),
         ];
-        let job = CommandSpec {
+        let spec = CommandSpec {
             program: Program::Direct(&words),
             folder: &job.folder,
             variables: &self.command_env.build_variables(job, &secrets),
@@ -331,17 +336,18 @@ impl StepRunner<'_> {
             log: None,
             on_line: None,
         };
-        let ran = process::run(&job, self.cancellation)?;
-        if !ran.end.is_success() {
+        let result = process::run(&spec, self.cancellation)?;
+        if !result.end.is_success() {
             // The output of a failed command may contain anything, so it is not shown.
-            let mut printed = ran.output;
+            let mut printed = result.output;
             printed.tail.clear();
-            return Err(StepFailure::ShowFailed(ran.end, printed));
+            return Err(StepFailure::ShowFailed(result.end, printed));
         }
         let mask = |text: &str| secrets.mask.mask_text(text);
-        Ok(TerraformPlan::parse(&ran.output.head)?.mask_names(&mask))
+        Ok(TerraformPlan::parse(&result.output.head)?.mask_names(&mask))
     }
 
+    /// Runs a command of the policy for a step, with the component's secrets masked in its output.
     fn run_command(
         &self,
         job: &ComponentJob,
@@ -354,12 +360,12 @@ impl StepRunner<'_> {
             step == ComponentStep::Plan,
             self.cancellation,
         )?;
-        let see = |_: Stream, line: &[u8]| {
+        let on_line = |_: Stream, line: &[u8]| {
             self.observer
                 .on_line(component, &|| secrets.mask.clean_line(line));
         };
         let timeout = self.component_policy(job).and_then(|it| it.timeout);
-        let job = CommandSpec {
+        let spec = CommandSpec {
             program: Program::Shell(command.as_str()),
             folder: &job.folder,
             variables: &self.command_env.build_variables(job, &secrets),
@@ -368,12 +374,12 @@ impl StepRunner<'_> {
             kept_bytes: MAX_KEPT_OUTPUT,
             mask: &secrets.mask,
             log: Some(&job.log),
-            on_line: Some(&see),
+            on_line: Some(&on_line),
         };
         let CommandResult {
             end,
             output: printed,
-        } = process::run(&job, self.cancellation)?;
+        } = process::run(&spec, self.cancellation)?;
         if end.is_success() {
             Ok(printed)
         } else {
@@ -383,8 +389,8 @@ impl StepRunner<'_> {
 }
 
 /// Describes a plan in a few words.
-fn summarize_plan(made: &PlanOutput) -> String {
-    match &made.kind {
+fn summarize_plan(plan: &PlanOutput) -> String {
+    match &plan.kind {
         PlanKind::Terraform(terraform) if terraform.is_empty() => "nothing to do".to_owned(),
         PlanKind::Terraform(terraform) => terraform.action_counts().to_string(),
         PlanKind::Text => String::new(),

@@ -1,4 +1,4 @@
-//! The default description of a deployment: the subjects of the commits that it brings.
+//! The default description of a deployment: the subjects of its new commits.
 //!
 //! Subjects come from untrusted commits. They are made safe and cut, so that a commit can neither
 //! break an entry nor send control sequences to a terminal.
@@ -17,7 +17,7 @@ const MAX_SUBJECT_CHARS: usize = 200;
 /// The most commits that are searched.
 const MAX_COMMITS: usize = 10_000;
 
-/// Returns the subjects of the commits that the changed components bring, newest first. For a first
+/// Returns the subjects of the changed components' new commits, newest first. For a first
 /// deployment, returns the subject of its commit alone.
 ///
 /// Returns `None` if there are no new commits, and if history is too long or shallow: a missing
@@ -35,14 +35,14 @@ pub fn build_description(
         .filter_map(|change| change.from)
         .collect();
     let from: Vec<Oid> = from.into_iter().map(|commit| commit.0).collect();
-    let mut brought: Vec<Oid> = Vec::new();
+    let mut new_commits: Vec<Oid> = Vec::new();
     for target in targets {
         if from.is_empty() {
-            brought.push(target);
+            new_commits.push(target);
             continue;
         }
         match repository.commits_between(target, &from, MAX_COMMITS) {
-            Ok(commits) => brought.extend(commits),
+            Ok(commits) => new_commits.extend(commits),
             Err(Error::LimitExceeded { .. } | Error::Shallow | Error::Missing(_)) => {
                 return Ok(None);
             }
@@ -51,27 +51,27 @@ pub fn build_description(
     }
     // Two targets may share commits.
     let mut seen = BTreeSet::new();
-    brought.retain(|commit| seen.insert(*commit));
-    join_subjects(repository, &brought)
+    new_commits.retain(|commit| seen.insert(*commit));
+    join_subjects(repository, &new_commits)
 }
 
 /// Joins the subjects of the commits into a description.
 fn join_subjects(repository: &Repository, commits: &[Oid]) -> Result<Option<Description>, Error> {
     let mut lines = Vec::new();
-    let mut more = 0;
+    let mut omitted = 0;
     for commit in commits {
         if lines.len() == MAX_SUBJECTS {
-            more += 1;
+            omitted += 1;
             continue;
         }
         let commit = repository.read_commit(*commit)?;
-        // A merge says nothing that the merged commits, which are listed, do not.
+        // A merge is left out, because the merged commits are listed.
         if commit.parents.len() < 2 || commits.len() == 1 {
             lines.extend(read_subject(&commit));
         }
     }
-    if more > 0 {
-        lines.push(format!("and {more} more"));
+    if omitted > 0 {
+        lines.push(format!("and {omitted} more"));
     }
     // The lines are safe and should parse. If they do not, the deployment gets no description.
     Ok(lines.join("\n").parse().ok())

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::id::{Algorithm, Digest};
 
 /// The most files in a folder.
-const FILES: usize = 1_000_000;
+const MAX_FILES: usize = 1_000_000;
 
 /// Why no digest could be computed.
 #[derive(Debug, thiserror::Error)]
@@ -30,10 +30,10 @@ pub enum DigestError {
         source: io::Error,
     },
     /// The path is neither a file, nor a folder, nor a symbolic link.
-    #[error("{0} is neither a file nor a folder: it has no content to take a digest of")]
+    #[error("{0} is neither a file nor a folder, so it has no digest")]
     NotAFile(PathBuf),
     /// The folder has too many files.
-    #[error("the folder holds more than {FILES} files")]
+    #[error("the folder holds more than {MAX_FILES} files")]
     TooMany,
     /// The folder has no files.
     #[error("there is no file in the folder {0}")]
@@ -67,7 +67,7 @@ fn digest_folder(folder: &Path) -> Result<Digest, DigestError> {
         if found.file_type().is_dir() {
             continue;
         }
-        if records.len() >= FILES {
+        if records.len() >= MAX_FILES {
             return Err(DigestError::TooMany);
         }
         let relative = found.path().strip_prefix(folder).unwrap_or(found.path());
@@ -99,7 +99,7 @@ fn read_file_record(path: &Path) -> Result<(&'static str, Digest), DigestError> 
     if !metadata.is_file() {
         return Err(DigestError::NotAFile(path.to_owned()));
     }
-    let mode = if executable(&metadata) {
+    let mode = if is_executable(&metadata) {
         "100755"
     } else {
         "100644"
@@ -152,13 +152,13 @@ fn read_error(path: &Path, source: io::Error) -> DigestError {
 
 /// Returns whether the owner may execute the file.
 #[cfg(unix)]
-fn executable(metadata: &Metadata) -> bool {
+fn is_executable(metadata: &Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     metadata.permissions().mode() & 0o100 != 0
 }
 
 #[cfg(not(unix))]
-fn executable(_: &Metadata) -> bool {
+fn is_executable(_: &Metadata) -> bool {
     false
 }
 
@@ -186,7 +186,7 @@ mod tests {
     /// Anyone can compute the same digest without git-deploy, from the description at the top of
     /// this file.
     #[test]
-    fn formula() {
+    fn digest_follows_the_description() {
         let folder = folder();
         let hash = |bytes: &str| Digest::sha256(bytes.as_bytes()).hex().to_owned();
         let list = format!(
@@ -234,10 +234,9 @@ mod tests {
         assert_eq!(digest_path(same.path()).unwrap(), before);
     }
 
-    /// A path without content must not get a digest, because another one without content would
-    /// share it.
+    /// An empty folder and a missing path have no digest.
     #[test]
-    fn nothing_there() {
+    fn paths_without_content() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(
             digest_path(folder.path()),

@@ -1,5 +1,4 @@
-//! The order of a deployment's components: the part of the policy's `depends_on` that lies between
-//! them.
+//! The order of a deployment's components, from the policy's `depends_on`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,18 +36,21 @@ impl Graph {
     /// Returns the graph in reverse order, for removals and rollbacks.
     #[must_use]
     pub fn reversed(&self) -> Self {
-        let mut before: BTreeMap<_, BTreeSet<ComponentName>> = self
+        let mut reversed: BTreeMap<_, BTreeSet<ComponentName>> = self
             .predecessors
             .keys()
             .map(|name| (name.clone(), BTreeSet::new()))
             .collect();
-        for (name, needs) in &self.predecessors {
-            for need in needs {
-                before.entry(need.clone()).or_default().insert(name.clone());
+        for (name, predecessors) in &self.predecessors {
+            for predecessor in predecessors {
+                reversed
+                    .entry(predecessor.clone())
+                    .or_default()
+                    .insert(name.clone());
             }
         }
         Self {
-            predecessors: before,
+            predecessors: reversed,
         }
     }
 
@@ -65,33 +67,35 @@ impl Graph {
     /// Returns the length of the longest path from each component to a component that no other
     /// waits for, counting both ends. The component with the longest path starts first.
     pub fn longest_paths(&self) -> BTreeMap<&ComponentName, usize> {
-        let mut ways: BTreeMap<&ComponentName, usize> =
+        let mut lengths: BTreeMap<&ComponentName, usize> =
             self.predecessors.keys().map(|name| (name, 1)).collect();
-        let mut open: BTreeMap<&ComponentName, usize> =
-            ways.keys().map(|name| (*name, 0)).collect();
-        for need in self.predecessors.values().flatten() {
-            *open.entry(need).or_default() += 1;
+        // How many components that wait for this one still have an unknown length.
+        let mut unknown_dependents: BTreeMap<&ComponentName, usize> =
+            lengths.keys().map(|name| (*name, 0)).collect();
+        for predecessor in self.predecessors.values().flatten() {
+            *unknown_dependents.entry(predecessor).or_default() += 1;
         }
         // Walks back from the last components. Each is visited once all that wait for it are known.
-        let mut known: Vec<&ComponentName> = open
+        let mut ready: Vec<&ComponentName> = unknown_dependents
             .iter()
-            .filter(|(_, open)| **open == 0)
+            .filter(|(_, count)| **count == 0)
             .map(|(name, _)| *name)
             .collect();
-        while let Some(name) = known.pop() {
-            let way = ways.get(name).copied().unwrap_or(1) + 1;
-            for need in self.predecessors(name) {
-                ways.entry(need)
-                    .and_modify(|known| *known = way.max(*known));
-                if let Some(open) = open.get_mut(need) {
-                    *open -= 1;
-                    if *open == 0 {
-                        known.push(need);
+        while let Some(name) = ready.pop() {
+            let length = lengths.get(name).copied().unwrap_or(1) + 1;
+            for predecessor in self.predecessors(name) {
+                lengths
+                    .entry(predecessor)
+                    .and_modify(|longest| *longest = length.max(*longest));
+                if let Some(count) = unknown_dependents.get_mut(predecessor) {
+                    *count -= 1;
+                    if *count == 0 {
+                        ready.push(predecessor);
                     }
                 }
             }
         }
-        ways
+        lengths
     }
 }
 
@@ -108,14 +112,14 @@ fn find_predecessors(
             .into_iter()
             .flat_map(|it| it.depends_on.clone())
     };
-    let (mut needs, mut seen) = (BTreeSet::new(), BTreeSet::new());
-    let mut open: Vec<ComponentName> = direct(name).collect();
-    while let Some(next) = open.pop() {
+    let (mut predecessors, mut seen) = (BTreeSet::new(), BTreeSet::new());
+    let mut pending: Vec<ComponentName> = direct(name).collect();
+    while let Some(next) = pending.pop() {
         if among.contains(&next) {
-            needs.insert(next);
+            predecessors.insert(next);
         } else if seen.insert(next.clone()) {
-            open.extend(direct(&next));
+            pending.extend(direct(&next));
         }
     }
-    needs
+    predecessors
 }

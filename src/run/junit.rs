@@ -17,14 +17,14 @@ pub const MAX_REPORT: usize = 64 << 20;
 /// The most XML nodes in a report.
 const MAX_NODES: u32 = 2_000_000;
 /// The deepest nesting of suites.
-const DEPTH: usize = 32;
+const MAX_DEPTH: usize = 32;
 /// The longest name of a test, in characters.
 const MAX_NAME_CHARS: usize = 500;
 /// The bytes of an entry that are reserved for everything except test names.
 const RESERVED_BYTES: usize = 64 << 10;
 /// The most bytes that the list of reports may take in a predicate.
 const MAX_REPORTS_BYTES: usize = MAX_PREDICATE / 2;
-/// The bytes that a name takes in an entry in addition to its own: its indent and the end of its
+/// The bytes that a name takes in an entry besides its JSON string: the indent and the end of the
 /// line.
 const NAME_OVERHEAD: usize = 12;
 
@@ -38,16 +38,16 @@ pub enum JunitError {
     #[error("it is not UTF-8")]
     NotUtf8,
     /// It is not XML, has a document type, or has too many nodes.
-    #[error("it is no XML that is read here: {0}")]
+    #[error("it is not supported XML: {0}")]
     Xml(#[from] roxmltree::Error),
     /// It is another kind of XML document.
-    #[error("it begins with <{0}>, and a JUnit report with <testsuites> or <testsuite>")]
+    #[error("it begins with <{0}>, but a JUnit report begins with <testsuites> or <testsuite>")]
     WrongRoot(String),
     /// Its suites are nested too deeply.
-    #[error("its suites lie more than {DEPTH} deep in one another")]
+    #[error("its suites are nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
     /// A count is not a number.
-    #[error("{name}=\"{value}\" of a suite is no number")]
+    #[error("{name}=\"{value}\" of a suite is not a number")]
     InvalidCount {
         /// The attribute.
         name: &'static str,
@@ -58,7 +58,7 @@ pub enum JunitError {
     #[error("no test ran")]
     NoTests,
     /// There are too many reports to list.
-    #[error("there are too many reports to name in one entry: attest them by suites")]
+    #[error("there are too many reports for one entry: attest them in several suites")]
     TooMany,
 }
 
@@ -66,7 +66,7 @@ pub enum JunitError {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct TestResults {
     passed: Vec<String>,
-    /// Passed in the end, after a failure.
+    /// Tests that passed after a failed attempt.
     warned: Vec<String>,
     failed: Vec<String>,
     skipped: u64,
@@ -82,8 +82,8 @@ pub struct TestPredicate {
 }
 
 impl TestResults {
-    /// Adds the results of a report. `name` is the report's name, used for failures that name no
-    /// test.
+    /// Adds the results of a report. `name` is the report's name, which is used for failures
+    /// without a test.
     pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), JunitError> {
         if bytes.len() > MAX_REPORT {
             return Err(JunitError::TooLarge);
@@ -102,8 +102,8 @@ impl TestResults {
         let before = self.failed.len();
         let claimed = self.add_suites(root)?;
         if claimed > 0 && self.failed.len() == before {
-            // The suites count failures, but no test has one, for example because a suite could not
-            // start.
+            // The suites count failures, but no test case failed, for example because a suite could
+            // not start.
             self.failed.push(to_plain_line(&format!(
                 "{name}: {claimed} failures that name no test"
             )));
@@ -111,11 +111,11 @@ impl TestResults {
         Ok(())
     }
 
-    /// Walks the suites. Returns the largest count of failures that any of them states.
+    /// Adds the results of all suites. Returns the largest count of failures that a suite states.
     fn add_suites(&mut self, root: Node<'_, '_>) -> Result<u64, JunitError> {
-        let (mut claimed, mut open) = (0, vec![(root, 0)]);
-        while let Some((suite, depth)) = open.pop() {
-            if depth > DEPTH {
+        let (mut claimed, mut pending) = (0, vec![(root, 0)]);
+        while let Some((suite, depth)) = pending.pop() {
+            if depth > MAX_DEPTH {
                 return Err(JunitError::TooDeep);
             }
             claimed = claimed
@@ -129,7 +129,7 @@ impl TestResults {
                     _ => {}
                 }
             }
-            open.extend(inner.into_iter().rev());
+            pending.extend(inner.into_iter().rev());
         }
         Ok(claimed)
     }
@@ -140,7 +140,7 @@ impl TestResults {
             case.children()
                 .any(|child| child.is_element() && names.contains(&child.tag_name().name()))
         };
-        let says = |words: &[&str]| {
+        let has_status = |words: &[&str]| {
             let value = ["status", "result"]
                 .into_iter()
                 .filter_map(|name| case.attribute(name));
@@ -148,9 +148,10 @@ impl TestResults {
                 .into_iter()
                 .any(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
         };
-        if has(&["failure", "error"]) || says(&["fail", "failed", "failure", "error"]) {
+        if has(&["failure", "error"]) || has_status(&["fail", "failed", "failure", "error"]) {
             self.failed.push(read_title(case));
-        } else if has(&["skipped"]) || says(&["notrun", "disabled", "skipped", "suppressed"]) {
+        } else if has(&["skipped"]) || has_status(&["notrun", "disabled", "skipped", "suppressed"])
+        {
             self.skipped += 1;
         } else if has(&["flakyFailure", "flakyError"]) {
             self.warned.push(read_title(case));
@@ -196,27 +197,24 @@ impl TestResults {
             entry: MAX_BYTES - RESERVED_BYTES - 2 * measure_json(&map),
             predicate: MAX_PREDICATE - measure_json(&map) - MAX_NAME_CHARS,
         };
-        let mut left_out = 0;
+        let mut omitted_names = 0;
         for (key, names) in [
             ("failedTests", &self.failed),
             ("warnedTests", &self.warned),
             ("passedTests", &self.passed),
         ] {
             let fits = names.iter().take_while(|name| room.take(name)).count();
-            left_out += names.len() - fits;
+            omitted_names += names.len() - fits;
             map.insert(key.to_owned(), json!(names.get(..fits).unwrap_or_default()));
         }
-        if left_out == 0 && self.skipped == 0 {
+        if omitted_names == 0 && self.skipped == 0 {
             map.remove(TEST_COUNTS_KEY);
         }
-        Ok(TestPredicate {
-            map,
-            omitted_names: left_out,
-        })
+        Ok(TestPredicate { map, omitted_names })
     }
 }
 
-/// The room that is left for names.
+/// The bytes that are left for names.
 struct NameRoom {
     /// In the entry as it is signed, in which each name is a line.
     entry: usize,
@@ -228,11 +226,11 @@ impl NameRoom {
     /// Takes room for a name. Returns whether there was enough.
     fn take(&mut self, name: &str) -> bool {
         let length = measure_json(&name) + 1;
-        let left = (
+        let remaining = (
             self.entry.checked_sub(length + NAME_OVERHEAD),
             self.predicate.checked_sub(length),
         );
-        let (Some(entry), Some(predicate)) = left else {
+        let (Some(entry), Some(predicate)) = remaining else {
             return false;
         };
         *self = Self { entry, predicate };

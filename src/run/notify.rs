@@ -34,21 +34,26 @@ pub struct Notifier {
 impl Notifier {
     /// Starts a worker for each channel in the environment's policy.
     pub fn new(notify: &[Notify], commands: &Arc<dyn CommandRunner>, limits: Limits) -> Self {
-        let many = notify.len() > 1;
-        let worker = |(at, notify): (usize, &Notify)| {
-            let number = if many {
-                format!(" (number {} of notify)", at + 1)
+        let has_several = notify.len() > 1;
+        let start_worker = |(index, notify): (usize, &Notify)| {
+            let number = if has_several {
+                format!(" (number {} of notify)", index + 1)
             } else {
                 String::new()
             };
-            let to = format!("{}{number}", notify.channel);
+            let channel_name = format!("{}{number}", notify.channel);
             (
                 notify.clone(),
-                Worker::new(to, notify.channel.clone(), Arc::clone(commands), limits),
+                Worker::new(
+                    channel_name,
+                    notify.channel.clone(),
+                    Arc::clone(commands),
+                    limits,
+                ),
             )
         };
         Self {
-            workers: notify.iter().enumerate().map(worker).collect(),
+            workers: notify.iter().enumerate().map(start_worker).collect(),
             limits,
         }
     }
@@ -80,7 +85,7 @@ impl Notifier {
 }
 
 impl Drop for Notifier {
-    /// Ends the threads. Without [`Self::finish`], nothing more is tried.
+    /// Ends the threads. If [`Self::finish`] was not called, the queued messages are dropped.
     fn drop(&mut self) {
         for (_, worker) in &self.workers {
             worker.finish_by(Deadline::after(Duration::ZERO));
@@ -88,9 +93,9 @@ impl Drop for Notifier {
     }
 }
 
-/// Makes the messages that a channel gets for a notice.
+/// Builds the messages that a channel gets for a notice.
 fn build_messages(channel: &NotifyChannel, notice: &Notice) -> Vec<Message> {
-    let message = |media_type, body| Message {
+    let new_message = |media_type, body| Message {
         event: notice.event,
         media_type,
         body,
@@ -101,14 +106,14 @@ fn build_messages(channel: &NotifyChannel, notice: &Notice) -> Vec<Message> {
             let body = cloudevents::encode_run_event(notice);
             vec![Message {
                 variables: build_variables(notice),
-                ..message(cloudevents::MEDIA_TYPE, body)
+                ..new_message(cloudevents::MEDIA_TYPE, body)
             }]
         }
         NotifyChannel::Webhook {
             format: WebhookFormat::Slack,
             ..
         } => {
-            vec![message(
+            vec![new_message(
                 "application/json; charset=utf-8",
                 slack::build_message(notice),
             )]
@@ -118,7 +123,7 @@ fn build_messages(channel: &NotifyChannel, notice: &Notice) -> Vec<Message> {
             ..
         } => cloudevents::encode_all(notice)
             .into_iter()
-            .map(|body| message(cloudevents::MEDIA_TYPE, body))
+            .map(|body| new_message(cloudevents::MEDIA_TYPE, body))
             .collect(),
     }
 }

@@ -15,9 +15,9 @@ use crate::domain::name::ComponentName;
 pub enum OutcomeArg {
     /// It was deployed or removed as planned.
     Succeeded,
-    /// It was not, and the previous version is still running.
+    /// It was not deployed or removed, and the previous version is still running.
     Failed,
-    /// It was not, and the previous version was restored.
+    /// It was not deployed, and the previous version was restored.
     RolledBack,
     /// It was not attempted.
     Skipped,
@@ -40,16 +40,16 @@ pub struct OutcomeReport {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutcomeError {
     /// No component was to be changed.
-    #[error("nothing was to be changed, so nothing can have failed")]
+    #[error("the deployment changes no component, so none can have failed")]
     NothingChanged,
     /// The report is about a component that is not in the deployment, or is unchanged by it.
-    #[error("{0} was not to be changed by the deployment, so nothing can be said of it")]
+    #[error("the deployment does not change {0}, so it has no outcome to report")]
     NotChanged(ComponentName),
     /// The component has no previous version to return to.
-    #[error("nothing of {0} ran before, so it cannot have been rolled back: it failed")]
+    #[error("{0} has no previous version, so it cannot have been rolled back: report it as failed")]
     NothingBefore(ComponentName),
-    /// A failed component was reported as verified.
-    #[error("only a success passes its verification")]
+    /// A component that did not succeed was reported as verified.
+    #[error("only a component that succeeded can have passed its verification")]
     Verification,
 }
 
@@ -65,13 +65,13 @@ pub fn resolve_results(
             .filter(|change| change.intent != Intent::Unchanged)
     };
     let named = report.outcomes.keys().chain(report.verifications.keys());
-    if let Some(stray) = named
+    if let Some(unchanged) = named
         .into_iter()
         .find(|name| !changed().any(|change| change.target.component == **name))
     {
-        return Err(OutcomeError::NotChanged(stray.clone()));
+        return Err(OutcomeError::NotChanged(unchanged.clone()));
     }
-    let word = |change: &ComponentChange| {
+    let outcome_of = |change: &ComponentChange| {
         report
             .outcomes
             .get(&change.target.component)
@@ -84,28 +84,32 @@ pub fn resolve_results(
     let passed = report.verification == VerificationResult::Passed;
     if passed
         && report.outcome != OutcomeArg::Succeeded
-        && !changed().any(|change| word(change) == OutcomeArg::Succeeded)
+        && !changed().any(|change| outcome_of(change) == OutcomeArg::Succeeded)
     {
         return Err(OutcomeError::Verification);
     }
-    let cause = changed()
-        .find(|change| matches!(word(change), OutcomeArg::Failed | OutcomeArg::RolledBack));
+    let cause = changed().find(|change| {
+        matches!(
+            outcome_of(change),
+            OutcomeArg::Failed | OutcomeArg::RolledBack
+        )
+    });
     let cause = cause.map(|change| change.target.component.clone());
     components
         .iter()
-        .map(|change| resolve_result(change, word(change), cause.as_ref(), report))
+        .map(|change| resolve_result(change, outcome_of(change), cause.as_ref(), report))
         .collect()
 }
 
-/// Returns how one component ended. `culprit` is the first component that failed.
+/// Returns how one component ended. `cause` is the first component that failed.
 fn resolve_result(
     change: &ComponentChange,
-    word: OutcomeArg,
+    reported: OutcomeArg,
     cause: Option<&ComponentName>,
     report: &OutcomeReport,
 ) -> Result<RecordedResult, OutcomeError> {
     let component = change.target.component.clone();
-    let outcome = match (change.intent, word) {
+    let outcome = match (change.intent, reported) {
         (Intent::Unchanged, _) if cause.is_some() || report.outcome == OutcomeArg::Skipped => {
             Outcome::Skipped
         }
@@ -123,10 +127,10 @@ fn resolve_result(
         _ => None,
     };
     let because = cause.filter(|_| outcome == Outcome::Skipped).cloned();
-    let checked = report.verifications.get(&component);
-    let verification = match (outcome, checked.copied().unwrap_or(report.verification)) {
+    let verified = report.verifications.get(&component);
+    let verification = match (outcome, verified.copied().unwrap_or(report.verification)) {
         (Outcome::Succeeded, verification) => verification,
-        (_, VerificationResult::Passed) if checked.is_some() => {
+        (_, VerificationResult::Passed) if verified.is_some() => {
             return Err(OutcomeError::Verification);
         }
         (Outcome::Failed | Outcome::RolledBack, VerificationResult::Failed)
@@ -145,7 +149,7 @@ fn resolve_result(
     })
 }
 
-/// Adds what each component was to become, for a `finish` entry.
+/// Adds the target of each component, for a `finish` entry.
 pub fn add_targets(
     components: &[ComponentChange],
     results: Vec<RecordedResult>,
@@ -215,7 +219,7 @@ mod tests {
     /// A failure does not count unchanged components as deployed, and a rollback records the
     /// restored commit.
     #[test]
-    fn words_and_components() {
+    fn outcome_of_the_whole() {
         use Outcome::{Destroyed, Failed, RolledBack, Skipped, Succeeded, Unchanged};
         let all = [
             change("api", Intent::Change, true),
@@ -250,16 +254,16 @@ mod tests {
     /// One component's failure does not change the outcome of the others. Those that waited for it
     /// are skipped.
     #[test]
-    fn words_about_some() {
+    fn outcomes_of_single_components() {
         let all = ["api", "db", "web"].map(|name| change(name, Intent::Change, true));
-        let rides = change("x", Intent::Unchanged, true);
-        let all = [&all[..], &[rides]].concat();
+        let unchanged = change("x", Intent::Unchanged, true);
+        let all = [&all[..], &[unchanged]].concat();
         let mut mixed = make_report(OutcomeArg::Succeeded, PASSED);
         mixed.outcomes = [("db", OutcomeArg::Failed), ("web", OutcomeArg::Skipped)]
             .map(|(name, it)| (name.parse().unwrap(), it))
             .into();
-        let ended = resolve_results(&all, &mixed).unwrap();
-        let described: Vec<_> = ended
+        let results = resolve_results(&all, &mixed).unwrap();
+        let described: Vec<_> = results
             .iter()
             .map(|it| (it.outcome, it.verification))
             .collect();
@@ -272,7 +276,7 @@ mod tests {
                 (Outcome::Skipped, NONE)
             ]
         );
-        assert_eq!(ended[2].because, Some("db".parse().unwrap()));
+        assert_eq!(results[2].because, Some("db".parse().unwrap()));
         mixed.verifications = [("db".parse().unwrap(), PASSED)].into();
         assert_eq!(
             resolve_results(&all, &mixed),
@@ -291,16 +295,16 @@ mod tests {
 
     /// Impossible reports are refused, so they are never signed.
     #[test]
-    fn impossible_words() {
+    fn impossible_reports() {
         let new = [change("api", Intent::Change, false)];
-        let rides = [change("api", Intent::Unchanged, true)];
+        let unchanged = [change("api", Intent::Unchanged, true)];
         let nothing_before = Err(OutcomeError::NothingBefore("api".parse().unwrap()));
         assert_eq!(
             resolve_results(&new, &make_report(OutcomeArg::RolledBack, NONE)),
             nothing_before
         );
         assert_eq!(
-            resolve_results(&rides, &make_report(OutcomeArg::Failed, NONE)),
+            resolve_results(&unchanged, &make_report(OutcomeArg::Failed, NONE)),
             Err(OutcomeError::NothingChanged)
         );
         assert_eq!(

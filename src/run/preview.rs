@@ -1,7 +1,7 @@
-//! Asks the rules about a deployment before anything is signed: for `check`, and for `show`, which
-//! lists how far a commit has come.
+//! Evaluates the rules for a deployment before anything is signed: for `check`, and for `show`,
+//! which lists the environments that a commit has reached.
 //!
-//! It uses the function that decides for a writer, on the ledgers as of the last fetch.
+//! The verdict is that of a writer, on the ledgers as of the last fetch.
 
 use super::build_deployment::{BuildError, DeploymentSpec, build_deployment};
 use crate::clock;
@@ -30,7 +30,7 @@ impl Preview {
     }
 }
 
-/// Why the rules could not be asked.
+/// Why the rules could not be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum PreviewError {
     /// The content of the deployment could not be worked out.
@@ -44,7 +44,7 @@ pub enum PreviewError {
     NoPolicy,
 }
 
-/// Asks the rules about deployments in a repository.
+/// Evaluates the rules for deployments in a repository.
 pub struct Previewer<'a> {
     /// The repository.
     pub repository: &'a Repository,
@@ -73,7 +73,7 @@ impl Previewer<'_> {
             },
             is_synced: false,
         };
-        let asked = writer.preview(spec.env.ledger(), &|view| {
+        let result = writer.preview(spec.env.ledger(), &|view| {
             let policy = view.policy.ok_or(PreviewError::NoPolicy)?;
             let mut deployment = build_deployment(view, policy, spec)?;
             deployment.expires = compute_expiry(spec.rules);
@@ -84,7 +84,7 @@ impl Previewer<'_> {
             };
             Ok(EntryDraft::in_environment(spec.env, Action::Start(start)))
         });
-        match asked {
+        match result {
             Ok((statement, verdict)) => Ok(Preview { statement, verdict }),
             Err(AppendFailure::Draft(error)) => Err(error),
             Err(AppendFailure::Append(error)) => Err(error.into()),

@@ -31,6 +31,7 @@ use crate::signing::process_hardening;
 pub const MAX_KEPT_OUTPUT: usize = 256 << 10;
 /// How long a command may take to end after `SIGTERM`, before it is killed.
 const TERM_GRACE: Duration = Duration::from_secs(10);
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandEnd {
@@ -56,7 +57,7 @@ impl std::fmt::Display for CommandEnd {
         match self {
             Self::Exited(status) => write!(f, "exit status {status}"),
             Self::Signalled(signal) => write!(f, "ended by signal {signal}"),
-            Self::TimedOut => f.write_str("out of time"),
+            Self::TimedOut => f.write_str("timed out"),
             Self::Cancelled => f.write_str("interrupted"),
         }
     }

@@ -41,7 +41,7 @@ pub struct ReplayCase {
     /// The other policy's verdict.
     pub verdict: Verdict,
     /// Whether the policy in force would refuse it as well.
-    pub in_force_too: bool,
+    pub is_refused_in_force: bool,
 }
 
 impl ReplayCase {
@@ -74,7 +74,7 @@ pub struct DecisionCounts {
 }
 
 impl DecisionCounts {
-    /// Returns the sum of both.
+    /// Adds the counts of another ledger.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -102,8 +102,8 @@ pub struct ReplayResult {
 }
 
 impl ReplayResult {
-    /// Adds another result, and keeps the newest `number` cases of each sort.
-    fn merge(mut self, other: Self, number: usize) -> Self {
+    /// Adds another result, and keeps the newest `max_cases` cases of each kind.
+    fn merge(mut self, other: Self, max_cases: usize) -> Self {
         for (ledger, count) in other.counts {
             let own = self.counts.entry(ledger).or_default();
             *own = own.plus(count);
@@ -117,8 +117,8 @@ impl ReplayResult {
             (&mut self.undecided, other.undecided),
         ] {
             own.extend(other);
-            own.sort_by(|one, two| one.sort_key().cmp(&two.sort_key()));
-            own.truncate(number);
+            own.sort_by(|left, right| left.sort_key().cmp(&right.sort_key()));
+            own.truncate(max_cases);
         }
         self
     }
@@ -164,8 +164,11 @@ impl ReplayResult {
 enum ReplayOutcome {
     /// The decision is the same as at the time.
     Same(LedgerName),
+    /// Accepted at the time, refused by the other policy.
     Refused(ReplayCase),
+    /// Refused at the time, or accepted for its break-glass, and accepted by the other policy.
     Allowed(ReplayCase),
+    /// Accepted at the time, undecidable under the other policy.
     Undecided(ReplayCase),
 }
 
@@ -178,77 +181,81 @@ pub fn replay(
     repository: &Repository,
     project: &Project,
     tips: &Tips,
-    plan: &ReplaySpec<'_>,
+    spec: &ReplaySpec<'_>,
 ) -> Result<ReplayResult> {
     let shared = repository.share();
     let logs: Vec<(&LedgerName, &EntryId)> = tips.iter().collect();
     let logs = logs.into_par_iter().map(|(ledger, tip)| {
-        LedgerIndex::read(&shared.fork(), ledger, *tip, plan.since).map(|log| (ledger.clone(), log))
+        LedgerIndex::read(&shared.fork(), ledger, *tip, spec.since).map(|log| (ledger.clone(), log))
     });
     let logs: BTreeMap<LedgerName, LedgerIndex> = logs.collect::<Result<_>>()?;
-    let mut begun = ReplayResult::default();
-    begun.counts.extend(
+    let mut empty_result = ReplayResult::default();
+    empty_result.counts.extend(
         logs.keys()
             .filter(|ledger| ledger.is_environment())
             .cloned()
             .map(|it| (it, DecisionCounts::default())),
     );
-    let stretches = logs.iter().filter(|(ledger, _)| ledger.is_environment());
-    let stretches = stretches.flat_map(|(ledger, log)| {
+    let batches = logs.iter().filter(|(ledger, _)| ledger.is_environment());
+    let batches = batches.flat_map(|(ledger, log)| {
         log.deployments
             .chunks(BATCH_SIZE)
             .map(move |it| (ledger, it))
     });
-    let stretches: Vec<(&LedgerName, &[EntryPosition])> = stretches.collect();
-    let judged = stretches.into_par_iter().map(|(ledger, places)| {
-        let own = shared.fork();
-        let past = PastLoader::new(&own, project, &logs, plan);
-        let mut found = ReplayResult::default();
-        for place in places {
-            found.add(judge_again(&past, ledger, *place)?);
+    let batches: Vec<(&LedgerName, &[EntryPosition])> = batches.collect();
+    let judged = batches.into_par_iter().map(|(ledger, positions)| {
+        let repository = shared.fork();
+        let past = PastLoader::new(&repository, project, &logs, spec);
+        let mut result = ReplayResult::default();
+        for position in positions {
+            result.add(judge_again(&past, ledger, *position)?);
         }
-        Ok(ReplayResult::default().merge(found, plan.max_cases))
+        Ok(ReplayResult::default().merge(result, spec.max_cases))
     });
-    let judged = judged.try_reduce(ReplayResult::default, |one, two| {
-        Ok(one.merge(two, plan.max_cases))
+    let judged = judged.try_reduce(ReplayResult::default, |left, right| {
+        Ok(left.merge(right, spec.max_cases))
     })?;
-    Ok(begun.merge(judged, plan.max_cases))
+    Ok(empty_result.merge(judged, spec.max_cases))
 }
 
-/// Judges one deployment under the policy of the time and under the other.
+/// Judges one deployment under the policy of its time and under the other policy.
 fn judge_again(
     past: &PastLoader<'_>,
     ledger: &LedgerName,
-    place: EntryPosition,
+    position: EntryPosition,
 ) -> Result<ReplayOutcome> {
-    let met = past.load_deployment(ledger, place)?;
-    let then = met.judge_as_made();
-    let now = met.judge_under(&met.policies.proposal);
-    let case = |met: PastDeployment<'_>, verdict, in_force_too| ReplayCase {
-        id: place.id,
-        statement: met.statement,
+    let deployment = past.load_deployment(ledger, position)?;
+    let then = deployment.judge_as_made();
+    let now = deployment.judge_under(&deployment.policies.proposal);
+    let case = |deployment: PastDeployment<'_>, verdict, in_force_too| ReplayCase {
+        id: position.id,
+        statement: deployment.statement,
         verdict,
-        in_force_too,
+        is_refused_in_force: in_force_too,
     };
     Ok(match (then.decision(), now.decision()) {
-        (Decision::Refused, Decision::Allowed) => ReplayOutcome::Allowed(case(met, now, false)),
+        (Decision::Refused, Decision::Allowed) => {
+            ReplayOutcome::Allowed(case(deployment, now, false))
+        }
         (Decision::Refused, _) => ReplayOutcome::Same(ledger.clone()),
         (_, Decision::Refused) => {
-            let in_force_too =
-                met.judge_under(&met.policies.in_force).decision() == Decision::Refused;
-            ReplayOutcome::Refused(case(met, now, in_force_too))
+            let in_force_too = deployment
+                .judge_under(&deployment.policies.in_force)
+                .decision()
+                == Decision::Refused;
+            ReplayOutcome::Refused(case(deployment, now, in_force_too))
         }
         (Decision::Allowed, Decision::CannotTell) => {
-            ReplayOutcome::Undecided(case(met, now, false))
+            ReplayOutcome::Undecided(case(deployment, now, false))
         }
-        // A deployment with a break-glass was accepted only for that: check whether it would still
-        // need it.
-        _ => match met.without_break_glass() {
-            Some(unbroken) if unbroken.judge_as_made().decision() == Decision::Refused => {
-                let without = unbroken.judge_under(&unbroken.policies.proposal);
-                let needless = without.decision() == Decision::Allowed;
-                if needless {
-                    ReplayOutcome::Allowed(case(met, without, false))
+        // If a deployment was accepted only because of its break-glass, check whether it would
+        // still need one.
+        _ => match deployment.without_break_glass() {
+            Some(plain) if plain.judge_as_made().decision() == Decision::Refused => {
+                let without = plain.judge_under(&plain.policies.proposal);
+                let is_needless = without.decision() == Decision::Allowed;
+                if is_needless {
+                    ReplayOutcome::Allowed(case(deployment, without, false))
                 } else {
                     ReplayOutcome::Same(ledger.clone())
                 }

@@ -1,5 +1,5 @@
-//! Works on each component of a graph: in its order, with a limit on how many run at once, the
-//! longest path first.
+//! Works on each component of a graph in dependency order, with a limit on how many run at once. Of
+//! those that can start, the component with the longest path of dependents starts first.
 //!
 //! Decisions are made on the caller's thread, between the pieces of work. The work itself runs on
 //! other threads.
@@ -17,15 +17,15 @@ pub enum TaskResult<T, E> {
     Succeeded(T),
     /// The work started and failed.
     Failed(E),
-    /// It did not start, because this component failed. It comes before, directly or not.
+    /// It did not start, because this component failed, on which it depends directly or not.
     SkippedAfter(ComponentName),
-    /// It did not start, because no new work did.
+    /// It did not start, because the caller allowed no new work.
     NotStarted,
 }
 
 /// The caller's decisions between the pieces of work.
 pub trait SchedulerCallbacks<J, T, E> {
-    /// Returns whether new work starts at all.
+    /// Returns whether new work may start at all.
     fn may_start(&mut self) -> bool;
 
     /// Prepares the work on a component whose turn it is.
@@ -34,8 +34,8 @@ pub trait SchedulerCallbacks<J, T, E> {
     /// The work cannot start: the component has failed.
     fn prepare(&mut self, component: &ComponentName) -> Result<J, E>;
 
-    /// Checks whether work that has started may continue. The work asks before it does anything
-    /// that must not be done needlessly.
+    /// Checks whether work that has started may continue. The work calls this before each step with
+    /// effects.
     ///
     /// # Errors
     /// It may not: the component has failed.
@@ -67,7 +67,9 @@ impl<T, E> ContinueGuard<'_, T, E> {
 
 /// A message to the caller's thread.
 enum WorkerMessage<'n, T, E> {
+    /// The work asks whether it may continue. The answer goes to the sender.
     AskContinue(&'n ComponentName, mpsc::Sender<Result<(), E>>),
+    /// The work has ended.
     Ended(&'n ComponentName, Result<T, E>),
 }
 
@@ -117,7 +119,7 @@ pub fn run_graph<J: Send, T: Send, E: Send>(
                 break;
             }
             match messages.recv() {
-                // The one who asked may have ended and needs no answer.
+                // If the work has ended, it needs no answer.
                 Ok(WorkerMessage::AskContinue(name, answer)) => {
                     drop(answer.send(callbacks.check_continue(name)));
                 }
@@ -132,7 +134,7 @@ pub fn run_graph<J: Send, T: Send, E: Send>(
     schedule.finish()
 }
 
-/// What is done and what is still to do.
+/// The results so far, and the components that have not started.
 struct Schedule<'g, T, E> {
     graph: &'g Graph,
     /// The length of the longest path that begins at each component.
@@ -150,7 +152,7 @@ impl<'g, T, E> Schedule<'g, T, E> {
                 .predecessors(name)
                 .all(|before| matches!(self.results.get(before), Some(TaskResult::Succeeded(_))))
         };
-        // `max_by_key` returns the last of several, so the names are reversed to get the first.
+        // `max_by_key` returns the last of equals, so the order is reversed to get the first name.
         let next = self
             .waiting
             .iter()
@@ -178,8 +180,8 @@ impl<'g, T, E> Schedule<'g, T, E> {
         if !failed {
             return;
         }
-        let mut open = vec![name.clone()];
-        while let Some(skipped) = open.pop() {
+        let mut pending = vec![name.clone()];
+        while let Some(skipped) = pending.pop() {
             let dependents: Vec<&ComponentName> = self
                 .waiting
                 .iter()
@@ -188,10 +190,10 @@ impl<'g, T, E> Schedule<'g, T, E> {
                 .collect();
             for dependent in dependents {
                 self.waiting.remove(dependent);
-                // The component that failed first, however far back.
+                // The cause is the component that failed, even if others lie between.
                 self.results
                     .insert(dependent.clone(), TaskResult::SkippedAfter(name.clone()));
-                open.push(dependent.clone());
+                pending.push(dependent.clone());
             }
         }
     }

@@ -1,6 +1,7 @@
-//! Client and server agree: whatever entries a client makes under whatever policy, the server accepts, and an audit finds in order.
+//! A property test that client and server agree: under random policies, the server accepts every
+//! entry that a client writes, and an audit finds no fault.
 //!
-//! A refusal by the client's own rules is no failure here; everything else that is not an accepted entry is.
+//! A refusal by the client's own rules is not a failure. Any other error is.
 
 mod drafts;
 mod policies;
@@ -10,12 +11,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use drafts::{EVIDENCE, HERE, POLICY, Scene};
-use policies::{PEOPLE, policy};
+use drafts::{Drafter, ENVIRONMENT_KINDS, EVIDENCE_KINDS, POLICY_KINDS};
+use policies::{PEOPLE, random_policy};
 
 use crate::clock;
 use crate::domain::entry::{
-    Action, Artifact, DeploymentKind, Image, Outcome as Ending, Record, RecordedResult, Statement,
+    Action, Artifact, DeploymentKind, Image, Outcome, Record, RecordedResult, Statement,
     VerificationResult,
 };
 use crate::domain::env_ref::EnvRef;
@@ -25,7 +26,7 @@ use crate::domain::policy::Policy;
 use crate::domain::state::Scope;
 use crate::domain::verdict::{CheckResult, Rule};
 use crate::git::Repository;
-use crate::git::tests::{Numbers, Scratch};
+use crate::git::tests::{SeededRandom, TestRepository};
 use crate::ledger::entry_validator::{EntryValidator, PushContext, ValidationContext};
 use crate::ledger::facts::FactGatherer;
 use crate::ledger::testing::{
@@ -38,18 +39,19 @@ use crate::run::build_deployment::{
     BuildError, Commits, DeploymentSpec, Selection, build_deployment,
 };
 
-/// How many projects are played through.
-const CASES: u64 = 12;
-/// How many are played at most, while some kind of entry was never accepted: keys and the clock are not the seed's.
-const MOST: u64 = 100;
-/// How many are played at once.
+/// How many projects are simulated.
+const MIN_CASES: u64 = 12;
+/// How many are simulated at most, while some kind of entry was never accepted. Keys and the clock
+/// do not depend on the seed.
+const MAX_CASES: u64 = 100;
+/// How many are simulated at once.
 const THREADS: u64 = 8;
-/// How many entries each of them gets.
+/// How many entries each project gets.
 const ENTRIES: usize = 30;
-/// How many drafts are made for that at most.
-const DRAFTS: usize = 150;
+/// The most drafts to get that many entries.
+const MAX_DRAFTS: usize = 150;
 
-/// What must have been accepted over all cases, or the property would say little.
+/// The kinds of entries of which each must have been accepted in some case.
 const KINDS: [&str; 32] = [
     "start",
     "start Rollback",
@@ -88,33 +90,38 @@ const KINDS: [&str; 32] = [
 /// How often each kind of entry was accepted.
 type Tally = BTreeMap<String, usize>;
 
+/// A project with random code, policies and entries.
 struct World {
-    scratch: Scratch,
+    scratch: TestRepository,
     repository: Repository,
     project: Project,
     keys: TestKeys,
-    dice: RefCell<Numbers>,
+    dice: RefCell<SeededRandom>,
     commits: Vec<CommitId>,
     proposals: Vec<String>,
     focus: RefCell<Focus>,
 }
 
-/// What somebody is after: whoever was refused a deployment does what it lacks, and tries again.
+/// The steps that make a refused deployment acceptable: random entries alone would seldom do so.
 #[derive(Default)]
 struct Focus {
+    /// The commit of the deployment.
     commit: Option<CommitId>,
+    /// The kinds of entries to write next, each with its environment.
     todo: VecDeque<(&'static str, EnvName)>,
 }
 
 impl World {
     fn new(seed: u64) -> Self {
-        let (scratch, keys) = (Scratch::bare(), TestKeys::new());
+        let (scratch, keys) = (TestRepository::bare(), TestKeys::new());
         let repository = scratch.open();
         let project = create_project(&repository, keys.public("alice"));
-        let mut dice = Numbers(seed);
-        let commits = history(&repository, &mut dice);
-        let first = policy(&keys, &mut dice, true);
-        let proposals = (0..3).map(|_| policy(&keys, &mut dice, false)).collect();
+        let mut dice = SeededRandom(seed);
+        let commits = write_code_history(&repository, &mut dice);
+        let first = random_policy(&keys, &mut dice, true);
+        let proposals = (0..3)
+            .map(|_| random_policy(&keys, &mut dice, false))
+            .collect();
         let dice = RefCell::new(dice);
         let world = Self {
             scratch,
@@ -127,11 +134,14 @@ impl World {
             focus: RefCell::default(),
         };
         world.move_branches();
-        world.desk("alice").write("policy", &draft_publish(&first));
+        world
+            .client("alice")
+            .write("policy", &draft_publish(&first));
         world
     }
 
-    fn desk(&self, key: &str) -> TestClone<'_> {
+    /// Returns a client that signs with this key.
+    fn client(&self, key: &str) -> TestClone<'_> {
         let person = parse(key.strip_suffix("-new").unwrap_or(key));
         let (repository, project) = (&self.repository, &self.project);
         TestClone {
@@ -149,7 +159,7 @@ impl World {
 
     fn move_branches(&self) {
         let (early, late) = self.commits.split_at(2);
-        // What is merged first must be on `main`; on the others one must be up to date.
+        // `prod` requires merged commits on `main`. The other branches require up-to-date commits.
         for (branch, commits) in [("dev", early), ("qa", early), ("main", late)] {
             let commit = *self.dice.borrow_mut().pick(commits);
             self.scratch.git(&[
@@ -160,22 +170,22 @@ impl World {
         }
     }
 
-    /// What is made next, and where.
-    fn next(&self, tally: &Tally) -> (&'static str, EnvName) {
+    /// Returns the kind of entry to draft next, and its environment.
+    fn choose_next(&self, tally: &Tally) -> (&'static str, EnvName) {
         if let Some(planned) = self.focus.borrow_mut().todo.pop_front() {
             return planned;
         }
         self.focus.borrow_mut().commit = None;
         let kind = match self.below(16) {
-            // What is hard to come by is tried most.
+            // Kinds that were seldom accepted are tried most often.
             10.. => {
-                let all: Vec<&'static str> = HERE
+                let all: Vec<&'static str> = ENVIRONMENT_KINDS
                     .iter()
-                    .chain(&EVIDENCE)
-                    .chain(&POLICY)
+                    .chain(&EVIDENCE_KINDS)
+                    .chain(&POLICY_KINDS)
                     .copied()
                     .collect();
-                let count = |kind: &str| tally.get(&drafted(kind)).copied().unwrap_or(0);
+                let count = |kind: &str| tally.get(&drafted_as(kind)).copied().unwrap_or(0);
                 let least = all.iter().map(|kind| count(kind)).min().unwrap_or(0);
                 let rare: Vec<&'static str> = all
                     .into_iter()
@@ -183,12 +193,12 @@ impl World {
                     .collect();
                 *self.dice.borrow_mut().pick(&rare)
             }
-            0 => *self.dice.borrow_mut().pick(&POLICY),
-            1 => *self.dice.borrow_mut().pick(&EVIDENCE),
+            0 => *self.dice.borrow_mut().pick(&POLICY_KINDS),
+            1 => *self.dice.borrow_mut().pick(&EVIDENCE_KINDS),
             2..4 => "deploy",
             4 => "finish",
             5 => "record",
-            _ => *self.dice.borrow_mut().pick(&HERE),
+            _ => *self.dice.borrow_mut().pick(&ENVIRONMENT_KINDS),
         };
         let environments: [&str; 8] = ["dev", "dev", "dev", "qa", "qa", "prod", "pr-1", "pr-2"];
         (
@@ -197,8 +207,14 @@ impl World {
         )
     }
 
-    /// Takes note of what a deployment lacks.
-    fn learn(&self, kind: &'static str, name: &EnvName, refusal: &RefusedEntry, policy: &Policy) {
+    /// Plans the entries that a refused deployment lacks, and then the deployment again.
+    fn plan_retry(
+        &self,
+        kind: &'static str,
+        name: &EnvName,
+        refusal: &RefusedEntry,
+        policy: &Policy,
+    ) {
         let mut focus = self.focus.borrow_mut();
         let Some(commit) = refusal.statement.deployed_commits().first().copied() else {
             return;
@@ -227,39 +243,39 @@ impl World {
             let before = policy
                 .environment(name)
                 .and_then(|rules| rules.promote_from.clone());
-            let place = before.filter(|_| check.rule == Rule::PreviousEnvironment);
+            let environment = before.filter(|_| check.rule == Rule::PreviousEnvironment);
             focus.todo.extend(
                 needed
                     .iter()
-                    .map(|kind| (*kind, place.as_ref().unwrap_or(name).clone())),
+                    .map(|kind| (*kind, environment.as_ref().unwrap_or(name).clone())),
             );
         }
         focus.todo.push_back((kind, name.clone()));
     }
 
-    /// Somebody makes something and offers it; whether it got in.
+    /// Drafts an entry and tries to write it. Returns whether it was accepted.
     fn step(&self, tally: &mut Tally) -> bool {
         if self.below(10) == 0 {
             self.move_branches();
         }
-        let (kind, name) = self.next(tally);
+        let (kind, name) = self.choose_next(tally);
         let tips = self.repository.tips().unwrap();
         let gatherer = FactGatherer::new(&self.repository, &self.project);
         let policy = gatherer
             .policy_at(tips[&LedgerName::policy()])
             .unwrap()
             .unwrap();
-        let key = self.who(kind, &name, &policy, &tips);
+        let key = self.choose_key(kind, &name, &policy, &tips);
         let ledger = match kind {
-            _ if POLICY.contains(&kind) => LedgerName::policy(),
-            _ if EVIDENCE.contains(&kind) => LedgerName::evidence(),
+            _ if POLICY_KINDS.contains(&kind) => LedgerName::policy(),
+            _ if EVIDENCE_KINDS.contains(&kind) => LedgerName::evidence(),
             _ => policy.ledger_of(&name).unwrap(),
         };
         let draft = |view: &LedgerSnapshot<'_>| {
             let rules = policy.environment(&name).unwrap();
             let (dice, commits, proposals) = (&self.dice, &self.commits[..], &self.proposals[..]);
             let focus = self.focus.borrow().commit;
-            Scene {
+            Drafter {
                 view,
                 policy: &policy,
                 dice,
@@ -271,7 +287,7 @@ impl World {
             }
             .draft(kind)
         };
-        match self.desk(&key).append(ledger.as_ref(), &draft) {
+        match self.client(&key).append(ledger.as_ref(), &draft) {
             Err(AppendFailure::Draft(_)) => return false,
             Err(AppendFailure::Append(AppendError::Refused(refusal))) => {
                 let unknown = refusal
@@ -281,10 +297,10 @@ impl World {
                     .find(|check| check.outcome == CheckResult::Unknown);
                 assert_eq!(
                     unknown, None,
-                    "here everything can be told: {kind} in {name} {:#?}",
+                    "no rule may be undecidable: {kind} in {name} {:#?}",
                     refusal.statement
                 );
-                self.learn(kind, &name, &refusal, &policy);
+                self.plan_retry(kind, &name, &refusal, &policy);
                 return false;
             }
             Err(error) => panic!("{kind} in {name} by {key}: {error:?}"),
@@ -308,7 +324,10 @@ impl World {
                     ),
                     "the server",
                 );
-                for kind in told(&appended.statement).into_iter().chain([drafted(kind)]) {
+                for kind in kinds_of(&appended.statement)
+                    .into_iter()
+                    .chain([drafted_as(kind)])
+                {
                     *tally.entry(kind).or_default() += 1;
                 }
             }
@@ -316,10 +335,10 @@ impl World {
         true
     }
 
-    /// The key of somebody who mostly may.
-    fn who(&self, kind: &str, name: &EnvName, policy: &Policy, tips: &Tips) -> String {
+    /// Returns the name of the key that signs, mostly that of an eligible person.
+    fn choose_key(&self, kind: &str, name: &EnvName, policy: &Policy, tips: &Tips) -> String {
         let rules = policy.environment(name).unwrap();
-        let owner = || {
+        let run_owner = || {
             let tip = tips.get(&rules.ledger).copied();
             let (_, tree) = FactGatherer::new(&self.repository, &self.project)
                 .chain(&rules.ledger, tip)
@@ -327,20 +346,21 @@ impl World {
             let state = StateReader::new(&self.repository)
                 .load(tree, &rules.ledger, &Scope::All)
                 .unwrap();
-            let here = state.environment(rules.ephemeral.map(|_| name));
-            here.runs()
+            let env_state = state.environment(rules.ephemeral.map(|_| name));
+            env_state
+                .runs()
                 .first()
                 .map(|run| run.owner.statement.by.to_string())
         };
-        let apt: Vec<String> = match kind {
-            "finish" | "abort" => owner().into_iter().collect(),
+        let eligible: Vec<String> = match kind {
+            "finish" | "abort" => run_owner().into_iter().collect(),
             "approve" => rules
                 .approvals
                 .iter()
-                .flat_map(|seat| seat.by.persons())
+                .flat_map(|requirement| requirement.by.persons())
                 .map(ToString::to_string)
                 .collect(),
-            // As an admin.
+            // Only an admin may.
             "revoke" | "withdraw" | "unyank" => ["alice"].map(str::to_owned).into(),
             "glass" => ["bob"].map(str::to_owned).into(),
             "publish" | "consent" | "baseline" => {
@@ -354,16 +374,16 @@ impl World {
                 .collect(),
             _ => Vec::new(),
         };
-        let anybody: Vec<String> = PEOPLE.map(str::to_owned).into();
-        let from = if apt.is_empty() || self.below(8) == 0 {
-            anybody
+        let candidates: Vec<String> = if eligible.is_empty() || self.below(8) == 0 {
+            PEOPLE.map(str::to_owned).into()
         } else {
-            apt
+            eligible
         };
-        let person = self.dice.borrow_mut().pick(&from).clone();
+        let person = self.dice.borrow_mut().pick(&candidates).clone();
         let new = self.keys.public("dana-new");
-        let renewed = person == "dana" && policy.people[&*person].key == new && self.below(4) > 0;
-        if renewed {
+        let has_new_key =
+            person == "dana" && policy.people[&*person].key == new && self.below(4) > 0;
+        if has_new_key {
             "dana-new".to_owned()
         } else {
             person
@@ -371,13 +391,13 @@ impl World {
     }
 }
 
-/// What a draft of a kind is counted as, once it is accepted.
-fn drafted(kind: &str) -> String {
+/// Returns the name under which an accepted draft of a kind is counted.
+fn drafted_as(kind: &str) -> String {
     format!("drafted as {kind}")
 }
 
-/// What an entry is counted as.
-fn told(statement: &Statement) -> Vec<String> {
+/// Returns the kinds under which an accepted entry is counted.
+fn kinds_of(statement: &Statement) -> Vec<String> {
     let action = &statement.action;
     let name = match statement.deployment() {
         Some(it) if it.break_glass.is_some() => format!("{} with glass", action.name()),
@@ -392,7 +412,7 @@ fn told(statement: &Statement) -> Vec<String> {
         return vec![name];
     };
     let targets = it.components.iter().map(|change| &change.target);
-    let with = [
+    let properties = [
         ("with a branch's tip", it.branch_tip.is_some()),
         (
             "with artifacts",
@@ -404,16 +424,17 @@ fn told(statement: &Statement) -> Vec<String> {
         ),
         ("with approvals", !it.approved_by.is_empty()),
     ];
-    with.into_iter()
-        .filter(|(_, is)| *is)
-        .map(|(with, _)| with.to_owned())
+    properties
+        .into_iter()
+        .filter(|(_, applies)| *applies)
+        .map(|(property, _)| property.to_owned())
         .chain([name])
         .collect()
 }
 
-/// A small history of the code, with a merge now and then.
-fn history(repository: &Repository, dice: &mut Numbers) -> Vec<CommitId> {
-    let begin = clock::now().as_seconds() - 3_600;
+/// Writes a small history of the code, with merges and side branches.
+fn write_code_history(repository: &Repository, dice: &mut SeededRandom) -> Vec<CommitId> {
+    let start = clock::now().as_seconds() - 3_600;
     let mut commits: Vec<CommitId> = Vec::new();
     for number in 0..6 {
         let mut parents: Vec<CommitId> = commits.last().copied().into_iter().collect();
@@ -440,56 +461,56 @@ fn history(repository: &Repository, dice: &mut Numbers) -> Vec<CommitId> {
         if dice.below(5) > 0 {
             files.push(("web/index.html", &*web));
         }
-        let who = *dice.pick(&PEOPLE);
+        let author = *dice.pick(&PEOPLE);
         commits.push(write_code_commit(
             repository,
             &files,
             &parents,
-            &format!("{who} <{who}@example.com>"),
-            begin + number * 60,
+            &format!("{author} <{author}@example.com>"),
+            start + number * 60,
         ));
     }
     commits
 }
 
-/// Any sequence of entries that a client makes, the server accepts; afterwards the whole log holds, git finds nothing wrong with it, and
-/// the notes that grew with it are those that follow from it.
+/// The server accepts every sequence of entries that a client writes. Afterwards all ledgers are
+/// valid, git finds no error, and the notes match the ledgers.
 #[test]
-fn what_clients_make_holds() {
+fn server_accepts_client_entries() {
     let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::new()));
-    let lacking = || -> Vec<&str> {
+    let missing_kinds = || -> Vec<&str> {
         let tally = tally.lock().unwrap();
         KINDS
             .into_iter()
             .filter(|kind| !tally.contains_key(*kind))
             .collect()
     };
-    let play_on = || loop {
+    let simulate_all = || loop {
         let seed = next.fetch_add(1, Ordering::Relaxed);
-        if seed >= MOST || seed >= CASES && lacking().is_empty() {
+        if seed >= MAX_CASES || seed >= MIN_CASES && missing_kinds().is_empty() {
             return;
         }
-        let own = tally.lock().unwrap().clone();
-        for (kind, count) in play(seed, own) {
+        let counted = tally.lock().unwrap().clone();
+        for (kind, count) in simulate_project(seed, counted) {
             let mut tally = tally.lock().unwrap();
-            let all = tally.entry(kind).or_default();
-            *all = count.max(*all);
+            let total = tally.entry(kind).or_default();
+            *total = count.max(*total);
         }
     };
     std::thread::scope(|scope| {
-        // Most of the time goes into waiting for the disk.
+        // Most of the time is spent waiting for the disk.
         for _ in 0..THREADS {
-            scope.spawn(play_on);
+            scope.spawn(simulate_all);
         }
     });
-    assert_eq!(lacking(), [""; 0], "never accepted");
+    assert_eq!(missing_kinds(), [""; 0], "never accepted");
 }
 
-/// Plays one project through, and adds to what was accepted before.
-fn play(seed: u64, mut tally: Tally) -> Tally {
+/// Simulates one project, and adds the accepted entries to the tally.
+fn simulate_project(seed: u64, mut tally: Tally) -> Tally {
     let world = World::new(seed);
     let mut entries = 1;
-    for _ in 0..DRAFTS {
+    for _ in 0..MAX_DRAFTS {
         if entries < ENTRIES {
             entries += usize::from(world.step(&mut tally));
         }
@@ -504,14 +525,15 @@ fn play(seed: u64, mut tally: Tally) -> Tally {
     tally
 }
 
-/// A rollback names what ran then, its artifacts too, though something else was built of the same content since.
+/// A rollback deploys the artifacts of the earlier deployment, even if another artifact of the same
+/// content was registered since.
 #[test]
-fn back_to_the_same_artifact() {
-    let (scratch, keys) = (Scratch::bare(), TestKeys::new());
+fn rollback_uses_the_same_artifact() {
+    let (scratch, keys) = (TestRepository::bare(), TestKeys::new());
     let repository = scratch.open();
     let project = create_project(&repository, keys.public("alice"));
     let person = parse("alice");
-    let desk = TestClone {
+    let client = TestClone {
         repository: &repository,
         project: &project,
         remote: None,
@@ -522,7 +544,7 @@ fn back_to_the_same_artifact() {
     let text = format!(
         "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{key}\"\n[environments]\nprod = {{}}\n"
     );
-    desk.write("policy", &draft_publish(&text));
+    client.write("policy", &draft_publish(&text));
     let rules = Policy::parse(&text).unwrap();
     let now = clock::now().as_seconds();
     let commit = |text: &str, at| {
@@ -556,14 +578,14 @@ fn back_to_the_same_artifact() {
             image,
             builder: None,
         };
-        desk.write("evidence", &Action::Artifact(artifact).into());
+        client.write("evidence", &Action::Artifact(artifact).into());
     };
     let deploy = |kind, commit| {
-        let appended = desk.append("prod", &|view: &LedgerSnapshot<'_>| {
+        let appended = client.append("prod", &|view: &LedgerSnapshot<'_>| {
             let (env, environment) = EnvRef::find(&rules, &parse("prod")).unwrap();
             let (commits, selection) = (Commits::One(commit), Selection::Changed);
             let versions = BTreeMap::new();
-            let wish = DeploymentSpec {
+            let spec = DeploymentSpec {
                 env: &env,
                 rules: environment,
                 commits,
@@ -572,9 +594,9 @@ fn back_to_the_same_artifact() {
                 destroy: false,
                 versions,
             };
-            let deployment = build_deployment(view, &rules, &wish)?;
+            let deployment = build_deployment(view, &rules, &spec)?;
             let component = parse("catalogue");
-            let (outcome, verification) = (Ending::Succeeded, VerificationResult::Passed);
+            let (outcome, verification) = (Outcome::Succeeded, VerificationResult::Passed);
             let results = vec![RecordedResult {
                 component,
                 outcome,

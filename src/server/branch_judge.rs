@@ -106,21 +106,22 @@ impl PushJudge<'_> {
         name: &str,
         update: &RefUpdate,
     ) -> std::result::Result<OldAndNew, Box<Check>> {
-        let commit = |id: Oid| {
-            let found = match (rule, self.repository.object_kind(id)) {
+        let resolve = |id: Oid| {
+            let peeled = match (rule, self.repository.object_kind(id)) {
                 (_, Err(error)) => Err(error),
                 (_, Ok(None)) => Err(Error::Missing(id)),
-                // A branch names a commit itself. A tag may be an object that leads to one.
+                // A branch points to a commit itself. A tag may point to an object that leads to
+                // one.
                 (Rule::Branch, Ok(Some(kind))) => Ok((kind == ObjectKind::Commit).then_some(id)),
                 (_, Ok(Some(_))) => self.repository.peel_to_commit(id),
             };
-            match found {
+            match peeled {
                 Ok(Some(id)) => Ok(CommitId(id)),
-                Ok(None) => Err(Box::new(Check::fail(rule, "it leads to no commit"))),
+                Ok(None) => Err(Box::new(Check::fail(rule, "it does not point to a commit"))),
                 Err(error) => Err(Box::new(error.to_check(rule))),
             }
         };
-        let old = if self.in_clone {
+        let old = if self.is_clone {
             Ok(update.old)
         } else {
             self.repository.read_ref(name)
@@ -129,12 +130,12 @@ impl PushJudge<'_> {
         if old != update.old {
             return Err(Box::new(Check::fail(
                 rule,
-                "it is not where the push says that it is: fetch and try again",
+                "it is not at the commit that the push expects: fetch and try again",
             )));
         }
         Ok((
-            old.map(commit).transpose()?,
-            update.new.map(commit).transpose()?,
+            old.map(resolve).transpose()?,
+            update.new.map(resolve).transpose()?,
         ))
     }
 
@@ -145,7 +146,7 @@ impl PushJudge<'_> {
         environment: &Environment,
         request: &Request<'_>,
     ) -> Verdict {
-        let Some(judge) = &self.judge else {
+        let Some(judge) = &self.validator else {
             return Verdict::default();
         };
         let tip = self.present.tips.get(&environment.ledger).copied();
@@ -165,7 +166,7 @@ impl PushJudge<'_> {
 /// The old and the new commit of a ref. `None` means that the ref does not exist.
 type OldAndNew = (Option<CommitId>, Option<CommitId>);
 
-/// Makes the judgement of a branch or a tag that is bound to an environment.
+/// Creates the judgement of a branch or a tag that is bound to an environment.
 fn make_verdict(environment: &Environment, update: &RefUpdate, verdict: Verdict) -> UpdateVerdict {
     UpdateVerdict {
         name: sanitize(&String::from_utf8_lossy(&update.name)),
@@ -173,16 +174,16 @@ fn make_verdict(environment: &Environment, update: &RefUpdate, verdict: Verdict)
             .new
             .map(|new| format!("{}, {}", environment.name, CommitId(new).short())),
         verdict,
-        enforced: environment.enforcement == Enforcement::Active,
+        is_enforced: environment.enforcement == Enforcement::Active,
         uses_recovery: false,
     }
 }
 
-/// Refuses a ref that some disks take for one that is bound. It is refused on all disks, because a
-/// name does not tell where it will be stored.
+/// Refuses a ref that a disk without case distinction would confuse with a bound ref. It is refused
+/// everywhere, because the ref may later be fetched to such a disk.
 fn refuse_near_match(rule: Rule, environment: &Environment, update: &RefUpdate) -> UpdateVerdict {
     let why = format!(
-        "only capital letters tell it from a {rule} of {}, and on some servers' disks nothing does: choose another name",
+        "it differs only in capital letters from a {rule} of {}, and some disks ignore case: choose another name",
         environment.display_name()
     );
     UpdateVerdict::from_check(&update.name, Check::fail(rule, why))

@@ -43,14 +43,14 @@ pub(super) fn accepts_update(
     if !is_executable(hook) {
         return Ok(true);
     }
-    // As long as the other id.
-    let nothing = "0".repeat(
+    // The zero id has as many digits as the other id.
+    let zero_id = "0".repeat(
         update
             .old
             .or(update.new)
             .map_or(40, |id| id.to_string().len()),
     );
-    let id = |id: Option<Oid>| id.map_or_else(|| nothing.clone(), |id| id.to_string());
+    let id = |id: Option<Oid>| id.map_or_else(|| zero_id.clone(), |id| id.to_string());
     // Standard output is the connection to git. Git shows standard error to the pusher.
     let result = ExternalProgram::new(hook)
         .args([OsStr::from_bytes(&update.name)])

@@ -1,7 +1,7 @@
-//! Checks whether a repository is really protected: it inspects everything that an operator would
-//! have to inspect, and tries the hooks with a real push.
+//! Checks whether a repository is really protected: inspects its files, hooks, settings, refs and
+//! objects, and tries the hooks with a real push.
 //!
-//! Nothing is changed, because the push is one that must be refused. Each finding comes with the
+//! The check changes nothing: the hooks must refuse its push. Each finding comes with the
 //! command that fixes it.
 
 mod files;
@@ -50,7 +50,7 @@ pub fn check_server(path: &Path, program: &Path) -> git::Result<CheckReport> {
     };
     inspector.check_all()?;
     let mut findings = inspector.findings;
-    // Within a subject, the worst comes first.
+    // Within a subject, the most severe finding comes first.
     findings.sort_by_key(|finding| (finding.subject, std::cmp::Reverse(finding.level)));
     Ok(CheckReport {
         git_dir: repository.git_dir().to_owned(),
@@ -71,14 +71,14 @@ impl Inspector<'_> {
     /// Runs all checks.
     fn check_all(&mut self) -> git::Result<()> {
         self.check_files();
-        let carried_out = self.check_settings()?;
-        self.check_hooks(carried_out)?;
+        let uses_proc_receive = self.check_settings()?;
+        self.check_hooks(uses_proc_receive)?;
         self.check_refs()?;
         self.check_objects();
-        self.probe_hooks(carried_out)
+        self.probe_hooks(uses_proc_receive)
     }
 
-    /// Adds a finding that something is as it should be.
+    /// Adds a finding that something is right.
     fn add_good(&mut self, subject: CheckSubject, message: impl Into<String>) {
         self.findings.push(CheckFinding {
             subject,

@@ -35,42 +35,42 @@ impl RefKind {
 const FORBIDDEN_REFS: [(&str, &str); 6] = [
     (
         "refs/notes/deploy",
-        "the notes follow from the ledgers: the server alone writes them",
+        "only the server writes the notes, which it derives from the ledgers",
     ),
     (
         "refs/replace",
-        "a replaced object would change what history says",
+        "a replacement object would change the history that others see",
     ),
     (
         "refs/deploy-incoming",
-        "fetched ledgers wait there in clones: a server has none",
+        "only clones have this ref, for ledgers that they have fetched",
     ),
     (
         "refs/deploy-incoming-notes",
-        "fetched notes wait there in clones: a server has none",
+        "only clones have this ref, for notes that they have fetched",
     ),
     (
         "refs/heads/deploy",
-        "a branch of this name could be taken for a ledger: choose another name",
+        "a branch of this name could be mistaken for a ledger: choose another name",
     ),
     (
         "refs/tags/deploy",
-        "a tag of this name could be taken for a ledger: choose another name",
+        "a tag of this name could be mistaken for a ledger: choose another name",
     ),
 ];
 
 /// Returns the kind of a ref, by its full name.
 pub fn classify(name: &[u8]) -> RefKind {
     if let Some(short) = strip_folder(name, "refs/deploy") {
-        // The name is compared exactly only after it is known to be ours: some servers' disks
-        // ignore case in names.
+        // Disks that ignore case store other spellings of our refs as the same file, so those are
+        // forbidden.
         let short = name
             .starts_with(b"refs/deploy/")
             .then_some(short)
             .and_then(|short| std::str::from_utf8(short).ok());
         let ledger = short.and_then(|short| short.parse().ok());
         return ledger.map_or(
-            RefKind::Forbidden("no ledger has this name"),
+            RefKind::Forbidden("a ledger cannot have this name"),
             RefKind::Ledger,
         );
     }
@@ -98,16 +98,16 @@ pub fn classify(name: &[u8]) -> RefKind {
     }
 }
 
-/// Returns whether the folder of a branch or tag has git's spelling. `refs/Heads/main` is `main`
-/// only on some servers' disks.
+/// Returns whether the folder of a branch or tag has git's spelling. `refs/Heads/main` is the
+/// branch `main` only on disks that ignore case.
 pub fn is_exact(name: &[u8]) -> bool {
     [BRANCHES, TAGS]
         .iter()
         .any(|folder| name.starts_with(folder.as_bytes()))
 }
 
-/// Returns what follows the folder and its slash, ignoring ASCII case: an empty name for the folder
-/// itself, and `None` if the name is not below the folder.
+/// Returns the part of a name after the folder and its slash, ignoring ASCII case. It is empty for
+/// the folder itself, and `None` if the name is not below the folder.
 fn strip_folder<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
     let (head, rest) = name.split_at_checked(folder.len())?;
     if !head.eq_ignore_ascii_case(folder.as_bytes()) {
@@ -124,10 +124,10 @@ fn strip_folder<'a>(name: &'a [u8], folder: &str) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    /// A ref that could be taken for a ledger, or that changes a ledger's content, is never left
-    /// unjudged.
+    /// A ref that could be mistaken for a ledger, or that changes how a ledger is read, is
+    /// forbidden.
     #[test]
-    fn ours() {
+    fn ledgers_and_forbidden_refs() {
         for name in ["prod", "policy", "evidence", "pr"] {
             assert_eq!(
                 classify(format!("refs/deploy/{name}").as_bytes()),
@@ -169,7 +169,7 @@ mod tests {
 
     /// Refs that do not concern us are ignored.
     #[test]
-    fn others() {
+    fn other_refs() {
         assert_eq!(
             classify(b"refs/heads/main"),
             RefKind::Branch("main".to_owned())

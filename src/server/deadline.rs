@@ -1,5 +1,5 @@
-//! The time limit of a hook. It also applies in the middle of an entry, whatever takes long:
-//! reading a tree or waiting for a disk.
+//! The time limit of a hook. It applies at any point of the work, such as reading a tree or waiting
+//! for a disk.
 //!
 //! The work runs in its own thread. After the limit, the hook reports that it cannot tell and ends,
 //! and the thread with it. But once the thread has begun to move refs, the hook waits for its end,
@@ -12,11 +12,12 @@ use std::time::Duration;
 use super::HookError;
 use crate::clock::{self, Deadline};
 
+// The states of `HookDeadline`: late work may no longer begin to write.
 const JUDGING: u8 = 0;
 const WRITING: u8 = 1;
 const LATE: u8 = 2;
 
-/// How long to wait, after the limit, for the work to end a hook that it has called.
+/// How long the work may take, after the limit, to stop a hook that it has called.
 const END_GRACE: Duration = Duration::from_millis(100);
 
 /// State shared by the work and its time limit.
@@ -42,7 +43,7 @@ impl HookDeadline {
         }
     }
 
-    /// Returns when a program that the work calls must have ended.
+    /// Returns the time by which a program that the work calls must have ended.
     pub(super) fn deadline(&self) -> Deadline {
         self.deadline
     }
@@ -66,21 +67,22 @@ impl HookDeadline {
     }
 }
 
-/// Does some work within a time limit.
+/// Runs some work in a thread, and returns its result or [`HookError::TimedOut`].
 pub fn run_within<T: Send + 'static>(
     limit: Duration,
     work: impl FnOnce(&HookDeadline) -> Result<T, HookError> + Send + 'static,
 ) -> Result<T, HookError> {
     let limit = clock::time_limit("hook", limit);
-    let watch = HookDeadline::after(limit);
-    let own = watch.clone();
+    let hook_deadline = HookDeadline::after(limit);
+    let thread_deadline = hook_deadline.clone();
     let (sender, receiver) = mpsc::channel();
     // After the limit, nothing receives the result.
-    let thread = std::thread::Builder::new().spawn(move || drop(sender.send(work(&own))));
+    let thread =
+        std::thread::Builder::new().spawn(move || drop(sender.send(work(&thread_deadline))));
     thread.map_err(HookError::Thread)?;
     match receiver.recv_timeout(limit) {
-        Ok(done) => done,
-        Err(mpsc::RecvTimeoutError::Timeout) if watch.expire() => {
+        Ok(result) => result,
+        Err(mpsc::RecvTimeoutError::Timeout) if hook_deadline.expire() => {
             // The result comes too late.
             let _ = receiver.recv_timeout(END_GRACE);
             Err(HookError::TimedOut)
@@ -93,17 +95,17 @@ pub fn run_within<T: Send + 'static>(
 mod tests {
     use super::*;
 
-    /// What comes too late is not let in, even if it ends after all.
+    /// Work that is late may not move refs, even if it ends later.
     #[test]
     fn late_work_may_not_write() {
         let (go_on, may_go_on) = mpsc::channel::<()>();
         let (sender, receiver) = mpsc::channel();
-        let done = run_within(Duration::from_millis(20), move |watch| {
+        let result = run_within(Duration::from_millis(20), move |hook_deadline| {
             may_go_on.recv().unwrap();
-            sender.send(watch.begin_writing().is_err()).unwrap();
+            sender.send(hook_deadline.begin_writing().is_err()).unwrap();
             Ok(())
         });
-        assert!(matches!(done, Err(HookError::TimedOut)));
+        assert!(matches!(result, Err(HookError::TimedOut)));
         go_on.send(()).unwrap();
         assert!(receiver.recv().unwrap());
     }
@@ -113,24 +115,24 @@ mod tests {
     fn writing_outlasts_the_limit() {
         let mut limit = Duration::from_millis(20);
         // On a busy machine the limit may pass before the work begins.
-        let done = loop {
-            let done = run_within(limit, move |watch| {
-                watch.begin_writing()?;
+        let result = loop {
+            let result = run_within(limit, move |hook_deadline| {
+                hook_deadline.begin_writing()?;
                 std::thread::sleep(2 * limit);
                 Ok(7)
             });
-            if !matches!(done, Err(HookError::TimedOut)) {
-                break done;
+            if !matches!(result, Err(HookError::TimedOut)) {
+                break result;
             }
             limit *= 2;
         };
-        assert_eq!(done.unwrap(), 7);
+        assert_eq!(result.unwrap(), 7);
     }
 
     /// A panic is reported, not waited for.
     #[test]
     fn a_panic_is_an_error() {
-        let died: Result<(), HookError> = run_within(Duration::MAX, |_| panic!("as a bug would"));
-        assert!(matches!(died, Err(HookError::NoResult)));
+        let result: Result<(), HookError> = run_within(Duration::MAX, |_| panic!("as a bug would"));
+        assert!(matches!(result, Err(HookError::NoResult)));
     }
 }

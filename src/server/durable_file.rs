@@ -1,14 +1,15 @@
-//! Replaces a file, so that a reader, or a crash, meets the old contents or the new, whole.
+//! Replaces a file atomically: after a crash, and for any reader, it has the whole old or the whole
+//! new contents.
 
 use std::fs::Permissions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// Writes a file with exactly these permissions under its final name, over the one that is there.
+/// Writes a file with exactly these permissions, and replaces an existing file of that name.
 ///
 /// # Errors
-/// The folder cannot be written to, or the file not be synced.
+/// The folder cannot be written to, or the file cannot be synced.
 pub(super) fn replace_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut file = tempfile::Builder::new()

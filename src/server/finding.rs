@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Level {
-    /// It is as it should be.
+    /// Nothing needs to change.
     #[serde(rename = "ok")]
     Good,
     /// The repository is protected, but this can be improved.

@@ -25,12 +25,13 @@ use crate::signing::SECRET_VARIABLES;
 
 /// The git setting of the program, an absolute path. It is called without a shell and without
 /// arguments.
-pub const HANDOFF: &str = "deploy.handoff";
-/// The file of what was handed over. Each line holds a ledger's name and its last entry.
+pub const HANDOFF_SETTING: &str = "deploy.handoff";
+/// The file that records what was handed over: per line, a ledger's name and the id of the last
+/// entry handed over.
 const DONE_FILE: &str = "git-deploy-handoff";
 /// The lock file. Two pushes hand over one after the other.
 const LOCK_FILE: &str = "git-deploy-handoff.lock";
-/// The most time that a push waits for the entries handed over after it.
+/// The most time that a push waits for the program.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The most entries per call of the program.
 const MAX_BATCH: usize = 1_000;
@@ -39,18 +40,18 @@ const MAX_BATCH: usize = 1_000;
 #[derive(Debug, thiserror::Error)]
 pub enum HandoffError {
     /// The setting is not an absolute path.
-    #[error("{HANDOFF} is not the absolute path of a program: {0}")]
+    #[error("{HANDOFF_SETTING} is not the absolute path of a program: {0}")]
     NotAbsolute(String),
     /// The program cannot be started.
-    #[error("the program that {HANDOFF} names could not be started")]
+    #[error("the program that {HANDOFF_SETTING} names could not be started")]
     Start(#[source] io::Error),
     /// The program failed.
-    #[error("the program that {HANDOFF} names failed: {0}")]
+    #[error("the program that {HANDOFF_SETTING} names failed: {0}")]
     Failed(ExitStatus),
     /// The program exceeded the time limit.
-    #[error("the program that {HANDOFF} names took longer than {} seconds, and was stopped", TIME_LIMIT.as_secs())]
+    #[error("the program that {HANDOFF_SETTING} names took longer than {} seconds, and was stopped", TIME_LIMIT.as_secs())]
     TimedOut,
-    /// The file of what was handed over cannot be read or written.
+    /// The record of what was handed over cannot be read or written.
     #[error("{} could not be used", path.display())]
     DoneFile {
         /// The file.
@@ -83,7 +84,7 @@ pub struct Event {
 /// The schema of a line, with its version.
 pub const SCHEMA: &str = "git-deploy/event/v1";
 
-/// A line as it is written.
+/// One line of the program's input: the event with its schema.
 #[derive(Serialize)]
 struct EventLine<'a> {
     schema: &'static str,
@@ -94,7 +95,7 @@ struct EventLine<'a> {
 /// Hands over the entries that were not handed over yet, if the server's owner has set a program.
 pub fn hand_over_entries(repository: &Repository) -> Result<(), HandoffError> {
     let Some(program) = repository
-        .config_string(HANDOFF)?
+        .config_string(HANDOFF_SETTING)?
         .filter(|program| !program.is_empty())
     else {
         return Ok(());
@@ -104,7 +105,7 @@ pub fn hand_over_entries(repository: &Repository) -> Result<(), HandoffError> {
         return Err(HandoffError::NotAbsolute(program.display().to_string()));
     }
     let deadline = Deadline::after(clock::time_limit("handoff", TIME_LIMIT));
-    let _held = lock::take_named(repository.common_dir(), LOCK_FILE, deadline)?;
+    let _lock = lock::take_named(repository.common_dir(), LOCK_FILE, deadline)?;
     loop {
         let mut done = read_done(repository)?;
         let lines = read_next_entries(repository, &mut done)?;
@@ -119,7 +120,7 @@ pub fn hand_over_entries(repository: &Repository) -> Result<(), HandoffError> {
 /// Marks all present entries as handed over, unless a record exists, so that the program gets only
 /// later ones.
 pub(super) fn mark_all_done(repository: &Repository) -> Result<(), HandoffError> {
-    let _held = lock::take(repository.common_dir())?;
+    let _lock = lock::take(repository.common_dir())?;
     if repository.common_dir().join(DONE_FILE).exists() {
         return Ok(());
     }
@@ -129,7 +130,7 @@ pub(super) fn mark_all_done(repository: &Repository) -> Result<(), HandoffError>
 /// Returns the next entries as lines, oldest first, and advances `done` to the last of them.
 fn read_next_entries(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>, HandoffError> {
     let mut lines = Vec::new();
-    let mut left = MAX_BATCH;
+    let mut remaining = MAX_BATCH;
     for (ledger, tip) in repository.tips()? {
         let mut ids = Vec::new();
         for link in repository.walk_ledger(tip) {
@@ -139,8 +140,8 @@ fn read_next_entries(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>
             }
             ids.push(id);
         }
-        for id in ids.into_iter().rev().take(left) {
-            left -= 1;
+        for id in ids.into_iter().rev().take(remaining) {
+            remaining -= 1;
             done.insert(ledger.clone(), id);
             let LedgerCommit::Entry { entry, .. } = repository.read_ledger_commit(&ledger, id)?
             else {
@@ -203,16 +204,15 @@ fn read_done(repository: &Repository) -> Result<Tips, HandoffError> {
     let path = repository.common_dir().join(DONE_FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        // Without a record, everything is handed over from the beginning: twice is better than
-        // never.
+        // Without a record, all entries are handed over again: twice is better than never.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tips::new()),
         Err(source) => return Err(HandoffError::DoneFile { path, source }),
     };
-    let tip = |line: &str| {
+    let parse_line = |line: &str| {
         let (ledger, id) = line.split_once(' ')?;
         Some((ledger.parse().ok()?, EntryId(id.parse().ok()?)))
     };
-    Ok(text.lines().filter_map(tip).collect())
+    Ok(text.lines().filter_map(parse_line).collect())
 }
 
 /// Records which entries were handed over.

@@ -1,4 +1,4 @@
-//! Writes and removes our hooks, and keeps those that were there before.
+//! Installs and removes our hooks, and keeps the hooks that were there before.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,7 +8,7 @@ use super::durable_file::replace_file;
 use super::install_error::InstallError;
 use super::installer::Installer;
 use super::location::find_hooks_folder;
-use super::shim::{Shim, is_our_shim, kept_path, render_shim};
+use super::shim::{Shim, is_our_shim, previous_hook_path, render_shim};
 
 impl Installer<'_> {
     /// Returns the folder in which git looks for this repository's hooks. Creates it if it is
@@ -28,7 +28,7 @@ impl Installer<'_> {
         }
     }
 
-    /// Writes one shim, and keeps the hook that was there.
+    /// Installs one shim, and keeps a previous hook of that name.
     pub(super) fn install_hook(
         &mut self,
         folder: &Path,
@@ -70,7 +70,7 @@ impl Installer<'_> {
         if !shim.keeps_previous {
             return Err(InstallError::HookExists(path.to_owned()));
         }
-        let taken = kept_path(path);
+        let taken = previous_hook_path(path);
         if taken.symlink_metadata().is_ok() {
             if !is_same_hook(path, &taken) {
                 return Err(InstallError::NameTaken {
@@ -80,7 +80,7 @@ impl Installer<'_> {
             }
         } else {
             // The hook gets a second name until the shim takes the first, so git never lacks it.
-            // Some file systems have no hard links, so it is renamed there.
+            // On file systems without hard links, it is renamed.
             let renamed = fs::hard_link(path, &taken).or_else(|_| fs::rename(path, &taken));
             renamed.map_err(|source| InstallError::Io {
                 path: taken.clone(),
@@ -90,7 +90,7 @@ impl Installer<'_> {
         self.add_step(
             true,
             format!(
-                "the hook that was there is {} now, and called first",
+                "the previous hook is now {}, and is called first",
                 taken.display()
             ),
         );
@@ -103,29 +103,32 @@ impl Installer<'_> {
         if !fs::read(&path).is_ok_and(|bytes| is_our_shim(&bytes, shim.name)) {
             return Ok(());
         }
-        let before = kept_path(&path);
-        let gone = if before.symlink_metadata().is_ok() {
-            fs::rename(before, &path)
+        let previous = previous_hook_path(&path);
+        let removed = if previous.symlink_metadata().is_ok() {
+            fs::rename(previous, &path)
         } else {
             fs::remove_file(&path)
         };
-        gone.map_err(|source| InstallError::Io {
+        removed.map_err(|source| InstallError::Io {
             path: path.clone(),
             source,
         })?;
         self.add_step(
             true,
-            format!("hook {} is gone: it has nothing to do", path.display()),
+            format!("hook {} removed: it is not needed", path.display()),
         );
         Ok(())
     }
 }
 
-/// Returns whether both are the same hook: an earlier installation was interrupted while it kept
-/// the hook, or a host that links its hooks has restored it.
-fn is_same_hook(one: &Path, other: &Path) -> bool {
-    let file = |path: &Path| path.symlink_metadata().map(|file| (file.dev(), file.ino()));
-    let linked =
-        fs::read_link(one).is_ok_and(|here| fs::read_link(other).is_ok_and(|there| here == there));
-    linked || file(one).is_ok_and(|here| file(other).is_ok_and(|there| here == there))
+/// Returns whether both paths are the same hook. This happens if an earlier installation was
+/// interrupted, or if a host that links its hooks has restored the link.
+fn is_same_hook(first: &Path, second: &Path) -> bool {
+    let inode = |path: &Path| {
+        let metadata = path.symlink_metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let link = |path: &Path| fs::read_link(path).ok();
+    link(first).is_some_and(|target| link(second) == Some(target))
+        || inode(first).is_some_and(|id| inode(second) == Some(id))
 }

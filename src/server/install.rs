@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::handoff::{self, HANDOFF};
+use super::handoff::{self, HANDOFF_SETTING};
 pub use super::install_error::{InstallError, InstallStep};
 use super::installer::Installer;
 use super::location;
@@ -17,18 +17,19 @@ use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
 use crate::ledger::Project;
 
-/// What the owner asked for.
+/// The options of `git-deploy server init`.
 #[derive(Debug)]
 pub struct InstallOptions<'a> {
     /// The repository: a bare one, or the top of a worktree.
     pub repository: &'a Path,
-    /// Keys that may be roots of the project, in addition to those named before.
+    /// Keys to add to those that may be roots of the project.
     pub admins: &'a [PublicKey],
     /// A key that may publish one policy, to recover the project.
     pub recovery: Option<PublicKey>,
-    /// Whether the host does not call proc-receive, so that other hooks must stand in for it.
+    /// Whether the host does not call proc-receive, so that the hooks `update` and `post-receive`
+    /// replace it.
     pub without_proc_receive: bool,
-    /// Whether a hook prevents git itself from moving ledgers.
+    /// Whether to install the hook that prevents git itself from moving ledgers.
     pub reference_transaction: bool,
     /// The program that accepted entries are handed over to.
     pub handoff: Option<&'a Path>,
@@ -36,7 +37,8 @@ pub struct InstallOptions<'a> {
     pub program: &'a Path,
 }
 
-/// Installs hooks and settings. Leaves alone what is as it should be.
+/// Installs the hooks and settings that are missing or different. Returns every step, changed or
+/// not.
 pub fn init_server(options: &InstallOptions<'_>) -> Result<Vec<InstallStep>, InstallError> {
     let repository = open_repository(options.repository)?;
     // An invalid ref among the ledgers would make every later push undecidable.
@@ -50,18 +52,18 @@ pub fn init_server(options: &InstallOptions<'_>) -> Result<Vec<InstallStep>, Ins
     };
     installer.set_owner_keys(options)?;
     let hooks = installer.find_hooks_folder()?;
-    // Settings come before hooks: git itself refuses a ledger for a hook that does not exist yet.
+    // Settings come before hooks: with the settings alone, git refuses pushes to ledgers.
     for setting in &SETTINGS {
         if setting.key != PROC_RECEIVE_REFS.key || !options.without_proc_receive {
             installer.apply_setting(setting)?;
         }
     }
     installer.set_handoff(options.handoff)?;
-    let (shims, others) = installer.choose_shims(options)?;
-    for shim in shims {
+    let (needed, replaced) = installer.choose_shims(options)?;
+    for shim in needed {
         installer.install_hook(&hooks, &shim, options.program)?;
     }
-    for shim in others {
+    for shim in replaced {
         installer.remove_shim(&hooks, &shim)?;
     }
     if options.without_proc_receive {
@@ -82,12 +84,13 @@ fn open_repository(path: &Path) -> Result<Repository, InstallError> {
     })
 }
 
-/// Returns whether gitolite manages a repository. It writes its compiled rules into a file of each,
-/// and links its own hook.
+/// Returns whether gitolite manages a repository: it links its own `update` hook there and writes
+/// its compiled rules to `gl-conf`.
 fn is_managed_by_gitolite(repository: &Repository) -> bool {
     let update = repository.common_dir().join("hooks/update");
-    let leads = fs::read_link(update).is_ok_and(|to| to.iter().any(|part| part == ".gitolite"));
-    leads || repository.common_dir().join("gl-conf").is_file()
+    let has_its_hook =
+        fs::read_link(update).is_ok_and(|target| target.iter().any(|part| part == ".gitolite"));
+    has_its_hook || repository.common_dir().join("gl-conf").is_file()
 }
 
 /// Installs the hook of a clone, which reports before a push what the server will decide.
@@ -105,7 +108,8 @@ pub fn init_clone(
 }
 
 impl Installer<'_> {
-    /// Sets who may begin or recover the project.
+    /// Sets the keys that may begin or recover the project. Refuses a project that another key has
+    /// begun.
     fn set_owner_keys(&mut self, options: &InstallOptions<'_>) -> Result<(), InstallError> {
         let mut admins = self.read_local(ADMINS.key)?;
         admins.extend(options.admins.iter().map(PublicKey::to_string));
@@ -114,9 +118,10 @@ impl Installer<'_> {
         }
         if let Some(tip) = self.repository.tip(&LedgerName::policy())? {
             let roots = Project::from_policy_tip(self.repository, tip)?.root_keys;
-            let known = |root: &&PublicKey| admins.iter().any(|admin| admin.parse() == Ok(**root));
-            if let Some(stranger) = roots.iter().find(|root| !known(root)) {
-                return Err(InstallError::OtherRoots(*stranger));
+            let is_admin =
+                |root: &&PublicKey| admins.iter().any(|admin| admin.parse() == Ok(**root));
+            if let Some(unknown) = roots.iter().find(|root| !is_admin(root)) {
+                return Err(InstallError::OtherRoots(*unknown));
             }
         }
         for admin in options.admins {
@@ -128,44 +133,44 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// Sets the program that entries are handed over to, from now on.
+    /// Sets the program that later entries are handed over to.
     fn set_handoff(&mut self, program: Option<&Path>) -> Result<(), InstallError> {
         let Some(program) = program else {
             return Ok(());
         };
         let text = program.to_str().filter(|_| program.is_absolute());
         let text = text.ok_or_else(|| InstallError::HandoffNotAbsolute(program.to_owned()))?;
-        // Comes before the setting, so that a push in between does not hand over all past entries.
+        // This comes before the setting: a push in between must not hand over all past entries.
         handoff::mark_all_done(self.repository)?;
-        self.set_value(HANDOFF, text)
+        self.set_value(HANDOFF_SETTING, text)
     }
 
-    /// Returns the hooks that this host needs, and those that they replace. A hook without a
-    /// purpose is not installed, because every push waits for each hook's process.
+    /// Returns the hooks to install and the hooks to remove. Every push waits for the process of
+    /// each hook, so only the necessary ones are installed.
     fn choose_shims(
         &self,
         options: &InstallOptions<'_>,
     ) -> Result<(Vec<Shim>, Vec<Shim>), InstallError> {
-        let (mut shims, others) = if options.without_proc_receive {
+        let (mut needed, replaced) = if options.without_proc_receive {
             (vec![UPDATE, POST_RECEIVE], vec![PROC_RECEIVE])
         } else {
             (vec![PROC_RECEIVE], vec![UPDATE])
         };
-        if !options.without_proc_receive && !self.read_local(HANDOFF)?.is_empty() {
-            shims.push(POST_RECEIVE);
+        if !options.without_proc_receive && !self.read_local(HANDOFF_SETTING)?.is_empty() {
+            needed.push(POST_RECEIVE);
         }
         if options.reference_transaction {
-            shims.push(REFERENCE_TRANSACTION);
+            needed.push(REFERENCE_TRANSACTION);
         }
-        // The hook that decides alone if the others are missing comes last.
-        shims.push(PRE_RECEIVE);
-        Ok((shims, others))
+        // pre-receive comes last: alone it would accept pushes that no other hook judges again.
+        needed.push(PRE_RECEIVE);
+        Ok((needed, replaced))
     }
 
-    /// Writes a commit-graph. Every push asks about ancestry, and without a graph each answer reads
-    /// the commits one by one. Later, `git gc` updates it.
+    /// Writes a commit-graph, so that checks of ancestry need not read the commits one by one.
+    /// Later, `git gc` updates it.
     fn write_commit_graph(&mut self) -> Result<(), InstallError> {
-        let written = self
+        let output = self
             .repository
             .git("commit-graph")
             .args(["write", "--reachable"])
@@ -174,10 +179,10 @@ impl Installer<'_> {
             .repository
             .common_dir()
             .join("objects/info/commit-graph.lock");
-        if !written.is_success() && lock.exists() {
+        if !output.is_success() && lock.exists() {
             return Err(git::Error::Locked(lock).into());
         }
-        written.into_stdout()?;
+        output.into_stdout()?;
         self.add_step(true, "a commit-graph of all branches");
         Ok(())
     }

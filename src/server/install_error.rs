@@ -1,4 +1,4 @@
-//! The result of an installation: what was changed, or why nothing was.
+//! The results of an installation: its steps, or the error that stopped it.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use super::handoff::HandoffError;
 use crate::domain::id::PublicKey;
 use crate::git;
 
-/// One result of the installation.
+/// One hook or setting that the installation made or found in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstallStep {
-    /// The state now, in one line.
+    /// The hook or setting as it is now, in one line.
     pub message: String,
     /// Whether it had to be changed.
-    pub changed: bool,
+    pub was_changed: bool,
 }
 
 /// Why a repository was not turned into a server.
@@ -27,33 +27,31 @@ pub enum InstallError {
         source: git::Error,
     },
     /// No key is named that may publish the first policy.
-    #[error("nobody is named who may publish the first policy")]
+    #[error("no key is given that may publish the first policy")]
     NoAdmin,
     /// The existing project began with another key.
-    #[error(
-        "the project that is in the repository names a root key that is not among the admins: {0}"
-    )]
+    #[error("the project in this repository has a root key that is not an admin key: {0}")]
     OtherRoots(PublicKey),
     /// The hooks are outside of the repository.
-    #[error("core.hooksPath leads out of the repository, to {}, where other repositories may have their hooks too", .0.display())]
+    #[error("core.hooksPath points outside the repository, to {}, which other repositories may use too", .0.display())]
     HooksElsewhere(PathBuf),
     /// The program to hand entries over to is not an absolute path.
-    #[error("the program that entries are handed to is named by its absolute path, and {} is none", .0.display())]
+    #[error("the hand-off program needs an absolute path, and {} is not one", .0.display())]
     HandoffNotAbsolute(PathBuf),
-    /// The hand-off could not begin.
-    #[error("the hand-off could not begin")]
+    /// The hand-off could not be set up.
+    #[error("the hand-off could not be set up")]
     HandoffFailed(#[from] HandoffError),
-    /// gitolite has its own hook at the place of ours.
+    /// gitolite manages the repository and has its own hook `update`.
     #[error(
-        "gitolite manages {}, and puts its own hook update back in the place of the one that would stand in for proc-receive",
+        "gitolite manages {} and would overwrite the hook update that replaces proc-receive",
         .0.display()
     )]
     Gitolite(PathBuf),
     /// There is already a hook that cannot be called first.
-    #[error("a hook proc-receive is there already, at {}, and git calls only one", .0.display())]
+    #[error("there is already a hook proc-receive at {}, and git calls only one", .0.display())]
     HookExists(PathBuf),
     /// The name for the previous hook is taken.
-    #[error("the hook {} would be moved to a name that is taken already: {}", hook.display(), taken.display())]
+    #[error("the hook {} cannot be moved: {} already exists", hook.display(), taken.display())]
     NameTaken {
         /// The hook.
         hook: PathBuf,

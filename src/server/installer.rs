@@ -1,21 +1,21 @@
-//! Changes the settings of a server and reports each change. Leaves alone what is as it should be.
+//! Changes the settings of a server where necessary, and records each step.
 
 use super::install_error::{InstallError, InstallStep};
 use super::required_settings::{RequiredSetting, WantedValue};
 use crate::git::Repository;
 
-/// Installs into one repository and collects the results.
+/// Installs into one repository and collects the steps.
 pub(super) struct Installer<'a> {
     pub repository: &'a Repository,
     pub steps: Vec<InstallStep>,
 }
 
 impl Installer<'_> {
-    /// Adds a result.
-    pub(super) fn add_step(&mut self, changed: bool, what: impl Into<String>) {
+    /// Adds a step: the hook or setting in `message`, and whether it had to be changed.
+    pub(super) fn add_step(&mut self, changed: bool, message: impl Into<String>) {
         self.steps.push(InstallStep {
-            message: what.into(),
-            changed,
+            message: message.into(),
+            was_changed: changed,
         });
     }
 
@@ -40,13 +40,13 @@ impl Installer<'_> {
             .collect())
     }
 
-    /// Adds a value to a setting, unless it has it.
+    /// Adds a value to a setting with several values, unless it is already there.
     pub(super) fn add_value(&mut self, key: &str, value: &str) -> Result<(), InstallError> {
-        let missing = !self.read_local(key)?.iter().any(|one| one == value);
-        if missing {
+        let is_missing = !self.read_local(key)?.iter().any(|other| other == value);
+        if is_missing {
             self.repository.add_config(key, value)?;
         }
-        self.add_step(missing, format!("{key} = {value}"));
+        self.add_step(is_missing, format!("{key} = {value}"));
         Ok(())
     }
 
@@ -60,8 +60,8 @@ impl Installer<'_> {
         Ok(())
     }
 
-    /// Gives a setting the value that every server needs. Leaves it alone if it is right by default
-    /// or depends on the server.
+    /// Gives a setting the value that every server needs. Does nothing for a setting whose default
+    /// is right, or whose value depends on the server.
     pub(super) fn apply_setting(&mut self, setting: &RequiredSetting) -> Result<(), InstallError> {
         let key = setting.key;
         match setting.wanted {
@@ -74,18 +74,18 @@ impl Installer<'_> {
         }
     }
 
-    /// Removes the wanted value from a setting with several values, if it has it.
+    /// Removes the value that [`Self::apply_setting`] adds to a setting with several values.
     pub(super) fn remove_setting(&mut self, setting: &RequiredSetting) -> Result<(), InstallError> {
         let (key, WantedValue::Contains(value)) = (setting.key, setting.wanted) else {
             return Ok(());
         };
-        if self.read_local(key)?.iter().any(|one| one == value) {
+        if self.read_local(key)?.iter().any(|other| other == value) {
             self.repository
                 .git("config")
                 .args(["--local", "--fixed-value", "--unset-all", key, value])
                 .run()?
                 .into_stdout()?;
-            self.add_step(true, format!("{key} = {value} is gone"));
+            self.add_step(true, format!("{key} = {value} removed"));
         }
         Ok(())
     }
@@ -97,7 +97,7 @@ impl Installer<'_> {
         value: &str,
     ) -> Result<(), InstallError> {
         match self.repository.config_string(key)? {
-            Some(own) if own != value => self.add_step(false, format!("{key} = {own}, as it was")),
+            Some(own) if own != value => self.add_step(false, format!("{key} = {own}, kept")),
             _ => self.set_value(key, value)?,
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Judges the update of a ledger: where it is, what the push adds, and each new entry.
+//! Judges the update of a ledger: its old position, and each entry that the push adds.
 
 use super::HookError;
 use super::limits::MAX_ENTRIES;
@@ -19,36 +19,36 @@ impl PushJudge<'_> {
         ledger: &LedgerName,
         update: &RefUpdate,
     ) -> std::result::Result<UpdateVerdict, HookError> {
-        let stop = |check| Ok(UpdateVerdict::from_check(&update.name, check));
+        let refuse = |check| Ok(UpdateVerdict::from_check(&update.name, check));
         if self.settings.admins.is_empty() {
-            return stop(refuse_without_admins());
+            return refuse(refuse_without_admins());
         }
         let Some(new) = update.new else {
-            return stop(Check::fail(Rule::Chain, "a ledger is never deleted"));
+            return refuse(Check::fail(Rule::Chain, "a ledger is never deleted"));
         };
         let tip = self.present.tips.get(ledger).copied();
         if update.old != tip.map(|tip| tip.0) {
-            return stop(refuse_moved(tip));
+            return refuse(refuse_moved(tip));
         }
         if self.policy.is_none() && !ledger.is_policy() {
-            let why = "no policy is in force here yet: it comes first, in a push of its own";
-            return stop(Check::fail(Rule::Chain, why).remedy("git deploy policy publish"));
+            let why = "there is no policy yet: publish one first, in a separate push";
+            return refuse(Check::fail(Rule::Chain, why).remedy("git deploy policy publish"));
         }
-        let Some(judge) = &self.judge else {
-            return stop(self.explain_no_project(new));
+        let Some(judge) = &self.validator else {
+            return refuse(self.explain_no_project(new));
         };
         let head = match self.find_head(judge, ledger, tip) {
             Ok(head) => head,
-            Err(check) => return stop(*check),
+            Err(check) => return refuse(*check),
         };
         match self.read_new_entries(ledger, &head, EntryId(new))? {
             Ok((ids, last)) => Ok(self.judge_entries(judge, ledger, head, (&ids, last), update)),
-            Err(check) => stop(*check),
+            Err(check) => refuse(*check),
         }
     }
 
     /// Returns the tip of the ledger that new entries must follow. If the ledger does not exist
-    /// yet, checks that it may.
+    /// yet, checks that it may be created.
     fn find_head(
         &self,
         judge: &EntryValidator<'_>,
@@ -70,7 +70,7 @@ impl PushJudge<'_> {
                 .count();
             if unknown_keys > 0 {
                 let why =
-                    "the project's genesis names a root key that this server's owner does not know";
+                    "the project's genesis has a root key that is not an admin key of this server";
                 return Err(Box::new(Check::fail(Rule::Authorization, why).remedy(
                     "git-deploy server init <repository> --admin <public key>",
                 )));
@@ -115,12 +115,12 @@ impl PushJudge<'_> {
         let sequence = match &last {
             LedgerCommit::Entry { entry, .. } => entry.statement().sequence,
             LedgerCommit::Genesis => {
-                return refuse("it has no parent: it is no entry of this ledger");
+                return refuse("it has no parent, so it is not an entry of this ledger");
             }
         };
         let count = sequence.saturating_sub(head.chain.sequence);
         if count == 0 {
-            return refuse("it does not go forward from where the ledger is");
+            return refuse("it does not come after the ledger's tip");
         }
         self.entry_count
             .set(self.entry_count.get().saturating_add(count));
@@ -141,7 +141,7 @@ impl PushJudge<'_> {
                 break;
             }
         }
-        refuse("it does not continue the ledger from where it is")
+        refuse("it does not continue from the ledger's tip")
     }
 
     /// Judges entries in their order, up to the first that is refused.
@@ -154,13 +154,15 @@ impl PushJudge<'_> {
         update: &RefUpdate,
     ) -> UpdateVerdict {
         let mut last = Some(last);
-        let mut judgement =
-            UpdateVerdict::from_check(&update.name, Check::fail(Rule::Chain, "it brings no entry"));
+        let mut judgement = UpdateVerdict::from_check(
+            &update.name,
+            Check::fail(Rule::Chain, "it has no new entry"),
+        );
         for (index, id) in ids.iter().enumerate() {
-            let against = ValidationContext::Push(self.present);
+            let context = ValidationContext::Push(self.present);
             let judged = match last.take_if(|_| index + 1 == ids.len()) {
-                Some(link) => judge.validate_commit(ledger, &head, *id, Ok(link), against),
-                None => judge.validate(ledger, &head, *id, against),
+                Some(link) => judge.validate_commit(ledger, &head, *id, Ok(link), context),
+                None => judge.validate(ledger, &head, *id, context),
             };
             judgement.description = judged
                 .stored
@@ -172,17 +174,17 @@ impl PushJudge<'_> {
                     Some(format!("entry {} of {}: {what}", index + 1, ids.len()));
             }
             judgement.verdict = judged.verdict;
-            let recovers = judged.entry.as_ref().is_some_and(
+            let uses_recovery = judged.entry.as_ref().is_some_and(
                 |entry| matches!(&entry.statement().action, Action::Publish(publish) if publish.recovered),
             );
-            if recovers && judgement.uses_recovery {
-                let why = "the owner of the server let one publish recover the project, and this is a second one";
+            if uses_recovery && judgement.uses_recovery {
+                let why = "the recovery key may publish only once, and this is its second publish";
                 judgement.verdict = Verdict {
                     checks: vec![Check::fail(Rule::Authorization, why)],
                 };
             }
-            judgement.uses_recovery |= recovers;
-            match judged.next_tip.filter(|_| judgement.verdict.allowed()) {
+            judgement.uses_recovery |= uses_recovery;
+            match judged.next_tip.filter(|_| judgement.verdict.is_allowed()) {
                 Some(next) => head = next,
                 None => break,
             }
@@ -194,15 +196,16 @@ impl PushJudge<'_> {
 /// New entries, oldest first, and the last of them as it was read.
 type NewEntries = (Vec<EntryId>, LedgerCommit);
 
-/// Returns the check for a server whose owner has not set who may begin a project.
+/// Returns the failed check for a server without admin keys.
 fn refuse_without_admins() -> Check {
-    let why = "this server's owner has not said who may publish the first policy: nothing is accepted here";
+    let why =
+        "this server has no admin key that may publish the first policy, so it accepts nothing";
     Check::fail(Rule::Authorization, why)
         .remedy("git-deploy server init <repository> --admin <public key>")
 }
 
-/// Returns the check for a ledger that is not where the pusher claims: another push was faster, or
-/// the claim is false.
+/// Returns the failed check for a ledger that is not at the id that the pusher claims, usually
+/// because another push was faster.
 fn refuse_moved(tip: Option<EntryId>) -> Check {
     let why = match tip {
         Some(tip) => format!("the ledger has moved: it is at {}; try again", tip.short()),

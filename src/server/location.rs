@@ -17,7 +17,7 @@ pub fn open_repository(path: &Path) -> Result<Repository> {
     }
 }
 
-/// Returns the folder in which git looks for hooks, after all configuration.
+/// Returns the folder in which git looks for hooks, according to its configuration.
 pub(super) fn find_hooks_folder(repository: &Repository) -> Result<PathBuf> {
     // Git handles core.hooksPath, a tilde in it, and worktrees.
     let mut path = repository

@@ -20,7 +20,7 @@ const MAX_WAIT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The lock, held until it is dropped.
-pub(super) struct LedgerLock(#[allow(dead_code)] File); // Open as long as it lives: closing the file gives the lock back.
+pub(super) struct LedgerLock(#[allow(dead_code)] File); // Closing the file releases the lock.
 
 /// Takes the ledgers' lock, and waits for it if necessary.
 pub(super) fn take(common_dir: &Path) -> Result<LedgerLock, HookError> {
@@ -34,11 +34,11 @@ pub(super) fn take_named(
     deadline: Deadline,
 ) -> Result<LedgerLock, HookError> {
     let path = common_dir.join(name);
-    let fault = |source| HookError::Lock {
+    let failed = |source| HookError::Lock {
         path: path.clone(),
         source,
     };
-    let file = open_file(&path).map_err(fault)?;
+    let file = open_file(&path).map_err(failed)?;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(LedgerLock(file)),

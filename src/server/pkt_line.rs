@@ -1,5 +1,5 @@
-//! Git's packets: four hexadecimal digits of length, which count themselves, then the bytes. `0000`
-//! ends a section.
+//! Git's packets: a length of four hexadecimal digits, which includes the digits, then the bytes.
+//! `0000` ends a section.
 
 use std::io::{self, Read, Write};
 
@@ -9,7 +9,7 @@ use super::HookError;
 const MAX_PACKET_BYTES: usize = 65_520;
 
 /// Reads one packet, without a newline at its end. Returns `None` at the end of a section.
-pub(super) fn read(from: &mut impl Read) -> Result<Option<Vec<u8>>, HookError> {
+pub(super) fn read_packet(from: &mut impl Read) -> Result<Option<Vec<u8>>, HookError> {
     let mut digits = [0; 4];
     from.read_exact(&mut digits)
         .map_err(HookError::Connection)?;
@@ -27,12 +27,12 @@ pub(super) fn read(from: &mut impl Read) -> Result<Option<Vec<u8>>, HookError> {
             }
             Ok(Some(bytes))
         }
-        _ => Err(HookError::Protocol("a packet has no possible length")),
+        _ => Err(HookError::Protocol("a packet has an impossible length")),
     }
 }
 
 /// Writes one packet. Cuts off what does not fit.
-pub(super) fn write(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_packet(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     let bytes = bytes.get(..MAX_PACKET_BYTES - 4).unwrap_or(bytes);
     write!(to, "{:04x}", bytes.len() + 4)?;
     to.write_all(bytes)
@@ -52,21 +52,24 @@ mod tests {
     #[test]
     fn round_trip() {
         let mut bytes = Vec::new();
-        write(&mut bytes, b"ok refs/deploy/prod\n").unwrap();
-        write(&mut bytes, b"").unwrap();
+        write_packet(&mut bytes, b"ok refs/deploy/prod\n").unwrap();
+        write_packet(&mut bytes, b"").unwrap();
         end_section(&mut bytes).unwrap();
         assert_eq!(&bytes[..4], b"0018");
         let mut rest = &bytes[..];
         assert_eq!(
-            read(&mut rest).unwrap().as_deref(),
+            read_packet(&mut rest).unwrap().as_deref(),
             Some(&b"ok refs/deploy/prod"[..])
         );
-        assert_eq!(read(&mut rest).unwrap().as_deref(), Some(&b""[..]));
-        assert_eq!(read(&mut rest).unwrap(), None);
-        assert!(matches!(read(&mut rest), Err(HookError::Connection(_))));
+        assert_eq!(read_packet(&mut rest).unwrap().as_deref(), Some(&b""[..]));
+        assert_eq!(read_packet(&mut rest).unwrap(), None);
+        assert!(matches!(
+            read_packet(&mut rest),
+            Err(HookError::Connection(_))
+        ));
     }
 
-    /// A false length must not make the reader read or allocate what was never sent.
+    /// A false length is refused before anything is allocated, or runs into the end of the input.
     #[test]
     fn bad_lengths() {
         for bad in [
@@ -79,12 +82,12 @@ mod tests {
             b"-001",
         ] {
             assert!(
-                matches!(read(&mut &bad[..]), Err(HookError::Protocol(_))),
+                matches!(read_packet(&mut &bad[..]), Err(HookError::Protocol(_))),
                 "{bad:?}"
             );
         }
         assert!(matches!(
-            read(&mut &b"0009abc"[..]),
+            read_packet(&mut &b"0009abc"[..]),
             Err(HookError::Connection(_))
         ));
     }

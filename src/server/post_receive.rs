@@ -10,12 +10,12 @@ use super::ref_update::RefUpdate;
 use super::{HookError, lock};
 use crate::git::{Repository, Result as GitResult};
 
-/// The tasks that failed after a push and are not up to date.
+/// The tasks that failed after a push. `None` means that a task is up to date.
 #[derive(Debug, Default)]
 pub struct Backlog {
-    /// Why the notes are not.
+    /// Why the notes could not be written.
     pub notes: Option<HookError>,
-    /// Why the hand-off is not.
+    /// Why entries could not be handed over.
     pub handoff: Option<HandoffError>,
 }
 
@@ -41,7 +41,7 @@ pub fn run(
 
 /// Writes the missing notes.
 fn write_notes(repository: &Repository) -> Result<(), HookError> {
-    let _held = lock::take(repository.common_dir())?;
+    let _lock = lock::take(repository.common_dir())?;
     let tips = repository.tips()?;
     repository.update_notes(&tips)?;
     Ok(())

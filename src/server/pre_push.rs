@@ -1,8 +1,8 @@
-//! The hook pre-push: tells in a clone what the server will decide about branches and tags that are
-//! bound to environments.
+//! The hook pre-push: reports in a clone what the server will decide about branches and tags that
+//! are bound to environments.
 //!
-//! It enforces nothing: the server does. It uses the ledgers as the clone has them, so the caller
-//! fetches them before.
+//! It enforces nothing: the server does. It uses the clone's copy of the ledgers, so the caller
+//! fetches them first.
 
 use super::classify::{RefKind, classify};
 use super::push_judge::{PushJudge, find_project};
@@ -20,21 +20,22 @@ pub fn parse_updates(lines: &[u8]) -> Result<Vec<RefUpdate>, HookError> {
     let lines = lines
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty());
-    let update = |line: &[u8]| {
+    let parse_line = |line: &[u8]| {
         let mut parts = line.rsplitn(4, |byte| *byte == b' ');
         let (old, name, new) = (parts.next()?, parts.next()?, parts.next()?);
         RefUpdate::parse(&[old, new, name].join(&b' '))
     };
     lines
         .map(|line| {
-            update(line).ok_or(HookError::Protocol(
-                "a line of pre-push is not two refs and two ids",
+            parse_line(line).ok_or(HookError::Protocol(
+                "a line of pre-push does not consist of two refs and two ids",
             ))
         })
         .collect()
 }
 
-/// Returns whether a rule of the policy applies to a push, by the names of its refs.
+/// Returns whether a push has a branch or a tag that is bound to an environment, or whose name is
+/// similar to a bound one.
 pub fn concerns_policy(policy: &Policy, updates: &[RefUpdate]) -> bool {
     updates.iter().any(|update| match classify(&update.name) {
         RefKind::Branch(short) => policy
@@ -63,9 +64,9 @@ pub fn judge(
     let judge = PushJudge::new(repository, &settings, project.as_ref(), &present)?.for_clone();
     let mut judgements = Vec::new();
     for update in updates {
-        let class = classify(&update.name);
-        if matches!(class, RefKind::Branch(_) | RefKind::Tag(_)) {
-            judge.judge_update(&class, update, &mut judgements)?;
+        let kind = classify(&update.name);
+        if matches!(kind, RefKind::Branch(_) | RefKind::Tag(_)) {
+            judge.judge_update(&kind, update, &mut judgements)?;
         }
     }
     Ok(judgements)

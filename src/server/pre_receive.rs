@@ -1,9 +1,8 @@
 //! The hook pre-receive: decides about a whole push while its objects are in quarantine. A refused
-//! push leaves nothing behind.
+//! push leaves no objects behind.
 //!
 //! A push that does not concern us is accepted without opening an object, after a check that none
-//! of its refs is symbolic and leads to one of ours. A push of branches or tags also costs a look
-//! at the policy.
+//! of its refs is symbolic and leads to one of ours. For branches and tags, the policy is read too.
 
 use std::io::Read;
 
@@ -49,7 +48,8 @@ pub fn judge(
     judge_updates(&RefUpdate::parse_all(lines)?, open, |_| Ok(()))
 }
 
-/// Judges updates. Calls `prepare` with the repository before it reads a ref, if it reads any.
+/// Judges updates. Calls `prepare` with the repository before it reads the ledgers, and holds its
+/// result, such as a lock, until the end.
 pub(super) fn judge_updates<T>(
     updates: &[RefUpdate],
     open: impl FnOnce() -> GitResult<Repository>,
@@ -59,27 +59,27 @@ pub(super) fn judge_updates<T>(
         return Ok(Vec::new());
     }
     let repository = open()?;
-    let classes = updates
+    let kinds = updates
         .iter()
         .map(|update| Ok((classify_target(&repository, &update.name)?, update)));
-    let classes = classes.collect::<GitResult<Vec<(RefKind, &RefUpdate)>>>()?;
-    if classes.iter().all(|(class, _)| *class == RefKind::Other) {
+    let kinds = kinds.collect::<GitResult<Vec<(RefKind, &RefUpdate)>>>()?;
+    if kinds.iter().all(|(kind, _)| *kind == RefKind::Other) {
         return Ok(Vec::new());
     }
     let ledgers = || {
-        classes
+        kinds
             .iter()
-            .filter_map(|(class, update)| Some((class.ledger()?, *update)))
+            .filter_map(|(kind, update)| Some((kind.ledger()?, *update)))
     };
-    let ours = classes
+    let our_count = kinds
         .iter()
-        .filter(|(class, _)| matches!(class, RefKind::Ledger(_) | RefKind::Forbidden(_)))
+        .filter(|(kind, _)| matches!(kind, RefKind::Ledger(_) | RefKind::Forbidden(_)))
         .count();
-    if ours > MAX_UPDATES {
+    if our_count > MAX_UPDATES {
         return Err(HookError::TooManyUpdates);
     }
-    let _prepared = prepare(&repository)?;
-    if ours == 0 && repository.tip(&LedgerName::policy())?.is_none() {
+    let _guard = prepare(&repository)?;
+    if our_count == 0 && repository.tip(&LedgerName::policy())?.is_none() {
         // Without a policy, no branch or tag is bound.
         return Ok(Vec::new());
     }
@@ -91,8 +91,8 @@ pub(super) fn judge_updates<T>(
     let project = find_project(&repository, &present, ledgers())?;
     let judge = PushJudge::new(&repository, &settings, project.as_ref(), &present)?;
     let mut judgements = Vec::new();
-    for (class, update) in &classes {
-        judge.judge_update(class, update, &mut judgements)?;
+    for (kind, update) in &kinds {
+        judge.judge_update(kind, update, &mut judgements)?;
         if judgements.len() > MAX_UPDATES {
             return Err(HookError::TooManyUpdates);
         }
@@ -100,20 +100,20 @@ pub(super) fn judge_updates<T>(
     Ok(judgements)
 }
 
-/// Returns the kind of a ref. A symbolic ref counts as its target, which is what would move.
+/// Returns the kind of a ref. A symbolic ref counts as its target, which the push would move.
 fn classify_target(repository: &Repository, name: &[u8]) -> GitResult<RefKind> {
-    let class = classify(name);
-    if !matches!(class, RefKind::Branch(_) | RefKind::Tag(_) | RefKind::Other) {
-        return Ok(class);
+    let kind = classify(name);
+    if !matches!(kind, RefKind::Branch(_) | RefKind::Tag(_) | RefKind::Other) {
+        return Ok(kind);
     }
     Ok(
         match repository
             .symref_target(name)?
             .map(|target| classify(&target))
         {
-            None => class,
+            None => kind,
             Some(RefKind::Ledger(_) | RefKind::Forbidden(_)) => RefKind::Forbidden(
-                "it is symbolic and leads to what nobody may push so: the server's owner removes it with git symbolic-ref --delete",
+                "it is a symbolic ref to a ref that may not be pushed this way: the server's owner can remove it with git symbolic-ref --delete",
             ),
             Some(target) => target,
         },

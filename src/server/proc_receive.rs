@@ -1,5 +1,5 @@
-//! The hook proc-receive: carries out the accepted updates of the ledgers. It judges, moves refs
-//! and writes notes in one critical section.
+//! The hook proc-receive: moves the ledgers of a push. It judges, moves refs and writes notes while
+//! it holds the lock of the ledgers.
 //!
 //! Git calls it with exactly the updates below `refs/deploy`, after pre-receive has accepted them
 //! and their objects have left quarantine. It judges all of them again, because the refs of the
@@ -23,7 +23,7 @@ use crate::domain::verdict::{Check, CheckResult, Decision, Rule};
 use crate::git::{Error, Repository, Result as GitResult};
 use crate::ledger::entry_validator::PushContext;
 
-/// The longest reason, in characters. The report contains the whole reason.
+/// The longest reason that git gets, in characters. Our own report contains the whole reason.
 const MAX_REASON_CHARS: usize = 200;
 
 /// The result of a push.
@@ -31,105 +31,107 @@ const MAX_REASON_CHARS: usize = 200;
 pub struct PushResult {
     /// The judgement of each update, in git's order.
     pub judgements: Vec<UpdateVerdict>,
-    /// An error after the updates were accepted. It loses no entry.
+    /// Why the notes could not be written after the refs moved. The next push writes them.
     pub notes_error: Option<Error>,
 }
 
-/// The updates of a push, and whether it is atomic.
+/// The updates of a push, and whether it is atomic: all of them are accepted, or none.
 struct PushCommands {
     updates: Vec<RefUpdate>,
-    atomic: bool,
+    is_atomic: bool,
 }
 
-/// Speaks with git, judges the updates and carries them out, in the repository that `open` opens.
-/// Runs `update_hook` first for each update.
+/// Reads the updates from git, judges them, moves the refs, and answers git. `open` opens the
+/// repository. `update_hook` is the host's own hook, which may refuse each update first.
 pub fn run(
     update_hook: Option<&Path>,
     from: &mut impl Read,
     to: &mut impl Write,
     open: impl FnOnce() -> GitResult<Repository>,
-    watch: &HookDeadline,
+    hook_deadline: &HookDeadline,
 ) -> Result<PushResult, HookError> {
     let commands = read_commands(from, to)?;
     // Runs before the lock is taken, because it may take any time.
-    let objections = ask_update_hook(update_hook, &commands.updates, watch.deadline());
+    let objections = ask_update_hook(update_hook, &commands.updates, hook_deadline.deadline());
     let repository = open()?;
-    let held = lock::take(repository.common_dir())?;
-    let classes: Vec<RefKind> = commands
+    let lock_guard = lock::take(repository.common_dir())?;
+    let kinds: Vec<RefKind> = commands
         .updates
         .iter()
         .map(|update| classify(&update.name))
         .collect();
-    let mut judgements = judge_commands(&repository, &commands, &classes)?;
+    let mut judgements = judge_commands(&repository, &commands, &kinds)?;
     for (judgement, objection) in judgements.iter_mut().zip(objections) {
         judgement.verdict.checks.extend(objection);
     }
-    if commands.atomic
+    if commands.is_atomic
         && judgements
             .iter()
             .any(|judgement| judgement.decision() != Decision::Allowed)
     {
         refuse_allowed(&mut judgements);
     }
-    watch.begin_writing()?;
-    let mut any = false;
-    for ((class, update), judgement) in classes.iter().zip(&commands.updates).zip(&mut judgements) {
+    hook_deadline.begin_writing()?;
+    let mut has_moved = false;
+    for ((kind, update), judgement) in kinds.iter().zip(&commands.updates).zip(&mut judgements) {
         if judgement.decision() != Decision::Allowed {
             continue;
         }
-        match move_ref(&repository, class, update, judgement) {
-            Ok(()) => any = true,
+        match move_ref(&repository, kind, update, judgement) {
+            Ok(()) => has_moved = true,
             Err(error) => judgement.verdict.checks.push(make_failure_check(&error)),
         }
     }
-    let afterwards = any
+    let notes_error = has_moved
         .then(|| {
             repository
                 .tips()
                 .and_then(|tips| repository.update_notes(&tips))
         })
         .and_then(Result::err);
-    drop(held);
+    drop(lock_guard);
     report_results(to, &commands, &judgements).map_err(HookError::Connection)?;
     Ok(PushResult {
         judgements,
-        notes_error: afterwards,
+        notes_error,
     })
 }
 
 /// Reads the beginning of the protocol: versions and features, then the commands.
 fn read_commands(from: &mut impl Read, to: &mut impl Write) -> Result<PushCommands, HookError> {
     let mut atomic = false;
-    let mut version = false;
-    while let Some(line) = pkt_line::read(from)? {
+    let mut has_version = false;
+    while let Some(line) = pkt_line::read_packet(from)? {
         let (head, features) = match line.iter().position(|byte| *byte == 0) {
             Some(at) => line.split_at(at),
             None => (&line[..], &[][..]),
         };
-        version |= head == b"version=1";
+        has_version |= head == b"version=1";
         let mut features = features.split(|byte| b"\0 ".contains(byte));
         atomic |= features.any(|feature| feature == b"atomic");
     }
-    if !version {
+    if !has_version {
         return Err(HookError::Protocol(
-            "it does not speak version 1 of the protocol of proc-receive",
+            "git does not offer version 1 of the proc-receive protocol",
         ));
     }
     // No push options are requested, so none are sent.
-    pkt_line::write(to, b"version=1\n")
+    pkt_line::write_packet(to, b"version=1\n")
         .and_then(|()| pkt_line::end_section(to))
         .map_err(HookError::Connection)?;
     let mut updates = Vec::new();
-    while let Some(line) = pkt_line::read(from)? {
-        updates.push(
-            RefUpdate::parse(&line)
-                .ok_or(HookError::Protocol("a command is not two ids and a ref"))?,
-        );
+    while let Some(line) = pkt_line::read_packet(from)? {
+        updates.push(RefUpdate::parse(&line).ok_or(HookError::Protocol(
+            "a command does not consist of two ids and a ref",
+        ))?);
         if updates.len() > MAX_UPDATES {
             return Err(HookError::TooManyUpdates);
         }
     }
-    Ok(PushCommands { updates, atomic })
+    Ok(PushCommands {
+        updates,
+        is_atomic: atomic,
+    })
 }
 
 /// Judges every update on the refs before the push. Updates that follow an accepted one are also
@@ -137,27 +139,27 @@ fn read_commands(from: &mut impl Read, to: &mut impl Write) -> Result<PushComman
 fn judge_commands(
     repository: &Repository,
     commands: &PushCommands,
-    classes: &[RefKind],
+    kinds: &[RefKind],
 ) -> Result<Vec<UpdateVerdict>, HookError> {
     let settings = Settings::read(repository)?;
     let before = PushContext {
         tips: repository.tips()?,
         now: clock::now(),
     };
-    let ledgers = classes
+    let ledgers = kinds
         .iter()
         .zip(&commands.updates)
-        .filter_map(|(class, update)| Some((class.ledger()?, update)));
+        .filter_map(|(kind, update)| Some((kind.ledger()?, update)));
     let project = find_project(repository, &before, ledgers)?;
     let judge = PushJudge::new(repository, &settings, project.as_ref(), &before)?;
     let mut later = before.clone();
     let mut judgements = Vec::new();
-    for (class, update) in classes.iter().zip(&commands.updates) {
-        let Some(ledger) = class.ledger() else {
-            let why = if let RefKind::Forbidden(why) = class {
+    for (kind, update) in kinds.iter().zip(&commands.updates) {
+        let Some(ledger) = kind.ledger() else {
+            let why = if let RefKind::Forbidden(why) = kind {
                 why
             } else {
-                "it is no ledger"
+                "it is not a ledger"
             };
             judgements.push(UpdateVerdict::from_check(
                 &update.name,
@@ -190,7 +192,7 @@ fn ask_update_hook(
     let Some(hook) = hook else {
         return vec![None; updates.len()];
     };
-    let ask = |update| match chained_hooks::accepts_update(hook, update, deadline) {
+    let find_objection = |update| match chained_hooks::accepts_update(hook, update, deadline) {
         Ok(true) => None,
         Ok(false) => Some(Check::fail(
             Rule::Chain,
@@ -201,7 +203,7 @@ fn ask_update_hook(
             format!("cannot run the hook {}: {error}", hook.display()),
         )),
     };
-    updates.iter().map(ask).collect()
+    updates.iter().map(find_objection).collect()
 }
 
 /// Refuses the accepted updates of an atomic push, because another one is refused.
@@ -212,7 +214,7 @@ fn refuse_allowed(judgements: &mut [UpdateVerdict]) {
     {
         judgement.verdict.checks.push(Check::fail(
             Rule::Chain,
-            "another update of this atomic push is not let in",
+            "another update of this atomic push was not accepted",
         ));
     }
 }
@@ -220,17 +222,17 @@ fn refuse_allowed(judgements: &mut [UpdateVerdict]) {
 /// Moves the ref of an allowed update.
 fn move_ref(
     repository: &Repository,
-    class: &RefKind,
+    kind: &RefKind,
     update: &RefUpdate,
     judgement: &UpdateVerdict,
 ) -> GitResult<()> {
     // An allowed update is of a ledger and has a new id.
-    let (Some(ledger), Some(new)) = (class.ledger(), update.new) else {
+    let (Some(ledger), Some(new)) = (kind.ledger(), update.new) else {
         return Ok(());
     };
     if judgement.uses_recovery {
-        // Comes before the ref moves, so that the permission is never used twice. If the process
-        // dies in between, the owner gives it again.
+        // This comes before the ref moves, so that the permission is never used twice. If the
+        // process dies in between, the owner must give it again.
         Settings::read(repository)?.withdraw_recovery(repository)?;
     }
     repository.advance_ledger(
@@ -268,7 +270,7 @@ fn report_results(
             line.extend_from_slice(describe_refusal(judgement).as_bytes());
         }
         line.push(b'\n');
-        pkt_line::write(to, &line)?;
+        pkt_line::write_packet(to, &line)?;
     }
     pkt_line::end_section(to)
 }
@@ -297,20 +299,21 @@ fn describe_refusal(judgement: &UpdateVerdict) -> String {
 mod tests {
     use super::*;
 
+    /// Returns these lines as packets; `None` ends a section.
     fn packets(lines: &[Option<&[u8]>]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for line in lines {
             match line {
-                Some(line) => pkt_line::write(&mut bytes, line).unwrap(),
+                Some(line) => pkt_line::write_packet(&mut bytes, line).unwrap(),
                 None => pkt_line::end_section(&mut bytes).unwrap(),
             }
         }
         bytes
     }
 
-    /// The input is read as git means it: the features after the NUL, then the commands.
+    /// The version, the features after the NUL, and the commands are read as git sends them.
     #[test]
-    fn the_beginning() {
+    fn versions_and_commands() {
         let command = format!("{} {} refs/deploy/prod", "1".repeat(40), "2".repeat(40));
         for (version, atomic) in [
             (&b"version=1\0push-options atomic\n"[..], true),
@@ -319,7 +322,7 @@ mod tests {
             let input = packets(&[Some(version), None, Some(command.as_bytes()), None]);
             let mut answered = Vec::new();
             let commands = read_commands(&mut &input[..], &mut answered).unwrap();
-            assert_eq!((commands.updates.len(), commands.atomic), (1, atomic));
+            assert_eq!((commands.updates.len(), commands.is_atomic), (1, atomic));
             assert_eq!(answered, packets(&[Some(b"version=1\n"), None]));
         }
         let input = packets(&[Some(b"version=2\n"), None, None]);
@@ -334,7 +337,7 @@ mod tests {
         ));
     }
 
-    /// A reason is one bounded line of plain text, or it could forge further results.
+    /// A reason is one bounded line of plain text, so that it cannot forge further results.
     #[test]
     fn reasons() {
         let check = Check::fail(

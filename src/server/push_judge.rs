@@ -1,6 +1,7 @@
-//! Judges single updates, all on the same ledger tips and at the same time.
+//! Judges the updates of a push, each on its own.
 //!
-//! The tips are read once for a whole push, so that no update is judged on the result of another.
+//! The ledger tips and the time are read once for the whole push, so that no update is judged on
+//! the result of another.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub fn find_project<'u>(
     let first = ledgers
         .find(|(ledger, _)| ledger.is_policy())
         .and_then(|(_, update)| update.new);
-    // An error in it is reported when that update is judged.
+    // An error in that update is reported when it is judged.
     Ok(first.and_then(|new| Project::from_policy_tip(repository, EntryId(new)).ok()))
 }
 
@@ -41,9 +42,12 @@ pub struct PushJudge<'a> {
     pub(super) repository: &'a Repository,
     pub(super) settings: &'a Settings,
     pub(super) present: &'a PushContext,
-    pub(super) judge: Option<EntryValidator<'a>>,
+    /// Validates entries; `None` if there is no project.
+    pub(super) validator: Option<EntryValidator<'a>>,
+    /// The policy in force; `None` before the first one.
     pub(super) policy: Option<Arc<Policy>>,
-    pub(super) in_clone: bool,
+    /// Whether this is a clone, whose refs are not those that the push moves.
+    pub(super) is_clone: bool,
     /// How many entries were judged.
     pub(super) entry_count: Cell<u64>,
 }
@@ -71,18 +75,19 @@ impl<'a> PushJudge<'a> {
             repository,
             settings,
             present,
-            judge,
+            validator: judge,
             policy,
-            in_clone: false,
+            is_clone: false,
             entry_count: Cell::new(0),
         })
     }
 
-    /// Judges what a clone is about to push: the push is about the server's refs, not the clone's.
+    /// Judges a push in the clone that makes it, without comparing the clone's refs with the
+    /// server's.
     #[must_use]
     pub fn for_clone(self) -> Self {
         Self {
-            in_clone: true,
+            is_clone: true,
             ..self
         }
     }
@@ -90,21 +95,21 @@ impl<'a> PushJudge<'a> {
     /// Judges the update of any ref and adds the result, unless the ref does not concern us.
     pub(super) fn judge_update(
         &self,
-        class: &RefKind,
+        kind: &RefKind,
         update: &RefUpdate,
-        to: &mut Vec<UpdateVerdict>,
+        judgements: &mut Vec<UpdateVerdict>,
     ) -> std::result::Result<(), HookError> {
-        match (class, self.policy.as_deref()) {
-            (RefKind::Ledger(ledger), _) => to.push(self.judge_ledger(ledger, update)?),
-            (RefKind::Forbidden(why), _) => to.push(UpdateVerdict::from_check(
+        match (kind, self.policy.as_deref()) {
+            (RefKind::Ledger(ledger), _) => judgements.push(self.judge_ledger(ledger, update)?),
+            (RefKind::Forbidden(why), _) => judgements.push(UpdateVerdict::from_check(
                 &update.name,
                 Check::fail(Rule::Chain, *why),
             )),
             (RefKind::Branch(short), Some(policy)) => {
-                to.extend(self.judge_branch(policy, short, update));
+                judgements.extend(self.judge_branch(policy, short, update));
             }
             (RefKind::Tag(short), Some(policy)) => {
-                to.extend(self.judge_tags(policy, short, update));
+                judgements.extend(self.judge_tags(policy, short, update));
             }
             (RefKind::Branch(_) | RefKind::Tag(_), None) | (RefKind::Other, _) => {}
         }

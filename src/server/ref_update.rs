@@ -10,9 +10,9 @@ const LINE_LIMIT: usize = 65_536;
 /// The update of one ref.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefUpdate {
-    /// Where the ref is, as the pusher claims. `None`: it does not exist.
+    /// The object that the ref points to, as the pusher claims. `None`: it does not exist.
     pub old: Option<Oid>,
-    /// Where it should go. `None`: it should be deleted.
+    /// The object that it should point to. `None`: it should be deleted.
     pub new: Option<Oid>,
     /// The ref's full name.
     pub name: Box<[u8]>,
@@ -20,7 +20,7 @@ pub struct RefUpdate {
 
 /// Why a line could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} of what git says about the push is not two ids and a ref")]
+#[error("line {line} of git's input about the push does not consist of two ids and a ref")]
 pub struct LineError {
     /// Its number, from 1.
     pub line: usize,
@@ -35,14 +35,14 @@ impl RefUpdate {
             parse_oid(parts.next()?)?,
             parts.next()?,
         );
-        let fits = !name.is_empty()
+        let is_valid = !name.is_empty()
             && line.len() <= LINE_LIMIT
             && !name.iter().any(|byte| b"\0\n".contains(byte));
         let same_hash = old.as_bytes().len() == new.as_bytes().len();
-        let some = |id: Oid| (!id.is_zero()).then_some(id);
-        (fits && same_hash).then(|| Self {
-            old: some(old),
-            new: some(new),
+        let non_zero = |id: Oid| (!id.is_zero()).then_some(id);
+        (is_valid && same_hash).then(|| Self {
+            old: non_zero(old),
+            new: non_zero(new),
             name: name.into(),
         })
     }
@@ -69,7 +69,7 @@ mod tests {
     const ONE: &str = "1111111111111111111111111111111111111111";
     const ZERO: &str = "0000000000000000000000000000000000000000";
 
-    /// The zero id means that there is none, and a name may be any bytes.
+    /// A zero id means that there is no object, and a name may be any bytes.
     #[test]
     fn reads_lines() {
         let lines = format!("{ZERO} {ONE} refs/heads/a b\n{ONE} {ZERO} refs/\u{fc}\n");
@@ -87,23 +87,33 @@ mod tests {
         assert_eq!(RefUpdate::parse_all(b""), Ok(Vec::new()));
     }
 
-    /// A line that is read differently than git reads it could let an update through unjudged.
+    /// Any other line is refused: read differently than by git, it could let an update through
+    /// unjudged.
     #[test]
-    fn refuses_the_rest() {
+    fn refuses_invalid_lines() {
         let long = format!("{ONE} {ONE} refs/heads/{}\n", "x".repeat(LINE_LIMIT));
-        let wide = format!("{ONE} {} refs/heads/x\n", "1".repeat(64));
+        let mixed_hashes = format!("{ONE} {} refs/heads/x\n", "1".repeat(64));
         let (upper, short) = (
             format!("{} {ONE} x\n", "A".repeat(40)),
             format!("{ONE} 11 x\n"),
         );
-        let (bare, open, nul) = (
+        let (without_name, without_newline, with_nul) = (
             format!("{ONE} {ONE}\n"),
             format!("{ONE} {ONE} x"),
             format!("{ONE} {ONE} a\0b\n"),
         );
-        let nameless = format!("{ONE} {ONE} \n");
+        let with_empty_name = format!("{ONE} {ONE} \n");
         for bad in [
-            &long, &wide, &upper, &short, &bare, &open, &nul, &nameless, "\n", "\n\n",
+            &long,
+            &mixed_hashes,
+            &upper,
+            &short,
+            &without_name,
+            &without_newline,
+            &with_nul,
+            &with_empty_name,
+            "\n",
+            "\n\n",
         ] {
             assert_eq!(
                 RefUpdate::parse_all(bad.as_bytes()),

@@ -43,7 +43,7 @@ pub fn judge(
     let refused = ours.into_iter().filter_map(|(old, new, name)| match is_unmoved(&repository, old, new, name) {
         Ok(true) => None,
         Ok(false) => {
-            let why = "it moves by a push alone, which the hooks judge: not by git in the server's repository";
+            let why = "only a push can move it, which the hooks judge, not git in the server's repository";
             Some(UpdateVerdict::from_check(name, Check::fail(Rule::Chain, why)))
         }
         Err(error) => Some(UpdateVerdict::from_check(name, error.to_check(Rule::Chain))),
@@ -51,27 +51,27 @@ pub fn judge(
     Ok(refused.collect())
 }
 
-/// Returns whether a ref is a ledger, could be taken for one, or holds the notes. Other refs that
-/// pushers may not push are not protected from the owner.
+/// Returns whether a ref is a ledger, could be mistaken for one, or holds the notes. Other refs
+/// that may not be pushed are not protected from the server's owner.
 fn is_protected(name: &[u8]) -> bool {
-    let below = |folder: &[u8]| {
+    let is_below = |folder: &[u8]| {
         let head = name.get(..folder.len());
         head.is_some_and(|head| head.eq_ignore_ascii_case(folder))
             && name.get(folder.len()).is_none_or(|next| *next == b'/')
     };
     matches!(classify(name), RefKind::Ledger(_))
-        || below(b"refs/deploy")
-        || below(NOTES_REF.as_bytes())
+        || is_below(b"refs/deploy")
+        || is_below(NOTES_REF.as_bytes())
 }
 
-/// Returns whether the ref stays where it is.
+/// Returns whether a change leaves the ref at its present value.
 fn is_unmoved(repository: &Repository, old: &[u8], new: &[u8], name: &[u8]) -> Result<bool, Error> {
     let id = |hex: &[u8]| {
         std::str::from_utf8(hex)
             .ok()
             .and_then(|hex| hex.parse::<Oid>().ok())
     };
-    // Anything else is a symbolic ref, or a form that only a later git uses.
+    // Any other form is a symbolic ref, or unknown.
     let (Some(old), Some(new), Ok(name)) = (id(old), id(new), std::str::from_utf8(name)) else {
         return Ok(false);
     };

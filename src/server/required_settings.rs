@@ -2,8 +2,8 @@
 //! serious another value is. `server init`, `server check` and `docs/server.md` read this table.
 
 use super::finding::Level;
-use super::handoff::HANDOFF;
-use super::settings::{ADMIN, RECOVERY};
+use super::handoff::HANDOFF_SETTING;
+use super::settings::{ADMIN_SETTING, RECOVERY_SETTING};
 use crate::ledger::notes::NOTES_REF;
 use crate::ledger::recovery::RECOVERED_SETTING;
 use crate::ledger::sync::PIN_SETTING;
@@ -11,21 +11,21 @@ use crate::ledger::sync::PIN_SETTING;
 /// The value that a setting must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WantedValue {
-    /// This one among its values. `server init` adds it.
+    /// This value among others. `server init` adds it.
     Contains(&'static str),
-    /// Exactly this one. `server init` sets it.
+    /// Exactly this value. `server init` sets it.
     Equals(&'static str),
-    /// This one, or another list that also covers all objects and refs. `server init` sets it if
+    /// This value, or another list that also covers all objects and refs. `server init` sets it if
     /// the setting is unset.
     Covers(&'static str),
-    /// Anything but `bad`.
+    /// Any value but `bad`. `instead` is the value to suggest.
     Not {
         bad: &'static str,
         instead: &'static str,
     },
-    /// This one, or none.
+    /// This value, or unset.
     BoolOrUnset(bool),
-    /// A value that depends on the server, described in words for the documentation. Its own
+    /// A value that depends on the server, described in words for the documentation. A separate
     /// function checks it.
     Described(#[cfg_attr(not(test), allow(dead_code))] &'static str),
 }
@@ -40,9 +40,9 @@ pub(super) struct RequiredSetting {
     /// What the value achieves, for the documentation.
     #[cfg_attr(not(test), allow(dead_code))]
     pub why: &'static str,
-    /// The severity of another value. `Good` if every value is.
+    /// The severity of another value; `Good` if every value is fine.
     pub level: Level,
-    /// What happens with another value: the second half of the finding.
+    /// The consequence of another value: the second half of the finding.
     pub otherwise: &'static str,
 }
 
@@ -85,7 +85,7 @@ pub(super) const PROC_RECEIVE_REFS: RequiredSetting = RequiredSetting {
     wanted: WantedValue::Contains("refs/deploy"),
     why: "git hands updates of ledgers to `proc-receive`, which judges, moves and notes them under one lock; not with `--no-proc-receive`",
     level: Level::Problem,
-    otherwise: "nothing judges a ledger where it moves",
+    otherwise: "no hook judges a ledger again when it moves",
 };
 /// Hides the notes from pushes.
 pub(super) const HIDE_REFS: RequiredSetting = RequiredSetting {
@@ -97,43 +97,43 @@ pub(super) const HIDE_REFS: RequiredSetting = RequiredSetting {
 };
 /// Lists the keys that may begin the project.
 pub(super) const ADMINS: RequiredSetting = RequiredSetting {
-    key: ADMIN,
+    key: ADMIN_SETTING,
     wanted: WantedValue::Described("the public keys from `--admin`"),
     why: "who may publish the first policy; without a key nothing is accepted under `refs/deploy/`",
     level: Level::Problem,
-    otherwise: "names nobody: nothing is accepted under refs/deploy/",
+    otherwise: "has no key: nothing is accepted under refs/deploy/",
 };
-/// Names the key that may recover the project.
+/// Sets the key that may recover the project.
 pub(super) const RECOVERY_KEY: RequiredSetting = RequiredSetting {
-    key: RECOVERY,
+    key: RECOVERY_SETTING,
     wanted: WantedValue::Described("unset, or the public key from `--recover`"),
     why: "who may publish one policy [after all admin keys are lost](#when-all-admin-keys-are-lost)",
     level: Level::Advice,
     otherwise: "may publish one policy in spite of the one in force",
 };
-/// Says where git looks for the hooks.
+/// Sets the folder in which git looks for hooks.
 pub(super) const HOOKS_PATH: RequiredSetting = RequiredSetting {
     key: "core.hooksPath",
     wanted: WantedValue::Described("unset, or a folder in the repository"),
     why: "git calls the hooks of this repository",
     level: Level::Problem,
-    otherwise: "out of the repository",
+    otherwise: "outside the repository",
 };
-/// Says what `git fetch` writes.
+/// Sets the refs that `git fetch` writes.
 pub(super) const REMOTE_FETCH: RequiredSetting = RequiredSetting {
     key: "remote.*.fetch",
     wanted: WantedValue::Described("nothing that writes to `refs/deploy/`"),
     why: "`git fetch` on the server, which calls none of the hooks of a push, overwrites no ledger",
     level: Level::Advice,
-    otherwise: "would overwrite ledgers, past all hooks",
+    otherwise: "would overwrite ledgers and bypass all hooks",
 };
-/// Names the project of the ledgers.
+/// Sets the project of the ledgers.
 pub(super) const ROOT: RequiredSetting = RequiredSetting {
     key: PIN_SETTING,
     wanted: WantedValue::Described("unset, or the project of the ledgers"),
     why: "audits on the server begin at the right root of trust",
     level: Level::Problem,
-    otherwise: "and the project that is here is",
+    otherwise: "but the project in this repository is",
 };
 
 /// All settings, in the order in which `server init` sets them and `server check` looks at them.
@@ -155,14 +155,14 @@ pub(super) const SETTINGS: [RequiredSetting; 14] = [
         wanted: WantedValue::Equals("always"),
         why: "a bare repository keeps a reflog",
         level: Level::Advice,
-        otherwise: "no reflog tells what a ref was before",
+        otherwise: "there is no reflog of a ref's old values",
     },
     RequiredSetting {
         key: "core.fsync",
         wanted: WantedValue::Covers("committed,reference"),
         why: "accepted pushes survive a power cut; a value that is already set stays",
         level: Level::Advice,
-        otherwise: "what was accepted can be lost in a power cut",
+        otherwise: "accepted pushes can be lost in a power cut",
     },
     RequiredSetting {
         key: "core.fsyncMethod",
@@ -172,7 +172,7 @@ pub(super) const SETTINGS: [RequiredSetting; 14] = [
         },
         why: "accepted pushes survive a power cut",
         level: Level::Advice,
-        otherwise: "what was accepted can be lost in a power cut",
+        otherwise: "accepted pushes can be lost in a power cut",
     },
     RequiredSetting {
         key: "core.commitGraph",
@@ -191,7 +191,7 @@ pub(super) const SETTINGS: [RequiredSetting; 14] = [
     REMOTE_FETCH,
     HOOKS_PATH,
     RequiredSetting {
-        key: HANDOFF,
+        key: HANDOFF_SETTING,
         wanted: WantedValue::Described("unset, or the absolute path from `--handoff`"),
         why: "the program that [gets accepted entries](#handing-entries-on)",
         level: Level::Good,

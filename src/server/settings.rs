@@ -8,9 +8,9 @@ use crate::git::{Error, Repository, Result};
 use crate::ledger::recovery::RECOVERED_SETTING;
 
 /// The keys that the genesis of the first policy may name as roots. It has several values.
-pub const ADMIN: &str = "deploy.admin";
+pub const ADMIN_SETTING: &str = "deploy.admin";
 /// The key that may publish one policy after all admin keys were lost.
-pub const RECOVERY: &str = "deploy.recovery";
+pub const RECOVERY_SETTING: &str = "deploy.recovery";
 
 /// The owner's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,33 +26,33 @@ impl Settings {
     /// Reads the settings. A value that is not a key is an error: ignoring it could let the wrong
     /// person in.
     pub fn read(repository: &Repository) -> Result<Self> {
-        let key = |name: &str, text: &str| {
+        let parse_key = |name: &str, text: &str| {
             text.parse::<PublicKey>().map_err(|error| Error::Corrupt {
                 what: format!("the setting {name} of the server's repository"),
                 why: error.to_string(),
             })
         };
         let admins = repository
-            .config_strings(ADMIN)?
+            .config_strings(ADMIN_SETTING)?
             .iter()
-            .map(|text| key(ADMIN, text))
+            .map(|text| parse_key(ADMIN_SETTING, text))
             .collect::<Result<_>>()?;
         let recovery = repository
-            .config_string(RECOVERY)?
-            .map(|text| key(RECOVERY, &text))
+            .config_string(RECOVERY_SETTING)?
+            .map(|text| parse_key(RECOVERY_SETTING, &text))
             .transpose()?;
         Ok(Self { admins, recovery })
     }
 
-    /// Withdraws the permission to recover, and records for audits which key had it. The permission
-    /// is for one publish, so this comes before the ref moves.
+    /// Withdraws the permission to recover, and records for audits which key had it. The caller
+    /// does this before the ref moves, so that the permission is used only once.
     pub(super) fn withdraw_recovery(&self, repository: &Repository) -> Result<()> {
         if let Some(key) = self.recovery {
             repository.add_config(RECOVERED_SETTING, &key.to_string())?;
         }
         repository
             .git("config")
-            .args(["--local", "--unset-all", RECOVERY])
+            .args(["--local", "--unset-all", RECOVERY_SETTING])
             .run()?
             .into_stdout()
             .map(drop)

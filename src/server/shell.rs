@@ -5,8 +5,8 @@ use std::path::Path;
 /// Quotes a path as one word, if it needs quotation marks.
 pub(super) fn quote_path(path: &Path) -> String {
     let text = path.display().to_string();
-    let plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
+    let is_plain = |character: char| character.is_alphanumeric() || "/._-+@:,".contains(character);
+    if !text.is_empty() && text.chars().all(is_plain) {
         text
     } else {
         quote_word(&text)
@@ -18,7 +18,7 @@ pub(super) fn quote_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Returns the word that [`quote_word`] has quoted, or a word without quotation marks as it is.
+/// Reverses [`quote_word`]. Returns a word without quotation marks unchanged.
 pub(super) fn unquote_word(text: &str) -> String {
     let inner = text
         .strip_prefix('\'')

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::shell::{quote_word, unquote_word};
 
-/// A hook as it is installed.
+/// A hook file that calls this program.
 #[derive(Clone, Copy)]
 pub(super) struct Shim {
     /// The hook's name.
     pub name: &'static str,
-    /// Its text in `hooks/`, as a shell script.
+    /// Its shell script, from this project's folder `hooks/`.
     pub text: &'static str,
     /// Whether a previous hook of that name is kept and called.
     pub keeps_previous: bool,
@@ -48,17 +48,17 @@ pub(super) const PRE_PUSH: Shim = Shim {
     keeps_previous: true,
 };
 
-/// The suffix of a previous hook's name. The shims look for it.
+/// The suffix that a previous hook's name gets. Our hooks call the file with this suffix first.
 const KEPT_SUFFIX: &str = ".local";
-/// The mark of our shims.
+/// The beginning of the comment by which our shims are recognized.
 const SHIM_MARK: &str = "# Part of git-deploy: ";
 /// The call in the shims. Installed shims contain the path of the program instead.
 const SHIM_CALL: &str = "exec git-deploy hook ";
-/// The longest first line that every kernel reads whole.
+/// The longest first line, in bytes, that every kernel reads whole.
 const MAX_FIRST_LINE: usize = 127;
 
 /// Returns the path of the hook that was there before the one at `path`.
-pub fn kept_path(path: &Path) -> PathBuf {
+pub fn previous_hook_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(KEPT_SUFFIX);
     PathBuf::from(name)
@@ -122,8 +122,7 @@ mod tests {
         PRE_PUSH,
     ];
 
-    /// A program that does not fit into a first line is called by a shell, which accepts every
-    /// path.
+    /// A shim calls a program through a shell if its path cannot be in the first line.
     #[test]
     fn first_lines() {
         for shim in &SHIMS {

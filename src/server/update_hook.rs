@@ -14,8 +14,8 @@ use super::update_verdict::UpdateVerdict;
 use super::{HookError, lock};
 use crate::git::{Repository, Result as GitResult};
 
-/// Judges one update, in the repository that `open` opens if necessary. `arguments` are git's: ref,
-/// old id, new id.
+/// Judges one update, in the repository that `open` opens. `arguments` are git's: ref, old id, new
+/// id.
 pub fn judge(
     arguments: &[OsString],
     open: impl FnOnce() -> GitResult<Repository>,

@@ -6,25 +6,25 @@ use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Decision, Verdict};
 
 /// The most targets that are listed in a description.
-const MAX_NAMED: usize = 3;
+const MAX_TARGETS: usize = 3;
 
 /// The judgement of one update.
 #[derive(Debug)]
 pub struct UpdateVerdict {
     /// The ref's full name, safe to show.
     pub name: String,
-    /// What it brings, such as `api 1.4.2, 2affccc97fa0`.
+    /// A short description of the new value, such as `api 1.4.2, 2affccc97fa0`.
     pub description: Option<String>,
     /// The verdict of the rules.
     pub verdict: Verdict,
     /// Whether the verdict is enforced, or only reported.
-    pub enforced: bool,
+    pub is_enforced: bool,
     /// Whether it uses the owner's permission to recover.
     pub uses_recovery: bool,
 }
 
 impl UpdateVerdict {
-    /// Makes a judgement from one check.
+    /// Creates a judgement from one check.
     pub fn from_check(name: &[u8], check: Check) -> Self {
         Self {
             name: sanitize(&String::from_utf8_lossy(name)),
@@ -32,14 +32,14 @@ impl UpdateVerdict {
             verdict: Verdict {
                 checks: vec![check],
             },
-            enforced: true,
+            is_enforced: true,
             uses_recovery: false,
         }
     }
 
     /// Returns the decision. If the verdict is not enforced, the update is allowed.
     pub fn decision(&self) -> Decision {
-        if self.enforced {
+        if self.is_enforced {
             self.verdict.decision()
         } else {
             Decision::Allowed
@@ -66,12 +66,12 @@ pub fn decide_push(judgements: &[UpdateVerdict]) -> Decision {
 
 /// Describes an entry: `api 1.4.2, 2affccc97fa0`, or the subject of its message.
 pub(super) fn describe_statement(statement: &Statement) -> String {
-    let ended = statement.component_results();
+    let results = statement.component_results();
     let targets: Vec<&Target> = match statement.deployment() {
         Some(deployment) => deployment.changed().map(|change| &change.target).collect(),
-        None => ended.iter().map(|it| &it.target).collect(),
+        None => results.iter().map(|result| &result.target).collect(),
     };
-    if targets.is_empty() || targets.len() > MAX_NAMED {
+    if targets.is_empty() || targets.len() > MAX_TARGETS {
         return statement
             .message()
             .lines()

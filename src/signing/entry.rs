@@ -10,7 +10,7 @@ pub enum EntrySignatureError {
     /// The signature file does not have the form that git-deploy and minisign write.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// The trusted comment belongs to another position or action.
+    /// The trusted comment names another position or action than the entry.
     #[error("the signature is for {found:?}, the entry is {expected:?}")]
     Comment {
         /// The comment that was signed.

@@ -18,9 +18,10 @@ use crate::domain::id::{IdError, PublicKey};
 const MAX_FILE_BYTES: u64 = 8 * 1024;
 /// The longest password that stock minisign accepts, in bytes.
 const PASSWORD_LIMIT: usize = 1024;
+/// The beginning of the first line of a key file.
 const COMMENT_PREFIX: &str = "untrusted comment:";
 
-/// Why a key cannot be made, read or opened.
+/// Why a key cannot be generated, read or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read.
@@ -35,7 +36,7 @@ pub enum KeyError {
     #[error("there is no such file")]
     Missing,
     /// It is a public key, but a secret one is needed.
-    #[error("this is a public key; signing needs the secret one, which lies beside it")]
+    #[error("this is a public key; signing needs the secret key, usually in the same folder")]
     IsPublic,
     /// The file cannot be written.
     #[error("cannot write the key file {path}: {source}")]
@@ -46,10 +47,10 @@ pub enum KeyError {
         source: io::Error,
     },
     /// There is already a file of that name.
-    #[error("{0} exists already and a key is never overwritten: choose another name")]
+    #[error("{0} already exists, and a key is never overwritten: choose another name")]
     Exists(PathBuf),
     /// Other users could read the secret key.
-    #[error("{path} may be read by others (mode {mode:03o})")]
+    #[error("other users can access {path} (mode {mode:03o})")]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -71,10 +72,10 @@ pub enum KeyError {
     #[error("the secret key is damaged: its checksum does not match; restore it from a copy")]
     Damaged,
     /// The password does not open the key.
-    #[error("the password does not open it")]
+    #[error("the password is wrong")]
     WrongPassword,
     /// The key needs a password and none was given.
-    #[error("it is protected by a password, and none was given: {0}")]
+    #[error("the key has a password, and none was given: {0}")]
     NoPassword(io::Error),
     /// The password for a new key is empty or too long.
     #[error("a password has 1 to {PASSWORD_LIMIT} bytes; leave it out for a key without one")]
@@ -113,7 +114,7 @@ impl SecretKey {
         let contents = read_bounded(&file)
             .map_err(failed)?
             .ok_or(KeyError::InvalidSecretKey)?;
-        // Checked first, so that nobody is told to change the permissions of another kind of file.
+        // Checked first, so that the error about permissions appears only for secret keys.
         Self::decode_contents(&contents)?;
         refuse_exposed(path, &file).map_err(failed)??;
         Self::parse(&contents, password)
@@ -127,7 +128,7 @@ impl SecretKey {
         password: impl FnOnce() -> io::Result<String>,
     ) -> Result<Self, KeyError> {
         let raw = Self::decode_contents(contents)?;
-        // Signature algorithm, key derivation and checksum: minisign uses only these.
+        // The algorithms of signature, key derivation and checksum: minisign uses only these.
         let (protected, on_mismatch) = match &raw[..6] {
             b"Ed\0\0B2" => (false, KeyError::Damaged),
             b"EdScB2" => (true, KeyError::WrongPassword),
@@ -151,7 +152,7 @@ impl SecretKey {
         Ok(Self { secret, public })
     }
 
-    /// Returns the bytes of a secret key, which may be encrypted.
+    /// Decodes the bytes of a secret key, which may be encrypted, from the contents of its file.
     fn decode_contents(contents: &str) -> Result<Vec<u8>, KeyError> {
         if parse_public_key(contents).is_ok() {
             return Err(KeyError::IsPublic);
@@ -188,8 +189,8 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// Returns where the public key of a secret key file is: `ci.key` has `ci.pub`, any other name gets
-/// `.pub` appended.
+/// Returns the path of the public key for a secret key file: `ci.pub` for `ci.key`; any other name
+/// gets `.pub` appended.
 pub fn public_key_path(secret_file: &Path) -> PathBuf {
     if secret_file
         .extension()
@@ -202,8 +203,8 @@ pub fn public_key_path(secret_file: &Path) -> PathBuf {
     name.into()
 }
 
-/// Makes a key pair and writes the secret key to `secret_file`, accessible only to its owner, and
-/// the public key to its [`public_key_path`].
+/// Generates a key pair and writes the secret key to `secret_file`, accessible only to its owner,
+/// and the public key to its [`public_key_path`].
 ///
 /// Neither file may exist, but their folder must. Keys are always truly random: no test variable
 /// affects them, in any build.
@@ -212,7 +213,7 @@ pub fn generate_key(secret_file: &Path, password: Option<&str>) -> Result<Public
         return Err(KeyError::InvalidPassword);
     }
     let public_file = public_key_path(secret_file);
-    // Deriving a key from the password may take a while, so a taken name is reported before.
+    // Deriving a key from the password may take a while, so an existing file is reported before.
     // `persist_new` makes the final check.
     if let Some(taken) = [secret_file, &public_file]
         .into_iter()
@@ -244,12 +245,12 @@ pub fn generate_key(secret_file: &Path, password: Option<&str>) -> Result<Public
         .to_bytes();
     // Both files are complete before either gets its name. The secret one is first: it can sign
     // alone, but the public one alone would only block the next attempt.
-    let (secret, beside) = (
+    let (secret, public_temp) = (
         write_temp_file(secret_file, &secret_bytes, 0o600)?,
         write_temp_file(&public_file, &public_bytes, 0o644)?,
     );
     persist_new(secret, secret_file)?;
-    persist_new(beside, &public_file).inspect_err(|_| {
+    persist_new(public_temp, &public_file).inspect_err(|_| {
         // Half a pair would block the next attempt. If it cannot be removed, that attempt reports
         // it.
         let _ = fs::remove_file(secret_file);
@@ -319,7 +320,7 @@ fn refuse_exposed(_: &Path, _: &File) -> io::Result<Result<(), KeyError>> {
     Ok(Ok(()))
 }
 
-/// Writes a temporary file beside its later path.
+/// Writes a temporary file in the folder of its later path.
 fn write_temp_file(path: &Path, bytes: &[u8], mode: u32) -> Result<NamedTempFile, KeyError> {
     let folder = path
         .parent()

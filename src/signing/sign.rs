@@ -32,7 +32,7 @@ pub enum SignError {
     /// The library failed: there are no random bytes.
     #[error("the signing library failed: {0}")]
     Library(String),
-    /// The signer program cannot be started, or its output not be read.
+    /// The signer program cannot be started, or its output cannot be read.
     #[error("cannot run the signer {program} (git config deploy.signer): {source}")]
     NotRun {
         /// The program.
@@ -42,7 +42,7 @@ pub enum SignError {
     },
     /// The signer program failed.
     #[error(
-        "the signer {program} (git config deploy.signer) failed: {status}; its own words are above"
+        "the signer {program} (git config deploy.signer) failed: {status}; its messages are above"
     )]
     Failed {
         /// The program.
@@ -51,12 +51,12 @@ pub enum SignError {
         status: ExitStatus,
     },
     /// The result is not the expected signature.
-    #[error("the signature that was made is useless and was thrown away: {0}")]
+    #[error("the new signature is invalid and was discarded: {0}")]
     InvalidSignature(#[from] VerifyError),
 }
 
 /// The signing variables of the environment. Empty ones count as unset, because CI systems set them
-/// so for forks.
+/// to empty values for forks.
 #[derive(Default)]
 pub struct SigningEnv {
     key: Option<String>,
@@ -81,16 +81,16 @@ impl SigningEnv {
         ))
     }
 
-    /// Makes it from the values of the variables.
+    /// Creates it from the values of the variables.
     pub fn new(key: Option<String>, password: Option<String>) -> Self {
-        let set = |value: Option<String>| value.filter(|value| !value.is_empty());
+        let non_empty = |value: Option<String>| value.filter(|value| !value.is_empty());
         Self {
-            key: set(key),
-            password: set(password),
+            key: non_empty(key),
+            password: non_empty(password),
         }
     }
 
-    /// Returns the password, for a new key file.
+    /// Returns the password, which is also used for a new key file.
     pub fn password(&self) -> Option<&str> {
         self.password.as_deref()
     }
@@ -105,7 +105,7 @@ impl fmt::Debug for SigningEnv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Environment(key: {}, password: {})",
+            "SigningEnv(key: {}, password: {})",
             self.key.is_some(),
             self.password.is_some()
         )
@@ -119,14 +119,17 @@ pub struct Signer {
     method: SigningMethod,
 }
 
+/// How signatures are made.
 #[derive(Debug)]
 enum SigningMethod {
+    /// With a secret key in memory.
     Key(Box<SecretKey>),
+    /// By a program that holds the key.
     Program(PathBuf),
 }
 
 impl Signer {
-    /// Makes a signer with an opened key.
+    /// Creates a signer with an opened key.
     pub fn from_key(key: SecretKey) -> Self {
         Self {
             public: key.public_key(),
@@ -134,8 +137,8 @@ impl Signer {
         }
     }
 
-    /// Makes a signer with a secret key file. If it has a password, it is taken from the
-    /// environment or, if it is not set there, from `prompt`.
+    /// Creates a signer with a secret key file. If the key has a password, it is taken from the
+    /// environment or else from `prompt`.
     pub fn from_file(
         path: &Path,
         environment: &SigningEnv,
@@ -145,11 +148,11 @@ impl Signer {
         SecretKey::read(path, password).map(Self::from_key)
     }
 
-    /// Makes a signer with the environment's key. Returns `None` if there is none. Never prompts.
+    /// Creates a signer with the environment's key. Returns `None` if there is none. Never prompts.
     pub fn from_environment(environment: &SigningEnv) -> Result<Option<Self>, KeyError> {
         let password = || {
             environment.password.clone().ok_or_else(|| {
-                io::Error::other(format!("set {PASSWORD_VARIABLE} beside {KEY_VARIABLE}"))
+                io::Error::other(format!("set {PASSWORD_VARIABLE} as well as {KEY_VARIABLE}"))
             })
         };
         let key = environment
@@ -160,11 +163,12 @@ impl Signer {
         Ok(key.map(Self::from_key))
     }
 
-    /// Makes a signer for `public` with a program. The program is run without a shell and without
+    /// Creates a signer for `public` with a program. The program is run without a shell and without
     /// arguments.
     ///
-    /// It reads the message from standard input up to its end, and [`COMMENT_VARIABLE`]. It writes
-    /// what `minisign -S` writes, with [`UNTRUSTED_COMMENT`], to standard output, and exits with 0.
+    /// It reads the message from standard input up to its end, and the trusted comment from
+    /// [`COMMENT_VARIABLE`]. It writes a signature file as `minisign -S` does, with
+    /// [`UNTRUSTED_COMMENT`], to standard output, and exits with 0.
     /// Its standard error is shown to the user, who may have to touch a token, so there is no time
     /// limit.
     pub fn from_program(program: PathBuf, public: PublicKey) -> Self {
@@ -195,7 +199,7 @@ impl Signer {
             .to_bytes(),
             SigningMethod::Program(program) => run_signer(program, message, trusted_comment)?,
         };
-        // Also for our own key: if the public half of a secret key file was tampered with, the
+        // A key of our own is checked too: if the public half of its file was tampered with, the
         // signature would reveal the secret.
         verify(&self.public, message, &file, trusted_comment)?;
         Ok(file)

@@ -1,4 +1,4 @@
-//! Signing against the real `minisign`, and against everything that must not pass for a signature.
+//! Tests of keys and signatures: with the real `minisign`, and with invalid signatures.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -20,15 +20,16 @@ use crate::test_tools::needs;
 const MESSAGE: &[u8] = b"{\n  \"_type\": \"https://in-toto.io/Statement/v1\"\n}\n";
 const COMMENT: &str = "git-deploy prod 1 start";
 
-/// A folder and a key in it, without a password.
-fn key() -> (TempDir, Signer) {
+/// Creates a folder with a key without a password.
+fn create_key() -> (TempDir, Signer) {
     let dir = TempDir::new().unwrap();
     generate_key(&dir.path().join("a.key"), None).unwrap();
-    let signer = open(&dir.path().join("a.key"));
+    let signer = open_key(&dir.path().join("a.key"));
     (dir, signer)
 }
 
-fn open(path: &Path) -> Signer {
+/// Opens a key file without a password.
+fn open_key(path: &Path) -> Signer {
     Signer::from_file(path, &SigningEnv::default(), || {
         panic!("asked for a password")
     })
@@ -53,13 +54,13 @@ fn minisign(dir: &Path, args: &[&str], input: &str) -> Option<String> {
         .then(|| String::from_utf8(output.stdout).unwrap())
 }
 
-/// Whoever does not trust us can check our signatures with the stock tool.
+/// The stock tool can verify our signatures.
 #[test]
 fn minisign_verifies_ours() {
     if !needs("minisign") {
         return;
     }
-    let (dir, signer) = key();
+    let (dir, signer) = create_key();
     let file = signer.sign(MESSAGE, COMMENT).unwrap();
     std::fs::write(dir.path().join("m"), MESSAGE).unwrap();
     std::fs::write(dir.path().join("m.minisig"), file).unwrap();
@@ -73,17 +74,18 @@ fn minisign_verifies_ours() {
     assert!(minisign(dir.path(), &["-VQm", "m", "-P", &public], "").is_none());
 }
 
-/// A key and a signature of the stock tool are as good as ours, the legacy form and other untrusted comments are not.
+/// A key and a signature of the stock tool are accepted, but not the legacy form or another
+/// untrusted comment.
 #[test]
 fn ours_verifies_minisign() {
     if !needs("minisign") {
         return;
     }
     let dir = TempDir::new().unwrap();
-    let at = |name: &str| dir.path().join(name);
+    let path = |name: &str| dir.path().join(name);
     minisign(dir.path(), &["-GW", "-p", "b.pub", "-s", "b.key"], "").unwrap();
-    std::fs::write(at("m"), MESSAGE).unwrap();
-    let public = read_public_key(&at("b.pub")).unwrap();
+    std::fs::write(path("m"), MESSAGE).unwrap();
+    let public = read_public_key(&path("b.pub")).unwrap();
     let sign = |args: &[&str]| {
         let args = [
             &["-S", "-s", "b.key", "-m", "m", "-x", "x", "-t", COMMENT],
@@ -91,20 +93,20 @@ fn ours_verifies_minisign() {
         ]
         .concat();
         minisign(dir.path(), &args, "").unwrap();
-        std::fs::read(at("x")).unwrap()
+        std::fs::read(path("x")).unwrap()
     };
-    let fine = sign(&["-c", "signature from git-deploy"]);
-    verify(&public, MESSAGE, &fine, COMMENT).unwrap();
-    let malformed = |file: &[u8]| match verify(&public, MESSAGE, file, COMMENT) {
+    let valid = sign(&["-c", "signature from git-deploy"]);
+    verify(&public, MESSAGE, &valid, COMMENT).unwrap();
+    let parse_error = |file: &[u8]| match verify(&public, MESSAGE, file, COMMENT) {
         Err(VerifyError::Malformed(error)) => error,
         other => panic!("{other:?}"),
     };
     assert_eq!(
-        malformed(&sign(&["-l", "-c", "signature from git-deploy"])),
+        parse_error(&sign(&["-l", "-c", "signature from git-deploy"])),
         SignatureError::Legacy
     );
-    assert_eq!(malformed(&sign(&[])), SignatureError::Untrusted);
-    let signer = open(&at("b.key"));
+    assert_eq!(parse_error(&sign(&[])), SignatureError::Untrusted);
+    let signer = open_key(&path("b.key"));
     assert_eq!(signer.public_key(), public);
     verify(
         &public,
@@ -115,17 +117,17 @@ fn ours_verifies_minisign() {
     .unwrap();
 }
 
-/// No bit of a signature file is free: whoever can change one unnoticed has two names for one act.
+/// Changing any bit of a signature file invalidates it: otherwise one entry could have two ids.
 #[test]
 fn every_mutation_is_refused() {
-    let (_dir, signer) = key();
+    let (_dir, signer) = create_key();
     let file = signer.sign(MESSAGE, COMMENT).unwrap();
     verify(&signer.public_key(), MESSAGE, &file, COMMENT).unwrap();
     for at in 0..file.len() {
         for bit in 0..8 {
             let mut changed = file.clone();
             changed[at] ^= 1 << bit;
-            // Without asking for a comment: cryptography alone has to notice a changed one.
+            // The comment is not compared: the cryptographic check alone must notice a change.
             let accepted = Signature::parse(&changed)
                 .is_ok_and(|changed| changed.verify(&signer.public_key(), MESSAGE).is_ok());
             assert!(!accepted, "byte {at}, bit {bit}");
@@ -133,10 +135,10 @@ fn every_mutation_is_refused() {
     }
 }
 
-/// What was signed for one message or place is worth nothing for another.
+/// A signature is invalid for another message and for another trusted comment.
 #[test]
 fn message_and_comment_are_bound() {
-    let (_dir, signer) = key();
+    let (_dir, signer) = create_key();
     let file = signer.sign(MESSAGE, COMMENT).unwrap();
     let public = signer.public_key();
     assert_eq!(
@@ -163,16 +165,17 @@ fn message_and_comment_are_bound() {
     .unwrap();
 }
 
-/// One signature has one spelling: other line ends, margins and paddings are other bytes, so another id of the ledger commit.
+/// A signature has only one encoding: other line ends, spaces or padding would be other bytes, and
+/// so another id of the ledger commit.
 #[test]
 fn other_spellings_are_refused() {
-    let (_dir, signer) = key();
+    let (_dir, signer) = create_key();
     let file = String::from_utf8(signer.sign(MESSAGE, COMMENT).unwrap()).unwrap();
     let lines: Vec<&str> = file.lines().collect();
     let (second, fourth) = (lines[1], lines[3]);
     let unpadded = fourth.trim_end_matches('=');
-    // The last character before the padding carries four bits that mean nothing.
-    let loose = format!("{}B==", &unpadded[..unpadded.len() - 1]);
+    // The last character before the padding has four unused bits.
+    let unused_bits_set = format!("{}B==", &unpadded[..unpadded.len() - 1]);
     let mut variants: Vec<Vec<u8>> = [
         file.trim_end().to_owned(),
         format!("{file}\n"),
@@ -196,7 +199,7 @@ fn other_spellings_are_refused() {
         file.replace(second, &second[4..]),
         file.replace(second, &second.replace('R', "-")),
         file.replace(fourth, unpadded),
-        file.replace(fourth, &loose),
+        file.replace(fourth, &unused_bits_set),
         file.replace(fourth, &fourth[4..]),
         file.replace(COMMENT, &"x".repeat(Signature::LIMIT)),
         String::new(),
@@ -223,14 +226,15 @@ fn other_spellings_are_refused() {
     );
 }
 
-/// Adding the group's order to `s` gives other bytes that solve the same equation: older libraries took them.
+/// Adding the group's order to `s` gives other bytes that satisfy the same equation. Older
+/// libraries accept them.
 #[test]
 fn malleated_signatures_are_refused() {
     const ORDER: [u8; 16] = [
         0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
         0x14,
     ];
-    let (_dir, signer) = key();
+    let (_dir, signer) = create_key();
     let file = String::from_utf8(signer.sign(MESSAGE, COMMENT).unwrap()).unwrap();
     for line in [1, 3] {
         let mut lines: Vec<String> = file.lines().map(str::to_owned).collect();
@@ -257,10 +261,11 @@ fn malleated_signatures_are_refused() {
     }
 }
 
-/// A person is a key, not a key id: a copied id neither signs for its owner nor hides him.
+/// A signer is identified by the key, not by its id: a copied id neither signs for its owner nor
+/// keeps the owner from being found.
 #[test]
-fn a_copied_key_id_is_nobody() {
-    let ((_dir, alice), (_other, mallory)) = (key(), key());
+fn copied_key_ids() {
+    let ((_dir, alice), (_other, mallory)) = (create_key(), create_key());
     let (alice_key, mallory_key) = (alice.public_key(), mallory.public_key());
     let copy = PublicKey::new(alice_key.key_id(), *mallory_key.as_bytes());
     let file = alice.sign(MESSAGE, COMMENT).unwrap();
@@ -279,19 +284,20 @@ fn a_copied_key_id_is_nobody() {
     );
     assert_eq!(find_signer(&signature, MESSAGE, &[mallory_key, copy]), None);
     assert_eq!(find_signer(&signature, b"other", &[alice_key]), None);
-    // Alice's key under another id: minisign would refuse it, so we do.
+    // Alice's key with another id: minisign would refuse it, so it is refused here.
     let renamed = PublicKey::new(mallory_key.key_id(), *alice_key.as_bytes());
     assert_eq!(find_signer(&signature, MESSAGE, &[renamed]), None);
 }
 
-/// A key with a password opens with it only, here and in the stock tool; the environment is asked before the person.
+/// A key with a password opens only with it, here and in the stock tool. The password in the
+/// environment is used before the prompt.
 #[test]
 fn protected_keys() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("c.key");
     let public = generate_key(&path, Some("correct horse")).unwrap();
-    let none = SigningEnv::default();
-    let opened = Signer::from_file(&path, &none, || Ok("correct horse".into())).unwrap();
+    let empty = SigningEnv::default();
+    let opened = Signer::from_file(&path, &empty, || Ok("correct horse".into())).unwrap();
     verify(
         &public,
         MESSAGE,
@@ -314,11 +320,11 @@ fn protected_keys() {
             .public_key(),
         public
     );
-    let wrong = Signer::from_file(&path, &none, || Ok("wrong".into()));
+    let wrong = Signer::from_file(&path, &empty, || Ok("wrong".into()));
     assert!(matches!(wrong, Err(KeyError::WrongPassword)));
-    let unanswered =
+    let without_password =
         Signer::from_environment(&SigningEnv::new(Some(contents), Some(String::new())));
-    assert!(matches!(unanswered, Err(KeyError::NoPassword(_))));
+    assert!(matches!(without_password, Err(KeyError::NoPassword(_))));
     assert!(
         Signer::from_environment(&SigningEnv::new(Some(String::new()), None))
             .unwrap()
@@ -352,7 +358,8 @@ fn protected_keys() {
     }
 }
 
-/// A secret key is private from its first moment, is never written over, and is not used once others can read it.
+/// A secret key file is private from the beginning, is never overwritten, and is not used while
+/// others can access it.
 #[test]
 fn key_files() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -405,24 +412,24 @@ fn key_files() {
             "{bad}"
         );
     }
-    for half in [
+    for public_only in [
         public.to_string(),
         format!("untrusted comment: x\n{public}\n"),
     ] {
         assert!(
             matches!(
-                SecretKey::parse(&half, || panic!("asked")),
+                SecretKey::parse(&public_only, || panic!("asked")),
                 Err(KeyError::IsPublic)
             ),
-            "{half}"
+            "{public_only}"
         );
     }
 }
 
-/// What is printed for debugging and in errors never holds a secret.
+/// Debug output and errors contain no secret.
 #[test]
 fn secrets_do_not_show() {
-    let (dir, signer) = key();
+    let (dir, signer) = create_key();
     let contents = std::fs::read_to_string(dir.path().join("a.key")).unwrap();
     let base64 = contents.lines().nth(1).unwrap().to_owned();
     let raw = STANDARD.decode(&base64).unwrap();
@@ -433,7 +440,8 @@ fn secrets_do_not_show() {
     let damaged = format!("untrusted comment: x\n{}\n", STANDARD.encode(damaged));
     let damaged = SecretKey::parse(&damaged, || panic!("asked")).unwrap_err();
     assert!(matches!(damaged, KeyError::Damaged));
-    // The secret key given where the public one belongs: only salt and cost may be quoted, the key begins at byte 62.
+    // If a secret key is given instead of the public one, the error may quote its salt and cost.
+    // The key itself begins at byte 62.
     let mistaken = parse_public_key(&contents).unwrap_err();
     let shown = format!("{signer:?} {environment:?} {damaged} {damaged:?} {mistaken} {mistaken:?}");
     for secret in [&base64[83..90], &base64[90..110], &hex, "correct horse"] {
@@ -441,10 +449,11 @@ fn secrets_do_not_show() {
     }
 }
 
-/// A signer program with the body of a shell script.
+/// Creates a signer program with this body of a shell script.
 ///
-/// Another process writes it: were it open here, a test that forks at that moment would keep it from being run (ETXTBSY).
-fn program(dir: &Path, body: &str, public: PublicKey) -> Signer {
+/// Another process writes the file: while it is open here, a test that forks would keep it from
+/// being run (`ETXTBSY`).
+fn create_program(dir: &Path, body: &str, public: PublicKey) -> Signer {
     let script = format!("#!/bin/sh\ncd '{}' || exit 1\n{body}\n", dir.display());
     let written = Command::new("sh")
         .args([
@@ -460,16 +469,16 @@ fn program(dir: &Path, body: &str, public: PublicKey) -> Signer {
     Signer::from_program(dir.join("signer"), public)
 }
 
-/// The key can live with another program, here the stock tool.
+/// A program that holds the key can sign, here the stock tool.
 #[test]
 fn a_program_signs() {
     if !needs("minisign") {
         return;
     }
-    let (dir, key) = key();
+    let (dir, key) = create_key();
     let body = "cat >m && minisign -S -s a.key -m m -c 'signature from git-deploy' -t \"$GIT_DEPLOY_TRUSTED_COMMENT\" \
                 >/dev/null && cat m.minisig";
-    let signer = program(dir.path(), body, key.public_key());
+    let signer = create_program(dir.path(), body, key.public_key());
     let message = vec![b'x'; 512 * 1024];
     verify(
         &key.public_key(),
@@ -480,15 +489,15 @@ fn a_program_signs() {
     .unwrap();
 }
 
-/// Whatever a signer program does, nothing but a right signature comes out, and nobody waits for ever.
+/// Whatever a signer program does, only a valid signature is returned, and reading its output ends.
 #[test]
-fn a_program_is_not_believed() {
-    let ((dir, key), (_other, stranger)) = (key(), key());
+fn invalid_output_of_programs() {
+    let ((dir, key), (_other, stranger)) = (create_key(), create_key());
     let message = vec![b'x'; 512 * 1024];
     let public = key.public_key();
-    let put = |file: Vec<u8>| std::fs::write(dir.path().join("s"), file).unwrap();
-    let sign = |body: &str| program(dir.path(), body, public).sign(&message, COMMENT);
-    put(key.sign(&message, COMMENT).unwrap());
+    let write_signature = |file: Vec<u8>| std::fs::write(dir.path().join("s"), file).unwrap();
+    let sign = |body: &str| create_program(dir.path(), body, public).sign(&message, COMMENT);
+    write_signature(key.sign(&message, COMMENT).unwrap());
     sign("cat >/dev/null; cat s").unwrap();
     assert!(matches!(
         sign("cat s; exit 3"),
@@ -503,17 +512,17 @@ fn a_program_is_not_believed() {
         sign("cat s s"),
         Err(SignError::InvalidSignature(_))
     ));
-    put(stranger.sign(&message, COMMENT).unwrap());
+    write_signature(stranger.sign(&message, COMMENT).unwrap());
     assert!(matches!(
         sign("cat s"),
         Err(SignError::InvalidSignature(VerifyError::KeyId(_)))
     ));
-    put(key.sign(b"other", COMMENT).unwrap());
+    write_signature(key.sign(b"other", COMMENT).unwrap());
     assert!(matches!(
         sign("cat s"),
         Err(SignError::InvalidSignature(VerifyError::Invalid(_)))
     ));
-    put(key.sign(&message, "git-deploy prod 2 start").unwrap());
+    write_signature(key.sign(&message, "git-deploy prod 2 start").unwrap());
     assert!(matches!(
         sign("cat s"),
         Err(SignError::InvalidSignature(VerifyError::Comment { .. }))

@@ -14,10 +14,12 @@ use crate::domain::text::{Line, TextError};
 /// be stored under many ids.
 pub const UNTRUSTED_COMMENT: &str = "signature from git-deploy";
 
+/// The beginning of the first line.
 const UNTRUSTED: &str = "untrusted comment: ";
+/// The beginning of the third line.
 const TRUSTED: &str = "trusted comment: ";
 
-/// Why bytes are not a signature file that is accepted.
+/// Why bytes are not an accepted signature file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// There are too many bytes.
@@ -34,11 +36,11 @@ pub enum SignatureError {
     Base64(u8),
     /// The signature has the old form, which signs the message without hashing it first.
     #[error(
-        "the signature is of minisign's legacy form; sign with minisign 0.10 or later, without -l"
+        "the signature has minisign's legacy form; sign with minisign 0.10 or later, without -l"
     )]
     Legacy,
     /// The signature has neither form.
-    #[error("the signature is of an unknown algorithm")]
+    #[error("the signature uses an unknown algorithm")]
     Algorithm,
     /// The third line has no trusted comment.
     #[error("the signature's third line does not begin with \"{TRUSTED}\"")]
@@ -46,11 +48,11 @@ pub enum SignatureError {
     /// The trusted comment is not one line of plain text.
     #[error("the signature's trusted comment is refused: {0}")]
     Comment(#[from] TextError),
-    /// A part of it is a point that an honest signer never makes.
+    /// It contains a point of small order, which an honest signer never makes.
     #[error("the signature holds a point of small order, which minisign refuses")]
     SmallOrder,
     /// It is valid, but not in the canonical encoding.
-    #[error("the signature is not spelled canonically")]
+    #[error("the signature is not in its canonical encoding")]
     Spelling,
 }
 
@@ -61,7 +63,7 @@ pub enum VerifyError {
     #[error(transparent)]
     Malformed(#[from] SignatureError),
     /// It was made for another trusted comment.
-    #[error("the signature says {found:?}, not {expected:?}: it was made for something else")]
+    #[error("the signature is for {found:?}, not {expected:?}")]
     Comment {
         /// The expected trusted comment.
         expected: String,
@@ -83,8 +85,8 @@ pub enum VerifyError {
 
 /// A well-formed signature file, which is not verified yet.
 ///
-/// It has no comparison on purpose. Signatures are randomised, so comparing two of them does not
-/// tell whether one act of signing made both.
+/// It has no comparison on purpose. Signatures are randomised, so a comparison of two signatures
+/// would prove nothing.
 #[derive(Debug, Clone)]
 pub struct Signature {
     text: Box<str>,
@@ -127,12 +129,12 @@ impl Signature {
         }
         // The checks above should leave only one encoding. This one does not depend on their being
         // complete.
-        let again = format!(
+        let reencoded = format!(
             "{UNTRUSTED}{UNTRUSTED_COMMENT}\n{}\n{TRUSTED}{trusted_comment}\n{}\n",
             STANDARD.encode(signature),
             STANDARD.encode(global)
         );
-        if again != text {
+        if reencoded != text {
             return Err(SignatureError::Spelling);
         }
         Ok(Self {
@@ -148,8 +150,8 @@ impl Signature {
         self.key_id
     }
 
-    /// Returns the trusted comment. Trust it only after [`verify`](Self::verify) or [`signer`]
-    /// succeeded.
+    /// Returns the trusted comment. Trust it only after [`verify`](Self::verify) or
+    /// [`find_signer`] succeeded.
     pub fn trusted_comment(&self) -> &str {
         self.trusted_comment.as_str()
     }
@@ -268,16 +270,16 @@ mod tests {
         assert!(library_fooled >= 5, "{library_fooled}");
     }
 
-    /// A signature that our tool accepts and the stock tool refuses would break the promise that
-    /// stock tools can check ours.
+    /// A signature that the stock tool refuses is refused here too: stock tools must be able to
+    /// verify every accepted signature.
     #[test]
     fn small_points_in_signatures_are_refused() {
         for point in SMALL_ORDER {
             for sign in [0, 0x80] {
                 let mut small = [point, [0; 32]].concat();
                 small[31] |= sign;
-                let fine = [[0x58; 32], [0; 32]].concat();
-                for (first, second) in [(&small, &fine), (&fine, &small)] {
+                let valid = [[0x58; 32], [0; 32]].concat();
+                for (first, second) in [(&small, &valid), (&valid, &small)] {
                     let text = format!(
                         "{UNTRUSTED}{UNTRUSTED_COMMENT}\n{}\n{TRUSTED}x\n{}\n",
                         STANDARD.encode([b"ED".as_slice(), &[0; 8], first].concat()),

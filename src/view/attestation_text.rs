@@ -1,8 +1,9 @@
-//! The outcome of an attestation in a few words, for `show` and for the person who signed it.
+//! Formats the outcome of an attestation, for `show` and for the person who signs it.
 
 use crate::domain::entry::{Attestation, AttestationResult};
 
-/// Returns the outcome and the number of tests: `PASSED (412)`, `FAILED (3 of 412)`.
+/// Returns the outcome and the number of tests: `PASSED (412)`, `FAILED (3 of 412)`. `WARNED` is a
+/// test result that counts as failed because of warnings.
 pub fn format_outcome(attestation: &Attestation) -> String {
     let tests = attestation.test_counts();
     let all = tests.map_or(0, |tests| {
@@ -16,16 +17,16 @@ pub fn format_outcome(attestation: &Attestation) -> String {
         .get("result")
         .and_then(serde_json::Value::as_str)
         == Some("WARNED");
-    let (word, some) = match attestation.result() {
+    let (word, count) = match attestation.result() {
         AttestationResult::Passed => ("PASSED", None),
         AttestationResult::Failed if warned && attestation.short_type() == "test-result" => {
             ("WARNED", tests.map(|tests| tests.warned))
         }
         AttestationResult::Failed => ("FAILED", tests.map(|tests| tests.failed)),
     };
-    match (tests, some) {
+    match (tests, count) {
         (None, _) => word.to_owned(),
-        (Some(_), Some(some)) if some < all => format!("{word} ({some} of {all})"),
+        (Some(_), Some(count)) if count < all => format!("{word} ({count} of {all})"),
         (Some(_), _) => format!("{word} ({all})"),
     }
 }
@@ -36,7 +37,7 @@ mod tests {
 
     use super::*;
 
-    fn said(predicate: &serde_json::Value) -> String {
+    fn outcome(predicate: &serde_json::Value) -> String {
         let commit = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
         format_outcome(&Attestation {
             commit,
@@ -53,28 +54,30 @@ mod tests {
     #[test]
     fn numbers() {
         assert_eq!(
-            said(&json!({ "result": "PASSED", "configuration": [] })),
+            outcome(&json!({ "result": "PASSED", "configuration": [] })),
             "PASSED"
         );
         assert_eq!(
-            said(&json!({ "result": "PASSED", "passedTests": ["a", "b"] })),
+            outcome(&json!({ "result": "PASSED", "passedTests": ["a", "b"] })),
             "PASSED (2)"
         );
         let counts = json!({ "passed": 411, "warned": 0, "failed": 1, "skipped": 7 });
         assert_eq!(
-            said(&json!({ "result": "FAILED", "failedTests": ["a"], "gitDeployCounts": counts })),
+            outcome(
+                &json!({ "result": "FAILED", "failedTests": ["a"], "gitDeployCounts": counts })
+            ),
             "FAILED (1 of 412)"
         );
         assert_eq!(
-            said(&json!({ "result": "FAILED", "failedTests": ["a"] })),
+            outcome(&json!({ "result": "FAILED", "failedTests": ["a"] })),
             "FAILED (1)"
         );
         assert_eq!(
-            said(&json!({ "result": "WARNED", "warnedTests": ["a"], "passedTests": ["b"] })),
+            outcome(&json!({ "result": "WARNED", "warnedTests": ["a"], "passedTests": ["b"] })),
             "WARNED (1 of 2)"
         );
         assert_eq!(
-            said(&json!({ "result": "FAILED", "passedTests": 7, "gitDeployCounts": [] })),
+            outcome(&json!({ "result": "FAILED", "passedTests": 7, "gitDeployCounts": [] })),
             "FAILED"
         );
     }

@@ -21,7 +21,8 @@ pub struct AuditDocument {
     /// The project, if its root could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<EntryId>,
-    /// Whether this clone had pinned this project.
+    /// Whether the project is the expected one: that of `--root` if it was given, else the one that the
+    /// clone has pinned. False if there was neither.
     pub pinned: bool,
     /// The ledgers, the policy's ledger first.
     pub ledgers: Vec<LedgerAudit>,
@@ -37,9 +38,9 @@ pub struct AuditDocument {
 #[derive(Debug, Default, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditSection {
-    /// What is wrong, or could not be checked.
+    /// The violations, and the facts that could not be checked.
     pub findings: Vec<AuditFinding>,
-    /// What is allowed, and the reader should know.
+    /// Notes about entries that are allowed but worth knowing.
     pub remarks: Vec<AuditRemark>,
 }
 
@@ -75,17 +76,17 @@ pub fn render_text(
     when: &dyn Fn(Time) -> String,
 ) -> String {
     let mut lines = Vec::new();
-    let most = grouping::max_label_width(width);
+    let max_width = grouping::max_label_width(width);
     let names = audit
         .ledgers
         .iter()
         .map(|ledger| ledger.ledger.as_str().len());
-    let names = names
-        .filter(|len| *len <= most)
+    let name_width = names
+        .filter(|len| *len <= max_width)
         .max()
         .unwrap_or_default()
         .max(5);
-    let counts = audit
+    let count_width = audit
         .ledgers
         .iter()
         .map(|ledger| ledger.entries.to_string().len())
@@ -102,19 +103,19 @@ pub fn render_text(
             Some(span) => format!(", from {} to {}", when(span.from), when(span.to)),
             None => String::new(),
         };
-        let mark = findings_mark(&ledger.findings);
-        let said = format!("{:>counts$} {entries}{span}", ledger.entries);
+        let mark = find_mark(&ledger.findings);
+        let text = format!("{:>count_width$} {entries}{span}", ledger.entries);
         lines.extend(grouping::render_group(
             &format!("{mark} "),
             ledger.ledger.as_str(),
-            names,
-            &said,
+            name_width,
+            &text,
             width,
         ));
         render_findings(&ledger.findings, &ledger.remarks, width, &mut lines);
     }
     if let Some(notes) = &audit.notes {
-        lines.push(format!("{} notes", findings_mark(&notes.findings)));
+        lines.push(format!("{} notes", find_mark(&notes.findings)));
         render_findings(&notes.findings, &notes.remarks, width, &mut lines);
     }
     let other = &audit.other;
@@ -124,7 +125,7 @@ pub fn render_text(
 }
 
 /// Returns the mark for a subject: its worst finding decides.
-fn findings_mark(findings: &[AuditFinding]) -> Mark {
+fn find_mark(findings: &[AuditFinding]) -> Mark {
     if findings
         .iter()
         .any(|finding| finding.outcome == CheckResult::Fail)
@@ -150,7 +151,7 @@ fn render_findings(
         (_, None) => String::new(),
     };
     for finding in findings {
-        let mark = Mark::of_outcome(finding.outcome);
+        let mark = Mark::from_result(finding.outcome);
         let rule = finding
             .rule
             .map_or_else(String::new, |rule| format!("{rule}: "));
@@ -172,7 +173,7 @@ fn render_findings(
     }
 }
 
-/// Returns the last line: how many findings there are.
+/// Returns the last line, with the number of findings.
 fn summarize(audit: &AuditDocument) -> String {
     let count = |outcome| {
         audit
@@ -180,17 +181,17 @@ fn summarize(audit: &AuditDocument) -> String {
             .filter(|finding| finding.outcome == outcome)
             .count()
     };
-    let (wrong, untold) = (count(CheckResult::Fail), count(CheckResult::Unknown));
-    let findings = if wrong == 1 { "finding" } else { "findings" };
-    match (wrong, untold) {
-        (0, 0) => format!("{} every entry stands as the rules allow", Mark::Yes),
-        (0, untold) => format!(
-            "{} nothing wrong was found; {untold} could not be told",
+    let (failed, unknown) = (count(CheckResult::Fail), count(CheckResult::Unknown));
+    let findings = if failed == 1 { "finding" } else { "findings" };
+    match (failed, unknown) {
+        (0, 0) => format!("{} every entry follows the rules", Mark::Yes),
+        (0, unknown) => format!(
+            "{} no violations were found; {unknown} could not be checked",
             Mark::Unknown
         ),
-        (wrong, 0) => format!("{} {wrong} {findings}", Mark::No),
-        (wrong, untold) => format!(
-            "{} {wrong} {findings}; {untold} more could not be told",
+        (failed, 0) => format!("{} {failed} {findings}", Mark::No),
+        (failed, unknown) => format!(
+            "{} {failed} {findings}; {unknown} more could not be checked",
             Mark::No
         ),
     }

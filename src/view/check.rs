@@ -13,7 +13,7 @@ use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::text::Line;
 use crate::domain::verdict::{Decision, Verdict};
 
-/// The question and the answer.
+/// The check of a deployment: the question and the answer.
 #[derive(Debug)]
 pub struct DeploymentCheck<'a> {
     /// The environment.
@@ -107,20 +107,18 @@ pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String 
     lines.extend(result_text::render_changes(check.deployment, width));
     if unchanged > 0 {
         let dim = Style::new().dimmed();
-        let plural = if unchanged == 1 {
-            "component rides"
+        let subject = if unchanged == 1 {
+            "component stays"
         } else {
-            "components ride"
+            "components stay"
         };
-        lines.push(format!(
-            "    {dim}{unchanged} {plural} along unchanged{dim:#}"
-        ));
+        lines.push(format!("    {dim}{unchanged} {subject} unchanged{dim:#}"));
     }
     lines.extend(verdict::render_verdict(check.verdict, true, width));
     let (mark, answer) = match check.verdict.decision() {
         Decision::Allowed => (Mark::Yes, "the rules allow it"),
         Decision::Refused => (Mark::No, "the rules do not allow it"),
-        Decision::CannotTell => (Mark::No, "it cannot be told whether the rules allow it"),
+        Decision::CannotTell => (Mark::No, "cannot tell whether the rules allow it"),
     };
     lines.push(format!("{mark} {answer}"));
     lines.join("\n")

@@ -9,7 +9,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommitCount {
-    /// The number; if not all commits were examined, the number found among those that were.
+    /// The number of commits found so far; the total unless `truncated`.
     pub commits: usize,
     /// Whether there may be more.
     pub truncated: bool,

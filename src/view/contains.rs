@@ -26,7 +26,7 @@ pub struct ContainmentReport {
     pub components: Vec<ComponentContainment>,
 }
 
-/// An answer.
+/// Whether an environment contains a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ContainmentAnswer {
@@ -132,10 +132,10 @@ pub fn render_text(
         ContainmentAnswer::Yes => format!("{environment} has {revision}{subject}:"),
         ContainmentAnswer::No => format!("{environment} does not have {revision}{subject}:"),
         ContainmentAnswer::CannotTell => {
-            format!("Nobody can tell whether {environment} has {revision}{subject}:")
+            format!("Cannot tell whether {environment} has {revision}{subject}:")
         }
     };
-    let said = |it: &ComponentContainment| match &it.result {
+    let describe = |it: &ComponentContainment| match &it.result {
         ComponentAnswer::Yes { kind, cherry_picks } => {
             (Mark::Yes, describe_match(it, *kind, cherry_picks))
         }
@@ -146,45 +146,48 @@ pub fn render_text(
         contains
             .components
             .iter()
-            .map(|it| (&it.component, said(it))),
+            .map(|it| (&it.component, describe(it))),
         contains.components.len(),
     );
     let mut lines = wrap::wrap_indented("", 2, &first, width);
     let label = grouping::label_width(&rows, width);
-    for (components, (mark, words)) in rows {
+    for (components, (mark, text)) in rows {
         lines.extend(grouping::render_group(
             &format!("  {mark} "),
             &components,
             label,
-            &words,
+            &text,
             width,
         ));
     }
     lines.join("\n")
 }
 
-/// A list with more commits than this shows only their number.
+/// More cherry-picked commits than this are only counted.
 const MAX_NAMED: usize = 3;
 
 /// Returns a phrase that says how the change was found.
-fn describe_match(it: &ComponentContainment, by: MatchKind, picked: &[CommitId]) -> String {
+fn describe_match(it: &ComponentContainment, kind: MatchKind, cherry_picks: &[CommitId]) -> String {
     let running = it
         .running
         .map_or_else(String::new, |commit| commit.0.prefix(7));
-    match by {
+    match kind {
         MatchKind::History => format!("{running} has it in its history"),
         MatchKind::Content => format!("{running} has the same content"),
-        MatchKind::Patch if it.running.is_some_and(|running| picked == [running]) => {
+        MatchKind::Patch if it.running.is_some_and(|running| cherry_picks == [running]) => {
             format!("{running} makes the same change")
         }
-        MatchKind::Patch if picked.len() > MAX_NAMED => {
+        MatchKind::Patch if cherry_picks.len() > MAX_NAMED => {
             format!(
                 "{running} has {} commits that make the same changes",
-                picked.len()
+                cherry_picks.len()
             )
         }
         MatchKind::Patch => {
-            let commits: Vec<String> = picked.iter().map(|commit| commit.0.prefix(7)).collect();
+            let commits: Vec<String> = cherry_picks
+                .iter()
+                .map(|commit| commit.0.prefix(7))
+                .collect();
             format!(
                 "{running} has it as {}, which makes the same change",
                 commits.join(", ")

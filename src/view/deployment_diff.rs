@@ -31,8 +31,8 @@ pub struct DeploymentDiff {
     pub commits: Vec<CommitSummary>,
     /// The commits that the affected components run now and would lose, newest first.
     pub lost_commits: Vec<CommitSummary>,
-    /// Whether there are more commits than listed.
-    pub more: bool,
+    /// Whether `commits` or `lostCommits` is incomplete, because there were too many commits to examine.
+    pub truncated: bool,
 }
 
 /// One component.
@@ -104,16 +104,16 @@ pub struct CommitSummary {
     pub components: Vec<ComponentName>,
 }
 
-/// Renders the text: one line per changed component, then at most `most` commits that would be
-/// gained or lost. `when` formats a time.
+/// Renders the text: one line per changed component, then the commits that would be gained and
+/// lost, at most `max_commits` each. `when` formats a time.
 pub fn render_text(
     diff: &DeploymentDiff,
-    most: usize,
+    max_commits: usize,
     width: Option<usize>,
     when: &dyn Fn(Time) -> String,
 ) -> String {
     let (environment, revision) = (&diff.environment, format_revision(&diff.revision));
-    let rest = unchanged_remark(diff);
+    let remark = unchanged_remark(diff);
     if diff.affected.is_empty()
         && !diff
             .components
@@ -123,7 +123,7 @@ pub fn render_text(
         return wrap::wrap_indented(
             "",
             2,
-            &format!("{environment} has the content of {revision} already{rest}."),
+            &format!("{environment} already has the content of {revision}{remark}."),
             width,
         )
         .join("\n");
@@ -135,49 +135,49 @@ pub fn render_text(
         &format!("{bold}To {environment}, from {revision}:{bold:#}"),
         width,
     );
-    parts.push(build_table(diff, &rest).render(width));
+    parts.push(build_table(diff, &remark).render(width));
     let changing = diff.components.iter().filter(|it| it.change.is_change());
-    let one = changing.count() == 1;
+    let one_component = changing.count() == 1;
     if !diff.commits.is_empty() {
-        let commits = render_commits(&diff.commits, one, most, width, when);
+        let commits = render_commits(&diff.commits, one_component, max_commits, width, when);
         parts.push(format!("\n{commits}"));
     }
     if !diff.lost_commits.is_empty() {
         let red = AnsiColor::Red.on_default();
-        let commits = render_commits(&diff.lost_commits, one, most, width, when);
+        let commits = render_commits(&diff.lost_commits, one_component, max_commits, width, when);
         parts.push(format!(
-            "\n{red}Lost, because what runs has it and this has not:{red:#}\n{commits}"
+            "\n{red}Lost commits, which the running version has and the new one does not:{red:#}\n{commits}"
         ));
     }
-    parts.extend(describe_hidden(diff, most));
+    parts.extend(describe_hidden(diff, max_commits));
     parts.join("\n")
 }
 
-/// Builds the table of the components that would change, with `rest` as a remark.
-fn build_table(diff: &DeploymentDiff, rest: &str) -> Table {
+/// Builds the table of the components that would change, with `remark` below it.
+fn build_table(diff: &DeploymentDiff, remark: &str) -> Table {
     let mut table =
         Table::new(&["Component", "", "Version", "Commit", "Commits"]).shorten_columns(&[2, 0]);
-    let moves: Vec<&ComponentDiff> = diff
+    let rows: Vec<&ComponentDiff> = diff
         .components
         .iter()
         .filter(|it| it.change != ContentChange::Unchanged)
         .collect();
-    match moves.first() {
-        // All components are meant, so their names are not needed.
+    match rows.first() {
+        // One row stands for all components, so their names are not needed.
         Some(first)
-            if rest.is_empty()
-                && moves.len() > MAX_SINGLE_ROWS
-                && moves.iter().all(|it| row_key(it) == row_key(first)) =>
+            if remark.is_empty()
+                && rows.len() > MAX_SINGLE_ROWS
+                && rows.iter().all(|it| row_key(it) == row_key(first)) =>
         {
-            table.add_row(row_cells(first, &format!("all ({})", moves.len())));
+            table.add_row(row_cells(first, &format!("all ({})", rows.len())));
         }
-        _ => moves
+        _ => rows
             .iter()
             .for_each(|it| table.add_row(row_cells(it, it.component.as_str()))),
     }
-    if !rest.is_empty() {
+    if !remark.is_empty() {
         table.add_remark(Cell::styled(
-            rest.trim_start_matches(", "),
+            remark.trim_start_matches(", "),
             Mark::None.style(),
         ));
     }
@@ -185,27 +185,28 @@ fn build_table(diff: &DeploymentDiff, rest: &str) -> Table {
 }
 
 /// Returns a line with the number of commits that are not shown, or `None` if all are.
-fn describe_hidden(diff: &DeploymentDiff, most: usize) -> Option<String> {
+fn describe_hidden(diff: &DeploymentDiff, max_commits: usize) -> Option<String> {
     let (gained, lost) = (diff.commits.len(), diff.lost_commits.len());
-    let hidden = gained.saturating_sub(most) + lost.saturating_sub(most);
+    let hidden = gained.saturating_sub(max_commits) + lost.saturating_sub(max_commits);
     let dim = Mark::None.style();
-    let more = if diff.more { " or more" } else { "" };
-    (hidden > 0 || diff.more).then(|| {
+    let more = if diff.truncated { " or more" } else { "" };
+    (hidden > 0 || diff.truncated).then(|| {
         format!(
-            "{dim}and {hidden}{more} older: -n {} shows them{dim:#}",
+            "{dim}and {hidden}{more} older (show them: -n {}){dim:#}",
             gained.max(lost)
         )
     })
 }
 
-/// Returns a revision as it was typed, with ids shortened.
+/// Returns a revision as it was typed, but a full commit id shortened.
 pub(super) fn format_revision(revision: &str) -> String {
     revision
         .parse::<CommitId>()
         .map_or_else(|_| sanitize(revision), |commit| commit.0.prefix(7))
 }
 
-/// Returns `, 5 components stay as they are` if some components would change and others would not.
+/// Returns `, 5 components stay as they are`, or an empty text unless some components would change
+/// and others would not.
 fn unchanged_remark(diff: &DeploymentDiff) -> String {
     let count = diff
         .components
@@ -220,7 +221,7 @@ fn unchanged_remark(diff: &DeploymentDiff) -> String {
     }
 }
 
-/// Up to this number, equal components still have one row each.
+/// Up to this number of components, each has its own row, even if all are equal.
 const MAX_SINGLE_ROWS: usize = 4;
 
 /// Returns what the row of a component shows, for comparison.
@@ -243,18 +244,18 @@ fn row_cells(it: &ComponentDiff, name: &str) -> [Cell; 5] {
         ContentChange::Changed => ("changes", Mark::Live.style()),
         ContentChange::LosesCommits => ("goes back", Mark::No.style()),
         ContentChange::Unknown => ("is unknown", Mark::No.style()),
-        ContentChange::Absent => ("is not in it", Mark::None.style()),
+        ContentChange::Absent => ("absent", Mark::None.style()),
         ContentChange::Unchanged => ("stays", Mark::None.style()),
     };
-    let counted = |count: Option<CommitCount>, sign: &str| {
+    let format_count = |count: Option<CommitCount>, sign: &str| {
         let count = count.filter(|count| count.commits > 0);
         count.map(|count| format!("{sign}{count}"))
     };
-    let numbers = [counted(it.gained, ""), counted(it.lost, "−")];
+    let numbers = [format_count(it.gained, ""), format_count(it.lost, "−")];
     let numbers: Vec<String> = numbers.into_iter().flatten().collect();
-    let compared = it.change.is_change() && it.from.is_some();
+    let is_comparable = it.change.is_change() && it.from.is_some();
     let numbers = match &numbers[..] {
-        [] if compared && it.gained.is_none() => "?".to_owned(),
+        [] if is_comparable && it.gained.is_none() => "?".to_owned(),
         [] => Mark::None.symbol().to_string(),
         some => some.join(" "),
     };
@@ -282,11 +283,11 @@ pub(super) fn format_change(from: Option<String>, to: Option<String>) -> String 
     }
 }
 
-/// Renders a table of at most `most` commits.
+/// Renders a table of at most `max_commits` commits.
 fn render_commits(
     commits: &[CommitSummary],
     one_component: bool,
-    most: usize,
+    max_commits: usize,
     width: Option<usize>,
     when: &dyn Fn(Time) -> String,
 ) -> String {
@@ -299,7 +300,7 @@ fn render_commits(
         .shorten_columns(&[2, 4, 1])
         .with_min_width(2, 12)
         .with_min_width(4, 16);
-    for it in commits.iter().take(most) {
+    for it in commits.iter().take(max_commits) {
         let mut cells = vec![
             Cell::from(it.commit.0.prefix(7)),
             Cell::from(&it.subject),

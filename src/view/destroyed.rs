@@ -13,7 +13,7 @@ use crate::domain::time::Time;
 pub struct DestroyReport {
     /// Whether nothing was destroyed, because this was a preview or only a notification.
     pub dry_run: bool,
-    /// The environments to destroy or to give notice of, by expiry.
+    /// The environments that were to be destroyed, or whose expiry was announced, sorted by expiry.
     pub environments: Vec<DestroyedEnvironment>,
 }
 

@@ -42,8 +42,8 @@ pub struct HealthyRelease {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
-    /// Whether a verification passed; otherwise nothing verifies the component, and its deployment
-    /// succeeded.
+    /// Whether a verification passed. If not, the component has no verify command, and its
+    /// deployment succeeded.
     pub verified: bool,
     /// Whether it runs now.
     pub running: bool,
@@ -54,7 +54,7 @@ pub struct HealthyRelease {
     pub until: Option<Time>,
     /// Who deployed it.
     pub by: Person,
-    /// The sequence number of the entry that proves it, in the environment's ledger.
+    /// The sequence number, in the environment's ledger, of the entry that deployed it.
     pub sequence: u64,
 }
 
@@ -68,14 +68,14 @@ pub fn render_text(
         .shorten_columns(&[5, 1, 0]);
     let dash = || Mark::None.symbol().to_string();
     // The sequence number is not shown, so it must not separate equal rows.
-    let told = |release: &HealthyRelease| HealthyRelease {
+    let without_sequence = |release: &HealthyRelease| HealthyRelease {
         sequence: 0,
         ..release.clone()
     };
     for (components, release) in grouping::group_rows(
         good.components
             .iter()
-            .map(|it| (&it.component, it.release.as_ref().map(told))),
+            .map(|it| (&it.component, it.release.as_ref().map(without_sequence))),
     ) {
         let Some(release) = release else {
             let none = Cell::styled("nothing yet", Mark::No.style());

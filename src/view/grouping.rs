@@ -1,5 +1,4 @@
-//! Groups of components with the same text. A list of forty lines that differ in one name is
-//! unreadable.
+//! Groups components with the same text, so that many equal components do not fill the screen.
 
 use std::fmt::Display;
 
@@ -13,24 +12,24 @@ const LISTED_OF_MANY: usize = 3;
 /// Groups names with equal text, in the order in which each text first appears.
 pub fn group_equal<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(Vec<N>, T)> {
     let mut groups: Vec<(Vec<N>, T)> = Vec::new();
-    for (name, said) in all {
-        match groups.iter_mut().find(|(_, known)| *known == said) {
+    for (name, text) in all {
+        match groups.iter_mut().find(|(_, known)| *known == text) {
             Some((names, _)) => names.push(name),
-            None => groups.push((vec![name], said)),
+            None => groups.push((vec![name], text)),
         }
     }
     groups
 }
 
-/// Groups names like [`grouped`], with one label per group. `of` is the number of all names.
+/// Groups names like [`group_equal`], with one label per group. `total` is the number of all names.
 pub fn group_with_labels<N: Display, T: PartialEq>(
     all: impl IntoIterator<Item = (N, T)>,
-    of: usize,
+    total: usize,
 ) -> Vec<(String, T)> {
-    let groups = group_equal(all.into_iter().map(|(name, said)| (name.to_string(), said)));
+    let groups = group_equal(all.into_iter().map(|(name, text)| (name.to_string(), text)));
     groups
         .into_iter()
-        .map(|(names, said)| (group_label(&names, of), said))
+        .map(|(names, text)| (group_label(&names, total), text))
         .collect()
 }
 
@@ -46,7 +45,7 @@ pub fn list_or_count(names: &[&str]) -> String {
     }
 }
 
-/// A group of at least this size shares a row of a table.
+/// A group of at least this size may share a row of a table.
 const MIN_GROUP: usize = 3;
 
 /// Groups the rows of a table: each name has its own row, except the largest group, which shares
@@ -56,34 +55,33 @@ pub fn group_rows<N: Display, T: PartialEq + Clone>(
 ) -> Vec<(String, T)> {
     let all: Vec<(String, T)> = all
         .into_iter()
-        .map(|(name, said)| (name.to_string(), said))
+        .map(|(name, text)| (name.to_string(), text))
         .collect();
-    let (of, groups) = (
-        all.len(),
-        group_equal(all.iter().map(|(name, said)| (name, said))),
-    );
-    let most = groups.iter().max_by_key(|(names, _)| names.len());
-    let Some((alike, said)) =
-        most.filter(|(names, _)| names.len() >= MIN_GROUP || names.len() == of && of > 1)
+    let total = all.len();
+    let groups = group_equal(all.iter().map(|(name, text)| (name, text)));
+    let largest = groups.iter().max_by_key(|(names, _)| names.len());
+    let Some((members, text)) =
+        largest.filter(|(names, _)| names.len() >= MIN_GROUP || names.len() == total && total > 1)
     else {
         return all;
     };
-    let (word, said) = (
-        if alike.len() == of { "all" } else { "others" },
-        (*said).clone(),
-    );
-    let shared = (format!("{word} ({})", alike.len()), said);
+    let word = if members.len() == total {
+        "all"
+    } else {
+        "others"
+    };
+    let shared_row = (format!("{word} ({})", members.len()), (*text).clone());
     all.into_iter()
-        .filter(|(_, it)| *it != shared.1)
-        .chain([shared.clone()])
+        .filter(|(_, it)| *it != shared_row.1)
+        .chain([shared_row.clone()])
         .collect()
 }
 
-/// Returns the label of a group: its names, or how many they are.
-fn group_label(names: &[String], of: usize) -> String {
+/// Returns the label of a group: its names, or their number if there are many.
+fn group_label(names: &[String], total: usize) -> String {
     match names.len() {
         len if len <= MAX_LISTED => names.join(", "),
-        len if len == of => format!("all ({len})"),
+        len if len == total => format!("all ({len})"),
         len => format!(
             "{} and {} more",
             names
@@ -97,42 +95,40 @@ fn group_label(names: &[String], of: usize) -> String {
     }
 }
 
-/// Returns the widest label for which a column is made. A longer label extends beyond its column,
-/// so that room is left for the text.
+/// Returns the maximum width of the column of labels. A longer label extends beyond the column.
 pub fn max_label_width(width: Option<usize>) -> usize {
     width.map_or(usize::MAX, |width| width * 2 / 5)
 }
 
-/// Returns the width of the column of labels. Component names are ASCII, so bytes are columns. Some
-/// room is left for the text if there is a width.
-pub fn label_width<T>(joined: &[(String, T)], width: Option<usize>) -> usize {
-    let most = max_label_width(width);
-    joined
-        .iter()
+/// Returns the width of the column of labels: that of the longest label that is not wider than
+/// [`max_label_width`]. Labels are ASCII, so bytes are columns.
+pub fn label_width<T>(rows: &[(String, T)], width: Option<usize>) -> usize {
+    let max_width = max_label_width(width);
+    rows.iter()
         .map(|(label, _)| label.len())
-        .filter(|len| *len <= most)
+        .filter(|len| *len <= max_width)
         .max()
         .unwrap_or_default()
 }
 
-/// Renders one group: a head, the label in a column of the given width, and the text.
+/// Renders one group: a head, the label in a column that is `label_width` wide, and the text.
 pub fn render_group(
     head: &str,
     label: &str,
-    columns: usize,
-    said: &str,
+    label_width: usize,
+    text: &str,
     width: Option<usize>,
 ) -> Vec<String> {
     let indent = wrap::display_width(head);
-    if label.len() <= columns {
-        return wrap::wrap_hanging(&format!("{head}{label:columns$}  "), said, width);
+    if label.len() <= label_width {
+        return wrap::wrap_hanging(&format!("{head}{label:label_width$}  "), text, width);
     }
-    let whole = format!("{head}{label}  {said}");
+    let whole = format!("{head}{label}  {text}");
     if width.is_none_or(|width| wrap::display_width(&whole) <= width) {
         return vec![whole];
     }
     let mut lines = wrap::wrap_indented(head, indent + 2, label, width);
-    lines.extend(wrap::wrap_hanging(&" ".repeat(indent + 2), said, width));
+    lines.extend(wrap::wrap_hanging(&" ".repeat(indent + 2), text, width));
     lines
 }
 
@@ -144,23 +140,23 @@ mod tests {
     /// component is lost in a group.
     #[test]
     fn labels() {
-        let told = |text: &str| {
+        let render = |text: &str| {
             let pairs = text.split(' ').map(|pair| pair.split_once('=').unwrap());
-            let of = if text.contains("rest") {
+            let total = if text.contains("rest") {
                 9
             } else {
                 text.split(' ').count()
             };
-            group_with_labels(pairs, of)
+            group_with_labels(pairs, total)
                 .into_iter()
-                .map(|(label, said)| format!("{label}: {said}"))
+                .map(|(label, text)| format!("{label}: {text}"))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(told("a=1 b=2 c=1"), ["a, c: 1", "b: 2"]);
-        assert_eq!(told("a=1 b=1 c=1 d=1 e=1"), ["all (5): 1"]);
-        assert_eq!(told("a=1 b=1 c=1 d=1 rest=1"), ["a, b, c and 2 more: 1"]);
+        assert_eq!(render("a=1 b=2 c=1"), ["a, c: 1", "b: 2"]);
+        assert_eq!(render("a=1 b=1 c=1 d=1 e=1"), ["all (5): 1"]);
+        assert_eq!(render("a=1 b=1 c=1 d=1 rest=1"), ["a, b, c and 2 more: 1"]);
         assert_eq!(
-            told("a=1 b=1 x=2 c=1 d=1 e=1"),
+            render("a=1 b=1 x=2 c=1 d=1 e=1"),
             ["a, b, c and 2 more: 1", "x: 2"]
         );
     }
@@ -168,19 +164,19 @@ mod tests {
     /// Checks that every row of a table names its component, except the largest group.
     #[test]
     fn few_rows() {
-        let told = |text: &str| {
+        let render = |text: &str| {
             let pairs = text.split(' ').map(|pair| pair.split_once('=').unwrap());
             group_rows(pairs)
                 .into_iter()
-                .map(|(label, said)| format!("{label}: {said}"))
+                .map(|(label, text)| format!("{label}: {text}"))
                 .collect::<Vec<_>>()
         };
         assert_eq!(
-            told("a=1 b=2 c=1 d=1 e=2"),
+            render("a=1 b=2 c=1 d=1 e=2"),
             ["b: 2", "e: 2", "others (3): 1"]
         );
-        assert_eq!(told("a=1 b=1"), ["all (2): 1"]);
-        assert_eq!(told("a=1 b=2 c=1"), ["a: 1", "b: 2", "c: 1"]);
-        assert_eq!(told("a=1"), ["a: 1"]);
+        assert_eq!(render("a=1 b=1"), ["all (2): 1"]);
+        assert_eq!(render("a=1 b=2 c=1"), ["a: 1", "b: 2", "c: 1"]);
+        assert_eq!(render("a=1"), ["a: 1"]);
     }
 }

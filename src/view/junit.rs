@@ -1,5 +1,5 @@
 //! The result of an audit as a JUnit report for CI systems: a test case for each ledger, one for
-//! the notes and one for the rest. A finding is a failure; a fact that could not be checked is an
+//! the notes and one for the rest. A violation is a failure; a fact that could not be checked is an
 //! error.
 
 use std::fmt::Write as _;
@@ -16,8 +16,8 @@ struct TestCase<'a> {
     findings: &'a [AuditFinding],
 }
 
-/// Renders the XML document with this timestamp. The format is the one that CI systems agree on; it
-/// has no schema of its own.
+/// Renders the XML document with this timestamp. JUnit reports have no official schema; this is the
+/// subset that CI systems understand.
 pub fn render_xml(audit: &AuditDocument, at: Time) -> String {
     let cases = list_cases(audit);
     let count = |element| {

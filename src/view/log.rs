@@ -19,8 +19,8 @@ use crate::domain::time::Time;
 pub struct LogPage {
     /// The entries, newest first.
     pub entries: Vec<LogEntry>,
-    /// Whether there are older entries that were not requested.
-    pub more: bool,
+    /// Whether there are older entries, which are left out.
+    pub truncated: bool,
 }
 
 /// One entry.
@@ -41,15 +41,15 @@ pub struct LogEntry {
     /// The person on whose behalf it was signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<Person>,
-    /// The name of the action, as in the entry.
+    /// The name of the action: `approve`, `record`, `lock`, …
     pub action: &'static str,
     /// What happened, in a word: `deployed`, `failed`, `rolled back`, …
     pub result: &'static str,
-    /// Whether that is good news: it decides the colour.
+    /// Whether the result is good or bad, which decides the colour.
     #[serde(skip)]
     #[schemars(skip)]
     pub tone: Tone,
-    /// What it concerns, in words.
+    /// What the entry is about, in words.
     pub summary: String,
     /// The components, if the entry names any with a commit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -103,48 +103,48 @@ pub fn describe_entry(entry: EntryId, statement: &Statement) -> LogEntry {
 
 /// Returns the components that an entry names, with their outcomes if it has any.
 fn entry_components(statement: &Statement) -> Vec<EntryComponent> {
-    let part = |target: &Target, ended: Option<&ComponentResult>| EntryComponent {
+    let component = |target: &Target, result: Option<&ComponentResult>| EntryComponent {
         component: target.component.clone(),
         commit: target.commit,
         version: target.version.clone(),
-        outcome: ended.map(|ended| ended.outcome),
-        verification: ended.map(|ended| ended.verification),
+        outcome: result.map(|result| result.outcome),
+        verification: result.map(|result| result.verification),
     };
     let results = statement.component_results();
     if results.is_empty() {
         let deployment = statement.deployment().into_iter();
         return deployment
             .flat_map(Deployment::targets)
-            .map(|target| part(target, None))
+            .map(|target| component(target, None))
             .collect();
     }
     results
         .iter()
-        .map(|result| part(&result.target, Some(result)))
+        .map(|result| component(&result.target, Some(result)))
         .collect()
 }
 
 /// Renders the table. `when` formats a time.
 pub fn render_text(log: &LogPage, width: Option<usize>, when: &dyn Fn(Time) -> String) -> String {
-    let whole = build_table(log, true, when);
-    // A narrow terminal shows the id of the entry without its ledger. git finds the commit by the
+    let table = build_table(log, true, when);
+    // On a narrow terminal the entry's id is shown without its ledger. git finds the commit by the
     // id alone.
-    if whole.fits(width) {
-        whole.render(width)
+    if table.fits(width) {
+        table.render(width)
     } else {
         build_table(log, false, when).render(width)
     }
 }
 
-/// Builds the table. `ledgers` adds the ledger to the entry's id.
-fn build_table(log: &LogPage, ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
-    // `show` lists the people, so their column gives way before others. A shortened place is still
+/// Builds the table. `with_ledgers` adds the ledger to the entry's id.
+fn build_table(log: &LogPage, with_ledgers: bool, when: &dyn Fn(Time) -> String) -> Table {
+    // `show` lists the people, so their column is shortened first. A shortened environment is still
     // clearer than a shortened description.
     let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"])
         .shorten_columns(&[4, 1, 3])
         .with_min_width(1, 14);
     for event in &log.entries {
-        let place = event
+        let location = event
             .environment
             .as_ref()
             .map_or_else(|| event.ledger.to_string(), EnvName::to_string);
@@ -154,18 +154,18 @@ fn build_table(log: &LogPage, ledgers: bool, when: &dyn Fn(Time) -> String) -> T
             Tone::Started => Mark::Live.style(),
             Tone::Neutral => anstyle::Style::new(),
         };
-        let glass = event
+        let break_glass = event
             .break_glass
             .as_ref()
             .map_or_else(String::new, |reason| format!(", BREAK-GLASS \"{reason}\""));
         let id = event.entry.0.prefix(10);
         table.add_row([
             Cell::from(when(event.at)),
-            Cell::from(place),
+            Cell::from(location),
             Cell::styled(event.result, style),
-            Cell::from(format!("{}{glass}", event.summary)),
+            Cell::from(format!("{}{break_glass}", event.summary)),
             Cell::from(format_signers(event)),
-            Cell::from(if ledgers {
+            Cell::from(if with_ledgers {
                 format!("{}@{id}", event.ledger)
             } else {
                 id

@@ -1,8 +1,8 @@
-//! How results look: text, tables, symbols, times and JSON. These are pure functions; the current
-//! time and the width are passed in.
+//! Renders results as text, tables, Markdown and JSON. These are pure functions: the current time
+//! and the width are passed in.
 //!
-//! Text contains colours, and the caller removes them if they are not wanted. So the words never
-//! depend on the colours.
+//! Text contains colour codes, which the caller may remove. The words must therefore be clear
+//! without colours.
 
 pub mod attestation_text;
 pub mod audit;

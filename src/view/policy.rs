@@ -17,9 +17,9 @@ mod tests;
 ///
 /// It uses draft-07, the newest draft that the TOML servers of editors (taplo, Even Better TOML)
 /// all understand, and no `$ref`, because that draft ignores the description of a key beside one.
-/// It refuses each unknown key and accepts everything that the parser accepts. Only the parser
-/// knows whether names resolve and whether rules can be met.
-pub fn schema() -> Map<String, Value> {
+/// It rejects unknown keys and accepts everything that the parser accepts. Only the parser checks
+/// whether names exist and whether requirements can be met.
+pub fn build_schema() -> Map<String, Value> {
     let mut schema = table_schema(&Policy::TABLE);
     schema.insert(
         "$schema".to_owned(),
@@ -92,7 +92,7 @@ fn key_schema(key: &TableKey) -> Map<String, Value> {
     schema
 }
 
-/// Returns the default as a value in TOML, unless it is described in words.
+/// Returns the default in TOML. Returns `None` if it is described in words.
 fn default_value(key: &TableKey) -> Option<&'static str> {
     key.default.strip_prefix('`')?.strip_suffix('`')
 }
@@ -131,7 +131,7 @@ fn form_schema(form: &ValueForm) -> Map<String, Value> {
 fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
-        // `json!({ … })` is an object.
+        // Callers pass `json!({ … })`, which is an object.
         _ => Map::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! The report to a person who pushed: each update that was not accepted, why, and the next command.
+//! The server's report to the pusher: each update that was not accepted, why, and the next command.
 
 use super::{verdict, wrap};
 use crate::domain::text::sanitize;
@@ -19,36 +19,40 @@ const MAX_LINE_CHARS: usize = 500;
 pub struct JudgedUpdate<'a> {
     /// The full name of the ref.
     pub ref_name: &'a str,
-    /// What the update contains.
+    /// What the update contains, in words.
     pub summary: Option<&'a str>,
     /// The answer of the rules.
     pub verdict: &'a Verdict,
-    /// Whether the rules are enforced, or only evaluated.
+    /// Whether the rules are enforced. If not, they are only evaluated, and the update is accepted.
     pub is_enforced: bool,
 }
 
-/// Renders the report, styled, without a final newline. Returns `None` if every rule passes. With
-/// `whole`, the push is accepted as a whole or not at all.
-pub fn render_report(updates: &[JudgedUpdate<'_>], whole: bool) -> Option<String> {
-    let told: Vec<_> = updates
+/// Renders the report, styled, without a final newline. Returns `None` if every rule passes.
+/// `is_atomic` means that the push is accepted as a whole or not at all.
+pub fn render_report(updates: &[JudgedUpdate<'_>], is_atomic: bool) -> Option<String> {
+    let reported: Vec<_> = updates
         .iter()
-        .filter(|update| !update.verdict.allowed())
+        .filter(|update| !update.verdict.is_allowed())
         .collect();
-    let mut lines: Vec<String> = told
+    let mut lines: Vec<String> = reported
         .iter()
         .take(MAX_UPDATES)
         .flat_map(|update| render_update(update))
         .collect();
-    if told.len() > MAX_UPDATES {
-        lines.push(format!("git-deploy: and {} more", told.len() - MAX_UPDATES));
+    if reported.len() > MAX_UPDATES {
+        lines.push(format!(
+            "git-deploy: and {} more",
+            reported.len() - MAX_UPDATES
+        ));
     }
-    let stopped = |decision| {
-        told.iter()
+    let has_decision = |decision| {
+        reported
+            .iter()
             .any(|update| update.is_enforced && update.verdict.decision() == decision)
     };
-    if stopped(Decision::CannotTell) && !stopped(Decision::Refused) && whole {
+    if has_decision(Decision::CannotTell) && !has_decision(Decision::Refused) && is_atomic {
         lines.push(
-            "git-deploy: nothing was let in: what is marked ? could not be established".to_owned(),
+            "git-deploy: nothing was accepted: the rules marked ? could not be checked".to_owned(),
         );
     }
     (!lines.is_empty()).then(|| lines.join("\n"))
@@ -60,22 +64,22 @@ fn render_update(update: &JudgedUpdate<'_>) -> Vec<String> {
         (decision @ Decision::Refused, true) => decision.word(),
         (_, true) => Decision::CannotTell.word(),
         (Decision::Refused, false) => {
-            "would be refused, and is let in because the policy only evaluates"
+            "would be refused, but is accepted because the policy does not enforce its rules"
         }
-        (_, false) => "cannot tell, and is let in because the policy only evaluates",
+        (_, false) => "cannot tell, but is accepted because the policy does not enforce its rules",
     };
-    // The decision and its ref stay on one line, because programs search for it.
+    // The decision and its ref stay on one line, because programs parse it.
     let head = format!("{MESSAGE_PREFIX}{word}  {}", sanitize(update.ref_name));
-    let what = update
+    let summary = update
         .summary
-        .map(|what| format!("({})", sanitize(what)))
+        .map(|summary| format!("({})", sanitize(summary)))
         .unwrap_or_default();
-    let whole = format!("{head}  {what}");
-    let mut lines = if wrap::display_width(&whole) <= WRAP_WIDTH || what.is_empty() {
-        vec![whole.trim_end().to_owned()]
+    let one_line = format!("{head}  {summary}");
+    let mut lines = if wrap::display_width(&one_line) <= WRAP_WIDTH || summary.is_empty() {
+        vec![one_line.trim_end().to_owned()]
     } else {
         std::iter::once(head)
-            .chain(wrap::wrap_hanging("    ", &what, Some(WRAP_WIDTH)))
+            .chain(wrap::wrap_hanging("    ", &summary, Some(WRAP_WIDTH)))
             .collect()
     };
     let mut rules = verdict::render_verdict(update.verdict, false, Some(WRAP_WIDTH));
@@ -134,7 +138,7 @@ mod tests {
           ✓ 3 other rules
         ");
         insta::assert_snapshot!(plain(&[JudgedUpdate { is_enforced: false, summary: None, ..update(&verdict) }]), @r"
-        git-deploy: would be refused, and is let in because the policy only evaluates  refs/deploy/prod
+        git-deploy: would be refused, but is accepted because the policy does not enforce its rules  refs/deploy/prod
           ✗ approvals             1 of 2: bob ✓, needs one of carol, dana
                                   → git deploy approve prod 2affccc97fa0
           ✗ previous environment  stage runs it since 09:40, soak 1h: 22 minutes
@@ -156,7 +160,7 @@ mod tests {
         insta::assert_snapshot!(plain(&[update(&verdict)]), @r"
         git-deploy: cannot tell  refs/deploy/prod  (api 1.4.2, 2affccc97fa0)
           ? soak                  the history of stage is missing
-        git-deploy: nothing was let in: what is marked ? could not be established
+        git-deploy: nothing was accepted: the rules marked ? could not be checked
         ");
     }
 

@@ -78,17 +78,17 @@ pub struct ReplayedDeployment {
     pub log_entry: log::LogEntry,
     /// Whether the policy in force would refuse it too.
     pub refused_in_force: bool,
-    /// The answer of the proposal's rules.
+    /// The answers of the proposal's rules.
     #[serde(flatten, serialize_with = "verdict::serialize")]
     #[schemars(with = "verdict::VerdictDocument<'_>")]
     pub verdict: Verdict,
-    /// The changed components in words, for the text.
+    /// The changed components in words; not in the document.
     #[serde(skip)]
     targets: String,
 }
 
 impl ReplayedDeployment {
-    /// Creates a case for the text and the document.
+    /// Converts a case for the text and the document.
     pub fn new(case: ReplayCase) -> Self {
         let targets = match case.statement.deployment() {
             Some(it) => result_text::list_targets(
@@ -98,7 +98,7 @@ impl ReplayedDeployment {
         };
         Self {
             log_entry: log::describe_entry(case.id, &case.statement),
-            refused_in_force: case.in_force_too,
+            refused_in_force: case.is_refused_in_force,
             verdict: case.verdict,
             targets,
         }
@@ -108,17 +108,18 @@ impl ReplayedDeployment {
     /// rules that do not pass.
     fn render(
         &self,
-        sort: ReplayDecision,
+        decision: ReplayDecision,
         width: Option<usize>,
         when: &dyn Fn(Time) -> String,
     ) -> Vec<String> {
         let event = &self.log_entry;
         let dim = Style::new().dimmed();
-        let place = event
+        let environment = event
             .environment
             .as_ref()
             .filter(|it| it.as_str() != event.ledger.as_str());
-        let place = place.map_or_else(String::new, |place| format!("{place}: "));
+        let environment =
+            environment.map_or_else(String::new, |environment| format!("{environment}: "));
         let what = if self.targets.is_empty() {
             event.summary.as_str()
         } else {
@@ -126,17 +127,17 @@ impl ReplayedDeployment {
         };
         let head = format!(
             "  {} {}@{}  ",
-            sort.mark(),
+            decision.mark(),
             event.ledger,
             event.entry.0.prefix(10)
         );
-        let said = format!(
-            "{place}{}  {dim}by {}, {}{dim:#}",
+        let text = format!(
+            "{environment}{}  {dim}by {}, {}{dim:#}",
             sanitize(what),
             event.by,
             when(event.at)
         );
-        let mut lines = wrap::wrap_indented(&head, INDENT, &said, width);
+        let mut lines = wrap::wrap_indented(&head, INDENT, &text, width);
         let margin = " ".repeat(INDENT);
         for check in self
             .verdict
@@ -149,17 +150,17 @@ impl ReplayedDeployment {
         }
         if self.refused_in_force {
             lines.push(format!(
-                "{margin}{dim}the policy in force would refuse it, too{dim:#}"
+                "{margin}{dim}the policy in force would refuse it too{dim:#}"
             ));
         }
         if let Some(reason) = event
             .break_glass
             .as_ref()
-            .filter(|_| sort == ReplayDecision::Allowed)
+            .filter(|_| decision == ReplayDecision::Allowed)
         {
             lines.extend(wrap::wrap_hanging(
                 &margin,
-                &format!("no glass to break for it: \"{reason}\""),
+                &format!("it would not have needed break-glass (\"{reason}\")"),
                 width,
             ));
         }
@@ -200,7 +201,8 @@ pub fn rank_refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<Rule
         .collect()
 }
 
-/// Renders the text: a table of the environments, the cases, and the answer in one line.
+/// Renders the text: a table of the environments, the deployments with a different decision, and a
+/// summary in one line.
 pub fn render_text(
     replay: &ReplayReport,
     width: Option<usize>,
@@ -233,17 +235,17 @@ pub fn render_text(
             .map(ComponentName::as_str)
             .collect();
         let names = names.join(", ");
-        let said = format!(
-            "The proposal gives other files to {names}; what was in them is taken as it was then."
+        let remark = format!(
+            "The proposal assigns other files to {names}; their content is taken as it was at the time."
         );
-        lines.extend(wrap::wrap_hanging("", &said, width));
+        lines.extend(wrap::wrap_hanging("", &remark, width));
     }
-    let (mark, said) = summarize(replay);
-    lines.extend(wrap::wrap_hanging(&format!("{mark} "), &said, width));
+    let (mark, summary) = summarize(replay);
+    lines.extend(wrap::wrap_hanging(&format!("{mark} "), &summary, width));
     lines.join("\n")
 }
 
-/// Renders the deployments with another decision, by decision.
+/// Renders the deployments with a different decision, grouped by decision.
 fn render_sections(
     replay: &ReplayReport,
     width: Option<usize>,
@@ -260,25 +262,29 @@ fn render_sections(
         ),
         (
             ReplayDecision::Allowed,
-            "Would have been let in",
+            "Would have been allowed",
             &replay.would_be_allowed,
             total.allowed,
         ),
         (
             ReplayDecision::Unknown,
-            "Cannot be told",
+            "Cannot tell",
             &replay.unknown,
             total.undecided,
         ),
     ];
-    for (sort, title, cases, count) in sections.into_iter().filter(|(.., count)| *count > 0) {
+    for (decision, title, cases, count) in sections.into_iter().filter(|(.., count)| *count > 0) {
         lines.extend([String::new(), format!("{title}:")]);
-        lines.extend(cases.iter().flat_map(|case| case.render(sort, width, when)));
+        lines.extend(
+            cases
+                .iter()
+                .flat_map(|case| case.render(decision, width, when)),
+        );
         let more = count.saturating_sub(cases.len());
         if more > 0 {
             let dim = Style::new().dimmed();
             lines.push(format!(
-                "    {dim}and {more} older; -n {count} shows them{dim:#}"
+                "    {dim}and {more} older (show them: -n {count}){dim:#}"
             ));
         }
     }
@@ -320,7 +326,7 @@ fn build_table(replay: &ReplayReport) -> Table {
     table
 }
 
-/// Returns the mark and the text of the answer.
+/// Returns the mark and the text of the summary.
 fn summarize(replay: &ReplayReport) -> (Mark, String) {
     let total = replay.total;
     let rules: Vec<String> = replay
@@ -328,14 +334,17 @@ fn summarize(replay: &ReplayReport) -> (Mark, String) {
         .iter()
         .map(|it| format!("{} {}", it.rule, it.deployments))
         .collect();
-    let of = count_deployments(total.deployments);
+    let deployments = count_deployments(total.deployments);
     match total {
         DecisionCounts {
             refused: 0,
             allowed: 0,
             undecided: 0,
             ..
-        } => (Mark::Yes, "all would have gone as they went".to_owned()),
+        } => (
+            Mark::Yes,
+            "every decision would have been the same".to_owned(),
+        ),
         DecisionCounts {
             refused: 0,
             undecided: 0,
@@ -347,14 +356,12 @@ fn summarize(replay: &ReplayReport) -> (Mark, String) {
             ..
         } => (
             Mark::Unknown,
-            format!(
-                "none would have been refused, as far as can be told: of {undecided} it cannot"
-            ),
+            format!("none would have been refused, but {undecided} could not be evaluated"),
         ),
         DecisionCounts { refused, .. } => (
             Mark::No,
             format!(
-                "{refused} of {of} would have been refused: {}",
+                "{refused} of {deployments} would have been refused: {}",
                 rules.join(", ")
             ),
         ),

@@ -1,4 +1,4 @@
-//! The result of a deployment in one sentence.
+//! Describes the changes and the result of a deployment in words.
 
 use std::collections::BTreeSet;
 
@@ -36,10 +36,36 @@ pub(super) fn list_targets<'a>(targets: impl Iterator<Item = &'a Target>) -> Str
     format!("{} components{commit}", all.len())
 }
 
+/// Returns the commits, each with its components: `8f3c2a1 (api 1.4.2, web)`. If there are many, it
+/// shows only their number.
+fn list_by_commit(targets: &[&Target]) -> String {
+    let groups = grouping::group_equal(targets.iter().map(|target| (*target, target.commit)));
+    if groups.len() > MAX_NAMED {
+        return format!("{} commits ({} components)", groups.len(), targets.len());
+    }
+    let format_group = |(members, commit): (Vec<&Target>, CommitId)| {
+        let names = if targets.len() <= MAX_NAMED || members.len() == 1 {
+            members
+                .into_iter()
+                .map(|target| match &target.version {
+                    Some(version) => format!("{} {version}", target.component),
+                    None => target.component.to_string(),
+                })
+                .collect::<Vec<_>>()
+                .join(", ")
+        } else {
+            format!("{} components", members.len())
+        };
+        format!("{} ({names})", commit.0.prefix(7))
+    };
+    let groups: Vec<String> = groups.into_iter().map(format_group).collect();
+    groups.join(", ")
+}
+
 /// Renders the changes of a deployment. Components with the same change share a line:
 /// `    api  77aa001 → 8f3c2a1  1.4.2`.
 pub fn render_changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
-    let said = |change: &ComponentChange| {
+    let format_change = |change: &ComponentChange| {
         let from = match (change.from, change.intent) {
             (Some(commit), _) => commit.0.prefix(7),
             (None, Intent::Destroy) => format!("{} (tried)", change.target.commit.0.prefix(7)),
@@ -59,98 +85,110 @@ pub fn render_changes(deployment: &Deployment, width: Option<usize>) -> Vec<Stri
     let rows = grouping::group_with_labels(
         deployment
             .changed()
-            .map(|change| (&change.target.component, said(change))),
+            .map(|change| (&change.target.component, format_change(change))),
         deployment.components.len(),
     );
     let label = grouping::label_width(&rows, width);
     rows.into_iter()
-        .flat_map(|(components, said)| {
-            grouping::render_group("    ", &components, label, &said, width)
+        .flat_map(|(components, text)| {
+            grouping::render_group("    ", &components, label, &text, width)
         })
         .collect()
 }
 
-/// Returns the outcomes in one sentence: `prod runs api 1.4.2 (8f3c2a1); 8 unchanged.`
-pub fn summarize_outcomes(place: &str, ended: &[ComponentResult]) -> String {
-    let all = |outcome: Outcome| -> Vec<&Target> {
-        ended
+/// Returns the outcomes in words: `prod is now at 8f3c2a1 (api 1.4.2); 8 unchanged.`
+pub fn summarize_outcomes(environment: &str, results: &[ComponentResult]) -> String {
+    let targets_with = |outcome: Outcome| -> Vec<&Target> {
+        results
             .iter()
             .filter(|it| it.outcome == outcome)
             .map(|it| &it.target)
             .collect()
     };
-    let of = |outcome: Outcome| {
-        let targets = all(outcome);
+    let list = |outcome: Outcome| {
+        let targets = targets_with(outcome);
         (!targets.is_empty()).then(|| list_targets(targets.into_iter()))
     };
-    let moved = [
-        of(Outcome::Succeeded).map(|list| format!("{place} runs {list}")),
-        of(Outcome::Failed).map(|list| format!("{place} failed to take {list}")),
-        of(Outcome::RolledBack).map(|list| format!("{place} was rolled back from {list}")),
-        of(Outcome::Destroyed).map(|list| format!("{place} no longer has {list}")),
+    let succeeded = targets_with(Outcome::Succeeded);
+    let were = if targets_with(Outcome::RolledBack).len() == 1 {
+        "was"
+    } else {
+        "were"
+    };
+    let sentences = [
+        (!succeeded.is_empty())
+            .then(|| format!("{environment} is now at {}", list_by_commit(&succeeded))),
+        list(Outcome::Failed).map(|list| format!("{list} failed in {environment}")),
+        list(Outcome::RolledBack)
+            .map(|list| format!("{list} failed in {environment} and {were} rolled back")),
+        list(Outcome::Destroyed).map(|list| format!("{environment} no longer has {list}")),
     ];
-    let moved: Vec<String> = moved.into_iter().flatten().collect();
-    if moved.is_empty() {
-        return of(Outcome::Unchanged).map_or_else(String::new, |list| {
-            format!("{place} has the content of {list} already.")
+    let sentences: Vec<String> = sentences.into_iter().flatten().collect();
+    if sentences.is_empty() {
+        return list(Outcome::Unchanged).map_or_else(String::new, |list| {
+            format!("{environment} already has the content of {list}.")
         });
     }
-    let counted = [
+    let counts = [
         (Outcome::Skipped, "skipped"),
         (Outcome::Unchanged, "unchanged"),
     ]
-    .map(|(outcome, word)| (all(outcome).len(), word))
+    .map(|(outcome, word)| (targets_with(outcome).len(), word))
     .into_iter()
     .filter(|(number, _)| *number > 0)
     .map(|(number, word)| format!("; {number} {word}"));
-    format!("{}{}.", moved.join(". "), counted.collect::<String>())
+    format!("{}{}.", sentences.join(". "), counts.collect::<String>())
 }
 
-/// Returns the outcomes in one sentence, depending on the kind of the deployment. For a
-/// destruction, it says whether the environment is gone.
-pub fn summarize_deployment(place: &str, kind: DeploymentKind, all: &[ComponentResult]) -> String {
+/// Returns the outcomes in words, depending on the kind of the deployment. For a destruction, it
+/// says whether the environment is destroyed.
+pub fn summarize_deployment(
+    environment: &str,
+    kind: DeploymentKind,
+    results: &[ComponentResult],
+) -> String {
     if kind != DeploymentKind::Destroy {
-        return summarize_outcomes(place, all);
+        return summarize_outcomes(environment, results);
     }
-    let of = |outcome: Outcome, word: &str| {
-        let targets: Vec<&Target> = all
+    let list = |outcome: Outcome| {
+        let targets: Vec<&Target> = results
             .iter()
             .filter(|it| it.outcome == outcome)
             .map(|it| &it.target)
             .collect();
-        (!targets.is_empty()).then(|| format!("{word} {}", list_targets(targets.into_iter())))
+        (!targets.is_empty()).then(|| list_targets(targets.into_iter()))
     };
-    let gone = of(Outcome::Destroyed, "with");
-    if all.iter().all(|it| it.outcome == Outcome::Destroyed) {
-        return gone.map_or_else(
-            || format!("{place} is gone."),
-            |gone| format!("{place} is gone, {gone}."),
+    if results.iter().all(|it| it.outcome == Outcome::Destroyed) {
+        return list(Outcome::Destroyed).map_or_else(
+            || format!("{environment} is destroyed."),
+            |list| format!("{environment} is destroyed: {list}."),
         );
     }
     let parts = [
-        (Outcome::Failed, "failed:"),
-        (Outcome::Skipped, "left:"),
-        (Outcome::Destroyed, "destroyed:"),
+        (Outcome::Failed, "failed"),
+        (Outcome::Skipped, "skipped"),
+        (Outcome::Destroyed, "destroyed"),
     ]
-    .map(|(outcome, word)| of(outcome, word));
+    .map(|(outcome, word)| list(outcome).map(|list| format!("{word}: {list}")));
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    format!("{place} is not gone yet; {}.", parts.join("; "))
+    format!("{environment} is not destroyed yet; {}.", parts.join("; "))
 }
 
 /// Returns the commits whose content is now on hold, because it failed or was rolled back.
-pub fn commits_on_hold(ended: &[ComponentResult]) -> BTreeSet<CommitId> {
-    let bad = ended
+pub fn list_commits_on_hold(results: &[ComponentResult]) -> BTreeSet<CommitId> {
+    let failed = results
         .iter()
         .filter(|it| matches!(it.outcome, Outcome::Failed | Outcome::RolledBack));
-    bad.filter(|it| it.target.content.is_some())
+    failed
+        .filter(|it| it.target.content.is_some())
         .map(|it| it.target.commit)
         .collect()
 }
 
 /// Returns the sentence for a deployment that begins:
-/// `prod begins to deploy api 1.4.2 (8f3c2a1), as run 412.`
-pub fn describe_start(place: &str, deployment: &Deployment, sequence: u64) -> String {
-    let of = |intent: Intent| {
+/// `Started run 412 in prod: deploy api 1.4.2 (8f3c2a1).`
+pub fn describe_start(environment: &str, deployment: &Deployment, sequence: u64) -> String {
+    let targets_with = |intent: Intent| {
         deployment
             .components
             .iter()
@@ -163,13 +201,13 @@ pub fn describe_start(place: &str, deployment: &Deployment, sequence: u64) -> St
         (Intent::Destroy, "remove"),
         (Intent::Unchanged, "keep"),
     ] {
-        if of(intent).next().is_some() {
-            parts.push(format!("{verb} {}", list_targets(of(intent))));
+        if targets_with(intent).next().is_some() {
+            parts.push(format!("{verb} {}", list_targets(targets_with(intent))));
         }
     }
     format!(
-        "{place} begins to {}, as run {sequence}.",
-        parts.join(" and ")
+        "Started run {sequence} in {environment}: {}.",
+        parts.join("; ")
     )
 }
 
@@ -205,12 +243,12 @@ mod tests {
             .collect();
         assert_eq!(
             summarize_outcomes("dev", &all),
-            "dev has the content of 8 components (4b9d405) already."
+            "dev already has the content of 8 components (4b9d405)."
         );
         all.push(ended_as("pipeline", Outcome::Succeeded));
         assert_eq!(
             summarize_outcomes("dev", &all),
-            "dev runs pipeline (4b9d405); 8 unchanged."
+            "dev is now at 4b9d405 (pipeline); 8 unchanged."
         );
         let failed: Vec<ComponentResult> = all
             .iter()
@@ -225,10 +263,13 @@ mod tests {
             .collect();
         assert_eq!(
             summarize_outcomes("dev", &failed),
-            "dev failed to take pipeline (4b9d405); 8 skipped."
+            "pipeline (4b9d405) failed in dev; 8 skipped."
         );
         assert_eq!(
-            (commits_on_hold(&all).len(), commits_on_hold(&failed).len()),
+            (
+                list_commits_on_hold(&all).len(),
+                list_commits_on_hold(&failed).len()
+            ),
             (0, 1)
         );
     }

@@ -18,9 +18,9 @@ const SUBJECT_WIDTH: usize = 8;
 pub struct ServerCheck {
     /// The git directory of the repository.
     pub repository: String,
-    /// Whether no finding is `bad`.
+    /// Whether no finding is a problem.
     pub protected: bool,
-    /// The findings, including what is as it should be.
+    /// The findings, including those that are good.
     pub findings: Vec<CheckFinding>,
 }
 
@@ -58,15 +58,15 @@ pub fn render_text(check: &ServerCheck, width: Option<usize>) -> String {
         (0, 0) => format!("{} it is protected", Mark::Yes),
         (0, advice) => {
             format!(
-                "{} it is protected; {} to make it better",
+                "{} it is protected; {}",
                 Mark::Yes,
-                plural(advice, "way", "ways")
+                plural(advice, "suggestion", "suggestions")
             )
         }
-        (bad, _) => format!(
+        (problems, _) => format!(
             "{} it is not protected: {}",
             Mark::No,
-            plural(bad, "finding", "findings")
+            plural(problems, "problem", "problems")
         ),
     });
     lines.join("\n")

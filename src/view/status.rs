@@ -88,7 +88,7 @@ mod tests {
 
     /// Checks that the table has few lines, however many components there are.
     #[test]
-    fn folded() {
+    fn equal_components_share_rows() {
         let text = render_text(&sample(), false, None, &|time| {
             time.to_string()[11..16].to_owned()
         });
@@ -100,7 +100,7 @@ mod tests {
              prod         api        1.4.1    8f3c2a1  unhealthy        10:00  ci  12\n             \
                           web        2.0.0    8f3c2a1  deploying 2.0.1  10:00  ci  12\n  \
                prod is locked by bob: \"incident 4711\" (09:55)\n\
-             as of the last fetch, 09:57 · git deploy sync brings news"
+             fetched 09:57 (update: git deploy sync)"
         );
         let mut some = sample();
         some.environments.truncate(1);

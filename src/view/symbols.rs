@@ -26,7 +26,7 @@ pub enum Mark {
 
 impl Mark {
     /// Returns the mark for the answer of a rule.
-    pub const fn of_outcome(outcome: CheckResult) -> Self {
+    pub const fn from_result(outcome: CheckResult) -> Self {
         match outcome {
             CheckResult::Pass => Self::Yes,
             CheckResult::Fail => Self::No,
@@ -46,7 +46,7 @@ impl Mark {
         }
     }
 
-    /// Returns the style, also for the words next to the mark.
+    /// Returns the style of the mark, which words next to it may share.
     pub const fn style(self) -> Style {
         match self {
             Self::Yes => AnsiColor::Green.on_default(),

@@ -1,9 +1,7 @@
-//! Tables without borders: columns two spaces apart, dimmed headers, one line per row, shortened to
-//! the width.
+//! Renders tables without borders: columns two spaces apart, dimmed headers, one line per row.
 //!
-//! If the width is not enough, columns are shortened one after another, by default only the last.
-//! So the others stay readable and aligned. Sentences are cut at the end, names at the place that
-//! keeps most of them distinct.
+//! If a table is too wide, columns are shortened one after another, by default only the last one.
+//! Sentences are cut at the end, names at the position that keeps most of them distinct.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +19,8 @@ const GAP: usize = 2;
 const MARGIN: &str = "  ";
 /// The indentation of a remark's continuation lines.
 const REMARK_INDENT: usize = 4;
-/// The default minimum width of a column, even if the line becomes too long: shorter text would be
-/// useless.
+/// The default minimum width of a column, even if the line becomes too long, because shorter text
+/// would be useless.
 const MIN_WIDTH: usize = 8;
 
 /// One cell: text with one style.
@@ -65,7 +63,7 @@ impl<T: AsRef<str>> From<T> for Cell {
     }
 }
 
-/// One line of a table; only cells are aligned in columns.
+/// A row of a table. Only cells are aligned in columns.
 #[derive(Debug)]
 enum Row {
     Cells(Vec<Cell>),
@@ -132,11 +130,11 @@ impl Table {
 
     /// Sets the minimum width of a column that can be shortened.
     #[must_use]
-    pub fn with_min_width(mut self, column: usize, least: usize) -> Self {
+    pub fn with_min_width(mut self, column: usize, min_width: usize) -> Self {
         self.shrinkable
             .iter_mut()
             .filter(|(it, _)| *it == column)
-            .for_each(|it| it.1 = least);
+            .for_each(|it| it.1 = min_width);
         self
     }
 
@@ -169,20 +167,23 @@ impl Table {
 
     /// Returns whether the table fits the width without shortening.
     pub fn fits(&self, width: Option<usize>) -> bool {
-        width.is_none_or(|width| self.lay_out(&BTreeMap::new()).total_width() <= width + GAP)
+        width.is_none_or(|width| self.lay_out_cells(&BTreeMap::new()).total_width() <= width + GAP)
     }
 
     /// Renders the lines, without a final newline and without white space at the end of lines.
     pub fn render(&self, width: Option<usize>) -> String {
         let mut limits = BTreeMap::new();
-        let mut table = self.lay_out(&limits);
-        for (column, least) in &self.shrinkable {
+        let mut table = self.lay_out_cells(&limits);
+        for (column, min_width) in &self.shrinkable {
             // The gap after the last column is not shown.
             let excess = width.map_or(0, |width| table.total_width().saturating_sub(width + GAP));
             if excess > 0 {
-                let whole = self.column_width(*column);
-                limits.insert(*column, whole.saturating_sub(excess).max(whole.min(*least)));
-                table = self.lay_out(&limits);
+                let full_width = self.column_width(*column);
+                let limit = full_width
+                    .saturating_sub(excess)
+                    .max(full_width.min(*min_width));
+                limits.insert(*column, limit);
+                table = self.lay_out_cells(&limits);
             }
         }
         let shown = table.to_string();
@@ -219,7 +220,7 @@ impl Table {
     }
 
     /// Lays out the rows without the remarks. A column with a limit has at most this width.
-    fn lay_out(&self, limits: &BTreeMap<usize, usize>) -> tabled::Table {
+    fn lay_out_cells(&self, limits: &BTreeMap<usize, usize>) -> tabled::Table {
         let mut builder = Builder::new();
         let cuts: BTreeMap<usize, (usize, CutPosition)> = limits
             .iter()
@@ -229,7 +230,7 @@ impl Table {
             let Row::Cells(cells) = row else { continue };
             builder.push_record(cells.iter().enumerate().map(|(column, cell)| {
                 let text = match cuts.get(&column) {
-                    Some((width, place)) => shorten(&cell.text, *width, *place),
+                    Some((width, position)) => shorten(&cell.text, *width, *position),
                     None => cell.text.clone(),
                 };
                 Cell {
@@ -256,17 +257,17 @@ impl Table {
 
     /// Returns where to cut the names of a column so that most of them stay distinct.
     fn best_cut(&self, column: usize, width: usize) -> CutPosition {
-        let left = |place: &CutPosition| {
+        let count_distinct = |position: &CutPosition| {
             let distinct: BTreeSet<String> = self
                 .column_texts(column)
-                .map(|text| shorten(text, width, *place))
+                .map(|text| shorten(text, width, *position))
                 .collect();
             distinct.len()
         };
-        // Among equals `max_by_key` takes the last.
+        // If several are equally good, `max_by_key` takes the last.
         [CutPosition::Begin, CutPosition::End, CutPosition::Middle]
             .into_iter()
-            .max_by_key(left)
+            .max_by_key(count_distinct)
             .unwrap_or(CutPosition::Middle)
     }
 
@@ -288,32 +289,35 @@ enum CutPosition {
     End,
 }
 
-/// Shortens a text to a width, with `…` for what is missing: sentences at the end, a name at the
-/// given place.
-fn shorten(text: &str, width: usize, place: CutPosition) -> String {
+/// Shortens a text to a width, with `…` for the missing part. Cuts a text with spaces at the end,
+/// and a name at the given position. Keeps the indentation.
+fn shorten(text: &str, width: usize, position: CutPosition) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
     let name = text.trim_start();
     let margin = text.len() - name.len();
-    let left = width.saturating_sub(1 + margin);
-    let end = match place {
+    let room = width.saturating_sub(1 + margin);
+    let end_width = match position {
         _ if name.contains(' ') => 0,
-        CutPosition::Begin => left,
-        CutPosition::Middle => left / 2,
+        CutPosition::Begin => room,
+        CutPosition::Middle => room / 2,
         CutPosition::End => 0,
     };
     let (margin, text) = text.split_at(margin);
-    let begin = take_width(text.chars(), left - end);
-    let end: String = take_width(text.chars().rev(), end).chars().rev().collect();
+    let begin = take_width(text.chars(), room - end_width);
+    let end: String = take_width(text.chars().rev(), end_width)
+        .chars()
+        .rev()
+        .collect();
     format!("{margin}{}…{end}", begin.trim_end())
 }
 
 /// Returns the first characters that fit the width.
-fn take_width(characters: impl Iterator<Item = char>, mut left: usize) -> String {
+fn take_width(characters: impl Iterator<Item = char>, mut room: usize) -> String {
     let fits = |character: &char| {
-        let rest = left.checked_sub(character.width().unwrap_or(0));
-        left = rest.unwrap_or(left);
+        let rest = room.checked_sub(character.width().unwrap_or(0));
+        room = rest.unwrap_or(room);
         rest.is_some()
     };
     characters.take_while(fits).collect()

@@ -5,7 +5,8 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::domain::text::sanitize;
 
-/// Returns the lines of a unified diff with colours, or none if the texts are equal.
+/// Returns the lines of a unified diff with colours, or none if the texts are equal. Each text
+/// comes with its name.
 ///
 /// The texts may be untrusted: unsafe characters are replaced.
 pub fn render_diff(old: (&str, &str), new: (&str, &str)) -> Vec<String> {

@@ -29,7 +29,8 @@ pub fn format_time(time: Time, now: Time, dates: TimeStyle) -> String {
 pub fn format_deadline(time: Time, now: Time, dates: TimeStyle) -> String {
     match dates {
         TimeStyle::Iso => format!("until {time}"),
-        // The seconds since the deadline was set must not turn seven days into six.
+        // Rounded up by almost a minute: a deadline of 7 days that was set seconds ago is not 6
+        // days.
         TimeStyle::Relative => format!(
             "for {}",
             format_approx(Span::from_seconds(

@@ -1,4 +1,5 @@
-//! A verdict for people: the rules that do not pass first, each with the next command.
+//! A verdict as text and in JSON. In the text, rules that do not pass come first, each with the
+//! next command.
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
@@ -23,16 +24,19 @@ pub fn render_verdict(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec
         .flat_map(|check| render_check(check, width))
         .collect();
     if all {
-        let (bare, telling): (Vec<&Check>, Vec<&Check>) = passed
+        let (without_detail, with_detail): (Vec<&Check>, Vec<&Check>) = passed
             .into_iter()
             .partition(|check| check.detail.is_empty());
         lines.extend(
-            telling
+            with_detail
                 .into_iter()
                 .flat_map(|check| render_check(check, width)),
         );
-        if !bare.is_empty() {
-            let names: Vec<&str> = bare.iter().map(|check| check.rule.name()).collect();
+        if !without_detail.is_empty() {
+            let names: Vec<&str> = without_detail
+                .iter()
+                .map(|check| check.rule.name())
+                .collect();
             lines.extend(wrap::wrap_hanging(
                 &format!("  {} ", Mark::Yes),
                 &names.join(", "),
@@ -49,7 +53,7 @@ pub fn render_verdict(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec
 
 /// Renders the outcome of one rule, and the next command.
 fn render_check(check: &Check, width: Option<usize>) -> Vec<String> {
-    let mark = Mark::of_outcome(check.outcome);
+    let mark = Mark::from_result(check.outcome);
     let head = format!("  {mark} {:<RULE_WIDTH$}  ", check.rule.name());
     let mut lines = wrap::wrap_hanging(&head, &sanitize(&check.detail), width);
     lines.extend(

@@ -1,8 +1,7 @@
-//! Wrapping of lines that are wider than the terminal. Continuation lines are indented below the
-//! text. Without a width nothing is wrapped.
+//! Wraps lines that are wider than the terminal. Continuation lines are indented below the text.
+//! Without a width nothing is wrapped.
 //!
-//! A command is never wrapped, so that it can be copied. If it is too long even for a separate
-//! line, the terminal breaks it.
+//! A command is never wrapped, so that it can be copied.
 
 use anstyle::Style;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -17,13 +16,13 @@ pub fn display_width(styled: &str) -> usize {
     anstream::adapter::strip_str(styled).to_string().width()
 }
 
-/// Wraps a text behind a head. Both may be styled. Continuation lines begin below the text.
+/// Wraps a text after a head. Both may be styled. Continuation lines begin below the text.
 pub fn wrap_hanging(head: &str, text: &str, width: Option<usize>) -> Vec<String> {
     wrap_indented(head, display_width(head), text, width)
 }
 
-/// Wraps a text behind a head. Continuation lines are indented by `indent` columns, or less if a
-/// word needs the room.
+/// Wraps a text after a head. Continuation lines are indented by `indent` columns, or less if a
+/// long word needs the room.
 pub fn wrap_indented(head: &str, indent: usize, text: &str, width: Option<usize>) -> Vec<String> {
     let whole = format!("{head}{text}");
     let Some(width) = width.filter(|width| display_width(&whole) > *width) else {
@@ -66,8 +65,8 @@ pub fn wrap_indented(head: &str, indent: usize, text: &str, width: Option<usize>
     lines
 }
 
-/// Wraps a line from elsewhere, with a prefix before each part. Continuation lines begin below the
-/// last column of the line.
+/// Wraps a line that a remote printed, with a prefix before each part. Continuation lines begin
+/// below the last column of the line, which starts after two spaces.
 pub fn wrap_remote_line(prefix: &str, line: &str, width: Option<usize>) -> Vec<String> {
     let (line, width) = (
         line.trim_end(),
@@ -110,7 +109,7 @@ pub fn wrap_with_command(
     lines
 }
 
-/// Renders a line with a command, indented by `indent` columns if that fits.
+/// Renders the line `→ command`, indented by `indent` columns, or less if it does not fit.
 pub fn render_command(indent: usize, command: &str, width: Option<usize>) -> String {
     let dim = Style::new().dimmed();
     let fits = width.is_none_or(|width| indent + 2 + display_width(command) <= width);
@@ -129,13 +128,14 @@ pub fn render_command(indent: usize, command: &str, width: Option<usize>) -> Str
 fn split_words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let mut before = None;
-        let end = rest.char_indices().find_map(|(at, here)| {
-            let last = before.replace(here)?;
-            let wide = |character: char| character.width() == Some(2) && character.is_alphabetic();
-            let word = last == ' ' && here != ' ';
-            let script = here != ' ' && last != ' ' && (wide(last) && wide(here));
-            (word || script).then_some(at)
+        let mut previous = None;
+        let end = rest.char_indices().find_map(|(at, current)| {
+            let last = previous.replace(current)?;
+            let is_wide =
+                |character: char| character.width() == Some(2) && character.is_alphabetic();
+            let starts_word = last == ' ' && current != ' ';
+            let within_script = is_wide(last) && is_wide(current);
+            (starts_word || within_script).then_some(at)
         });
         let (piece, after) = rest.split_at(end.unwrap_or(rest.len()));
         rest = after;
@@ -190,7 +190,7 @@ mod tests {
     /// Checks that the visible width counts: colours take no room, wide letters two columns, and
     /// their script has no spaces.
     #[test]
-    fn by_what_is_shown() {
+    fn by_visible_width() {
         let red = anstyle::AnsiColor::Red.on_default();
         assert_eq!(
             wrap_hanging(&format!("{red}x{red:#} "), &"a".repeat(38), Some(40)).len(),
@@ -239,7 +239,7 @@ mod tests {
     /// Checks that a command stays on one line, even if it is too long.
     #[test]
     fn commands_stay_whole() {
-        let told = |width| {
+        let render = |width| {
             plain(&wrap_with_command(
                 "  ",
                 4,
@@ -249,14 +249,17 @@ mod tests {
                 width,
             ))
         };
-        assert_eq!(told(None), ["  it is on hold · git deploy unlock dev"]);
-        assert_eq!(told(Some(40)), ["  it is on hold · git deploy unlock dev"]);
+        assert_eq!(render(None), ["  it is on hold · git deploy unlock dev"]);
         assert_eq!(
-            told(Some(30)),
+            render(Some(40)),
+            ["  it is on hold · git deploy unlock dev"]
+        );
+        assert_eq!(
+            render(Some(30)),
             ["  it is on hold", "    → git deploy unlock dev"]
         );
         assert_eq!(
-            told(Some(10)),
+            render(Some(10)),
             ["  it is on", "    hold", "    → git deploy unlock dev"]
         );
         assert_eq!(

@@ -80,7 +80,7 @@ fn ci_recipes_work() {
         project.carol.deploy(&["sync"]).ok();
         let status = project.carol.deploy(&["status"]).ok().text();
         assert!(
-            status.contains("is on hold in dev since it failed"),
+            status.contains("is on hold in dev because it failed"),
             "{}: {status}",
             ci.name
         );

@@ -12,9 +12,7 @@ pub fn transcript(repo: &Repo<'_>, commands: &[&[&str]]) -> String {
     let mut text = String::new();
     for command in commands {
         let run = repo.deploy(command).to_string();
-        let lines = run
-            .lines()
-            .filter(|line| !line.starts_with("as of the last fetch"));
+        let lines = run.lines().filter(|line| !line.starts_with("fetched "));
         lines.for_each(|line| writeln!(text, "{line}").unwrap());
         text.push('\n');
     }

@@ -12,7 +12,7 @@ fn the_tour_works() {
         .transcript
         .find("remote: git-deploy: refused  refs/deploy/prod")
         .unwrap();
-    let accepted = sandbox.transcript.find("\nprod runs api (").unwrap();
+    let accepted = sandbox.transcript.find("\nprod is now at ").unwrap();
     assert!(refused < accepted, "{}", sandbox.transcript);
     for rule in ["previous environment", "approvals"] {
         let named = format!("\nremote:   ✗ {rule} ");
@@ -113,7 +113,7 @@ fn things_to_try(sandbox: &Sandbox<'_>) {
     let prod = sandbox.server().rev("refs/deploy/prod");
     let push = proposed(
         "ci",
-        "see who says no",
+        "which the server refuses",
         "ci$ git push origin :refs/deploy/prod",
     )
     .fails(1);

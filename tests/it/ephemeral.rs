@@ -148,7 +148,7 @@ fn created_renewed_and_closed() {
     assert!(
         too_long
             .words_of_err()
-            .contains("for 8h → git deploy expire pr-17 +8h"),
+            .contains("(ttl 8h) → git deploy expire pr-17 +8h"),
         "{too_long}"
     );
     project.bob.deploy(&["expire", "prod", "+1h"]).fails(1);
@@ -187,7 +187,7 @@ fn created_renewed_and_closed() {
 
     in_ci(&project, &["destroy"]).fails(2);
     let gone = in_ci(&project, &["destroy", "--yes", "-m", "merged"]).ok();
-    assert!(gone.text().contains("pr-17 is gone"), "{gone}");
+    assert!(gone.text().contains("pr-17 is destroyed"), "{gone}");
     assert_eq!(order(&world), "pr-17 api, pr-17 db, pr-17 net, ");
     assert_eq!(
         (running(&world, "pr-17"), known(&project).as_str()),
@@ -299,7 +299,7 @@ fn failed_destruction_is_retried() {
             .deploy(&["reap", "pr-1"])
             .ok()
             .text()
-            .contains("pr-1 is gone")
+            .contains("pr-1 is destroyed")
     );
     project.ci.deploy(&["reap", "pr-*"]).fails(1);
     project.bob.deploy(&["unlock", "pr-2"]).ok();
@@ -343,7 +343,7 @@ fn a_killed_destruction_is_resumed() {
         );
     }
     let resumed = project.bob.deploy(&["resume", "pr-1", "--yes"]).ok();
-    assert!(resumed.text().contains("pr-1 is gone"), "{resumed}");
+    assert!(resumed.text().contains("pr-1 is destroyed"), "{resumed}");
     assert_eq!(
         (running(&world, "pr-1"), known(&project).as_str()),
         (vec![], "")
@@ -371,8 +371,8 @@ fn one_reaper_destroys() {
         threads.into_iter().map(|it| it.join().unwrap()).collect()
     });
     let said: String = runs.into_iter().map(|run| run.ok().text() + "\n").collect();
-    assert_eq!(said.matches("pr-1 is gone").count(), 1, "{said}");
-    assert_eq!(said.matches("pr-2 is gone").count(), 1, "{said}");
+    assert_eq!(said.matches("pr-1 is destroyed").count(), 1, "{said}");
+    assert_eq!(said.matches("pr-2 is destroyed").count(), 1, "{said}");
     assert!(said.contains("in pr-2 is given up"), "{said}");
     assert_eq!(known(&project), "");
     project.audited();

@@ -77,7 +77,10 @@ fn false_old_ids_are_refused() {
         Run::of(&world, project.server.command("sh").args(["-c", &script]))
     };
     let run = judged(&head, "refs/heads/prod").fails(1);
-    assert!(run.err().contains("not where the push says"), "{run}");
+    assert!(
+        run.err().contains("not at the commit that the push"),
+        "{run}"
+    );
     judged(&zero, "refs/heads/prod").ok();
 }
 

@@ -47,7 +47,7 @@ fn the_environment_follows_from_the_branch() {
         Some("qa, from the branch main"),
         "{run}"
     );
-    assert!(run.text().starts_with("qa runs api"), "{run}");
+    assert!(run.text().starts_with("qa is now at "), "{run}");
     let run = alice.deploy(&["lock", "-m", "incident"]).ok();
     assert!(run.text().starts_with("qa is locked by alice"), "{run}");
     // A word that is no environment is the commit, and an environment's name is the environment.
@@ -76,7 +76,7 @@ fn the_environment_follows_from_the_branch() {
     let run = in_ci(&world, alice, &on("refs/heads/main"), &["unlock"]).ok();
     assert_eq!(run.err(), "qa, from the branch main");
     let run = in_ci(&world, alice, &on("refs/pull/17/merge"), &["record"]).ok();
-    assert!(run.text().starts_with("pr-17 runs api"), "{run}");
+    assert!(run.text().starts_with("pr-17 is now at "), "{run}");
     let run = in_ci(&world, alice, &on("refs/tags/1.2.stage"), &["check"]).ok();
     assert_eq!(run.err(), "stage, from the tag 1.2.stage");
     let other = [

@@ -211,7 +211,7 @@ web = {{ paths = ["web/**"] }}
         of(&[("web", "previous environment"), ("web", "artifact")])
     );
     let text = alice.deploy(&["policy", "test"]).fails(1).text();
-    assert!(text.contains("gives other files to api;"), "{text}");
+    assert!(text.contains("assigns other files to api;"), "{text}");
     // A branch that nobody wrote down, and files that belonged to no component of the policy of then, cannot be told of.
     propose(
         &project,

@@ -93,7 +93,7 @@ fn documents_name_their_schema() {
         .ok()
         .json();
     assert_eq!(
-        (&log["schema"], &log["more"]),
+        (&log["schema"], &log["truncated"]),
         (&"git-deploy/log/v1".into(), &true.into())
     );
     assert_eq!(log["entries"][0]["result"], "locked");
@@ -254,7 +254,7 @@ fn the_age_of_the_last_fetch_is_shown() {
     assert!(
         status
             .text()
-            .ends_with("as of the last fetch, 3 min ago · git deploy sync brings news"),
+            .ends_with("fetched 3 min ago (update: git deploy sync)"),
         "{status}"
     );
     assert!(status.err().is_empty(), "{status}");

@@ -118,7 +118,7 @@ fn forged_entries_are_cut_off() {
         });
     project.ci.push(&["refs/deploy/dev"]).ok();
     assert_eq!(project.server.rev("refs/deploy/dev"), forged.to_string());
-    repaired(&project, &valid, &["holds an entry that does not verify"]);
+    repaired(&project, &valid, &["has an entry that does not verify"]);
     // With our hooks nobody but the owner may: to the server these entries are old.
     world.advance("10m");
     project

@@ -381,7 +381,7 @@ fn foreign_repositories_need_permission() {
     let words = refused.err();
     let command = words
         .lines()
-        .find_map(|line| line.strip_prefix("  try: git "))
+        .find_map(|line| line.strip_prefix("  hint: git "))
         .unwrap_or_else(|| panic!("{refused}"));
     alice.git(&command.split(' ').collect::<Vec<_>>()).ok();
     round(&server, &alice);

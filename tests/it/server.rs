@@ -143,7 +143,7 @@ fn existing_hooks_are_kept() {
     assert!(
         occupied
             .err()
-            .contains("a hook proc-receive is there already"),
+            .contains("there is already a hook proc-receive"),
         "{occupied}"
     );
 }

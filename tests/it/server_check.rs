@@ -84,7 +84,7 @@ fn a_server_without_hooks_is_reported() {
     let run = check(&server).fails(1);
     assert!(
         run.text().contains(
-            "a push of a made-up ledger went in: whoever may push can write what they like"
+            "a push of a made-up ledger was accepted: everyone who can push can write any entry"
         ),
         "{run}"
     );
@@ -113,11 +113,11 @@ const BREACHES: [(&str, &str); 17] = [
     ),
     (
         "mkdir -p ../elsewhere && git config core.hooksPath ../elsewhere",
-        "core.hooksPath leads git to",
+        "core.hooksPath points git to",
     ),
     (
         "sed -i '1s,.*,#!/nowhere/git-deploy hook,' hooks/pre-receive",
-        "which is not there: every push of a ledger fails",
+        "which does not exist: every push of a ledger fails",
     ),
     (
         "printf '#!/bin/sh\\necho git-deploy 0.0.1\\n' > ../old && chmod +x ../old && sed -i \"1s,.*,#!$(realpath ..)/old hook,\" hooks/pre-receive",
@@ -129,7 +129,7 @@ const BREACHES: [(&str, &str); 17] = [
     ),
     (
         "git config --add receive.procReceiveRefs '!:refs/deploy/dev'",
-        "which takes refs out again",
+        "which excludes refs",
     ),
     (
         "git symbolic-ref refs/deploy/evidence refs/deploy/dev",
@@ -138,16 +138,16 @@ const BREACHES: [(&str, &str); 17] = [
     ("ln -s dev refs/deploy/qa", "refs/deploy/qa is symbolic"),
     (
         "mkdir -p info && git rev-parse HEAD > info/grafts",
-        "grafts change what plain git shows",
+        "grafts change the history that plain git shows",
     ),
-    ("chmod o+w config", "config can be changed by everybody"),
+    ("chmod o+w config", "config can be changed by every user"),
     (
         "chmod o+w hooks/pre-receive",
-        "hooks/pre-receive can be changed by everybody",
+        "hooks/pre-receive can be changed by every user",
     ),
     (
         "git config receive.hideRefs refs/deploy && git config --add receive.hideRefs refs/notes/deploy",
-        "nobody can push or fetch a ledger",
+        "ledgers cannot be pushed or fetched",
     ),
 ];
 
@@ -196,7 +196,7 @@ fn every_breach_is_found_and_fixed() {
     for words in [
         "1 replace refs change",
         "refs/deploy/Prod",
-        "deploy.admin names nobody",
+        "deploy.admin has no key",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
@@ -212,7 +212,7 @@ fn every_breach_is_found_and_fixed() {
     shell(server, "git config deploy.admin nonsense").ok();
     let text = check(server).fails(1).text();
     assert!(
-        text.contains("the hook cannot judge a push: nothing goes in"),
+        text.contains("the hook cannot judge a push: nothing is accepted"),
         "{text}"
     );
     // And a hook that was there before, and says no to everything, hides whether ours would.
@@ -225,7 +225,7 @@ fn every_breach_is_found_and_fixed() {
     shell(server, "chmod -x hooks/pre-receive.local").ok();
     let text = check(server).ok().text();
     assert!(
-        text.contains("pre-receive.local, which was there before, is not executable"),
+        text.contains("pre-receive.local, the previous hook, is not executable"),
         "{text}"
     );
 }
@@ -271,14 +271,14 @@ fn advice_is_no_failure() {
             "head -c 2000000 /dev/urandom | git hash-object -w --stdin | git pack-objects -q objects/pack/pack",
             "there is no commit-graph",
         ),
-        (&*alternates, "some lie in another repository"),
+        (&*alternates, "some are in another repository"),
         (
             "git remote add --mirror=fetch old ../other.git",
             "git fetch old here would overwrite ledgers",
         ),
         (
             "chmod g+w config",
-            "config can be changed, past all hooks, by everybody in the group",
+            "config can be changed, bypassing all hooks, by every user in group",
         ),
     ];
     for (change, words) in cases {

@@ -150,7 +150,7 @@ fn screen(project: &Project<'_>, columns: usize, colour: bool, arguments: &str) 
 /// copied, and so do single addresses.
 fn is_whole(line: &str) -> bool {
     let text = line.strip_prefix("remote: ").unwrap_or(line).trim_start();
-    text.starts_with("→ ") || text.starts_with("try: ") || !text.contains(' ')
+    text.starts_with("→ ") || text.starts_with("hint: ") || !text.contains(' ')
 }
 
 #[test]
@@ -214,10 +214,7 @@ fn screens_fit_narrow_and_wide_terminals() {
         settings.add_filter(&format!(r"\b[0-9a-f]{{{length}}}\b"), "x".repeat(length));
     }
     settings.add_filter(r"/\S*\.key\b", "<FILE>");
-    settings.add_filter(
-        r"(?m)^as of the last fetch, .*? · ",
-        "as of the last fetch, … · ",
-    );
+    settings.add_filter(r"(?m)^fetched .*? \(update: ", "fetched … (update: ");
     settings.bind(|| insta::assert_snapshot!("page", page));
     // A program reads lines that no terminal's width has cut or folded.
     let piped = project

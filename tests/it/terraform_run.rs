@@ -357,8 +357,9 @@ fn a_half_applied_change_is_repaired() {
     shop.change("api", "resource \"terraform_data\" \"service\" {", "resource \"terraform_data\" \"queue\" {}\n\nresource \"terraform_data\" \"service\" {\n  depends_on = [terraform_data.queue]");
     let left = shop.ci(&["run", "dev", "--yes"]).fails(4);
     assert!(
-        left.words_of_err()
-            .contains("api was not rolled back: a rollback would destroy something, which a person must decide."),
+        left.words_of_err().contains(
+            "api was not rolled back: a rollback would destroy resources, so a person must decide."
+        ),
         "{left}"
     );
     let state = shop.state("dev", "api");
@@ -477,7 +478,7 @@ fn removed_components_are_destroyed_on_request() {
     let kept = shop.ci(&["run", "dev", "--yes"]).ok();
     assert_eq!(
         kept.words_of_err(),
-        "No longer in the code, but not removed: api, database. Use --destroy to remove it."
+        "No longer in the code, but not removed: api, database. Use --destroy to remove them."
     );
     assert!(!resources(&shop, "api").is_empty() && !resources(&shop, "database").is_empty());
     let plan = shop.ci(&["plan", "dev", "--destroy"]).ok();
@@ -517,7 +518,7 @@ fn resources(shop: &Shop<'_>, component: &str) -> Vec<Value> {
 fn approve_command(run: &Run<'_>) -> String {
     let command = run.words_of_err();
     let (_, command) = command
-        .rsplit_once("try: git deploy approve ")
+        .rsplit_once("hint: git deploy approve ")
         .unwrap_or_else(|| panic!("{run}"));
     format!("approve {command}")
 }

@@ -128,7 +128,7 @@ fn not_let_in(repo: &Repo<'_>, why: &str) {
             "{run}"
         );
         assert!(run.err().contains(why), "{run}");
-        assert!(run.err().ends_with("  try: git ls-remote origin"), "{run}");
+        assert!(run.err().ends_with("  hint: git ls-remote origin"), "{run}");
     }
     assert_eq!(repo.git(&["for-each-ref"]).ok().text(), before);
     // What is here can be read without them.

@@ -43,7 +43,7 @@ fn new_people_can_write_without_sync() {
     );
     alice.git(&["push", "-q", "origin", "HEAD"]).ok();
     let record = bob.deploy(&["record", "qa", &commit]).ok();
-    assert!(record.text().starts_with("qa runs shop"), "{record}");
+    assert!(record.text().starts_with("qa is now at "), "{record}");
 }
 
 /// A component that left the policy stays until somebody removes it.
@@ -98,7 +98,7 @@ fn many_components_are_summarised() {
     let first = alice.deploy(&["record", "dev"]).ok().text();
     let short = alice.rev("HEAD")[..7].to_owned();
     assert!(
-        first.starts_with(&format!("dev runs 6 components ({short}).")),
+        first.starts_with(&format!("dev is now at {short} (6 components).")),
         "{first}"
     );
     let log = alice.deploy(&["log"]).ok().text();
@@ -108,13 +108,13 @@ fn many_components_are_summarised() {
     let short = alice.rev("HEAD")[..7].to_owned();
     let failed = alice.deploy(&["record", "dev", "--failed"]).ok().text();
     assert!(
-        failed.starts_with(&format!("dev failed to take c ({short}); 5 skipped.")),
+        failed.starts_with(&format!("c ({short}) failed in dev; 5 skipped.")),
         "{failed}"
     );
     let lift = format!("git deploy unlock dev --commit {short}");
     assert!(
         failed.ends_with(&format!(
-            "It stays on hold in dev until a person lifts the hold: {lift}"
+            "{short} stays on hold in dev until a person lifts the hold: {lift}"
         )),
         "{failed}"
     );
@@ -127,7 +127,7 @@ fn many_components_are_summarised() {
     let status = alice.deploy(&["status"]).ok().text();
     assert!(
         status.contains(&format!(
-            "c ({short}) is on hold in dev since it failed · {lift}"
+            "c ({short}) is on hold in dev because it failed · {lift}"
         )),
         "{status}"
     );
@@ -136,7 +136,7 @@ fn many_components_are_summarised() {
     assert!(!alice.deploy(&["status"]).ok().text().contains("on hold"));
     let done = alice.deploy(&["record", "dev"]).ok().text();
     assert!(
-        done.starts_with(&format!("dev runs c ({short}); 5 unchanged.")),
+        done.starts_with(&format!("dev is now at {short} (c); 5 unchanged.")),
         "{done}"
     );
 }
@@ -148,14 +148,14 @@ fn first_errors_say_what_to_type() {
     let alice = world.repo("alice");
     let outside = alice.deploy(&["-C", "..", "status"]).fails(3);
     assert!(
-        outside.err().contains("try: cd into a clone") && !outside.err().contains("NotFound"),
+        outside.err().contains("hint: cd into a clone") && !outside.err().contains("NotFound"),
         "{outside}"
     );
     alice.deploy(&["init", "--no-password"]).ok();
     let nothing = alice.deploy(&["record", "dev"]).fails(2);
     assert_eq!(
         nothing.err(),
-        "error: this repository has no commits yet\n  try: git commit",
+        "error: this repository has no commits yet\n  hint: git commit",
         "{nothing}"
     );
     let near = alice.deploy(&["record", "dve"]).fails(2);
@@ -173,7 +173,7 @@ fn first_errors_say_what_to_type() {
         .ok();
     let locked = alice.deploy(&["lock", "dev", "-m", "x"]).fails(3);
     assert!(
-        locked.err().contains("try: GIT_DEPLOY_PASSWORD=…"),
+        locked.err().contains("hint: GIT_DEPLOY_PASSWORD=…"),
         "{locked}"
     );
 }

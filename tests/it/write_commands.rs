@@ -168,7 +168,7 @@ fn keys_are_private_and_never_overwritten() {
     assert_eq!(alice.deploy(&["key", "show"]).ok().text(), key);
     let bytes = std::fs::read(folder.join("deploy.key")).unwrap();
     let again = alice.deploy(&["key", "new", "--no-password"]).fails(2);
-    assert!(again.err().contains("try: git deploy key show"), "{again}");
+    assert!(again.err().contains("hint: git deploy key show"), "{again}");
     assert_eq!(std::fs::read(folder.join("deploy.key")).unwrap(), bytes);
 
     // With a password from the environment; what needs no secret asks for none.

@@ -11,7 +11,7 @@ use crate::domain::policy::Environment;
 
 /// `[ENV] [REV]`, as every command about a deployment takes them.
 #[derive(clap::Args)]
-pub struct EnvRev {
+pub struct EnvRevArgs {
     /// The environment. Defaults to the one of the current branch or CI job
     ///
     /// In CI, the branch, tag or change request that the job runs for determines the environment.
@@ -28,7 +28,7 @@ pub struct EnvRev {
 
 /// `[ENV]`, as commands that need no commit take it.
 #[derive(clap::Args)]
-pub struct OnlyEnv {
+pub struct EnvArg {
     /// The environment. Defaults to the one of the current branch or CI job
     ///
     /// In CI, the branch, tag or change request that the job runs for determines the environment.
@@ -37,15 +37,15 @@ pub struct OnlyEnv {
     env: Option<String>,
 }
 
-impl EnvRev {
+impl EnvRevArgs {
     /// Returns the two arguments as they were typed: the environment and the revision.
-    pub fn words(&self) -> (Option<&str>, Option<&str>) {
+    pub fn as_typed(&self) -> (Option<&str>, Option<&str>) {
         (self.env.as_deref(), self.rev.as_deref())
     }
 
-    /// Parses the order `COMPONENT ENV`, as in `api prod`, or `all prod` for no particular
-    /// component. Returns `None` for any other order.
-    pub fn component_first(
+    /// Parses the reversed order `COMPONENT ENV`, as in `api prod`. `all prod` selects no
+    /// particular component. Returns `None` if the arguments are not in this order.
+    pub fn parse_component_first(
         &self,
         workspace: &Workspace,
     ) -> Option<(Option<ComponentName>, EnvName)> {
@@ -69,8 +69,8 @@ impl EnvRev {
 
     /// Determines the environment and returns it with the revision, if one was given.
     ///
-    /// A single word that is no environment is the revision, if the environment can be determined
-    /// without it.
+    /// A single word that is not an environment is the revision, if the environment can be
+    /// determined without it.
     pub fn find(
         &self,
         workspace: &Workspace,
@@ -98,14 +98,14 @@ impl EnvRev {
     }
 }
 
-impl OnlyEnv {
+impl EnvArg {
     /// Returns the argument as if `env` had been typed.
-    pub fn of(env: Option<String>) -> Self {
+    pub fn new(env: Option<String>) -> Self {
         Self { env }
     }
 
     /// Returns the argument as it was typed.
-    pub fn word(&self) -> Option<&str> {
+    pub fn as_typed(&self) -> Option<&str> {
         self.env.as_deref()
     }
 
@@ -124,7 +124,7 @@ fn is_environment(workspace: &Workspace, word: &str) -> bool {
         .is_ok_and(|name| workspace.policy.environment(&name).is_some())
 }
 
-/// Returns whether a word names a commit, directly or as what an environment runs.
+/// Returns whether a word names a commit: a Git revision, or an environment that runs one.
 fn is_commit(workspace: &Workspace, word: &str) -> bool {
     let environment = word
         .split_once(':')
@@ -134,7 +134,7 @@ fn is_commit(workspace: &Workspace, word: &str) -> bool {
 }
 
 fn explain_no_environment(workspace: &Workspace, word: &str, why: &str) -> CliError {
-    // Only called for words that name no environment, so this is an error.
+    // The word names no environment, so this lookup fails with the message to show.
     workspace.find_environment(word).err().map_or_else(
         || explain_unbound(workspace, why),
         |failure| failure.because(why),

@@ -6,7 +6,8 @@ use clap::ValueEnum;
 
 use crate::domain::name::ProjectName;
 
-/// What every command understands. The ids have a prefix because a command's own argument of the same id would hide the option.
+/// The global options. Their ids have a prefix, because a command's own argument of the same id
+/// would hide the option.
 #[derive(Default, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalOptions {
@@ -86,7 +87,7 @@ pub enum ColorMode {
 fn parse_remote_name(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || text.starts_with('-') || !text.chars().all(crate::domain::text::is_plain)
     {
-        return Err("not a valid name of a remote");
+        return Err("not a valid remote name");
     }
     Ok(text.to_owned())
 }

@@ -7,7 +7,7 @@ use crate::domain::text::{Description, Line};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::default_description::build_description;
 
-/// Why it is deployed.
+/// The options that describe a deployment.
 #[derive(clap::Args)]
 pub struct MetadataArgs {
     /// Override the rules, for a reason that is recorded
@@ -28,8 +28,8 @@ pub struct MetadataArgs {
 }
 
 impl MetadataArgs {
-    /// Copies the options to a deployment, except `requested_by`, which belongs to the entry. Without a message, the description lists the subjects of
-    /// the commits.
+    /// Copies the options to a deployment, except `requested_by`, which belongs to the entry.
+    /// Without a message, the description lists the subjects of the commits.
     pub fn apply_to(
         &self,
         deployment: &mut Deployment,

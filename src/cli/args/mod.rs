@@ -1,4 +1,4 @@
-//! The arguments that several commands have, and what they mean in a repository.
+//! Arguments shared by several commands, and their resolution in a repository.
 
 pub mod environment;
 pub mod global;

@@ -1,5 +1,5 @@
-//! The options of `record` that describe how a deployment ended: one value for the whole, and
-//! others for some components.
+//! The options of `record` that describe how a deployment ended: one value for all components, and
+//! other values for named ones.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::run::outcome::{OutcomeArg, OutcomeReport, resolve_results};
 
-/// How it ended: of a record or a finish.
+/// How a deployment ended.
 #[derive(clap::Args)]
 pub struct OutcomeArgs {
     /// succeeded, failed, rolled-back or skipped (repeatable) [default: succeeded]
@@ -64,13 +64,13 @@ fn parse_component_value<T: ValueEnum>(text: &str) -> Result<ComponentValue<T>, 
         None => (None, text),
     };
     let word = T::from_str(word, false).map_err(|_| {
-        let known = T::value_variants()
+        let names = T::value_variants()
             .iter()
             .filter_map(ValueEnum::to_possible_value);
-        let known: Vec<String> = known
+        let names: Vec<String> = names
             .map(|it: PossibleValue| it.get_name().to_owned())
             .collect();
-        format!("expected one of {}", known.join(", "))
+        format!("expected one of {}", names.join(", "))
     })?;
     Ok(ComponentValue {
         component,
@@ -78,23 +78,24 @@ fn parse_component_value<T: ValueEnum>(text: &str) -> Result<ComponentValue<T>, 
     })
 }
 
-/// Splits the values into the one for all components and those for single ones.
+/// Splits the values of an option into the one for all components and those for named ones.
+/// `convert` converts each value.
 ///
 /// # Errors
 ///
 /// Fails if two values are about the same component.
 fn split_by_component<T: Copy, U>(
-    given: &[ComponentValue<T>],
+    values: &[ComponentValue<T>],
     option: &str,
-    meaning: impl Fn(T) -> U,
+    convert: impl Fn(T) -> U,
 ) -> Result<(Option<U>, BTreeMap<ComponentName, U>), CliError> {
-    let (mut all, mut some) = (None, BTreeMap::new());
-    for it in given {
-        let before = match &it.component {
-            None => all.replace(meaning(it.value)),
-            Some(component) => some.insert(component.clone(), meaning(it.value)),
+    let (mut for_all, mut by_component) = (None, BTreeMap::new());
+    for it in values {
+        let previous = match &it.component {
+            None => for_all.replace(convert(it.value)),
+            Some(component) => by_component.insert(component.clone(), convert(it.value)),
         };
-        if before.is_some() {
+        if previous.is_some() {
             let what = it
                 .component
                 .as_ref()
@@ -105,7 +106,7 @@ fn split_by_component<T: Copy, U>(
             ));
         }
     }
-    Ok((all, some))
+    Ok((for_all, by_component))
 }
 
 impl OutcomeArgs {
@@ -127,7 +128,7 @@ impl OutcomeArgs {
                 VerificationValue::Failed => VerificationResult::Failed,
                 VerificationValue::None => VerificationResult::None,
             })?;
-        let said = OutcomeReport {
+        let report = OutcomeReport {
             outcome: if self.failed {
                 OutcomeArg::Failed
             } else {
@@ -137,7 +138,7 @@ impl OutcomeArgs {
             verification: verification.unwrap_or(VerificationResult::None),
             verifications,
         };
-        resolve_results(components, &said)
+        resolve_results(components, &report)
             .map_err(|error| CliError::new(ErrorKind::Usage, error.to_string()))
     }
 }

@@ -1,6 +1,6 @@
-//! The options of every command that carries a deployment out.
+//! The options of every command that runs a deployment.
 
-/// How a deployment is carried out: the options of every command that does.
+/// How to run a deployment.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct RunOptions {
     /// Start no further steps after the first failure

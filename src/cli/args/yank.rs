@@ -9,7 +9,7 @@ use crate::domain::name::LedgerName;
 use crate::domain::text::Line;
 use crate::ledger::writer::{AppendedEntry, EntryDraft};
 
-/// What both take.
+/// The arguments of `yank` and `unyank`.
 #[derive(clap::Args)]
 pub struct YankArgs {
     /// The commit, the environment that runs it, or an artifact as DIGEST or NAME@DIGEST
@@ -71,12 +71,11 @@ impl YankArgs {
             digest,
             reason: self.message.clone(),
         };
-        let draft = || EntryDraft::from(action(yank.clone()));
         workspace.append(
             ui,
             &LedgerName::evidence(),
             self.write.append_options(),
-            &|_| Ok(draft()),
+            &|_| Ok(EntryDraft::from(action(yank.clone()))),
         )
     }
 }

@@ -1,8 +1,8 @@
 //! `git deploy abort`: gives up an unfinished run.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::OnlyEnv;
-use crate::cli::deployment_request::{self, build_abort, find_dropped};
+use crate::cli::args::environment::EnvArg;
+use crate::cli::deployment_request::{self, build_abort, find_dropped_environment};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Action;
@@ -23,7 +23,7 @@ Examples:
   git deploy abort prod --run 412 -m \"The runner crashed\"")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// The run to give up. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
@@ -38,7 +38,7 @@ pub struct Args {
 /// longer has.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let env = match find_dropped(&workspace, args.at.word()) {
+    let env = match find_dropped_environment(&workspace, args.at.as_typed()) {
         Some(env) => env,
         None => {
             workspace
@@ -55,7 +55,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let abort = build_abort(&run, args.message.clone()).ok_or_else(|| {
             CliError::new(
                 ErrorKind::CannotTell,
-                format!("the run {} cannot be read", run.sequence),
+                format!("run {} cannot be read", run.sequence),
             )
         })?;
         Ok(EntryDraft::in_environment(&env, Action::Abort(abort)))
@@ -63,6 +63,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     append_report::report_entry(ui, &describe_abort(&env, &appended), &appended)
 }
 
+/// Returns the sentence that reports the abort. Names the components whose running version is now
+/// unknown.
 fn describe_abort(env: &EnvRef, appended: &AppendedEntry) -> String {
     let (name, by) = (env.name(), &appended.statement.by);
     let Action::Abort(abort) = &appended.statement.action else {
@@ -73,12 +75,12 @@ fn describe_abort(env: &EnvRef, appended: &AppendedEntry) -> String {
         .iter()
         .map(|it| it.component.as_str())
         .collect();
-    let gone = format!("Run {} in {name} is given up by {by}.", abort.start);
+    let sentence = format!("Run {} in {name} is given up by {by}.", abort.start);
     if names.is_empty() {
-        return gone;
+        return sentence;
     }
     format!(
-        "{gone} The running version of {} is now unknown. Once you know it: git deploy record {name} REV",
+        "{sentence} The running version of {} is now unknown. Once you know it: git deploy record {name} REV",
         names.join(", ")
     )
 }

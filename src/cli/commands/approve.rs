@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::deployment_request::{
     DeploymentRequest, binds_approvals_to_plans, compose_request, find_rules, select_to_change,
 };
@@ -39,7 +39,7 @@ Examples:
     git deploy approve prod --plans plans.json")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Approve only this component (repeatable). Defaults to all that a deployment would change
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -74,19 +74,19 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (env, _) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let plans = collect_plans(args, &name)?;
-    // Describes the deployment of the last attempt; printed once the entry is written.
-    let approved: RefCell<Vec<String>> = RefCell::default();
+    // Describes the deployment. Each attempt to write the entry replaces it.
+    let description: RefCell<Vec<String>> = RefCell::default();
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let deployment = compose_approved(args, &env, view, commit)?;
-        *approved.borrow_mut() = describe_approved(&deployment, view, ui.width())?;
+        *description.borrow_mut() = describe_approved(&deployment, view, ui.width())?;
         let components: Vec<ComponentName> = deployment
             .changed()
             .map(|change| change.target.component.clone())
             .collect();
-        if let Some(stray) = plans.keys().find(|name| !components.contains(name)) {
+        if let Some(unchanged) = plans.keys().find(|name| !components.contains(name)) {
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{stray} would not change, so its plan cannot be approved"),
+                format!("{unchanged} would not change, so its plan cannot be approved"),
             ));
         }
         let (_, rules) = find_rules(&env, view)?;
@@ -102,12 +102,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         };
         Ok(EntryDraft::in_environment(&env, Action::Approve(approve)))
     })?;
-    for line in approved.into_inner() {
+    for line in description.into_inner() {
         ui.print(line);
     }
     if plans.is_empty() && binds_approvals_to_plans(&workspace.policy, &env) {
         ui.eprint_sentence(format_args!(
-            "{} requires approvals of a plan: this approval names no plan, and does not count for those.",
+            "{} requires approvals of a plan. This approval names no plan, so it does not count for them.",
             env.name()
         ));
     }
@@ -138,14 +138,14 @@ fn parse_plan(text: &str) -> Result<(ComponentName, Digest), String> {
     ))
 }
 
-/// Collects the plans named with `--plan` and those in the file of `--plans`. A plan named with
-/// `--plan` wins.
+/// Collects the plans named with `--plan` and those in the file of `--plans`. `--plan` overrides
+/// the file.
 fn collect_plans(args: &Args, name: &EnvName) -> Result<BTreeMap<ComponentName, Digest>, CliError> {
     let mut plans = BTreeMap::new();
     if let Some(file) = &args.file {
-        let cannot = || format!("cannot read the plans in {}", file.display());
-        let bytes = std::fs::read(file).context(ErrorKind::CannotTell, cannot())?;
-        plans = read_digests(&bytes, name).context(ErrorKind::Usage, cannot())?;
+        let cannot_read = || format!("cannot read the plans in {}", file.display());
+        let bytes = std::fs::read(file).context(ErrorKind::CannotTell, cannot_read())?;
+        plans = read_digests(&bytes, name).context(ErrorKind::Usage, cannot_read())?;
     }
     plans.extend(args.plans.iter().cloned());
     Ok(plans)
@@ -162,23 +162,22 @@ fn compose_approved(
     view: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Deployment, CliError> {
-    let wanted = DeploymentRequest {
+    let request = DeploymentRequest {
         commit,
         selection: select_to_change(&args.components),
         kind: entry::DeploymentKind::Deploy,
         destroy: args.destroy,
         versions: &BTreeMap::new(),
     };
-    let deployment = compose_request(env, view, &wanted)?;
+    let deployment = compose_request(env, view, &request)?;
     if deployment.changed().next().is_none() {
-        let words = format!(
+        let message = format!(
             "{} would change nothing in {}: there is nothing to approve",
             commit.short(),
             env.name()
         );
-        return Err(
-            CliError::new(ErrorKind::Usage, words).hint("repeat the command with --component NAME")
-        );
+        return Err(CliError::new(ErrorKind::Usage, message)
+            .hint("repeat the command with --component NAME"));
     }
     Ok(deployment)
 }
@@ -202,12 +201,13 @@ fn describe_approved(
     Ok(lines)
 }
 
-/// Returns the longest validity that any approval requirement of the environment allows.
+/// Returns the longest validity that any approval requirement of the environment allows, or the
+/// default if it requires no approvals.
 fn longest_validity(rules: &Environment) -> Span {
     rules
         .approvals
         .iter()
-        .map(|seat| seat.expires)
+        .map(|requirement| requirement.expires)
         .max()
         .unwrap_or(Span::from_days(DEFAULT_VALIDITY_DAYS))
 }

@@ -52,7 +52,7 @@ pub struct Args {
     /// WARNED, which does not satisfy a required check.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["predicate", "result"], num_args = 1..)]
     junit: Vec<PathBuf>,
-    /// Where to see the test run
+    /// The URL of the test run
     #[arg(hide_short_help = true, long, value_name = "URL", conflicts_with = "predicate", value_parser = append_report::parse_line)]
     url: Option<Line>,
     /// The environment in which the commit was tested
@@ -65,7 +65,7 @@ pub struct Args {
     write: WriteArgs,
 }
 
-/// How tests went.
+/// The result of the tests, as in `--result`.
 #[derive(Clone, Copy, ValueEnum)]
 enum TestResult {
     Passed,
@@ -117,12 +117,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     append_report::report_entry(ui, &sentence, &appended)
 }
 
-/// Returns the predicate: read from a file, computed from JUnit reports, or the shortest one that
-/// in-toto's test-result allows
+/// Returns the predicate: read from a file, computed from JUnit reports, or the shortest predicate
+/// that in-toto's test-result allows
 /// (<https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md>).
 fn build_predicate(args: &Args, ui: &Ui) -> Result<Map<String, Value>, CliError> {
-    let tests = args.predicate_type == PredicateType::test_result();
-    if !tests && (!args.junit.is_empty() || args.url.is_some() || args.result.is_some()) {
+    let is_test_result = args.predicate_type == PredicateType::test_result();
+    if !is_test_result && (!args.junit.is_empty() || args.url.is_some() || args.result.is_some()) {
         return Err(CliError::new(
             ErrorKind::Usage,
             "--junit, --result and --url are for test-result only",
@@ -139,23 +139,23 @@ fn build_predicate(args: &Args, ui: &Ui) -> Result<Map<String, Value>, CliError>
                 TestResult::Failed => "FAILED",
             };
             let url = args.url.as_ref().map(|url| ("url".to_owned(), json!(url)));
-            let said = [
+            let fields = [
                 ("result".to_owned(), json!(result)),
                 ("configuration".to_owned(), json!([])),
             ];
-            return Ok(said.into_iter().chain(url).collect());
+            return Ok(fields.into_iter().chain(url).collect());
         }
         (None, None) => {
-            let failure = CliError::new(
+            let error = CliError::new(
                 ErrorKind::Usage,
                 format!("the {} needs a predicate", args.predicate_type),
             );
-            let failure = if tests {
-                failure.hint("--junit FILE…").hint("--result passed")
+            let error = if is_test_result {
+                error.hint("--junit FILE…").hint("--result passed")
             } else {
-                failure
+                error
             };
-            return Err(failure.hint("--predicate FILE"));
+            return Err(error.hint("--predicate FILE"));
         }
         (Some(file), _) => read_limited(file, FILE_LIMIT)?,
     };
@@ -170,8 +170,8 @@ fn build_predicate(args: &Args, ui: &Ui) -> Result<Map<String, Value>, CliError>
 fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Value>, CliError> {
     let (mut tests, mut reports) = (TestResults::default(), Vec::new());
     for file in &args.junit {
-        let shown = file.display().to_string();
-        let bytes = read_limited(&shown, MAX_REPORT)?;
+        let path = file.display().to_string();
+        let bytes = read_limited(&path, MAX_REPORT)?;
         // An absolute path would disclose the folders of the machine that ran the tests.
         let name = if file.is_absolute() {
             file.file_name().map(Path::new)
@@ -181,7 +181,7 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
         let name = name.unwrap_or(file).to_string_lossy().into_owned();
         tests.add(&name, &bytes).context(
             ErrorKind::Usage,
-            format!("{shown} is not a JUnit report that can be attested"),
+            format!("{path} is not a JUnit report that can be attested"),
         )?;
         reports.push((name, Digest::sha256(&bytes)));
     }
@@ -201,12 +201,13 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
     Ok(predicate.map)
 }
 
+/// Reads a file, or standard input if `file` is `-`. Fails if there are more than `limit` bytes.
 fn read_limited(file: &str, limit: usize) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
-    let some = limit as u64 + 1;
+    let max = limit as u64 + 1;
     let read = match file {
-        "-" => std::io::stdin().lock().take(some).read_to_end(&mut bytes),
-        file => std::fs::File::open(file).and_then(|file| file.take(some).read_to_end(&mut bytes)),
+        "-" => std::io::stdin().lock().take(max).read_to_end(&mut bytes),
+        file => std::fs::File::open(file).and_then(|file| file.take(max).read_to_end(&mut bytes)),
     };
     read.context(ErrorKind::CannotTell, format!("cannot read {file}"))?;
     if bytes.len() > limit {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::audit_report::ProgressBarAudit;
+use crate::cli::audit_report::AuditProgressBar;
 use crate::cli::diagnostics::describe_problem;
 use crate::cli::repository::open_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -79,7 +79,8 @@ const REPORT_LIMIT: u64 = 64 << 20;
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository()?;
     let tips = repository.tips().map_err(|error| {
-        // A ref that no ledger may have was created by hand: a finding, not a missing fact.
+        // A ref under refs/deploy/ whose name is not a ledger's was created by hand. That is wrong,
+        // not merely undetermined.
         let kind = if matches!(error, Error::InvalidRef { .. }) {
             ErrorKind::Denied
         } else {
@@ -97,9 +98,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     let audit = match audit::find_project(&repository, &tips) {
         Ok(project) => audit_selected(args, &repository, &tips, &project)?,
-        Err(found) => {
+        Err(finding) => {
             let other = AuditSection {
-                findings: vec![found],
+                findings: vec![finding],
                 remarks: Vec::new(),
             };
             AuditDocument {
@@ -112,8 +113,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         }
     };
     if let Some(file) = &args.junit {
-        let written = std::fs::write(file, view::junit::render_xml(&audit, ui.now()));
-        written.context(
+        std::fs::write(file, view::junit::render_xml(&audit, ui.now())).context(
             ErrorKind::CannotTell,
             format!("cannot write {}", file.display()),
         )?;
@@ -125,39 +125,42 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             ui.format_time(time)
         }));
     }
-    let any = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
-    match (any(CheckResult::Fail), any(CheckResult::Unknown)) {
+    let has_finding = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
+    match (
+        has_finding(CheckResult::Fail),
+        has_finding(CheckResult::Unknown),
+    ) {
         (true, _) => Err(CliError::reported(ErrorKind::Denied)),
         (false, true) => Err(CliError::reported(ErrorKind::CannotTell)),
         (false, false) => Ok(()),
     }
 }
 
-/// Audits the ledgers that were asked for.
+/// Audits the selected ledgers, and compares them with the remote's as of the last fetch.
 fn audit_selected(
     args: &Args,
     repository: &Repository,
     tips: &Tips,
     project: &Project,
 ) -> Result<AuditDocument, CliError> {
-    let which = select_ledgers(args, repository, tips, project)?;
+    let selected = select_ledgers(args, repository, tips, project)?;
     let mut other = AuditSection::default();
-    let pinned = check_pin(args.root, repository, project, &mut other)?;
+    let is_expected = check_pin(args.root, repository, project, &mut other)?;
     let since = args.since.as_deref().map_or(Ok(BTreeMap::new()), |file| {
         read_earlier_tips(file, project, tips, &mut other)
     })?;
-    let progress = ProgressBarAudit::new();
+    let progress = AuditProgressBar::new();
     let notes = args.ledger.is_none() && args.since.is_none();
     let plan = AuditPlan {
-        ledgers: &which,
+        ledgers: &selected,
         since: &since,
         notes,
         chunk_size: audit::CHUNK_SIZE,
     };
     let report = audit::audit(repository, project, tips, &plan, &progress);
     progress.finish();
-    let remote = |open, detail| {
-        let outcome = if open {
+    let remote_finding = |is_undecided, detail| {
+        let outcome = if is_undecided {
             CheckResult::Unknown
         } else {
             CheckResult::Fail
@@ -167,22 +170,22 @@ fn audit_selected(
     match find_known_problems(repository) {
         Ok(problems) => {
             other.findings.extend(
-                problems
-                    .iter()
-                    .map(|problem| remote(problem.is_undecided(), describe_problem(problem))),
+                problems.iter().map(|problem| {
+                    remote_finding(problem.is_undecided(), describe_problem(problem))
+                }),
             );
         }
-        // The findings so far are reported all the same.
+        // Becomes a finding, so that the other findings are still reported.
         Err(error) => {
-            let what = format!("cannot compare with the remote's ledgers: {error}");
+            let detail = format!("cannot compare with the remote's ledgers: {error}");
             other
                 .findings
-                .push(remote(!error.is_malformed(), sanitize(&what)));
+                .push(remote_finding(!error.is_malformed(), sanitize(&detail)));
         }
     }
     Ok(AuditDocument {
         other,
-        ..AuditDocument::new(project.id, pinned, report)
+        ..AuditDocument::new(project.id, is_expected, report)
     })
 }
 
@@ -198,12 +201,12 @@ fn select_ledgers(
     project: &Project,
 ) -> Result<Vec<LedgerName>, CliError> {
     let policy = LedgerName::policy();
-    let mut which = vec![policy.clone()];
+    let mut selected = vec![policy.clone()];
     let Some(name) = &args.ledger else {
-        which.extend(tips.keys().filter(|ledger| **ledger != policy).cloned());
-        return Ok(which);
+        selected.extend(tips.keys().filter(|ledger| **ledger != policy).cloned());
+        return Ok(selected);
     };
-    let own = name
+    let named = name
         .parse::<LedgerName>()
         .ok()
         .filter(|ledger| tips.contains_key(ledger));
@@ -215,27 +218,24 @@ fn select_ledgers(
             .ledger_of(&name.parse::<EnvName>().ok()?)
             .filter(|ledger| tips.contains_key(ledger))
     };
-    let known = || {
-        tips.keys()
-            .map(LedgerName::as_str)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let found = own.or_else(of_pattern);
-    let found = found.ok_or_else(|| {
+    let ledger = named.or_else(of_pattern).ok_or_else(|| {
+        let ledgers: Vec<&str> = tips.keys().map(LedgerName::as_str).collect();
         CliError::new(
             ErrorKind::Usage,
-            format!("there is no ledger of {name:?}: there are {}", known()),
+            format!(
+                "there is no ledger of {name:?}: there are {}",
+                ledgers.join(", ")
+            ),
         )
     })?;
-    if found != policy {
-        which.push(found);
+    if ledger != policy {
+        selected.push(ledger);
     }
-    Ok(which)
+    Ok(selected)
 }
 
-/// Reads the tips that an earlier audit saw from its report. A ledger that has disappeared since
-/// then becomes a finding.
+/// Reads the tips of the ledgers from the report of an earlier audit. A ledger that no longer
+/// exists becomes a finding.
 fn read_earlier_tips(
     file: &Path,
     project: &Project,
@@ -246,21 +246,21 @@ fn read_earlier_tips(
     if earlier.project != Some(project.id) {
         return Err(CliError::new(
             ErrorKind::Denied,
-            format!("{} is of another project", file.display()),
+            format!("{} is the report of another project", file.display()),
         ));
     }
-    for gone in earlier
+    for lost in earlier
         .ledgers
         .iter()
         .filter(|it| !tips.contains_key(&it.ledger))
     {
         let detail = format!(
             "the ledger {} of the earlier audit no longer exists",
-            gone.ledger
+            lost.ledger
         );
         other.findings.push(AuditFinding {
-            ledger: Some(gone.ledger.clone()),
-            entry: Some(gone.tip),
+            ledger: Some(lost.ledger.clone()),
+            entry: Some(lost.tip),
             ..AuditFinding::new(FindingKind::Chain, CheckResult::Fail, detail)
         });
     }
@@ -275,7 +275,7 @@ fn read_earlier_tips(
 ///
 /// # Errors
 ///
-/// Fails if the file is not such a report, or is too large.
+/// Fails if the file is not such a report, or is larger than `REPORT_LIMIT`.
 fn read_earlier_report(file: &Path) -> Result<EarlierReport, CliError> {
     let unusable = || {
         CliError::new(
@@ -284,16 +284,13 @@ fn read_earlier_report(file: &Path) -> Result<EarlierReport, CliError> {
         )
     };
     let hint = "git deploy audit --json > FILE";
-    let opened = std::fs::File::open(file).context(
-        ErrorKind::CannotTell,
-        format!("cannot read {}", file.display()),
-    )?;
     let mut bytes = Vec::new();
-    let read = opened.take(REPORT_LIMIT + 1).read_to_end(&mut bytes);
-    read.context(
-        ErrorKind::CannotTell,
-        format!("cannot read {}", file.display()),
-    )?;
+    std::fs::File::open(file)
+        .and_then(|file| file.take(REPORT_LIMIT + 1).read_to_end(&mut bytes))
+        .context(
+            ErrorKind::CannotTell,
+            format!("cannot read {}", file.display()),
+        )?;
     if bytes.len() as u64 > REPORT_LIMIT {
         return Err(unusable().because("it is larger than 64 MiB"));
     }
@@ -305,8 +302,10 @@ fn read_earlier_report(file: &Path) -> Result<EarlierReport, CliError> {
     Ok(earlier)
 }
 
-/// Checks that the project is the one of `--root`, else the pinned one, and returns whether it is.
-/// A mismatch becomes a finding.
+/// Returns whether the project is the expected one: that of `--root` if it is given, else the one
+/// that this clone has pinned.
+///
+/// A mismatch becomes a finding. If there is neither, returns `false` and adds a remark.
 fn check_pin(
     root: Option<EntryId>,
     repository: &Repository,
@@ -317,15 +316,15 @@ fn check_pin(
         .pinned_project()
         .context(ErrorKind::CannotTell, "cannot read the pinned project")?;
     match root.or(pinned) {
-        Some(pinned) if pinned == project.id => Ok(true),
-        Some(pinned) => {
-            let who = if root.is_some() {
+        Some(expected) if expected == project.id => Ok(true),
+        Some(expected) => {
+            let subject = if root.is_some() {
                 "--root names"
             } else {
                 "this clone trusts"
             };
             let detail = format!(
-                "{who} the project {pinned}, but the ledgers belong to {}",
+                "{subject} the project {expected}, but the ledgers belong to {}",
                 project.id
             );
             let finding = AuditFinding::new(FindingKind::Pin, CheckResult::Fail, detail);

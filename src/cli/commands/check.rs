@@ -1,9 +1,9 @@
-//! `git deploy check`: whether the rules would allow a deployment, and what is missing. Needs
-//! neither a key nor a network.
+//! `git deploy check`: checks whether the rules would allow a deployment, and shows what is
+//! missing. Needs neither a key nor a network.
 
 use std::collections::BTreeMap;
 
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::deployment_request::select_to_change;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
@@ -31,9 +31,9 @@ Examples:
     git deploy check prod --component api")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Only this component, even if it is unchanged (repeatable)
-    #[arg(long = "component", value_name = "NAME")]
+    #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
     /// Check a rollback to a release that was good here
     #[arg(long, conflicts_with = "hotfix")]
@@ -69,25 +69,24 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         )
     })?;
     let selection = select_to_change(&args.components);
-    let (commits, versions) = (Commits::One(commit), BTreeMap::new());
-    let wish = DeploymentSpec {
+    let spec = DeploymentSpec {
         env: &env,
         rules,
-        commits,
+        commits: Commits::One(commit),
         selection,
         kind,
         destroy: false,
-        versions,
+        versions: BTreeMap::new(),
     };
     let answer = workspace
         .previewer()
-        .preview_start(&by, &wish)
+        .preview_start(&by, &spec)
         .map_err(|error| explain_preview_error(error, name.as_str()))?;
     // A start always has a deployment.
     let Some(deployment) = answer.deployment() else {
         return Err(CliError::reported(ErrorKind::CannotTell));
     };
-    let shown = DeploymentCheck {
+    let report = DeploymentCheck {
         environment: &name,
         commit,
         by: &by,
@@ -95,9 +94,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         verdict: &answer.verdict,
     };
     if ui.json() {
-        ui.print_document("check", &check::to_document(&shown))?;
+        ui.print_document("check", &check::to_document(&report))?;
     } else {
-        ui.print(check::render_text(&shown, ui.width()));
+        ui.print(check::render_text(&report, ui.width()));
         read_context::print_fetch_age(&workspace, ui);
     }
     match answer.verdict.decision() {

@@ -15,13 +15,12 @@ pub struct Args {
     shell: Shell,
 }
 
-/// The program's name without its hyphen: with the hyphen, clap's Bash script completes no options
-/// of subcommands
-/// (<https://github.com/clap-rs/clap/issues/6421>).
+/// The program's name without its hyphen. With the hyphen, clap's Bash script completes no options
+/// of subcommands (<https://github.com/clap-rs/clap/issues/6421>).
 const BASH_NAME: &str = "gitdeploy";
 
-/// The function that git's own completion calls for `git deploy …` to complete the words after
-/// `git`.
+/// The function that git's own Bash completion calls for `git deploy …`. Passes the words after
+/// `git` to clap's function.
 const BASH_FOR_GIT: &str = r#"
 _git_deploy() {
     local COMP_WORDS=(git-deploy "${words[@]:$((__git_cmd_idx + 1))}")

@@ -1,11 +1,12 @@
-//! `git deploy contains`: whether a change is deployed: by history, by content, or as another
-//! commit with the same change.
+//! `git deploy contains`: checks whether a change is deployed: by history, by content, or as
+//! another commit with the same change.
 //!
-//! The answer is "no" only if everything that could prove the opposite was examined.
+//! Answers "no" only after examining everything that could prove a "yes". Otherwise the answer is
+//! "cannot tell".
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -36,7 +37,7 @@ Examples:
     if git deploy contains prod 3f2a9c1; then echo \"deployed\"; fi")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -53,27 +54,26 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let revision = rev.unwrap_or("HEAD");
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     let gatherer = workspace.gatherer();
-    let way = PathCommits::new(&workspace.repository, &workspace.policy, SEARCH_LIMIT);
     let search = ChangeSearch {
         workspace: &workspace,
         snapshot: &snapshot,
         gatherer: &gatherer,
-        path_commits: way,
+        path_commits: PathCommits::new(&workspace.repository, &workspace.policy, SEARCH_LIMIT),
         patch_ids: HashMap::new(),
     };
     let (subject, components) = search.find_all(revision, &args.components)?;
     let answer = ContainmentReport::overall_answer(&components);
-    let contains = ContainmentReport {
+    let report = ContainmentReport {
         environment: snapshot.name().clone(),
         revision: revision.to_owned(),
         answer,
         components,
     };
     if ui.json() {
-        ui.print_document("contains", &contains)?;
+        ui.print_document("contains", &report)?;
     } else {
         ui.print(contains::render_text(
-            &contains,
+            &report,
             subject.as_deref(),
             ui.width(),
         ));
@@ -86,12 +86,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
 }
 
+/// Searches for changes in what one environment runs.
 struct ChangeSearch<'a> {
     workspace: &'a Workspace,
     snapshot: &'a EnvironmentSnapshot<'a>,
     gatherer: &'a FactGatherer<'a>,
     path_commits: PathCommits<'a>,
-    /// The patch ids computed so far: several components search the same commits.
+    /// The patch ids computed so far, by commit, because several components search the same
+    /// commits. `None` for a commit that changes nothing.
     patch_ids: HashMap<Oid, Option<String>>,
 }
 
@@ -120,14 +122,14 @@ impl ChangeSearch<'_> {
         revision: &str,
         only: &[ComponentName],
     ) -> Result<(Option<String>, Vec<ComponentContainment>), CliError> {
-        let (subject, wanted) = self.resolve_sought(revision)?;
+        let (subject, wanted) = self.find_wanted(revision)?;
         if let Some(unknown) = only.iter().find(|name| !wanted.contains_key(*name)) {
             crate::cli::deployment_request::require_component(&self.workspace.policy, unknown)?;
-            let words = format!(
+            let message = format!(
                 "{revision} does not change {unknown}: it changes {}",
                 join_names(wanted.keys())
             );
-            return Err(CliError::new(ErrorKind::Usage, words));
+            return Err(CliError::new(ErrorKind::Usage, message));
         }
         let mut components = Vec::new();
         for (component, wanted) in wanted {
@@ -143,12 +145,13 @@ impl ChangeSearch<'_> {
         Ok((subject, components))
     }
 
-    /// Returns what to look for in each component.
+    /// Returns the subject of the commit, if `revision` names one, and what to look for in each
+    /// component.
     ///
-    /// If `revision` names an environment, that is everything it runs. If it names a commit, that
-    /// is its change in each component that the commit touches, or in every running component if it
-    /// touches none.
-    fn resolve_sought(
+    /// If `revision` names an environment, looks for everything that it runs. If it names a commit,
+    /// looks for that commit's change in the components that it touches, or in every running
+    /// component if it touches none.
+    fn find_wanted(
         &self,
         revision: &str,
     ) -> Result<(Option<String>, BTreeMap<ComponentName, Wanted>), CliError> {
@@ -159,13 +162,13 @@ impl ChangeSearch<'_> {
             return Ok((None, all.collect()));
         }
         let commit = self.workspace.resolve_commit(revision)?;
-        let cannot = || format!("cannot read what {} changes", commit.short());
+        let cannot_read = || format!("cannot read what {} changes", commit.short());
         let mut touched = BTreeMap::new();
         for component in self.workspace.policy.component_names() {
             if self
                 .path_commits
                 .touches(commit, &component)
-                .context(ErrorKind::CannotTell, cannot())?
+                .context(ErrorKind::CannotTell, cannot_read())?
             {
                 touched.insert(component, Wanted::Change(commit));
             }
@@ -175,34 +178,36 @@ impl ChangeSearch<'_> {
             touched.extend(running.map(|component| (component, Wanted::Change(commit))));
         }
         if touched.is_empty() {
-            let name = &self.snapshot.name();
+            let name = self.snapshot.name();
             return Err(
                 CliError::new(ErrorKind::Usage, format!("nothing runs in {name} yet"))
                     .hint("git deploy status"),
             );
         }
-        let read = self
+        let commit = self
             .workspace
             .repository
             .read_commit(commit.0)
-            .context(ErrorKind::CannotTell, cannot())?;
-        Ok((read_subject(&read), touched))
+            .context(ErrorKind::CannotTell, cannot_read())?;
+        Ok((read_subject(&commit), touched))
     }
 
+    /// Searches one component: first compares contents, which is fast, and then searches the
+    /// history.
     fn find(
         &mut self,
         component: &ComponentName,
         wanted: Wanted,
     ) -> Result<ComponentAnswer, CliError> {
-        let here = self.snapshot.state();
+        let state = self.snapshot.state();
         let cannot_tell = |reason: String| Ok(ComponentAnswer::CannotTell { reason });
-        if here.unknown_since(component).is_some() {
+        if state.unknown_since(component).is_some() {
             return cannot_tell(format!(
                 "the running version in {} is unknown",
                 self.snapshot.name()
             ));
         }
-        let Some(running) = here.commit(component) else {
+        let Some(running) = state.commit(component) else {
             return Ok(ComponentAnswer::No {
                 reason: format!("{} does not run it", self.snapshot.name()),
             });
@@ -211,9 +216,9 @@ impl ChangeSearch<'_> {
         let content = self
             .gatherer
             .content(&self.workspace.policy, commit, component);
-        if content.is_ok_and(|content| content.is_some() && content == here.content(component)) {
-            let contained = self.workspace.repository.is_ancestor(commit.0, running.0);
-            let kind = if contained.is_ok_and(|it| it) {
+        if content.is_ok_and(|content| content.is_some() && content == state.content(component)) {
+            let is_ancestor = self.workspace.repository.is_ancestor(commit.0, running.0);
+            let kind = if is_ancestor.unwrap_or(false) {
                 MatchKind::History
             } else {
                 MatchKind::Content
@@ -224,7 +229,7 @@ impl ChangeSearch<'_> {
             });
         }
         match self.search_history(component, wanted, running) {
-            Ok(found) => Ok(found),
+            Ok(answer) => Ok(answer),
             Err(Error::Shallow | Error::Missing(_)) => cannot_tell(
                 "part of the history in between is missing: git fetch --unshallow, or git fetch"
                     .to_owned(),
@@ -238,6 +243,7 @@ impl ChangeSearch<'_> {
         }
     }
 
+    /// Searches the history for a component whose content differs.
     fn search_history(
         &mut self,
         component: &ComponentName,
@@ -257,7 +263,7 @@ impl ChangeSearch<'_> {
             Wanted::All(commit) => {
                 let ahead = self.path_commits.touching(component, commit, running)?;
                 if ahead.is_truncated {
-                    let what = "the number of commits that may not be there".to_owned();
+                    let what = "the number of commits to look for".to_owned();
                     return Err(Error::LimitExceeded {
                         what,
                         limit: SEARCH_LIMIT as u64,
@@ -266,69 +272,57 @@ impl ChangeSearch<'_> {
                 ahead.commits
             }
         };
-        let here = self.path_commits.touching(component, running, commit)?;
-        let same = self.match_changes(&needed, &here.commits)?;
-        let missing: Vec<String> = needed
+        let deployed = self.path_commits.touching(component, running, commit)?;
+        let matches = self.match_changes(&needed, &deployed.commits)?;
+        let missing: Vec<Oid> = needed
             .iter()
-            .filter(|id| !same.contains_key(*id))
-            .map(|id| id.prefix(7))
+            .filter(|id| !matches.contains_key(*id))
+            .copied()
             .collect();
-        let running = running.0.prefix(7);
-        match (&missing[..], here.is_truncated) {
-            ([], _) if needed.is_empty() => Ok(ComponentAnswer::Yes {
-                kind: MatchKind::History,
-                cherry_picks: Vec::new(),
-            }),
-            ([], _) => Ok(ComponentAnswer::Yes {
-                kind: MatchKind::Patch,
-                cherry_picks: same.into_values().map(CommitId).collect(),
-            }),
-            (_, true) => {
-                let reason = format!(
-                    "more than {SEARCH_LIMIT} commits of {running} may hold the same change"
-                );
-                Ok(ComponentAnswer::CannotTell { reason })
-            }
-            ([_], false) if matches!(wanted, Wanted::Change(_)) => Ok(ComponentAnswer::No {
-                reason: format!(
-                    "{running} has neither the commit nor one that makes the same change"
-                ),
-            }),
-            ([one], false) => Ok(ComponentAnswer::No {
-                reason: format!("{running} lacks {one}"),
-            }),
-            (several, false) => {
-                let (count, first) = (several.len(), several.first().map_or("", String::as_str));
-                Ok(ComponentAnswer::No {
-                    reason: format!("{running} lacks {count} commits, the newest {first}"),
-                })
-            }
+        if missing.is_empty() {
+            let kind = if needed.is_empty() {
+                MatchKind::History
+            } else {
+                MatchKind::Patch
+            };
+            return Ok(ComponentAnswer::Yes {
+                kind,
+                cherry_picks: matches.into_values().map(CommitId).collect(),
+            });
         }
+        Ok(answer_for_missing(
+            wanted,
+            running,
+            &missing,
+            deployed.is_truncated,
+        ))
     }
 
-    /// Maps each needed commit to a deployed commit that makes the same change.
+    /// Maps needed commits to deployed commits that make the same change. Leaves out those without
+    /// one.
     fn match_changes(
         &mut self,
         needed: &[Oid],
-        there: &[Oid],
+        deployed: &[Oid],
     ) -> crate::git::Result<BTreeMap<Oid, Oid>> {
-        if needed.is_empty() || there.is_empty() {
+        if needed.is_empty() || deployed.is_empty() {
             return Ok(BTreeMap::new());
         }
         self.read_patch_ids(needed, false)?;
-        // A change that came with a merge is among the commits on its own.
-        self.read_patch_ids(there, true)?;
-        let patch = |id: &Oid| self.patch_ids.get(id)?.as_deref();
-        let by_patch: HashMap<&str, Oid> = there
+        // The commits that a merge brought in are in the list themselves.
+        self.read_patch_ids(deployed, true)?;
+        let patch_id = |id: &Oid| self.patch_ids.get(id)?.as_deref();
+        let by_patch: HashMap<&str, Oid> = deployed
             .iter()
-            .filter_map(|id| Some((patch(id)?, *id)))
+            .filter_map(|id| Some((patch_id(id)?, *id)))
             .collect();
         Ok(needed
             .iter()
-            .filter_map(|id| Some((*id, *by_patch.get(patch(id)?)?)))
+            .filter_map(|id| Some((*id, *by_patch.get(patch_id(id)?)?)))
             .collect())
     }
 
+    /// Computes the missing patch ids of commits. With `without_merges`, skips merge commits.
     fn read_patch_ids(&mut self, ids: &[Oid], without_merges: bool) -> crate::git::Result<()> {
         let repository = &self.workspace.repository;
         let mut commits: Vec<Commit> = Vec::new();
@@ -338,14 +332,40 @@ impl ChangeSearch<'_> {
                 commits.push(commit);
             }
         }
-        let mut found = repository.patch_ids(&commits)?;
+        let mut patch_ids = repository.patch_ids(&commits)?;
         self.patch_ids.extend(
             commits
                 .iter()
-                .map(|commit| (commit.id, found.remove(&commit.id))),
+                .map(|commit| (commit.id, patch_ids.remove(&commit.id))),
         );
         Ok(())
     }
+}
+
+/// Returns the answer for commits of which no deployed commit that was examined makes the same
+/// change. `missing` lists them, newest first, and is not empty. With `is_truncated`, only the
+/// first `SEARCH_LIMIT` deployed commits were examined.
+fn answer_for_missing(
+    wanted: Wanted,
+    running: CommitId,
+    missing: &[Oid],
+    is_truncated: bool,
+) -> ComponentAnswer {
+    let running = running.0.prefix(7);
+    if is_truncated {
+        let reason =
+            format!("more than {SEARCH_LIMIT} commits of {running} may hold the same change");
+        return ComponentAnswer::CannotTell { reason };
+    }
+    let newest = missing.first().map(|id| id.prefix(7)).unwrap_or_default();
+    let reason = match (wanted, missing.len()) {
+        (Wanted::Change(_), _) => {
+            format!("{running} has neither the commit nor one that makes the same change")
+        }
+        (Wanted::All(_), 1) => format!("{running} lacks {newest}"),
+        (Wanted::All(_), count) => format!("{running} lacks {count} commits, the newest {newest}"),
+    };
+    ComponentAnswer::No { reason }
 }
 
 fn join_names<'n>(components: impl Iterator<Item = &'n ComponentName>) -> String {

@@ -1,8 +1,7 @@
 //! `git deploy demo`: a tour with a real server and four clones, from the first commit to a refused
 //! and an accepted push.
 //!
-//! Nothing is canned: the tour runs every command that it prints, and stops if one of them does not
-//! end as expected.
+//! The tour really runs every command that it prints, and stops if one does not end as expected.
 
 mod run_tour;
 
@@ -28,7 +27,7 @@ Examples:
   Run it in another folder:
     git deploy demo /tmp/tour")]
 pub struct Args {
-    /// The folder to create. It must not exist yet
+    /// The folder to create, which must not exist yet
     #[arg(default_value = "git-deploy-demo", value_name = "DIR")]
     directory: PathBuf,
 }
@@ -91,6 +90,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 
 /// A running tour.
 struct Tour<'a> {
+    /// The sandbox folder. It contains the server's repository and the clones.
     root: PathBuf,
     ui: &'a Ui,
 }
@@ -108,7 +108,7 @@ enum ExpectedEnd {
 
 impl Tour<'_> {
     fn set_up(&self) -> Result<(), CliError> {
-        self.print_chapter("A server, and a key for everyone");
+        self.print_chapter("A server, and a key for each person");
         self.run_git(
             ".",
             &[
@@ -148,7 +148,7 @@ impl Tour<'_> {
     }
 
     fn deploy_to_dev_and_qa(&self) -> Result<(), CliError> {
-        self.print_chapter("CI says what it tested and what it built");
+        self.print_chapter("CI records its test results and the images it built");
         self.run_deploy("ci", &["attest", "test-result", "--result", "passed"])?;
         for component in ["api", "web"] {
             let image = format!(
@@ -163,9 +163,9 @@ impl Tour<'_> {
     }
 
     fn show_refusal(&self) -> Result<(), CliError> {
-        self.print_chapter("Straight to prod? Everyone can ask first");
+        self.print_chapter("Straight to prod? Anyone can check first");
         self.run_deploy_expecting("ci", &["check", "prod"], ExpectedEnd::Refused)?;
-        self.print_chapter("And who does not ask is refused by the server");
+        self.print_chapter("The server refuses a push that skips stage");
         self.run_deploy_expecting(
             "ci",
             &[
@@ -184,23 +184,24 @@ impl Tour<'_> {
         self.run_deploy("ci", &["record", "stage", "--verification", "passed"])?;
         self.run_deploy("bob", &["approve", "prod", "-m", "Canary looks good"])?;
         self.run_deploy("carol", &["approve", "prod"])?;
-        self.print_chapter("Now the server lets it in");
+        self.print_chapter("Now the server accepts it");
         self.run_deploy("ci", &["record", "prod", "--verification", "passed"])?;
         self.run_deploy("ci", &["status"])
     }
 
     fn show_history(&self) -> Result<(), CliError> {
-        self.print_chapter("Anyone with a clone sees the whole story, with plain git");
+        self.print_chapter("Anyone with a clone can read the history with plain git");
         self.run_git("ci", &["log", "--notes=deploy", "-1"])?;
-        self.print_chapter("Or asks git-deploy, which checks every signature and every rule again");
+        self.print_chapter("More detail, and an audit of every signature and every rule");
         self.run_deploy("ci", &["show"])?;
         self.run_deploy("ci", &["audit"])
     }
 
+    /// Prints where the sandbox is and what to try next.
     fn print_farewell(&self) {
-        let mut text = format!("The sandbox is yours: {}\n", self.root.display());
-        text += "Three things to try, each in a clone of somebody:\n";
-        let tries = [
+        let mut text = format!("The sandbox remains in {}\n", self.root.display());
+        text += "Three things to try, each in the clone of that name:\n";
+        let suggestions = [
             (
                 "alice",
                 "change api/server.txt, commit, push, then: git deploy record dev && git deploy status",
@@ -211,12 +212,12 @@ impl Tour<'_> {
             ),
             (
                 "ci",
-                "git push origin :refs/deploy/prod, and see who says no",
+                "git push origin :refs/deploy/prod, which the server refuses",
             ),
         ];
-        for (number, (person, what)) in (1..).zip(tries) {
+        for (number, (person, steps)) in (1..).zip(suggestions) {
             // Writing to a string cannot fail.
-            let _ = write!(text, "\n  {number}. {person}: {what}");
+            let _ = write!(text, "\n  {number}. {person}: {steps}");
         }
         self.print_text("");
         self.print_text(&text);
@@ -230,7 +231,6 @@ impl Tour<'_> {
             .to_str()
             .ok_or_else(|| CliError::new(ErrorKind::Usage, "the folder's name must be UTF-8"))?;
         let email = format!("{person}@example.com");
-        // The user's global settings, such as hooks and commit signing, must not change the tour.
         let settings = [
             ("deploy.key", key),
             ("user.name", person),
@@ -239,6 +239,7 @@ impl Tour<'_> {
         for (name, value) in settings {
             self.run_git(person, &["config", name, value])?;
         }
+        // The user's global settings for hooks and commit signing must not change the tour.
         for (name, value) in [
             ("commit.gpgSign", "false"),
             ("core.hooksPath", ".git/hooks"),
@@ -248,13 +249,14 @@ impl Tour<'_> {
         Ok(())
     }
 
+    /// Returns the tour's policy with the public keys of its people.
     fn compose_policy(&self) -> Result<String, CliError> {
         let mut text =
             "schema  = 1\nproject = \"catalogue\"\nunowned = \"free\"\n\n[people]\n".to_owned();
         for person in PEOPLE {
             let file = self.root.join("keys").join(format!("{person}.pub"));
             let key = crate::signing::key::read_public_key(&file)
-                .context(ErrorKind::CannotTell, "cannot read a key just made")?;
+                .context(ErrorKind::CannotTell, "cannot read a new key")?;
             let line = if person == "ci" {
                 format!("{person:<5} = {{ key = \"{key}\", machine = true }}\n")
             } else {
@@ -278,46 +280,51 @@ impl Tour<'_> {
             )
     }
 
-    fn run_git(&self, place: &str, arguments: &[&str]) -> Result<(), CliError> {
-        self.print_command(place, &format!("git {}", quote_arguments(arguments)));
-        self.run_command(Path::new("git"), place, arguments, ExpectedEnd::Success)
+    /// Prints and runs a git command. `folder` is relative to the sandbox.
+    fn run_git(&self, folder: &str, arguments: &[&str]) -> Result<(), CliError> {
+        self.print_command(folder, &format!("git {}", quote_arguments(arguments)));
+        self.run_command(Path::new("git"), folder, arguments, ExpectedEnd::Success)
     }
 
-    fn run_git_quietly(&self, place: &str, arguments: &[&str]) -> Result<(), CliError> {
-        self.run_command(Path::new("git"), place, arguments, ExpectedEnd::Success)
+    fn run_git_quietly(&self, folder: &str, arguments: &[&str]) -> Result<(), CliError> {
+        self.run_command(Path::new("git"), folder, arguments, ExpectedEnd::Success)
     }
 
-    fn run_deploy(&self, place: &str, arguments: &[&str]) -> Result<(), CliError> {
-        self.run_deploy_expecting(place, arguments, ExpectedEnd::Success)
+    fn run_deploy(&self, folder: &str, arguments: &[&str]) -> Result<(), CliError> {
+        self.run_deploy_expecting(folder, arguments, ExpectedEnd::Success)
     }
 
+    /// Prints and runs a command of this program.
     fn run_deploy_expecting(
         &self,
-        place: &str,
+        folder: &str,
         arguments: &[&str],
         end: ExpectedEnd,
     ) -> Result<(), CliError> {
-        self.print_command(place, &format!("git deploy {}", quote_arguments(arguments)));
+        self.print_command(
+            folder,
+            &format!("git deploy {}", quote_arguments(arguments)),
+        );
         let program = std::env::current_exe()
             .context(ErrorKind::CannotTell, "cannot find this program's own file")?;
-        self.run_command(&program, place, arguments, end)
+        self.run_command(&program, folder, arguments, end)
     }
 
     /// Runs a command with the terminal as its output, and checks how it ends.
     fn run_command(
         &self,
         program: &Path,
-        place: &str,
+        folder: &str,
         arguments: &[&str],
         end: ExpectedEnd,
     ) -> Result<(), CliError> {
         let mut command = Command::new(program);
         command
             .args(arguments)
-            .current_dir(self.root.join(place))
+            .current_dir(self.root.join(folder))
             .stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
-            // Variables that point to another repository or key must not reach the sandbox.
+            // Variables that point to another repository or key must not affect the tour.
             if name.to_str().is_some_and(|name| {
                 name.starts_with("GIT_")
                     && !name.starts_with("GIT_DEPLOY_TEST")
@@ -342,7 +349,7 @@ impl Tour<'_> {
         Err(CliError::new(
             ErrorKind::CannotTell,
             format!(
-                "the tour ends here: {} {} did not end as it should ({status})",
+                "the tour stops here: {} {} did not end as expected ({status})",
                 program.display(),
                 quote_arguments(arguments)
             ),
@@ -354,12 +361,12 @@ impl Tour<'_> {
         self.print_text(&format!("\n{style}## {title}{style:#}\n"));
     }
 
-    fn print_command(&self, place: &str, command: &str) {
+    fn print_command(&self, folder: &str, command: &str) {
         let style = AnsiColor::Cyan.on_default();
-        let prompt = if place == "." {
+        let prompt = if folder == "." {
             String::new()
         } else {
-            place.to_owned()
+            folder.to_owned()
         };
         self.print_text(&format!("{style}{prompt}${style:#} {command}"));
     }

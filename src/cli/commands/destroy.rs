@@ -1,6 +1,6 @@
 //! `git deploy destroy`: destroys an ephemeral environment.
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, compose_destruction};
 use crate::cli::entry_name::format_entry_name;
@@ -11,7 +11,7 @@ use crate::domain::env_ref::EnvRef;
 use crate::domain::name::Person;
 use crate::domain::state::Scope;
 use crate::domain::text::{Description, Line};
-use crate::ledger::writer::LedgerSnapshot;
+use crate::ledger::writer::{AppendedEntry, LedgerSnapshot};
 use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment};
 use crate::view::result_text;
 
@@ -27,7 +27,7 @@ Examples:
   git deploy destroy pr-17 --yes -m \"The change request was merged\"")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// Override the rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     break_glass: Option<Line>,
@@ -54,35 +54,21 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .hint(format!("git deploy run {name} REV --destroy")));
     }
     let state = workspace.read_state(env.ledger(), &Scope::All)?;
-    let here = env.state_in(&state);
+    let env_state = env.state_in(&state);
     let describe = |outcome, entry, why| DestroyedEnvironment {
         name: name.clone(),
-        expires: here.expires(),
+        expires: env_state.expires(),
         outcome,
         why,
         entry,
     };
-    if !here.exists() {
+    if !env_state.exists() {
         ui.print_sentence(format_args!(
             "{name} does not exist: there is nothing to destroy."
         ));
-        return if ui.json() {
-            print_document(ui, describe(DestroyOutcome::Absent, None, None))
-        } else {
-            Ok(())
-        };
+        return print_document(ui, describe(DestroyOutcome::Absent, None, None));
     }
-    let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
-        .with_requester(args.requested_by.as_ref());
-    let compose = |view: &LedgerSnapshot<'_>| compose_deployment(args, &env, view);
-    let ask = || {
-        let agreed = ui.confirm(&format!("Destroy {name}?"))?;
-        agreed
-            .then_some(())
-            .ok_or_else(|| CliError::new(ErrorKind::Denied, "nothing was destroyed"))
-    };
-    let (appended, result) = deploying.destroy(&person, &compose, &ask)?;
+    let (appended, result) = destroy_environment(args, ui, &workspace, &env)?;
     let sentence = result_text::summarize_deployment(
         name.as_str(),
         entry::DeploymentKind::Destroy,
@@ -93,16 +79,35 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         &sentence,
         &format_entry_name(env.ledger(), appended.id),
     ));
-    if ui.json() {
-        let outcome = if result.is_ok() {
-            DestroyOutcome::Destroyed
-        } else {
-            DestroyOutcome::Failed
-        };
-        let why = result.is_err().then_some(sentence);
-        print_document(ui, describe(outcome, Some(appended.id), why))?;
-    }
+    let (outcome, why) = if result.is_ok() {
+        (DestroyOutcome::Destroyed, None)
+    } else {
+        (DestroyOutcome::Failed, Some(sentence))
+    };
+    print_document(ui, describe(outcome, Some(appended.id), why))?;
     result
+}
+
+/// Destroys the environment after confirmation. Returns the finish entry, and whether all
+/// components were destroyed.
+fn destroy_environment(
+    args: &Args,
+    ui: &Ui,
+    workspace: &Workspace,
+    env: &EnvRef,
+) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
+    let (person, _) = workspace.find_current_signer()?;
+    let runner = DeployRunner::new(ui, workspace, env, &args.options)?
+        .with_requester(args.requested_by.as_ref());
+    let compose = |view: &LedgerSnapshot<'_>| compose_deployment(args, env, view);
+    let confirm = || {
+        if ui.confirm(&format!("Destroy {}?", env.name()))? {
+            Ok(())
+        } else {
+            Err(CliError::new(ErrorKind::Denied, "nothing was destroyed"))
+        }
+    };
+    runner.destroy(&person, &compose, &confirm)
 }
 
 /// Computes the deployment that destroys the environment.
@@ -115,19 +120,22 @@ fn compose_deployment(
     env: &EnvRef,
     view: &LedgerSnapshot<'_>,
 ) -> Result<Deployment, CliError> {
-    let gone = || {
+    let mut deployment = compose_destruction(env, view, &|_| Ok(()))?.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
             format!("{} is already destroyed", env.name()),
         )
-    };
-    let mut deployment = compose_destruction(env, view, &|_| Ok(()))?.ok_or_else(gone)?;
+    })?;
     deployment.description.clone_from(&args.message);
     deployment.break_glass.clone_from(&args.break_glass);
     Ok(deployment)
 }
 
+/// Prints the JSON document, if it was asked for.
 fn print_document(ui: &Ui, environment: DestroyedEnvironment) -> Result<(), CliError> {
+    if !ui.json() {
+        return Ok(());
+    }
     ui.print_document(
         "destroyed",
         &DestroyReport {

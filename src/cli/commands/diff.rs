@@ -1,11 +1,14 @@
-//! `git deploy diff`: what a deployment would change. Contents decide whether a component changes,
-//! as they do for a deployment; commits only explain the change.
+//! `git deploy diff`: shows what a deployment would change.
+//!
+//! A component changes if its content differs, as for a deployment. The commits in between only
+//! explain the change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::builder::RangedU64ValueParser;
 
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
+use crate::cli::deployment_request::require_component;
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -39,7 +42,7 @@ Examples:
     git deploy diff prod v1.5.0 --component api")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -66,35 +69,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         gatherer: &gatherer,
         path_commits: PathCommits::new(&workspace.repository, &workspace.policy, HISTORY_LIMIT),
     };
-    let mut components = Vec::new();
-    for (component, target) in &targets {
-        if args.components.is_empty() || args.components.contains(component) {
-            components.extend(comparison.compare_component(component, target)?);
-        }
-    }
-    if let Some(unknown) = args
-        .components
-        .iter()
-        .find(|name| !targets.contains_key(*name))
-    {
-        crate::cli::deployment_request::require_component(&workspace.policy, unknown)?;
-    }
-    let (commits, lost, more) = comparison.collect_commits(&components)?;
-    let affected = components
-        .iter()
-        .filter(|it| it.change.is_change())
-        .map(|it| it.component.clone())
-        .collect();
-    let environment = snapshot.name().clone();
-    let diff = DeploymentDiff {
-        environment,
-        revision: revision.to_owned(),
-        affected,
-        components,
-        commits,
-        lost_commits: lost,
-        more,
-    };
+    let diff = comparison.compare(revision, &targets, &args.components)?;
     if ui.json() {
         return ui.print_document("diff", &diff);
     }
@@ -104,26 +79,26 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ui.width(),
         &|time| ui.format_time(time),
     ));
-    if diff
-        .components
-        .iter()
-        .any(|it| it.change.is_change() && it.from.is_some() && it.gained.is_none())
-    {
+    let lacks_history =
+        |it: &ComponentDiff| it.change.is_change() && it.from.is_some() && it.gained.is_none();
+    if diff.components.iter().any(lacks_history) {
         ui.eprint("part of the history in between is missing: git fetch --unshallow, or git fetch");
     }
     read_context::print_fetch_age(&workspace, ui);
     Ok(())
 }
 
-/// What a component would be deployed at.
+/// The commit and version that a component would be deployed at.
 #[derive(Debug, Default)]
 struct ComponentTarget {
+    /// `None` if the source environment does not run the component.
     commit: Option<CommitId>,
-    /// Its version in the environment that it comes from, if it comes from one.
+    /// Its version in the source environment. `None` if the source is a commit.
     version: Option<Line>,
 }
 
-/// Returns the target of each component that the policy has or the environment runs.
+/// Returns the target of each component that the policy has or an environment runs. `revision`
+/// names the source: a commit or an environment.
 fn find_targets(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
@@ -155,6 +130,7 @@ fn find_targets(
     Ok(targets)
 }
 
+/// Compares what an environment runs with the targets.
 struct Comparison<'a> {
     workspace: &'a Workspace,
     snapshot: &'a EnvironmentSnapshot<'a>,
@@ -163,6 +139,43 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
+    /// Compares the components of `only`, or all if it is empty, with their targets.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `only` names a component that neither the policy has nor an environment runs.
+    fn compare(
+        &self,
+        revision: &str,
+        targets: &BTreeMap<ComponentName, ComponentTarget>,
+        only: &[ComponentName],
+    ) -> Result<DeploymentDiff, CliError> {
+        let mut components = Vec::new();
+        for (component, target) in targets {
+            if only.is_empty() || only.contains(component) {
+                components.extend(self.compare_component(component, target)?);
+            }
+        }
+        if let Some(unknown) = only.iter().find(|name| !targets.contains_key(*name)) {
+            require_component(&self.workspace.policy, unknown)?;
+        }
+        let (commits, lost_commits, truncated) = self.collect_commits(&components)?;
+        let affected = components
+            .iter()
+            .filter(|it| it.change.is_change())
+            .map(|it| it.component.clone())
+            .collect();
+        Ok(DeploymentDiff {
+            environment: self.snapshot.name().clone(),
+            revision: revision.to_owned(),
+            affected,
+            components,
+            commits,
+            lost_commits,
+            truncated,
+        })
+    }
+
     /// Compares a component with its target. Returns `None` if it neither runs nor is in the
     /// target.
     fn compare_component(
@@ -170,15 +183,15 @@ impl Comparison<'_> {
         component: &ComponentName,
         target: &ComponentTarget,
     ) -> Result<Option<ComponentDiff>, CliError> {
-        let here = self.snapshot.state();
-        let from = here.commit(component);
-        let is_known = here.unknown_since(component).is_none();
+        let state = self.snapshot.state();
+        let from = state.commit(component);
+        let is_known = state.unknown_since(component).is_none();
         if let (Some(from), Some(to)) = (from, target.commit)
             && is_known
-            // If the running commit is not in this clone, the recorded content is compared below
-            // instead.
+            // An error means that a commit is not in this clone. The recorded content is then
+            // compared below.
             && matches!(self.path_commits.differs(component, from, to), Ok(false))
-            && here.content(component).is_some()
+            && state.content(component).is_some()
             && self.has_same_paths(component)
         {
             return Ok(Some(self.describe_component(
@@ -188,20 +201,20 @@ impl Comparison<'_> {
                 target,
             )));
         }
-        let cannot = || format!("cannot tell the content of {component}");
+        let cannot_tell = || format!("cannot tell the content of {component}");
         let content = match target.commit {
             Some(commit) => self
                 .gatherer
                 .content(&self.workspace.policy, commit, component)
-                .context(ErrorKind::CannotTell, cannot())?,
+                .context(ErrorKind::CannotTell, cannot_tell())?,
             None => None,
         };
         let to = target.commit.filter(|_| content.is_some());
-        let shown = |change| self.describe_component(component, change, (from, to), target);
-        if from.is_some() && is_known && content.is_some() && content == here.content(component) {
-            return Ok(Some(shown(ContentChange::Unchanged)));
+        let describe = |change| self.describe_component(component, change, (from, to), target);
+        if from.is_some() && is_known && content.is_some() && content == state.content(component) {
+            return Ok(Some(describe(ContentChange::Unchanged)));
         }
-        let (brings, loses) = match (from, target.commit) {
+        let (gained, lost) = match (from, target.commit) {
             (Some(from), Some(to)) => (
                 self.count_commits(component, to, from)?,
                 self.count_commits(component, from, to)?,
@@ -213,28 +226,29 @@ impl Comparison<'_> {
             (None, Some(_)) => ContentChange::New,
             (Some(_), None) => ContentChange::Absent,
             (Some(_), Some(_)) if !is_known => ContentChange::Unknown,
-            _ if loses.is_some_and(|count| count.commits > 0) => ContentChange::LosesCommits,
+            _ if lost.is_some_and(|count| count.commits > 0) => ContentChange::LosesCommits,
             _ => ContentChange::Changed,
         };
-        let counted = |count: Option<CommitCount>| count.filter(|_| change.is_change());
+        let if_changed = |count: Option<CommitCount>| count.filter(|_| change.is_change());
         Ok(Some(ComponentDiff {
-            gained: counted(brings),
-            lost: counted(loses),
-            ..shown(change)
+            gained: if_changed(gained),
+            lost: if_changed(lost),
+            ..describe(change)
         }))
     }
 
-    /// Returns whether the component still has the paths that its recorded content was computed
-    /// from.
+    /// Returns whether the policy in force gives the component the paths that its recorded content
+    /// was computed from. Otherwise the two contents cannot be compared by commit.
     fn has_same_paths(&self, component: &ComponentName) -> bool {
-        let here = self.snapshot.state();
-        let seen = here
+        let policy_tip = self
+            .snapshot
+            .state()
             .live_entry(component)
-            .and_then(|kept| kept.statement.seen.get(&LedgerName::policy()).copied());
-        let then = seen.and_then(|tip| self.gatherer.policy_at(tip).ok().flatten());
+            .and_then(|entry| entry.statement.seen.get(&LedgerName::policy()).copied());
+        let earlier = policy_tip.and_then(|tip| self.gatherer.policy_at(tip).ok().flatten());
         let paths = |policy: &Policy| policy.component(component).map(|it| it.paths.clone());
-        let now = paths(&self.workspace.policy);
-        now.is_some() && then.is_some_and(|then| paths(&then) == now)
+        let current = paths(&self.workspace.policy);
+        current.is_some() && earlier.is_some_and(|earlier| paths(&earlier) == current)
     }
 
     /// Describes a component without counting commits.
@@ -259,14 +273,12 @@ impl Comparison<'_> {
         }
     }
 
-    /// Returns the version that the environment's version rule finds for a commit. Returns `None`
-    /// if only a deployment can determine it.
+    /// Returns the version that the environment's version rule determines for a commit. Returns
+    /// `None` if there is no rule, if it finds none, or if it is a command, which is not run here.
     fn find_version(&self, component: &ComponentName, commit: CommitId) -> Option<Line> {
         let rule = self.snapshot.rules.version.as_ref()?;
-        let found = self
-            .gatherer
-            .read_versions(rule, std::iter::once((commit, component.clone())));
-        found
+        self.gatherer
+            .read_versions(rule, std::iter::once((commit, component.clone())))
             .into_values()
             .find_map(|version| version.ok().flatten())
     }
@@ -279,13 +291,14 @@ impl Comparison<'_> {
         new: CommitId,
         old: CommitId,
     ) -> Result<Option<CommitCount>, CliError> {
-        let found = self.find_commits(component, new, old)?;
-        Ok(found.map(|ahead| CommitCount {
+        let ahead = self.find_commits(component, new, old)?;
+        Ok(ahead.map(|ahead| CommitCount {
             commits: ahead.commits.len(),
             truncated: ahead.is_truncated,
         }))
     }
 
+    /// Lists the commits that `count_commits` counts.
     fn find_commits(
         &self,
         component: &ComponentName,
@@ -304,24 +317,24 @@ impl Comparison<'_> {
     }
 
     /// Returns the commits that the changed components would gain, those that they would lose, and
-    /// whether there are more.
+    /// whether either list is truncated.
     fn collect_commits(
         &self,
         components: &[ComponentDiff],
     ) -> Result<(Vec<CommitSummary>, Vec<CommitSummary>, bool), CliError> {
-        let (mut brought, mut lost) = (CommitList::default(), CommitList::default());
+        let (mut gained, mut lost) = (CommitList::default(), CommitList::default());
         for it in components.iter().filter(|it| it.change.is_change()) {
             let (Some(from), Some(to)) = (it.from, it.to) else {
                 continue;
             };
-            brought.add(&it.component, self.find_commits(&it.component, to, from)?);
+            gained.add(&it.component, self.find_commits(&it.component, to, from)?);
             lost.add(&it.component, self.find_commits(&it.component, from, to)?);
         }
-        let more = brought.more || lost.more;
+        let is_truncated = gained.is_truncated || lost.is_truncated;
         Ok((
-            brought.read_commits(self.workspace)?,
+            gained.read_commits(self.workspace)?,
             lost.read_commits(self.workspace)?,
-            more,
+            is_truncated,
         ))
     }
 }
@@ -332,14 +345,14 @@ impl Comparison<'_> {
 struct CommitList {
     order: Vec<Oid>,
     touched: BTreeMap<Oid, BTreeSet<ComponentName>>,
-    more: bool,
+    is_truncated: bool,
 }
 
 impl CommitList {
-    fn add(&mut self, component: &ComponentName, found: Option<CommitsAhead>) {
-        let Some(found) = found else { return };
-        self.more |= found.is_truncated;
-        for id in found.commits {
+    fn add(&mut self, component: &ComponentName, ahead: Option<CommitsAhead>) {
+        let Some(ahead) = ahead else { return };
+        self.is_truncated |= ahead.is_truncated;
+        for id in ahead.commits {
             let touched = self.touched.entry(id).or_default();
             if touched.is_empty() {
                 self.order.push(id);

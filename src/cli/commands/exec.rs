@@ -8,7 +8,7 @@ use std::ffi::OsString;
 
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
-use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation};
+use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation, StartedRun};
 use crate::cli::deployment_request;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
@@ -16,6 +16,7 @@ use crate::domain::entry::{self, Action, ComponentChange, Deployment, Finish, In
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
+use crate::ledger::writer::LedgerSnapshot;
 use crate::run::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream};
 use crate::run::{execute, outcome};
 
@@ -50,56 +51,25 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let (env, _) = workspace.find_environment(&args.env)?;
-    let line = format_command(&args.command)?;
+    let command = format_command(&args.command)?;
     let (person, _) = workspace.find_current_signer()?;
-    let carrying = RunOptions::default();
-    let deploying = DeployRunner::new(ui, &workspace, &env, &carrying)?
+    let options = RunOptions::default();
+    let runner = DeployRunner::new(ui, &workspace, &env, &options)?
         .with_requester(args.metadata.requested_by.as_ref());
-    let target = find_target(&workspace, &deploying, args.component.as_ref())?;
-    let compose = |view: &crate::ledger::writer::LedgerSnapshot<'_>| {
-        let from = Some(target.commit);
-        // An entry identifies an unchanged component by its content alone.
-        let target = Target {
-            version: None,
-            artifacts: Vec::new(),
-            ..target.clone()
-        };
-        let change = ComponentChange {
-            target,
-            from,
-            plan: None,
-            intent: Intent::Unchanged,
-        };
-        let mut deployment = Deployment::new(entry::DeploymentKind::Exec, vec![change]);
-        args.metadata.apply_to(&mut deployment, view)?;
-        deployment.command = Some(line.clone());
-        Ok(deployment)
-    };
-    let deployment = deploying.check_rules(&person, &compose)?;
-    if !deploying.confirm(&format!("Run it in {}?", env.name()))? {
+    let target = find_target(&workspace, &runner, args.component.as_ref())?;
+    let compose =
+        |view: &LedgerSnapshot<'_>| compose_deployment(args, &target, command.clone(), view);
+    let deployment = runner.check_rules(&person, &compose)?;
+    if !runner.confirm(&format!("Run it in {}?", env.name()))? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was run"));
     }
-    let stage = Preparation::new(&deploying, &deployment)?;
-    let begun = deploying.write_start(&compose, &deployment, &ComponentPlans::new())?;
-    let ended = run_command(&deploying, &stage, begun.run, &target, &args.command);
-    // The exit status as shells report it: 127 if the command cannot be run. A failure is recorded
-    // as well, because a start needs a finish.
-    let status = match &ended {
-        Ok(CommandEnd::Exited(status)) => *status,
-        Ok(CommandEnd::Signalled(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
-        Ok(CommandEnd::TimedOut | CommandEnd::Cancelled) => 130,
-        Err(_) => 127,
-    };
-    let result = execute::make_result(&target.component, entry::Outcome::Unchanged);
-    let finish = outcome::build_finish(begun.sequence, begun.run, &begun.deployment, vec![result]);
-    let finish = Finish {
-        status: Some(status),
-        ..finish
-    };
-    let appended = deploying.write_end(begun.sequence, &Action::Finish(finish))?;
-    let sentence = format!("The command in {} exited with status {status}.", env.name());
-    append_report::report_entry(ui, &sentence, &appended)?;
-    let end = ended?;
+    let preparation = Preparation::new(&runner, &deployment)?;
+    let started = runner.write_start(&compose, &deployment, &ComponentPlans::new())?;
+    let result = run_command(&runner, &preparation, started.run, &target, &args.command);
+    // A failure is recorded as well, because a start needs a finish.
+    let status = shell_status(&result);
+    write_finish(&runner, &started, &target, status)?;
+    let end = result?;
     if end.is_success() {
         return Ok(());
     }
@@ -109,16 +79,74 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     ))
 }
 
-/// Returns the running target of the component named on the command line, or of the only one that
-/// runs.
+/// Computes the deployment that records the command: it changes no component.
+fn compose_deployment(
+    args: &Args,
+    running: &Target,
+    command: Line,
+    view: &LedgerSnapshot<'_>,
+) -> Result<Deployment, CliError> {
+    let change = ComponentChange {
+        from: Some(running.commit),
+        // An entry identifies an unchanged component by its content alone.
+        target: Target {
+            version: None,
+            artifacts: Vec::new(),
+            ..running.clone()
+        },
+        plan: None,
+        intent: Intent::Unchanged,
+    };
+    let mut deployment = Deployment::new(entry::DeploymentKind::Exec, vec![change]);
+    args.metadata.apply_to(&mut deployment, view)?;
+    deployment.command = Some(command);
+    Ok(deployment)
+}
+
+/// Returns the exit status as shells report it: 128 plus the number of a signal that ended the
+/// command, 130 after an interruption, and 127 if the command cannot be run.
+fn shell_status(result: &Result<CommandEnd, CliError>) -> u8 {
+    match result {
+        Ok(CommandEnd::Exited(status)) => *status,
+        Ok(CommandEnd::Signalled(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        Ok(CommandEnd::TimedOut | CommandEnd::Cancelled) => 130,
+        Err(_) => 127,
+    }
+}
+
+/// Writes the finish entry with the command's exit status, and reports it.
+fn write_finish(
+    runner: &DeployRunner<'_>,
+    started: &StartedRun,
+    target: &Target,
+    status: u8,
+) -> Result<(), CliError> {
+    let result = execute::make_result(&target.component, entry::Outcome::Unchanged);
+    let finish = Finish {
+        status: Some(status),
+        ..outcome::build_finish(
+            started.sequence,
+            started.run,
+            &started.deployment,
+            vec![result],
+        )
+    };
+    let appended = runner.write_end(started.sequence, &Action::Finish(finish))?;
+    let name = runner.env.name();
+    let sentence = format!("The command in {name} exited with status {status}.");
+    append_report::report_entry(runner.ui, &sentence, &appended)
+}
+
+/// Returns the running target of the component named on the command line, or of the only running
+/// component.
 fn find_target(
     workspace: &Workspace,
-    deploying: &DeployRunner<'_>,
+    runner: &DeployRunner<'_>,
     named: Option<&ComponentName>,
 ) -> Result<Target, CliError> {
-    let snapshot = deploying.read_environment()?;
-    let here = snapshot.state();
-    let running: Vec<ComponentName> = here
+    let snapshot = runner.read_environment()?;
+    let running: Vec<ComponentName> = snapshot
+        .state()
         .components()
         .into_keys()
         .filter(|name| **name != ComponentName::rest())
@@ -132,12 +160,12 @@ fn find_target(
         (None, [name]) => name,
         (None, all) => {
             let all: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
-            let words = format!(
+            let message = format!(
                 "{} runs several components: {}",
                 snapshot.name(),
                 all.join(", ")
             );
-            return Err(CliError::new(ErrorKind::Usage, words).hint("--component NAME"));
+            return Err(CliError::new(ErrorKind::Usage, message).hint("--component NAME"));
         }
     };
     snapshot.running(name).ok_or_else(|| {
@@ -149,34 +177,34 @@ fn find_target(
     })
 }
 
+/// Runs the command in a checkout of the running commit, and prints its output without the secrets.
 fn run_command(
-    deploying: &DeployRunner<'_>,
-    stage: &Preparation<'_>,
+    runner: &DeployRunner<'_>,
+    preparation: &Preparation<'_>,
     run: RunId,
     target: &Target,
     words: &[OsString],
 ) -> Result<CommandEnd, CliError> {
-    let cannot = || format!("cannot run the command in {}", deploying.env.name());
-    let piece = stage
+    let cannot_run = || format!("cannot run the command in {}", runner.env.name());
+    let job = preparation
         .work_dirs
         .prepare_job(target.clone(), Some(target.commit), "exec")
-        .context(ErrorKind::CannotTell, cannot())?;
-    piece
-        .checkout
+        .context(ErrorKind::CannotTell, cannot_run())?;
+    job.checkout
         .write()
-        .context(ErrorKind::CannotTell, cannot())?;
-    let surroundings = deploying.command_env(stage, Some(run))?;
-    let secrets = surroundings.read_secrets(&target.component, false, &deploying.stop);
-    let secrets = secrets.context(ErrorKind::Command, cannot())?;
-    let ui = deploying.ui;
+        .context(ErrorKind::CannotTell, cannot_run())?;
+    let command_env = runner.command_env(preparation, Some(run))?;
+    let secrets = command_env.read_secrets(&target.component, false, &runner.cancellation);
+    let secrets = secrets.context(ErrorKind::Command, cannot_run())?;
+    let ui = runner.ui;
     let show = |stream: Stream, line: &[u8]| match stream {
         Stream::Out => ui.print(secrets.mask.clean_line(line)),
         Stream::Err => ui.eprint(secrets.mask.clean_line(line)),
     };
-    let job = CommandSpec {
+    let spec = CommandSpec {
         program: Program::Direct(words),
-        folder: &piece.folder,
-        variables: &surroundings.build_variables(&piece, &secrets),
+        folder: &job.folder,
+        variables: &command_env.build_variables(&job, &secrets),
         input: b"",
         timeout: None,
         kept_bytes: MAX_KEPT_OUTPUT,
@@ -184,24 +212,22 @@ fn run_command(
         log: None,
         on_line: Some(&show),
     };
-    process::run(&job, &deploying.stop)
-        .map(|ran| ran.end)
-        .context(ErrorKind::Command, cannot())
+    process::run(&spec, &runner.cancellation)
+        .map(|result| result.end)
+        .context(ErrorKind::Command, cannot_run())
 }
 
-/// Formats the command for the entry, quoting words as a shell needs it.
+/// Formats the command for the entry, with words quoted for a shell.
 fn format_command(words: &[OsString]) -> Result<Line, CliError> {
-    let quoted = |word: &OsString| {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    let quote = |word: &OsString| {
         let text = word.to_str()?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-        let quoted = || format!("'{}'", text.replace('\'', "'\\''"));
-        Some(if !text.is_empty() && text.chars().all(plain) {
-            text.to_owned()
-        } else {
-            quoted()
-        })
+        if !text.is_empty() && text.chars().all(is_plain) {
+            return Some(text.to_owned());
+        }
+        Some(format!("'{}'", text.replace('\'', "'\\''")))
     };
-    let words: Option<Vec<String>> = words.iter().map(quoted).collect();
+    let words: Option<Vec<String>> = words.iter().map(quote).collect();
     let line = words.and_then(|words| words.join(" ").parse().ok());
     line.ok_or_else(|| {
         CliError::new(

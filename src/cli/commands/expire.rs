@@ -1,7 +1,7 @@
 //! `git deploy expire`: changes when an ephemeral environment expires.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry::{Action, Expire};
@@ -22,7 +22,7 @@ Examples:
   Set an exact time:
     git deploy expire pr-17 2026-03-05T18:00:00Z")]
 pub struct Args {
-    /// The environment. Optional if the CI job's change request determines it
+    /// The environment. Optional in a CI job of a change request, whose environment is then used
     #[arg(value_name = "ENV", required = true)]
     first: String,
     /// The new expiry: +4h from now, or a time such as 2026-03-05T18:00:00Z
@@ -35,7 +35,7 @@ pub struct Args {
     write: WriteArgs,
 }
 
-/// A new expiry as it was typed.
+/// A new expiry as it was typed: a span from now, or a time.
 #[derive(Clone, Copy)]
 enum NewExpiry {
     After(Span),
@@ -58,7 +58,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         )
         .hint("git deploy expire ENV +4h")
     })?;
-    let name = OnlyEnv::of(env).find(&workspace, ui)?;
+    let name = EnvArg::new(env).find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let expires = match when {
@@ -78,6 +78,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     append_report::report_entry(ui, &sentence, &appended)
 }
 
+/// Parses a span, with or without `+`, or a time.
 fn parse_expiry(text: &str) -> Option<NewExpiry> {
     let span = text
         .strip_prefix('+')

@@ -1,11 +1,12 @@
-//! `git deploy good`: the last known good release of each component, which a rollback would go back
-//! to.
+//! `git deploy good`: shows the last known good release of each component, to which a rollback
+//! would go back.
 
 use std::collections::BTreeSet;
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
+use crate::cli::deployment_request::require_component;
 use crate::cli::read_context;
-use crate::cli::rollback_targets::{build_view, find_attempted};
+use crate::cli::rollback_targets::{build_good_view, find_attempted};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::name::ComponentName;
@@ -23,7 +24,7 @@ Examples:
   git deploy good prod --component api --json")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -38,7 +39,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let mut wanted: BTreeSet<ComponentName> = find_attempted(&workspace, &snapshot);
     for component in &args.components {
         if !wanted.contains(component) {
-            crate::cli::deployment_request::require_component(&workspace.policy, component)?;
+            require_component(&workspace.policy, component)?;
         }
     }
     if !args.components.is_empty() {
@@ -50,16 +51,16 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             format!("nothing was deployed to {} yet", snapshot.name()),
         ));
     }
-    let good = build_view(&workspace, &snapshot, wanted, &|_, _| true)?;
+    let report = build_good_view(&workspace, &snapshot, wanted, &|_, _| true)?;
     if ui.json() {
-        ui.print_document("good", &good)?;
+        ui.print_document("good", &report)?;
     } else {
-        ui.print(good::render_text(&good, ui.width(), &|time| {
+        ui.print(good::render_text(&report, ui.width(), &|time| {
             ui.format_time(time)
         }));
         read_context::print_fetch_age(&workspace, ui);
     }
-    if good.components.iter().all(|it| it.release.is_some()) {
+    if report.components.iter().all(|it| it.release.is_some()) {
         Ok(())
     } else {
         Err(CliError::reported(ErrorKind::Denied))

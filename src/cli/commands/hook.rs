@@ -62,11 +62,12 @@ enum Hook {
     PrePush,
 }
 
-/// The hook to run.
+/// The hook to run, as the first argument names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct CalledHook {
     hook: Hook,
-    /// The path of the hook that runs first, if the argument shows where the hooks are.
+    /// The path of the previously installed hook, which runs first. `None` if the argument is a
+    /// name without a folder.
     chained: Option<PathBuf>,
 }
 
@@ -79,25 +80,22 @@ impl CalledHook {
             Some("post-receive") => Hook::PostReceive,
             Some("reference-transaction") => Hook::ReferenceTransaction,
             Some("pre-push") => Hook::PrePush,
-            _ => return Err("it is none of its hooks"),
+            _ => return Err("not a hook of git-deploy"),
         };
         let is_path = file
             .parent()
             .is_some_and(|folder| !folder.as_os_str().is_empty());
-        let kept = is_path.then(|| match hook {
-            // Git runs a single proc-receive hook, and does not run `update` for the refs it handles.
-            // The chained hook is therefore update.
+        let chained = is_path.then(|| match hook {
+            // Git does not run `update` for the refs that proc-receive handles, so proc-receive
+            // runs it itself.
             Hook::ProcReceive => file.with_file_name("update"),
-            _ => shim::kept_path(file),
+            _ => shim::previous_hook_path(file),
         });
-        Ok(Self {
-            hook,
-            chained: kept,
-        })
+        Ok(Self { hook, chained })
     }
 }
 
-/// Runs one hook. Git passes its input on standard input.
+/// Runs one hook. Git passes the input on standard input, except to update.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let hook = args.called.hook;
     if hook == Hook::ProcReceive {
@@ -134,7 +132,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             Ok(())
         }
         Hook::PrePush => run_pre_push(ui, &arguments, &lines),
-        // proc-receive is handled above.
+        // ProcReceive has been handled above.
         Hook::PreReceive | Hook::ProcReceive => report_verdicts(
             ui,
             run_with_deadline(move || pre_receive::judge(&lines, Repository::open_in_hook)),
@@ -175,6 +173,7 @@ fn open_repository_anywhere() -> git::Result<Repository> {
     Repository::discover(Path::new("."))
 }
 
+/// Calls `work`, and fails if it takes longer than a hook may take.
 fn run_with_deadline<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, HookError> + Send + 'static,
 ) -> Result<T, HookError> {
@@ -182,21 +181,23 @@ fn run_with_deadline<T: Send + 'static>(
 }
 
 /// Prints the verdicts, and fails unless all of them allow the push. `whole` states that the push
-/// is accepted as a whole or not at all.
+/// is accepted completely or not at all.
 fn report_verdicts(
     ui: &Ui,
     judged: Result<Vec<UpdateVerdict>, HookError>,
     whole: bool,
 ) -> Result<(), CliError> {
-    let judgements = judged.map_err(explain_hook_error)?;
-    print_verdicts(ui, &judgements, whole);
-    match decide_push(&judgements) {
+    let verdicts = judged.map_err(explain_hook_error)?;
+    print_verdicts(ui, &verdicts, whole);
+    match decide_push(&verdicts) {
         Decision::Refused => Err(CliError::reported(ErrorKind::Denied)),
         Decision::CannotTell => Err(CliError::reported(ErrorKind::CannotTell)),
         Decision::Allowed => Ok(()),
     }
 }
 
+/// Carries out the accepted updates of the ledgers. `update` is the previously installed update
+/// hook.
 fn run_proc_receive(update: Option<PathBuf>, ui: &Ui) -> Result<(), CliError> {
     let done = deadline::run_within(TIME_LIMIT, move |watch| {
         // Not a locked handle: after a timeout this thread still holds its locks, and the main
@@ -217,40 +218,41 @@ fn run_proc_receive(update: Option<PathBuf>, ui: &Ui) -> Result<(), CliError> {
             "git-deploy: accepted, but the notes are out of date until the next push: {error}"
         ));
     }
-    // Git has the answers already. A failing exit code would make git ignore them.
+    // Always succeeds: git has the answers already, and would ignore them after a failing exit
+    // code.
     Ok(())
 }
 
 /// Updates the notes and hands accepted entries on. Only prints problems: git has moved the refs
 /// and ignores the exit code.
 fn run_post_receive(ui: &Ui, lines: Vec<u8>) {
-    let behind = run_with_deadline(move || post_receive::run(&lines, Repository::open_in_hook));
-    let behind = behind.unwrap_or_else(|fault| Backlog {
-        notes: Some(fault),
+    let backlog = run_with_deadline(move || post_receive::run(&lines, Repository::open_in_hook));
+    let backlog = backlog.unwrap_or_else(|error| Backlog {
+        notes: Some(error),
         handoff: None,
     });
-    if let Some(error) = behind.notes {
+    if let Some(error) = backlog.notes {
         ui.eprint(format_args!(
             "git-deploy: accepted, but the notes are out of date until the next push: {error}"
         ));
     }
-    if let Some(error) = behind.handoff {
-        let words =
+    if let Some(error) = backlog.handoff {
+        let message =
             "git-deploy: accepted, but passed to the handoff program only with the next push";
-        ui.eprint(format_args!("{words}: {error}"));
+        ui.eprint(format_args!("{message}: {error}"));
     }
 }
 
 /// Checks a push in the clone and prints what the server would answer. If that cannot be
 /// determined, the push goes on and the server decides.
 fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), CliError> {
-    let unknown = |why: &dyn std::fmt::Display| {
-        let words = "git-deploy: cannot tell whether the server will accept this push";
-        ui.eprint(format_args!("{words}: {why}"));
+    let let_server_decide = |reason: &dyn std::fmt::Display| {
+        let message = "git-deploy: cannot tell whether the server will accept this push";
+        ui.eprint(format_args!("{message}: {reason}"));
         Ok(())
     };
     let repository = open_repository()?;
-    let Some(holder) = find_remote(&repository, ui)?
+    let Some(ledger_remote) = find_remote(&repository, ui)?
         .filter(|it| arguments.first().is_some_and(|name| name == &**it))
     else {
         // This remote does not hold the ledgers, so no policy applies there.
@@ -258,30 +260,31 @@ fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), Cli
     };
     let updates = match pre_push::parse_updates(lines) {
         Ok(updates) => updates,
-        Err(fault) => return unknown(&fault),
+        Err(error) => return let_server_decide(&error),
     };
     match is_governed(&repository, &updates) {
         Ok(false) => return Ok(()),
         Ok(true) => {}
-        Err(error) => return unknown(&error),
+        Err(error) => return let_server_decide(&error),
     }
-    if let Err(error) = sync(&repository, &holder) {
-        return unknown(&error);
+    if let Err(error) = sync(&repository, &ledger_remote) {
+        return let_server_decide(&error);
     }
-    let judgements = match pre_push::judge(&repository, &updates) {
-        Ok(judgements) => judgements,
-        Err(fault) => return unknown(&fault),
+    let verdicts = match pre_push::judge(&repository, &updates) {
+        Ok(verdicts) => verdicts,
+        Err(error) => return let_server_decide(&error),
     };
-    print_verdicts(ui, &judgements, false);
-    if decide_push(&judgements) == Decision::Refused {
-        let words = format!("{holder} would refuse this push: nothing was pushed");
-        return Err(CliError::new(ErrorKind::Denied, words)
+    print_verdicts(ui, &verdicts, false);
+    if decide_push(&verdicts) == Decision::Refused {
+        let message = format!("{ledger_remote} would refuse this push: nothing was pushed");
+        return Err(CliError::new(ErrorKind::Denied, message)
             .hint("to let the server decide: git push --no-verify"));
     }
     Ok(())
 }
 
-/// Returns whether the policy known here applies to one of the refs. Without a policy none does.
+/// Returns whether the policy in this clone applies to one of the refs. Returns `false` without a
+/// policy.
 fn is_governed(
     repository: &Repository,
     updates: &[crate::server::ref_update::RefUpdate],
@@ -294,26 +297,28 @@ fn is_governed(
     Ok(policy.is_some_and(|policy| pre_push::concerns_policy(&policy, updates)))
 }
 
-fn print_verdicts(ui: &Ui, judgements: &[UpdateVerdict], whole: bool) {
-    let updates = judgements.iter().map(|judgement| push::JudgedUpdate {
-        ref_name: &judgement.name,
-        summary: judgement.description.as_deref(),
-        verdict: &judgement.verdict,
-        is_enforced: judgement.enforced,
-    });
-    let updates: Vec<push::JudgedUpdate<'_>> = updates.collect();
+fn print_verdicts(ui: &Ui, verdicts: &[UpdateVerdict], whole: bool) {
+    let updates: Vec<push::JudgedUpdate<'_>> = verdicts
+        .iter()
+        .map(|it| push::JudgedUpdate {
+            ref_name: &it.name,
+            summary: it.description.as_deref(),
+            verdict: &it.verdict,
+            is_enforced: it.is_enforced,
+        })
+        .collect();
     if let Some(report) = push::render_report(&updates, whole) {
         ui.eprint(report);
     }
 }
 
-fn explain_hook_error(fault: HookError) -> CliError {
-    // Commands of ours that push recognize this case by its first words.
-    let words = format!(
+fn explain_hook_error(error: HookError) -> CliError {
+    // Commands of this program that push recognize this case by its first message.
+    let message = format!(
         "{MESSAGE_PREFIX}{} whether this push may go in: nothing was let in",
         Decision::CannotTell.word()
     );
-    CliError::new(ErrorKind::CannotTell, words).because(fault)
+    CliError::new(ErrorKind::CannotTell, message).because(error)
 }
 
 #[cfg(test)]
@@ -324,7 +329,7 @@ mod tests {
     /// kernel passes an interpreter line.
     #[test]
     fn called() {
-        let by = |file: &str| CalledHook::parse(Path::new(file));
+        let parse = |file: &str| CalledHook::parse(Path::new(file));
         for (name, hook) in [
             ("pre-receive", Hook::PreReceive),
             ("update", Hook::Update),
@@ -333,7 +338,7 @@ mod tests {
             ("pre-push", Hook::PrePush),
         ] {
             assert_eq!(
-                by(name),
+                parse(name),
                 Ok(CalledHook {
                     hook,
                     chained: None
@@ -341,13 +346,13 @@ mod tests {
             );
             let chained = Some(PathBuf::from(format!("hooks/{name}.local")));
             assert_eq!(
-                by(&format!("hooks/{name}")),
+                parse(&format!("hooks/{name}")),
                 Ok(CalledHook { hook, chained })
             );
         }
         let chained = Some(PathBuf::from("/srv/x.git/hooks/update"));
         assert_eq!(
-            by("/srv/x.git/hooks/proc-receive"),
+            parse("/srv/x.git/hooks/proc-receive"),
             Ok(CalledHook {
                 hook: Hook::ProcReceive,
                 chained
@@ -359,7 +364,7 @@ mod tests {
             "hooks/pre-receive.local",
             "pre-receive/x",
         ] {
-            assert!(by(other).is_err(), "{other}");
+            assert!(parse(other).is_err(), "{other}");
         }
     }
 }

@@ -1,21 +1,22 @@
-//! `git deploy init`: sets up a repository step by step. Steps that are already done are skipped.
+//! `git deploy init`: sets up a repository step by step. Skips steps that are already done.
 
 mod baselines;
 mod clone_setup;
 mod first_policy;
 mod policy_in_force;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use baselines::{BaselineDocument, record_baselines};
-use clone_setup::{configure_git, install_pre_push};
-use first_policy::{publish_first_policy, write_genesis};
+use clone_setup::{configure_git, install_pre_push, pin_project};
+use first_policy::{find_first_environment, publish_first_policy, write_genesis};
 use policy_in_force::{require_environments, restore_policy_file};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::append_error::sync_ledgers;
-use crate::cli::baseline::{self, BaselineArg};
+use crate::cli::baseline::{self, BaselineArg, BaselineCommits};
 use crate::cli::key_lookup::{self, KeySource, open_signer, require_default_key_path};
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy, write_new_file};
 use crate::cli::repository::{find_remote, open_repository};
@@ -26,14 +27,13 @@ use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
 use crate::domain::policy::{KeyStatus, Policy};
 use crate::git::Repository;
 use crate::ledger::facts::FactGatherer;
-use crate::ledger::sync::PIN_SETTING;
 
 /// Set up this repository: key, policy, remote and baselines
 ///
 /// Creates a signing key and deploy.toml if they are missing, publishes the first policy, records
 /// what is already running, and configures git to fetch the ledgers. If the remote already has a
-/// project, joins it instead. Steps that are already done are skipped, so an interrupted init can
-/// be repeated.
+/// project, joins that project instead. To continue after an interruption, repeat the command:
+/// steps that are already done are skipped.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -54,17 +54,16 @@ pub struct Args {
     environments: Vec<EnvName>,
     /// Record what an environment already runs (repeatable)
     ///
-    /// For example prod=v1.4.1, or prod:api=v1.5.0 for one component.
-    /// Recorded as a baseline, which an admin signs and no rule checks. A later rollback can go
-    /// back to it.
+    /// For example prod=v1.4.1, or prod:api=v1.5.0 for one component. This is recorded as a
+    /// baseline, which an admin signs and no rule checks. A later rollback can go back to it.
     #[arg(long, value_name = "ENV[:COMPONENT]=REV")]
     running: Vec<BaselineArg>,
-    /// The project's permanent name. Defaults to that of the repository
+    /// The project's permanent name. Defaults to the repository's name
     ///
-    /// That is the name of the remote repository, or else of the folder.
+    /// That is the name of the remote repository or, without a remote, of the folder.
     #[arg(long, value_name = "NAME")]
     name: Option<ProjectName>,
-    /// Your name in deploy.toml. Defaults to that in your e-mail address
+    /// Your name in deploy.toml. Defaults to the name in your e-mail address
     #[arg(long = "as", value_name = "PERSON")]
     person: Option<Person>,
     /// Protect a new key by file permissions only
@@ -82,7 +81,7 @@ pub(in crate::cli) struct InitDocument {
     /// The project.
     #[serde(skip_serializing_if = "Option::is_none")]
     project: Option<ProjectName>,
-    /// The project's genesis, which identifies it.
+    /// The project's id: the commit of its genesis.
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<EntryId>,
     /// The public key that signs here.
@@ -94,7 +93,8 @@ pub(in crate::cli) struct InitDocument {
     /// Who may change the policy.
     admins: Vec<Person>,
     /// What was created: `key`, `pre-push`, `deploy.toml`, `policy`.
-    made: Vec<&'static str>,
+    #[serde(rename = "made")]
+    created: Vec<&'static str>,
     /// The baselines that were recorded.
     baselines: Vec<BaselineDocument>,
 }
@@ -110,18 +110,18 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let source = key_lookup::find_source(Some(&repository))?;
     if source == KeySource::Missing {
-        let file = require_default_key_path()
-            .map_err(|failure| failure.hint("git config deploy.key FILE"))?;
+        let file =
+            require_default_key_path().map_err(|error| error.hint("git config deploy.key FILE"))?;
         let key = key_lookup::create_key_file(&file, args.no_password)?;
-        done.made.push("key");
+        done.created.push("key");
         ui.print(format_args!(
             "Created the key {}. Its public key:\n  {key}",
             file.display()
         ));
     }
     if let Some(remote) = &remote {
-        // Syncs first: if the ledgers here cannot go to this remote, git's configuration stays as
-        // it is.
+        // Before git's configuration is changed, because the sync fails if the ledgers here do not
+        // belong to this remote.
         let synced = sync_ledgers(&repository, remote, ui)?;
         configure_git(&repository, Some(remote))?;
         if !synced.moved.is_empty() && !ui.json() {
@@ -132,7 +132,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     if args.pre_push {
         install_pre_push(&repository, ui)?;
-        done.made.push("pre-push");
+        done.created.push("pre-push");
     }
     let tips = repository
         .tips()
@@ -145,69 +145,87 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 
 /// Joins the existing project: pins it, and prints its admins and the next steps.
 fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliError> {
-    // Opened again, because the pin and the remote were written after the first time.
+    // Opened here, because the configuration and the ledgers have just changed.
     let workspace = Workspace::open(ui)?;
-    if let Some(name) = requested_name(args, ui).filter(|name| **name != workspace.project.name) {
+    let (policy, project) = (&workspace.policy, &workspace.project);
+    if let Some(name) = requested_name(args, ui).filter(|name| **name != project.name) {
         return Err(CliError::new(
             ErrorKind::Usage,
-            format!("this is the project {}, not {name}", workspace.project.name),
+            format!("this is the project {}, not {name}", project.name),
         ));
     }
-    let policy = &workspace.policy;
     require_environments(&args.environments, policy, "the policy in force")?;
-    let runs = baseline::resolve_baselines(&args.running, policy, &|revision| {
+    let baselines = baseline::resolve_baselines(&args.running, policy, &|revision| {
         workspace.resolve_commit(revision)
     })?;
-    runs.iter().try_for_each(|(name, runs)| {
-        runs.resolve_components(&workspace.gatherer(), policy, name)
-            .map(drop)
-    })?;
-    let pin = || {
-        workspace
-            .repository
-            .set_config(PIN_SETTING, &workspace.project.id.to_string())
-    };
+    require_components(&baselines, &workspace.gatherer(), policy)?;
     if workspace
         .repository
         .pinned_project()
         .context(ErrorKind::CannotTell, "cannot read the pinned project")?
         .is_none()
     {
-        pin().context(ErrorKind::CannotTell, "cannot pin the project")?;
+        pin_project(&workspace.repository, project.id)?;
     }
     let source = key_lookup::find_source(Some(&workspace.repository))?;
     let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
-    let admins = workspace.policy.admins(&workspace.project.root_keys);
-    done.admins = admins.into_iter().collect();
+    done.admins = policy.admins(&project.root_keys).into_iter().collect();
     done.public_key = Some(key);
-    done.project = Some(workspace.project.name.clone());
-    done.root = Some(workspace.project.id);
+    done.project = Some(project.name.clone());
+    done.root = Some(project.id);
     let admins: Vec<&str> = done.admins.iter().map(Person::as_str).collect();
     let admins = admins.join(", ");
     ui.print_sentence(format_args!(
         "This is the project {}. Its policy is administered by {admins}.",
-        workspace.project.name
+        project.name
     ));
-    match workspace.policy.person_of_key(&key) {
+    match policy.person_of_key(&key) {
         Some((person, KeyStatus::Current)) => {
             ui.print(format_args!("You are {person}."));
             if let Some(file) = restore_policy_file(&workspace, person)? {
-                done.made.push(POLICY_FILE);
-                ui.print_sentence(format_args!("{file} was missing and has been restored: git add {file} && git commit"));
+                done.created.push(POLICY_FILE);
+                ui.print_sentence(format_args!(
+                    "{file} was missing and has been restored: git add {file} && git commit"
+                ));
             }
         }
-        Some((person, KeyStatus::Retired)) => ui.print(format_args!("Your key is a retired key of {person}.")),
-        // Without a listed key no baseline can be signed: the error of `signer` explains how to be
-        // listed.
-        None if !runs.is_empty() => drop(workspace.find_current_signer()?),
-        None => ui.print(format_args!(
-            "The policy does not list your key. Add a line under [people] in {POLICY_FILE}, for {admins} to publish:\n  {} = \"{key}\"",
-            determine_person(args, &workspace.repository).map_or_else(|_| "you".to_owned(), |person| person.to_string())
-        )),
+        Some((person, KeyStatus::Retired)) => {
+            ui.print(format_args!("Your key is a retired key of {person}."));
+        }
+        // Without a listed key no baseline can be signed. The error explains how to be listed.
+        None if !baselines.is_empty() => drop(workspace.find_current_signer()?),
+        None => explain_unlisted_key(args, ui, &workspace.repository, key, &admins),
     }
-    record_baselines(&workspace, ui, &runs, &mut done.baselines)?;
+    record_baselines(&workspace, ui, &baselines, &mut done.baselines)?;
     ui.print("Next: git deploy status");
     print_document(ui, &done)
+}
+
+/// Prints how a member whose key the policy does not list can be added to it.
+fn explain_unlisted_key(
+    args: &Args,
+    ui: &Ui,
+    repository: &Repository,
+    key: PublicKey,
+    admins: &str,
+) {
+    let person = determine_person(args, repository)
+        .map_or_else(|_| "you".to_owned(), |person| person.to_string());
+    ui.print(format_args!(
+        "The policy does not list your key. Add a line under [people] in {POLICY_FILE}, for {admins} to publish:\n  {person} = \"{key}\""
+    ));
+}
+
+/// Checks that every baseline names components that exist at its commit, before anything is
+/// written.
+fn require_components(
+    baselines: &BTreeMap<EnvName, BaselineCommits>,
+    gatherer: &FactGatherer<'_>,
+    policy: &Policy,
+) -> Result<(), CliError> {
+    baselines.iter().try_for_each(|(name, commits)| {
+        commits.resolve_components(gatherer, policy, name).map(drop)
+    })
 }
 
 /// Begins a new project: writes its genesis, publishes its first policy, and records the baselines.
@@ -227,22 +245,17 @@ fn begin_project(
                 ErrorKind::Usage,
                 format!("{POLICY_FILE} does not list your key, so you cannot publish it"),
             )
-            .hint(format!("add add a line under [people]: you = \"{key}\"")));
+            .hint(format!("add a line under [people]: you = \"{key}\"")));
         }
     };
-    let runs = baseline::resolve_baselines(&args.running, &proposal.policy, &|revision| {
+    let baselines = baseline::resolve_baselines(&args.running, &proposal.policy, &|revision| {
         resolve_commit(repository, revision)
     })?;
     let project = write_genesis(repository, &proposal.policy.project, key)?;
     let gatherer = FactGatherer::new(repository, &project);
-    runs.iter().try_for_each(|(name, runs)| {
-        runs.resolve_components(&gatherer, &proposal.policy, name)
-            .map(drop)
-    })?;
+    require_components(&baselines, &gatherer, &proposal.policy)?;
     publish_first_policy(ui, repository, &project, &proposal, (&person, &signer))?;
-    repository
-        .set_config(PIN_SETTING, &project.id.to_string())
-        .context(ErrorKind::CannotTell, "cannot pin the project")?;
+    pin_project(repository, project.id)?;
     if let Some(file) = &missing {
         // Written last, so that a failure leaves no file behind. An existing file is never
         // overwritten.
@@ -250,9 +263,9 @@ fn begin_project(
             ErrorKind::CannotTell,
             format!("cannot write {}", file.display()),
         )?;
-        done.made.push(POLICY_FILE);
+        done.created.push(POLICY_FILE);
     }
-    done.made.push("policy");
+    done.created.push("policy");
     done.project = Some(project.name.clone());
     done.root = Some(project.id);
     done.public_key = Some(key);
@@ -266,9 +279,9 @@ fn begin_project(
             "{POLICY_FILE} is new and not committed yet: git add {POLICY_FILE} && git commit"
         ));
     }
-    if !runs.is_empty() {
-        // Opened again, because the pin and the policy exist only now.
-        record_baselines(&Workspace::open(ui)?, ui, &runs, &mut done.baselines)?;
+    if !baselines.is_empty() {
+        // Opened here, because the pin and the policy exist only now.
+        record_baselines(&Workspace::open(ui)?, ui, &baselines, &mut done.baselines)?;
         ui.print("Next: git deploy status");
     } else if let Some(first) = find_first_environment(&proposal.policy) {
         ui.print(format_args!("Next: git deploy record {first}"));
@@ -276,12 +289,13 @@ fn begin_project(
     print_document(ui, &done)
 }
 
+/// Resolves a revision, without a workspace: there is no policy yet.
 fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, CliError> {
-    let found = repository.resolve_revision(revision).context(
+    let resolved = repository.resolve_revision(revision).context(
         ErrorKind::CannotTell,
         format!("cannot resolve {revision:?}"),
     )?;
-    found.map(CommitId).ok_or_else(|| {
+    resolved.map(CommitId).ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
             format!("there is no commit {revision:?} in this repository"),
@@ -290,15 +304,7 @@ fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, C
     })
 }
 
-/// Returns the first environment that promotes from no other one.
-fn find_first_environment(policy: &Policy) -> Option<&EnvName> {
-    policy
-        .environments
-        .values()
-        .find(|environment| environment.promote_from.is_none())
-        .map(|environment| &environment.name)
-}
-
+/// Prints the JSON document, if it was asked for.
 fn print_document(ui: &Ui, done: &InitDocument) -> Result<(), CliError> {
     if ui.json() {
         ui.print_document("init", done)
@@ -327,10 +333,10 @@ fn open_or_compose_policy(
         if let Some(name) =
             requested_name(args, ui).filter(|name| **name != proposal.policy.project)
         {
-            let written = &proposal.policy.project;
+            let project = &proposal.policy.project;
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("the project in {POLICY_FILE} is {written}, not {name}"),
+                format!("the project in {POLICY_FILE} is {project}, not {name}"),
             ));
         }
         require_environments(&args.environments, &proposal.policy, POLICY_FILE)?;
@@ -352,8 +358,8 @@ fn open_or_compose_policy(
         &[(determine_person(args, repository)?, key)],
         &environments,
     );
-    // Checked before it is written: for example, two environments of the same name make no valid
-    // policy.
+    // Parsed before it is written, because the arguments may not make a valid policy: for example,
+    // an environment may be named twice.
     let proposal = ProposedPolicy::parse(POLICY_FILE.to_owned(), text.as_bytes(), ui)?;
     Ok((proposal, Some(file)))
 }

@@ -34,14 +34,14 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum KeyCommand {
     New(NewArgs),
-    Show(ShowArgs),
+    Show(ShowKeyArgs),
     List(ListArgs),
 }
 
 /// Create a minisign key pair
 ///
-/// FILE contains the secret key and is readable by its owner only. FILE.pub contains the public
-/// key.
+/// FILE contains the secret key and is readable by its owner only. The public key goes to FILE.pub,
+/// or to NAME.pub if FILE is NAME.key.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -69,7 +69,7 @@ struct NewArgs {
 Examples:
   git deploy key show
   git deploy key show --json")]
-struct ShowArgs {}
+struct ShowKeyArgs {}
 
 /// List the public keys on this machine and their owners
 ///
@@ -86,7 +86,7 @@ struct ListArgs {}
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     match &args.command {
         KeyCommand::New(args) => create_key(args, ui),
-        KeyCommand::Show(ShowArgs {}) => print_key(ui),
+        KeyCommand::Show(ShowKeyArgs {}) => print_key(ui),
         KeyCommand::List(ListArgs {}) => list_keys(ui),
     }
 }
@@ -94,14 +94,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct KeyDocument {
-    /// The file of the secret key, or another source of the key.
+    /// The file of the secret key, the program that signs, or `GIT_DEPLOY_KEY`.
     file: String,
     /// The public key.
     public_key: PublicKey,
 }
 
 fn create_key(args: &NewArgs, ui: &Ui) -> Result<(), CliError> {
-    let default = default_key_path();
     let file = match &args.file {
         Some(file) => file.clone(),
         None => require_default_key_path()?,
@@ -121,10 +120,10 @@ fn create_key(args: &NewArgs, ui: &Ui) -> Result<(), CliError> {
         "The secret key is in {}. Keep a backup in a safe place.",
         file.display()
     ));
-    if default.as_ref() != Some(&file) {
+    if default_key_path().as_ref() != Some(&file) {
         let file = std::path::absolute(&file).unwrap_or(file);
         ui.eprint(format_args!(
-            "To sign with it here: git config deploy.key {}",
+            "To sign with it in a repository: git config deploy.key {}",
             file.display()
         ));
     }
@@ -158,14 +157,14 @@ pub(in crate::cli) struct KeysDocument {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ListedKey {
-    /// The file of the secret or public key, or another source of the key.
+    /// The file of the secret or public key, the program that signs, or `GIT_DEPLOY_KEY`.
     file: String,
     /// The public key.
     public_key: PublicKey,
     /// The person who has this key in the policy in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     person: Option<Person>,
-    /// Whether the key is retired: it signs nothing new.
+    /// Whether the policy lists the key as retired: it can sign no new entries.
     retired: bool,
     /// Whether this key signs here.
     signs: bool,
@@ -200,15 +199,16 @@ fn list_keys(ui: &Ui) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Returns the key that signs here and the public keys in the default folder.
+/// Returns the key that signs here, if there is one, and the other public keys in the default
+/// folder.
 fn find_keys(repository: Option<&Repository>) -> Result<Vec<ListedKey>, CliError> {
     let workspace =
         repository.and_then(|_| Workspace::open_offline(open_repository().ok()?, None).ok());
-    let listed = |file: String, public_key: PublicKey, signs: bool| {
+    let describe = |file: String, public_key: PublicKey, signs: bool| {
         let owner = workspace
             .as_ref()
             .and_then(|it| it.policy.person_of_key(&public_key));
-        let retired = owner.is_some_and(|(_, standing)| standing == KeyStatus::Retired);
+        let retired = owner.is_some_and(|(_, status)| status == KeyStatus::Retired);
         ListedKey {
             file,
             public_key,
@@ -220,13 +220,13 @@ fn find_keys(repository: Option<&Repository>) -> Result<Vec<ListedKey>, CliError
     let source = find_source(repository)?;
     let mut keys = Vec::new();
     if source != KeySource::Missing {
-        keys.push(listed(
+        keys.push(describe(
             source.to_string(),
             find_public_key(repository, &source)?,
             true,
         ));
     }
-    let used = match &source {
+    let signing_file = match &source {
         KeySource::File(file) => Some(public_key_path(file)),
         _ => None,
     };
@@ -235,27 +235,29 @@ fn find_keys(repository: Option<&Repository>) -> Result<Vec<ListedKey>, CliError
         .and_then(Path::parent)
         .map_or_else(|| Ok(Vec::new()), list_public_files)?
     {
-        if used.as_ref() != Some(&file)
+        if signing_file.as_ref() != Some(&file)
             && let Ok(key) = read_public_key(&file)
         {
-            keys.push(listed(file.display().to_string(), key, false));
+            keys.push(describe(file.display().to_string(), key, false));
         }
     }
     Ok(keys)
 }
 
-/// Lists the public key files in a folder, sorted by name. Returns an empty list if the folder does
-/// not exist.
+/// Lists the `.pub` files in a folder, sorted by name. Returns an empty list if the folder does not
+/// exist.
 fn list_public_files(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
-    let cannot = || format!("cannot read the folder {}", folder.display());
+    let cannot_read = || format!("cannot read the folder {}", folder.display());
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(CliError::new(ErrorKind::CannotTell, cannot()).because(error)),
+        Err(error) => {
+            return Err(CliError::new(ErrorKind::CannotTell, cannot_read()).because(error));
+        }
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.context(ErrorKind::CannotTell, cannot())?.path();
+        let path = entry.context(ErrorKind::CannotTell, cannot_read())?.path();
         if path.extension().is_some_and(|extension| extension == "pub") {
             files.push(path);
         }

@@ -1,7 +1,7 @@
 //! `git deploy lock`: locks an environment or one of its components.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::deployment_request::{find_rules, require_component};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
@@ -23,7 +23,7 @@ Examples:
     git deploy lock prod --component api -m \"Database migration\"")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// The reason, shown to everyone whose deployment is refused
     #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
     message: Line,
@@ -48,12 +48,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         };
         Ok(EntryDraft::in_environment(&env, Action::Lock(lock)))
     })?;
-    let what = args.component.as_ref().map_or_else(
+    let subject = args.component.as_ref().map_or_else(
         || env.name().to_string(),
         |name| format!("{name} in {}", env.name()),
     );
     let sentence = format!(
-        "{what} is locked by {}: \"{}\".",
+        "{subject} is locked by {}: \"{}\".",
         appended.statement.by, args.message
     );
     append_report::report_entry(ui, &sentence, &appended)

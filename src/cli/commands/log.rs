@@ -1,6 +1,6 @@
-//! `git deploy log`: deployments, newest first, of all environments or of one.
+//! `git deploy log`: shows deployments, newest first, of all environments or of one.
 //!
-//! The walk reads only the commits of the ledgers. It opens only the entries that are shown.
+//! The walk filters ledger commits by their messages, and opens only the entries that pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
@@ -81,21 +81,21 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 all: args.all,
                 components: args.components.clone(),
             };
-            let passed = gatherer
+            let accepted = gatherer
                 .history()
                 .walk(*tip)
-                .filter(move |passed| filter.accepts(passed));
-            walks.push((ledger.clone(), passed.peekable()));
+                .filter(move |walked| filter.accepts(walked));
+            walks.push((ledger.clone(), accepted.peekable()));
         }
     }
     let wanted =
         |id, statement: &Statement| matches_options(args, gatherer.history(), id, statement);
-    let log = merge_newest(&workspace.repository, walks, args.number, &wanted)
+    let page = merge_newest(&workspace.repository, walks, args.number, &wanted)
         .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
     if ui.json() {
-        return ui.print_document("log", &log);
+        return ui.print_document("log", &page);
     }
-    if log.entries.is_empty() {
+    if page.entries.is_empty() {
         let filtered = args.change.is_some() || args.by.is_some() || !args.components.is_empty();
         ui.eprint(if filtered {
             "no deployment matches"
@@ -104,25 +104,25 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         });
         return Ok(());
     }
-    ui.print(log::render_text(&log, ui.width(), &|time| {
+    ui.print(log::render_text(&page, ui.width(), &|time| {
         ui.format_time(time)
     }));
     read_context::print_fetch_age(&workspace, ui);
-    if log.more {
-        let more = args.number.saturating_mul(5).max(20);
+    if page.truncated {
+        let larger = args.number.saturating_mul(5).max(20);
         ui.eprint(format_args!(
-            "there are older ones: repeat the command with -n {more}"
+            "there are older ones: repeat the command with -n {larger}"
         ));
     }
     Ok(())
 }
 
-/// Returns the commits that precede the starts of unfinished runs, by which a start is recognized
-/// without opening it.
+/// Returns the parents of the start entries of unfinished runs. By its parent, the walk recognizes
+/// such a start without opening it.
 fn find_unfinished_starts(state: &State) -> BTreeSet<EntryId> {
     let members: Vec<EnvName> = state.environments().into_iter().collect();
-    let places = std::iter::once(None).chain(members.iter().map(Some));
-    places
+    std::iter::once(None)
+        .chain(members.iter().map(Some))
         .flat_map(|member| state.environment(member).runs())
         .map(|run| run.start.statement.previous)
         .collect()
@@ -146,40 +146,42 @@ fn matches_options(
     let steps =
         start.and_then(|start| usize::try_from(statement.sequence.checked_sub(start)?).ok());
     let start = match steps.and_then(|steps| history.walk(id).nth(steps)) {
-        Some(passed) => Some(history.entry(&statement.ledger, passed?.id)?),
+        Some(walked) => Some(history.entry(&statement.ledger, walked?.id)?),
         None => None,
     };
-    let both = || std::iter::once(statement).chain(start.as_deref().map(|kept| &kept.statement));
-    let by = |person: &Person| {
+    let both = || std::iter::once(statement).chain(start.as_deref().map(|entry| &entry.statement));
+    let is_by = |person: &Person| {
         both().any(|it| it.by == *person || it.requested_by.as_ref() == Some(person))
     };
-    let change = |id: &String| {
+    let has_change = |id: &String| {
         let mut changes = both().filter_map(|it| it.deployment()?.change.as_ref());
         changes.any(|change| change.as_str() == id)
     };
-    Ok(args.by.as_ref().is_none_or(by) && args.change.as_ref().is_none_or(change))
+    Ok(args.by.as_ref().is_none_or(is_by) && args.change.as_ref().is_none_or(has_change))
 }
 
-/// Selects entries of a ledger by their commits alone.
+/// Selects the entries of a ledger by their commits alone, without opening the entries.
 struct CommitFilter {
     /// The components to show, or all if empty.
     components: Vec<ComponentName>,
     /// The environment to show, or all if `None`.
     env: Option<EnvRef>,
+    /// The parents of the starts of unfinished runs.
     unfinished: BTreeSet<EntryId>,
+    /// Whether to accept every kind of entry, not only deployments.
     all: bool,
 }
 
 impl CommitFilter {
     /// Returns whether the filter accepts a commit. Accepts unreadable commits, so that the error
     /// is reported.
-    fn accepts(&self, passed: &crate::git::Result<WalkedEntry>) -> bool {
-        let Ok(passed) = passed else { return true };
-        let mention = &passed.mention;
-        let here = self.env.as_ref().is_none_or(|env| env.matches(mention));
-        // Of the starts only the unfinished are shown.
-        let open = mention.action != "start"
-            || passed
+    fn accepts(&self, walked: &crate::git::Result<WalkedEntry>) -> bool {
+        let Ok(walked) = walked else { return true };
+        let mention = &walked.trailers;
+        let in_environment = self.env.as_ref().is_none_or(|env| env.matches(mention));
+        // The start of a finished run is not shown: its finish is.
+        let is_newest_of_run = mention.action != "start"
+            || walked
                 .previous
                 .is_some_and(|id| self.unfinished.contains(&id));
         let is_deployment = matches!(
@@ -188,12 +190,13 @@ impl CommitFilter {
         );
         let named =
             |it: &ComponentName| mention.components.iter().any(|known| known == it.as_str());
-        let of_component = self.components.is_empty() || self.components.iter().any(named);
-        here && of_component && (self.all || is_deployment && open)
+        let has_component = self.components.is_empty() || self.components.iter().any(named);
+        in_environment && has_component && (self.all || is_deployment && is_newest_of_run)
     }
 }
 
-/// Merges walks, each newest first, into one log of at most `number` entries.
+/// Merges walks, each newest first, into one page of at most `number` entries that `wanted`
+/// accepts.
 fn merge_newest(
     repository: &Repository,
     mut walks: Vec<(
@@ -207,9 +210,9 @@ fn merge_newest(
     loop {
         let mut next: BTreeMap<_, usize> = BTreeMap::new();
         for (index, (_, walk)) in walks.iter_mut().enumerate() {
-            // An error sorts first, because the entries behind it are unknown.
+            // An error comes first, because the times of the entries after it are unknown.
             let at = match walk.peek() {
-                Some(Ok(passed)) => Some(passed.at()),
+                Some(Ok(walked)) => Some(walked.at()),
                 Some(Err(_)) => None,
                 None => continue,
             };
@@ -218,24 +221,24 @@ fn merge_newest(
         let Some((_, index)) = next.pop_last() else {
             return Ok(LogPage {
                 entries,
-                more: false,
+                truncated: false,
             });
         };
         let Some((ledger, walk)) = walks.get_mut(index) else {
             continue;
         };
-        let Some(passed) = walk.next() else { continue };
-        let id = passed?.id;
-        let kept = repository.read_entry_for_display(ledger, &repository.read_commit(id.0)?)?;
-        if !wanted(id, &kept.statement)? {
+        let Some(walked) = walk.next() else { continue };
+        let id = walked?.id;
+        let entry = repository.read_entry_for_display(ledger, &repository.read_commit(id.0)?)?;
+        if !wanted(id, &entry.statement)? {
             continue;
         }
         if entries.len() == number {
             return Ok(LogPage {
                 entries,
-                more: true,
+                truncated: true,
             });
         }
-        entries.push(log::describe_entry(id, &kept.statement));
+        entries.push(log::describe_entry(id, &entry.statement));
     }
 }

@@ -22,11 +22,11 @@ pub struct Args {
 /// Writes one page for the program and one for each command.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let directory = &args.directory;
-    let failed = || format!("cannot write the manual pages to {}", directory.display());
-    std::fs::create_dir_all(directory).context(ErrorKind::CannotTell, failed())?;
+    let cannot_write = || format!("cannot write the manual pages to {}", directory.display());
+    std::fs::create_dir_all(directory).context(ErrorKind::CannotTell, cannot_write())?;
     let mut command = help::build_command();
     command.build();
-    let written = write_tree(&command, directory).context(ErrorKind::CannotTell, failed())?;
+    let written = write_tree(&command, directory).context(ErrorKind::CannotTell, cannot_write())?;
     ui.print(format_args!(
         "{written} manual pages written to {}",
         directory.display()
@@ -34,7 +34,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Writes the page of a command and those of its subcommands. Returns the number of pages.
+/// Writes the pages of a command and of its subcommands. Returns the number of pages.
 fn write_tree(command: &clap::Command, directory: &Path) -> io::Result<usize> {
     // The version is left out, because it would change every page in every release.
     let man = Man::new(command.clone())
@@ -62,7 +62,7 @@ fn render_page(man: &Man, command: &clap::Command) -> io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut page)?;
     }
     man.render_options_section(&mut page)?;
-    if let Some(examples) = help::examples(command) {
+    if let Some(examples) = help::extract_examples(command) {
         render_examples(&examples).to_writer(&mut page)?;
     }
     render_exit_status().to_writer(&mut page)?;
@@ -85,7 +85,7 @@ fn render_commands(command: &clap::Command) -> Roff {
     roff
 }
 
-/// Renders the examples as `--help` shows them: descriptions, and under each one its commands.
+/// Renders the examples as in `--help`: each description, followed by its commands.
 fn render_examples(examples: &str) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXAMPLES"]);

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::cli::diagnostics::explain_notes_error;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 
@@ -21,8 +22,8 @@ pub struct Args {
 enum NotesCommand {
     /// Write all notes again from the ledgers
     ///
-    /// If a server holds the ledgers, run it in the server's repository. Clones get the notes from
-    /// there with the next sync.
+    /// If a server holds the ledgers, run this in the server's repository. Clones fetch the notes
+    /// from there at the next sync.
     #[command(after_long_help = "\
 Examples:
   git deploy notes rebuild
@@ -32,7 +33,7 @@ Examples:
 
 #[derive(JsonSchema, Serialize)]
 pub(in crate::cli) struct NotesDocument {
-    /// How many ledgers the notes now cover.
+    /// The number of ledgers that the notes were rebuilt from.
     ledgers: usize,
 }
 
@@ -40,8 +41,10 @@ pub(in crate::cli) struct NotesDocument {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let NotesCommand::Rebuild = args.command;
     let workspace = Workspace::open(ui)?;
-    let rebuilt = workspace.repository.rebuild_notes(&workspace.tips);
-    rebuilt.map_err(crate::cli::diagnostics::explain_notes_error)?;
+    workspace
+        .repository
+        .rebuild_notes(&workspace.tips)
+        .map_err(explain_notes_error)?;
     if ui.json() {
         return ui.print_document(
             "notes-rebuild",
@@ -50,6 +53,6 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             },
         );
     }
-    ui.print("The notes are rebuilt from the ledgers.");
+    ui.print("The notes were rebuilt from the ledgers.");
     Ok(())
 }

@@ -5,21 +5,25 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_expiry, find_rules};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};
-use crate::domain::entry;
-use crate::domain::name::ComponentName;
+use crate::domain::entry::{self, Deployment};
+use crate::domain::env_ref::EnvRef;
+use crate::domain::id::CommitId;
+use crate::domain::name::{ComponentName, EnvName};
+use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{Commits, DeploymentSpec};
-use crate::view::plan::{self as view, PlanState};
+use crate::view::plan::{self as view, DeploymentPlan, PlanState};
 
 /// Show what a deployment would do, without doing it
 ///
-/// Runs the policy's plan commands for all components. Needs no key. The commands always come from
-/// the policy in force, not from the commit. Exits with 4 if one of them fails.
+/// Runs the policy's plan commands for the components that a deployment would change. Needs no key.
+/// The commands always come from the policy in force, not from the commit. Exits with 4 if one of
+/// them fails.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -33,7 +37,7 @@ Examples:
     git deploy plan prod --since plans.json")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Plan only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
     components: Vec<ComponentName>,
@@ -43,7 +47,7 @@ pub struct Args {
     /// Plan removing components that the commit no longer has
     #[arg(long)]
     destroy: bool,
-    /// The output format. Markdown suits change requests
+    /// The output format
     #[arg(
         long,
         value_name = "FORMAT",
@@ -68,12 +72,13 @@ enum PlanFormat {
     Json,
 }
 
-/// Plans every component, prints the plans, and fails if a plan command fails.
+/// Plans the components, prints the plans, and fails if a plan command fails.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
     let (name, rev) = args.at.find(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
+    // Read first, so that an unreadable file is reported before any plan command runs.
     let earlier = args.since.as_ref().map(|file| {
         std::fs::read(file).context(
             ErrorKind::CannotTell,
@@ -82,7 +87,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     });
     let earlier = earlier.transpose()?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
-    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?;
+    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?;
     let person = read_context::find_deployer(&workspace, rules, entry::DeploymentKind::Deploy);
     let person = person.ok_or_else(|| {
         CliError::new(
@@ -90,42 +95,53 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             format!("{name} has no deployers in the policy"),
         )
     })?;
-    let (deployment, _) = deploying.ask_rules(
-        &person,
-        &|view| {
-            let (policy, rules) = find_rules(&env, view)?;
-            let wish = DeploymentSpec {
-                env: &env,
-                rules,
-                commits: Commits::One(commit),
-                selection: deployment_request::select_to_deploy(&args.components, args.all),
-                kind: entry::DeploymentKind::Deploy,
-                destroy: args.destroy,
-                versions: BTreeMap::new(),
-            };
-            let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
-            deployment.expires = find_expiry(&env, view, ui, None)?;
-            Ok(deployment)
-        },
-        &BTreeMap::new(),
-    )?;
+    let compose = |view: &LedgerSnapshot<'_>| compose_deployment(args, ui, &env, commit, view);
+    let (deployment, _) = runner.ask_rules(&person, &compose, &BTreeMap::new())?;
     let quiet = ui.json() || args.format != PlanFormat::Text;
-    let plans = deploying.plan(&deployment, quiet)?;
-    let mut shown = deploying.build_plan_view(commit, &deployment, &plans)?;
+    let plans = runner.plan(&deployment, quiet)?;
+    let mut document = runner.build_plan_view(commit, &deployment, &plans)?;
     if let Some(earlier) = earlier {
-        let since = view::compare_plans(&earlier, env.name(), &shown.components);
-        shown.comparison =
-            Some(since.context(ErrorKind::Usage, "cannot compare with the earlier plans")?);
+        let comparison = view::compare_plans(&earlier, env.name(), &document.components);
+        document.comparison =
+            Some(comparison.context(ErrorKind::Usage, "cannot compare with the earlier plans")?);
     }
     match args.format {
         PlanFormat::Text if !ui.json() => {
-            ui.print(view::render_text(&shown, args.full, ui.width()));
+            ui.print(view::render_text(&document, args.full, ui.width()));
             read_context::print_fetch_age(&workspace, ui);
         }
-        PlanFormat::Markdown => ui.print(view::render_markdown(&shown)),
-        _ => ui.print_document("plan", &shown)?,
+        PlanFormat::Markdown => ui.print(view::render_markdown(&document)),
+        _ => ui.print_document("plan", &document)?,
     }
-    let failed: Vec<&str> = shown
+    require_all_planned(&document, &name)
+}
+
+/// Computes the deployment to plan.
+fn compose_deployment(
+    args: &Args,
+    ui: &Ui,
+    env: &EnvRef,
+    commit: CommitId,
+    view: &LedgerSnapshot<'_>,
+) -> Result<Deployment, CliError> {
+    let (policy, rules) = find_rules(env, view)?;
+    let spec = DeploymentSpec {
+        env,
+        rules,
+        commits: Commits::One(commit),
+        selection: deployment_request::select_to_deploy(&args.components, args.all),
+        kind: entry::DeploymentKind::Deploy,
+        destroy: args.destroy,
+        versions: BTreeMap::new(),
+    };
+    let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
+    deployment.expires = find_expiry(env, view, ui, None)?;
+    Ok(deployment)
+}
+
+/// Checks that no plan command has failed.
+fn require_all_planned(plan: &DeploymentPlan, name: &EnvName) -> Result<(), CliError> {
+    let failed: Vec<&str> = plan
         .components
         .iter()
         .filter(|it| it.state == PlanState::Failed)

@@ -37,7 +37,7 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum PolicyCommand {
-    Show(ShowArgs),
+    Show(ShowPolicyArgs),
     Diff(DiffArgs),
     Test(test::TestArgs),
     Approve(ApproveArgs),
@@ -54,7 +54,7 @@ enum PolicyCommand {
 Examples:
   git deploy policy show
   git deploy policy show > deploy.toml")]
-struct ShowArgs {}
+struct ShowPolicyArgs {}
 
 /// Check a deploy.toml and compare it with the policy in force
 #[derive(clap::Args)]
@@ -63,7 +63,7 @@ Examples:
   git deploy policy diff
   git deploy policy diff feature-branch")]
 struct DiffArgs {
-    /// The deploy.toml: a file, or a commit that contains one. Defaults to the work tree's
+    /// The deploy.toml: a file, or a commit that contains one. Defaults to that in the work tree
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
 }
@@ -75,8 +75,8 @@ Examples:
   git deploy policy approve
   git deploy policy approve sha256:9f86… -m \"Reviewed with the release team\"")]
 struct ApproveArgs {
-    /// The deploy.toml: a file, a commit that contains one, or its digest. Defaults to the work
-    /// tree's
+    /// The deploy.toml: a file, a commit that contains one, or its digest. Defaults to that in the
+    /// work tree
     #[arg(value_name = "FILE|REV|DIGEST")]
     source: Option<String>,
     /// A comment for the entry
@@ -93,8 +93,8 @@ Examples:
   git deploy policy revoke
   git deploy policy revoke sha256:9f86… --of bob")]
 struct RevokeArgs {
-    /// The deploy.toml: a file, a commit that contains one, or its digest. Defaults to the work
-    /// tree's
+    /// The deploy.toml: a file, a commit that contains one, or its digest. Defaults to that in the
+    /// work tree
     #[arg(value_name = "FILE|REV|DIGEST")]
     source: Option<String>,
     /// Withdraw this person's approval. Defaults to your own
@@ -121,7 +121,7 @@ struct SchemaArgs {}
 /// Runs the chosen subcommand.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     match &args.command {
-        PolicyCommand::Show(ShowArgs {}) => show_policy(&Workspace::open(ui)?, ui),
+        PolicyCommand::Show(ShowPolicyArgs {}) => show_policy(&Workspace::open(ui)?, ui),
         PolicyCommand::Diff(args) => diff_policy(args, &Workspace::open(ui)?, ui),
         PolicyCommand::Test(args) => test::run(args, &Workspace::open(ui)?, ui),
         PolicyCommand::Approve(args) => approve_policy(args, &Workspace::open_to_write(ui)?, ui),
@@ -135,12 +135,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct PolicySchemaDocument {
-    /// The JSON Schema, draft-07; without `--json` it is printed alone.
+    /// The JSON Schema, draft-07. Without `--json`, this value alone is printed.
     json_schema: serde_json::Map<String, serde_json::Value>,
 }
 
 fn print_schema(ui: &Ui) -> Result<(), CliError> {
-    let json_schema = view::policy::schema();
+    let json_schema = view::policy::build_schema();
     if ui.json() {
         return ui.print_document("policy-schema", &PolicySchemaDocument { json_schema });
     }
@@ -150,21 +150,22 @@ fn print_schema(ui: &Ui) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Finds the entry that published the policy in force.
+/// Finds the entry that published the policy in force: the newest publication in the ledger
+/// `policy`, which also contains approvals of proposed policies.
 fn find_publish_entry(
     workspace: &Workspace,
 ) -> Result<(EntryId, std::sync::Arc<StoredEntry>), CliError> {
-    let cannot = "cannot read the policy's ledger";
+    let cannot_read = "cannot read the policy's ledger";
     let ledger = LedgerName::policy();
     let mut next = workspace.tips.get(&ledger).copied();
     while let Some(id) = next {
-        let link = workspace
+        let commit = workspace
             .repository
             .read_ledger_commit(&ledger, id)
-            .context(ErrorKind::CannotTell, cannot)?;
+            .context(ErrorKind::CannotTell, cannot_read)?;
         let LedgerCommit::Entry {
             previous, entry, ..
-        } = link
+        } = commit
         else {
             break;
         };
@@ -173,7 +174,7 @@ fn find_publish_entry(
         }
         next = Some(previous);
     }
-    Err(CliError::new(ErrorKind::CannotTell, cannot))
+    Err(CliError::new(ErrorKind::CannotTell, cannot_read))
 }
 
 /// The policy in force.
@@ -182,7 +183,7 @@ fn find_publish_entry(
 pub(in crate::cli) struct PolicyDocument<'a> {
     /// The entry that published it.
     entry: EntryId,
-    /// That entry's number in the ledger `policy`, counted from 1.
+    /// The entry's number in the ledger `policy`, counted from 1.
     sequence: u64,
     /// When it was published.
     at: Time,
@@ -196,19 +197,17 @@ pub(in crate::cli) struct PolicyDocument<'a> {
 
 fn show_policy(workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
     let text = read_policy_text(workspace)?;
-    let (id, kept) = find_publish_entry(workspace)?;
-    let statement = &kept.statement;
+    let (id, entry) = find_publish_entry(workspace)?;
+    let statement = &entry.statement;
     if ui.json() {
-        let digest = Digest::sha256(text.as_bytes());
-        let (at, by) = (statement.at, &statement.by);
         return ui.print_document(
             "policy",
             &PolicyDocument {
                 entry: id,
                 sequence: statement.sequence,
-                at,
-                by,
-                digest,
+                at: statement.at,
+                by: &statement.by,
+                digest: Digest::sha256(text.as_bytes()),
                 text: &text,
             },
         );
@@ -218,7 +217,8 @@ fn show_policy(workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
         "published by {by}, {when}   entry {}",
         format_entry_name(&LedgerName::policy(), id)
     ));
-    // Comments may contain terminal control characters. The exact bytes are in the JSON document.
+    // Comments may contain terminal control characters, so the text is sanitized, except for tabs.
+    // The exact bytes are in the JSON document.
     let lines: Vec<String> = text
         .lines()
         .map(|line| {
@@ -290,7 +290,7 @@ fn revoke_approval(args: &RevokeArgs, workspace: &Workspace, ui: &Ui) -> Result<
         args.write.append_options(),
         &|_| Ok(draft()),
     )?;
-    let what = format!("the deploy.toml {}", digest.short());
-    let sentence = append_report::describe_revocation(&appended.statement.by, &approver, &what);
+    let subject = format!("the deploy.toml {}", digest.short());
+    let sentence = append_report::describe_revocation(&appended.statement.by, &approver, &subject);
     append_report::report_entry(ui, &sentence, &appended)
 }

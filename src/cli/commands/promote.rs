@@ -1,9 +1,9 @@
-//! `git deploy promote`: deploys what runs in the previous environment.
+//! `git deploy promote`: deploys what the previous environment runs.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
@@ -28,7 +28,7 @@ Examples:
     git deploy promote prod --component api")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// Promote only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -38,19 +38,20 @@ pub struct Args {
     options: RunOptions,
 }
 
-/// Deploys what runs in the environment that the policy names as `promote_from`.
+/// Deploys what the environment in the policy's `promote_from` runs, each component at its own
+/// commit.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let name = args.at.find(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
-    let before = rules.promote_from.as_ref().ok_or_else(|| {
+    let source = rules.promote_from.as_ref().ok_or_else(|| {
         CliError::new(
             ErrorKind::Usage,
             format!("{name} has no promote_from in the policy, so nothing can be promoted to it"),
         )
         .hint(format!("git deploy run {name} REV"))
     })?;
-    let mut commits = workspace.find_running(before.as_str())?.unwrap_or_default();
+    let mut commits = workspace.find_running(source.as_str())?.unwrap_or_default();
     if let Some(absent) = args
         .components
         .iter()
@@ -59,9 +60,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         deployment_request::require_component(&workspace.policy, absent)?;
         return Err(CliError::new(
             ErrorKind::Usage,
-            format!("{absent} does not run in {before}"),
+            format!("{absent} does not run in {source}"),
         )
-        .hint(format!("git deploy status {before}")));
+        .hint(format!("git deploy status {source}")));
     }
     let named: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
     commits.retain(|component, _| named.is_empty() || named.contains(component));
@@ -71,12 +72,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Selection::Named(named)
     };
     let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
+    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
-    let told = Cell::new(false);
-    deploying.deploy(&person, &|view| {
+    let was_reported = Cell::new(false);
+    runner.deploy(&person, &|view| {
         let (policy, rules) = find_rules(&env, view)?;
-        let wish = DeploymentSpec {
+        let spec = DeploymentSpec {
             env: &env,
             rules,
             commits: Commits::Each(commits.clone()),
@@ -85,8 +86,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             destroy: false,
             versions: BTreeMap::new(),
         };
-        let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
-        deployment_request::report_left_out(ui, &told, (view, policy), &wish, &deployment)?;
+        let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
+        deployment_request::report_left_out(ui, &was_reported, (view, policy), &spec, &deployment)?;
         args.metadata.apply_to(&mut deployment, view)?;
         deployment.expires = find_expiry(&env, view, ui, None)?;
         Ok(deployment)

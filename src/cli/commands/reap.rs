@@ -1,22 +1,23 @@
-//! `git deploy reap`: destroys expired ephemeral environments, on a schedule.
+//! `git deploy reap`: destroys expired ephemeral environments. Meant to run on a schedule.
 //!
-//! Several reapers may run at the same time: the first one that starts on an environment destroys
-//! it, and the others skip it.
+//! Several processes may run it at the same time: the first one that starts on an environment
+//! destroys it, and the others skip it.
+
+mod expired;
 
 use std::cell::RefCell;
 use std::sync::Arc;
+
+use expired::{ExpiredEnvironment, find_expired};
 
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, compose_destruction, handle_interrupts};
 use crate::cli::deployment_request::build_abort;
 use crate::cli::entry_name::format_entry_name;
-use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
 use crate::domain::entry::{self, Action};
-use crate::domain::env_ref::EnvRef;
 use crate::domain::name::{EnvName, Person};
-use crate::domain::policy::Environment as Rules;
 use crate::domain::state::{EnvState, OpenRun, Scope};
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::LedgerSnapshot;
@@ -24,7 +25,7 @@ use crate::run::cancellation::Cancellation;
 use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment};
 use crate::view::result_text;
 
-/// The reason that an abort by the reaper gives.
+/// The reason in an abort entry that this command writes.
 const ABORT_REASON: &str = "the environment has expired and the run is stale";
 
 /// The message if there is nothing to do.
@@ -32,8 +33,8 @@ const NOTHING_EXPIRED: &str = "No environment has expired.";
 
 /// Destroy all expired ephemeral environments, without asking
 ///
-/// Meant to run on a schedule. Several reapers may run at once. A failed environment is tried again
-/// next time and does not block the others. Runs that are stale are given up. Exits with 4 if a
+/// Meant to run on a schedule. Several processes may run it at once. A failed environment is tried
+/// again next time and does not block the others. Stale runs are given up. Exits with 4 if a
 /// command of the policy failed.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
@@ -62,24 +63,16 @@ pub struct Args {
     options: RunOptions,
 }
 
-/// An environment that has expired or is about to.
-struct ExpiredEnvironment {
-    env: EnvRef,
-    expires: Time,
-    /// Who set the expiry.
-    set_by: Person,
-}
-
 /// Destroys expired environments, or reports them with `--dry-run` or `--warn`.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let now = ui.now();
     if let Some(span) = args.warn {
-        let mut all = find_expired(args, &workspace, now.plus(span))?;
-        all.retain(|it| it.expires > now);
-        return notify_expiring(args, &workspace, ui, &all);
+        let mut expiring = find_expired(args.pattern.as_deref(), &workspace, now.plus(span))?;
+        expiring.retain(|it| it.expires > now);
+        return notify_expiring(args, &workspace, ui, &expiring);
     }
-    let all = find_expired(args, &workspace, now)?;
+    let all = find_expired(args.pattern.as_deref(), &workspace, now)?;
     if args.dry_run {
         return print_expired(ui, &all, DestroyOutcome::WouldDestroy);
     }
@@ -105,9 +98,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 ));
                 continue;
             }
-            let (end, failure) = reaper.reap(it);
-            report.environments.push(end);
-            failures.extend(failure.map(|failure| (it.env.name().clone(), failure)));
+            let (environment, error) = reaper.reap(it);
+            report.environments.push(environment);
+            failures.extend(error.map(|error| (it.env.name().clone(), error)));
         }
     }
     if ui.json() {
@@ -116,64 +109,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     summarize_failures(all.len(), &failures)
 }
 
-/// Returns the environments that expire no later than `by_then`, sorted by expiry.
-fn find_expired(
-    args: &Args,
-    workspace: &Workspace,
-    by_then: Time,
-) -> Result<Vec<ExpiredEnvironment>, CliError> {
-    let policy = &workspace.policy;
-    if let Some(word) = &args.pattern {
-        let is_pattern = policy
-            .patterns
-            .values()
-            .any(|rules| rules.display_name() == *word);
-        let is_one = || {
-            word.parse::<EnvName>()
-                .is_ok_and(|name| policy.environment(&name).is_some_and(Rules::is_pattern))
-        };
-        if !is_pattern && !is_one() {
-            let patterns: Vec<String> = policy.patterns.values().map(Rules::display_name).collect();
-            let known = if patterns.is_empty() {
-                "none".to_owned()
-            } else {
-                patterns.join(", ")
-            };
-            return Err(CliError::new(
-                ErrorKind::Usage,
-                format!("{word:?} is not a pattern of ephemeral environments"),
-            )
-            .because(format!("the policy has {known}")));
-        }
-    }
-    let wanted = |it: &EnvironmentSnapshot<'_>| {
-        args.pattern
-            .as_ref()
-            .is_none_or(|word| *word == it.rules.display_name() || *word == it.name().as_str())
-    };
-    let mut all = Vec::new();
-    for it in read_context::read_environments(workspace)?
-        .into_iter()
-        .filter(|it| it.rules.is_pattern() && wanted(it))
-    {
-        let here = it.state();
-        if let Some((at, kept)) = here
-            .expires()
-            .filter(|at| *at <= by_then)
-            .zip(here.expiry_entry())
-        {
-            all.push(ExpiredEnvironment {
-                env: it.env.clone(),
-                expires: at,
-                set_by: kept.statement.by.clone(),
-            });
-        }
-    }
-    all.sort_by(|one, other| (one.expires, one.env.name()).cmp(&(other.expires, other.env.name())));
-    Ok(all)
-}
-
-/// Notifies the recipients that the policy names of environments that are about to expire.
+/// Notifies the recipients in the policy of environments that are about to expire.
 fn notify_expiring(
     args: &Args,
     workspace: &Workspace,
@@ -182,7 +118,7 @@ fn notify_expiring(
 ) -> Result<(), CliError> {
     let stop = handle_interrupts()?;
     for it in all {
-        DeployRunner::with_stop(ui, workspace, &it.env, &args.options, Arc::clone(&stop))
+        DeployRunner::with_cancellation(ui, workspace, &it.env, &args.options, Arc::clone(&stop))
             .notify_expiry(&it.set_by, it.expires);
     }
     print_expired(ui, all, DestroyOutcome::Notified)
@@ -194,7 +130,7 @@ fn print_expired(
     all: &[ExpiredEnvironment],
     outcome: DestroyOutcome,
 ) -> Result<(), CliError> {
-    let (verb, none) = match outcome {
+    let (verb, none_sentence) = match outcome {
         DestroyOutcome::Notified => ("expires", "No environment expires within this time."),
         _ => ("expired", NOTHING_EXPIRED),
     };
@@ -206,38 +142,40 @@ fn print_expired(
         ));
     }
     if all.is_empty() {
-        ui.print_sentence(none);
+        ui.print_sentence(none_sentence);
     }
     if !ui.json() {
         return Ok(());
     }
-    let due = |it: &ExpiredEnvironment| describe_environment(it, outcome, None);
+    let describe = |it: &ExpiredEnvironment| describe_environment(it, outcome, None);
     ui.print_document(
         "destroyed",
         &DestroyReport {
             dry_run: true,
-            environments: all.iter().map(due).collect(),
+            environments: all.iter().map(describe).collect(),
         },
     )
 }
 
+/// Describes an environment for the JSON document, without an entry.
 fn describe_environment(
-    of: &ExpiredEnvironment,
+    it: &ExpiredEnvironment,
     outcome: DestroyOutcome,
     why: Option<String>,
 ) -> DestroyedEnvironment {
     DestroyedEnvironment {
-        name: of.env.name().clone(),
-        expires: Some(of.expires),
+        name: it.env.name().clone(),
+        expires: Some(it.expires),
         outcome,
         why,
         entry: None,
     }
 }
 
-/// Returns the error that summarizes all failures. Its exit code is that of the most serious
-/// failure.
-fn summarize_failures(all: usize, failures: &[(EnvName, CliError)]) -> Result<(), CliError> {
+/// Returns the error that summarizes all failures, if there are any. Its exit code is that of the
+/// most serious failure. `total` is the number of expired environments.
+fn summarize_failures(total: usize, failures: &[(EnvName, CliError)]) -> Result<(), CliError> {
+    // Most serious first.
     let kinds = [
         ErrorKind::Command,
         ErrorKind::CannotTell,
@@ -247,22 +185,22 @@ fn summarize_failures(all: usize, failures: &[(EnvName, CliError)]) -> Result<()
     ];
     let worst = kinds
         .into_iter()
-        .find(|kind| failures.iter().any(|(_, failure)| failure.kind() == *kind));
+        .find(|kind| failures.iter().any(|(_, error)| error.kind() == *kind));
     let Some(kind) = worst else { return Ok(()) };
-    if all == 1 {
+    if total == 1 {
         // The only failure has been printed already.
         return Err(CliError::reported(kind));
     }
     let names: Vec<&str> = failures.iter().map(|(name, _)| name.as_str()).collect();
-    let words = format!(
-        "{} of {all} expired environments could not be destroyed: {}",
+    let message = format!(
+        "{} of {total} expired environments could not be destroyed: {}",
         names.len(),
         names.join(", ")
     );
-    Err(CliError::new(kind, words).hint("git deploy reap"))
+    Err(CliError::new(kind, message).hint("git deploy reap"))
 }
 
-/// Destroys expired environments.
+/// Destroys expired environments, one after another.
 struct Reaper<'a> {
     ui: &'a Ui,
     workspace: &'a Workspace,
@@ -272,64 +210,74 @@ struct Reaper<'a> {
 }
 
 impl Reaper<'_> {
-    /// Destroys one environment. Returns what became of it and the failure, if any.
+    /// Destroys one environment, and prints the result. Returns what happened to it, and the error
+    /// if it was not destroyed. An environment that is skipped gives no error.
     fn reap(&self, it: &ExpiredEnvironment) -> (DestroyedEnvironment, Option<CliError>) {
         let ui = self.ui;
-        // The reason to skip the environment, as found by the last attempt.
-        let leave: RefCell<Option<String>> = RefCell::default();
-        match self.destroy(it, &leave) {
+        // The reason to skip the environment. It is found while the entry is drafted.
+        let skip_reason: RefCell<Option<String>> = RefCell::default();
+        match self.destroy(it, &skip_reason) {
             Ok((environment, result)) => (environment, result.err()),
-            Err(failure) => {
-                if let Some(why) = leave.into_inner() {
+            Err(error) => {
+                if let Some(why) = skip_reason.into_inner() {
                     ui.print_sentence(format_args!("{} is skipped: {why}.", it.env.name()));
                     return (
                         describe_environment(it, DestroyOutcome::Skipped, Some(why)),
                         None,
                     );
                 }
-                let text = failure.render(None);
-                let plain = text
-                    .as_ref()
-                    .map(|text| anstream::adapter::strip_str(text).to_string());
-                failure
-                    .render(ui.width())
-                    .into_iter()
-                    .for_each(|text| ui.eprint(text));
+                let plain_text = error
+                    .render(None)
+                    .map(|text| anstream::adapter::strip_str(&text).to_string());
+                self.print_error(&error);
                 (
-                    describe_environment(it, DestroyOutcome::Refused, plain),
-                    Some(failure),
+                    describe_environment(it, DestroyOutcome::Refused, plain_text),
+                    Some(error),
                 )
             }
         }
     }
 
+    fn print_error(&self, error: &CliError) {
+        if let Some(text) = error.render(self.ui.width()) {
+            self.ui.eprint(text);
+        }
+    }
+
+    /// Destroys one environment. Returns it, and the error if some components could not be
+    /// destroyed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if nothing was destroyed. If the environment is to be skipped, stores the reason in
+    /// `skip_reason`.
     fn destroy(
         &self,
         it: &ExpiredEnvironment,
-        leave: &RefCell<Option<String>>,
+        skip_reason: &RefCell<Option<String>>,
     ) -> Result<(DestroyedEnvironment, Result<(), CliError>), CliError> {
         let env = &it.env;
-        let deploying = DeployRunner::with_stop(
+        let runner = DeployRunner::with_cancellation(
             self.ui,
             self.workspace,
             env,
             self.options,
             Arc::clone(&self.stop),
         );
-        let alone = |why: String| {
-            *leave.borrow_mut() = Some(why);
+        let skip = |why: String| {
+            *skip_reason.borrow_mut() = Some(why);
             CliError::reported(ErrorKind::CannotTell)
         };
-        let agrees = |here: EnvState<'_>| match find_reason_to_skip(here, self.ui.now()) {
-            Some(why) => Err(alone(why)),
+        let check_state = |state: EnvState<'_>| match find_reason_to_skip(state, self.ui.now()) {
+            Some(why) => Err(skip(why)),
             None => Ok(()),
         };
-        self.abort_stale_runs(&deploying, &alone)?;
+        self.abort_stale_runs(&runner, &skip)?;
         let compose = |view: &LedgerSnapshot<'_>| {
-            compose_destruction(env, view, &agrees)?
-                .ok_or_else(|| alone("it is already destroyed".to_owned()))
+            compose_destruction(env, view, &check_state)?
+                .ok_or_else(|| skip("it is already destroyed".to_owned()))
         };
-        let (appended, result) = deploying.destroy(&self.person, &compose, &|| Ok(()))?;
+        let (appended, result) = runner.destroy(&self.person, &compose, &|| Ok(()))?;
         let sentence = result_text::summarize_deployment(
             env.name().as_str(),
             entry::DeploymentKind::Destroy,
@@ -342,11 +290,8 @@ impl Reaper<'_> {
         ));
         let environment = match &result {
             Ok(()) => describe_environment(it, DestroyOutcome::Destroyed, None),
-            Err(failure) => {
-                failure
-                    .render(self.ui.width())
-                    .into_iter()
-                    .for_each(|text| self.ui.eprint(text));
+            Err(error) => {
+                self.print_error(error);
                 describe_environment(it, DestroyOutcome::Failed, Some(sentence))
             }
         };
@@ -359,32 +304,36 @@ impl Reaper<'_> {
         ))
     }
 
-    /// Aborts stale runs, whose owners are gone.
+    /// Aborts the stale runs of an environment: those older than the policy's `stale_after`, whose
+    /// owners are assumed to be gone. `skip` makes the error if another process works on the
+    /// environment.
     fn abort_stale_runs(
         &self,
-        deploying: &DeployRunner<'_>,
-        alone: &dyn Fn(String) -> CliError,
+        runner: &DeployRunner<'_>,
+        skip: &dyn Fn(String) -> CliError,
     ) -> Result<(), CliError> {
-        let snapshot = deploying.read_environment()?;
-        let is_over = |run: &OpenRun<'_>| {
+        let snapshot = runner.read_environment()?;
+        let is_stale = |run: &OpenRun<'_>| {
             run.owner.statement.at.plus(snapshot.rules.stale_after) <= self.ui.now()
         };
-        for run in snapshot.state().runs().into_iter().filter(is_over) {
+        for run in snapshot.state().runs().into_iter().filter(is_stale) {
             let reason = ABORT_REASON
                 .parse()
-                .context(ErrorKind::CannotTell, "cannot give a run up")?;
+                .context(ErrorKind::CannotTell, "cannot give up a run")?;
             let Some(abort) = build_abort(&run, reason) else {
                 continue;
             };
-            deploying.append(&|view| {
-                let state = view.load_state(deploying.env.ledger(), &Scope::All);
+            runner.append(&|view| {
+                let state = view.load_state(runner.env.ledger(), &Scope::All);
                 let state = state.context(ErrorKind::CannotTell, "cannot read the ledger")?;
-                match deploying.env.state_in(&state).run(run.sequence) {
-                    Some(now) if now.id() == Some(abort.run) => Ok(Action::Abort(abort.clone())),
-                    _ => Err(alone("another process is destroying it".to_owned())),
+                match runner.env.state_in(&state).run(run.sequence) {
+                    Some(current) if current.id() == Some(abort.run) => {
+                        Ok(Action::Abort(abort.clone()))
+                    }
+                    _ => Err(skip("another process is destroying it".to_owned())),
                 }
             })?;
-            let (name, by) = (deploying.env.name(), &run.owner.statement.by);
+            let (name, by) = (runner.env.name(), &run.owner.statement.by);
             self.ui.print_sentence(format_args!(
                 "Run {} of {by} in {name} is given up: {ABORT_REASON}.",
                 run.sequence
@@ -395,16 +344,16 @@ impl Reaper<'_> {
 }
 
 /// Returns the reason to skip an environment, if there is one.
-fn find_reason_to_skip(here: EnvState<'_>, now: Time) -> Option<String> {
-    if here.expires().is_some_and(|end| end > now) {
+fn find_reason_to_skip(state: EnvState<'_>, now: Time) -> Option<String> {
+    if state.expires().is_some_and(|end| end > now) {
         return Some("its expiry was extended in the meantime".to_owned());
     }
-    let run = here.runs().into_iter().next()?;
+    let run = state.runs().into_iter().next()?;
     let by = &run.owner.statement.by;
     Some(match run.deployment().map(|deployment| deployment.kind) {
         Some(entry::DeploymentKind::Destroy) => {
             format!("{by} is destroying it, with run {}", run.sequence)
         }
-        _ => format!("run {} of {by} is under way there", run.sequence),
+        _ => format!("run {} of {by} is under way", run.sequence),
     })
 }

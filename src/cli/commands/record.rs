@@ -1,17 +1,19 @@
-//! `git deploy record`: records a deployment that another system carries out.
+//! `git deploy record`: records a deployment made by another system.
 //!
 //! It records either a finished deployment at once, or its start with `--start` and its end with
 //! `--finish`. A start also locks its components.
 
-use std::collections::BTreeMap;
+mod versions;
+
+use versions::parse_versions;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deployment_request::{
-    DeploymentRequest, compose_request, find_dropped, find_expiry, find_rules, require_component,
+    DeploymentRequest, compose_request, find_dropped_environment, find_expiry, find_rules,
     select_named_or_differing,
 };
 use crate::cli::key_lookup;
@@ -21,8 +23,7 @@ use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, RunId};
-use crate::domain::name::{ComponentName, Person};
-use crate::domain::policy::Policy;
+use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::state::{OpenRun, Scope};
 use crate::domain::text::Line;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
@@ -51,14 +52,14 @@ Examples:
     git deploy record prod v1.4.1 --rollback")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Record that the deployment begins, and lock its components
     #[arg(long, conflicts_with = "finish")]
     start: bool,
     /// Record that the started deployment has ended
     #[arg(long, conflicts_with = "what")]
     finish: bool,
-    /// Record what ran before the ledger existed, as an admin
+    /// Record what ran before the ledger existed (admins only)
     ///
     /// No rule checks a baseline. Without --component, covers all components without a history in
     /// the environment.
@@ -83,10 +84,10 @@ pub struct Args {
     write: WriteArgs,
 }
 
-/// What is deployed, and why: of a record or a start.
+/// The options that describe the deployment, for a record, a start or a baseline.
 #[derive(clap::Args)]
 #[group(id = "what", multiple = true)]
-#[allow(clippy::struct_excessive_bools)] // Each is a flag of its own on the command line.
+#[allow(clippy::struct_excessive_bools)] // Each is a flag on the command line.
 struct DeploymentArgs {
     /// Only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
@@ -119,8 +120,8 @@ struct DeploymentArgs {
 /// Writes a record, a start, a finish or a baseline, depending on the options.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let (word, rev) = args.at.words();
-    if let Some(env) = find_dropped(&workspace, word).filter(|_| args.finish) {
+    let (word, rev) = args.at.as_typed();
+    if let Some(env) = find_dropped_environment(&workspace, word).filter(|_| args.finish) {
         return finish_run(args, ui, &workspace, &env, rev);
     }
     let (name, rev) = args.at.find(&workspace, ui)?;
@@ -128,30 +129,41 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if args.finish {
         return finish_run(args, ui, &workspace, &env, rev);
     }
-    let name = env.name();
-    let unnamed = match (args.deployment.rollback, args.baseline) {
-        _ if rev.is_some() => None,
-        (true, _) => Some((
-            "--rollback requires",
-            format!("git deploy record {name} REV --rollback"),
-        )),
-        (_, true) => Some((
-            "--baseline requires",
-            format!("git deploy record {name} REV --baseline"),
-        )),
-        _ => None,
-    };
-    if let Some((what, command)) = unnamed {
-        return Err(
-            CliError::new(ErrorKind::Usage, format!("{what} an explicit commit")).hint(command),
-        );
+    if rev.is_none() {
+        refuse_implicit_commit(args, &name)?;
     }
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     if args.baseline {
-        return record_baseline(args, ui, &workspace, &env, commit);
+        record_baseline(args, ui, &workspace, &env, commit)
+    } else {
+        record_deployment(args, ui, &workspace, &env, commit)
     }
+}
+
+/// Refuses the options with which `HEAD` would hardly ever be the commit that is meant.
+fn refuse_implicit_commit(args: &Args, name: &EnvName) -> Result<(), CliError> {
+    let option = match (args.deployment.rollback, args.baseline) {
+        (true, _) => "--rollback",
+        (false, true) => "--baseline",
+        (false, false) => return Ok(()),
+    };
+    Err(CliError::new(
+        ErrorKind::Usage,
+        format!("{option} requires an explicit commit"),
+    )
+    .hint(format!("git deploy record {name} REV {option}")))
+}
+
+/// Writes a finished deployment or, with `--start`, its start.
+fn record_deployment(
+    args: &Args,
+    ui: &Ui,
+    workspace: &Workspace,
+    env: &EnvRef,
+    commit: CommitId,
+) -> Result<(), CliError> {
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let deployment = compose_recorded(args, ui, &env, view, commit)?;
+        let deployment = compose_recorded(args, ui, env, view, commit)?;
         let action = if args.start {
             let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
             Action::Start(Start { run, deployment })
@@ -166,7 +178,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let requested_by = args.deployment.metadata.requested_by.clone();
         Ok(EntryDraft {
             requested_by,
-            ..EntryDraft::in_environment(&env, action)
+            ..EntryDraft::in_environment(env, action)
         })
     })?;
     let name = env.name().as_str();
@@ -189,31 +201,31 @@ fn compose_recorded(
     view: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Deployment, CliError> {
-    let what = &args.deployment;
+    let options = &args.deployment;
     let (policy, _) = find_rules(env, view)?;
-    let wanted = DeploymentRequest {
+    let request = DeploymentRequest {
         commit,
-        selection: if what.all {
+        selection: if options.all {
             Selection::All
         } else {
-            select_named_or_differing(&what.components)
+            select_named_or_differing(&options.components)
         },
-        kind: match (what.rollback, what.hotfix) {
+        kind: match (options.rollback, options.hotfix) {
             (true, _) => entry::DeploymentKind::Rollback,
             (_, true) => entry::DeploymentKind::Hotfix,
             _ => entry::DeploymentKind::Deploy,
         },
-        destroy: what.destroy,
-        versions: &parse_versions(&what.versions, policy)?,
+        destroy: options.destroy,
+        versions: &parse_versions(&options.versions, policy)?,
     };
-    let mut deployment = compose_request(env, view, &wanted)?;
-    what.metadata.apply_to(&mut deployment, view)?;
+    let mut deployment = compose_request(env, view, &request)?;
+    options.metadata.apply_to(&mut deployment, view)?;
     // Every deployment to an ephemeral environment renews its time to live.
     deployment.expires = find_expiry(env, view, ui, None)?;
     Ok(deployment)
 }
 
-/// Writes a baseline.
+/// Writes a baseline: the commit that already runs.
 fn record_baseline(
     args: &Args,
     ui: &Ui,
@@ -221,8 +233,8 @@ fn record_baseline(
     env: &EnvRef,
     commit: CommitId,
 ) -> Result<(), CliError> {
-    let what = &args.deployment;
-    let comment = what
+    let options = &args.deployment;
+    let comment = options
         .metadata
         .message
         .as_ref()
@@ -231,71 +243,23 @@ fn record_baseline(
         ErrorKind::Usage,
         "the message of a baseline must be one line",
     )?;
-    let runs = BaselineCommits::new(commit, &what.components);
+    let commits = BaselineCommits::new(commit, &options.components);
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let versions = parse_versions(&what.versions, find_rules(env, view)?.0)?;
-        baseline::draft_baseline(env, view, &runs, &versions, comment.clone())
+        let versions = parse_versions(&options.versions, find_rules(env, view)?.0)?;
+        baseline::draft_baseline(env, view, &commits, &versions, comment.clone())
     })?;
-    let ended = result_text::summarize_outcomes(
+    let summary = result_text::summarize_outcomes(
         env.name().as_str(),
         &appended.statement.component_results(),
     );
     append_report::report_entry(
         ui,
         &format!(
-            "{ended} Recorded as a baseline by {}.",
+            "{summary} Recorded as a baseline by {}.",
             appended.statement.by
         ),
         &appended,
     )
-}
-
-/// Parses the `--version` options: one version for all components, or `COMPONENT=VERSION`.
-fn parse_versions(
-    given: &[String],
-    policy: &Policy,
-) -> Result<BTreeMap<ComponentName, Line>, CliError> {
-    let mut versions = BTreeMap::new();
-    let version = |text: &str| -> Result<Line, CliError> {
-        let version: Line = text
-            .parse()
-            .context(ErrorKind::Usage, format!("{text:?} is not a version"))?;
-        if text.contains(char::is_whitespace) {
-            return Err(CliError::new(
-                ErrorKind::Usage,
-                format!("the version {text:?} contains white space"),
-            ));
-        }
-        Ok(version)
-    };
-    // The version for all components comes first, so that one for a component overrides it in any
-    // order.
-    let (single, all): (Vec<&String>, Vec<&String>) =
-        given.iter().partition(|text| text.contains('='));
-    if all.len() > 1 {
-        return Err(CliError::new(
-            ErrorKind::Usage,
-            "two versions were given for all components",
-        )
-        .hint("--version COMPONENT=VERSION"));
-    }
-    for text in all {
-        let version = version(text)?;
-        versions.extend(
-            policy
-                .component_names()
-                .into_iter()
-                .map(|name| (name, version.clone())),
-        );
-    }
-    for (name, text) in single.into_iter().filter_map(|text| text.split_once('=')) {
-        let component: ComponentName = name
-            .parse()
-            .context(ErrorKind::Usage, format!("{name:?} is not a component"))?;
-        require_component(policy, &component)?;
-        versions.insert(component, version(text)?);
-    }
-    Ok(versions)
 }
 
 /// Writes the finish of a run that `--start` began.
@@ -312,7 +276,7 @@ fn finish_run(
     let source = key_lookup::find_source(Some(&workspace.repository))?;
     let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let me = view
+        let signer = view
             .policy
             .and_then(|policy| policy.person_of_key(&key))
             .map(|(person, _)| person);
@@ -320,7 +284,7 @@ fn finish_run(
             .load_state(env.ledger(), &Scope::All)
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
         let runs = env.state_in(&state).runs();
-        let run = find_run(args, env, runs, me, commit)?;
+        let run = find_run(args, env, runs, signer, commit)?;
         Ok(EntryDraft::in_environment(
             env,
             Action::Finish(build_finish(args, run)?),
@@ -338,25 +302,29 @@ fn finish_run(
     Ok(())
 }
 
-/// Finds the run to finish: the one of `--run`, or the only one that this signer owns; of `commit`,
-/// if one is given.
+/// Finds the run to finish: the run of `--run`, or else the only run that `signer` owns. If
+/// `commit` is given, considers only runs that deploy it.
+///
+/// # Errors
+///
+/// Fails if there is no such run, or if there are several.
 fn find_run<'a>(
     args: &Args,
     env: &EnvRef,
     runs: Vec<OpenRun<'a>>,
-    me: Option<&Person>,
+    signer: Option<&Person>,
     commit: Option<CommitId>,
 ) -> Result<OpenRun<'a>, CliError> {
-    let meant = |run: &OpenRun<'_>| match args.run {
+    let is_meant = |run: &OpenRun<'_>| match args.run {
         Some(number) => run.sequence == number,
-        None => Some(&run.owner.statement.by) == me,
+        None => Some(&run.owner.statement.by) == signer,
     };
-    let of_commit = |run: &OpenRun<'_>| {
+    let deploys_commit = |run: &OpenRun<'_>| {
         commit.is_none_or(|commit| run.start.statement.deployed_commits().contains(&commit))
     };
     let runs: Vec<OpenRun<'a>> = runs
         .into_iter()
-        .filter(|run| meant(run) && of_commit(run))
+        .filter(|run| is_meant(run) && deploys_commit(run))
         .collect();
     match runs[..] {
         [run] => Ok(run),
@@ -377,18 +345,22 @@ fn find_run<'a>(
 }
 
 /// Builds the finish of a run from its start and the outcome options.
+///
+/// # Errors
+///
+/// Fails if the run is a one-off command of `git deploy exec`, which writes its own finish.
 fn build_finish(args: &Args, run: OpenRun<'_>) -> Result<Finish, CliError> {
-    let (Some(newest), Some(deployment)) = (run.id(), run.deployment()) else {
+    let (Some(run_id), Some(deployment)) = (run.id(), run.deployment()) else {
         return Err(CliError::new(
             ErrorKind::CannotTell,
-            format!("the run {} cannot be read", run.sequence),
+            format!("run {} cannot be read", run.sequence),
         ));
     };
     if deployment.kind == entry::DeploymentKind::Exec {
         return Err(CliError::new(
             ErrorKind::Usage,
             format!(
-                "run {} is a one-off command, whose own end is its finish",
+                "run {} is a one-off command: it is finished automatically when the command ends",
                 run.sequence
             ),
         ));
@@ -396,6 +368,6 @@ fn build_finish(args: &Args, run: OpenRun<'_>) -> Result<Finish, CliError> {
     let results = args.outcome.build_results(&deployment.components)?;
     Ok(Finish {
         logs: args.outcome.logs.clone(),
-        ..outcome::build_finish(run.sequence, newest, deployment, results)
+        ..outcome::build_finish(run.sequence, run_id, deployment, results)
     })
 }

@@ -30,14 +30,14 @@ pub struct Args {
     /// An artifact with its digest, or a file or folder
     ///
     /// For example ghcr.io/acme/api@sha256:9f86…. The digest of a file is the SHA-256 of its bytes.
-    /// That of a folder is the SHA-256 of a list with `MODE SHA256 PATH` and a NUL for each file,
-    /// sorted bytewise by path, with git's modes.
+    /// That of a folder is the SHA-256 of a list of its files, sorted bytewise by path: for each
+    /// file `MODE SHA256 PATH` and a NUL, with git's modes.
     #[arg(value_name = "NAME@DIGEST|PATH")]
     artifact: String,
     /// The component that was built, or the commit [default: HEAD]
     ///
-    /// A word that names a component is the component, unless --component is given. ENV means the
-    /// commit that an environment runs, and ENV:COMPONENT that of one component.
+    /// The name of a component means the component, unless --component is given. ENV means the
+    /// commit that an environment runs, and ENV:COMPONENT the commit of one component there.
     #[arg(value_name = "COMPONENT|REV")]
     what: Option<String>,
     /// The commit, after a component [default: HEAD]
@@ -58,13 +58,13 @@ pub struct Args {
 /// Writes an artifact to the ledger `evidence`.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let (service, revision) = parse_subject(args, &workspace.policy)?;
+    let (named, revision) = parse_subject(args, &workspace.policy)?;
     let image = find_artifact(args)?;
     let commit = match &args.environment {
         Some(environment) => find_running_commit(
             &workspace,
             environment,
-            &find_built_component(&workspace.policy, service.as_ref())?,
+            &find_built_component(&workspace.policy, named.as_ref())?,
         )?,
         None => workspace.resolve_commit(revision)?,
     };
@@ -76,12 +76,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             let policy = view
                 .policy
                 .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
-            let component = find_built_component(policy, service.as_ref())?;
-            let was = find_content(view, policy, commit, &component)?;
+            let component = find_built_component(policy, named.as_ref())?;
+            let content = find_content(view, policy, commit, &component)?;
             Ok(Action::Artifact(Artifact {
                 component,
                 commit,
-                content: was,
+                content,
                 image: image.clone(),
                 builder: None,
             })
@@ -101,9 +101,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     append_report::report_entry(ui, &sentence, &appended)
 }
 
-/// Returns the component, if one is named, and the revision.
-///
-/// The first word is the component if the policy has one of that name.
+/// Returns the component, if one is named, and the revision. A first word that names a component of
+/// the policy is the component.
 fn parse_subject<'a>(
     args: &'a Args,
     policy: &Policy,
@@ -118,7 +117,7 @@ fn parse_subject<'a>(
         )),
         (Some(component), Some(revision), None) => Ok((Some(component.clone()), revision)),
         (None, Some(word), rev) => match (word.parse().ok().filter(is_component), rev) {
-            (Some(service), rev) => Ok((Some(service), rev.unwrap_or(head))),
+            (Some(component), rev) => Ok((Some(component), rev.unwrap_or(head))),
             (None, None) if args.environment.is_none() => Ok((None, word)),
             (None, _) => {
                 let names: Vec<String> = policy
@@ -174,12 +173,12 @@ fn find_artifact(args: &Args) -> Result<Image, CliError> {
     }
     let path = Path::new(&args.artifact);
     if path.symlink_metadata().is_err() {
-        let words = format!(
+        let message = format!(
             "{:?} is neither an artifact with a digest nor a file or folder",
             args.artifact
         );
         return Err(
-            CliError::new(ErrorKind::Usage, words).hint("git deploy register NAME@sha256:…")
+            CliError::new(ErrorKind::Usage, message).hint("git deploy register NAME@sha256:…")
         );
     }
     let name = match &args.name {
@@ -193,19 +192,20 @@ fn find_artifact(args: &Args) -> Result<Image, CliError> {
     Ok(Image { name, digest })
 }
 
-/// Returns the last part of a path. Resolves `.` and `..` to the folder's name.
+/// Returns the last part of a path, as the artifact's name. Resolves `.` and `..` to the folder's
+/// name.
 fn derive_name(path: &Path) -> Result<Line, CliError> {
     let nameless = || {
         CliError::new(ErrorKind::Usage, format!("{} has no name", path.display()))
             .hint("--name NAME")
     };
-    let whole = path.canonicalize().context(
+    let resolved = path.canonicalize().context(
         ErrorKind::CannotTell,
         format!("cannot find {}", path.display()),
     )?;
     let name = path
         .file_name()
-        .or(whole.file_name())
+        .or(resolved.file_name())
         .and_then(|name| name.to_str())
         .ok_or_else(nameless)?;
     name.parse()

@@ -1,8 +1,8 @@
-//! `git deploy repair`: restores the last valid tips on a remote that has lost or rewritten
-//! ledgers, or has invalid entries.
+//! `git deploy repair`: restores the last valid tips on a remote whose ledgers were lost, rewritten
+//! or given invalid entries.
 //!
-//! It is meant for forges that do not run git-deploy's hooks: every client detects a push that
-//! bypasses the rules, and one of them repairs it.
+//! It is meant for forges that do not run git-deploy's hooks. There, every client detects a push
+//! that bypasses the rules, and any client can repair it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,14 +42,16 @@ struct RepairedLedger {
     /// The ledger.
     #[serde(rename = "ledger")]
     name: LedgerName,
-    /// The problem.
+    /// What is wrong with the ledger, as a sentence.
     problem: String,
-    /// The ledger's tip on the remote before; absent if the ledger was gone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shown: Option<EntryId>,
+    /// The ledger's tip on the remote before the repair; absent if the remote had none.
+    #[serde(rename = "shown", skip_serializing_if = "Option::is_none")]
+    remote_tip: Option<EntryId>,
     /// The last valid tip, which is restored.
-    valid: EntryId,
-    /// The remote's entries that the valid tip does not contain, newest first; they are set aside.
+    #[serde(rename = "valid")]
+    valid_tip: EntryId,
+    /// The remote's entries that the valid tip does not contain, newest first. They are kept in the
+    /// clone under `refs/deploy-set-aside/`.
     set_aside: Vec<EntryId>,
 }
 
@@ -85,63 +87,69 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .iter()
         .map(|problem| plan_repair(&repository, problem))
         .collect::<Result<Vec<_>, _>>()?;
-    let body = RepairDocument {
+    let document = RepairDocument {
         remote,
         dry_run: args.dry_run,
         ledgers,
     };
-    print_plan(&body, &repository, ui);
-    if !args.dry_run && !body.ledgers.is_empty() {
-        let question = format!(
-            "Restore {} on {}?",
-            if body.ledgers.len() == 1 {
-                "it"
-            } else {
-                "them"
-            },
-            body.remote
-        );
-        if !ui.confirm(&question)? {
-            return Err(CliError::new(ErrorKind::Denied, "nothing was restored"));
-        }
-        for ledger in &body.ledgers {
-            restore_ledger(&repository, &body.remote, ledger)?;
-        }
-        // The notes may describe entries that are now set aside.
-        for ledger in &body.ledgers {
-            let told = sync_notes(&repository, &body.remote, &ledger.name, ledger.valid);
-            told.map_err(|error| {
-                append_error::explain_sync_error(ui, error).hint("git deploy notes rebuild")
-            })?;
-        }
+    print_plan(&document, &repository, ui);
+    if !args.dry_run && !document.ledgers.is_empty() {
+        restore_all(&document, &repository, ui)?;
     }
     if ui.json() {
-        return ui.print_document("repair", &body);
+        return ui.print_document("repair", &document);
     }
-    match (&body.ledgers[..], args.dry_run) {
+    match (&document.ledgers[..], args.dry_run) {
         ([], _) => ui.print(format_args!(
             "The ledgers of {} are intact: nothing to restore.",
-            body.remote
+            document.remote
         )),
         (_, true) => ui.print_sentence("Nothing was pushed."),
-        ([one], false) => ui.print_sentence(format_args!("{} is restored.", one.name)),
+        ([ledger], false) => ui.print_sentence(format_args!("{} is restored.", ledger.name)),
         (all, false) => ui.print_sentence(format_args!("{} ledgers are restored.", all.len())),
     }
     Ok(())
 }
 
-/// Works out which tip to restore for a problem and which entries to set aside.
+/// Restores the ledgers on the remote after confirmation, and then the notes.
+fn restore_all(
+    document: &RepairDocument,
+    repository: &Repository,
+    ui: &Ui,
+) -> Result<(), CliError> {
+    let (remote, ledgers) = (&document.remote, &document.ledgers);
+    let object = if ledgers.len() == 1 { "it" } else { "them" };
+    if !ui.confirm(&format!("Restore {object} on {remote}?"))? {
+        return Err(CliError::new(ErrorKind::Denied, "nothing was restored"));
+    }
+    for ledger in ledgers {
+        restore_ledger(repository, remote, ledger)?;
+    }
+    // The notes may describe entries that are now set aside.
+    for ledger in ledgers {
+        sync_notes(repository, remote, &ledger.name, ledger.valid_tip).map_err(|error| {
+            append_error::explain_sync_error(ui, error).hint("git deploy notes rebuild")
+        })?;
+    }
+    Ok(())
+}
+
+/// Returns which tip to restore for a problem, and which entries to set aside.
+///
+/// # Errors
+///
+/// Fails if the ledger has no valid tip.
 fn plan_repair(
     repository: &Repository,
     problem: &LedgerProblem,
 ) -> Result<RepairedLedger, CliError> {
     let ledger = &problem.ledger;
-    let cannot = || format!("cannot determine what to restore of {ledger}");
-    let valid = problem
+    let cannot_determine = || format!("cannot determine what to restore of {ledger}");
+    let valid_tip = problem
         .last_valid_tip(repository)
-        .context(ErrorKind::CannotTell, cannot())?
+        .context(ErrorKind::CannotTell, cannot_determine())?
         .ok_or_else(|| {
-            CliError::new(ErrorKind::Denied, cannot())
+            CliError::new(ErrorKind::Denied, cannot_determine())
                 .because(describe_problem(problem))
                 .hint(format!(
                     "with write access to the remote: git push REMOTE :{}",
@@ -149,28 +157,29 @@ fn plan_repair(
                 ))
         })?;
     let set_aside = match problem.remote_tip {
-        Some(shown) => repository
-            .commits_beyond_tip(valid, shown)
-            .context(ErrorKind::CannotTell, cannot())?,
+        Some(remote_tip) => repository
+            .commits_beyond_tip(valid_tip, remote_tip)
+            .context(ErrorKind::CannotTell, cannot_determine())?,
         None => Vec::new(),
     };
     Ok(RepairedLedger {
         name: ledger.clone(),
         problem: describe_problem(problem),
-        shown: problem.remote_tip,
-        valid,
+        remote_tip: problem.remote_tip,
+        valid_tip,
         set_aside,
     })
 }
 
-fn print_plan(body: &RepairDocument, repository: &Repository, ui: &Ui) {
-    for it in &body.ledgers {
-        ui.eprint(&it.problem);
+/// Prints what would be restored, and which entries would be set aside.
+fn print_plan(document: &RepairDocument, repository: &Repository, ui: &Ui) {
+    for ledger in &document.ledgers {
+        ui.eprint(&ledger.problem);
         ui.eprint(format_args!(
             "  {} is the last valid entry",
-            format_entry_name(&it.name, it.valid)
+            format_entry_name(&ledger.name, ledger.valid_tip)
         ));
-        for id in &it.set_aside {
+        for id in &ledger.set_aside {
             let commit = repository.read_commit(id.0);
             let subject = commit.map(|commit| {
                 String::from_utf8_lossy(commit.message())
@@ -181,32 +190,43 @@ fn print_plan(body: &RepairDocument, repository: &Repository, ui: &Ui) {
             let subject = subject.ok().flatten().unwrap_or_default();
             ui.eprint(format_args!(
                 "  {} is set aside: {subject}",
-                format_entry_name(&it.name, *id)
+                format_entry_name(&ledger.name, *id)
             ));
         }
     }
 }
 
-/// Pushes one tip, and only if the remote still has the tip that was examined.
+/// Pushes the last valid tip of one ledger, after storing the entries to set aside under a ref.
+///
+/// # Errors
+///
+/// Fails if the remote no longer has the tip that was examined, or refuses the push.
 fn restore_ledger(
     repository: &Repository,
     remote: &str,
-    it: &RepairedLedger,
+    ledger: &RepairedLedger,
 ) -> Result<(), CliError> {
-    let name = it.name.ref_name();
-    let cannot = || format!("cannot restore {} on {remote}", it.name);
-    if let Some(shown) = it.shown.filter(|_| !it.set_aside.is_empty()) {
-        let aside = format!("refs/deploy-set-aside/{}/{}", it.name, shown.0.prefix(10));
-        match repository.compare_and_swap(&aside, None, shown.0, "git-deploy: repair") {
+    let name = ledger.name.ref_name();
+    let cannot_restore = || format!("cannot restore {} on {remote}", ledger.name);
+    if let Some(tip) = ledger.remote_tip.filter(|_| !ledger.set_aside.is_empty()) {
+        let aside = format!("refs/deploy-set-aside/{}/{}", ledger.name, tip.0.prefix(10));
+        match repository.compare_and_swap(&aside, None, tip.0, "git-deploy: repair") {
+            // A lost race means that the ref exists already: its name is that of its commit.
             Ok(()) | Err(Error::LostRace { .. }) => {}
-            Err(error) => return Err(CliError::new(ErrorKind::CannotTell, cannot()).because(error)),
+            Err(error) => {
+                return Err(CliError::new(ErrorKind::CannotTell, cannot_restore()).because(error));
+            }
         }
     }
-    let pushed =
-        repository.push_with_lease(remote, it.valid.0, &name, it.shown.map(|shown| shown.0));
-    match pushed.context(ErrorKind::CannotTell, cannot())? {
+    let outcome = repository.push_with_lease(
+        remote,
+        ledger.valid_tip.0,
+        &name,
+        ledger.remote_tip.map(|tip| tip.0),
+    );
+    match outcome.context(ErrorKind::CannotTell, cannot_restore())? {
         PushOutcome::Accepted { .. } => Ok(()),
-        PushOutcome::LostRace { .. } => Err(CliError::new(ErrorKind::CannotTell, cannot())
+        PushOutcome::LostRace { .. } => Err(CliError::new(ErrorKind::CannotTell, cannot_restore())
             .because("it has moved again in the meantime")
             .hint("git deploy repair")),
         PushOutcome::Rejected { messages, .. } => {
@@ -214,16 +234,16 @@ fn restore_ledger(
                 .pinned_project()
                 .context(ErrorKind::CannotTell, "cannot read the pinned project")?;
             let root = root.map_or_else(|| "ID".to_owned(), |root| root.to_string());
-            Err(CliError::new(ErrorKind::Denied, cannot())
+            Err(CliError::new(ErrorKind::Denied, cannot_restore())
                 .because(
-                    "the remote refuses it: if it has git-deploy's hooks, only its owner can restore a ledger",
+                    "the remote refuses the push: if it has git-deploy's hooks, only its owner can restore a ledger",
                 )
                 .hint(format!("on the server: git fetch CLONE {name}:{name}"))
                 .hint(format!("on the server: git-deploy server adopt . --root {root}"))
                 .with_details(messages))
         }
         PushOutcome::Unknown { messages, .. } => {
-            Err(CliError::new(ErrorKind::CannotTell, cannot())
+            Err(CliError::new(ErrorKind::CannotTell, cannot_restore())
                 .because(messages.join("\n"))
                 .hint("git deploy repair"))
         }

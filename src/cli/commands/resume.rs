@@ -1,9 +1,9 @@
 //! `git deploy resume`: takes over an unfinished run and continues from what is recorded.
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, Preparation, StartedRun};
-use crate::cli::deployment_request::{self, find_dropped};
+use crate::cli::deployment_request::{self, find_dropped_environment};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -25,7 +25,7 @@ Examples:
   git deploy resume prod --run 412 --yes")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// The run to take over. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
@@ -33,18 +33,21 @@ pub struct Args {
     options: RunOptions,
 }
 
-/// What is known of the run before it is taken over.
+/// An unfinished run, as the ledger describes it before it is taken over.
 struct FoundRun {
+    /// The number of its start entry.
     sequence: u64,
+    /// The number of the start or resume entry that made the present owner its owner.
     owner: u64,
     deployment: Deployment,
+    /// A sentence for the user: whose run it is, and since when.
     description: String,
 }
 
 /// Takes over a run after confirmation, plans it again, and runs it to its end.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let env = match find_dropped(&workspace, args.at.word()) {
+    let env = match find_dropped_environment(&workspace, args.at.as_typed()) {
         Some(env) => env,
         None => {
             workspace
@@ -52,11 +55,40 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 .0
         }
     };
-    let known = workspace.read_state(env.ledger(), &Scope::All)?;
+    let found = find_resumable_run(args, ui, &workspace, &env)?;
+    ui.print_sentence(format_args!("{}", found.description));
+    for line in result_text::render_changes(&found.deployment, ui.width()) {
+        ui.print(line);
+    }
+    if !ui.confirm("Has it stopped, and should it be taken over?")? {
+        return Err(CliError::new(ErrorKind::Denied, "nothing was done"));
+    }
+    workspace.find_current_signer()?;
+    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?;
+    let started = take_over(&runner, found)?;
+    let preparation = Preparation::new(&runner, &started.deployment)?;
+    let progress = DeploymentProgress::new(ui, preparation.name_width);
+    let plans = runner.replan(&preparation, &progress, &started)?;
+    runner.run_to_finish(&preparation, &progress, &started, &plans)
+}
+
+/// Finds the run of `--run`, or the only unfinished run.
+///
+/// # Errors
+///
+/// Fails if there is no such run, if there are several, or if it is a one-off command.
+fn find_resumable_run(
+    args: &Args,
+    ui: &Ui,
+    workspace: &Workspace,
+    env: &EnvRef,
+) -> Result<FoundRun, CliError> {
+    let state = workspace.read_state(env.ledger(), &Scope::All)?;
+    let runs = env.state_in(&state).runs();
     let found = describe_run(
         ui,
-        &env,
-        deployment_request::find_run(args.run, "resume", ui, &env, env.state_in(&known).runs())?,
+        env,
+        deployment_request::find_run(args.run, "resume", ui, env, runs)?,
     )?;
     if found.deployment.kind == entry::DeploymentKind::Exec {
         return Err(
@@ -67,17 +99,18 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             )),
         );
     }
-    ui.print_sentence(format_args!("{}", found.description));
-    for line in result_text::render_changes(&found.deployment, ui.width()) {
-        ui.print(line);
-    }
-    if !ui.confirm("Has it stopped, and should it be taken over?")? {
-        return Err(CliError::new(ErrorKind::Denied, "nothing was done"));
-    }
-    workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?;
+    Ok(found)
+}
+
+/// Writes the entry that makes this client the owner of the run.
+///
+/// # Errors
+///
+/// Fails if the run has ended, or if another client has taken it over since it was shown.
+fn take_over(runner: &DeployRunner<'_>, found: FoundRun) -> Result<StartedRun, CliError> {
+    let env = runner.env;
     let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
-    deploying.append(&|view| {
+    runner.append(&|view| {
         let state = view
             .load_state(env.ledger(), &Scope::All)
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
@@ -88,8 +121,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         match owner {
             // If two clients take over at once, the second one gives way.
             Some(owner) if owner.sequence != found.owner => {
-                let words = format!("{} has just taken over the run", owner.by);
-                Err(CliError::new(ErrorKind::Denied, words)
+                let message = format!("{} has just taken over the run", owner.by);
+                Err(CliError::new(ErrorKind::Denied, message)
                     .hint(format!("git deploy status {}", env.name())))
             }
             None => Err(CliError::new(
@@ -102,27 +135,28 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             })),
         }
     })?;
-    let begun = StartedRun {
+    Ok(StartedRun {
         sequence: found.sequence,
         run,
         deployment: found.deployment,
-    };
-    let stage = Preparation::new(&deploying, &begun.deployment)?;
-    let progress = DeploymentProgress::new(ui, stage.name_width);
-    let plans = deploying.replan(&stage, &progress, &begun)?;
-    deploying.run_to_finish(&stage, &progress, &begun, &plans)
+    })
 }
 
+/// Describes a run for the user.
+///
+/// # Errors
+///
+/// Fails if the run's start entry has no deployment that can be read.
 fn describe_run(ui: &Ui, env: &EnvRef, run: OpenRun<'_>) -> Result<FoundRun, CliError> {
     let deployment = run.deployment().cloned();
     let deployment = deployment.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
-            format!("the run {} cannot be read", run.sequence),
+            format!("run {} cannot be read", run.sequence),
         )
     })?;
     let owner = &run.owner.statement;
-    let told = format!(
+    let description = format!(
         "Run {} in {} is {}'s, {}.",
         run.sequence,
         env.name(),
@@ -133,6 +167,6 @@ fn describe_run(ui: &Ui, env: &EnvRef, run: OpenRun<'_>) -> Result<FoundRun, Cli
         sequence: run.sequence,
         owner: owner.sequence,
         deployment,
-        description: told,
+        description,
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Revoke};
@@ -28,7 +28,7 @@ Examples:
     git deploy revoke prod v1.5.0 --of bob -m \"Found a regression\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Withdraw this person's approval (admins only). Defaults to your own
     #[arg(long, value_name = "PERSON")]
     of: Option<Person>,
@@ -58,8 +58,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         };
         Ok(EntryDraft::in_environment(&env, Action::Revoke(revoke)))
     })?;
-    let what = format!("{} for {}", commit.0.prefix(7), env.name());
-    let sentence = append_report::describe_revocation(&appended.statement.by, &approver, &what);
+    let subject = format!("{} for {}", commit.0.prefix(7), env.name());
+    let sentence = append_report::describe_revocation(&appended.statement.by, &approver, &subject);
     append_report::report_entry(ui, &sentence, &appended)
 }
 
@@ -74,34 +74,34 @@ fn require_approval(
     commit: CommitId,
     approver: &Person,
 ) -> Result<(), CliError> {
-    let cannot = "cannot tell what is approved";
+    let cannot_tell = "cannot tell what is approved";
     let state = view
         .load_state(env.ledger(), &Scope::All)
-        .context(ErrorKind::CannotTell, cannot)?;
+        .context(ErrorKind::CannotTell, cannot_tell)?;
     let all: BTreeSet<(CommitId, Person)> = env
         .state_in(&state)
         .approvals()
-        .map(|(commit, _, kept)| (commit, kept.statement.by.clone()))
+        .map(|(commit, _, entry)| (commit, entry.statement.by.clone()))
         .collect();
     if all.contains(&(commit, approver.clone())) {
         return Ok(());
     }
     let (name, short) = (env.name(), commit.0.prefix(7));
-    let words = format!("{approver} has no open approval of {short} for {name}");
-    let mut failure = CliError::new(ErrorKind::Usage, words);
+    let message = format!("{approver} has no open approval of {short} for {name}");
+    let mut error = CliError::new(ErrorKind::Usage, message);
     if all.is_empty() {
-        failure = failure.because(format!(
+        error = error.because(format!(
             "no approved commit is waiting to be deployed to {name}"
         ));
     }
     for (commit, by) in &all {
         let commit = commit.0.prefix(7);
-        let whose = if by == approver {
+        let option = if by == approver {
             String::new()
         } else {
             format!(" --of {by}")
         };
-        failure = failure.hint(format!("git deploy revoke {name} {commit}{whose}"));
+        error = error.hint(format!("git deploy revoke {name} {commit}{option}"));
     }
-    Err(failure)
+    Err(error)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
@@ -19,8 +19,8 @@ use crate::view::good;
 
 /// Roll back to the last good release
 ///
-/// Without --to, rolls back the components of the newest deployment to their last good release
-/// before it. Approvals and checks are not required again.
+/// Without --to, rolls back the components that the newest deployment changed, each to its last
+/// good release before that. Approvals and checks are not required again.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -34,11 +34,10 @@ Examples:
     git deploy rollback prod --component api --to v1.4.1")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
-    /// Roll back only this component (repeatable). Defaults to those that the newest deployment
-    /// changed
+    at: EnvArg,
+    /// Roll back only this component (repeatable)
     ///
-    /// With --to, defaults to all components that differ.
+    /// Defaults to those that the newest deployment changed or, with --to, to all that differ.
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
     /// Roll back to this commit, which must have been good here
@@ -81,11 +80,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         (Commits::Each(commits), selection)
     };
     let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
+    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
-    deploying.deploy(&person, &|view| {
+    runner.deploy(&person, &|view| {
         let (policy, rules) = find_rules(&env, view)?;
-        let wish = DeploymentSpec {
+        let spec = DeploymentSpec {
             env: &env,
             rules,
             commits: commits.clone(),
@@ -94,20 +93,23 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             destroy: false,
             versions: BTreeMap::new(),
         };
-        let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
+        let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
         args.metadata.apply_to(&mut deployment, view)?;
         Ok(deployment)
     })
 }
 
-/// Returns the commit that each component goes back to: for the named components, or for those that
-/// the newest deployment changed or left unknown.
+/// Returns the commit that each component goes back to. Without named components, chooses those of
+/// `find_newest_changed`.
+///
+/// # Errors
+///
+/// Fails if a component has no earlier good release.
 fn find_rollback_commits(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
     named: &BTreeSet<ComponentName>,
 ) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
-    let here = snapshot.state();
     let wanted = if named.is_empty() {
         find_newest_changed(snapshot)
     } else {
@@ -119,60 +121,62 @@ fn find_rollback_commits(
             format!("nothing was deployed to {} yet", snapshot.name()),
         ));
     }
-    let other = |component: &ComponentName, release: &GoodRelease| {
+    let is_candidate = |component: &ComponentName, release: &GoodRelease| {
         differs_from_running(snapshot, component, release)
     };
-    let found = rollback_targets::find_newest(workspace, snapshot, &wanted, &other)?;
+    let releases = rollback_targets::find_newest(workspace, snapshot, &wanted, &is_candidate)?;
     if let Some(stuck) = wanted
         .iter()
-        .find(|component| !found.contains_key(*component))
+        .find(|component| !releases.contains_key(*component))
     {
-        let words = format!(
+        let message = format!(
             "{stuck} cannot be rolled back in {}: it has no earlier good release",
             snapshot.name()
         );
-        let runs = here
+        let running = snapshot
+            .state()
             .commit(stuck)
             .map_or_else(|| "nothing".to_owned(), |commit| commit.short());
-        return Err(CliError::new(ErrorKind::Denied, words)
-            .because(format!("it runs {runs}"))
+        return Err(CliError::new(ErrorKind::Denied, message)
+            .because(format!("it runs {running}"))
             .hint(format!("git deploy rollback {} --list", snapshot.name())));
     }
-    Ok(found
+    Ok(releases
         .into_iter()
         .map(|(component, release)| (component, release.target.commit))
         .collect())
 }
 
-/// Returns whether a release differs from the running one. If the running one is unknown, every
-/// release does.
+/// Returns whether a release differs from the running one. Returns `true` for every release if the
+/// running one is unknown.
 fn differs_from_running(
     snapshot: &EnvironmentSnapshot<'_>,
     component: &ComponentName,
     release: &GoodRelease,
 ) -> bool {
-    let here = snapshot.state();
-    here.unknown_since(component).is_some() || here.content(component) != Some(release.content)
+    let state = snapshot.state();
+    state.unknown_since(component).is_some() || state.content(component) != Some(release.content)
 }
 
-/// Returns the components of which it is unknown what runs. If there are none, returns those that
+/// Returns the components whose running version is unknown. If there are none, returns those that
 /// the newest deployment changed.
 fn find_newest_changed(snapshot: &EnvironmentSnapshot<'_>) -> BTreeSet<ComponentName> {
-    let here = snapshot.state();
-    let live = |name: &ComponentName| here.live_entry(name).map(|kept| kept.statement.sequence);
-    let running: Vec<&ComponentName> = here.components().into_keys().collect();
+    let state = snapshot.state();
+    let sequence =
+        |name: &ComponentName| state.live_entry(name).map(|entry| entry.statement.sequence);
+    let running: Vec<&ComponentName> = state.components().into_keys().collect();
     let unknown: BTreeSet<ComponentName> = running
         .iter()
-        .filter(|name| here.unknown_since(name).is_some())
+        .filter(|name| state.unknown_since(name).is_some())
         .map(|name| (*name).clone())
         .collect();
     if !unknown.is_empty() {
         return unknown;
     }
-    let newest = running.iter().filter_map(|name| live(name)).max();
+    let newest = running.iter().filter_map(|name| sequence(name)).max();
     running
         .into_iter()
-        .filter(|name| live(name) == newest)
+        .filter(|name| sequence(name) == newest)
         .cloned()
         .collect()
 }
@@ -190,14 +194,14 @@ fn list_targets(
     } else {
         named.clone()
     };
-    let other = |component: &ComponentName, release: &GoodRelease| {
+    let is_candidate = |component: &ComponentName, release: &GoodRelease| {
         differs_from_running(snapshot, component, release)
     };
-    let good = rollback_targets::build_view(workspace, snapshot, wanted, &other)?;
+    let report = rollback_targets::build_good_view(workspace, snapshot, wanted, &is_candidate)?;
     if ui.json() {
-        return ui.print_document("good", &good);
+        return ui.print_document("good", &report);
     }
-    ui.print(good::render_text(&good, ui.width(), &|time| {
+    ui.print(good::render_text(&report, ui.width(), &|time| {
         ui.format_time(time)
     }));
     read_context::print_fetch_age(workspace, ui);

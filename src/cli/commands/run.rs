@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::cli::args::environment::EnvRev;
+use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
@@ -17,10 +17,10 @@ use crate::run::build_deployment::{Commits, DeploymentSpec};
 
 /// Deploy a commit
 ///
-/// Plans all components, asks for confirmation, applies them in dependency order, verifies them,
-/// and rolls back on failure. Exits with 4 if a command of the policy failed, and with 5 if
-/// approvals are missing: repeat the command once they are given. Press Ctrl-C once to finish
-/// running steps and start no new ones, twice to cancel them.
+/// Plans the components that change, asks for confirmation, applies them in dependency order,
+/// verifies them, and rolls back on failure. Exits with 4 if a command of the policy failed, and
+/// with 5 if approvals are missing: repeat the command once they are given. Press Ctrl-C once to
+/// finish running steps and start no new ones, twice to cancel them.
 #[derive(clap::Args)]
 #[command(alias = "deploy")]
 #[command(after_long_help = "\
@@ -38,7 +38,7 @@ Examples:
     git deploy run prod --hotfix -m \"Fix the checkout\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRev,
+    at: EnvRevArgs,
     /// Deploy only this component (repeatable)
     ///
     /// Defaults to all components that differ from what the environment runs.
@@ -66,11 +66,11 @@ pub struct Args {
     options: RunOptions,
 }
 
-/// Deploys a commit.
+/// Deploys a commit. Also accepts the arguments in the order `COMPONENT ENV`.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let mut components = args.components.clone();
-    let (name, rev) = match args.at.component_first(&workspace) {
+    let (name, rev) = match args.at.parse_component_first(&workspace) {
         Some((component, name)) => {
             components.extend(component);
             (name, None)
@@ -81,12 +81,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let selection = deployment_request::select_to_deploy(&components, args.all);
     let (person, _) = workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?
+    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
-    let told = Cell::new(false);
-    deploying.deploy(&person, &|view| {
+    let was_reported = Cell::new(false);
+    runner.deploy(&person, &|view| {
         let (policy, rules) = find_rules(&env, view)?;
-        let wish = DeploymentSpec {
+        let spec = DeploymentSpec {
             env: &env,
             rules,
             commits: Commits::One(commit),
@@ -99,8 +99,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             destroy: args.destroy,
             versions: BTreeMap::new(),
         };
-        let mut deployment = deployment_request::compose_from_spec(view, policy, &wish)?;
-        deployment_request::report_left_out(ui, &told, (view, policy), &wish, &deployment)?;
+        let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
+        deployment_request::report_left_out(ui, &was_reported, (view, policy), &spec, &deployment)?;
         args.metadata.apply_to(&mut deployment, view)?;
         deployment.expires = find_expiry(&env, view, ui, args.ttl)?;
         Ok(deployment)

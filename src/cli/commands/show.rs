@@ -1,5 +1,5 @@
-//! `git deploy show`: the path of one commit to production: builds, tests, where it ran, and what
-//! blocks it next.
+//! `git deploy show`: shows the path of one commit to production: its builds and tests, where it
+//! ran, and what blocks the next step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::domain::entry::{
     Action, Attestation, AttestationResult, BuildResult, DeploymentKind, StoredEntry, Tone,
     VerificationResult,
 };
-use crate::domain::history::{AttemptFailure as Fault, History, LatestEvent};
+use crate::domain::history::{AttemptFailure, History, LatestEvent};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::rules::SKEW;
@@ -50,13 +50,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .read_commit(id.0)
         .context(ErrorKind::CannotTell, "cannot read the commit")?;
     let gatherer = workspace.gatherer();
-    let teller = CommitReader {
+    let reader = CommitReader {
         workspace: &workspace,
         gatherer: &gatherer,
         commit: id,
         at: commit.committer_time,
     };
-    let show = CommitReport {
+    let report = CommitReport {
         commit: id,
         subject: String::from_utf8_lossy(commit.message())
             .lines()
@@ -65,15 +65,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             .to_owned(),
         author: read_context::find_author(&workspace, commit.author()),
         at: commit.committer_time,
-        evidence: teller
+        evidence: reader
             .read_evidence()
             .context(ErrorKind::CannotTell, "cannot read the evidence")?,
-        environments: teller.read_environments()?,
+        environments: reader.read_environments()?,
     };
     if ui.json() {
-        return ui.print_document("show", &show);
+        return ui.print_document("show", &report);
     }
-    ui.print(show::render_text(&show, ui.width(), ui.now(), ui.dates()));
+    ui.print(show::render_text(&report, ui.width(), ui.now(), ui.dates()));
     read_context::print_fetch_age(&workspace, ui);
     Ok(())
 }
@@ -83,6 +83,7 @@ struct CommitReader<'a> {
     workspace: &'a Workspace,
     gatherer: &'a FactGatherer<'a>,
     commit: CommitId,
+    /// The date of the commit. Older entries cannot be about it, except for a skew of the clocks.
     at: Time,
 }
 
@@ -93,16 +94,16 @@ impl CommitReader<'_> {
         let Some(tip) = self.workspace.tips.get(&ledger) else {
             return Ok(Vec::new());
         };
-        let found = self.gatherer.history().entries_about(
+        let entries = self.gatherer.history().entries_about(
             &ledger,
             *tip,
             self.commit,
             self.at.minus(SKEW),
         )?;
-        Ok(found
+        Ok(entries
             .iter()
             .rev()
-            .map(|(id, kept)| summarize_evidence(*id, kept))
+            .map(|(id, entry)| summarize_evidence(*id, entry))
             .collect())
     }
 
@@ -110,59 +111,61 @@ impl CommitReader<'_> {
     /// the commit was deployed there.
     fn read_environments(&self) -> Result<Vec<EnvironmentRow>, CliError> {
         let mut reached: BTreeSet<EnvName> = BTreeSet::new();
-        let mut stops = Vec::new();
+        let mut rows = Vec::new();
         for snapshot in read_context::read_environments(self.workspace)? {
-            let what = || format!("cannot read what ran in {}", snapshot.name());
-            let stays = self
-                .find_periods(&snapshot)
-                .context(ErrorKind::CannotTell, what())?;
-            let ran = stays
+            let runs = self.find_periods(&snapshot).context(
+                ErrorKind::CannotTell,
+                format!("cannot read what ran in {}", snapshot.name()),
+            )?;
+            let ran = runs
                 .iter()
-                .any(|stay| matches!(stay.state, RunState::Runs | RunState::Ran));
+                .any(|run| matches!(run.state, RunState::Runs | RunState::Ran));
             if ran {
                 reached.insert(snapshot.name().clone());
             }
-            let under_way = stays.iter().any(|stay| stay.state == RunState::Deploying);
-            if snapshot.rules.is_pattern() && stays.is_empty() {
+            let under_way = runs.iter().any(|run| run.state == RunState::Deploying);
+            if snapshot.rules.is_pattern() && runs.is_empty() {
                 continue;
             }
-            let before = snapshot
+            // The previous environment, if the commit must still be deployed there first.
+            let previous = snapshot
                 .rules
                 .promote_from
                 .as_ref()
-                .filter(|before| !reached.contains(*before));
-            let next = match before {
+                .filter(|previous| !reached.contains(*previous));
+            let next = match previous {
                 _ if ran || under_way || snapshot.rules.is_pattern() => None,
-                Some(before) => Some(NextStep::After {
-                    environment: before.clone(),
+                Some(previous) => Some(NextStep::After {
+                    environment: previous.clone(),
                 }),
                 None => Some(self.ask_rules(&snapshot)),
             };
-            stops.push(EnvironmentRow {
+            rows.push(EnvironmentRow {
                 environment: snapshot.name().clone(),
-                runs: stays,
+                runs,
                 next,
             });
         }
-        Ok(stops)
+        Ok(rows)
     }
 
-    /// Returns what became of the commit in an environment, for each component.
+    /// Returns how each component ran or failed at the commit in an environment. Leaves out those
+    /// that were never deployed at it.
     fn find_periods(&self, snapshot: &EnvironmentSnapshot<'_>) -> crate::git::Result<Vec<RunRow>> {
         let Some(tip) = self.workspace.tips.get(&snapshot.rules.ledger) else {
             return Ok(Vec::new());
         };
         let (history, since) = (self.gatherer.history(), self.at.minus(SKEW));
-        let deeds = entries_since(history, &snapshot.env, *tip, self.commit, since)?;
-        let mut stays = Vec::new();
+        let entries = entries_since(history, &snapshot.env, *tip, self.commit, since)?;
+        let mut runs = Vec::new();
         for component in self.workspace.policy.component_names() {
             let under_way = find_unfinished_run(snapshot, &component, self.commit);
-            stays.extend(
+            runs.extend(
                 under_way
-                    .or_else(|| self.find_period(&component, &History::read(&component, &deeds))),
+                    .or_else(|| self.find_period(&component, &History::read(&component, &entries))),
             );
         }
-        Ok(stays)
+        Ok(runs)
     }
 
     /// Returns the newest attempt or run of the commit in the history of a component.
@@ -176,9 +179,9 @@ impl CommitReader<'_> {
             && attempt.commit == self.commit
         {
             let state = match attempt.failure {
-                Fault::Failed => RunState::Failed,
-                Fault::RolledBack => RunState::RolledBack,
-                Fault::Aborted => RunState::Aborted,
+                AttemptFailure::Failed => RunState::Failed,
+                AttemptFailure::RolledBack => RunState::RolledBack,
+                AttemptFailure::Aborted => RunState::Aborted,
             };
             let statement = &attempt.entry.statement;
             return Some(RunRow {
@@ -190,33 +193,32 @@ impl CommitReader<'_> {
                 by: statement.by.clone(),
             });
         }
-        let stay = history.run_periods_of(self.commit).next_back()?;
+        let period = history.run_periods_of(self.commit).next_back()?;
         Some(RunRow {
             component: component.clone(),
-            // The newest period stays open if another commit with the same content followed: this
-            // commit's content still runs.
-            state: if stay.to.is_none() {
+            // A later commit with the same content does not end the period: this commit's content
+            // still runs.
+            state: if period.to.is_none() {
                 RunState::Runs
             } else {
                 RunState::Ran
             },
-            from: stay.from,
-            to: stay.to,
-            verification: stay.last_verification(),
-            by: stay.entry.statement.by.clone(),
+            from: period.from,
+            to: period.to,
+            verification: period.last_verification(),
+            by: period.entry.statement.by.clone(),
         })
     }
 
-    /// Asks the rules whether the commit could be deployed to the environment now.
+    /// Evaluates the rules for a deployment of the commit to the environment now.
     fn ask_rules(&self, snapshot: &EnvironmentSnapshot<'_>) -> NextStep {
         let kind = DeploymentKind::Deploy;
-        let by = read_context::find_deployer(self.workspace, snapshot.rules, kind);
-        let Some(by) = by else {
+        let Some(by) = read_context::find_deployer(self.workspace, snapshot.rules, kind) else {
             return NextStep::CannotTell {
                 why: "the policy has no deployers for it".to_owned(),
             };
         };
-        let wish = DeploymentSpec {
+        let spec = DeploymentSpec {
             env: &snapshot.env,
             rules: snapshot.rules,
             commits: Commits::One(self.commit),
@@ -225,7 +227,7 @@ impl CommitReader<'_> {
             destroy: false,
             versions: BTreeMap::new(),
         };
-        match self.workspace.previewer().preview_start(&by, &wish) {
+        match self.workspace.previewer().preview_start(&by, &spec) {
             Ok(answer) => NextStep::Asked {
                 verdict: answer.verdict,
             },
@@ -242,11 +244,10 @@ fn find_unfinished_run(
     component: &ComponentName,
     commit: CommitId,
 ) -> Option<RunRow> {
-    let here = snapshot.state();
-    let run = here.run_changing(component)?;
+    let run = snapshot.state().run_changing(component)?;
     let deployment = run.start.statement.deployment()?;
-    let mut mine = deployment.changed().map(|change| &change.target);
-    mine.find(|target| target.component == *component && target.commit == commit)?;
+    let mut targets = deployment.changed().map(|change| &change.target);
+    targets.find(|target| target.component == *component && target.commit == commit)?;
     let statement = &run.owner.statement;
     Some(RunRow {
         component: component.clone(),
@@ -258,9 +259,10 @@ fn find_unfinished_run(
     })
 }
 
-/// Says what an entry of the evidence says. One that has no words here gets those of the log.
-fn summarize_evidence(entry: EntryId, kept: &StoredEntry) -> EvidenceRow {
-    let (what, good, detail) = match &kept.statement.action {
+/// Summarizes an entry of the ledger `evidence` in one row. Actions without a summary of their own
+/// use that of the log.
+fn summarize_evidence(id: EntryId, entry: &StoredEntry) -> EvidenceRow {
+    let (what, positive, detail) = match &entry.statement.action {
         Action::Build(it) => match it.result {
             BuildResult::Succeeded => ("built", true, it.component.to_string()),
             BuildResult::Failed => ("built", false, format!("{} failed", it.component)),
@@ -287,20 +289,21 @@ fn summarize_evidence(entry: EntryId, kept: &StoredEntry) -> EvidenceRow {
             (text.verb, text.tone != Tone::Bad, text.object)
         }
     };
-    let statement = &kept.statement;
+    let statement = &entry.statement;
     EvidenceRow {
         what,
-        positive: good,
+        positive,
         detail,
         by: statement.by.clone(),
         at: statement.at,
-        entry,
+        entry: id,
     }
 }
 
+/// Returns a verb, whether the result is positive, and the details.
 fn summarize_attestation(it: &Attestation) -> (&'static str, bool, String) {
-    let good = it.result() == AttestationResult::Passed;
-    let what = match it.short_type() {
+    let positive = it.result() == AttestationResult::Passed;
+    let verb = match it.short_type() {
         "test-result" => "tested",
         "change-review" => "reviewed",
         _ => "attested",
@@ -314,8 +317,8 @@ fn summarize_attestation(it: &Attestation) -> (&'static str, bool, String) {
         .as_ref()
         .map_or_else(String::new, |environment| format!(" in {environment}"));
     (
-        what,
-        good,
+        verb,
+        positive,
         format!(
             "{}{suite} {}{place}",
             it.short_type(),

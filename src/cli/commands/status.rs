@@ -1,30 +1,31 @@
-//! `git deploy status`: what runs in each environment. It reads the state at the tip of each ledger
-//! and walks no ledger's history.
+//! `git deploy status`: shows what runs in each environment.
+//!
+//! Reads only the state at the tip of each ledger, so its cost does not grow with the history.
+
+mod components;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use components::{describe_lock, find_holds, list_components};
 
 use crate::cli::deployment_request::require_component;
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{
-    Action, Deployment, DeploymentKind, Outcome, StoredEntry, Target, VerificationResult,
-};
-use crate::domain::id::{CommitId, Content};
+use crate::domain::entry::{Action, StoredEntry};
+use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::BranchName;
-use crate::domain::state::{EnvState, OpenRun, State};
+use crate::domain::state::State;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
-use crate::ledger::facts::BranchLag as Counter;
+use crate::ledger::facts::BranchLag;
 use crate::view::commit_count::CommitCount;
-use crate::view::status::{
-    self, ComponentStatus, EnvironmentStatus, HeldComponent, LockInfo, StatusReport,
-};
+use crate::view::status::{self, ComponentStatus, EnvironmentStatus, StatusReport};
 
-/// The maximum number of commits to count. Keeps the command fast for environments that were not
-/// deployed to for years.
+/// The maximum number of commits to count, which keeps the command fast for environments that were
+/// not deployed to for years.
 const BEHIND_LIMIT: usize = 100;
 
 /// Show what runs in each environment, and how far behind it is
@@ -49,16 +50,16 @@ pub struct Args {
     /// Only this environment, or only this component
     #[arg(value_name = "ENV")]
     first: Option<String>,
-    /// The environment, behind a component or `all`
+    /// The environment, if the first argument is a component or `all`
     #[arg(value_name = "ENV", hide = true)]
     second: Option<String>,
-    /// Show one line per component, even if all are alike
+    /// Show one line per component, even if all are at the same release
     #[arg(long)]
     all: bool,
     /// Exit with 1 if an environment differs from its branch
     ///
-    /// Compares contents. An environment without a branch of its own is compared with the default
-    /// branch. Environments of a pattern are only compared if named.
+    /// Compares contents. An environment without a branch in the policy is compared with the
+    /// default branch. Environments of a pattern are compared only if ENV names them.
     #[arg(long)]
     exit_code: bool,
 }
@@ -85,21 +86,20 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         workspace: &workspace,
         branch: branch.as_deref(),
         yanks: &yanks,
-        counter: Counter::new(repository, &workspace.policy, BEHIND_LIMIT),
+        branch_lag: BranchLag::new(repository, &workspace.policy, BEHIND_LIMIT),
         component: component.as_ref(),
         now: ui.now(),
     };
     let environments = snapshots
         .iter()
         .map(|snapshot| {
-            let compared =
-                args.exit_code && (environment.is_some() || !snapshot.rules.is_pattern());
-            reader.read(snapshot, compared)
+            let compare = args.exit_code && (environment.is_some() || !snapshot.rules.is_pattern());
+            reader.read(snapshot, compare)
         })
         .collect::<Result<_, _>>()?;
     let fetched = remote.and_then(|_| repository.last_fetch_time());
     let remote = workspace.remote.clone();
-    let status = StatusReport {
+    let report = StatusReport {
         environments,
         branch,
         remote,
@@ -107,73 +107,66 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         problems,
     };
     if ui.json() {
-        ui.print_document("status", &status)?;
+        ui.print_document("status", &report)?;
     } else {
         ui.print(status::render_text(
-            &status,
+            &report,
             args.all,
             ui.width(),
             &|time| ui.format_time(time),
         ));
     }
-    report_differences(&status, ui)
+    report_differences(&report, ui)
 }
 
-/// Reads the status of one environment after another.
+/// Reads the status of environments. Holds what is the same for all of them.
 struct StatusReader<'a> {
     workspace: &'a Workspace,
     /// The default branch.
     branch: Option<&'a str>,
     yanks: &'a State,
-    counter: Counter<'a>,
+    branch_lag: BranchLag<'a>,
     /// The only component to show.
     component: Option<&'a ComponentName>,
     now: Time,
 }
 
 impl StatusReader<'_> {
-    /// Returns the status of an environment. With `compared`, it says whether the environment
-    /// differs from its branch.
+    /// Returns the status of an environment. With `compare`, includes the components that differ
+    /// from its branch.
     fn read(
         &self,
         snapshot: &read_context::EnvironmentSnapshot<'_>,
-        compared: bool,
+        compare: bool,
     ) -> Result<EnvironmentStatus, CliError> {
-        let own = snapshot.rules.branch.as_ref().map(BranchName::as_str);
-        let branch_here = own.or(self.branch);
+        let own_branch = snapshot.rules.branch.as_ref().map(BranchName::as_str);
+        let branch = own_branch.or(self.branch);
         let remote = self.workspace.remote.as_deref();
         let repository = &self.workspace.repository;
-        let tip =
-            branch_here.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
-        let here = snapshot.state();
+        let tip = branch.and_then(|branch| repository.branch_tip(remote, branch).ok().flatten());
+        let state = snapshot.state();
         let is_shown = |name: &ComponentName| self.component.is_none_or(|only| name == only);
-        let mut components = list_components(here);
+        let mut components = list_components(state);
         components.retain(|it| is_shown(&it.component));
         for it in &mut components {
             it.yanked = it
                 .commit
                 .and_then(|commit| find_yank_reason(self.yanks.yanked_commit(commit)));
-            count_behind(&self.counter, tip, it);
+            count_behind(&self.branch_lag, tip, it);
         }
-        let differs = compared.then(|| {
-            find_differing(
-                self.workspace,
-                snapshot,
-                branch_here.zip(tip),
-                self.component,
-            )
-        });
-        let mut holds = find_holds(here);
+        let differing = compare
+            .then(|| find_differing(self.workspace, snapshot, branch.zip(tip), self.component));
+        let mut holds = find_holds(state);
         holds.retain(|it| is_shown(&it.component));
         let declared = self.workspace.policy.component_names();
         Ok(EnvironmentStatus {
             name: snapshot.name().clone(),
-            branch: own
-                .filter(|own| Some(*own) != self.branch)
+            branch: own_branch
+                .filter(|branch| Some(*branch) != self.branch)
                 .map(str::to_owned),
-            lock: here.lock().and_then(view_lock),
-            expires: here.expires(),
-            expired: here.expires().is_some_and(|end| end <= self.now),
+            lock: state.lock().and_then(describe_lock),
+            expires: state.expires(),
+            expired: state.expires().is_some_and(|end| end <= self.now),
             holds,
             undeclared: components
                 .iter()
@@ -182,7 +175,7 @@ impl StatusReader<'_> {
                 .cloned()
                 .collect(),
             components,
-            differing_components: differs.transpose()?,
+            differing_components: differing.transpose()?,
         })
     }
 }
@@ -214,13 +207,13 @@ fn parse_words<'a>(
     }
 }
 
-/// Counts the commits that a component is behind its branch. Counts nothing if the branch or its
-/// history is not in this clone.
-fn count_behind(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut ComponentStatus) {
+/// Counts the commits that a component is behind its branch. Leaves the count absent if the branch
+/// or its history is not in this clone.
+fn count_behind(branch_lag: &BranchLag<'_>, tip: Option<CommitId>, it: &mut ComponentStatus) {
     let Some((tip, commit)) = tip.zip(it.commit) else {
         return;
     };
-    if let Ok(ahead) = counter.commits_behind(&it.component, tip, commit) {
+    if let Ok(ahead) = branch_lag.commits_behind(&it.component, tip, commit) {
         it.behind = Some(CommitCount {
             commits: ahead.commits.len(),
             truncated: ahead.is_truncated,
@@ -229,7 +222,11 @@ fn count_behind(counter: &Counter<'_>, tip: Option<CommitId>, it: &mut Component
     }
 }
 
-/// Returns the components whose content in the environment differs from its branch.
+/// Returns the components whose content in the environment differs from its branch, or is unknown.
+///
+/// # Errors
+///
+/// Fails if this clone does not have the branch.
 fn find_differing(
     workspace: &Workspace,
     snapshot: &read_context::EnvironmentSnapshot<'_>,
@@ -240,14 +237,14 @@ fn find_differing(
     let (branch, tip) = branch.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
-            format!("there is no branch here to compare {name} with"),
+            format!("this clone has no branch to compare {name} with"),
         )
         .hint("git fetch")
     })?;
-    let (here, gatherer) = (snapshot.state(), workspace.gatherer());
-    let mut all: BTreeSet<ComponentName> = here.components().into_keys().cloned().collect();
+    let (state, gatherer) = (snapshot.state(), workspace.gatherer());
+    let mut all: BTreeSet<ComponentName> = state.components().into_keys().cloned().collect();
     all.extend(workspace.policy.component_names());
-    let mut found = Vec::new();
+    let mut differing = Vec::new();
     for component in all
         .into_iter()
         .filter(|it| only.is_none_or(|only| it == only))
@@ -257,157 +254,48 @@ fn find_differing(
             ErrorKind::CannotTell,
             format!("cannot tell the content of {component} in {branch}"),
         )?;
-        if content != here.content(&component) || here.unknown_since(&component).is_some() {
-            found.push(component);
+        if content != state.content(&component) || state.unknown_since(&component).is_some() {
+            differing.push(component);
         }
     }
-    Ok(found)
+    Ok(differing)
 }
 
 /// Prints the environments that differ from their branches, and fails if there are any.
-fn report_differences(status: &StatusReport, ui: &Ui) -> Result<(), CliError> {
-    let mut same = true;
-    for environment in &status.environments {
-        let Some(differs) = environment
+fn report_differences(report: &StatusReport, ui: &Ui) -> Result<(), CliError> {
+    let mut all_match = true;
+    for environment in &report.environments {
+        let Some(differing) = environment
             .differing_components
             .as_ref()
-            .filter(|differs| !differs.is_empty())
+            .filter(|components| !components.is_empty())
         else {
             continue;
         };
-        same = false;
+        all_match = false;
         let branch = environment
             .branch
             .as_ref()
-            .or(status.branch.as_ref())
+            .or(report.branch.as_ref())
             .map_or("its branch", String::as_str);
-        let names: Vec<&str> = differs.iter().map(ComponentName::as_str).collect();
+        let names: Vec<&str> = differing.iter().map(ComponentName::as_str).collect();
         ui.eprint_sentence(format_args!(
             "{} differs from {branch}: {}",
             environment.name,
             names.join(", ")
         ));
     }
-    if same {
+    if all_match {
         Ok(())
     } else {
         Err(CliError::reported(ErrorKind::Denied))
     }
 }
 
-fn find_yank_reason(kept: Option<&Arc<StoredEntry>>) -> Option<Line> {
-    match &kept?.statement.action {
+/// Returns the reason that a yank gives.
+fn find_yank_reason(yank: Option<&Arc<StoredEntry>>) -> Option<Line> {
+    match &yank?.statement.action {
         Action::Yank(it) => Some(it.reason.clone()),
         _ => None,
     }
-}
-
-fn view_lock(kept: &Arc<StoredEntry>) -> Option<LockInfo> {
-    let statement = &kept.statement;
-    match &statement.action {
-        Action::Lock(it) => Some(LockInfo {
-            by: statement.by.clone(),
-            at: statement.at,
-            reason: it.reason.clone(),
-        }),
-        _ => None,
-    }
-}
-
-/// Returns the components whose last attempt failed or was rolled back and is still on hold.
-fn find_holds(here: EnvState<'_>) -> Vec<HeldComponent> {
-    let attempted_last = |(component, content, _): (&ComponentName, Content, &Arc<StoredEntry>)| {
-        let ended = here
-            .last_attempt(component)?
-            .statement
-            .component_result(component)?;
-        let bad = matches!(ended.outcome, Outcome::Failed | Outcome::RolledBack);
-        let held = bad && ended.target.content == Some(content);
-        held.then(|| HeldComponent {
-            component: component.clone(),
-            commit: ended.target.commit,
-            outcome: ended.outcome,
-        })
-    };
-    here.holds().filter_map(attempted_last).collect()
-}
-
-/// Returns every component that runs in an environment or is being deployed there.
-fn list_components(here: EnvState<'_>) -> Vec<ComponentStatus> {
-    let runs = here.runs();
-    let changed = runs
-        .iter()
-        .filter_map(|run| run.start.statement.deployment())
-        .flat_map(Deployment::changed);
-    let mut names: BTreeSet<&ComponentName> =
-        changed.map(|change| &change.target.component).collect();
-    // A component whose first deployment failed never ran, but is listed as well.
-    names.extend(here.present_commits().into_keys());
-    names
-        .into_iter()
-        .filter_map(|name| describe_component(here, name))
-        .collect()
-}
-
-fn describe_component(here: EnvState<'_>, name: &ComponentName) -> Option<ComponentStatus> {
-    let target = here
-        .live_entry(name)
-        .and_then(|kept| kept.statement.component_result(name))
-        .map(|ended| ended.target);
-    let run = here.run_changing(name);
-    let (state, kept, to) = determine_state(here, name, run)?;
-    Some(ComponentStatus {
-        component: name.clone(),
-        commit: here.commit(name),
-        version: target.and_then(|target| target.version),
-        state,
-        target: to,
-        since: kept.statement.at,
-        by: kept.statement.by.clone(),
-        behind: None,
-        missing_commits: Vec::new(),
-        lock: here.component_lock(name).and_then(view_lock),
-        yanked: None,
-    })
-}
-
-/// Returns the state of a component, the entry that caused it, and the release that is being
-/// deployed. The most urgent state wins.
-fn determine_state<'a>(
-    here: EnvState<'a>,
-    name: &ComponentName,
-    run: Option<OpenRun<'a>>,
-) -> Option<(status::ComponentState, &'a Arc<StoredEntry>, Option<String>)> {
-    if let Some(run) = run {
-        let deployment = run.start.statement.deployment()?;
-        let change = deployment
-            .changed()
-            .find(|change| change.target.component == *name)?;
-        let state = match (deployment.kind, change.intent) {
-            (_, crate::domain::entry::Intent::Destroy) => status::ComponentState::Destroying,
-            (DeploymentKind::Rollback, _) => status::ComponentState::RollingBack,
-            _ => status::ComponentState::Deploying,
-        };
-        return Some((state, run.owner, Some(format_release(&change.target))));
-    }
-    if let Some(unknown) = here.unknown_since(name) {
-        return Some((status::ComponentState::Unknown, unknown, None));
-    }
-    let live = here.live_entry(name)?;
-    if here.newest_verification(name) == Some(VerificationResult::Failed) {
-        return Some((
-            status::ComponentState::Unhealthy,
-            here.later_verification(name).unwrap_or(live),
-            None,
-        ));
-    }
-    Some((status::ComponentState::Live, live, None))
-}
-
-/// Returns the name of a release: its version, else its abbreviated commit.
-fn format_release(target: &Target) -> String {
-    target
-        .version
-        .as_ref()
-        .map_or_else(|| target.commit.0.prefix(7), Line::to_string)
 }

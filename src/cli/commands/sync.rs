@@ -1,5 +1,6 @@
 //! `git deploy sync`: fetches the ledgers, verifies new entries and shows them.
 
+use crate::cli::diagnostics::explain_notes_error;
 use crate::cli::repository::{REMOTE_SETTING, find_remote, open_repository};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_error, sync_report};
 use crate::ledger::sync::SyncResult;
@@ -19,11 +20,11 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
     let synced = if let Some(remote) = &remote {
         append_error::sync_ledgers(&repository, remote, ui)?
     } else {
-        // Without a remote no other clone or server writes missing notes.
-        let told = repository
+        // Otherwise a failed update of the notes would stay: there is no server to repair them.
+        repository
             .tips()
-            .and_then(|tips| repository.update_notes(&tips));
-        told.map_err(crate::cli::diagnostics::explain_notes_error)?;
+            .and_then(|tips| repository.update_notes(&tips))
+            .map_err(explain_notes_error)?;
         SyncResult::default()
     };
     if ui.json() {
@@ -32,21 +33,22 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
     if let Some(remote) = &remote {
         return sync_report::print_sync(&repository, remote, &synced, ui);
     }
-    let said = repository
+    // `init` also sets it, to an empty value, if the repository has no remote.
+    let is_configured = repository
         .config_string(REMOTE_SETTING)
         .context(ErrorKind::CannotTell, "cannot read git's configuration")?
         .is_some();
     let remotes = repository
         .git("remote")
         .run()
-        .context(ErrorKind::CannotTell, "cannot ask git for its remotes")?;
-    let why = if said && !remotes.stdout.is_empty() {
+        .context(ErrorKind::CannotTell, "cannot list the remotes")?;
+    let reason = if is_configured && !remotes.stdout.is_empty() {
         "deploy.remote is empty"
     } else {
         "There is no remote"
     };
     ui.print(format_args!(
-        "{why}: the ledgers exist only in this repository."
+        "{reason}: the ledgers exist only in this repository."
     ));
     Ok(())
 }

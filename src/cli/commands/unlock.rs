@@ -1,7 +1,7 @@
 //! `git deploy unlock`: removes a lock, or lifts the holds on a commit.
 
 use crate::cli::append_report::{self, WriteArgs};
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::deployment_request::find_rules;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -27,7 +27,7 @@ Examples:
     git deploy unlock prod --commit 3f2a9c1 -m \"The cause was a full disk\"")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// Remove the lock of this component
     #[arg(short, long, value_name = "NAME", conflicts_with = "commit")]
     component: Option<ComponentName>,
@@ -83,7 +83,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     append_report::report_entry(ui, &sentence, &appended)
 }
 
-/// Returns the holds on the contents of a commit.
+/// Returns the holds on the contents that the components have at a commit.
 ///
 /// # Errors
 ///
@@ -94,16 +94,16 @@ fn find_holds(
     commit: CommitId,
 ) -> Result<Vec<Hold>, CliError> {
     let (policy, _) = find_rules(env, view)?;
-    let cannot = "cannot tell what is on hold";
+    let cannot_tell = "cannot tell what is on hold";
     let state = view
         .load_state(env.ledger(), &Scope::All)
-        .context(ErrorKind::CannotTell, cannot)?;
+        .context(ErrorKind::CannotTell, cannot_tell)?;
     let mut holds = Vec::new();
     for (component, content, _) in env.state_in(&state).holds() {
         if view
             .gatherer
             .content(policy, commit, component)
-            .context(ErrorKind::CannotTell, cannot)?
+            .context(ErrorKind::CannotTell, cannot_tell)?
             == Some(content)
         {
             holds.push(Hold {
@@ -113,8 +113,8 @@ fn find_holds(
         }
     }
     if holds.is_empty() {
-        let words = format!("{} is not on hold in {}", commit.short(), env.name());
-        return Err(CliError::new(ErrorKind::Usage, words)
+        let message = format!("{} is not on hold in {}", commit.short(), env.name());
+        return Err(CliError::new(ErrorKind::Usage, message)
             .hint(format!("git deploy status {}", env.name())));
     }
     holds.sort();

@@ -1,8 +1,8 @@
 //! `git deploy verify`: verifies what is deployed again, and records the results.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::cli::args::environment::OnlyEnv;
+use crate::cli::args::environment::EnvArg;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, Preparation};
 use crate::cli::deployment_request;
@@ -31,7 +31,7 @@ Examples:
     git deploy verify prod --component api -m \"Nightly check\"")]
 pub struct Args {
     #[command(flatten)]
-    at: OnlyEnv,
+    at: EnvArg,
     /// Verify only this component (repeatable). Defaults to all with a verify command
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -48,60 +48,23 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let name = args.at.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     workspace.find_current_signer()?;
-    let deploying = DeployRunner::new(ui, &workspace, &env, &args.options)?;
-    let running = find_running_targets(&workspace, &deploying, &args.components)?;
-    let changes = running.values().map(|target| entry::ComponentChange {
-        from: Some(target.commit),
-        target: target.clone(),
-        plan: None,
-        intent: entry::Intent::Change,
-    });
-    let deployment = Deployment::new(entry::DeploymentKind::Deploy, changes.collect());
-    let stage = Preparation::new(&deploying, &deployment)?;
-    let progress = DeploymentProgress::new(ui, stage.name_width);
-    let surroundings = deploying.command_env(&stage, None)?;
-    let crew = StepRunner {
-        command_env: &surroundings,
-        cancellation: &deploying.stop,
-        observer: &progress,
+    let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?;
+    let running = find_running_targets(&workspace, &runner, &args.components)?;
+    let is_healthy = run_verify_commands(&runner, &running)?;
+    let select = |healthy: bool| -> Vec<ComponentAtCommit> {
+        running
+            .values()
+            .filter(|target| is_healthy.get(&target.component) == Some(&healthy))
+            .map(|target| ComponentAtCommit {
+                component: target.component.clone(),
+                commit: target.commit,
+            })
+            .collect()
     };
-    let well =
-        execute::verify_components(&deployment, (&stage.work_dirs, &crew), deploying.parallel());
-    let mut failed = Vec::new();
-    for (result, good) in [
-        (VerificationResult::Passed, true),
-        (VerificationResult::Failed, false),
-    ] {
-        let of = |target: &&Target| well.get(&target.component) == Some(&good);
-        let component = |target: &Target| ComponentAtCommit {
-            component: target.component.clone(),
-            commit: target.commit,
-        };
-        let components: Vec<ComponentAtCommit> =
-            running.values().filter(of).map(component).collect();
-        if components.is_empty() {
-            continue;
-        }
-        let names: Vec<&str> = components.iter().map(|it| it.component.as_str()).collect();
-        let names = names.join(", ");
-        let verification = entry::Verification {
-            components: components.clone(),
-            verification: result,
-            comment: args.message.clone(),
-            logs: Vec::new(),
-        };
-        let appended = deploying.append(&|_| Ok(Action::Verification(verification.clone())))?;
-        let words = if good { "passed" } else { "failed" };
-        append_report::report_entry(
-            ui,
-            &format!("The verification of {names} in {name} has {words}."),
-            &appended,
-        )?;
-        if !good {
-            failed.push(names);
-        }
-    }
-    if well.len() < running.len() {
+    let (passed, failed) = (select(true), select(false));
+    record_result(args, &runner, VerificationResult::Passed, &passed)?;
+    record_result(args, &runner, VerificationResult::Failed, &failed)?;
+    if is_healthy.len() < running.len() {
         return Err(CliError::new(
             ErrorKind::Command,
             "interrupted: not everything was verified",
@@ -112,24 +75,90 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     Err(CliError::new(
         ErrorKind::Command,
-        format!("{} failed its verification in {name}", failed.join(", ")),
+        format!("{} failed verification in {name}", join_names(&failed)),
     )
     .hint(format!("git deploy rollback {name}")))
+}
+
+/// Runs the verify command of each running component, and returns which components are healthy.
+/// After an interruption, components that were not verified are missing from the result.
+fn run_verify_commands(
+    runner: &DeployRunner<'_>,
+    running: &BTreeMap<ComponentName, Target>,
+) -> Result<BTreeMap<ComponentName, bool>, CliError> {
+    let changes = running.values().map(|target| entry::ComponentChange {
+        from: Some(target.commit),
+        target: target.clone(),
+        plan: None,
+        intent: entry::Intent::Change,
+    });
+    // Never written: it only states which components to verify, and at which commits.
+    let deployment = Deployment::new(entry::DeploymentKind::Deploy, changes.collect());
+    let preparation = Preparation::new(runner, &deployment)?;
+    let progress = DeploymentProgress::new(runner.ui, preparation.name_width);
+    let command_env = runner.command_env(&preparation, None)?;
+    let step_runner = StepRunner {
+        command_env: &command_env,
+        cancellation: &runner.cancellation,
+        observer: &progress,
+    };
+    Ok(execute::verify_components(
+        &deployment,
+        (&preparation.work_dirs, &step_runner),
+        runner.parallel(),
+    ))
+}
+
+/// Writes one verification entry for the components that have this result, and reports it. Writes
+/// nothing if there are none.
+fn record_result(
+    args: &Args,
+    runner: &DeployRunner<'_>,
+    result: VerificationResult,
+    components: &[ComponentAtCommit],
+) -> Result<(), CliError> {
+    if components.is_empty() {
+        return Ok(());
+    }
+    let verification = entry::Verification {
+        components: components.to_vec(),
+        verification: result,
+        comment: args.message.clone(),
+        logs: Vec::new(),
+    };
+    let appended = runner.append(&|_| Ok(Action::Verification(verification.clone())))?;
+    let verb = match result {
+        VerificationResult::Passed => "passed",
+        _ => "failed",
+    };
+    append_report::report_entry(
+        runner.ui,
+        &format!(
+            "The verification of {} in {} has {verb}.",
+            join_names(components),
+            runner.env.name()
+        ),
+        &appended,
+    )
+}
+
+fn join_names(components: &[ComponentAtCommit]) -> String {
+    let names: Vec<&str> = components.iter().map(|it| it.component.as_str()).collect();
+    names.join(", ")
 }
 
 /// Returns the running targets of the components to verify.
 ///
 /// # Errors
 ///
-/// Fails if a named component has no verify command, or if nothing is left to verify.
+/// Fails if a named component has no verify command, or if there is nothing to verify.
 fn find_running_targets(
     workspace: &Workspace,
-    deploying: &DeployRunner<'_>,
+    runner: &DeployRunner<'_>,
     named: &[ComponentName],
 ) -> Result<BTreeMap<ComponentName, Target>, CliError> {
-    let snapshot = deploying.read_environment()?;
-    let here = snapshot.state();
-    let known = |name: &ComponentName| {
+    let snapshot = runner.read_environment()?;
+    let has_verify_command = |name: &ComponentName| {
         workspace
             .policy
             .component(name)
@@ -137,26 +166,25 @@ fn find_running_targets(
     };
     for component in named {
         deployment_request::require_component(&workspace.policy, component)?;
-        if !known(component) {
-            let words = format!("the policy does not say how to verify {component}");
-            return Err(CliError::new(ErrorKind::Usage, words)
+        if !has_verify_command(component) {
+            let message = format!("the policy has no verify command for {component}");
+            return Err(CliError::new(ErrorKind::Usage, message)
                 .hint(format!("verify = \"…\" under [components.{component}]")));
         }
     }
-    let named: BTreeSet<&ComponentName> = named.iter().collect();
-    let target = |component: &ComponentName| snapshot.running(component);
-    let all: Vec<ComponentName> = here.components().into_keys().cloned().collect();
-    let running: BTreeMap<ComponentName, Target> = all
-        .into_iter()
-        .filter(|name| known(name) && (named.is_empty() || named.contains(name)))
-        .filter_map(|name| Some((name.clone(), target(&name)?)))
+    let running: BTreeMap<ComponentName, Target> = snapshot
+        .state()
+        .components()
+        .into_keys()
+        .filter(|name| has_verify_command(name) && (named.is_empty() || named.contains(name)))
+        .filter_map(|name| Some((name.clone(), snapshot.running(name)?)))
         .collect();
     if running.is_empty() {
-        let words = format!(
+        let message = format!(
             "{} runs no component with a verify command",
             snapshot.name()
         );
-        return Err(CliError::new(ErrorKind::Usage, words)
+        return Err(CliError::new(ErrorKind::Usage, message)
             .hint(format!("git deploy status {}", snapshot.name())));
     }
     Ok(running)

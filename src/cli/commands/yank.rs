@@ -49,7 +49,7 @@ fn report_still_running(workspace: &Workspace, ui: &Ui, commit: CommitId) -> Res
         let running = snapshot.state().components();
         let names: Vec<&str> = running
             .iter()
-            .filter(|(_, runs)| **runs == commit)
+            .filter(|(_, running)| **running == commit)
             .map(|(name, _)| name.as_str())
             .collect();
         if !names.is_empty() {

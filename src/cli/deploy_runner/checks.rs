@@ -15,10 +15,10 @@ use crate::run::notify::Notice;
 use crate::view::{self, result_text, wrap};
 
 impl DeployRunner<'_> {
-    /// Checks the rules before planning and prints what the deployment changes.
+    /// Checks the rules before planning and prints the changes of the deployment.
     ///
-    /// Missing approvals are accepted for now if something changes: they can only be given once
-    /// there are plans.
+    /// If something changes, missing approvals are not an error yet, because approvals may need the
+    /// plans. [`Self::check_approvals`] checks them after planning.
     ///
     /// # Errors
     ///
@@ -30,7 +30,7 @@ impl DeployRunner<'_> {
     ) -> Result<Deployment, CliError> {
         let (deployment, verdict) = self.ask_rules(person, compose, &ComponentPlans::new())?;
         self.print_changes(&deployment);
-        // Without a plan there is nothing to wait for, except for the approvals of a command.
+        // A command, and a deployment without changes, has no plan to wait for.
         match is_waiting_for_approvals(&verdict) {
             true if deployment.kind == entry::DeploymentKind::Exec => {
                 Err(self.explain_missing_approvals(person, &deployment, verdict)?)
@@ -70,20 +70,21 @@ impl DeployRunner<'_> {
         Err(self.explain_missing_approvals(person, &deployment, verdict)?)
     }
 
-    /// Returns the error for missing approvals, with the commands that give them, and sends a
-    /// notification.
+    /// Prints the verdict, sends a notification, and returns the error for missing approvals. Its
+    /// hints are the commands that approve, unless no eligible approver is left.
     fn explain_missing_approvals(
         &self,
         person: &Person,
         deployment: &Deployment,
         mut verdict: Verdict,
     ) -> Result<CliError, CliError> {
-        // The hints below contain complete commands, with plans and components.
-        verdict
-            .checks
-            .iter_mut()
-            .filter(|check| check.rule == Rule::Approvals)
-            .for_each(|check| check.remedy = None);
+        // The hints below are more complete than the remedies, which lack plans and components.
+        let mut can_be_approved = false;
+        for check in &mut verdict.checks {
+            if check.rule == Rule::Approvals {
+                can_be_approved |= check.remedy.take().is_some();
+            }
+        }
         for line in view::verdict::render_verdict(&verdict, false, self.ui.width()) {
             self.ui.eprint(line);
         }
@@ -93,48 +94,64 @@ impl DeployRunner<'_> {
                 ..notice
             }
         });
-        let deed = describe_deployment(deployment.kind, self.env.name());
-        let failure = CliError::new(ErrorKind::Waiting, format!("{deed} waits for approvals"));
-        let commands = self.list_approve_commands(deployment)?;
+        let subject = describe_deployment(deployment.kind, self.env.name());
+        let failure = CliError::new(ErrorKind::Waiting, format!("{subject} waits for approvals"));
+        let commands = if can_be_approved {
+            self.list_approve_commands(deployment)?
+        } else {
+            Vec::new()
+        };
         Ok(commands
             .into_iter()
             .fold(failure, CliError::hint)
             .with_verdict(verdict))
     }
 
-    /// Returns the approve command for each commit. It names components if an approval without
-    /// names would cover others.
+    /// Returns the approve command for each commit. The command names components if it would cover
+    /// others without them.
     fn list_approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, CliError> {
         let snapshot = self.read_environment()?;
         let differs = |change: &ComponentChange| {
             snapshot.state().content(&change.target.component) != change.target.content
         };
-        let there = |name: &ComponentName| {
+        let is_included = |name: &ComponentName| {
             deployment
                 .components
                 .iter()
                 .any(|change| change.target.component == *name)
         };
         // A command changes nothing, but needs approvals for every component that it names.
-        let asked = |change: &&ComponentChange| {
+        let needs_approval = |change: &&ComponentChange| {
             deployment.kind == entry::DeploymentKind::Exec || change.intent != Intent::Unchanged
         };
-        let asked: Vec<&ComponentChange> = deployment.components.iter().filter(asked).collect();
-        let commits: BTreeSet<_> = asked.iter().map(|change| change.target.commit).collect();
-        let all = self.workspace.policy.component_names().iter().all(there)
-            && asked.iter().all(|it| differs(it));
-        // A component that is destroyed is running, so it must be named.
+        let changes: Vec<&ComponentChange> = deployment
+            .components
+            .iter()
+            .filter(needs_approval)
+            .collect();
+        let commits: BTreeSet<_> = changes.iter().map(|change| change.target.commit).collect();
+        let covers_all = self
+            .workspace
+            .policy
+            .component_names()
+            .iter()
+            .all(is_included)
+            && changes.iter().all(|it| differs(it));
+        // Approving the destruction of a running component requires its name.
         let destroy = deployment.kind == entry::DeploymentKind::Destroy;
-        let named = commits.len() > 1 || !all || destroy;
+        let names_components = commits.len() > 1 || !covers_all || destroy;
         let command = |commit: CommitId| {
             let mut words = vec![format!(
                 "git deploy approve {} {}",
                 self.env.name(),
                 commit.0.prefix(12)
             )];
-            for change in asked.iter().filter(|change| change.target.commit == commit) {
+            for change in changes
+                .iter()
+                .filter(|change| change.target.commit == commit)
+            {
                 let component = &change.target.component;
-                if named {
+                if names_components {
                     words.push(format!("--component {component}"));
                 }
                 if let Some(digest) = change.plan.as_ref().filter(|_| self.binds_plans()) {
@@ -144,13 +161,15 @@ impl DeployRunner<'_> {
             let destroys = |change: &&ComponentChange| {
                 change.intent == Intent::Destroy && change.target.commit == commit
             };
-            words.extend((!destroy && asked.iter().any(destroys)).then(|| "--destroy".to_owned()));
+            words
+                .extend((!destroy && changes.iter().any(destroys)).then(|| "--destroy".to_owned()));
             words.join(" ")
         };
         Ok(commits.into_iter().map(command).collect())
     }
 
-    /// Computes the deployment from the present state and asks the rules about it. Writes nothing.
+    /// Computes the deployment from the present state and evaluates the rules for it. Writes
+    /// nothing.
     pub fn ask_rules(
         &self,
         person: &Person,
@@ -167,7 +186,7 @@ impl DeployRunner<'_> {
                         deployment,
                     })))
                 })?;
-        // A start always has a deployment.
+        // The statement is a start, so it has a deployment.
         let deployment = statement
             .deployment()
             .cloned()
@@ -181,20 +200,20 @@ impl DeployRunner<'_> {
         (by, deployment): (&Person, &Deployment),
     ) -> Result<(), CliError> {
         let name = self.env.name();
-        let nothing = match deployment.kind {
+        let consequence = match deployment.kind {
             entry::DeploymentKind::Destroy => format!("nothing was destroyed in {name}"),
             entry::DeploymentKind::Exec => format!("nothing was run in {name}"),
             _ => format!("nothing was deployed to {name}"),
         };
-        let (kind, words) = match verdict.decision() {
+        let (kind, message) = match verdict.decision() {
             Decision::Allowed => return Ok(()),
             Decision::Refused => (
                 ErrorKind::Denied,
-                format!("the rules do not allow it: {nothing}"),
+                format!("the rules do not allow it: {consequence}"),
             ),
             Decision::CannotTell => (
                 ErrorKind::CannotTell,
-                format!("cannot tell whether the rules allow it: {nothing}"),
+                format!("cannot tell whether the rules allow it: {consequence}"),
             ),
         };
         for line in view::verdict::render_verdict(verdict, false, self.ui.width()) {
@@ -206,7 +225,7 @@ impl DeployRunner<'_> {
                 ..notice
             });
         }
-        Err(CliError::new(kind, words).with_verdict(verdict.clone()))
+        Err(CliError::new(kind, message).with_verdict(verdict.clone()))
     }
 
     fn print_changes(&self, deployment: &Deployment) {
@@ -251,7 +270,7 @@ fn list_reasons(verdict: &Verdict) -> Vec<String> {
 fn format_heading(deployment: &Deployment, name: &EnvName) -> String {
     match deployment.kind {
         entry::DeploymentKind::Deploy => format!("Deploy to {name}:"),
-        entry::DeploymentKind::Rollback => format!("Roll {name} back:"),
+        entry::DeploymentKind::Rollback => format!("Roll back {name}:"),
         entry::DeploymentKind::Hotfix => format!("Hotfix for {name}:"),
         entry::DeploymentKind::Destroy => format!("Destroy {name}:"),
         entry::DeploymentKind::Exec => {

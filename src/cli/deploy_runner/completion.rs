@@ -1,4 +1,4 @@
-//! What follows a deployment: notifications, moving the branch that follows a success, and the
+//! After a deployment: sends notifications, advances the branch after a success, and builds the
 //! error of a failure.
 
 use std::collections::BTreeSet;
@@ -16,13 +16,13 @@ use crate::run::execute::RunReport;
 use crate::run::notify::Notice;
 
 impl DeployRunner<'_> {
-    /// Sends a notification of an event. `more` adds details to it.
+    /// Sends a notification of an event. `add_details` may extend it.
     pub(super) fn notify(
         &self,
         event: NotifyEvent,
         by: &Person,
         deployment: &Deployment,
-        more: impl FnOnce(Notice) -> Notice,
+        add_details: impl FnOnce(Notice) -> Notice,
     ) {
         let policy = &self.workspace.policy;
         let Some(rules) = policy.environment(self.env.name()) else {
@@ -36,7 +36,7 @@ impl DeployRunner<'_> {
             url: render_url(self.env.name(), rules),
             ..notice
         };
-        self.notifications.send(rules, &more(notice));
+        self.notifications.send(rules, &add_details(notice));
     }
 
     /// Sends a notification that the environment expires soon. `by` is the person who set the
@@ -52,28 +52,32 @@ impl DeployRunner<'_> {
     /// Sends a notification of how the run ended.
     pub(super) fn notify_end(
         &self,
-        begun: &StartedRun,
+        run: &StartedRun,
         report: &RunReport,
         appended: &AppendedEntry,
     ) {
-        let back = report
+        let rolled_back = report
             .results
             .iter()
             .any(|it| it.outcome == Outcome::RolledBack);
-        let event = match (report.is_success(), back) {
+        let event = match (report.is_success(), rolled_back) {
             (true, _) => NotifyEvent::Succeeded,
             (false, true) => NotifyEvent::RolledBack,
             (false, false) => NotifyEvent::Failed,
         };
-        let left = report
+        let not_rolled_back = report
             .not_rolled_back
             .iter()
             .map(|(name, why)| format!("{name} was not rolled back: {why}"));
         let statement = &appended.statement;
-        self.notify(event, &statement.by, &begun.deployment, |notice| Notice {
-            run: Some(begun.run),
+        self.notify(event, &statement.by, &run.deployment, |notice| Notice {
+            run: Some(run.run),
             entry: Some(appended.id),
-            reasons: report.list_failures().into_iter().chain(left).collect(),
+            reasons: report
+                .list_failures()
+                .into_iter()
+                .chain(not_rolled_back)
+                .collect(),
             ..notice.with_results(&statement.component_results())
         });
     }
@@ -99,29 +103,29 @@ impl DeployRunner<'_> {
                 .iter()
                 .map(ComponentName::as_str)
                 .collect();
-            let words = format!(
+            let message = format!(
                 "the plan of {} has changed since it was confirmed: it was not applied",
                 names.join(", ")
             );
             return Err(
-                CliError::new(ErrorKind::Waiting, words).hint(format!("git deploy run {name}"))
+                CliError::new(ErrorKind::Waiting, message).hint(format!("git deploy run {name}"))
             );
         }
-        let failed = report.list_failures();
-        let deed = describe_deployment(kind, name);
-        let words = match (&failed[..], self.stop.is_draining()) {
-            (_, true) => format!("{deed} was interrupted"),
-            ([], _) => format!("{deed} could not be completed"),
-            (_, _) => format!("{deed} failed"),
+        let failures = report.list_failures();
+        let subject = describe_deployment(kind, name);
+        let message = match (&failures[..], self.cancellation.is_draining()) {
+            (_, true) => format!("{subject} was interrupted"),
+            ([], _) => format!("{subject} could not be completed"),
+            (_, _) => format!("{subject} failed"),
         };
-        let mut failure = CliError::new(ErrorKind::Command, words);
-        if !failed.is_empty() {
-            failure = failure.because(failed.join("\n"));
+        let mut failure = CliError::new(ErrorKind::Command, message);
+        if !failures.is_empty() {
+            failure = failure.because(failures.join("\n"));
         }
         let log = report
             .errors
             .values()
-            .map(|broken| &broken.log)
+            .map(|error| &error.log)
             .find(|log| log.is_file());
         let failure = log.into_iter().fold(failure, |failure, log| {
             failure.hint(format!("less {}", log.display()))
@@ -132,9 +136,10 @@ impl DeployRunner<'_> {
         })
     }
 
-    /// Moves the branch that follows successful deployments, forward only.
+    /// Moves the policy's `advance` branch forward to the deployed commit. Does nothing after a
+    /// rollback, or if several commits were deployed.
     ///
-    /// If it cannot be moved, prints a warning: the deployment has succeeded all the same.
+    /// If it cannot be moved, only prints a warning, because the deployment has succeeded.
     pub(super) fn advance_branch(&self, deployment: &Deployment) {
         let (workspace, name) = (self.workspace, self.env.name());
         let branch = workspace
@@ -158,33 +163,34 @@ impl DeployRunner<'_> {
         // Without a remote, the push goes to this repository itself.
         let remote = workspace.remote.as_deref().unwrap_or(".");
         let push = || {
-            let before = repository
+            let old_tip = repository
                 .ls_remote(remote, &[&reference])?
                 .get(&reference)
                 .copied();
-            repository.push_ref(remote, commit.0, &reference, before)
+            repository.push_ref(remote, commit.0, &reference, old_tip)
         };
         let short = commit.0.prefix(7);
         let why = match push() {
             Ok(PushOutcome::Accepted { .. }) => {
                 return self
                     .ui
-                    .print_sentence(format_args!("The branch {branch} is at {short} now."));
+                    .print_sentence(format_args!("The branch {branch} is now at {short}."));
             }
             Ok(PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. }) => {
                 messages.join("; ")
             }
             Ok(PushOutcome::LostRace { .. }) => {
-                "it has moved in the meantime, or is not an ancestor".to_owned()
+                "it was moved in the meantime, or is not an ancestor".to_owned()
             }
             Err(error) => error.to_string(),
         };
-        let words = format!("The branch {branch} was not moved to {short}: {why}");
-        self.ui.eprint_sentence(words.trim_end_matches([':', ' ']));
+        let message = format!("The branch {branch} was not moved to {short}: {why}");
+        self.ui
+            .eprint_sentence(message.trim_end_matches([':', ' ']));
     }
 }
 
-/// Returns the words for a deployment in a sentence.
+/// Returns the subject of a sentence about a deployment: `the deployment to prod`.
 pub(super) fn describe_deployment(kind: entry::DeploymentKind, name: &EnvName) -> String {
     match kind {
         entry::DeploymentKind::Destroy => format!("the destruction of {name}"),

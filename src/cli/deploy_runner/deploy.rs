@@ -1,4 +1,4 @@
-//! A whole deployment: the checks, the plans, the question to the user, the run and its end.
+//! Runs a whole deployment: checks, plans, asks the user, executes, and reports the outcome.
 
 use super::planning::add_plans;
 use super::preparation::Preparation;
@@ -12,7 +12,8 @@ use crate::run::execute;
 use crate::view::result_text;
 
 impl DeployRunner<'_> {
-    /// Checks the rules, plans, asks the user, and runs the deployment to its finish.
+    /// Checks the rules, plans, asks the user, and runs the deployment until its finish entry is
+    /// written.
     pub fn deploy(&self, person: &Person, compose: &ComposeDeployment<'_>) -> Result<(), CliError> {
         let deployment = self.check_rules(person, compose)?;
         if deployment.changed().next().is_none() {
@@ -20,18 +21,22 @@ impl DeployRunner<'_> {
         }
         self.check_commands(&deployment)?;
         if !self.ui.can_ask() {
-            // Fails now rather than after all the plans have been made.
+            // `confirm` fails here. Otherwise it would fail only after all plans were made.
             return self.ui.confirm("Continue?").map(drop);
         }
-        let stage = Preparation::new(self, &deployment)?;
-        let planning = DeploymentProgress::for_planning(self.ui, stage.name_width);
-        let surroundings = self.command_env(&stage, None)?;
-        let crew = StepRunner {
-            command_env: &surroundings,
-            cancellation: &self.stop,
+        let preparation = Preparation::new(self, &deployment)?;
+        let planning = DeploymentProgress::for_planning(self.ui, preparation.name_width);
+        let command_env = self.command_env(&preparation, None)?;
+        let step_runner = StepRunner {
+            command_env: &command_env,
+            cancellation: &self.cancellation,
             observer: &planning,
         };
-        let plans = execute::make_plans(&deployment, (&stage.work_dirs, &crew), self.parallel());
+        let plans = execute::make_plans(
+            &deployment,
+            (&preparation.work_dirs, &step_runner),
+            self.parallel(),
+        );
         self.print_plans(&deployment, &plans)?;
         self.check_plans(&deployment, &plans)?;
         self.notify(
@@ -44,11 +49,11 @@ impl DeployRunner<'_> {
         if !self.confirm("Continue?")? {
             return Err(CliError::new(ErrorKind::Denied, "nothing was deployed"));
         }
-        let begun = self.write_start(compose, &deployment, &plans)?;
+        let run = self.write_start(compose, &deployment, &plans)?;
         self.run_to_finish(
-            &stage,
-            &DeploymentProgress::new(self.ui, stage.name_width),
-            &begun,
+            &preparation,
+            &DeploymentProgress::new(self.ui, preparation.name_width),
+            &run,
             &plans,
         )
     }
@@ -57,19 +62,19 @@ impl DeployRunner<'_> {
     /// reports the outcome.
     pub fn run_to_finish(
         &self,
-        stage: &Preparation<'_>,
+        preparation: &Preparation<'_>,
         progress: &DeploymentProgress<'_>,
-        begun: &StartedRun,
+        run: &StartedRun,
         plans: &ComponentPlans,
     ) -> Result<(), CliError> {
-        let (appended, mut report) = self.execute_run(stage, progress, begun, plans)?;
-        let (name, kind) = (self.env.name().as_str(), begun.deployment.kind);
+        let (appended, mut report) = self.execute_run(preparation, progress, run, plans)?;
+        let (name, kind) = (self.env.name().as_str(), run.deployment.kind);
         append_report::report_entry(
             self.ui,
             &result_text::summarize_deployment(name, kind, &appended.statement.component_results()),
             &appended,
         )?;
-        if self.is_failed_creation(begun, &report) {
+        if self.is_failed_creation(run, &report) {
             // There was no earlier release to roll back to.
             report.not_rolled_back.clear();
             self.undo_creation(&appended);
@@ -77,7 +82,7 @@ impl DeployRunner<'_> {
             append_report::report_holds(self.ui, self.env.name(), &appended);
         }
         if report.is_success() {
-            self.advance_branch(&begun.deployment);
+            self.advance_branch(&run.deployment);
         }
         self.report_outcome(kind, &report)
     }

@@ -1,5 +1,5 @@
-//! Destroys a whole ephemeral environment: shared by `destroy` and `reap`, and by a failed
-//! creation, which is undone.
+//! Destroys a whole ephemeral environment. Shared by `destroy`, `reap`, and deployments that fail
+//! to create an environment.
 
 use super::completion::describe_deployment;
 use super::preparation::Preparation;
@@ -21,21 +21,21 @@ use crate::view::result_text;
 /// Computes the deployment that destroys every component of an environment. Returns `None` if the
 /// environment does not exist.
 ///
-/// `agrees` decides whether to destroy the environment in its present state.
+/// `check` receives the environment's present state and may refuse to destroy it.
 pub fn compose_destruction(
     env: &EnvRef,
     view: &LedgerSnapshot<'_>,
-    agrees: &dyn Fn(EnvState<'_>) -> Result<(), CliError>,
+    check: &dyn Fn(EnvState<'_>) -> Result<(), CliError>,
 ) -> Result<Option<Deployment>, CliError> {
     let state = view
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-    let here = env.state_in(&state);
-    if !here.exists() {
+    let env_state = env.state_in(&state);
+    if !env_state.exists() {
         return Ok(None);
     }
-    agrees(here)?;
-    let gone = |(component, commit): (&ComponentName, CommitId)| {
+    check(env_state)?;
+    let removal = |(component, commit): (&ComponentName, CommitId)| {
         let target = Target {
             component: component.clone(),
             commit,
@@ -45,12 +45,16 @@ pub fn compose_destruction(
         };
         ComponentChange {
             target,
-            from: here.commit(component),
+            from: env_state.commit(component),
             plan: None,
             intent: Intent::Destroy,
         }
     };
-    let components = here.present_commits().into_iter().map(gone).collect();
+    let components = env_state
+        .present_commits()
+        .into_iter()
+        .map(removal)
+        .collect();
     Ok(Some(Deployment::new(
         entry::DeploymentKind::Destroy,
         components,
@@ -58,24 +62,24 @@ pub fn compose_destruction(
 }
 
 impl DeployRunner<'_> {
-    /// Checks the rules, asks `first` whether to go on, and destroys the environment.
+    /// Checks the rules, calls `confirm`, which may stop here, and destroys the environment.
     ///
-    /// Returns the finish entry, and as the second value whether every component was destroyed.
+    /// Returns the finish entry, and an error if not every component was destroyed.
     pub fn destroy(
         &self,
         person: &Person,
         compose: &ComposeDeployment<'_>,
-        first: &dyn Fn() -> Result<(), CliError>,
+        confirm: &dyn Fn() -> Result<(), CliError>,
     ) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
         let deployment = self.check_rules(person, compose)?;
         self.check_approvals(person, compose, &deployment, &ComponentPlans::new())?;
         self.report_without_destroy(&deployment);
-        first()?;
-        let stage = Preparation::new(self, &deployment)?;
-        let progress = DeploymentProgress::new(self.ui, stage.name_width);
-        let begun = self.write_start(compose, &deployment, &ComponentPlans::new())?;
+        confirm()?;
+        let preparation = Preparation::new(self, &deployment)?;
+        let progress = DeploymentProgress::new(self.ui, preparation.name_width);
+        let run = self.write_start(compose, &deployment, &ComponentPlans::new())?;
         let (appended, report) =
-            self.execute_run(&stage, &progress, &begun, &ComponentPlans::new())?;
+            self.execute_run(&preparation, &progress, &run, &ComponentPlans::new())?;
         Ok((
             appended,
             self.report_outcome(entry::DeploymentKind::Destroy, &report),
@@ -86,28 +90,28 @@ impl DeployRunner<'_> {
     /// component never need one.
     fn report_without_destroy(&self, deployment: &Deployment) {
         let policy = &self.workspace.policy;
-        let has_none =
+        let lacks_command =
             |name: &&ComponentName| policy.component(name).is_none_or(|it| it.destroy.is_none());
         let names = deployment
             .components
             .iter()
             .map(|change| &change.target.component);
         let names = names
-            .filter(has_none)
+            .filter(lacks_command)
             .filter(|name| **name != ComponentName::rest());
         let names: Vec<&str> = names.map(ComponentName::as_str).collect();
         if !names.is_empty() {
             self.ui.print_sentence(format_args!(
-                "The policy has no destroy command for {}: nothing is executed, and only its record is closed.",
+                "The policy has no destroy command for {}: nothing is executed, and only the ledger is updated.",
                 list_or_count(&names)
             ));
         }
     }
 
-    /// Returns whether this run failed to create an ephemeral environment, in which nothing ran
-    /// before. Such an environment is destroyed again.
-    pub(super) fn is_failed_creation(&self, begun: &StartedRun, report: &RunReport) -> bool {
-        let deployment = &begun.deployment;
+    /// Returns whether this run failed to create an ephemeral environment. Such an environment is
+    /// destroyed again.
+    pub(super) fn is_failed_creation(&self, run: &StartedRun, report: &RunReport) -> bool {
+        let deployment = &run.deployment;
         let is_creation = matches!(
             deployment.kind,
             entry::DeploymentKind::Deploy | entry::DeploymentKind::Hotfix
@@ -124,30 +128,31 @@ impl DeployRunner<'_> {
         }
         let read = || -> Result<bool, CliError> {
             let state = Workspace::open(self.ui)?.read_state(self.env.ledger(), &Scope::All)?;
-            let here = self.env.state_in(&state);
-            let ours = |name: &ComponentName| {
+            let env_state = self.env.state_in(&state);
+            let is_deployed_here = |name: &ComponentName| {
                 deployment
                     .components
                     .iter()
                     .any(|it| it.target.component == *name)
             };
-            Ok(here.runs().is_empty() && here.components().into_keys().all(ours))
+            Ok(env_state.runs().is_empty()
+                && env_state.components().into_keys().all(is_deployed_here))
         };
-        // If that cannot be determined, a person decides.
+        // If the state cannot be read, the environment is left for a person to destroy.
         read().unwrap_or(false)
     }
 
-    /// Destroys what a failed creation left behind. Only prints the command if the policy says to
-    /// roll back manually or the run was interrupted.
+    /// Destroys the environment that a run failed to create. Only prints the command if the policy
+    /// has `rollback = "manual"` or the run was interrupted.
     pub(super) fn undo_creation(&self, failed: &AppendedEntry) {
         let (ui, name) = (self.ui, self.env.name());
         let rules = self.workspace.policy.environment(name);
         let manual = rules.is_some_and(|rules| rules.rollback == Rollback::Manual);
-        let by_hand = |sentence: &str| {
+        let print_command = |sentence: &str| {
             ui.eprint(ui.format_with_command(sentence, &format!("git deploy destroy {name}")));
         };
-        if manual || self.stop.is_draining() {
-            return by_hand(&format!("{name} is left as it is. To destroy it"));
+        if manual || self.cancellation.is_draining() {
+            return print_command(&format!("{name} is left as it is. To destroy it"));
         }
         ui.print_sentence(format_args!("{name} is new, so it is destroyed again."));
         match self.destroy_created(&failed.statement.by) {
@@ -158,7 +163,7 @@ impl DeployRunner<'_> {
                     &appended.statement.component_results(),
                 ));
                 if result.is_err() {
-                    by_hand("To continue");
+                    print_command("To continue");
                 }
             }
             Err(failure) => {
@@ -170,7 +175,7 @@ impl DeployRunner<'_> {
                     .render(ui.width())
                     .into_iter()
                     .for_each(|text| ui.eprint(text));
-                by_hand("To destroy it");
+                print_command("To destroy it");
             }
         }
     }
@@ -179,24 +184,24 @@ impl DeployRunner<'_> {
         &self,
         person: &Person,
     ) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
-        // Opened again, because the failure was written after the first time.
+        // Opened again, because the finish entry was written after the first time.
         let workspace = Workspace::open(self.ui)?;
-        let again = DeployRunner::with_stop(
+        let runner = DeployRunner::with_cancellation(
             self.ui,
             &workspace,
             self.env,
             self.options,
-            std::sync::Arc::clone(&self.stop),
+            std::sync::Arc::clone(&self.cancellation),
         );
         let compose = |view: &LedgerSnapshot<'_>| {
-            let gone = || {
+            let already_destroyed = || {
                 CliError::new(
                     ErrorKind::CannotTell,
                     format!("{} is already destroyed", self.env.name()),
                 )
             };
-            compose_destruction(self.env, view, &|_| Ok(()))?.ok_or_else(gone)
+            compose_destruction(self.env, view, &|_| Ok(()))?.ok_or_else(already_destroyed)
         };
-        again.destroy(person, &compose, &|| Ok(()))
+        runner.destroy(person, &compose, &|| Ok(()))
     }
 }

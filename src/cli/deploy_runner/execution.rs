@@ -1,4 +1,4 @@
-//! Applies the plans of a run whose start is written, and writes its finish.
+//! Executes a run after its start entry is written, and writes its end.
 
 use super::preparation::Preparation;
 use super::run_ownership::RunOwnership;
@@ -22,9 +22,9 @@ struct PlanPrompt<'a> {
 }
 
 impl RunCallbacks for PlanPrompt<'_> {
-    fn accepts_plan(&self, component: &ComponentName, made: &PlanOutput) -> bool {
-        let plan = made.as_terraform().map_or_else(
-            || made.text.clone(),
+    fn accepts_plan(&self, component: &ComponentName, plan_output: &PlanOutput) -> bool {
+        let plan = plan_output.as_terraform().map_or_else(
+            || plan_output.text.clone(),
             |plan| plan.action_counts().to_string(),
         );
         self.progress
@@ -39,41 +39,43 @@ impl RunCallbacks for PlanPrompt<'_> {
 }
 
 impl DeployRunner<'_> {
-    /// Applies the plans, verifies the result, rolls back failed components, and writes the finish.
+    /// Applies the plans, verifies the result, rolls back failed components, and writes the finish
+    /// entry. Returns the entry and the report of the run.
     ///
     /// # Errors
     ///
     /// Fails without writing anything if another client has taken the run over.
     pub(super) fn execute_run(
         &self,
-        stage: &Preparation<'_>,
+        preparation: &Preparation<'_>,
         progress: &DeploymentProgress<'_>,
-        begun: &StartedRun,
+        run: &StartedRun,
         plans: &ComponentPlans,
     ) -> Result<(AppendedEntry, RunReport), CliError> {
-        let surroundings = self.command_env(stage, Some(begun.run))?;
-        let crew = StepRunner {
-            command_env: &surroundings,
-            cancellation: &self.stop,
+        let command_env = self.command_env(preparation, Some(run.run))?;
+        let step_runner = StepRunner {
+            command_env: &command_env,
+            cancellation: &self.cancellation,
             observer: progress,
         };
         let task = DeployTask {
-            deployment: &begun.deployment,
-            runner: &crew,
+            deployment: &run.deployment,
+            runner: &step_runner,
             plans,
-            last_good: &stage.find_rollback_targets(&begun.deployment),
+            last_good: &preparation.find_rollback_targets(&run.deployment),
             parallel: self.parallel(),
             fail_fast: self.options.fail_fast,
             plans_are_bound: self.binds_plans(),
         };
-        let foresight = PlanPrompt {
+        let prompt = PlanPrompt {
             ui: self.ui,
             progress,
-            stop: &self.stop,
+            stop: &self.cancellation,
         };
-        let mut ours = RunOwnership::new(self, begun);
-        let report =
-            execute::apply_deployment(&task, &stage.work_dirs, &foresight, &mut || ours.check());
+        let mut ownership = RunOwnership::new(self, run);
+        let report = execute::apply_deployment(&task, &preparation.work_dirs, &prompt, &mut || {
+            ownership.check()
+        });
         if let Some(why) = &report.taken_over {
             return Err(CliError::new(
                 ErrorKind::CannotTell,
@@ -82,27 +84,27 @@ impl DeployRunner<'_> {
             .because(why.clone())
             .hint(format!("git deploy status {}", self.env.name())));
         }
-        let appended = self.write_finish(begun, &report)?;
-        self.notify_end(begun, &report, &appended);
+        let appended = self.write_finish(run, &report)?;
+        self.notify_end(run, &report, &appended);
         Ok((appended, report))
     }
 
     fn write_finish(
         &self,
-        begun: &StartedRun,
+        run: &StartedRun,
         report: &RunReport,
     ) -> Result<AppendedEntry, CliError> {
         let finish = outcome::build_finish(
-            begun.sequence,
-            begun.run,
-            &begun.deployment,
+            run.sequence,
+            run.run,
+            &run.deployment,
             report.results.clone(),
         );
-        self.write_end(begun.sequence, &Action::Finish(finish))
+        self.write_end(run.sequence, &Action::Finish(finish))
     }
 
-    /// Writes the end of a run. Retries for a while, so that a short outage of the remote does not
-    /// leave the run open.
+    /// Writes the entry that ends a run. Retries for about half a minute, so that a short outage of
+    /// the remote does not leave the run open.
     pub fn write_end(&self, sequence: u64, end: &Action) -> Result<AppendedEntry, CliError> {
         const TRIES: u32 = 5;
         let mut tries = 0;
@@ -117,7 +119,7 @@ impl DeployRunner<'_> {
                 Err(failure)
                     if failure.kind() == ErrorKind::CannotTell
                         && tries < TRIES
-                        && !self.stop.is_killing() =>
+                        && !self.cancellation.is_killing() =>
                 {
                     std::thread::sleep(std::time::Duration::from_secs(1 << tries));
                     tries += 1;

@@ -1,7 +1,7 @@
 //! Sends the notifications that the policy configures.
 //!
-//! However a command ends, pending notifications get a short time to be delivered. Those that fail
-//! are reported on standard error.
+//! When a command ends, pending notifications get a short time to be delivered. Failed ones are
+//! reported on standard error.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ impl NotificationCommands {
         input: &[u8],
         variables: &BTreeMap<String, OsString>,
     ) -> Result<CapturedOutput, String> {
-        let job = CommandSpec {
+        let spec = CommandSpec {
             program: Program::Shell(command.as_str()),
             folder: Path::new("/"),
             variables,
@@ -77,14 +77,14 @@ impl NotificationCommands {
             log: None,
             on_line: None,
         };
-        // The command is short, and runs even while the deployment is being interrupted: that is
-        // news, too.
-        let ran =
-            process::run(&job, &Cancellation::default()).map_err(|error| error.to_string())?;
-        if ran.end.is_success() {
-            Ok(ran.output)
+        // The command is short, and runs even while the deployment is being interrupted, so that
+        // the interruption is reported too.
+        let result =
+            process::run(&spec, &Cancellation::default()).map_err(|error| error.to_string())?;
+        if result.end.is_success() {
+            Ok(result.output)
         } else {
-            Err(ran.end.to_string())
+            Err(result.end.to_string())
         }
     }
 }
@@ -106,8 +106,8 @@ impl CommandRunner for NotificationCommands {
     }
 
     fn read_secret(&self, command: &ShellCommand) -> Result<String, String> {
-        let printed = Self::run_command(command, b"", &inherit_variables())?;
-        String::from_utf8(printed.head)
+        let output = Self::run_command(command, b"", &inherit_variables())?;
+        String::from_utf8(output.head)
             .map_err(|_| "the output of its command is not text".to_owned())
     }
 }

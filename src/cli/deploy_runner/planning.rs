@@ -12,27 +12,27 @@ use crate::run::component_steps::StepRunner;
 use crate::run::execute;
 use crate::view::grouping::list_or_count;
 use crate::view::plan::{
-    ComponentPlan, ComponentTransition, DeploymentPlan as Shown, PlanState, render_text,
+    ComponentPlan, ComponentTransition, DeploymentPlan, PlanState, render_text,
 };
 
 impl DeployRunner<'_> {
-    /// Plans a deployment and does no more. With `quiet`, prints no progress.
+    /// Plans a deployment without starting it. With `quiet`, prints no progress.
     pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<ComponentPlans, CliError> {
-        let stage = Preparation::new(self, deployment)?;
+        let preparation = Preparation::new(self, deployment)?;
         let progress = if quiet {
             DeploymentProgress::hidden(self.ui)
         } else {
-            DeploymentProgress::for_planning(self.ui, stage.name_width)
+            DeploymentProgress::for_planning(self.ui, preparation.name_width)
         };
-        let surroundings = self.command_env(&stage, None)?;
-        let crew = StepRunner {
-            command_env: &surroundings,
-            cancellation: &self.stop,
+        let command_env = self.command_env(&preparation, None)?;
+        let step_runner = StepRunner {
+            command_env: &command_env,
+            cancellation: &self.cancellation,
             observer: &progress,
         };
         Ok(execute::make_plans(
             deployment,
-            (&stage.work_dirs, &crew),
+            (&preparation.work_dirs, &step_runner),
             self.parallel(),
         ))
     }
@@ -42,34 +42,34 @@ impl DeployRunner<'_> {
     /// If approvals bind plans, drops each plan that neither matches the approved one nor is empty.
     pub fn replan(
         &self,
-        stage: &Preparation<'_>,
+        preparation: &Preparation<'_>,
         progress: &DeploymentProgress<'_>,
-        begun: &StartedRun,
+        run: &StartedRun,
     ) -> Result<ComponentPlans, CliError> {
-        let surroundings = self.command_env(stage, Some(begun.run))?;
-        let crew = StepRunner {
-            command_env: &surroundings,
-            cancellation: &self.stop,
+        let command_env = self.command_env(preparation, Some(run.run))?;
+        let step_runner = StepRunner {
+            command_env: &command_env,
+            cancellation: &self.cancellation,
             observer: progress,
         };
         let mut plans = execute::make_plans(
-            &begun.deployment,
-            (&stage.work_dirs, &crew),
+            &run.deployment,
+            (&preparation.work_dirs, &step_runner),
             self.parallel(),
         );
         if self.binds_plans() {
-            let bound = |component: &ComponentName| {
-                let change = begun
+            let approved_digest = |component: &ComponentName| {
+                let change = run
                     .deployment
                     .components
                     .iter()
                     .find(|change| change.target.component == *component);
                 change.and_then(|change| change.plan.as_ref())
             };
-            // Without a plan the component counts as changed, and is not applied.
+            // A component without a plan counts as changed and is not applied.
             plans.retain(|component, planned| match planned {
-                PlanResult::Planned(made) => {
-                    made.is_empty() || Some(&made.digest) == bound(component)
+                PlanResult::Planned(output) => {
+                    output.is_empty() || Some(&output.digest) == approved_digest(component)
                 }
                 _ => true,
             });
@@ -83,11 +83,11 @@ impl DeployRunner<'_> {
         commit: CommitId,
         deployment: &Deployment,
         plans: &ComponentPlans,
-    ) -> Result<Shown, CliError> {
+    ) -> Result<DeploymentPlan, CliError> {
         let snapshot = self.read_environment()?;
         let component = |change: &ComponentChange| {
             let target = &change.target;
-            let way = ComponentTransition {
+            let transition = ComponentTransition {
                 from: change.from,
                 to: (change.intent != Intent::Destroy).then_some(target.commit),
                 from_version: snapshot.version(&target.component),
@@ -102,7 +102,7 @@ impl DeployRunner<'_> {
                             commit: target.commit,
                             result: planned.clone(),
                         },
-                        way,
+                        transition,
                     )
                 }
                 (None, intent) => {
@@ -111,12 +111,12 @@ impl DeployRunner<'_> {
                         Intent::Unchanged => PlanState::Unchanged,
                         Intent::Destroy => PlanState::Destroyed,
                     };
-                    ComponentPlan::without_plan(target.component.clone(), state, way)
+                    ComponentPlan::without_plan(target.component.clone(), state, transition)
                 }
             }
         };
         let components = deployment.components.iter().map(component).collect();
-        Ok(Shown {
+        Ok(DeploymentPlan {
             environment: self.env.name().clone(),
             commit,
             components,
@@ -143,28 +143,28 @@ impl DeployRunner<'_> {
     ///
     /// # Errors
     ///
-    /// Fails if no component has a command: another system then deploys them.
+    /// Fails if no component has a command: another system probably deploys them.
     pub(super) fn check_commands(&self, deployment: &Deployment) -> Result<(), CliError> {
         let policy = &self.workspace.policy;
-        let command = |change: &&ComponentChange| {
+        let has_command = |change: &&ComponentChange| {
             let component = policy.component(&change.target.component);
             component.is_some_and(|it| match change.intent {
                 entry::Intent::Destroy => it.destroy.is_some(),
                 _ => it.apply.is_some(),
             })
         };
-        let (_, idle): (Vec<&ComponentChange>, Vec<&ComponentChange>) =
-            deployment.changed().partition(command);
+        let (_, without_command): (Vec<&ComponentChange>, Vec<&ComponentChange>) =
+            deployment.changed().partition(has_command);
         // Files that belong to no component never have a command.
-        let idle: Vec<&ComponentChange> = idle
+        let without_command: Vec<&ComponentChange> = without_command
             .into_iter()
             .filter(|it| it.target.component != ComponentName::rest())
             .collect();
-        let Some(first) = idle.first() else {
+        let Some(first) = without_command.first() else {
             return Ok(());
         };
-        if deployment.changed().any(|change| command(&change)) {
-            for change in idle {
+        if deployment.changed().any(|change| has_command(&change)) {
+            for change in without_command {
                 let (name, key) = (&change.target.component, find_command_key(change));
                 self.ui.eprint_sentence(format_args!(
                     "The policy has no {key} command for {name}: nothing is executed."
@@ -177,7 +177,7 @@ impl DeployRunner<'_> {
             &first.target.component,
             find_command_key(first),
         );
-        Err(CliError::new(ErrorKind::Usage, format!("the policy does not say how to deploy {component}: nothing was done"))
+        Err(CliError::new(ErrorKind::Usage, format!("the policy has no {key} command for {component}: nothing was done"))
             .hint(format!(
                 "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
             ))
@@ -198,37 +198,37 @@ impl DeployRunner<'_> {
         let name = self.env.name();
         let failed = plans
             .iter()
-            .filter(|(_, planned)| matches!(planned, PlanResult::Failed { .. }));
+            .filter(|(_, result)| matches!(result, PlanResult::Failed { .. }));
         let failed: Vec<&str> = failed.map(|(component, _)| component.as_str()).collect();
-        if self.stop.is_draining() {
+        if self.cancellation.is_draining() {
             return Err(self.explain_interruption());
         }
         if !failed.is_empty() {
-            let words = format!(
+            let message = format!(
                 "{} could not be planned: nothing was deployed to {name}",
                 failed.join(", ")
             );
-            return Err(CliError::new(ErrorKind::Command, words));
+            return Err(CliError::new(ErrorKind::Command, message));
         }
-        for (component, planned) in plans {
-            let PlanResult::Deferred { waits_for } = planned else {
+        for (component, result) in plans {
+            let PlanResult::Deferred { waits_for } = result else {
                 continue;
             };
             let names: Vec<&str> = waits_for.iter().map(ComponentName::as_str).collect();
             if self.binds_plans() {
-                let words = format!(
+                let message = format!(
                     "{component} can only be planned after the apply of {}, and approvals bind plans here",
                     list_or_count(&names)
                 );
-                let commit = deployment
+                let change = deployment
                     .components
                     .iter()
                     .find(|it| it.target.component == *component);
-                let commit = commit
+                let commit = change
                     .map(|it| it.target.commit.0.prefix(12))
                     .unwrap_or_default();
                 let first = names.join(" --component ");
-                return Err(CliError::new(ErrorKind::Command, words)
+                return Err(CliError::new(ErrorKind::Command, message)
                     .hint(format!(
                         "git deploy run {name} {commit} --component {first}"
                     ))
@@ -243,11 +243,11 @@ impl DeployRunner<'_> {
     }
 }
 
-/// Returns the deployment with the digest of its plan in each change.
+/// Adds the digest of its plan to each change that was planned.
 pub fn add_plans(mut deployment: Deployment, plans: &ComponentPlans) -> Deployment {
     for change in &mut deployment.components {
-        if let Some(PlanResult::Planned(made)) = plans.get(&change.target.component) {
-            change.plan = Some(made.digest.clone());
+        if let Some(PlanResult::Planned(output)) = plans.get(&change.target.component) {
+            change.plan = Some(output.digest.clone());
         }
     }
     deployment

@@ -1,5 +1,5 @@
-//! What a deployment needs before it runs: its work folders, and the last good releases to roll
-//! back to.
+//! Prepares a deployment: creates its work folders, and finds the last good releases to roll back
+//! to.
 
 use std::collections::BTreeMap;
 
@@ -24,41 +24,41 @@ pub struct Preparation<'a> {
 
 impl<'a> Preparation<'a> {
     /// Creates the folders and finds the last good releases.
-    pub fn new(of: &DeployRunner<'a>, deployment: &Deployment) -> Result<Self, CliError> {
-        let workspace = of.workspace;
-        let snapshot = of.read_environment()?;
+    pub fn new(runner: &DeployRunner<'a>, deployment: &Deployment) -> Result<Self, CliError> {
+        let workspace = runner.workspace;
+        let snapshot = runner.read_environment()?;
         let all = rollback_targets::find_attempted(workspace, &snapshot);
-        let good = rollback_targets::find_newest(workspace, &snapshot, &all, &|_, _| true)?;
+        let last_good = rollback_targets::find_newest(workspace, &snapshot, &all, &|_, _| true)?;
         let on_wait = || {
-            of.ui.eprint_sentence(format_args!(
+            runner.ui.eprint_sentence(format_args!(
                 "Another run of {} works on this machine: waiting for its end.",
-                of.env.name()
+                runner.env.name()
             ));
         };
-        let site = WorkDirs::new(
+        let work_dirs = WorkDirs::new(
             &workspace.repository,
             &workspace.policy,
-            (workspace.project.id, of.env.name()),
-            &of.stop,
+            (workspace.project.id, runner.env.name()),
+            &runner.cancellation,
             &on_wait,
         );
-        let site = site.context(
+        let work_dirs = work_dirs.context(
             ErrorKind::CannotTell,
-            "cannot make the deployment's folders",
+            "cannot create the deployment's folders",
         )?;
         let names = deployment
             .components
             .iter()
             .map(|change| change.target.component.as_str().len());
         Ok(Self {
-            work_dirs: site,
-            last_good: good,
+            work_dirs,
+            last_good,
             name_width: names.max().unwrap_or_default(),
         })
     }
 
-    /// Returns the target that each changed component is rolled back to automatically: the running
-    /// release, if it is good. Any other target is a person's choice.
+    /// Returns the target that each changed component is rolled back to automatically: the release
+    /// that ran before, if it is good. Only a person may roll back to any other release.
     pub fn find_rollback_targets(
         &self,
         deployment: &Deployment,
@@ -76,11 +76,11 @@ impl DeployRunner<'_> {
     /// Returns the environment variables and secrets that the policy's commands get.
     pub fn command_env<'s>(
         &'s self,
-        stage: &Preparation<'s>,
+        preparation: &Preparation<'s>,
         run: Option<RunId>,
     ) -> Result<CommandEnv<'s>, CliError> {
         let (_, rules) = self.workspace.find_environment(self.env.name().as_str())?;
-        let good = stage
+        let last_good = preparation
             .last_good
             .iter()
             .map(|(name, release)| (name.clone(), release.target.commit))
@@ -90,7 +90,7 @@ impl DeployRunner<'_> {
             name: self.env.name(),
             rules,
             run,
-            last_good: good,
+            last_good,
         })
     }
 }

@@ -22,11 +22,11 @@ pub(super) struct RunOwnership<'a> {
 }
 
 impl<'a> RunOwnership<'a> {
-    pub(super) fn new(of: &'a DeployRunner<'a>, begun: &'a StartedRun) -> Self {
-        // The start was accepted a moment ago.
+    pub(super) fn new(runner: &'a DeployRunner<'a>, run: &'a StartedRun) -> Self {
+        // The start entry was accepted a moment ago, which counts as a check.
         Self {
-            runner: of,
-            run: begun,
+            runner,
+            run,
             last_check: Stopwatch::start(),
         }
     }
@@ -42,8 +42,8 @@ impl<'a> RunOwnership<'a> {
             return Ok(());
         }
         let state = self.read_state()?;
-        let here = self.runner.env.state_in(&state);
-        match here.run(self.run.sequence) {
+        let env_state = self.runner.env.state_in(&state);
+        match env_state.run(self.run.sequence) {
             Some(run) if run.id() == Some(self.run.run) => {
                 self.last_check = Stopwatch::start();
                 Ok(())

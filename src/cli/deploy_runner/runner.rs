@@ -1,5 +1,5 @@
-//! What every step of a deployment uses: the environment, the options, and how its entries are
-//! written.
+//! The context of a deployment, shared by all its steps: the environment, the options, and the
+//! writing of entries.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ pub struct DeployRunner<'a> {
     pub requested_by: Option<&'a Person>,
     /// The options of the run.
     pub options: &'a RunOptions,
-    /// Whether the user has asked to stop.
-    pub stop: Arc<Cancellation>,
+    /// Set when the user asks to stop.
+    pub cancellation: Arc<Cancellation>,
     pub(super) notifications: Notifications<'a>,
 }
 
@@ -41,7 +41,7 @@ pub type ComposeDeployment<'a> = dyn Fn(&LedgerSnapshot<'_>) -> Result<Deploymen
 /// The plan of each component that was planned.
 pub type ComponentPlans = BTreeMap<ComponentName, PlanResult>;
 
-/// A run whose start is written.
+/// A run whose start entry is written.
 pub struct StartedRun {
     /// The sequence number of its start.
     pub sequence: u64,
@@ -54,22 +54,23 @@ pub struct StartedRun {
 /// Installs the handler of Ctrl-C and returns the flag that it sets.
 pub fn handle_interrupts() -> Result<Arc<Cancellation>, CliError> {
     let stop = Arc::new(Cancellation::default());
-    let told = |stop: &Cancellation| {
-        let words = if stop.is_killing() {
+    let announce = |stop: &Cancellation| {
+        let message = if stop.is_killing() {
             "interrupted: cancelling the running steps"
         } else {
             "interrupted: running steps finish and no new ones start; press Ctrl-C again to cancel them"
         };
         // If standard error is closed, the message is lost.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{words}\n").as_bytes());
+        let _ =
+            std::io::Write::write_all(&mut std::io::stderr(), format!("{message}\n").as_bytes());
     };
-    stop.listen_for_signals(told)
-        .context(ErrorKind::CannotTell, "cannot listen to signals")?;
+    stop.listen_for_signals(announce)
+        .context(ErrorKind::CannotTell, "cannot install the signal handler")?;
     Ok(stop)
 }
 
 impl<'a> DeployRunner<'a> {
-    /// Returns a runner for a deployment to `place`. Ctrl-C stops it from now on.
+    /// Returns a runner for a deployment to `env`. Ctrl-C stops it from now on.
     ///
     /// # Errors
     ///
@@ -78,23 +79,23 @@ impl<'a> DeployRunner<'a> {
         ui: &'a Ui,
         workspace: &'a Workspace,
         env: &'a EnvRef,
-        carrying: &'a RunOptions,
+        options: &'a RunOptions,
     ) -> Result<Self, CliError> {
-        Ok(Self::with_stop(
+        Ok(Self::with_cancellation(
             ui,
             workspace,
             env,
-            carrying,
+            options,
             handle_interrupts()?,
         ))
     }
 
     /// Returns a runner that is part of a larger operation and shares its stop flag.
-    pub fn with_stop(
+    pub fn with_cancellation(
         ui: &'a Ui,
         workspace: &'a Workspace,
         env: &'a EnvRef,
-        carrying: &'a RunOptions,
+        options: &'a RunOptions,
         stop: Arc<Cancellation>,
     ) -> Self {
         Self {
@@ -102,8 +103,8 @@ impl<'a> DeployRunner<'a> {
             workspace,
             env,
             requested_by: None,
-            options: carrying,
-            stop,
+            options,
+            cancellation: stop,
             notifications: Notifications::new(ui),
         }
     }
@@ -121,13 +122,13 @@ impl<'a> DeployRunner<'a> {
 impl DeployRunner<'_> {
     /// Asks the user a question. Ctrl-C at the prompt fails with "nothing was deployed".
     pub fn confirm(&self, question: &str) -> Result<bool, CliError> {
-        let agreed = self
+        let answer = self
             .ui
-            .confirm_unless(&|| self.stop.is_draining(), question)?;
-        if self.stop.is_draining() {
+            .confirm_unless(&|| self.cancellation.is_draining(), question)?;
+        if self.cancellation.is_draining() {
             return Err(self.explain_interruption());
         }
-        Ok(agreed)
+        Ok(answer)
     }
 
     pub(super) fn explain_interruption(&self) -> CliError {
@@ -147,11 +148,11 @@ impl DeployRunner<'_> {
 
     pub(super) fn append_with(
         &self,
-        manner: AppendOptions,
+        options: AppendOptions,
         action: &dyn Fn(&LedgerSnapshot<'_>) -> Result<Action, CliError>,
     ) -> Result<AppendedEntry, CliError> {
         self.workspace
-            .append(self.ui, self.env.ledger(), manner, &|view| {
+            .append(self.ui, self.env.ledger(), options, &|view| {
                 Ok(self.build_draft(action(view)?))
             })
     }

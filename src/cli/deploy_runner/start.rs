@@ -24,14 +24,14 @@ impl DeployRunner<'_> {
             if deployment.changed().next().is_some() {
                 return Err(explain_outdated_plan("the running version has changed"));
             }
-            let said = outcome::OutcomeReport {
+            let report = outcome::OutcomeReport {
                 outcome: outcome::OutcomeArg::Succeeded,
                 outcomes: BTreeMap::new(),
                 verification: crate::domain::entry::VerificationResult::None,
                 verifications: BTreeMap::new(),
             };
-            let results = outcome::resolve_results(&deployment.components, &said)
-                .context(ErrorKind::CannotTell, "cannot record it")?;
+            let results = outcome::resolve_results(&deployment.components, &report)
+                .context(ErrorKind::CannotTell, "cannot record the deployment")?;
             Ok(Action::Record(Record {
                 deployment,
                 results,
@@ -56,13 +56,14 @@ impl DeployRunner<'_> {
     pub fn write_start(
         &self,
         compose: &ComposeDeployment<'_>,
-        shown: &Deployment,
+        planned: &Deployment,
         plans: &ComponentPlans,
     ) -> Result<StartedRun, CliError> {
-        let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
+        let run =
+            RunId(clock::random().context(ErrorKind::CannotTell, "cannot generate a run id")?);
         let appended = self.append(&|view| {
             let deployment = add_plans(compose(view)?, plans);
-            self.check_unchanged(view, shown, &deployment)?;
+            self.check_unchanged(view, planned, &deployment)?;
             Ok(Action::Start(Start { run, deployment }))
         })?;
         let Action::Start(start) = &appended.statement.action else {
@@ -86,21 +87,26 @@ impl DeployRunner<'_> {
         })
     }
 
-    /// Checks that a start matches what was planned, under the policy whose commands were run.
+    /// Checks that the deployment is still the planned one, and that the policy has not changed.
     fn check_unchanged(
         &self,
         view: &LedgerSnapshot<'_>,
-        shown: &Deployment,
-        now: &Deployment,
+        planned: &Deployment,
+        current: &Deployment,
     ) -> Result<(), CliError> {
         if view.policy != Some(&*self.workspace.policy) {
             return Err(explain_outdated_plan("the policy has changed"));
         }
-        let parts = |deployment: &Deployment| {
-            let part = |it: &ComponentChange| (it.target.clone(), it.from, it.intent);
-            deployment.components.iter().map(part).collect::<Vec<_>>()
+        // Plans are not compared: only `current` has them.
+        let changes = |deployment: &Deployment| {
+            let without_plan = |it: &ComponentChange| (it.target.clone(), it.from, it.intent);
+            deployment
+                .components
+                .iter()
+                .map(without_plan)
+                .collect::<Vec<_>>()
         };
-        if parts(shown) != parts(now) {
+        if changes(planned) != changes(current) {
             return Err(explain_outdated_plan("the running version has changed"));
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! The phrases of a commit message's first line. They are part of the format: each is a pure function of the entry.
+//! The phrases of a commit message's first line. They are part of the format: each is a pure
+//! function of the entry.
 
 use super::{DeploymentKind, Target};
 use crate::domain::name::ComponentName;
@@ -34,11 +35,11 @@ pub(super) fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> Strin
 
 /// Describes a deployment: `deploy api 1.4.2 (2affccc97fa0) to prod`.
 pub(super) fn deployment(kind: DeploymentKind, all: Vec<&Target>, place: &str) -> String {
-    let what = targets(all.into_iter());
+    let object = targets(all.into_iter());
     match kind {
-        DeploymentKind::Deploy => format!("deploy {what} to {place}"),
-        DeploymentKind::Rollback => format!("roll back to {what} in {place}"),
-        DeploymentKind::Hotfix => format!("hotfix {what} to {place}"),
+        DeploymentKind::Deploy => format!("deploy {object} to {place}"),
+        DeploymentKind::Rollback => format!("roll back to {object} in {place}"),
+        DeploymentKind::Hotfix => format!("hotfix {object} to {place}"),
         DeploymentKind::Destroy => format!("destroy {place}"),
         DeploymentKind::Exec => format!("run a command in {place}"),
     }

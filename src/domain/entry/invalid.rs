@@ -1,4 +1,5 @@
-//! Why a statement is invalid, the limits of its size, and the checks that several of its parts share.
+//! Why a statement is invalid, the limits of its size, and the checks that several of its parts
+//! share.
 
 use crate::domain::text::Line;
 
@@ -21,8 +22,8 @@ pub enum InvalidError {
     /// Over [`MAX_PREDICATE`].
     #[error("the predicate has {0} bytes, at most {MAX_PREDICATE} are allowed")]
     Predicate(usize),
-    /// A list that is empty, unsorted or holds something twice.
-    #[error("{0} must be there, in order, and each only once")]
+    /// A list that has duplicates, is not in ascending order, or is empty although it must not be.
+    #[error("{0} must be present, in ascending order and without duplicates")]
     Order(&'static str),
     /// Fields that contradict each other.
     #[error("{0}")]
@@ -36,18 +37,18 @@ pub(super) fn ascending<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
         return true;
     };
     items.all(|item| {
-        let good = last < item;
+        let ascends = last < item;
         last = item;
-        good
+        ascends
     })
 }
 
-/// Turns a condition that does not hold into an error.
-pub(super) fn require(good: bool, error: InvalidError) -> Result<(), InvalidError> {
-    if good { Ok(()) } else { Err(error) }
+/// Returns the error unless the condition is true.
+pub(super) fn require(condition: bool, error: InvalidError) -> Result<(), InvalidError> {
+    if condition { Ok(()) } else { Err(error) }
 }
 
-/// Checks whether a text holds no white space.
-pub(super) fn one_word(line: &Line) -> bool {
+/// Checks whether a text contains no white space.
+pub(super) fn has_no_white_space(line: &Line) -> bool {
     !line.as_str().contains(char::is_whitespace)
 }

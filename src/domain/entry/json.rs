@@ -1,7 +1,8 @@
-//! The JSON of a statement: read strictly, written in one way only.
+//! The JSON of a statement, which is read strictly and has only one spelling.
 //!
-//! Strictness comes from one rule: what was read is printed again and must equal the input byte for byte. Unknown or repeated
-//! keys, nulls, another order, other white space or other escapes cannot survive that, so no second check is needed for them.
+//! Strictness comes from one rule: a statement that was read is printed again, and the result must
+//! equal the input byte for byte. This refuses unknown or repeated keys, nulls, and any other
+//! order, white space or escape, so they need no checks of their own.
 
 use std::collections::BTreeMap;
 
@@ -39,19 +40,20 @@ pub enum ParseError {
         /// The action.
         action: String,
     },
-    /// The fields contradict each other or break a bound.
+    /// The fields contradict each other or exceed a limit.
     #[error(transparent)]
     Invalid(#[from] InvalidError),
     /// Not the canonical spelling.
     #[error(
-        "line {0} of the entry is not written as it must be (unknown or repeated field, order, white space or escape)"
+        "line {0} of the entry is not in canonical form (unknown or repeated field, order, white space or escape)"
     )]
     Spelling(usize),
 }
 
+/// A statement as it is written.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Out<'a> {
+struct OutStatement<'a> {
     #[serde(rename = "_type")]
     kind: &'a str,
     subject: Vec<Subject<'a>>,
@@ -78,9 +80,10 @@ struct OutPredicate<'a> {
     fields: &'a Action,
 }
 
-/// Entries are read in passes over the same bytes, each for its own part, without a tree of values in between.
+/// A part of a statement's predicate. An entry is read in several passes over the same bytes, one
+/// per part, without building a tree of values.
 #[derive(Deserialize)]
-struct In<T> {
+struct InStatement<T> {
     predicate: T,
 }
 
@@ -111,37 +114,38 @@ impl Statement {
     /// Reads a statement from the exact bytes of an `entry.json`.
     ///
     /// # Errors
-    /// Anything but the one canonical spelling of a valid statement.
+    /// Fails for anything but the canonical spelling of a valid statement.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         if bytes.len() > MAX_BYTES {
             return Err(ParseError::TooLarge(bytes.len()));
         }
         let outer: InType = serde_json::from_slice(bytes)?;
         if outer.kind != STATEMENT_TYPE || outer.predicate_type != PREDICATE_TYPE {
-            let found = if outer.kind == STATEMENT_TYPE {
+            let unknown_type = if outer.kind == STATEMENT_TYPE {
                 outer.predicate_type
             } else {
                 outer.kind
             };
-            return Err(ParseError::Type(found.chars().take(80).collect()));
+            return Err(ParseError::Type(unknown_type.chars().take(80).collect()));
         }
         let statement = parse_trusted(bytes)?;
         validate::check(&statement)?;
         let printed = canonical_bytes(&statement);
         if printed != bytes {
-            let same = printed
+            let same_lines = printed
                 .split(|byte| *byte == b'\n')
                 .zip(bytes.split(|byte| *byte == b'\n'))
                 .take_while(|(a, b)| a == b);
-            return Err(ParseError::Spelling(same.count() + 1));
+            return Err(ParseError::Spelling(same_lines.count() + 1));
         }
         Ok(statement)
     }
 
-    /// Writes the one canonical spelling.
+    /// Writes the canonical spelling.
     ///
     /// # Errors
-    /// A statement that [`Statement::parse`] would not read back: it breaks a bound or contradicts itself.
+    /// Fails if [`Statement::parse`] would not read the result: the statement exceeds a limit or
+    /// contradicts itself.
     pub fn print(&self) -> Result<Vec<u8>, InvalidError> {
         validate::check(self)?;
         let bytes = canonical_bytes(self);
@@ -152,7 +156,7 @@ impl Statement {
 
 /// Writes the canonical bytes.
 fn canonical_bytes(statement: &Statement) -> Vec<u8> {
-    let out = Out {
+    let out = OutStatement {
         kind: STATEMENT_TYPE,
         subject: statement.subjects(),
         predicate_type: PREDICATE_TYPE,
@@ -176,9 +180,10 @@ fn canonical_bytes(statement: &Statement) -> Vec<u8> {
     bytes
 }
 
-/// Reads bytes that were canonical when [`Statement::parse`] read them, without checking them again.
+/// Reads bytes that were canonical when [`Statement::parse`] read them, without checking them
+/// again.
 pub(super) fn parse_trusted(bytes: &[u8]) -> Result<Statement, ParseError> {
-    let common: InPredicate = serde_json::from_slice::<In<_>>(bytes)?.predicate;
+    let common: InPredicate = serde_json::from_slice::<InStatement<_>>(bytes)?.predicate;
     let action = parse_action(&common.ledger, &common.action, bytes)?;
     Ok(Statement {
         at: common.at,
@@ -198,19 +203,19 @@ pub(super) fn parse_trusted(bytes: &[u8]) -> Result<Statement, ParseError> {
 }
 
 /// Reads the fields of an action from the bytes of its entry.
-struct FieldsOf<'a>(&'a [u8]);
+struct EntryFields<'a>(&'a [u8]);
 
-impl ReadFields for FieldsOf<'_> {
+impl ReadFields for EntryFields<'_> {
     type Error = serde_json::Error;
 
     fn read<T: DeserializeOwned>(&self) -> Result<T, Self::Error> {
-        Ok(serde_json::from_slice::<In<T>>(self.0)?.predicate)
+        Ok(serde_json::from_slice::<InStatement<T>>(self.0)?.predicate)
     }
 }
 
 fn parse_action(ledger: &LedgerName, action: &str, bytes: &[u8]) -> Result<Action, ParseError> {
-    let found = Action::read(LedgerKind::from(ledger), action, &FieldsOf(bytes))?;
-    found.ok_or_else(|| ParseError::Action {
+    let parsed = Action::read(LedgerKind::from(ledger), action, &EntryFields(bytes))?;
+    parsed.ok_or_else(|| ParseError::Action {
         ledger: ledger.clone(),
         action: action.chars().take(80).collect(),
     })

@@ -1,6 +1,6 @@
-//! What `git deploy log` shows of an action: a verb, and what it happened to.
+//! The text that `git deploy log` shows for an action: a verb, and its object.
 //!
-//! Unlike the headline and the note this is not part of the format.
+//! Unlike the headline and the note, it is not part of the format.
 
 use super::{ComponentResult, DeploymentKind, Outcome, Target, overall_outcome};
 use crate::domain::id::CommitId;
@@ -22,7 +22,7 @@ pub enum Tone {
     Neutral,
 }
 
-/// What the log shows of an action.
+/// The text that the log shows for an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogText {
     /// What happened, in a word or two: `deployed`, `rolled back`.
@@ -87,17 +87,17 @@ pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogT
     LogText::new(verb, tone, targets(notable_targets(results).into_iter()))
 }
 
-/// Returns the most important targets: those that failed; else those that changed; else all. The
-/// entry lists skipped ones.
+/// Returns the most important targets: those that failed, or else those that changed, or else all.
 fn notable_targets(results: &[ComponentResult]) -> Vec<&Target> {
-    let with = |wanted: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
-        let wanted = results.iter().filter(|it| wanted(it.outcome));
-        wanted.map(|it| &it.target).collect()
+    let targets_with = |condition: &dyn Fn(Outcome) -> bool| -> Vec<&Target> {
+        let matching = results.iter().filter(|it| condition(it.outcome));
+        matching.map(|it| &it.target).collect()
     };
-    let failed = with(&|outcome| matches!(outcome, Outcome::Failed | Outcome::RolledBack));
-    let changed = with(&|outcome| !matches!(outcome, Outcome::Unchanged | Outcome::Skipped));
+    let failed = targets_with(&|outcome| matches!(outcome, Outcome::Failed | Outcome::RolledBack));
+    let changed =
+        targets_with(&|outcome| !matches!(outcome, Outcome::Unchanged | Outcome::Skipped));
     [failed, changed]
         .into_iter()
         .find(|targets| !targets.is_empty())
-        .unwrap_or_else(|| with(&|_| true))
+        .unwrap_or_else(|| targets_with(&|_| true))
 }

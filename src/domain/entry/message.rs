@@ -1,4 +1,5 @@
-//! The message of a ledger commit, a pure function of the entry: a headline and a text for people, real git trailers for programs.
+//! The message of a ledger commit, a pure function of the entry: a headline and a text for people,
+//! and Git trailers for programs.
 
 use std::fmt::Write as _;
 
@@ -6,7 +7,8 @@ use super::Statement;
 use super::trailer::write_line;
 
 impl Statement {
-    /// Writes the message of the ledger commit, with one newline at its end: a pure function of the statement.
+    /// Writes the message of the ledger commit, with one newline at its end: a pure function of the
+    /// statement.
     pub fn message(&self) -> String {
         let body = self.action.body();
         let place = self.environment().map_or_else(
@@ -25,7 +27,7 @@ impl Statement {
     }
 }
 
-/// Writes the trailers: the action and its environment, what the action names, and people.
+/// Writes the trailers: the action and its environment, the action's own trailers, and people.
 fn write_trailers(statement: &Statement, text: &mut String) -> std::fmt::Result {
     let mut line = |key: &str, value: &dyn std::fmt::Display| {
         write_line(text, key, value)?;

@@ -1,8 +1,9 @@
-//! Entries: what a ledger holds, one signed statement per commit.
+//! Entries: the contents of a ledger, one signed statement per commit.
 //!
-//! An entry is an in-toto Statement v1 (<https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>). Its exact bytes
-//! are what is signed and kept; [`Statement`] is what they mean. There is one spelling of every statement, so whatever parses
-//! prints to the same bytes. `FORMAT.md` gives the format field by field.
+//! An entry is an in-toto Statement v1
+//! (<https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>). Its exact bytes are
+//! signed and stored; [`Statement`] is their parsed form. Every statement has exactly one spelling:
+//! a parsed statement prints to the same bytes. `FORMAT.md` lists the fields.
 
 mod action;
 mod headline;

@@ -1,10 +1,11 @@
-//! What an action says in the note of a commit: its phrases are part of the format, each a pure function of the entry.
+//! The text of an action in the note of a commit. The phrases are part of the format: each is a
+//! pure function of the entry.
 
 use super::{ComponentAtCommit, ComponentResult, DeploymentKind, Outcome, Target, overall_outcome};
 use crate::domain::id::CommitId;
 use crate::domain::text::Line;
 
-/// What an action leaves in the note of one commit.
+/// The text of an action in the note of one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// What happened, in a word.
@@ -19,12 +20,12 @@ impl Note {
         Self { verb, object }
     }
 
-    /// Returns the note of an action that is about no commit. It is never written.
-    pub(super) fn of_no_commit() -> Self {
+    /// Returns a placeholder for an action that is about no commit. It is never written.
+    pub(super) fn placeholder() -> Self {
         Self::new("noted", String::new())
     }
 
-    /// Adds the reason for breaking the rules, if there is one.
+    /// Adds the reason for overriding the rules, if there is one.
     pub(super) fn with_break_glass(self, reason: Option<&Line>) -> Self {
         match reason {
             Some(reason) => Self {
@@ -36,15 +37,16 @@ impl Note {
     }
 }
 
-/// Returns a text in quotes; empty if there is none.
+/// Returns a text in quotation marks; empty if there is none.
 pub(super) fn quoted(text: Option<&Line>) -> String {
     text.map_or_else(String::new, |text| format!("\"{text}\""))
 }
 
 /// Writes the names of the components at this commit.
 pub(super) fn components(components: &[ComponentAtCommit], commit: CommitId) -> String {
-    let mine = components.iter().filter(|it| it.commit == commit);
-    mine.map(|it| it.component.as_str())
+    let at_commit = components.iter().filter(|it| it.commit == commit);
+    at_commit
+        .map(|it| it.component.as_str())
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -63,25 +65,25 @@ fn target(target: &Target) -> String {
 
 /// Describes how the components at this commit ended: one by one if they ended differently.
 pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult], commit: CommitId) -> Note {
-    let mine: Vec<ComponentResult> = results
+    let at_commit: Vec<ComponentResult> = results
         .iter()
         .filter(|it| it.target.commit == commit)
         .cloned()
         .collect();
-    let verb = match (overall_outcome(&mine), kind) {
+    let verb = match (overall_outcome(&at_commit), kind) {
         ("succeeded", DeploymentKind::Rollback) => "restored",
         ("succeeded", _) => "deployed",
         ("rolled back", _) => "rolledback",
         ("unchanged", DeploymentKind::Exec) => "executed",
         (other, _) => other,
     };
-    let same = mine
+    let is_same_outcome = at_commit
         .windows(2)
         .all(|pair| pair[0].outcome == pair[1].outcome);
-    let object = if same {
-        targets(mine.iter().map(|it| &it.target))
+    let object = if is_same_outcome {
+        targets(at_commit.iter().map(|it| &it.target))
     } else {
-        let each = mine
+        let each = at_commit
             .iter()
             .map(|it| format!("{} {}", target(&it.target), outcome_word(it.outcome)));
         each.collect::<Vec<_>>().join(", ")

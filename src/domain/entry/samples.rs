@@ -1,4 +1,5 @@
-//! Statements for tests: strategies that reach every action and every optional field. Each action adds its own in its file.
+//! Statements for tests: strategies that reach every action and every optional field. Each action
+//! adds its own in its file.
 
 pub(crate) use proptest::collection::{btree_map, btree_set, vec};
 pub(crate) use proptest::option;
@@ -14,7 +15,7 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
 
-/// Returns one of a few ids, so that random statements are about the same things.
+/// Returns one of a few ids, so that random statements often share commits.
 pub(crate) fn oid() -> impl Strategy<Value = Oid> {
     (1u8..6).prop_map(|byte| Oid::from_bytes(&[byte; 20]).unwrap())
 }
@@ -45,11 +46,11 @@ pub(crate) fn person() -> impl Strategy<Value = Person> {
 }
 
 pub(crate) fn line() -> impl Strategy<Value = Line> {
-    "[ -~äß日“]{1,40}".prop_filter_map("has margins", |text| text.trim().parse().ok())
+    "[ -~äß日“]{1,40}".prop_filter_map("is blank", |text| text.trim().parse().ok())
 }
 
 pub(crate) fn description() -> impl Strategy<Value = Description> {
-    "[ -~ä\n]{1,80}".prop_filter_map("has margins", |text| text.trim().parse().ok())
+    "[ -~ä\n]{1,80}".prop_filter_map("is blank", |text| text.trim().parse().ok())
 }
 
 pub(crate) fn digest() -> impl Strategy<Value = Digest> {
@@ -60,7 +61,7 @@ pub(crate) fn time() -> impl Strategy<Value = Time> {
     (1_700_000_000i64..1_700_100_000).prop_map(|seconds| Time::from_seconds(seconds).unwrap())
 }
 
-pub(crate) fn target(component: ComponentName, gone: bool) -> impl Strategy<Value = Target> {
+pub(crate) fn target(component: ComponentName, is_removed: bool) -> impl Strategy<Value = Target> {
     let images = btree_map(
         parsed::<Line>(&["ghcr.io/acme/api", "web.tar"]),
         digest(),
@@ -75,7 +76,7 @@ pub(crate) fn target(component: ComponentName, gone: bool) -> impl Strategy<Valu
         .prop_map(move |(commit, content, version, images)| Target {
             component: component.clone(),
             commit,
-            content: (!gone).then_some(content),
+            content: (!is_removed).then_some(content),
             version,
             artifacts: images
                 .into_iter()
@@ -104,11 +105,11 @@ fn change(
             commit(),
             option::of(digest()),
         );
-        fields.prop_map(move |(target, from, sure, plan)| ComponentChange {
+        fields.prop_map(move |(target, from, required_from, plan)| ComponentChange {
             from: match (intent, kind) {
                 (_, DeploymentKind::Exec) => Some(target.commit),
                 (Intent::Change, _) | (_, DeploymentKind::Destroy) => from,
-                _ => Some(sure),
+                _ => Some(required_from),
             },
             plan: plan.filter(|_| intent == Intent::Change),
             target,
@@ -185,11 +186,11 @@ fn outcome(intent: Intent) -> impl Strategy<Value = (Outcome, VerificationResult
         prop::sample::select(results),
     )
         .prop_map(|(outcome, verification)| {
-            let passed =
+            let is_contradiction =
                 verification == VerificationResult::Passed && outcome != Outcome::Succeeded;
             (
                 outcome,
-                if passed {
+                if is_contradiction {
                     VerificationResult::None
                 } else {
                     verification
@@ -220,7 +221,7 @@ pub(crate) fn result(component: ComponentName) -> impl Strategy<Value = Componen
     )
 }
 
-/// Returns any results of the components of a deployment.
+/// Returns possible results of the components of a deployment.
 pub(crate) fn recorded_results(
     deployment: &Deployment,
 ) -> impl Strategy<Value = Vec<RecordedResult>> + use<> {
@@ -241,7 +242,8 @@ pub(crate) fn recorded_results(
 
 /// A strategy for an action.
 pub(crate) trait Sample: Sized {
-    /// Returns a strategy that reaches every optional field. `ephemeral` asks for what only a pattern's ledger holds.
+    /// Returns a strategy that reaches every optional field. `ephemeral` adds fields that
+    /// occur only in a pattern's ledger.
     fn sample(ephemeral: bool) -> BoxedStrategy<Self>;
 }
 
@@ -250,7 +252,7 @@ fn action(ledger: LedgerKind, ephemeral: bool) -> impl Strategy<Value = Action> 
     prop::strategy::Union::new(Action::samples(ledger, ephemeral))
 }
 
-/// Returns any statement that prints.
+/// Returns any valid statement.
 pub(crate) fn statement() -> impl Strategy<Value = Statement> {
     let pr: Option<EnvName> = Some("pr-17".parse().unwrap());
     let place = prop_oneof![
@@ -279,12 +281,11 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
                 seen,
             )| {
                 let ledger: LedgerName = ledger.parse().unwrap();
-                let seen = if ledger.is_policy() {
+                let seen_ledger: LedgerName = if ledger.is_policy() {
                     "dev".parse().unwrap()
                 } else {
                     LedgerName::policy()
-                }
-                .pipe(|name| [(name, EntryId(seen))].into());
+                };
                 Statement {
                     at,
                     by,
@@ -294,22 +295,14 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
                     project: EntryId(project),
                     previous: EntryId(previous),
                     sequence,
-                    seen,
+                    seen: [(seen_ledger, EntryId(seen))].into(),
                     action,
                 }
             },
         )
 }
 
-trait Pipe: Sized {
-    fn pipe<T>(self, f: impl FnOnce(Self) -> T) -> T {
-        f(self)
-    }
-}
-
-impl Pipe for LedgerName {}
-
-/// Makes an entry of a statement, and marks its signature as checked.
+/// Makes an entry from a statement, and marks its signature as verified.
 pub(crate) fn verified(statement: &Statement) -> Entry {
     let bytes = statement.print().unwrap();
     Entry::<Unverified>::parse(&bytes, b"")

@@ -1,4 +1,4 @@
-//! [`Statement`]: what an entry says, and what its action says in the terms that all actions share.
+//! [`Statement`]: the parsed content of an entry, with accessors that work for every action.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,33 +8,33 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectNam
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 
-/// What an entry says, and the one place in one ledger of one project that it is for.
+/// The parsed content of an entry, including its one position: project, ledger and sequence number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// When it was signed.
     pub at: Time,
     /// Whose key signed it.
     pub by: Person,
-    /// On whose behalf, where a machine signs for a person.
+    /// The person on whose behalf a machine signed, if any.
     pub requested_by: Option<Person>,
     /// Its ledger.
     pub ledger: LedgerName,
-    /// The environment, where the ledger is a pattern's: `pr-17` in the ledger `pr`.
+    /// The environment, present only in a pattern's ledger: `pr-17` in the ledger `pr`.
     pub environment: Option<EnvName>,
-    /// The project: the genesis of its policy's ledger.
+    /// The project, identified by the genesis commit of its policy's ledger.
     pub project: EntryId,
     /// The ledger commit that it follows.
     pub previous: EntryId,
-    /// How many entries the ledger holds with this one; the genesis is 0.
+    /// The entry's number in its ledger: the genesis commit is 0, the first entry 1.
     pub sequence: u64,
-    /// The tips of the other ledgers that were read for the decision.
+    /// The tips of the other ledgers that the signer had read.
     pub seen: BTreeMap<LedgerName, EntryId>,
     /// What happened.
     pub action: Action,
 }
 
 impl Statement {
-    /// Returns the trusted comment under which the entry is signed: it names the place.
+    /// Returns minisign's trusted comment for the entry, which binds the signature to its position.
     pub fn trusted_comment(&self) -> String {
         format!(
             "git-deploy {} {} {}",
@@ -44,7 +44,8 @@ impl Statement {
         )
     }
 
-    /// Returns author and committer of the ledger commit, without the time: `ci <ci@catalogue>`.
+    /// Returns the author and committer of the ledger commit, without the time: `ci
+    /// <ci@catalogue>`.
     pub fn identity(&self, project: &ProjectName) -> String {
         format!("{0} <{0}@{project}>", self.by)
     }
@@ -61,13 +62,14 @@ impl Statement {
         self.action.deployment()
     }
 
-    /// Lists how each component ended, for a `finish` or `record`; a `baseline` counts as a success without verification.
+    /// Lists the results of the components for a `finish` or `record`. A `baseline` counts as a
+    /// success without verification. Empty for all other actions.
     pub fn component_results(&self) -> Vec<ComponentResult> {
         let body = self.action.environment_body();
         body.map_or_else(Vec::new, EnvironmentBody::component_results)
     }
 
-    /// Returns how one component ended, as [`Statement::component_results`] has it, without copying the others.
+    /// Returns one result of [`Statement::component_results`], without copying the others.
     pub fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
         self.action.environment_body()?.component_result(component)
     }
@@ -81,7 +83,7 @@ impl Statement {
         }
     }
 
-    /// Returns the reason why it breaks the rules.
+    /// Returns the reason for overriding the rules, if it does.
     pub fn break_glass(&self) -> Option<&Line> {
         self.action.environment_body()?.break_glass()
     }
@@ -91,7 +93,8 @@ impl Statement {
         self.action.environment_body()?.expires()
     }
 
-    /// Lists the commits of the code that this entry puts into the environment, in bytewise order: the further parents of its commit.
+    /// Lists the code commits that this entry deploys, in bytewise order: the additional parents of
+    /// its ledger commit.
     pub fn deployed_commits(&self) -> Vec<CommitId> {
         match self.action.info().commits {
             CommitRole::Deploys => self.commits(),
@@ -99,8 +102,9 @@ impl Statement {
         }
     }
 
-    /// Lists every object of git that this entry names, as often as it does: a reader refuses one that has another length than the
-    /// repository's ids. What an attestation's predicate holds is not ours.
+    /// Lists every Git object id in this entry, with repetitions. A reader uses it to refuse ids
+    /// that do not have the length of the repository's hash. An attestation's predicate is not
+    /// searched.
     pub fn ids(&self) -> Vec<Oid> {
         let entries = [self.project, self.previous];
         let entries = entries.iter().chain(self.seen.values()).map(|id| id.0);
@@ -122,7 +126,7 @@ impl Statement {
         subjects
     }
 
-    /// Lists every commit of the code that this entry is about, in bytewise order.
+    /// Lists every code commit that this entry is about, in bytewise order.
     pub fn commits(&self) -> Vec<CommitId> {
         let trailers = self.action.body().trailers();
         let mut commits: Vec<CommitId> = trailers.iter().filter_map(Trailer::commit).collect();
@@ -144,9 +148,9 @@ impl Statement {
     /// Returns the commit at which this entry names a component.
     pub fn commit_of(&self, component: &ComponentName) -> Option<CommitId> {
         let trailers = self.action.body().trailers();
-        let mut from_it = trailers
+        let mut following = trailers
             .iter()
             .skip_while(|trailer| trailer.component() != Some(component));
-        from_it.find_map(Trailer::commit)
+        following.find_map(Trailer::commit)
     }
 }

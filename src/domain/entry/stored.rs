@@ -1,14 +1,15 @@
-//! Entries as they are read: a statement with its exact bytes and its signature, checked or not.
+//! Entries as they are stored: a statement with its exact bytes and its signature, verified or not.
 
 use std::sync::Arc;
 
 use super::{ParseError, Statement, json};
 use crate::domain::id::PublicKey;
 
-/// Marks an entry whose signature is not checked.
+/// Marks an entry whose signature is not verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unverified;
-/// Marks an entry whose signature is checked: it fits the bytes, the place in the ledger and this one public key.
+/// Marks an entry whose signature is verified: it matches the bytes, the position in the ledger and
+/// this public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified(PublicKey);
 
@@ -20,10 +21,10 @@ pub struct Entry<S = Verified> {
     state: S,
 }
 
-/// A statement with the exact bytes that it was read from: what a state stores of an entry.
+/// A statement with the exact bytes that it was read from. A state stores entries in this form.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StoredEntry {
-    /// What it says.
+    /// The parsed statement.
     pub statement: Statement,
     /// The bytes of its `entry.json`.
     pub bytes: Box<[u8]>,
@@ -38,8 +39,9 @@ impl StoredEntry {
         })
     }
 
-    /// Reads the copy of an entry in a ledger of this repository without checking it again: the ledger moved forward only after
-    /// [`StoredEntry::parse`] had read these very bytes. For showing what happened, never for judging it.
+    /// Reads the copy of an entry in a ledger of this repository without validating it again: the
+    /// ledger moved forward only after [`StoredEntry::parse`] had accepted these bytes. Use it to
+    /// show entries, never to judge them.
     pub fn parse_trusted(bytes: &[u8]) -> Result<Self, ParseError> {
         Ok(Self {
             statement: json::parse_trusted(bytes)?,
@@ -49,7 +51,7 @@ impl StoredEntry {
 }
 
 impl Entry<Unverified> {
-    /// Reads the two files of an entry. The signature is not checked.
+    /// Reads the two files of an entry. The signature is not verified.
     pub fn parse(bytes: &[u8], signature: &[u8]) -> Result<Self, ParseError> {
         Ok(Self::from_stored(
             Arc::new(StoredEntry::parse(bytes)?),
@@ -57,7 +59,7 @@ impl Entry<Unverified> {
         ))
     }
 
-    /// Makes an entry of a statement and its bytes, with a signature that is not checked.
+    /// Makes an entry from a statement and its bytes, with a signature that is not verified.
     #[must_use]
     pub fn from_stored(stored: Arc<StoredEntry>, signature: &[u8]) -> Self {
         Self {
@@ -67,7 +69,8 @@ impl Entry<Unverified> {
         }
     }
 
-    /// Marks the entry as one whose signature was checked with `key`. Only `signing` may call this; a test checks that.
+    /// Marks the entry's signature as verified with `key`. Only `signing` may call this; a test
+    /// checks that.
     #[must_use]
     pub fn assume_verified(self, key: PublicKey) -> Entry<Verified> {
         Entry {
@@ -86,7 +89,7 @@ impl Entry<Verified> {
 }
 
 impl<S> Entry<S> {
-    /// Returns what it says.
+    /// Returns the parsed statement.
     pub fn statement(&self) -> &Statement {
         &self.stored.statement
     }
@@ -101,7 +104,7 @@ impl<S> Entry<S> {
         &self.signature
     }
 
-    /// Returns statement and bytes, as a state stores them.
+    /// Returns the statement and its bytes, as a state stores them.
     pub fn stored(&self) -> &Arc<StoredEntry> {
         &self.stored
     }

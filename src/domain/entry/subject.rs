@@ -1,5 +1,5 @@
-//! The subjects of a statement: what it is about, in in-toto's terms, so that tools that do not know us find an entry by commit or
-//! digest.
+//! The in-toto subjects of a statement, by which generic in-toto tools can find an entry by commit
+//! or digest.
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
@@ -15,7 +15,8 @@ pub(crate) struct Subject<'a> {
     digest: SubjectId<'a>,
 }
 
-/// A commit or a digest. In JSON it is a map with one entry: the algorithm and the hexadecimal value.
+/// A commit or a digest. In JSON it is a map with one entry: the algorithm and the hexadecimal
+/// value.
 #[derive(Debug)]
 enum SubjectId<'a> {
     Commit(CommitId),
@@ -73,7 +74,8 @@ impl<'a> Subject<'a> {
             .collect()
     }
 
-    /// Makes the subjects of targets: each component with its commit, then each distinct artifact of all of them.
+    /// Makes the subjects of targets: each component with its commit, then each distinct artifact
+    /// of all of them.
     pub fn targets(targets: impl Iterator<Item = &'a Target> + Clone) -> Vec<Self> {
         let components = targets
             .clone()

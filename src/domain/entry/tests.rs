@@ -1,4 +1,4 @@
-//! What every reader of an entry relies on.
+//! The properties of entries that every reader relies on.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,8 @@ use super::{
 use crate::domain::id::{EntryId, Oid};
 
 proptest! {
-    /// One statement, one spelling: otherwise two signatures could stand for one deed, or one for two.
+    /// A statement has exactly one spelling. Otherwise two signatures could cover the same
+    /// statement.
     #[test]
     fn parse_of_print_is_the_identity(statement in statement()) {
         let bytes = statement.print().unwrap();
@@ -18,9 +19,9 @@ proptest! {
         prop_assert_eq!(Statement::parse(&bytes).unwrap().print().unwrap(), bytes);
     }
 
-    /// A changed byte makes another statement or none, never the same one.
+    /// A changed byte results in another statement or an error, never in the same statement.
     #[test]
-    fn no_byte_is_free(statement in statement(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn every_byte_matters(statement in statement(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut bytes = statement.print().unwrap();
         let at = at.index(bytes.len());
         prop_assume!(bytes[at] != byte);
@@ -30,29 +31,30 @@ proptest! {
         }
     }
 
-    /// The parser answers for any bytes at all.
+    /// Arbitrary bytes are refused and do not crash the parser.
     #[test]
-    fn any_bytes_have_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(Statement::parse(&bytes).is_err());
     }
 
-    /// A walk that reads trailers instead of entries misses no commit, whatever people wrote into descriptions.
+    /// A walk that reads trailers instead of entries finds every commit, whatever a description
+    /// contains.
     #[test]
     fn trailers_name_every_commit(statement in statement()) {
         let message = statement.message();
-        let mention = read_trailers(&message);
-        let mut named = mention.commits.clone();
+        let trailers = read_trailers(&message);
+        let mut named = trailers.commits.clone();
         named.sort_unstable();
         named.dedup();
         prop_assert_eq!(named, statement.commits());
-        prop_assert_eq!(mention.action, statement.action.name());
-        prop_assert_eq!(mention.environment, statement.environment().map(|it| it.to_string()));
+        prop_assert_eq!(trailers.action, statement.action.name());
+        prop_assert_eq!(trailers.environment, statement.environment().map(|it| it.to_string()));
         prop_assert!(message.ends_with('\n') && !message.ends_with("\n\n") && !message.contains('\r'));
     }
 
-    /// No id in it escapes the check that it is one of the repository's hash.
+    /// `ids` lists every object id in the statement, so that a reader checks the length of each.
     #[test]
-    fn every_id_is_named(statement in statement()) {
+    fn ids_are_complete(statement in statement()) {
         fn words(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
             match value {
                 serde_json::Value::String(text) => drop(found.insert(text.clone())),
@@ -69,7 +71,8 @@ proptest! {
         prop_assert_eq!(named, written);
     }
 
-    /// What is fixed for an action agrees with what its fields say: readers choose entries by the one and use the other.
+    /// An action's constants agree with its fields: readers select entries by the constants, then
+    /// use the fields.
     #[test]
     fn infos_agree_with_fields(statement in statement()) {
         let info = statement.action.info();
@@ -86,7 +89,8 @@ proptest! {
         }
     }
 
-    /// Tools that know in-toto and not us find an entry by its subjects: no commit that it is about is missing there.
+    /// The subjects include every commit that the entry is about, since generic in-toto tools
+    /// search them.
     #[test]
     fn subjects_name_every_commit(statement in statement()) {
         let bytes = statement.print().unwrap();
@@ -97,9 +101,9 @@ proptest! {
         }
     }
 
-    /// A note is one line, there for each commit that the entry is about, and for no other.
+    /// A note is one line. It exists for each commit that the entry is about, and for no other.
     #[test]
-    fn one_note_a_commit(statement in statement()) {
+    fn one_note_per_commit(statement in statement()) {
         let id = EntryId(Oid::from_bytes(&[9; 20]).unwrap());
         for commit in statement.commits() {
             let line = note_line(&statement, id, commit).unwrap();
@@ -110,7 +114,7 @@ proptest! {
     }
 }
 
-/// A word means one action in a ledger, and FORMAT.md gives the fields of each.
+/// Each action's name is unique in its kind of ledger, and FORMAT.md lists its fields.
 #[test]
 fn each_action_is_documented() {
     let format = include_str!("../../../FORMAT.md");
@@ -137,9 +141,10 @@ fn each_action_is_documented() {
             "FORMAT.md has no row for {} of {ledger}",
             info.name
         );
-        let same = |(other, it): &&(LedgerKind, ActionInfo)| other == kind && it.name == info.name;
+        let has_same_name =
+            |(other, it): &&(LedgerKind, ActionInfo)| other == kind && it.name == info.name;
         assert_eq!(
-            ActionInfo::ALL.iter().filter(same).count(),
+            ActionInfo::ALL.iter().filter(has_same_name).count(),
             1,
             "{}",
             info.name
@@ -175,9 +180,9 @@ const LOCK: &str = r#"{
 }
 "#;
 
-/// The spelling itself, so that a change of a library cannot change what is signed.
+/// The exact spelling is fixed, so that an updated library cannot change the signed bytes.
 #[test]
-fn the_spelling_is_this() {
+fn spelling_is_fixed() {
     let statement = Statement::parse(LOCK.as_bytes()).unwrap();
     assert_eq!(statement.print().unwrap(), LOCK.as_bytes());
     assert_eq!(statement.trusted_comment(), "git-deploy prod 7 lock");
@@ -191,7 +196,7 @@ fn the_spelling_is_this() {
     );
 }
 
-/// Each way to say the same thing otherwise, or something that no reader knows, is refused.
+/// Other spellings of the same statement, unknown fields and invalid values are refused.
 #[test]
 fn other_spellings_are_refused() {
     let edits = [
@@ -234,9 +239,9 @@ fn other_spellings_are_refused() {
     assert!(Statement::parse(&invalid).is_err(), "invalid UTF-8");
 }
 
-/// Size and depth end in a refusal before they end in memory or stack.
+/// Large or deeply nested input is refused before it exhausts memory or the stack.
 #[test]
-fn bounds() {
+fn large_and_deep_input_is_refused() {
     let large = vec![b' '; super::MAX_BYTES + 1];
     assert!(matches!(
         Statement::parse(&large),
@@ -256,9 +261,10 @@ fn bounds() {
     ));
 }
 
-/// Whatever prints can be read back: nothing is signed that no reader accepts.
+/// The deepest predicate that can be printed can be read: otherwise an unreadable entry could be
+/// signed.
 #[test]
-fn a_predicate_is_as_deep_as_is_read() {
+fn deepest_predicate_can_be_read() {
     let attest = |arrays: usize| {
         let predicate =
             (0..arrays).fold(serde_json::json!(1), |value, _| serde_json::json!([value]));

@@ -1,4 +1,4 @@
-//! What an action writes into the trailers of a ledger commit's message.
+//! The trailers that an action writes into a ledger commit's message.
 
 use std::fmt::{self, Write as _};
 

@@ -1,4 +1,4 @@
-//! Checks a statement on its own: its bounds, the order of its lists, and fields that belong
+//! Checks a statement on its own: its limits, the order of its lists, and fields that belong
 //! together. The checks of one action are in that action's file.
 //!
 //! Every reader may rely on these checks. The rules check everything that depends on a policy or on
@@ -24,11 +24,11 @@ pub(super) fn check(statement: &Statement) -> Result<(), InvalidError> {
     require(count <= MAX_SUBJECTS, InvalidError::Subjects(count))?;
     require(
         statement.sequence > 0,
-        Contradiction("the sequence of an entry begins at 1: the genesis is 0"),
+        Contradiction("the sequence of an entry is at least 1, because the genesis commit is 0"),
     )?;
     require(
         !statement.seen.contains_key(&statement.ledger),
-        Contradiction("`seen` names other ledgers: `previous` speaks for this one"),
+        Contradiction("`seen` must not name the entry's own ledger, whose tip is `previous`"),
     )?;
     require(
         statement.ledger.is_policy() || statement.seen.keys().any(LedgerName::is_policy),
@@ -39,12 +39,12 @@ pub(super) fn check(statement: &Statement) -> Result<(), InvalidError> {
         Contradiction("the ledger has no such action"),
     )?;
     if let Some(environment) = &statement.environment {
-        let inside = environment
+        let matches_pattern = environment
             .as_str()
             .strip_prefix(statement.ledger.as_str())
             .is_some_and(|rest| rest.len() > 1 && rest.starts_with('-'));
         require(
-            inside && statement.ledger.is_environment(),
+            matches_pattern && statement.ledger.is_environment(),
             Contradiction(
                 "an environment is named only in a pattern's ledger, and begins with the ledger's name and a dash",
             ),

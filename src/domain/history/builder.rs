@@ -41,24 +41,24 @@ impl<'a> History<'a> {
 /// Builds a history from entries, oldest first.
 struct HistoryBuilder<'a, 'c> {
     component: &'c ComponentName,
+    /// The deployments of the start entries, by sequence number.
     starts: BTreeMap<u64, &'a Deployment>,
-    /// The index of the period that still lasts.
+    /// The index of the current period in the history's run periods.
     running: Option<usize>,
     history: History<'a>,
 }
 
 impl<'a> HistoryBuilder<'a, '_> {
-    /// Adds what one entry says about the component.
+    /// Adds the results that one entry has for the component.
     fn add_entry(&mut self, position: usize, entry: &'a Arc<StoredEntry>) {
         match &entry.statement.action {
             Action::Abort(it) => self.add_abort(position, entry, it),
             Action::Verification(it) => {
-                let verified = it.components.iter();
-                verified
-                    .filter(|verified| verified.component == *self.component)
-                    .for_each(|verified| {
+                for verified in &it.components {
+                    if verified.component == *self.component {
                         self.add_verification(verified.commit, entry.statement.at, it.verification);
-                    });
+                    }
+                }
             }
             action => {
                 let deployment = match action.run_step() {
@@ -98,7 +98,7 @@ impl<'a> HistoryBuilder<'a, '_> {
         });
     }
 
-    /// Adds how a deployment ended for the component.
+    /// Adds the outcome of a deployment for the component.
     fn add_outcome(
         &mut self,
         position: usize,
@@ -207,14 +207,14 @@ impl<'a> HistoryBuilder<'a, '_> {
         }
     }
 
-    /// Ends the period that lasts and returns its index.
+    /// Ends the current period and returns its index.
     fn end_period(&mut self, at: Time) -> Option<usize> {
         let index = self.running.take()?;
         self.history.run_periods.get_mut(index)?.to = Some(at);
         Some(index)
     }
 
-    /// Adds a period that lasts.
+    /// Adds a period and makes it the current one.
     fn begin_period(&mut self, period: RunPeriod<'a>) {
         self.running = Some(self.history.run_periods.len());
         self.history.run_periods.push(period);

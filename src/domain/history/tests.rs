@@ -25,21 +25,21 @@ fn api() -> ComponentName {
 }
 
 /// Builds a target of the component from `(commit, content)`.
-fn target(of: (u8, u8)) -> Target {
+fn target(commit_and_content: (u8, u8)) -> Target {
     Target {
         component: api(),
-        commit: commit(of.0),
-        content: Some(Content(oid(of.1))),
+        commit: commit(commit_and_content.0),
+        content: Some(Content(oid(commit_and_content.1))),
         version: None,
         artifacts: vec![],
     }
 }
 
-fn deployment(of: (u8, u8), from: Option<u8>, intent: Intent) -> Deployment {
+fn deployment(commit_and_content: (u8, u8), from: Option<u8>, intent: Intent) -> Deployment {
     Deployment::new(
         DeploymentKind::Deploy,
         vec![ComponentChange {
-            target: target(of),
+            target: target(commit_and_content),
             from: from.map(commit),
             plan: None,
             intent,
@@ -76,13 +76,18 @@ impl SampleLedger {
         self
     }
 
-    fn record(self, of: (u8, u8), outcome: Outcome, verification: VerificationResult) -> Self {
-        self.record_from(of, None, outcome, verification)
+    fn record(
+        self,
+        commit_and_content: (u8, u8),
+        outcome: Outcome,
+        verification: VerificationResult,
+    ) -> Self {
+        self.record_from(commit_and_content, None, outcome, verification)
     }
 
     fn record_from(
         self,
-        of: (u8, u8),
+        commit_and_content: (u8, u8),
         from: Option<u8>,
         outcome: Outcome,
         verification: VerificationResult,
@@ -99,7 +104,7 @@ impl SampleLedger {
             to: None,
             verification,
         };
-        let deployment = deployment(of, from, intent);
+        let deployment = deployment(commit_and_content, from, intent);
         self.add(Action::Record(Record {
             deployment,
             results: vec![result],
@@ -107,21 +112,25 @@ impl SampleLedger {
         }))
     }
 
-    fn record_success(self, of: (u8, u8)) -> Self {
-        self.record(of, Outcome::Succeeded, VerificationResult::Passed)
+    fn record_success(self, commit_and_content: (u8, u8)) -> Self {
+        self.record(
+            commit_and_content,
+            Outcome::Succeeded,
+            VerificationResult::Passed,
+        )
     }
 
-    fn start(self, of: (u8, u8), from: Option<u8>, intent: Intent) -> Self {
+    fn start(self, commit_and_content: (u8, u8), from: Option<u8>, intent: Intent) -> Self {
         self.add(Action::Start(Start {
             run: RunId([1; 16]),
-            deployment: deployment(of, from, intent),
+            deployment: deployment(commit_and_content, from, intent),
         }))
     }
 
-    fn finish(self, start: u64, of: (u8, u8), outcome: Outcome) -> Self {
+    fn finish(self, start: u64, commit_and_content: (u8, u8), outcome: Outcome) -> Self {
         let verification = VerificationResult::None;
         let ended = ComponentResult {
-            target: target(of),
+            target: target(commit_and_content),
             outcome,
             because: None,
             to: None,
@@ -140,10 +149,10 @@ impl SampleLedger {
         }))
     }
 
-    fn verify(self, of: u8, verification: VerificationResult) -> Self {
+    fn verify(self, number: u8, verification: VerificationResult) -> Self {
         let components = vec![ComponentAtCommit {
             component: api(),
-            commit: commit(of),
+            commit: commit(number),
         }];
         self.add(Action::Verification(Verification {
             components,
@@ -158,17 +167,17 @@ impl SampleLedger {
     }
 
     /// Returns the minutes of a commit's longest verified span, as of one hour after the epoch.
-    fn soaked_minutes(&self, of: u8) -> u64 {
+    fn soaked_minutes(&self, number: u8) -> u64 {
         let now = Time::EPOCH.plus(Span::from_seconds(3600));
         self.read()
-            .longest_verified_span(commit(of), false, now)
+            .longest_verified_span(commit(number), false, now)
             .map_or(0, |(_, _, length)| length.as_seconds() / 60)
     }
 
     /// Returns whether the newest event of this commit and content is a verified period.
-    fn is_verified(&self, of: (u8, u8)) -> bool {
+    fn is_verified(&self, commit_and_content: (u8, u8)) -> bool {
         let history = self.read();
-        matches!(history.latest_event(commit(of.0), Some(Content(oid(of.1)))), LatestEvent::Ran(stay) if stay.is_verified(false))
+        matches!(history.latest_event(commit(commit_and_content.0), Some(Content(oid(commit_and_content.1)))), LatestEvent::Ran(period) if period.is_verified(false))
     }
 }
 
@@ -179,7 +188,7 @@ const NONE: VerificationResult = VerificationResult::None;
 /// Checks that a commit counts even if it no longer runs, and that its period ends when the next
 /// begins.
 #[test]
-fn now_or_earlier() {
+fn earlier_commits_count() {
     let log = SampleLedger::default()
         .record_success((1, 1))
         .record_success((2, 2));
@@ -194,16 +203,16 @@ fn now_or_earlier() {
         history
             .run_periods
             .iter()
-            .map(|stay| stay.to.is_none())
+            .map(|period| period.to.is_none())
             .collect::<Vec<_>>(),
         [false, true]
     );
 }
 
-/// Checks that a content gains and loses no success and no soak time when another commit has the
-/// same content.
+/// Checks that a commit with the running content has the success and the soak time of that content,
+/// no less and no more.
 #[test]
-fn unchanged_has_what_the_content_has() {
+fn unchanged_commit_shares_the_period() {
     let log = SampleLedger::default().record_success((1, 1)).record_from(
         (2, 1),
         Some(1),
@@ -229,7 +238,7 @@ fn unchanged_has_what_the_content_has() {
 /// Checks that an unchanged commit does not join if something else was deployed before its finish:
 /// fold does not move the commit either.
 #[test]
-fn unchanged_that_came_too_late() {
+fn unchanged_commit_after_another_deployment() {
     let log = SampleLedger::default()
         .record_success((1, 1))
         .start((3, 1), Some(1), Intent::Unchanged)
@@ -255,8 +264,8 @@ fn unchanged_that_came_too_late() {
     assert!(!startless.is_verified((3, 1)));
 }
 
-/// Checks that a later failure of the commit or its content removes the eligibility, and that a
-/// later success restores it.
+/// Checks that a later failure of the commit or its content cancels the success, and that a later
+/// success restores it.
 #[test]
 fn later_failures_count() {
     for outcome in [Outcome::Failed, Outcome::RolledBack] {
@@ -270,19 +279,19 @@ fn later_failures_count() {
             "{outcome:?}"
         );
     }
-    let other_name = SampleLedger::default()
+    let other_commit_failed = SampleLedger::default()
         .record_success((1, 1))
         .record_from((3, 1), Some(1), Outcome::Unchanged, NONE)
         .record_success((2, 2))
         .record((1, 1), Outcome::Succeeded, FAILED);
-    assert!(!other_name.is_verified((3, 1)));
-    let itself =
+    assert!(!other_commit_failed.is_verified((3, 1)));
+    let rolled_back_itself =
         SampleLedger::default()
             .record_success((1, 1))
             .record((1, 1), Outcome::RolledBack, NONE);
     assert!(
-        !itself.is_verified((1, 1)),
-        "what is brought back does not undo the attempt's failure"
+        !rolled_back_itself.is_verified((1, 1)),
+        "restoring the content does not undo the attempt's failure"
     );
 }
 
@@ -298,25 +307,25 @@ fn verification() {
     let again = log.verify(1, PASSED);
     assert!(again.is_verified((1, 1)));
     assert_eq!(again.soaked_minutes(1), 57);
-    let late = SampleLedger::default()
+    let verified_later = SampleLedger::default()
         .record((1, 1), Outcome::Succeeded, NONE)
         .verify(1, PASSED);
-    assert_eq!(late.soaked_minutes(1), 58);
-    let stranger = SampleLedger::default()
+    assert_eq!(verified_later.soaked_minutes(1), 58);
+    let other_commit = SampleLedger::default()
         .record((1, 1), Outcome::Succeeded, NONE)
         .verify(2, PASSED);
-    assert!(!stranger.is_verified((1, 1)));
-    let lost = SampleLedger::default()
+    assert!(!other_commit.is_verified((1, 1)));
+    let unknown = SampleLedger::default()
         .record_success((1, 1))
         .record((2, 2), Outcome::Failed, NONE)
         .verify(1, FAILED);
-    assert!(!lost.is_verified((1, 1)));
+    assert!(!unknown.is_verified((1, 1)));
 }
 
 /// Checks that the running content is unknown after a failure or an abort, and that the previous
 /// content runs again after a rollback.
 #[test]
-fn unbroken() {
+fn ends_of_periods() {
     let failed =
         SampleLedger::default()
             .record_success((1, 1))
@@ -350,15 +359,15 @@ fn unbroken() {
             .add(abort(9))
             .soaked_minutes(1),
         1,
-        "a start that is not there"
+        "the abort names an unknown start"
     );
-    let back =
+    let rolled_back =
         SampleLedger::default()
             .record_success((1, 1))
             .record((2, 2), Outcome::RolledBack, NONE);
-    assert!(back.is_verified((1, 1)));
-    assert_eq!(back.soaked_minutes(1), 58);
-    assert_eq!(back.read().run_periods.len(), 2);
+    assert!(rolled_back.is_verified((1, 1)));
+    assert_eq!(rolled_back.soaked_minutes(1), 58);
+    assert_eq!(rolled_back.read().run_periods.len(), 2);
 }
 
 /// Checks that a baseline, and a commit that joins it, count as no deployment.
@@ -372,13 +381,18 @@ fn baseline() {
         .add(baseline)
         .verify(1, PASSED)
         .record_from((2, 1), Some(1), Outcome::Unchanged, NONE);
-    assert!(log.read().run_periods.iter().all(|stay| stay.is_baseline));
+    assert!(
+        log.read()
+            .run_periods
+            .iter()
+            .all(|period| period.is_baseline)
+    );
     assert_eq!((log.soaked_minutes(1), log.soaked_minutes(2)), (0, 0));
 }
 
 /// Checks that removing a component is not a success of the commit named in the entry.
 #[test]
-fn taken_away() {
+fn destroyed_component() {
     let log = SampleLedger::default().record((1, 1), Outcome::Destroyed, PASSED);
     assert!(matches!(
         log.read().latest_event(commit(1), Some(Content(oid(1)))),
@@ -393,7 +407,7 @@ fn taken_away() {
         log.read()
             .run_periods
             .last()
-            .map(|stay| (stay.content, stay.to)),
+            .map(|period| (period.content, period.to)),
         Some((None, None))
     );
 }

@@ -1,7 +1,7 @@
 //! Public keys, which identify people.
 //!
-//! A key consists of 32 bytes of Ed25519 and a key id that proves nothing. Parsing refuses a key
-//! that anyone could sign for.
+//! A key consists of 32 bytes of Ed25519 and a key id, which identifies no one. Parsing refuses a
+//! key that anyone could sign for.
 
 use std::fmt;
 use std::str::FromStr;

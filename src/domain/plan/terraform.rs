@@ -1,7 +1,7 @@
 //! Terraform plans, read from `terraform show -json`.
 //!
-//! That JSON contains every value in plain text, also sensitive ones. So only a digest of the whole
-//! is kept, and no value.
+//! That JSON contains every value in plain text, even sensitive ones. So only a digest of the whole
+//! JSON is kept, and no value.
 
 mod action;
 mod digest;
@@ -41,26 +41,26 @@ pub fn is_saved_terraform_plan(first_bytes: &[u8]) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum TerraformError {
     /// More than [`MAX_JSON_BYTES`] bytes.
-    #[error("what terraform shows of the plan has {0} bytes; at most {MAX_JSON_BYTES} are read")]
+    #[error("the output of terraform show has {0} bytes, at most {MAX_JSON_BYTES} are allowed")]
     TooLarge(usize),
     /// Not the JSON of a plan.
-    #[error("what terraform shows is not the JSON of a plan: {0}")]
+    #[error("the output of terraform show is not the JSON of a plan: {0}")]
     Json(#[from] serde_json::Error),
     /// Written by a terraform older than 1.1, or in a newer, unknown format.
     #[error(
-        "the plan is in format {0:?}; only version 1 is understood, which terraform 1.1 and later write"
+        "the plan is in format {0:?}; only version 1 is supported, which terraform 1.1 and later write"
     )]
     Format(String),
     /// Terraform hit an error during planning.
-    #[error("terraform hit an error while it planned, so the plan can only be looked at")]
+    #[error("terraform reported an error while planning, so the plan cannot be applied")]
     Errored,
     /// The plan is incomplete.
     #[error(
-        "the plan is not complete: -target was given, or terraform has put changes off; plan everything"
+        "the plan is incomplete, because of -target or because terraform deferred changes: plan everything at once"
     )]
     Incomplete,
     /// An unknown action.
-    #[error("the plan has an action that is not known, {actions:?} for {address}")]
+    #[error("the plan has an unknown action, {actions:?} for {address}")]
     Action {
         /// The resource or the output.
         address: String,
@@ -118,24 +118,25 @@ impl TerraformPlan {
         if shown.complete == Some(false) || !shown.deferred_changes.is_empty() {
             return Err(TerraformError::Incomplete);
         }
-        let (mut summary, mut changes) = (ActionCounts::default(), Vec::new());
+        let (mut counts, mut changes) = (ActionCounts::default(), Vec::new());
         for resource in &shown.resource_changes {
             let address = resource.address();
             let mut action = parse_action(&address, &resource.change)?;
             if resource.change.importing.is_some() {
-                summary.import += 1;
+                counts.import += 1;
                 action = action.or(Some(PlannedAction::Import));
             }
             if resource.previous_address.is_some() {
                 action = action.or(Some(PlannedAction::Move));
             }
             if let Some(action) = action {
-                summary.count(action);
-                let tainted = resource.action_reason.as_deref() == Some("replace_because_tainted");
+                counts.add_action(action);
+                let is_tainted =
+                    resource.action_reason.as_deref() == Some("replace_because_tainted");
                 changes.push(ResourceChange {
                     address,
                     action,
-                    is_tainted: tainted,
+                    is_tainted,
                 });
             }
         }
@@ -148,16 +149,16 @@ impl TerraformPlan {
         }
         // Terraform may have more to apply than is listed here. Versions before 1.8 do not set
         // `applyable`.
-        let nothing =
+        let lists_nothing =
             changes.is_empty() && outputs.is_empty() && shown.action_invocations.is_empty();
-        let empty = nothing && !shown.applyable.unwrap_or(false);
+        let is_empty = lists_nothing && !shown.applyable.unwrap_or(false);
         Ok(Self {
             digest: compute_digest(json),
-            action_counts: summary,
+            action_counts: counts,
             changes,
             outputs,
             drift_count: shown.resource_drift.len(),
-            is_empty: empty,
+            is_empty,
         })
     }
 
@@ -213,8 +214,7 @@ impl TerraformPlan {
         !self.outputs.is_empty()
     }
 
-    /// Returns the plan with `mask` applied to each address and name: a key of `for_each` may
-    /// contain a secret.
+    /// Applies `mask` to each address and name, since a key of `for_each` may contain a secret.
     #[must_use]
     pub fn mask_names(mut self, mask: &dyn Fn(&str) -> String) -> Self {
         self.changes
@@ -304,7 +304,7 @@ fn parse_action(name: &str, change: &ActionsJson) -> Result<Option<PlannedAction
     }))
 }
 
-/// Returns an untrusted name as it is kept: sanitized and shortened.
+/// Sanitizes and shortens an untrusted name.
 fn sanitize_name(name: &str) -> String {
     let end = name
         .char_indices()

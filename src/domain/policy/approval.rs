@@ -20,7 +20,7 @@ pub(super) const APPROVALS: ValueForm = ValueForm::Either(&[
 ]);
 
 policy_table! {
-    /// A requirement that a number of different people approve.
+    /// A requirement: how many different people of a set must approve.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct ApprovalRequirement, read with (key, roster: &Roster);
 
@@ -40,9 +40,9 @@ policy_table! {
             read: key.read(|value| roster.persons(value, "approves"))
                 .unwrap_or_else(|| roster.all_persons.clone()),
         }
-        /// Exclude the person who starts the deployment, the one who requested it, and the authors
-        /// of the commits that it brings in. Git authorship can be forged, so only two required
-        /// approvals guarantee a second person.
+        /// Exclude the person who starts the deployment, the person who requested it, and the
+        /// authors of the newly deployed commits. Git authorship can be forged, so only two
+        /// required approvals guarantee a second person.
         pub prevent_self: bool {
             form: ValueForm::Flag,
             example: "false",
@@ -51,11 +51,11 @@ policy_table! {
         }
         /// Bind an approval to one plan: it counts only while the digest of each component's plan
         /// is the same.
-        pub bind: Bind {
+        pub bind: ApprovalBinding {
             form: ValueForm::Words(&["plan"]),
             example: "\"plan\"",
             default: "any plan of the same commit",
-            read: key.one_of(&[("plan", Bind::Plan)]).unwrap_or(Bind::Commit),
+            read: key.one_of(&[("plan", ApprovalBinding::Plan)]).unwrap_or(ApprovalBinding::Commit),
         }
         /// How long an approval counts.
         pub expires: Span {
@@ -69,10 +69,10 @@ policy_table! {
 
 /// What an approval is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bind {
+pub enum ApprovalBinding {
     /// The commit, the environment and the set of components.
     Commit,
-    /// `"plan"`: these, and the digest of each component's plan.
+    /// `"plan"`: the same, and the digest of each component's plan.
     Plan,
 }
 
@@ -84,12 +84,12 @@ pub(super) fn read_approvals(value: &TomlValue<'_>, roster: &Roster) -> Vec<Appr
             required,
             by: roster.all_persons.clone(),
             prevent_self: true,
-            bind: Bind::Commit,
+            bind: ApprovalBinding::Commit,
             expires: EXPIRES,
         };
         return (required > 0).then_some(requirement).into_iter().collect();
     }
-    // One more than allowed is enough to see that there are too many.
+    // One more than the limit is enough to detect that there are too many.
     let list = value.list().into_iter().take(MAX_APPROVALS as usize + 1);
     let requirements: Vec<ApprovalRequirement> = list
         .filter_map(|value| {

@@ -1,4 +1,5 @@
-//! Attestations: which ones a commit must have, whose count, and who may register what was built.
+//! Attestations: which ones a commit needs, whose attestations count, and who may register builds
+//! and artifacts.
 
 use std::collections::BTreeMap;
 
@@ -38,12 +39,12 @@ policy_table! {
             example: "\"stage\"",
             read: key.parse(),
         }
-        /// Count only attestations that these people or machines signed. Each must be accepted by
-        /// `[checks]`, too.
+        /// Count only attestations that these people or machines signed. They must also be listed
+        /// for the type under `[checks]`, if there is such a table.
         pub by: Option<Members> {
             form: MEMBERS,
             example: "\"ci\"",
-            default: "everyone whom `[checks]` accepts for the type",
+            default: "everyone that `[checks]` accepts for the type",
             read: key.read(|value| roster.members(value)),
         }
     }
@@ -77,7 +78,7 @@ policy_table! {
     }
 }
 
-/// Reads `[checks]`: by type, whose attestations count.
+/// Reads `[checks]`: the accepted signers of each type.
 pub(super) fn read_accepted_signers(
     value: &TomlValue<'_>,
     roster: &Roster,
@@ -85,7 +86,8 @@ pub(super) fn read_accepted_signers(
     let mut accepted = BTreeMap::new();
     for entry in value.named_values(MAX_TYPES) {
         let signers = AcceptedSigners::read(&entry.value.fields(&AcceptedSigners::TABLE), roster);
-        // A broken list is reported already; nothing more is to be said about those who rely on it.
+        // A broken list is already reported. Accept everyone, so that the checks that rely on it
+        // cause no further errors.
         let by = signers.map_or_else(|| roster.everyone.clone(), |signers| signers.by);
         if let Some(predicate_type) = entry.parse_name::<PredicateType>()
             && accepted.insert(predicate_type, by).is_some()

@@ -65,13 +65,13 @@ fn check_patterns(policy: &Policy, errors: &ErrorCollector<'_>) {
 }
 
 fn check_branches(policy: &Policy, errors: &ErrorCollector<'_>) {
-    let mut bound = BTreeMap::new();
+    let mut branch_owners = BTreeMap::new();
     for environment in policy.environments.values() {
         if let Some(branch) = &environment.branch
-            && let Some(other) = bound.insert(branch, &environment.name)
+            && let Some(other) = branch_owners.insert(branch, &environment.name)
         {
             let message = format!(
-                "the branch {branch} belongs to the environment {other} already; a branch belongs to one environment"
+                "the branch {branch} belongs to the environment {other} already; a branch can belong to one environment only"
             );
             errors.add_for_key(&key_path(environment, ".branch"), message, None);
         }
@@ -147,37 +147,37 @@ fn check_dependencies(policy: &Policy, errors: &ErrorCollector<'_>) {
     }
 }
 
-/// Finds a circle in a graph and returns it with its first name repeated at the end; `None` if
-/// there is none.
+/// Finds a cycle in a graph and returns it with its first name repeated at the end; `None` if there
+/// is none.
 fn find_cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec<&'n str>> {
-    // A node without outgoing edges is on no circle: remove such nodes, with the edges into them,
-    // until none is left.
-    let mut into: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    // A node without outgoing edges is on no cycle: remove such nodes, with their incoming edges,
+    // until there is none.
+    let mut incoming: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let known: BTreeSet<&str> = edges.keys().copied().collect();
     for (from, to) in &mut edges {
         to.retain(|name| known.contains(name));
         for name in to.iter() {
-            into.entry(name).or_default().push(from);
+            incoming.entry(name).or_default().push(from);
         }
     }
-    let mut free: Vec<&str> = edges
+    let mut leaves: Vec<&str> = edges
         .iter()
         .filter(|(_, to)| to.is_empty())
         .map(|(name, _)| *name)
         .collect();
-    while let Some(name) = free.pop() {
+    while let Some(name) = leaves.pop() {
         edges.remove(name);
-        for from in into.get(name).into_iter().flatten() {
+        for from in incoming.get(name).into_iter().flatten() {
             if let Some(to) = edges.get_mut(from)
                 && to.remove(name)
                 && to.is_empty()
             {
-                free.push(from);
+                leaves.push(from);
             }
         }
     }
-    // Each remaining node leads to another one, so a walk must come back to a node that it has
-    // seen.
+    // Each remaining node has an edge to another one, so a walk must return to a node that it has
+    // visited.
     let (mut walk, mut name) = (Vec::new(), *edges.keys().next()?);
     let mut seen = BTreeMap::new();
     loop {
@@ -201,13 +201,13 @@ fn check_admin_approvals(policy: &Policy, errors: &ErrorCollector<'_>) {
         .iter()
         .filter(|admin| !policy.is_machine(admin))
         .count();
-    // A machine may publish, and then every person can approve.
+    // If an admin is a machine, it can publish, and then every person can approve.
     let publisher = usize::from(persons == admins.len());
     if policy.admin_rules.approvals > 0
         && (policy.admin_rules.approvals as usize) + publisher > persons
     {
         let message = format!(
-            "it needs {} besides the publisher's signature, and the admins are only {persons} {}: no policy could be published again",
+            "it needs {} in addition to the publisher's signature, but the admins include only {persons} {}: no policy could be published again",
             count_approvals(policy.admin_rules.approvals),
             if persons == 1 { "person" } else { "people" },
         );
@@ -235,10 +235,10 @@ fn check_attestations(policy: &Policy, environment: &Environment, errors: &Error
                 hint.as_deref(),
             );
         }
-        let Some(listed) = &policy.checks else {
+        let Some(accepted_signers) = &policy.checks else {
             continue;
         };
-        match (listed.get(&check.predicate_type), &check.by) {
+        match (accepted_signers.get(&check.predicate_type), &check.by) {
             (None, _) => {
                 let message = format!(
                     "{} is required, but [checks] accepts it from no one",
@@ -262,7 +262,7 @@ fn check_approvals(environment: &Environment, errors: &ErrorCollector<'_>) {
     let key = key_path(environment, ".approvals");
     let requirements = &environment.approvals;
     let required: u32 = requirements.iter().map(|it| it.required).sum();
-    let Some(filled) = assign_approvers(requirements, None) else {
+    let Some(approvers) = assign_approvers(requirements, None) else {
         let eligible: BTreeSet<&Person> =
             requirements.iter().flat_map(|it| it.by.persons()).collect();
         let message = format!(
@@ -276,10 +276,10 @@ fn check_approvals(environment: &Environment, errors: &ErrorCollector<'_>) {
         );
         return;
     };
-    // A deployer who is needed as an approver cannot deploy. At least one deployer must not be
+    // A deployer who is needed as an approver cannot deploy, so at least one deployer must not be
     // needed.
     let is_needed = |deployer: &Person| {
-        filled.contains(deployer) && assign_approvers(requirements, Some(deployer)).is_none()
+        approvers.contains(deployer) && assign_approvers(requirements, Some(deployer)).is_none()
     };
     if !environment.deployers.persons().is_empty()
         && environment.deployers.persons().iter().all(is_needed)
@@ -303,46 +303,46 @@ fn count_approvals(count: u32) -> String {
 }
 
 /// Finds people who together meet all requirements, each person once; `None` if there are too few.
-/// The starter does not count for a requirement with `prevent_self`.
+/// The deployer does not count for a requirement with `prevent_self`.
 fn assign_approvers<'s>(
     requirements: &'s [ApprovalRequirement],
-    starter: Option<&Person>,
+    deployer: Option<&Person>,
 ) -> Option<BTreeSet<&'s Person>> {
     let slots: Vec<&ApprovalRequirement> = requirements
         .iter()
         .flat_map(|requirement| (0..requirement.required).map(move |_| requirement))
         .collect();
-    let mut holder = BTreeMap::new();
+    let mut assigned = BTreeMap::new();
     for slot in 0..slots.len() {
-        if !assign(slot, &slots, starter, &mut holder, &mut BTreeSet::new()) {
+        if !assign(slot, &slots, deployer, &mut assigned, &mut BTreeSet::new()) {
             return None;
         }
     }
-    Some(holder.into_keys().collect())
+    Some(assigned.into_keys().collect())
 }
 
-/// Finds a person for a slot, moving others to free one up (an augmenting path, at most as deep as
-/// there are slots: 20).
+/// Finds a person for a slot, moving others to free one up (an augmenting path). The recursion is
+/// at most as deep as there are slots: 20. `assigned` maps each chosen person to a slot.
 fn assign<'s>(
     slot: usize,
     slots: &[&'s ApprovalRequirement],
-    starter: Option<&Person>,
-    holder: &mut BTreeMap<&'s Person, usize>,
+    deployer: Option<&Person>,
+    assigned: &mut BTreeMap<&'s Person, usize>,
     tried: &mut BTreeSet<&'s Person>,
 ) -> bool {
     let Some(requirement) = slots.get(slot) else {
         return false;
     };
     for person in requirement.by.persons() {
-        if requirement.prevent_self && Some(person) == starter || !tried.insert(person) {
+        if requirement.prevent_self && Some(person) == deployer || !tried.insert(person) {
             continue;
         }
-        let free = match holder.get(person).copied() {
+        let is_free = match assigned.get(person).copied() {
             None => true,
-            Some(other) => assign(other, slots, starter, holder, tried),
+            Some(other) => assign(other, slots, deployer, assigned, tried),
         };
-        if free {
-            holder.insert(person, slot);
+        if is_free {
+            assigned.insert(person, slot);
             return true;
         }
     }

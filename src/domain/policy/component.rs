@@ -32,11 +32,11 @@ policy_words! {
 policy_table! {
     /// A part of the repository that is deployed on its own.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Component, read with (key, given: ComponentContext<'_>);
+    pub struct Component, read with (key, context: ComponentContext<'_>);
 
     fields {
         /// The name.
-        pub name: ComponentName = given.name.clone();
+        pub name: ComponentName = context.name.clone();
     }
 
     planned {
@@ -57,13 +57,13 @@ policy_table! {
         pub depends_on: BTreeSet<ComponentName> {
             form: ValueForm::OneOrMore(&ValueForm::Text(&NAME)),
             example: "\"network\"",
-            read: key.each(|value| read_dependency(value, given.declared)).into_iter().collect(),
+            read: key.read_each(|value| read_dependency(value, context.declared)).into_iter().collect(),
         }
         /// The command that prints what `apply` would do, or writes it to `$DEPLOY_PLAN`.
         pub plan: Option<ShellCommand> {
             form: ValueForm::Text(&COMMAND),
             example: "\"terraform plan -out=$DEPLOY_PLAN\"",
-            needs: "apply", because: "a plan describes what apply would do",
+            needs: "apply", because: "a plan shows what apply would do",
             read: key.parse(),
         }
         /// The command that deploys the commit to the environment.
@@ -94,7 +94,7 @@ policy_table! {
             read: read_variables(&key),
         }
         /// Variables whose values are secret: each value is the output of a command that runs when
-        /// the secret is needed. A command may stand for the table.
+        /// the secret is needed. Write a table, or just the command.
         pub secrets: BTreeMap<VarName, Secret> {
             form: SECRETS,
             example: "{ TOKEN = \"pass show api/token\" }",
@@ -125,10 +125,10 @@ policy_table! {
     }
 }
 
-/// What reading a component needs to know.
+/// What the reader of a component's table needs in addition to the table.
 pub(super) struct ComponentContext<'a> {
     name: &'a ComponentName,
-    /// The names that the file declares.
+    /// The names of all components in the file.
     declared: &'a BTreeSet<&'a str>,
 }
 
@@ -154,7 +154,7 @@ pub(super) fn read_components(value: &TomlValue<'_>) -> BTreeMap<ComponentName, 
     let entries = value.named_values(MAX_COMPONENTS);
     if entries.is_empty() && value.is_table() {
         value.report(
-            "it declares no component; leave the table out for one component that is the whole tree",
+            "it declares no component; remove the table to have one component that is the whole tree",
             None,
         );
     }
@@ -186,7 +186,7 @@ pub(super) fn sole_component(
     project: Option<&ProjectName>,
     root: &TomlValue<'_>,
 ) -> BTreeMap<ComponentName, Component> {
-    // Names of projects and components follow one grammar.
+    // Names of projects and components have the same grammar.
     let name = project.and_then(|project| project.as_str().parse::<ComponentName>().ok());
     let component = name.and_then(|name| {
         let context = ComponentContext {

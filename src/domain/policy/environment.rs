@@ -1,14 +1,14 @@
 //! `[environments.<name>]`: the rules of an environment, or of a pattern of ephemeral ones.
 //!
 //! Every field is resolved: defaults are filled in and groups expanded, so that a rule never has to
-//! know what an absent key means.
+//! handle an absent key.
 
 use std::collections::BTreeMap;
 
 use super::approval::{APPROVALS, ApprovalRequirement, read_approvals};
 use super::attestation::{RequiredCheck, read_required_check};
 use super::environment_tables::{Advance, Ephemeral};
-use super::exceptions::{BreakGlass, Hotfix};
+use super::exceptions::{BreakGlass, Hotfix, HotfixContext};
 use super::forms::{BRANCH, MEMBERS, NAME, PREDICATE, SPAN};
 use super::freeze::{Freeze, FreezeTable};
 use super::notify::{NOTIFY, Notify, read_notify};
@@ -32,18 +32,18 @@ const STALE_AFTER: Span = Span::from_seconds(3_600);
 policy_table! {
     /// An environment, or a pattern of ephemeral ones.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Environment, read with (key, given: EnvironmentContext<'_>);
+    pub struct Environment, read with (key, context: EnvironmentContext<'_>);
 
     fields {
         /// The name; for the pattern `pr-*` the prefix `pr`.
-        pub name: EnvName = given.name.clone();
+        pub name: EnvName = context.name.clone();
         /// The ledger of the same name; all environments of a pattern share one.
-        pub ledger: LedgerName = LedgerName::from(given.name);
+        pub ledger: LedgerName = LedgerName::from(context.name);
     }
 
     planned {
         "trigger": "it will name the push that starts a deployment",
-        "manifest": "it will name the file of another repository that a success updates",
+        "manifest": "it will name a file in another repository that each success updates",
     }
 
     keys {
@@ -52,22 +52,22 @@ policy_table! {
             form: MEMBERS,
             example: "\"ci\"",
             default: "everyone listed under `[people]`",
-            read: key.read(|value| given.roster.members(value))
-                .unwrap_or_else(|| given.roster.everyone.clone()),
+            read: key.read(|value| context.roster.members(value))
+                .unwrap_or_else(|| context.roster.everyone.clone()),
         }
         /// Who may roll back to an earlier release.
         pub rollback_by: Members {
             form: MEMBERS,
             example: "[\"release\", \"ci\"]",
             default: "the deployers",
-            read: key.read(|value| given.roster.members(value)).unwrap_or_else(|| deployers.clone()),
+            read: key.read(|value| context.roster.members(value)).unwrap_or_else(|| deployers.clone()),
         }
         /// Who may run a recorded one-off command.
         pub exec_by: Members {
             form: MEMBERS,
             example: "\"oncall\"",
             default: "the deployers",
-            read: key.read(|value| given.roster.members(value)).unwrap_or_else(|| deployers.clone()),
+            read: key.read(|value| context.roster.members(value)).unwrap_or_else(|| deployers.clone()),
         }
         /// The people who may override the rules. They must give a reason, and the ledger shows it
         /// permanently.
@@ -76,7 +76,7 @@ policy_table! {
             example: "{ by = \"oncall\" }",
             default: "no one",
             read: key
-                .read(|value| BreakGlass::read(&value.fields(&BreakGlass::TABLE), given.roster))
+                .read(|value| BreakGlass::read(&value.fields(&BreakGlass::TABLE), context.roster))
                 .map(|table| table.by),
         }
         /// Who may deploy a hotfix, which is a fix on top of the running commit, and which rules it
@@ -86,41 +86,44 @@ policy_table! {
             example: "{ by = \"release\", skip = \"soak\" }",
             default: "no one",
             read: key.read(|value| {
-                Hotfix::read(&value.fields(&Hotfix::TABLE), (given.roster, &deployers))
+                let context = HotfixContext { roster: context.roster, deployers: &deployers };
+                Hotfix::read(&value.fields(&Hotfix::TABLE), context)
             }),
         }
-        /// The environment in which the same commit must have succeeded before, and passed verification if the component has a `verify` command.
+        /// The environment in which the same commit must have succeeded before, and passed
+        /// verification if the component has a `verify` command.
         pub promote_from: Option<EnvName> {
             form: ValueForm::Text(&NAME),
             example: "\"stage\"",
             read: key.parse(),
         }
-        /// How long the commit must have run there, verified and without interruption.
+        /// How long the commit must have run in the environment that `promote_from` names, verified
+        /// and without interruption.
         pub soak: Option<Span> {
             form: ValueForm::Text(&SPAN),
             example: "\"1h\"",
-            needs: "promote_from", because: "it says how long the commit must have run there",
+            needs: "promote_from", because: "it is the time that the commit must run in that environment",
             read: key.span(),
         }
-        /// The approvals that a deployment needs, at most 20 in total. A number asks for that many
-        /// approvals by any people; one person counts once. An approval is for one commit,
+        /// The approvals that a deployment needs, at most 20 in total. A number requires that many
+        /// approvals by any people; each person counts once. An approval is for one commit,
         /// environment and set of components. It ends when it expires, when it is revoked, or when
         /// a successful deployment has used it.
         pub approvals: Vec<ApprovalRequirement> {
             form: APPROVALS,
             example: "[{ required = 1, by = \"release\" }, { required = 1, by = \"security\" }]",
             default: "none",
-            read: key.value().map(|value| read_approvals(&value, given.roster)).unwrap_or_default(),
+            read: key.value().map(|value| read_approvals(&value, context.roster)).unwrap_or_default(),
         }
-        /// The attestations that a commit needs, each signed by someone whom `[checks]` accepts for
-        /// its type. A type may stand for the table.
+        /// The attestations that a commit needs, each signed by a person or machine that `[checks]`
+        /// accepts for its type. Write a table, or just the type.
         pub checks: Vec<RequiredCheck> {
             form: ValueForm::OneOrMore(&ValueForm::Either(&[
                 ValueForm::Text(&PREDICATE),
                 ValueForm::Table(&RequiredCheck::TABLE),
             ])),
             example: "[\"test-result\", { type = \"test-result\", suite = \"e2e\", environment = \"stage\" }]",
-            read: key.each(|value| read_required_check(value, given.roster)),
+            read: key.read_each(|value| read_required_check(value, context.roster)),
         }
         /// Deploy only artifacts that are registered as built: build once, promote, never rebuild.
         pub artifact_required as "artifact": bool {
@@ -139,11 +142,11 @@ policy_table! {
         pub freeze: Vec<Freeze> {
             form: ValueForm::OneOrMore(&ValueForm::Table(&FreezeTable::TABLE)),
             example: "[{ start = \"Fri 16:00\", end = \"Mon 08:00\", timezone = \"Europe/London\", reason = \"weekend\" }]",
-            read: key.each(FreezeTable::read_window),
+            read: key.read_each(FreezeTable::read_window),
         }
         /// The branch that belongs to this environment. It can only be fast-forwarded, and it
-        /// cannot be deleted. A branch whose name differs from it in upper and lower case only is
-        /// refused. A pattern has no branch.
+        /// cannot be deleted. A push of another branch is refused if its name differs only in upper
+        /// and lower case. A pattern has no branch.
         pub branch: Option<BranchName> {
             form: ValueForm::Text(&BRANCH),
             example: "\"main\"",
@@ -156,7 +159,7 @@ policy_table! {
             form: ValueForm::Words(DeployOn::NAMES),
             example: "\"approval\"",
             default: "`\"merge\"`",
-            needs: "branch", because: "it says whether the branch moves before the deployment or after it",
+            needs: "branch", because: "it decides whether the branch moves before or after the deployment",
             read: key.word().unwrap_or(DeployOn::Merge),
         }
         /// Require a commit that contains the tip of the branch.
@@ -169,8 +172,8 @@ policy_table! {
         }
         /// The form of the environment's tags, with `{timestamp}`, `{env}`, `{branch}`,
         /// `{version}`, `{component}` and `{commit}`. git-deploy guards these tags and does not
-        /// create them: a tag of this form can be pushed only for a commit whose content runs here, and
-        /// it cannot be moved.
+        /// create them: a tag of this form can be pushed only for a commit whose content runs here,
+        /// and it cannot be moved.
         pub tag: Option<Template> {
             form: ValueForm::Text(&TEMPLATE),
             example: "\"{version}.{timestamp}.{env}\"",
@@ -184,15 +187,15 @@ policy_table! {
             default: "`\"active\"`",
             read: key.word().unwrap_or(Enforcement::Active),
         }
-        /// The limits for the environments of a pattern such as `"pr-*"`. A pattern must have it,
-        /// and nothing else may.
+        /// The limits for the environments of a pattern such as `"pr-*"`. Required for a pattern,
+        /// and not allowed for any other environment.
         pub ephemeral: Option<Ephemeral> {
             form: ValueForm::Table(&Ephemeral::TABLE),
             example: "{ ttl = \"8h\", limit = 20 }",
             read: key.read(|value| Ephemeral::read(&value.fields(&Ephemeral::TABLE), ())),
         }
-        /// When a deployment that has not finished is stale: from then on, any deployer may abort
-        /// it.
+        /// How long after its start or last resume an unfinished deployment is stale, so that any
+        /// deployer may abort it.
         pub stale_after: Span {
             form: ValueForm::Text(&SPAN),
             example: "\"2h\"",
@@ -221,13 +224,12 @@ policy_table! {
             default: "`\"auto\"`",
             read: key.word().unwrap_or(Rollback::Auto),
         }
-        /// Who is notified about deployments to this environment. A command may stand for the
-        /// table.
+        /// Who is notified about deployments to this environment. Write a table, or just a command.
         pub notify: Vec<Notify> {
             form: NOTIFY,
             example: "[\"make announce\", { webhook = \"https://hooks.example.com/deployments\", on = \"failed\" }]",
             default: "the `notify` at the top of the file",
-            read: key.read(read_notify).unwrap_or_else(|| given.notify.to_vec()),
+            read: key.read(read_notify).unwrap_or_else(|| context.notify.to_vec()),
         }
         /// A branch that is moved to the deployed commit after each success.
         pub advance: Option<BranchName> {
@@ -245,7 +247,7 @@ policy_table! {
             read: read_variables(&key),
         }
         /// Variables whose values are secret: each value is the output of a command that runs when
-        /// the secret is needed. A command may stand for the table.
+        /// the secret is needed. Write a table, or just the command.
         pub secrets: BTreeMap<VarName, Secret> {
             form: SECRETS,
             example: "{ TOKEN = { command = \"pass show prod/token\", plan = true } }",
@@ -254,12 +256,12 @@ policy_table! {
     }
 }
 
-/// What reading an environment needs to know.
+/// What the reader of an environment's table needs in addition to the table.
 #[derive(Clone, Copy)]
 pub(super) struct EnvironmentContext<'a> {
     pub(super) name: &'a EnvName,
     pub(super) roster: &'a Roster,
-    /// Who is notified if the environment does not say so.
+    /// The recipients of an environment without its own `notify`.
     pub(super) notify: &'a [Notify],
 }
 
@@ -287,8 +289,8 @@ impl Environment {
             .is_some_and(|template| template.could_produce(tag, &self.name, self.is_pattern()))
     }
 
-    /// Checks whether a tag does not have this form but would have it in another case of ASCII
-    /// letters.
+    /// Checks whether a tag, by its short name, has the form of the environment's `tag` only if the
+    /// case of ASCII letters is ignored.
     pub fn claims_similar_tag(&self, tag: &str) -> bool {
         let is_similar = |template: &Template| {
             template.could_produce_in_any_case(tag, &self.name, self.is_pattern())
@@ -329,11 +331,11 @@ policy_words! {
 policy_words! {
     /// What happens to the components of a failed deployment.
     pub enum Rollback {
-        /// Those that failed are rolled back to their last healthy commit.
+        /// The components that failed are rolled back to their last healthy commit.
         Auto = "auto",
         /// Every component that the deployment changed is rolled back.
         All = "all",
-        /// They are left as they are, for a person to decide.
+        /// The components are left as they are, for a person to decide.
         Manual = "manual",
     }
 }

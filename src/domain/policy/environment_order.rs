@@ -1,4 +1,4 @@
-//! The order in which environments are shown: in the direction of promotion.
+//! The order in which environments are shown: the order of promotion.
 
 use std::collections::BTreeSet;
 
@@ -11,40 +11,35 @@ impl Policy {
     pub fn environments_in_order(&self) -> Vec<&Environment> {
         let mut ordered = Vec::new();
         let mut seen = BTreeSet::new();
-        let from = |environment: &Environment| {
-            environment
-                .promote_from
-                .as_ref()
-                .and_then(|before| self.environment(before))
-                .map(|before| &before.name)
-        };
-        for environment in self
-            .all_environments()
-            .filter(|environment| from(environment).is_none())
-        {
-            self.follow(environment, &mut seen, &mut ordered);
+        for environment in self.all_environments() {
+            if self.previous_environment(environment).is_none() {
+                self.add_with_followers(environment, &mut seen, &mut ordered);
+            }
         }
         ordered
     }
 
-    fn follow<'a>(
+    /// Returns the environment that an environment promotes from.
+    fn previous_environment(&self, environment: &Environment) -> Option<&Environment> {
+        self.environment(environment.promote_from.as_ref()?)
+    }
+
+    /// Adds an environment, and after it those that promote from it, directly or indirectly.
+    fn add_with_followers<'a>(
         &'a self,
         environment: &'a Environment,
         seen: &mut BTreeSet<&'a EnvName>,
         ordered: &mut Vec<&'a Environment>,
     ) {
-        // A validated policy has no circle. This check ends the walk over any policy.
+        // A validated policy has no cycle. This check makes the walk end anyway.
         if !seen.insert(&environment.name) {
             return;
         }
         ordered.push(environment);
         for next in self.all_environments() {
-            let before = next
-                .promote_from
-                .as_ref()
-                .and_then(|before| self.environment(before));
-            if before.is_some_and(|before| before.name == environment.name) {
-                self.follow(next, seen, ordered);
+            let previous = self.previous_environment(next);
+            if previous.is_some_and(|previous| previous.name == environment.name) {
+                self.add_with_followers(next, seen, ordered);
             }
         }
     }
@@ -56,7 +51,7 @@ mod tests {
 
     /// The order follows `promote_from`, not the names.
     #[test]
-    fn along_the_chain() {
+    fn order_follows_promotion() {
         let text = r#"
             schema = 1
             project = "catalogue"

@@ -9,7 +9,7 @@ use crate::domain::time::Span;
 policy_table! {
     /// `ephemeral`: the limits for the environments of a pattern.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct Ephemeral, read with (key, _given: ());
+    pub struct Ephemeral, read with (key, _context: ());
 
     keys {
         /// How long an environment may live without being renewed.
@@ -29,7 +29,7 @@ policy_table! {
 
 policy_table! {
     /// `advance`: the branch that is moved after a success.
-    pub(super) struct Advance, read with (key, _given: ());
+    pub(super) struct Advance, read with (key, _context: ());
 
     keys {
         /// The branch to move.

@@ -1,4 +1,4 @@
-//! Reads `[environments]`: all environments, and all patterns of ephemeral ones.
+//! Reads `[environments]`: the environments, and the patterns of ephemeral ones.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ const MAX_ENVIRONMENTS: usize = 500;
 
 type Environments = BTreeMap<EnvName, Environment>;
 
-/// Reads `[environments]`: all environments, and all patterns by their prefix.
+/// Reads `[environments]`. Returns the environments by name, and the patterns by prefix.
 pub(super) fn read_environments(
     file: &TableFields<'_>,
     roster: &Roster,
@@ -31,12 +31,12 @@ pub(super) fn read_environments(
                     notify,
                 };
                 let environment = read_environment(&entry, prefix.is_some(), context);
-                let map = if prefix.is_some() {
+                let target = if prefix.is_some() {
                     &mut patterns
                 } else {
                     &mut environments
                 };
-                map.extend(environment.map(|environment| (name, environment)));
+                target.extend(environment.map(|environment| (name, environment)));
             }
             Err(_) if entry.key.contains('*') => entry.report(
                 "a pattern is a literal prefix, a dash and a star, such as \"pr-*\"",
@@ -58,7 +58,7 @@ fn read_environment(
         (true, None) => {
             let hint = "add ephemeral = { ttl = \"8h\", limit = 20 }".to_owned();
             entry.report(
-                "a pattern needs limits for the life and the number of its environments",
+                "a pattern needs limits for the lifetime and the number of its environments",
                 Some(hint),
             );
         }

@@ -1,7 +1,6 @@
-//! What is wrong with a `deploy.toml`: all mistakes at once, each with its position and a hint.
+//! The errors of a `deploy.toml`: all of them at once, each with its position and perhaps a hint.
 //!
-//! A message quotes an unreviewed file, so its text is made harmless before it can reach a
-//! terminal.
+//! A message may quote an unreviewed file, so it is sanitized when it is added.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,7 +8,7 @@ use std::fmt;
 
 use crate::domain::text::sanitize;
 
-/// The most errors that are kept.
+/// The maximum number of errors that are kept.
 const MAX_ERRORS: usize = 100;
 
 /// One mistake in a `deploy.toml`.
@@ -43,8 +42,8 @@ impl fmt::Display for PolicyError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct PolicyErrors {
     errors: Vec<PolicyError>,
-    /// The number of errors that are not kept.
-    more: usize,
+    /// The number of errors beyond [`MAX_ERRORS`], which are not kept.
+    omitted: usize,
 }
 
 impl PolicyErrors {
@@ -57,7 +56,7 @@ impl PolicyErrors {
                 message: message.to_owned(),
                 hint: None,
             }],
-            more: 0,
+            omitted: 0,
         }
     }
 
@@ -75,8 +74,8 @@ impl fmt::Display for PolicyErrors {
             }
             error.fmt(f)?;
         }
-        if self.more > 0 {
-            write!(f, "\nand {} more", self.more)?;
+        if self.omitted > 0 {
+            write!(f, "\nand {} more", self.omitted)?;
         }
         Ok(())
     }
@@ -88,7 +87,7 @@ pub(super) struct ErrorCollector<'t> {
     text: &'t str,
     /// Each error with its byte offset, by which they are sorted. Positions are computed at the
     /// end, only for the errors that are kept.
-    found: RefCell<Vec<(Option<usize>, PolicyError)>>,
+    errors: RefCell<Vec<(Option<usize>, PolicyError)>>,
     /// The byte offset of each key that was read.
     offsets: RefCell<BTreeMap<String, usize>>,
 }
@@ -97,7 +96,7 @@ impl<'t> ErrorCollector<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         Self {
             text,
-            found: RefCell::default(),
+            errors: RefCell::default(),
             offsets: RefCell::default(),
         }
     }
@@ -116,7 +115,7 @@ impl<'t> ErrorCollector<'t> {
             message: sanitize(message.as_ref()),
             hint: hint.map(|hint| sanitize(&hint)),
         };
-        self.found.borrow_mut().push((offset, error));
+        self.errors.borrow_mut().push((offset, error));
     }
 
     /// Records the position of a key, for checks that run after everything is read.
@@ -131,7 +130,7 @@ impl<'t> ErrorCollector<'t> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.found.borrow().is_empty()
+        self.errors.borrow().is_empty()
     }
 
     fn line_and_column(&self, offset: usize) -> (usize, usize) {
@@ -145,31 +144,31 @@ impl<'t> ErrorCollector<'t> {
 
     /// Returns the errors, if there are any.
     pub(super) fn into_result(self) -> Result<(), PolicyErrors> {
-        let mut found = self.found.take();
-        if found.is_empty() {
+        let mut errors = self.errors.take();
+        if errors.is_empty() {
             return Ok(());
         }
-        found.sort_by_key(|(offset, _)| offset.unwrap_or(0));
-        let more = found.len().saturating_sub(MAX_ERRORS);
+        errors.sort_by_key(|(offset, _)| offset.unwrap_or(0));
+        let omitted = errors.len().saturating_sub(MAX_ERRORS);
         let with_position = |(offset, error): (Option<usize>, PolicyError)| PolicyError {
             position: offset.map(|at| self.line_and_column(at)),
             ..error
         };
         Err(PolicyErrors {
-            errors: found
+            errors: errors
                 .into_iter()
                 .take(MAX_ERRORS)
                 .map(with_position)
                 .collect(),
-            more,
+            omitted,
         })
     }
 }
 
-/// Suggests the known word that is nearest to a misspelled one: `did you mean "deployers"?`. `None`
-/// if none is near.
+/// Suggests the known word that is nearest to a misspelled one: `did you mean "deployers"?`.
+/// Returns `None` if no word is near.
 pub fn suggest_nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
-    // A long word of a hostile file is not compared.
+    // A long word is not compared, since that would take long in a hostile file.
     (word.len() <= 100)
         .then(|| {
             let word = word.to_lowercase();

@@ -27,7 +27,7 @@ policy_table! {
 policy_table! {
     /// `hotfix`: who may deploy a hotfix, and which rules it skips.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Hotfix, read with (key, given: (&Roster, &Members));
+    pub struct Hotfix, read with (key, context: HotfixContext<'_>);
 
     keys {
         /// Who may deploy a hotfix.
@@ -35,16 +35,24 @@ policy_table! {
             form: MEMBERS,
             example: "\"release\"",
             default: "the deployers",
-            read: key.read(|value| given.0.members(value)).unwrap_or_else(|| given.1.clone()),
+            read: key.read(|value| context.roster.members(value))
+                .unwrap_or_else(|| context.deployers.clone()),
         }
         /// The rules that a hotfix skips.
         pub skip: BTreeSet<HotfixSkip> {
             form: ValueForm::OneOrMore(&ValueForm::Words(HotfixSkip::NAMES)),
             example: "[\"promote_from\", \"soak\"]",
             default: "none",
-            read: key.each(TomlValue::word).into_iter().collect(),
+            read: key.read_each(TomlValue::word).into_iter().collect(),
         }
     }
+}
+
+/// What the reader of `hotfix` needs in addition to the table.
+pub(super) struct HotfixContext<'a> {
+    pub(super) roster: &'a Roster,
+    /// The environment's deployers.
+    pub(super) deployers: &'a Members,
 }
 
 policy_words! {
@@ -52,7 +60,7 @@ policy_words! {
     pub enum HotfixSkip {
         /// The commit need not have run in the environment that `promote_from` names.
         PromoteFrom = "promote_from",
-        /// It need not have run there for the time that `soak` asks for.
+        /// The commit need not have run there for the time that `soak` requires.
         Soak = "soak",
     }
 }

@@ -1,4 +1,4 @@
-//! The keys of a table: which are present, and what is read from them.
+//! A table of the file with its known keys, and the readers of their values.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -14,31 +14,31 @@ use crate::domain::time::Span;
 pub(super) struct TableFields<'a> {
     table: Option<&'a DeTable<'a>>,
     parent: TomlValue<'a>,
-    known: &'static KeyTable,
+    key_table: &'static KeyTable,
 }
 
 impl<'a> TableFields<'a> {
-    /// Wraps a table whose keys are known. Keys without the key that they need are reported.
+    /// Wraps a table, and reports each key that needs another key which is absent.
     pub(super) fn new(
         table: Option<&'a DeTable<'a>>,
         parent: &TomlValue<'a>,
-        known: &'static KeyTable,
+        key_table: &'static KeyTable,
     ) -> Self {
         let fields = Self {
             table,
             parent: parent.clone(),
-            known,
+            key_table,
         };
         fields.report_unmet_needs();
         fields
     }
 
-    /// Makes a table that the file does not have, in which every key is absent.
-    pub(super) fn absent(parent: &TomlValue<'a>, known: &'static KeyTable) -> Self {
+    /// Makes an empty table for a table that the file does not have.
+    pub(super) fn absent(parent: &TomlValue<'a>, key_table: &'static KeyTable) -> Self {
         Self {
             table: None,
             parent: parent.clone(),
-            known,
+            key_table,
         }
     }
 
@@ -48,7 +48,7 @@ impl<'a> TableFields<'a> {
     }
 
     fn report_unmet_needs(&self) {
-        for key in self.known.keys {
+        for key in self.key_table.keys {
             if let Some((needed, reason)) = key.needs
                 && let Some(value) = self.key(key.name).value()
                 && self.key(needed).value().is_none()
@@ -60,21 +60,21 @@ impl<'a> TableFields<'a> {
 }
 
 impl<'a> TomlValue<'a> {
-    /// Reads a table whose keys are known. Unknown keys and keys without the one that they need are
-    /// reported.
-    pub(super) fn fields(&self, known: &'static KeyTable) -> TableFields<'a> {
+    /// Reads a table with known keys, and reports unknown keys and each key that needs another key
+    /// which is absent.
+    pub(super) fn fields(&self, key_table: &'static KeyTable) -> TableFields<'a> {
         let table = self.as_table();
         for (key, _) in table.into_iter().flatten() {
-            if known.key(key.get_ref()).is_none() {
-                self.report_unknown(key.get_ref(), key.span().start, known);
+            if key_table.key(key.get_ref()).is_none() {
+                self.report_unknown(key.get_ref(), key.span().start, key_table);
             }
         }
-        TableFields::new(table, self, known)
+        TableFields::new(table, self, key_table)
     }
 }
 
-/// A key of a table, which may be absent. What is read from it is `None` if it is absent or wrong;
-/// a mistake is reported.
+/// A key of a table, which may be absent. Its readers return `None` if it is absent or wrong, and
+/// report what is wrong.
 pub(super) struct TableField<'f, 'a> {
     fields: &'f TableFields<'a>,
     name: &'static str,
@@ -82,7 +82,7 @@ pub(super) struct TableField<'f, 'a> {
 
 impl<'a> TableField<'_, 'a> {
     fn definition(&self) -> Option<&'static TableKey> {
-        self.fields.known.key(self.name)
+        self.fields.key_table.key(self.name)
     }
 
     /// Returns the value, if the key is present.
@@ -96,7 +96,8 @@ impl<'a> TableField<'_, 'a> {
         Some(self.fields.parent.field(self.name, value))
     }
 
-    /// Reports the key if it must be present and is not, unless the table has a misspelling of it.
+    /// Reports the key if it is required and absent, unless the table has a misspelling of it,
+    /// which is reported as an unknown key.
     pub(super) fn report_missing(&self) {
         let (Some(table), Some(key)) = (self.fields.table, self.definition()) else {
             return;
@@ -105,7 +106,8 @@ impl<'a> TableField<'_, 'a> {
             return;
         }
         let is_misspelling = |word: &str| {
-            self.fields.known.key(word).is_none() && suggest_nearest(word, [self.name]).is_some()
+            self.fields.key_table.key(word).is_none()
+                && suggest_nearest(word, [self.name]).is_some()
         };
         if table.keys().any(|word| is_misspelling(word.get_ref())) {
             return;
@@ -119,26 +121,26 @@ impl<'a> TableField<'_, 'a> {
         self.value().and_then(|value| read(&value))
     }
 
-    /// Reads each value of a list with a function. Without the key there is none.
-    pub(super) fn each<T>(&self, read: impl FnMut(&TomlValue<'a>) -> Option<T>) -> Vec<T> {
+    /// Reads each value of a list with a function. The result is empty if the key is absent.
+    pub(super) fn read_each<T>(&self, read: impl FnMut(&TomlValue<'a>) -> Option<T>) -> Vec<T> {
         self.value()
             .map(|value| value.list().iter().filter_map(read).collect())
             .unwrap_or_default()
     }
 
-    /// Reads a table whose keys are names. Without the key it is empty.
-    pub(super) fn named_values(&self, most: usize) -> Vec<NamedValue<'a>> {
+    /// Reads a table whose keys are names, at most `max`. The result is empty if the key is absent.
+    pub(super) fn named_values(&self, max: usize) -> Vec<NamedValue<'a>> {
         self.value()
-            .map(|value| value.named_values(most))
+            .map(|value| value.named_values(max))
             .unwrap_or_default()
     }
 
-    /// Parses a text into a type of its own.
+    /// Parses a string with the `FromStr` of a type.
     pub(super) fn parse<T: FromStr<Err: Display>>(&self) -> Option<T> {
         self.read(TomlValue::parse)
     }
 
-    /// Parses a text with a function.
+    /// Parses a string with a function.
     pub(super) fn parse_with<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         self.read(|value| value.parse_with(parse))
     }
@@ -156,7 +158,7 @@ impl<'a> TableField<'_, 'a> {
     /// Reads a number within the bounds that the key's form states.
     pub(super) fn number(&self) -> Option<u32> {
         match self.definition()?.form {
-            ValueForm::Number(least, most) => self.read(|value| value.number(least, most)),
+            ValueForm::Number(min, max) => self.read(|value| value.number(min, max)),
             _ => None,
         }
     }

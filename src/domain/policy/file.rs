@@ -25,15 +25,15 @@ const ENVIRONMENT_NAME: TextForm =
 policy_table! {
     /// A validated policy.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Policy, read with (key, given: FileContext<'_>);
+    pub struct Policy, read with (key, context: FileContext<'_>);
 
     fields {
         /// `[environments."<prefix>-*"]`, by prefix: patterns of ephemeral environments.
-        pub patterns: BTreeMap<EnvName, Environment> = given.patterns;
+        pub patterns: BTreeMap<EnvName, Environment> = context.patterns;
         /// Each key, current or retired, with its one owner.
-        pub(super) keys: BTreeMap<PublicKey, (Person, KeyStatus)> = given.roster.keys.clone();
+        pub(super) keys: BTreeMap<PublicKey, (Person, KeyStatus)> = context.roster.keys.clone();
         /// Each address, in ASCII lower case, with its one owner.
-        pub(super) emails: BTreeMap<String, Person> = given.roster.emails.clone();
+        pub(super) emails: BTreeMap<String, Person> = context.roster.emails.clone();
     }
 
     keys {
@@ -48,30 +48,30 @@ policy_table! {
         pub project: ProjectName {
             form: ValueForm::Text(&NAME),
             example: "\"catalogue\"",
-            required: given.project.clone(), hint: "add project = \"NAME\" (it never changes)",
+            required: context.project.clone(), hint: "add project = \"NAME\" (it never changes)",
         }
-        /// Everyone with a key, by name: persons and machines. A key may stand for the table. A
-        /// key, an address and a name each belong to one person only.
+        /// All people and machines with a key, by name. Write a table, or just the public key. A
+        /// key or an e-mail address can belong to one of them only.
         pub people: BTreeMap<Person, PersonSpec> {
             form: ValueForm::Named(&NAME, &PERSON),
             example: "{ alice = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\" }",
-            required: Some(given.roster.people.clone()),
+            required: Some(context.roster.people.clone()),
             hint: "add [people] with a line such as alice = \"RW…\", the second line of her minisign .pub file",
         }
-        /// Groups of people, which rules can name like a person. People and groups share one name
-        /// space. A group cannot contain a group.
+        /// Groups of people. A rule can name a group instead of a person, so a group and a person
+        /// cannot have the same name. A group cannot contain a group.
         pub groups: BTreeMap<GroupName, BTreeSet<Person>> {
             form: ValueForm::Named(&NAME, &ValueForm::OneOrMore(&ValueForm::Text(&NAME))),
             example: "{ release = [\"alice\"] }",
             used_as: "contains",
-            read: given.roster.groups.clone(),
+            read: context.roster.groups.clone(),
         }
         /// Who may change this file.
         pub admin_rules as "policy": AdminRules {
             form: ValueForm::Table(&AdminRules::TABLE),
             example: "{ admins = \"alice\" }",
             read: key
-                .read(|value| AdminRules::read(&value.fields(&AdminRules::TABLE), given.roster))
+                .read(|value| AdminRules::read(&value.fields(&AdminRules::TABLE), context.roster))
                 .unwrap_or_else(AdminRules::absent),
         }
         /// The environments, by name. A name such as `"pr-*"` (a literal prefix, a dash and a star)
@@ -81,7 +81,7 @@ policy_table! {
             form: ValueForm::Named(&ENVIRONMENT_NAME, &ValueForm::Table(&Environment::TABLE)),
             example: "{ dev = {}, prod = { promote_from = \"dev\" } }",
             used_as: "environment",
-            read: given.environments,
+            read: context.environments,
         }
         /// The parts of the repository that are deployed on their own, by name. The name `rest` is
         /// reserved for the paths that no component owns.
@@ -90,7 +90,7 @@ policy_table! {
             example: "{ api = { paths = \"api/**\" } }",
             default: "one component with the project's name that is the whole tree",
             read: key.value().map_or_else(
-                || sole_component(given.project.as_ref(), given.root),
+                || sole_component(context.project.as_ref(), context.root),
                 |value| read_components(&value),
             ),
         }
@@ -109,7 +109,7 @@ policy_table! {
             example: "{ test-result = { by = \"alice\" } }",
             default: "attestations of every type count, by everyone listed under `[people]`",
             used_as: "may_attest",
-            read: key.value().map(|value| read_accepted_signers(&value, given.roster)),
+            read: key.value().map(|value| read_accepted_signers(&value, context.roster)),
         }
         /// Whose builds and artifacts count.
         pub artifacts: Members {
@@ -117,8 +117,8 @@ policy_table! {
             example: "{ by = \"alice\" }",
             default: "everyone listed under `[people]`",
             read: key
-                .read(|value| ArtifactRules::read(&value.fields(&ArtifactRules::TABLE), given.roster))
-                .map_or_else(|| given.roster.everyone.clone(), |table| table.by),
+                .read(|value| ArtifactRules::read(&value.fields(&ArtifactRules::TABLE), context.roster))
+                .map_or_else(|| context.roster.everyone.clone(), |table| table.by),
         }
         /// How paths that no component owns are treated: as a component `rest` that is gated like
         /// the others (`gated`), or without any gate (`free`).
@@ -129,8 +129,8 @@ policy_table! {
             used_as: "has_rest",
             read: key.word().unwrap_or(UnownedPaths::Gated),
         }
-        /// Who is notified about deployments to every environment without its own `notify`. A
-        /// command may stand for the table.
+        /// Who is notified about deployments to every environment without its own `notify`. Write a
+        /// table, or just a command.
         _notify as "notify": () {
             form: NOTIFY,
             example: "\"make announce\"",
@@ -140,7 +140,7 @@ policy_table! {
     }
 }
 
-/// What is read before the policy is put together.
+/// The parts of the file that are read before the policy is built.
 pub(super) struct FileContext<'a> {
     pub(super) root: &'a TomlValue<'a>,
     pub(super) project: Option<ProjectName>,

@@ -1,11 +1,11 @@
-//! The kinds of text that several tables of `deploy.toml` use, as the JSON Schema and the reference
-//! describe them.
+//! The kinds of strings that several tables of `deploy.toml` use, as the JSON Schema and the
+//! reference describe them.
 
 use super::table::{TextForm, ValueForm};
 
 /// The grammar of all names.
 pub(super) const NAME: TextForm = TextForm::new("name", "^[a-z0-9][a-z0-9._-]{0,62}$");
-/// A person or a group: they share one name space.
+/// The name of a person or a group.
 const MEMBER: TextForm = TextForm::new("person or group", NAME.pattern);
 /// People, machines and groups.
 pub(super) const MEMBERS: ValueForm = ValueForm::OneOrMore(&ValueForm::Text(&MEMBER));
@@ -14,7 +14,7 @@ pub(super) const SPAN: TextForm = TextForm::new("span", "^[0-9]*[1-9][0-9]*[smhd
 /// The short name of a branch.
 pub(super) const BRANCH: TextForm =
     TextForm::new("branch", "^[^-\\s~^:?*\\\\\\[][^\\s~^:?*\\\\\\[]*$");
-/// A text for `sh -c`.
+/// A command for `sh -c`.
 pub(super) const COMMAND: TextForm = TextForm::new("command", "\\S");
 /// An in-toto predicate type.
 pub(super) const PREDICATE: TextForm =

@@ -21,8 +21,8 @@ const ZONE: TextForm = TextForm::new("time zone", "^[A-Za-z0-9+_/-]+$");
 const LINE: TextForm = TextForm::new("line", "^[^\\n]+$");
 
 policy_table! {
-    /// `freeze` as the file has it.
-    pub(super) struct FreezeTable, read with (key, _given: ());
+    /// A window of `freeze`, as the file writes it.
+    pub(super) struct FreezeTable, read with (key, _context: ());
 
     keys {
         /// The start of the window: `Fri 16:00` for every week, or `2026-12-20`, `2026-12-20T18:00`
@@ -76,7 +76,8 @@ pub struct Freeze {
     pub timezone: Zone,
     /// The reason, shown with a refusal.
     pub reason: Option<Line>,
-    written: (String, String),
+    /// The start and the end, as the policy writes them.
+    start_and_end: (String, String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +97,8 @@ enum WindowBound {
     Once(Time),
 }
 
-const EXPECTED: &str =
-    "Fri 16:00 for every week, or 2026-12-20, 2026-12-20T18:00 or 2026-12-20T18:00:00Z for once";
+/// The spellings of a bound, for messages.
+const EXPECTED: &str = "a weekly time such as Fri 16:00, or a date or time such as 2026-12-20, 2026-12-20T18:00 or 2026-12-20T18:00:00Z";
 
 impl Freeze {
     /// Parses the bounds of a window. A date without a time as `end` includes that day.
@@ -131,13 +132,17 @@ impl Freeze {
             (WindowBound::Once(_), WindowBound::Once(_)) => {
                 return Err(format!("it ends ({end}) before it starts ({start})"));
             }
-            _ => return Err(format!("start and end must be of one kind: {EXPECTED}")),
+            _ => {
+                return Err(format!(
+                    "start and end must be of the same kind: {EXPECTED}"
+                ));
+            }
         };
         Ok(Self {
             window,
             timezone,
             reason,
-            written: (start.to_owned(), end.to_owned()),
+            start_and_end: (start.to_owned(), end.to_owned()),
         })
     }
 
@@ -178,15 +183,15 @@ impl fmt::Display for Freeze {
         write!(
             f,
             "{} to {} {}",
-            self.written.0, self.written.1, self.timezone
+            self.start_and_end.0, self.start_and_end.1, self.timezone
         )
     }
 }
 
-/// Parses a bound; `last` is true for the end of a window.
-fn parse_bound(text: &str, timezone: Zone, last: bool) -> Result<WindowBound, String> {
+/// Parses a bound; `is_end` is true for the end of a window.
+fn parse_bound(text: &str, timezone: Zone, is_end: bool) -> Result<WindowBound, String> {
     let error = || format!("{text:?} is not {EXPECTED}");
-    let clock = |text: &str| {
+    let parse_clock = |text: &str| {
         NaiveTime::parse_from_str(text, "%H:%M")
             .ok()
             .filter(|_| text.len() == 5)
@@ -194,16 +199,19 @@ fn parse_bound(text: &str, timezone: Zone, last: bool) -> Result<WindowBound, St
     if let Some((day, time)) = text.split_once(' ')
         && let Ok(day) = day.parse::<Weekday>()
     {
-        return Ok(WindowBound::Weekly(day, clock(time).ok_or_else(error)?));
+        return Ok(WindowBound::Weekly(
+            day,
+            parse_clock(time).ok_or_else(error)?,
+        ));
     }
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        let day = if last {
+        let day = if is_end {
             date.succ_opt().ok_or_else(error)?
         } else {
             date
         };
         return timezone
-            .to_utc(day.and_time(NaiveTime::MIN), last)
+            .to_utc(day.and_time(NaiveTime::MIN), is_end)
             .map(WindowBound::Once)
             .ok_or_else(error);
     }
@@ -216,7 +224,7 @@ fn parse_bound(text: &str, timezone: Zone, last: bool) -> Result<WindowBound, St
     ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(&text, format).ok())
-        .and_then(|local| timezone.to_utc(local, last))
+        .and_then(|local| timezone.to_utc(local, is_end))
         .map(WindowBound::Once)
         .ok_or_else(error)
 }

@@ -1,5 +1,5 @@
-//! What the rest of the program asks a policy: who a key belongs to, which rules an environment
-//! has, what a component owns.
+//! The queries of a policy: the owner of a key, the rules of an environment, the paths of a
+//! component.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ impl Policy {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PolicyErrors> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             PolicyErrors::single(&format!(
-                "it is not UTF-8 text: byte {} begins no character",
+                "it is not UTF-8 text: invalid bytes at offset {}",
                 error.valid_up_to()
             ))
         })?;
@@ -41,7 +41,7 @@ impl Policy {
         people: &[(Person, PublicKey)],
         environments: &[EnvName],
     ) -> String {
-        starter::starter(project, people, environments)
+        starter::write_starter(project, people, environments)
     }
 
     /// Returns the rules of an environment: its own, or those of the pattern that it matches
@@ -84,9 +84,7 @@ impl Policy {
 
     /// Finds the owner of a key, by its 32 bytes, and whether the key may still sign.
     pub fn person_of_key(&self, key: &PublicKey) -> Option<(&Person, KeyStatus)> {
-        self.keys
-            .get(key)
-            .map(|(person, standing)| (person, *standing))
+        self.keys.get(key).map(|(person, status)| (person, *status))
     }
 
     /// Finds the owner of an e-mail address, given as the bytes of a commit. ASCII case does not
@@ -134,8 +132,8 @@ impl Policy {
         })
     }
 
-    /// Finds the environment whose branch differs from this one in upper and lower case only: on
-    /// some servers' disks the two are one file.
+    /// Finds the environment whose branch differs from this one in upper and lower case only. On a
+    /// file system that ignores case, the two refs are the same file.
     pub fn environment_of_similar_branch(&self, branch: &str) -> Option<&Environment> {
         let is_equal = |own: &str| {
             if branch.is_ascii() && own.is_ascii() {
@@ -169,8 +167,8 @@ impl Policy {
         self.components.get(name)
     }
 
-    /// Checks whether there is a component `rest`: some path may have no owner, and such paths are
-    /// gated.
+    /// Checks whether there is a component `rest`: unowned paths are gated, and no component is
+    /// declared without `paths`, which would own everything.
     pub fn has_rest(&self) -> bool {
         self.unowned == UnownedPaths::Gated
             && self
@@ -242,18 +240,19 @@ impl Policy {
         match self.components.get(component) {
             Some(declared) => declared.coverage(folder),
             None if *component == ComponentName::rest() && self.has_rest() => {
-                let mut covers = self.declared_paths().map(|paths| paths.coverage(folder));
-                covers
-                    .try_fold(Coverage::Whole, |sum, cover| match cover {
+                let mut coverages = self.declared_paths().map(|paths| paths.coverage(folder));
+                coverages
+                    .try_fold(Coverage::Whole, |rest_so_far, coverage| match coverage {
+                        // Nothing is left for `rest`, except the shared files at the root.
                         Coverage::Whole => Err(if folder.is_empty() {
                             Coverage::Descend
                         } else {
                             Coverage::Nothing
                         }),
-                        Coverage::Nothing => Ok(sum),
+                        Coverage::Nothing => Ok(rest_so_far),
                         Coverage::Descend => Ok(Coverage::Descend),
                     })
-                    .unwrap_or_else(|nothing| nothing)
+                    .unwrap_or_else(|decided| decided)
             }
             None => Coverage::Nothing,
         }

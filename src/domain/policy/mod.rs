@@ -44,7 +44,7 @@ mod zone;
 
 #[cfg(test)]
 pub use admin::UnownedPaths;
-pub use approval::{ApprovalRequirement, Bind};
+pub use approval::{ApprovalBinding, ApprovalRequirement};
 pub use attestation::RequiredCheck;
 pub use component::{Component, Submodules};
 pub use environment::{DeployOn, Enforcement, Environment, Rollback};

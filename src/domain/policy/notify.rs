@@ -1,4 +1,4 @@
-//! `notify`: who is notified about what, for the whole policy and for an environment.
+//! `notify`: the recipients of notifications, for the whole policy or for an environment.
 //!
 //! Anyone who knows a webhook's address can post to it, so only its host is ever shown, and errors
 //! never quote an address.
@@ -13,9 +13,9 @@ use super::shell_command::ShellCommand;
 use super::table::{TextForm, ValueForm, Word as _};
 use super::table_macros::{policy_table, policy_words};
 use super::webhook_url::WebhookUrl;
-use crate::domain::serde_str::as_text;
+use crate::domain::serde_str::impl_serde_str;
 
-/// The most recipients: each has a thread of its own.
+/// The maximum number of recipients, each of which has its own thread.
 const MAX_RECIPIENTS: usize = 20;
 
 const ADDRESS: TextForm = TextForm::new(
@@ -39,8 +39,8 @@ pub struct Notify {
 }
 
 policy_table! {
-    /// `notify` as the file has it.
-    pub(super) struct NotifyTable, read with (key, _given: ());
+    /// A recipient of `notify`, as the file writes it.
+    pub(super) struct NotifyTable, read with (key, _context: ());
 
     keys {
         /// A command to run. It gets the event as CloudEvents JSON on its standard input, and
@@ -54,8 +54,8 @@ policy_table! {
             read: key.parse(),
         }
         /// The address to post to. Plain `http://` is allowed only to the same machine. A failed
-        /// delivery is retried during the deployment and does not delay it; what could not be
-        /// delivered is reported at the end.
+        /// delivery is retried during the deployment and does not delay it; events that could not
+        /// be delivered are reported at the end.
         webhook: Option<WebhookAddress> {
             form: ValueForm::Either(&[
                 ValueForm::Text(&ADDRESS),
@@ -88,7 +88,7 @@ policy_table! {
 
 policy_table! {
     /// A webhook whose address is a secret.
-    pub(super) struct WebhookTable, read with (key, _given: ());
+    pub(super) struct WebhookTable, read with (key, _context: ());
 
     keys {
         /// The command that prints the address, which is a secret. A newline at the end of the
@@ -102,7 +102,7 @@ policy_table! {
     }
 }
 
-/// Reads `notify`; an empty list is a list without recipients.
+/// Reads `notify`. An empty list is allowed: no one is notified.
 pub(super) fn read_notify(value: &TomlValue<'_>) -> Option<Vec<Notify>> {
     let list = value.list();
     if list.len() > MAX_RECIPIENTS {
@@ -209,7 +209,7 @@ impl FromStr for NotifyEvent {
     }
 }
 
-as_text!(NotifyEvent);
+impl_serde_str!(NotifyEvent);
 
 /// How a recipient is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,7 +235,7 @@ policy_words! {
     }
 }
 
-/// How the address of a webhook is known.
+/// Where the address of a webhook comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookAddress {
     /// The policy contains it.
@@ -269,10 +269,14 @@ struct CommandExcerpt<'a>(&'a ShellCommand);
 
 impl fmt::Display for CommandExcerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.0.as_str().trim();
-        let first_line = whole.lines().next().unwrap_or_default();
+        let command = self.0.as_str().trim();
+        let first_line = command.lines().next().unwrap_or_default();
         let line: String = first_line.chars().take(60).collect();
-        let more = if line.len() < whole.len() { "…" } else { "" };
+        let more = if line.len() < command.len() {
+            "…"
+        } else {
+            ""
+        };
         write!(f, "`{}{more}`", line.replace('\t', " "))
     }
 }

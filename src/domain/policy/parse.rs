@@ -1,7 +1,7 @@
-//! How the text of a `deploy.toml` becomes a [`Policy`].
+//! Parses the text of a `deploy.toml` into a [`Policy`].
 //!
-//! Broken parts are replaced by defaults while reading goes on; any error at all means that there
-//! is no policy.
+//! After an error, reading goes on with a default, so that all errors are reported. The result is
+//! a policy only if there was no error.
 
 use toml::de::{DeTable, DeValue};
 
@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
     let errors = ErrorCollector::new(text);
     let policy = parse_toml(text, &errors);
     errors.into_result()?;
-    // Without an error there is a policy: whatever prevents one is reported.
+    // If there is no policy, an error was reported, so this fallback is never used.
     policy.ok_or_else(|| PolicyErrors::single("it contains no policy"))
 }
 
@@ -34,7 +34,7 @@ fn parse_toml(text: &str, errors: &ErrorCollector<'_>) -> Option<Policy> {
         return None;
     }
     let (document, problems) = DeTable::parse_recoverable(text);
-    // Only the first: after a broken line, what follows is misread.
+    // Report only the first problem: text after a broken line is misread.
     if let Some(problem) = problems.first() {
         let message = problem.message().split(", expected").next();
         let is_marker = |line: &str| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ");
@@ -69,14 +69,15 @@ fn read_document<'a>(root: &'a TomlValue<'a>, errors: &'a ErrorCollector<'a>) ->
     Some(policy)
 }
 
-/// Refuses a file of another version at once: it may contain keys that are unknown here.
+/// Refuses a file of another schema version at once, since it may contain keys that are unknown
+/// here.
 fn check_schema(root: &TomlValue<'_>) -> Option<()> {
     let entries = root.named_values(usize::MAX);
     if let Some(schema) = entries.iter().find(|entry| entry.key == "schema")
         && schema.value.number(1, u32::MAX)? != 1
     {
         let hint = "install a newer git-deploy".to_owned();
-        let message = "this git-deploy knows schema 1 only";
+        let message = "this version supports schema 1 only";
         schema.value.report(message, Some(hint));
         return None;
     }

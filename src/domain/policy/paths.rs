@@ -47,7 +47,7 @@ pub enum PathsError {
         "the list is empty, so the component would have no files; leave the key out for the whole tree"
     )]
     Empty,
-    /// A pattern is absolute, leaves the repository, or is no path for another reason.
+    /// A pattern is absolute, leaves the repository, or is invalid for another reason.
     #[error("{pattern:?} is not a path inside the repository: {why}")]
     Pattern {
         /// The pattern.
@@ -63,15 +63,16 @@ pub enum PathsError {
 /// The patterns of one component.
 #[derive(Debug, Clone)]
 pub struct Paths {
-    written: Vec<String>,
+    /// The patterns, as the policy writes them.
+    patterns: Vec<String>,
     /// Literal files and folders, and the folders before `/**`: the component owns everything below
     /// them.
     prefixes: Vec<Box<[u8]>>,
-    /// For each other pattern the parts before its first glob character. It matches nothing outside
-    /// of them.
+    /// For each other pattern, the folder before its first glob character. It matches nothing
+    /// outside of that folder.
     stems: Vec<Box<[u8]>>,
     /// Whether a pattern is `**`, which matches everything.
-    all: bool,
+    matches_all: bool,
     globs: GlobSet,
     /// The folders on the way to what a pattern with a glob character matches, as far as no `**`
     /// stands in between.
@@ -80,7 +81,7 @@ pub struct Paths {
 
 impl PartialEq for Paths {
     fn eq(&self, other: &Self) -> bool {
-        self.written == other.written
+        self.patterns == other.patterns
     }
 }
 
@@ -90,10 +91,10 @@ impl Paths {
     /// Compiles patterns.
     pub fn new<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<Self, PathsError> {
         let mut paths = Self {
-            written: Vec::new(),
+            patterns: Vec::new(),
             prefixes: Vec::new(),
             stems: Vec::new(),
-            all: false,
+            matches_all: false,
             globs: GlobSet::empty(),
             ways: GlobSet::empty(),
         };
@@ -106,14 +107,13 @@ impl Paths {
             if let Some(why) = pattern_problem(pattern) {
                 return Err(error(why.to_owned()));
             }
-            paths.written.push(pattern.to_owned());
+            paths.patterns.push(pattern.to_owned());
             let trimmed = pattern.strip_suffix('/').unwrap_or(pattern);
             let folder = trimmed.strip_suffix("/**").unwrap_or(trimmed);
             if trimmed == "**" {
-                paths.all = true;
+                paths.matches_all = true;
             } else if !has_glob(folder) && (folder == trimmed || !folder.is_empty()) {
-                // `x/**` does not match a file `x`, and `x` does: only the latter is left to the
-                // globs.
+                // `x` also matches a file `x`, and `x/**` does not: only `x` needs a glob.
                 paths.prefixes.push(folder.as_bytes().into());
                 if folder == trimmed {
                     globs.add(compile_glob(trimmed).map_err(error)?);
@@ -130,7 +130,7 @@ impl Paths {
                 }
             }
         }
-        if paths.written.is_empty() {
+        if paths.patterns.is_empty() {
             return Err(PathsError::Empty);
         }
         let build = |set: &GlobSetBuilder| {
@@ -142,18 +142,18 @@ impl Paths {
     }
 
     /// Returns the patterns as the policy writes them.
-    pub fn written(&self) -> &[String] {
-        &self.written
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
     }
 
-    /// Returns the parts of the first pattern before any glob character: the folder of the
-    /// component, or a file.
+    /// Returns the path before the first glob character of the first pattern: the component's
+    /// folder, or a file.
     pub fn base_dir(&self) -> &str {
-        let first = self.written.first().map_or("", String::as_str);
+        let first = self.patterns.first().map_or("", String::as_str);
         let literal = first
             .split('/')
             .take_while(|part| !part.is_empty() && !has_glob(part));
-        // Each with its slash, but for the last.
+        // Count each part with its slash, except for the last slash.
         let length = literal
             .map(|part| part.len() + 1)
             .sum::<usize>()
@@ -163,7 +163,7 @@ impl Paths {
 
     /// Checks whether the component owns everything.
     pub(super) fn is_all(&self) -> bool {
-        self.all
+        self.matches_all
     }
 
     /// Returns the literal files and folders below which the component owns everything.
@@ -178,7 +178,7 @@ impl Paths {
 
     /// Checks whether a file, symbolic link or submodule at this path belongs to the component.
     pub fn matches(&self, path: &[u8]) -> bool {
-        self.all
+        self.matches_all
             || self
                 .prefixes
                 .iter()
@@ -200,7 +200,7 @@ impl Paths {
 
     /// Returns how much of a folder belongs to the component. The root is the empty path.
     pub fn coverage(&self, folder: &[u8]) -> Coverage {
-        if self.all
+        if self.matches_all
             || self
                 .prefixes
                 .iter()
@@ -268,9 +268,9 @@ fn pattern_problem(pattern: &str) -> Option<&'static str> {
         .chars()
         .any(|character| !crate::domain::text::is_plain(character))
     {
-        Some("it holds a character that is not plain text; match it with '?' or '*'")
+        Some("it contains a character that is not plain text; match it with '?' or '*'")
     } else if pattern.starts_with('!') {
-        Some("a pattern cannot exclude; name what belongs to the component")
+        Some("a pattern cannot exclude files; list the files that belong to the component")
     } else if body != pattern && has_glob(body) && !body.ends_with("**") {
         Some("it matches folders but no files in them; end it with '/**'")
     } else if body
@@ -395,8 +395,8 @@ mod tests {
 
     /// The folder in which a component's commands run depends on its first pattern only.
     #[test]
-    fn homes() {
-        for (pattern, home) in [
+    fn base_dirs() {
+        for (pattern, base_dir) in [
             ("infra/network/**", "infra/network"),
             ("api", "api"),
             ("api/", "api"),
@@ -404,7 +404,11 @@ mod tests {
             ("a/b*/c", "a"),
             ("*.tf", ""),
         ] {
-            assert_eq!(paths(&[pattern, "other/**"]).base_dir(), home, "{pattern}");
+            assert_eq!(
+                paths(&[pattern, "other/**"]).base_dir(),
+                base_dir,
+                "{pattern}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
-//! `[people]`: persons and machines with their keys, and the sets of them that rules name.
+//! `[people]`: people and machines with their keys, and the sets of them that rules name.
 //!
-//! Groups are expanded when the policy is read: a [`Members`] always holds persons that the policy
-//! lists.
+//! Groups are expanded when the policy is read: a [`Members`] contains only people and machines
+//! that the policy lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -38,21 +38,21 @@ policy_table! {
             required: field.read(|value| claims.claim_key(value, KeyStatus::Current)),
         }
         /// Earlier keys. A retired key cannot sign anything new, except the outcome of a deployment
-        /// that it started; what it signed before still counts. Remove a stolen key instead of
-        /// retiring it: then nothing that it signed counts any more.
+        /// that it started; its earlier signatures still count. Remove a stolen key instead of
+        /// retiring it: then none of its signatures count.
         pub retired: Vec<PublicKey> {
             form: ValueForm::OneOrMore(&ValueForm::Text(&PUBLIC_KEY)),
             example: "\"RWQBAQEBAQEBAQEHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH\"",
             used_as: "person_of_key",
-            read: field.each(|value| claims.claim_key(value, KeyStatus::Retired)),
+            read: field.read_each(|value| claims.claim_key(value, KeyStatus::Retired)),
         }
-        /// The e-mail addresses that the person commits with; upper and lower case are the same.
-        /// `prevent_self` uses them to find the authors of the commits that a deployment brings in.
+        /// The e-mail addresses that the person commits with; case does not matter. `prevent_self`
+        /// uses them to find the authors of newly deployed commits.
         pub emails: BTreeSet<String> {
             form: ValueForm::OneOrMore(&ValueForm::Text(&EMAIL)),
             example: "[\"alice@example.com\"]",
             used_as: "person_of_email",
-            read: field.each(|value| claims.claim_email(value)).into_iter().collect(),
+            read: field.read_each(|value| claims.claim_email(value)).into_iter().collect(),
         }
         /// Whether this is a machine. A machine may deploy and sign attestations; it cannot
         /// approve, break glass or unlock.
@@ -85,13 +85,13 @@ pub(super) fn read_person(
 /// Whether a key may still sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyStatus {
-    /// The person's key of today.
+    /// The person's current key.
     Current,
     /// An earlier key of the person, which cannot sign anything new.
     Retired,
 }
 
-/// Collects the keys and addresses of everyone, each of which belongs to one person only.
+/// Collects all keys and addresses, and reports one that belongs to two people.
 pub(super) struct IdentityClaims<'a> {
     /// The person whose entry is being read.
     pub(super) owner: &'a Person,
@@ -104,7 +104,7 @@ impl IdentityClaims<'_> {
         let key: PublicKey = value.parse()?;
         if let Some((other, _)) = self.keys.insert(key, (self.owner.clone(), status)) {
             value.report(
-                format!("this key is given to {other} already; a key belongs to one person, once"),
+                format!("this key already belongs to {other}; list each key only once"),
                 None,
             );
         }
@@ -140,16 +140,20 @@ impl IdentityClaims<'_> {
     }
 }
 
-/// A set of people that a rule names, never empty.
+/// A set of people and machines that a rule names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Members {
     persons: Arc<BTreeSet<Person>>,
-    written: Vec<String>,
+    /// The names of people and groups as the policy writes them; empty for a default.
+    listed_names: Vec<String>,
 }
 
 impl Members {
-    pub(super) fn new(persons: Arc<BTreeSet<Person>>, written: Vec<String>) -> Self {
-        Self { persons, written }
+    pub(super) fn new(persons: Arc<BTreeSet<Person>>, listed_names: Vec<String>) -> Self {
+        Self {
+            persons,
+            listed_names,
+        }
     }
 
     /// Checks whether the person is one of them.
@@ -163,18 +167,18 @@ impl Members {
     }
 
     /// Returns the names of people and groups as the policy writes them; none if this is a default.
-    pub fn written(&self) -> &[String] {
-        &self.written
+    pub fn listed_names(&self) -> &[String] {
+        &self.listed_names
     }
 }
 
 impl fmt::Display for Members {
     /// Writes the names as the policy has them, or the names of the persons.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = if self.written.is_empty() {
+        let names = if self.listed_names.is_empty() {
             self.persons.iter().map(Person::to_string).collect()
         } else {
-            self.written.clone()
+            self.listed_names.clone()
         };
         f.pad(&names.join(", "))
     }

@@ -1,4 +1,4 @@
-//! The placeholders of templates, such as `{env}`, and which texts each can stand for.
+//! The placeholders of templates, such as `{env}`, and the values that each can have.
 
 use crate::domain::name::{EnvName, MAX_LEN};
 
@@ -55,15 +55,16 @@ impl Placeholder {
         }
     }
 
-    /// Returns the lengths of all possible values at the beginning of a text.
-    pub(super) fn lengths(self, text: &str, env: &EnvName, pattern: bool) -> Vec<usize> {
-        let name =
+    /// Returns the lengths in bytes of all prefixes of `text` that can be a value. If `is_pattern`
+    /// is true, `env` is the prefix of a pattern: `pr` for `pr-*`.
+    pub(super) fn value_lengths(self, text: &str, env: &EnvName, is_pattern: bool) -> Vec<usize> {
+        let is_name_byte =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
-        let run = |text: &str, most: usize, class: fn(u8) -> bool| {
+        let prefix_lengths = |text: &str, max: usize, is_allowed: fn(u8) -> bool| {
             let length = text
                 .bytes()
-                .take(most)
-                .take_while(|byte| class(*byte))
+                .take(max)
+                .take_while(|byte| is_allowed(*byte))
                 .count();
             (1..=length).collect::<Vec<_>>()
         };
@@ -74,23 +75,23 @@ impl Placeholder {
                     15 => byte == b'Z',
                     _ => byte.is_ascii_digit(),
                 };
-                let shape = text.len() >= 16 && text.bytes().take(16).enumerate().all(fits);
-                if shape { vec![16] } else { Vec::new() }
+                let matches = text.len() >= 16 && text.bytes().take(16).enumerate().all(fits);
+                if matches { vec![16] } else { Vec::new() }
             }
             Self::Env => match text.strip_prefix(env.as_str()) {
                 None => Vec::new(),
-                Some(_) if !pattern => vec![env.as_str().len()],
+                Some(_) if !is_pattern => vec![env.as_str().len()],
                 Some(rest) if !rest.starts_with('-') => Vec::new(),
-                // More than the dash: the name of the environment goes on after it.
-                Some(rest) => run(rest, MAX_LEN, name)
+                // The name has at least one more character after the dash.
+                Some(rest) => prefix_lengths(rest, MAX_LEN, is_name_byte)
                     .into_iter()
                     .skip(1)
                     .map(|length| env.as_str().len() + length)
                     .collect(),
             },
-            Self::Branch => run(text, usize::MAX, |_| true),
-            Self::Version => run(text, usize::MAX, |byte| byte != b'/'),
-            Self::Component => run(text, MAX_LEN, name),
+            Self::Branch => prefix_lengths(text, usize::MAX, |_| true),
+            Self::Version => prefix_lengths(text, usize::MAX, |byte| byte != b'/'),
+            Self::Component => prefix_lengths(text, MAX_LEN, is_name_byte),
             Self::Commit => {
                 let digits = text.bytes().take_while(u8::is_ascii_hexdigit).count();
                 [40, 64]

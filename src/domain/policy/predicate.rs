@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::error::suggest_nearest;
 
-/// The predicate types that have a short name: those vetted by in-toto
+/// The predicate types that have a short name: the ones vetted by in-toto
 /// (<https://github.com/in-toto/attestation/tree/main/spec/predicates>), and git-deploy's own for
 /// the review of a change request.
 const SHORT: [(&str, &str); 13] = [
@@ -37,7 +37,7 @@ const SHORT: [(&str, &str); 13] = [
 pub enum PredicateTypeError {
     /// The word is not a known short name.
     #[error(
-        "{word:?} is not a known attestation type{}; known are {}, or a full URI such as https://example.com/scan/v1",
+        "{word:?} is not a known attestation type{}; known types are {}, or a full URI such as https://example.com/scan/v1",
         hint.as_ref().map(|hint| format!(": {hint}")).unwrap_or_default(),
         SHORT.map(|(short, _)| short).join(", ")
     )]
@@ -92,14 +92,14 @@ impl FromStr for PredicateType {
     type Err = PredicateTypeError;
     /// Parses a short name or a URI.
     fn from_str(text: &str) -> Result<Self, PredicateTypeError> {
-        let shown = || text.chars().take(80).collect::<String>();
+        let excerpt = || text.chars().take(80).collect::<String>();
         if let Some((_, uri)) = SHORT.iter().find(|(short, _)| *short == text) {
             return Ok(Self((*uri).into()));
         }
         let Some((scheme, rest)) = text.split_once(':') else {
             let hint = suggest_nearest(text, SHORT.map(|(short, _)| short));
             return Err(PredicateTypeError::Unknown {
-                word: shown(),
+                word: excerpt(),
                 hint,
             });
         };
@@ -112,7 +112,7 @@ impl FromStr for PredicateType {
                 .bytes()
                 .all(|byte| byte.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&byte));
         if text.len() > 255 || !scheme_ok || !rest_ok {
-            return Err(PredicateTypeError::Uri(shown()));
+            return Err(PredicateTypeError::Uri(excerpt()));
         }
         Ok(Self(text.into()))
     }

@@ -1,7 +1,6 @@
 //! Reads a TOML document value by value and reports each mistake with its position.
 //!
-//! Reading goes on after a mistake, so that one run shows all of them. A policy is made only if
-//! there was none.
+//! Reading goes on after a mistake, so that all mistakes are reported together.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -66,7 +65,7 @@ impl<'a> TomlValue<'a> {
     /// Reports that the value is of the wrong type.
     pub(super) fn report_type(&self, expected: &str) {
         let found = match self.value {
-            DeValue::String(_) => "a text",
+            DeValue::String(_) => "a string",
             DeValue::Integer(_) => "a whole number",
             DeValue::Float(_) => "a number with a fraction",
             DeValue::Boolean(_) => "true or false",
@@ -93,16 +92,16 @@ impl<'a> TomlValue<'a> {
         }
     }
 
-    /// Reads a text.
+    /// Reads a string.
     pub(super) fn text(&self) -> Option<&'a str> {
         let text = self.value.as_str();
         if text.is_none() {
-            self.report_type("a text in quotes");
+            self.report_type("a string in quotes");
         }
         text
     }
 
-    /// Reads a text, or a TOML date or time in its written form.
+    /// Reads a string, or a TOML date or time as a string.
     pub(super) fn date_or_text(&self) -> Option<String> {
         match self.value {
             DeValue::Datetime(datetime) => Some(datetime.to_string()),
@@ -119,29 +118,29 @@ impl<'a> TomlValue<'a> {
         flag
     }
 
-    /// Reads a whole number between two bounds.
-    pub(super) fn number(&self, least: u32, most: u32) -> Option<u32> {
+    /// Reads a whole number from `min` to `max`.
+    pub(super) fn number(&self, min: u32, max: u32) -> Option<u32> {
         let Some(integer) = self.value.as_integer() else {
             self.report_type("a whole number");
             return None;
         };
         let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let number = number.filter(|number| (least..=most).contains(number));
+        let number = number.filter(|number| (min..=max).contains(number));
         if number.is_none() {
             self.report(
-                format!("{integer} is not a whole number from {least} to {most}"),
+                format!("{integer} is not a whole number from {min} to {max}"),
                 None,
             );
         }
         number
     }
 
-    /// Parses a text into a type of its own.
+    /// Parses a string with the `FromStr` of a type.
     pub(super) fn parse<T: FromStr<Err: Display>>(&self) -> Option<T> {
         self.parse_with(|text| text.parse::<T>().map_err(|error| error.to_string()))
     }
 
-    /// Parses a text with a function.
+    /// Parses a string with a function.
     pub(super) fn parse_with<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         parse(self.text()?)
             .map_err(|error| self.report(error, None))
@@ -175,7 +174,7 @@ impl<'a> TomlValue<'a> {
         found.map(|(_, value)| *value)
     }
 
-    /// Returns the values of a list; a value that is no list stands for a list of itself.
+    /// Returns the items of a list. A value that is not a list counts as a list with one item.
     pub(super) fn list(&self) -> Vec<Self> {
         match self.value {
             DeValue::Array(items) => items
@@ -204,7 +203,7 @@ impl<'a> TomlValue<'a> {
         table
     }
 
-    /// Returns the value of a key of this table.
+    /// Wraps the value of a key of this table, and records its position.
     pub(super) fn field(&self, name: &str, value: &'a Spanned<DeValue<'a>>) -> Self {
         let field = self.child(value, self.child_path(name));
         self.errors.record_position(&field.path, field.offset);
@@ -219,36 +218,36 @@ impl<'a> TomlValue<'a> {
         self.errors.add(offset, &self.path, message, hint);
     }
 
-    pub(super) fn report_unknown(&self, word: &str, offset: usize, known: &KeyTable) {
-        if let Some(purpose) = known.plan_for(word) {
+    pub(super) fn report_unknown(&self, word: &str, offset: usize, key_table: &KeyTable) {
+        if let Some(purpose) = key_table.planned_purpose(word) {
             let message = format!("the key {word:?} is not supported yet: {purpose}");
             let hint = "remove it for now".to_owned();
             self.errors
                 .add(Some(offset), &self.path, message, Some(hint));
             return;
         }
-        let hint = suggest_nearest(word, known.names()).unwrap_or_else(|| {
-            let names: Vec<_> = known.names().collect();
+        let hint = suggest_nearest(word, key_table.names()).unwrap_or_else(|| {
+            let names: Vec<_> = key_table.names().collect();
             format!("known keys are {}", names.join(", "))
         });
-        let place = if self.path.is_empty() {
+        let location = if self.path.is_empty() {
             "at the top of the file"
         } else {
             "here"
         };
-        let message = format!("unknown key {word:?} {place}");
+        let message = format!("unknown key {word:?} {location}");
         self.errors
             .add(Some(offset), &self.path, message, Some(hint));
     }
 
-    /// Reads a table whose keys are names, at most `most`, in order of the names.
-    pub(super) fn named_values(&self, most: usize) -> Vec<NamedValue<'a>> {
+    /// Reads a table of at most `max` entries whose keys are names, in the order of the names.
+    pub(super) fn named_values(&self, max: usize) -> Vec<NamedValue<'a>> {
         let Some(table) = self.as_table() else {
             return Vec::new();
         };
-        if table.len() > most {
+        if table.len() > max {
             self.report(
-                format!("it has {} entries, at most {most} are allowed", table.len()),
+                format!("it has {} entries, at most {max} are allowed", table.len()),
                 None,
             );
             return Vec::new();

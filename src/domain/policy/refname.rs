@@ -1,7 +1,7 @@
 //! Short names of branches and tags, as git allows them in `refs/heads/<name>`.
 //!
-//! The rules are those of `git check-ref-format`. They are stricter for names that hide something
-//! or look like an option or a ledger.
+//! The rules are those of `git check-ref-format`. In addition, names are refused that contain
+//! hidden characters, or that look like an option or a ledger.
 
 use std::fmt;
 use std::str::FromStr;
@@ -73,7 +73,7 @@ impl fmt::Display for BranchName {
 mod tests {
     use super::*;
 
-    /// A name that git refuses, or takes for something else, must not get into a ref.
+    /// A name that Git refuses or would misread must not get into a ref.
     #[test]
     fn branches() {
         for good in ["main", "release/1.x", "füx", "a@b", "deployment", "x-y_z"] {

@@ -1,5 +1,5 @@
-//! Everyone whom a policy names: reads `[people]` and `[groups]`, and resolves names of people and
-//! groups elsewhere in the file.
+//! The people and groups of a policy: reads `[people]` and `[groups]`, and resolves their names
+//! elsewhere in the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,8 +19,8 @@ pub(super) struct Roster {
     pub(super) groups: BTreeMap<GroupName, BTreeSet<Person>>,
     pub(super) keys: BTreeMap<PublicKey, (Person, KeyStatus)>,
     pub(super) emails: BTreeMap<String, Person>,
-    /// All names that the file declares, even those with a broken value: to name one of them is no
-    /// further mistake.
+    /// All names that the file declares, even those with a broken value, so that naming one of them
+    /// is not reported as a second mistake.
     declared: BTreeSet<String>,
     /// Everyone listed.
     pub(super) everyone: Members,
@@ -72,7 +72,7 @@ impl Roster {
     fn add_group(&mut self, entry: &NamedValue<'_>) {
         if !self.declared.insert(entry.key.to_owned()) {
             entry.report(
-                "this name is a person's already; people and groups share one name space",
+                "this name already belongs to a person; people and groups share one name space",
                 None,
             );
         }
@@ -113,7 +113,7 @@ impl Roster {
 
     /// Resolves the people and groups that a value names.
     pub(super) fn members(&self, value: &TomlValue<'_>) -> Option<Members> {
-        let (mut persons, mut written) = (BTreeSet::new(), Vec::new());
+        let (mut persons, mut listed_names) = (BTreeSet::new(), Vec::new());
         let list = value.list();
         for value in &list {
             let Some(name) = value.text() else { continue };
@@ -128,17 +128,17 @@ impl Roster {
                     suggest_nearest(name, known),
                 );
             }
-            written.push(name.to_owned());
+            listed_names.push(name.to_owned());
         }
         if list.is_empty() {
             let hint = "leave the key out for its default".to_owned();
             value.report("the list is empty", Some(hint));
         }
-        (!persons.is_empty()).then(|| Members::new(Arc::new(persons), written))
+        (!persons.is_empty()).then(|| Members::new(Arc::new(persons), listed_names))
     }
 
-    /// Resolves the persons that a value names, without machines. It is a mistake if no person is
-    /// left: a machine never does what `action` says.
+    /// Resolves the people that a value names, without machines. Reports it if no person is left;
+    /// `action` completes that message: "a machine never approves".
     pub(super) fn persons(&self, value: &TomlValue<'_>, action: &str) -> Option<Members> {
         let members = self.members(value)?;
         let persons = self.without_machines(members.persons());
@@ -148,6 +148,9 @@ impl Roster {
                 None,
             );
         }
-        Some(Members::new(Arc::new(persons), members.written().to_vec()))
+        Some(Members::new(
+            Arc::new(persons),
+            members.listed_names().to_vec(),
+        ))
     }
 }

@@ -1,12 +1,12 @@
 //! [`ShellCommand`]: a command of the policy.
 //!
-//! Reviewers of the policy read it, so it may not contain characters that a screen hides.
+//! People review it as part of the policy, so it must not contain hidden characters.
 
 use std::str::FromStr;
 
 use crate::domain::text::is_plain;
 
-/// A text for `sh -c`: plain characters, tabs and newlines, 1 to 65,536 bytes.
+/// A command for `sh -c`: plain characters, tabs and newlines, 1 to 65,536 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShellCommand(Box<str>);
 
@@ -21,7 +21,7 @@ impl FromStr for ShellCommand {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() || text.len() > 65_536 {
-            return Err("a command is 1 to 65,536 bytes of text for sh -c".to_owned());
+            return Err("a command is 1 to 65,536 bytes long".to_owned());
         }
         match text
             .chars()

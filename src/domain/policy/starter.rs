@@ -8,7 +8,7 @@ use crate::domain::id::PublicKey;
 use crate::domain::name::{EnvName, Person, ProjectName};
 
 /// Writes the file; see [`super::Policy::starter`].
-pub(super) fn starter(
+pub(super) fn write_starter(
     project: &ProjectName,
     people: &[(Person, PublicKey)],
     environments: &[EnvName],

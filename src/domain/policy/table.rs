@@ -1,6 +1,6 @@
-//! What is known about a table of `deploy.toml`: its keys, and what their values look like.
+//! The types that describe a table of `deploy.toml`: its keys, and the form of their values.
 //!
-//! `policy_table!` makes these descriptions; see `table_macros`.
+//! `policy_table!` creates the descriptions; see `table_macros`.
 
 /// The keys of a table.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl KeyTable {
     }
 
     /// Returns what a planned key will do; `None` for any other key.
-    pub fn plan_for(&self, name: &str) -> Option<&'static str> {
+    pub fn planned_purpose(&self, name: &str) -> Option<&'static str> {
         let found = self.planned.iter().find(|(planned, _)| *planned == name);
         found.map(|(_, purpose)| *purpose)
     }
@@ -46,7 +46,7 @@ pub struct TableKey {
         expect(dead_code, reason = "read by tests")
     )]
     pub used_as: &'static str,
-    /// What the value looks like.
+    /// The form of the value.
     pub form: ValueForm,
     /// The doc comment of the field, in Markdown: a space before each line.
     pub(super) doc: &'static str,
@@ -57,9 +57,9 @@ pub struct TableKey {
     pub default: &'static str,
     /// Whether the key must be present.
     pub required: bool,
-    /// What to do if a key that must be present is missing; empty if that is plain.
+    /// What to do if a required key is missing; empty if that is obvious.
     pub hint: &'static str,
-    /// Another key of the table without which this one means nothing, and why.
+    /// Another key of the table that must be present if this one is, and why.
     pub needs: Option<(&'static str, &'static str)>,
     /// Another key of the table: exactly one of the two must be present.
     pub or: Option<&'static str>,
@@ -72,10 +72,10 @@ impl TableKey {
     }
 }
 
-/// What a value looks like.
+/// The form of a value.
 #[derive(Debug)]
 pub enum ValueForm {
-    /// A text of some kind.
+    /// A string of some kind.
     Text(&'static TextForm),
     /// One of a few words.
     Words(&'static [&'static str]),
@@ -83,11 +83,11 @@ pub enum ValueForm {
     Flag,
     /// A whole number between two bounds.
     Number(u32, u32),
-    /// A text, or a date or time of TOML.
+    /// A string, or a TOML date or time.
     DateOrText(&'static TextForm),
     /// A table with known keys.
     Table(&'static KeyTable),
-    /// A table whose keys are names: what these look like, and their values.
+    /// A table whose keys are names: the form of the names, and that of the values.
     Named(&'static TextForm, &'static ValueForm),
     /// A list; one value may stand alone.
     OneOrMore(&'static ValueForm),
@@ -95,17 +95,17 @@ pub enum ValueForm {
     Either(&'static [ValueForm]),
 }
 
-/// A kind of text.
+/// A kind of string.
 #[derive(Debug)]
 pub struct TextForm {
-    /// The word for it in the reference.
+    /// Its name in the reference.
     #[cfg_attr(
         not(any(test, feature = "testing")),
         expect(dead_code, reason = "read by tests")
     )]
     pub name: &'static str,
-    /// A regular expression, in the dialect of JSON Schema, that matches every text that the parser
-    /// accepts. The parser is stricter.
+    /// A regular expression, in the dialect of JSON Schema, that matches every string that the
+    /// parser accepts. The parser is stricter.
     pub pattern: &'static str,
 }
 

@@ -47,13 +47,13 @@ macro_rules! policy_words {
 ///
 /// ```text
 /// policy_table! {
-///     /// What bounds the environments of a pattern.
+///     /// The limits for the environments of a pattern.
 ///     pub struct Ephemeral, read with (key, roster: &Roster);
 ///     fields {
-///         // Fields that hold no key's value, and where they come from. May be left out.
+///         // Optional: fields that are not read from a key, and their values.
 ///     }
 ///     planned {
-///         // Keys that are refused as not supported yet, and what they will do. May be left out.
+///         // Optional: keys that are refused as not supported yet, and what they will do.
 ///     }
 ///     keys {
 ///         /// The meaning of the key, as the reference shows it.
@@ -63,7 +63,7 @@ macro_rules! policy_words {
 ///             default: "`20`",                 // in TOML between backquotes, or in words; optional
 ///             needs: "ttl", because: "…",      // optional
 ///             or: "ttl",                       // exactly one of the two must be present; optional
-///             used_as: "bound",                // the method that hands the value out, if not the field
+///             used_as: "bound",                // the method that returns the value, if not the field
 ///             read: key.number().unwrap_or(20),
 ///         }
 ///     }
@@ -71,12 +71,12 @@ macro_rules! policy_words {
 /// ```
 ///
 /// A key that must be present has `required:` instead of `read:`, with an expression that is `None`
-/// if the value is wrong, and perhaps a `hint:` for a file without it. Keys are read from top to
-/// bottom, and an expression may use the fields above it.
+/// if the value is wrong, and optionally a `hint:` for a file without the key. Keys are read from
+/// top to bottom, and an expression may use the fields above it.
 macro_rules! policy_table {
     (
         $(#[$attribute:meta])*
-        $visibility:vis struct $name:ident, read with ($key:ident, $given:ident: $given_type:ty);
+        $visibility:vis struct $name:ident, read with ($key:ident, $context:ident: $context_type:ty);
         $( fields {
             $( $(#[$plain_attribute:meta])* $plain_visibility:vis $plain:ident: $plain_type:ty = $plain_value:expr; )*
         } )?
@@ -126,7 +126,7 @@ macro_rules! policy_table {
             /// Reads the table; `None` if a key that must be present is missing or wrong.
             pub(super) fn read(
                 fields: &$crate::domain::policy::fields::TableFields<'_>,
-                $given: $given_type,
+                $context: $context_type,
             ) -> Option<Self> {
                 $( $( let $plain: $plain_type = $plain_value; )* )?
                 $(
@@ -142,7 +142,7 @@ macro_rules! policy_table {
             }
         }
     };
-    // The first of what is there.
+    // The first expression: a given one, or else the default after it.
     (@first $first:expr $(, $rest:expr)*) => { $first };
     (@is_required) => { false };
     (@is_required $required:expr) => { true };

@@ -21,7 +21,8 @@ enum TemplatePart {
 /// A text with placeholders, at most 255 bytes and 16 parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    written: Box<str>,
+    /// The template as the policy writes it.
+    source: Box<str>,
     parts: Vec<TemplatePart>,
 }
 
@@ -59,7 +60,7 @@ impl Template {
                         .collect();
                     let known = known.ok_or_else(|| {
                         format!(
-                            "{{{word}}} is not known here; known are {}",
+                            "{{{word}}} is not known here; known placeholders are {}",
                             names.join(" ")
                         )
                     })?;
@@ -72,7 +73,7 @@ impl Template {
             return Err("it has more than 16 parts".to_owned());
         }
         Ok(Self {
-            written: text.into(),
+            source: text.into(),
             parts,
         })
     }
@@ -86,7 +87,7 @@ impl Template {
             .unwrap_or_default();
         if let Some(problem) = refname::refname_problem(&sample) {
             return Err(format!(
-                "{text:?} makes no valid tag such as {sample:?}: {problem}"
+                "{text:?} makes invalid tags such as {sample:?}: {problem}"
             ));
         }
         let is_specific = |part: &TemplatePart| match part {
@@ -108,7 +109,7 @@ impl Template {
     /// Returns the template as the policy writes it.
     #[cfg(any(test, feature = "testing"))]
     pub fn as_str(&self) -> &str {
-        &self.written
+        &self.source
     }
 
     /// Checks whether the template contains a placeholder.
@@ -131,25 +132,27 @@ impl Template {
             })
     }
 
-    /// Checks whether the template could have produced a text for an environment, or for one of a
-    /// pattern, given by its prefix. The other values are unknown. In doubt the answer is yes, so
-    /// that the tag is judged.
-    pub(super) fn could_produce(&self, text: &str, env: &EnvName, pattern: bool) -> bool {
+    /// Checks whether the template could have produced a text for an environment or, if
+    /// `is_pattern` is true, for an environment of the pattern with the prefix `env`. The other
+    /// values are unknown. Returns true in doubt, so that the tag is judged.
+    pub(super) fn could_produce(&self, text: &str, env: &EnvName, is_pattern: bool) -> bool {
         self.matches(text, false, |placeholder, rest| {
-            placeholder.lengths(rest, env, pattern)
+            placeholder.value_lengths(rest, env, is_pattern)
         })
     }
 
-    /// Does the same without regard to the case of ASCII letters.
+    /// Does the same as [`Template::could_produce`], but ignores the case of ASCII letters.
     pub(super) fn could_produce_in_any_case(
         &self,
         text: &str,
         env: &EnvName,
-        pattern: bool,
+        is_pattern: bool,
     ) -> bool {
         self.matches(text, true, |placeholder, rest| match placeholder {
-            Placeholder::Timestamp => placeholder.lengths(&rest.to_ascii_uppercase(), env, pattern),
-            _ => placeholder.lengths(&rest.to_ascii_lowercase(), env, pattern),
+            Placeholder::Timestamp => {
+                placeholder.value_lengths(&rest.to_ascii_uppercase(), env, is_pattern)
+            }
+            _ => placeholder.value_lengths(&rest.to_ascii_lowercase(), env, is_pattern),
         })
     }
 
@@ -161,12 +164,12 @@ impl Template {
                 vec![component.as_str().len()]
             }
             Placeholder::Component => Vec::new(),
-            other => other.lengths(rest, env, false),
+            other => other.value_lengths(rest, env, false),
         })
     }
 
-    /// Checks whether the parts make up the text. `lengths` returns how many bytes at the beginning
-    /// of a text a placeholder can stand for.
+    /// Checks whether the parts can make up the text. `lengths` returns the lengths in bytes of the
+    /// values that a placeholder can have at the beginning of a text.
     fn matches(
         &self,
         text: &str,
@@ -176,7 +179,7 @@ impl Template {
         if text.len() > 1_024 {
             return true;
         }
-        let begins = |rest: &str, literal: &str| match rest.get(..literal.len()) {
+        let starts_with = |rest: &str, literal: &str| match rest.get(..literal.len()) {
             Some(head) if any_case => head.eq_ignore_ascii_case(literal),
             head => head == Some(literal),
         };
@@ -191,7 +194,7 @@ impl Template {
                     continue;
                 };
                 match part {
-                    TemplatePart::Literal(literal) if begins(rest, literal) => {
+                    TemplatePart::Literal(literal) if starts_with(rest, literal) => {
                         next.insert(start + literal.len());
                     }
                     TemplatePart::Literal(_) => {}
@@ -208,7 +211,7 @@ impl Template {
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.written)
+        f.pad(&self.source)
     }
 }
 
@@ -319,7 +322,7 @@ mod tests {
         assert!(
             Template::tag("{evn}")
                 .unwrap_err()
-                .contains("known are {timestamp} {env}")
+                .contains("known placeholders are {timestamp} {env}")
         );
     }
 }

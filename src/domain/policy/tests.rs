@@ -1,6 +1,6 @@
-//! Sample policies mean what the reference says.
+//! Sample policies are read as the reference describes.
 //!
-//! Mistakes are in `mistakes`. A type of its own is tested beside it.
+//! Mistakes are tested in `mistakes`. Types in their own file are tested in that file.
 
 pub(crate) mod execution;
 mod hostile;
@@ -13,7 +13,7 @@ use super::*;
 use crate::domain::id::PublicKey;
 use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
 
-/// Makes a key that differs from others in its first byte only.
+/// Returns a key that differs from others only in its first byte.
 pub(crate) fn key(number: u8) -> PublicKey {
     let mut bytes = [7; 32];
     bytes[0] = number;
@@ -151,16 +151,20 @@ fn minimal_policy() {
     let prod = env(&policy, "prod");
     assert_eq!(names(&prod.deployers), ["alice", "bob", "ci"]);
     assert_eq!(prod.rollback_by, prod.deployers);
-    let [seat] = &prod.approvals[..] else {
-        panic!("one seat")
+    let [requirement] = &prod.approvals[..] else {
+        panic!("one requirement")
     };
     assert_eq!(
-        (seat.required, names(&seat.by), seat.prevent_self),
+        (
+            requirement.required,
+            names(&requirement.by),
+            requirement.prevent_self
+        ),
         (1, vec!["alice", "bob"], true)
     );
     assert_eq!(
-        (seat.bind, seat.expires.to_string().as_str()),
-        (Bind::Commit, "1w")
+        (requirement.bind, requirement.expires.to_string().as_str()),
+        (ApprovalBinding::Commit, "1w")
     );
     assert_eq!(
         (&prod.break_glass, &prod.hotfix, prod.enforcement),
@@ -171,8 +175,8 @@ fn minimal_policy() {
         (DeployOn::Merge, Rollback::Auto)
     );
     assert_eq!(policy.unowned, UnownedPaths::Gated);
-    // Without [policy] the genesis says who the admins are, and keeps saying so when a key is
-    // replaced.
+    // Without [policy], the admins are the owners of the keys in the genesis entry, even if one of
+    // the keys is not listed any more.
     assert_eq!(
         policy.admins(&[key(1), key(9)]),
         BTreeSet::from([person("alice")])
@@ -199,7 +203,7 @@ fn full_policy() {
         ),
         (vec!["bob", "carol", "ci"], "release, ci")
     );
-    assert_eq!(prod.approvals[1].bind, Bind::Plan);
+    assert_eq!(prod.approvals[1].bind, ApprovalBinding::Plan);
     assert_eq!(prod.approvals[1].expires, "2d".parse().unwrap());
     assert_eq!(prod.checks[1].suite.as_ref().unwrap().as_str(), "e2e");
     assert!(prod.artifact_required && prod.version.as_ref().unwrap().require_bump);
@@ -277,8 +281,8 @@ fn patterns() {
     assert!(tagged("v1.4.2").is_empty() && tagged("20260305T100211Z_pr").is_empty());
 }
 
-/// A path has at least one owner while unowned paths are gated, and `rest` takes exactly what is
-/// left.
+/// While unowned paths are gated, every path has an owner: `rest` owns exactly the paths of no
+/// other component.
 #[test]
 fn rest_component() {
     let policy = parse(FULL_POLICY);

@@ -1,4 +1,4 @@
-//! `variables` and `secrets`, which components and environments have alike.
+//! `variables` and `secrets`, which components and environments both have.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ const VARIABLE: TextForm = TextForm::new(
     "variable",
     "^(?!DEPLOY_|GIT_DEPLOY_)[A-Za-z_][A-Za-z0-9_]{0,254}$",
 );
-/// Any text.
+/// Any string.
 const ANY: TextForm = TextForm::new("text", "");
 /// `variables`, of components and environments.
 pub(super) const VARIABLES: ValueForm = ValueForm::Named(&VARIABLE, &ValueForm::Text(&ANY));
@@ -32,7 +32,7 @@ const MAX_VARIABLES: usize = 1_000;
 policy_table! {
     /// A secret: the output of a command, without a newline at its end.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Secret, read with (key, _given: ());
+    pub struct Secret, read with (key, _context: ());
 
     keys {
         /// The command that prints the secret. A newline at the end of the output is removed.
@@ -78,7 +78,7 @@ pub(super) fn read_secrets(
             continue;
         };
         if variables.contains_key(&name) {
-            entry.report("there is a variable of this name already", None);
+            entry.report("a variable of this name already exists", None);
         }
         if let Some(secret) = read_secret(&entry.value) {
             secrets.insert(name, secret);

@@ -1,6 +1,6 @@
 //! `version`: where the version of a commit comes from, and which of two versions is higher.
 //!
-//! This module only compares; the caller reads the file or the tag.
+//! This module only parses and compares; the caller reads the file or the tag.
 
 use std::cmp::Ordering;
 
@@ -16,7 +16,7 @@ const VERSION_SOURCE: TextForm = TextForm::new("source", "^(file|tag|command):."
 policy_table! {
     /// `version`: where an environment reads versions, and how it compares them.
     #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct VersionRule, read with (key, _given: ());
+    pub struct VersionRule, read with (key, _context: ());
 
     keys {
         /// Where the version of a commit comes from. `file:VERSION`: the first line of a file of
@@ -84,7 +84,7 @@ impl VersionSource {
 /// A pattern of tags, in which one star stands for the version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionTagPattern {
-    written: Box<str>,
+    pattern: Box<str>,
 }
 
 impl VersionTagPattern {
@@ -102,19 +102,19 @@ impl VersionTagPattern {
         match super::refname::refname_problem(&sample) {
             Some(problem) => Err(format!("{text:?} matches no valid tag: {problem}")),
             None => Ok(Self {
-                written: text.into(),
+                pattern: text.into(),
             }),
         }
     }
 
     /// Returns the pattern as written.
     pub fn as_str(&self) -> &str {
-        &self.written
+        &self.pattern
     }
 
     /// Returns the version in the short name of a tag, if the tag has this form for the component.
     pub fn version_of<'t>(&self, component: &ComponentName, tag: &'t str) -> Option<&'t str> {
-        let pattern = self.written.replace("{component}", component.as_str());
+        let pattern = self.pattern.replace("{component}", component.as_str());
         let (before, after) = pattern.split_once('*')?;
         tag.strip_prefix(before)?
             .strip_suffix(after)
@@ -127,8 +127,8 @@ policy_words! {
     pub enum VersionScheme {
         /// <https://semver.org>, with or without a `v` before it. Build metadata does not count.
         Semver = "semver",
-        /// Two to four numbers with dots, such as `2026.03.1`, and an optional `-modifier`, which
-        /// comes before the version without.
+        /// Two to four numbers with dots, such as `2026.03.1`, and an optional `-modifier`. A
+        /// version with a modifier is lower than the same version without.
         Calver = "calver",
     }
 }
@@ -170,8 +170,8 @@ pub fn compare_versions(
     }
 }
 
-/// The numbers, with 0 for missing ones, then whether there is no modifier, which is higher than
-/// any, then the modifier.
+/// A calendar version, ordered by its fields: the numbers, with 0 for missing ones; whether it has
+/// no modifier, since a version without one is higher; the modifier.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Calver([u64; 4], bool, semver::Prerelease);
 
@@ -182,12 +182,12 @@ impl Calver {
             .map_or((text, None), |(numbers, modifier)| {
                 (numbers, Some(modifier))
             });
-        let mut found = [0; 4];
+        let mut values = [0; 4];
         let parts: Vec<&str> = numbers.split('.').collect();
         if !(2..=4).contains(&parts.len()) {
             return None;
         }
-        for (number, part) in found.iter_mut().zip(parts) {
+        for (number, part) in values.iter_mut().zip(parts) {
             *number = part
                 .bytes()
                 .all(|byte| byte.is_ascii_digit())
@@ -200,8 +200,8 @@ impl Calver {
                 .filter(|read| !read.is_empty())
         });
         match modifier {
-            None => Some(Self(found, true, semver::Prerelease::EMPTY)),
-            Some(modifier) => Some(Self(found, false, modifier?)),
+            None => Some(Self(values, true, semver::Prerelease::EMPTY)),
+            Some(modifier) => Some(Self(values, false, modifier?)),
         }
     }
 }

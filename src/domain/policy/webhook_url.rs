@@ -10,15 +10,15 @@ use std::str::FromStr;
 /// characters, without a user name and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl {
-    whole: Box<str>,
+    url: Box<str>,
     host: Box<str>,
-    local: bool,
+    is_local: bool,
 }
 
 impl WebhookUrl {
-    /// Returns the whole address, which is a secret: for the request only.
+    /// Returns the whole address, which is a secret: use it only to send a request.
     pub fn secret(&self) -> &str {
-        &self.whole
+        &self.url
     }
 
     /// Returns the host, with the port if there is one.
@@ -28,7 +28,7 @@ impl WebhookUrl {
 
     /// Checks whether the address is on this machine itself.
     pub fn is_local(&self) -> bool {
-        self.local
+        self.is_local
     }
 }
 
@@ -47,8 +47,8 @@ impl FromStr for WebhookUrl {
                 "it is not {SUCH_AS}: at most 2,000 ASCII characters without a space"
             ));
         }
-        let plaintext = text.starts_with("http://");
-        if !plaintext && !text.starts_with("https://") {
+        let is_plaintext = text.starts_with("http://");
+        if !is_plaintext && !text.starts_with("https://") {
             return Err(format!("it is not {SUCH_AS}"));
         }
         let uri: http::Uri = text.parse().map_err(|_| format!("it is not {SUCH_AS}"))?;
@@ -60,18 +60,18 @@ impl FromStr for WebhookUrl {
             return Err("an address with a name or a password is not supported".to_owned());
         }
         let host = authority.host();
-        let here = matches!(host, "localhost" | "[::1]")
+        let is_local = matches!(host, "localhost" | "[::1]")
             || host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback());
-        if plaintext && !here {
+        if is_plaintext && !is_local {
             let only = "only to this machine itself: localhost, 127.0.0.1 or [::1]";
             return Err(format!(
                 "http:// can be read and changed on the way, so it is allowed {only}; use https://"
             ));
         }
         Ok(Self {
-            whole: text.into(),
+            url: text.into(),
             host: authority.as_str().into(),
-            local: here,
+            is_local,
         })
     }
 }

@@ -1,7 +1,8 @@
 //! The rule `approvals`: each required approval is given by a different person who may give it.
 //!
-//! Requirements with overlapping groups are a matching of slots and people, never a count per group. Each commit is approved for
-//! itself: a deployment of components at several commits needs the approvals for each.
+//! People are matched to the required slots, so that nobody fills two slots even if groups overlap.
+//! Each commit is approved separately: a deployment of components at several commits needs
+//! approvals for each.
 
 mod approved_by;
 mod commit_approvals;
@@ -9,7 +10,7 @@ mod publish;
 
 use std::collections::BTreeSet;
 
-use super::context::{Context, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown};
 use super::definition::RuleDefinition;
 use super::fact_need::FactNeed;
 use super::facts::Fact;
@@ -27,7 +28,7 @@ use publish::{check_publish, consenting_admins};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Approvals,
     name: "approvals",
-    description: "Enough different people approved what changes, and `approvedBy` names exactly those whose approval counts.",
+    description: "The required number of different people approved the changed components at their commits (or the policy), and `approvedBy` names exactly the people whose approvals count. A rollback and break glass need no approval.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -35,7 +36,7 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
         RequestKind::Exec,
         RequestKind::Merge,
         RequestKind::Publish,
-        // These require no approval, and so must not name any.
+        // These need no approval, so their `approvedBy` must be empty.
         RequestKind::Rollback,
         RequestKind::BreakGlass,
     ]),
@@ -52,7 +53,7 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
         (_, Some(environment)) => {
             let required = &environment.approvals;
             let signers = (!required.is_empty()).then_some(FactNeed::ApprovalSigners);
-            let prevent_self = required.iter().any(|seat| seat.prevent_self);
+            let prevent_self = required.iter().any(|requirement| requirement.prevent_self);
             let authors = prevent_self.then_some(FactNeed::Authors);
             signers.into_iter().chain(authors).collect()
         }
@@ -63,14 +64,15 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(Rule::Approvals, judge(ctx))
 }
 
-/// Returns everyone whose approval counts for a `start`, `record` or `publish`; empty if a fact is missing.
+/// Returns everyone whose approval counts for a `start`, `record` or `publish`; empty if a fact is
+/// missing.
 pub(super) fn counting_approvers(ctx: &Context<'_>) -> BTreeSet<Person> {
     let counting = match ctx.statement.map(|statement| &statement.action) {
         Some(Action::Publish(publish)) => {
             consenting_admins(ctx, publish).map(|(_, persons)| persons)
         }
         Some(Action::Start(_) | Action::Record(_)) => {
-            commit_approvals(ctx).map(|requests| approvers(&requests))
+            commit_approvals(ctx).map(|approvals| approvers(&approvals))
         }
         _ => Ok(BTreeSet::new()),
     };
@@ -91,38 +93,47 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     }
     let not_required = ctx.environment()?.approvals.is_empty() || is_exempt(deployment);
     if deployment.kind == DeploymentKind::Exec && approvals.is_empty() && !not_required {
-        // An approval is for components at a commit: a command that names none would need no approval.
+        // Approvals are for components, so a command that names none would need no approval.
         violations.push(Check::fail(
             Rule::Approvals,
-            "a command that names no component cannot be approved: name those that run",
+            "a command that names no component cannot be approved: name the components it runs in",
         ));
     }
     let mut filled = Vec::new();
-    for one in &approvals {
-        match one.describe_missing(ctx)? {
-            Some(detail) => violations.push(
-                Check::fail(Rule::Approvals, one.prefix_commit(&approvals, detail))
-                    .remedy(approve_command(ctx, deployment.kind, one)),
-            ),
-            None => filled.push(one.prefix_commit(&approvals, one.describe_tally())),
+    for at_commit in &approvals {
+        match at_commit.describe_missing(ctx)? {
+            Some(missing) => {
+                let detail = at_commit.prefix_commit(&approvals, missing.detail);
+                let check = Check::fail(Rule::Approvals, detail);
+                violations.push(if missing.can_be_given {
+                    check.remedy(approve_command(ctx, deployment.kind, at_commit))
+                } else {
+                    check
+                });
+            }
+            None => filled.push(at_commit.prefix_commit(&approvals, at_commit.describe_tally())),
         }
     }
-    Ok(match not_required {
-        true => violations,
-        false if violations.is_empty() => vec![Check::pass(Rule::Approvals, join_names(filled))],
-        false => pass_if_none(Rule::Approvals, violations),
+    Ok(if violations.is_empty() && !not_required {
+        vec![Check::pass(Rule::Approvals, join_names(filled))]
+    } else {
+        violations
     })
 }
 
-/// Returns the command that approves what is missing at one commit.
-fn approve_command(ctx: &Context<'_>, kind: DeploymentKind, one: &CommitApprovals<'_>) -> String {
-    let destroys = one
+/// Returns the command that gives a missing approval at one commit.
+fn approve_command(
+    ctx: &Context<'_>,
+    kind: DeploymentKind,
+    approvals: &CommitApprovals<'_>,
+) -> String {
+    let destroys = approvals
         .changes
         .iter()
         .any(|change| change.intent == Intent::Destroy);
     let options = match kind {
-        // A running component is approved for destruction only by its name.
-        DeploymentKind::Destroy => one
+        // The destruction of a running component is approved only by naming the component.
+        DeploymentKind::Destroy => approvals
             .changes
             .iter()
             .map(|it| format!(" --component {}", it.target.component))
@@ -131,7 +142,7 @@ fn approve_command(ctx: &Context<'_>, kind: DeploymentKind, one: &CommitApproval
         _ if destroys => " --destroy".to_owned(),
         _ => String::new(),
     };
-    let (environment, commit) = (ctx.environment_label(), one.commit.short());
+    let (environment, commit) = (ctx.environment_label(), approvals.commit.short());
     format!("git deploy approve {environment} {commit}{options}")
 }
 

@@ -1,5 +1,5 @@
-//! The rule `artifact`: build once, then promote. The deployed artifact was registered for the component's content by an accepted
-//! signer, and is the one that ran in the previous environment.
+//! The rule `artifact`: build once, then promote. An accepted signer registered the deployed
+//! artifact for the component's content, and the same artifact ran in the previous environment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Artifact,
     name: "artifact",
-    description: "A deployed artifact is registered for the component's content, and is the one that ran in the previous environment or, for a rollback, in the release that is restored.",
+    description: "Each deployed artifact is registered for the component's content and is the one that ran in the `promote_from` environment. A rollback deploys the artifacts of the release that it restores. At one commit, the same artifact name cannot be registered with two digests.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -36,15 +36,15 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     check,
 };
 
-/// Returns what the rule reads. The previous environment's log is not among it: a hotfix that may
+/// Returns the facts that the rule reads, without the previous environment's log: a hotfix that may
 /// skip that environment is not compared with it.
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
-    let asked = subject.kind == RequestKind::Artifact
+    let needs_evidence = subject.kind == RequestKind::Artifact
         || subject.environment.is_some_and(|it| it.artifact_required)
-        || !subject.policy.artifacts.written().is_empty();
+        || !subject.policy.artifacts.listed_names().is_empty();
     if subject.kind == RequestKind::Rollback {
         vec![FactNeed::EarlierRuns]
-    } else if asked {
+    } else if needs_evidence {
         vec![FactNeed::Evidence]
     } else {
         Vec::new()
@@ -60,24 +60,28 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         return check_registration(ctx, artifact);
     }
     let (deployment, environment) = (ctx.deployment()?, ctx.environment()?);
-    let rollback = deployment.kind == DeploymentKind::Rollback;
-    // If the policy neither requires artifacts nor names who registers them, the entry's artifacts are not checked.
-    if !rollback && !environment.artifact_required && ctx.policy.artifacts.written().is_empty() {
+    let is_rollback = deployment.kind == DeploymentKind::Rollback;
+    // If the policy neither requires artifacts nor names who registers them, the entry's artifacts
+    // are not checked.
+    if !is_rollback
+        && !environment.artifact_required
+        && ctx.policy.artifacts.listed_names().is_empty()
+    {
         return Ok(Vec::new());
     }
-    let mut found = Findings::new(Rule::Artifact);
+    let mut findings = Findings::new(Rule::Artifact);
     for change in deployment
         .changed()
         .filter(|change| change.intent == Intent::Change)
     {
-        let one = if rollback {
+        let finding = if is_rollback {
             check_as_in_earlier_run(ctx, change)
         } else {
             check_as_built(ctx, change, environment.artifact_required)
         };
-        found.add(&change.target.component, one);
+        findings.add(&change.target.component, finding);
     }
-    Ok(found.checks())
+    Ok(findings.checks())
 }
 
 /// Returns the artifacts that accepted signers registered for a component.
@@ -91,11 +95,11 @@ fn registered_artifacts<'a>(
         None => return Err("the evidence was not read".to_owned()),
     };
     let mut all = Vec::new();
-    for kept in evidence {
-        if let Action::Artifact(it) = &kept.statement.action
+    for entry in evidence {
+        if let Action::Artifact(it) = &entry.statement.action
             && it.component == *component
-            && ctx.policy.artifacts.contains(&kept.statement.by)
-            && key_trust::has_listed_key(ctx, kept)?
+            && ctx.policy.artifacts.contains(&entry.statement.by)
+            && key_trust::has_listed_key(ctx, entry)?
         {
             all.push(it);
         }
@@ -103,10 +107,10 @@ fn registered_artifacts<'a>(
     Ok(all)
 }
 
-/// Checks that the artifact's name has no other digest for the component at its commit: a second
-/// build is another artifact.
+/// Checks that the artifact's name is not registered with another digest for the component at its
+/// commit: a second build needs another name or commit.
 fn check_registration(ctx: &Context<'_>, new: &Artifact) -> Fact<Vec<Check>> {
-    let mut found = Findings::new(Rule::Artifact);
+    let mut findings = Findings::new(Rule::Artifact);
     let other = registered_artifacts(ctx, &new.component)?
         .into_iter()
         .find(|it| {
@@ -114,15 +118,15 @@ fn check_registration(ctx: &Context<'_>, new: &Artifact) -> Fact<Vec<Check>> {
                 && it.image.name == new.image.name
                 && it.image.digest != new.image.digest
         });
-    let against = |it: &Artifact| {
+    let to_violation = |it: &Artifact| {
         Violation::new(format!(
             "{} is already registered for {}",
             it.image,
             it.commit.short()
         ))
     };
-    found.add(&new.component, Ok(other.map(against)));
-    Ok(found.checks())
+    findings.add(&new.component, Ok(other.map(to_violation)));
+    Ok(findings.checks())
 }
 
 fn check_as_built(
@@ -198,50 +202,53 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Opt
     let Some(source) = &ctx.environment()?.promote_from else {
         return Ok(None);
     };
-    let hotfix = ctx.deployment()?.kind == DeploymentKind::Hotfix;
+    let is_hotfix = ctx.deployment()?.kind == DeploymentKind::Hotfix;
     let history = match previous_log::previous_history(ctx, change) {
-        // A hotfix that need not have run before has no log there; one that must have is stopped by that rule.
-        Err(_) if hotfix => return Ok(None),
+        // A hotfix that may skip the previous environment has no log there. The rule `previous
+        // environment` refuses one that may not.
+        Err(_) if is_hotfix => return Ok(None),
         history => history?,
     };
     // The rule `previous environment` checks that it ran at all.
-    let Some(stay) = history.run_periods_of(change.target.commit).next_back() else {
+    let Some(period) = history.run_periods_of(change.target.commit).next_back() else {
         return Ok(None);
     };
-    Ok(describe_difference(stay.entry, change).map(|ran| {
-        let against = Violation::new(format!("{source} ran {ran}"));
-        if !artifacts_of(stay.entry, change).is_empty() {
-            return against;
+    Ok(describe_difference(period.entry, change).map(|ran| {
+        let violation = Violation::new(format!("{source} ran {ran}"));
+        if !artifacts_of(period.entry, change).is_empty() {
+            return violation;
         }
-        // It was registered later: deployed there once more, it is what ran there.
+        // The artifact was registered after that deployment. Recording the deployment again adds
+        // it.
         let (commit, component) = (change.target.commit.short(), &change.target.component);
-        against.remedy(format!(
+        violation.remedy(format!(
             "git deploy record {source} {commit} --component {component}"
         ))
     }))
 }
 
-/// Checks that a rollback names the artifacts that ran back then.
+/// Checks that a rollback names the artifacts of the release that it restores.
 fn check_as_in_earlier_run(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
     let earlier = match ctx.facts.earlier_runs.get(&change.target.component) {
         Some(Ok(earlier)) => earlier,
         Some(Err(why)) => return Err(why.clone()),
-        None => return Err("what ran here before was not read".to_owned()),
+        None => return Err("the earlier runs in this environment were not read".to_owned()),
     };
-    let put = |kept: &&std::sync::Arc<StoredEntry>| {
-        !matches!(kept.statement.action, Action::Verification(_))
+    let deploys = |entry: &&std::sync::Arc<StoredEntry>| {
+        !matches!(entry.statement.action, Action::Verification(_))
     };
     // The rule `fast-forward` checks that it ran at all.
-    let Some(then) = earlier.iter().find(put) else {
+    let Some(earlier_entry) = earlier.iter().find(deploys) else {
         return Ok(None);
     };
-    Ok(describe_difference(then, change).map(|ran| Violation::new(format!("then it was {ran}"))))
+    Ok(describe_difference(earlier_entry, change)
+        .map(|ran| Violation::new(format!("the earlier release had {ran}"))))
 }
 
 /// Returns the artifacts that an entry deployed for the component.
 fn artifacts_of(entry: &StoredEntry, change: &ComponentChange) -> BTreeSet<Image> {
-    let ended = entry.statement.component_result(&change.target.component);
-    ended
+    let result = entry.statement.component_result(&change.target.component);
+    result
         .into_iter()
         .flat_map(|it| it.target.artifacts)
         .collect()
@@ -249,8 +256,8 @@ fn artifacts_of(entry: &StoredEntry, change: &ComponentChange) -> BTreeSet<Image
 
 /// Describes the artifacts of an entry and of the change, if they differ.
 fn describe_difference(entry: &StoredEntry, change: &ComponentChange) -> Option<String> {
-    let then = artifacts_of(entry, change);
-    let now: BTreeSet<Image> = change.target.artifacts.iter().cloned().collect();
+    let deployed = artifacts_of(entry, change);
+    let named: BTreeSet<Image> = change.target.artifacts.iter().cloned().collect();
     let show = |images: &BTreeSet<Image>| {
         if images.is_empty() {
             "none".to_owned()
@@ -258,7 +265,8 @@ fn describe_difference(entry: &StoredEntry, change: &ComponentChange) -> Option<
             join_names(images)
         }
     };
-    (then != now).then(|| format!("{}, but the entry names {}", show(&then), show(&now)))
+    (deployed != named)
+        .then(|| format!("{}, but the entry names {}", show(&deployed), show(&named)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
-//! The rule `authorization`: the signer may do what the entry does, with a key that the policy lists.
+//! The rule `authorization`: the signer may do what the entry does, with a key that the policy
+//! lists.
 //!
-//! Publishing a policy has two ways of its own besides the common one: the first of a project, and a recovery.
+//! A policy is published by an admin of the policy in force. Two cases differ: a root key publishes
+//! the first policy of a project, and the server's owner can allow one key to publish a recovery.
 
 use std::collections::BTreeSet;
 
@@ -16,11 +18,11 @@ use crate::domain::policy::{Environment, KeyStatus, Members, Policy, PredicateTy
 use crate::domain::state::OpenRun;
 use crate::domain::verdict::{Check, Rule};
 
-/// Why a signer may not do it; `None` if the signer may.
+/// The reason why a signer is not allowed to write the entry; `None` if the signer is allowed.
 type Objection = Option<String>;
 
-/// The most findings of a policy that are shown.
-const FINDINGS: usize = 10;
+/// The largest number of errors in a proposed policy that are shown.
+const MAX_SHOWN_ERRORS: usize = 10;
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Authorization,
@@ -42,13 +44,13 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     else {
         return Vec::new();
     };
-    let against = match &statement.action {
+    let violations = match &statement.action {
         Action::Publish(publish) => check_publish(ctx, statement, publish, key, policy_text),
         _ => check_entry(ctx, statement, key),
     };
     or_unknown(
         Rule::Authorization,
-        against.map(|against| pass_if_none(Rule::Authorization, against)),
+        violations.map(|violations| pass_if_none(Rule::Authorization, violations)),
     )
 }
 
@@ -59,8 +61,8 @@ fn to_checks(objection: Objection) -> Vec<Check> {
         .collect()
 }
 
-fn object_unless(good: bool, why: impl FnOnce() -> String) -> Objection {
-    (!good).then(why)
+fn object_unless(is_allowed: bool, why: impl FnOnce() -> String) -> Objection {
+    (!is_allowed).then(why)
 }
 
 fn check_entry(
@@ -73,7 +75,7 @@ fn check_entry(
             "no policy is in force yet: only a root key may publish the first one".to_owned(),
         )));
     }
-    let who = check_listed(ctx.policy, statement).or_else(|| {
+    let signer_objection = check_listed(ctx.policy, statement).or_else(|| {
         key.and_then(|key| {
             check_key(
                 ctx.policy,
@@ -83,7 +85,7 @@ fn check_entry(
             )
         })
     });
-    Ok(to_checks(match who {
+    Ok(to_checks(match signer_objection {
         Some(why) => Some(why),
         None => check_action(ctx, statement)?,
     }))
@@ -91,22 +93,22 @@ fn check_entry(
 
 /// Checks that the signer and the requester are people of the policy.
 fn check_listed(policy: &Policy, statement: &Statement) -> Objection {
-    let mut makers = [Some(&statement.by), statement.requested_by.as_ref()]
+    let mut named_people = [Some(&statement.by), statement.requested_by.as_ref()]
         .into_iter()
         .flatten();
-    let stranger = makers.find(|person| !policy.people.contains_key(*person))?;
+    let stranger = named_people.find(|person| !policy.people.contains_key(*person))?;
     Some(format!("the policy does not list {stranger}"))
 }
 
 /// Checks that the key belongs to the signer and is current. A retired key may sign a `finish`;
-/// that the run is the signer's own is checked elsewhere.
-fn check_key(policy: &Policy, key: &PublicKey, by: &Person, finish: bool) -> Objection {
+/// [`check_action`] checks that the run is the signer's own.
+fn check_key(policy: &Policy, key: &PublicKey, by: &Person, is_finish: bool) -> Objection {
     match policy.person_of_key(key) {
         None => Some(format!("the policy does not list the key {key}")),
         Some((person, _)) if person != by => Some(format!(
             "the key belongs to {person}, but the entry names {by}"
         )),
-        Some((_, KeyStatus::Retired)) if !finish => Some(format!(
+        Some((_, KeyStatus::Retired)) if !is_finish => Some(format!(
             "this key of {by} is retired: sign with the current key"
         )),
         Some(_) => None,
@@ -117,7 +119,7 @@ fn read_chain<'a>(ctx: &Context<'a>) -> Fact<&'a Chain> {
     ctx.facts
         .chain
         .as_ref()
-        .ok_or_else(|| "the ledger's end was not read".to_owned())
+        .ok_or_else(|| "the ledger's tip was not read".to_owned())
 }
 
 fn admins(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
@@ -127,8 +129,8 @@ fn admins(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
 
 fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
     let by = &statement.by;
-    let admin = || -> Fact<bool> { Ok(admins(ctx)?.contains(by)) };
-    let person = !ctx.policy.is_machine(by);
+    let is_admin = || -> Fact<bool> { Ok(admins(ctx)?.contains(by)) };
+    let is_person = !ctx.policy.is_machine(by);
     Ok(match &statement.action {
         Action::Start(it) => check_deployer(ctx, ctx.environment()?, by, &it.deployment),
         Action::Record(it) => check_deployer(ctx, ctx.environment()?, by, &it.deployment),
@@ -145,19 +147,19 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
         }),
         Action::Abort(it) => check_abort(ctx, it, by)?,
         Action::Approve(_) => check_approver(ctx, by)?,
-        Action::Revoke(it) => object_unless(it.approver == *by || admin()?, || {
+        Action::Revoke(it) => object_unless(it.approver == *by || is_admin()?, || {
             format!(
                 "only {} or an admin may revoke this approval, not {by}",
                 it.approver
             )
         }),
         Action::Lock(_) => object_unless(may_lock(ctx, by)?, || describe_no_lock_right(ctx, by)),
-        Action::Unlock(_) if !person => {
+        Action::Unlock(_) if !is_person => {
             Some(format!("{by} is a machine: only a person may unlock"))
         }
         Action::Unlock(_) => object_unless(may_lock(ctx, by)?, || describe_no_lock_right(ctx, by)),
         Action::Build(_) | Action::Artifact(_) => check_member(by, &ctx.policy.artifacts, || {
-            "say what was built".to_owned()
+            "register builds and artifacts".to_owned()
         }),
         Action::Attestation(it) => match it.predicate_type.as_str().parse::<PredicateType>() {
             Ok(kind) => object_unless(ctx.policy.may_attest(by, &kind), || {
@@ -165,22 +167,25 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
             }),
             Err(error) => Some(crate::domain::text::sanitize(&error.to_string())),
         },
-        // Anyone listed may stop something from spreading.
+        // Every listed person and machine may yank, so that something bad can be stopped quickly.
         Action::Yank(_) => None,
-        Action::Unyank(it) => check_unyank(ctx, &it.0, by, person)?,
-        Action::Baseline(_) | Action::PolicyApprove(_) => {
-            object_unless(admin()?, || format!("{by} is not an admin of the policy"))
-        }
-        Action::PolicyRevoke(_) => {
-            object_unless(admin()?, || format!("{by} is not an admin of the policy"))
+        Action::Unyank(it) => check_unyank(ctx, &it.0, by, is_person)?,
+        Action::Baseline(_) | Action::PolicyApprove(_) | Action::PolicyRevoke(_) => {
+            object_unless(is_admin()?, || {
+                format!("{by} is not an admin of the policy")
+            })
         }
         Action::Publish(_) => Some("a policy is published by its own kind of entry".to_owned()),
     })
 }
 
-fn check_member(by: &Person, members: &Members, what: impl FnOnce() -> String) -> Objection {
+fn check_member(
+    by: &Person,
+    members: &Members,
+    describe_action: impl FnOnce() -> String,
+) -> Objection {
     object_unless(members.contains(by), || {
-        format!("{by} may not {}: {members} may", what())
+        format!("{by} may not {}: {members} may", describe_action())
     })
 }
 
@@ -190,29 +195,35 @@ fn check_deployer(
     by: &Person,
     deployment: &Deployment,
 ) -> Objection {
-    let place = ctx.environment_label();
+    let environment_label = ctx.environment_label();
     if deployment.break_glass.is_some() {
         return match &environment.break_glass {
-            None => Some(format!("break-glass is not allowed in {place}")),
+            None => Some(format!("break-glass is not allowed in {environment_label}")),
             Some(_) if ctx.policy.is_machine(by) => {
                 Some(format!("{by} is a machine: only a person may break glass"))
             }
-            Some(members) => check_member(by, members, || format!("break glass in {place}")),
+            Some(members) => check_member(by, members, || {
+                format!("break glass in {environment_label}")
+            }),
         };
     }
     match deployment.kind {
         DeploymentKind::Deploy | DeploymentKind::Destroy => {
-            check_member(by, &environment.deployers, || format!("deploy to {place}"))
+            check_member(by, &environment.deployers, || {
+                format!("deploy to {environment_label}")
+            })
         }
         DeploymentKind::Rollback => check_member(by, &environment.rollback_by, || {
-            format!("roll {place} back")
+            format!("roll {environment_label} back")
         }),
         DeploymentKind::Exec => check_member(by, &environment.exec_by, || {
-            format!("run commands in {place}")
+            format!("run commands in {environment_label}")
         }),
         DeploymentKind::Hotfix => match &environment.hotfix {
-            None => Some(format!("hotfixes are not allowed in {place}")),
-            Some(hotfix) => check_member(by, &hotfix.by, || format!("deploy a hotfix to {place}")),
+            None => Some(format!("hotfixes are not allowed in {environment_label}")),
+            Some(hotfix) => check_member(by, &hotfix.by, || {
+                format!("deploy a hotfix to {environment_label}")
+            }),
         },
     }
 }
@@ -250,30 +261,39 @@ fn check_abort(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Fact<Objection>
 }
 
 fn check_approver(ctx: &Context<'_>, by: &Person) -> Fact<Objection> {
-    let (seats, place) = (&ctx.environment()?.approvals, ctx.environment_label());
-    Ok(if seats.is_empty() {
-        Some(format!("{place} requires no approvals"))
+    let (requirements, environment_label) =
+        (&ctx.environment()?.approvals, ctx.environment_label());
+    Ok(if requirements.is_empty() {
+        Some(format!("{environment_label} requires no approvals"))
     } else if ctx.policy.is_machine(by) {
         Some(format!("{by} is a machine: only people may approve"))
     } else {
-        object_unless(seats.iter().any(|seat| seat.by.contains(by)), || {
-            let who: Vec<String> = seats.iter().map(|seat| seat.by.to_string()).collect();
-            format!(
-                "an approval by {by} does not count in {place}: only those by {} do",
-                who.join(", ")
-            )
-        })
+        object_unless(
+            requirements
+                .iter()
+                .any(|requirement| requirement.by.contains(by)),
+            || {
+                let approvers: Vec<String> = requirements
+                    .iter()
+                    .map(|requirement| requirement.by.to_string())
+                    .collect();
+                format!(
+                    "an approval by {by} does not count in {environment_label}: only those by {} do",
+                    approvers.join(", ")
+                )
+            },
+        )
     })
 }
 
 /// Returns whether a person may lock and unlock here: deployers, approvers and admins may.
 fn may_lock(ctx: &Context<'_>, by: &Person) -> Fact<bool> {
     let environment = ctx.environment()?;
-    let approver = environment
+    let is_approver = environment
         .approvals
         .iter()
-        .any(|seat| seat.by.contains(by));
-    Ok(environment.deployers.contains(by) || approver || admins(ctx)?.contains(by))
+        .any(|requirement| requirement.by.contains(by));
+    Ok(environment.deployers.contains(by) || is_approver || admins(ctx)?.contains(by))
 }
 
 fn describe_no_lock_right(ctx: &Context<'_>, by: &Person) -> String {
@@ -283,19 +303,19 @@ fn describe_no_lock_right(ctx: &Context<'_>, by: &Person) -> String {
     )
 }
 
-fn check_unyank(ctx: &Context<'_>, yank: &Yank, by: &Person, person: bool) -> Fact<Objection> {
+fn check_unyank(ctx: &Context<'_>, yank: &Yank, by: &Person, is_person: bool) -> Fact<Objection> {
     if admins(ctx)?.contains(by) {
         return Ok(None);
     }
     let state = ctx.state()?;
     let of_commit = yank.commit.and_then(|commit| state.yanked_commit(commit));
-    let open = of_commit.or_else(|| {
+    let yank_entry = of_commit.or_else(|| {
         yank.digest
             .as_ref()
             .and_then(|digest| state.yanked_digest(digest))
     });
-    let own = open.is_some_and(|open| open.statement.by == *by);
-    Ok(object_unless(own && person, || {
+    let is_own = yank_entry.is_some_and(|yank_entry| yank_entry.statement.by == *by);
+    Ok(object_unless(is_own && is_person, || {
         format!("only the person who yanked it or an admin may unyank it, not {by}")
     }))
 }
@@ -315,7 +335,7 @@ fn check_publish(
     let proposed = match Policy::parse(text) {
         Ok(policy) => policy,
         Err(errors) => {
-            let shown = errors.errors().iter().take(FINDINGS);
+            let shown = errors.errors().iter().take(MAX_SHOWN_ERRORS);
             return Ok(shown
                 .map(|finding| Check::fail(Rule::Authorization, finding.to_string()))
                 .collect());
@@ -324,16 +344,17 @@ fn check_publish(
     let chain = read_chain(ctx)?;
     let by = &statement.by;
     let why = check_publisher(ctx, statement, publish, key, &proposed)?;
-    let stays = proposed.admins(&chain.root_keys).contains(by) && proposed.people.contains_key(by);
+    let stays_admin =
+        proposed.admins(&chain.root_keys).contains(by) && proposed.people.contains_key(by);
     Ok(to_checks(why.or_else(|| {
-        object_unless(stays, || {
+        object_unless(stays_admin, || {
             format!("{by} would no longer be an admin: the publisher of a policy must stay one")
         })
     })))
 }
 
-/// Checks whether the signer may publish the proposed policy: an admin of the policy in force; a root key for the first policy; the
-/// armed key for a recovery.
+/// Checks whether the signer may publish the proposed policy: an admin of the policy in force; a
+/// root key for the first policy; the armed key for a recovery.
 fn check_publisher(
     ctx: &Context<'_>,
     statement: &Statement,
@@ -343,37 +364,37 @@ fn check_publisher(
 ) -> Fact<Objection> {
     let root_keys = &read_chain(ctx)?.root_keys;
     let by = &statement.by;
-    // Without a signature yet, the key is the one that they would sign with.
+    // A preview has no signature yet, so the signer's listed key is used.
     let listed_key = |policy: &Policy| policy.people.get(by).map(|spec| spec.key);
-    let wrong = |policy: &Policy| {
+    let check_signer = |policy: &Policy| {
         check_listed(policy, statement)
             .or_else(|| key.and_then(|key| check_key(policy, key, by, false)))
     };
-    let first = ctx.state()?.policy().is_none();
-    let why = if first && publish.recovered {
+    let is_first = ctx.state()?.policy().is_none();
+    let why = if is_first && publish.recovered {
         Some("there is nothing to recover: no policy is in force".to_owned())
-    } else if first {
-        let root = key
+    } else if is_first {
+        let is_root = key
             .copied()
             .or_else(|| listed_key(proposed))
             .is_some_and(|key| root_keys.contains(&key));
-        wrong(proposed).or_else(|| {
-            object_unless(root, || {
+        check_signer(proposed).or_else(|| {
+            object_unless(is_root, || {
                 "only a root key of the project may publish the first policy".to_owned()
             })
         })
     } else if publish.recovered {
         let key = key.copied().or_else(|| listed_key(proposed));
-        let armed = key.is_some() && key == ctx.facts.recovery;
-        wrong(proposed).or_else(|| {
-            object_unless(armed, || {
+        let is_armed = key.is_some() && key == ctx.facts.recovery;
+        check_signer(proposed).or_else(|| {
+            object_unless(is_armed, || {
                 "the server's owner has not allowed this key to recover the policy".to_owned()
             })
         })
     } else {
-        let admin = ctx.policy.admins(root_keys).contains(by);
-        wrong(ctx.policy).or_else(|| {
-            object_unless(admin, || {
+        let is_admin = ctx.policy.admins(root_keys).contains(by);
+        check_signer(ctx.policy).or_else(|| {
+            object_unless(is_admin, || {
                 format!("{by} is not an admin of the policy in force")
             })
         })

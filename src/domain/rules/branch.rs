@@ -1,7 +1,8 @@
-//! The rule `branch`: a branch of an environment only fast-forwards, is never deleted, and with `deploy_on = "approval"` moves only to
-//! what runs there.
+//! The rule `branch`: the branch of an environment only fast-forwards and cannot be deleted. With
+//! `deploy_on = "approval"` it moves only to content that the environment already runs.
 //!
-//! With `deploy_on = "merge"` the environment's other rules judge the new commit as if it were deployed.
+//! With `deploy_on = "merge"` the environment's other rules judge the new commit as if it were
+//! deployed.
 
 use super::context::{Context, or_unknown};
 use super::definition::RuleDefinition;
@@ -18,7 +19,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Branch,
     name: "branch",
-    description: "A branch of an environment is never deleted, only fast-forwards, and with `deploy_on = \"approval\"` moves only to what runs there.",
+    description: "The branch of an environment cannot be deleted and only fast-forwards. With `deploy_on = \"approval\"` it moves only to content that the environment already runs.",
     faced_by: RequestKinds::of(&[RequestKind::Merge, RequestKind::Branch]),
     hotfix_skip: None,
     reads: &[],
@@ -75,11 +76,11 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     if ctx.environment()?.deploy_on == DeployOn::Merge {
         return Ok(vec![Check::pass(Rule::Branch, "")]);
     }
-    let mut found = Findings::new(Rule::Branch);
+    let mut findings = Findings::new(Rule::Branch);
     for component in ctx.policy.component_names() {
-        found.add(&component, check_component(ctx, old, new, &component));
+        findings.add(&component, check_component(ctx, old, new, &component));
     }
-    Ok(found.checks())
+    Ok(findings.checks())
 }
 
 fn check_component(
@@ -88,51 +89,51 @@ fn check_component(
     new: CommitId,
     component: &ComponentName,
 ) -> Fact<Option<Violation>> {
-    let unchanged = match old {
+    let is_unchanged = match old {
         Some(old) => ctx.content(old, component)? == ctx.content(new, component)?,
         None => false,
     };
-    if unchanged {
+    if is_unchanged {
         Ok(None)
     } else {
         check_runs(ctx, new, component)
     }
 }
 
-/// Checks that the environment runs a component as the commit has it. A component that is absent in
-/// one must be absent in the other.
+/// Checks that the environment runs the content that a component has at the commit. A component
+/// that is absent at the commit must be absent in the environment.
 pub(super) fn check_runs(
     ctx: &Context<'_>,
     commit: CommitId,
     component: &ComponentName,
 ) -> Fact<Option<Violation>> {
-    let (here, environment) = (ctx.environment_state()?, ctx.environment_label());
-    if here.unknown_since(component).is_some() {
+    let (env_state, environment) = (ctx.environment_state()?, ctx.environment_label());
+    if env_state.unknown_since(component).is_some() {
         return Err(format!(
             "the running version in {environment} is unknown since a deployment failed"
         ));
     }
-    if let Some(run) = here.run_changing(component) {
+    if let Some(run) = env_state.run_changing(component) {
         return Err(format!(
             "{environment} is being changed by run {}",
             run.sequence
         ));
     }
-    let (there, content) = (here.commit(component), ctx.content(commit, component)?);
-    let same = match there {
+    let (running, content) = (env_state.commit(component), ctx.content(commit, component)?);
+    let is_same = match running {
         None => content.is_none(),
-        Some(_) => content.is_some() && here.content(component) == content,
+        Some(_) => content.is_some() && env_state.content(component) == content,
     };
-    let detail = match (there, content) {
+    let detail = match (running, content) {
         (_, None) => format!("{environment} still has it"),
         (None, _) => format!("{environment} does not run it"),
-        (Some(there), _) => format!(
+        (Some(running), _) => format!(
             "{environment} runs {}, which has different content",
-            there.short()
+            running.short()
         ),
     };
     let command = format!("git deploy record {environment} {}", commit.short());
-    Ok((!same).then(|| Violation::new(detail).remedy(command)))
+    Ok((!is_same).then(|| Violation::new(detail).remedy(command)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! The rule `chain`: the entry is the next of this ledger and project, and has seen the other ledgers as they are.
+//! The rule `chain`: the entry directly follows the last entry of its ledger, and its `seen` is
+//! complete.
 //!
-//! `seen` orders the ledgers relative to each other. So an entry must name every ledger that its verdict is read from, and a
-//! newer policy makes the answer "try again".
+//! `seen` names, for each other ledger, the tip that the signer had read, and so orders the ledgers
+//! relative to each other. It must name every ledger that the rules read, never an older tip than
+//! the previous entry, and always the current policy.
 
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
@@ -15,7 +17,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Chain,
     name: "chain",
-    description: "The entry is the next one of its ledger, has seen every ledger that it is judged by, and its tree and commit follow from it.",
+    description: "The entry directly follows the last entry of its ledger. Its `seen` names the current policy and a tip of every other ledger that the rules read. Its stored tree and commit are exactly those computed from the entry.",
     faced_by: RequestKinds::ENTRIES.with(&[RequestKind::UnknownEnvironment]),
     hotfix_skip: None,
     reads: &[],
@@ -27,22 +29,22 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
-    let found = read_chain(ctx).map(|chain| {
-        let mut against: Vec<Check> = check_position(ctx, statement, chain)
+    let checks = read_chain(ctx).map(|chain| {
+        let mut violations: Vec<Check> = check_position(ctx, statement, chain)
             .into_iter()
             .map(fail)
             .collect();
-        against.extend(check_seen(ctx, statement));
-        against.extend(check_environments_seen(ctx, statement));
-        if let Some(Err(what)) = &ctx.facts.stored_as_computed {
-            against.push(fail(format!(
+        violations.extend(check_seen(ctx, statement));
+        violations.extend(check_environments_seen(ctx, statement));
+        if let Some(Err(difference)) = &ctx.facts.stored_as_computed {
+            violations.push(fail(format!(
                 "the pushed commit does not match its entry: {}",
-                sanitize(what)
+                sanitize(difference)
             )));
         }
-        pass_if_none(Rule::Chain, against)
+        pass_if_none(Rule::Chain, violations)
     });
-    or_unknown(Rule::Chain, found)
+    or_unknown(Rule::Chain, checks)
 }
 
 fn fail(why: impl Into<String>) -> Check {
@@ -53,24 +55,25 @@ fn read_chain<'a>(ctx: &Context<'a>) -> Fact<&'a Chain> {
     ctx.facts
         .chain
         .as_ref()
-        .ok_or_else(|| "the ledger's end was not read".to_owned())
+        .ok_or_else(|| "the ledger's tip was not read".to_owned())
 }
 
 fn check_position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Vec<String> {
-    let mut against = Vec::new();
+    let mut violations = Vec::new();
     if statement.project != chain.project {
-        against.push(format!(
-            "it belongs to another project: this is {}",
+        violations.push(format!(
+            "it belongs to another project than this one, {}",
             chain.project.short()
         ));
     }
     if let Some(name) = statement.environment() {
         match ctx.policy.ledger_of(&name) {
-            // It ends a run that began there: the state says whether there is one.
+            // An entry may end a run in a removed environment. The rule `state` checks that the run
+            // exists.
             None if statement.action.ends_a_run() => {}
-            None => against.push(format!("the policy has no environment {name}")),
+            None => violations.push(format!("the policy has no environment {name}")),
             Some(ledger) if ledger != statement.ledger => {
-                against.push(format!(
+                violations.push(format!(
                     "the ledger of {name} is {ledger}, not {}",
                     statement.ledger
                 ));
@@ -79,55 +82,56 @@ fn check_position(ctx: &Context<'_>, statement: &Statement, chain: &Chain) -> Ve
         }
     }
     if statement.previous != chain.tip {
-        against.push(format!(
+        violations.push(format!(
             "{} has moved on to {}: try again",
             statement.ledger,
             chain.tip.short()
         ));
     }
     if chain.sequence.checked_add(1) != Some(statement.sequence) {
-        against.push(format!(
-            "it is numbered {}, after {}",
+        violations.push(format!(
+            "its sequence number is {}, but the previous entry has {}",
             statement.sequence, chain.sequence
         ));
     }
-    against
+    violations
 }
 
 fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
-    let mut against = Vec::new();
+    let mut violations = Vec::new();
     for ledger in &ctx.ledgers_read {
         if ctx.facts.tips.contains_key(ledger) && !statement.seen.contains_key(ledger) {
-            against.push(fail(format!(
+            violations.push(fail(format!(
                 "`seen` does not name {ledger}, which its rules depend on"
             )));
         }
     }
-    // Once seen, always named: else an entry between could hide that the next one has seen less.
-    let before = ctx.facts.chain.iter().flat_map(|chain| chain.seen.keys());
-    for ledger in before.filter(|ledger| !statement.seen.contains_key(*ledger)) {
-        against.push(fail(format!(
-            "`seen` leaves out {ledger}, which the entry before it has seen"
+    // A ledger that was named once must always be named. Otherwise the next entry could name an
+    // older tip unnoticed.
+    let previously_named = ctx.facts.chain.iter().flat_map(|chain| chain.seen.keys());
+    for ledger in previously_named.filter(|ledger| !statement.seen.contains_key(*ledger)) {
+        violations.push(fail(format!(
+            "`seen` leaves out {ledger}, which the previous entry names"
         )));
     }
     for ledger in statement.seen.keys() {
         if !ctx.facts.tips.contains_key(ledger) {
-            against.push(fail(format!(
+            violations.push(fail(format!(
                 "`seen` names {ledger}, a ledger that does not exist"
             )));
             continue;
         }
-        against.extend(match ctx.facts.seen.get(ledger) {
+        violations.extend(match ctx.facts.seen.get(ledger) {
             None => Some(Check::unknown(
                 Rule::Chain,
-                format!("the {ledger} it has seen was not looked up"),
+                format!("the tip of {ledger} in `seen` was not looked up"),
             )),
             Some(Err(why)) => Some(Check::unknown(Rule::Chain, sanitize(why))),
-            Some(Ok(fact)) if !fact.reachable => Some(fail(format!(
-                "what it has seen of {ledger} is not in {ledger}"
+            Some(Ok(fact)) if !fact.is_reachable => Some(fail(format!(
+                "`seen` names a commit that is not in {ledger}"
             ))),
-            Some(Ok(fact)) if !fact.forward => Some(fail(format!(
-                "it has seen less of {ledger} than the entry before it"
+            Some(Ok(fact)) if !fact.is_forward => Some(fail(format!(
+                "`seen` names an older tip of {ledger} than the previous entry"
             ))),
             Some(Ok(fact)) if ledger.is_policy() && !fact.is_tip => {
                 Some(fail("another policy has come into force: try again"))
@@ -135,7 +139,7 @@ fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
             Some(Ok(_)) => None,
         });
     }
-    against
+    violations
 }
 
 /// Checks that a `publish` has seen the tip of every environment: no entry under the old policy may
@@ -144,12 +148,12 @@ fn check_environments_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Chec
     let Action::Publish(_) = statement.action else {
         return Vec::new();
     };
-    let moved = ctx
+    let not_seen = ctx
         .facts
         .environments_seen
         .iter()
         .filter(|(_, seen)| !**seen);
-    let mut against: Vec<Check> = moved
+    let mut violations: Vec<Check> = not_seen
         .map(|(ledger, _)| fail(format!("{ledger} has moved: try again")))
         .collect();
     let mut environments = ctx
@@ -160,12 +164,12 @@ fn check_environments_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Chec
     if let Some(ledger) =
         environments.find(|ledger| !ctx.facts.environments_seen.contains_key(*ledger))
     {
-        against.push(Check::unknown(
+        violations.push(Check::unknown(
             Rule::Chain,
-            format!("whether it has seen {ledger} was not looked up"),
+            format!("whether `seen` names the tip of {ledger} was not looked up"),
         ));
     }
-    against
+    violations
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! The rule `checks`: each required attestation is there, and the latest of it passed.
+//! The rule `checks`: each required attestation exists, and the latest one passed.
 //!
-//! If a check names no suite, the latest of every suite must have passed. If it names no environment, only attestations without
-//! one count. The latest is taken among all signers who may vouch.
+//! If a check names no suite, the latest of every suite must have passed. If it names no
+//! environment, only attestations without one count. The latest attestation by any accepted signer
+//! counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +24,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Checks,
     name: "checks",
-    description: "Each attestation that the environment requires was given by an accepted signer, and the latest one passed.",
+    description: "For each check that the environment requires, an accepted signer attested a result for the commit, and the latest result passed.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: None,
     reads: &[OtherLedger::Evidence],
@@ -65,7 +66,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     {
         match check_attestation(ctx, required, commit) {
             Ok(None) => {}
-            Ok(Some(against)) => checks.push(against.check(Rule::Checks)),
+            Ok(Some(violation)) => checks.push(violation.check(Rule::Checks)),
             Err(why) => checks.push(Check::unknown(Rule::Checks, sanitize(&why))),
         }
     }
@@ -84,11 +85,11 @@ fn describe_required(required: &RequiredCheck) -> String {
         .suite
         .as_ref()
         .map_or_else(String::new, |suite| format!(" {suite}"));
-    let place = required
+    let environment = required
         .environment
         .as_ref()
         .map_or_else(String::new, |environment| format!(" in {environment}"));
-    format!("{}{suite}{place}", required.predicate_type)
+    format!("{}{suite}{environment}", required.predicate_type)
 }
 
 fn attest_command(required: &RequiredCheck, commit: CommitId) -> String {
@@ -96,12 +97,12 @@ fn attest_command(required: &RequiredCheck, commit: CommitId) -> String {
         .suite
         .as_ref()
         .map_or_else(String::new, |suite| format!(" --suite {suite}"));
-    let place = required
+    let environment = required
         .environment
         .as_ref()
         .map_or_else(String::new, |environment| format!(" --env {environment}"));
     format!(
-        "git deploy attest {} {}{suite}{place}",
+        "git deploy attest {} {}{suite}{environment}",
         required.predicate_type,
         commit.short()
     )
@@ -118,25 +119,25 @@ fn check_attestation(
         None => return Err("the evidence was not read".to_owned()),
     };
     let mut newest: BTreeMap<Option<&Label>, (&StoredEntry, AttestationResult)> = BTreeMap::new();
-    for kept in evidence {
-        let Action::Attestation(it) = &kept.statement.action else {
+    for entry in evidence {
+        let Action::Attestation(it) = &entry.statement.action else {
             continue;
         };
         if it.commit == commit
             && !newest.contains_key(&it.suite.as_ref())
-            && is_accepted(ctx, required, kept, it)?
+            && is_accepted(ctx, required, entry, it)?
         {
-            newest.insert(it.suite.as_ref(), (kept, it.result()));
+            newest.insert(it.suite.as_ref(), (entry, it.result()));
         }
     }
     let what = describe_required(required);
-    if let Some((kept, _)) = newest
+    if let Some((entry, _)) = newest
         .values()
         .find(|(_, result)| *result == AttestationResult::Failed)
     {
         let (by, at) = (
-            &kept.statement.by,
-            format_moment(kept.statement.at, ctx.now),
+            &entry.statement.by,
+            format_moment(entry.statement.at, ctx.now),
         );
         return Ok(Some(
             Violation::new(format!("{what}: failed, as attested by {by} ({at})"))
@@ -153,49 +154,52 @@ fn check_attestation(
     }))
 }
 
-/// Returns whether an attestation is one that the check requires, from a signer who may give it.
+/// Returns whether an attestation is the required one, from an accepted signer.
 fn is_accepted(
     ctx: &Context<'_>,
     required: &RequiredCheck,
-    kept: &StoredEntry,
-    it: &Attestation,
+    entry: &StoredEntry,
+    attestation: &Attestation,
 ) -> Fact<bool> {
-    let by = &kept.statement.by;
-    let asked = it
+    let by = &entry.statement.by;
+    let is_required = attestation
         .predicate_type
         .as_str()
         .parse()
         .is_ok_and(|kind: PredicateType| kind == required.predicate_type)
-        && it.environment == required.environment
-        && (required.suite.is_none() || it.suite == required.suite);
-    let may = ctx.policy.may_attest(by, &required.predicate_type)
-        && required.by.as_ref().is_none_or(|it| it.contains(by));
-    if !asked || !may || !key_trust::has_listed_key(ctx, kept)? {
+        && attestation.environment == required.environment
+        && (required.suite.is_none() || attestation.suite == required.suite);
+    let may_attest = ctx.policy.may_attest(by, &required.predicate_type)
+        && required
+            .by
+            .as_ref()
+            .is_none_or(|members| members.contains(by));
+    if !is_required || !may_attest || !key_trust::has_listed_key(ctx, entry)? {
         return Ok(false);
     }
-    // Authors cannot pass their own change, but they can fail it.
-    let review =
+    // Authors and the deployer cannot pass their own change, but they can fail it.
+    let is_review =
         required.predicate_type == PredicateType::change_review() && !ctx.policy.is_machine(by);
-    Ok(!review
-        || it.result() == AttestationResult::Failed
+    Ok(!is_review
+        || attestation.result() == AttestationResult::Failed
         || !key_trust::involved_persons(ctx)?.contains(by))
 }
 
-/// Lists the people whose attestation counts.
+/// Lists the people and machines whose attestation counts.
 fn describe_accepted_signers(ctx: &Context<'_>, required: &RequiredCheck) -> String {
     let all = ctx.policy.people.keys();
-    let may = all.filter(|person| {
+    let accepted = all.filter(|person| {
         ctx.policy.may_attest(person, &required.predicate_type)
             && required
                 .by
                 .as_ref()
                 .is_none_or(|members| members.contains(person))
     });
-    let may = join_names(may);
-    if may.is_empty() {
+    let accepted = join_names(accepted);
+    if accepted.is_empty() {
         "anyone (the policy has no eligible signer)".to_owned()
     } else {
-        may
+        accepted
     }
 }
 

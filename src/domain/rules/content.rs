@@ -1,6 +1,8 @@
-//! The rule `content`: contents are recomputed from the code, and `from` is what the ledger says is running.
+//! The rule `content`: contents are recomputed from the code, and `from` is the running commit in
+//! the ledger.
 //!
-//! Other rules decide on contents and trust this one: a content that only an entry claims counts for nothing.
+//! Other rules rely on this one: they use the contents that an entry claims without comparing them
+//! with the code.
 
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::RuleDefinition;
@@ -21,7 +23,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Content,
     name: "content",
-    description: "The contents, components and running commits that the entry states are those of the code and the ledger.",
+    description: "Everything that the entry states about components is true: each exists in the policy, has the stated content at its commit, and replaces the commit that is running now.",
     faced_by: RequestKinds::ENTRIES,
     hotfix_skip: None,
     reads: &[],
@@ -29,7 +31,8 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     check,
 };
 
-/// Returns the contents that an entry states of components that it does not deploy.
+/// Returns the needs for the contents that an entry other than a deployment states. The contents of
+/// a deployment are gathered for every request.
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     let Some(statement) = subject.statement.filter(|it| it.deployment().is_none()) else {
         return Vec::new();
@@ -53,7 +56,7 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     else {
         return Vec::new();
     };
-    let against = match &statement.action {
+    let violations = match &statement.action {
         Action::Start(it) => check_deployment(ctx, &it.deployment),
         Action::Record(it) => check_deployment(ctx, &it.deployment),
         Action::Verification(it) => check_verification(ctx, &it.components),
@@ -68,7 +71,7 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     };
     or_unknown(
         Rule::Content,
-        against.map(|against| pass_if_none(Rule::Content, against)),
+        violations.map(|violations| pass_if_none(Rule::Content, violations)),
     )
 }
 
@@ -99,7 +102,7 @@ fn check_content(
     ctx: &Context<'_>,
     component: &ComponentName,
     commit: CommitId,
-    said: Option<Content>,
+    stated: Option<Content>,
 ) -> Option<Check> {
     match ctx.content(commit, component) {
         Err(_) if ctx.facts.missing_commits.contains(&commit) => None,
@@ -107,41 +110,41 @@ fn check_content(
             Rule::Content,
             crate::domain::text::sanitize(&why),
         )),
-        Ok(found) if found == said => None,
+        Ok(actual) if actual == stated => None,
         Ok(None) => Some(fail(format!("{component} is absent at {}", commit.short()))),
-        Ok(Some(_)) if said.is_none() => Some(fail(format!(
+        Ok(Some(_)) if stated.is_none() => Some(fail(format!(
             "{component} exists at {}: only absent components are destroyed",
             commit.short()
         ))),
-        Ok(Some(found)) => Some(fail(format!(
+        Ok(Some(actual)) => Some(fail(format!(
             "the content of {component} at {} is {}",
             commit.short(),
-            found.short()
+            actual.short()
         ))),
     }
 }
 
 fn check_deployment(ctx: &Context<'_>, deployment: &Deployment) -> Fact<Vec<Check>> {
-    let here = ctx.environment_state()?;
+    let env_state = ctx.environment_state()?;
     Ok(deployment
         .components
         .iter()
-        .filter_map(|change| check_change(ctx, here, deployment.kind, change))
+        .filter_map(|change| check_change(ctx, env_state, deployment.kind, change))
         .collect())
 }
 
 fn check_change(
     ctx: &Context<'_>,
-    here: EnvState<'_>,
+    env_state: EnvState<'_>,
     kind: DeploymentKind,
     change: &ComponentChange,
 ) -> Option<Check> {
     let (component, commit) = (&change.target.component, change.target.commit);
-    let runs = here.commit(component);
-    if change.from != runs {
-        let runs = runs.map_or("nothing".to_owned(), |runs| runs.short());
+    let running = env_state.commit(component);
+    if change.from != running {
+        let running = running.map_or("nothing".to_owned(), |commit| commit.short());
         return Some(fail(format!(
-            "`from` of {component} is not what runs, {runs}: try again"
+            "`from` of {component} is not the running commit, {running}: try again"
         )));
     }
     if change.intent != Intent::Change
@@ -155,37 +158,43 @@ fn check_change(
     }
     match (kind, change.intent) {
         (DeploymentKind::Destroy, _) => {
-            (Some(commit) != here.present_commit(component)).then(|| {
+            (Some(commit) != env_state.present_commit(component)).then(|| {
                 fail(format!(
-                    "{component} is destroyed as it runs, at another commit than {}",
+                    "a destroy must name the running commit of {component}, and that is not {}",
                     commit.short()
                 ))
             })
         }
-        // What the policy no longer knows has nothing left to be compared with.
+        // The code of a component that the policy no longer has is unknown, so there is nothing to
+        // compare.
         (_, Intent::Destroy) if check_component_known(ctx, component).is_some() => None,
         (_, Intent::Destroy) => check_content(ctx, component, commit, None),
         // A running component may no longer be in the policy. A command may still be run in it.
-        (DeploymentKind::Exec, _) => (change.target.content != here.content(component))
-            .then(|| fail(format!("the content of {component} is not what runs"))),
+        (DeploymentKind::Exec, _) => {
+            (change.target.content != env_state.content(component)).then(|| {
+                fail(format!(
+                    "the stated content of {component} is not the running one"
+                ))
+            })
+        }
         (_, Intent::Change) => check_component_known(ctx, component)
             .or_else(|| check_content(ctx, component, commit, change.target.content)),
         (_, Intent::Unchanged) => check_component_known(ctx, component)
             .or_else(|| check_content(ctx, component, commit, change.target.content))
-            .or_else(|| check_unchanged(here, change)),
+            .or_else(|| check_unchanged(env_state, change)),
     }
 }
 
 /// Checks that an unchanged component has the running content, and that this content is known.
-fn check_unchanged(here: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
+fn check_unchanged(env_state: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
     let component = &change.target.component;
-    if here.unknown_since(component).is_some() {
+    if env_state.unknown_since(component).is_some() {
         Some(fail(format!(
             "the running version of {component} is unknown, so it cannot be unchanged"
         )))
-    } else if here.content(component) != change.target.content {
+    } else if env_state.content(component) != change.target.content {
         Some(fail(format!(
-            "{component} is not unchanged: it differs from what runs"
+            "{component} is not unchanged: it differs from the running version"
         )))
     } else {
         None
@@ -193,14 +202,14 @@ fn check_unchanged(here: EnvState<'_>, change: &ComponentChange) -> Option<Check
 }
 
 fn check_verification(ctx: &Context<'_>, components: &[ComponentAtCommit]) -> Fact<Vec<Check>> {
-    let here = ctx.environment_state()?;
+    let env_state = ctx.environment_state()?;
     let other = components
         .iter()
-        .filter(|it| here.commit(&it.component) != Some(it.commit));
+        .filter(|it| env_state.commit(&it.component) != Some(it.commit));
     Ok(other
         .map(|it| {
             fail(format!(
-                "{} is not what runs of {}",
+                "{} is not the running commit of {}",
                 it.commit.short(),
                 it.component
             ))
@@ -214,22 +223,22 @@ fn check_publish(ctx: &Context<'_>, publish: &Publish, text: Option<&[u8]>) -> F
         .facts
         .chain
         .as_ref()
-        .ok_or_else(|| "the ledger's end was not read".to_owned())?;
-    let mut against = Vec::new();
+        .ok_or_else(|| "the ledger's tip was not read".to_owned())?;
+    let mut violations = Vec::new();
     if publish.digest != Digest::sha256(text) {
-        against.push(fail("the digest is not that of deploy.toml"));
+        violations.push(fail("the digest is not that of deploy.toml"));
     }
-    // A text that is no policy is refused with its findings by the rule `authorization`.
+    // The rule `authorization` refuses an invalid policy and reports its errors.
     let proposed = std::str::from_utf8(text)
         .ok()
         .and_then(|text| Policy::parse(text).ok());
     if let Some(proposed) = proposed.filter(|proposed| proposed.project != chain.project_name) {
         let (new, old) = (proposed.project, &chain.project_name);
-        against.push(fail(format!(
+        violations.push(fail(format!(
             "the project's name is {old} and cannot change to {new}"
         )));
     }
-    Ok(against)
+    Ok(violations)
 }
 
 #[cfg(test)]

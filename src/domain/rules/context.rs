@@ -1,4 +1,5 @@
-//! What a rule's check reads: the request, the facts about it and the clock, with the questions that several rules ask.
+//! The context that a rule's check reads: the request, its facts and the time, with helpers that
+//! several rules share.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -17,23 +18,26 @@ use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::Check;
 
-/// A request with everything that rules read about it.
+/// A request with its facts and the time at which it is judged.
 pub struct Context<'a> {
-    /// The policy that judges.
+    /// The policy by which the request is judged.
     pub policy: &'a Policy,
     /// The request.
     pub request: Request<'a>,
     /// The facts about it.
     pub facts: &'a Facts,
-    /// The clock: what expires, freezes or soaks does so by it.
+    /// The time with which expiries, freeze windows and soak times are compared.
     pub now: Time,
     /// The statement of the entry; `None` for a branch or tag.
     pub statement: Option<&'a Statement>,
-    /// The policy of the request's environment; `None` in `policy` and `evidence`, and if the policy has no such environment.
+    /// The policy's settings for the request's environment; `None` in the ledgers `policy` and
+    /// `evidence`, and if the policy has no such environment.
     pub environment: Option<&'a Environment>,
-    /// The name of that environment as the request gives it: `pr-17`, although [`Context::environment`] is the pattern's.
+    /// The environment's name in the request. For a member of a pattern such as `pr-*` it is the
+    /// member's name, `pr-17`.
     pub environment_name: Option<EnvName>,
-    /// The other ledgers that the entry's rules read: `seen` must name their tips. Empty for a branch or tag.
+    /// The other ledgers that the entry's rules read: `seen` must name their tips. Empty for a
+    /// branch or tag.
     pub ledgers_read: BTreeSet<LedgerName>,
     deployment: Fact<Cow<'a, Deployment>>,
 }
@@ -69,13 +73,14 @@ impl<'a> Context<'a> {
         ctx
     }
 
-    /// Returns the deployment that is judged: the entry's, or for a branch or tag the one that would bring its new commit into the
-    /// environment.
+    /// Returns the deployment that is judged: the entry's, or for a branch or tag the one that
+    /// would bring its new commit into the environment.
     pub fn deployment(&self) -> Fact<&Deployment> {
         self.deployment.as_deref().map_err(Clone::clone)
     }
 
-    /// Returns the state of the request's ledger before the entry, or of the branch's or tag's environment.
+    /// Returns the state of the request's ledger before the entry, or of the branch's or tag's
+    /// environment.
     pub fn state(&self) -> Fact<&'a State> {
         match &self.facts.state {
             Some(Ok(state)) => Ok(state),
@@ -84,7 +89,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns the part of that state that is the request's environment.
+    /// Returns the part of [`Context::state`] that belongs to the request's environment.
     pub fn environment_state(&self) -> Fact<EnvState<'a>> {
         let environment = match self.request {
             Request::Entry { statement, .. } => statement.environment.as_ref(),
@@ -96,13 +101,14 @@ impl<'a> Context<'a> {
         Ok(self.state()?.environment(environment))
     }
 
-    /// Returns the policy of the environment. Entries without one do not face the rules that ask for it.
+    /// Returns the policy's settings for the environment. Only rules about environments call this.
     pub fn environment(&self) -> Fact<&'a Environment> {
         self.environment
             .ok_or_else(|| "the policy has no such environment".to_owned())
     }
 
-    /// Returns the name of the environment, or of the ledger if it is no environment's: for messages and remedies.
+    /// Returns the name of the environment for messages and remedies; in the ledgers `policy` and
+    /// `evidence`, the ledger's name.
     pub fn environment_label(&self) -> String {
         match (&self.environment_name, self.statement) {
             (Some(name), _) => name.to_string(),
@@ -145,20 +151,21 @@ impl<'a> Context<'a> {
             .unwrap_or_else(missing)
     }
 
-    /// Returns the deployment of a commit with all its components. Those with the running content are unchanged.
+    /// Returns the deployment of all components at a commit. Those with the running content are
+    /// unchanged.
     fn hypothetical_deployment(&self, commit: Option<CommitId>) -> Fact<Deployment> {
         let commit = commit.ok_or_else(|| "the ref is deleted".to_owned())?;
-        let here = self.environment_state()?;
+        let env_state = self.environment_state()?;
         let mut components = Vec::new();
         for component in self.policy.component_names() {
             let content = self.content(commit, &component)?;
-            let from = here.commit(&component);
+            let from = env_state.commit(&component);
             let intent = match content {
                 None if from.is_none() => continue,
                 None => Intent::Destroy,
                 Some(_)
-                    if here.unknown_since(&component).is_none()
-                        && content == here.content(&component) =>
+                    if env_state.unknown_since(&component).is_none()
+                        && content == env_state.content(&component) =>
                 {
                     Intent::Unchanged
                 }

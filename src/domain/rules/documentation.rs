@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use request_kind::RequestKinds;
 
-const MARK: &str = "<!-- From here on made from src/domain/rules: UPDATE_DOCS=1 cargo test --lib rules::documentation -->\n\n";
+const MARK: &str = "<!-- Generated from src/domain/rules; to update: UPDATE_DOCS=1 cargo test --lib rules::documentation -->\n\n";
 
 /// Returns a table of all rules: the name, what the rule requires and which requests face it.
 fn reference() -> String {

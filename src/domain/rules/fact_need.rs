@@ -1,22 +1,26 @@
-//! The facts that rules ask for by name. The ledger layer gathers what the rules of a request need and nothing else.
+//! The facts that rules declare to need. The ledger layer gathers what the rules of a request need
+//! and nothing else.
 //!
-//! What a rule does not declare is not gathered, and the rule then answers "cannot tell": a mistake can hold up a deployment
-//! and never lets one through.
+//! A fact that a rule forgets to declare is not gathered, and the rule then answers "cannot tell".
+//! Such a mistake can block a deployment, but never allow one.
 
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 
 /// A group of facts, or a single fact, that a rule needs.
 ///
-/// Every request gets these facts without asking: the end of its chain, the tips and `seen`, its state, the dates of its
-/// commits, and the contents of the components that it changes.
+/// Every request gets these facts without declaring them: the end of its chain, the tips and
+/// `seen`, its state, the dates of its commits, and the contents of the components that it changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FactNeed {
-    /// [`Facts::branch_tip`](super::Facts::branch_tip), and which commits contain the tip or are contained in it.
+    /// [`Facts::branch_tip`](super::Facts::branch_tip), and which commits contain the tip or are
+    /// contained in it.
     BranchTip,
-    /// Whether each component's new commit contains its running commit, in [`Facts::contains`](super::Facts::contains).
+    /// Whether each component's new commit contains its running commit, in
+    /// [`Facts::contains`](super::Facts::contains).
     RunningAncestry,
-    /// [`Facts::previous_log`](super::Facts::previous_log) and [`Facts::previous_state`](super::Facts::previous_state).
+    /// [`Facts::previous_log`](super::Facts::previous_log) and
+    /// [`Facts::previous_state`](super::Facts::previous_state).
     PreviousLog,
     /// [`Facts::evidence`](super::Facts::evidence), and the keys that signed it.
     Evidence,
@@ -32,6 +36,7 @@ pub enum FactNeed {
     EarlierRuns,
     /// The content of a component at a commit, in [`Facts::contents`](super::Facts::contents).
     Content(CommitId, ComponentName),
-    /// Whether the first commit contains the second, in [`Facts::contains`](super::Facts::contains).
+    /// Whether the first commit contains the second, in
+    /// [`Facts::contains`](super::Facts::contains).
     Containment(CommitId, CommitId),
 }

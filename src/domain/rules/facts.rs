@@ -1,7 +1,7 @@
 //! The facts that rules decide on, as data. The ledger layer gathers them beforehand.
 //!
-//! A fact that could not be established is an `Err` with the reason, and a fact that was not gathered is absent. Either makes the
-//! rule that needs it answer "cannot tell", never yes.
+//! A fact that could not be established is an `Err` with the reason, and a fact that was not
+//! gathered is absent. Either makes the rule that needs it answer "cannot tell", never yes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use crate::domain::time::{Span, Time};
 /// A fact, or why it could not be established.
 pub type Fact<T> = Result<T, String>;
 
-/// The largest difference allowed between an entry's time and the server's clock, and between a commit's time and an entry's.
+/// The largest difference allowed between an entry's time and the server's clock, and between a
+/// commit's time and an entry's.
 pub const SKEW: Span = Span::from_seconds(300);
 
-/// The end of the ledger's chain, which an entry is to follow.
+/// The end of a ledger's chain, which the next entry must follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
     /// The project: the policy ledger's genesis.
@@ -38,15 +39,17 @@ pub struct Chain {
     pub seen: BTreeMap<LedgerName, EntryId>,
 }
 
-/// How one item of the entry's `seen` relates to the ledger's tip that facts are gathered on, and to the `seen` of the previous entry.
+/// How one item of the entry's `seen` relates to the tip in [`Facts::tips`] and to the previous
+/// entry's `seen`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeenFact {
     /// It is that tip.
     pub is_tip: bool,
     /// It is that tip or a ledger commit before it.
-    pub reachable: bool,
-    /// It is what the previous entry saw, or comes after it; true if that entry saw nothing of the ledger.
-    pub forward: bool,
+    pub is_reachable: bool,
+    /// It is what the previous entry saw, or comes after it; true if that entry saw nothing of the
+    /// ledger.
+    pub is_forward: bool,
 }
 
 /// A fact about a commit of the code.
@@ -61,47 +64,57 @@ pub struct CommitFact {
 pub struct Facts {
     /// The end of the entry's ledger; `None` for branches and tags.
     pub chain: Option<Chain>,
-    /// Whether the pushed tree and message equal those computed from entry and state. `Err` says what differs and is a refusal.
-    /// `None` if nothing was pushed yet.
+    /// Whether the pushed tree and message equal those computed from entry and state. `Err` says
+    /// what differs and is a refusal. `None` if nothing was pushed yet.
     pub stored_as_computed: Option<Result<(), String>>,
     /// The tips that the facts were gathered on, of every ledger but the entry's own that exists.
     pub tips: BTreeMap<LedgerName, EntryId>,
-    /// For each ledger in the entry's `seen`.
+    /// How each item of the entry's `seen` relates to the tips.
     pub seen: BTreeMap<LedgerName, Fact<SeenFact>>,
-    /// The state before the request: of the entry's ledger, or of the branch's or tag's environment.
+    /// The state before the request: of the entry's ledger, or of the branch's or tag's
+    /// environment.
     pub state: Option<Fact<State>>,
-    /// Each commit of the code that the request names.
+    /// The facts about each code commit that the request names.
     pub commits: BTreeMap<CommitId, Fact<CommitFact>>,
-    /// Commits named by a past entry that no longer exist, because no ledger keeps them: approved or built, and never deployed.
-    /// They existed when the entry was let in. Only an audit fills this.
+    /// Commits named by a past entry that no longer exist, because no ledger keeps them: approved
+    /// or built, and never deployed. They existed when the entry was accepted. Only an audit fills
+    /// this.
     pub missing_commits: BTreeSet<CommitId>,
-    /// The content of components at commits: those that the request changes, at their new and running commits; for a branch or
-    /// tag every component at the new commit; and each [`FactNeed::Content`](super::FactNeed::Content). `Ok(None)`: the component is absent there.
+    /// The content of components at commits: those that the request changes, at their new and
+    /// running commits; for a branch or tag every component at the new commit; and each
+    /// [`FactNeed::Content`](super::FactNeed::Content). `Ok(None)`: the component is absent there.
     pub contents: BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
     /// Whether the first commit contains (is, or descends from) the second.
     pub contains: BTreeMap<(CommitId, CommitId), Fact<bool>>,
-    /// For each changed component and its commit, the entries of the `promote_from` environment about the component, newest first:
-    /// all since the commit was made (less [`SKEW`]), and back to the success that put its content there.
+    /// For each changed component and its commit, the entries of the `promote_from` environment
+    /// about the component, newest first: all since the commit was made (less [`SKEW`]), and back
+    /// to the success that put its content there.
     pub previous_log: BTreeMap<(ComponentName, CommitId), Fact<Vec<Arc<StoredEntry>>>>,
     /// The state of the `promote_from` environment.
     pub previous_state: Option<Fact<State>>,
-    /// The entries of `evidence` about the request's commits, and the artifacts of its components' contents; newest first.
+    /// The entries of `evidence` about the request's commits, and the artifacts of its components'
+    /// contents; newest first.
     pub evidence: Option<Fact<Vec<Arc<StoredEntry>>>>,
     /// The open yanks in `evidence` of the request's commits and artifacts.
     pub yanks: Option<Fact<State>>,
-    /// The key that signed each entry that may count: the approvals of the request's commits (or of its policy) in `state`, and the
-    /// attestations and artifacts in `evidence`; by ledger and sequence.
+    /// The key that signed each entry that may count: the approvals of the request's commits (or of
+    /// its policy) in `state`, and the attestations and artifacts in `evidence`; by ledger and
+    /// sequence.
     pub signers: BTreeMap<(LedgerName, u64), Fact<PublicKey>>,
-    /// E-mail addresses (ASCII lower case) of the authors, committers and co-authors of the commits that the request brings in.
+    /// E-mail addresses (ASCII lower case) of the authors, committers and co-authors of the commits
+    /// that the request brings in.
     pub authors: Option<Fact<BTreeSet<String>>>,
     /// The tip of the environment's branch; `Ok(None)`: the branch does not exist.
     pub branch_tip: Option<Fact<Option<CommitId>>>,
-    /// The version of each changed component at its commit, read from the policy's `file:` or `tag:`.
+    /// The version of each changed component at its commit, read from the policy's `file:` or
+    /// `tag:`.
     pub versions: BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>,
-    /// For a rollback: for each component, the newest entry of this ledger that deployed the wanted content, and the newest later
-    /// verification of that run period, newest first; empty if the content never ran here, or the wanted commit was never here.
+    /// For a rollback: for each component, the newest entry of this ledger that deployed the wanted
+    /// content, and the newest later verification of that run period, newest first; empty if the
+    /// content never ran here, or the wanted commit was never here.
     pub earlier_runs: BTreeMap<ComponentName, Fact<Vec<Arc<StoredEntry>>>>,
-    /// For a `publish`: for each existing ledger of an environment, whether the entry's `seen` names its tip.
+    /// For a `publish`: for each existing ledger of an environment, whether the entry's `seen`
+    /// names its tip.
     pub environments_seen: BTreeMap<LedgerName, bool>,
     /// The key for which the server's owner has armed a recovery, if any.
     pub recovery: Option<PublicKey>,

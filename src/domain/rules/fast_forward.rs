@@ -1,4 +1,5 @@
-//! The rule `fast-forward`: the new commit contains the running one. A rollback instead returns to what ran here and was healthy.
+//! The rule `fast-forward`: the new commit contains the running one. A rollback
+//! instead returns to content that was a verified success here.
 
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::RuleDefinition;
@@ -17,7 +18,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::FastForward,
     name: "fast-forward",
-    description: "The new commit contains the running one, if the environment has a branch or for a hotfix; a rollback goes to content that was a verified success here.",
+    description: "The new commit is the running one or descends from it, if the environment has a `branch` or the deployment is a hotfix. A rollback returns to content that was a verified success in this environment.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -44,26 +45,26 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
 fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(
         Rule::FastForward,
-        judge(ctx).map(|against| pass_if_none(Rule::FastForward, against)),
+        judge(ctx).map(|violations| pass_if_none(Rule::FastForward, violations)),
     )
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
-    let (deployment, here) = (ctx.deployment()?, ctx.environment_state()?);
-    let mut against = Vec::new();
+    let (deployment, env_state) = (ctx.deployment()?, ctx.environment_state()?);
+    let mut violations = Vec::new();
     for change in deployment.changed() {
-        let found = match deployment.kind {
+        let result = match deployment.kind {
             DeploymentKind::Rollback => check_rollback(ctx, change),
-            _ => check_forward(ctx, here, deployment, change),
+            _ => check_forward(ctx, env_state, deployment, change),
         };
-        against.extend(found.unwrap_or_else(|why| {
+        violations.extend(result.unwrap_or_else(|why| {
             Some(Check::unknown(
                 Rule::FastForward,
                 crate::domain::text::sanitize(&why),
             ))
         }));
     }
-    Ok(against)
+    Ok(violations)
 }
 
 fn fail(why: impl Into<String>) -> Check {
@@ -74,32 +75,32 @@ fn fail(why: impl Into<String>) -> Check {
 /// environment has a branch.
 fn check_forward(
     ctx: &Context<'_>,
-    here: EnvState<'_>,
+    env_state: EnvState<'_>,
     deployment: &Deployment,
     change: &ComponentChange,
 ) -> Fact<Option<Check>> {
     let (component, commit) = (&change.target.component, change.target.commit);
-    let Some(runs) = here.commit(component) else {
+    let Some(running) = env_state.commit(component) else {
         return Ok(None);
     };
-    let equal =
-        here.unknown_since(component).is_none() && here.content(component) == change.target.content;
-    let hotfix = deployment.kind == DeploymentKind::Hotfix;
-    let asked = hotfix || ctx.environment()?.branch.is_some() && !equal;
-    if !asked || ctx.contains(commit, runs)? {
+    let has_running_content = env_state.unknown_since(component).is_none()
+        && env_state.content(component) == change.target.content;
+    let is_hotfix = deployment.kind == DeploymentKind::Hotfix;
+    let is_required = is_hotfix || ctx.environment()?.branch.is_some() && !has_running_content;
+    if !is_required || ctx.contains(commit, running)? {
         return Ok(None);
     }
-    let place = ctx.environment_label();
+    let environment_label = ctx.environment_label();
     let check = fail(format!(
-        "{} does not contain {}, which runs of {component} in {place}",
+        "{} does not contain {}, the running commit of {component} in {environment_label}",
         commit.short(),
-        runs.short()
+        running.short()
     ));
-    Ok(Some(if hotfix {
+    Ok(Some(if is_hotfix {
         check
     } else {
         check.remedy(format!(
-            "git deploy record {place} {} --rollback",
+            "git deploy record {environment_label} {} --rollback",
             commit.short()
         ))
     }))
@@ -107,7 +108,7 @@ fn check_forward(
 
 /// Checks that a rollback goes to content that ran here and was a verified success.
 fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Check>> {
-    let (component, place) = (&change.target.component, ctx.environment_label());
+    let (component, environment_label) = (&change.target.component, ctx.environment_label());
     if change.intent == Intent::Destroy {
         // Otherwise an old commit without the component would remove it without any approval.
         return Ok(Some(fail(format!(
@@ -123,30 +124,33 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
             ));
         }
     };
-    // Oldest first; a verification alone is no stay.
-    let good = entries
+    // From oldest to newest. `None` until an entry deploys the content: a verification alone is no
+    // run.
+    let is_verified_success = entries
         .iter()
         .rev()
-        .fold(None, |good, kept| match &kept.statement.action {
-            Action::Verification(it)
-                if it
-                    .components
-                    .iter()
-                    .any(|other| other.component == *component) =>
-            {
-                good.map(|_| it.verification == VerificationResult::Passed)
+        .fold(None, |is_verified_success, entry| {
+            match &entry.statement.action {
+                Action::Verification(it)
+                    if it
+                        .components
+                        .iter()
+                        .any(|other| other.component == *component) =>
+                {
+                    is_verified_success.map(|_| it.verification == VerificationResult::Passed)
+                }
+                _ => verified_success(ctx, change, entry).or(is_verified_success),
             }
-            _ => verified_success(ctx, change, kept).or(good),
         });
     let what = format!("{component} at {}", change.target.commit.short());
-    Ok(match good {
+    Ok(match is_verified_success {
         Some(true) => None,
         Some(false) => Some(fail(format!(
-            "{what} was not a verified success in {place}"
+            "{what} was not a verified success in {environment_label}"
         ))),
-        None => Some(fail(format!("{what} never ran in {place}"))),
+        None => Some(fail(format!("{what} never ran in {environment_label}"))),
     }
-    .map(|check| check.remedy(format!("git deploy log {place}"))))
+    .map(|check| check.remedy(format!("git deploy log {environment_label}"))))
 }
 
 /// Returns whether the success of an entry was verified; `None` if the entry did not deploy the
@@ -154,18 +158,19 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
 fn verified_success(
     ctx: &Context<'_>,
     change: &ComponentChange,
-    kept: &StoredEntry,
+    entry: &StoredEntry,
 ) -> Option<bool> {
     let component = &change.target.component;
-    let ended = kept.statement.component_result(component)?;
-    let this = ended.outcome == Outcome::Succeeded && ended.target.content == change.target.content;
-    // A baseline is an admin's word, and asks for no verification.
-    let baseline = matches!(kept.statement.action, Action::Baseline(_));
-    this.then(|| baseline || is_verified(ctx, component, ended.verification))
+    let result = entry.statement.component_result(component)?;
+    let deploys_content =
+        result.outcome == Outcome::Succeeded && result.target.content == change.target.content;
+    // A baseline is an admin's statement and needs no verification.
+    let is_baseline = matches!(entry.statement.action, Action::Baseline(_));
+    deploys_content.then(|| is_baseline || is_verified(ctx, component, result.verification))
 }
 
-/// Returns whether a result counts as verified. A missing verification does only if the policy in
-/// force has no `verify`.
+/// Returns whether a result counts as verified. A missing verification counts only if the
+/// policy in force has no `verify` for the component.
 fn is_verified(ctx: &Context<'_>, component: &ComponentName, result: VerificationResult) -> bool {
     match result {
         VerificationResult::Passed => true,

@@ -1,4 +1,5 @@
-//! Collects the findings of a rule about single components, so that many components with one fault make one line.
+//! Groups a rule's findings about components by their text, so that many components with the same
+//! problem give one line.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -9,7 +10,7 @@ use crate::domain::text::sanitize;
 use crate::domain::time::{Span, Time};
 use crate::domain::verdict::{Check, Rule};
 
-/// A reason to refuse, and the command to type next.
+/// A reason to refuse, and the command to type next, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Violation {
     pub detail: String,
@@ -40,14 +41,17 @@ impl Violation {
     }
 }
 
-/// Stands for the component's name in a remedy, if the finding is about one component alone.
+/// A placeholder in a remedy. If the finding is about one component, its name replaces the
+/// placeholder.
 pub(super) const COMPONENT: &str = "COMPONENT";
 
 /// The findings of one rule.
 pub(super) struct Findings {
     rule: Rule,
     component_count: usize,
+    /// The components with each violation.
     violations: BTreeMap<Violation, Vec<String>>,
+    /// The components for which a fact is missing, by the reason.
     missing: BTreeMap<String, Vec<String>>,
 }
 
@@ -62,13 +66,13 @@ impl Findings {
     }
 
     /// Adds the finding about one component.
-    pub fn add(&mut self, component: &impl Display, found: Fact<Option<Violation>>) {
+    pub fn add(&mut self, component: &impl Display, finding: Fact<Option<Violation>>) {
         self.component_count += 1;
-        match found {
+        match finding {
             Ok(None) => {}
-            Ok(Some(against)) => self
+            Ok(Some(violation)) => self
                 .violations
-                .entry(against)
+                .entry(violation)
                 .or_default()
                 .push(component.to_string()),
             Err(why) => self
@@ -84,17 +88,17 @@ impl Findings {
     pub fn checks(self) -> Vec<Check> {
         let Self {
             rule,
-            component_count: asked,
+            component_count,
             ..
         } = self;
-        let named = |names: &[String], detail: String| match asked {
+        let with_names = |names: &[String], detail: String| match component_count {
             1 => detail,
             all if all == names.len() && all > SHOWN => format!("all {all} components: {detail}"),
             _ => format!("{}: {detail}", join_names(names)),
         };
-        let against = self.violations.into_iter().map(|(against, names)| {
-            let detail = named(&names, against.detail.clone());
-            let remedy = against.remedy.map(|command| match &names[..] {
+        let violations = self.violations.into_iter().map(|(violation, names)| {
+            let detail = with_names(&names, violation.detail);
+            let remedy = violation.remedy.map(|command| match &names[..] {
                 [one] => command.replace(COMPONENT, one),
                 _ => command,
             });
@@ -103,8 +107,8 @@ impl Findings {
         let missing = self
             .missing
             .into_iter()
-            .map(|(why, names)| Check::unknown(rule, named(&names, why)));
-        pass_if_none(rule, against.chain(missing).collect())
+            .map(|(why, names)| Check::unknown(rule, with_names(&names, why)));
+        pass_if_none(rule, violations.chain(missing).collect())
     }
 }
 
@@ -153,21 +157,21 @@ pub(super) fn format_length(span: Span) -> String {
 mod tests {
     use super::*;
 
-    /// Many components with one fault make one line, and a missing fact hides no refusal.
+    /// Components with the same problem share one line, and a missing fact hides no refusal.
     #[test]
-    fn one_line_a_fault() {
-        let mut found = Findings::new(Rule::Soak);
+    fn one_line_per_problem() {
+        let mut findings = Findings::new(Rule::Soak);
         for index in 0..10 {
-            found.add(
+            findings.add(
                 &format!("c{index}"),
                 Ok(Some(
                     Violation::new("too young").remedy("wait for COMPONENT"),
                 )),
             );
         }
-        found.add(&"x", Err("no\x1bne".to_owned()));
-        found.add(&"y", Ok(None));
-        let checks = found.checks();
+        findings.add(&"x", Err("no\x1bne".to_owned()));
+        findings.add(&"y", Ok(None));
+        let checks = findings.checks();
         assert_eq!(checks.len(), 2);
         assert_eq!(
             checks[0].detail,

@@ -1,6 +1,7 @@
-//! The rule `hold`: content that failed in an environment or was rolled back there is not deployed again until a person lifts the hold.
+//! The rule `hold`: content that failed in an environment or was rolled back there is not deployed
+//! again until a person lifts the hold.
 //!
-//! It counts for every deployment, also for a rollback or a hotfix.
+//! It applies to rollbacks and hotfixes too. Only break glass bypasses it.
 
 use super::context::{Context, moves_component, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
@@ -13,7 +14,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Hold,
     name: "hold",
-    description: "The content of no deployed component is on hold in the environment after a failure or a rollback.",
+    description: "No deployed content is on hold. A content is put on hold when it fails in the environment or is rolled back there, until a person lifts the hold with `git deploy unlock`.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -32,17 +33,21 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
 }
 
 fn find_holds(ctx: &Context<'_>) -> Fact<Vec<Check>> {
-    let (deployment, here) = (ctx.deployment()?, ctx.environment_state()?);
+    let (deployment, env_state) = (ctx.deployment()?, ctx.environment_state()?);
     Ok(deployment
         .components
         .iter()
-        .filter_map(|change| check_hold(ctx, here, change))
+        .filter_map(|change| check_hold(ctx, env_state, change))
         .collect())
 }
 
-fn check_hold(ctx: &Context<'_>, here: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
+fn check_hold(
+    ctx: &Context<'_>,
+    env_state: EnvState<'_>,
+    change: &ComponentChange,
+) -> Option<Check> {
     let target = &change.target;
-    let hold = here.hold(
+    let hold = env_state.hold(
         &target.component,
         target.content.filter(|_| moves_component(change))?,
     )?;
@@ -65,7 +70,7 @@ mod tests {
 
     const POLICY: &str = "[environments]\nprod = { hotfix = {} }\n";
 
-    /// A failed or rolled back content is not deployed again, whatever the kind of deployment.
+    /// A rolled back content is not deployed again by a deploy, hotfix or rollback.
     #[test]
     fn holds() {
         let failed = record(

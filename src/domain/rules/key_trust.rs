@@ -1,4 +1,4 @@
-//! Whose signature still counts, and who must not approve their own work.
+//! Which signatures still count, and who must not approve their own work.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use crate::domain::entry::StoredEntry;
 use crate::domain::name::Person;
 
 /// Returns whether the policy lists the key that signed an entry as a key of its signer, current or
-/// retired. A removed key is treated as stolen: what it signed does not count.
-pub(super) fn has_listed_key(ctx: &Context<'_>, kept: &StoredEntry) -> Fact<bool> {
-    let statement = &kept.statement;
+/// retired. A removed key is treated as stolen: entries signed with it do not count.
+pub(super) fn has_listed_key(ctx: &Context<'_>, entry: &StoredEntry) -> Fact<bool> {
+    let statement = &entry.statement;
     if !ctx.policy.people.contains_key(&statement.by) {
         return Ok(false);
     }

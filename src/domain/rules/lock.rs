@@ -1,6 +1,8 @@
-//! The rule `lock`: neither the environment nor a component that the deployment touches is locked or has an unfinished run.
+//! The rule `lock`: neither the environment nor a component that the deployment touches is locked
+//! or has an unfinished run.
 //!
-//! A rollback passes a machine's lock, so that an alert's lock never blocks the way back.
+//! A rollback ignores locks that a machine set, so that an automatic lock after an alert never
+//! blocks it.
 
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Lock,
     name: "lock",
-    description: "No lock and no unfinished run blocks the deployment. A rollback ignores locks that a machine set.",
+    description: "Neither the environment nor a deployed component is locked, and no unfinished run changes the same components. A rollback ignores locks that a machine set.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -34,38 +36,40 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
 fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(
         Rule::Lock,
-        judge(ctx).map(|against| pass_if_none(Rule::Lock, against)),
+        judge(ctx).map(|violations| pass_if_none(Rule::Lock, violations)),
     )
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
-    let (deployment, here, place) = (
+    let (deployment, env_state, environment_label) = (
         ctx.deployment()?,
         ctx.environment_state()?,
         ctx.environment_label(),
     );
-    let stops = |lock: &&Arc<StoredEntry>| {
+    let blocks = |lock: &&Arc<StoredEntry>| {
         deployment.kind != DeploymentKind::Rollback || is_by_person(ctx, lock)
     };
     let touched: Vec<&ComponentChange> = touched_changes(deployment).collect();
-    let mut against = Vec::new();
-    if let Some(lock) = here.lock().filter(stops) {
-        against.push(refuse_locked(&place, lock).remedy(format!("git deploy unlock {place}")));
+    let mut violations = Vec::new();
+    if let Some(lock) = env_state.lock().filter(blocks) {
+        violations.push(
+            refuse_locked(&environment_label, lock)
+                .remedy(format!("git deploy unlock {environment_label}")),
+        );
     }
     for component in touched.iter().map(|change| &change.target.component) {
-        if let Some(lock) = here.component_lock(component).filter(stops) {
-            let what = format!("{component} in {place}");
-            against.push(
-                refuse_locked(&what, lock)
-                    .remedy(format!("git deploy unlock {place} --component {component}")),
-            );
+        if let Some(lock) = env_state.component_lock(component).filter(blocks) {
+            let what = format!("{component} in {environment_label}");
+            violations.push(refuse_locked(&what, lock).remedy(format!(
+                "git deploy unlock {environment_label} --component {component}"
+            )));
         }
     }
-    let busy = here
+    let conflicting = env_state
         .runs()
         .into_iter()
         .filter(|run| conflicts(run, deployment, &touched));
-    against.extend(busy.map(|run| {
+    violations.extend(conflicting.map(|run| {
         let (start, by) = (&run.start.statement, &run.owner.statement.by);
         let why = format!(
             "run {} of {by} is unfinished since {}",
@@ -73,18 +77,20 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         );
         let number = run.sequence;
         // Only its runner can report how it ended; others may abort it once it is stale.
-        let own = ctx.statement.is_some_and(|statement| statement.by == *by);
-        Check::fail(Rule::Lock, why).remedy(match (own, has_apply(ctx, run)) {
-            (true, true) => format!("git deploy resume {place} --run {number}"),
-            (true, false) => format!("git deploy record {place} --finish --run {number}"),
-            (false, _) => format!("git deploy abort {place} --run {number} -m REASON"),
+        let is_own = ctx.statement.is_some_and(|statement| statement.by == *by);
+        Check::fail(Rule::Lock, why).remedy(match (is_own, has_apply(ctx, run)) {
+            (true, true) => format!("git deploy resume {environment_label} --run {number}"),
+            (true, false) => {
+                format!("git deploy record {environment_label} --finish --run {number}")
+            }
+            (false, _) => format!("git deploy abort {environment_label} --run {number} -m REASON"),
         })
     }));
-    Ok(against)
+    Ok(violations)
 }
 
-/// Returns whether the policy has an `apply` command for a component that the run changes. Without
-/// one another system deploys it.
+/// Returns whether the policy has an `apply` command for a component that the run changes.
+/// Otherwise another system deploys the components.
 fn has_apply(ctx: &Context<'_>, run: OpenRun<'_>) -> bool {
     let mut changed = run.deployment().into_iter().flat_map(Deployment::changed);
     changed.any(|change| {
@@ -94,8 +100,8 @@ fn has_apply(ctx: &Context<'_>, run: OpenRun<'_>) -> bool {
     })
 }
 
-/// Returns what a deployment touches: the components that change or move to another commit; all of
-/// them for `exec` and `destroy`.
+/// Returns the components that a deployment touches: those that change or move to another commit,
+/// or all of them for an `exec` or a destroy.
 fn touched_changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentChange> {
     let all = matches!(
         deployment.kind,
@@ -110,18 +116,18 @@ fn touched_changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentCh
 /// Returns whether an unfinished run blocks a deployment: it changes the same component, or one of
 /// the two destroys the whole environment.
 fn conflicts(run: &OpenRun<'_>, deployment: &Deployment, touched: &[&ComponentChange]) -> bool {
-    // A run without a deployment cannot be, and would be in the way.
+    // Every accepted run has a deployment; one without would block.
     let Some(other) = run.start.statement.deployment() else {
         return true;
     };
-    let same = |change: &ComponentChange| {
+    let is_touched = |change: &ComponentChange| {
         touched
             .iter()
-            .any(|mine| mine.target.component == change.target.component)
+            .any(|touched_change| touched_change.target.component == change.target.component)
     };
     other.kind == DeploymentKind::Destroy
         || deployment.kind == DeploymentKind::Destroy
-        || other.changed().any(same)
+        || other.changed().any(is_touched)
 }
 
 /// Returns whether a person made a lock. A signer that the policy no longer lists counts as a
@@ -201,12 +207,12 @@ mod tests {
         blind.unknown(Rule::Lock, "unreadable");
     }
 
-    /// A locked component does not move to another commit with the same content either; one that
-    /// stays may.
+    /// A locked component may not move to another commit with the same content. It may stay at its
+    /// commit.
     #[test]
-    fn riding_along() {
+    fn unchanged_components() {
         let history = || vec![("alice", ran("api", 1, None)), ("bob", lock(Some("api")))];
-        let ride = |to| {
+        let start_with_unchanged = |to| {
             let mut api = change("api", to, Some(1));
             (api.intent, api.target.content) =
                 (Intent::Unchanged, change("api", 1, None).target.content);
@@ -215,14 +221,14 @@ mod tests {
                 deployment(DeploymentKind::Deploy, vec![api, change("web", to, None)]),
             )
         };
-        Case::after(POLICY, "prod", history(), "alice", ride(2))
+        Case::after(POLICY, "prod", history(), "alice", start_with_unchanged(2))
             .fails(Rule::Lock, "api in prod is locked");
-        Case::after(POLICY, "prod", history(), "alice", ride(1)).passes(Rule::Lock);
+        Case::after(POLICY, "prod", history(), "alice", start_with_unchanged(1)).passes(Rule::Lock);
     }
 
-    /// A rollback passes a machine's lock and never a person's, listed or not.
+    /// A rollback ignores a machine's lock, but not that of a person, listed or not.
     #[test]
-    fn rollback_passes_machines() {
+    fn rollback_ignores_machines() {
         let back = || {
             start(
                 1,
@@ -246,7 +252,7 @@ mod tests {
         }
     }
 
-    /// A second run of a component waits for the first one, also a rollback.
+    /// A second run of a component waits for the first one, even if it is a rollback.
     #[test]
     fn one_at_a_time() {
         let history = || vec![("ci", deploy("api", 1, None))];
@@ -316,7 +322,7 @@ mod tests {
         };
         within(destroy(), deploy("api", 1, None)).fails(Rule::Lock, "unfinished");
         within(deploy("api", 1, None), destroy()).fails(Rule::Lock, "unfinished");
-        // Another environment of the same pattern is no hindrance.
+        // Another environment of the same pattern does not block.
         let mut other = within(destroy(), deploy("api", 1, None));
         other.statement.environment = Some(parse("pr-8"));
         other.passes(Rule::Lock);

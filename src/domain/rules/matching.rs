@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Fills as many slots as possible, each with another person of those who may fill it. Returns the
-/// person per slot; `None` for a slot that stays empty.
+/// Fills as many slots as possible, each with a different person among those who may fill it.
+/// Returns the person per slot; `None` for a slot that stays empty.
 pub(super) fn match_slots<'a, T: Ord>(slots: &[&'a BTreeSet<T>]) -> Vec<Option<&'a T>> {
     let mut holders: BTreeMap<&T, usize> = BTreeMap::new();
     for slot in 0..slots.len() {
@@ -11,8 +11,8 @@ pub(super) fn match_slots<'a, T: Ord>(slots: &[&'a BTreeSet<T>]) -> Vec<Option<&
     }
     let mut filled = vec![None; slots.len()];
     for (person, slot) in holders {
-        if let Some(place) = filled.get_mut(slot) {
-            *place = Some(person);
+        if let Some(holder) = filled.get_mut(slot) {
+            *holder = Some(person);
         }
     }
     filled

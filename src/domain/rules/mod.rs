@@ -1,10 +1,12 @@
 //! The rules: a pure function from a policy, a request and facts to a verdict.
 //!
-//! Each rule is defined in one file, which states its name, what it requires, which requests face it, which facts it needs and
-//! its check. The list below is the only other place that names it: the enum, the dispatch and `docs/rules.md` derive from it.
-//! A fact that a rule needs and does not have makes it answer "cannot tell", never yes.
+//! Each rule is defined in one file, which states its name, what it requires, which requests face
+//! it, which facts it needs and its check. The list below is the only other place that names it:
+//! the enum, the dispatch and `docs/rules.md` derive from it. A fact that a rule needs and does not
+//! have makes it answer "cannot tell", never yes.
 
-/// The list of rules: the variant of [`Rule`] and the file that defines it, in the order in which a verdict lists the answers.
+/// The list of rules: the variant of [`Rule`] and the file that defines it, in the order in which a
+/// verdict lists the answers.
 ///
 /// To add a rule, write its file, and add it here and to the modules below.
 macro_rules! list_rules {
@@ -53,7 +55,7 @@ mod up_to_date;
 mod version;
 mod yanked;
 
-// What the rules share.
+// Shared by the rules.
 mod context;
 mod definition;
 mod fact_need;
@@ -119,7 +121,7 @@ impl Rule {
         self.definition().name
     }
 
-    /// Returns what the rule requires, in one sentence.
+    /// Returns what the rule requires, in one or two sentences.
     #[cfg(any(test, feature = "testing"))]
     pub const fn description(self) -> &'static str {
         self.definition().description
@@ -140,8 +142,8 @@ impl fmt::Display for Rule {
 
 /// Judges a request by every rule that it faces. Returns the answers in the order of [`Rule`].
 ///
-/// `policy` is the one in force; for the first `publish` of a project, when none is, the one that it brings. `now` is the
-/// server's clock in a hook, and the entry's own time in an audit.
+/// `policy` is the policy in force; for the first `publish` of a project, the published policy
+/// itself. `now` is the server's clock in a hook, and the entry's own time in an audit.
 pub fn evaluate(policy: &Policy, request: &Request<'_>, facts: &Facts, now: Time) -> Verdict {
     let subject = RequestContext::new(policy, *request);
     let rules = faced_rules(subject.kind, subject.environment);
@@ -154,10 +156,11 @@ pub fn evaluate(policy: &Policy, request: &Request<'_>, facts: &Facts, now: Time
     }
 }
 
-/// Returns everyone whose approval counts for a `start`, `record` or `publish`: the exact content of its `approvedBy`.
+/// Returns everyone whose approval counts for a `start`, `record` or `publish`: the exact content
+/// of its `approvedBy`.
 ///
-/// Empty if no approval is required (the environment requires none, a rollback, broken glass), and if a fact is missing: the
-/// verdict is "cannot tell" then.
+/// Empty if no approval is required: the environment requires none, or the deployment is a rollback
+/// or breaks glass. Empty too if a fact is missing: the verdict is then "cannot tell".
 pub fn counting_approvers(
     policy: &Policy,
     request: &Request<'_>,
@@ -168,7 +171,8 @@ pub fn counting_approvers(
     approvals::counting_approvers(&ctx)
 }
 
-/// Returns the facts that the rules of a request need, besides those that every request gets.
+/// Returns the facts that the rules of a request need, in addition to those that every request
+/// gets.
 pub fn fact_needs(subject: &RequestContext<'_>) -> BTreeSet<FactNeed> {
     faced_rules(subject.kind, subject.environment)
         .into_iter()
@@ -176,9 +180,11 @@ pub fn fact_needs(subject: &RequestContext<'_>) -> BTreeSet<FactNeed> {
         .collect()
 }
 
-/// Returns the other ledgers that are read to judge an entry. Its `seen` must name the tips of those that exist.
+/// Returns the other ledgers that are read to judge an entry. Its `seen` must name the tips of
+/// those that exist.
 ///
-/// The policy's always; those that the entry's rules read; for a `publish` the ledgers of all environments.
+/// These are the policy's ledger, the ledgers that the entry's rules read and, for a `publish`, the
+/// ledgers of all environments.
 pub fn ledgers_read(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerName> {
     let request = Request::Entry {
         statement,
@@ -210,7 +216,7 @@ fn read_by(subject: &RequestContext<'_>) -> BTreeSet<LedgerName> {
     let Some(statement) = subject.statement else {
         return BTreeSet::new();
     };
-    // Also of an entry for an unknown environment: what it must have seen follows from its action.
+    // An entry for an unknown environment must name the same ledgers: its action decides.
     let kind = RequestKind::of_action(&statement.action);
     let mut ledgers = BTreeSet::from([LedgerName::policy()]);
     for rule in faced_rules(kind, subject.environment) {

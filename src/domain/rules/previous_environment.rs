@@ -1,6 +1,8 @@
-//! The rule `previous environment`: component by component, the same commit ran in `promote_from` and is healthy there.
+//! The rule `previous environment`: for each changed component, the same commit was a success in
+//! the `promote_from` environment.
 //!
-//! It need not run there now. The newest result counts: a later failure, failed verification or hold takes the success away.
+//! It need not run there now. The newest result counts: a later failure, failed verification or
+//! hold cancels the success.
 
 use super::context::{Context, or_unknown};
 use super::definition::{OtherLedger, RuleDefinition};
@@ -33,14 +35,14 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let Some(source) = &ctx.environment()?.promote_from else {
         return Ok(Vec::new());
     };
-    let mut found = Findings::new(Rule::PreviousEnvironment);
+    let mut findings = Findings::new(Rule::PreviousEnvironment);
     for change in ctx.deployment()?.changed() {
-        found.add(
+        findings.add(
             &change.target.component,
             check_component(ctx, source, change),
         );
     }
-    Ok(found.checks())
+    Ok(findings.checks())
 }
 
 fn check_component(
@@ -49,46 +51,52 @@ fn check_component(
     change: &ComponentChange,
 ) -> Fact<Option<Violation>> {
     let (component, commit) = (&change.target.component, change.target.commit);
-    let (here, history) = (
+    let (previous_state, history) = (
         previous_log::previous_state(ctx)?,
         previous_log::previous_history(ctx, change)?,
     );
-    let run = format!("git deploy record {source} {}", commit.short());
+    let record_command = format!("git deploy record {source} {}", commit.short());
     if change.intent == Intent::Destroy {
-        let gone = previous_log::find_absences(&history, change)
+        let was_removed = previous_log::find_absences(&history, change)
             .next()
             .is_some();
-        let runs = here.commit(component).is_some() || here.unknown_since(component).is_some();
-        let against =
-            || Violation::new(format!("{source} still has it")).remedy(format!("{run} --destroy"));
-        return Ok((!gone && runs).then(against));
+        let may_run = previous_state.commit(component).is_some()
+            || previous_state.unknown_since(component).is_some();
+        let refuse = || {
+            Violation::new(format!("{source} still has it"))
+                .remedy(format!("{record_command} --destroy"))
+        };
+        return Ok((!was_removed && may_run).then(refuse));
     }
     let content = change.target.content;
     let mut contents = history
         .run_periods_of(commit)
-        .filter_map(|stay| stay.content)
+        .filter_map(|period| period.content)
         .chain(content);
-    if contents.any(|content| here.hold(component, content).is_some()) {
+    if contents.any(|content| previous_state.hold(component, content).is_some()) {
         let unlock = format!("git deploy unlock {source} --commit {}", commit.short());
         return Ok(Some(
             Violation::new(format!("its content is on hold in {source}")).remedy(unlock),
         ));
     }
     Ok(match history.latest_event(commit, content) {
-        LatestEvent::Never => {
-            Some(Violation::new(format!("{source} never ran {}", commit.short())).remedy(run))
-        }
-        LatestEvent::Failed(attempt) => {
-            Some(Violation::new(describe_failure(ctx, source, change, attempt)).remedy(run))
-        }
-        LatestEvent::Ran(stay) => {
-            let counts = previous_log::none_counts(ctx, change);
-            check_run_period(source, stay, counts).map(|against| {
-                match (stay.to, stay.is_baseline && counts) {
-                    // What does not change would only ride along on what it came with.
-                    (None, true) => against.remedy(format!("{run} --all")),
-                    (None, false) => against.remedy(format!("{run} --all --verification passed")),
-                    (Some(_), _) => against.remedy(run),
+        LatestEvent::Never => Some(
+            Violation::new(format!("{source} never ran {}", commit.short())).remedy(record_command),
+        ),
+        LatestEvent::Failed(attempt) => Some(
+            Violation::new(describe_failure(ctx, source, change, attempt)).remedy(record_command),
+        ),
+        LatestEvent::Ran(period) => {
+            let none_counts = previous_log::none_counts(ctx, change);
+            check_run_period(source, period, none_counts).map(|violation| {
+                match (period.to, period.is_baseline && none_counts) {
+                    // Without `--all`, an unchanged component would keep the result of its earlier
+                    // deployment.
+                    (None, true) => violation.remedy(format!("{record_command} --all")),
+                    (None, false) => {
+                        violation.remedy(format!("{record_command} --all --verification passed"))
+                    }
+                    (Some(_), _) => violation.remedy(record_command),
                 }
             })
         }
@@ -104,7 +112,7 @@ fn describe_failure(
     let what = match attempt.failure {
         AttemptFailure::Failed => "failed",
         AttemptFailure::RolledBack => "was rolled back",
-        AttemptFailure::Aborted => "was given up",
+        AttemptFailure::Aborted => "was aborted",
     };
     let at = format_moment(attempt.entry.statement.at, ctx.now);
     let same = if attempt.commit == change.target.commit {
@@ -117,16 +125,16 @@ fn describe_failure(
 
 fn check_run_period(
     source: &EnvName,
-    stay: &RunPeriod<'_>,
+    period: &RunPeriod<'_>,
     none_counts: bool,
 ) -> Option<Violation> {
-    if stay.is_baseline {
+    if period.is_baseline {
         Some(Violation::new(format!(
             "it is only a baseline in {source}, not a deployment"
         )))
-    } else if stay.is_verified(none_counts) {
+    } else if period.is_verified(none_counts) {
         None
-    } else if stay.last_verification() == VerificationResult::Failed {
+    } else if period.last_verification() == VerificationResult::Failed {
         Some(Violation::new(format!(
             "its verification in {source} failed"
         )))

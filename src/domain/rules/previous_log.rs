@@ -1,4 +1,4 @@
-//! What the rules read about the previous environment, the one that `promote_from` names.
+//! Reads the state and history of the previous environment, the one that `promote_from` names.
 
 use super::context::Context;
 use super::fact_need::FactNeed;
@@ -11,8 +11,8 @@ use crate::domain::state::EnvState;
 
 /// Returns the need for the log, if there is a previous environment.
 ///
-/// The rule `soak` needs it even in an environment without `soak`: a hotfix that faces that rule and not `previous environment`
-/// is still compared with the artifacts that ran there.
+/// The rule `soak` needs it even in an environment without `soak`: a hotfix that faces that rule
+/// and not `previous environment` is still compared with the artifacts that ran there.
 pub(super) fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     let has_previous = subject
         .environment
@@ -42,35 +42,36 @@ pub(super) fn previous_state<'a>(ctx: &Context<'a>) -> Fact<EnvState<'a>> {
         Some(Ok(state)) => {
             let name = ctx.environment()?.promote_from.as_ref();
             // A member of a pattern is only a part of its ledger's state.
-            let member = |name: &&EnvName| {
+            let is_member = |name: &&EnvName| {
                 ctx.policy
                     .environment(name)
                     .is_some_and(|it| it.ephemeral.is_some())
             };
-            Ok(state.environment(name.filter(member)))
+            Ok(state.environment(name.filter(is_member)))
         }
         Some(Err(why)) => Err(why.clone()),
         None => Err("the state of the previous environment was not read".to_owned()),
     }
 }
 
-/// Returns whether a missing verification counts as passed: the policy in force has no `verify` for the component.
+/// Returns whether a missing verification counts as passed: the policy in force has no `verify` for
+/// the component.
 pub(super) fn none_counts(ctx: &Context<'_>, change: &ComponentChange) -> bool {
     ctx.policy
         .component(&change.target.component)
         .is_none_or(|component| component.verify.is_none())
 }
 
-/// Returns the periods without a component that count for its removal: those that began with its removal at this commit, and the
-/// present one.
+/// Returns the periods without a component that count for its removal: those that began with its
+/// removal at this commit, and the current one.
 pub(super) fn find_absences<'h, 'a>(
     history: &'h History<'a>,
     change: &ComponentChange,
 ) -> impl Iterator<Item = &'h RunPeriod<'a>> {
     let commit = change.target.commit;
-    let gone = history
+    let absences = history
         .run_periods
         .iter()
-        .filter(|stay| stay.content.is_none());
-    gone.filter(move |stay| stay.to.is_none() || stay.commits().any(|it| it == commit))
+        .filter(|period| period.content.is_none());
+    absences.filter(move |period| period.to.is_none() || period.commits().any(|it| it == commit))
 }

@@ -1,4 +1,5 @@
-//! What a person or program asks for, and what policy and request alone say about it.
+//! A request that the rules judge, and what follows from it and the policy before any fact is
+//! gathered.
 
 use super::request_kind::RequestKind;
 use crate::domain::entry::Statement;
@@ -11,11 +12,11 @@ use crate::domain::policy::{DeployOn, Environment, Policy};
 pub enum Request<'a> {
     /// An entry in a ledger.
     Entry {
-        /// What it says.
+        /// Its statement.
         statement: &'a Statement,
-        /// The key that signed it. `None` only for a preview: nothing is signed yet, and the caller asks what the rules would say.
+        /// The key that signed it; `None` only for a preview, before anything is signed.
         key: Option<&'a PublicKey>,
-        /// The `deploy.toml` that a `publish` brings.
+        /// The `deploy.toml` that a `publish` publishes; `None` for any other entry.
         policy_text: Option<&'a [u8]>,
     },
     /// An update of a branch that is bound to an environment.
@@ -28,36 +29,38 @@ pub enum Request<'a> {
             expect(dead_code, reason = "read by tests")
         )]
         name: &'a str,
-        /// The commit it is at; `None` if it is created.
+        /// The commit before the update; `None` for a creation.
         old: Option<CommitId>,
-        /// The commit it goes to; `None` if it is deleted.
+        /// The commit after the update; `None` for a deletion.
         new: Option<CommitId>,
     },
-    /// An update of a tag of an environment's form.
+    /// An update of a tag that matches an environment's `tag` template.
     Tag {
         /// The environment.
         environment: &'a EnvName,
         /// The short name of the tag.
         name: &'a str,
-        /// The commit it is at; `None` if it is created.
+        /// The commit before the update; `None` for a creation.
         old: Option<CommitId>,
-        /// The commit it goes to; `None` if it is deleted.
+        /// The commit after the update; `None` for a deletion.
         new: Option<CommitId>,
     },
 }
 
-/// A request under a policy: what follows from the two before any fact is gathered.
+/// A request and the policy by which it is judged, with what follows from the two.
 #[derive(Debug, Clone)]
 pub struct RequestContext<'a> {
-    /// The policy that judges.
+    /// The policy by which the request is judged.
     pub policy: &'a Policy,
     /// The request.
     pub request: Request<'a>,
     /// The statement of the entry; `None` for a branch or tag.
     pub statement: Option<&'a Statement>,
-    /// The name of the request's environment, such as `pr-17` for a member of a pattern; `None` in `policy` and `evidence`.
+    /// The name of the request's environment, such as `pr-17` for a member of a pattern; `None` in
+    /// `policy` and `evidence`.
     pub environment_name: Option<EnvName>,
-    /// The policy of that environment, or of its pattern; `None` also if the policy has no such environment.
+    /// The policy's settings for that environment or its pattern; `None` also if the policy has no
+    /// such environment.
     pub environment: Option<&'a Environment>,
     /// The kind, which decides on the rules that the request faces.
     pub kind: RequestKind,
@@ -88,10 +91,11 @@ impl<'a> RequestContext<'a> {
     }
 }
 
-/// Returns the kind of a request in an environment; `None` if the policy does not have the environment or the request names none.
+/// Returns the kind of a request in an environment; `None` if the policy does not have the
+/// environment or the request names none.
 fn kind_of(request: &Request<'_>, environment: Option<&Environment>) -> RequestKind {
     match request {
-        // The run began when the policy still had the environment, and must be ended.
+        // An entry may still end a run that began while the policy had the environment.
         Request::Entry { statement, .. }
             if statement.ledger.is_environment()
                 && environment.is_none()

@@ -1,4 +1,5 @@
-//! The kinds of requests, as far as rules tell them apart. Each rule's definition lists the kinds that face it.
+//! The kinds of requests, as far as rules tell them apart. Each rule's definition lists the kinds
+//! that face it.
 
 use crate::domain::entry::{Action, Deployment, DeploymentKind};
 
@@ -33,7 +34,7 @@ request_kinds! {
     Hotfix "hotfix",
     /// A `start` or `record` of a rollback.
     Rollback "rollback",
-    /// A `start` or `record` that takes a whole environment down.
+    /// A `start` or `record` that destroys a whole environment.
     Destroy "destroy",
     /// A `start` or `record` of a command that runs in an environment.
     Exec "exec",
@@ -51,7 +52,7 @@ request_kinds! {
     Verification "verification",
     /// An `approve` entry.
     Approve "approve",
-    /// A `revoke` entry. Nothing keeps a person from withdrawing consent, above all to a yanked commit.
+    /// A `revoke` entry. An approval can always be revoked, even that of a yanked commit.
     Revoke "revoke",
     /// A `lock` entry.
     Lock "lock",
@@ -77,18 +78,20 @@ request_kinds! {
     PolicyRevoke "policy revoke",
     /// An entry for an environment that the policy does not have, unless it ends a run there.
     UnknownEnvironment "entry for an unknown environment",
-    /// A move of an environment's branch with `deploy_on = "merge"`: judged as if its new commit were deployed.
-    Merge "branch (`deploy_on = \"merge\"`)",
+    /// A move of an environment's branch with `deploy_on = "merge"`, judged as a deployment of the
+    /// new commit.
+    Merge "branch update (`deploy_on = \"merge\"`)",
     /// Any other update of an environment's branch, and every deletion.
-    Branch "branch (other)",
-    /// An update of a tag of an environment's form.
-    Tag "tag",
+    Branch "other branch update",
+    /// An update of a tag that matches an environment's `tag` template.
+    Tag "tag update",
 }
 
 impl RequestKind {
-    /// Returns the kind of an entry in an environment that the policy has, or in another ledger.
+    /// Returns the kind of an entry, except for one in an environment that the policy does not
+    /// have.
     ///
-    /// A new action is decided on here, and in the table of `rules/tests.rs`.
+    /// A new action also needs a row in the table of `rules/tests.rs`.
     pub(super) fn of_action(action: &Action) -> Self {
         match action {
             Action::Start(it) => Self::of_deployment(&it.deployment),
@@ -127,7 +130,8 @@ impl RequestKind {
         }
     }
 
-    /// Returns whether this is an entry in an environment that the policy has, or in another ledger.
+    /// Returns whether this is an entry in an environment that the policy has, or in another
+    /// ledger.
     const fn is_entry(self) -> bool {
         !matches!(
             self,

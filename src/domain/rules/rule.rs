@@ -4,7 +4,8 @@ macro_rules! define_enum {
     ($($variant:ident => $file:ident,)+) => {
         /// A rule. Its order is the order in which a verdict lists the answers.
         ///
-        /// Each variant is defined in a file of its own under `domain/rules/`, named after the rule.
+        /// Each variant is defined in a file of its own under `domain/rules/`, named after the
+        /// rule.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule {
             $(

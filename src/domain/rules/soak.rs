@@ -1,4 +1,5 @@
-//! The rule `soak`: the commit ran in `promote_from` for long enough, verified and without a break. The longest such time counts.
+//! The rule `soak`: the commit ran in `promote_from` for long enough, verified and without a break.
+//! The longest such time counts.
 
 use super::context::{Context, or_unknown};
 use super::definition::{OtherLedger, RuleDefinition};
@@ -15,7 +16,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Soak,
     name: "soak",
-    description: "The commit ran verified and without interruption in the `promote_from` environment for at least the time that `soak` requires.",
+    description: "The commit ran in the `promote_from` environment for at least the time that `soak` requires, verified and without interruption.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::Soak),
     reads: &[OtherLedger::PreviousEnvironment],
@@ -32,17 +33,18 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let (Some(source), Some(soak)) = (&environment.promote_from, environment.soak) else {
         return Ok(Vec::new());
     };
-    let mut found = Findings::new(Rule::Soak);
+    let mut findings = Findings::new(Rule::Soak);
     for change in ctx.deployment()?.changed() {
-        found.add(
+        findings.add(
             &change.target.component,
             check_component(ctx, source, soak, change),
         );
     }
-    Ok(found.checks())
+    Ok(findings.checks())
 }
 
-/// A time during which a commit ran verified. It has no end if it lasts.
+/// A time during which a commit ran verified: its start and end. The end is `None` if it still
+/// lasts.
 type VerifiedTime = (Time, Option<Time>);
 
 fn check_component(
@@ -58,36 +60,38 @@ fn check_component(
     if times.iter().any(|time| length(time) >= soak) {
         return Ok(None);
     }
-    // A time that lasts comes first: it can still become long enough.
+    // A current time comes first: it can still become long enough.
     times.sort_by_key(|(from, to)| (to.is_some(), *from));
-    let lasting = times.first().filter(|(_, to)| to.is_none());
-    let longest = lasting.or_else(|| times.iter().max_by_key(|time| length(time)));
-    let (does, did) = if change.intent == Intent::Destroy {
-        ("is without it", "was without it")
+    let current = times.first().filter(|(_, to)| to.is_none());
+    let longest = current.or_else(|| times.iter().max_by_key(|time| length(time)));
+    let (current_verb, past_verb) = if change.intent == Intent::Destroy {
+        ("has been without it", "was without it")
     } else {
-        ("runs it", "ran it")
+        ("has run it", "ran it")
     };
     let detail = match longest {
         None => format!("it was never verified in {source} (soak {soak})"),
         Some(time @ (from, None)) => {
-            let left = soak.as_seconds().saturating_sub(length(time).as_seconds());
+            let remaining = soak.as_seconds().saturating_sub(length(time).as_seconds());
             format!(
-                "{source} {does} since {}, soak {soak}: {} left",
+                "{source} {current_verb} since {}, soak {soak}: {} left",
                 format_moment(*from, ctx.now),
-                format_length(Span::from_seconds(left))
+                format_length(Span::from_seconds(remaining))
             )
         }
         Some(time) => format!(
-            "{source} {did} for {} at most, soak {soak}",
+            "{source} {past_verb} for {} at most, soak {soak}",
             format_length(length(time))
         ),
     };
     Ok(Some(Violation::new(detail)))
 }
 
-/// Returns the times during which the previous environment ran the commit verified, or was without a component that is destroyed.
+/// Returns the times during which the previous environment ran the commit verified, or was without
+/// a component that is destroyed.
 ///
-/// `None` if that component was absent before anything that the log was read for: its removal needs no soak.
+/// `None` if the component to destroy neither runs there nor appears in the log: its removal needs
+/// no soak.
 fn verified_times(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Vec<VerifiedTime>>> {
     let history = previous_log::previous_history(ctx, change)?;
     if change.intent != Intent::Destroy {

@@ -1,4 +1,5 @@
-//! The rule `state`: the entry fits the ledger's state. A finish has its open run, a lock is not there twice, an expiry is within bounds.
+//! The rule `state`: the entry fits the ledger's state. For example, a finish has an open run, a
+//! lock is for something unlocked, and an expiry is within the allowed time.
 
 mod runs;
 
@@ -20,7 +21,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::State,
     name: "state",
-    description: "The ledger's state allows the entry: a finish has its open run, a lock is not there yet, an expiry is within its bounds.",
+    description: "The entry fits the ledger's state. For example, a `finish` belongs to an unfinished run, a `lock` is for something that is not locked yet, and an expiry is within the time that the policy allows.",
     faced_by: RequestKinds::ENTRIES,
     hotfix_skip: None,
     reads: &[],
@@ -34,40 +35,40 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     };
     or_unknown(
         Rule::State,
-        judge(ctx, statement).map(|against| pass_if_none(Rule::State, against)),
+        judge(ctx, statement).map(|violations| pass_if_none(Rule::State, violations)),
     )
 }
 
 /// Returns the reasons why the state does not allow the entry.
 fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
-    let (state, here) = (ctx.state()?, ctx.environment_state()?);
+    let (state, env_state) = (ctx.state()?, ctx.environment_state()?);
     Ok(match &statement.action {
         Action::Start(it) => {
-            let is_new = runs::is_new_run(here, it.run);
-            let mut against = require(is_new, "its `run` is that of an unfinished run");
-            against.extend(check_deployment(ctx, statement, &it.deployment, here)?);
-            against
+            let is_new = runs::is_new_run(env_state, it.run);
+            let mut violations = require(is_new, "its `run` is the id of an unfinished run");
+            violations.extend(check_deployment(ctx, statement, &it.deployment, env_state)?);
+            violations
         }
         Action::Record(it) => {
-            let mut against = check_deployment(ctx, statement, &it.deployment, here)?;
+            let mut violations = check_deployment(ctx, statement, &it.deployment, env_state)?;
             let results = statement.component_results();
-            against.extend(runs::check_results(&it.deployment, &results));
-            against
+            violations.extend(runs::check_results(&it.deployment, &results));
+            violations
         }
-        Action::Resume(it) => runs::check_resume(here, it),
-        Action::Finish(it) => runs::check_finish(here, it),
-        Action::Abort(it) => Vec::from_iter(runs::check_abort(here, it)),
+        Action::Resume(it) => runs::check_resume(env_state, it),
+        Action::Finish(it) => runs::check_finish(env_state, it),
+        Action::Abort(it) => Vec::from_iter(runs::check_abort(env_state, it)),
         Action::Expire(it) => check_renewal(ctx, statement, it.expires)?,
         Action::Revoke(it) => require(
-            has_approval(here, it),
+            has_approval(env_state, it),
             "there is no such approval to revoke",
         ),
-        Action::Lock(it) => require(!is_locked(here, it), "it is already locked"),
+        Action::Lock(it) => require(!is_locked(env_state, it), "it is already locked"),
         Action::Unlock(it) => require(
-            has_lock_or_hold(here, it),
+            has_lock_or_hold(env_state, it),
             "there is no such lock or hold to lift",
         ),
-        Action::Baseline(it) => check_baseline(ctx, statement, it, here),
+        Action::Baseline(it) => check_baseline(ctx, statement, it, env_state),
         Action::Yank(it) => require(!is_yanked(state, it), "it is already yanked"),
         Action::Unyank(it) => require(is_yanked(state, &it.0), "it is not yanked"),
         Action::PolicyRevoke(it) => require(
@@ -98,70 +99,75 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::State, why)
 }
 
-/// Checks that a baseline is for a permanent environment, and for components without a history.
+/// Checks that a baseline is in a permanent environment, and for components without a history.
 fn check_baseline(
     ctx: &Context<'_>,
     statement: &Statement,
     baseline: &Baseline,
-    here: EnvState<'_>,
+    env_state: EnvState<'_>,
 ) -> Vec<Check> {
     let is_permanent = statement.environment.is_none();
-    let mut against = require(
+    let mut violations = require(
         is_permanent,
         "an ephemeral environment cannot have a baseline",
     );
     let mut targets = baseline.components.iter();
-    let entered = targets.find(|target| here.has_history(&target.component));
-    against.extend(entered.map(|target| refuse_baseline(ctx, target)));
-    against
+    let with_history = targets.find(|target| env_state.has_history(&target.component));
+    violations.extend(with_history.map(|target| refuse_baseline(ctx, target)));
+    violations
 }
 
 fn refuse_baseline(ctx: &Context<'_>, target: &Target) -> Check {
-    let (component, place) = (&target.component, ctx.environment_label());
+    let (component, environment_label) = (&target.component, ctx.environment_label());
     let why = format!(
-        "{component} already has a history in {place}: a baseline is only allowed before the first deployment"
+        "{component} already has a history in {environment_label}: a baseline is only allowed before the first deployment"
     );
     fail(why).remedy(format!(
-        "git deploy record {place} {} --component {component}",
+        "git deploy record {environment_label} {} --component {component}",
         target.commit.short()
     ))
 }
 
-/// Returns whether a policy was approved by the person whose approval is revoked.
+/// Returns whether the policy approval that is to be revoked exists.
 fn has_policy_approval(state: &State, revoke: &PolicyRevoke) -> bool {
-    state.policy_approvals().any(|kept| {
-        let digest = match &kept.statement.action {
+    state.policy_approvals().any(|entry| {
+        let approved_digest = match &entry.statement.action {
             Action::PolicyApprove(approve) => Some(&approve.digest),
             _ => None,
         };
-        kept.statement.by == revoke.approver && digest == Some(&revoke.digest)
+        entry.statement.by == revoke.approver && approved_digest == Some(&revoke.digest)
     })
 }
 
-fn has_approval(here: EnvState<'_>, revoke: &Revoke) -> bool {
-    here.approvals()
-        .any(|(commit, _, kept)| commit == revoke.commit && kept.statement.by == revoke.approver)
+fn has_approval(env_state: EnvState<'_>, revoke: &Revoke) -> bool {
+    env_state
+        .approvals()
+        .any(|(commit, _, entry)| commit == revoke.commit && entry.statement.by == revoke.approver)
 }
 
-/// Checks whether the environment or component that a lock is for is locked already.
-fn is_locked(here: EnvState<'_>, lock: &Lock) -> bool {
+/// Returns whether the environment or component that a lock is for is already locked.
+fn is_locked(env_state: EnvState<'_>, lock: &Lock) -> bool {
     lock.component
         .as_ref()
-        .map_or(here.lock(), |component| here.component_lock(component))
+        .map_or(env_state.lock(), |component| {
+            env_state.component_lock(component)
+        })
         .is_some()
 }
 
-fn has_lock_or_hold(here: EnvState<'_>, unlock: &Unlock) -> bool {
+fn has_lock_or_hold(env_state: EnvState<'_>, unlock: &Unlock) -> bool {
     if unlock.commit.is_some() {
         return unlock
             .holds
             .iter()
-            .all(|hold| here.hold(&hold.component, hold.content).is_some());
+            .all(|hold| env_state.hold(&hold.component, hold.content).is_some());
     }
     unlock
         .component
         .as_ref()
-        .map_or(here.lock(), |component| here.component_lock(component))
+        .map_or(env_state.lock(), |component| {
+            env_state.component_lock(component)
+        })
         .is_some()
 }
 
@@ -178,73 +184,75 @@ fn check_deployment(
     ctx: &Context<'_>,
     statement: &Statement,
     deployment: &Deployment,
-    here: EnvState<'_>,
+    env_state: EnvState<'_>,
 ) -> Fact<Vec<Check>> {
     let Some(bounds) = ctx.environment()?.ephemeral else {
-        let whole = deployment.kind == DeploymentKind::Destroy;
-        return Ok(whole
+        let is_destroy = deployment.kind == DeploymentKind::Destroy;
+        return Ok(is_destroy
             .then(|| fail("only an ephemeral environment can be destroyed as a whole"))
             .into_iter()
             .collect());
     };
-    let mut against = Vec::new();
+    let mut violations = Vec::new();
     if deployment.kind == DeploymentKind::Destroy {
-        let named = deployment
+        let named_components = deployment
             .components
             .iter()
             .map(|change| &change.target.component);
-        if !here.present_commits().into_keys().eq(named) {
-            against
-                .push(fail("a whole environment is destroyed: every component that runs or was tried, and no other"));
+        if !env_state.present_commits().into_keys().eq(named_components) {
+            violations.push(fail(
+                "a destroy must name every component that runs or was attempted, and no other",
+            ));
         }
-        if !here.exists() {
-            against.push(fail(format!(
+        if !env_state.exists() {
+            violations.push(fail(format!(
                 "there is no environment {} to destroy",
                 ctx.environment_label()
             )));
         }
-        return Ok(against);
+        return Ok(violations);
     }
     match deployment.expires {
         Some(expires) => {
-            let again = format!(
+            let remedy = format!(
                 "git deploy run {} --ttl {}",
                 ctx.environment_label(),
                 bounds.ttl
             );
-            against
-                .extend(check_expiry(statement, expires, bounds).map(|check| check.remedy(again)));
+            violations
+                .extend(check_expiry(statement, expires, bounds).map(|check| check.remedy(remedy)));
         }
-        None if !here.exists() => against.push(fail(
+        None if !env_state.exists() => violations.push(fail(
             "a new ephemeral environment needs an expiry (`expires`)",
         )),
         None => {}
     }
-    if !here.exists() {
+    if !env_state.exists() {
         let state = ctx.state()?;
-        let all = state.environments();
-        let others: Vec<&EnvName> = all
+        let environments = state.environments();
+        let others: Vec<&EnvName> = environments
             .iter()
             .filter(|other| state.environment(Some(other)).exists())
             .collect();
         if u32::try_from(others.len()).unwrap_or(u32::MAX) >= bounds.limit {
-            against.push(refuse_over_limit(state, &others, bounds, statement.at));
+            violations.push(refuse_over_limit(state, &others, bounds, statement.at));
         }
     }
-    Ok(against)
+    Ok(violations)
 }
 
-/// Refuses a new environment when the limit is reached, and suggests the one that expires first.
+/// Refuses a new environment when the limit is reached, and suggests destroying the one that
+/// expires first.
 fn refuse_over_limit(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
     let why = format!(
         "{} of at most {} environments exist",
         others.len(),
         bounds.limit
     );
-    let ends = |name: &EnvName| state.environment(Some(name)).expires();
-    match others.iter().min_by_key(|name| ends(name)) {
+    let expiry_of = |name: &EnvName| state.environment(Some(name)).expires();
+    match others.iter().min_by_key(|name| expiry_of(name)) {
         None => fail(why),
-        Some(first) if ends(first).is_some_and(|end| end <= now) => {
+        Some(first) if expiry_of(first).is_some_and(|end| end <= now) => {
             fail(format!("{why}, and {first} has expired")).remedy("git deploy reap")
         }
         Some(first) => fail(format!("{why}: {first} expires first"))
@@ -254,7 +262,12 @@ fn refuse_over_limit(state: &State, others: &[&EnvName], bounds: Ephemeral, now:
 
 fn check_expiry(statement: &Statement, expires: Time, bounds: Ephemeral) -> Option<Check> {
     let latest = statement.at.plus(bounds.ttl);
-    (expires > latest).then(|| fail(format!("it may live until {latest}, for {}", bounds.ttl)))
+    (expires > latest).then(|| {
+        fail(format!(
+            "it may expire at {latest} at the latest (ttl {})",
+            bounds.ttl
+        ))
+    })
 }
 
 fn check_renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Fact<Vec<Check>> {
@@ -270,13 +283,13 @@ fn check_renewal(ctx: &Context<'_>, statement: &Statement, expires: Time) -> Fac
             ctx.environment_label()
         ))]);
     }
-    let again = format!(
+    let remedy = format!(
         "git deploy expire {} +{}",
         ctx.environment_label(),
         bounds.ttl
     );
     Ok(check_expiry(statement, expires, bounds)
-        .map(|check| check.remedy(again))
+        .map(|check| check.remedy(remedy))
         .into_iter()
         .collect())
 }

@@ -1,6 +1,8 @@
-//! The rule `tag`: a tag of an environment's form is made once, on a commit whose content runs there, and never moves.
+//! The rule `tag`: a tag that matches an environment's `tag` template is created once, on a commit
+//! whose content runs there, and never moves.
 //!
-//! A tag whose form names a component is about that component only; any other tag is about everything that runs.
+//! If the template contains the component, the tag is about that component only. Otherwise it is
+//! about all running components.
 
 use super::branch;
 use super::context::{Context, or_unknown};
@@ -16,7 +18,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Tag,
     name: "tag",
-    description: "A tag that matches an environment's `tag` template is created only on a commit whose content runs there, and cannot be moved or deleted.",
+    description: "A tag that matches an environment's `tag` template is created only on a commit whose content the environment runs, and cannot be moved or deleted.",
     faced_by: RequestKinds::of(&[RequestKind::Tag]),
     hotfix_skip: None,
     reads: &[],
@@ -49,26 +51,23 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         .tag
         .as_ref()
         .filter(|template| template.contains(Placeholder::Component));
-    let speaks_of = |component: &ComponentName| {
+    let is_about = |component: &ComponentName| {
         template.is_none_or(|template| template.could_produce_for(name, environment, component))
     };
     let running = ctx.environment_state()?.components();
-    let mut found = Findings::new(Rule::Tag);
-    let mut none = true;
-    for component in running.into_keys().filter(|component| speaks_of(component)) {
-        none = false;
-        found.add(component, branch::check_runs(ctx, new, component));
+    let mut findings = Findings::new(Rule::Tag);
+    let mut is_empty = true;
+    for component in running.into_keys().filter(|component| is_about(component)) {
+        is_empty = false;
+        findings.add(component, branch::check_runs(ctx, new, component));
     }
-    let nothing = || {
-        Check::fail(
+    Ok(if is_empty {
+        vec![Check::fail(
             Rule::Tag,
             format!("none of its components runs in {environment}"),
-        )
-    };
-    Ok(if none {
-        vec![nothing()]
+        )]
     } else {
-        found.checks()
+        findings.checks()
     })
 }
 

@@ -1,6 +1,6 @@
 //! Values for the tests of the rules: people, policies, actions, statements and states.
 //!
-//! [`Case`] puts them together to a request with all its facts.
+//! [`Case`] combines them into a request with all its facts.
 
 mod case;
 
@@ -18,10 +18,11 @@ use crate::domain::policy::Policy;
 use crate::domain::state::{State, fold};
 use crate::domain::time::{Span, Time};
 
-/// Those whom [`policy`] lists; `ci` and `cd` are machines. `mallory` is not among them.
+/// The people whom [`policy`] lists; `ci` and `cd` are machines. The tests use `mallory` for an
+/// unlisted person.
 pub(crate) const PEOPLE: [&str; 7] = ["alice", "bob", "carol", "dana", "erin", "ci", "cd"];
 
-/// Anyone's key; two names have two keys.
+/// Returns the key of a person. Different names have different keys.
 pub(crate) fn key(person: &str) -> PublicKey {
     let mut bytes = [0; 32];
     person
@@ -31,13 +32,13 @@ pub(crate) fn key(person: &str) -> PublicKey {
     PublicKey::new([7; 8], bytes)
 }
 
-/// The text of a policy: project `catalogue`, [`PEOPLE`] with e-mail addresses `<name>@example.com`, and then `rest`, which
-/// begins with a table such as `[environments.prod]`.
+/// Returns the text of a policy: project `catalogue`, [`PEOPLE`] with e-mail addresses
+/// `<name>@example.com`, and then `rest`, which begins with a table such as `[environments.prod]`.
 pub(crate) fn policy_text(rest: &str) -> String {
     let person = |name: &str| {
-        let machine = ["ci", "cd"].contains(&name);
+        let is_machine = ["ci", "cd"].contains(&name);
         format!(
-            "{name} = {{ key = \"{}\", emails = [\"{name}@example.com\"], machine = {machine} }}\n",
+            "{name} = {{ key = \"{}\", emails = [\"{name}@example.com\"], machine = {is_machine} }}\n",
             key(name)
         )
     };
@@ -45,28 +46,28 @@ pub(crate) fn policy_text(rest: &str) -> String {
     format!("schema = 1\nproject = \"catalogue\"\n\n[people]\n{people}\n{rest}\n")
 }
 
-/// [`policy_text`], read.
+/// Returns the policy in [`policy_text`].
 pub(crate) fn policy(rest: &str) -> Policy {
     let text = policy_text(rest);
     Policy::parse(&text).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
 }
 
-/// An object's id of forty equal pairs of digits.
+/// Returns an object id of twenty equal bytes.
 pub(crate) fn oid(byte: u8) -> Oid {
     Oid::from_bytes(&[byte; 20]).unwrap()
 }
 
-/// A commit of the code.
+/// Returns the id of a code commit.
 pub(crate) fn commit(byte: u8) -> CommitId {
     CommitId(oid(byte))
 }
 
-/// A content.
+/// Returns a content.
 pub(crate) fn content(byte: u8) -> Content {
     Content(oid(byte))
 }
 
-/// Any name or text.
+/// Parses a valid name or text.
 pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> T
 where
     T::Err: std::fmt::Debug,
@@ -74,12 +75,13 @@ where
     text.parse().unwrap()
 }
 
-/// The time of a case's entry: 2026-03-05T10:00:00Z, a Thursday. History is one minute an entry before it.
-pub(crate) fn noon() -> Time {
+/// Returns the time of a case's entry: 2026-03-05T10:00:00Z, a Thursday. The history is older, with
+/// one minute per entry.
+pub(crate) fn entry_time() -> Time {
     parse("2026-03-05T10:00:00Z")
 }
 
-/// A component that is to be changed to the content of the same number as its commit.
+/// Returns the change of a component to commit `to`, whose content has the same number.
 pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> ComponentChange {
     let target = Target {
         component: parse(component),
@@ -96,7 +98,7 @@ pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> ComponentChan
     }
 }
 
-/// A deployment of these.
+/// Returns a deployment of these changes.
 pub(crate) fn deployment(kind: DeploymentKind, components: Vec<ComponentChange>) -> Deployment {
     let command = (kind == DeploymentKind::Exec).then(|| parse("true"));
     Deployment {
@@ -105,7 +107,7 @@ pub(crate) fn deployment(kind: DeploymentKind, components: Vec<ComponentChange>)
     }
 }
 
-/// A start whose run is made of `run`.
+/// Returns a start whose run id repeats the byte `run`.
 pub(crate) fn start(run: u8, deployment: Deployment) -> Action {
     Action::Start(Start {
         run: RunId([run; 16]),
@@ -113,7 +115,7 @@ pub(crate) fn start(run: u8, deployment: Deployment) -> Action {
     })
 }
 
-/// A plain start of one component.
+/// Returns a start that deploys one component.
 pub(crate) fn deploy(component: &str, to: u8, from: Option<u8>) -> Action {
     start(
         1,
@@ -121,7 +123,7 @@ pub(crate) fn deploy(component: &str, to: u8, from: Option<u8>) -> Action {
     )
 }
 
-/// The finish of a start, all components with one outcome.
+/// Returns the finish of a start, with the same outcome for all components.
 pub(crate) fn finish(
     start_sequence: u64,
     start: &Action,
@@ -131,7 +133,7 @@ pub(crate) fn finish(
     let Action::Start(Start { run, deployment }) = start else {
         panic!("not a start")
     };
-    let ended = |change: &ComponentChange| ComponentResult {
+    let to_result = |change: &ComponentChange| ComponentResult {
         target: change.target.clone(),
         outcome,
         because: None,
@@ -142,7 +144,7 @@ pub(crate) fn finish(
         start: start_sequence,
         run: *run,
         kind: deployment.kind,
-        components: deployment.components.iter().map(ended).collect(),
+        components: deployment.components.iter().map(to_result).collect(),
         approved_by: deployment.approved_by.clone(),
         description: deployment.description.clone(),
         break_glass: deployment.break_glass.clone(),
@@ -151,20 +153,20 @@ pub(crate) fn finish(
     })
 }
 
-/// A record of a deployment, all components with one outcome.
+/// Returns a record of a deployment, with the same outcome for all components.
 pub(crate) fn record(
     deployment: Deployment,
     outcome: Outcome,
     verification: VerificationResult,
 ) -> Action {
-    let report = |change: &ComponentChange| RecordedResult {
+    let to_result = |change: &ComponentChange| RecordedResult {
         component: change.target.component.clone(),
         outcome,
         because: None,
         to: change.from.filter(|_| outcome == Outcome::RolledBack),
         verification,
     };
-    let results = deployment.components.iter().map(report).collect();
+    let results = deployment.components.iter().map(to_result).collect();
     Action::Record(Record {
         deployment,
         results,
@@ -172,29 +174,29 @@ pub(crate) fn record(
     })
 }
 
-/// What happened before: `component` was put there at `to`, and is well.
+/// Returns a record of a verified success: `component` was deployed at commit `to`.
 pub(crate) fn ran(component: &str, to: u8, from: Option<u8>) -> Action {
     let deployment = deployment(DeploymentKind::Deploy, vec![change(component, to, from)]);
     record(deployment, Outcome::Succeeded, VerificationResult::Passed)
 }
 
-/// An approval of a commit for components, for a week from [`noon`].
+/// Returns an approval of a commit for components, valid for a week from [`entry_time`].
 pub(crate) fn approve(to: u8, components: &[&str]) -> Action {
     Action::Approve(Approve {
         commit: commit(to),
         components: components.iter().map(|name| parse(name)).collect(),
         plans: std::collections::BTreeMap::new(),
-        expires: noon().plus(Span::from_days(7)),
+        expires: entry_time().plus(Span::from_days(7)),
         comment: None,
     })
 }
 
-/// A statement as a state or evidence keeps it.
-pub(crate) fn kept(statement: &Statement) -> Arc<StoredEntry> {
+/// Returns a statement as a state or `evidence` stores it.
+pub(crate) fn stored_entry(statement: &Statement) -> Arc<StoredEntry> {
     Arc::clone(verified(statement).stored())
 }
 
-/// A statement of `by` in `ledger` at a time, otherwise as the tenth entry.
+/// Returns a statement that `by` signs in `ledger`, with sequence number 10.
 pub(crate) fn statement(ledger: &str, by: &str, at: Time, action: Action) -> Statement {
     let seen = if ledger == "policy" {
         Vec::new()
@@ -215,8 +217,9 @@ pub(crate) fn statement(ledger: &str, by: &str, at: Time, action: Action) -> Sta
     }
 }
 
-/// The state after entries of a ledger, numbered from 1 and a minute apart up to a minute before [`noon`]; and they, newest first.
-pub(crate) fn folded(
+/// Folds the entries of a ledger, which are numbered from 1 and one minute apart. The last one is a
+/// minute before [`entry_time`]. Returns the state and the entries, newest first.
+pub(crate) fn fold_history(
     ledger: &str,
     environment: Option<&str>,
     history: Vec<(&str, Action)>,
@@ -225,7 +228,7 @@ pub(crate) fn folded(
     let mut log = Vec::new();
     let count = u64::try_from(history.len()).unwrap();
     for (sequence, (who, action)) in (1..).zip(history) {
-        let at = noon().minus(Span::from_seconds(60 * (count + 1 - sequence)));
+        let at = entry_time().minus(Span::from_seconds(60 * (count + 1 - sequence)));
         let mut entry = statement(ledger, who, at, action);
         (entry.sequence, entry.environment) = (sequence, environment.map(parse));
         let entry = verified(&entry);

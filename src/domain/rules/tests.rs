@@ -1,4 +1,5 @@
-//! Which rules each kind of request faces, and what holds for all rules.
+//! Tests of all rules together: which rules each kind of request faces, and what holds for every
+//! rule.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +23,7 @@ const EVERY: [Rule; 5] = [
     Rule::State,
 ];
 
-/// The rules besides those of every entry, by name.
+/// Returns the names of the rules that an action faces, without those of every entry.
 fn faced(action: &Action) -> Vec<&'static str> {
     let case = Case::new(POLICY, "prod", "alice", action.clone());
     let environment = case.policy.environment(&parse("prod"));
@@ -35,11 +36,11 @@ fn faced(action: &Action) -> Vec<&'static str> {
         .collect()
 }
 
-/// What every entry faces, in the table below.
+/// The rules that every entry faces, as the table's test prints them.
 const ENTRY: &str = "authorization, chain, time, content, state";
 
-/// The whole table: each kind of request and the rules that it faces besides those of every entry. A new rule or a new kind of request is
-/// decided on here once more.
+/// Each kind of request, whether it is an entry, and the rules that it faces in addition to those
+/// of every entry. A new rule or kind of request must be added here too.
 #[rustfmt::skip]
 const TABLE: &[(RequestKind, bool, &str)] = &[
     (RequestKind::Deploy, true, "previous environment, soak, approvals, checks, artifact, yanked, fast-forward, hold, up to date, lock, freeze, version"),
@@ -81,18 +82,18 @@ fn table() {
             .into_iter()
             .map(Rule::name)
             .collect();
-        let wanted: Vec<_> = [if *is_entry { ENTRY } else { "" }, *more]
+        let expected: Vec<_> = [if *is_entry { ENTRY } else { "" }, *more]
             .into_iter()
             .filter(|names| !names.is_empty())
             .collect();
-        assert_eq!(names.join(", "), wanted.join(", "), "{kind:?}");
+        assert_eq!(names.join(", "), expected.join(", "), "{kind:?}");
     }
 }
 
 /// A hotfix skips exactly the rules that its environment's `hotfix.skip` names.
 #[test]
 fn hotfix_skips() {
-    for (skip, wanted) in [
+    for (skip, expected) in [
         ("", vec![]),
         ("\"soak\"", vec![Rule::Soak]),
         ("\"promote_from\"", vec![Rule::PreviousEnvironment]),
@@ -112,12 +113,12 @@ fn hotfix_skips() {
                 .into_iter()
                 .filter(|rule| !faced.contains(rule))
                 .collect();
-            let wanted = if *kind == RequestKind::Hotfix {
-                &wanted[..]
+            let expected = if *kind == RequestKind::Hotfix {
+                &expected[..]
             } else {
                 &[]
             };
-            assert_eq!(skipped, wanted, "{kind:?} {skip}");
+            assert_eq!(skipped, expected, "{kind:?} {skip}");
         }
     }
 }
@@ -134,14 +135,14 @@ fn names() {
     }
 }
 
-fn kind(kind: DeploymentKind, glass: bool) -> Deployment {
+fn deployment_of(kind: DeploymentKind, breaks_glass: bool) -> Deployment {
     let mut it = deployment(kind, vec![change("catalogue", 1, None)]);
-    it.break_glass = glass.then(|| parse("it burns"));
+    it.break_glass = breaks_glass.then(|| parse("it burns"));
     it
 }
 
-/// A deployment faces the rules of its kind, also when it is recorded afterwards. A rollback and broken glass face `approvals`, which then only
-/// checks that the entry claims none.
+/// A deployment faces the rules of its kind, even if it is recorded afterwards. For a rollback and
+/// break glass, `approvals` only checks that the entry names no approvers.
 #[test]
 fn rows() {
     let all = [
@@ -158,19 +159,22 @@ fn rows() {
         "freeze",
         "version",
     ];
-    let less = |names: &[&str]| {
+    let all_except = |names: &[&str]| {
         all.into_iter()
             .filter(|name| !names.contains(name))
             .collect::<Vec<_>>()
     };
     let rows = [
-        (kind(DeploymentKind::Deploy, false), less(&[])),
         (
-            kind(DeploymentKind::Hotfix, false),
-            less(&["soak", "up to date"]),
+            deployment_of(DeploymentKind::Deploy, false),
+            all_except(&[]),
         ),
         (
-            kind(DeploymentKind::Rollback, false),
+            deployment_of(DeploymentKind::Hotfix, false),
+            all_except(&["soak", "up to date"]),
+        ),
+        (
+            deployment_of(DeploymentKind::Rollback, false),
             vec![
                 "approvals",
                 "artifact",
@@ -181,19 +185,19 @@ fn rows() {
             ],
         ),
         (
-            kind(DeploymentKind::Destroy, false),
+            deployment_of(DeploymentKind::Destroy, false),
             vec!["approvals", "lock", "freeze"],
         ),
         (
-            kind(DeploymentKind::Exec, false),
+            deployment_of(DeploymentKind::Exec, false),
             vec!["approvals", "lock", "freeze"],
         ),
         (
-            kind(DeploymentKind::Deploy, true),
+            deployment_of(DeploymentKind::Deploy, true),
             vec!["approvals", "yanked", "lock"],
         ),
         (
-            kind(DeploymentKind::Hotfix, true),
+            deployment_of(DeploymentKind::Hotfix, true),
             vec!["approvals", "yanked", "lock"],
         ),
     ];
@@ -204,12 +208,12 @@ fn rows() {
             "{:?}",
             deployment.kind
         );
-        // Recording afterwards is no way around.
+        // A `record` of the deployment faces the same rules.
         let recorded = record(deployment, Outcome::Succeeded, VerificationResult::None);
         assert_eq!(faced(&recorded), rules);
     }
     assert_eq!(faced(&approve(1, &["catalogue"])), ["yanked"]);
-    // Consent is not given to what was yanked, and can be withdrawn all the same.
+    // A yanked commit cannot be approved, but its approvals can be revoked.
     let approver = parse("bob");
     assert!(
         faced(&Action::Revoke(Revoke {
@@ -228,14 +232,14 @@ fn rows() {
     );
 }
 
-/// An environment that the policy does not know is refused as such, whatever else is unknown of it.
+/// An entry for an environment that the policy does not have is refused by the rule `chain` alone.
 #[test]
 fn unknown_environments() {
     let case = Case::new(
         POLICY,
         "nowhere",
         "alice",
-        start(1, kind(DeploymentKind::Deploy, false)),
+        start(1, deployment_of(DeploymentKind::Deploy, false)),
     );
     let verdict = case.verdict();
     assert_eq!(verdict.decision(), Decision::Refused);
@@ -245,7 +249,8 @@ fn unknown_environments() {
     );
 }
 
-/// Where merging comes first, a branch moves by the environment's rules, on what the new commit would change.
+/// With `deploy_on = "merge"`, the environment's rules judge a branch update as a deployment of the
+/// new commit.
 #[test]
 fn branches() {
     let policy = policy(POLICY);
@@ -254,7 +259,7 @@ fn branches() {
         "prod",
         vec![("alice", ran("catalogue", 1, None))],
         "alice",
-        start(1, kind(DeploymentKind::Deploy, false)),
+        start(1, deployment_of(DeploymentKind::Deploy, false)),
     );
     let mut facts = Facts {
         state: case.facts.state.clone(),
@@ -291,7 +296,7 @@ fn branches() {
             ..change("catalogue", 2, Some(1))
         }]
     );
-    assert_eq!(decision, Decision::CannotTell, "there are next to no facts");
+    assert_eq!(decision, Decision::CannotTell, "almost no facts are given");
     assert_eq!(move_to("prod", None).0, [Rule::Branch]);
     assert_eq!(move_to("qa", Some(commit(2))).0, [Rule::Branch]);
     assert!(
@@ -301,7 +306,7 @@ fn branches() {
 }
 
 proptest::proptest! {
-    /// Whatever is signed by whomever, nothing is let in without facts, and nothing panics.
+    /// Without facts, no entry is allowed and no rule panics.
     #[test]
     fn no_facts_no_permission(
         statement in crate::domain::entry::samples::statement(),
@@ -310,7 +315,7 @@ proptest::proptest! {
         let key = super::testing::key(statement.by.as_str());
         let request = Request::Entry { statement: &statement, key: signed.then_some(&key), policy_text: None };
         let verdict = evaluate(&policy(POLICY), &request, &Facts::default(), statement.at);
-        proptest::prop_assert!(!verdict.allowed(), "{:?}", verdict);
+        proptest::prop_assert!(!verdict.is_allowed(), "{:?}", verdict);
         for check in verdict.checks {
             proptest::prop_assert!(check.detail.chars().all(crate::domain::text::is_plain), "{:?}", check);
         }

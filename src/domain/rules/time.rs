@@ -1,6 +1,8 @@
-//! The rule `time`: an entry is not older than the previous one, near the clock, and not older than the commits it names.
+//! The rule `time`: an entry's time is close to the current time, and not before the previous entry
+//! or the commits that the entry names.
 //!
-//! An entry that got in with a clock ahead must not lock a ledger until that time: the next one may take the same time.
+//! An entry accepted from a fast clock must not block the ledger until that time: the next entry
+//! may have the same time.
 
 use super::context::{Context, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
@@ -11,9 +13,9 @@ use crate::domain::entry::Statement;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, Rule};
 
-/// What gets around a commit from a clock that was ahead.
+/// The remedy for a commit that was made with a fast clock.
 const RECOMMIT: &str =
-    "git commit --allow-empty, with the clock right, then repeat the command with that commit";
+    "git commit --allow-empty with the correct clock, then repeat the command with the new commit";
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Time,
@@ -30,10 +32,10 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Request::Entry { statement, .. } = ctx.request else {
         return Vec::new();
     };
-    let mut against: Vec<Check> = check_order(ctx, statement).into_iter().collect();
-    against.extend(check_commit_dates(ctx, statement));
-    against.extend(check_expiry(statement));
-    pass_if_none(Rule::Time, against)
+    let mut violations: Vec<Check> = check_order(ctx, statement).into_iter().collect();
+    violations.extend(check_commit_dates(ctx, statement));
+    violations.extend(check_expiry(statement));
+    pass_if_none(Rule::Time, violations)
 }
 
 fn fail(why: impl Into<String>) -> Check {
@@ -42,31 +44,29 @@ fn fail(why: impl Into<String>) -> Check {
 
 fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
     let Some(chain) = &ctx.facts.chain else {
-        return Some(Check::unknown(Rule::Time, "the ledger's end was not read"));
+        return Some(Check::unknown(Rule::Time, "the ledger's tip was not read"));
     };
     let (at, before, now) = (statement.at, chain.at, ctx.now);
-    let near = at.duration_since(now) <= SKEW && now.duration_since(at) <= SKEW;
-    let follows = at == before && before > now;
+    let is_near = at.duration_since(now) <= SKEW && now.duration_since(at) <= SKEW;
+    let has_previous_time = at == before && before > now;
     if at < before {
         Some(fail(format!(
             "{at} is earlier than the previous entry ({before})"
         )))
-    } else if near || follows {
+    } else if is_near || has_previous_time {
         None
     } else {
-        let off = fail(format!(
-            "{at} is more than {SKEW} off the clock here, {now}"
+        let check = fail(format!(
+            "{at} is more than {SKEW} off the clock here, {now}: set the clock that is wrong"
         ));
-        Some(off.remedy(
-            "date -u, here and on the server; set the clock that is wrong, then repeat the command",
-        ))
+        Some(check.remedy("date -u"))
     }
 }
 
 /// Checks that the entry is not older than the commits it names. A search for entries about a
-/// commit stops at the commit's date, so a later date would hide them.
+/// commit goes back to the commit's date, so a later date would hide the entry.
 fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
-    let judge = |commit: crate::domain::id::CommitId| match ctx.facts.commits.get(&commit) {
+    let check_commit = |commit: crate::domain::id::CommitId| match ctx.facts.commits.get(&commit) {
         // A missing commit has no date at which a search could stop, so its date cannot hide an
         // entry.
         Some(Err(_)) if ctx.facts.missing_commits.contains(&commit) => None,
@@ -84,13 +84,17 @@ fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
             .remedy(RECOMMIT)
         }),
     };
-    statement.commits().into_iter().filter_map(judge).collect()
+    statement
+        .commits()
+        .into_iter()
+        .filter_map(check_commit)
+        .collect()
 }
 
 /// Checks that an expiry is after the entry.
 fn check_expiry(statement: &Statement) -> Option<Check> {
     let expires = statement.expires()?;
-    (expires <= statement.at).then(|| fail(format!("it ends at {expires}, before it begins")))
+    (expires <= statement.at).then(|| fail(format!("it expires at {expires}, before it begins")))
 }
 
 #[cfg(test)]
@@ -98,7 +102,7 @@ mod tests {
     use super::*;
     use crate::domain::entry::Action;
     use crate::domain::rules::CommitFact;
-    use crate::domain::rules::testing::{Case, approve, commit, deploy, noon};
+    use crate::domain::rules::testing::{Case, approve, commit, deploy, entry_time};
     use crate::domain::time::Span;
 
     const POLICY: &str = "[environments]\nprod = { approvals = 1 }\n";
@@ -113,13 +117,13 @@ mod tests {
         let skew = SKEW.as_seconds();
         for (ahead, good) in [(0, true), (skew, true), (skew + 1, false)] {
             let mut case = case();
-            case.now = noon().plus(Span::from_seconds(ahead));
+            case.now = entry_time().plus(Span::from_seconds(ahead));
             if good {
                 case.passes(Rule::Time);
             } else {
                 drop(case.fails(Rule::Time, "off the clock"));
             }
-            case.now = noon().minus(Span::from_seconds(ahead));
+            case.now = entry_time().minus(Span::from_seconds(ahead));
             if good {
                 case.passes(Rule::Time);
             } else {
@@ -130,15 +134,15 @@ mod tests {
 
     /// A ledger never goes back in time, and one entry from a fast clock does not block it.
     #[test]
-    fn after_the_entry_before() {
+    fn after_the_previous_entry() {
         let mut case = case();
-        case.facts.chain.as_mut().unwrap().at = noon().plus(Span::from_seconds(1));
+        case.facts.chain.as_mut().unwrap().at = entry_time().plus(Span::from_seconds(1));
         case.fails(Rule::Time, "earlier than the previous entry");
-        case.facts.chain.as_mut().unwrap().at = noon();
+        case.facts.chain.as_mut().unwrap().at = entry_time();
         case.passes(Rule::Time);
-        case.now = noon().minus(Span::from_days(1));
+        case.now = entry_time().minus(Span::from_days(1));
         case.passes(Rule::Time);
-        case.now = noon().plus(Span::from_days(1));
+        case.now = entry_time().plus(Span::from_days(1));
         case.fails(Rule::Time, "off the clock");
         case.facts.chain = None;
         case.unknown(Rule::Time, "not read");
@@ -146,19 +150,19 @@ mod tests {
 
     /// A commit dated in the future would hide earlier entries about it.
     #[test]
-    fn not_before_its_commits() {
+    fn not_before_named_commits() {
         let mut case = case();
         case.facts.commits.insert(
             commit(1),
             Ok(CommitFact {
-                time: noon().plus(SKEW),
+                time: entry_time().plus(SKEW),
             }),
         );
         case.passes(Rule::Time);
         case.facts.commits.insert(
             commit(1),
             Ok(CommitFact {
-                time: noon().plus(SKEW).plus(Span::from_seconds(1)),
+                time: entry_time().plus(SKEW).plus(Span::from_seconds(1)),
             }),
         );
         case.fails(Rule::Time, "dated");
@@ -175,13 +179,13 @@ mod tests {
 
     /// An approval that has expired when it is given is refused.
     #[test]
-    fn ends_later() {
+    fn expires_later() {
         let mut case = Case::new(POLICY, "prod", "bob", approve(1, &["catalogue"]));
         case.passes(Rule::Time);
         let Action::Approve(approve) = &mut case.statement.action else {
             panic!("not an approval")
         };
-        approve.expires = noon();
+        approve.expires = entry_time();
         case.fails(Rule::Time, "before it begins");
     }
 }

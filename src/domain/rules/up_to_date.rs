@@ -1,7 +1,8 @@
-//! The rule `up to date`: the commit contains the tip of the environment's branch, or is on the branch, as the environment requires.
+//! The rule `up to date`: the commit contains the tip of the environment's branch, or is on the
+//! branch, as the policy requires.
 //!
-//! The entry names the tip, so that an audit can ask again when the branch has moved on. The rule holds for that tip and for the
-//! branch's present one.
+//! The entry states the tip, so that an audit can repeat the check after the branch has moved on.
+//! The check is made for that tip and for the current one.
 
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::RuleDefinition;
@@ -17,7 +18,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::UpToDate,
     name: "up to date",
-    description: "The commit contains the tip of the environment's branch (`up_to_date`) or is on the branch (`deploy_on = \"merge\"`).",
+    description: "With `up_to_date`, the commit contains the tip of the environment's branch. With `deploy_on = \"merge\"`, the commit is on that branch.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy]),
     hotfix_skip: None,
     reads: &[],
@@ -43,16 +44,22 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Some(branch) = &environment.branch else {
         return Vec::new();
     };
-    let merged = environment.deploy_on == DeployOn::Merge;
-    if !merged && !environment.up_to_date {
+    let must_be_merged = environment.deploy_on == DeployOn::Merge;
+    if !must_be_merged && !environment.up_to_date {
         return Vec::new();
     }
-    let found = ctx
-        .deployment()
-        .and_then(|deployment| judge(ctx, deployment, branch, merged, environment.up_to_date));
+    let violations = ctx.deployment().and_then(|deployment| {
+        judge(
+            ctx,
+            deployment,
+            branch,
+            must_be_merged,
+            environment.up_to_date,
+        )
+    });
     or_unknown(
         Rule::UpToDate,
-        found.map(|against| pass_if_none(Rule::UpToDate, against)),
+        violations.map(|violations| pass_if_none(Rule::UpToDate, violations)),
     )
 }
 
@@ -60,49 +67,49 @@ fn judge(
     ctx: &Context<'_>,
     deployment: &Deployment,
     branch: &BranchName,
-    merged: bool,
+    must_be_merged: bool,
     up_to_date: bool,
 ) -> Fact<Vec<Check>> {
-    let now = match &ctx.facts.branch_tip {
+    let current_tip = match &ctx.facts.branch_tip {
         Some(Ok(tip)) => *tip,
         Some(Err(why)) => return Err(why.clone()),
         None => return Err(format!("the branch {branch} was not read")),
     };
-    let Some(now) = now else {
-        // Nothing to contain; and nothing that could contain.
+    let Some(current_tip) = current_tip else {
+        // Without a branch, there is no tip to contain, and no commit can be on it.
         let why = format!("there is no branch {branch}");
-        return Ok(merged
+        return Ok(must_be_merged
             .then(|| Check::fail(Rule::UpToDate, why))
             .into_iter()
             .collect());
     };
-    let Some(said) = deployment.branch_tip else {
+    let Some(stated_tip) = deployment.branch_tip else {
         return Ok(vec![Check::fail(
             Rule::UpToDate,
             format!("the entry does not state the tip of {branch}"),
         )]);
     };
-    let tips = if said == now {
-        vec![now]
+    let tips = if stated_tip == current_tip {
+        vec![current_tip]
     } else {
-        vec![now, said]
+        vec![current_tip, stated_tip]
     };
-    let mut against = Vec::new();
+    let mut violations = Vec::new();
     for commit in deployed_commits(deployment) {
         for tip in &tips {
             let (short, tip_short) = (commit.short(), tip.short());
             if up_to_date && !ctx.contains(commit, *tip)? {
                 let why = format!("{short} does not contain {tip_short}, the tip of {branch}");
-                against
+                violations
                     .push(Check::fail(Rule::UpToDate, why).remedy(format!("git merge {branch}")));
             }
-            if merged && !ctx.contains(*tip, commit)? {
+            if must_be_merged && !ctx.contains(*tip, commit)? {
                 let why = format!("{short} is not on {branch}, whose tip is {tip_short}");
-                against.push(Check::fail(Rule::UpToDate, why));
+                violations.push(Check::fail(Rule::UpToDate, why));
             }
         }
     }
-    Ok(against)
+    Ok(violations)
 }
 
 fn deployed_commits(deployment: &Deployment) -> std::collections::BTreeSet<CommitId> {
@@ -135,7 +142,7 @@ mod tests {
         case.unknown(Rule::UpToDate, "not looked up");
         case.facts.contains.insert((commit(2), commit(1)), Ok(true));
         case.passes(Rule::UpToDate);
-        // The branch has moved on since: still on it, by both tips.
+        // The branch has moved on, and the commit is on it for both tips.
         case.facts.branch_tip = Some(Ok(Some(commit(3))));
         case.facts.contains.insert((commit(3), commit(1)), Ok(true));
         case.passes(Rule::UpToDate);
@@ -160,7 +167,7 @@ mod tests {
             Rule::UpToDate,
             "does not contain 020202020202, the tip of main",
         );
-        // An old tip in the entry does not help against a new one.
+        // An old tip in the entry does not replace the check of the current tip.
         case.deployment().branch_tip = Some(commit(1));
         case.fails(Rule::UpToDate, "does not contain");
         case.facts.branch_tip = Some(Ok(None));
@@ -169,7 +176,7 @@ mod tests {
 
     /// An audit needs the tip in the entry.
     #[test]
-    fn the_entry_says_the_tip() {
+    fn entry_states_the_tip() {
         let mut case = case(MERGE);
         case.deployment().branch_tip = None;
         case.fails(Rule::UpToDate, "does not state");

@@ -1,4 +1,5 @@
-//! The rule `version`: the entry names the version that the commit has, and it is above the running one if the policy requires that.
+//! The rule `version`: the entry names the commit's version, which is higher than the running one
+//! if the policy requires that.
 
 use std::cmp::Ordering;
 
@@ -38,15 +39,15 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let Some(rule) = &ctx.environment()?.version else {
         return Ok(Vec::new());
     };
-    let mut found = Findings::new(Rule::Version);
+    let mut findings = Findings::new(Rule::Version);
     for change in ctx
         .deployment()?
         .changed()
         .filter(|change| change.intent == Intent::Change)
     {
-        found.add(&change.target.component, check_component(ctx, rule, change));
+        findings.add(&change.target.component, check_component(ctx, rule, change));
     }
-    Ok(found.checks())
+    Ok(findings.checks())
 }
 
 fn check_component(
@@ -64,36 +65,36 @@ fn check_component(
             (None, None) => return Ok(None),
         }
     } else {
-        let read = match ctx.facts.versions.get(&(commit, component.clone())) {
-            Some(read) => read.clone()?,
+        let commit_version = match ctx.facts.versions.get(&(commit, component.clone())) {
+            Some(commit_version) => commit_version.clone()?,
             None => return Err("the version was not read".to_owned()),
         };
-        let Some(read) = read else {
+        let Some(commit_version) = commit_version else {
             return Ok(Some(Violation::new(format!(
-                "{} has no version in the file that the policy names",
+                "{} has no version: `version.from` in the policy finds none",
                 commit.short()
             ))));
         };
-        if ctx.statement.is_some() && change.target.version.as_ref() != Some(&read) {
+        if ctx.statement.is_some() && change.target.version.as_ref() != Some(&commit_version) {
             let named = change.target.version.as_ref().map_or("none", Line::as_str);
             return Ok(Some(Violation::new(format!(
-                "it names version {named}, but the commit has {read}"
+                "it names version {named}, but the commit has {commit_version}"
             ))));
         }
-        read
+        commit_version
     };
-    let runs = ctx
+    let running = ctx
         .environment_state()?
         .live_entry(component)
-        .and_then(|kept| kept.statement.component_result(component)?.target.version);
-    let Some(runs) = runs.filter(|_| rule.require_bump) else {
+        .and_then(|entry| entry.statement.component_result(component)?.target.version);
+    let Some(running) = running.filter(|_| rule.require_bump) else {
         return Ok(None);
     };
     Ok(
-        match compare_versions(rule.scheme, runs.as_str(), version.as_str()) {
+        match compare_versions(rule.scheme, running.as_str(), version.as_str()) {
             Ok(Ordering::Greater) => None,
             Ok(_) => Some(Violation::new(format!(
-                "{version} is not above the running version {runs}"
+                "{version} is not higher than the running version {running}"
             ))),
             Err(error) => Some(Violation::new(sanitize(&error.to_string()))),
         },
@@ -109,7 +110,7 @@ mod tests {
     const FILE: &str =
         "[environments.prod]\nversion = { from = \"file:VERSION\", require_bump = true }";
 
-    fn to(number: u8, version: Option<&str>) -> crate::domain::entry::Deployment {
+    fn deployment_to(number: u8, version: Option<&str>) -> crate::domain::entry::Deployment {
         let mut change = change("catalogue", number, (number > 1).then_some(number - 1));
         change.target.version = version.map(parse);
         deployment(DeploymentKind::Deploy, vec![change])
@@ -117,7 +118,7 @@ mod tests {
 
     fn ran(version: &str) -> Action {
         record(
-            to(1, Some(version)),
+            deployment_to(1, Some(version)),
             Outcome::Succeeded,
             VerificationResult::Passed,
         )
@@ -129,7 +130,7 @@ mod tests {
             "prod",
             vec![("alice", ran("1.9.0"))],
             "alice",
-            start(1, to(2, version)),
+            start(1, deployment_to(2, version)),
         );
         case.facts
             .versions
@@ -143,12 +144,17 @@ mod tests {
         case(FILE, Some("1.10.0"), Some("1.10.0")).passes(Rule::Version);
         case(FILE, Some("1.9.0"), Some("1.9.0")).fails(
             Rule::Version,
-            "1.9.0 is not above the running version 1.9.0",
+            "1.9.0 is not higher than the running version 1.9.0",
         );
         case(FILE, Some("new"), Some("new")).fails(Rule::Version, "not a semver version");
         let free = FILE.replace(", require_bump = true", "");
         case(&free, Some("1.0.0"), Some("1.0.0")).passes(Rule::Version);
-        let mut first = Case::new(FILE, "prod", "alice", start(1, to(1, Some("0.1.0"))));
+        let mut first = Case::new(
+            FILE,
+            "prod",
+            "alice",
+            start(1, deployment_to(1, Some("0.1.0"))),
+        );
         first
             .facts
             .versions
@@ -158,7 +164,7 @@ mod tests {
 
     /// An entry cannot name another version than the commit's.
     #[test]
-    fn what_the_commit_has() {
+    fn version_of_the_commit() {
         case(FILE, Some("2.0.0"), Some("1.10.0")).fails(
             Rule::Version,
             "it names version 2.0.0, but the commit has 1.10.0",
@@ -175,12 +181,12 @@ mod tests {
         unread.unknown(Rule::Version, "no such object");
     }
 
-    /// The version of a command cannot be read again, and is still compared.
+    /// A version that a command printed cannot be read again, but is compared with the running one.
     #[test]
     fn commands() {
         let policy = "[environments.prod]\nversion = { from = \"command:git describe\", require_bump = true }";
         case(policy, Some("1.10.0"), None).passes(Rule::Version);
-        case(policy, Some("1.8.0"), None).fails(Rule::Version, "not above");
+        case(policy, Some("1.8.0"), None).fails(Rule::Version, "not higher");
         case(policy, None, None).fails(Rule::Version, "names no version");
     }
 }

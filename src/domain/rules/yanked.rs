@@ -1,6 +1,7 @@
-//! The rule `yanked`: neither the commit nor an artifact that it is deployed as was yanked.
+//! The rule `yanked`: neither the commit nor a deployed artifact was yanked.
 //!
-//! If an entry names no artifact, those count that its content ran as before (a rollback) or was registered with.
+//! If an entry names no artifact, the rule checks the artifacts with which the content ran before
+//! (for a rollback) or those registered for the content.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +21,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Yanked,
     name: "yanked",
-    description: "Neither the commit nor a deployed artifact is yanked.",
+    description: "Neither the commit nor a deployed artifact is yanked (marked as unusable with `git deploy yank`).",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -42,11 +43,11 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     let mut needs = vec![FactNeed::Yanks, FactNeed::EarlierRuns];
     let deployment = subject.statement.and_then(Statement::deployment);
     // An unchanged component never names its artifacts.
-    let silent = deployment
+    let has_unnamed_artifacts = deployment
         .into_iter()
         .flat_map(|it| &it.components)
         .any(|it| it.intent != Intent::Destroy && it.target.artifacts.is_empty());
-    if silent {
+    if has_unnamed_artifacts {
         needs.push(FactNeed::Evidence);
     }
     needs
@@ -55,7 +56,7 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
 fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(
         Rule::Yanked,
-        judge(ctx).map(|against| pass_if_none(Rule::Yanked, against)),
+        judge(ctx).map(|violations| pass_if_none(Rule::Yanked, violations)),
     )
 }
 
@@ -75,15 +76,15 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         ..
     } = ctx.request
     {
-        // Consent is to a commit; its artifacts are looked at when it is deployed.
+        // An approval is for a commit. Its artifacts are checked when it is deployed.
         commits.insert(it.commit);
     } else {
         let deployment = ctx.deployment()?;
-        let put = deployment
+        let deployed = deployment
             .components
             .iter()
             .filter(|it| it.intent != Intent::Destroy && moves_component(it));
-        for target in put.map(|change| &change.target) {
+        for target in deployed.map(|change| &change.target) {
             commits.insert(target.commit);
             digests.extend(deployed_digests(ctx, deployment.kind, target)?);
         }
@@ -105,13 +106,13 @@ fn deployed_digests(ctx: &Context<'_>, kind: DeploymentKind, target: &Target) ->
     if kind == DeploymentKind::Rollback
         && let Some(earlier) = ctx.facts.earlier_runs.get(&target.component)
     {
-        let ended = earlier
+        let results = earlier
             .clone()?
             .into_iter()
-            .filter_map(|kept| kept.statement.component_result(&target.component));
-        return Ok(ended
-            .filter(|ended| ended.target.content == target.content)
-            .flat_map(|ended| digests(&ended.target))
+            .filter_map(|entry| entry.statement.component_result(&target.component));
+        return Ok(results
+            .filter(|result| result.target.content == target.content)
+            .flat_map(|result| digests(&result.target))
             .collect());
     }
     registered_digests(ctx, |it| {
@@ -119,7 +120,10 @@ fn deployed_digests(ctx: &Context<'_>, kind: DeploymentKind, target: &Target) ->
     })
 }
 
-fn registered_digests(ctx: &Context<'_>, which: impl Fn(&Artifact) -> bool) -> Fact<Vec<Digest>> {
+fn registered_digests(
+    ctx: &Context<'_>,
+    is_wanted: impl Fn(&Artifact) -> bool,
+) -> Fact<Vec<Digest>> {
     let evidence = match &ctx.facts.evidence {
         Some(Ok(evidence)) => evidence,
         Some(Err(why)) => return Err(why.clone()),
@@ -127,8 +131,8 @@ fn registered_digests(ctx: &Context<'_>, which: impl Fn(&Artifact) -> bool) -> F
     };
     let artifacts = evidence
         .iter()
-        .filter_map(|kept| match &kept.statement.action {
-            Action::Artifact(it) if which(it) => Some(it.image.digest.clone()),
+        .filter_map(|entry| match &entry.statement.action {
+            Action::Artifact(it) if is_wanted(it) => Some(it.image.digest.clone()),
             _ => None,
         });
     Ok(artifacts.collect())
@@ -167,8 +171,8 @@ mod tests {
     use super::*;
     use crate::domain::entry::{Image, Outcome, VerificationResult, Yank};
     use crate::domain::rules::testing::{
-        Case, approve, change, commit, content, deploy, deployment, kept, noon, parse, ran, record,
-        start, statement,
+        Case, approve, change, commit, content, deploy, deployment, entry_time, parse, ran, record,
+        start, statement, stored_entry,
     };
     use crate::domain::state::{Slot, SlotKey, Value};
 
@@ -178,8 +182,8 @@ mod tests {
         Case::new(POLICY, "prod", "alice", deploy("catalogue", 1, None))
     }
 
-    fn yank(case: &mut Case, place: SlotKey) {
-        let (commit, digest) = match &place {
+    fn yank(case: &mut Case, key: SlotKey) {
+        let (commit, digest) = match &key {
             SlotKey::YankedCommit(commit) => (Some(*commit), None),
             SlotKey::YankedDigest(digest) => (None, Some(digest.clone())),
             other => panic!("{other:?} is no yank"),
@@ -190,11 +194,11 @@ mod tests {
             reason: parse("eats data"),
         });
         let mut yanks = State::empty();
-        let entry = kept(&statement("evidence", "bob", noon(), action));
+        let entry = stored_entry(&statement("evidence", "bob", entry_time(), action));
         yanks.insert(
             Slot {
                 environment: None,
-                key: place,
+                key,
             },
             Value::Entry(entry),
         );
@@ -227,7 +231,7 @@ mod tests {
         }
     }
 
-    /// A yanked artifact is refused under each of its names, and if the entry names no artifact.
+    /// A yanked artifact is refused under any name, even if the entry names no artifact.
     #[test]
     fn artifacts() {
         let digest = Digest::sha256(b"bad");
@@ -249,10 +253,10 @@ mod tests {
             image,
             builder: None,
         };
-        silent.facts.evidence = Some(Ok(vec![kept(&statement(
+        silent.facts.evidence = Some(Ok(vec![stored_entry(&statement(
             "evidence",
             "ci",
-            noon(),
+            entry_time(),
             Action::Artifact(artifact),
         ))]));
         silent.fails(Rule::Yanked, "yanked by bob");
@@ -260,7 +264,7 @@ mod tests {
 
     /// A rollback does not bring back an artifact that was yanked since it ran.
     #[test]
-    fn artifacts_of_then() {
+    fn artifacts_of_an_earlier_release() {
         let digest = Digest::sha256(b"bad");
         let back = start(
             1,
@@ -276,13 +280,23 @@ mod tests {
             "alice",
             back,
         );
-        let mut then = deployment(DeploymentKind::Deploy, vec![change("catalogue", 1, None)]);
-        then.components[0].target.artifacts = vec![Image {
+        let mut earlier_deployment =
+            deployment(DeploymentKind::Deploy, vec![change("catalogue", 1, None)]);
+        earlier_deployment.components[0].target.artifacts = vec![Image {
             name: parse("img"),
             digest: digest.clone(),
         }];
-        let then = record(then, Outcome::Succeeded, VerificationResult::Passed);
-        let earlier = vec![kept(&statement("prod", "alice", noon(), then))];
+        let earlier_deployment = record(
+            earlier_deployment,
+            Outcome::Succeeded,
+            VerificationResult::Passed,
+        );
+        let earlier = vec![stored_entry(&statement(
+            "prod",
+            "alice",
+            entry_time(),
+            earlier_deployment,
+        ))];
         case.facts.earlier_runs = [(parse("catalogue"), Ok(earlier))].into();
         case.facts.evidence = None;
         case.passes(Rule::Yanked);
@@ -292,7 +306,7 @@ mod tests {
 
     /// A running yanked commit blocks neither a command nor a deployment that leaves it as it is.
     #[test]
-    fn what_stays() {
+    fn unchanged_components() {
         let mut stays = change("catalogue", 1, Some(1));
         stays.intent = Intent::Unchanged;
         let ride = start(1, deployment(DeploymentKind::Deploy, vec![stays]));

@@ -12,9 +12,9 @@ use crate::domain::name::{ComponentName, EnvName};
 pub(super) struct Edits<'a> {
     /// The state before the entry.
     pub state: &'a State,
-    /// The part of it that is the entry's environment.
-    pub env: EnvState<'a>,
-    /// That environment, in a pattern's ledger.
+    /// The part of it that belongs to the entry's environment.
+    pub env_state: EnvState<'a>,
+    /// The name of that environment in a pattern's ledger; otherwise `None`.
     pub environment: Option<&'a EnvName>,
     entry: &'a Arc<StoredEntry>,
     map: BTreeMap<Slot, Option<Value>>,
@@ -25,7 +25,7 @@ impl<'a> Edits<'a> {
     pub fn new(state: &'a State, entry: &'a Arc<StoredEntry>) -> Self {
         Self {
             state,
-            env: state.environment_of(&entry.statement),
+            env_state: state.environment_of(&entry.statement),
             environment: entry.statement.environment.as_ref(),
             entry,
             map: BTreeMap::new(),
@@ -55,30 +55,31 @@ impl<'a> Edits<'a> {
         self.set(key, Some(Value::Entry(Arc::clone(self.entry))));
     }
 
-    /// Empties a slot, filled or not.
+    /// Empties a slot. It may already be empty.
     pub fn clear(&mut self, key: SlotKey) {
         self.set(key, None);
     }
 
-    /// Empties the filled slots that a test picks, in all environments of the ledger.
-    pub fn clear_where(&mut self, picks: impl Fn(&Slot, &Value) -> bool) {
+    /// Empties the filled slots that `is_selected` accepts, in all environments of the ledger.
+    pub fn clear_where(&mut self, is_selected: impl Fn(&Slot, &Value) -> bool) {
         let slots = self.state.slots();
-        let picked = slots.filter(|(slot, value)| picks(slot, value));
+        let selected = slots.filter(|(slot, value)| is_selected(slot, value));
         self.map
-            .extend(picked.map(|(slot, _)| (slot.clone(), None)));
+            .extend(selected.map(|(slot, _)| (slot.clone(), None)));
     }
 
-    /// Empties everything that the entry's environment has, and forgets the edits of it.
+    /// Empties all slots of the entry's environment, and drops its earlier edits.
     pub fn clear_environment(&mut self) {
         let environment = self.environment.cloned();
         self.map.retain(|slot, _| slot.environment != environment);
         self.clear_where(|slot, _| slot.environment == environment);
     }
 
-    /// Drops the approvals in the entry's environment that a test picks by commit and entry.
-    pub fn drop_approvals(&mut self, picks: impl Fn(CommitId, &StoredEntry) -> bool) {
-        for (commit, sequence, approval) in self.env.approvals() {
-            if picks(commit, approval) {
+    /// Drops the approvals in the entry's environment that `is_selected` accepts by commit and
+    /// entry.
+    pub fn drop_approvals(&mut self, is_selected: impl Fn(CommitId, &StoredEntry) -> bool) {
+        for (commit, sequence, approval) in self.env_state.approvals() {
+            if is_selected(commit, approval) {
                 self.clear(SlotKey::Approval {
                     commit,
                     person: approval.statement.by.clone(),
@@ -88,7 +89,7 @@ impl<'a> Edits<'a> {
         }
     }
 
-    /// Marks a component as running what it was to run.
+    /// Marks a component as running the target of a result.
     pub fn set_running(&mut self, result: &ComponentResult) {
         let component = &result.target.component;
         self.set_commit(component, result.target.commit);
@@ -112,7 +113,7 @@ impl<'a> Edits<'a> {
         self.store_entry(SlotKey::Unknown(component.clone()));
     }
 
-    /// Holds a content of a component, if it has one.
+    /// Puts a content of a component on hold. Does nothing for `None`.
     pub fn hold(&mut self, component: &ComponentName, content: Option<Content>) {
         if let Some(content) = content {
             self.store_entry(SlotKey::Hold(component.clone(), content));

@@ -1,4 +1,5 @@
-//! What one environment's part of a state says: running components, unfinished runs, locks, holds and approvals.
+//! Reads one environment's part of a state: running components, unfinished runs, locks, holds and
+//! approvals.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ pub struct EnvState<'a> {
 /// An unfinished run.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenRun<'a> {
-    /// The sequence of its start.
+    /// The sequence number of its start.
     pub sequence: u64,
     /// Its start.
     pub start: &'a Arc<StoredEntry>,
@@ -28,19 +29,21 @@ pub struct OpenRun<'a> {
 }
 
 impl<'a> OpenRun<'a> {
-    /// Returns the `run` of its newest start or resume, under which it goes on. Every run that the rules accepted has one.
+    /// Returns the run id of its newest start or resume, which its finish must name. Every accepted
+    /// run has one.
     pub fn id(&self) -> Option<RunId> {
         Some(self.owner.statement.action.run_step()?.run())
     }
 
-    /// Returns the deployment that its start asks for. Every run that the rules accepted has one.
+    /// Returns the deployment of its start. Every accepted run has one.
     pub fn deployment(&self) -> Option<&'a Deployment> {
         self.start.statement.deployment()
     }
 }
 
 impl State {
-    /// Returns one environment's part. `environment` is `None` in the ledger of a single environment, and names one in a pattern's.
+    /// Returns one environment's part. `environment` is `None` in the ledger of a single
+    /// environment, and the environment's name in a pattern's ledger.
     pub fn environment<'a>(&'a self, environment: Option<&'a EnvName>) -> EnvState<'a> {
         EnvState {
             state: self,
@@ -56,11 +59,11 @@ impl State {
 
 impl<'a> EnvState<'a> {
     fn slots(self) -> impl Iterator<Item = (&'a SlotKey, &'a Value)> {
-        let mine = move |slot: &&Slot| slot.environment.as_ref() == self.environment;
+        let is_in_environment = move |slot: &&Slot| slot.environment.as_ref() == self.environment;
         self.state
             .slots
             .iter()
-            .filter(move |(slot, _)| mine(slot))
+            .filter(move |(slot, _)| is_in_environment(slot))
             .map(|(slot, value)| (&slot.key, value))
     }
 
@@ -88,7 +91,7 @@ impl<'a> EnvState<'a> {
         }
     }
 
-    /// Returns the commit at which a component is there, as far as is known: the running one or, if none runs, that of an attempt that
+    /// Returns the running commit of a component or, if none runs, the commit of an attempt that
     /// may have left something behind.
     pub fn present_commit(self, component: &ComponentName) -> Option<CommitId> {
         self.commit(component).or_else(|| {
@@ -98,7 +101,8 @@ impl<'a> EnvState<'a> {
         })
     }
 
-    /// Returns every component of which something may be there, with its commit.
+    /// Returns each component that runs or may have left something behind, with its
+    /// [`EnvState::present_commit`].
     pub fn present_commits(self) -> BTreeMap<&'a ComponentName, CommitId> {
         let present = |(key, _): (&'a SlotKey, &'a Value)| match key {
             SlotKey::Commit(component) | SlotKey::Unknown(component) => {
@@ -109,8 +113,8 @@ impl<'a> EnvState<'a> {
         self.slots().filter_map(present).collect()
     }
 
-    /// Checks whether an ephemeral environment exists: it has an end, runs something or has an unfinished run. A lock or an approval
-    /// does not make it exist.
+    /// Returns whether an ephemeral environment exists: it has an expiry, a running component or an
+    /// unfinished run. A lock or an approval does not make it exist.
     pub fn exists(self) -> bool {
         self.expiry_entry().is_some() || !self.components().is_empty() || !self.runs().is_empty()
     }
@@ -134,12 +138,14 @@ impl<'a> EnvState<'a> {
         self.entry(SlotKey::Last(component.clone()))
     }
 
-    /// Returns the newest verification of the running component, if there was one after its deployment.
+    /// Returns the newest verification of the running component, if there was one after its
+    /// deployment.
     pub fn later_verification(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
         self.entry(SlotKey::Verification(component.clone()))
     }
 
-    /// Returns the result of the newest verification: the one after the deployment, or else the deployment's own.
+    /// Returns the result of the newest verification: the one after the deployment, or else the
+    /// deployment's own.
     pub fn newest_verification(self, component: &ComponentName) -> Option<VerificationResult> {
         if let Some(Action::Verification(it)) = self
             .later_verification(component)
@@ -158,7 +164,8 @@ impl<'a> EnvState<'a> {
         self.entry(SlotKey::Unknown(component.clone()))
     }
 
-    /// Checks whether a component has a history here: it runs, an attempt ended, or one is under way.
+    /// Returns whether a component has a history here: it runs, an attempt has ended, or one is
+    /// unfinished.
     pub fn has_history(self, component: &ComponentName) -> bool {
         self.commit(component).is_some()
             || self.last_attempt(component).is_some()
@@ -166,22 +173,22 @@ impl<'a> EnvState<'a> {
             || self.run_changing(component).is_some()
     }
 
-    /// Returns the lock of a component.
+    /// Returns the entry that locked a component.
     pub fn component_lock(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
         self.entry(SlotKey::ComponentLock(component.clone()))
     }
 
-    /// Returns the lock of the whole environment.
+    /// Returns the entry that locked the whole environment.
     pub fn lock(self) -> Option<&'a Arc<StoredEntry>> {
         self.entry(SlotKey::Lock)
     }
 
-    /// Returns the entry that gave the environment its present end.
+    /// Returns the entry that set the environment's current expiry.
     pub fn expiry_entry(self) -> Option<&'a Arc<StoredEntry>> {
         self.entry(SlotKey::Expires)
     }
 
-    /// Returns the hold on a content.
+    /// Returns the entry that put a content on hold.
     pub fn hold(self, component: &ComponentName, content: Content) -> Option<&'a Arc<StoredEntry>> {
         self.entry(SlotKey::Hold(component.clone(), content))
     }
@@ -196,7 +203,8 @@ impl<'a> EnvState<'a> {
         })
     }
 
-    /// Iterates over the stored approvals, each with its commit and sequence. Some may have expired since the last entry.
+    /// Iterates over the stored approvals, each with its commit and sequence. Some may have expired
+    /// since the last entry.
     pub fn approvals(self) -> impl Iterator<Item = (CommitId, u64, &'a Arc<StoredEntry>)> {
         self.slots().filter_map(|(key, value)| match key {
             SlotKey::Approval {
@@ -206,7 +214,7 @@ impl<'a> EnvState<'a> {
         })
     }
 
-    /// Returns the unfinished run with this sequence of its start.
+    /// Returns the unfinished run whose start has this sequence number.
     pub fn run(self, sequence: u64) -> Option<OpenRun<'a>> {
         let (start, owner) = (
             self.entry(SlotKey::RunStart(sequence))?,
@@ -249,7 +257,7 @@ impl<'a> EnvState<'a> {
         })
     }
 
-    /// Returns when the environment ends, if it does.
+    /// Returns when the environment expires; `None` if it does not.
     pub fn expires(self) -> Option<Time> {
         self.expiry_entry()?.statement.expires()
     }

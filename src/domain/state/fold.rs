@@ -1,7 +1,8 @@
-//! `fold`: what an entry does to the state. Pure and total: whatever the entry, there is an answer, and the same everywhere.
+//! `fold`: computes how an accepted entry changes the state. It is pure and total: every verified
+//! entry gives the same edits everywhere.
 //!
-//! Whether an entry is accepted is for the rules; this is only what follows if it is. Client, server and audit use this one
-//! function, and the server compares the tree that follows with the tree that was pushed.
+//! The rules decide whether an entry is accepted. Client, server and audit all use this function,
+//! and the server compares the resulting tree with the pushed one.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +18,9 @@ use crate::domain::name::ComponentName;
 
 /// Returns the edits that `entry` makes to `state`, each slot at most once, in order.
 ///
-/// `policy` is the `deploy.toml` that a `publish` brings; other entries have none. `state` holds at least
-/// [`Scope::for_statement`](super::Scope::for_statement) the statement.
+/// `policy` is the `deploy.toml` that a `publish` publishes; `None` for any other entry. `state`
+/// must contain at least what [`Scope::for_statement`](super::Scope::for_statement) returns for the
+/// entry.
 pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&Arc<[u8]>>) -> Vec<Edit> {
     let mut edits = Edits::new(state, entry.stored());
     drop_expired(entry.statement(), &mut edits);
@@ -78,7 +80,8 @@ fn fold_action(statement: &Statement, policy: Option<&Arc<[u8]>>, edits: &mut Ed
     }
 }
 
-/// Drops the approvals that have expired by the time of the entry, in every environment of the ledger.
+/// Drops the approvals that have expired by the time of the entry, in every environment of the
+/// ledger.
 fn drop_expired(statement: &Statement, edits: &mut Edits<'_>) {
     edits.clear_where(|slot, value| {
         let (SlotKey::Approval { .. }, Some(approval)) = (&slot.key, value.entry()) else {
@@ -110,7 +113,7 @@ fn fold_expiry(deployment: &Deployment, edits: &mut Edits<'_>) {
 
 fn fold_verification(verification: &Verification, edits: &mut Edits<'_>) {
     for it in &verification.components {
-        if edits.env.commit(&it.component) == Some(it.commit) {
+        if edits.env_state.commit(&it.component) == Some(it.commit) {
             edits.store_entry(SlotKey::Verification(it.component.clone()));
         }
     }
@@ -143,10 +146,11 @@ fn fold_abort(abort: &Abort, edits: &mut Edits<'_>) {
 }
 
 fn deployment_of_run<'a>(start: u64, edits: &Edits<'a>) -> Option<&'a Deployment> {
-    edits.env.run(start)?.start.statement.deployment()
+    edits.env_state.run(start)?.start.statement.deployment()
 }
 
-/// Folds the end of a deployment, of a `finish` as of a `record`. `status` is that of an `exec`'s command.
+/// Folds the results of a deployment, from a `finish` or a `record`. `status` is the exit status of
+/// the command of an `exec`.
 fn fold_results(
     deployment: &Deployment,
     results: &[ComponentResult],
@@ -155,16 +159,16 @@ fn fold_results(
 ) {
     for change in &deployment.components {
         let component = &change.target.component;
-        let mut of_component = results.iter();
-        if let Some(result) = of_component.find(|it| it.target.component == *component) {
+        let mut remaining_results = results.iter();
+        if let Some(result) = remaining_results.find(|it| it.target.component == *component) {
             fold_result(deployment.kind, change, result, edits);
         }
     }
     use_up_approvals(deployment, results, status, edits);
-    let destroyed = |result: &ComponentResult| result.outcome == Outcome::Destroyed;
+    let is_destroyed = |result: &ComponentResult| result.outcome == Outcome::Destroyed;
     if deployment.kind == DeploymentKind::Destroy
         && edits.environment.is_some()
-        && results.iter().all(destroyed)
+        && results.iter().all(is_destroyed)
     {
         edits.clear_environment();
     }
@@ -179,9 +183,9 @@ fn fold_result(
     let component = &change.target.component;
     match result.outcome {
         Outcome::Succeeded => {
-            let left = edits.env.content(component);
-            if kind == DeploymentKind::Rollback && left != change.target.content {
-                edits.hold(component, left);
+            let previous_content = edits.env_state.content(component);
+            if kind == DeploymentKind::Rollback && previous_content != change.target.content {
+                edits.hold(component, previous_content);
             }
             edits.set_running(result);
         }
@@ -194,7 +198,7 @@ fn fold_result(
             edits.hold(component, change.target.content);
         }
         Outcome::Unchanged => {
-            let running = edits.env.commit(component);
+            let running = edits.env_state.commit(component);
             if running.is_some() && running == change.from {
                 edits.set_commit(component, change.target.commit);
             }
@@ -206,26 +210,26 @@ fn fold_result(
 
 /// Drops every approval that a success could have relied on, so that an approval counts once.
 ///
-/// These are the approvals of a commit that was deployed, destroyed or, by an `exec`, used with success, that cover at least all
-/// components for which the deployment needed approval at that commit.
+/// An approval is dropped if its commit was successfully deployed, destroyed or used by an `exec`,
+/// and if it covers all components for which the deployment needed approval at that commit.
 fn use_up_approvals(
     deployment: &Deployment,
     results: &[ComponentResult],
     status: Option<u8>,
     edits: &mut Edits<'_>,
 ) {
-    let exec = deployment.kind == DeploymentKind::Exec;
-    let succeeded = |it: &&ComponentResult| match it.outcome {
+    let is_exec = deployment.kind == DeploymentKind::Exec;
+    let is_success = |it: &&ComponentResult| match it.outcome {
         Outcome::Succeeded | Outcome::Destroyed => true,
-        Outcome::Unchanged => exec && status == Some(0),
+        Outcome::Unchanged => is_exec && status == Some(0),
         Outcome::Failed | Outcome::Skipped | Outcome::RolledBack => false,
     };
-    let used: BTreeSet<CommitId> = results
+    let used_commits: BTreeSet<CommitId> = results
         .iter()
-        .filter(succeeded)
+        .filter(is_success)
         .map(|it| it.target.commit)
         .collect();
-    let needs_approval = |it: &&ComponentChange| exec || it.intent != Intent::Unchanged;
+    let needs_approval = |it: &&ComponentChange| is_exec || it.intent != Intent::Unchanged;
     let changes = deployment.components.iter().filter(needs_approval);
     let changes: Vec<&ComponentChange> = changes.collect();
     edits.drop_approvals(|commit, approval| {
@@ -233,7 +237,7 @@ fn use_up_approvals(
             return false;
         };
         let mut at_commit = changes.iter().filter(|it| it.target.commit == commit);
-        used.contains(&commit)
+        used_commits.contains(&commit)
             && at_commit.all(|it| approve.components.contains(&it.target.component))
     });
 }

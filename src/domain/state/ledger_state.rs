@@ -11,13 +11,13 @@ use crate::domain::name::EnvName;
 /// One change of a state: a slot gets a value, or is emptied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
-    /// Where.
+    /// The slot.
     pub slot: Slot,
-    /// What; `None` empties it.
+    /// The new value; `None` empties the slot.
     pub value: Option<Value>,
 }
 
-/// What the tree of a ledger commit holds besides the entry itself.
+/// The contents of a ledger commit's tree, except for the entry itself and its signature.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct State {
     pub(super) slots: BTreeMap<Slot, Value>,
@@ -67,7 +67,8 @@ impl State {
         self.get(environment, key).and_then(Value::entry)
     }
 
-    /// Lists the environments of a pattern's ledger that exist now: those with a filled slot.
+    /// Returns the environments of a pattern's ledger that have a filled slot. One that has only a
+    /// lock or an approval does not exist: see [`EnvState::exists`](super::EnvState::exists).
     pub fn environments(&self) -> BTreeSet<EnvName> {
         self.slots
             .keys()
@@ -93,7 +94,7 @@ impl State {
         }
     }
 
-    /// Iterates over the pending approvals of a proposed policy, in `policy`.
+    /// Iterates over the pending approvals of proposed policies, in `policy`.
     pub fn policy_approvals(&self) -> impl Iterator<Item = &Arc<StoredEntry>> {
         self.slots
             .iter()

@@ -10,13 +10,14 @@ use crate::domain::name::ComponentName;
 pub enum Scope {
     /// All of them.
     All,
-    /// These; everything else of the environment is always needed.
+    /// These. The parts of the state outside of components are always needed.
     Components(BTreeSet<ComponentName>),
 }
 
 impl Scope {
-    /// Returns what [`fold`](super::fold()) and the rules need for a statement: the components that it names; all of them in a pattern's ledger, where
-    /// a destroy empties an environment, and environments are small.
+    /// Returns the components that [`fold`](super::fold()) and the rules need for a statement:
+    /// those that it names. In a pattern's ledger it is all components, because a destroy empties
+    /// an environment.
     pub fn for_statement(statement: &Statement) -> Self {
         if statement.environment.is_some() {
             return Self::All;
@@ -24,7 +25,7 @@ impl Scope {
         Self::Components(statement.components())
     }
 
-    /// Checks whether a component is in it.
+    /// Returns whether a component is in it.
     #[cfg(any(test, feature = "testing"))]
     pub fn contains(&self, component: &str) -> bool {
         match self {

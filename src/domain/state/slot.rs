@@ -1,6 +1,8 @@
-//! Slots: the paths that the tree of a ledger commit may have, and nothing else.
+//! Slots: the only paths that the tree of a ledger commit may have, apart from the entry's own two
+//! files.
 //!
-//! Paths are parsed into slots and printed from them, so a tree with any other path has no state and is refused.
+//! Paths are parsed into slots and printed from them, so a tree with any other path has no state
+//! and is refused.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,21 +36,21 @@ impl Value {
 /// One path below the root of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SlotKey {
-    /// `components/api/commit`, a gitlink.
+    /// `components/api/commit`, a gitlink: the running commit.
     Commit(ComponentName),
-    /// `components/api/live.json`
+    /// `components/api/live.json`: the entry that deployed the running content.
     Live(ComponentName),
-    /// `components/api/last.json`
+    /// `components/api/last.json`: the entry that ended the newest attempt.
     Last(ComponentName),
-    /// `components/api/verification.json`
+    /// `components/api/verification.json`: the newest verification after the deployment.
     Verification(ComponentName),
-    /// `components/api/unknown.json`
+    /// `components/api/unknown.json`: the entry since which the running version is unknown.
     Unknown(ComponentName),
     /// `components/api/lock.json`
     ComponentLock(ComponentName),
-    /// `runs/412/start.json`
+    /// `runs/412/start.json`: the start of an unfinished run, by its sequence number.
     RunStart(u64),
-    /// `runs/412/owner.json`
+    /// `runs/412/owner.json`: the newest start or resume of that run.
     RunOwner(u64),
     /// `approvals/<commit>/bob/17.json`
     Approval {
@@ -59,11 +61,11 @@ pub enum SlotKey {
         /// The sequence of the approval.
         sequence: u64,
     },
-    /// `holds/api/<content>.json`
+    /// `holds/api/<content>.json`: the entry that put the content on hold.
     Hold(ComponentName, Content),
     /// `lock.json`
     Lock,
-    /// `expires.json`
+    /// `expires.json`: the entry that set the expiry of an ephemeral environment.
     Expires,
     /// `yanked/commit/<id>.json`, in `evidence`
     YankedCommit(CommitId),
@@ -135,13 +137,13 @@ impl fmt::Display for Slot {
     }
 }
 
-/// A path that no state has.
+/// The error for a path that no ledger's tree may have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a path that a ledger's tree may have")]
 pub struct SlotError(String);
 
 impl Slot {
-    /// Reads a path of the ledger of an environment, of a pattern or of `evidence`.
+    /// Parses a path of the ledger of an environment, of a pattern or of `evidence`.
     pub fn parse(path: &str) -> Result<Self, SlotError> {
         let (environment, rest) = match path
             .strip_prefix("environments/")
@@ -154,10 +156,10 @@ impl Slot {
             None => (None, path),
         };
         let key = parse_key(rest).ok_or_else(|| SlotError(path.to_owned()))?;
-        Self { environment, key }.canonical(path)
+        Self { environment, key }.require_canonical(path)
     }
 
-    /// Reads a path of the ledger of the policy, where approvals are of a digest.
+    /// Parses a path of the policy's ledger, where approvals are of a digest, not of a commit.
     pub fn parse_policy(path: &str) -> Result<Self, SlotError> {
         let parse = || {
             let parts: Vec<&str> = path.split('/').collect();
@@ -176,11 +178,12 @@ impl Slot {
             environment: None,
             key,
         }
-        .canonical(path)
+        .require_canonical(path)
     }
 
-    /// Returns the slot, if it prints as the path that it was read from: that of `runs/007/…` does not.
-    fn canonical(self, path: &str) -> Result<Self, SlotError> {
+    /// Returns the slot if it prints as the path that it was parsed from. This refuses paths such
+    /// as `runs/007/…`.
+    fn require_canonical(self, path: &str) -> Result<Self, SlotError> {
         if self.to_string() == path {
             Ok(self)
         } else {
@@ -229,7 +232,7 @@ fn parse_key(path: &str) -> Option<SlotKey> {
 mod tests {
     use super::*;
 
-    /// A path has one slot and a slot one path: a tree cannot carry a file that fold does not know of.
+    /// Each slot has exactly one path, so a tree cannot contain a file that `fold` does not know.
     #[test]
     fn paths() {
         let id = "2affccc97fa05736482d4523166f70cb561afa11";

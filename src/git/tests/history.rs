@@ -1,16 +1,17 @@
-//! Ancestry, against git's own answers.
+//! Tests of ancestry and commit walks: the answers equal git's.
 
 use std::fmt::Write as _;
 
-use super::{Numbers, Scratch, git_in};
+use super::{SeededRandom, TestRepository, git_in};
 use crate::git::{Error, Repository};
 
-/// Every pair of a random history, with dates that lie: git's answer, without a commit-graph, with one, and with one that is too old.
+/// Every pair of commits in a random history with wrong dates gives git's answer: without a
+/// commit-graph, with one, and with one that is out of date.
 #[test]
 fn ancestry_equals_git() {
     for (seed, graphs) in [(1, [false, false]), (2, [true, false]), (3, [true, true])] {
-        let scratch = Scratch::bare();
-        let (mut numbers, mut commits) = (Numbers(seed), Vec::new());
+        let scratch = TestRepository::bare();
+        let (mut numbers, mut commits) = (SeededRandom(seed), Vec::new());
         let mut tips = String::new();
         for number in 0..24 {
             let mut parents: Vec<_> = (0..numbers.below(3))
@@ -49,25 +50,25 @@ fn ancestry_equals_git() {
                 .commits_between(*descendant, &[other], 100)
                 .unwrap();
             let hidden = scratch.git(&["rev-list", &other.to_string()]);
-            let lacked = repository
+            let missing = repository
                 .commits_missing_from(*descendant, &[other], 100)
                 .unwrap();
             for line in all.lines().filter(|line| !hidden.contains(*line)) {
                 assert!(between.contains(&line.parse().unwrap()), "none is left out");
-                assert!(lacked.contains(&line.parse().unwrap()), "none is left out");
+                assert!(missing.contains(&line.parse().unwrap()), "none is left out");
             }
             assert!(between.iter().all(|id| all.contains(&id.to_string())));
 
-            let recent = repository.load_branch_window(*descendant, 5).unwrap();
-            let newest: Vec<String> = (0..recent.count())
-                .map(|place| recent.commit(place).unwrap().to_string())
+            let window = repository.load_branch_window(*descendant, 5).unwrap();
+            let newest: Vec<String> = (0..window.count())
+                .map(|index| window.commit(index).unwrap().to_string())
                 .collect();
             assert_eq!(newest.len(), all.lines().count().min(5));
-            let lacking = recent.find_missing(other).unwrap();
-            let found: Vec<&String> = lacking
+            let missing_in_window = window.find_missing(other).unwrap();
+            let found: Vec<&String> = missing_in_window
                 .indexes
                 .iter()
-                .map(|place| &newest[*place])
+                .map(|index| &newest[*index])
                 .collect();
             let expected: Vec<&String> = newest.iter().filter(|id| !hidden.contains(*id)).collect();
             assert!(
@@ -77,21 +78,22 @@ fn ancestry_equals_git() {
             if graphs == [true, true] {
                 assert_eq!(found, expected);
             }
-            let older = all
+            let has_older = all
                 .lines()
                 .any(|line| !hidden.contains(line) && !newest.iter().any(|id| id == line));
             assert!(
-                lacking.may_miss_older || !older,
-                "that there are more is told"
+                missing_in_window.may_miss_older || !has_older,
+                "has_older missing commits are reported"
             );
         }
     }
 }
 
-/// With orderly dates, what lies between is exactly what git lists, and no more than was asked for.
+/// With right dates, the commits between two others are exactly those that git lists. More than the
+/// limit is an error.
 #[test]
 fn between_equals_git() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let base = scratch.commit(&[], "base", 1);
     let left = scratch.commit(&[base], "left", 2);
     let right = scratch.commit(&[base], "right", 3);
@@ -113,25 +115,28 @@ fn between_equals_git() {
         repository.commits_between(merge, &[], 3),
         Err(Error::LimitExceeded { .. })
     ));
-    let mut lacked = repository
+    let mut missing = repository
         .commits_missing_from(merge, &[left, right], 3)
         .unwrap();
-    lacked.sort_unstable();
+    missing.sort_unstable();
     let mut expected = [left, right, merge];
     expected.sort_unstable();
-    assert_eq!(lacked, expected);
+    assert_eq!(missing, expected);
     assert!(matches!(
         repository.commits_missing_from(merge, &[left, right], 2),
         Err(Error::LimitExceeded { .. })
     ));
-    let recent = repository.load_branch_window(merge, 2).unwrap();
-    let lacking = [base, left, right, merge].map(|id| {
-        recent
+    let window = repository.load_branch_window(merge, 2).unwrap();
+    let missing_in_window = [base, left, right, merge].map(|id| {
+        window
             .find_missing(id)
             .map(|it| (it.indexes.len(), it.may_miss_older))
             .unwrap()
     });
-    assert_eq!(lacking, [(2, true), (2, false), (1, true), (0, false)]);
+    assert_eq!(
+        missing_in_window,
+        [(2, true), (2, false), (1, true), (0, false)]
+    );
     assert!(
         repository
             .load_branch_window(left, 2)
@@ -148,10 +153,10 @@ fn between_equals_git() {
     assert_eq!(chain, [merge, left, base]);
 }
 
-/// "No" needs all of the history: with a commit missing, or cut off by a shallow clone, nobody can tell.
+/// "No" needs all of the history: a missing commit or a shallow boundary in the way is an error.
 #[test]
-fn what_is_missing_cannot_tell() {
-    let scratch = Scratch::bare();
+fn missing_history_is_an_error() {
+    let scratch = TestRepository::bare();
     let mut chain = vec![scratch.commit(&[], "0", 1)];
     for number in 1..6 {
         chain.push(scratch.commit(
@@ -160,11 +165,11 @@ fn what_is_missing_cannot_tell() {
             i64::try_from(number).unwrap(),
         ));
     }
-    let aside = scratch.commit(&[], "aside", 9);
+    let unrelated = scratch.commit(&[], "unrelated", 9);
     scratch.git(&["update-ref", "refs/heads/main", &chain[5].to_string()]);
-    scratch.git(&["update-ref", "refs/heads/aside", &aside.to_string()]);
+    scratch.git(&["update-ref", "refs/heads/unrelated", &unrelated.to_string()]);
 
-    let clone = scratch.beside("shallow");
+    let clone = scratch.sibling_path("shallow");
     let source = format!("file://{}", scratch.path.display());
     scratch.git(&[
         "clone",
@@ -178,11 +183,11 @@ fn what_is_missing_cannot_tell() {
     assert!(shallow.is_shallow().unwrap());
     assert!(shallow.is_ancestor(chain[3], chain[5]).unwrap());
     assert!(
-        !shallow.is_ancestor(chain[5], aside).unwrap(),
-        "all of that history is there"
+        !shallow.is_ancestor(chain[5], unrelated).unwrap(),
+        "the clone has all of that history"
     );
     assert!(matches!(
-        shallow.is_ancestor(aside, chain[5]),
+        shallow.is_ancestor(unrelated, chain[5]),
         Err(Error::Shallow)
     ));
     assert!(
@@ -191,7 +196,7 @@ fn what_is_missing_cannot_tell() {
             .is_err_and(|error| error.is_missing())
     );
     assert!(matches!(
-        shallow.commits_between(chain[5], &[aside], 10),
+        shallow.commits_between(chain[5], &[unrelated], 10),
         Err(Error::Shallow)
     ));
     assert_eq!(
@@ -199,7 +204,7 @@ fn what_is_missing_cannot_tell() {
         [chain[5]]
     );
     assert!(matches!(
-        shallow.commits_missing_from(chain[5], &[aside], 10),
+        shallow.commits_missing_from(chain[5], &[unrelated], 10),
         Err(Error::Shallow)
     ));
     assert_eq!(
@@ -208,17 +213,17 @@ fn what_is_missing_cannot_tell() {
             .unwrap(),
         [chain[5]]
     );
-    let recent = shallow.load_branch_window(chain[5], 10).unwrap();
-    let behind = |id| recent.find_missing(id).map(|it| it.indexes.len()).ok();
+    let window = shallow.load_branch_window(chain[5], 10).unwrap();
+    let count_missing = |id| window.find_missing(id).map(|it| it.indexes.len()).ok();
     assert_eq!(
-        [chain[4], aside, chain[0]].map(behind),
+        [chain[4], unrelated, chain[0]].map(count_missing),
         [Some(1), None, None]
     );
     git_in(&clone, &["fetch", "--quiet", "--unshallow"]);
     assert!(
         !Repository::open(&clone.join(".git"))
             .unwrap()
-            .is_ancestor(aside, chain[5])
+            .is_ancestor(unrelated, chain[5])
             .unwrap()
     );
 
@@ -226,18 +231,22 @@ fn what_is_missing_cannot_tell() {
     std::fs::remove_file(scratch.path.join("objects").join(&hex[..2]).join(&hex[2..])).unwrap();
     let broken = scratch.open();
     assert!(broken.is_ancestor(chain[3], chain[5]).unwrap());
-    for ancestor in [aside, chain[0], chain[2]] {
+    for ancestor in [unrelated, chain[0], chain[2]] {
         assert!(
             broken.is_ancestor(ancestor, chain[5]).is_err(),
             "{ancestor}"
         );
     }
-    assert!(broken.commits_between(chain[5], &[aside], 10).is_err());
-    assert!(broken.commits_missing_from(chain[5], &[aside], 10).is_err());
-    let recent = broken.load_branch_window(chain[5], 10).unwrap();
-    let behind = |id| recent.find_missing(id).map(|it| it.indexes.len()).ok();
+    assert!(broken.commits_between(chain[5], &[unrelated], 10).is_err());
+    assert!(
+        broken
+            .commits_missing_from(chain[5], &[unrelated], 10)
+            .is_err()
+    );
+    let window = broken.load_branch_window(chain[5], 10).unwrap();
+    let count_missing = |id| window.find_missing(id).map(|it| it.indexes.len()).ok();
     assert_eq!(
-        [chain[4], aside, chain[2]].map(behind),
+        [chain[4], unrelated, chain[2]].map(count_missing),
         [Some(1), None, None]
     );
     let walk: Vec<_> = broken.first_parent_walk(chain[5]).collect();

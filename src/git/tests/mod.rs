@@ -1,4 +1,5 @@
-//! Git is the oracle: what we write it must read, and what we compute it must compute too.
+//! Tests of git access. Git itself is the oracle: it must read what we write and compute what we
+//! compute.
 
 mod history;
 mod objects;
@@ -13,13 +14,13 @@ use std::process::{Command, Stdio};
 use super::Repository;
 use crate::domain::id::Oid;
 
-/// A repository in a folder of its own, and plain git in it without anybody's settings.
-pub(crate) struct Scratch {
+/// A repository in a temporary folder, with git commands that ignore the user's settings.
+pub(crate) struct TestRepository {
     folder: tempfile::TempDir,
     pub path: PathBuf,
 }
 
-impl Scratch {
+impl TestRepository {
     pub fn new(options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().canonicalize().unwrap().join("repo.git");
@@ -53,12 +54,12 @@ impl Scratch {
         self.git(args).trim().parse().unwrap()
     }
 
-    /// A folder beside the repository.
-    pub fn beside(&self, name: &str) -> PathBuf {
+    /// Returns a path next to the repository.
+    pub fn sibling_path(&self, name: &str) -> PathBuf {
         self.path.with_file_name(name)
     }
 
-    /// A commit of an empty tree, made by git.
+    /// Creates a commit of an empty tree with git.
     pub fn commit(&self, parents: &[Oid], message: &str, date: i64) -> Oid {
         let tree = self.git(&["mktree", "--missing"]);
         let mut args = vec![
@@ -79,9 +80,9 @@ impl Scratch {
         run(command, b"").trim().parse().unwrap()
     }
 
-    /// A tree of these files, made by git: `(mode, path, object)`.
+    /// Creates a tree of these files with git: `(mode, path, object)`.
     pub fn tree(&self, files: &[(&str, String, Oid)]) -> Oid {
-        let index = self.beside("index");
+        let index = self.sibling_path("index");
         let _ = std::fs::remove_file(&index);
         let lines: Vec<_> = files
             .iter()
@@ -104,6 +105,7 @@ impl Scratch {
     }
 }
 
+/// Prepares git in a folder, with a fixed identity and without the user's settings.
 pub(crate) fn plain_git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     command
@@ -117,11 +119,11 @@ pub(crate) fn plain_git(folder: &Path) -> Command {
     command
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("HOME", folder);
-    for who in ["AUTHOR", "COMMITTER"] {
+    for role in ["AUTHOR", "COMMITTER"] {
         command
-            .env(format!("GIT_{who}_NAME"), "Ann")
-            .env(format!("GIT_{who}_EMAIL"), "ann@example.org");
-        command.env(format!("GIT_{who}_DATE"), "@1700000000 +0000");
+            .env(format!("GIT_{role}_NAME"), "Ann")
+            .env(format!("GIT_{role}_EMAIL"), "ann@example.org");
+        command.env(format!("GIT_{role}_DATE"), "@1700000000 +0000");
     }
     command
 }
@@ -141,10 +143,10 @@ pub(crate) fn git_in(folder: &Path, args: &[&str]) -> String {
     run(command, b"")
 }
 
-/// Numbers that are the same in every run: splitmix64.
-pub(crate) struct Numbers(pub u64);
+/// A random generator that gives the same numbers in every run: splitmix64.
+pub(crate) struct SeededRandom(pub u64);
 
-impl Numbers {
+impl SeededRandom {
     pub fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = self.0;
@@ -153,7 +155,7 @@ impl Numbers {
         (value ^ (value >> 31)) % limit
     }
 
-    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[usize::try_from(self.below(of.len() as u64)).unwrap()]
+    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[usize::try_from(self.below(items.len() as u64)).unwrap()]
     }
 }

@@ -1,15 +1,15 @@
-//! Single objects, and what is refused at the door.
+//! Tests of single objects, settings and revisions, and of repositories that may not be opened.
 
-use super::{Scratch, git_in, plain_git, run};
+use super::{TestRepository, git_in, plain_git, run};
 use crate::domain::time::Time;
 use crate::git::object::ObjectKind;
 use crate::git::{Commit, Error, HashKind, Leaf, Repository};
 
-/// What we write is what git reads, in both hashes.
+/// Git reads the objects that we write, with either hash function.
 #[test]
 fn git_reads_what_we_write() {
     for (format, kind) in [("sha1", HashKind::Sha1), ("sha256", HashKind::Sha256)] {
-        let scratch = Scratch::new(&["--object-format", format]);
+        let scratch = TestRepository::new(&["--object-format", format]);
         let repository = scratch.open();
         assert_eq!(repository.hash_kind(), kind);
         let blob = repository.write_blob(b"hello\n").unwrap();
@@ -53,10 +53,11 @@ fn git_reads_what_we_write() {
     }
 }
 
-/// Each way an object can be wrong has its own error: a missing one must never pass for an absent fact.
+/// A missing, wrong, large or broken object each has its own error: a missing object must not look
+/// like a missing fact.
 #[test]
-fn what_is_wrong_is_told_apart() {
-    let scratch = Scratch::bare();
+fn object_errors_differ() {
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let blob = repository.write_blob(b"hello\n").unwrap();
     let nothing = "1".repeat(40).parse().unwrap();
@@ -81,12 +82,12 @@ fn what_is_wrong_is_told_apart() {
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, b"rubbish").unwrap();
     assert!(scratch.open().read_blob(blob, 6).is_err());
-    // Writing it again makes it whole.
+    // Writing it again repairs it.
     repository.write_blob(b"hello\n").unwrap();
     assert_eq!(scratch.open().read_blob(blob, 6).unwrap(), b"hello\n");
 }
 
-/// Code commits have odd dates and headers; none may stop a reader, and none may look younger or older than git says.
+/// Odd dates and headers of code commits neither stop a reader nor change the order that git sees.
 #[test]
 fn odd_commits() {
     let id = "2".repeat(40).parse().unwrap();
@@ -124,10 +125,10 @@ fn odd_commits() {
     }
 }
 
-/// gix opens these and then misreads them; a gate would find no facts where there are some.
+/// Repositories that gix would open and then misread are refused: the rules would miss facts.
 #[test]
-fn repositories_that_would_lie() {
-    let reftable = Scratch::new(&["--ref-format=reftable"]);
+fn unsupported_repositories() {
+    let reftable = TestRepository::new(&["--ref-format=reftable"]);
     assert!(matches!(
         Repository::open(&reftable.path),
         Err(Error::Unsupported { .. })
@@ -138,7 +139,7 @@ fn repositories_that_would_lie() {
         ("extensions.somethingNew", "1"),
         ("core.repositoryFormatVersion", "2"),
     ] {
-        let scratch = Scratch::bare();
+        let scratch = TestRepository::bare();
         scratch.git(&["config", "core.repositoryFormatVersion", "1"]);
         assert!(Repository::open(&scratch.path).is_ok());
         scratch.git(&["config", key, value]);
@@ -150,10 +151,10 @@ fn repositories_that_would_lie() {
     ));
 }
 
-/// A replace ref must not change what a commit says.
+/// A replace ref does not change what a commit contains.
 #[test]
 fn replace_refs_are_ignored() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let one = scratch.commit(&[], "one", 1);
     let two = scratch.commit(&[], "two", 2);
     scratch.git(&["replace", &one.to_string(), &two.to_string()]);
@@ -179,15 +180,16 @@ fn replace_refs_are_ignored() {
     );
 }
 
-/// Worktrees share refs and objects with their repository, alternates lend objects, and every path is absolute.
+/// Worktrees share refs and objects with their repository, objects of alternates are found, and
+/// every path is absolute.
 #[test]
 fn worktrees_and_alternates() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let commit = scratch.commit(&[], "one", 1);
     scratch.git(&["update-ref", "refs/heads/main", &commit.to_string()]);
-    let clone = scratch.beside("clone");
+    let clone = scratch.sibling_path("clone");
     scratch.git(&["clone", "--quiet", "--shared", ".", clone.to_str().unwrap()]);
-    let linked = scratch.beside("linked");
+    let linked = scratch.sibling_path("linked");
     git_in(
         &clone,
         &["worktree", "add", "--quiet", linked.to_str().unwrap()],
@@ -211,10 +213,10 @@ fn worktrees_and_alternates() {
     assert!(!repository.is_bare() && scratch.open().is_bare());
 }
 
-/// Settings come back as git stores them; a value that looks like an option is a value.
+/// Settings are read as git stores them. A value that looks like an option is still a value.
 #[test]
 fn settings() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     scratch
         .open()
         .set_config("deploy.remote", "--global")
@@ -239,10 +241,10 @@ fn settings() {
     assert_eq!(repository.config_bool("core.bare").unwrap(), Some(true));
 }
 
-/// What a person types becomes a commit, through tags too; an option does not become one.
+/// Branches, tags and abbreviated ids resolve to a commit. An option does not.
 #[test]
 fn revisions() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let commit = scratch.commit(&[], "one", 1);
     scratch.git(&["update-ref", "refs/heads/main", &commit.to_string()]);
     let mut command = plain_git(&scratch.path);

@@ -1,13 +1,14 @@
-//! A push that is being judged: its objects are seen, and nothing can be written.
+//! Tests of a push that is being checked: its objects are visible, and nothing can be written.
 
 use std::path::Path;
 
-use super::{Scratch, plain_git, run};
+use super::{TestRepository, plain_git, run};
 use crate::git::quarantine::HookEnvironment;
 use crate::git::{Error, Repository};
 
-/// Writes a commit as `receive-pack` does: into a folder of its own, with the repository's folder as its alternate.
-fn pushed(scratch: &Scratch, incoming: &Path, parent: &str) -> String {
+/// Writes a commit as `receive-pack` does: into a separate folder, with the repository's folder as
+/// its alternate.
+fn write_incoming_commit(scratch: &TestRepository, incoming: &Path, parent: &str) -> String {
     std::fs::create_dir_all(incoming.join("info")).unwrap();
     let git = |args: &[&str], input: &[u8]| {
         let mut command = plain_git(&scratch.path);
@@ -26,15 +27,15 @@ fn pushed(scratch: &Scratch, incoming: &Path, parent: &str) -> String {
     git(&["commit-tree", &tree, "-p", parent, "-m", "pushed"], b"")
 }
 
-/// The pushed objects, the repository's own, and those of its alternates, however oddly the folders are called; and every write is
-/// refused, because git would keep it when the push is turned down.
+/// The pushed objects, the repository's own and those of its alternates are visible, however odd
+/// the folders' names are. Every write is refused: git would keep it even if the push is refused.
 #[test]
-fn pushed_objects_are_seen_and_nothing_is_written() {
-    let lender = Scratch::bare();
+fn pushed_objects_are_visible_and_nothing_is_written() {
+    let lender = TestRepository::bare();
     let lent = lender.commit(&[], "lent", 1);
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     // A relative alternate of the repository itself, through a folder beside it.
-    std::os::unix::fs::symlink(&lender.path, scratch.beside("lender")).unwrap();
+    std::os::unix::fs::symlink(&lender.path, scratch.sibling_path("lender")).unwrap();
     std::fs::write(
         scratch.path.join("objects/info/alternates"),
         "../../lender/objects\n",
@@ -44,7 +45,7 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
     scratch.git(&["update-ref", "refs/heads/main", &own.to_string()]);
     scratch.git(&["commit-graph", "write", "--reachable"]);
     let incoming = scratch.path.join("objects/tmp_objdir-incoming-\"x\"\n:ü");
-    let pushed = pushed(&scratch, &incoming, &own.to_string())
+    let pushed = write_incoming_commit(&scratch, &incoming, &own.to_string())
         .parse()
         .unwrap();
 
@@ -128,15 +129,15 @@ fn pushed_objects_are_seen_and_nothing_is_written() {
         .collect();
     assert!(
         remains.is_empty(),
-        "the stand-in folder goes with the repository: {remains:?}"
+        "the stand-in folder is removed with the repository: {remains:?}"
     );
 }
 
-/// What a real `git push` tells its pre-receive hook is what is read here.
+/// The variables that a real `git push` sets for its pre-receive hook are understood.
 #[test]
-fn a_real_hook_is_understood() {
-    let scratch = Scratch::bare();
-    let seen = scratch.beside("seen");
+fn variables_of_a_real_hook() {
+    let scratch = TestRepository::bare();
+    let seen = scratch.sibling_path("seen");
     let hook = scratch.path.join("hooks/pre-receive");
     std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
     let script = format!(
@@ -146,7 +147,7 @@ fn a_real_hook_is_understood() {
     );
     std::fs::write(&hook, script).unwrap();
     std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let client = Scratch::bare();
+    let client = TestRepository::bare();
     let commit = client.commit(&[], "pushed", 1);
     let mut push = plain_git(&client.path);
     push.args([
@@ -156,18 +157,18 @@ fn a_real_hook_is_understood() {
         &format!("{commit}:refs/heads/main"),
     ]);
     assert!(!push.output().unwrap().status.success(), "the hook refuses");
-    let told = std::fs::read_to_string(&seen).unwrap();
-    let [pwd, git_dir, objects, alternates, quarantine] = told.lines().collect::<Vec<_>>()[..]
+    let variables = std::fs::read_to_string(&seen).unwrap();
+    let [pwd, git_dir, objects, alternates, quarantine] = variables.lines().collect::<Vec<_>>()[..]
     else {
-        panic!("{told}");
+        panic!("{variables}");
     };
     assert!(!quarantine.is_empty() && !objects.is_empty());
-    // The push is over and its folder gone: the copy takes its place.
+    // The push is over and its folder is gone, so use the copy.
     assert!(!Path::new(pwd).join(objects).exists());
     let environment = HookEnvironment {
         current_dir: pwd.into(),
         git_dir: Path::new(pwd).join(git_dir),
-        objects: Some(scratch.beside("seen.objects").into_os_string()),
+        objects: Some(scratch.sibling_path("seen.objects").into_os_string()),
         alternates: Some(alternates.into()),
         is_quarantined: true,
     };
@@ -181,7 +182,7 @@ fn a_real_hook_is_understood() {
 /// Outside quarantine, as in proc-receive, the repository is an ordinary one.
 #[test]
 fn without_quarantine() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let own = scratch.commit(&[], "own", 1);
     let environment = HookEnvironment {
         current_dir: scratch.path.clone(),

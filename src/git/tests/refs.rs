@@ -1,14 +1,15 @@
-//! Refs: nothing is lost in a race, and nothing but a plain ref is taken for one.
+//! Tests of refs: no race loses an entry, and only plain refs are accepted.
 
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Scratch, plain_git};
+use super::{TestRepository, plain_git};
 use crate::domain::id::Oid;
 use crate::git::{Error, Repository};
 
 const NAME: &str = "refs/deploy/prod";
 
+/// Writes a commit without files.
 fn child(repository: &Repository, parent: Option<Oid>, message: &str) -> Oid {
     let tree = repository.write_edited_tree(None, &[]).unwrap();
     let parent = parent
@@ -20,7 +21,7 @@ fn child(repository: &Repository, parent: Option<Oid>, message: &str) -> Oid {
     repository.write_commit(raw.as_bytes()).unwrap()
 }
 
-/// Appends until it wins.
+/// Appends a commit to the ref, and retries after a lost race.
 fn append(repository: &Repository, message: &str) {
     loop {
         let old = repository.read_ref(NAME).unwrap();
@@ -31,16 +32,16 @@ fn append(repository: &Repository, message: &str) {
     }
 }
 
-/// The ledger's whole promise: of four writers, with `git pack-refs` running all the time, no entry is lost.
+/// Four writers at once lose no entry, with `git pack-refs` running all the time.
 #[test]
 fn races_lose_nothing() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     append(&scratch.open(), "first");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let packer = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                // It may lose the lock to a writer; what counts is that it runs.
+                // It may fail because a writer holds the lock; it only has to run.
                 let _ = plain_git(&scratch.path)
                     .args(["pack-refs", "--all"])
                     .stderr(Stdio::null())
@@ -49,20 +50,20 @@ fn races_lose_nothing() {
             }
         });
         let writer = |writer: usize| {
-            // Opened anew, as another process would.
+            // Opened again, as another process would.
             let repository = scratch.open();
             (0..25).for_each(|entry| append(&repository, &format!("{writer} {entry}")));
         };
         let writers: Vec<_> = (0..4)
             .map(|number| scope.spawn(move || writer(number)))
             .collect();
-        let ended: Vec<_> = writers
+        let results: Vec<_> = writers
             .into_iter()
             .map(std::thread::ScopedJoinHandle::join)
             .collect();
         done.store(true, Ordering::Relaxed);
         packer.join().unwrap();
-        assert!(ended.iter().all(Result::is_ok));
+        assert!(results.iter().all(Result::is_ok));
     });
     let subjects = scratch.git(&["log", "--first-parent", "--format=%s", NAME]);
     let mut subjects: Vec<_> = subjects.lines().collect();
@@ -77,7 +78,7 @@ fn races_lose_nothing() {
             .count(),
         101
     );
-    // The bare repository remembers where its ledger was.
+    // The bare repository has a reflog of its ledger.
     assert_eq!(
         scratch
             .git(&["reflog", "show", "--format=%gs", NAME])
@@ -87,10 +88,10 @@ fn races_lose_nothing() {
     );
 }
 
-/// A lost race says so, and says where the ref is; the ref stays where the winner put it.
+/// A lost race is an error that contains the ref's value. The ref keeps the winner's value.
 #[test]
-fn lost_races_are_told() {
-    let scratch = Scratch::bare();
+fn lost_races_are_reported() {
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let (one, two, three) = (
         child(&repository, None, "1"),
@@ -102,7 +103,7 @@ fn lost_races_are_told() {
         Err(Error::LostRace { found: None, .. })
     ));
     repository.move_ref(NAME, None, one, "").unwrap();
-    // Two first writers of one genesis make the same commit.
+    // Two writers that create the same first entry both succeed.
     repository.move_ref(NAME, None, one, "").unwrap();
     for old in [None, Some(three)] {
         let lost = repository.move_ref(NAME, old, two, "");
@@ -129,10 +130,10 @@ fn lost_races_are_told() {
     );
 }
 
-/// Whoever holds the lock for a moment only delays us.
+/// A lock that is held for a moment only delays the move.
 #[test]
-fn a_held_lock_is_waited_for() {
-    let scratch = Scratch::bare();
+fn waits_for_a_lock() {
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
     let lock = scratch.path.join("refs/deploy/prod.lock");
@@ -148,10 +149,10 @@ fn a_held_lock_is_waited_for() {
     assert_eq!(repository.read_ref(NAME).unwrap(), Some(one));
 }
 
-/// A hook judges the name it is given; behind a symbolic ref another one would move.
+/// Symbolic refs are refused: a hook would check one name while another ref moves.
 #[test]
 fn symbolic_refs_are_refused() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
     repository
@@ -176,10 +177,11 @@ fn symbolic_refs_are_refused() {
     assert_eq!(repository.read_ref("refs/heads/main").unwrap(), Some(one));
 }
 
-/// git looks up short names in many places; a branch that is called like a ledger is not the ledger.
+/// Git looks up short names in many places, but only the exact name is the ledger: a branch with a
+/// similar name is not.
 #[test]
-fn only_the_very_ref() {
-    let scratch = Scratch::bare();
+fn only_the_exact_name_counts() {
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
     for shadow in [
@@ -208,10 +210,10 @@ fn only_the_very_ref() {
     }
 }
 
-/// A broken ref file is not "no ref": taken for one, an older packed value would come back to life.
+/// A broken ref file is an error: if it counted as missing, an older packed value would be read.
 #[test]
 fn broken_refs_are_errors() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let one = child(&repository, None, "1");
     repository.move_ref(NAME, None, one, "").unwrap();
@@ -228,10 +230,11 @@ fn broken_refs_are_errors() {
     );
 }
 
-/// A ref that is a file and a folder at once can be made with packed refs, and then neither can be read reliably.
+/// A name that would be both a ref and a folder of refs is refused. With packed refs git could
+/// create it, and then neither could be read reliably.
 #[test]
-fn file_and_folder() {
-    let scratch = Scratch::bare();
+fn ref_and_folder_conflict() {
+    let scratch = TestRepository::bare();
     let one = child(&scratch.open(), None, "1");
     scratch
         .open()

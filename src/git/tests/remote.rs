@@ -1,20 +1,22 @@
-//! Pushing to a real server, and what becomes of it when that says no, when somebody was faster, or when nobody answers.
+//! Tests of fetches and pushes with a real server: accepted, refused, after a lost race, and
+//! without an answer.
 
-use super::Scratch;
+use super::TestRepository;
 use crate::domain::id::Oid;
 use crate::git::PushOutcome;
 
 const NAME: &str = "refs/deploy/prod";
 
+/// A server and a client that has it as `origin`, with two commits in the client.
 struct Pair {
-    server: Scratch,
-    client: Scratch,
+    server: TestRepository,
+    client: TestRepository,
     first: Oid,
     second: Oid,
 }
 
-fn pair() -> Pair {
-    let (server, client) = (Scratch::bare(), Scratch::bare());
+fn create_pair() -> Pair {
+    let (server, client) = (TestRepository::bare(), TestRepository::bare());
     client.git(&["remote", "add", "origin", server.path.to_str().unwrap()]);
     let first = client.commit(&[], "first", 1);
     let second = client.commit(&[first], "second", 2);
@@ -26,14 +28,16 @@ fn pair() -> Pair {
     }
 }
 
-fn hook(server: &Scratch, script: &str) {
+/// Installs a pre-receive hook on the server.
+fn install_hook(server: &TestRepository, script: &str) {
     let path = server.path.join("hooks/pre-receive");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
 }
 
-/// A push goes in once; the same push again is no mistake; what the server says is passed on, harmless.
+/// A push is accepted, also when it is repeated. The server's messages are passed on, made safe to
+/// print.
 #[test]
 fn accepted() {
     let Pair {
@@ -41,8 +45,8 @@ fn accepted() {
         client,
         first,
         second,
-    } = pair();
-    hook(&server, "printf 'thanks \\033[31mall\\n' >&2");
+    } = create_pair();
+    install_hook(&server, "printf 'thanks \\033[31mall\\n' >&2");
     let repository = client.open();
     let outcome = repository.push_ref("origin", first, NAME, None).unwrap();
     assert_eq!(
@@ -64,7 +68,7 @@ fn accepted() {
     assert_eq!(
         repository.read_ref(NAME).unwrap(),
         None,
-        "the local ref is the caller's to move"
+        "only the caller moves the local ref"
     );
     let heads = repository
         .ls_remote("origin", &[NAME, "refs/heads/*"])
@@ -75,7 +79,7 @@ fn accepted() {
     );
 }
 
-/// Somebody was faster: with a longer ledger, with a fork of it, or with its first entry.
+/// A race is lost to a writer that pushed a longer ledger, a fork of it, or its first entry.
 #[test]
 fn lost_races() {
     let Pair {
@@ -83,7 +87,7 @@ fn lost_races() {
         client,
         first,
         second,
-    } = pair();
+    } = create_pair();
     let repository = client.open();
     let fork = client.commit(&[first], "fork", 3);
     client.git(&["push", "--quiet", "origin", &format!("{second}:{NAME}")]);
@@ -99,7 +103,7 @@ fn lost_races() {
     assert_eq!(server.oid(&["rev-parse", NAME]), second);
 }
 
-/// A hook's no is not a lost race: trying again would not help, and its reasons must reach the person.
+/// A hook's refusal is not a lost race: a retry would not help, and the user must see the reasons.
 #[test]
 fn rejected() {
     let Pair {
@@ -107,8 +111,8 @@ fn rejected() {
         client,
         first,
         ..
-    } = pair();
-    hook(&server, "echo 'git-deploy: refused' >&2; exit 1");
+    } = create_pair();
+    install_hook(&server, "echo 'git-deploy: refused' >&2; exit 1");
     let outcome = client.open().push_ref("origin", first, NAME, None).unwrap();
     assert_eq!(
         outcome,
@@ -120,7 +124,7 @@ fn rejected() {
     assert!(server.git(&["for-each-ref"]).is_empty());
 }
 
-/// No answer is not a no. But when the remote can be asked afterwards, and has the commit, it went in.
+/// A push without an answer has an unknown outcome, unless the remote turns out to have the commit.
 #[test]
 fn no_answer() {
     let Pair {
@@ -128,7 +132,7 @@ fn no_answer() {
         client,
         first,
         second,
-    } = pair();
+    } = create_pair();
     let repository = client.open();
     client.git(&["remote", "add", "dead", "/nonexistent/repository"]);
     let outcome = repository.push_ref("dead", first, NAME, None).unwrap();
@@ -142,7 +146,7 @@ fn no_answer() {
             .fetch("dead", &["+refs/deploy/*:refs/deploy-incoming/*"])
             .is_err()
     );
-    // The connection ends without an answer, before the server did it and after.
+    // The connection ends without an answer, before and after the server moves the ref.
     client.git(&["push", "--quiet", "origin", &format!("{first}:{NAME}")]);
     client.git(&["config", "remote.origin.receivepack", "false"]);
     let outcome = repository
@@ -168,15 +172,16 @@ fn no_answer() {
     );
 }
 
-/// A fetch brings what was asked for and nothing that a setting adds; what the remote deleted goes.
+/// A fetch updates only the given refs, whatever the settings, and removes refs that the remote
+/// deleted.
 #[test]
-fn fetched() {
+fn fetch_updates_given_refs() {
     let Pair {
         server,
         client,
         first,
         second,
-    } = pair();
+    } = create_pair();
     client.git(&[
         "push",
         "--quiet",
@@ -212,11 +217,11 @@ fn fetched() {
     assert_eq!(repository.list_refs("refs/tags/").unwrap(), []);
 }
 
-/// A remote's name that looks like an option is a name.
+/// A remote's name that looks like an option is still a name.
 #[test]
-fn options_are_names() {
-    let Pair { client, first, .. } = pair();
-    let mark = client.beside("mark");
+fn option_like_names() {
+    let Pair { client, first, .. } = create_pair();
+    let mark = client.sibling_path("mark");
     let hostile = format!("--upload-pack=touch {}", mark.display());
     let repository = client.open();
     assert!(repository.fetch(&hostile, &["refs/heads/main"]).is_err());

@@ -1,8 +1,9 @@
-//! Edits and contents, against the trees that git makes of the same files.
+//! Tests of tree edits and component contents, compared with the trees that git makes of the same
+//! files.
 
 use std::collections::BTreeMap;
 
-use super::{Numbers, Scratch};
+use super::{SeededRandom, TestRepository};
 use crate::domain::id::Oid;
 use crate::domain::policy::{Coverage, FileOwnership};
 use crate::git::content::ComponentPaths;
@@ -10,12 +11,12 @@ use crate::git::{Error, Leaf, TreeItem};
 
 const NAMES: [&str; 8] = ["a", "a-b", "a.b", "b", "components", "live.json", "Z", "0"];
 
-#[allow(clippy::unnecessary_wraps)] // It is an edit's second half.
+#[allow(clippy::unnecessary_wraps)] // The second half of an edit is an option.
 fn file(id: Oid) -> Option<Leaf> {
     Some(Leaf::Blob(id))
 }
 
-fn random_path(numbers: &mut Numbers) -> String {
+fn random_path(numbers: &mut SeededRandom) -> String {
     let depth = 1 + numbers.below(3);
     (0..depth)
         .map(|_| *numbers.pick(&NAMES))
@@ -30,7 +31,7 @@ fn mode(leaf: Leaf) -> (&'static str, Oid) {
     }
 }
 
-fn by_git(scratch: &Scratch, files: &BTreeMap<String, Leaf>) -> Oid {
+fn tree_by_git(scratch: &TestRepository, files: &BTreeMap<String, Leaf>) -> Oid {
     let files: Vec<_> = files
         .iter()
         .map(|(path, leaf)| {
@@ -41,22 +42,22 @@ fn by_git(scratch: &Scratch, files: &BTreeMap<String, Leaf>) -> Oid {
     scratch.tree(&files)
 }
 
-/// Whether two paths can both be there: one is no folder of the other.
-fn clash(one: &str, two: &str) -> bool {
-    one.starts_with(&format!("{two}/")) || two.starts_with(&format!("{one}/"))
+/// Checks whether two paths exclude each other: one is a folder of the other.
+fn clash(left: &str, right: &str) -> bool {
+    left.starts_with(&format!("{right}/")) || right.starts_with(&format!("{left}/"))
 }
 
-/// However a tree is edited, it is the tree that git makes of the same files: the server compares ids.
+/// An edited tree has the id of the tree that git makes of the same files: the server compares ids.
 #[test]
 fn edits_equal_git() {
     for format in ["sha1", "sha256"] {
-        let scratch = Scratch::new(&["--object-format", format]);
+        let scratch = TestRepository::new(&["--object-format", format]);
         let repository = scratch.open();
         let blobs: Vec<_> = (0..5_u8)
             .map(|n| repository.write_blob(&[n]).unwrap())
             .collect();
         let (mut numbers, mut files, mut tree) =
-            (Numbers(7), BTreeMap::<String, Leaf>::new(), None);
+            (SeededRandom(7), BTreeMap::<String, Leaf>::new(), None);
         for round in 0..60 {
             let mut edits: BTreeMap<String, Option<Leaf>> = BTreeMap::new();
             for _ in 0..=numbers.below(6) {
@@ -67,11 +68,11 @@ fn edits_equal_git() {
                     2 => Some(Leaf::Commit(id)),
                     _ => Some(Leaf::Blob(id)),
                 };
-                let free = files
+                let is_free = files
                     .keys()
                     .chain(edits.keys())
                     .all(|other| !clash(&path, other));
-                if leaf.is_none() && edits.keys().all(|other| !clash(&path, other)) || free {
+                if leaf.is_none() && edits.keys().all(|other| !clash(&path, other)) || is_free {
                     edits.insert(path, leaf);
                 }
             }
@@ -90,7 +91,7 @@ fn edits_equal_git() {
             assert_eq!(computed, written);
             assert_eq!(
                 written,
-                by_git(&scratch, &files),
+                tree_by_git(&scratch, &files),
                 "round {round}: {edits:?}"
             );
             let listed: BTreeMap<_, _> = repository
@@ -111,10 +112,10 @@ fn edits_equal_git() {
     }
 }
 
-/// Edits that contradict the tree or each other are mistakes, and mistakes are not guessed at.
+/// Edits that contradict the tree or each other are errors.
 #[test]
 fn contradicting_edits() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let tree = repository
@@ -135,7 +136,8 @@ fn contradicting_edits() {
             "{edits:?}"
         );
     }
-    // A folder can be emptied and filled in one go; what is not there can be removed; nothing left is the empty tree.
+    // One call can empty and refill a folder. Removing a missing path has no effect, and removing
+    // everything leaves the empty tree.
     let refilled = repository
         .write_edited_tree(
             Some(tree),
@@ -158,10 +160,10 @@ fn contradicting_edits() {
     ));
 }
 
-/// Paths that would leave the tree, or become git's own folder in a checkout, have no way in.
+/// Paths that would leave the tree, or become git's own folder in a checkout, are refused.
 #[test]
 fn hostile_paths() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let long = "a/".repeat(600) + "b";
@@ -202,10 +204,10 @@ fn hostile_paths() {
     }
 }
 
-/// A forged tree is no base to build on.
+/// A forged tree can be neither edited nor listed.
 #[test]
 fn forged_trees() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let entry =
@@ -233,7 +235,7 @@ fn forged_trees() {
     }
 }
 
-/// Paths by prefix, with what belongs to all.
+/// Component paths given by prefixes, plus the files that belong to every component.
 struct Prefixes(&'static [&'static str]);
 
 impl ComponentPaths for Prefixes {
@@ -267,10 +269,11 @@ impl ComponentPaths for Prefixes {
     }
 }
 
-/// A content is the tree that git makes of the component's files alone: equal ids mean equal bytes, and only they do.
+/// A content is the tree that git makes of the component's files alone, so ids are equal exactly
+/// when the bytes are.
 #[test]
 fn content_equals_git() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let all: Vec<(&str, String, Oid)> = [
@@ -288,7 +291,7 @@ fn content_equals_git() {
     .map(|(mode, path)| (mode, path.to_owned(), id))
     .into();
     let tree = scratch.tree(&all);
-    for (prefixes, kept) in [
+    for (prefixes, owned) in [
         (&["api"][..], &["api/", ".gitattributes"][..]),
         (&["api", "libs/x"], &["api/", "libs/x/", ".gitattributes"]),
         (
@@ -298,7 +301,7 @@ fn content_equals_git() {
     ] {
         let expected: Vec<_> = all
             .iter()
-            .filter(|(_, path, _)| kept.iter().any(|kept| path.starts_with(kept)))
+            .filter(|(_, path, _)| owned.iter().any(|prefix| path.starts_with(prefix)))
             .cloned()
             .collect();
         let content = repository
@@ -315,7 +318,7 @@ fn content_equals_git() {
             .0,
         tree
     );
-    // Shared files alone make no component.
+    // A component does not exist if the commit has only shared files.
     assert_eq!(
         repository
             .compute_content(tree, &Prefixes(&["web"]))
@@ -330,10 +333,10 @@ fn content_equals_git() {
     );
 }
 
-/// Looks everywhere.
-struct All;
+/// Paths that make every folder be searched.
+struct EveryFolder;
 
-impl ComponentPaths for All {
+impl ComponentPaths for EveryFolder {
     fn classify_folder(&self, _: &[u8]) -> Coverage {
         Coverage::Descend
     }
@@ -346,10 +349,10 @@ impl ComponentPaths for All {
     }
 }
 
-/// Computing a content leaves nothing behind, and a tree bomb ends in an error instead of the server.
+/// Computing a content writes nothing, and a tree bomb leads to an error, not to exhausted memory.
 #[test]
 fn content_is_bounded_and_writes_nothing() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let id = repository.write_blob(b"x").unwrap();
     let entry = |mode: &str, name: &str, id: Oid| {
@@ -364,7 +367,7 @@ fn content_is_bounded_and_writes_nothing() {
         tree = repository.write_tree(&raw).unwrap();
     }
     assert!(matches!(
-        repository.compute_content(tree, &All),
+        repository.compute_content(tree, &EveryFolder),
         Err(Error::LimitExceeded { .. })
     ));
     let small = [entry("100644", "f", id), entry("100644", "g", id)].concat();
@@ -374,7 +377,7 @@ fn content_is_bounded_and_writes_nothing() {
     let before = scratch.git(&["count-objects"]);
     assert!(
         repository
-            .compute_content(deep, &All)
+            .compute_content(deep, &EveryFolder)
             .unwrap()
             .is_some_and(|content| content.0 != deep)
     );
@@ -383,7 +386,7 @@ fn content_is_bounded_and_writes_nothing() {
         deep = repository.write_tree(&entry("40000", "d", deep)).unwrap();
     }
     assert!(matches!(
-        repository.compute_content(deep, &All),
+        repository.compute_content(deep, &EveryFolder),
         Err(Error::LimitExceeded { .. })
     ));
     // An empty folder, which git never stores, makes no component either.
@@ -402,7 +405,7 @@ fn content_is_bounded_and_writes_nothing() {
 /// rules, or a file be checked out that they did not see.
 #[test]
 fn ambiguous_trees_have_no_content() {
-    let scratch = Scratch::bare();
+    let scratch = TestRepository::bare();
     let repository = scratch.open();
     let blob = repository.write_blob(b"x").unwrap();
     let entry = |mode: &str, name: &str, id: Oid| {
@@ -412,12 +415,15 @@ fn ambiguous_trees_have_no_content() {
     let good = repository
         .write_tree(&[entry("40000", "a", folder), entry("100664", "b", blob)].concat())
         .unwrap();
-    repository.compute_content(good, &All).unwrap();
+    repository.compute_content(good, &EveryFolder).unwrap();
     for mode in [
         "40755", "40001", "47777", "240000", "1040000", "0", "644", "100600", "060000", "170000",
     ] {
         let tree = repository.write_tree(&entry(mode, "a", folder)).unwrap();
-        assert!(repository.compute_content(tree, &All).is_err(), "{mode}");
+        assert!(
+            repository.compute_content(tree, &EveryFolder).is_err(),
+            "{mode}"
+        );
     }
     let (a, b) = (entry("40000", "a", folder), entry("40000", "b", folder));
     for raw in [
@@ -433,6 +439,9 @@ fn ambiguous_trees_have_no_content() {
         [entry("100644", "a/0", blob), b.clone()].concat(),
     ] {
         let tree = repository.write_tree(&raw).unwrap();
-        assert!(repository.compute_content(tree, &All).is_err(), "{raw:?}");
+        assert!(
+            repository.compute_content(tree, &EveryFolder).is_err(),
+            "{raw:?}"
+        );
     }
 }

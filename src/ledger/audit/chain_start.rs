@@ -18,7 +18,8 @@ pub fn find_project(
     tips: &Tips,
 ) -> std::result::Result<Project, AuditFinding> {
     let policy = LedgerName::policy();
-    let wrong = |error: &Error| AuditFinding::from_error(FindingKind::Chain, Some(&policy), error);
+    let to_finding =
+        |error: &Error| AuditFinding::from_error(FindingKind::Chain, Some(&policy), error);
     let Some(tip) = tips.get(&policy) else {
         return Err(AuditFinding::chain_failure(
             FindingKind::Chain,
@@ -29,16 +30,16 @@ pub fn find_project(
     };
     let chain = repository
         .chain_between(None, *tip)
-        .map_err(|error| wrong(&error))?;
+        .map_err(|error| to_finding(&error))?;
     // A chain without a given start contains at least its tip.
     let first = chain
         .and_then(|chain| chain.first().copied())
         .unwrap_or(*tip);
-    Project::read(repository, first).map_err(|error| wrong(&error))
+    Project::read(repository, first).map_err(|error| to_finding(&error))
 }
 
-/// Returns the position of the first entry to validate, after the genesis and what was audited
-/// before.
+/// Returns the position of the first entry to validate: after the genesis, and after the entries of
+/// an earlier audit.
 ///
 /// # Errors
 /// The finding if the ledger no longer contains the tip that was audited before.
@@ -56,7 +57,7 @@ pub(super) fn find_first_position(
                 what,
             ))
         }
-        Some((_, Some(place))) if !chain.ledger.is_policy() => Ok(place + 1),
+        Some((_, Some(position))) if !chain.ledger.is_policy() => Ok(position + 1),
         _ => Ok(1),
     }
 }

@@ -23,7 +23,7 @@ use crate::ledger::entry_validator::{ChainTip, EntryValidator, ValidatedEntry, V
 use crate::ledger::facts::{EntryOrder, FactGatherer};
 use crate::ledger::{LedgerCommit, Project};
 
-/// What all chunks share.
+/// The context that all chunks share.
 #[derive(Clone, Copy)]
 pub(super) struct ChunkContext<'a> {
     pub project: &'a Project,
@@ -56,11 +56,16 @@ impl<'a> ChunkAuditor<'a> {
         }
     }
 
-    /// Validates the entries of a chain at these positions. An error that prevents validation
-    /// becomes a finding.
-    pub fn audit(&self, number: usize, chain: &IndexedChain, places: Range<usize>) -> ChunkResult {
+    /// Validates the entries of a chain at these positions. `number` is the chain's index in
+    /// [`ChainIndex::chains`]. An error that prevents validation becomes a finding.
+    pub fn audit(
+        &self,
+        number: usize,
+        chain: &IndexedChain,
+        positions: Range<usize>,
+    ) -> ChunkResult {
         let mut result = ChunkResult::default();
-        if let Err(error) = self.audit_positions(number, chain, places, &mut result) {
+        if let Err(error) = self.audit_positions(number, chain, positions, &mut result) {
             result.findings.push(AuditFinding::from_error(
                 FindingKind::Chain,
                 Some(&chain.ledger),
@@ -76,20 +81,20 @@ impl<'a> ChunkAuditor<'a> {
         &self,
         number: usize,
         chain: &IndexedChain,
-        places: Range<usize>,
+        positions: Range<usize>,
         result: &mut ChunkResult,
     ) -> Result<()> {
         let genesis = self.validator.load_tip(&chain.ledger, None)?;
-        let tip_before = |place| self.load_tip_before(&genesis, chain, place);
-        let Some((mut place, first)) = places
+        let tip_before = |position| self.load_tip_before(&genesis, chain, position);
+        let Some((mut position, first)) = positions
             .clone()
-            .find_map(|place| Some((place, tip_before(place)?)))
+            .find_map(|position| Some((position, tip_before(position)?)))
         else {
             return Ok(());
         };
         let (mut tip, mut is_readable) = (Some(first), true);
-        while place < chain.ids.len() && (place < places.end || !is_readable) {
-            let id = chain.id_at(place);
+        while position < chain.ids.len() && (position < positions.end || !is_readable) {
+            let id = chain.id_at(position);
             let Some(before) = tip else {
                 let why = "it cannot be validated: the commit before it cannot be read";
                 let finding =
@@ -98,12 +103,12 @@ impl<'a> ChunkAuditor<'a> {
                     outcome: CheckResult::Unknown,
                     ..finding
                 });
-                place += 1;
-                tip = tip_before(place);
+                position += 1;
+                tip = tip_before(position);
                 is_readable = tip.is_some();
                 continue;
             };
-            let validated = self.audit_entry(number, chain, place, &before, result);
+            let validated = self.audit_entry(number, chain, position, &before, result);
             is_readable = validated.stored.is_some();
             // An invalid entry is taken as it is, so that the entries after it are still validated.
             tip = validated.next_tip.or_else(|| {
@@ -113,7 +118,7 @@ impl<'a> ChunkAuditor<'a> {
                     None => before.advanced_unread(id, tree),
                 })
             });
-            place += 1;
+            position += 1;
         }
         Ok(())
     }
@@ -123,9 +128,9 @@ impl<'a> ChunkAuditor<'a> {
         &self,
         genesis: &ChainTip,
         chain: &IndexedChain,
-        place: usize,
+        position: usize,
     ) -> Option<ChainTip> {
-        let before = chain.id_at(place.checked_sub(1)?);
+        let before = chain.id_at(position.checked_sub(1)?);
         match self.repository.read_ledger_commit(&chain.ledger, before) {
             Ok(LedgerCommit::Genesis) if before == genesis.chain.tip => Some(genesis.clone()),
             Ok(LedgerCommit::Entry { commit, entry, .. }) => {
@@ -140,7 +145,7 @@ impl<'a> ChunkAuditor<'a> {
         &self,
         number: usize,
         chain: &IndexedChain,
-        place: usize,
+        position: usize,
         tip: &ChainTip,
         result: &mut ChunkResult,
     ) -> ValidatedEntry {
@@ -151,7 +156,7 @@ impl<'a> ChunkAuditor<'a> {
             on_validated: step,
             ..
         } = self.shared;
-        let (ledger, id) = (&chain.ledger, chain.id_at(place));
+        let (ledger, id) = (&chain.ledger, chain.id_at(position));
         let contains = |ledger: &LedgerName, id| index.contains(self.repository, ledger, id);
         let validated =
             self.validator
@@ -169,22 +174,23 @@ impl<'a> ChunkAuditor<'a> {
             let from = result.span.map_or(to, |span| span.from);
             result.span = Some(EntrySpan { from, to });
             result.read += 1;
-            self.record_references(place, statement, &mut result.references);
+            self.record_references(position, statement, &mut result.references);
             if notes {
-                collect_lines(number, place, id, statement, &mut result.note_lines);
+                collect_lines(number, position, id, statement, &mut result.note_lines);
             }
         }
         if let (Some(entry), Some(facts)) = (&validated.entry, &validated.facts) {
-            let reader = RemarkCollector {
+            let collector = RemarkCollector {
                 index,
                 present_policy: present.map(AsRef::as_ref),
             };
             let seen = entry.statement().seen.get(&LedgerName::policy());
-            let then = seen.and_then(|tip| self.validator.gatherer.policy_at(*tip).ok().flatten());
+            let seen_policy =
+                seen.and_then(|tip| self.validator.gatherer.policy_at(*tip).ok().flatten());
             result
                 .remarks
-                .extend(reader.collect(id, entry, then.as_deref(), facts));
-            reader.count_removed_key(id, entry, &mut result.references.removed_keys);
+                .extend(collector.collect(id, entry, seen_policy.as_deref(), facts));
+            collector.count_removed_key(id, entry, &mut result.references.removed_keys);
         }
         step(1);
         validated
@@ -193,7 +199,7 @@ impl<'a> ChunkAuditor<'a> {
     /// Records which entries of other ledgers an entry has seen.
     fn record_references(
         &self,
-        place: usize,
+        position: usize,
         statement: &Statement,
         references: &mut LedgerReferences,
     ) {
@@ -205,16 +211,16 @@ impl<'a> ChunkAuditor<'a> {
             let Some(seen) = chain.position(*seen) else {
                 continue;
             };
-            record_seen(&mut references.seen_positions, other, place, seen);
+            record_seen(&mut references.seen_positions, other, position, seen);
             if ledger.is_policy() {
-                references.policy_positions.push((place, seen));
+                references.policy_positions.push((position, seen));
             }
         }
         if let Action::Publish(publish) = &statement.action {
             let mut admits = publish.admits.clone();
             admits.sort_unstable();
             references.publishes.push(PublishRecord {
-                position: place,
+                position,
                 seen: statement.seen.clone(),
                 admits,
             });

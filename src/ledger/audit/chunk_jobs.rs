@@ -15,14 +15,15 @@ use super::ledger_audit::ChunkResult;
 use crate::domain::time::Time;
 use crate::git::repo::{Repository, RepositoryHandle};
 
-/// After how many chunks the packs are reopened.
+/// The number of chunks after which the packs are reopened.
 const CHUNKS_PER_PACKS: usize = 16;
 
 /// A chunk to validate.
 pub(super) struct ChunkJob {
     /// The index of its ledger in the results.
     pub ledger_index: usize,
-    /// The number of that ledger's chain.
+    /// The index of that ledger's chain in
+    /// [`ChainIndex::chains`](super::index::ChainIndex::chains).
     pub chain_number: usize,
     pub positions: Range<usize>,
 }
@@ -32,11 +33,9 @@ pub(super) struct ChunkJob {
 pub(super) fn validate_chunks(
     repository: &Repository,
     mut jobs: Vec<ChunkJob>,
-    with: ChunkContext<'_>,
+    context: ChunkContext<'_>,
 ) -> BTreeMap<(usize, usize), ChunkResult> {
-    let (packs, chains) = (PackPool::new(repository.share()), &with.index.chains);
-    // Sorted by time, not by ledger, so that an entry is still cached when entries that depend on
-    // it are validated.
+    let (packs, chains) = (PackPool::new(repository.share()), &context.index.chains);
     jobs.sort_by_cached_key(|job| {
         read_start_time(
             repository,
@@ -45,8 +44,8 @@ pub(super) fn validate_chunks(
         )
     });
     let results = jobs.into_iter().par_bridge().filter_map(|job| {
-        let (own, start) = (packs.fork(), job.positions.start);
-        let result = ChunkAuditor::new(&own, with).audit(
+        let (fork, start) = (packs.fork(), job.positions.start);
+        let result = ChunkAuditor::new(&fork, context).audit(
             job.chain_number,
             chains.get(job.chain_number)?,
             job.positions,
@@ -56,8 +55,8 @@ pub(super) fn validate_chunks(
     results.collect()
 }
 
-/// The packs that chunks are read from. They are reopened from time to time: what was read of a
-/// pack counts as memory until it is closed, and an audit reads everything.
+/// The packs that chunks are read from. They are reopened from time to time: the read parts of a
+/// pack count as memory until it is closed, and an audit reads everything.
 struct PackPool {
     shared: RepositoryHandle,
     /// The open packs, and how many chunks used them.
@@ -101,11 +100,11 @@ pub(super) fn split_into_chunks(
 fn read_start_time(
     repository: &Repository,
     chain: Option<&IndexedChain>,
-    place: usize,
+    position: usize,
 ) -> Option<Time> {
     Some(
         repository
-            .read_commit(chain?.id_at(place).0)
+            .read_commit(chain?.id_at(position).0)
             .ok()?
             .committer_time,
     )

@@ -30,14 +30,14 @@ pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]
             let Some((number, _)) = index.chain(&ledger.ledger) else {
                 continue;
             };
-            let Some((place, other)) =
+            let Some((position, other)) =
                 find_first_invalid_dependency(&ledger.references.seen_positions, &invalid)
             else {
                 continue;
             };
-            if invalid.get(&number).is_none_or(|at| place < *at) {
-                invalid.insert(number, place);
-                dependents.insert(number, (place, other));
+            if invalid.get(&number).is_none_or(|at| position < *at) {
+                invalid.insert(number, position);
+                dependents.insert(number, (position, other));
                 is_changed = true;
             }
         }
@@ -49,11 +49,11 @@ pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]
         let Some((number, chain)) = index.chain(&ledger.ledger) else {
             continue;
         };
-        let Some((place, other)) = dependents.get(&number) else {
+        let Some((position, other)) = dependents.get(&number) else {
             continue;
         };
         let (Some(what), Some(other)) = (
-            find_seen_tip(ledger, index, *place, *other),
+            find_seen_tip(ledger, index, *position, *other),
             index.chains.get(*other),
         ) else {
             continue;
@@ -66,7 +66,7 @@ pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]
         ledger.findings.push(AuditFinding::chain_failure(
             FindingKind::Dependency,
             &ledger.ledger,
-            Some(chain.id_at(*place)),
+            Some(chain.id_at(*position)),
             what,
         ));
     }
@@ -80,8 +80,9 @@ fn find_first_failure(index: &ChainIndex, ledger: &LedgerAudit) -> Option<(usize
         .findings
         .iter()
         .filter(|finding| finding.outcome == CheckResult::Fail);
-    let places = faults.map(|finding| finding.entry.and_then(|id| chain.position(id)).unwrap_or(0));
-    Some((number, places.min()?))
+    let positions =
+        faults.map(|finding| finding.entry.and_then(|id| chain.position(id)).unwrap_or(0));
+    Some((number, positions.min()?))
 }
 
 /// Returns the first position that depends on an invalid entry, and the ledger of that entry.
@@ -92,7 +93,7 @@ fn find_first_invalid_dependency(
     let in_ledger = |(other, positions): (&usize, &Vec<(usize, usize)>)| {
         let from = invalid.get(other)?;
         let at = positions.partition_point(|(_, seen)| seen < from);
-        positions.get(at).map(|(place, _)| (*place, *other))
+        positions.get(at).map(|(position, _)| (*position, *other))
     };
     references.iter().filter_map(in_ledger).min()
 }
@@ -101,11 +102,11 @@ fn find_first_invalid_dependency(
 fn find_seen_tip(
     ledger: &LedgerAudit,
     index: &ChainIndex,
-    place: usize,
+    position: usize,
     other: usize,
 ) -> Option<EntryId> {
     let positions = ledger.references.seen_positions.get(&other)?;
-    let (_, seen) = positions.iter().find(|(at, _)| *at == place)?;
+    let (_, seen) = positions.iter().find(|(at, _)| *at == position)?;
     Some(index.chains.get(other)?.id_at(*seen))
 }
 
@@ -116,35 +117,40 @@ mod tests {
     use crate::ledger::audit::index::IndexedChain;
     use crate::ledger::audit::references::{LedgerReferences, record_seen};
 
-    fn id(ledger: u8, place: u8) -> EntryId {
+    fn id(ledger: u8, position: u8) -> EntryId {
         let mut bytes = [ledger; 20];
-        bytes[19] = place;
+        bytes[19] = position;
         EntryId(Oid::from_bytes(&bytes).unwrap())
     }
 
     /// An invalid entry invalidates all that depend on it, over any number of steps, and each
     /// ledger is reported once, at its first such entry.
     #[test]
-    fn falls_on() {
+    fn dependents_are_reported() {
         let names = ["a", "b", "c"];
         let chain = |(number, name): (u8, &str)| {
             IndexedChain::new(
                 &name.parse().unwrap(),
                 id(number, 9),
-                (0..10).map(|place| id(number, place)).collect(),
+                (0..10).map(|position| id(number, position)).collect(),
                 None,
             )
         };
         let index = ChainIndex {
             chains: (0..).zip(names).map(chain).collect(),
         };
-        let audited = |name: &str, seen: &[(usize, usize, usize)], fault: Option<EntryId>| {
+        let audited = |name: &str, seen: &[(usize, usize, usize)], failure: Option<EntryId>| {
             let ledger = name.parse().unwrap();
             let mut references = LedgerReferences::default();
-            for (other, place, far) in seen {
-                record_seen(&mut references.seen_positions, *other, *place, *far);
+            for (other, position, seen_position) in seen {
+                record_seen(
+                    &mut references.seen_positions,
+                    *other,
+                    *position,
+                    *seen_position,
+                );
             }
-            let findings = fault
+            let findings = failure
                 .map(|id| {
                     AuditFinding::chain_failure(FindingKind::Entry, &ledger, Some(id), "forged")
                 })
@@ -158,10 +164,10 @@ mod tests {
         };
         // The third ledger's seventh entry is forged. The second ledger has seen it at its fifth
         // entry, and the first ledger has seen that at its third.
-        let second = |fault| audited("b", &[(2, 1, 2), (2, 2, 1), (2, 5, 8), (0, 6, 9)], fault);
+        let second = |failure| audited("b", &[(2, 1, 2), (2, 2, 1), (2, 5, 8), (0, 6, 9)], failure);
         let first = || audited("a", &[(1, 2, 4), (1, 3, 6), (1, 4, 7)], None);
         let third = || audited("c", &[(0, 6, 2), (0, 7, 3)], Some(id(2, 7)));
-        let found = |second| {
+        let findings_with = |second| {
             let mut all = [first(), second, third()];
             check_dependencies(&index, &mut all);
             all.map(|it| {
@@ -172,13 +178,13 @@ mod tests {
             })
         };
         assert_eq!(
-            found(second(None)),
+            findings_with(second(None)),
             [vec![id(0, 3)], vec![id(1, 5)], vec![id(2, 7)]]
         );
         // An earlier failure of its own replaces that finding, and invalidates the first ledger
         // sooner, so the third depends on it before its own failure.
         assert_eq!(
-            found(second(Some(id(1, 4)))),
+            findings_with(second(Some(id(1, 4)))),
             [vec![id(0, 2)], vec![id(1, 4)], vec![id(2, 7), id(2, 6)]]
         );
     }

@@ -18,7 +18,7 @@ pub(super) struct ExpectedLine {
 /// Adds the lines of an entry.
 pub(super) fn collect_lines(
     ledger: usize,
-    place: usize,
+    position: usize,
     id: EntryId,
     statement: &Statement,
     lines: &mut Vec<ExpectedLine>,
@@ -29,7 +29,7 @@ pub(super) fn collect_lines(
                 commit,
                 at: statement.at,
                 ledger,
-                position: place,
+                position,
                 line: line.into(),
             });
         }

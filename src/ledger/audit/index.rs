@@ -64,16 +64,16 @@ impl IndexedChain {
     pub fn position(&self, id: EntryId) -> Option<usize> {
         let found = self
             .by_id
-            .binary_search_by_key(&id, |place| self.id_at(*place as usize));
+            .binary_search_by_key(&id, |position| self.id_at(*position as usize));
         found
             .ok()
             .and_then(|index| self.by_id.get(index))
-            .map(|place| *place as usize)
+            .map(|position| *position as usize)
     }
 
     /// Returns the commit at a position; the tip if the position is past the end.
-    pub fn id_at(&self, place: usize) -> EntryId {
-        self.ids.get(place).copied().unwrap_or(self.tip)
+    pub fn id_at(&self, position: usize) -> EntryId {
+        self.ids.get(position).copied().unwrap_or(self.tip)
     }
 }
 
@@ -81,9 +81,9 @@ impl IndexedChain {
 fn sort_positions_by_id(ids: &[EntryId]) -> Vec<u32> {
     // More than four billion entries would not fit into memory.
     let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-    let mut places: Vec<u32> = (0..count).collect();
-    places.sort_unstable_by_key(|place| ids.get(*place as usize));
-    places
+    let mut positions: Vec<u32> = (0..count).collect();
+    positions.sort_unstable_by_key(|position| ids.get(*position as usize));
+    positions
 }
 
 /// The chains of all ledgers, by name.

@@ -73,8 +73,8 @@ impl LedgerAudit {
         self.findings.extend(chunk.findings);
         self.remarks.extend(chunk.remarks);
         for (other, positions) in chunk.references.seen_positions {
-            for (place, seen) in positions {
-                record_seen(&mut self.references.seen_positions, other, place, seen);
+            for (position, seen) in positions {
+                record_seen(&mut self.references.seen_positions, other, position, seen);
             }
         }
         self.references
@@ -92,11 +92,11 @@ impl LedgerAudit {
 
     /// Sorts everything in the order of the chain; what is about no entry comes first.
     pub(super) fn sort(&mut self, chain: &IndexedChain) {
-        let place = |entry: Option<EntryId>| entry.and_then(|id| chain.position(id));
+        let position = |entry: Option<EntryId>| entry.and_then(|id| chain.position(id));
         self.findings
-            .sort_by_cached_key(|finding| place(finding.entry));
+            .sort_by_cached_key(|finding| position(finding.entry));
         self.remarks
-            .sort_by_cached_key(|remark| place(remark.entry));
+            .sort_by_cached_key(|remark| position(remark.entry));
     }
 }
 

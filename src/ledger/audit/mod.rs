@@ -1,8 +1,8 @@
-//! Audits ledgers: validates every entry from the root of trust on, as if it came in for the first
-//! time.
+//! Audits ledgers: validates every entry from the root of trust on, as if it were pushed for the
+//! first time.
 //!
 //! An audit continues after a failure, so that one forged entry does not hide the next: it takes
-//! the resulting tree as it is, and reports the failures in what follows as well. For the same
+//! the stored tree as it is, and reports the failures of later entries as well. For the same
 //! reason any chunk of a ledger can be validated separately, so a long ledger uses all processors.
 //! The findings do not depend on how it was split.
 
@@ -38,6 +38,7 @@ pub use ledger_audit::LedgerAudit;
 /// How many entries are validated in one chunk: enough to profit from a thread's caches, and few
 /// enough to keep all threads busy.
 pub const CHUNK_SIZE: usize = 1_000;
+
 /// What to audit, and how.
 pub struct AuditPlan<'a> {
     /// The ledgers, in the order of the report; the policy ledger must be among them.
@@ -75,18 +76,18 @@ pub fn audit(
     project: &Project,
     tips: &Tips,
     plan: &AuditPlan<'_>,
-    watch: &dyn AuditProgress,
+    progress: &dyn AuditProgress,
 ) -> AuditReport {
     let index = ChainIndex::read(&repository.share().with_own_packs(), tips);
     let (mut ledgers, jobs) = plan_jobs(repository, project, plan, &index);
-    watch.on_start(jobs.iter().map(|job| job.positions.len()).sum());
+    progress.on_start(jobs.iter().map(|job| job.positions.len()).sum());
 
     let gatherer = FactGatherer::new(repository, project);
     let present_policy = tips
         .get(&LedgerName::policy())
         .and_then(|tip| gatherer.policy_at(*tip).ok().flatten());
     let order = |ledger: &LedgerName, tip, wanted| index.precedes(ledger, tip, wanted);
-    let on_validated = |entries| watch.on_validated(entries);
+    let on_validated = |entries| progress.on_validated(entries);
     let context = ChunkContext {
         project,
         index: &index,
@@ -119,7 +120,7 @@ pub fn audit(
     AuditReport { ledgers, notes }
 }
 
-/// Starts the result of each planned ledger, with what is wrong at the start of its chain, and
+/// Creates the result of each planned ledger, with the findings about the start of its chain, and
 /// splits its entries into jobs.
 fn plan_jobs(
     repository: &Repository,

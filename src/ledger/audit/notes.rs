@@ -1,8 +1,8 @@
 //! Compares the notes with the ledgers: no line may be missing, changed or extra.
 //!
 //! The expected lines are collected while entries are validated. Notes are compared by blob id, so
-//! that only those that differ are read. Notes that are not up to date are no failure, but what
-//! they contain must be right. For a ledger that can only unreadable be read, the result is unknown.
+//! that only those that differ are read. Notes that are not up to date are no failure, but their
+//! lines must be right. For a ledger that can only be partly read, the result is unknown.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -46,8 +46,8 @@ pub(super) fn check_notes(
             text: text.to_owned(),
         }]
     };
-    let found = match compare_notes(repository, index, tips, expected, unreadable) {
-        Ok(found) => found,
+    let comparison = match compare_notes(repository, index, tips, expected, unreadable) {
+        Ok(comparison) => comparison,
         Err(error) => {
             return (
                 vec![AuditFinding::from_error(FindingKind::Notes, None, &error)],
@@ -55,7 +55,7 @@ pub(super) fn check_notes(
             );
         }
     };
-    let Some((findings, behind)) = found else {
+    let Some((findings, is_behind)) = comparison else {
         return (
             Vec::new(),
             remark(
@@ -64,11 +64,11 @@ pub(super) fn check_notes(
             ),
         );
     };
-    let wrong = findings
+    let has_failure = findings
         .iter()
         .any(|finding| finding.outcome == CheckResult::Fail);
-    let remarks = match (findings.is_empty(), behind) {
-        (false, _) if !wrong => Vec::new(),
+    let remarks = match (findings.is_empty(), is_behind) {
+        (false, _) if !has_failure => Vec::new(),
         (false, _) => remark(
             RemarkKind::NotesWrong,
             "rebuild them from the ledgers: git deploy notes rebuild",
@@ -117,11 +117,11 @@ fn compare_notes(
     let covers = repository.read_notes_state(Some(commit))?.covers;
     let (mut findings, mut ends) = (Vec::new(), HashMap::new());
     for (ledger, covered) in &covers {
-        if let Some((number, place)) = index
+        if let Some((number, position)) = index
             .chain(ledger)
             .and_then(|(it, chain)| Some((it, chain.position(*covered)?)))
         {
-            ends.insert(number, place);
+            ends.insert(number, position);
         } else {
             findings.push(match index.contains(repository, ledger, *covered) {
                 // It is no failure if the unread part of a ledger may contain it.
@@ -207,11 +207,11 @@ fn find_differing_notes(
 /// tampered with.
 fn read_stored_notes(repository: &Repository, tree: Oid) -> Result<BTreeMap<CommitId, Vec<Leaf>>> {
     let shared = repository.share();
-    let below = |(name, found): (String, TreeItem)| match found {
+    let list_leaves = |(name, item): (String, TreeItem)| match item {
         TreeItem::Leaf(leaf) => Ok(vec![(name, leaf)]),
         TreeItem::Tree(id) => {
-            let own: Repository = RepositoryHandle::fork(&shared);
-            let leaves = own.list_tree(id, "", COUNT_LIMIT)?;
+            let fork: Repository = RepositoryHandle::fork(&shared);
+            let leaves = fork.list_tree(id, "", COUNT_LIMIT)?;
             Ok(leaves
                 .into_iter()
                 .map(|(path, leaf)| (format!("{name}{path}"), leaf))
@@ -221,7 +221,7 @@ fn read_stored_notes(repository: &Repository, tree: Oid) -> Result<BTreeMap<Comm
     let folders: Vec<Result<Vec<(String, Leaf)>>> = repository
         .read_folder(tree)?
         .into_par_iter()
-        .map(below)
+        .map(list_leaves)
         .collect();
     let mut stored: BTreeMap<CommitId, Vec<Leaf>> = BTreeMap::new();
     for (path, leaf) in folders
@@ -241,15 +241,15 @@ fn read_stored_notes(repository: &Repository, tree: Oid) -> Result<BTreeMap<Comm
 /// Returns how many more times a note has each line than expected; a line that is missing has a
 /// negative count.
 fn count_differing_lines<'t>(text: &'t str, expected: &'t str) -> BTreeMap<&'t str, i64> {
-    let mut more: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
     for line in text.lines() {
-        *more.entry(line).or_default() += 1;
+        *counts.entry(line).or_default() += 1;
     }
     for line in expected.lines() {
-        *more.entry(line).or_default() -= 1;
+        *counts.entry(line).or_default() -= 1;
     }
-    more.retain(|_, count| *count != 0);
-    more
+    counts.retain(|_, count| *count != 0);
+    counts
 }
 
 /// Returns how a note differs, line by line.
@@ -260,39 +260,46 @@ fn describe_difference(
     expected: &str,
     unreadable: &BTreeSet<&LedgerName>,
 ) -> Vec<AuditFinding> {
-    let what = |words: &str| notes_failure(format!("the note of {} {words}", commit.short()));
+    let note_failure =
+        |words: &str| notes_failure(format!("the note of {} {words}", commit.short()));
     let [Leaf::Blob(blob)] = leaves else {
-        return vec![what("is stored in several places, or is not a file")];
+        return vec![note_failure(
+            "is stored in several places, or is not a file",
+        )];
     };
     let bytes = match repository.read_blob(*blob, NOTE_LIMIT) {
         Ok(bytes) => bytes,
         Err(error) => return vec![AuditFinding::from_error(FindingKind::Notes, None, &error)],
     };
     let text = String::from_utf8_lossy(&bytes);
-    let more = count_differing_lines(&text, expected);
+    let differences = count_differing_lines(&text, expected);
     // A line ends with the entry that it is about.
-    let unread = |line: &str| {
+    let is_of_unreadable_ledger = |line: &str| {
         let ledger = line
             .rsplit(' ')
             .next()
             .and_then(|entry| entry.split_once('@')?.0.parse::<LedgerName>().ok());
         ledger.is_some_and(|ledger| unreadable.contains(&ledger))
     };
-    let line = |(line, count): (&&str, &i64)| {
+    let to_finding = |(line, count): (&&str, &i64)| {
         let shown = sanitize(line.trim_end());
         match *count {
-            1.. if unread(line) => notes_unknown(format!(
+            1.. if is_of_unreadable_ledger(line) => notes_unknown(format!(
                 "the note of {} has a line that no readable entry gives: {shown}",
                 commit.short()
             )),
-            1.. => what(&format!("has a line that no ledger gives: {shown}")),
-            _ => what(&format!("lacks the line: {shown}")),
+            1.. => note_failure(&format!("has a line that no ledger gives: {shown}")),
+            _ => note_failure(&format!("lacks the line: {shown}")),
         }
     };
-    let mut findings: Vec<AuditFinding> = more.iter().take(LINE_LIMIT).map(line).collect();
-    match more.len().checked_sub(LINE_LIMIT) {
+    let mut findings: Vec<AuditFinding> = differences
+        .iter()
+        .take(LINE_LIMIT)
+        .map(to_finding)
+        .collect();
+    match differences.len().checked_sub(LINE_LIMIT) {
         Some(rest @ 1..) => {
-            let more = what(&format!(
+            let summary = note_failure(&format!(
                 "differs in {rest} more {}",
                 if rest == 1 { "line" } else { "lines" }
             ));
@@ -301,9 +308,11 @@ fn describe_difference(
             } else {
                 CheckResult::Unknown
             };
-            findings.push(AuditFinding { outcome, ..more });
+            findings.push(AuditFinding { outcome, ..summary });
         }
-        _ if findings.is_empty() => findings.push(what("has its lines in the wrong order or form")),
+        _ if findings.is_empty() => {
+            findings.push(note_failure("has its lines in the wrong order or form"));
+        }
         _ => {}
     }
     findings

@@ -25,19 +25,22 @@ pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
         let Some((_, chain)) = index.chain(&ledger.ledger) else {
             continue;
         };
-        for (place, position) in &ledger.references.policy_positions {
-            let next = publishes.partition_point(|publish| publish.position <= *position);
+        for (position, policy_position) in &ledger.references.policy_positions {
+            let next = publishes.partition_point(|publish| publish.position <= *policy_position);
             let Some(next) = publishes.get(next) else {
                 continue;
             };
-            if find_seen_position(next, &ledger.ledger, chain).is_some_and(|named| *place <= named)
+            if find_seen_position(next, &ledger.ledger, chain).is_some_and(|seen| *position <= seen)
             {
                 continue;
             }
-            let (id, by) = (chain.id_at(*place), policies.id_at(next.position).short());
+            let (id, publish) = (
+                chain.id_at(*position),
+                policies.id_at(next.position).short(),
+            );
             if next.admits.binary_search(&id).is_ok() {
                 let text = format!(
-                    "it was made under an older policy that {by} had replaced, and {by} admits it"
+                    "it was made under an older policy that {publish} had replaced, and {publish} admits it"
                 );
                 ledger.remarks.push(AuditRemark::on_entry(
                     RemarkKind::AdmittedEntry,
@@ -46,7 +49,8 @@ pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
                     text,
                 ));
             } else {
-                let what = format!("it was made under an older policy, and {by} had not seen it");
+                let what =
+                    format!("it was made under an older policy, and {publish} had not seen it");
                 ledger.findings.push(AuditFinding::chain_failure(
                     FindingKind::Order,
                     &ledger.ledger,
@@ -77,11 +81,11 @@ mod tests {
         EntryId(Oid::from_bytes(&[byte; 20]).unwrap())
     }
 
-    fn publish(place: usize, prod: Option<u8>, admits: &[u8]) -> PublishRecord {
+    fn publish(position: usize, prod: Option<u8>, admits: &[u8]) -> PublishRecord {
         let prod_ledger: LedgerName = "prod".parse().unwrap();
         let seen = prod.map(|tip| (prod_ledger, id(tip))).into_iter().collect();
         PublishRecord {
-            position: place,
+            position,
             seen,
             admits: admits.iter().copied().map(id).collect(),
         }
@@ -108,7 +112,7 @@ mod tests {
             let policies = prod
                 .iter()
                 .enumerate()
-                .map(|(place, (_, policy))| (place, usize::from(*policy)))
+                .map(|(position, (_, policy))| (position, usize::from(*policy)))
                 .collect();
             let audited = |name: &str, references| LedgerAudit {
                 references,

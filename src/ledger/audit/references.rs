@@ -38,9 +38,14 @@ pub(super) struct LedgerReferences {
 }
 
 /// Records what an entry has seen, if it is more than any entry before.
-pub(super) fn record_seen(references: &mut SeenPositions, other: usize, place: usize, seen: usize) {
-    let far = references.entry(other).or_default();
-    if far.last().is_none_or(|(_, before)| *before < seen) {
-        far.push((place, seen));
+pub(super) fn record_seen(
+    references: &mut SeenPositions,
+    other: usize,
+    position: usize,
+    seen: usize,
+) {
+    let positions = references.entry(other).or_default();
+    if positions.last().is_none_or(|(_, before)| *before < seen) {
+        positions.push((position, seen));
     }
 }

@@ -1,8 +1,8 @@
 //! Collects what is allowed but worth knowing: break-glass deployments, recovered policies, and
 //! entries that depend on keys removed later.
 //!
-//! A retired key causes no remark: what it signed still counts. A removed key was stolen, or may
-//! have been.
+//! A retired key causes no remark: entries signed with it still count. A removed key may have been
+//! stolen.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::domain::name::{Label, Person};
 use crate::domain::policy::{Policy, PredicateType};
 use crate::domain::rules::Facts;
 
-/// The context in which entries are examined.
+/// Collects the remarks on single entries.
 pub(super) struct RemarkCollector<'a> {
     pub index: &'a ChainIndex,
     /// The policy in force now. Without it, removed keys are unknown.
@@ -27,13 +27,13 @@ pub(super) struct RemarkCollector<'a> {
 }
 
 impl RemarkCollector<'_> {
-    /// Returns the remarks on one entry with a valid signature. `then` is the policy that the entry
-    /// has seen.
+    /// Returns the remarks on one entry with a valid signature. `seen_policy` is the policy
+    /// that the entry has seen.
     pub fn collect(
         &self,
         id: EntryId,
         entry: &Entry<Verified>,
-        then: Option<&Policy>,
+        seen_policy: Option<&Policy>,
         facts: &Facts,
     ) -> Vec<AuditRemark> {
         let statement = entry.statement();
@@ -61,7 +61,7 @@ impl RemarkCollector<'_> {
                     .map(|admitted| (RemarkKind::AdmitsEntry, self.describe_admitted(*admitted))),
             );
         }
-        let key_uses = self.describe_removed_key_uses(statement, then, facts);
+        let key_uses = self.describe_removed_key_uses(statement, seen_policy, facts);
         texts.extend(
             key_uses
                 .into_iter()
@@ -95,12 +95,12 @@ impl RemarkCollector<'_> {
             .chains
             .iter()
             .find(|chain| chain.position(admitted).is_some());
-        let of = chain.map_or_else(
+        let location = chain.map_or_else(
             || "which no ledger contains".to_owned(),
             |chain| format!("of {}", chain.ledger),
         );
         format!(
-            "it admits {} {of}, which it had not seen and which was made under an older policy",
+            "it admits {} {location}, which it had not seen and which was made under an older policy",
             admitted.short()
         )
     }
@@ -116,7 +116,7 @@ impl RemarkCollector<'_> {
     fn describe_removed_key_uses(
         &self,
         statement: &Statement,
-        then: Option<&Policy>,
+        seen_policy: Option<&Policy>,
         facts: &Facts,
     ) -> BTreeSet<String> {
         let has_removed_key = |stored: &StoredEntry| {
@@ -128,29 +128,30 @@ impl RemarkCollector<'_> {
         let text = |what: &str, by: &Person| {
             format!("it depends on {what} by {by}, whose key was removed later")
         };
-        // The rules that break-glass bypasses, or that a rollback need not pass, depend on nothing.
+        // With break-glass or for a rollback, the rules that read evidence are not evaluated.
         let needs_evidence = |it: &&Deployment| {
             it.break_glass.is_none()
                 && matches!(it.kind, DeploymentKind::Deploy | DeploymentKind::Hotfix)
         };
-        let mut found = BTreeSet::new();
+        let mut texts = BTreeSet::new();
         for stored in find_named_approvals(statement, facts)
             .into_iter()
             .filter(|stored| has_removed_key(stored))
         {
-            found.insert(text("the approval", &stored.statement.by));
+            texts.insert(text("the approval", &stored.statement.by));
         }
-        let (Some(deployment), Some(then)) = (statement.deployment().filter(needs_evidence), then)
+        let (Some(deployment), Some(seen_policy)) =
+            (statement.deployment().filter(needs_evidence), seen_policy)
         else {
-            return found;
+            return texts;
         };
-        for (what, stored) in find_required_evidence(statement, deployment, then, facts)
+        for (what, stored) in find_required_evidence(statement, deployment, seen_policy, facts)
             .into_iter()
             .filter(|(_, stored)| has_removed_key(stored))
         {
-            found.insert(text(&what, &stored.statement.by));
+            texts.insert(text(&what, &stored.statement.by));
         }
-        found
+        texts
     }
 }
 
@@ -165,7 +166,7 @@ fn find_named_approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&
         ..
     }) = &statement.action
     {
-        let of_it = |stored: &&StoredEntry| match &stored.statement.action {
+        let is_named = |stored: &&StoredEntry| match &stored.statement.action {
             Action::PolicyApprove(it) => {
                 it.digest == *digest && approved_by.contains(&stored.statement.by)
             }
@@ -174,7 +175,7 @@ fn find_named_approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&
         return state
             .policy_approvals()
             .map(AsRef::as_ref)
-            .filter(of_it)
+            .filter(is_named)
             .collect();
     }
     let Some(deployment) = statement.deployment() else {
@@ -194,15 +195,17 @@ fn find_named_approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&
 fn find_required_evidence<'f>(
     statement: &Statement,
     deployment: &Deployment,
-    then: &Policy,
+    seen_policy: &Policy,
     facts: &'f Facts,
 ) -> Vec<(String, &'f StoredEntry)> {
     let environment = statement.environment();
-    let rules = environment.as_ref().and_then(|name| then.environment(name));
+    let rules = environment
+        .as_ref()
+        .and_then(|name| seen_policy.environment(name));
     let (Some(Ok(evidence)), Some(rules)) = (&facts.evidence, rules) else {
         return Vec::new();
     };
-    let mut found = Vec::new();
+    let mut required_evidence = Vec::new();
     for required in &rules.checks {
         // Newest first: an older attestation of the same suite does not count.
         let mut suites: BTreeSet<Option<&Label>> = BTreeSet::new();
@@ -213,13 +216,13 @@ fn find_required_evidence<'f>(
             let is_required = has_predicate_type(it, &required.predicate_type)
                 && it.environment == required.environment
                 && (required.suite.is_none() || it.suite == required.suite)
-                && then.may_attest(&stored.statement.by, &required.predicate_type)
+                && seen_policy.may_attest(&stored.statement.by, &required.predicate_type)
                 && required
                     .by
                     .as_ref()
                     .is_none_or(|by| by.contains(&stored.statement.by));
             if is_required && suites.insert(it.suite.as_ref()) {
-                found.push((format!("the {}", it.short_type()), &**stored));
+                required_evidence.push((format!("the {}", it.short_type()), &**stored));
             }
         }
     }
@@ -228,12 +231,12 @@ fn find_required_evidence<'f>(
             continue;
         };
         if is_relevant_artifact(deployment, it, rules.artifact_required)
-            && then.artifacts.contains(&stored.statement.by)
+            && seen_policy.artifacts.contains(&stored.statement.by)
         {
-            found.push((format!("the artifact {}", it.image.name), &**stored));
+            required_evidence.push((format!("the artifact {}", it.image.name), &**stored));
         }
     }
-    found
+    required_evidence
 }
 
 /// Checks whether an attestation has this predicate type.

@@ -1,6 +1,8 @@
-//! How far components are behind a branch: the newest commits of the branch that touch them and are not in the running version.
+//! How far components are behind a branch: the newest commits of the branch that touch them and are
+//! not in the running version.
 //!
-//! One walk along the branch serves every environment, and each commit on it is compared with its parents once.
+//! One walk along the branch serves every environment, and each commit on it is compared with its
+//! parents once.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -20,23 +22,24 @@ struct ObservedBranch<'a> {
     window: BranchWindow<'a>,
     /// Which components each commit touches, by the commit's index.
     touched: Vec<OnceCell<Rc<[bool]>>>,
-    lacking: RefCell<HashMap<CommitId, Rc<MissingInWindow>>>,
+    /// The commits of the branch that are missing from a running commit, by the running commit.
+    missing: RefCell<HashMap<CommitId, Rc<MissingInWindow>>>,
 }
 
 /// Counts the commits that components are behind a branch, up to a limit.
 pub struct BranchLag<'a> {
     repository: &'a Repository,
-    way: PathCommits<'a>,
+    path_commits: PathCommits<'a>,
     limit: usize,
     branches: RefCell<BTreeMap<CommitId, Rc<ObservedBranch<'a>>>>,
 }
 
 impl<'a> BranchLag<'a> {
-    /// Looks at most `limit` commits back along each branch.
+    /// Creates a counter that looks back over at most `limit` commits of each branch.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
         Self {
             repository,
-            way: PathCommits::new(repository, policy, limit),
+            path_commits: PathCommits::new(repository, policy, limit),
             limit,
             branches: RefCell::default(),
         }
@@ -51,25 +54,27 @@ impl<'a> BranchLag<'a> {
         running: CommitId,
     ) -> Result<CommitsAhead> {
         let Some(index) = self
-            .way
+            .path_commits
             .component_index(component)
             .filter(|_| tip != running)
         else {
             return Ok(CommitsAhead::default());
         };
-        let branch = self.branch(tip)?;
-        let lacking = branch.lacking(running)?;
+        let branch = self.load_branch(tip)?;
+        let missing = branch.find_missing(running)?;
         let mut commits = Vec::new();
-        for place in &lacking.indexes {
-            let (Some(id), Some(cell)) = (branch.window.commit(*place), branch.touched.get(*place))
-            else {
+        for position in &missing.indexes {
+            let (Some(id), Some(cell)) = (
+                branch.window.commit(*position),
+                branch.touched.get(*position),
+            ) else {
                 continue;
             };
             let touched = if let Some(known) = cell.get() {
                 known
             } else {
-                let found = self.way.touched(CommitId(id))?;
-                cell.get_or_init(|| found)
+                let touched = self.path_commits.find_touched(CommitId(id))?;
+                cell.get_or_init(|| touched)
             };
             if touched.get(index).copied().unwrap_or_default() {
                 commits.push(id);
@@ -77,11 +82,11 @@ impl<'a> BranchLag<'a> {
         }
         Ok(CommitsAhead {
             commits,
-            is_truncated: lacking.may_miss_older,
+            is_truncated: missing.may_miss_older,
         })
     }
 
-    fn branch(&self, tip: CommitId) -> Result<Rc<ObservedBranch<'a>>> {
+    fn load_branch(&self, tip: CommitId) -> Result<Rc<ObservedBranch<'a>>> {
         if let Some(known) = self.branches.borrow().get(&tip) {
             return Ok(Rc::clone(known));
         }
@@ -90,7 +95,7 @@ impl<'a> BranchLag<'a> {
         let branch = Rc::new(ObservedBranch {
             window,
             touched,
-            lacking: RefCell::default(),
+            missing: RefCell::default(),
         });
         self.branches.borrow_mut().insert(tip, Rc::clone(&branch));
         Ok(branch)
@@ -98,14 +103,14 @@ impl<'a> BranchLag<'a> {
 }
 
 impl ObservedBranch<'_> {
-    fn lacking(&self, running: CommitId) -> Result<Rc<MissingInWindow>> {
-        if let Some(known) = self.lacking.borrow().get(&running) {
+    fn find_missing(&self, running: CommitId) -> Result<Rc<MissingInWindow>> {
+        if let Some(known) = self.missing.borrow().get(&running) {
             return Ok(Rc::clone(known));
         }
-        let lacking = Rc::new(self.window.find_missing(running.0)?);
-        self.lacking
+        let missing = Rc::new(self.window.find_missing(running.0)?);
+        self.missing
             .borrow_mut()
-            .insert(running, Rc::clone(&lacking));
-        Ok(lacking)
+            .insert(running, Rc::clone(&missing));
+        Ok(missing)
     }
 }

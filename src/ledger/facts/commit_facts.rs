@@ -1,4 +1,5 @@
-//! Facts from the history of the code: which commits contain which, the environment's branch, and the authors.
+//! Facts from the history of the code: which commits contain which, the environment's branch, and
+//! the authors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,12 +14,12 @@ use crate::git::error::{Error, Result};
 impl FactGatherer<'_> {
     /// Looks up whether a commit contains another, once.
     pub(super) fn gather_containment(&self, commit: CommitId, base: CommitId, facts: &mut Facts) {
-        let known = || {
+        let look_up = || {
             self.repository
                 .is_ancestor(base.0, commit.0)
                 .map_err(|error| describe_error(&error))
         };
-        facts.contains.entry((commit, base)).or_insert_with(known);
+        facts.contains.entry((commit, base)).or_insert_with(look_up);
     }
 
     /// Gathers whether each new commit contains the running one.
@@ -42,7 +43,7 @@ impl FactGatherer<'_> {
             BranchSource::Local => self.read_branch_tip(branch, None),
             BranchSource::Remote(remote) => self.read_branch_tip(branch, Some(remote)),
         };
-        // The entry names a tip, too, and an audit knows no other.
+        // The tip that the entry states is checked too; an audit has only that one.
         let tips: BTreeSet<CommitId> = tip
             .as_ref()
             .ok()
@@ -80,26 +81,25 @@ impl FactGatherer<'_> {
         read().map_err(|error: Error| describe_error(&error))
     }
 
-    /// Returns the addresses, in ASCII lower case, of everyone who had a hand in the newly deployed
-    /// commits.
+    /// Returns the e-mail addresses, in ASCII lower case, of the authors, committers and co-authors
+    /// of the newly deployed commits.
     ///
-    /// Those of a component are all commits between its running commit and the new one, also those
-    /// that another component runs already: its own part of them is new. If the component does not
-    /// run yet, all of history would be new; the author of the commit itself stands for it, so that
-    /// the author of the newest change cannot approve it alone.
+    /// For each component, these are the commits between its running commit and the new one, even
+    /// if another component already runs them. If a component does not run yet, only the new commit
+    /// itself counts instead of all history, so that at least its author cannot approve it alone.
     pub(super) fn read_authors(&self, plan: &FactPlan<'_>) -> Result<BTreeSet<String>> {
-        let changed = || plan.changes.iter().filter(|it| it.changed);
+        let changed = || plan.changes.iter().filter(|it| it.is_changed);
         let steps = changed().filter_map(|it| Some((it.commit, it.from?)));
-        // Many components go to one commit, each from its own.
-        let mut olds: BTreeMap<CommitId, BTreeSet<Oid>> = BTreeMap::new();
+        // Several components may change to one commit from different ones.
+        let mut running_commits: BTreeMap<CommitId, BTreeSet<Oid>> = BTreeMap::new();
         for (new, old) in steps {
-            olds.entry(new).or_default().insert(old.0);
+            running_commits.entry(new).or_default().insert(old.0);
         }
         let mut commits: BTreeSet<Oid> = changed()
             .filter(|it| it.from.is_none())
             .map(|it| it.commit.0)
             .collect();
-        for (new, old) in olds {
+        for (new, old) in running_commits {
             let old: Vec<Oid> = old.into_iter().collect();
             commits.extend(self.repository.commits_missing_from(
                 new.0,
@@ -113,42 +113,43 @@ impl FactGatherer<'_> {
                 ));
             }
         }
-        let mut found = BTreeSet::new();
+        let mut addresses = BTreeSet::new();
         for id in commits {
             for address in self.read_addresses(id)?.iter() {
-                if !found.contains(&**address) {
-                    found.insert(address.to_string());
+                if !addresses.contains(&**address) {
+                    addresses.insert(address.to_string());
                 }
             }
         }
-        Ok(found)
+        Ok(addresses)
     }
 
-    /// Returns the addresses of everyone who had a hand in a commit.
+    /// Returns the addresses of the author, committer and co-authors of a commit.
     fn read_addresses(&self, id: Oid) -> Result<Arc<[Arc<str>]>> {
-        let memory = &self.repository.ledger_cache().people;
-        if let Some(known) = memory.get(&id) {
+        let cache = &self.repository.ledger_cache().people;
+        if let Some(known) = cache.get(&id) {
             return Ok(known);
         }
         let commit = self.repository.read_commit(id)?;
-        let mut found: BTreeSet<String> = parse_addresses(commit.author()).into_iter().collect();
-        found.extend(parse_addresses(commit.committer()));
+        let mut addresses: BTreeSet<String> =
+            parse_addresses(commit.author()).into_iter().collect();
+        addresses.extend(parse_addresses(commit.committer()));
         for line in commit.message().split(|byte| *byte == b'\n') {
-            found.extend(parse_co_author(line).into_iter().flat_map(parse_addresses));
+            addresses.extend(parse_co_author(line).into_iter().flat_map(parse_addresses));
         }
-        let weight = found
+        let weight = addresses
             .iter()
             .map(|address| address.len() + 50)
             .sum::<usize>()
             + 100;
-        let found: Arc<[Arc<str>]> = found.into_iter().map(Arc::from).collect();
-        memory.insert(id, Arc::clone(&found), weight);
-        Ok(found)
+        let addresses: Arc<[Arc<str>]> = addresses.into_iter().map(Arc::from).collect();
+        cache.insert(id, Arc::clone(&addresses), weight);
+        Ok(addresses)
     }
 }
 
-/// Returns what follows `Co-authored-by:`, anywhere in a message: a missed co-author could approve
-/// their own work.
+/// Returns the value of a `Co-authored-by:` line. Such lines count anywhere in a message: a missed
+/// co-author could approve their own work.
 fn parse_co_author(line: &[u8]) -> Option<&[u8]> {
     const KEY: &[u8] = b"co-authored-by";
     let line = line.trim_ascii_start();
@@ -162,14 +163,14 @@ fn parse_co_author(line: &[u8]) -> Option<&[u8]> {
 fn parse_addresses(ident: &[u8]) -> Vec<String> {
     let opened = ident.split(|byte| *byte == b'<').skip(1);
     let closed = opened.filter_map(|rest| rest.split(|byte| *byte == b'>').next());
-    let found: Vec<String> = closed
+    let addresses: Vec<String> = closed
         .map(normalize_address)
         .filter(|address| !address.is_empty())
         .collect();
-    if found.is_empty() && ident.contains(&b'@') {
+    if addresses.is_empty() && ident.contains(&b'@') {
         vec![normalize_address(ident)]
     } else {
-        found
+        addresses
     }
 }
 

@@ -81,7 +81,7 @@ impl<'a> CodeReader<'a> {
 /// Returns a text that is the same for two components only if they own the same paths. No pattern
 /// contains a newline.
 fn paths_key(policy: &Policy, name: &ComponentName) -> String {
-    let join = |paths: &Paths| paths.written().join("\n");
+    let join = |paths: &Paths| paths.patterns().join("\n");
     let written = |component: &Component| match &component.paths {
         None => "whole".to_owned(),
         Some(paths) => format!("paths\n{}", join(paths)),

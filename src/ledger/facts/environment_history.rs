@@ -1,4 +1,5 @@
-//! Facts from the logs of environments: of the previous one for a promotion, and of the same one for a rollback.
+//! Facts from the logs of environments: of the previous one for a promotion, and of the same one
+//! for a rollback.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,28 +16,31 @@ use crate::domain::state::{Scope, State};
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
-/// What is looked for in the previous environment's log, for one component.
+/// The search of the previous environment's log for one component.
 struct PromotionSearch {
     component: ComponentName,
     commit: CommitId,
-    /// Older entries matter only if the commit rode along.
+    /// The time of the oldest entry that is needed, unless `awaits_success` is set.
     since: Time,
-    /// Whether the commit rode along and the success that deployed its content has not been met yet.
-    rode_along: bool,
-    done: bool,
-    found: Vec<Arc<StoredEntry>>,
+    /// Whether the commit was deployed without a change, and the walk has not yet reached the older
+    /// success that deployed its content.
+    awaits_success: bool,
+    is_done: bool,
+    entries: Vec<Arc<StoredEntry>>,
 }
 
 impl PromotionSearch {
     fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
-        if let Some(ended) = stored.statement.component_result(&self.component) {
-            match ended.outcome {
-                Outcome::Unchanged if ended.target.commit == self.commit => self.rode_along = true,
-                Outcome::Succeeded | Outcome::Destroyed => self.rode_along = false,
+        if let Some(result) = stored.statement.component_result(&self.component) {
+            match result.outcome {
+                Outcome::Unchanged if result.target.commit == self.commit => {
+                    self.awaits_success = true;
+                }
+                Outcome::Succeeded | Outcome::Destroyed => self.awaits_success = false,
                 _ => {}
             }
         }
-        self.found.push(Arc::clone(stored));
+        self.entries.push(Arc::clone(stored));
     }
 }
 
@@ -51,23 +55,23 @@ impl FactGatherer<'_> {
         let Some((_, rules)) = &plan.environment else {
             return;
         };
-        let Some(before) = &rules.promote_from else {
+        let Some(previous) = &rules.promote_from else {
             return;
         };
-        let Some(there) = policy.environment(before) else {
+        let Some(previous_rules) = policy.environment(previous) else {
             return;
         };
-        let env = EnvRef::new(before, there);
-        let mut wanted = Vec::new();
-        for it in plan.changes.iter().filter(|it| it.changed) {
+        let env = EnvRef::new(previous, previous_rules);
+        let mut searches = Vec::new();
+        for it in plan.changes.iter().filter(|it| it.is_changed) {
             match self.code.commit(it.commit) {
-                Ok((_, time)) => wanted.push(PromotionSearch {
+                Ok((_, time)) => searches.push(PromotionSearch {
                     component: it.component.clone(),
                     commit: it.commit,
                     since: time.minus(SKEW),
-                    rode_along: false,
-                    done: false,
-                    found: Vec::new(),
+                    awaits_success: false,
+                    is_done: false,
+                    entries: Vec::new(),
                 }),
                 Err(error) => drop(facts.previous_log.insert(
                     (it.component.clone(), it.commit),
@@ -76,19 +80,21 @@ impl FactGatherer<'_> {
             }
         }
         let tip = facts.tips.get(env.ledger()).copied();
-        let walked = tip.map_or(Ok(()), |tip| self.walk_previous_log(&env, tip, &mut wanted));
-        let names = wanted.iter().map(|it| it.component.clone()).collect();
+        let walk_result = tip.map_or(Ok(()), |tip| {
+            self.walk_previous_log(&env, tip, &mut searches)
+        });
+        let names = searches.iter().map(|it| it.component.clone()).collect();
         facts.previous_state = Some(
             self.read_previous_state(&env, tip, names)
                 .map_err(|error| describe_error(&error)),
         );
-        for it in wanted {
-            // What was found to its end before the walk broke off holds.
-            let known = match &walked {
-                Err(error) if !it.done => Err(describe_error(error)),
-                _ => Ok(it.found),
+        for it in searches {
+            // A search that was done before the walk failed is complete.
+            let log = match &walk_result {
+                Err(error) if !it.is_done => Err(describe_error(error)),
+                _ => Ok(it.entries),
             };
-            facts.previous_log.insert((it.component, it.commit), known);
+            facts.previous_log.insert((it.component, it.commit), log);
         }
     }
 
@@ -97,30 +103,30 @@ impl FactGatherer<'_> {
         &self,
         env: &EnvRef,
         tip: EntryId,
-        wanted: &mut [PromotionSearch],
+        searches: &mut [PromotionSearch],
     ) -> Result<()> {
-        for passed in self.history.walk(tip) {
-            let passed = passed?;
-            for it in wanted.iter_mut() {
-                it.done |= passed.at() < it.since && !it.rode_along;
+        for walked in self.history.walk(tip) {
+            let walked = walked?;
+            for it in searches.iter_mut() {
+                it.is_done |= walked.at() < it.since && !it.awaits_success;
             }
-            if wanted.iter().all(|it| it.done) {
+            if searches.iter().all(|it| it.is_done) {
                 break;
             }
-            let speaks = |component: &ComponentName| {
-                env.matches(&passed.mention)
-                    && passed
-                        .mention
+            let is_mentioned = |component: &ComponentName| {
+                env.matches(&walked.trailers)
+                    && walked
+                        .trailers
                         .components
                         .iter()
                         .any(|it| it == component.as_str())
             };
-            let mut concerned = wanted
+            let mut concerned = searches
                 .iter_mut()
-                .filter(|it| !it.done && speaks(&it.component))
+                .filter(|it| !it.is_done && is_mentioned(&it.component))
                 .peekable();
             if concerned.peek().is_some() {
-                let stored = self.history.entry(env.ledger(), passed.id)?;
+                let stored = self.history.entry(env.ledger(), walked.id)?;
                 concerned.for_each(|it| it.add_entry(&stored));
             }
         }
@@ -145,25 +151,25 @@ impl FactGatherer<'_> {
         self.states.load(tree, env.ledger(), &scope)
     }
 
-    /// Gathers for a rollback when the wanted contents last ran here. A content whose commit was
-    /// never here has no earlier run.
+    /// Gathers the last run of each wanted content of a rollback. A content whose commit never ran
+    /// here has no earlier run.
     pub(super) fn gather_earlier_runs(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
         let (Some((env, _)), Some(chain)) = (&plan.environment, &facts.chain) else {
             return;
         };
-        let mut stays = Vec::new();
-        for it in plan.changes.iter().filter(|it| it.changed) {
+        let mut searches = Vec::new();
+        for it in plan.changes.iter().filter(|it| it.is_changed) {
             let component = it.component.clone();
             match facts.contents.get(&(it.commit, component.clone())) {
                 Some(Ok(Some(content))) => {
                     let (commit, content) = (it.commit, *content);
-                    stays.push(RollbackSearch {
+                    searches.push(RollbackSearch {
                         component,
                         commit,
                         content,
                         verification: None,
                         success: None,
-                        commit_seen: false,
+                        is_commit_seen: false,
                     });
                 }
                 Some(Ok(None)) => drop(facts.earlier_runs.insert(component, Ok(Vec::new()))),
@@ -171,20 +177,20 @@ impl FactGatherer<'_> {
                 None => {}
             }
         }
-        let walked = if chain.sequence == 0 {
+        let walk_result = if chain.sequence == 0 {
             Ok(())
         } else {
-            self.walk_earlier_runs(env, chain.tip, &mut stays)
+            self.walk_earlier_runs(env, chain.tip, &mut searches)
         };
-        for it in stays {
-            let known = match (it.success, &walked) {
-                (Some(success), _) if it.commit_seen => {
+        for it in searches {
+            let entries = match (it.success, &walk_result) {
+                (Some(success), _) if it.is_commit_seen => {
                     Ok(it.verification.into_iter().chain([success]).collect())
                 }
                 (_, Ok(())) => Ok(Vec::new()),
                 (_, Err(error)) => Err(describe_error(error)),
             };
-            facts.earlier_runs.insert(it.component, known);
+            facts.earlier_runs.insert(it.component, entries);
         }
     }
 
@@ -192,36 +198,36 @@ impl FactGatherer<'_> {
         &self,
         env: &EnvRef,
         tip: EntryId,
-        stays: &mut [RollbackSearch],
+        searches: &mut [RollbackSearch],
     ) -> Result<()> {
-        for passed in self.history.walk(tip) {
-            if stays.iter().all(RollbackSearch::is_done) {
+        for walked in self.history.walk(tip) {
+            if searches.iter().all(RollbackSearch::is_done) {
                 break;
             }
-            let passed = passed?;
-            let speaks = |it: &RollbackSearch| {
-                let component = passed
-                    .mention
+            let walked = walked?;
+            let is_mentioned = |it: &RollbackSearch| {
+                let component = walked
+                    .trailers
                     .components
                     .iter()
                     .any(|name| name == it.component.as_str());
-                env.matches(&passed.mention)
-                    && (component || passed.mention.commits.contains(&it.commit))
+                env.matches(&walked.trailers)
+                    && (component || walked.trailers.commits.contains(&it.commit))
             };
-            let mut open = stays
+            let mut unfinished = searches
                 .iter_mut()
-                .filter(|it| !it.is_done() && speaks(it))
+                .filter(|it| !it.is_done() && is_mentioned(it))
                 .peekable();
-            if open.peek().is_some() {
-                let stored = self.history.entry(env.ledger(), passed.id)?;
-                open.for_each(|it| it.add_entry(&stored));
+            if unfinished.peek().is_some() {
+                let stored = self.history.entry(env.ledger(), walked.id)?;
+                unfinished.for_each(|it| it.add_entry(&stored));
             }
         }
         Ok(())
     }
 }
 
-/// What is looked for in the environment's own log for a rollback: the last time that a content ran.
+/// The search of the environment's own log, for a rollback, for the last run of a content.
 struct RollbackSearch {
     component: ComponentName,
     commit: CommitId,
@@ -229,21 +235,21 @@ struct RollbackSearch {
     /// The newest verification of the run period that the walk is in.
     verification: Option<Arc<StoredEntry>>,
     success: Option<Arc<StoredEntry>>,
-    /// Whether its commit ran here, with this component or another. A commit that never did can contain anything besides this
-    /// content that no rule has judged.
-    commit_seen: bool,
+    /// Whether its commit ran here, with this component or another. A commit that never ran here
+    /// can contain, in addition to this content, code that no rule has judged.
+    is_commit_seen: bool,
 }
 
 impl RollbackSearch {
     fn is_done(&self) -> bool {
-        self.success.is_some() && self.commit_seen
+        self.success.is_some() && self.is_commit_seen
     }
 
     fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
-        let ended = stored.statement.component_results();
-        self.commit_seen |= ended.iter().any(|ended| {
-            ended.target.commit == self.commit
-                && matches!(ended.outcome, Outcome::Succeeded | Outcome::Unchanged)
+        let results = stored.statement.component_results();
+        self.is_commit_seen |= results.iter().any(|result| {
+            result.target.commit == self.commit
+                && matches!(result.outcome, Outcome::Succeeded | Outcome::Unchanged)
         });
         if self.success.is_some() {
             return;
@@ -252,19 +258,19 @@ impl RollbackSearch {
             && it
                 .components
                 .iter()
-                .any(|checked| checked.component == self.component)
+                .any(|verified| verified.component == self.component)
         {
             self.verification.get_or_insert_with(|| Arc::clone(stored));
         }
-        for ended in ended
+        for result in results
             .iter()
-            .filter(|ended| ended.target.component == self.component)
+            .filter(|result| result.target.component == self.component)
         {
-            match ended.outcome {
-                Outcome::Succeeded if ended.target.content == Some(self.content) => {
+            match result.outcome {
+                Outcome::Succeeded if result.target.content == Some(self.content) => {
                     self.success = Some(Arc::clone(stored));
                 }
-                // Later verifications were of this other content, or of nothing.
+                // The later verifications were of another content, or of none.
                 Outcome::Succeeded | Outcome::Destroyed => self.verification = None,
                 _ => {}
             }

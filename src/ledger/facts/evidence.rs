@@ -1,4 +1,5 @@
-//! Facts from the ledger `evidence`: entries about the request's commits, artifacts of their contents, and yanks.
+//! Facts from the ledger `evidence`: entries about the request's commits, artifacts of their
+//! contents, and yanks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,13 +14,15 @@ use crate::domain::state::{SlotKey, State};
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
-/// What is looked for.
+/// A search of the ledger `evidence`.
 struct EvidenceSearch {
     commits: BTreeSet<CommitId>,
-    /// The contents whose artifacts count, whatever commit they were built from, and whether one was found.
+    /// The contents whose artifacts count, whatever commit they were built from, and whether one
+    /// was found.
     contents: BTreeMap<(ComponentName, Content), bool>,
-    /// Whether the walk goes on past the commits' time until each content's artifact is found.
-    to_artifacts: bool,
+    /// Whether the walk continues beyond `since` until each content's artifact is found.
+    needs_artifacts: bool,
+    /// The time of the oldest entry that is needed.
     since: Time,
 }
 
@@ -32,9 +35,9 @@ impl FactGatherer<'_> {
         request: &Request<'_>,
         facts: &Facts,
     ) -> Fact<Vec<(EntryId, Arc<StoredEntry>)>> {
-        let own = |statement: &Statement| statement.ledger.is_evidence();
+        let is_evidence = |statement: &Statement| statement.ledger.is_evidence();
         let tip = match (request, &facts.chain) {
-            (Request::Entry { statement, .. }, Some(chain)) if own(statement) => {
+            (Request::Entry { statement, .. }, Some(chain)) if is_evidence(statement) => {
                 (chain.sequence > 0).then_some(chain.tip)
             }
             _ => facts.tips.get(&LedgerName::evidence()).copied(),
@@ -42,76 +45,77 @@ impl FactGatherer<'_> {
         let Some(tip) = tip else {
             return Ok(Vec::new());
         };
-        // Of a commit that is gone, the entry's own time is all there is.
+        // For a commit that no longer exists, the entry's own time is used.
         let at = if let Request::Entry { statement, .. } = request {
             statement.at
         } else {
             Time::EPOCH
         };
-        let mut wanted = EvidenceSearch::new(plan, facts, at)?;
-        self.walk_evidence(tip, &mut wanted)
+        let mut search = EvidenceSearch::new(plan, facts, at)?;
+        self.walk_evidence(tip, &mut search)
             .map_err(|error| describe_error(&error))
     }
 
     fn walk_evidence(
         &self,
         tip: EntryId,
-        wanted: &mut EvidenceSearch,
+        search: &mut EvidenceSearch,
     ) -> Result<Vec<(EntryId, Arc<StoredEntry>)>> {
         let ledger = LedgerName::evidence();
         let mut found = Vec::new();
-        for passed in self.history.walk(tip) {
-            let passed = passed?;
-            if passed.at() < wanted.since && !wanted.lacks_artifacts() {
+        for walked in self.history.walk(tip) {
+            let walked = walked?;
+            if walked.at() < search.since && !search.lacks_artifacts() {
                 break;
             }
-            let about = passed
-                .mention
+            let is_about_commits = walked
+                .trailers
                 .commits
                 .iter()
-                .any(|commit| wanted.commits.contains(commit));
-            if !about && passed.mention.action != "artifact" {
+                .any(|commit| search.commits.contains(commit));
+            if !is_about_commits && walked.trailers.action != "artifact" {
                 continue;
             }
-            let is_content = passed
-                .mention
+            let mentioned_content = walked
+                .trailers
                 .content
                 .as_ref()
                 .and_then(|text| text.parse().ok())
                 .map(Content);
-            let built = wanted.contents.keys().any(|(component, content)| {
-                is_content == Some(*content)
-                    && passed
-                        .mention
+            let is_wanted_artifact = search.contents.keys().any(|(component, content)| {
+                mentioned_content == Some(*content)
+                    && walked
+                        .trailers
                         .components
                         .iter()
                         .any(|it| it == component.as_str())
             });
-            if about || built {
-                let stored = self.history.entry(&ledger, passed.id)?;
-                self.note_artifact(&stored, wanted);
-                found.push((passed.id, stored));
+            if is_about_commits || is_wanted_artifact {
+                let stored = self.history.entry(&ledger, walked.id)?;
+                self.note_artifact(&stored, search);
+                found.push((walked.id, stored));
             }
         }
         Ok(found)
     }
 
-    /// Notes that an artifact was found for a content, and extends the walk to its commit: another
-    /// digest for the same commit is not older than that.
-    fn note_artifact(&self, stored: &StoredEntry, wanted: &mut EvidenceSearch) {
+    /// Notes that an artifact was found for a content, and extends the walk to the time of its
+    /// commit: another digest for the same commit cannot be registered earlier.
+    fn note_artifact(&self, stored: &StoredEntry, search: &mut EvidenceSearch) {
         let Action::Artifact(it) = &stored.statement.action else {
             return;
         };
-        let Some(found) = wanted.contents.get_mut(&(it.component.clone(), it.content)) else {
+        let Some(is_found) = search.contents.get_mut(&(it.component.clone(), it.content)) else {
             return;
         };
-        *found = true;
-        // Its commit may be gone, as those of a squashed branch are; then its own time is all there is.
+        *is_found = true;
+        // Its commit may no longer exist, for example after a squash. Then the entry's own time is
+        // used.
         let time = self
             .code
             .commit(it.commit)
             .map_or(stored.statement.at, |(_, time)| time);
-        wanted.since = wanted.since.min(time.minus(SKEW));
+        search.since = search.since.min(time.minus(SKEW));
     }
 
     /// Returns the open yanks of the commits, of the digests that the request names, and of the
@@ -128,16 +132,16 @@ impl FactGatherer<'_> {
                     || plan
                         .changes
                         .iter()
-                        .any(|moved| moved.component == it.component))
+                        .any(|change| change.component == it.component))
             {
                 digests.insert(it.image.digest.clone());
             }
         }
-        for stay in facts.earlier_runs.values() {
-            for stored in stay.clone()? {
-                let ended = stored.statement.component_results();
+        for entries in facts.earlier_runs.values() {
+            for stored in entries.clone()? {
+                let results = stored.statement.component_results();
                 digests.extend(
-                    ended
+                    results
                         .into_iter()
                         .flat_map(|it| it.target.artifacts)
                         .map(|image| image.digest),
@@ -145,10 +149,10 @@ impl FactGatherer<'_> {
             }
         }
         let commits = plan.subjects.iter().copied().map(SlotKey::YankedCommit);
-        let places = commits.chain(digests.into_iter().map(SlotKey::YankedDigest));
+        let keys = commits.chain(digests.into_iter().map(SlotKey::YankedDigest));
         let load = || {
             self.states
-                .load_slots(self.chain(&ledger, Some(*tip))?.1, &ledger, places)
+                .load_slots(self.chain(&ledger, Some(*tip))?.1, &ledger, keys)
         };
         load().map_err(|error| describe_error(&error))
     }
@@ -169,7 +173,7 @@ impl EvidenceSearch {
             since = Some(since.map_or(time, |other| other.min(time)));
         }
         let mut contents = BTreeMap::new();
-        for it in plan.changes.iter().filter(|it| it.changed) {
+        for it in plan.changes.iter().filter(|it| it.is_changed) {
             if let Some(content) = facts.contents.get(&(it.commit, it.component.clone())) {
                 contents.extend(
                     content
@@ -185,12 +189,12 @@ impl EvidenceSearch {
         Ok(Self {
             commits: plan.subjects.clone(),
             contents,
-            to_artifacts: required || !plan.digests.is_empty(),
+            needs_artifacts: required || !plan.digests.is_empty(),
             since: since.unwrap_or(Time::EPOCH).minus(SKEW),
         })
     }
 
     fn lacks_artifacts(&self) -> bool {
-        self.to_artifacts && self.contents.values().any(|found| !found)
+        self.needs_artifacts && self.contents.values().any(|is_found| !is_found)
     }
 }

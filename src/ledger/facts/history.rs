@@ -1,8 +1,8 @@
 //! Walks back along a ledger and reads its entries.
 //!
-//! A walk follows first parents and reads commit objects only. An entry is opened if its commit message says that it is relevant.
-//! Further parents are commits of the code, where anyone may have put anything: they are never followed. Only for ledgers whose
-//! entries are verified.
+//! A walk follows first parents and reads commit objects only. An entry is read only if the
+//! trailers of its commit message are relevant. Further parents are code commits, which can contain
+//! anything, and are never followed. Use this only for ledgers whose entries are verified.
 
 use std::sync::Arc;
 
@@ -14,24 +14,25 @@ use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
 use crate::ledger::LedgerCommit;
 
-/// The most ledger commits that one walk passes. What is older cannot be told.
+/// The largest number of ledger commits in one walk. Facts that need older entries are unknown.
 const WALK_LIMIT: usize = 100_000;
 
-/// Reads the past of ledgers.
+/// Walks back along ledgers and reads their entries.
 pub struct LedgerHistory<'a> {
     repository: &'a Repository,
     limit: usize,
 }
 
-/// What a walk reads of a ledger commit. It is cached, because walks of neighbouring entries pass the same commits.
+/// The parts of a ledger commit that a walk reads. They are cached, because the walks for
+/// neighbouring entries read the same commits.
 #[derive(Debug)]
 pub struct LedgerStep {
     /// When the entry was signed: the commit's time.
     pub at: Time,
     /// The previous ledger commit; `None` for a genesis.
     pub previous: Option<EntryId>,
-    /// What the entry is about, as its commit message says.
-    pub mention: Trailers,
+    /// The trailers of its commit message, which name what the entry is about.
+    pub trailers: Trailers,
 }
 
 /// A ledger commit on a walk.
@@ -83,11 +84,11 @@ impl<'a> LedgerHistory<'a> {
         let (mut next, mut passed) = (Some(tip), 0);
         std::iter::from_fn(move || {
             let id = next.take()?;
-            let step = match step(repository, id) {
+            let step = match read_step(repository, id) {
                 Ok(step) => step,
                 Err(error) => return Some(Err(error)),
             };
-            // The genesis says nothing.
+            // The genesis has no entry.
             let previous = step.previous?;
             if passed >= limit {
                 return Some(Err(Error::limit_exceeded(
@@ -101,7 +102,7 @@ impl<'a> LedgerHistory<'a> {
         })
     }
 
-    /// Opens an entry of a ledger.
+    /// Reads an entry of a ledger.
     ///
     /// # Errors
     /// [`Error::Corrupt`] for a genesis, and for a commit that carries no entry of that ledger.
@@ -129,22 +130,22 @@ impl<'a> LedgerHistory<'a> {
         since: Time,
     ) -> Result<Vec<(EntryId, Arc<StoredEntry>)>> {
         let mut found = Vec::new();
-        for passed in self.walk(tip) {
-            let passed = passed?;
-            if passed.at() < since {
+        for walked in self.walk(tip) {
+            let walked = walked?;
+            if walked.at() < since {
                 break;
             }
-            if passed.mention.commits.contains(&commit) {
-                found.push((passed.id, self.entry(ledger, passed.id)?));
+            if walked.trailers.commits.contains(&commit) {
+                found.push((walked.id, self.entry(ledger, walked.id)?));
             }
         }
         Ok(found)
     }
 }
 
-fn step(repository: &Repository, id: EntryId) -> Result<Arc<LedgerStep>> {
-    let memory = &repository.ledger_cache().steps;
-    if let Some(step) = memory.get(&id) {
+fn read_step(repository: &Repository, id: EntryId) -> Result<Arc<LedgerStep>> {
+    let cache = &repository.ledger_cache().steps;
+    if let Some(step) = cache.get(&id) {
         return Ok(step);
     }
     let commit = repository.read_commit(id.0)?;
@@ -153,8 +154,8 @@ fn step(repository: &Repository, id: EntryId) -> Result<Arc<LedgerStep>> {
     let step = Arc::new(LedgerStep {
         at: commit.committer_time,
         previous,
-        mention,
+        trailers: mention,
     });
-    memory.insert(id, Arc::clone(&step), commit.raw.len() / 2 + 200);
+    cache.insert(id, Arc::clone(&step), commit.raw.len() / 2 + 200);
     Ok(step)
 }

@@ -1,7 +1,8 @@
 //! Gathers the facts that the rules decide on, from git.
 //!
-//! A fact that is needed and cannot be established is an `Err` with the reason, never a "no" or an empty answer: the rules then
-//! answer "cannot tell". Ledgers are read at the tips that the caller gives, whose entries the caller has verified.
+//! A fact that is needed and cannot be established is an `Err` with the reason, never a "no" or an
+//! empty answer: the rules then answer "cannot tell". Ledgers are read at the tips that the caller
+//! gives, whose entries the caller has verified.
 
 mod behind;
 mod commit_facts;
@@ -42,11 +43,11 @@ use contents::CodeReader;
 pub use contents::PolicyComponent;
 use needs::FactPlan;
 
-/// The most newly deployed commits whose authors are read.
+/// The largest number of newly deployed commits whose authors are read.
 const AUTHORS_LIMIT: usize = 1_000_000;
 
-/// How many ends of ledgers are cached: an audit asks for new ones all the time.
-const ENDS: usize = 1_024;
+/// The largest number of cached ends of ledgers: an audit constantly needs new ones.
+const MAX_CACHED_ENDS: usize = 1_024;
 
 /// Where the tip of an environment's branch comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,8 @@ enum BranchSource {
     AsEntered,
 }
 
-/// Returns whether the second commit is the first or before it in the ledger; `None` if it does not know.
+/// Returns whether the second commit is the first or before it in the ledger; `None` if that is
+/// unknown.
 pub type EntryOrder<'a> = dyn Fn(&LedgerName, EntryId, EntryId) -> Option<bool> + Sync + 'a;
 
 /// Gathers facts in one repository for one project. It belongs to one thread.
@@ -72,7 +74,7 @@ pub struct FactGatherer<'a> {
     states: StateReader<'a>,
     code: CodeReader<'a>,
     order: Option<&'a EntryOrder<'a>>,
-    /// The ends of ledgers, cached: the same ones are asked for on two sets of tips.
+    /// A cache of the ends of ledgers: the same ones are needed for two sets of tips.
     ends: RefCell<HashMap<(LedgerName, EntryId), (Chain, Oid)>>,
 }
 
@@ -92,7 +94,8 @@ impl<'a> FactGatherer<'a> {
         }
     }
 
-    /// Reads branches as they were last fetched from a remote, where they exist there; without a remote nothing changes.
+    /// Reads branches as last fetched from a remote, if they exist there. Changes nothing for
+    /// `None`.
     #[must_use]
     pub fn with_remote(mut self, remote: Option<&str>) -> Self {
         if let Some(remote) = remote {
@@ -101,7 +104,8 @@ impl<'a> FactGatherer<'a> {
         self
     }
 
-    /// Takes the tip of the branch from the entry: for an audit, when the branch has moved on.
+    /// Uses the branch tip that the entry states: for an audit, because the branch may have moved
+    /// on.
     #[must_use]
     pub fn with_branches_as_entered(mut self) -> Self {
         self.branches = BranchSource::AsEntered;
@@ -134,36 +138,36 @@ impl<'a> FactGatherer<'a> {
     /// # Errors
     /// If this version cannot read the policy.
     pub fn policy_at(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
-        let memories = &self.repository.ledger_cache();
-        if let Some(known) = memories.policies_in_force.get(&tip) {
+        let caches = &self.repository.ledger_cache();
+        if let Some(known) = caches.policies_in_force.get(&tip) {
             return Ok(known);
         }
         let policy = self.read_policy(tip)?;
-        memories.policies_in_force.insert(tip, policy.clone(), 100);
+        caches.policies_in_force.insert(tip, policy.clone(), 100);
         Ok(policy)
     }
 
     fn read_policy(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
-        let memory = &self.repository.ledger_cache().policies;
-        let what = || format!("the policy in force at {tip}");
+        let cache = &self.repository.ledger_cache().policies;
+        let subject = || format!("the policy in force at {tip}");
         let blob = match self
             .repository
             .item_at(self.repository.read_commit(tip.0)?.tree, POLICY_FILE)?
         {
             None => return Ok(None),
             Some(TreeItem::Leaf(Leaf::Blob(blob))) => blob,
-            Some(_) => return Err(Error::corrupt(what(), "it is not a file")),
+            Some(_) => return Err(Error::corrupt(subject(), "it is not a file")),
         };
-        if let Some(known) = memory.get(&blob) {
+        if let Some(known) = cache.get(&blob) {
             return Ok(Some(known));
         }
         let bytes = self.repository.read_blob(blob, POLICY_LIMIT)?;
-        let text =
-            std::str::from_utf8(&bytes).map_err(|_| Error::corrupt(what(), "it is not UTF-8"))?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| Error::corrupt(subject(), "it is not UTF-8"))?;
         let policy =
-            Policy::parse(text).map_err(|errors| Error::corrupt(what(), errors.to_string()))?;
+            Policy::parse(text).map_err(|errors| Error::corrupt(subject(), errors.to_string()))?;
         let policy = Arc::new(policy);
-        memory.insert(blob, Arc::clone(&policy), bytes.len() * 10);
+        cache.insert(blob, Arc::clone(&policy), bytes.len() * 10);
         Ok(Some(policy))
     }
 
@@ -187,8 +191,8 @@ impl<'a> FactGatherer<'a> {
             let empty = self.repository.hash_kind().empty_tree();
             return Ok((chain(genesis, 0, Time::EPOCH, BTreeMap::new()), empty));
         };
-        let place = (ledger.clone(), tip);
-        if let Some(known) = self.ends.borrow().get(&place) {
+        let key = (ledger.clone(), tip);
+        if let Some(known) = self.ends.borrow().get(&key) {
             return Ok(known.clone());
         }
         let corrupt = |why| {
@@ -202,7 +206,7 @@ impl<'a> FactGatherer<'a> {
                 return corrupt("it has no parent and is not the ledger's genesis");
             }
             LedgerCommit::Entry { entry, .. } if entry.statement().project != self.project.id => {
-                return corrupt("its entry is of another project");
+                return corrupt("its entry is for another project");
             }
             LedgerCommit::Entry { entry, commit, .. } => {
                 let statement = entry.statement();
@@ -218,15 +222,15 @@ impl<'a> FactGatherer<'a> {
             }
         };
         let mut ends = self.ends.borrow_mut();
-        if ends.len() >= ENDS {
+        if ends.len() >= MAX_CACHED_ENDS {
             ends.clear();
         }
-        ends.insert(place, end.clone());
+        ends.insert(key, end.clone());
         Ok(end)
     }
 
-    /// Reads the state in a tree of a ledger, as far as a request needs it: [`Scope::for_statement`] an entry,
-    /// everything for a branch or tag.
+    /// Reads the state in a tree of a ledger, as far as a request needs it:
+    /// [`Scope::for_statement`] an entry, everything for a branch or tag.
     #[cfg(test)]
     pub fn state(&self, ledger: &LedgerName, tree: Oid, request: &Request<'_>) -> Fact<State> {
         let scope = match request {
@@ -267,7 +271,7 @@ impl<'a> FactGatherer<'a> {
     }
 
     /// Gathers only the facts that a deployment is built from: versions, artifacts, the branch's
-    /// tip, earlier runs. The rules are asked later, when the deployment is complete.
+    /// tip, earlier runs. The rules are evaluated later, for the complete deployment.
     pub fn gather_to_build(
         &self,
         policy: &Policy,
@@ -343,11 +347,13 @@ impl<'a> FactGatherer<'a> {
         let Request::Entry { statement, .. } = request else {
             return false;
         };
-        let word = statement.action.info().commits == CommitRole::MayBeMissing;
-        self.branches == BranchSource::AsEntered && word && statement.commits().contains(&commit)
+        let is_allowed = statement.action.info().commits == CommitRole::MayBeMissing;
+        self.branches == BranchSource::AsEntered
+            && is_allowed
+            && statement.commits().contains(&commit)
     }
 
-    /// Gathers commits and contents, and finds out which components of a branch or tag change.
+    /// Gathers commits and contents, and determines which components a branch or tag changes.
     fn gather_code(
         &self,
         policy: &Policy,

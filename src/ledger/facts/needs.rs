@@ -1,7 +1,8 @@
-//! What has to be gathered for a request: what it would change, and what the rules that it faces declare to need.
+//! Plans which facts are gathered for a request: those about its changes, and those that the rules
+//! it faces declare to need.
 //!
-//! A lock thus costs no walk over history. What is left out makes a rule answer "cannot tell", so a mistake here can hold up a
-//! deployment and never lets one through.
+//! So a lock needs no walk over history. A missing fact makes a rule answer "cannot tell": a
+//! mistake here can block a deployment, but never allow one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use crate::domain::policy::{Environment, Policy};
 use crate::domain::rules::{Fact, FactNeed, Request, RequestContext, RequestKind, fact_needs};
 use crate::domain::state::{EnvState, State};
 
-/// A component that the request brings, or would bring, to a commit.
+/// A component that the request moves, or would move, to a commit.
 #[derive(Debug, Clone)]
 pub(super) struct PlannedChange {
     /// The component.
@@ -23,10 +24,10 @@ pub(super) struct PlannedChange {
     /// Its running commit; `None` if it does not run.
     pub from: Option<CommitId>,
     /// Whether its content changes, or may change.
-    pub changed: bool,
+    pub is_changed: bool,
 }
 
-/// What has to be gathered for a request.
+/// The facts to gather for a request.
 pub(super) struct FactPlan<'a> {
     /// The environment and its rules.
     pub environment: Option<(EnvRef, &'a Environment)>,
@@ -88,7 +89,8 @@ impl<'a> FactPlan<'a> {
         self.needs.contains(need)
     }
 
-    /// Returns the components at commits whose contents are needed: those that change, at both commits, and what rules ask for.
+    /// Returns the components at commits whose contents are needed: the changing ones at their
+    /// running and new commits, and those that rules need.
     pub fn contents(&self) -> BTreeSet<(CommitId, ComponentName)> {
         let changes = self.changes.iter().flat_map(|it| {
             let commits = [Some(it.commit), it.from].into_iter().flatten();
@@ -101,7 +103,8 @@ impl<'a> FactPlan<'a> {
         changes.chain(needed).collect()
     }
 
-    /// Returns the pairs of commits of which a rule asks whether the first contains the second.
+    /// Returns the pairs of commits for which a rule needs to know whether the first contains the
+    /// second.
     pub fn containments(&self) -> Vec<(CommitId, CommitId)> {
         let pairs = self.needs.iter().filter_map(|need| match need {
             FactNeed::Containment(commit, base) => Some((*commit, *base)),
@@ -110,7 +113,7 @@ impl<'a> FactPlan<'a> {
         pairs.collect()
     }
 
-    /// Leaves only the facts that the components of a deployment are completed from.
+    /// Keeps only the needs for facts with which the components of a deployment are completed.
     ///
     /// The entry of a hotfix names the branch's tip as well, although no rule of a hotfix reads it.
     pub fn keep_needs_to_build(&mut self) {
@@ -129,7 +132,7 @@ impl<'a> FactPlan<'a> {
     }
 
     /// Returns the environment's part of its ledger's state.
-    pub fn here<'s>(&'s self, state: &'s State) -> EnvState<'s> {
+    pub fn environment_state<'s>(&'s self, state: &'s State) -> EnvState<'s> {
         match &self.environment {
             Some((env, _)) => env.state_in(state),
             None => state.environment(None),
@@ -146,7 +149,7 @@ impl<'a> FactPlan<'a> {
                 component: change.target.component.clone(),
                 commit: change.target.commit,
                 from: change.from,
-                changed: change.intent != Intent::Unchanged,
+                is_changed: change.intent != Intent::Unchanged,
             });
         }
         self.named_tip = deployment.branch_tip;
@@ -154,22 +157,27 @@ impl<'a> FactPlan<'a> {
 
     /// Adds what the deployment of a branch's or tag's new commit would change.
     fn add_all_components(&mut self, policy: &Policy, new: CommitId, state: &Fact<State>) {
-        // A running component may have left the policy.
+        // A running component may no longer be in the policy.
         let mut components = policy.component_names();
         if let Ok(state) = state {
-            components.extend(self.here(state).components().into_keys().cloned());
+            components.extend(
+                self.environment_state(state)
+                    .components()
+                    .into_keys()
+                    .cloned(),
+            );
         }
         for component in components {
             let from = state
                 .as_ref()
                 .ok()
-                .and_then(|state| self.here(state).commit(&component));
-            // Whether it changes turns out once the contents are known.
+                .and_then(|state| self.environment_state(state).commit(&component));
+            // Once the contents are known, `mark_unchanged` decides whether it changes.
             self.changes.push(PlannedChange {
                 component,
                 commit: new,
                 from,
-                changed: true,
+                is_changed: true,
             });
         }
     }
@@ -185,11 +193,11 @@ impl<'a> FactPlan<'a> {
             return;
         }
         let mut changes = std::mem::take(&mut self.changes);
-        let here = self.here(state);
+        let env_state = self.environment_state(state);
         for it in &mut changes {
             let content = contents.get(&(it.commit, it.component.clone()));
-            let same = content == Some(&Ok(here.content(&it.component)));
-            it.changed = !same || here.unknown_since(&it.component).is_some();
+            let is_same = content == Some(&Ok(env_state.content(&it.component)));
+            it.is_changed = !is_same || env_state.unknown_since(&it.component).is_some();
         }
         self.changes = changes;
     }

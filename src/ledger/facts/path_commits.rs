@@ -1,6 +1,7 @@
 //! The commits between two commits, per component: those that touch its paths.
 //!
-//! Each pair is walked once and each commit compared with its parents once, however many components and environments are asked for.
+//! Each pair is walked once and each commit compared with its parents once, however many components
+//! and environments are asked for.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -21,23 +22,25 @@ type CommitPair = (CommitId, CommitId);
 pub struct PathCommits<'a> {
     repository: &'a Repository,
     limit: usize,
-    touched: ChangeFinder<'a>,
+    change_finder: ChangeFinder<'a>,
     ahead: RefCell<HashMap<(CommitId, CommitId), Rc<CommitsAhead>>>,
-    known: RefCell<HashMap<CommitId, Rc<[bool]>>>,
+    /// Which components each commit touches.
+    touched: RefCell<HashMap<CommitId, Rc<[bool]>>>,
+    /// Which components differ between two commits.
     differing: RefCell<HashMap<CommitPair, Rc<[bool]>>>,
 }
 
 impl<'a> PathCommits<'a> {
-    /// Returns a reader that walks at most `limit` commits. Of a longer way only the newest commits
-    /// are known.
+    /// Returns a reader that walks at most `limit` commits. Of a longer range, only the
+    /// newest commits are known.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
-        let touched = ChangeFinder::new(repository, policy);
+        let change_finder = ChangeFinder::new(repository, policy);
         Self {
             repository,
             limit,
-            touched,
+            change_finder,
             ahead: RefCell::default(),
-            known: RefCell::default(),
+            touched: RefCell::default(),
             differing: RefCell::default(),
         }
     }
@@ -84,10 +87,10 @@ impl<'a> PathCommits<'a> {
         if let Some(known) = self.differing.borrow().get(&(old, new)) {
             return Ok(known.get(index).copied().unwrap_or(true));
         }
-        let differing: Rc<[bool]> = self.touched.find_between(old.0, new.0)?.into();
-        let answer = differing.get(index).copied().unwrap_or(true);
+        let differing: Rc<[bool]> = self.change_finder.find_between(old.0, new.0)?.into();
+        let differs = differing.get(index).copied().unwrap_or(true);
         self.differing.borrow_mut().insert((old, new), differing);
-        Ok(answer)
+        Ok(differs)
     }
 
     /// Returns whether a commit touches a component.
@@ -95,23 +98,26 @@ impl<'a> PathCommits<'a> {
         let Some(index) = self.component_index(component) else {
             return Ok(false);
         };
-        if let Some(known) = self.known.borrow().get(&commit) {
+        if let Some(known) = self.touched.borrow().get(&commit) {
             return Ok(known.get(index).copied().unwrap_or_default());
         }
-        let touched = self.touched(commit)?;
-        let answer = touched.get(index).copied().unwrap_or_default();
-        self.known.borrow_mut().insert(commit, touched);
-        Ok(answer)
+        let all = self.find_touched(commit)?;
+        let touches = all.get(index).copied().unwrap_or_default();
+        self.touched.borrow_mut().insert(commit, all);
+        Ok(touches)
     }
 
-    /// Returns the index of a component in the result of [`PathCommits::touched`].
+    /// Returns the index of a component in the result of [`PathCommits::find_touched`].
     pub(super) fn component_index(&self, component: &ComponentName) -> Option<usize> {
-        self.touched.components().binary_search(component).ok()
+        self.change_finder
+            .components()
+            .binary_search(component)
+            .ok()
     }
 
     /// Returns which components a commit touches, by their index. The result is not cached.
-    pub(super) fn touched(&self, commit: CommitId) -> Result<Rc<[bool]>> {
-        Ok(self.touched.find_in_commit(commit.0)?.into())
+    pub(super) fn find_touched(&self, commit: CommitId) -> Result<Rc<[bool]>> {
+        Ok(self.change_finder.find_in_commit(commit.0)?.into())
     }
 }
 
@@ -122,7 +128,7 @@ mod tests {
     use super::*;
     use crate::domain::id::Oid;
     use crate::domain::policy::FileOwnership;
-    use crate::git::tests::{Numbers, Scratch};
+    use crate::git::tests::{SeededRandom, TestRepository};
 
     const POLICY: &str = r#"
         schema = 1
@@ -143,19 +149,19 @@ mod tests {
     #[test]
     fn touched_equals_git() {
         let policy = Policy::parse(POLICY).unwrap();
-        let scratch = Scratch::bare();
+        let scratch = TestRepository::bare();
         let blobs: Vec<Oid> = ["a", "b"]
             .map(|text| {
-                std::fs::write(scratch.beside("blob"), text).unwrap();
+                std::fs::write(scratch.sibling_path("blob"), text).unwrap();
                 scratch.oid(&[
                     "hash-object",
                     "-w",
-                    scratch.beside("blob").to_str().unwrap(),
+                    scratch.sibling_path("blob").to_str().unwrap(),
                 ])
             })
             .into();
-        // `lib/a` and `api` are now a file and now a folder.
-        let places = [
+        // `lib/a` and `api` are sometimes a file and sometimes a folder.
+        let paths = [
             "api",
             "api/x",
             "api/y/main.tf",
@@ -166,22 +172,21 @@ mod tests {
             "other/q",
             ".gitattributes",
         ];
-        let (mut numbers, mut commits) = (Numbers(7), Vec::new());
+        let (mut numbers, mut commits) = (SeededRandom(7), Vec::new());
         for number in 0..40 {
             let mut files: Vec<(&str, String, Oid)> = Vec::new();
-            for place in places {
+            for path in paths {
                 if numbers.below(9) == 0 {
                     continue;
                 }
                 let clash = |other: &str| {
-                    place
-                        .strip_prefix(other)
+                    path.strip_prefix(other)
                         .is_some_and(|rest| rest.starts_with('/'))
                 };
                 if !files.iter().any(|(_, other, _)| clash(other)) {
                     files.push((
                         "100644",
-                        place.to_owned(),
+                        path.to_owned(),
                         blobs[usize::from(numbers.below(9) == 0)],
                     ));
                 }
@@ -208,7 +213,7 @@ mod tests {
             commits.push(scratch.oid(&args));
         }
         let repository = scratch.open();
-        let way = PathCommits::new(&repository, &policy, 10);
+        let path_commits = PathCommits::new(&repository, &policy, 10);
         let mut seen = BTreeSet::new();
         for id in &commits {
             let commit = repository.read_commit(*id).unwrap();
@@ -237,14 +242,15 @@ mod tests {
                     })
                 });
                 assert_eq!(
-                    way.touches(CommitId(*id), &name).unwrap(),
+                    path_commits.touches(CommitId(*id), &name).unwrap(),
                     expected,
                     "{name} {diffs:?}"
                 );
                 seen.insert((name.clone(), expected, diffs.len()));
             }
         }
-        // Each component was touched and left alone, by commits with one parent and by merges.
+        // For each component there are commits that touch it and others that do not, with and
+        // without a merge.
         assert_eq!(seen.len(), 5 * 2 * 2, "{seen:?}");
     }
 }

@@ -8,7 +8,8 @@ use crate::domain::rules::{Facts, SeenFact};
 use crate::git::error::Result;
 
 impl FactGatherer<'_> {
-    /// Gathers how the entry's `seen` relates to the tips, and which environments' tips a `publish` names.
+    /// Gathers how the entry's `seen` relates to the tips, and which environments' tips a `publish`
+    /// names.
     pub(super) fn gather_seen(&self, statement: &Statement, facts: &mut Facts) {
         for (ledger, seen) in &statement.seen {
             let before = facts
@@ -44,7 +45,7 @@ impl FactGatherer<'_> {
                 .repository
                 .is_on_chain(tip, wanted, self.history.limit()),
         };
-        // Read even if nothing is to be compared: a commit that does not exist has not been seen.
+        // Read the commit even without a tip: a commit that does not exist cannot have been seen.
         let reachable = match tip {
             Some(tip) => on_chain(*tip, seen)?,
             None => self.repository.read_commit(seen.0).map(|_| false)?,
@@ -52,8 +53,8 @@ impl FactGatherer<'_> {
         let forward = before.map_or(Ok(true), |before| on_chain(seen, *before))?;
         Ok(SeenFact {
             is_tip: tip == Some(&seen),
-            reachable,
-            forward,
+            is_reachable: reachable,
+            is_forward: forward,
         })
     }
 }

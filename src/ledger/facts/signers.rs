@@ -1,4 +1,5 @@
-//! Facts about keys: which one signed each entry that may count. A key that the policy no longer lists at all is treated as stolen.
+//! Facts about keys: which one signed each entry that may count. A key that the policy no longer
+//! lists at all is treated as stolen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,14 +35,14 @@ impl FactGatherer<'_> {
                 let Action::Publish(publish) = &statement.action else {
                     return;
                 };
-                let of_it = |stored: &&Arc<StoredEntry>| match &stored.statement.action {
+                let is_for_policy = |stored: &&Arc<StoredEntry>| match &stored.statement.action {
                     Action::PolicyApprove(it) => it.digest == publish.digest,
                     _ => false,
                 };
-                state.policy_approvals().filter(of_it).collect()
+                state.policy_approvals().filter(is_for_policy).collect()
             }
             _ => {
-                let all = plan.here(state).approvals();
+                let all = plan.environment_state(state).approvals();
                 all.filter(|(commit, ..)| plan.subjects.contains(commit))
                     .map(|(.., stored)| stored)
                     .collect()
@@ -54,46 +55,46 @@ impl FactGatherer<'_> {
             .into_iter()
             .map(|stored| (stored.statement.sequence, stored))
             .collect();
-        let places = self.locate_entries(&ledger, &wanted, facts);
-        let mut found = Vec::new();
+        let ids = self.locate_entries(&ledger, &wanted, facts);
+        let mut signers = Vec::new();
         for (sequence, stored) in wanted {
-            let key = match &places {
-                Ok(places) => self
-                    .read_approval_signer(policy, &ledger, places.get(&sequence), stored)
+            let key = match &ids {
+                Ok(ids) => self
+                    .read_approval_signer(policy, &ledger, ids.get(&sequence), stored)
                     .map_err(|error| describe_error(&error)),
                 Err(error) => Err(describe_error(error)),
             };
-            found.push(((ledger.clone(), sequence), key));
+            signers.push(((ledger.clone(), sequence), key));
         }
-        facts.signers.extend(found);
+        facts.signers.extend(signers);
     }
 
-    /// Returns the ledger commits that have these sequences.
+    /// Returns the ids of the ledger commits with these sequence numbers.
     fn locate_entries(
         &self,
         ledger: &LedgerName,
         wanted: &BTreeMap<u64, &Arc<StoredEntry>>,
         facts: &Facts,
     ) -> Result<BTreeMap<u64, EntryId>> {
-        // A branch or a tag meets the state of its environment's ledger.
-        let other = || {
+        // A branch or tag has no ledger of its own: its environment's ledger counts.
+        let environment_chain = || {
             self.chain(ledger, facts.tips.get(ledger).copied())
                 .map(|(chain, _)| chain)
         };
-        let chain = facts.chain.clone().map_or_else(other, Ok)?;
+        let chain = facts.chain.clone().map_or_else(environment_chain, Ok)?;
         let mut sequence = chain.sequence;
-        let mut found = BTreeMap::new();
-        for passed in self.history.walk(chain.tip) {
-            if found.len() == wanted.len() {
+        let mut ids = BTreeMap::new();
+        for walked in self.history.walk(chain.tip) {
+            if ids.len() == wanted.len() {
                 break;
             }
-            let passed = passed?;
+            let walked = walked?;
             if wanted.contains_key(&sequence) {
-                found.insert(sequence, passed.id);
+                ids.insert(sequence, walked.id);
             }
             sequence = sequence.saturating_sub(1);
         }
-        Ok(found)
+        Ok(ids)
     }
 
     fn read_approval_signer(
@@ -103,26 +104,26 @@ impl FactGatherer<'_> {
         id: Option<&EntryId>,
         stored: &StoredEntry,
     ) -> Result<PublicKey> {
-        let other = || {
+        let corrupt = || {
             Error::corrupt(
                 format!("the state of the ledger {ledger}"),
                 "an approval in it is not in its log",
             )
         };
-        let id = *id.ok_or_else(other)?;
-        // The state is a copy; the signature stands with the original.
+        let id = *id.ok_or_else(corrupt)?;
+        // The state stores only a copy of the entry. The signature is in the entry's ledger commit.
         if self.history.entry(ledger, id)?.bytes == stored.bytes {
             self.read_signer(policy, ledger, id)
         } else {
-            Err(other())
+            Err(corrupt())
         }
     }
 
-    /// Returns the key that signed an entry: one that the policy lists, or that the policy at the
-    /// time listed.
+    /// Returns the key that signed an entry. It is listed in `policy`, or was listed in the policy
+    /// that the entry has seen.
     fn read_signer(&self, policy: &Policy, ledger: &LedgerName, id: EntryId) -> Result<PublicKey> {
-        let memory = &self.repository.ledger_cache().signers;
-        if let Some(known) = memory.get(&id) {
+        let cache = &self.repository.ledger_cache().signers;
+        if let Some(known) = cache.get(&id) {
             return Ok(known);
         }
         let LedgerCommit::Entry {
@@ -135,12 +136,12 @@ impl FactGatherer<'_> {
             ));
         };
         let verified = verify_entry(entry.clone(), &list_keys(policy)).or_else(|_| {
-            let then = match entry.statement().seen.get(&LedgerName::policy()) {
+            let seen_policy = match entry.statement().seen.get(&LedgerName::policy()) {
                 _ if ledger.is_policy() => self.policy_at(previous)?,
                 Some(tip) => self.policy_at(*tip)?,
                 None => None,
             };
-            let candidates = then.map_or_else(
+            let candidates = seen_policy.map_or_else(
                 || self.project.root_keys.clone(),
                 |policy| list_keys(&policy),
             );
@@ -152,7 +153,8 @@ impl FactGatherer<'_> {
         Ok(key)
     }
 
-    /// Caches who signed an entry, verified by a key that was listed when the entry was made.
+    /// Caches the key that signed an entry. It must have been verified against the keys that were
+    /// listed when the entry was made.
     pub(in crate::ledger) fn remember_signer(&self, id: EntryId, key: PublicKey) {
         self.repository.ledger_cache().signers.insert(id, key, 150);
     }

@@ -1,5 +1,5 @@
-//! A repository with real ledgers, for the tests of what is gathered: entries are signed, folded and chained as in production, and no rule
-//! is asked, so that a test can write whatever it needs.
+//! A repository with real ledgers, for the tests of gathered facts. Entries are signed, folded and
+//! chained as in production, but no rule is evaluated, so that a test can write any entry.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::ledger::{
 use crate::signing::key::{SecretKey, generate_key};
 use crate::signing::{Signer, verify_entry};
 
-/// Any name or text.
+/// Parses a valid name or text.
 pub(super) fn parse<T: std::str::FromStr>(text: &str) -> T
 where
     T::Err: std::fmt::Debug,
@@ -32,30 +32,31 @@ where
     text.parse().unwrap()
 }
 
-/// A key that signs nothing here.
+/// Returns a key that signs no entry.
 pub(super) fn other_key() -> PublicKey {
     PublicKey::new([7; 8], [7; 32])
 }
 
-/// The moment at which a world begins.
+/// Returns the time at which a world begins.
 pub(super) fn start() -> Time {
     parse("2026-03-05T10:00:00Z")
 }
 
+/// A repository with ledgers and code. Its clock advances by a minute per entry and commit.
 pub(super) struct World {
-    /// The folder goes when the world does.
+    /// Deletes the folder when dropped.
     _dir: TempDir,
     pub repository: Repository,
     pub project: Project,
     pub policy: Policy,
     pub tips: Tips,
-    /// The time of the next entry or commit of the code; each is a minute after the one before.
+    /// The time of the newest entry or code commit; the next one is a minute later.
     pub now: Time,
     signer: Signer,
 }
 
 impl World {
-    /// Everything is signed by `ci`: who may do what is not asked here. The policy is what `rest` adds to project and people.
+    /// Creates a project whose policy is `rest` with project and people. `ci` signs everything.
     pub fn new(rest: &str) -> Self {
         let dir = TempDir::new().unwrap();
         gix::init_bare(dir.path().join("r.git")).unwrap();
@@ -108,7 +109,7 @@ impl World {
         self.now
     }
 
-    /// A commit of the code with these files, by `author`, whose message is `message`.
+    /// Writes a code commit with these files.
     pub fn commit(
         &mut self,
         files: &[(&str, &str)],
@@ -128,17 +129,18 @@ impl World {
             .collect();
         let parents = parents.concat();
         let at = self.tick().as_seconds();
-        let who = format!("{author} {at} +0000");
-        let raw = format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}\n");
+        let identity = format!("{author} {at} +0000");
+        let raw =
+            format!("tree {tree}\n{parents}author {identity}\ncommitter {identity}\n\n{message}\n");
         CommitId(self.repository.write_commit(raw.as_bytes()).unwrap())
     }
 
-    /// A plain commit of one file.
+    /// Writes a code commit with one file.
     pub fn code(&mut self, path: &str, text: &str, parents: &[CommitId]) -> CommitId {
         self.commit(&[(path, text)], parents, "Ann <ann@example.com>", "change")
     }
 
-    /// What would be signed next in a ledger, having seen all the others.
+    /// Returns the next statement of a ledger, which has seen the tips of all others.
     pub fn statement(&mut self, ledger: &str, action: Action) -> Statement {
         let at = self.tick();
         let ledger: LedgerName = parse(ledger);
@@ -162,7 +164,7 @@ impl World {
         }
     }
 
-    /// Writes an entry as the next of a ledger.
+    /// Appends an entry to a ledger.
     pub fn append(&mut self, ledger: &str, action: Action) -> EntryId {
         self.write(ledger, action, None)
     }
@@ -207,7 +209,8 @@ impl World {
         id
     }
 
-    /// One component that goes to a commit, with the content that it has there and `from` what runs.
+    /// Returns the change of a component to a commit, with its content there and the running
+    /// commit.
     pub fn change(
         &self,
         ledger: &str,
@@ -243,7 +246,7 @@ impl World {
         }
     }
 
-    /// Starts and finishes a deployment of one component; the finish is returned.
+    /// Starts and finishes a deployment of one component, and returns the finish.
     pub fn deploy(
         &mut self,
         ledger: &str,
@@ -251,8 +254,8 @@ impl World {
         commit: CommitId,
         outcome: Outcome,
     ) -> EntryId {
-        let unchanged = outcome == Outcome::Unchanged;
-        let intent = if unchanged {
+        let is_unchanged = outcome == Outcome::Unchanged;
+        let intent = if is_unchanged {
             Intent::Unchanged
         } else {
             Intent::Change
@@ -262,28 +265,28 @@ impl World {
         let to = (outcome == Outcome::RolledBack)
             .then_some(change.from)
             .flatten();
-        let begun = self.append(
+        let start_id = self.append(
             ledger,
-            starting(deployment(DeploymentKind::Deploy, vec![change])),
+            start_of(deployment(DeploymentKind::Deploy, vec![change])),
         );
         let start = self
             .gatherer()
             .history()
-            .entry(&parse(ledger), begun)
+            .entry(&parse(ledger), start_id)
             .unwrap()
             .statement
             .sequence;
-        let ended = ComponentResult {
+        let result = ComponentResult {
             target,
             outcome,
             because: None,
             to,
             verification: VerificationResult::None,
         };
-        self.append(ledger, finish(start, vec![ended]))
+        self.append(ledger, finish(start, vec![result]))
     }
 
-    /// The facts for an entry on the present tips.
+    /// Returns the facts for an entry on the current tips.
     pub fn facts(&self, gatherer: &FactGatherer<'_>, statement: &Statement) -> Facts {
         let request = Request::Entry {
             statement,
@@ -297,7 +300,7 @@ impl World {
         gatherer.gather(&self.policy, &request, &self.tips, Some(chain), state)
     }
 
-    /// The facts for a start of one component.
+    /// Returns the facts for a start of one component.
     pub fn facts_of(
         &mut self,
         ledger: &str,
@@ -306,18 +309,18 @@ impl World {
         commit: CommitId,
     ) -> Facts {
         let change = self.change(ledger, component, commit, Intent::Change);
-        let statement = self.statement(ledger, starting(deployment(kind, vec![change])));
+        let statement = self.statement(ledger, start_of(deployment(kind, vec![change])));
         self.facts(&self.gatherer(), &statement)
     }
 }
 
-/// A deployment of these.
+/// Returns a deployment of these changes.
 pub(super) fn deployment(kind: DeploymentKind, components: Vec<ComponentChange>) -> Deployment {
     Deployment::new(kind, components)
 }
 
-/// A start of it.
-pub(super) fn starting(deployment: Deployment) -> Action {
+/// Returns a start of a deployment.
+pub(super) fn start_of(deployment: Deployment) -> Action {
     Action::Start(Start {
         run: RunId([2; 16]),
         deployment,

@@ -1,11 +1,12 @@
-//! Facts out of real ledgers: what a rule needs is there, and what cannot be established is an error and no answer.
+//! Tests of facts gathered from real ledgers: needed facts are present, and a fact that cannot be
+//! established is an error, not an answer.
 
 mod code;
 mod ledgers;
 
 use std::sync::Arc;
 
-use super::testing::{World, deployment, parse, start, starting};
+use super::testing::{World, deployment, parse, start, start_of};
 use super::*;
 use crate::domain::entry::{
     Abort, Action, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image,
@@ -20,17 +21,17 @@ const STAGES: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" 
 const PARTS: &str =
     "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
 
-/// An id that no object has.
-fn nowhere() -> CommitId {
+/// Returns the id of a commit that does not exist.
+fn missing_commit() -> CommitId {
     parse("2affccc97fa05736482d4523166f70cb561afa11")
 }
 
 fn names(list: &Fact<Vec<Arc<StoredEntry>>>) -> Vec<String> {
-    let name = |kept: &Arc<StoredEntry>| {
+    let name = |entry: &Arc<StoredEntry>| {
         format!(
             "{} {}",
-            kept.statement.sequence,
-            kept.statement.action.name()
+            entry.statement.sequence,
+            entry.statement.action.name()
         )
     };
     list.as_ref().unwrap().iter().map(name).collect()
@@ -55,7 +56,8 @@ fn lock() -> Action {
     })
 }
 
-/// The policy in force is that of the tip, and nothing else than its ledger can be one's end.
+/// The policy in force is that of the given tip, and only a commit of the ledger is accepted as its
+/// tip.
 #[test]
 fn policies_and_chains() {
     let mut world = World::new(STAGES);
@@ -96,7 +98,8 @@ fn policies_and_chains() {
     assert!(world.gatherer().policy_at(broken).is_err());
 }
 
-/// Content is what a component's paths hold: others do not touch it, and absence is not equality.
+/// The content of a component depends on its own paths only, and is `None` if the component is
+/// absent.
 #[test]
 fn contents() {
     let mut world = World::new(&format!("{STAGES}{PARTS}"));
@@ -134,7 +137,7 @@ fn contents() {
     );
     assert!(
         gatherer
-            .content(&world.policy, nowhere(), &parse("api"))
+            .content(&world.policy, missing_commit(), &parse("api"))
             .is_err()
     );
     drop(gatherer);
@@ -145,7 +148,8 @@ fn contents() {
     assert!(key(one).is_some() && key(three).is_some() && key(one) != key(three));
 }
 
-/// What was seen lies on the ledger's own chain: code that is a further parent does not count, and what is missing is no answer.
+/// A seen commit must be on the ledger's own chain: code commits, which are further parents, do not
+/// count, and a missing commit is an error.
 #[test]
 fn seen() {
     let mut world = World::new(STAGES);
@@ -165,20 +169,20 @@ fn seen() {
         fact(tip),
         Ok(SeenFact {
             is_tip: true,
-            reachable: true,
-            forward: true
+            is_reachable: true,
+            is_forward: true
         })
     );
     assert_eq!(
         fact(old),
         Ok(SeenFact {
             is_tip: false,
-            reachable: true,
-            forward: false
+            is_reachable: true,
+            is_forward: false
         })
     );
-    assert!(!fact(EntryId(code.0)).unwrap().reachable);
-    assert!(fact(EntryId(nowhere().0)).is_err());
+    assert!(!fact(EntryId(code.0)).unwrap().is_reachable);
+    assert!(fact(EntryId(missing_commit().0)).is_err());
     let facts = world.facts(&world.gatherer().limited(1, 1), &base);
     assert!(
         facts.seen.values().all(std::result::Result::is_ok),
@@ -195,7 +199,7 @@ fn seen() {
     );
 }
 
-/// The key behind an approval is that of the original, which stands in the log.
+/// The signer of an approval is read from the entry in the ledger, not from its copy in the state.
 #[test]
 fn approvers() {
     let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
@@ -215,10 +219,11 @@ fn approvers() {
     );
     world.append("prod", lock());
     let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", one);
-    let ours = world.project.root_keys[0];
-    assert_eq!(facts.signers, [((parse("prod"), 2), Ok(ours))].into());
+    let signer_key = world.project.root_keys[0];
+    assert_eq!(facts.signers, [((parse("prod"), 2), Ok(signer_key))].into());
 
-    // A key that was removed since is known from the policy of that time, so that it can be seen to count no more.
+    // The key was removed since. It is found through the policy of that time, so that it can be
+    // recognized as removed.
     let text = format!(
         "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{}\"\n",
         super::testing::other_key()
@@ -228,10 +233,11 @@ fn approvers() {
     ))
     .unwrap();
     let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", one);
-    assert_eq!(facts.signers, [((parse("prod"), 2), Ok(ours))].into());
+    assert_eq!(facts.signers, [((parse("prod"), 2), Ok(signer_key))].into());
 }
 
-/// A branch's move is judged by what it would change, and only a fast-forward is one.
+/// For a branch update, the facts are about the components that it would change, and whether it
+/// fast-forwards.
 #[test]
 fn pushes() {
     let mut world = World::new(&format!(
@@ -286,15 +292,16 @@ fn pushes() {
     for deploy_on in [DeployOn::Approval, DeployOn::Merge] {
         let back = push(two, Some(one), deploy_on);
         assert_eq!(back.contains[&(one, two)], Ok(false));
-        let unknown = push(two, Some(nowhere()), deploy_on).contents;
+        let unknown = push(two, Some(missing_commit()), deploy_on).contents;
         assert_eq!(unknown.values().filter(|known| known.is_err()).count(), 3);
         assert!(push(two, None, deploy_on).contents.is_empty());
     }
 }
 
-/// A lock walks over no history; a publish must have seen every environment.
+/// A lock needs no walk over history. For a publish, the facts tell whether it has seen every
+/// environment.
 #[test]
-fn nothing_more_than_is_asked() {
+fn only_needed_facts() {
     let mut world = World::new(STAGES);
     let code = world.code("a", "1", &[]);
     world.deploy("dev", "catalogue", code, Outcome::Succeeded);

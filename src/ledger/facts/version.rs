@@ -26,8 +26,8 @@ type Versions = BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>;
 type Tags = Result<Vec<(String, CommitId)>>;
 
 impl FactGatherer<'_> {
-    /// Gathers the versions of the changed components. A version that a command prints is unknown
-    /// here.
+    /// Gathers the versions of the changed components. A version that a command prints is left
+    /// out.
     pub(super) fn gather_versions(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
         let Some(rule) = plan
             .environment
@@ -36,7 +36,7 @@ impl FactGatherer<'_> {
         else {
             return;
         };
-        let changed = plan.changes.iter().filter(|it| it.changed);
+        let changed = plan.changes.iter().filter(|it| it.is_changed);
         facts
             .versions
             .extend(self.read_versions(rule, changed.map(|it| (it.commit, it.component.clone()))));
@@ -104,9 +104,9 @@ impl FactGatherer<'_> {
 
     /// Returns the bytes of a file in a tree of the code; `None` if there is no such file.
     fn read_code_file(&self, root: Oid, path: &str) -> Result<Option<Vec<u8>>> {
-        let mut found = (root, true);
+        let mut current = (root, true);
         for part in path.split('/') {
-            let (folder, true) = found else {
+            let (folder, true) = current else {
                 return Ok(None);
             };
             let raw = self.repository.read_object(folder, ObjectKind::Tree)?;
@@ -124,11 +124,11 @@ impl FactGatherer<'_> {
                 }
             }
             match next {
-                Some(next) => found = next,
+                Some(next) => current = next,
                 None => return Ok(None),
             }
         }
-        match found {
+        match current {
             (file, false) => self.repository.read_blob(file, FILE_LIMIT).map(Some),
             (_, true) => Ok(None),
         }
@@ -164,20 +164,20 @@ fn find_highest_version(
     component: &ComponentName,
 ) -> Fact<Option<Line>> {
     let tags = tags.as_ref().map_err(|error| describe_error(error))?;
-    let here = tags
+    let tags_on_commit = tags
         .iter()
         .filter(|(_, at)| *at == commit)
         .filter_map(|(name, _)| name.strip_prefix("refs/tags/"));
     let mut highest: Option<&str> = None;
-    for version in here.filter_map(|name| tag.version_of(component, name)) {
-        let higher = match highest {
+    for version in tags_on_commit.filter_map(|name| tag.version_of(component, name)) {
+        let is_higher = match highest {
             None => true,
             Some(old) => {
                 compare_versions(scheme, old, version).map_err(|error| describe_error(&error))?
                     == Ordering::Greater
             }
         };
-        if higher {
+        if is_higher {
             highest = Some(version);
         }
     }

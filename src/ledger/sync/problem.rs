@@ -10,7 +10,7 @@ use crate::git::repo::Repository;
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
     /// The remote has another project than the one this clone trusts.
-    #[error("the remote's ledgers belong to the project {found}, and this clone trusts {pinned}")]
+    #[error("the remote's ledgers belong to the project {found}, but this clone trusts {pinned}")]
     OtherProject {
         /// The pinned project.
         pinned: EntryId,
@@ -71,8 +71,8 @@ impl LedgerProblem {
             return Ok(self.kept_tip);
         };
         // A genesis is no entry.
-        let entry = repository.first_parent(before)?.is_some();
-        Ok(entry.then_some(EntryId(before)).or(self.kept_tip))
+        let is_entry = repository.first_parent(before)?.is_some();
+        Ok(is_entry.then_some(EntryId(before)).or(self.kept_tip))
     }
 }
 

@@ -1,4 +1,5 @@
-//! A remote that lies: what was good is kept, and the fault has its right name.
+//! Tests of sync with a misbehaving remote: valid tips are kept, and each problem is reported
+//! correctly.
 
 use super::{LedgerFault, LedgerProblem, SyncError, find_known_problems, sync};
 use crate::domain::entry::{Action, Lock, Unlock};
@@ -6,15 +7,15 @@ use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::verdict::Rule;
 use crate::git::Repository;
-use crate::git::tests::{Scratch, plain_git, run};
+use crate::git::tests::{TestRepository, plain_git, run};
 use crate::ledger::Project;
 use crate::ledger::testing::{TestClone, TestKeys, create_project, draft_publish, parse};
 use crate::ledger::writer::EntryDraft;
 
 /// A server, and a clone that has seen a policy and three entries in `prod`.
 struct World {
-    server: Scratch,
-    clone: Scratch,
+    server: TestRepository,
+    clone: TestRepository,
     project: Project,
     keys: TestKeys,
     /// The entries of `prod`, oldest first.
@@ -31,7 +32,11 @@ fn lock(name: &str) -> EntryDraft {
 
 impl World {
     fn new() -> Self {
-        let (server, clone, keys) = (Scratch::bare(), Scratch::bare(), TestKeys::new());
+        let (server, clone, keys) = (
+            TestRepository::bare(),
+            TestRepository::bare(),
+            TestKeys::new(),
+        );
         clone.git(&[
             "remote",
             "add",
@@ -52,16 +57,17 @@ impl World {
             ids: Vec::new(),
         };
         world
-            .desk(&repository)
+            .writer(&repository)
             .write("policy", &draft_publish(&text));
         world.ids = ["api", "web", "lib"]
-            .map(|name| world.desk(&repository).write("prod", &lock(name)))
+            .map(|name| world.writer(&repository).write("prod", &lock(name)))
             .into();
-        sync(&world.mine(), "origin").unwrap();
+        sync(&world.open_clone(), "origin").unwrap();
         world
     }
 
-    fn desk<'a>(&'a self, repository: &'a Repository) -> TestClone<'a> {
+    /// Returns a repository in which alice writes.
+    fn writer<'a>(&'a self, repository: &'a Repository) -> TestClone<'a> {
         let (project, person) = (&self.project, parse("alice"));
         TestClone {
             repository,
@@ -72,12 +78,12 @@ impl World {
         }
     }
 
-    fn mine(&self) -> Repository {
+    fn open_clone(&self) -> Repository {
         self.clone.open()
     }
 
-    /// Moves the server's ledger, as nobody who obeys hooks could.
-    fn set(&self, ledger: &str, to: impl std::fmt::Display) {
+    /// Moves the server's ledger, bypassing the hooks.
+    fn set_tip(&self, ledger: &str, to: impl std::fmt::Display) {
         self.server.git(&[
             "update-ref",
             &format!("refs/deploy/{ledger}"),
@@ -85,13 +91,13 @@ impl World {
         ]);
     }
 
-    /// The one problem of a sync, after which our ledger is where it was.
-    fn problem(&self, ledger: &str) -> LedgerProblem {
-        let before = self.mine().tips().unwrap();
-        let Err(SyncError::Problems(problems)) = sync(&self.mine(), "origin") else {
+    /// Syncs, and returns the only problem. Checks that our ledgers did not move.
+    fn sync_problem(&self, ledger: &str) -> LedgerProblem {
+        let before = self.open_clone().tips().unwrap();
+        let Err(SyncError::Problems(problems)) = sync(&self.open_clone(), "origin") else {
             panic!("no problem")
         };
-        assert_eq!(self.mine().tips().unwrap(), before);
+        assert_eq!(self.open_clone().tips().unwrap(), before);
         let ledger: LedgerName = parse(ledger);
         let [problem] = &problems[..] else {
             panic!("{problems:?}")
@@ -103,7 +109,7 @@ impl World {
         problem.clone()
     }
 
-    /// A commit that the server shows as the next of `prod`: the last one with some headers of another and another tree.
+    /// Writes a copy of the commit `like` on the server, with another tree and parent.
     fn forge(&self, tree: &str, parent: EntryId, like: EntryId) -> EntryId {
         let raw = self.server.git(&["cat-file", "commit", &like.to_string()]);
         let (_, rest) = raw.split_once("author ").unwrap();
@@ -114,12 +120,12 @@ impl World {
         EntryId(id)
     }
 
-    /// The tree of an entry with one file of another text.
-    fn tree(&self, of: EntryId, file: &str, text: &[u8]) -> String {
+    /// Writes the tree of an entry with another text in one file.
+    fn write_tree(&self, entry: EntryId, file: &str, text: &[u8]) -> String {
         let mut command = plain_git(&self.server.path);
         command.args(["hash-object", "-w", "--stdin"]);
         let blob = run(command, text);
-        let list = self.server.git(&["ls-tree", &of.to_string()]);
+        let list = self.server.git(&["ls-tree", &entry.to_string()]);
         let mut lines: Vec<String> = list
             .lines()
             .filter(|line| !line.ends_with(&format!("\t{file}")))
@@ -134,7 +140,7 @@ impl World {
     }
 }
 
-/// What goes forward and holds is taken over, more than one entry at a time.
+/// Several new valid entries are accepted at once.
 #[test]
 fn forward() {
     let world = World::new();
@@ -146,10 +152,10 @@ fn forward() {
         comment: None,
     };
     world
-        .desk(&server)
+        .writer(&server)
         .write("prod", &Action::Unlock(unlock).into());
-    let new = world.desk(&server).write("prod", &lock("api"));
-    let synced = sync(&world.mine(), "origin").unwrap();
+    let new = world.writer(&server).write("prod", &lock("api"));
+    let synced = sync(&world.open_clone(), "origin").unwrap();
     let [moved] = &synced.moved[..] else {
         panic!("{:?}", synced.moved)
     };
@@ -157,23 +163,23 @@ fn forward() {
         (moved.old, moved.new, moved.entries),
         (world.ids.last().copied(), new, 2)
     );
-    assert_eq!(world.mine().tips().unwrap(), server.tips().unwrap());
-    assert_eq!(sync(&world.mine(), "origin").unwrap().moved, []);
-    assert_eq!(find_known_problems(&world.mine()).unwrap(), []);
+    assert_eq!(world.open_clone().tips().unwrap(), server.tips().unwrap());
+    assert_eq!(sync(&world.open_clone(), "origin").unwrap().moved, []);
+    assert_eq!(find_known_problems(&world.open_clone()).unwrap(), []);
 }
 
-/// A ledger never goes back; when it comes forward again, all is well.
+/// A rewound ledger is not accepted. Once it contains our tip again, a sync succeeds.
 #[test]
 fn rewound() {
     let world = World::new();
-    world.set("prod", world.ids[1]);
-    let problem = world.problem("prod");
+    world.set_tip("prod", world.ids[1]);
+    let problem = world.sync_problem("prod");
     assert_eq!(
         (problem.remote_tip, &problem.fault),
         (Some(world.ids[1]), &LedgerFault::Rewound)
     );
-    assert_eq!(find_known_problems(&world.mine()).unwrap(), [problem]);
-    // Rewound and grown again: longer, and still not what it was.
+    assert_eq!(find_known_problems(&world.open_clone()).unwrap(), [problem]);
+    // It was rewound and extended again: it is longer, but does not contain our tip.
     let server = world.server.open();
     let unlock = Unlock {
         component: Some(parse("api")),
@@ -182,60 +188,60 @@ fn rewound() {
         comment: None,
     };
     world
-        .desk(&server)
+        .writer(&server)
         .write("prod", &Action::Unlock(unlock).into());
-    world.desk(&server).write("prod", &lock("api"));
-    assert_eq!(world.problem("prod").fault, LedgerFault::Rewound);
-    world.set("prod", world.ids[2]);
-    assert_eq!(sync(&world.mine(), "origin").unwrap().problems, []);
+    world.writer(&server).write("prod", &lock("api"));
+    assert_eq!(world.sync_problem("prod").fault, LedgerFault::Rewound);
+    world.set_tip("prod", world.ids[2]);
+    assert_eq!(sync(&world.open_clone(), "origin").unwrap().problems, []);
 }
 
-/// Nor does a ledger vanish, be it the only one or the policy's.
+/// A deleted ledger is kept here, even the policy's.
 #[test]
 fn deleted() {
     let world = World::new();
     world.server.git(&["update-ref", "-d", "refs/deploy/prod"]);
-    let problem = world.problem("prod");
+    let problem = world.sync_problem("prod");
     assert_eq!(
         (problem.remote_tip, &problem.fault),
         (None, &LedgerFault::Deleted)
     );
-    assert_eq!(find_known_problems(&world.mine()).unwrap(), [problem]);
-    world.set("prod", world.ids[2]);
-    sync(&world.mine(), "origin").unwrap();
+    assert_eq!(find_known_problems(&world.open_clone()).unwrap(), [problem]);
+    world.set_tip("prod", world.ids[2]);
+    sync(&world.open_clone(), "origin").unwrap();
     world
         .server
         .git(&["update-ref", "-d", "refs/deploy/policy"]);
-    assert_eq!(world.problem("policy").fault, LedgerFault::Deleted);
+    assert_eq!(world.sync_problem("policy").fault, LedgerFault::Deleted);
     world.server.git(&["update-ref", "-d", "refs/deploy/prod"]);
-    let Err(SyncError::Problems(problems)) = sync(&world.mine(), "origin") else {
+    let Err(SyncError::Problems(problems)) = sync(&world.open_clone(), "origin") else {
         panic!("no problem")
     };
     assert!(
         problems.len() == 2 && problems.iter().all(|it| it.fault == LedgerFault::Deleted),
         "{problems:?}"
     );
-    assert_eq!(world.mine().tips().unwrap().len(), 2);
+    assert_eq!(world.open_clone().tips().unwrap().len(), 2);
 }
 
-/// What does not verify is not taken over, and the first bad commit is named, whatever follows it.
+/// A ledger with an invalid entry is not accepted, and the problem names the first invalid commit.
 #[test]
 fn forged() {
     let world = World::new();
-    let (last, before) = (world.ids[2], world.ids[1]);
+    let (last, earlier) = (world.ids[2], world.ids[1]);
     let unverified = |id: EntryId, rule: Rule| {
-        world.set("prod", id);
-        let problem = world.problem("prod");
+        world.set_tip("prod", id);
+        let problem = world.sync_problem("prod");
         let LedgerFault::Unverified { id: first, verdict } = &problem.fault else {
             panic!("{problem:?}")
         };
         assert_eq!(*first, id);
         assert!(
-            !verdict.allowed() && verdict.checks.iter().any(|check| check.rule == rule),
+            !verdict.is_allowed() && verdict.checks.iter().any(|check| check.rule == rule),
             "{verdict:?}"
         );
-        // Also to who does not fetch.
-        assert_eq!(find_known_problems(&world.mine()).unwrap(), [problem]);
+        // Commands that do not fetch report it too.
+        assert_eq!(find_known_problems(&world.open_clone()).unwrap(), [problem]);
     };
     let server = world.server.open();
     let unlock = Unlock {
@@ -244,8 +250,8 @@ fn forged() {
         holds: Vec::new(),
         comment: None,
     };
-    let good = world
-        .desk(&server)
+    let valid = world
+        .writer(&server)
         .write("prod", &Action::Unlock(unlock).into());
     let read = |id: EntryId, file: &str| {
         world
@@ -254,39 +260,39 @@ fn forged() {
             .into_bytes()
     };
     // The signature of another entry.
-    let tree = world.tree(
-        good,
+    let tree = world.write_tree(
+        valid,
         "entry.json.minisig",
-        &read(before, "entry.json.minisig"),
+        &read(earlier, "entry.json.minisig"),
     );
-    unverified(world.forge(&tree, last, good), Rule::Authorization);
-    // The entry is good, and its tree holds what does not follow from it.
-    let tree = world.tree(good, "lock.json", &read(good, "entry.json"));
-    unverified(world.forge(&tree, last, good), Rule::Chain);
-    // No entry at all.
-    let tree = world.tree(good, "entry.json", b"{}");
-    unverified(world.forge(&tree, last, good), Rule::Chain);
-    // The very entry once more.
+    unverified(world.forge(&tree, last, valid), Rule::Authorization);
+    // The entry is valid, but its tree contains a file that does not follow from it.
+    let tree = world.write_tree(valid, "lock.json", &read(valid, "entry.json"));
+    unverified(world.forge(&tree, last, valid), Rule::Chain);
+    // It is not an entry.
+    let tree = world.write_tree(valid, "entry.json", b"{}");
+    unverified(world.forge(&tree, last, valid), Rule::Chain);
+    // The same entry again.
     let tree = world
         .server
         .git(&["rev-parse", &format!("{last}^{{tree}}")]);
     unverified(world.forge(tree.trim(), last, last), Rule::Chain);
-    world.set("prod", good);
-    assert_eq!(sync(&world.mine(), "origin").unwrap().moved.len(), 1);
+    world.set_tip("prod", valid);
+    assert_eq!(sync(&world.open_clone(), "origin").unwrap().moved.len(), 1);
 }
 
-/// Another project is never taken over, whatever it is called.
+/// Another project is never accepted, even if it has the same name.
 #[test]
 fn another_project() {
     let (world, other) = (World::new(), World::new());
     let url = format!("file://{}", other.server.path.display());
     world.clone.git(&["remote", "set-url", "origin", &url]);
-    let before = world.mine().tips().unwrap();
-    let error = sync(&world.mine(), "origin").unwrap_err();
+    let before = world.open_clone().tips().unwrap();
+    let error = sync(&world.open_clone(), "origin").unwrap_err();
     let SyncError::OtherProject { pinned, found } = error else {
         panic!("{error:?}")
     };
     assert_eq!((pinned, found), (world.project.id, other.project.id));
-    assert_eq!(world.mine().tips().unwrap(), before);
-    assert_eq!(world.mine().pinned_project().unwrap(), Some(pinned));
+    assert_eq!(world.open_clone().tips().unwrap(), before);
+    assert_eq!(world.open_clone().pinned_project().unwrap(), Some(pinned));
 }

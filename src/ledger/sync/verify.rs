@@ -25,18 +25,18 @@ pub struct MovedLedger {
     pub entries: usize,
 }
 
-/// Verifies the remote's ledgers beyond `tips`, updates `tips`, calls `forward` for each ledger
-/// that moves, and returns the problems.
+/// Verifies the remote's ledgers beyond `tips`, updates `tips`, calls `move_forward` for each
+/// ledger that moves, and returns the problems.
 ///
 /// An entry may depend only on valid entries of other ledgers: otherwise a forged policy, itself
-/// refused, would let in what it allows. So after a failure the other ledgers are verified again
+/// refused, could make an entry valid. So after a failure the other ledgers are verified again
 /// without the failed one.
 pub(super) fn verify_remote_ledgers(
     repository: &Repository,
     project: &Project,
     tips: &mut Tips,
     incoming: &Tips,
-    mut forward: impl FnMut(MovedLedger) -> Result<()>,
+    mut move_forward: impl FnMut(MovedLedger) -> Result<()>,
 ) -> Result<Vec<LedgerProblem>> {
     let validator = EntryValidator::new(
         repository,
@@ -63,7 +63,7 @@ pub(super) fn verify_remote_ledgers(
         }
         for moved in round.moves {
             tips.insert(moved.ledger.clone(), moved.new);
-            forward(moved)?;
+            move_forward(moved)?;
         }
         break;
     }

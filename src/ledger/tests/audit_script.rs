@@ -44,7 +44,7 @@ fn git_and_minisign_alone_can_audit() {
         let keys = tempfile::tempdir().unwrap();
         let ((alice, alices), (bob, bobs)) =
             (person(keys.path(), "alice"), person(keys.path(), "bob"));
-        // Bob has changed his key since: what he signed with the old one still counts.
+        // Bob has replaced his key since. Entries signed with the retired key still count.
         let policy = format!(
             "[people]\nalice = \"{alices}\"\nbob = {{ key = \"{alices}\", retired = [\"{bobs}\"] }}\n"
         );

@@ -1,6 +1,6 @@
-//! What the test vectors say: every action, every field of each at least once.
+//! The entries of the test vectors: every action, and each of its fields at least once.
 //!
-//! Fold asks no gate, so not all of it would be let in by a server; the order and the people are believable all the same.
+//! No rules are evaluated, so a server would refuse some of the entries.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ fn read<T: DeserializeOwned>(fields: Value) -> T {
     serde_json::from_value(fields).unwrap()
 }
 
-/// The script, about these three commits of the code.
+/// Returns the entries to write, about these three code commits.
 pub fn script(code: &[Code]) -> Vec<Step> {
     let [one, two, three] = code else {
         panic!("three commits")
@@ -159,7 +159,7 @@ fn locks_and_approvals(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
 
 fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
     let run = "000102030405060708090a0b0c0d0e0f";
-    let taken = "101112131415161718191a1b1c1d1e1f";
+    let resumed_run = "101112131415161718191a1b1c1d1e1f";
     let artifacts = json!([{ "name": "ghcr.io/acme/api", "digest": IMAGE }]);
     let description =
         "Promote 1.4.2 after canary.\n\nDeploy-Commit: this is no trailer\n--- nor the end";
@@ -189,12 +189,12 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
         ),
         prod(
             "bob",
-            Action::Resume(read(json!({ "start": 8, "run": taken }))),
+            Action::Resume(read(json!({ "start": 8, "run": resumed_run }))),
         ),
         prod(
             "bob",
             Action::Finish(read(json!({
-                "start": 8, "run": taken, "kind": "deploy",
+                "start": 8, "run": resumed_run, "kind": "deploy",
                 "components": [
                     with(&api, json!({ "outcome": "succeeded", "verification": "passed" })),
                     with(&db, json!({ "outcome": "failed", "verification": "none" })),
@@ -243,9 +243,9 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
             .extend(more.as_object().unwrap().clone());
         all
     };
-    let forward = with(&api, json!({ "from": one.commit, "intent": "change" }));
-    let away = with(&web, json!({ "from": two.commit, "intent": "destroy" }));
-    let stays = with(&web, json!({ "content": one.content }));
+    let api_change = with(&api, json!({ "from": one.commit, "intent": "change" }));
+    let web_destroy = with(&web, json!({ "from": two.commit, "intent": "destroy" }));
+    let web_unchanged = with(&web, json!({ "content": one.content }));
     let start = |run: usize, kind: &str, components: Value, command: Option<&str>| {
         let mut fields = json!({ "run": runs[run], "kind": kind, "components": components });
         if let Some(command) = command {
@@ -262,7 +262,7 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
         prod("bob", Action::Finish(read(fields)))
     };
     vec![
-        start(0, "deploy", json!([forward]), None),
+        start(0, "deploy", json!([api_change]), None),
         prod(
             "bob",
             Action::Abort(read(json!({
@@ -281,7 +281,7 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
             1,
             "exec",
             json!([with(
-                &stays,
+                &web_unchanged,
                 json!({ "from": two.commit, "intent": "unchanged" })
             )]),
             Some("rake db:migrate"),
@@ -291,12 +291,12 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
             1,
             "exec",
             json!([with(
-                &stays,
+                &web_unchanged,
                 json!({ "outcome": "unchanged", "verification": "none" })
             )]),
             Some(3),
         ),
-        start(2, "deploy", json!([forward, away]), None),
+        start(2, "deploy", json!([api_change, web_destroy]), None),
         finish(
             20,
             2,
@@ -313,7 +313,7 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
             ]),
             None,
         ),
-        start(3, "deploy", json!([away]), None),
+        start(3, "deploy", json!([web_destroy]), None),
         finish(
             22,
             3,

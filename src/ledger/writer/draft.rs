@@ -1,4 +1,5 @@
-//! What a caller wants to write, and the state of the ledgers from which it makes that draft.
+//! The draft of an entry that a caller makes, and the state of the ledgers from which it makes the
+//! draft.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::ledger::entry_validator::ChainTip;
 use crate::ledger::facts::FactGatherer;
 use crate::ledger::{StateReader, Tips};
 
-/// What a caller wants to write. It is made from the current state, again for each try.
+/// An entry to write, without its position and time. The caller makes it from the current state,
+/// again for each attempt.
 #[derive(Debug, Clone)]
 pub struct EntryDraft {
     /// The action.

@@ -11,8 +11,8 @@ use crate::ledger::sync::SyncError;
 use crate::signing::EntrySignatureError;
 use crate::signing::sign::SignError;
 
-/// How many attempts are made after lost races. Each begins with a fetch, so every writer succeeds
-/// before this, even on a busy ledger.
+/// The largest number of attempts after lost races. Each begins with a fetch, so even on a busy
+/// ledger every writer succeeds with fewer.
 pub(super) const ATTEMPT_LIMIT: u32 = 60;
 
 /// Why an entry was not written.
@@ -77,7 +77,7 @@ impl<E, T: Into<AppendError>> From<T> for AppendFailure<E> {
 /// A refused entry.
 #[derive(Debug)]
 pub struct RefusedEntry {
-    /// What would have been written.
+    /// The statement of the entry.
     pub statement: Statement,
     /// The result of the rules.
     pub verdict: Verdict,

@@ -17,8 +17,7 @@ use super::error::AppendError;
 use super::ledger_writer::LedgerWriter;
 
 impl LedgerWriter<'_> {
-    /// Makes the statement of a draft that follows the end of a chain. It has not seen any other
-    /// ledger yet.
+    /// Makes the statement of a draft that follows the end of a chain. Its `seen` is still empty.
     fn new_statement(&self, ledger: &LedgerName, chain: &Chain, draft: &EntryDraft) -> Statement {
         Statement {
             // A clock that is behind the last entry must not block writing: the same time is
@@ -40,27 +39,27 @@ impl LedgerWriter<'_> {
     pub(super) fn evaluate_draft(
         &self,
         ledger: &LedgerName,
-        view: &LedgerSnapshot<'_>,
+        snapshot: &LedgerSnapshot<'_>,
         draft: &EntryDraft,
     ) -> Result<(Statement, Verdict), AppendError> {
-        let chain = &view.tip.chain;
+        let chain = &snapshot.tip.chain;
         let mut statement = self.new_statement(ledger, chain, draft);
-        let drafted = match (view.policy, &draft.policy_text) {
+        let draft_policy = match (snapshot.policy, &draft.policy_text) {
             (None, Some(text)) => std::str::from_utf8(text)
                 .ok()
                 .and_then(|text| Policy::parse(text).ok()),
             _ => None,
         };
-        let policy = view.policy.or(drafted.as_ref());
+        let policy = snapshot.policy.or(draft_policy.as_ref());
         let Some(policy) = policy else {
             return Err(Error::corrupt("refs/deploy/policy", "no policy is in force").into());
         };
-        statement.seen = select_seen_tips(policy, &statement, view);
+        statement.seen = select_seen_tips(policy, &statement, snapshot);
 
-        let mut others = view.tips.clone();
-        others.remove(ledger);
+        let mut other_tips = snapshot.tips.clone();
+        other_tips.remove(ledger);
         let state = StateReader::new(self.repository)
-            .load(view.tip.tree, ledger, &Scope::for_statement(&statement))
+            .load(snapshot.tip.tree, ledger, &Scope::for_statement(&statement))
             .map_err(|error| error.to_string());
         let key: Option<PublicKey> = self.signer.map(Signer::public_key);
         let request = Request::Entry {
@@ -68,14 +67,15 @@ impl LedgerWriter<'_> {
             key: key.as_ref(),
             policy_text: draft.policy_text.as_deref(),
         };
-        let mut facts = view
-            .gatherer
-            .gather(policy, &request, &others, Some(chain.clone()), state);
+        let mut facts =
+            snapshot
+                .gatherer
+                .gather(policy, &request, &other_tips, Some(chain.clone()), state);
         facts.recovery = key.filter(|_| self.options.assume_recovery);
-        let counted = counting_approvers(policy, &request, &facts, statement.at);
+        let approvers = counting_approvers(policy, &request, &facts, statement.at);
         statement
             .action
-            .set_approved_by(counted.into_iter().collect());
+            .set_approved_by(approvers.into_iter().collect());
         let request = Request::Entry {
             statement: &statement,
             key: key.as_ref(),
@@ -86,12 +86,13 @@ impl LedgerWriter<'_> {
     }
 }
 
-/// Returns the tips of the other ledgers that an entry names as seen: those that its rules read, and
-/// those that the entry before it has seen.
-fn select_seen_tips(policy: &Policy, statement: &Statement, view: &LedgerSnapshot<'_>) -> Tips {
+/// Returns the tips of the other ledgers that an entry names as seen: those that its rules read,
+/// and those that the entry before it has seen.
+fn select_seen_tips(policy: &Policy, statement: &Statement, snapshot: &LedgerSnapshot<'_>) -> Tips {
     let mut wanted = ledgers_read(policy, statement);
-    wanted.extend(view.tip.chain.seen.keys().cloned());
-    view.tips
+    wanted.extend(snapshot.tip.chain.seen.keys().cloned());
+    snapshot
+        .tips
         .iter()
         .filter(|(name, _)| **name != statement.ledger && wanted.contains(*name))
         .map(|(name, tip)| (name.clone(), *tip))

@@ -38,9 +38,9 @@ pub struct LedgerWriter<'a> {
     pub person: &'a Person,
     /// Their key. Without one only a dry run is possible.
     pub signer: Option<&'a Signer>,
-    /// How to write.
+    /// The options.
     pub options: AppendOptions,
-    /// Whether the caller has just synced: then only later tries do.
+    /// Whether the caller has just synced. Then the first attempt does not sync again.
     pub is_synced: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct AppendOptions {
     /// whether that is so.
     pub assume_recovery: bool,
     /// How often to ask an unavailable remote again after a push without an answer, pausing 1, 2,
-    /// 4, … seconds: for unattended runners. Later it would no longer be clear that an entry found
-    /// there is this one.
+    /// 4, … seconds: for unattended runners. A later command could not tell whether an entry on the
+    /// remote is this one.
     pub unanswered_retries: u32,
 }

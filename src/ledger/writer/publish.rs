@@ -149,9 +149,11 @@ impl LedgerWriter<'_> {
 
     /// Syncs after a push without an answer, and waits for an unavailable remote.
     fn sync_with_retries(&self, remote: &str) -> Result<SyncResult, SyncError> {
-        for tries in 0..self.options.unanswered_retries {
+        for attempt in 0..self.options.unanswered_retries {
             match sync(self.repository, remote) {
-                Err(SyncError::Fetch { .. }) => std::thread::sleep(Duration::from_secs(1 << tries)),
+                Err(SyncError::Fetch { .. }) => {
+                    std::thread::sleep(Duration::from_secs(1 << attempt));
+                }
                 result => return result,
             }
         }

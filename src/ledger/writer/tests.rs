@@ -1,4 +1,4 @@
-//! Several writers at once: nobody's entry is lost, and the ledger stays one line.
+//! Tests with several writers at once: no entry is lost, and each ledger stays one chain.
 
 use super::{AppendError, AppendFailure, EntryDraft};
 use crate::clock;
@@ -6,7 +6,7 @@ use crate::domain::entry::{Action, Approve};
 use crate::domain::id::CommitId;
 use crate::domain::time::Span;
 use crate::git::Repository;
-use crate::git::tests::Scratch;
+use crate::git::tests::TestRepository;
 use crate::ledger::Project;
 use crate::ledger::sync::sync;
 use crate::ledger::testing::{
@@ -15,7 +15,7 @@ use crate::ledger::testing::{
 };
 
 const WRITERS: usize = 4;
-const EACH: usize = 5;
+const ENTRIES_PER_WRITER: usize = 5;
 
 fn policy(keys: &TestKeys) -> String {
     let key = keys.public("alice");
@@ -25,7 +25,8 @@ fn policy(keys: &TestKeys) -> String {
     )
 }
 
-fn desk<'a>(
+/// Returns a repository in which alice writes.
+fn alice_in<'a>(
     repository: &'a Repository,
     project: &'a Project,
     remote: Option<&'a str>,
@@ -40,8 +41,9 @@ fn desk<'a>(
     }
 }
 
-/// A consent: it never stands in another's way, and each is a line in the note of the same commit.
-fn consent(commit: CommitId) -> EntryDraft {
+/// Returns an approval. Approvals do not block each other, and each adds a line to the note of the
+/// commit.
+fn draft_approval(commit: CommitId) -> EntryDraft {
     Action::Approve(Approve {
         commit,
         components: vec![parse("catalogue")],
@@ -52,21 +54,32 @@ fn consent(commit: CommitId) -> EntryDraft {
     .into()
 }
 
-fn write(desk: &TestClone<'_>, commit: CommitId) -> Result<(), AppendFailure<AppendError>> {
-    for _ in 0..EACH {
-        desk.append("prod", &|_| Ok(consent(commit)))?;
+fn write_entries(
+    clone: &TestClone<'_>,
+    commit: CommitId,
+) -> Result<(), AppendFailure<AppendError>> {
+    for _ in 0..ENTRIES_PER_WRITER {
+        clone.append("prod", &|_| Ok(draft_approval(commit)))?;
     }
     Ok(())
 }
 
-fn complete(repository: &Repository, project: &Project, commit: CommitId) {
-    assert_eq!(validate_all(repository, project), 1 + WRITERS * EACH);
+/// Checks that the ledger and the notes contain the entries of all writers.
+fn assert_complete(repository: &Repository, project: &Project, commit: CommitId) {
+    assert_eq!(
+        validate_all(repository, project),
+        1 + WRITERS * ENTRIES_PER_WRITER
+    );
     let tips = repository.tips().unwrap();
     let chain = repository
         .chain_between(None, tips["prod"])
         .unwrap()
         .unwrap();
-    assert_eq!(chain.len(), 1 + WRITERS * EACH, "with the genesis");
+    assert_eq!(
+        chain.len(),
+        1 + WRITERS * ENTRIES_PER_WRITER,
+        "with the genesis"
+    );
     assert_notes_match(repository, &tips);
     assert_eq!(
         repository
@@ -75,43 +88,45 @@ fn complete(repository: &Repository, project: &Project, commit: CommitId) {
             .unwrap()
             .lines()
             .count(),
-        WRITERS * EACH
+        WRITERS * ENTRIES_PER_WRITER
     );
 }
 
-/// Without a remote the local ref is the database: whoever loses the race decides and signs again.
+/// Without a remote the local ref is the database: a writer that loses the race evaluates and signs
+/// again.
 #[test]
 fn writers_in_one_repository() {
-    let (scratch, keys) = (Scratch::bare(), TestKeys::new());
+    let (scratch, keys) = (TestRepository::bare(), TestKeys::new());
     let repository = scratch.open();
     let project = create_project(&repository, keys.public("alice"));
-    let begun = clock::now().as_seconds() - 60;
+    let commit_time = clock::now().as_seconds() - 60;
     let commit = write_code_commit(
         &repository,
         &[("a", "1")],
         &[],
         "Ann <ann@example.com>",
-        begun,
+        commit_time,
     );
-    desk(&repository, &project, None, &keys).write("policy", &draft_publish(&policy(&keys)));
+    alice_in(&repository, &project, None, &keys).write("policy", &draft_publish(&policy(&keys)));
     std::thread::scope(|scope| {
-        let one = || write(&desk(&scratch.open(), &project, None, &keys), commit).unwrap();
-        let threads: Vec<_> = (0..WRITERS).map(|_| scope.spawn(one)).collect();
+        let write_all =
+            || write_entries(&alice_in(&scratch.open(), &project, None, &keys), commit).unwrap();
+        let threads: Vec<_> = (0..WRITERS).map(|_| scope.spawn(write_all)).collect();
         for thread in threads {
             thread.join().unwrap();
         }
     });
-    complete(&repository, &project, commit);
+    assert_complete(&repository, &project, commit);
     scratch.fsck();
 }
 
-/// With a remote that has no hooks its refs are the database, also for two processes in one clone.
+/// With a remote without hooks, its refs are the database, even for two processes in one clone.
 #[test]
 fn writers_in_two_clones() {
     let (server, first, second, keys) = (
-        Scratch::bare(),
-        Scratch::bare(),
-        Scratch::bare(),
+        TestRepository::bare(),
+        TestRepository::bare(),
+        TestRepository::bare(),
         TestKeys::new(),
     );
     for clone in [&first, &second] {
@@ -124,13 +139,13 @@ fn writers_in_two_clones() {
     }
     let repository = first.open();
     let project = create_project(&repository, keys.public("alice"));
-    let begun = clock::now().as_seconds() - 60;
+    let commit_time = clock::now().as_seconds() - 60;
     let commit = write_code_commit(
         &repository,
         &[("a", "1")],
         &[],
         "Ann <ann@example.com>",
-        begun,
+        commit_time,
     );
     first.git(&[
         "push",
@@ -138,12 +153,12 @@ fn writers_in_two_clones() {
         "origin",
         &format!("{commit}:refs/heads/main"),
     ]);
-    desk(&repository, &project, Some("origin"), &keys)
+    alice_in(&repository, &project, Some("origin"), &keys)
         .write("policy", &draft_publish(&policy(&keys)));
     sync(&second.open(), "origin").unwrap();
-    let one = |clone: &Scratch| {
-        write(
-            &desk(&clone.open(), &project, Some("origin"), &keys),
+    let write_all = |clone: &TestRepository| {
+        write_entries(
+            &alice_in(&clone.open(), &project, Some("origin"), &keys),
             commit,
         )
         .unwrap();
@@ -152,13 +167,13 @@ fn writers_in_two_clones() {
         let clones = [&first, &first, &second, &second];
         let threads: Vec<_> = clones
             .into_iter()
-            .map(|clone| scope.spawn(|| one(clone)))
+            .map(|clone| scope.spawn(|| write_all(clone)))
             .collect();
         for thread in threads {
             thread.join().unwrap();
         }
     });
-    complete(&server.open(), &project, commit);
+    assert_complete(&server.open(), &project, commit);
     for clone in [&first, &second] {
         let clone = clone.open();
         sync(&clone, "origin").unwrap();
@@ -167,20 +182,21 @@ fn writers_in_two_clones() {
     server.fsck();
 }
 
-/// A policy still names the tips of environments that the one before it dropped: what was done there keeps its place in the order.
+/// A publish still names the tips of environments that an earlier policy dropped, so that their
+/// entries keep their position in the order.
 #[test]
 fn a_dropped_environment() {
-    let (scratch, keys) = (Scratch::bare(), TestKeys::new());
+    let (scratch, keys) = (TestRepository::bare(), TestKeys::new());
     let repository = scratch.open();
     let project = create_project(&repository, keys.public("alice"));
-    let desk = desk(&repository, &project, None, &keys);
-    let with = policy(&keys);
-    let without = with.replace("prod = { approvals = 1 }", "dev = {}");
-    desk.write("policy", &draft_publish(&with));
+    let alice = alice_in(&repository, &project, None, &keys);
+    let with_prod = policy(&keys);
+    let without_prod = with_prod.replace("prod = { approvals = 1 }", "dev = {}");
+    alice.write("policy", &draft_publish(&with_prod));
     let at = clock::now().as_seconds();
-    desk.write(
+    alice.write(
         "prod",
-        &consent(write_code_commit(
+        &draft_approval(write_code_commit(
             &repository,
             &[("a", "1")],
             &[],
@@ -188,7 +204,10 @@ fn a_dropped_environment() {
             at,
         )),
     );
-    desk.write("policy", &draft_publish(&without));
-    desk.write("policy", &draft_publish(&format!("{without}qa = {{}}\n")));
+    alice.write("policy", &draft_publish(&without_prod));
+    alice.write(
+        "policy",
+        &draft_publish(&format!("{without_prod}qa = {{}}\n")),
+    );
     assert_eq!(validate_all(&repository, &project), 4);
 }

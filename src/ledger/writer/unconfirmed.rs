@@ -23,7 +23,7 @@ pub(super) struct UnconfirmedPush {
 }
 
 impl LedgerWriter<'_> {
-    /// Syncs with the remote, and returns the entry of an earlier try if it has been accepted
+    /// Syncs with the remote, and returns the entry of an earlier attempt if it has been accepted
     /// since.
     pub(super) fn sync_and_find_confirmed(
         &self,
@@ -39,7 +39,7 @@ impl LedgerWriter<'_> {
         Ok(self.take_confirmed(ledger, &tips, unconfirmed)?)
     }
 
-    /// Returns the entry of an earlier try if the ledger now contains it.
+    /// Returns the entry of an earlier attempt if the ledger now contains it.
     fn take_confirmed(
         &self,
         ledger: &LedgerName,

@@ -1,4 +1,4 @@
-//! The deployment that is asked for, and why its content may be unknown.
+//! The description of a requested deployment, and why its content cannot be determined.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::domain::text::Line;
 /// The components that a deployment selects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Selection {
-    /// Components whose content differs change. The others are listed as unchanged.
+    /// All components: those whose content differs as changes, the others as unchanged.
     #[default]
     Changed,
     /// Components whose content differs, and components with a plan command that depend on one of
@@ -28,7 +28,7 @@ pub enum Selection {
     Named(BTreeSet<ComponentName>),
 }
 
-/// The deployment that is asked for.
+/// A requested deployment.
 #[derive(Debug, Clone)]
 pub struct DeploymentSpec<'a> {
     /// The environment.

@@ -1,4 +1,4 @@
-//! Which components a deployment changes, and which it leaves out because they are blocked.
+//! Selects the components that a deployment changes, and leaves out those that are blocked.
 
 use std::collections::BTreeSet;
 
@@ -18,17 +18,17 @@ pub(super) fn build_change(
     content: Option<Content>,
 ) -> Result<Option<ComponentChange>, BuildError> {
     let (from, running) = (env_state.commit(component), env_state.content(component));
-    let named = matches!(spec.selection, Selection::Named(_));
+    let is_named = matches!(spec.selection, Selection::Named(_));
     let intent = match (content, from) {
         (None, Some(_)) if spec.destroy => Intent::Destroy,
-        (None, _) if named => {
+        (None, _) if is_named => {
             return Err(BuildError::NotInCommit {
                 component: component.clone(),
                 commit,
             });
         }
         (None, _) => return Ok(None),
-        (Some(_), Some(_)) if named || spec.selection == Selection::All => Intent::Change,
+        (Some(_), Some(_)) if is_named || spec.selection == Selection::All => Intent::Change,
         (Some(content), Some(_))
             if running == Some(content) && env_state.unknown_since(component).is_none() =>
         {
@@ -65,65 +65,67 @@ pub(super) fn include_dependents(
         .filter(is_change)
         .map(|change| change.target.component.clone())
         .collect();
-    let since = |name: &ComponentName| {
+    let live_sequence = |name: &ComponentName| {
         env_state
             .live_entry(name)
             .map(|entry| entry.statement.sequence)
     };
-    let depends = |name: &ComponentName, changed: &BTreeSet<ComponentName>| {
-        let follows =
-            |before: &ComponentName| changed.contains(before) || since(before) > since(name);
+    let is_dependent = |name: &ComponentName, changed: &BTreeSet<ComponentName>| {
+        let is_newer = |before: &ComponentName| {
+            changed.contains(before) || live_sequence(before) > live_sequence(name)
+        };
         policy
             .component(name)
-            .is_some_and(|it| it.depends_on.iter().any(follows))
+            .is_some_and(|it| it.depends_on.iter().any(is_newer))
     };
     // Follow the dependencies one component at a time until no more are added.
     while let Some(next) = policy
         .components
         .keys()
-        .find(|name| !changed.contains(*name) && depends(name, &changed))
+        .find(|name| !changed.contains(*name) && is_dependent(name, &changed))
         .cloned()
     {
         changed.insert(next);
     }
-    let planned = |name: &ComponentName| policy.component(name).is_some_and(|it| it.plan.is_some());
+    let has_plan =
+        |name: &ComponentName| policy.component(name).is_some_and(|it| it.plan.is_some());
     for change in components
         .iter_mut()
         .filter(|change| change.intent == Intent::Unchanged)
     {
-        if changed.contains(&change.target.component) && planned(&change.target.component) {
+        if changed.contains(&change.target.component) && has_plan(&change.target.component) {
             change.intent = Intent::Change;
         }
     }
 }
 
-/// Leaves out blocked components, so that a lock stops only what it locks. If that would leave no
-/// change, the blocked changes are kept, and the rules report why they are refused.
+/// Leaves out blocked components, so that a lock stops only the locked components. If that would
+/// leave no change, the blocked changes are kept, and the rules report why they are refused.
 pub(super) fn remove_blocked(
     env_state: EnvState<'_>,
     selection: &Selection,
     components: Vec<ComponentChange>,
 ) -> Vec<ComponentChange> {
-    let gives_way = |change: &ComponentChange| {
+    let can_be_left_out = |change: &ComponentChange| {
         change.intent == Intent::Unchanged || *selection == Selection::Unblocked
     };
     let stays = |change: &ComponentChange| {
-        !gives_way(change) || find_block_reason(env_state, change).is_none()
+        !can_be_left_out(change) || find_block_reason(env_state, change).is_none()
     };
-    let changes = |change: &&ComponentChange| change.intent != Intent::Unchanged;
-    let wanted = components.iter().any(|change| changes(&change));
-    let (free, reason): (Vec<ComponentChange>, Vec<ComponentChange>) =
+    let is_change = |change: &&ComponentChange| change.intent != Intent::Unchanged;
+    let has_changes = components.iter().any(|change| is_change(&change));
+    let (unblocked, blocked): (Vec<ComponentChange>, Vec<ComponentChange>) =
         components.iter().cloned().partition(stays);
     match (
-        free.is_empty(),
-        wanted && !free.iter().any(|change| changes(&change)),
+        unblocked.is_empty(),
+        has_changes && !unblocked.iter().any(|change| is_change(&change)),
     ) {
-        (true, _) => reason,
+        (true, _) => blocked,
         (_, true) => components
             .into_iter()
-            .filter(|change| changes(&change) || stays(change))
+            .filter(|change| is_change(&change) || stays(change))
             .collect(),
-        _ => free,
+        _ => unblocked,
     }
 }
 
@@ -141,7 +143,7 @@ pub enum BlockReason {
     BeingDeployed(u64),
 }
 
-/// Returns what blocks a component from becoming, or staying, what the change describes.
+/// Returns the reason why a change is blocked, if it is. An unchanged component can be blocked too.
 pub(super) fn find_block_reason(
     env_state: EnvState<'_>,
     change: &ComponentChange,
@@ -153,10 +155,10 @@ pub(super) fn find_block_reason(
     if env_state.lock().is_some() || env_state.component_lock(component).is_some() {
         return Some(BlockReason::Locked);
     }
-    let held = |content| env_state.hold(component, content).is_some();
+    let is_on_hold = |content| env_state.hold(component, content).is_some();
     change
         .target
         .content
-        .is_some_and(held)
+        .is_some_and(is_on_hold)
         .then_some(BlockReason::OnHold)
 }

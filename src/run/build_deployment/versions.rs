@@ -43,7 +43,7 @@ pub(super) fn gather_facts(
     )
 }
 
-/// Builds the statement that the deployment would make, to ask for facts about its commits.
+/// Builds a statement like that of the deployment's entry, to gather facts about its commits.
 fn build_statement(
     by: Person,
     chain: &Chain,
@@ -73,7 +73,7 @@ pub(super) fn add_version_and_artifacts(
     spec: &DeploymentSpec<'_>,
     facts: &Facts,
 ) -> Result<(), BuildError> {
-    let known = |fact: Option<&Fact<Option<Line>>>| match fact {
+    let version_or_error = |fact: Option<&Fact<Option<Line>>>| match fact {
         Some(Ok(version)) => Ok(version.clone()),
         Some(Err(why)) => Err(BuildError::MissingFact(why.clone())),
         None => Ok(None),
@@ -85,21 +85,21 @@ pub(super) fn add_version_and_artifacts(
             .earlier_runs
             .get(&target.component)
             .and_then(|fact| fact.as_ref().ok());
-        let mut ended = earlier
+        let mut results = earlier
             .into_iter()
             .flatten()
             .filter_map(|stored| stored.statement.component_result(&target.component));
-        let then = ended.find(|it| it.target.content == target.content);
-        if let Some(then) = then {
-            target.version = then.target.version;
-            target.artifacts = then.target.artifacts;
+        let result = results.find(|it| it.target.content == target.content);
+        if let Some(result) = result {
+            target.version = result.target.version;
+            target.artifacts = result.target.artifacts;
         }
         return Ok(());
     }
     let by_hand = spec.versions.get(&target.component).cloned();
     target.version = match by_hand {
         Some(version) => Some(version),
-        None => known(
+        None => version_or_error(
             facts
                 .versions
                 .get(&(target.commit, target.component.clone())),

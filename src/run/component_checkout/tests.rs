@@ -11,7 +11,7 @@ use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::git::Repository;
 use crate::git::content::ComponentFile;
-use crate::git::tests::{Numbers, Scratch};
+use crate::git::tests::{SeededRandom, TestRepository};
 use crate::ledger::facts::PolicyComponent;
 
 const POLICY: &str = r#"
@@ -71,9 +71,9 @@ struct Generated {
 }
 
 /// Makes trees with every kind of entry, among them files in the place of folders.
-fn generate(scratch: &Scratch, count: usize) -> Vec<Generated> {
+fn generate(scratch: &TestRepository, count: usize) -> Vec<Generated> {
     let blob = |text: &str| {
-        let file = scratch.beside("blob");
+        let file = scratch.sibling_path("blob");
         std::fs::write(&file, text).unwrap();
         scratch.oid(&["hash-object", "-w", "--no-filters", file.to_str().unwrap()])
     };
@@ -86,7 +86,7 @@ fn generate(scratch: &Scratch, count: usize) -> Vec<Generated> {
     .map(blob);
     let texts = ["one\ntwo\n", "$Id$\n", "a\r\nb\n"].map(blob);
     let links = ["../docs", "one", "api/main"].map(blob);
-    let mut numbers = Numbers(11);
+    let mut numbers = SeededRandom(11);
     let mut all = Vec::new();
     for _ in 0..count {
         let mut files: Vec<(&'static str, String, Oid)> = Vec::new();
@@ -125,8 +125,8 @@ fn list_files(
     repository.list_component_files(tree, &paths).unwrap()
 }
 
-/// Returns the paths that git finds for patterns in the index that [`Scratch::tree`] left behind.
-fn git_matches(scratch: &Scratch, patterns: &[String]) -> BTreeSet<String> {
+/// Returns the paths that git finds for patterns in the index that [`TestRepository::tree`] left behind.
+fn git_matches(scratch: &TestRepository, patterns: &[String]) -> BTreeSet<String> {
     if patterns.is_empty() {
         return BTreeSet::new();
     }
@@ -134,7 +134,7 @@ fn git_matches(scratch: &Scratch, patterns: &[String]) -> BTreeSet<String> {
     command
         .args(["ls-files", "--cached", "-z", "--"])
         .args(patterns)
-        .env("GIT_INDEX_FILE", scratch.beside("index"));
+        .env("GIT_INDEX_FILE", scratch.sibling_path("index"));
     crate::git::tests::run(command, b"")
         .split('\0')
         .filter(|path| !path.is_empty())
@@ -144,7 +144,7 @@ fn git_matches(scratch: &Scratch, patterns: &[String]) -> BTreeSet<String> {
 
 /// Returns the files, apart from git's settings, that belong to patterns: those that git matches,
 /// and those in the place of a folder on the way to one.
-fn expect_files(scratch: &Scratch, tree: &Generated, patterns: &[&str]) -> BTreeSet<String> {
+fn expect_files(scratch: &TestRepository, tree: &Generated, patterns: &[&str]) -> BTreeSet<String> {
     let globs: Vec<String> = patterns.iter().map(|it| format!(":(glob){it}")).collect();
     let mut expected = git_matches(scratch, &globs);
     for pattern in patterns {
@@ -171,7 +171,7 @@ fn expect_files(scratch: &Scratch, tree: &Generated, patterns: &[&str]) -> BTree
 /// and the settings of the folders above. The content is the tree that git makes of them.
 #[test]
 fn files_are_those_that_git_matches() {
-    let (scratch, policy) = (Scratch::bare(), Policy::parse(POLICY).unwrap());
+    let (scratch, policy) = (TestRepository::bare(), Policy::parse(POLICY).unwrap());
     let trees = generate(&scratch, 60);
     let repository = scratch.open();
     let mut seen = BTreeMap::new();
@@ -250,12 +250,12 @@ fn read_folder(root: &Path) -> BTreeMap<String, (bool, Vec<u8>)> {
 /// checkout of the whole commit, whatever the machine's settings are.
 #[test]
 fn equal_content_means_equal_bytes() {
-    let (scratch, policy) = (Scratch::bare(), Policy::parse(POLICY).unwrap());
+    let (scratch, policy) = (TestRepository::bare(), Policy::parse(POLICY).unwrap());
     let trees = generate(&scratch, 40);
     let mut by_git = Vec::new();
     for tree in &trees {
         let folder = tempfile::tempdir().unwrap();
-        let index = scratch.beside("whole");
+        let index = scratch.sibling_path("whole");
         let _ = std::fs::remove_file(&index);
         for args in [
             vec!["read-tree".to_owned(), tree.tree.to_string()],

@@ -16,7 +16,7 @@ use crate::run::graph::Graph;
 use crate::run::run_dirs::WorkDirs;
 use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
 
-/// Applies the deployment: changes first, then removals, then the rollback of what failed.
+/// Applies the deployment: changes first, then removals, then the rollback of failed components.
 pub fn apply_deployment(
     task: &DeployTask<'_>,
     work_dirs: &WorkDirs<'_>,
@@ -41,8 +41,8 @@ pub fn apply_deployment(
         (callbacks, &mut *check_ownership),
         &mut report,
     );
-    // Removals come last and only if everything else succeeded: new components may still need the
-    // old ones until then.
+    // Removals come last, and only if everything else succeeded: until then, components may still
+    // need the old ones.
     let all_succeeded = results
         .values()
         .all(|result| matches!(result, TaskResult::Succeeded(_)));
@@ -88,7 +88,7 @@ fn apply_graph(
         graph,
         check_ownership,
         changed_outputs: BTreeSet::new(),
-        failed: false,
+        has_failed: false,
         report,
     };
     let work = |component: &ComponentName,
@@ -102,6 +102,7 @@ fn apply_graph(
     run_graph(graph, task.parallel, &mut scheduler, &work)
 }
 
+/// The decisions of the run while a graph is applied.
 struct ApplyCallbacks<'a, 'o> {
     task: &'a DeployTask<'a>,
     work_dirs: &'a WorkDirs<'a>,
@@ -109,7 +110,8 @@ struct ApplyCallbacks<'a, 'o> {
     check_ownership: &'a mut OwnershipCheck<'o>,
     /// The components whose outputs changed since the plans were made.
     changed_outputs: BTreeSet<ComponentName>,
-    failed: bool,
+    /// Whether a step has failed.
+    has_failed: bool,
     report: &'a mut RunReport,
 }
 
@@ -117,11 +119,11 @@ impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
     for ApplyCallbacks<'_, '_>
 {
     fn may_start(&mut self) -> bool {
-        let lost = self.report.taken_over.is_some() || self.report.owner_unknown.is_some();
-        let ended = lost || !self.report.refused_plans.is_empty();
-        !(ended
+        let is_lost = self.report.taken_over.is_some() || self.report.owner_unknown.is_some();
+        let is_over = is_lost || !self.report.refused_plans.is_empty();
+        !(is_over
             || self.task.runner.cancellation.is_draining()
-            || self.failed && self.task.fail_fast)
+            || self.has_failed && self.task.fail_fast)
     }
 
     fn prepare(&mut self, component: &ComponentName) -> Result<PreparedComponent, ApplyFailure> {
@@ -130,15 +132,15 @@ impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
             .ok_or_else(|| ApplyFailure::StepFailed(make_start_error(None), false))?;
         let job = prepare_job(self.work_dirs, change)
             .map_err(|error| ApplyFailure::StepFailed(make_start_error(Some(&error)), false))?;
-        // Without a known plan, whatever is in the plan file must not be applied.
-        let planned = matches!(self.task.plans.get(component), Some(PlanResult::Planned(_)));
-        let unplanned = !planned
+        // Without a known plan, the plan file must not be applied.
+        let is_planned = matches!(self.task.plans.get(component), Some(PlanResult::Planned(_)));
+        let lacks_plan = !is_planned
             && self
                 .task
                 .runner
                 .component_policy(&job)
                 .is_some_and(|it| it.plan.is_some());
-        let needs_new_plan = unplanned
+        let needs_new_plan = lacks_plan
             || self
                 .graph
                 .predecessors(component)
@@ -165,11 +167,11 @@ impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
         result: &Result<AppliedComponent, ApplyFailure>,
     ) {
         match result {
-            Ok(done) => self
+            Ok(applied) => self
                 .changed_outputs
-                .extend(done.outputs_changed.then(|| component.clone())),
+                .extend(applied.outputs_changed.then(|| component.clone())),
             Err(ApplyFailure::StepFailed(error, _)) => {
-                self.failed = true;
+                self.has_failed = true;
                 self.report.errors.insert(component.clone(), error.clone());
             }
             Err(ApplyFailure::PlanRefused) => {
@@ -192,12 +194,12 @@ fn find_component_result(
         Some(TaskResult::Succeeded(_)) if change.intent == Intent::Destroy => {
             make(Outcome::Destroyed)
         }
-        Some(TaskResult::Succeeded(done)) => RecordedResult {
-            verification: done.verification,
+        Some(TaskResult::Succeeded(applied)) => RecordedResult {
+            verification: applied.verification,
             ..make(Outcome::Succeeded)
         },
         Some(TaskResult::Failed(ApplyFailure::StepFailed(_, true))) => make(Outcome::Failed),
-        // Nothing was done to it.
+        // It was not touched.
         Some(TaskResult::Failed(_) | TaskResult::NotStarted) => make(Outcome::Skipped),
         Some(TaskResult::SkippedAfter(cause)) => {
             let failed = matches!(
@@ -219,7 +221,7 @@ fn find_component_result(
     }
 }
 
-/// Rolls back what failed, if the policy asks for it and there is a good release to return to.
+/// Rolls back the components that the policy's `rollback` selects, if one has failed.
 fn roll_back_failed(
     (task, work_dirs): (&DeployTask<'_>, &WorkDirs<'_>),
     check_ownership: &mut OwnershipCheck<'_>,
@@ -233,21 +235,21 @@ fn roll_back_failed(
     if !failed || rules.rollback == Rollback::Manual || task.runner.cancellation.is_draining() {
         return;
     }
-    let wanted = |it: &&RecordedResult| match rules.rollback {
+    let is_selected = |it: &&RecordedResult| match rules.rollback {
         Rollback::Auto => it.outcome == Outcome::Failed,
         Rollback::All => matches!(it.outcome, Outcome::Failed | Outcome::Succeeded),
         Rollback::Manual => false,
     };
     // A component to destroy has no release to return to.
-    let changes = |it: &&RecordedResult| {
+    let has_change = |it: &&RecordedResult| {
         list_changes(task.deployment).any(|change| change.target.component == it.component)
     };
-    let wanted = report
+    let selected = report
         .results
         .iter()
-        .filter(wanted)
-        .filter(changes)
+        .filter(is_selected)
+        .filter(has_change)
         .map(|it| it.component.clone())
         .collect();
-    rollback::roll_back((task, work_dirs), &wanted, check_ownership, report);
+    rollback::roll_back((task, work_dirs), &selected, check_ownership, report);
 }

@@ -9,6 +9,7 @@ use crate::run::schedule::ContinueGuard;
 
 /// A component that was deployed or destroyed.
 pub(super) struct AppliedComponent {
+    /// The result of its verification.
     pub verification: VerificationResult,
     /// Whether its outputs, which other components read, may have changed.
     pub outputs_changed: bool,
@@ -16,7 +17,7 @@ pub(super) struct AppliedComponent {
 
 /// Why a component was not deployed.
 pub(super) enum ApplyFailure {
-    /// A step failed. The flag tells whether the component had been touched.
+    /// A step failed. The flag is true if the component may have been changed before.
     StepFailed(StepError, bool),
     /// Its plan changed since it was accepted.
     PlanRefused,
@@ -24,10 +25,11 @@ pub(super) enum ApplyFailure {
     Stopped,
 }
 
-/// A component whose turn it is.
+/// A component that is ready for its work.
 pub(super) struct PreparedComponent {
     pub job: ComponentJob,
-    /// Whether its plan is made again, because what it is based on has changed.
+    /// Whether its plan must be made again: there is none, or a component that it depends on has
+    /// changed its outputs.
     pub needs_new_plan: bool,
 }
 
@@ -65,15 +67,15 @@ pub(super) fn apply_component(
         .verify(job)
         .map_err(|error| ApplyFailure::StepFailed(error, true))?;
     let terraform = plan.as_ref().and_then(PlanOutput::as_terraform);
-    // Only terraform tells whether outputs changed. Any other tool is assumed to change them.
+    // Only terraform reports whether outputs changed. Any other tool is assumed to change them.
     Ok(AppliedComponent {
         verification,
         outputs_changed: touched && terraform.is_none_or(TerraformPlan::changes_outputs),
     })
 }
 
-/// Applies a plan until it succeeds, as often as the policy allows. Returns whether there was
-/// anything to apply.
+/// Applies a plan, with as many retries as the policy allows. Returns whether there was anything to
+/// apply.
 fn apply_with_retries(
     (task, guard): (
         &DeployTask<'_>,
@@ -102,7 +104,7 @@ fn apply_with_retries(
         let Err(error) = runner.apply(job) else {
             break;
         };
-        if error.interrupted || attempts == retries || !runner.wait_before_retry(attempts) {
+        if error.is_interrupted || attempts == retries || !runner.wait_before_retry(attempts) {
             return Err(ApplyFailure::StepFailed(error, true));
         }
         attempts += 1;

@@ -1,4 +1,4 @@
-//! The changes of a deployment: finding them, preparing their folders, and their bare results.
+//! The changes of a deployment: finds them, prepares their folders, and creates their results.
 
 use crate::domain::entry::{
     ComponentChange, Deployment, Intent, Outcome, RecordedResult, Target, VerificationResult,
@@ -42,7 +42,8 @@ pub(super) fn prepare_job(
     work_dirs.prepare_job(target, change.from, "run")
 }
 
-/// Returns the error of a component whose work could not begin.
+/// Creates the error of a component whose work could not begin. Without an error, the component is
+/// not in the deployment.
 pub(super) fn make_start_error(error: Option<&WorkDirsError>) -> StepError {
     let why = error.map_or_else(
         || "it is not in the deployment".to_owned(),
@@ -53,11 +54,11 @@ pub(super) fn make_start_error(error: Option<&WorkDirsError>) -> StepError {
         reason: why,
         last_lines: Vec::new(),
         log: std::path::PathBuf::new(),
-        interrupted: false,
+        is_interrupted: false,
     }
 }
 
-/// Returns the result of a component, without details.
+/// Creates the result of a component, without details.
 pub fn make_result(component: &ComponentName, outcome: Outcome) -> RecordedResult {
     let verification = VerificationResult::None;
     RecordedResult {

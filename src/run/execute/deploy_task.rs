@@ -1,4 +1,4 @@
-//! What a run gets and what it returns: the deployment with its plans, the caller's decisions, and
+//! The input and the result of a run: the deployment with its plans, the caller's decisions, and
 //! the report.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ pub struct DeployTask<'a> {
     pub runner: &'a StepRunner<'a>,
     /// The plans that were shown and approved.
     pub plans: &'a BTreeMap<ComponentName, PlanResult>,
-    /// The last good release of each component, if it is the one that ran before.
+    /// The last good release of each component, for those that were running it before.
     pub last_good: &'a BTreeMap<ComponentName, Target>,
     /// How many components are worked on at once.
     pub parallel: usize,
@@ -30,7 +30,7 @@ pub struct DeployTask<'a> {
 pub trait RunCallbacks: Sync {
     /// Returns whether this plan may be applied, though it differs from the one that was shown
     /// before. Called from several threads.
-    fn accepts_plan(&self, component: &ComponentName, made: &PlanOutput) -> bool;
+    fn accepts_plan(&self, component: &ComponentName, plan: &PlanOutput) -> bool;
 }
 
 /// Why a run must not continue.
@@ -53,7 +53,7 @@ pub struct RunReport {
     pub results: Vec<RecordedResult>,
     /// The failed steps.
     pub errors: BTreeMap<ComponentName, StepError>,
-    /// A description failed components were not rolled back.
+    /// Why components were not rolled back, by component.
     pub not_rolled_back: BTreeMap<ComponentName, String>,
     /// The components whose plan had changed and was not accepted.
     pub refused_plans: BTreeSet<ComponentName>,
@@ -64,15 +64,15 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// Returns whether everything that was to be done was done.
+    /// Returns whether every component reached its target and this program still owns the run.
     pub fn is_success(&self) -> bool {
-        let done = |it: &RecordedResult| {
+        let is_done = |it: &RecordedResult| {
             matches!(
                 it.outcome,
                 Outcome::Succeeded | Outcome::Destroyed | Outcome::Unchanged
             )
         };
-        self.taken_over.is_none() && self.results.iter().all(done)
+        self.taken_over.is_none() && self.results.iter().all(is_done)
     }
 
     /// Lists the failed steps, one line each: `apply of api: exit status 3`.

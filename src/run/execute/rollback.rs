@@ -16,19 +16,19 @@ use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_gr
 /// Rolls back these components of a deployment and adds the results to the report.
 pub(super) fn roll_back(
     (task, work_dirs): (&DeployTask<'_>, &WorkDirs<'_>),
-    wanted: &BTreeSet<ComponentName>,
+    selected: &BTreeSet<ComponentName>,
     check_ownership: &mut OwnershipCheck<'_>,
     report: &mut RunReport,
 ) {
-    let known: BTreeSet<ComponentName> = wanted
+    let restorable: BTreeSet<ComponentName> = selected
         .iter()
         .filter(|name| task.last_good.contains_key(*name))
         .cloned()
         .collect();
-    if !known.is_empty() {
-        task.runner.observer.on_rollback(&known);
+    if !restorable.is_empty() {
+        task.runner.observer.on_rollback(&restorable);
     }
-    let graph = Graph::new(task.runner.command_env.policy, wanted).reversed();
+    let graph = Graph::new(task.runner.command_env.policy, selected).reversed();
     let mut callbacks = RollbackCallbacks {
         task,
         work_dirs,
@@ -73,7 +73,7 @@ fn record_rollback(
             return;
         }
         TaskResult::Failed(failure) => {
-            // A component that was deployed and then failed to go back is in neither state.
+            // A component that was deployed and then failed to roll back is in neither state.
             if failure.touched && recorded.outcome == Outcome::Succeeded {
                 recorded.outcome = Outcome::Failed;
                 recorded.verification = VerificationResult::None;
@@ -89,12 +89,12 @@ fn record_rollback(
 /// Why a component was not rolled back.
 struct RollbackFailure {
     reason: String,
-    /// Whether an attempt was made.
+    /// Whether the component may have been changed.
     touched: bool,
 }
 
 impl RollbackFailure {
-    /// Makes the reason for a component that was not touched.
+    /// Creates the failure of a component that was not touched.
     fn untouched(why: impl Into<String>) -> Self {
         Self {
             reason: why.into(),
@@ -103,6 +103,7 @@ impl RollbackFailure {
     }
 }
 
+/// The decisions of the run while components are rolled back.
 struct RollbackCallbacks<'a, 'o> {
     task: &'a DeployTask<'a>,
     work_dirs: &'a WorkDirs<'a>,
@@ -132,9 +133,9 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
     fn check_continue(&mut self, _: &ComponentName) -> Result<(), RollbackFailure> {
         (self.check_ownership)().map_err(|reason| {
             let (StopReason::TakenOver(why) | StopReason::OwnerUnknown(why)) = &reason;
-            let left = RollbackFailure::untouched(why.clone());
+            let failure = RollbackFailure::untouched(why.clone());
             self.stop_reason = Some(reason);
-            left
+            failure
         })
     }
 
@@ -154,17 +155,17 @@ fn roll_back_component(
     let terraform = plan.as_ref().and_then(PlanOutput::as_terraform);
     if terraform.is_some_and(TerraformPlan::destroys_untainted) {
         return Err(RollbackFailure::untouched(
-            "a rollback would destroy something, which a person must decide",
+            "a rollback would destroy resources, so a person must decide",
         ));
     }
-    let touched = |what: &str, why: &str| RollbackFailure {
-        reason: format!("{what} failed: {why}"),
+    let touched = |step: &str, why: &str| RollbackFailure {
+        reason: format!("{step} failed: {why}"),
         touched: true,
     };
     if !plan.as_ref().is_some_and(PlanOutput::is_empty) {
-        guard
-            .check()
-            .map_err(|left| left.unwrap_or_else(|| RollbackFailure::untouched("interrupted")))?;
+        guard.check().map_err(|failure| {
+            failure.unwrap_or_else(|| RollbackFailure::untouched("interrupted"))
+        })?;
         runner
             .apply(job)
             .map_err(|error| touched("its apply", &error.reason))?;

@@ -14,8 +14,8 @@ use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_gr
 
 /// Makes all plans at once. A component without a plan command has no plan.
 ///
-/// If a plan fails while a component that it depends on is going to change, it is deferred until
-/// that component is deployed, because it may fail only for lack of that change.
+/// If a plan fails and a component that it depends on is going to change, the plan is deferred
+/// until that component is deployed, because the missing change may be the cause.
 pub fn make_plans(
     deployment: &Deployment,
     (work_dirs, runner): (&WorkDirs<'_>, &StepRunner<'_>),
@@ -59,7 +59,7 @@ pub fn make_plans(
                 .filter(|before| may_change(before))
                 .cloned()
                 .collect();
-            let result = if waits_for.is_empty() || error.interrupted {
+            let result = if waits_for.is_empty() || error.is_interrupted {
                 PlanResult::Failed {
                     reason: error.reason.clone(),
                     output: error.last_lines.join("\n"),
@@ -93,7 +93,7 @@ pub fn verify_components(
         .into_iter()
         .filter_map(|(component, result)| match result {
             TaskResult::Succeeded(_) => Some((component, true)),
-            TaskResult::Failed(error) => (!error.interrupted).then_some((component, false)),
+            TaskResult::Failed(error) => (!error.is_interrupted).then_some((component, false)),
             TaskResult::SkippedAfter(_) | TaskResult::NotStarted => None,
         })
         .collect()
@@ -106,7 +106,7 @@ fn list_changed_components(deployment: &Deployment) -> BTreeSet<ComponentName> {
         .collect()
 }
 
-/// Works on every component at once, whatever the order between them.
+/// Callbacks that let every component start at once.
 struct UnorderedCallbacks<'a> {
     work_dirs: &'a WorkDirs<'a>,
     runner: &'a StepRunner<'a>,

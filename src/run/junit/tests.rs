@@ -1,3 +1,5 @@
+//! Tests of reading `JUnit` reports and building predicates.
+
 use super::*;
 use crate::domain::entry::TEST_COUNTS_KEY;
 
@@ -11,7 +13,8 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// What the usual writers of reports write: pytest and Gradle, Surefire with its repeated tests, Google Test with what is switched off.
+/// The reports of common tools are read: pytest, Gradle, Surefire with repeated tests, and Google
+/// Test with disabled ones.
 #[test]
 fn reports() {
     let tests = read(
@@ -46,7 +49,7 @@ fn reports() {
     assert_eq!(flaky.result(), "WARNED");
 }
 
-/// A failure that no test owns up to is one all the same: a suite that could not begin, a count without a name.
+/// A failure without a test counts too: a suite that could not start, or a count without a name.
 #[test]
 fn failures_without_a_test() {
     let suite = read(
@@ -72,7 +75,8 @@ fn failures_without_a_test() {
     assert_eq!(both.failed.len(), 2);
 }
 
-/// A report is anybody's: what it may do to its reader is bounded, and what is none never counts as good.
+/// Reports are untrusted: what they can cost is bounded, and an invalid report never counts as
+/// passed.
 #[test]
 fn hostile_reports() {
     let bomb =
@@ -97,7 +101,7 @@ fn hostile_reports() {
         Err(JunitError::NotUtf8)
     ));
     let deep = |levels: usize| "<testsuite>".repeat(levels) + &"</testsuite>".repeat(levels);
-    assert!(read(&deep(DEPTH)).is_ok());
+    assert!(read(&deep(MAX_DEPTH)).is_ok());
     assert!(matches!(read(&deep(100_000)), Err(JunitError::TooDeep)));
     let large = vec![b' '; MAX_REPORT + 1];
     assert!(matches!(
@@ -118,9 +122,10 @@ fn hostile_reports() {
     }
 }
 
-/// Few tests are all named; of more than an entry holds those that failed come first, and the numbers stay true.
+/// All tests are named if they fit. Otherwise failed tests come first, and the counts cover all
+/// tests.
 #[test]
-fn room() {
+fn names_that_do_not_fit() {
     let digest = Digest::sha256(b"report");
     let reports = [("report.xml".to_owned(), digest.clone())];
     let few = TestResults {
@@ -141,7 +146,8 @@ fn room() {
         )
     );
 
-    // Short names are dear in an entry, where each is a line; long ones in the predicate.
+    // With short names, the limit of the entry counts, in which each name is a line. With long
+    // names, the limit of the predicate counts.
     for length in [1, 400] {
         let name = |number: usize| format!("{number:0>length$}");
         let many = TestResults {
@@ -149,12 +155,9 @@ fn room() {
             failed: names(&["z"]),
             ..TestResults::default()
         };
-        let TestPredicate {
-            map,
-            omitted_names: left_out,
-        } = many.build_predicate(&reports, None).unwrap();
+        let TestPredicate { map, omitted_names } = many.build_predicate(&reports, None).unwrap();
         let passed = map["passedTests"].as_array().unwrap().len();
-        assert!(passed > 500 && passed + left_out == 80_000, "{passed}");
+        assert!(passed > 500 && passed + omitted_names == 80_000, "{passed}");
         assert_eq!(
             (&map["failedTests"], &map[TEST_COUNTS_KEY]["passed"]),
             (&json!(["z"]), &json!(80_000))

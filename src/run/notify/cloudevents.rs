@@ -1,8 +1,8 @@
 //! Notices as structured `CloudEvents` 1.0 that carry `CDEvents` 0.5.1.
 //!
-//! A notice becomes one event about the run, and one for each service that starts or stops running
-//! because of it: tools that measure deployments read the latter. If `CDEvents` has no word for an
-//! event, its type is a custom one, `dev.cdeventsx.gitdeploy-…`.
+//! A notice becomes one event about the run, and one for each service that the run deploys or
+//! removes, which tools that measure deployments read. If `CDEvents` has no type for an event, its
+//! type is a custom one, `dev.cdeventsx.gitdeploy-…`.
 
 use serde_json::{Value, json};
 
@@ -118,20 +118,21 @@ fn build_service_event(notice: &Notice, part: &NoticeComponent) -> Option<Value>
     ))
 }
 
-/// Builds the event about an ephemeral environment that was created or deleted.
+/// Builds the event about an environment that was created or deleted. Returns `None` for any other
+/// notice.
 fn build_environment_event(notice: &Notice) -> Option<Value> {
     if notice.event != NotifyEvent::Succeeded {
         return None;
     }
     let name = notice.environment.as_str();
-    let first =
+    let is_first =
         notice.expires.is_some() && notice.components.iter().all(|part| part.from.is_none());
     let (kind, mut content) = match notice.kind {
         DeploymentKind::Destroy => (
             "dev.cdevents.environment.deleted.0.3.0",
             json!({ "name": name }),
         ),
-        _ if first => (
+        _ if is_first => (
             "dev.cdevents.environment.created.0.3.0",
             json!({ "name": name }),
         ),
@@ -143,7 +144,7 @@ fn build_environment_event(notice: &Notice) -> Option<Value> {
     Some(build_event(notice, "*", kind, name, &content, &[]))
 }
 
-/// Returns the running component as a package URL. After a rollback that is the commit from before,
+/// Returns the running component as a package URL. After a rollback that is the previous commit,
 /// whose artifact is not known here.
 fn build_package_url(notice: &Notice, part: &NoticeComponent) -> String {
     let (commit, artifact) = match part.outcome {
@@ -164,21 +165,21 @@ fn build_source(notice: &Notice) -> String {
     format!("/git-deploy/{}/{}", notice.project, notice.environment)
 }
 
-/// Builds an event and its envelope. The same event always gets the same id. `of` distinguishes the
-/// events of one notice.
+/// Builds an event and its envelope. The same event always gets the same id. `id_suffix`
+/// distinguishes the events of one notice.
 fn build_event(
     notice: &Notice,
-    of: &str,
+    id_suffix: &str,
     kind: &str,
     subject: &str,
     content: &Value,
     components: &[NoticeComponent],
 ) -> Value {
     let (source, time) = (build_source(notice), notice.time);
-    let id = if of.is_empty() {
+    let id = if id_suffix.is_empty() {
         notice.id()
     } else {
-        format!("{}-{of}", notice.id())
+        format!("{}-{id_suffix}", notice.id())
     };
     json!({
         "specversion": "1.0", "id": id, "source": source, "type": kind, "subject": subject, "time": time,

@@ -1,5 +1,5 @@
-//! What the delivery of a message needs and returns: limits, the runner of commands, the message,
-//! and why it was not delivered.
+//! The types for delivering a message: the limits, the runner of commands, the message, and the
+//! failures.
 
 use std::fmt;
 use std::time::Duration;
@@ -23,14 +23,14 @@ pub trait CommandRunner: Send + Sync + 'static {
     fn read_secret(&self, command: &ShellCommand) -> Result<String, String>;
 }
 
-/// Time limits.
+/// The time limits of a delivery.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// For one attempt to post a message.
+    /// The time limit of one attempt to post a message.
     pub attempt_timeout: Duration,
     /// The pause after a first failure. It doubles with each further one.
     pub first_pause: Duration,
-    /// The longest pause that is chosen here. A service may ask for a longer one.
+    /// The longest pause. A receiver can ask for a longer one with `Retry-After`.
     pub max_pause: Duration,
     /// How long the end of a run waits for undelivered messages.
     pub finish_timeout: Duration,
@@ -51,7 +51,7 @@ impl Default for Limits {
 /// A notification that was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
-    /// The channel, in words that contain no secret.
+    /// A description of the channel, without secrets.
     pub channel: String,
     /// The event.
     pub event: NotifyEvent,
@@ -64,17 +64,20 @@ pub struct Undelivered {
 impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            channel: to,
+            channel,
             event,
-            reason: why,
+            reason,
             attempts,
         } = self;
         let times = match attempts {
             0 => String::new(),
             1 => " (tried once)".to_owned(),
-            many => format!(" (tried {many} times)"),
+            attempts => format!(" (tried {attempts} times)"),
         };
-        write!(f, "{to} was not told of \"{event}\": {why}{times}")
+        write!(
+            f,
+            "{channel} was not notified of \"{event}\": {reason}{times}"
+        )
     }
 }
 
@@ -82,9 +85,11 @@ impl fmt::Display for Undelivered {
 pub(super) enum SendFailure {
     /// A retry cannot help.
     Permanent(String),
-    /// A retry may succeed. A service may say when.
+    /// A retry may succeed.
     Temporary {
+        /// The reason.
         why: String,
+        /// How long to wait before the retry, if the receiver asked for a pause.
         after: Option<Duration>,
     },
     /// No answer came in the time that the attempt had.
@@ -92,7 +97,7 @@ pub(super) enum SendFailure {
 }
 
 impl SendFailure {
-    /// Makes a failure that may be retried at any time.
+    /// Creates a failure that may be retried at any time.
     pub(super) fn temporary(why: impl Into<String>) -> Self {
         Self::Temporary {
             why: why.into(),

@@ -40,8 +40,8 @@ pub struct Notice {
     pub description: Option<Description>,
     /// The change request it belongs to.
     pub change: Option<Line>,
-    /// Why it failed or was refused, or who is asked to approve it. Any text: it is made safe to
-    /// show.
+    /// Why it failed or was refused, or who is asked to approve it. The text is made safe to show
+    /// before it is sent.
     pub reasons: Vec<String>,
     /// The run.
     pub run: Option<RunId>,
@@ -54,7 +54,7 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Makes a notice of an event without any details.
+    /// Creates a notice of an event without any details.
     pub fn new(event: NotifyEvent, time: Time, project: ProjectName, environment: EnvName) -> Self {
         Self {
             event,
@@ -80,10 +80,10 @@ impl Notice {
     pub fn with_deployment(mut self, deployment: &Deployment) -> Self {
         self.kind = deployment.kind;
         self.components = deployment.changed().map(NoticeComponent::from).collect();
-        let destroys = |change: &&ComponentChange| change.intent == Intent::Destroy;
+        let is_removal = |change: &&ComponentChange| change.intent == Intent::Destroy;
         self.commit = deployment
             .changed()
-            .find(|change| !destroys(change))
+            .find(|change| !is_removal(change))
             .map(|change| change.target.commit);
         self.description.clone_from(&deployment.description);
         self.change.clone_from(&deployment.change);
@@ -93,24 +93,24 @@ impl Notice {
 
     /// Adds how the components ended.
     #[must_use]
-    pub fn with_results(mut self, ended: &[ComponentResult]) -> Self {
+    pub fn with_results(mut self, results: &[ComponentResult]) -> Self {
         for part in &mut self.components {
-            let how = ended
+            let result = results
                 .iter()
-                .find(|ended| ended.target.component == part.component);
-            part.outcome = how.map(|ended| ended.outcome);
+                .find(|result| result.target.component == part.component);
+            part.outcome = result.map(|result| result.outcome);
         }
         self
     }
 
     /// Returns a one-line summary: `prod: failed, catalogue at 2affccc97fa0, by ci`.
     pub fn summary(&self) -> String {
-        let (what, mut line) = (
+        let (event, mut line) = (
             describe_event(self.event, self.kind),
             self.environment.to_string(),
         );
         line.push_str(": ");
-        line.push_str(&what);
+        line.push_str(&event);
         line.push_str(", ");
         line.push_str(self.project.as_str());
         if let Some(commit) = self.commit {
@@ -127,7 +127,7 @@ impl Notice {
     /// Returns a 128-bit id over all of the content, so that an event keeps its id however often it
     /// is sent.
     ///
-    /// The id is a digest of the JSON that messages consist of. Names in the code are no part of it.
+    /// The id is a digest of the JSON of messages. Renaming an item in the code does not change it.
     pub(super) fn id(&self) -> String {
         // A message omits the time and, beyond their limits, components and reasons.
         let content = (
@@ -166,8 +166,8 @@ impl Notice {
 
     /// Returns the reasons, made safe to show and bounded.
     pub(super) fn safe_reasons(&self) -> Vec<String> {
-        let line = |text: &String| sanitize(text).chars().take(Line::LIMIT).collect();
-        self.reasons.iter().take(MAX_REASONS).map(line).collect()
+        let clean = |text: &String| sanitize(text).chars().take(Line::LIMIT).collect();
+        self.reasons.iter().take(MAX_REASONS).map(clean).collect()
     }
 }
 

@@ -16,24 +16,24 @@ use super::delivery::SendFailure;
 use crate::clock;
 use crate::domain::policy::WebhookUrl;
 
-/// Posts a message, and waits for the head of the response for at most `within`. The body of the
+/// Posts a message, and waits for the head of the response for at most `timeout`. The body of the
 /// response is not read.
 ///
 /// Redirects are never followed, as the `CloudEvents` webhook specification requires. The proxy
-/// comes from the environment (`HTTPS_PROXY`, `NO_PROXY` …), except for this machine. Certificates
-/// are checked as the system does it.
+/// comes from the environment (`HTTPS_PROXY`, `NO_PROXY` …); addresses of this machine use none.
+/// Certificates are checked as the system does it.
 pub(super) fn post(
     url: &WebhookUrl,
     media_type: &str,
     body: &[u8],
-    within: Duration,
+    timeout: Duration,
 ) -> Result<(), SendFailure> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .https_only(!url.is_local())
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .timeout_global(Some(within))
+        .timeout_global(Some(timeout))
         .user_agent(concat!("git-deploy/", env!("CARGO_PKG_VERSION")))
         .tls_config(
             TlsConfig::builder()
@@ -71,12 +71,12 @@ fn check_response(status: StatusCode, headers: &HeaderMap) -> Result<(), SendFai
         return Err(SendFailure::Permanent(why));
     }
     let why = format!("it answered {}", status.as_u16());
-    let again = [
+    let retryable = [
         StatusCode::REQUEST_TIMEOUT,
         StatusCode::TOO_EARLY,
         StatusCode::TOO_MANY_REQUESTS,
     ];
-    if status.is_client_error() && !again.contains(&status) {
+    if status.is_client_error() && !retryable.contains(&status) {
         return Err(SendFailure::Permanent(why));
     }
     Err(SendFailure::Temporary {
@@ -98,6 +98,7 @@ fn parse_retry_after(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
+/// The description of any error of TLS.
 const TLS_FAILED: &str = "its certificate is not accepted, or TLS failed";
 
 /// Describes an error without the address.

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::event::{Notice, NoticeComponent};
 use crate::domain::entry::Outcome;
 
-/// Slack splits a longer message into several.
+/// The longest message, in bytes. Slack splits a longer one into several.
 const MAX_MESSAGE_BYTES: usize = 3_900;
 /// The longest line, in characters, before escaping.
 const MAX_LINE_CHARS: usize = 300;
@@ -28,17 +28,17 @@ pub(super) fn build_message(notice: &Notice) -> Vec<u8> {
 /// Builds the text of the message, up to the length limit.
 fn build_text(notice: &Notice) -> String {
     let mut lines = vec![format!("*{}*", escape_text(&notice.summary()))];
-    let mut extra: Vec<String> = Vec::new();
-    extra.extend(
+    let mut details: Vec<String> = Vec::new();
+    details.extend(
         notice
             .change
             .as_ref()
             .map(|change| format!("change {}", escape_text(change.as_str()))),
     );
-    extra.extend(notice.url.as_ref().map(|url| escape_text(url)));
-    extra.extend(notice.expires.map(|time| format!("expires {time}")));
-    extra.extend(notice.run.map(|run| format!("run {run}")));
-    lines.extend((!extra.is_empty()).then(|| extra.join(" · ")));
+    details.extend(notice.url.as_ref().map(|url| escape_text(url)));
+    details.extend(notice.expires.map(|time| format!("expires {time}")));
+    details.extend(notice.run.map(|run| format!("run {run}")));
+    lines.extend((!details.is_empty()).then(|| details.join(" · ")));
     add_first_lines(
         &mut lines,
         notice

@@ -1,8 +1,8 @@
-//! Notifications over real sockets on loopback. Whatever a receiver does, the run continues, every lost message is reported, and no
-//! report contains an address.
+//! Tests of notifications over real sockets on loopback. Whatever a receiver does, the run
+//! continues, every lost message is reported, and no report contains an address.
 //!
-//! No test depends on how fast the machine is: limits are long, except where a test is about a receiver that never answers, and tests
-//! wait for what they need to have happened.
+//! No test depends on the speed of the machine: limits are long, except for receivers that never
+//! answer, and tests wait for the conditions that they need.
 
 mod forms;
 mod server;
@@ -37,26 +37,27 @@ const SHORT: Limits = Limits {
 /// How long a test waits for something that is certain to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A command, what it got on its standard input, and in its environment.
-type Told = (String, Vec<u8>, Vec<(&'static str, String)>);
+/// A command that was run: its text, its standard input, and its variables.
+type CommandCall = (String, Vec<u8>, Vec<(&'static str, String)>);
 
-/// Runs nothing: notes what it was asked.
+/// Runs no command, but records the calls.
 #[derive(Default)]
-struct Fake {
-    /// What `tell` got.
-    told: Mutex<Vec<Told>>,
-    /// So many calls fail, of both kinds.
-    fails: AtomicU32,
-    /// What `secret` prints.
-    prints: String,
+struct FakeRunner {
+    /// The notifications that were run.
+    calls: Mutex<Vec<CommandCall>>,
+    /// How many further calls fail, of both kinds.
+    remaining_failures: AtomicU32,
+    /// The output of commands that print a secret.
+    secret: String,
 }
 
-impl Fake {
-    fn fail(&self) -> Result<(), String> {
-        let less = |left: u32| left.checked_sub(1);
+impl FakeRunner {
+    /// Fails while failures remain.
+    fn take_failure(&self) -> Result<(), String> {
+        let decrement = |remaining: u32| remaining.checked_sub(1);
         match self
-            .fails
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+            .remaining_failures
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, decrement)
         {
             Ok(_) => Err("exit status 3\x1b[2J".to_owned()),
             Err(_) => Ok(()),
@@ -64,7 +65,7 @@ impl Fake {
     }
 }
 
-impl CommandRunner for Fake {
+impl CommandRunner for FakeRunner {
     fn run_notification(
         &self,
         command: &ShellCommand,
@@ -76,25 +77,28 @@ impl CommandRunner for Fake {
                 thread::park();
             }
         }
-        self.told.lock().unwrap().push((
+        self.calls.lock().unwrap().push((
             command.as_str().to_owned(),
             input.to_vec(),
             variables.to_vec(),
         ));
-        self.fail()
+        self.take_failure()
     }
 
     fn read_secret(&self, _: &ShellCommand) -> Result<String, String> {
-        self.fail().map(|()| self.prints.clone())
+        self.take_failure().map(|()| self.secret.clone())
     }
 }
 
 /// Waits until a condition holds.
 #[track_caller]
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+fn wait_until(description: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Deadline::after(PATIENCE);
-    while !holds() {
-        assert!(!deadline.has_passed(), "{what}: not within {PATIENCE:?}");
+    while !condition() {
+        assert!(
+            !deadline.has_passed(),
+            "{description}: not within {PATIENCE:?}"
+        );
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -111,7 +115,7 @@ fn wait_for_attempts(notifier: &Notifier) {
     wait_until("a first attempt", all);
 }
 
-fn on(words: &[&str]) -> std::collections::BTreeSet<NotifyEvent> {
+fn events(words: &[&str]) -> std::collections::BTreeSet<NotifyEvent> {
     words.iter().map(|word| word.parse().unwrap()).collect()
 }
 
@@ -119,24 +123,24 @@ fn webhook(url: &str, format: WebhookFormat) -> Notify {
     let address = WebhookAddress::Literal(url.parse::<WebhookUrl>().unwrap());
     Notify {
         channel: NotifyChannel::Webhook { address, format },
-        on: on(&["started", "failed"]),
+        on: events(&["started", "failed"]),
     }
 }
 
 fn command(text: &str) -> Notify {
     Notify {
         channel: NotifyChannel::Command(text.parse().unwrap()),
-        on: on(&["started", "failed"]),
+        on: events(&["started", "failed"]),
     }
 }
 
-fn notifier(notify: &[Notify], limits: Limits) -> (Notifier, Arc<Fake>) {
-    let fake = Arc::new(Fake::default());
-    (with(notify, &fake, limits), fake)
+fn notifier(notify: &[Notify], limits: Limits) -> (Notifier, Arc<FakeRunner>) {
+    let runner = Arc::new(FakeRunner::default());
+    (notifier_with(notify, &runner, limits), runner)
 }
 
-fn with(notify: &[Notify], fake: &Arc<Fake>, limits: Limits) -> Notifier {
-    let commands: Arc<dyn CommandRunner> = Arc::<Fake>::clone(fake);
+fn notifier_with(notify: &[Notify], runner: &Arc<FakeRunner>, limits: Limits) -> Notifier {
+    let commands: Arc<dyn CommandRunner> = Arc::<FakeRunner>::clone(runner);
     Notifier::new(notify, &commands, limits)
 }
 
@@ -154,15 +158,17 @@ fn json(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap()
 }
 
-/// A receiver that is down for a while gets everything in the end, in order, each message under the id that it had before.
+/// A receiver that is down for a while gets every message in the end, in order, each with the same
+/// id in every attempt.
 #[test]
 fn a_receiver_that_recovers_gets_every_message() {
-    let patience = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    let too_many_requests =
+        "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
     let server = Server::start(vec![
         Answer::Text("HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops"),
         Answer::Close,
         Answer::Text("not HTTP at all\r\n\r\n"),
-        Answer::Text(patience),
+        Answer::Text(too_many_requests),
         Answer::SlowBody,
         Answer::Text("HTTP/1.1 204 No Content\r\n\r\n"),
     ]);
@@ -171,7 +177,7 @@ fn a_receiver_that_recovers_gets_every_message() {
         LIMITS,
     );
     notifier.send(&notice(NotifyEvent::Started));
-    notifier.send(&notice(NotifyEvent::Succeeded)); // Nobody asked for it.
+    notifier.send(&notice(NotifyEvent::Succeeded)); // Not configured, so not sent.
     notifier.send(&notice(NotifyEvent::Failed));
     assert_eq!(notifier.finish(), []);
     let requests = server.requests();
@@ -228,8 +234,8 @@ const NOT_FOUND: &str = "HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n";
 const UNAVAILABLE: &str = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
 const BUSY: &str = "HTTP/1.1 429 Wait\r\nRetry-After: 86400\r\nContent-Length: 0\r\n\r\n";
 
-/// A receiver that fails for good is not tried again; one that still fails when the run ends is reported with its own reason. No
-/// report contains the address.
+/// A receiver that fails permanently is not tried again. One that still fails when the run ends is
+/// reported with its own reason. No report contains the address.
 #[test]
 fn undelivered_messages_are_reported() {
     let elsewhere = Server::start(Vec::new());
@@ -253,23 +259,24 @@ fn undelivered_messages_are_reported() {
     ];
     thread::scope(|scope| {
         for (answer, why) in refusals {
-            scope.spawn(move || reported(Some(&answer), why, LIMITS, Some(1)));
+            scope.spawn(move || check_report(Some(&answer), why, LIMITS, Some(1)));
         }
         for (answer, why) in failures {
             let limits = Limits {
                 finish_timeout: SHORT.finish_timeout,
                 ..LIMITS
             };
-            scope.spawn(move || reported(answer.as_ref(), why, limits, None));
+            scope.spawn(move || check_report(answer.as_ref(), why, limits, None));
         }
         let why = "no answer within 0.2 s (tried";
-        scope.spawn(move || reported(Some(&Answer::Hang), why, SHORT, None));
+        scope.spawn(move || check_report(Some(&Answer::Hang), why, SHORT, None));
     });
     assert!(elsewhere.requests().is_empty());
 }
 
-/// Checks what is reported of a receiver that always answers in this way, or, without an answer, is not there.
-fn reported(answer: Option<&Answer>, why: &str, limits: Limits, attempts: Option<u32>) {
+/// Checks the report about a receiver that always gives this answer. `None` stands for a receiver
+/// that does not listen.
+fn check_report(answer: Option<&Answer>, why: &str, limits: Limits, attempts: Option<u32>) {
     let case = format!("{answer:?}");
     let server = Server::start(vec![answer.cloned().unwrap_or(Answer::Close); 1_000]);
     let url = server.url();
@@ -295,9 +302,10 @@ fn reported(answer: Option<&Answer>, why: &str, limits: Limits, attempts: Option
     );
 }
 
-/// An attempt that the end of the run cuts short does not replace the reason of the attempt before it.
+/// An attempt that the end of the run cuts short does not replace the reason of the attempt before
+/// it.
 #[test]
-fn the_reason_is_the_receivers_own() {
+fn earlier_reason_is_kept() {
     let answers = [vec![Answer::Text(UNAVAILABLE)], vec![Answer::Hang; 1_000]];
     let server = Server::start(answers.concat());
     let limits = Limits {
@@ -313,10 +321,11 @@ fn the_reason_is_the_receivers_own() {
     assert!(lost[0].to_string().contains("503"), "{}", lost[0]);
 }
 
-/// A receiver that never answers delays no other, and the messages that wait behind a lost one are reported with it.
+/// A receiver that never answers does not delay others. The messages queued behind a lost one are
+/// reported too.
 #[test]
 fn a_receiver_that_hangs_delays_no_other() {
-    let deaf = Server::start(vec![Answer::Hang; 100]);
+    let hanging = Server::start(vec![Answer::Hang; 100]);
     let server = Server::start(vec![
         Answer::Text(
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -324,7 +333,7 @@ fn a_receiver_that_hangs_delays_no_other() {
         2
     ]);
     let all = [
-        webhook(&deaf.url(), WebhookFormat::Slack),
+        webhook(&hanging.url(), WebhookFormat::Slack),
         command("hang"),
         webhook(&server.url(), WebhookFormat::Slack),
     ];
@@ -339,12 +348,12 @@ fn a_receiver_that_hangs_delays_no_other() {
         notifier.workers[2].1.is_idle()
     });
     let lost = notifier.finish();
-    let told: Vec<String> = lost
+    let reported: Vec<String> = lost
         .iter()
         .map(|lost| format!("{} {}", &lost.channel[..12], lost.event))
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             "the webhook  started",
             "the webhook  failed",
@@ -360,7 +369,7 @@ fn a_receiver_that_hangs_delays_no_other() {
     assert_eq!(server.requests().len(), 2);
 }
 
-/// A service that came back during a long pause is not missed: the end of the run tries once more at once.
+/// The end of the run cuts a long pause short: a receiver that has recovered gets the message.
 #[test]
 fn the_end_cuts_a_pause_short() {
     let down = "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
@@ -380,41 +389,46 @@ fn the_end_cuts_a_pause_short() {
     assert_eq!(notifier.finish(), []);
 }
 
-/// A command gets the event in both ways, is not run for ever, and its words cannot drive a terminal.
+/// A command gets the event as its input and in variables. It is retried only a few times, and its
+/// message is made safe to show.
 #[test]
 fn commands_are_run() {
-    let (notifier, fake) = notifier(&[command("announce")], LIMITS);
-    fake.fails.store(1, Ordering::SeqCst);
+    let (notifier, runner) = notifier(&[command("announce")], LIMITS);
+    runner.remaining_failures.store(1, Ordering::SeqCst);
     notifier.send(&notice(NotifyEvent::Started));
     assert_eq!(notifier.finish(), []);
-    let told = std::mem::take(&mut *fake.told.lock().unwrap());
-    assert_eq!(told.len(), 2);
-    let (text, input, variables) = &told[1];
-    assert_eq!((text.as_str(), input), ("announce", &told[0].1));
+    let calls = std::mem::take(&mut *runner.calls.lock().unwrap());
+    assert_eq!(calls.len(), 2);
+    let (text, input, variables) = &calls[1];
+    assert_eq!((text.as_str(), input), ("announce", &calls[0].1));
     assert_eq!(
         json(input)["type"],
         "dev.cdevents.pipelinerun.started.0.3.0"
     );
-    let of = |name: &str| {
+    let value_of = |name: &str| {
         variables
             .iter()
-            .find(|(own, _)| *own == name)
+            .find(|(other, _)| *other == name)
             .map(|(_, value)| value.as_str())
     };
     assert_eq!(
-        (of("DEPLOY_EVENT"), of("DEPLOY_ENV"), of("DEPLOY_COMMIT")),
+        (
+            value_of("DEPLOY_EVENT"),
+            value_of("DEPLOY_ENV"),
+            value_of("DEPLOY_COMMIT")
+        ),
         (Some("started"), Some("prod"), Some(""))
     );
 
-    fake.fails.store(100, Ordering::SeqCst);
-    let notifier = with(&[command("announce")], &fake, LIMITS);
+    runner.remaining_failures.store(100, Ordering::SeqCst);
+    let notifier = notifier_with(&[command("announce")], &runner, LIMITS);
     notifier.send(&notice(NotifyEvent::Started));
     let lost: Vec<String> = notifier.finish().iter().map(ToString::to_string).collect();
-    let words = "the command `announce` was not told of \"started\": exit status 3\u{fffd}[2J (tried 3 times)";
+    let words = "the command `announce` was not notified of \"started\": exit status 3\u{fffd}[2J (tried 3 times)";
     assert_eq!(lost, [words]);
 }
 
-/// An address that is a secret is read when it is needed, and told nowhere, also when it is none.
+/// A secret address is read when it is needed, and is never reported, even if it is invalid.
 #[test]
 fn secret_addresses() {
     let server = Server::start(vec![Answer::Text(
@@ -427,31 +441,31 @@ fn secret_addresses() {
     };
     let notify = [Notify {
         channel,
-        on: on(&["failed"]),
+        on: events(&["failed"]),
     }];
-    let fake = Arc::new(Fake {
-        prints: server.url() + "\n",
-        fails: AtomicU32::new(2),
-        ..Fake::default()
+    let runner = Arc::new(FakeRunner {
+        secret: server.url() + "\n",
+        remaining_failures: AtomicU32::new(2),
+        ..FakeRunner::default()
     });
-    let notifier = with(&notify, &fake, LIMITS);
+    let notifier = notifier_with(&notify, &runner, LIMITS);
     notifier.send(&notice(NotifyEvent::Failed));
     assert_eq!(notifier.finish(), []);
     assert_eq!(server.requests().len(), 1);
 
-    let fake = Arc::new(Fake {
-        prints: "http://example.com/secret".to_owned(),
-        ..Fake::default()
+    let runner = Arc::new(FakeRunner {
+        secret: "http://example.com/secret".to_owned(),
+        ..FakeRunner::default()
     });
     let limits = Limits {
         finish_timeout: SHORT.finish_timeout,
         ..LIMITS
     };
-    let notifier = with(&notify, &fake, limits);
+    let notifier = notifier_with(&notify, &runner, limits);
     notifier.send(&notice(NotifyEvent::Failed));
     wait_for_attempts(&notifier);
     let [lost] = &notifier.finish()[..] else {
-        panic!("not told")
+        panic!("not reported")
     };
     let text = format!("{lost} {lost:?}");
     assert!(
@@ -459,7 +473,7 @@ fn secret_addresses() {
         "{text}"
     );
     assert!(
-        text.starts_with("the webhook whose address `pass show hook` prints was not told"),
+        text.starts_with("the webhook whose address `pass show hook` prints was not notified"),
         "{text}"
     );
 }

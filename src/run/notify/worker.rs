@@ -12,14 +12,14 @@ use crate::clock::Deadline;
 use crate::domain::policy::{NotifyChannel, ShellCommand, WebhookAddress, WebhookUrl};
 use crate::domain::text::sanitize;
 
-/// How often a command is tried. Few times, because a failed attempt may have had effects that a
-/// retry repeats.
+/// How often a command is tried. The number is small, because a retry may repeat the effects of a
+/// failed attempt.
 const COMMAND_ATTEMPTS: u32 = 3;
 /// The longest reason that is reported, in characters.
 const MAX_REASON_CHARS: usize = 300;
-/// An attempt begins only if this part of its usual time is left before the run is over: one that gets less fails for lack of time,
-/// whatever the receiver does.
-const LEAST_PART: u32 = 10;
+/// An attempt begins only if at least this fraction (a tenth) of its time limit is left before the
+/// run is over. With less, it would time out whatever the receiver does.
+const MIN_TIME_DIVISOR: u32 = 10;
 
 /// The worker of one channel.
 pub(super) struct Worker {
@@ -34,19 +34,21 @@ struct SharedQueue {
     changed: Condvar,
 }
 
+/// The messages of a channel and what has happened to them.
 #[derive(Default)]
 struct QueueState {
-    /// The queue. The first message is being tried.
+    /// The messages to send. The first one is being tried.
     queue: VecDeque<Arc<Message>>,
-    /// How often the first message was tried, and why that failed.
+    /// How often the first message was tried.
     attempts: u32,
+    /// Why its last attempt failed.
     last_failure: Option<String>,
-    /// The messages that were given up.
+    /// The messages that were given up, each with its attempts and the reason.
     given_up: Vec<(Arc<Message>, u32, String)>,
     /// Set when the run is over. Nothing is tried after it.
     deadline: Option<Deadline>,
     /// Whether the thread has ended: no time was left for another attempt.
-    over: bool,
+    is_over: bool,
     /// Set if no thread could be started: the cause.
     thread_error: Option<String>,
 }
@@ -64,11 +66,13 @@ impl QueueState {
 }
 
 impl SharedQueue {
+    /// Locks the state.
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         // The state is complete at every point at which a thread could panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for a change of the state, for at most `longest`. May return early.
     fn wait<'a>(
         &self,
         state: MutexGuard<'a, QueueState>,
@@ -86,7 +90,7 @@ impl SharedQueue {
 impl Worker {
     /// Starts the thread of a channel.
     pub(super) fn new(
-        to: String,
+        channel_name: String,
         channel: NotifyChannel,
         commands: Arc<dyn CommandRunner>,
         limits: Limits,
@@ -98,16 +102,16 @@ impl Worker {
             limits,
             url: None,
         };
-        let own = Arc::clone(&shared);
+        let thread_shared = Arc::clone(&shared);
         let spawned = thread::Builder::new()
             .name("notify".to_owned())
-            .spawn(move || send_queued(&own, &mut sender));
+            .spawn(move || send_queued(&thread_shared, &mut sender));
         if let Err(error) = spawned {
             shared.lock().thread_error =
                 Some(format!("no thread could be started: {}", error.kind()));
         }
         Self {
-            channel: to,
+            channel: channel_name,
             shared,
         }
     }
@@ -124,7 +128,7 @@ impl Worker {
         self.shared.changed.notify_all();
     }
 
-    /// Returns whether every message was tried to its end, or the oldest one at least once.
+    /// Returns whether the oldest message was tried at least once, or none is left.
     #[cfg(test)]
     pub(super) fn has_tried(&self) -> bool {
         let state = self.shared.lock();
@@ -141,7 +145,7 @@ impl Worker {
     pub(super) fn wait_for_undelivered(&self, end: Deadline) -> Vec<Undelivered> {
         let mut state = self.shared.lock();
         while state.thread_error.is_none()
-            && !state.over
+            && !state.is_over
             && !state.queue.is_empty()
             && !end.has_passed()
         {
@@ -153,34 +157,34 @@ impl Worker {
             reason: why,
             attempts,
         };
-        let lost: Vec<_> = std::mem::take(&mut state.given_up);
-        let mut all: Vec<Undelivered> = lost
+        let given_up: Vec<_> = std::mem::take(&mut state.given_up);
+        let mut all: Vec<Undelivered> = given_up
             .into_iter()
-            .map(|(it, attempts, why)| undelivered(&it, attempts, why))
+            .map(|(message, attempts, why)| undelivered(&message, attempts, why))
             .collect();
-        let first = state
+        let reason = state
             .thread_error
             .take()
             .or_else(|| state.last_failure.take());
-        let first =
-            first.unwrap_or_else(|| "it was still being told when the run ended".to_owned());
+        let reason =
+            reason.unwrap_or_else(|| "it was still being sent when the run ended".to_owned());
         let attempts = state.attempts;
-        for (at, message) in std::mem::take(&mut state.queue).into_iter().enumerate() {
+        for (index, message) in std::mem::take(&mut state.queue).into_iter().enumerate() {
             all.push(undelivered(
                 &message,
-                if at == 0 { attempts } else { 0 },
-                first.clone(),
+                if index == 0 { attempts } else { 0 },
+                reason.clone(),
             ));
         }
         all
     }
 }
 
-/// Sends what waits, one message after the other, until the run is over.
+/// Sends the queued messages one after the other, until the run is over.
 fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
     let limits = sender.limits;
-    let least = limits.attempt_timeout / LEAST_PART;
-    let (mut pause, mut hurried) = (limits.first_pause, false);
+    let min_time = limits.attempt_timeout / MIN_TIME_DIVISOR;
+    let (mut pause, mut was_cut) = (limits.first_pause, false);
     let mut state = shared.lock();
     loop {
         let Some(message) = state.queue.front().cloned() else {
@@ -193,7 +197,7 @@ fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
         let within = state.deadline.map_or(limits.attempt_timeout, |end| {
             end.time_left().min(limits.attempt_timeout)
         });
-        if within < least {
+        if within < min_time {
             return mark_over(shared, state);
         }
         drop(state);
@@ -211,20 +215,21 @@ fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
         match sender.review(result, &state, within) {
             Err(SendFailure::Temporary { why, after }) => {
                 state.last_failure = Some(clean_reason(&why));
-                let may_be_cut = after.is_none() && !hurried;
+                let may_be_cut = after.is_none() && !was_cut;
                 let span = after.unwrap_or_default().max(pause);
-                let (rested, end) = wait_between_attempts(shared, state, span, may_be_cut, least);
-                state = rested;
+                let (locked, end) =
+                    wait_between_attempts(shared, state, span, may_be_cut, min_time);
+                state = locked;
                 pause = match end {
-                    Rest::Whole => pause.saturating_mul(2).min(limits.max_pause),
-                    // The little time at the end is used: the pauses start again from the shortest.
-                    Rest::Cut => limits.first_pause,
-                    Rest::TooLong => return mark_over(shared, state),
+                    PauseEnd::Elapsed => pause.saturating_mul(2).min(limits.max_pause),
+                    // Little time is left, so the pauses start again from the shortest.
+                    PauseEnd::Cut => limits.first_pause,
+                    PauseEnd::TooLong => return mark_over(shared, state),
                 };
-                hurried |= matches!(end, Rest::Cut);
+                was_cut |= matches!(end, PauseEnd::Cut);
             }
-            ended => {
-                state.end_message(ended);
+            result => {
+                state.end_message(result);
                 pause = limits.first_pause;
                 shared.changed.notify_all();
             }
@@ -234,13 +239,13 @@ fn send_queued(shared: &SharedQueue, sender: &mut ChannelSender) {
 
 /// Marks the thread as ended, so that the end of the run does not wait for it.
 fn mark_over(shared: &SharedQueue, mut state: MutexGuard<'_, QueueState>) {
-    state.over = true;
+    state.is_over = true;
     shared.changed.notify_all();
 }
 
-/// Returns the reason to report for an attempt without an answer. One that the end of the run cut short says nothing about the
-/// receiver, so the reason of an earlier attempt stays.
-fn late(state: &QueueState, within: Duration, usual: Duration) -> String {
+/// Returns the reason to report for an attempt without an answer. If the end of the run cut the
+/// attempt short, the reason of the attempt before it is kept: the receiver may not be at fault.
+fn describe_timeout(state: &QueueState, within: Duration, usual: Duration) -> String {
     if within == usual {
         return format!("no answer within {} s", usual.as_secs_f32());
     }
@@ -251,38 +256,38 @@ fn late(state: &QueueState, within: Duration, usual: Duration) -> String {
 }
 
 /// How a pause ended.
-enum Rest {
-    /// It is over.
-    Whole,
-    /// The run ended, so one more attempt is made at once.
+enum PauseEnd {
+    /// Its time has elapsed.
+    Elapsed,
+    /// The run ended, so the next attempt is made at once.
     Cut,
-    /// The run is over before the next attempt could begin.
+    /// The run will be over before the next attempt could begin.
     TooLong,
 }
 
-/// Waits between two attempts. If the run ends meanwhile, the pause may be cut short for one more attempt; `least` is the time that
-/// an attempt needs.
+/// Waits between two attempts. If `may_be_cut`, the end of the run cuts the pause short. `min_time`
+/// is the time that an attempt needs.
 fn wait_between_attempts<'a>(
     shared: &'a SharedQueue,
     mut state: MutexGuard<'a, QueueState>,
     pause: Duration,
     may_be_cut: bool,
-    least: Duration,
-) -> (MutexGuard<'a, QueueState>, Rest) {
-    let over = Deadline::after(pause);
+    min_time: Duration,
+) -> (MutexGuard<'a, QueueState>, PauseEnd) {
+    let pause_end = Deadline::after(pause);
     loop {
         if may_be_cut && state.deadline.is_some() {
-            return (state, Rest::Cut);
+            return (state, PauseEnd::Cut);
         }
-        if over.has_passed() {
-            return (state, Rest::Whole);
+        if pause_end.has_passed() {
+            return (state, PauseEnd::Elapsed);
         }
-        let left = over.time_left();
+        let left = pause_end.time_left();
         if state
             .deadline
-            .is_some_and(|end| end.time_left() < left.saturating_add(least))
+            .is_some_and(|end| end.time_left() < left.saturating_add(min_time))
         {
-            return (state, Rest::TooLong);
+            return (state, PauseEnd::TooLong);
         }
         state = shared.wait(state, left);
     }
@@ -332,8 +337,8 @@ impl ChannelSender {
         post(url, message.media_type, &message.body, within)
     }
 
-    /// Returns what the result of an attempt means for the next: an attempt without an answer may be
-    /// repeated, and a command only a few times.
+    /// Decides whether a failed attempt may be repeated: turns a timeout into a temporary failure,
+    /// and the last attempt of a command into a permanent one.
     fn review(
         &self,
         result: Result<(), SendFailure>,
@@ -341,7 +346,7 @@ impl ChannelSender {
         within: Duration,
     ) -> Result<(), SendFailure> {
         match result {
-            Err(SendFailure::TimedOut) => Err(SendFailure::temporary(late(
+            Err(SendFailure::TimedOut) => Err(SendFailure::temporary(describe_timeout(
                 state,
                 within,
                 self.limits.attempt_timeout,

@@ -1,4 +1,4 @@
-//! What to run: a command of the policy with its folder, its environment and its limits.
+//! The specification of a command to run: its folder, its environment and its limits.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -29,7 +29,7 @@ pub struct CommandSpec<'a> {
     pub folder: &'a Path,
     /// Its whole environment.
     pub variables: &'a BTreeMap<String, OsString>,
-    /// Its standard input.
+    /// The bytes of its standard input.
     pub input: &'a [u8],
     /// Its time limit, if any.
     pub timeout: Option<Duration>,

@@ -10,9 +10,9 @@ use aho_corasick::AhoCorasick;
 use crate::domain::text::{is_plain, sanitize};
 use spellings::list_spellings;
 
-/// Replaces a secret.
+/// The text that replaces a secret.
 pub const REPLACEMENT: &[u8] = b"***";
-/// Replaces a tab.
+/// The text that replaces a tab.
 const TAB_SPACES: &str = "    ";
 
 /// The secrets to mask.
@@ -24,7 +24,7 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Makes a mask of these secrets. Empty ones are ignored.
+    /// Creates a mask of these secrets. Empty ones are ignored.
     ///
     /// # Errors
     /// The secrets are too large to be searched for.
@@ -64,12 +64,12 @@ impl Mask {
         if self.finder.is_none() {
             return sanitize(&plain);
         }
-        let seen: String = plain
+        let visible: String = plain
             .chars()
             .filter(|character| is_plain(*character))
             .collect();
-        let masked = self.mask_text(&seen);
-        sanitize(if masked == seen { &plain } else { &masked })
+        let masked = self.mask_text(&visible);
+        sanitize(if masked == visible { &plain } else { &masked })
     }
 }
 
@@ -77,8 +77,9 @@ impl Mask {
 #[derive(Debug)]
 pub struct MaskStream<'a> {
     mask: &'a Mask,
+    /// Bytes that may be the beginning of a secret.
     pending: Vec<u8>,
-    /// How many of the held bytes belong to a secret that was already replaced.
+    /// How many of the pending bytes belong to a secret that was already replaced.
     already_masked: usize,
 }
 
@@ -99,7 +100,7 @@ impl<'a> MaskStream<'a> {
             return bytes.to_vec();
         }
         self.pending.extend_from_slice(bytes);
-        // A match that begins before this point, even the longest, lies within the held bytes.
+        // A match that begins before this point, even the longest, lies within the pending bytes.
         let safe = (self.pending.len() + 1).saturating_sub(self.mask.longest);
         self.take_masked(safe)
     }
@@ -109,29 +110,29 @@ impl<'a> MaskStream<'a> {
         self.take_masked(self.pending.len())
     }
 
-    /// Returns the bytes before `safe`, masked. Matches may overlap, because several secrets or
-    /// encodings of one may: everything that any of them covers is replaced.
+    /// Returns the bytes before `safe`, masked. Matches of several secrets, or of several encodings
+    /// of one, may overlap: every byte of any match is replaced.
     fn take_masked(&mut self, safe: usize) -> Vec<u8> {
         let Some(finder) = &self.mask.finder else {
             return std::mem::take(&mut self.pending);
         };
-        let found = finder
+        let matches = finder
             .find_overlapping_iter(&self.pending)
             .map(|it| (it.start(), it.end()));
-        let mut found: Vec<(usize, usize)> = found.filter(|(start, _)| *start < safe).collect();
-        found.sort_unstable();
-        let (mut given, mut at) = (Vec::new(), self.already_masked);
-        for (start, end) in found {
+        let mut matches: Vec<(usize, usize)> = matches.filter(|(start, _)| *start < safe).collect();
+        matches.sort_unstable();
+        let (mut masked, mut at) = (Vec::new(), self.already_masked);
+        for (start, end) in matches {
             if start >= at {
-                given.extend_from_slice(self.pending.get(at..start).unwrap_or_default());
-                given.extend_from_slice(REPLACEMENT);
+                masked.extend_from_slice(self.pending.get(at..start).unwrap_or_default());
+                masked.extend_from_slice(REPLACEMENT);
             }
             at = at.max(end);
         }
-        given.extend_from_slice(self.pending.get(at..safe).unwrap_or_default());
+        masked.extend_from_slice(self.pending.get(at..safe).unwrap_or_default());
         self.already_masked = at.saturating_sub(safe);
         self.pending.drain(..safe.min(self.pending.len()));
-        given
+        masked
     }
 }
 
@@ -151,7 +152,7 @@ mod tests {
     }
 
     /// The longest secret that begins at a point is masked: a short one must not leave the rest of
-    /// a long one.
+    /// a long one visible.
     #[test]
     fn longest_first() {
         assert_eq!(
@@ -216,7 +217,7 @@ mod tests {
 
     /// Characters that are removed before output is shown may have split a secret.
     #[test]
-    fn hidden() {
+    fn secrets_split_by_hidden_characters() {
         let mask = Mask::new([&b"hunter2"[..]]).unwrap();
         for line in ["a hun\x1b[1mter2 b", "a hun\0ter2 b", "a h\u{200b}unter2 b"] {
             assert_eq!(mask.clean_line(line.as_bytes()), "a *** b", "{line:?}");

@@ -27,7 +27,7 @@ pub struct CapturedOutput {
     pub digest: Digest,
     /// The beginning of standard output, up to the limit. To show it, use [`Self::to_text`].
     pub head: Vec<u8>,
-    /// Whether there was more.
+    /// Whether there was more standard output.
     #[cfg_attr(not(test), expect(dead_code, reason = "read by tests"))]
     pub is_cut: bool,
     /// The last lines of both outputs, at most 20.
@@ -49,7 +49,7 @@ impl CapturedOutput {
     }
 }
 
-/// Receives the output of a command.
+/// Receives the output of a command: logs it, and keeps its digest, beginning and end.
 pub struct OutputRecorder<'a> {
     spec: CommandSpec<'a>,
     out: LineSplitter<'a>,
@@ -63,17 +63,17 @@ pub struct OutputRecorder<'a> {
 }
 
 impl<'a> OutputRecorder<'a> {
-    /// Opens the log.
+    /// Opens the log, if the command has one.
     pub(super) fn new(spec: &CommandSpec<'a>) -> io::Result<Self> {
         let open = |path| OpenOptions::new().create(true).append(true).open(path);
-        let lines = || LineSplitter {
+        let new_splitter = || LineSplitter {
             masked: MaskStream::new(spec.mask),
             line: Vec::new(),
         };
         Ok(Self {
             spec: *spec,
-            out: lines(),
-            err: lines(),
+            out: new_splitter(),
+            err: new_splitter(),
             log: spec.log.map(open).transpose()?.map(BufWriter::new),
             logged: 0,
             digest: Sha256::new(),
@@ -138,11 +138,11 @@ impl<'a> OutputRecorder<'a> {
         while !rest.is_empty() {
             let line = &mut self.lines_mut(stream).line;
             let room = MAX_LINE_BYTES.saturating_sub(line.len());
-            let near = rest.get(..room).unwrap_or(rest);
-            let end = near.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-            line.extend_from_slice(near.get(..end.unwrap_or(near.len())).unwrap_or_default());
+            let part = rest.get(..room).unwrap_or(rest);
+            let end = part.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            line.extend_from_slice(part.get(..end.unwrap_or(part.len())).unwrap_or_default());
             rest = rest
-                .get(end.map_or(near.len(), |end| end + 1)..)
+                .get(end.map_or(part.len(), |end| end + 1)..)
                 .unwrap_or_default();
             if end.is_some() || line.len() >= MAX_LINE_BYTES {
                 let line = std::mem::take(line);
@@ -170,7 +170,7 @@ impl<'a> OutputRecorder<'a> {
         if self.logged >= MAX_LOG_BYTES {
             writeln!(
                 log,
-                "… what followed is left out: a log has at most {} MiB",
+                "… the rest is left out: a log has at most {} MiB",
                 MAX_LOG_BYTES >> 20
             )?;
         }

@@ -1,3 +1,5 @@
+//! Tests of running commands: their environment, limits, cancellation and output.
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
@@ -7,11 +9,12 @@ use crate::clock;
 /// How long a test waits for something that is certain to happen.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Runs shell scripts in a temporary folder.
 struct Shell {
     folder: tempfile::TempDir,
     variables: BTreeMap<String, OsString>,
     mask: Mask,
-    stop: Cancellation,
+    cancellation: Cancellation,
 }
 
 impl Shell {
@@ -21,11 +24,11 @@ impl Shell {
             folder: tempfile::tempdir().unwrap(),
             variables: BTreeMap::from([("PATH".to_owned(), path)]),
             mask: Mask::default(),
-            stop: Cancellation::default(),
+            cancellation: Cancellation::default(),
         }
     }
 
-    fn job<'a>(&'a self, text: &'a str) -> CommandSpec<'a> {
+    fn spec<'a>(&'a self, text: &'a str) -> CommandSpec<'a> {
         CommandSpec {
             program: Program::Shell(text),
             folder: self.folder.path(),
@@ -40,7 +43,7 @@ impl Shell {
     }
 
     fn run(&self, text: &str) -> CommandResult {
-        run(&self.job(text), &self.stop).unwrap()
+        run(&self.spec(text), &self.cancellation).unwrap()
     }
 
     fn exists(&self, name: &str) -> bool {
@@ -48,54 +51,55 @@ impl Shell {
     }
 }
 
-/// How it ended is told by its own status; its environment is what was given and nothing of ours, and there is no input to wait for.
+/// The result has the command's own status. A command gets only the given environment, and an empty
+/// input by default.
 #[test]
-fn what_a_command_sees() {
+fn status_environment_and_input() {
     let shell = Shell::new();
     assert_eq!(shell.run("exit 7").end, CommandEnd::Exited(7));
     assert_eq!(shell.run("kill -9 $$").end, CommandEnd::Signalled(9));
-    let seen = shell
+    let output = shell
         .run("env | cut -d= -f1 | LC_ALL=C sort | tr '\\n' ' '; cat; pwd")
         .output
         .to_text();
     let folder = shell.folder.path().canonicalize().unwrap();
     // Shells add PWD, and some `_`, by themselves.
     assert_eq!(
-        seen.replace(" _ ", " ").replace(" SHLVL ", " "),
+        output.replace(" _ ", " ").replace(" SHLVL ", " "),
         format!("PATH PWD {}\n", folder.display())
     );
-    let ran = run(
+    let result = run(
         &CommandSpec {
-            input: b"told",
-            ..shell.job("cat")
+            input: b"input",
+            ..shell.spec("cat")
         },
-        &shell.stop,
+        &shell.cancellation,
     )
     .unwrap();
-    assert_eq!(ran.output.to_text(), "told");
+    assert_eq!(result.output.to_text(), "input");
     let words = ["printf".into(), "%s|".into(), "a b".into(), "$HOME".into()];
     let direct = CommandSpec {
         program: Program::Direct(&words),
-        ..shell.job("")
+        ..shell.spec("")
     };
     assert_eq!(
-        run(&direct, &shell.stop).unwrap().output.to_text(),
+        run(&direct, &shell.cancellation).unwrap().output.to_text(),
         "a b|$HOME|"
     );
 }
 
-/// Waits until a process has ended. One that its parent has not waited for yet has ended too.
+/// Waits until a process has ended. A zombie counts as ended.
 #[track_caller]
 fn wait_for_end(pid: &str) {
     let deadline = clock::Deadline::after(PATIENCE);
     let stat = std::path::Path::new("/proc").join(pid).join("stat");
     while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
-        assert!(!deadline.has_passed(), "process {pid} goes on");
+        assert!(!deadline.has_passed(), "process {pid} is still running");
         std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// A command that hangs is ended at its limit, with all that it started.
+/// A command that hangs is ended at its time limit, with the processes that it started.
 #[test]
 fn a_command_that_hangs_is_ended() {
     let shell = Shell::new();
@@ -103,38 +107,41 @@ fn a_command_that_hangs_is_ended() {
     let text = "sleep 600 & echo $! > new && mv new pid; sleep 600";
     // On a busy machine the limit may pass before the command has started anything.
     while !shell.exists("pid") {
-        let job = CommandSpec {
+        let spec = CommandSpec {
             timeout: Some(limit),
-            ..shell.job(text)
+            ..shell.spec(text)
         };
-        assert_eq!(run(&job, &shell.stop).unwrap().end, CommandEnd::TimedOut);
+        assert_eq!(
+            run(&spec, &shell.cancellation).unwrap().end,
+            CommandEnd::TimedOut
+        );
         limit *= 2;
     }
     let pid = std::fs::read_to_string(shell.folder.path().join("pid")).unwrap();
     wait_for_end(pid.trim());
 }
 
-/// After one request to stop a running command may end by itself; after two it is ended.
+/// After one request to stop, a running command may end by itself. After two, it is ended.
 #[test]
 fn requests_to_stop() {
     let shell = Shell::new();
-    let ask_once_it_runs = |name: &'static str| {
+    let request_once_running = |name: &'static str| {
         let shell = &shell;
         move || {
             let deadline = clock::Deadline::after(PATIENCE);
             while !shell.exists(name) && !deadline.has_passed() {
                 std::thread::sleep(POLL_INTERVAL);
             }
-            shell.stop.request();
+            shell.cancellation.request();
             std::fs::write(shell.folder.path().join("asked"), "").unwrap();
         }
     };
     std::thread::scope(|scope| {
-        scope.spawn(ask_once_it_runs("first"));
+        scope.spawn(request_once_running("first"));
         let waits = "touch first; until test -e asked; do sleep 0.05; done";
         assert_eq!(shell.run(waits).end, CommandEnd::Exited(0));
-        assert!(shell.stop.is_draining());
-        scope.spawn(ask_once_it_runs("second"));
+        assert!(shell.cancellation.is_draining());
+        scope.spawn(request_once_running("second"));
         assert_eq!(
             shell.run("touch second; sleep 600").end,
             CommandEnd::Cancelled
@@ -142,69 +149,72 @@ fn requests_to_stop() {
     });
 }
 
-/// A server that a command leaves running neither delays it nor ends with it.
+/// A server that a command leaves running does not delay the command, and does not end with it.
 #[test]
-fn what_is_left_running() {
+fn background_processes() {
     let shell = Shell::new();
-    let ran = shell.run("sleep 600 > /dev/null & echo $!");
-    assert_eq!(ran.end, CommandEnd::Exited(0));
-    let pid = ran.output.to_text().trim().to_owned();
+    let result = shell.run("sleep 600 > /dev/null & echo $!");
+    assert_eq!(result.end, CommandEnd::Exited(0));
+    let pid = result.output.to_text().trim().to_owned();
     assert_eq!(
         shell.run(&format!("kill {pid}")).end,
         CommandEnd::Exited(0),
-        "the server is gone, or was waited for"
+        "the server has ended, or the command waited for it"
     );
 }
 
-/// Whatever bytes a command prints, what is kept of them is plain text, bounded, and without the secret.
+/// Recorded output is plain text without secrets, whatever bytes a command prints.
 #[test]
-fn what_is_kept() {
+fn recorded_output() {
     let mut shell = Shell::new();
     shell.mask = Mask::new([&b"hunter2"[..]]).unwrap();
     let log = shell.folder.path().join("log");
     let text = r"printf 'a\033[31mred\033[0m\tb \033]0;title\007 hun'; sleep 0.1; printf 'ter2\r\n\377\342\200\256x\000y\n'; printf e >&2";
-    let ran = run(
+    let result = run(
         &CommandSpec {
             log: Some(&log),
-            ..shell.job(text)
+            ..shell.spec(text)
         },
-        &shell.stop,
+        &shell.cancellation,
     )
     .unwrap();
-    assert_eq!(ran.output.to_text(), "ared    b  ***\n\u{fffd}xy\n");
-    let mut kept: Vec<String> = std::fs::read_to_string(&log)
+    assert_eq!(result.output.to_text(), "ared    b  ***\n\u{fffd}xy\n");
+    let mut lines: Vec<String> = std::fs::read_to_string(&log)
         .unwrap()
         .lines()
         .map(str::to_owned)
         .collect();
-    assert_eq!(kept.pop().as_deref(), Some("e"));
-    kept.retain(|line| !line.is_empty());
-    assert_eq!(kept, ["ared    b  ***", "\u{fffd}xy"]);
+    assert_eq!(lines.pop().as_deref(), Some("e"));
+    lines.retain(|line| !line.is_empty());
+    assert_eq!(lines, ["ared    b  ***", "\u{fffd}xy"]);
     assert_eq!(
-        ran.output.digest,
+        result.output.digest,
         shell.run(text).output.digest,
-        "the same output has another digest"
+        "the same output must have the same digest"
     );
-    assert_ne!(ran.output.digest, shell.run("echo").output.digest);
+    assert_ne!(result.output.digest, shell.run("echo").output.digest);
 }
 
-/// More than anybody can read: counted in the digest, not kept in memory nor, past its bound, in the log.
+/// Very long output is all in the digest, but bounded in memory and in the log.
 #[test]
-fn much_output() {
+fn long_output() {
     let shell = Shell::new();
     let log = shell.folder.path().join("log");
-    let ran = run(
+    let result = run(
         &CommandSpec {
             log: Some(&log),
-            ..shell.job("yes 0123456789abcdef0123456789abcdef | head -c 80000000")
+            ..shell.spec("yes 0123456789abcdef0123456789abcdef | head -c 80000000")
         },
-        &shell.stop,
+        &shell.cancellation,
     );
-    let printed = ran.unwrap().output;
+    let printed = result.unwrap().output;
     assert!(printed.is_cut && printed.head.len() <= MAX_KEPT_OUTPUT && printed.tail.len() == 20);
-    let kept = std::fs::metadata(&log).unwrap().len();
-    assert!((64 << 20..65 << 20).contains(&kept), "{kept} bytes of log");
-    // One line without an end is no different.
+    let log_size = std::fs::metadata(&log).unwrap().len();
+    assert!(
+        (64 << 20..65 << 20).contains(&log_size),
+        "{log_size} bytes of log"
+    );
+    // A line without an end is bounded too.
     let printed = shell.run("head -c 3000000 /dev/zero").output;
     assert!(
         printed

@@ -6,7 +6,7 @@ use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 use crate::git::{Repository, Result};
 
-/// The position of an entry.
+/// An entry and the commit before it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EntryPosition {
     /// Its commit.
@@ -15,7 +15,7 @@ pub(super) struct EntryPosition {
     pub previous: EntryId,
 }
 
-/// The commits of one ledger, as their messages describe them.
+/// The index of one ledger, built from the messages of its commits.
 #[derive(Debug)]
 pub(super) struct LedgerIndex {
     /// The deployments, newest first.
@@ -32,30 +32,30 @@ impl LedgerIndex {
         tip: EntryId,
         since: Option<Time>,
     ) -> Result<Self> {
-        let mut log = Self {
+        let mut index = Self {
             deployments: Vec::new(),
             entries: Vec::new(),
         };
         for link in repository.walk_ledger(tip) {
             let (commit, mention) = link?;
             let (at, id) = (commit.committer_time, EntryId(commit.id));
-            log.entries.push((at, id));
+            index.entries.push((at, id));
             if since.is_some_and(|since| at < since) {
                 break;
             }
-            // Every link has a parent.
+            // Every entry has a parent; only the genesis has none.
             let previous = commit.parents.first().copied().map(EntryId);
             if let Some(previous) =
                 previous.filter(|_| mention.history_role() == HistoryRole::Request)
             {
-                log.deployments.extend(
+                index.deployments.extend(
                     ledger
                         .is_environment()
                         .then_some(EntryPosition { id, previous }),
                 );
             }
         }
-        Ok(log)
+        Ok(index)
     }
 
     /// Returns the ledger's tip at a time, or `None` before its first entry.

@@ -1,4 +1,4 @@
-//! One past deployment, as it was made and as it would have been made under another policy.
+//! Judges one past deployment: as it was made, and as it would have been made under another policy.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -21,11 +21,11 @@ use crate::run::build_deployment;
 
 /// The policies under which a past deployment is judged.
 pub(super) struct ReplayPolicies {
-    /// The one that was in force.
+    /// The policy that was in force.
     original: Arc<Policy>,
-    /// The proposal and the policy in force today, with the files of each component as they were at
-    /// the time.
+    /// The proposal, with the `paths` that each component had at the time.
     pub proposal: Policy,
+    /// The policy in force today, with the same change.
     pub in_force: Policy,
 }
 
@@ -37,22 +37,23 @@ pub(super) struct PastLoader<'a> {
     spec: &'a ReplaySpec<'a>,
     gatherer: FactGatherer<'a>,
     states: StateReader<'a>,
-    /// By the entry that brought the past policy into force.
+    /// The cached policies, by the entry that published the past one.
     policies: RefCell<HashMap<EntryId, Rc<ReplayPolicies>>>,
 }
 
-/// Answers whether `wanted` lies at or before `tip`: yes if they are equal, otherwise unknown. Tips
-/// are those that entries recorded, so no history is walked.
+/// Returns whether `wanted` is at or before `tip`: true if they are equal, otherwise unknown. The
+/// tips are those that entries recorded, so no history is walked.
 fn compare_tips(_: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
     (tip == wanted).then_some(true)
 }
 
 impl<'a> PastLoader<'a> {
+    /// Creates a loader for the deployments in `logs`.
     pub fn new(
         repository: &'a Repository,
         project: &'a Project,
         logs: &'a BTreeMap<LedgerName, LedgerIndex>,
-        plan: &'a ReplaySpec<'a>,
+        spec: &'a ReplaySpec<'a>,
     ) -> Self {
         let gatherer = FactGatherer::new(repository, project)
             .with_branches_as_entered()
@@ -62,7 +63,7 @@ impl<'a> PastLoader<'a> {
             repository,
             project,
             logs,
-            spec: plan,
+            spec,
             gatherer,
             states,
             policies: RefCell::default(),
@@ -73,21 +74,21 @@ impl<'a> PastLoader<'a> {
     pub fn load_deployment(
         &'a self,
         ledger: &LedgerName,
-        place: EntryPosition,
+        position: EntryPosition,
     ) -> Result<PastDeployment<'a>> {
         let stored = self
             .repository
-            .read_entry_for_display(ledger, &self.repository.read_commit(place.id.0)?)?;
+            .read_entry_for_display(ledger, &self.repository.read_commit(position.id.0)?)?;
         let statement = stored.statement;
-        let before = self.repository.read_commit(place.previous.0)?;
+        let before = self.repository.read_commit(position.previous.0)?;
         let chain = Chain {
             project: self.project.id,
             project_name: self.project.name.clone(),
             root_keys: self.project.root_keys.clone(),
-            tip: place.previous,
+            tip: position.previous,
             sequence: statement.sequence.saturating_sub(1),
             at: before.committer_time,
-            // The rule that this only moves forward was checked at the time.
+            // This was checked at the time: the tips that an entry has seen only move forward.
             seen: BTreeMap::new(),
         };
         let state = self
@@ -118,30 +119,30 @@ impl<'a> PastLoader<'a> {
         if let Some(known) = self.policies.borrow().get(&tip) {
             return Ok(Rc::clone(known));
         }
-        let then = self.gatherer.policy_at(tip)?.ok_or_else(missing)?;
-        let over = |policy: &Policy| {
+        let original = self.gatherer.policy_at(tip)?.ok_or_else(missing)?;
+        let with_old_paths = |policy: &Policy| {
             let mut policy = policy.clone();
             for (name, component) in &mut policy.components {
-                if let Some(old) = then.component(name) {
+                if let Some(old) = original.component(name) {
                     component.paths.clone_from(&old.paths);
                 }
             }
             policy
         };
         let policies = Rc::new(ReplayPolicies {
-            proposal: over(self.spec.proposal),
-            in_force: over(self.spec.in_force),
-            original: then,
+            proposal: with_old_paths(self.spec.proposal),
+            in_force: with_old_paths(self.spec.in_force),
+            original,
         });
         self.policies.borrow_mut().insert(tip, Rc::clone(&policies));
         Ok(policies)
     }
 
-    /// Returns the tips of all other ledgers at the time. For those that the decision read, it is
-    /// what the entry records as seen.
-    fn find_tips(&self, statement: &Statement, then: &Policy) -> Tips {
-        let read = ledgers_read(then, statement);
-        let of = |(ledger, log): (&LedgerName, &LedgerIndex)| {
+    /// Returns the tips of all other ledgers at the time. For ledgers that the decision read, these
+    /// are the tips that the entry records as seen.
+    fn find_tips(&self, statement: &Statement, original: &Policy) -> Tips {
+        let read = ledgers_read(original, statement);
+        let find_tip = |(ledger, log): (&LedgerName, &LedgerIndex)| {
             let seen = statement.seen.get(ledger).copied();
             let tip = if read.contains(ledger) {
                 seen
@@ -150,7 +151,7 @@ impl<'a> PastLoader<'a> {
             };
             Some((ledger.clone(), tip?)).filter(|(ledger, _)| *ledger != statement.ledger)
         };
-        self.logs.iter().filter_map(of).collect()
+        self.logs.iter().filter_map(find_tip).collect()
     }
 }
 
@@ -173,24 +174,25 @@ impl PastDeployment<'_> {
     pub fn judge_under(&self, policy: &Policy) -> Verdict {
         let mut statement = self.statement.clone();
         statement.seen = self.loader.find_tips(&statement, &self.policies.original);
-        let silent = statement
+        let lacks_branch_tip = statement
             .deployment()
             .is_some_and(|it| it.branch_tip.is_none());
         let mut verdict = self.evaluate_rules(policy, statement, |statement, facts| {
-            let foreign = check_same_files(policy, statement, facts);
+            let file_check = check_same_files(policy, statement, facts);
             if let Some(deployment) = statement.action.deployment_mut() {
                 add_versions_and_artifacts(deployment, facts);
             }
-            foreign
+            file_check
         });
         for check in &mut verdict.checks {
             // It is too late to act on a suggestion.
             check.remedy = None;
-            if silent && check.rule == Rule::UpToDate && check.outcome == CheckResult::Fail {
-                *check = Check::unknown(
-                    Rule::UpToDate,
-                    "nobody wrote down then where the branch was",
-                );
+            if lacks_branch_tip
+                && check.rule == Rule::UpToDate
+                && check.outcome == CheckResult::Fail
+            {
+                *check =
+                    Check::unknown(Rule::UpToDate, "the entry does not record the branch's tip");
             }
         }
         verdict
@@ -253,8 +255,8 @@ impl PastDeployment<'_> {
     }
 }
 
-/// Returns an unknown check if a component consists of other files now than at the time, for
-/// example those of `rest` after a component was added or removed.
+/// Returns an unknown check if a component would consist of other files than at the time, for
+/// example `rest` after a component was added or removed.
 fn check_same_files(policy: &Policy, statement: &Statement, facts: &Facts) -> Option<Check> {
     let deployment = statement
         .deployment()
@@ -279,7 +281,7 @@ fn check_same_files(policy: &Policy, statement: &Statement, facts: &Facts) -> Op
         .map(|change| &change.target)
         .find(differs)?;
     let why = format!(
-        "other files would belong to {}, of which nobody judged anything then",
+        "{} would consist of other files, which were not judged at the time",
         target.component
     );
     Some(Check::unknown(Rule::Content, why))

@@ -1,3 +1,5 @@
+//! Tests of the order of work, of failures, and of questions from running work.
+
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::policy::Policy;
 
-/// A policy in which `edges` says who depends on whom.
+/// Returns a policy with components `c0`, `c1` …, in which the first component of each edge depends
+/// on the second.
 fn policy(count: usize, edges: &[(usize, usize)]) -> Policy {
     let mut text = String::from(
         "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"\n[environments]\ndev = {}\n",
@@ -32,23 +35,24 @@ fn names(names: &[&str]) -> BTreeSet<ComponentName> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
-struct Plain {
-    left: usize,
+/// Callbacks that start this many components and log every call.
+struct LoggingCallbacks {
+    remaining_starts: usize,
     log: Vec<String>,
 }
 
-impl SchedulerCallbacks<(), (), String> for Plain {
+impl SchedulerCallbacks<(), (), String> for LoggingCallbacks {
     fn may_start(&mut self) -> bool {
-        self.left > 0
+        self.remaining_starts > 0
     }
     fn prepare(&mut self, component: &ComponentName) -> Result<(), String> {
-        self.left -= 1;
+        self.remaining_starts -= 1;
         self.log.push(format!("+{component}"));
         Ok(())
     }
     fn check_continue(&mut self, component: &ComponentName) -> Result<(), String> {
         self.log.push(format!("?{component}"));
-        if self.left > 0 {
+        if self.remaining_starts > 0 {
             Ok(())
         } else {
             Err("not any more".to_owned())
@@ -59,31 +63,39 @@ impl SchedulerCallbacks<(), (), String> for Plain {
     }
 }
 
-fn play(graph: &Graph, parallel: usize, left: usize, bad: &str) -> (String, Vec<String>) {
-    let mut foreman = Plain {
-        left,
+/// Runs a graph in which `failing` fails, and starts at most `max_starts` components. Returns the
+/// log and the results.
+fn run_with_log(
+    graph: &Graph,
+    parallel: usize,
+    max_starts: usize,
+    failing: &str,
+) -> (String, Vec<String>) {
+    let mut callbacks = LoggingCallbacks {
+        remaining_starts: max_starts,
         log: Vec::new(),
     };
     let work = |name: &ComponentName, (): (), _: &ContinueGuard<'_, (), String>| {
-        if name.as_str() == bad {
+        if name.as_str() == failing {
             Err("broken".to_owned())
         } else {
             Ok(())
         }
     };
-    let fates = run_graph(graph, parallel, &mut foreman, &work);
-    let told = fates.iter().map(|(name, fate)| match fate {
+    let results = run_graph(graph, parallel, &mut callbacks, &work);
+    let described = results.iter().map(|(name, result)| match result {
         TaskResult::Succeeded(()) => format!("{name} done"),
         TaskResult::Failed(why) => format!("{name} {why}"),
         TaskResult::SkippedAfter(other) => format!("{name} after {other}"),
-        TaskResult::NotStarted => format!("{name} not begun"),
+        TaskResult::NotStarted => format!("{name} not started"),
     });
-    (foreman.log.join(" "), told.collect())
+    (callbacks.log.join(" "), described.collect())
 }
 
-/// What depends on a failure is out, by the name of whoever failed; everything else goes on.
+/// Components that depend on a failed one are skipped, with its name as the cause. All others are
+/// started.
 #[test]
-fn a_failure_stops_its_own() {
+fn a_failure_skips_dependents() {
     let policy = policy(6, &[(1, 0), (2, 1), (4, 3), (5, 2), (5, 4)]);
     let graph = Graph::new(
         &policy,
@@ -93,10 +105,10 @@ fn a_failure_stops_its_own() {
             .filter(|it| it.as_str() != "rest")
             .collect(),
     );
-    let (log, fates) = play(&graph, 1, 100, "c1");
+    let (log, results) = run_with_log(&graph, 1, 100, "c1");
     assert_eq!(log, "+c0 -c0 +c1 -c1 +c3 -c3 +c4 -c4");
     assert_eq!(
-        fates,
+        results,
         [
             "c0 done",
             "c1 broken",
@@ -106,24 +118,24 @@ fn a_failure_stops_its_own() {
             "c5 after c1"
         ]
     );
-    // Told to stop, it begins nothing more; taken down, the order is the other one.
+    // After a request to stop, nothing more starts. A removal uses the reverse order.
     assert_eq!(
-        play(&graph, 1, 1, "")
+        run_with_log(&graph, 1, 1, "")
             .1
             .iter()
-            .filter(|fate| fate.ends_with("not begun"))
+            .filter(|result| result.ends_with("not started"))
             .count(),
         5
     );
     assert_eq!(
-        play(&graph.reversed(), 1, 100, "").0,
+        run_with_log(&graph.reversed(), 1, 100, "").0,
         "+c5 -c5 +c2 -c2 +c1 -c1 +c4 -c4 +c0 -c0 +c3 -c3"
     );
 }
 
-/// What is not deployed now still stands between those that are.
+/// A component also waits for those on which it depends through components that are not deployed.
 #[test]
-fn through_others() {
+fn indirect_dependencies() {
     let policy = policy(4, &[(1, 0), (2, 1), (3, 2)]);
     let graph = Graph::new(&policy, &names(&["c0", "c3"]));
     let before: Vec<&ComponentName> = graph.predecessors(&"c3".parse().unwrap()).collect();
@@ -135,10 +147,11 @@ fn through_others() {
 }
 
 proptest! {
-    /// Nothing begins before what it waits for has ended, no more run at once than may, and everything is done.
+    /// No component starts before its predecessors have ended, no more than `parallel` run at once,
+    /// and all are done.
     #[test]
     fn in_order(count in 1usize..12, edges in proptest::collection::vec((0usize..12, 0usize..12), 0..30), parallel in 1usize..5) {
-        // Towards smaller numbers only, so that there is no circle.
+        // Edges lead to smaller numbers only, so that there is no cycle.
         let edges: Vec<(usize, usize)> = edges.into_iter().filter(|(from, to)| from > to && *from < count).collect();
         let policy = policy(count, &edges);
         let all: BTreeSet<ComponentName> = policy.components.keys().cloned().collect();
@@ -147,49 +160,53 @@ proptest! {
         let ended: Mutex<BTreeSet<ComponentName>> = Mutex::default();
         let work = |name: &ComponentName, (): (), _: &ContinueGuard<'_, (), String>| {
             most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            let early = graph.predecessors(name).any(|before| !ended.lock().unwrap().contains(before));
+            let is_early = graph.predecessors(name).any(|before| !ended.lock().unwrap().contains(before));
             std::thread::yield_now();
             running.fetch_sub(1, Ordering::SeqCst);
             ended.lock().unwrap().insert(name.clone());
-            if early { Err("too early".to_owned()) } else { Ok(()) }
+            if is_early { Err("too early".to_owned()) } else { Ok(()) }
         };
-        let fates = run_graph(&graph, parallel, &mut Plain { left: 100, log: Vec::new() }, &work);
-        prop_assert!(fates.values().all(|fate| *fate == TaskResult::Succeeded(())));
-        prop_assert_eq!(fates.len(), count);
+        let results = run_graph(&graph, parallel, &mut LoggingCallbacks { remaining_starts: 100, log: Vec::new() }, &work);
+        prop_assert!(results.values().all(|result| *result == TaskResult::Succeeded(())));
+        prop_assert_eq!(results.len(), count);
         prop_assert!(most.into_inner() <= parallel);
     }
 }
 
-/// Work that has begun may ask on its way, and is answered on the caller's thread, while others are at work.
+/// Running work can ask whether it may continue, and is answered on the caller's thread.
 #[test]
-fn on_the_way() {
+fn questions_of_running_work() {
     let graph = Graph::unordered(&names(&["c0", "c1"]));
-    let mut foreman = Plain {
-        left: 2,
+    let mut callbacks = LoggingCallbacks {
+        remaining_starts: 2,
         log: Vec::new(),
     };
-    let work = |_: &ComponentName, (): (), leave: &ContinueGuard<'_, (), String>| {
-        leave.check().map_err(Option::unwrap_or_default)
+    let work = |_: &ComponentName, (): (), guard: &ContinueGuard<'_, (), String>| {
+        guard.check().map_err(Option::unwrap_or_default)
     };
-    let fates = run_graph(&graph, 2, &mut foreman, &work);
+    let results = run_graph(&graph, 2, &mut callbacks, &work);
     assert!(
-        fates
+        results
             .values()
-            .all(|fate| *fate == TaskResult::Failed("not any more".to_owned())),
-        "{fates:?}"
+            .all(|result| *result == TaskResult::Failed("not any more".to_owned())),
+        "{results:?}"
     );
     assert_eq!(
-        foreman.log.iter().filter(|it| it.starts_with('?')).count(),
+        callbacks
+            .log
+            .iter()
+            .filter(|it| it.starts_with('?'))
+            .count(),
         2
     );
-    foreman.left = 3;
-    let fates = run_graph(&graph, 1, &mut foreman, &work);
+    callbacks.remaining_starts = 3;
+    let results = run_graph(&graph, 1, &mut callbacks, &work);
     assert_eq!(
-        fates
+        results
             .values()
-            .filter(|fate| **fate == TaskResult::Succeeded(()))
+            .filter(|result| **result == TaskResult::Succeeded(()))
             .count(),
         2,
-        "{fates:?}"
+        "{results:?}"
     );
 }

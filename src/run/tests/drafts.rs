@@ -1,4 +1,4 @@
-//! Random drafts, made as a client makes them: from the state that they will follow.
+//! Random drafts of entries, built as a client builds them: from the state that they will follow.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,14 +17,14 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
 use crate::domain::state::{EnvState, OpenRun, Scope, State};
 use crate::domain::time::Span;
-use crate::git::tests::Numbers;
+use crate::git::tests::SeededRandom;
 use crate::ledger::StateReader;
 use crate::ledger::testing::{draft_publish, parse};
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, build_deployment};
 
-/// What can be drafted in an environment's ledger.
-pub(super) const HERE: [&str; 18] = [
+/// The kinds of drafts for an environment's ledger.
+pub(super) const ENVIRONMENT_KINDS: [&str; 18] = [
     "deploy",
     "record",
     "hotfix",
@@ -44,54 +44,59 @@ pub(super) const HERE: [&str; 18] = [
     "expire",
     "baseline",
 ];
-/// What can be drafted in `evidence`.
-pub(super) const EVIDENCE: [&str; 5] = ["build", "artifact", "attestation", "yank", "unyank"];
-/// What can be drafted in `policy`.
-pub(super) const POLICY: [&str; 3] = ["publish", "consent", "withdraw"];
+/// The kinds of drafts for the ledger `evidence`.
+pub(super) const EVIDENCE_KINDS: [&str; 5] = ["build", "artifact", "attestation", "yank", "unyank"];
+/// The kinds of drafts for the ledger `policy`.
+pub(super) const POLICY_KINDS: [&str; 3] = ["publish", "consent", "withdraw"];
 
-/// Where and from what a draft is made.
-pub(super) struct Scene<'a> {
+/// Builds drafts for one environment from the present ledgers.
+pub(super) struct Drafter<'a> {
     pub view: &'a LedgerSnapshot<'a>,
     pub policy: &'a Policy,
-    pub dice: &'a RefCell<Numbers>,
+    pub dice: &'a RefCell<SeededRandom>,
     pub commits: &'a [CommitId],
-    /// The policies that somebody may propose.
+    /// The policies that may be proposed.
     pub proposals: &'a [String],
     pub name: &'a EnvName,
     pub rules: &'a Environment,
-    /// The commit that somebody is after.
+    /// The commit to use instead of a random one.
     pub focus: Option<CommitId>,
 }
 
-/// Nothing of the kind can be drafted now.
-type Drafted = Result<EntryDraft, String>;
+/// A draft, or why none of its kind is possible now.
+type DraftResult = Result<EntryDraft, String>;
 
-fn nothing<T>() -> Result<T, String> {
+/// Returns the error for a kind of draft that has no subject now.
+fn no_subject<T>() -> Result<T, String> {
     Err("there is nothing that it could be about".to_owned())
 }
 
-impl Scene<'_> {
+impl Drafter<'_> {
     fn below(&self, limit: u64) -> u64 {
         self.dice.borrow_mut().below(limit)
     }
 
-    fn pick<T: Clone>(&self, of: impl IntoIterator<Item = T>) -> Result<T, String> {
-        let all: Vec<T> = of.into_iter().collect();
+    /// Returns a random item; an error if there is none.
+    fn pick<T: Clone>(&self, items: impl IntoIterator<Item = T>) -> Result<T, String> {
+        let all: Vec<T> = items.into_iter().collect();
         if all.is_empty() {
-            nothing()
+            no_subject()
         } else {
             Ok(self.dice.borrow_mut().pick(&all).clone())
         }
     }
 
-    /// Some of these, at least one.
-    fn some<T: Clone + Ord>(&self, of: impl IntoIterator<Item = T>) -> Result<BTreeSet<T>, String> {
-        let all: Vec<T> = of.into_iter().collect();
-        let one = self.pick(all.clone())?;
+    /// Returns a random subset of at least one item; an error if there is none.
+    fn pick_some<T: Clone + Ord>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<BTreeSet<T>, String> {
+        let all: Vec<T> = items.into_iter().collect();
+        let first = self.pick(all.clone())?;
         Ok(all
             .into_iter()
             .filter(|_| self.below(2) == 0)
-            .chain([one])
+            .chain([first])
             .collect())
     }
 
@@ -110,8 +115,8 @@ impl Scene<'_> {
         self.rules.ephemeral.map(|_| self.name)
     }
 
-    /// A commit that may be wanted here: mostly one that runs in the environment before.
-    fn commit(&self) -> CommitId {
+    /// Returns a commit to deploy: mostly one that is running in the previous environment.
+    fn pick_commit(&self) -> CommitId {
         if let Some(focus) = self.focus {
             return focus;
         }
@@ -131,31 +136,31 @@ impl Scene<'_> {
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm per kind of draft")]
-    pub fn draft(&self, kind: &str) -> Drafted {
+    pub fn draft(&self, kind: &str) -> DraftResult {
         let ledger = match kind {
-            _ if EVIDENCE.contains(&kind) => LedgerName::evidence(),
-            _ if POLICY.contains(&kind) => LedgerName::policy(),
+            _ if EVIDENCE_KINDS.contains(&kind) => LedgerName::evidence(),
+            _ if POLICY_KINDS.contains(&kind) => LedgerName::policy(),
             _ => self.rules.ledger.clone(),
         };
         let state = self.load(&ledger);
-        let here = state.environment(self.member());
+        let env_state = state.environment(self.member());
         let action = match kind {
-            "deploy" => start(self.composed(DeploymentKind::Deploy, here)?),
-            "hotfix" => start(self.composed(DeploymentKind::Hotfix, here)?),
-            "rollback" => start(self.composed(DeploymentKind::Rollback, here)?),
+            "deploy" => start(self.random_deployment(DeploymentKind::Deploy, env_state)?),
+            "hotfix" => start(self.random_deployment(DeploymentKind::Hotfix, env_state)?),
+            "rollback" => start(self.random_deployment(DeploymentKind::Rollback, env_state)?),
             "record" => {
                 let kind = self.pick([
                     DeploymentKind::Deploy,
                     DeploymentKind::Deploy,
                     DeploymentKind::Rollback,
                 ])?;
-                self.record(self.composed(kind, here)?)
+                self.record(self.random_deployment(kind, env_state)?)
             }
             "glass" => {
                 let reason = Some(parse("it burns"));
                 let deployment = Deployment {
                     break_glass: reason,
-                    ..self.composed(DeploymentKind::Deploy, here)?
+                    ..self.random_deployment(DeploymentKind::Deploy, env_state)?
                 };
                 if self.below(2) == 0 {
                     start(deployment)
@@ -163,28 +168,30 @@ impl Scene<'_> {
                     self.record(deployment)
                 }
             }
-            "destroy" => start(standing(DeploymentKind::Destroy, here)),
-            "exec" => start(standing(DeploymentKind::Exec, here)),
-            "finish" => self.finish(here)?,
+            "destroy" => start(of_running_components(DeploymentKind::Destroy, env_state)),
+            "exec" => start(of_running_components(DeploymentKind::Exec, env_state)),
+            "finish" => self.finish(env_state)?,
             "resume" => Action::Resume(Resume {
-                start: self.pick(here.runs())?.sequence,
-                run: run_id(),
+                start: self.pick(env_state.runs())?.sequence,
+                run: RunId(clock::random().unwrap()),
             }),
             "abort" => {
-                let run = self.pick(here.runs())?;
+                let run = self.pick(env_state.runs())?;
                 Action::Abort(Abort {
                     start: run.sequence,
-                    run: newest(&run.owner.statement.action),
-                    components: changing(&run),
+                    run: latest_run_id(&run.owner.statement.action),
+                    components: changed_components(&run),
                     reason: parse("gone"),
                 })
             }
-            "verification" => self.verification(here)?,
-            "approve" if self.rules.approvals.is_empty() && self.below(8) > 0 => return nothing(),
+            "verification" => self.verification(env_state)?,
+            "approve" if self.rules.approvals.is_empty() && self.below(8) > 0 => {
+                return no_subject();
+            }
             "approve" => Action::Approve(Approve {
-                commit: self.commit(),
+                commit: self.pick_commit(),
                 components: if self.below(4) == 0 {
-                    self.some(self.policy.component_names())?
+                    self.pick_some(self.policy.component_names())?
                         .into_iter()
                         .collect()
                 } else {
@@ -195,10 +202,10 @@ impl Scene<'_> {
                 comment: None,
             }),
             "revoke" => {
-                let (commit, _, kept) = self.pick(here.approvals())?;
+                let (commit, _, approval) = self.pick(env_state.approvals())?;
                 Action::Revoke(Revoke {
                     commit,
-                    approver: kept.statement.by.clone(),
+                    approver: approval.statement.by.clone(),
                     comment: None,
                 })
             }
@@ -215,8 +222,8 @@ impl Scene<'_> {
                     reason: parse("an incident"),
                 })
             }
-            "unlock" => self.unlock(here)?,
-            "lift" => self.lift(here)?,
+            "unlock" => self.unlock(env_state)?,
+            "lift" => self.lift(env_state)?,
             "expire" => Action::Expire(Expire {
                 expires: clock::now().plus(Span::from_seconds(7_200)),
                 comment: None,
@@ -231,11 +238,11 @@ impl Scene<'_> {
                 })
             }
             "withdraw" => {
-                let kept = self.pick(state.policy_approvals())?;
-                let Action::PolicyApprove(it) = &kept.statement.action else {
-                    return nothing();
+                let approval = self.pick(state.policy_approvals())?;
+                let Action::PolicyApprove(it) = &approval.statement.action else {
+                    return no_subject();
                 };
-                let (digest, approver) = (it.digest.clone(), kept.statement.by.clone());
+                let (digest, approver) = (it.digest.clone(), approval.statement.by.clone());
                 Action::PolicyRevoke(PolicyRevoke {
                     digest,
                     approver,
@@ -256,14 +263,19 @@ impl Scene<'_> {
         })
     }
 
-    fn composed(&self, kind: DeploymentKind, here: EnvState<'_>) -> Result<Deployment, String> {
+    /// Builds a deployment with a random selection, commits and texts.
+    fn random_deployment(
+        &self,
+        kind: DeploymentKind,
+        env_state: EnvState<'_>,
+    ) -> Result<Deployment, String> {
         let selection = match self.below(6) {
             0 => Selection::All,
-            1 => Selection::Named(self.some(self.policy.component_names())?),
+            1 => Selection::Named(self.pick_some(self.policy.component_names())?),
             _ => Selection::Changed,
         };
-        let each = |_: &ComponentName| self.commit();
-        let past = self.past();
+        let each = |_: &ComponentName| self.pick_commit();
+        let past = self.past_commits();
         let commits =
             if kind == DeploymentKind::Rollback && self.focus.is_none() && !past.is_empty() {
                 Commits::One(self.pick(past)?)
@@ -276,9 +288,9 @@ impl Scene<'_> {
                         .collect(),
                 )
             } else {
-                Commits::One(self.commit())
+                Commits::One(self.pick_commit())
             };
-        let wish = DeploymentSpec {
+        let spec = DeploymentSpec {
             env: &EnvRef::new(self.name, self.rules),
             rules: self.rules,
             commits,
@@ -288,8 +300,10 @@ impl Scene<'_> {
             versions: BTreeMap::new(),
         };
         let mut deployment =
-            build_deployment(self.view, self.policy, &wish).map_err(|error| error.to_string())?;
-        if self.rules.ephemeral.is_some() && (here.expiry_entry().is_none() || self.below(3) == 0) {
+            build_deployment(self.view, self.policy, &spec).map_err(|error| error.to_string())?;
+        if self.rules.ephemeral.is_some()
+            && (env_state.expiry_entry().is_none() || self.below(3) == 0)
+        {
             deployment.expires = Some(clock::now().plus(Span::from_seconds(3_600)));
         }
         if self.below(3) == 0 {
@@ -300,32 +314,32 @@ impl Scene<'_> {
         Ok(deployment)
     }
 
-    /// The commits that were deployed here.
-    fn past(&self) -> Vec<CommitId> {
+    /// Returns the commits that were deployed to this environment.
+    fn past_commits(&self) -> Vec<CommitId> {
         let Some(tip) = self.view.tips.get(&self.rules.ledger) else {
             return Vec::new();
         };
-        let passed = self.view.gatherer.history().walk(*tip).map(Result::unwrap);
+        let entries = self.view.gatherer.history().walk(*tip).map(Result::unwrap);
         let ended =
-            passed.filter(|it| ["finish", "record", "baseline"].contains(&&*it.mention.action));
-        ended.flat_map(|it| it.mention.commits.clone()).collect()
+            entries.filter(|it| ["finish", "record", "baseline"].contains(&&*it.trailers.action));
+        ended.flat_map(|it| it.trailers.commits.clone()).collect()
     }
 
-    fn ended(&self, change: &ComponentChange) -> RecordedResult {
-        // Mostly well, or nothing would ever be promoted.
-        let bad = |or: Outcome| {
+    /// Returns a random result of a component, mostly a success, so that deployments get promoted.
+    fn random_result(&self, change: &ComponentChange) -> RecordedResult {
+        let or_failed = |success: Outcome| {
             if self.below(5) == 0 {
                 Outcome::Failed
             } else {
-                or
+                success
             }
         };
         let outcome = match change.intent {
             Intent::Unchanged => Outcome::Unchanged,
-            Intent::Destroy => bad(Outcome::Destroyed),
+            Intent::Destroy => or_failed(Outcome::Destroyed),
             Intent::Change if change.from.is_some() && self.below(8) == 0 => Outcome::RolledBack,
             Intent::Change if self.below(12) == 0 => Outcome::Skipped,
-            Intent::Change => bad(Outcome::Succeeded),
+            Intent::Change => or_failed(Outcome::Succeeded),
         };
         RecordedResult {
             component: change.target.component.clone(),
@@ -347,7 +361,7 @@ impl Scene<'_> {
         let results = deployment
             .components
             .iter()
-            .map(|change| self.ended(change))
+            .map(|change| self.random_result(change))
             .collect();
         Action::Record(Record {
             deployment,
@@ -356,17 +370,17 @@ impl Scene<'_> {
         })
     }
 
-    fn finish(&self, here: EnvState<'_>) -> Result<Action, String> {
-        let run = self.pick(here.runs())?;
+    fn finish(&self, env_state: EnvState<'_>) -> Result<Action, String> {
+        let run = self.pick(env_state.runs())?;
         let start = run.start.statement.deployment().unwrap();
-        let ended = |change: &ComponentChange| {
+        let result = |change: &ComponentChange| {
             let RecordedResult {
                 outcome,
                 because,
                 to,
                 verification,
                 ..
-            } = self.ended(change);
+            } = self.random_result(change);
             ComponentResult {
                 target: change.target.clone(),
                 outcome,
@@ -377,9 +391,9 @@ impl Scene<'_> {
         };
         Ok(Action::Finish(Finish {
             start: run.sequence,
-            run: newest(&run.owner.statement.action),
+            run: latest_run_id(&run.owner.statement.action),
             kind: start.kind,
-            components: start.components.iter().map(ended).collect(),
+            components: start.components.iter().map(result).collect(),
             approved_by: start.approved_by.clone(),
             description: start.description.clone(),
             break_glass: start.break_glass.clone(),
@@ -388,17 +402,16 @@ impl Scene<'_> {
         }))
     }
 
-    fn verification(&self, here: EnvState<'_>) -> Result<Action, String> {
-        let all = here
+    fn verification(&self, env_state: EnvState<'_>) -> Result<Action, String> {
+        let all = env_state
             .components()
             .into_iter()
             .map(|(component, commit)| (component.clone(), commit));
-        let components = self.some(all)?.into_iter();
+        let components = self.pick_some(all)?.into_iter();
         let components = components
             .map(|(component, commit)| ComponentAtCommit { component, commit })
             .collect();
-        let good = self.below(4) > 0;
-        let verification = if good {
+        let verification = if self.below(4) > 0 {
             VerificationResult::Passed
         } else {
             VerificationResult::Failed
@@ -411,13 +424,13 @@ impl Scene<'_> {
         }))
     }
 
-    fn unlock(&self, here: EnvState<'_>) -> Result<Action, String> {
+    fn unlock(&self, env_state: EnvState<'_>) -> Result<Action, String> {
         let names = self.policy.component_names();
         let locked = names
             .into_iter()
-            .filter(|name| here.component_lock(name).is_some())
+            .filter(|name| env_state.component_lock(name).is_some())
             .map(Some);
-        let component = self.pick(locked.chain(here.lock().map(|_| None)))?;
+        let component = self.pick(locked.chain(env_state.lock().map(|_| None)))?;
         Ok(Action::Unlock(Unlock {
             component,
             commit: None,
@@ -426,18 +439,18 @@ impl Scene<'_> {
         }))
     }
 
-    fn lift(&self, here: EnvState<'_>) -> Result<Action, String> {
+    fn lift(&self, env_state: EnvState<'_>) -> Result<Action, String> {
         let commit = self.pick(self.commits.to_vec())?;
-        let is = |(component, content, _): &(&ComponentName, _, _)| {
+        let is_of_commit = |(component, content, _): &(&ComponentName, _, _)| {
             self.view
                 .gatherer
                 .content(self.policy, commit, component)
                 .unwrap()
                 == Some(*content)
         };
-        let holds: Vec<Hold> = here
+        let holds: Vec<Hold> = env_state
             .holds()
-            .filter(is)
+            .filter(is_of_commit)
             .map(|(component, content, _)| Hold {
                 component: component.clone(),
                 content,
@@ -450,7 +463,7 @@ impl Scene<'_> {
             comment: Some(parse("it was the network")),
         };
         if unlock.holds.is_empty() {
-            nothing()
+            no_subject()
         } else {
             Ok(Action::Unlock(unlock))
         }
@@ -473,12 +486,12 @@ impl Scene<'_> {
             })
         };
         let components: Vec<Target> = self
-            .some(self.policy.component_names())?
+            .pick_some(self.policy.component_names())?
             .into_iter()
             .filter_map(target)
             .collect();
         if components.is_empty() {
-            nothing()
+            no_subject()
         } else {
             Ok(Action::Baseline(Baseline {
                 components,
@@ -488,8 +501,11 @@ impl Scene<'_> {
     }
 
     fn evidence(&self, kind: &str, state: &State) -> Result<Action, String> {
-        let (commit, component) = (self.commit(), self.pick(self.policy.component_names())?);
-        // Few of them, so that what is yanked is also what is used.
+        let (commit, component) = (
+            self.pick_commit(),
+            self.pick(self.policy.component_names())?,
+        );
+        // Only two digests, so that a yanked artifact is also used.
         let digest = Digest::sha256(&[u8::try_from(self.below(2)).unwrap()]);
         let yank = || Yank {
             commit: (self.below(2) == 0).then_some(commit),
@@ -510,7 +526,7 @@ impl Scene<'_> {
                     .content(self.policy, commit, &component)
                     .unwrap();
                 let Some(content) = content else {
-                    return nothing();
+                    return no_subject();
                 };
                 let image = Image {
                     name: parse(&format!("example.com/{component}")),
@@ -586,58 +602,43 @@ impl Scene<'_> {
     }
 }
 
-/// A deployment about everything that runs.
-fn standing(kind: DeploymentKind, here: EnvState<'_>) -> Deployment {
-    let gone = kind == DeploymentKind::Destroy;
+/// Builds a removal of all components, or a command with all running components.
+fn of_running_components(kind: DeploymentKind, env_state: EnvState<'_>) -> Deployment {
+    let (commits, intent) = if kind == DeploymentKind::Destroy {
+        (env_state.present_commits(), Intent::Destroy)
+    } else {
+        (env_state.components(), Intent::Unchanged)
+    };
     let change = |(component, commit): (&ComponentName, CommitId)| ComponentChange {
         target: Target {
             component: component.clone(),
             commit,
-            content: if gone { None } else { here.content(component) },
+            content: env_state
+                .content(component)
+                .filter(|_| intent == Intent::Unchanged),
             version: None,
             artifacts: Vec::new(),
         },
-        from: here.commit(component),
+        from: env_state.commit(component),
         plan: None,
-        intent: if gone {
-            Intent::Destroy
-        } else {
-            Intent::Unchanged
-        },
+        intent,
     };
+    let components = commits.into_iter().map(change).collect();
     Deployment {
-        kind,
-        components: if gone {
-            here.present_commits()
-        } else {
-            here.components()
-        }
-        .into_iter()
-        .map(change)
-        .collect(),
-        approved_by: Vec::new(),
-        change: None,
-        release: None,
-        description: None,
-        branch_tip: None,
-        expires: None,
         command: (kind == DeploymentKind::Exec).then(|| parse("rake db:migrate")),
-        break_glass: None,
+        ..Deployment::new(kind, components)
     }
 }
 
 fn start(deployment: Deployment) -> Action {
     Action::Start(Start {
-        run: run_id(),
+        run: RunId(clock::random().unwrap()),
         deployment,
     })
 }
 
-fn run_id() -> RunId {
-    RunId(clock::random().unwrap())
-}
-
-fn newest(action: &Action) -> RunId {
+/// Returns the run id of a start or a resume.
+fn latest_run_id(action: &Action) -> RunId {
     match action {
         Action::Start(it) => it.run,
         Action::Resume(it) => it.run,
@@ -645,16 +646,13 @@ fn newest(action: &Action) -> RunId {
     }
 }
 
-/// What an unfinished run is changing, as its abort names it.
-fn changing(run: &OpenRun<'_>) -> Vec<ComponentAtCommit> {
-    let deployment = run.start.statement.deployment().into_iter();
-    let changed = deployment
-        .flat_map(Deployment::changed)
-        .map(|change| &change.target);
-    changed
-        .map(|it| ComponentAtCommit {
-            component: it.component.clone(),
-            commit: it.commit,
+/// Returns the components that an unfinished run is changing, as its abort lists them.
+fn changed_components(run: &OpenRun<'_>) -> Vec<ComponentAtCommit> {
+    let changes = run.deployment().into_iter().flat_map(Deployment::changed);
+    changes
+        .map(|change| ComponentAtCommit {
+            component: change.target.component.clone(),
+            commit: change.target.commit,
         })
         .collect()
 }

@@ -1,19 +1,20 @@
-//! Random policies: every rule is there in some of them, and all of them parse.
+//! Random policies. All of them parse, and each rule is used by some of them.
 
 use std::fmt::Write as _;
 
-use crate::git::tests::Numbers;
+use crate::git::tests::SeededRandom;
 use crate::ledger::testing::TestKeys;
 
-/// Everybody who ever signs. Alice has the root key; `ci` is a machine.
+/// The people who sign. Alice has the root key, and `ci` is a machine.
 pub(super) const PEOPLE: [&str; 5] = ["alice", "bob", "carol", "dana", "ci"];
 
-/// A `deploy.toml`. With `tame`, nobody is missing and no key is retired.
-pub(super) fn policy(keys: &TestKeys, dice: &mut Numbers, tame: bool) -> String {
+/// Returns a random `deploy.toml`. If `is_first`, it lists all people, and no key is retired.
+pub(super) fn random_policy(keys: &TestKeys, dice: &mut SeededRandom, is_first: bool) -> String {
     let mut text = "schema = 1\nproject = \"catalogue\"\n".to_owned();
-    // Carol may leave, Dana may change her key: what they signed must still be judged as the rules say.
-    let carol = tame || dice.below(4) > 0;
-    let retired = !tame && dice.below(2) == 0;
+    // Carol may leave and Dana may change her key: their earlier entries must still be judged by
+    // the rules.
+    let has_carol = is_first || dice.below(4) > 0;
+    let has_retired_key = !is_first && dice.below(2) == 0;
     if dice.below(3) == 0 {
         text.push_str("unowned = \"free\"\n");
     }
@@ -21,8 +22,8 @@ pub(super) fn policy(keys: &TestKeys, dice: &mut Numbers, tame: bool) -> String 
     for name in PEOPLE {
         let key = keys.public(name);
         match name {
-            "carol" if !carol => {}
-            "dana" if retired => {
+            "carol" if !has_carol => {}
+            "dana" if has_retired_key => {
                 let new = keys.public("dana-new");
                 writeln!(text, "dana = {{ key = \"{new}\", retired = [\"{key}\"], emails = [\"dana@example.com\"] }}")
                     .unwrap();
@@ -39,11 +40,11 @@ pub(super) fn policy(keys: &TestKeys, dice: &mut Numbers, tame: bool) -> String 
     }
     text.push_str("[groups]\nrelease = [\"alice\", \"bob\"]\n");
     let admins = *dice.pick(&["", "admins = [\"alice\", \"bob\", \"dana\"]\n"]);
-    let more = if admins.is_empty() { 0 } else { dice.below(2) };
-    writeln!(text, "[policy]\n{admins}approvals = {more}").unwrap();
-    environments(&mut text, dice);
-    components(&mut text, dice);
-    // With no table of checks anybody vouches for anything.
+    let approvals = if admins.is_empty() { 0 } else { dice.below(2) };
+    writeln!(text, "[policy]\n{admins}approvals = {approvals}").unwrap();
+    add_environments(&mut text, dice);
+    add_components(&mut text, dice);
+    // Without the table `checks`, everyone may attest anything.
     text.push_str(dice.pick::<&str>(&[
         "",
         "[checks]\ntest-result = { by = [\"ci\", \"alice\"] }\nchange-review = { by = [\"release\", \"dana\"] }\n",
@@ -52,7 +53,8 @@ pub(super) fn policy(keys: &TestKeys, dice: &mut Numbers, tame: bool) -> String 
     text
 }
 
-fn environments(text: &mut String, dice: &mut Numbers) {
+/// Adds the environments with random rules.
+fn add_environments(text: &mut String, dice: &mut SeededRandom) {
     let mut chance =
         |one_in: u64, rule: &'static str| if dice.below(one_in) == 0 { rule } else { "" };
     for (name, before) in [("dev", ""), ("qa", "dev"), ("prod", "qa")] {
@@ -65,11 +67,11 @@ fn environments(text: &mut String, dice: &mut Numbers) {
         } else {
             writeln!(text, "promote_from = \"{before}\"").unwrap();
             text.push_str(chance(3, "soak = \"1s\"\n"));
-            let seats = chance(2, "approvals = 1\n");
-            text.push_str(if seats.is_empty() {
+            let approvals = chance(2, "approvals = 1\n");
+            text.push_str(if approvals.is_empty() {
                 chance(3, "approvals = [{ by = \"release\", prevent_self = false }, { by = [\"bob\", \"dana\"] }]\n")
             } else {
-                seats
+                approvals
             });
             let checks = chance(4, "checks = [\"test-result\"]\n");
             text.push_str(if checks.is_empty() {
@@ -108,7 +110,8 @@ fn environments(text: &mut String, dice: &mut Numbers) {
     text.push_str(chance(3, "break_glass = { by = \"bob\" }\n"));
 }
 
-fn components(text: &mut String, dice: &mut Numbers) {
+/// Adds components, or none.
+fn add_components(text: &mut String, dice: &mut SeededRandom) {
     if dice.below(3) == 0 {
         return;
     }

@@ -14,34 +14,34 @@ use crate::program::{ExternalProgram, is_executable};
 use crate::server::location::find_hooks_folder;
 use crate::server::required_settings::{HOOKS_PATH, RequiredSetting};
 use crate::server::shell::quote_path;
-use crate::server::shim::{find_shim_program, kept_path};
+use crate::server::shim::{find_shim_program, previous_hook_path};
 
 /// How long a program may take to print its version.
 const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most that it may print.
+/// The most bytes that it may print.
 const MAX_VERSION_BYTES: usize = 64 << 10;
 /// The most that is read of a hook, in bytes. A shim is far shorter.
 const MAX_HOOK_BYTES: u64 = 64 << 10;
 
 impl Inspector<'_> {
-    /// Checks the hooks of a repository. `carried_out` tells whether git hands the updates of
+    /// Checks the hooks of a repository. `uses_proc_receive` says whether git hands the updates of
     /// ledgers to proc-receive.
-    pub(super) fn check_hooks(&mut self, carried_out: bool) -> git::Result<()> {
+    pub(super) fn check_hooks(&mut self, uses_proc_receive: bool) -> git::Result<()> {
         let folder = find_hooks_folder(self.repository)?;
-        let own = self.repository.common_dir().to_owned();
+        let common_dir = self.repository.common_dir().to_owned();
         if !fs::canonicalize(&folder)
             .unwrap_or_else(|_| folder.clone())
-            .starts_with(&own)
+            .starts_with(&common_dir)
         {
             let RequiredSetting { key, otherwise, .. } = HOOKS_PATH;
             self.add_finding(
                 CheckSubject::Hooks,
                 HOOKS_PATH.level,
-                format!("{key} leads git to {}, {otherwise}", folder.display()),
+                format!("{key} points git to {}, {otherwise}", folder.display()),
                 self.git_command(&format!("config {key} hooks")),
             );
         }
-        let second = if carried_out {
+        let second = if uses_proc_receive {
             "proc-receive"
         } else {
             "update"
@@ -72,10 +72,7 @@ impl Inspector<'_> {
         let text = match read_hook(path) {
             Ok(Some(text)) => text,
             Ok(None) => {
-                let message = format!(
-                    "{} is missing: nothing judges what is pushed",
-                    path.display()
-                );
+                let message = format!("{} is missing: no hook judges pushes", path.display());
                 return self.add_problem(CheckSubject::Hooks, message, self.install_command());
             }
             Err(error) => {
@@ -88,25 +85,25 @@ impl Inspector<'_> {
             return;
         };
         if !is_executable(path) {
-            let message = format!("{} is not executable: git passes over it", path.display());
+            let message = format!("{} is not executable: git ignores it", path.display());
             let remedy = format!("chmod +x {}", quote_path(path));
             self.add_problem(CheckSubject::Hooks, message, remedy);
         }
-        if let Ok(own) = self.repository.common_dir().metadata() {
-            self.check_writers(path, &metadata, &own);
+        if let Ok(repository_metadata) = self.repository.common_dir().metadata() {
+            self.check_writers(path, &metadata, &repository_metadata);
         }
         if let Some(program) = find_shim_program(&text, name) {
             self.check_program(path, &program);
         } else {
             self.add_foreign_hook(path, name);
         }
-        self.check_kept_hook(&kept_path(path));
+        self.check_kept_hook(&previous_hook_path(path));
     }
 
-    /// Adds the finding that another program's hook has the place of ours.
+    /// Adds the finding that a hook of ours is missing because another program's hook has its name.
     fn add_foreign_hook(&mut self, path: &Path, name: &str) {
         let message = format!(
-            "{} is another program's, and git-deploy is not the first to be asked",
+            "{} is another program's hook, so git-deploy is not called first",
             path.display()
         );
         let remedy = match name {
@@ -121,16 +118,16 @@ impl Inspector<'_> {
         self.add_problem(CheckSubject::Hooks, message, remedy);
     }
 
-    /// Checks that a hook that was there before ours, if any, is called.
+    /// Checks that the previous hook that ours replaced, if any, is still called.
     fn check_kept_hook(&mut self, path: &Path) {
         if !path.exists() || is_executable(path) {
             return;
         }
         let message = format!(
-            "{}, which was there before, is not executable: it is not called",
+            "{}, the previous hook, is not executable: it is not called",
             path.display()
         );
-        let remedy = format!("chmod +x {0}, or rm {0}", quote_path(path));
+        let remedy = format!("chmod +x {}", quote_path(path));
         self.add_advice(CheckSubject::Hooks, message, remedy);
     }
 
@@ -138,44 +135,44 @@ impl Inspector<'_> {
     fn check_program(&mut self, hook: &Path, program: &str) {
         let hook = hook.display();
         let Some(file) = find_program(program) else {
-            let what =
-                format!("{hook} calls {program}, which is not there: every push of a ledger fails");
-            return self.add_problem(CheckSubject::Hooks, what, self.install_command());
+            let message = format!(
+                "{hook} calls {program}, which does not exist: every push of a ledger fails"
+            );
+            return self.add_problem(CheckSubject::Hooks, message, self.install_command());
         };
-        let same = |one: &Path, two: &Path| {
-            let (one, two) = (one.metadata().ok(), two.metadata().ok());
-            one.zip(two)
-                .is_some_and(|(one, two)| (one.dev(), one.ino()) == (two.dev(), two.ino()))
+        let inode = |path: &Path| {
+            let metadata = path.metadata().ok()?;
+            Some((metadata.dev(), metadata.ino()))
         };
         if !program.starts_with('/') {
-            let what = format!("{hook} calls {program} wherever the pusher's PATH has it");
-            self.add_advice(CheckSubject::Hooks, what, self.install_command());
+            let message = format!("{hook} calls the {program} that is on the pusher's PATH");
+            self.add_advice(CheckSubject::Hooks, message, self.install_command());
         }
-        if same(&file, self.program) {
+        if inode(&file).is_some_and(|id| inode(self.program) == Some(id)) {
             return;
         }
         match read_version(&file) {
             Some(version) if version == own_version() => {
-                let what = format!(
-                    "{hook} calls {}, another copy of this very version",
+                let message = format!(
+                    "{hook} calls {}, another copy of this version",
                     file.display()
                 );
-                self.add_good(CheckSubject::Hooks, what);
+                self.add_good(CheckSubject::Hooks, message);
             }
             version => {
-                let version = version
-                    .unwrap_or_else(|| "a program that does not tell its version".to_owned());
-                let what = format!(
+                let version = version.unwrap_or_else(|| "a program of unknown version".to_owned());
+                let message = format!(
                     "{hook} calls {}: {version}, and this is {}",
                     file.display(),
                     own_version()
                 );
-                self.add_problem(CheckSubject::Hooks, what, self.install_command());
+                self.add_problem(CheckSubject::Hooks, message, self.install_command());
             }
         }
-        if let (Ok(metadata), Ok(own)) = (file.metadata(), self.repository.common_dir().metadata())
+        if let (Ok(metadata), Ok(repository_metadata)) =
+            (file.metadata(), self.repository.common_dir().metadata())
         {
-            self.check_writers(&file, &metadata, &own);
+            self.check_writers(&file, &metadata, &repository_metadata);
         }
     }
 }
@@ -194,13 +191,13 @@ fn read_hook(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
 
 /// Finds the file of a program, in `PATH` unless it is a path.
 fn find_program(program: &str) -> Option<PathBuf> {
-    let runs = |path: &PathBuf| is_executable(path);
+    let can_run = |path: &PathBuf| is_executable(path);
     if program.contains('/') {
-        return Some(PathBuf::from(program)).filter(runs);
+        return Some(PathBuf::from(program)).filter(can_run);
     }
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|folder| folder.join(program))
-        .find(runs)
+        .find(can_run)
 }
 
 /// Returns the first line that a program prints for `--version`.

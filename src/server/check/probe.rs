@@ -1,5 +1,5 @@
-//! Pushes a made-up ledger, which the hooks must refuse. The result of this push counts more than
-//! anything else that the check finds.
+//! Pushes a made-up ledger, which the hooks must refuse. The result of this push matters more than
+//! any other finding: it shows what the server really does.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -14,18 +14,19 @@ use crate::program::ExternalProgram;
 use crate::server::location::find_hooks_folder;
 use crate::server::{TIME_LIMIT, pkt_line};
 
-/// How our hooks begin the message about a push that they refuse, and about one that they cannot
-/// judge.
+/// How our hooks begin the message about a push that they refuse.
 const REFUSED: &str = "git-deploy: refused";
+/// How our hooks begin the message about a push that they cannot judge.
 const CANNOT_TELL: [&str; 2] = ["git-deploy: cannot tell", "error: git-deploy: cannot tell"];
 
-/// The most that a hook answers, in bytes.
+/// The most bytes that are read of a hook's answer.
 const MAX_ANSWER: usize = 1 << 20;
 /// How long a hook may take to answer, after its own time limit.
 const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
 /// The result of the push.
 enum ProbeResult {
+    /// The server accepted it.
     Accepted,
     /// Our hook refused it.
     Refused,
@@ -36,19 +37,20 @@ enum ProbeResult {
 }
 
 impl Inspector<'_> {
-    /// Pushes a made-up ledger and checks that our hooks refuse it and that nothing of it is left.
-    pub(super) fn probe_hooks(&mut self, carried_out: bool) -> git::Result<()> {
-        let scratch = TempRepository::new(self.repository.hash_kind())?;
+    /// Pushes a made-up ledger and checks that our hooks refuse it and that no ref or object of it
+    /// remains.
+    pub(super) fn probe_hooks(&mut self, uses_proc_receive: bool) -> git::Result<()> {
+        let temp = TempRepository::new(self.repository.hash_kind())?;
         // The object is unique, so if it exists afterwards, it came from this push.
         let nonce = RunId(clock::random().unwrap_or_default());
-        let blob = scratch
+        let blob = temp
             .repository
             .write_blob(format!("git-deploy server check {nonce}\n").as_bytes())?;
         let name = format!("refs/deploy/probe-{nonce}");
-        let answer = push_probe(&scratch.repository, self.repository, blob, &name)?;
-        let left = self.remove_remains(blob, &name)?;
-        let looked = self.git_command("deploy server check");
-        match (answer, left) {
+        let answer = push_probe(&temp.repository, self.repository, blob, &name)?;
+        let remains = self.remove_remains(blob, &name)?;
+        let check_command = self.git_command("deploy server check");
+        match (answer, remains) {
             (ProbeResult::Refused, None) => {
                 self.add_good(
                     CheckSubject::Probe,
@@ -56,39 +58,39 @@ impl Inspector<'_> {
                 );
             }
             (ProbeResult::Accepted, _) => {
-                let what =
-                    "a push of a made-up ledger went in: whoever may push can write what they like";
-                self.add_problem(CheckSubject::Probe, what, self.install_command());
+                let message = "a push of a made-up ledger was accepted: everyone who can push can write any entry";
+                self.add_problem(CheckSubject::Probe, message, self.install_command());
             }
-            (_, Some(left)) => {
-                let what =
-                    format!("a push of a made-up ledger was refused, and {left} is left of it");
-                self.add_problem(CheckSubject::Probe, what, "git 2.29 or later");
+            (_, Some(remains)) => {
+                let message =
+                    format!("a push of a made-up ledger was refused, but {remains} is still there");
+                self.add_problem(CheckSubject::Probe, message, "git 2.29 or later");
             }
             (ProbeResult::Unjudged, None) => {
-                let what = "the hook cannot judge a push: nothing goes in";
-                self.add_problem(CheckSubject::Probe, what, looked);
+                let message = "the hook cannot judge a push: nothing is accepted";
+                self.add_problem(CheckSubject::Probe, message, check_command);
             }
             (ProbeResult::RefusedElsewhere(message), None) => {
-                let what = format!(
+                let message = format!(
                     "a push of a made-up ledger was refused, and not by git-deploy: {message}"
                 );
-                self.add_problem(CheckSubject::Probe, what, self.install_command());
+                self.add_problem(CheckSubject::Probe, message, self.install_command());
             }
         }
-        if carried_out
+        if uses_proc_receive
             && self.is_good(CheckSubject::Hooks)
             && !self.proc_receive_refuses(blob, &name)
         {
-            let what = "proc-receive, called as git calls it, does not refuse a made-up ledger";
-            self.add_problem(CheckSubject::Probe, what, self.install_command());
+            let message = "proc-receive, called as git calls it, does not refuse a made-up ledger";
+            self.add_problem(CheckSubject::Probe, message, self.install_command());
         }
         Ok(())
     }
 
-    /// Returns what the push left in the repository. Deletes its ref.
+    /// Returns what the push left in the repository, and deletes its ref. Returns `None` if it left
+    /// nothing.
     fn remove_remains(&self, blob: Oid, name: &str) -> git::Result<Option<&'static str>> {
-        // Opened again, to avoid cached data.
+        // Opened again, because the open repository may have cached objects and refs.
         let after = Repository::open(self.repository.git_dir())?;
         if after.read_ref(name)? == Some(blob) {
             after
@@ -109,10 +111,11 @@ impl Inspector<'_> {
         };
         let zero = self.repository.hash_kind().zero_id();
         let mut input = Vec::new();
-        let mut line = |bytes: &[u8]| pkt_line::write(&mut input, bytes).is_ok();
+        let mut line = |bytes: &[u8]| pkt_line::write_packet(&mut input, bytes).is_ok();
         let is_complete = line(b"version=1\0")
             && input.write_all(b"0000").is_ok()
-            && pkt_line::write(&mut input, format!("{zero} {blob} {name}").as_bytes()).is_ok()
+            && pkt_line::write_packet(&mut input, format!("{zero} {blob} {name}").as_bytes())
+                .is_ok()
             && pkt_line::end_section(&mut input).is_ok();
         let answer = is_complete
             .then(|| {
@@ -125,7 +128,7 @@ impl Inspector<'_> {
             .flatten();
         let mut answer = answer.as_deref().unwrap_or_default();
         let mut refused = false;
-        while let Ok(packet) = pkt_line::read(&mut answer) {
+        while let Ok(packet) = pkt_line::read_packet(&mut answer) {
             let Some(packet) = packet else { continue };
             refused |= packet.starts_with(format!("ng {name}").as_bytes());
             if packet.starts_with(b"ok ") {
@@ -143,18 +146,18 @@ fn push_probe(
     blob: Oid,
     name: &str,
 ) -> git::Result<ProbeResult> {
-    let place = to.git_dir().to_string_lossy();
-    Ok(match from.push_ref(&place, blob, name, None)? {
+    let address = to.git_dir().to_string_lossy();
+    Ok(match from.push_ref(&address, blob, name, None)? {
         PushOutcome::Accepted { .. } | PushOutcome::LostRace { .. } => ProbeResult::Accepted,
         PushOutcome::Rejected { messages, .. } | PushOutcome::Unknown { messages, .. } => {
-            let began = |words: &[&str]| {
+            let has_line = |words: &[&str]| {
                 messages
                     .iter()
                     .any(|line| words.iter().any(|word| line.starts_with(word)))
             };
-            if began(&[REFUSED]) {
+            if has_line(&[REFUSED]) {
                 ProbeResult::Refused
-            } else if began(&CANNOT_TELL) {
+            } else if has_line(&CANNOT_TELL) {
                 ProbeResult::Unjudged
             } else {
                 let message = messages

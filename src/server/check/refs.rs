@@ -1,5 +1,5 @@
-//! Checks the refs: none is symbolic, none under `refs/deploy/` lacks a ledger, and none changes
-//! what history shows.
+//! Checks the refs: none is symbolic, each under `refs/deploy/` is a ledger, and none changes the
+//! history that git shows.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ impl Inspector<'_> {
         if self.is_good(CheckSubject::Refs) {
             self.add_good(
                 CheckSubject::Refs,
-                "each under refs/deploy/ is a ledger's, and none is symbolic or replaced",
+                "each ref under refs/deploy/ is a ledger, and none is symbolic or replaced",
             );
         }
         Ok(())
@@ -40,28 +40,32 @@ impl Inspector<'_> {
         let replaced = self.list_refs("refs/replace/")?;
         if !replaced.is_empty() {
             let what = format!(
-                "{} replace refs change what plain git shows of history",
+                "{} replace refs change the history that plain git shows",
                 replaced.len()
             );
             self.add_problem(
                 CheckSubject::Refs,
                 what,
-                self.git_command("replace -l, and git replace -d for each"),
+                format!(
+                    "{} | xargs -r {}",
+                    self.git_command("replace -l"),
+                    self.git_command("replace -d")
+                ),
             );
         }
         Ok(())
     }
 
-    /// Reports branches and tags whose short names are those of ledgers.
+    /// Reports branches and tags that git could resolve instead of a ledger's short name.
     fn check_shadowing_refs(&mut self) -> git::Result<()> {
         for shadow in ["refs/heads/deploy", "refs/tags/deploy"] {
             for name in self.list_refs(shadow)?.iter().take(MAX_REPORTED) {
-                let what = format!("{name} can be taken for a ledger");
+                let what = format!("{name} can be mistaken for a ledger");
                 self.add_advice(
                     CheckSubject::Refs,
                     what,
                     self.git_command(&format!(
-                        "update-ref -d {name}, once it is kept under another name"
+                        "update-ref -d {name}, after keeping it under another name"
                     )),
                 );
             }
@@ -75,11 +79,11 @@ impl Inspector<'_> {
         for (file, what) in [
             (
                 "info/grafts",
-                "grafts change what plain git shows of history",
+                "grafts change the history that plain git shows",
             ),
             (
                 "shallow",
-                "the history is cut off: most of what a push says cannot be told",
+                "the history is cut off, so most pushes cannot be judged",
             ),
         ] {
             let path = folder.join(file);
@@ -118,12 +122,12 @@ impl Inspector<'_> {
     /// target does not exist yet.
     fn check_symbolic_refs(&mut self) {
         let root = self.repository.common_dir().to_owned();
-        let mut open: Vec<PathBuf> = ["refs/deploy", "refs/notes/deploy"]
+        let mut pending: Vec<PathBuf> = ["refs/deploy", "refs/notes/deploy"]
             .into_iter()
             .map(|name| root.join(name))
             .collect();
         let mut reported = 0;
-        while let Some(path) = open.pop() {
+        while let Some(path) = pending.pop() {
             let Ok(metadata) = path.symlink_metadata() else {
                 continue;
             };
@@ -132,10 +136,10 @@ impl Inspector<'_> {
                 .unwrap_or(&path)
                 .display()
                 .to_string();
-            let found = if metadata.is_symlink() {
+            let remedy = if metadata.is_symlink() {
                 Some(format!("rm {}", quote_path(&path)))
             } else if metadata.is_dir() {
-                open.extend(
+                pending.extend(
                     std::fs::read_dir(&path)
                         .into_iter()
                         .flatten()
@@ -147,12 +151,12 @@ impl Inspector<'_> {
                 is_symbolic(&path)
                     .then(|| self.git_command(&format!("symbolic-ref --delete {name}")))
             };
-            if let Some(remedy) = found.filter(|_| reported < MAX_REPORTED) {
+            if let Some(remedy) = remedy.filter(|_| reported < MAX_REPORTED) {
                 reported += 1;
-                let what = format!(
-                    "{name} is symbolic: a push of it moves another ref, which no hook is asked about"
+                let message = format!(
+                    "{name} is symbolic: a push to it moves another ref, which no hook judges"
                 );
-                self.add_problem(CheckSubject::Refs, what, remedy);
+                self.add_problem(CheckSubject::Refs, message, remedy);
             }
         }
     }

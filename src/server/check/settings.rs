@@ -20,10 +20,10 @@ const MIN_GIT_VERSION: (u32, u32) = (2, 29);
 impl Inspector<'_> {
     /// Checks all settings. Returns whether git hands the updates of ledgers to proc-receive.
     pub(super) fn check_settings(&mut self) -> git::Result<bool> {
-        let carried_out = self.check_proc_receive()?;
+        let uses_proc_receive = self.check_proc_receive()?;
         self.check_owner_settings()?;
         for setting in &SETTINGS {
-            // Checked above, together with the hook that may stand in for it.
+            // Checked above, together with the hook that may replace it.
             if setting.key != PROC_RECEIVE_REFS.key && !self.has_wanted_value(setting)? {
                 self.add_setting(setting, setting.describe_problem());
             }
@@ -33,22 +33,22 @@ impl Inspector<'_> {
         if self.is_good(CheckSubject::Settings) {
             self.add_good(
                 CheckSubject::Settings,
-                "those that server init makes are there",
+                "all settings of server init are in place",
             );
         }
-        Ok(carried_out)
+        Ok(uses_proc_receive)
     }
 
-    /// Checks the setting that hands ledgers to proc-receive, unless our hook `update` stands in
-    /// for it.
+    /// Checks the setting that hands ledgers to proc-receive, unless our hook `update` replaces it.
+    /// Returns whether the server should use proc-receive.
     fn check_proc_receive(&mut self) -> git::Result<bool> {
         let key = PROC_RECEIVE_REFS.key;
         let values = self.repository.config_strings(key)?;
         let update = find_hooks_folder(self.repository)?.join("update");
-        let by_update =
+        let has_update_shim =
             std::fs::read(update).is_ok_and(|text| find_shim_program(&text, "update").is_some());
         if !self.has_wanted_value(&PROC_RECEIVE_REFS)? {
-            if !by_update {
+            if !has_update_shim {
                 self.add_finding(
                     CheckSubject::Settings,
                     PROC_RECEIVE_REFS.level,
@@ -56,23 +56,24 @@ impl Inspector<'_> {
                     self.install_command(),
                 );
             }
-            return Ok(!by_update);
+            return Ok(!has_update_shim);
         }
-        if let Some(odd) = values.iter().find(|value| value.contains('!')) {
-            let what = format!("{key} has {odd} as well, which takes refs out again");
-            let remedy =
-                self.git_command(&format!("config --fixed-value --unset-all {key} '{odd}'"));
-            self.add_problem(CheckSubject::Settings, what, remedy);
+        if let Some(exclusion) = values.iter().find(|value| value.contains('!')) {
+            let message = format!("{key} also has {exclusion}, which excludes refs");
+            let remedy = self.git_command(&format!(
+                "config --fixed-value --unset-all {key} '{exclusion}'"
+            ));
+            self.add_problem(CheckSubject::Settings, message, remedy);
         }
         match read_git_version(self.repository)? {
             Some(version) if version < MIN_GIT_VERSION => {
-                let what = format!(
-                    "git {}.{} is here, which calls no proc-receive",
+                let message = format!(
+                    "git {}.{} does not support the hook proc-receive",
                     version.0, version.1
                 );
                 self.add_problem(
                     CheckSubject::Settings,
-                    what,
+                    message,
                     format!("git {}.{} or later", MIN_GIT_VERSION.0, MIN_GIT_VERSION.1),
                 );
             }
@@ -104,20 +105,20 @@ impl Inspector<'_> {
         }
         if let Some(key) = settings.recovery {
             let remedy = format!(
-                "config --unset-all {}, where nothing is lost",
+                "config --unset-all {}, unless the project is being recovered",
                 RECOVERY_KEY.key
             );
             self.add_finding(
                 CheckSubject::Settings,
                 RECOVERY_KEY.level,
-                format!("whoever has the key {key} {}", RECOVERY_KEY.otherwise),
+                format!("the owner of the key {key} {}", RECOVERY_KEY.otherwise),
                 self.git_command(&remedy),
             );
         }
         self.check_project(&settings)
     }
 
-    /// Checks that the existing project, if any, is the one that the owner's settings are about.
+    /// Checks that the existing project, if any, matches the owner's settings.
     fn check_project(&mut self, settings: &Settings) -> git::Result<()> {
         let Ok(Some(tip)) = self.repository.tip(&LedgerName::policy()) else {
             return Ok(());
@@ -136,7 +137,7 @@ impl Inspector<'_> {
                 CheckSubject::Settings,
                 ADMINS.level,
                 format!(
-                    "the project that is here began with the key {key}, which {} does not name",
+                    "the project in this repository began with the key {key}, which is not in {}",
                     ADMINS.key
                 ),
                 format!(
@@ -168,7 +169,7 @@ impl Inspector<'_> {
                 if key == HIDE_REFS.key {
                     values.extend(self.repository.config_strings("transfer.hideRefs")?);
                 }
-                values.iter().any(|one| one == value)
+                values.iter().any(|other| other == value)
             }
             WantedValue::Equals(value) => {
                 self.repository.config_string(key)?.as_deref() == Some(value)
@@ -206,7 +207,7 @@ impl Inspector<'_> {
             .iter()
             .find(|value| matches!(value.as_str(), "refs" | "refs/deploy"))
         {
-            let message = format!("{value} is hidden: nobody can push or fetch a ledger");
+            let message = format!("{value} is hidden: ledgers cannot be pushed or fetched");
             self.add_problem(
                 CheckSubject::Settings,
                 message,
@@ -238,32 +239,32 @@ impl Inspector<'_> {
             .args(["--null", "--get-regexp", r"^remote\..*\.fetch$"])
             .run()?;
         // 1 means that there is none.
-        let listed = if output.code == Some(1) {
+        let lines = if output.code == Some(1) {
             Vec::new()
         } else {
             output.into_stdout()?
         };
-        let mut found = Vec::new();
-        for item in listed.split(|byte| *byte == 0) {
+        let mut fetches = Vec::new();
+        for item in lines.split(|byte| *byte == 0) {
             let text = String::from_utf8_lossy(item);
             let Some((key, refspec)) = text.split_once('\n') else {
                 continue;
             };
-            let to = refspec.split_once(':').map_or("", |(_, to)| to);
-            let covers = to
+            let target = refspec.split_once(':').map_or("", |(_, target)| target);
+            let covers = target
                 .strip_suffix('*')
                 .is_some_and(|prefix| "refs/deploy/".starts_with(prefix))
-                || to.starts_with("refs/deploy/");
+                || target.starts_with("refs/deploy/");
             let remote = key
                 .strip_prefix("remote.")
                 .and_then(|key| key.strip_suffix(".fetch"));
-            found.extend(
+            fetches.extend(
                 remote
                     .filter(|_| covers)
                     .map(|remote| (remote.to_owned(), refspec.to_owned())),
             );
         }
-        Ok(found)
+        Ok(fetches)
     }
 }
 

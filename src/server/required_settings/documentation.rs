@@ -1,4 +1,4 @@
-//! Compares `docs/server.md` with the table of settings.
+//! Tests that the table in `docs/server.md` matches the table of settings.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -48,7 +48,7 @@ fn reference_is_up_to_date() {
     );
 }
 
-/// A setting stands in the table once.
+/// Each setting is in the table once.
 #[test]
 fn keys_are_unique() {
     let keys: std::collections::BTreeSet<&str> =

@@ -1,6 +1,6 @@
-//! The JSON schemas of the types in `domain`: their patterns, words and descriptions.
+//! The JSON schemas of the types in `domain`: their patterns, values and descriptions.
 //!
-//! They are here because `domain` does not depend on documents.
+//! They are here because `domain` must not depend on the format of documents.
 
 use std::borrow::Cow;
 
@@ -12,10 +12,10 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName, MAX_LEN, Person, P
 use crate::domain::plan::PlannedAction;
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
-use crate::domain::verdict::{Check, CheckResult as RuleOutcome, Decision, Rule};
+use crate::domain::verdict::{Check, CheckResult, Decision, Rule};
 
 /// Implements the schema of types that are written as a string, from a pattern and a description.
-macro_rules! text {
+macro_rules! strings {
     ($($type:ident, $pattern:expr, $meaning:literal;)+) => {
         $(impl JsonSchema for $type {
             fn schema_name() -> Cow<'static, str> {
@@ -37,16 +37,16 @@ fn name_pattern() -> String {
     format!("^[a-z0-9][a-z0-9._-]{{0,{}}}$", MAX_LEN - 1)
 }
 
-text! {
+strings! {
     EnvName, name_pattern(), "The name of an environment, such as `prod` or `pr-17`.";
-    ComponentName, name_pattern(), "The name of a component; `rest` is what no component owns.";
+    ComponentName, name_pattern(), "The name of a component; `rest` stands for the files that no component owns.";
     Person, name_pattern(), "A person or a machine, by the name in the policy.";
     LedgerName, name_pattern(), "A ledger: `policy`, `evidence`, an environment, or the prefix of a pattern.";
     ProjectName, name_pattern(), "The name of the project.";
     CommitId, OID_PATTERN, "The full id of a commit of the code.";
     EntryId, OID_PATTERN, "The full id of a commit of a ledger.";
     Digest, "^sha(256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f]{128})$", "An algorithm and a digest.";
-    RunId, "^[0-9a-f]{32}$", "One attempt to carry a deployment out.";
+    RunId, "^[0-9a-f]{32}$", "The id of a run: one attempt to execute a deployment.";
     PublicKey, "^RW[A-Za-z0-9+/]{54}$", "A minisign public key, as in the second line of its `.pub` file.";
     Time, "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$", "RFC 3339, in UTC and whole seconds.";
     Rule, "^[a-z][a-z -]*$", "A rule: `authorization`, `approvals`, `soak`, …";
@@ -54,9 +54,9 @@ text! {
     Description, "^\\S", "A text of one or more lines.";
 }
 
-/// Implements the schema of enums, with a description for each word. A missing variant does not
+/// Implements the schema of enums, with a description for each value. A missing variant does not
 /// compile, and the spelling comes from `serde`.
-macro_rules! words {
+macro_rules! enums {
     ($($type:ident = $name:literal, $about:literal: { $($variant:ident => $meaning:literal,)+ })+) => {
         $(impl JsonSchema for $type {
             fn schema_name() -> Cow<'static, str> {
@@ -65,18 +65,18 @@ macro_rules! words {
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 let meaning = |word: $type| match word { $($type::$variant => $meaning,)+ };
-                let words = [$($type::$variant,)+];
-                let one_of = words.map(|word| serde_json::json!({ "const": word, "description": meaning(word) }));
+                let values = [$($type::$variant,)+];
+                let one_of = values.map(|word| serde_json::json!({ "const": word, "description": meaning(word) }));
                 json_schema!({ "type": "string", "description": $about, "oneOf": one_of })
             }
         })+
     };
 }
 
-words! {
+enums! {
     DeploymentKind = "DeploymentKind", "The kind of a deployment, which decides the rules that it faces.": {
         Deploy => "New code.",
-        Rollback => "A release that ran well in the environment before.",
+        Rollback => "A good release that ran in the environment before.",
         Hotfix => "A fix on top of the running commit.",
         Destroy => "A whole ephemeral environment is destroyed.",
         Exec => "A one-off command in the environment.",
@@ -94,12 +94,12 @@ words! {
         Destroyed => "It was destroyed.",
         Unchanged => "It had this content already and was not touched.",
     }
-    RuleOutcome = "RuleOutcome", "The answer of a rule.": {
+    CheckResult = "RuleOutcome", "The answer of a rule.": {
         Pass => "The rule is satisfied.",
         Fail => "The rule is violated.",
         Unknown => "A fact that the rule needs is missing.",
     }
-    Decision = "Decision", "What follows from the answers of all rules.": {
+    Decision = "Decision", "The decision that follows from the answers of all rules.": {
         Allowed => "Every rule passes.",
         Refused => "A rule is violated.",
         CannotTell => "No rule is violated, and at least one lacks a fact; then nothing is accepted.",
@@ -130,7 +130,7 @@ impl JsonSchema for Check {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let mut rule = generator.subschema_for::<Rule>();
         rule.insert("description".into(), "The rule that answers.".into());
-        let mut outcome = generator.subschema_for::<RuleOutcome>();
+        let mut outcome = generator.subschema_for::<CheckResult>();
         outcome.insert("description".into(), "Its answer.".into());
         json_schema!({
             "type": "object",

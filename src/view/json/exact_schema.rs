@@ -1,4 +1,4 @@
-//! Builds the JSON Schemas of documents, which `docs/schemas` holds.
+//! Builds the JSON Schemas of documents, which are committed in `docs/schemas`.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
@@ -58,20 +58,20 @@ impl Transform for ExactSchema {
 fn remove_null(object: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|it| it != "null");
-        if let [one] = &types[..] {
-            let one = one.clone();
-            object.insert("type".to_owned(), one);
+        if let [only] = &types[..] {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
         }
     }
-    if let Some(Value::Array(words)) = object.get_mut("enum") {
-        words.retain(|it| !it.is_null());
+    if let Some(Value::Array(values)) = object.get_mut("enum") {
+        values.retain(|it| !it.is_null());
     }
     if let Some(Value::Array(any)) = object.get_mut("anyOf") {
         any.retain(|it| it.get("type").is_none_or(|it| it != "null"));
-        if let [Value::Object(one)] = &any[..] {
-            let one = one.clone();
+        if let [Value::Object(only)] = &any[..] {
+            let only = only.clone();
             object.remove("anyOf");
-            for (key, value) in one {
+            for (key, value) in only {
                 object.entry(key).or_insert(value);
             }
         }

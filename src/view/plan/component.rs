@@ -1,5 +1,5 @@
-//! The plan of one component. Its texts are the output of commands, which is cleaned here for every
-//! format.
+//! The plan of one component. Its texts are the output of commands, which is sanitized here for all
+//! formats.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -115,17 +115,13 @@ pub struct ResourceAction {
 
 impl ComponentPlan {
     /// Creates a component from the result of planning it.
-    pub fn from_plan(plan: &Plan, way: ComponentTransition) -> Self {
-        let mut it = Self::without_plan(plan.component.clone(), PlanState::Planned, way);
+    pub fn from_plan(plan: &Plan, transition: ComponentTransition) -> Self {
+        let mut it = Self::without_plan(plan.component.clone(), PlanState::Planned, transition);
         match &plan.result {
-            PlanResult::Planned(PlanOutput {
-                digest,
-                kind: what,
-                text,
-            }) => {
+            PlanResult::Planned(PlanOutput { digest, kind, text }) => {
                 it.digest = Some(digest.clone());
                 it.output = Some(clean_output(text));
-                if let PlanKind::Terraform(terraform) = what {
+                if let PlanKind::Terraform(terraform) = kind {
                     it.terraform = Some(TerraformChanges::from(terraform));
                 }
                 if plan.is_empty() {
@@ -150,12 +146,12 @@ impl ComponentPlan {
     pub fn without_plan(
         component: ComponentName,
         state: PlanState,
-        way: ComponentTransition,
+        transition: ComponentTransition,
     ) -> Self {
         Self {
             component,
             state,
-            transition: way,
+            transition,
             digest: None,
             terraform: None,
             waits_for: Vec::new(),
@@ -164,8 +160,8 @@ impl ComponentPlan {
         }
     }
 
-    /// Returns the result in one line. `quoted` sanitizes untrusted text for the format.
-    pub(super) fn describe(&self, quoted: &dyn Fn(&str) -> String) -> String {
+    /// Returns the result in one line. `escape` makes untrusted text safe in the format.
+    pub(super) fn describe(&self, escape: &dyn Fn(&str) -> String) -> String {
         match self.state {
             PlanState::Planned => match &self.terraform {
                 None => "planned".to_owned(),
@@ -179,11 +175,11 @@ impl ComponentPlan {
             PlanState::Empty => "no changes".to_owned(),
             PlanState::Failed => format!(
                 "failed: {}",
-                quoted(self.reason.as_deref().unwrap_or("nobody knows why"))
+                escape(self.reason.as_deref().unwrap_or("unknown reason"))
             ),
             PlanState::Deferred => {
                 let names: Vec<&str> = self.waits_for.iter().map(ComponentName::as_str).collect();
-                format!("planned after {}", quoted(&list_or_count(&names)))
+                format!("planned after {}", escape(&list_or_count(&names)))
             }
             PlanState::Unplanned => "has no plan command".to_owned(),
             PlanState::Unchanged => "unchanged".to_owned(),
@@ -241,7 +237,7 @@ impl From<&plan::TerraformPlan> for TerraformChanges {
     }
 }
 
-/// The maximum number of characters kept of a line. Longer lines are not meant for people.
+/// The maximum number of characters kept of a line. People do not read longer lines.
 const MAX_LINE_CHARS: usize = 1_000;
 /// The maximum number of characters of a reason.
 const MAX_REASON_CHARS: usize = 300;

@@ -17,8 +17,7 @@ use crate::view::json::schema_name;
 
 /// The maximum size of an earlier document in bytes.
 const MAX_DOCUMENT_BYTES: usize = 64 << 20;
-/// Longer texts are not compared line by line: this takes too long, and the result is too long to
-/// read.
+/// Texts with more lines are not compared: this takes too long, and the result is too long to read.
 const MAX_COMPARED_LINES: usize = 5_000;
 
 /// Why plans cannot be compared with an earlier document.
@@ -62,8 +61,8 @@ pub struct PlanDifference {
     /// The digest of the new plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<Digest>,
-    /// The difference of the texts as a unified diff; empty if only values differ that are not
-    /// printed.
+    /// The difference of the texts as a unified diff; empty if the texts are equal, as when only
+    /// hidden values differ.
     pub diff: String,
 }
 
@@ -93,6 +92,7 @@ struct SchemaHeader {
     schema: String,
 }
 
+/// One component of an earlier document.
 #[derive(Deserialize)]
 struct EarlierComponent {
     component: ComponentName,
@@ -157,7 +157,7 @@ pub fn compare_plans(
         }
     }
     let differences = all.into_iter().filter_map(|(component, [old, new])| {
-        let how = match (&old, &new) {
+        let kind = match (&old, &new) {
             (Some((old, _)), Some((new, _))) if old == new => return None,
             (Some(_), Some(_)) => DifferenceKind::Changed,
             (None, _) => DifferenceKind::Appeared,
@@ -170,14 +170,14 @@ pub fn compare_plans(
         };
         let digest =
             |it: &Option<(&Digest, String)>| it.as_ref().map(|(digest, _)| (*digest).clone());
-        let diff = if how == DifferenceKind::Changed {
-            unified_diff(&text(&old), &text(&new))
+        let diff = if kind == DifferenceKind::Changed {
+            render_unified_diff(&text(&old), &text(&new))
         } else {
             String::new()
         };
         Some(PlanDifference {
             component: component.clone(),
-            kind: how,
+            kind,
             from: digest(&old),
             to: digest(&new),
             diff,
@@ -190,7 +190,7 @@ pub fn compare_plans(
 }
 
 /// Returns a unified diff of two texts.
-fn unified_diff(old: &str, new: &str) -> String {
+fn render_unified_diff(old: &str, new: &str) -> String {
     if [old, new]
         .iter()
         .any(|text| text.lines().count() > MAX_COMPARED_LINES)

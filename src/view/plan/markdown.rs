@@ -1,8 +1,9 @@
 //! Plans as a comment on a change request, in the Markdown of GitHub, GitLab and Azure.
 //!
-//! Untrusted text appears only as code, where mentions, links and HTML have no effect. In a fence,
-//! the fence is longer than any run of backticks in the text, and each line is indented by one
-//! space, so that it is no command for the forge. In `<code>`, all punctuation is escaped.
+//! Untrusted text appears only as code, where mentions, links and HTML have no effect. A fence is
+//! longer than any run of backticks in its text, and each line in it begins with a space or a
+//! diff's sign, so that the forge does not run it as a command. In `<code>`, all punctuation is
+//! escaped.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -22,7 +23,7 @@ const RESERVED_BYTES: usize = 1_000;
 /// A section with less room than this for its text is left out.
 const MIN_SECTION_BYTES: usize = 600;
 
-/// Renders the comment. It has one heading and is never longer than [`LIMIT`].
+/// Renders the comment. It has one heading and is never longer than [`MAX_COMMENT_BYTES`].
 pub fn render_markdown(plans: &DeploymentPlan) -> String {
     let mut all = format!(
         "## Plan for {} at {}\n\n",
@@ -39,15 +40,9 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
     if let Some(since) = &plans.comparison {
         let commit = escape_code(&since.commit.0.prefix(7));
         let _ = match since.differences.len() {
-            0 => writeln!(all, "The plans are those that were made of {commit}.\n"),
-            1 => writeln!(
-                all,
-                "1 plan differs from those that were made of {commit}.\n"
-            ),
-            count => writeln!(
-                all,
-                "{count} plans differ from those that were made of {commit}.\n"
-            ),
+            0 => writeln!(all, "The plans are the same as for {commit}.\n"),
+            1 => writeln!(all, "1 plan differs from the plans for {commit}.\n"),
+            count => writeln!(all, "{count} plans differ from the plans for {commit}.\n"),
         };
         // The differences come first.
         let differences = since.differences.iter().map(|it| Section {
@@ -78,48 +73,46 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
     if left_out > 0 {
         let _ = writeln!(
             all,
-            "{left_out} more are left out, because a comment has no room for them; the log has all."
+            "{left_out} more sections are left out for lack of space. The log has everything."
         );
     }
     all
 }
 
 /// Returns a phrase for a kind of difference.
-fn describe_difference(how: DifferenceKind) -> &'static str {
-    match how {
-        DifferenceKind::Appeared => "has a plan, and had none",
-        DifferenceKind::Vanished => "had a plan, and has none",
-        DifferenceKind::Changed => "has another plan than before",
+fn describe_difference(kind: DifferenceKind) -> &'static str {
+    match kind {
+        DifferenceKind::Appeared => "now has a plan",
+        DifferenceKind::Vanished => "no longer has a plan",
+        DifferenceKind::Changed => "has a different plan",
     }
 }
 
 /// Writes a table with one row per component that would change.
 fn write_table(plans: &DeploymentPlan, all: &mut String) {
-    let (stays, moves): (Vec<&ComponentPlan>, Vec<&ComponentPlan>) = plans
+    let (unchanged, changed): (Vec<&ComponentPlan>, Vec<&ComponentPlan>) = plans
         .components
         .iter()
         .partition(|it| it.state == PlanState::Unchanged);
     all.push_str("| | component | version | commit | plan |\n|---|---|---|---|---|\n");
     let end = all.len() + MAX_TABLE_BYTES;
     let mut rows = 0;
-    for it in &moves {
+    for it in &changed {
         let mark = match it.state {
             PlanState::Planned => Mark::Yes,
             PlanState::Failed => Mark::No,
             PlanState::Deferred | PlanState::Destroyed => Mark::Live,
             PlanState::Empty | PlanState::Unplanned | PlanState::Unchanged => Mark::None,
         };
-        let said = it.describe(&escape_code);
-        let said = if it.state == PlanState::Destroyed {
-            format!("**{said}**")
-        } else {
-            said
-        };
+        let mut result = it.describe(&escape_code);
+        if it.state == PlanState::Destroyed {
+            result = format!("**{result}**");
+        }
         let cells = [
             escape_code(it.component.as_str()),
             escape_code(&it.format_versions()),
             escape_code(&it.format_commits()),
-            said,
+            result,
         ];
         let row = format!("| {} | {} |\n", mark.symbol(), cells.join(" | "));
         if all.len() + row.len() > end {
@@ -129,14 +122,14 @@ fn write_table(plans: &DeploymentPlan, all: &mut String) {
         rows += 1;
     }
     all.push('\n');
-    if rows < moves.len() {
+    if rows < changed.len() {
         let _ = writeln!(
             all,
-            "{} more components are not listed, because a comment has no room.\n",
-            moves.len() - rows
+            "{} more components are left out for lack of space.\n",
+            changed.len() - rows
         );
     }
-    let _ = match stays.len() {
+    let _ = match unchanged.len() {
         0 => Ok(()),
         1 => writeln!(all, "1 component is unchanged.\n"),
         count => writeln!(all, "{count} components are unchanged.\n"),
@@ -153,7 +146,7 @@ struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Creates the section of a component, or `None` if there is nothing to show.
+    /// Creates the section of a component. Returns `None` if there is nothing to show.
     fn from_component(it: &'a ComponentPlan) -> Option<Self> {
         let printed = it.output.as_deref().unwrap_or_default();
         let listed = it
@@ -169,8 +162,8 @@ impl<'a> Section<'a> {
             escape_code(it.component.as_str()),
             it.describe(&escape_code)
         );
-        let said = it.state != PlanState::Empty && !text.trim().is_empty();
-        said.then(|| Self {
+        let has_content = it.state != PlanState::Empty && !text.trim().is_empty();
+        has_content.then(|| Self {
             title,
             language: "",
             text,
@@ -183,14 +176,14 @@ impl<'a> Section<'a> {
         self.frame_len() + self.text.len() + self.text.lines().count()
     }
 
-    /// Returns the maximum size of everything around the text.
+    /// Returns the maximum size in bytes of everything around the text.
     fn frame_len(&self) -> usize {
         self.title.len() + 2 * longest_backtick_run(&self.text) + 200
     }
 
     /// Writes the section in at most `share` bytes, which must be more than its frame takes.
     fn write(&self, share: usize, all: &mut String) {
-        let (mut room, mut kept) = (share.saturating_sub(self.frame_len()), Vec::new());
+        let (mut room, mut kept_lines) = (share.saturating_sub(self.frame_len()), Vec::new());
         let lines: Vec<&str> = self.text.lines().collect();
         let order: Box<dyn Iterator<Item = &&str>> = if self.from_end {
             Box::new(lines.iter().rev())
@@ -202,15 +195,15 @@ impl<'a> Section<'a> {
                 break;
             };
             room = left;
-            kept.push(*line);
+            kept_lines.push(*line);
         }
         if self.from_end {
-            kept.reverse();
+            kept_lines.reverse();
         }
         let fence = "`".repeat(longest_backtick_run(&self.text).max(2) + 1);
         // A line of a diff begins with its sign, so it needs no indentation.
         let margin = if self.language.is_empty() { " " } else { "" };
-        let body: Vec<String> = kept
+        let body: Vec<String> = kept_lines
             .iter()
             .map(|line| format!("{margin}{line}\n"))
             .collect();
@@ -218,10 +211,13 @@ impl<'a> Section<'a> {
         if !body.is_empty() {
             let _ = writeln!(all, "{fence}{}\n{}{fence}\n", self.language, body.concat());
         }
-        let cut = lines.len() - kept.len();
-        if cut > 0 {
+        let omitted = lines.len() - kept_lines.len();
+        if omitted > 0 {
             let which = if self.from_end { "first" } else { "last" };
-            let _ = writeln!(all, "The {which} {cut} lines are cut; the log has all.\n");
+            let _ = writeln!(
+                all,
+                "The {which} {omitted} lines are left out. The log has everything.\n"
+            );
         }
         all.push_str("</details>\n\n");
     }
@@ -262,7 +258,7 @@ fn longest_backtick_run(text: &str) -> usize {
         .unwrap_or(0)
 }
 
-/// Returns a text as code, with all punctuation escaped.
+/// Returns a text as HTML code, with all punctuation escaped.
 fn escape_code(text: &str) -> String {
     let mut all = "<code>".to_owned();
     for character in text.chars() {

@@ -1,3 +1,5 @@
+//! Tests of the text, Markdown and JSON of plans, and of their comparison.
+
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
@@ -11,8 +13,8 @@ use crate::domain::plan::{self, Plan, PlanKind, PlanOutput, PlanResult};
 
 const COMMIT: &str = "8f3c2a1caa05736482d4523166f70cb561afa111";
 const BEFORE: &str = "77aa001caa05736482d4523166f70cb561afa111";
-/// Hostile text: the end of a fence, a heading, a mention, HTML, a link, a forge's command,
-/// escapes, bidirectional marks.
+/// Hostile text: the end of a fence, a heading, a mention, HTML, a link, a command for the forge,
+/// terminal escapes, and bidirectional marks.
 const HOSTILE: &str = "```\n````\n~~~\n# Approved\n@alice #1 <img src=x> </details> <!-- |\n/approve\n\u{1b}]0;x\u{7}\u{1b}[2J\
                        \u{202e}evil\u{2028}\r\n[x](https://e.example) www.e.example\n";
 
@@ -20,7 +22,7 @@ fn name(name: &str) -> ComponentName {
     name.parse().unwrap()
 }
 
-fn way() -> ComponentTransition {
+fn transition() -> ComponentTransition {
     ComponentTransition {
         from: BEFORE.parse().ok(),
         to: COMMIT.parse().ok(),
@@ -42,17 +44,17 @@ fn planned(component: &str, planned: PlanResult) -> ComponentPlan {
             commit: COMMIT.parse().unwrap(),
             result: planned,
         },
-        way(),
+        transition(),
     )
 }
 
 fn text_plan(component: &str, text: &str) -> ComponentPlan {
-    let made = PlanOutput {
+    let plan = PlanOutput {
         digest: Digest::sha256(text.as_bytes()),
         kind: PlanKind::Text,
         text: text.to_owned(),
     };
-    planned(component, PlanResult::Planned(made))
+    planned(component, PlanResult::Planned(plan))
 }
 
 fn plans(components: Vec<ComponentPlan>) -> DeploymentPlan {
@@ -123,7 +125,7 @@ fn sample() -> DeploymentPlan {
             ComponentTransition {
                 to: None,
                 to_version: None,
-                ..way()
+                ..transition()
             },
         ),
     ])
@@ -142,9 +144,9 @@ fn on_a_terminal() {
     let many: Vec<Value> = (0..50)
         .map(|it| json!({ "address": format!("a.b[{it}]"), "change": { "actions": ["create"] } }))
         .collect();
-    let made = PlanOutput::from_terraform(terraform(&Value::from(many), &json!({})), String::new());
+    let plan = PlanOutput::from_terraform(terraform(&Value::from(many), &json!({})), String::new());
     let shown = plain(&render_text(
-        &plans(vec![planned("api", PlanResult::Planned(made))]),
+        &plans(vec![planned("api", PlanResult::Planned(plan))]),
         false,
         None,
     ));
@@ -264,7 +266,7 @@ fn long_comments() {
             && two.contains(" line 4999 `of` many\n")
             && two.contains(" one line\n")
     );
-    assert!(two.contains("lines are cut; the log has all."));
+    assert!(two.contains("lines are left out. The log has everything."));
     let long = &long[..2_000];
     for count in [60, 200, 1_000] {
         let version = "|".repeat(1_000).parse().ok();
@@ -273,7 +275,7 @@ fn long_comments() {
             1 => ComponentPlan {
                 transition: ComponentTransition {
                     to_version: version.clone(),
-                    ..way()
+                    ..transition()
                 },
                 ..text_plan(&format!("c{number}"), &ticks)
             },
@@ -281,10 +283,7 @@ fn long_comments() {
         });
         let all = render_markdown(&plans(components.collect()));
         assert!(all.len() <= MAX_COMMENT_BYTES, "{count}: {}", all.len());
-        assert!(
-            all.contains("left out, because a comment has no room"),
-            "{count}"
-        );
+        assert!(all.contains("left out for lack of space"), "{count}");
         assert_eq!(
             all.matches("<details>").count(),
             all.matches("</details>").count()

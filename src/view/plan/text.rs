@@ -26,26 +26,26 @@ pub fn render_text(plans: &DeploymentPlan, full: bool, width: Option<usize>) -> 
         plans.commit.0.prefix(7)
     );
     let mut lines = wrap::wrap_indented("", 2, &title, width);
-    let (stays, moves): (Vec<&ComponentPlan>, Vec<&ComponentPlan>) = plans
+    let (unchanged, changed): (Vec<&ComponentPlan>, Vec<&ComponentPlan>) = plans
         .components
         .iter()
         .partition(|it| it.state == PlanState::Unchanged);
-    let label = moves
+    let label_width = changed
         .iter()
         .map(|it| it.component.as_str().width())
         .filter(|it| *it <= MAX_NAME_WIDTH)
         .max()
         .unwrap_or(0);
-    for it in &moves {
-        lines.extend(render_component(it, label, width));
+    for it in &changed {
+        lines.extend(render_component(it, label_width, width));
         lines.extend(if full {
             render_output(it, width)
         } else {
             render_changes(it, width)
         });
     }
-    if !stays.is_empty() {
-        let names: Vec<&str> = stays.iter().map(|it| it.component.as_str()).collect();
+    if !unchanged.is_empty() {
+        let names: Vec<&str> = unchanged.iter().map(|it| it.component.as_str()).collect();
         lines.extend(wrap::wrap_hanging(
             &format!("  {} ", Mark::None),
             &format!("unchanged: {}", names.join(", ")),
@@ -60,7 +60,7 @@ pub fn render_text(plans: &DeploymentPlan, full: bool, width: Option<usize>) -> 
 
 /// Renders the line of a component:
 /// `  ✓ api  1.4.1 → 1.4.2  77aa001 → 8f3c2a1  2 to add, 1 to change, 0 to destroy`
-fn render_component(it: &ComponentPlan, label: usize, width: Option<usize>) -> Vec<String> {
+fn render_component(it: &ComponentPlan, label_width: usize, width: Option<usize>) -> Vec<String> {
     let mark = match it.state {
         PlanState::Planned => Mark::Yes,
         PlanState::Failed => Mark::No,
@@ -71,14 +71,17 @@ fn render_component(it: &ComponentPlan, label: usize, width: Option<usize>) -> V
         PlanState::Failed | PlanState::Destroyed => Mark::No.style(),
         _ => Style::new(),
     };
-    let way = [it.format_versions(), it.format_commits()]
-        .into_iter()
-        .filter(|it| *it != Mark::None.symbol().to_string());
-    let way: Vec<String> = way.map(|it| format!("{it}  ")).collect();
-    let said = it.describe(&str::to_owned);
+    let mut transition = String::new();
+    for part in [it.format_versions(), it.format_commits()] {
+        if part != Mark::None.symbol().to_string() {
+            transition.push_str(&part);
+            transition.push_str("  ");
+        }
+    }
+    let result = it.describe(&str::to_owned);
     wrap::wrap_hanging(
-        &format!("  {mark} {:<label$}  ", it.component),
-        &format!("{}{style}{said}{style:#}", way.concat()),
+        &format!("  {mark} {:<label_width$}  ", it.component),
+        &format!("{transition}{style}{result}{style:#}"),
         width,
     )
 }
@@ -121,8 +124,8 @@ fn render_changes(it: &ComponentPlan, width: Option<usize>) -> Vec<String> {
         ));
     }
     if terraform.drifted > 0 {
-        let said = format!("{} changed behind terraform's back", terraform.drifted);
-        lines.extend(wrap::wrap_hanging("        ", &said, width));
+        let text = format!("{} changed outside of terraform", terraform.drifted);
+        lines.extend(wrap::wrap_hanging("        ", &text, width));
     }
     lines
 }
@@ -156,7 +159,7 @@ fn render_differences(since: &PlanComparison, width: Option<usize>) -> Vec<Strin
         return wrap::wrap_indented(
             "",
             2,
-            &format!("The plans are those that were made of {commit}."),
+            &format!("The plans are the same as for {commit}."),
             width,
         );
     }
@@ -164,18 +167,18 @@ fn render_differences(since: &PlanComparison, width: Option<usize>) -> Vec<Strin
     let mut lines = wrap::wrap_indented(
         "",
         2,
-        &format!("{bold}Against the plans that were made of {commit}:{bold:#}"),
+        &format!("{bold}Compared with the plans for {commit}:{bold:#}"),
         width,
     );
     for it in &since.differences {
-        let (mark, said) = match it.kind {
-            DifferenceKind::Appeared => (Mark::Live, "has a plan, and had none"),
-            DifferenceKind::Vanished => (Mark::Live, "had a plan, and has none"),
-            DifferenceKind::Changed => (Mark::No, "has another plan"),
+        let (mark, phrase) = match it.kind {
+            DifferenceKind::Appeared => (Mark::Live, "now has a plan"),
+            DifferenceKind::Vanished => (Mark::Live, "no longer has a plan"),
+            DifferenceKind::Changed => (Mark::No, "has a different plan"),
         };
         lines.extend(wrap::wrap_hanging(
             &format!("  {mark} "),
-            &format!("{} {said}", it.component),
+            &format!("{} {phrase}", it.component),
             width,
         ));
         lines.extend(it.diff.lines().map(|line| {

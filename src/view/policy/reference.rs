@@ -1,11 +1,12 @@
-//! The reference of `deploy.toml` in `docs/policy.md`, written from the tables in `domain::policy`.
+//! Generates the reference of `deploy.toml` in `docs/policy.md` from the tables in
+//! `domain::policy`.
 
 use std::fmt::Write as _;
 
 use crate::domain::policy::{KeyTable, Policy, TableKey, TextForm, ValueForm};
 
 /// Writes the reference in Markdown: a section per table, each with its keys and an example.
-pub fn reference() -> String {
+pub fn render_reference() -> String {
     let mut sections = String::new();
     write_section("", &Policy::TABLE, &mut sections);
     sections
@@ -25,7 +26,7 @@ fn write_section(path: &str, table: &KeyTable, out: &mut String) {
     }
     out.push_str("\n```toml\n");
     for (at, key) in table.keys.iter().enumerate() {
-        // Of two keys that exclude each other, the example has the later one.
+        // If two keys exclude each other, the example has the later one.
         let mut later_keys = table.keys[at..].iter();
         if !later_keys.any(|later| key.or == Some(later.name)) {
             let _ = writeln!(out, "{} = {}", key.name, key.example);
@@ -73,7 +74,7 @@ fn join_path(path: &str, key: &str) -> String {
     }
 }
 
-/// Describes in words what a value looks like, and lists the tables in it with their paths.
+/// Describes the form of a value in words, and lists the tables in it with their paths.
 fn describe_form(form: &ValueForm, path: &str) -> (String, Vec<(String, &'static KeyTable)>) {
     let plain = |words: String| (words, Vec::new());
     match form {

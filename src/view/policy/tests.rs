@@ -1,5 +1,5 @@
-//! The schema and the parser agree: what the parser accepts the schema accepts, and every unknown
-//! key, wrong type, number out of bounds, unknown word and missing key is refused by both.
+//! Tests that the schema and the parser agree: the schema accepts whatever the parser accepts, and
+//! both reject unknown keys, wrong types, numbers out of bounds, unknown words and missing keys.
 
 use std::path::Path;
 
@@ -11,8 +11,8 @@ use crate::domain::policy::tests::execution::EXECUTION_POLICY;
 use crate::domain::policy::tests::mistakes::MISTAKES;
 use crate::domain::policy::tests::{FULL_POLICY, MINIMAL_POLICY, key as key_of, with_keys};
 
-/// A policy in which every key has what it needs: enough people, and all names that the examples
-/// use.
+/// Returns a policy in which every key can be tested: it has enough people, and all names that the
+/// examples use.
 fn base() -> Document {
     let people: Vec<String> = (2..40)
         .map(|number| format!("p{number} = \"{}\"\n", key_of(number)))
@@ -44,25 +44,25 @@ fn toml_value(text: &str) -> Toml {
     document.remove("value").unwrap()
 }
 
-/// Converts a value to JSON as an editor's TOML server does: dates and times become texts.
-fn in_json(value: &Toml) -> Value {
+/// Converts a value to JSON as an editor's TOML server does: dates and times become strings.
+fn to_json(value: &Toml) -> Value {
     match value {
         Toml::Datetime(moment) => moment.to_string().into(),
-        Toml::Array(items) => items.iter().map(in_json).collect(),
+        Toml::Array(items) => items.iter().map(to_json).collect(),
         Toml::Table(table) => table
             .iter()
-            .map(|(key, value)| (key.clone(), in_json(value)))
+            .map(|(key, value)| (key.clone(), to_json(value)))
             .collect(),
         plain => serde_json::to_value(plain).unwrap(),
     }
 }
 
-/// The parser and the schema, which read the same file.
+/// The parser and the schema, which must agree on every document.
 struct Readers(Validator);
 
 impl Readers {
     fn new() -> Self {
-        Self(jsonschema::draft7::new(&schema().into()).unwrap())
+        Self(jsonschema::draft7::new(&build_schema().into()).unwrap())
     }
 
     fn parser(document: &Document) -> Result<Policy, String> {
@@ -70,7 +70,7 @@ impl Readers {
     }
 
     fn schema(&self, document: &Document) -> Vec<String> {
-        let json = in_json(&Toml::Table(document.clone()));
+        let json = to_json(&Toml::Table(document.clone()));
         self.0
             .iter_errors(&json)
             .map(|error| format!("{}: {error}", error.instance_path()))
@@ -97,16 +97,18 @@ impl Readers {
     }
 }
 
-/// Walks all tables, each within a document that both accept.
+/// Walks all tables of the policy, and checks each key in a document that is otherwise valid.
 struct Walk<'a> {
     readers: &'a Readers,
+    /// The number of keys checked.
     keys: usize,
+    /// The number of defaults checked.
     defaults: usize,
 }
 
 impl Walk<'_> {
-    /// `put` makes the document in which the table is this one; `fixed` is what it must hold
-    /// besides the key that is looked at.
+    /// Checks a table. `put` returns the document with the given table in this place; `fixed` has
+    /// the keys that the table needs besides the key under test.
     fn table(
         &mut self,
         path: &str,
@@ -124,8 +126,8 @@ impl Walk<'_> {
         };
         self.readers
             .refuse(&with("xyzzy", 1.into()), &format!("{path}.xyzzy"));
-        // `ephemeral` is for patterns only, and checked there; the other keys are checked in
-        // `prod`.
+        // `ephemeral` is allowed only in patterns, so it is checked in `pr-*`, and the other keys
+        // in `prod`.
         let pattern = path.ends_with("-*");
         for key in table
             .keys
@@ -167,8 +169,8 @@ impl Walk<'_> {
             self.readers
                 .refuse(&with(key.name, 7.5.into()), &format!("{path} = 7.5"));
             let value = match (fixed.get(key.name), example(key)) {
-                (Some(Toml::Table(there)), Toml::Table(new)) => {
-                    Toml::Table(there.clone().into_iter().chain(new).collect())
+                (Some(Toml::Table(base_table)), Toml::Table(new)) => {
+                    Toml::Table(base_table.clone().into_iter().chain(new).collect())
                 }
                 (_, new) => new,
             };
@@ -179,7 +181,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A default that is documented as a value is what an absent key means.
+    /// Checks that an absent key means the documented default, if that is a value.
     fn default(
         &mut self,
         path: &str,
@@ -201,6 +203,7 @@ impl Walk<'_> {
         self.defaults += 1;
     }
 
+    /// Checks the values of one form. `put` returns the document with the given value.
     fn form(&mut self, path: &str, form: &ValueForm, put: &dyn Fn(Toml) -> Document) {
         let accept = |value: Toml| {
             self.readers
@@ -257,14 +260,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Checks one name in a table of names, beside those of the base.
+    /// Checks one name in a table of names, in addition to those of [`base`].
     fn named(&mut self, path: &str, name: &str, inner: &ValueForm, put: &dyn Fn(Toml) -> Document) {
-        let there = base()
+        let base_table = base()
             .get(path.trim_start_matches('.'))
             .and_then(|it| it.as_table().cloned())
             .unwrap_or_default();
         let with = |name: &str, value: Toml| {
-            let mut all = there.clone();
+            let mut all = base_table.clone();
             all.insert(name.to_owned(), value);
             put(Toml::Table(all))
         };
@@ -272,10 +275,11 @@ impl Walk<'_> {
             &with("Not a name", "p2".into()),
             &format!("{path}.\"Not a name\""),
         );
-        let fixed = |table: &KeyTable| match there.get(name).and_then(|it| it.as_table().cloned()) {
-            Some(own) => own,
-            None => required(table),
-        };
+        let fixed =
+            |table: &KeyTable| match base_table.get(name).and_then(|it| it.as_table().cloned()) {
+                Some(own) => own,
+                None => required(table),
+            };
         let put = |value| with(name, value);
         match inner {
             ValueForm::Table(table) => {
@@ -293,10 +297,13 @@ impl Walk<'_> {
     }
 }
 
-/// Makes a table of the required keys; of two keys that exclude each other, the later one.
+/// Returns a table of the required keys. If two keys exclude each other, it has the later one.
 fn required(table: &KeyTable) -> Document {
-    let place = |name| table.keys.iter().position(|it| it.name == name);
-    let later = |key: &TableKey| key.or.is_some_and(|other| place(other) < place(key.name));
+    let position = |name| table.keys.iter().position(|it| it.name == name);
+    let later = |key: &TableKey| {
+        key.or
+            .is_some_and(|other| position(other) < position(key.name))
+    };
     table
         .keys
         .iter()
@@ -305,6 +312,7 @@ fn required(table: &KeyTable) -> Document {
         .collect()
 }
 
+/// Checks that the schema and the parser agree on every key.
 #[test]
 fn schema_and_parser_agree_on_every_key() {
     let readers = Readers::new();
@@ -318,11 +326,11 @@ fn schema_and_parser_agree_on_every_key() {
         Toml::Table(document) => document,
         other => panic!("{other}"),
     });
-    assert!(walk.keys > 60, "{} keys were looked at", walk.keys);
+    assert!(walk.keys > 60, "{} keys were checked", walk.keys);
     assert!(walk.defaults > 10, "{} defaults", walk.defaults);
 }
 
-/// Both accept every policy in the documentation, and the one that `init` writes.
+/// Checks that both accept every policy in the documentation, and the one that `init` writes.
 #[test]
 fn sample_policies() {
     let readers = Readers::new();
@@ -371,8 +379,8 @@ fn sample_policies() {
     }
 }
 
-/// A mistake in the shape of the file is underlined in the editor, too; what the parser alone can
-/// know it tells later.
+/// Checks that the schema also rejects mistakes in the shape of the file, so that editors underline
+/// them. Other mistakes are found only by the parser.
 #[test]
 fn mistakes() {
     let readers = Readers::new();
@@ -402,14 +410,14 @@ fn mistakes() {
     assert!(seen > 15, "{seen}");
 }
 
-/// The page matches the definitions of the keys.
+/// Checks that the reference in `docs/policy.md` matches the definitions of the keys.
 #[test]
 fn reference_is_up_to_date() {
     const MARK: &str = "<!-- The rest is generated from src/domain/policy: UPDATE_DOCS=1 cargo test --lib reference -->\n\n";
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let (head, _) = text.split_once(MARK).unwrap();
-    let wanted = format!("{head}{MARK}{}", reference::reference().trim_end()) + "\n";
+    let wanted = format!("{head}{MARK}{}", reference::render_reference().trim_end()) + "\n";
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&page, wanted).unwrap();
         return;

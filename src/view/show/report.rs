@@ -32,10 +32,10 @@ pub struct CommitReport {
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceRow {
-    /// What it is, in one word.
+    /// The kind of evidence, in one word.
     #[schemars(extend("enum" = ["built", "tested", "reviewed", "attested", "yanked", "unyanked"]))]
     pub what: &'static str,
-    /// Whether it speaks for the commit.
+    /// Whether it counts in favour of the commit.
     pub positive: bool,
     /// The details.
     pub detail: String,
@@ -89,7 +89,7 @@ pub enum RunState {
     Ran,
     /// It is being deployed.
     Deploying,
-    /// It failed, and what runs is unknown.
+    /// It failed, and the running version is unknown.
     Failed,
     /// It failed, and the previous content was restored.
     RolledBack,
@@ -103,7 +103,7 @@ pub enum RunState {
 pub enum NextStep {
     /// The rules were evaluated.
     Asked {
-        /// Their answer; in the document in the form of `git-deploy/check/v1`.
+        /// The verdict; in the document in the form of `git-deploy/check/v1`.
         #[serde(flatten, serialize_with = "verdict::serialize")]
         #[schemars(with = "verdict::VerdictDocument<'_>")]
         verdict: Verdict,

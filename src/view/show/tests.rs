@@ -11,7 +11,7 @@ fn time(text: &str) -> Time {
     format!("2026-03-05T{text}:00Z").parse().unwrap()
 }
 
-fn stay(state: RunState, from: &str, to: Option<&str>, by: &str) -> RunRow {
+fn run(state: RunState, from: &str, to: Option<&str>, by: &str) -> RunRow {
     RunRow {
         component: "api".parse().unwrap(),
         state,
@@ -22,12 +22,12 @@ fn stay(state: RunState, from: &str, to: Option<&str>, by: &str) -> RunRow {
     }
 }
 
-/// Checks the sample of the design: the path of a commit at a glance, and the next command.
+/// Checks the text of a commit in every state: evidence, environments, and the next command.
 #[test]
-fn the_way_of_a_commit() {
-    let stop = |name: &str, stays, next| EnvironmentRow {
+fn path_of_a_commit() {
+    let environment = |name: &str, runs, next| EnvironmentRow {
         environment: name.parse().unwrap(),
-        runs: stays,
+        runs,
         next,
     };
     let verdict = Verdict {
@@ -38,7 +38,7 @@ fn the_way_of_a_commit() {
             Check::fail(Rule::Soak, "22 minutes left"),
         ],
     };
-    let fact = |what, detail: &str| EvidenceRow {
+    let evidence = |what, detail: &str| EvidenceRow {
         what,
         positive: true,
         detail: detail.to_owned(),
@@ -52,22 +52,22 @@ fn the_way_of_a_commit() {
         author: "alice".to_owned(),
         at: time("09:00"),
         evidence: vec![
-            fact("built", "api ghcr.io/acme/api@sha256:9d5c71…"),
-            fact("tested", "test-result PASSED (412)"),
+            evidence("built", "api ghcr.io/acme/api@sha256:9d5c71…"),
+            evidence("tested", "test-result PASSED (412)"),
         ],
         environments: vec![
-            stop(
+            environment(
                 "dev",
-                vec![stay(RunState::Ran, "09:31", Some("10:40"), "alice")],
+                vec![run(RunState::Ran, "09:31", Some("10:40"), "alice")],
                 None,
             ),
-            stop(
+            environment(
                 "stage",
-                vec![stay(RunState::Runs, "10:02", None, "ci")],
+                vec![run(RunState::Runs, "10:02", None, "ci")],
                 None,
             ),
-            stop("prod", Vec::new(), Some(NextStep::Asked { verdict })),
-            stop(
+            environment("prod", Vec::new(), Some(NextStep::Asked { verdict })),
+            environment(
                 "far",
                 Vec::new(),
                 Some(NextStep::After {

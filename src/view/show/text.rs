@@ -13,7 +13,7 @@ use crate::view::symbols::Mark;
 use crate::view::time::TimeStyle;
 use crate::view::{grouping, time, wrap};
 
-/// The width of the column with the text, before the column with the person: enough for most lines.
+/// The width of the text column, which is followed by the person. Enough for most lines.
 const TEXT_WIDTH: usize = 27;
 
 /// Renders the text. Times are relative to `now`.
@@ -35,29 +35,39 @@ pub fn render_text(
         &format!("{subject}   {who}"),
         width,
     );
-    let page = Layout {
+    let layout = Layout {
         name_width: name_width(show, width),
         width,
     };
-    for fact in &show.evidence {
-        let mark = if fact.positive { Mark::Yes } else { Mark::No };
-        let who = format!("{}, {}", fact.by, when(fact.at));
-        page.push_line(&mark, fact.what, &sanitize(&fact.detail), &who, &mut lines);
+    for evidence in &show.evidence {
+        let mark = if evidence.positive {
+            Mark::Yes
+        } else {
+            Mark::No
+        };
+        let who = format!("{}, {}", evidence.by, when(evidence.at));
+        layout.push_line(
+            &mark,
+            evidence.what,
+            &sanitize(&evidence.detail),
+            &who,
+            &mut lines,
+        );
     }
-    for stop in &show.environments {
+    for row in &show.environments {
         push_runs(
-            stop,
-            &page,
+            row,
+            &layout,
             &|time| format_clock(time, now, dates),
             &mut lines,
         );
-        if let Some(next) = &stop.next {
-            let name = if stop.runs.is_empty() {
-                stop.environment.as_str()
+        if let Some(next) = &row.next {
+            let name = if row.runs.is_empty() {
+                row.environment.as_str()
             } else {
                 ""
             };
-            push_next_step(next, name, stop, show.commit, &page, &mut lines);
+            push_next_step(next, name, row, show.commit, &layout, &mut lines);
         }
     }
     lines.join("\n")
@@ -79,13 +89,13 @@ struct Layout {
 /// Returns the width of the column with names: that of the longest name. A name that would leave
 /// little room for the text extends beyond the column.
 fn name_width(show: &CommitReport, width: Option<usize>) -> usize {
-    let most = grouping::max_label_width(width);
+    let max_width = grouping::max_label_width(width);
     let names = show
         .environments
         .iter()
-        .map(|stop| stop.environment.as_str().len());
+        .map(|row| row.environment.as_str().len());
     names
-        .filter(|len| *len <= most)
+        .filter(|len| *len <= max_width)
         .max()
         .unwrap_or_default()
         .max(8)
@@ -93,78 +103,77 @@ fn name_width(show: &CommitReport, width: Option<usize>) -> usize {
 }
 
 impl Layout {
+    /// Adds a line: the mark, the name, the text, and the person.
     fn push_line(
         &self,
         mark: &dyn std::fmt::Display,
         name: &str,
-        said: &str,
-        who: &str,
+        text: &str,
+        person: &str,
         lines: &mut Vec<String>,
     ) {
-        let (label, indent) = (self.name_width, 4 + self.name_width);
-        let name = if name.len() < label {
-            format!("{name:<label$}")
+        let (name_width, indent) = (self.name_width, 4 + self.name_width);
+        let name = if name.len() < name_width {
+            format!("{name:<name_width$}")
         } else {
             format!("{name}  ")
         };
         lines.extend(wrap::wrap_indented(
             &format!("  {mark} {name}"),
             indent,
-            &format!("{}   {who}", pad(said, TEXT_WIDTH)),
+            &format!("{}   {person}", pad(text, TEXT_WIDTH)),
             self.width,
         ));
     }
 }
 
-/// Formats a time as the time of day, with the date unless it is today.
+/// Formats a time as the UTC time of day, with the date unless it is today.
 fn format_clock(time: Time, now: Time, dates: TimeStyle) -> String {
     let text = time.to_string();
-    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default().to_owned();
+    let slice = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default().to_owned();
     match dates {
         TimeStyle::Iso => text,
-        TimeStyle::Relative if text.get(..10) == now.to_string().get(..10) => part(11..16),
-        TimeStyle::Relative => format!("{} {}", part(0..10), part(11..16)),
+        TimeStyle::Relative if text.get(..10) == now.to_string().get(..10) => slice(11..16),
+        TimeStyle::Relative => format!("{} {}", slice(0..10), slice(11..16)),
     }
 }
 
-/// Adds the lines for what happened to the commit in an environment. Equal components share a line.
+/// Adds the lines for the commit's runs in an environment. Components with the same run share a
+/// line.
 fn push_runs(
-    stop: &EnvironmentRow,
-    page: &Layout,
+    row: &EnvironmentRow,
+    layout: &Layout,
     clock: &dyn Fn(Time) -> String,
     lines: &mut Vec<String>,
 ) {
     let rows = grouping::group_with_labels(
-        stop.runs.iter().map(|stay| {
-            (
-                &stay.component,
-                (describe_run(stay, clock), stay.by.as_str()),
-            )
-        }),
-        stop.runs.len(),
+        row.runs
+            .iter()
+            .map(|run| (&run.component, (describe_run(run, clock), run.by.as_str()))),
+        row.runs.len(),
     );
     let alone = rows.len() == 1;
-    for (index, (components, ((mark, said), by))) in rows.into_iter().enumerate() {
+    for (index, (components, ((mark, text), by))) in rows.into_iter().enumerate() {
         let name = if index == 0 {
-            stop.environment.as_str()
+            row.environment.as_str()
         } else {
             ""
         };
-        let said = if alone {
-            said
+        let text = if alone {
+            text
         } else {
-            format!("{components}: {said}")
+            format!("{components}: {text}")
         };
-        page.push_line(&mark, name, &said, by, lines);
+        layout.push_line(&mark, name, &text, by, lines);
     }
 }
 
 /// Returns the mark and the text for a component.
-fn describe_run(stay: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
-    let from = clock(stay.from);
-    match stay.state {
+fn describe_run(run: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
+    let from = clock(run.from);
+    match run.state {
         RunState::Runs => {
-            let (mark, health) = match stay.verification {
+            let (mark, health) = match run.verification {
                 VerificationResult::Passed => (Mark::Live, ", verified"),
                 VerificationResult::Failed => (Mark::No, ", unhealthy"),
                 VerificationResult::None => (Mark::Live, ""),
@@ -172,7 +181,7 @@ fn describe_run(stay: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String)
             (mark, format!("runs since {from}{health}"))
         }
         RunState::Ran => {
-            let (mark, health) = match stay.verification {
+            let (mark, health) = match run.verification {
                 VerificationResult::Failed => (Mark::No, ", unhealthy"),
                 _ => (Mark::Yes, ""),
             };
@@ -180,14 +189,14 @@ fn describe_run(stay: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String)
                 mark,
                 format!(
                     "ran {from}–{}{health}",
-                    stay.to.map(clock).unwrap_or_default()
+                    run.to.map(clock).unwrap_or_default()
                 ),
             )
         }
         RunState::Deploying => (Mark::Live, format!("being deployed since {from}")),
         RunState::Failed => (Mark::No, format!("failed {from}")),
         RunState::RolledBack => (Mark::No, format!("failed {from}, rolled back")),
-        RunState::Aborted => (Mark::No, format!("given up {from}")),
+        RunState::Aborted => (Mark::No, format!("aborted {from}")),
     }
 }
 
@@ -195,14 +204,14 @@ fn describe_run(stay: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String)
 fn push_next_step(
     next: &NextStep,
     name: &str,
-    stop: &EnvironmentRow,
+    row: &EnvironmentRow,
     commit: CommitId,
-    page: &Layout,
+    layout: &Layout,
     lines: &mut Vec<String>,
 ) {
     match next {
         NextStep::After { environment } => {
-            page.push_line(
+            layout.push_line(
                 &Mark::None,
                 name,
                 &format!("{environment} comes first"),
@@ -211,7 +220,7 @@ fn push_next_step(
             );
         }
         NextStep::CannotTell { why } => {
-            page.push_line(
+            layout.push_line(
                 &Mark::Unknown,
                 name,
                 &format!("cannot tell: {}", sanitize(why)),
@@ -223,22 +232,27 @@ fn push_next_step(
             match verdict.decision() {
                 Decision::Allowed => {
                     let command =
-                        format!("git deploy record {} {}", stop.environment, commit.short());
-                    let head = format!("  {} {name:<1$}", Mark::Yes, page.name_width);
-                    let indent = 4 + page.name_width;
-                    let said = "may be deployed";
+                        format!("git deploy record {} {}", row.environment, commit.short());
+                    let head = format!("  {} {name:<1$}", Mark::Yes, layout.name_width);
+                    let indent = 4 + layout.name_width;
+                    let text = "may be deployed";
                     lines.extend(wrap::wrap_with_command(
-                        &head, indent, said, "   → ", &command, page.width,
+                        &head,
+                        indent,
+                        text,
+                        "   → ",
+                        &command,
+                        layout.width,
                     ));
                 }
                 Decision::Refused => {
-                    page.push_line(&Mark::No, name, "would be refused:", "", lines);
+                    layout.push_line(&Mark::No, name, "would be refused:", "", lines);
                 }
                 Decision::CannotTell => {
-                    page.push_line(&Mark::Unknown, name, "cannot tell:", "", lines);
+                    layout.push_line(&Mark::Unknown, name, "cannot tell:", "", lines);
                 }
             }
-            push_missing_rules(verdict, page.width, lines);
+            push_missing_rules(verdict, layout.width, lines);
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn add_remarks(
 }
 
 /// Returns a remark in the colour of a warning.
-fn warning(text: impl AsRef<str>) -> Cell {
+fn style_warning(text: impl AsRef<str>) -> Cell {
     Cell::styled(text, Mark::Warning.style())
 }
 
@@ -31,7 +31,7 @@ fn warning(text: impl AsRef<str>) -> Cell {
 fn add_locks(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(Time) -> String) {
     let name = &environment.name;
     let locked = |what: &str, lock: &LockInfo| {
-        warning(format!(
+        style_warning(format!(
             "{what} is locked by {}: \"{}\" ({})",
             lock.by,
             lock.reason,
@@ -61,8 +61,8 @@ fn add_yanks(table: &mut Table, environment: &EnvironmentStatus) {
     for (components, reason) in group_equal(yanks) {
         let runs = if components.len() == 1 { "runs" } else { "run" };
         let what = list_or_count(&components);
-        table.add_remark(warning(format!(
-            "{what} in {name} {runs} what was yanked: \"{reason}\""
+        table.add_remark(style_warning(format!(
+            "{what} in {name} {runs} a yanked commit: \"{reason}\""
         )));
     }
 }
@@ -77,7 +77,7 @@ fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
     for (components, (commit, outcome)) in group_equal(holds) {
         let is = if components.len() == 1 { "is" } else { "are" };
         let what = list_or_count(&components);
-        let since = match (outcome, components.len()) {
+        let cause = match (outcome, components.len()) {
             (Outcome::RolledBack, 1) => "it was rolled back",
             (Outcome::RolledBack, _) => "they were rolled back",
             (_, 1) => "it failed",
@@ -85,8 +85,8 @@ fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
         };
         let commit = commit.0.prefix(7);
         table.add_command_remark(
-            warning(format!(
-                "{what} ({commit}) {is} on hold in {name} since {since}"
+            style_warning(format!(
+                "{what} ({commit}) {is} on hold in {name} because {cause}"
             )),
             format!("git deploy unlock {name} --commit {commit}"),
         );
@@ -105,15 +105,12 @@ fn add_undeclared(table: &mut Table, environment: &EnvironmentStatus) {
         .map(ComponentName::as_str)
         .collect();
     let are = if names.len() == 1 {
-        "is no component"
+        "is no longer a component"
     } else {
-        "are no components"
+        "are no longer components"
     };
     table.add_command_remark(
-        warning(format!(
-            "{} {are} of the policy any more",
-            list_or_count(&names)
-        )),
+        style_warning(format!("{} {are} of the policy", list_or_count(&names))),
         format!("git deploy record {name} {name} --destroy"),
     );
 }
@@ -123,7 +120,7 @@ fn add_expiry(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(
     let name = &environment.name;
     match environment.expires {
         Some(end) if environment.expired => table.add_command_remark(
-            warning(format!("{name} expired {}", when(end))),
+            style_warning(format!("{name} expired {}", when(end))),
             "git deploy reap",
         ),
         Some(end) => table.add_remark(format!("{name} expires {}", when(end))),

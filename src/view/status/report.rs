@@ -25,7 +25,7 @@ pub struct StatusReport {
     /// When it was last fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fetched: Option<Time>,
-    /// What is wrong with the remote's ledgers, one sentence each.
+    /// The problems of the remote's ledgers, one sentence each.
     pub problems: Vec<String>,
 }
 
@@ -116,13 +116,13 @@ pub struct ComponentStatus {
 pub enum ComponentState {
     /// It runs.
     Live,
-    /// A deployment of something else is under way.
+    /// A new version is being deployed.
     Deploying,
     /// A rollback is under way.
     RollingBack,
     /// It is being removed.
     Destroying,
-    /// What runs is unknown after a failure or an abort.
+    /// The running version is unknown after a failure or an abort.
     Unknown,
     /// It runs, and its last verification failed.
     Unhealthy,

@@ -1,7 +1,7 @@
 //! The table of `git deploy status` and the remarks below it.
 //!
-//! A few components are shown one by one. Of many, equal ones share a row, and the others come
-//! first because they are what the reader looks for.
+//! A few components have a row each. If there are many, equal ones share a row below the others,
+//! which matter more to the reader.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -29,16 +29,16 @@ pub fn render_text(
     width: Option<usize>,
     when: &dyn Fn(Time) -> String,
 ) -> String {
-    let named = status
+    let behind = status
         .branch
         .as_ref()
         .map_or_else(|| "BEHIND".to_owned(), |branch| format!("BEHIND {branch}"));
     // On a narrow terminal the headers are shortened first, then the rows.
     let layouts = [
-        (Some("Environment"), named.as_str()),
+        (Some("Environment"), behind.as_str()),
         (Some("Environment"), "BEHIND"),
         (Some("Env"), "BEHIND"),
-        (None, named.as_str()),
+        (None, behind.as_str()),
         (None, "BEHIND"),
     ];
     let [.., narrowest] = layouts;
@@ -72,11 +72,15 @@ fn build_table(
         "Since",
         "By",
     ];
-    let grouped = environment.is_none();
-    // The person and the version can be looked up elsewhere, so their columns give way first. The
-    // component and its state matter most.
-    let (by, version, component, state) = if grouped { (5, 1, 0, 3) } else { (6, 2, 1, 4) };
-    let table = if grouped {
+    let has_headings = environment.is_none();
+    // The person and the version can be looked up elsewhere, so their columns are shortened first.
+    // The component and its state matter most.
+    let (by, version, component, state) = if has_headings {
+        (5, 1, 0, 3)
+    } else {
+        (6, 2, 1, 4)
+    };
+    let table = if has_headings {
         Table::with_indented_rows(&headers[1..])
     } else {
         Table::new(&headers)
@@ -86,11 +90,11 @@ fn build_table(
         .shorten_columns(&[by, version, state, component])
         .with_min_width(state, 13);
     for environment in &status.environments {
-        if grouped {
+        if has_headings {
             table.add_heading(Cell::styled(environment.name.as_str(), Style::new().bold()));
         }
         for row in environment_rows(environment, all, when) {
-            if grouped {
+            if has_headings {
                 let [_, component, rest @ ..] = row;
                 table.add_row(std::iter::once(component.indent()).chain(rest));
             } else {
@@ -102,14 +106,15 @@ fn build_table(
     table
 }
 
-/// Returns a line with the age of the data, for output that was produced without fetching.
+/// Returns the line `fetched 3 min ago (update: git deploy sync)`, for output that was produced
+/// without fetching.
 pub fn render_age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> String {
     let dim = Style::new().dimmed();
     let age = fetched.map_or_else(
-        || "nothing was fetched yet".to_owned(),
-        |fetched| format!("as of the last fetch, {}", when(fetched)),
+        || "not fetched yet".to_owned(),
+        |fetched| format!("fetched {}", when(fetched)),
     );
-    format!("{dim}{age} · git deploy sync brings news{dim:#}")
+    format!("{dim}{age} (update: git deploy sync){dim:#}")
 }
 
 /// Returns the rows of an environment.
@@ -131,14 +136,13 @@ fn environment_rows(
     } else {
         split_rows(components)
     };
-    let (count, groups) = (single.len(), shared.len());
+    let (single_count, group_count) = (single.len(), shared.len());
     let mut name = Some(environment.name.as_str());
     let mut rows = Vec::new();
     for component in single {
-        let what = component.component.as_str();
         rows.push(row_cells(
             name.take(),
-            what,
+            component.component.as_str(),
             component,
             component.behind,
             environment,
@@ -146,19 +150,19 @@ fn environment_rows(
         ));
     }
     for group in shared {
-        // The newest change tells since when all of the group are equal.
+        // All components of the group have been equal since the newest change.
         let Some(newest) = group.iter().max_by_key(|it| it.since) else {
             continue;
         };
-        let word = match (count, groups) {
+        let word = match (single_count, group_count) {
             (0, 1) => "all",
             (_, 1) => "others",
             _ => "alike",
         };
-        let what = format!("{word} ({})", group.len());
+        let label = format!("{word} ({})", group.len());
         rows.push(row_cells(
             name.take(),
-            &what,
+            &label,
             newest,
             count_missing(&group),
             environment,
@@ -174,19 +178,21 @@ fn split_rows(
 ) -> (Vec<&ComponentStatus>, Vec<Vec<&ComponentStatus>>) {
     let count = components.len();
     let mut groups: Vec<Vec<&ComponentStatus>> = Vec::new();
-    let mut known = HashMap::new();
+    let mut group_indexes = HashMap::new();
     for component in components {
-        let place = *known.entry(row_key(component)).or_insert(groups.len());
-        match groups.get_mut(place) {
+        let index = *group_indexes
+            .entry(row_key(component))
+            .or_insert(groups.len());
+        match groups.get_mut(index) {
             Some(group) => group.push(component),
             None => groups.push(vec![component]),
         }
     }
-    let alike = |group: &Vec<&ComponentStatus>| {
-        let all_alike = group.len() == count && count > 1;
-        all_alike || (count > MAX_SINGLE_ROWS && group.len() >= MIN_GROUP)
+    let shares_row = |group: &Vec<&ComponentStatus>| {
+        let all_equal = group.len() == count && count > 1;
+        all_equal || (count > MAX_SINGLE_ROWS && group.len() >= MIN_GROUP)
     };
-    let (shared, single): (Vec<_>, Vec<_>) = groups.into_iter().partition(alike);
+    let (shared, single): (Vec<_>, Vec<_>) = groups.into_iter().partition(shares_row);
     let mut single: Vec<&ComponentStatus> = single.into_iter().flatten().collect();
     single.sort_by_key(|it| &it.component);
     (single, shared)
@@ -196,14 +202,14 @@ fn split_rows(
 /// for any of them.
 fn count_missing(group: &[&ComponentStatus]) -> Option<CommitCount> {
     let mut all: BTreeSet<CommitId> = BTreeSet::new();
-    let mut more = false;
+    let mut truncated = false;
     for it in group {
-        more |= it.behind?.truncated;
+        truncated |= it.behind?.truncated;
         all.extend(&it.missing_commits);
     }
     Some(CommitCount {
         commits: all.len(),
-        truncated: more,
+        truncated,
     })
 }
 
@@ -219,10 +225,10 @@ fn row_key(it: &ComponentStatus) -> impl Eq + std::hash::Hash {
     )
 }
 
-/// Returns the cells of one row.
+/// Returns the cells of one row. `name` is the environment, `label` the component or the group.
 fn row_cells(
     name: Option<&str>,
-    what: &str,
+    label: &str,
     it: &ComponentStatus,
     behind: Option<CommitCount>,
     environment: &EnvironmentStatus,
@@ -246,7 +252,7 @@ fn row_cells(
     let number = number.map(|number| format!("{number}{branch}"));
     [
         Cell::from(name.unwrap_or_default()),
-        Cell::from(what),
+        Cell::from(label),
         Cell::from(or_dash(it.version.as_ref().map(Line::to_string))),
         Cell::from(or_dash(it.commit.map(|commit| commit.0.prefix(7)))),
         state_cell(it),

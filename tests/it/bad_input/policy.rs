@@ -195,7 +195,7 @@ fn said(page: &Page<'_>, alice: &Repo<'_>, bytes: &[u8]) -> String {
     );
     words
         .lines()
-        .filter(|line| !line.starts_with("error: ") && !line.starts_with("  try: "))
+        .filter(|line| !line.starts_with("error: ") && !line.starts_with("  hint: "))
         .collect::<Vec<_>>()
         .join("\n")
 }

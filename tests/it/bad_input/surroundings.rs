@@ -239,7 +239,7 @@ fn unusable_revisions() {
     let run = alice.deploy(&["check", "dev", twins]).fails(2);
     assert!(
         run.err().contains("could be any of")
-            && run.err().contains("try: repeat the command with one"),
+            && run.err().contains("hint: repeat the command with one"),
         "{run}"
     );
 }

@@ -29,7 +29,7 @@ fn truthful(run: &Run<'_>, moved: usize, cut: &dyn std::fmt::Debug) {
         run.to_string().ends_with("--- exit status: 3\n"),
         "{cut:?}: {run}"
     );
-    assert!(words.contains("try: "), "{cut:?}: {run}");
+    assert!(words.contains("hint: "), "{cut:?}: {run}");
     let denied = ["nothing was written", "nothing was changed"]
         .iter()
         .any(|it| words.contains(it));

@@ -370,7 +370,7 @@ impl<'a, 'w> FaultInjection<'a, 'w> {
         let words = run.words_of_err();
         let told = words.contains(&format!("the lock file {path} exists"))
             || words.contains(&format!("'{path}'"));
-        let remedy = format!("try: rm {path}, if no git process is running here");
+        let remedy = format!("hint: rm {path}, if no git process is running here");
         // A hook of a clone only says why it says nothing: the push goes on.
         let tried =
             run.err().contains(&remedy) || run.err().contains("git deploy sync") || run.succeeded();

@@ -90,7 +90,7 @@ fn begun(faults: &FaultInjection<'_, '_>, injected: &Injected<'_>) {
 fn looked_at(faults: &FaultInjection<'_, '_>, injected: &Injected<'_>) {
     let run = faults.who.deploy(&["status"]);
     assert!(
-        run.succeeded() || run.err().contains("try: "),
+        run.succeeded() || run.err().contains("hint: "),
         "{}: {}\n{run}",
         injected.turn,
         injected.run

@@ -124,7 +124,7 @@ fn evaluation_reports_and_accepts() {
     project.commit("api/x", "two\n");
     for name in ["refs/heads/main", "refs/tags/v20260305T100000Z"] {
         let run = alice.push(&[&format!("HEAD:{name}")]).ok();
-        let words = "git-deploy: would be refused, and is let in because the policy only evaluates";
+        let words = "git-deploy: would be refused, but is accepted because the policy does not enforce its rules";
         assert!(said(&run).starts_with(&format!("{words}  {name}")), "{run}");
     }
     let run = alice
@@ -219,7 +219,7 @@ fn similar_spellings_are_refused() {
     ] {
         let said = project.refused(&["branch"], || alice.push(&[&format!("HEAD:{name}")]));
         assert!(
-            said.contains("only capital letters tell it from a branch of"),
+            said.contains("it differs only in capital letters"),
             "{said}"
         );
     }

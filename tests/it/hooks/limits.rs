@@ -84,7 +84,7 @@ fn the_number_of_refs_is_limited() {
         ])
         .fails(1);
     let words = "error: git-deploy: cannot tell whether this push may go in: nothing was let in\n  because: the push changes more \
-                 than 10000 ledgers, and branches and tags of environments: push fewer at once";
+                 than 10000 ledgers, environment branches and environment tags: push fewer at once";
     assert_eq!(said(&run), words);
     assert_eq!(project.refs(), before);
     // One fewer is refused, for what it is.
@@ -115,7 +115,8 @@ fn the_number_of_entries_is_limited() {
     let before = project.refs();
     let run = ci.push(&[&format!("{long}:refs/deploy/qa")]).fails(1);
     assert!(
-        said(&run).contains("because: the push brings more than 10000 entries: push fewer at once"),
+        said(&run)
+            .contains("because: the push has more than 10000 new entries: push fewer at once"),
         "{run}"
     );
     let most = ci.build("qa", crate::harness::member::a_lock(), None, |statement| {
@@ -151,7 +152,7 @@ fn tree_size_and_time_are_limited() {
     );
     assert!(
         said(&run)
-            .ends_with("git-deploy: nothing was let in: what is marked ? could not be established"),
+            .ends_with("git-deploy: nothing was accepted: the rules marked ? could not be checked"),
         "{run}"
     );
 
@@ -176,7 +177,7 @@ fn tree_size_and_time_are_limited() {
         let variables = [("GIT_DEPLOY_TEST_LIMIT", &*variable)];
         let run = with(&alice.repo, &variables, "git", &push).fails(1);
         assert!(
-            said(&run).contains("because: it took longer than 60 seconds"),
+            said(&run).contains("because: checking the push took longer than 60 seconds"),
             "{run}"
         );
         assert!(

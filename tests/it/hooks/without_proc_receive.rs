@@ -15,7 +15,7 @@ fn hosted(world: &World) -> Project<'_> {
         .server
         .deploy(&["server", "init", ".", "--no-proc-receive"])
         .ok();
-    assert!(init.text().contains("hooks/proc-receive is gone"), "{init}");
+    assert!(init.text().contains("hooks/proc-receive removed"), "{init}");
     assert_eq!(
         installed(&project.server),
         ["post-receive", "pre-receive", "update"]
@@ -64,7 +64,7 @@ fn rules_apply_as_elsewhere() {
 
     // The other way round, update has nothing to do any more.
     let init = project.server.deploy(&["server", "init", "."]).ok();
-    assert!(init.text().contains("hooks/update is gone"), "{init}");
+    assert!(init.text().contains("hooks/update removed"), "{init}");
     assert_eq!(
         installed(&project.server),
         ["post-receive", "pre-receive", "proc-receive"]

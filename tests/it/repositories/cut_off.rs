@@ -41,7 +41,7 @@ fn jobs_need_no_history() {
                 .fails(2)
                 .err()
                 .lines()
-                .find_map(|line| line.strip_prefix("  try: git ").map(str::to_owned));
+                .find_map(|line| line.strip_prefix("  hint: git ").map(str::to_owned));
             server
                 .git(&["config", "uploadpack.allowAnySHA1InWant", "true"])
                 .ok();
@@ -133,7 +133,7 @@ fn shallow_ledgers_are_reported() {
     ])
     .ok();
     let run = job.deploy(&["record", "dev"]).fails(3);
-    assert!(run.err().contains("try: git fetch --unshallow"), "{run}");
+    assert!(run.err().contains("hint: git fetch --unshallow"), "{run}");
     for repo in [&alice, &job] {
         repo.git(&["fetch", "-q", "--unshallow"]).ok();
         round(&server, repo);

@@ -230,7 +230,7 @@ fn retries_and_timeouts() {
     let stubborn = play.text("stubborn");
     play.logged("web.run.log", "at it");
     let told = background.ends_with(4);
-    assert!(told.contains("apply of web: out of time"), "{told}");
+    assert!(told.contains("apply of web: timed out"), "{told}");
     let state = std::fs::read_to_string(Path::new("/proc").join(stubborn.trim()).join("stat"))
         .unwrap_or_default();
     // Whoever it is left to may not have buried it yet.

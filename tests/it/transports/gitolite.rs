@@ -88,7 +88,7 @@ fn over_gitolite() {
         .fails(2);
     assert!(
         taken.words_of_err().contains(
-            "try: without --no-proc-receive, which gitolite does not need: git-deploy server init ."
+            "hint: without --no-proc-receive, which gitolite does not need: git-deploy server init ."
         ),
         "{taken}"
     );

@@ -1,5 +1,5 @@
-//! The second part of the tour: a deployment that git-deploy carries out, one that fails and is rolled
-//! back, and the end of an environment.
+//! The second part of the tour: git-deploy runs a deployment, rolls back one that fails, and
+//! destroys an environment.
 //!
 //! It uses the sample in `testdata/site`, whose commands serve a page on the loopback interface.
 
@@ -8,7 +8,8 @@ use std::path::Path;
 use super::{ExpectedEnd, Tour};
 use crate::cli::{CliError, ErrorKind};
 
-/// The sample's policy. The tour's policy gets all of it after the first paragraph.
+/// The sample's policy. Its tables from the first `[environments…]` on are added to the tour's
+/// policy.
 const POLICY: &str = include_str!("../../../../testdata/site/deploy.toml");
 /// The sample's web server.
 const SERVER_SCRIPT: &str = include_str!("../../../../testdata/site/web/site.pl");
@@ -19,13 +20,13 @@ impl Tour<'_> {
     /// Runs the second part. Skips it if Perl is not installed.
     pub(super) fn run_second_part(&self) -> Result<(), CliError> {
         self.print_chapter(
-            "Second act: git-deploy carries deployments out itself, here for a change request",
+            "Second part: git-deploy runs the deployments itself, here for a change request",
         );
         if self
             .run_command(Path::new("perl"), ".", &["-e", "1"], ExpectedEnd::Success)
             .is_err()
         {
-            self.print_text("It needs perl, which is not here: nothing is shown of it.");
+            self.print_text("Skipped: this part needs perl, which is not installed.");
             return Ok(());
         }
         self.publish_commands()?;
@@ -35,7 +36,7 @@ impl Tour<'_> {
         )?;
         self.fetch_page()?;
         self.print_chapter(
-            "A page that fails its verification: what ran before comes back by itself",
+            "A page fails its verification: the previous one is restored automatically",
         );
         self.commit_page("<h1>web 3\n", "Forget to close the heading")?;
         self.run_deploy_expecting("alice", &["run", "pr-1", "--yes"], ExpectedEnd::Failed)?;
@@ -53,8 +54,8 @@ impl Tour<'_> {
             .to_str()
             .ok_or_else(|| CliError::new(ErrorKind::Usage, "the folder's name must be UTF-8"))?;
         let quoted = toml::Value::from(sites).to_string();
-        let (_, added) = POLICY.split_once("[environments").unwrap_or_default();
-        let added = format!("[environments{added}").replace("\"/srv/sites\"", &quoted);
+        let (_, tables) = POLICY.split_once("[environments").unwrap_or_default();
+        let added = format!("[environments{tables}").replace("\"/srv/sites\"", &quoted);
         self.write_file(
             "alice/deploy.toml",
             &format!(

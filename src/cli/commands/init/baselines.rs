@@ -1,4 +1,4 @@
-//! Records what a project's environments already ran.
+//! Records what the environments of a project already run.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::domain::state::Scope;
 use crate::ledger::writer::AppendOptions;
 use crate::view::result_text;
 
-/// What an environment already ran.
+/// The baseline of one environment.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct BaselineDocument {
@@ -28,38 +28,42 @@ pub(super) struct BaselineDocument {
     components: BTreeMap<ComponentName, CommitId>,
 }
 
-/// Writes the baselines of the environments that have no history. A repeated `init` continues where
-/// the last one stopped.
+/// Writes the baselines of the environments that have no history, and adds them to `done`.
+///
+/// Environments whose baseline was already recorded are skipped, so a repeated `init` continues
+/// where the last one stopped.
 pub(super) fn record_baselines(
     workspace: &Workspace,
     ui: &Ui,
-    all: &BTreeMap<EnvName, BaselineCommits>,
+    baselines: &BTreeMap<EnvName, BaselineCommits>,
     done: &mut Vec<BaselineDocument>,
 ) -> Result<(), CliError> {
-    for (name, runs) in all {
+    for (name, commits) in baselines {
         let (env, _) = workspace.find_environment(name.as_str())?;
         let state = workspace.read_state(env.ledger(), &Scope::All)?;
-        let here = env.state_in(&state);
-        let there = runs.resolve_components(&workspace.gatherer(), &workspace.policy, name)?;
-        if there.keys().all(|component| here.has_history(component)) {
+        let env_state = env.state_in(&state);
+        let targets = commits.resolve_components(&workspace.gatherer(), &workspace.policy, name)?;
+        if targets
+            .keys()
+            .all(|component| env_state.has_history(component))
+        {
             ui.eprint_sentence(format_args!(
                 "{name} already has a history, so no baseline is recorded: git deploy log {name}"
             ));
             continue;
         }
         let appended = workspace.append(ui, env.ledger(), AppendOptions::default(), &|view| {
-            baseline::draft_baseline(&env, view, runs, &BTreeMap::new(), None)
+            baseline::draft_baseline(&env, view, commits, &BTreeMap::new(), None)
         });
-        let appended =
-            appended.map_err(|failure| failure.hint("repeat the command to continue"))?;
-        let ended = appended.statement.component_results();
+        let appended = appended.map_err(|error| error.hint("repeat the command to continue"))?;
+        let results = appended.statement.component_results();
         let entry = format_entry_name(env.ledger(), appended.id);
         ui.print(format_with_entry(
             ui,
-            &result_text::summarize_outcomes(name.as_str(), &ended),
+            &result_text::summarize_outcomes(name.as_str(), &results),
             &entry,
         ));
-        let components = ended
+        let components = results
             .into_iter()
             .map(|it| (it.target.component, it.target.commit))
             .collect();

@@ -1,15 +1,16 @@
-//! Sets a clone up: git's configuration and the pre-push hook.
+//! Sets up a clone: git's configuration and the pre-push hook.
 
 use crate::cli::repository::REMOTE_SETTING;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::id::EntryId;
 use crate::git::Repository;
-use crate::ledger::sync::LEDGER_REFSPEC;
+use crate::ledger::sync::{LEDGER_REFSPEC, PIN_SETTING};
 use crate::server::install::init_clone;
 
-/// Configures where the ledgers are, and that `git fetch` fetches them.
+/// Configures which remote holds the ledgers, and makes `git fetch` fetch them.
 ///
-/// Also records that there is no remote: a remote that is added later then does not look as if it
-/// had lost its ledgers.
+/// Without a remote, records that there is none: a remote that is added later is then not reported
+/// as one that has lost its ledgers.
 pub(super) fn configure_git(repository: &Repository, remote: Option<&str>) -> Result<(), CliError> {
     let cannot = "cannot change git's configuration";
     repository
@@ -17,15 +18,22 @@ pub(super) fn configure_git(repository: &Repository, remote: Option<&str>) -> Re
         .context(ErrorKind::CannotTell, cannot)?;
     let Some(remote) = remote else { return Ok(()) };
     let key = format!("remote.{remote}.fetch");
-    let there = repository
+    let refspecs = repository
         .config_strings(&key)
         .context(ErrorKind::CannotTell, cannot)?;
-    if !there.iter().any(|refspec| refspec == LEDGER_REFSPEC) {
+    if !refspecs.iter().any(|refspec| refspec == LEDGER_REFSPEC) {
         repository
             .add_config(&key, LEDGER_REFSPEC)
             .context(ErrorKind::CannotTell, cannot)?;
     }
     Ok(())
+}
+
+/// Records in git's configuration that this clone trusts the project.
+pub(super) fn pin_project(repository: &Repository, project: EntryId) -> Result<(), CliError> {
+    repository
+        .set_config(PIN_SETTING, &project.to_string())
+        .context(ErrorKind::CannotTell, "cannot pin the project")
 }
 
 /// Installs the pre-push hook.

@@ -6,7 +6,8 @@ use crate::cli::repository::find_remote;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
 use crate::domain::id::{EntryId, PublicKey};
-use crate::domain::name::{LedgerName, Person, ProjectName};
+use crate::domain::name::{EnvName, LedgerName, Person, ProjectName};
+use crate::domain::policy::Policy;
 use crate::git::Repository;
 use crate::ledger::writer::{AppendOptions, LedgerWriter};
 use crate::ledger::{Project, project_genesis_bytes};
@@ -29,6 +30,11 @@ pub(super) fn write_genesis(
 }
 
 /// Publishes the first policy of a new project.
+///
+/// # Errors
+///
+/// Fails if the project already has a policy. If a server refuses the policy, the error shows the
+/// command with which its owner allows this key to publish it.
 pub(super) fn publish_first_policy(
     ui: &Ui,
     repository: &Repository,
@@ -46,7 +52,7 @@ pub(super) fn publish_first_policy(
         options: AppendOptions::default(),
         is_synced: true,
     };
-    let written = writer.append(&LedgerName::policy(), &|view| {
+    let result = writer.append(&LedgerName::policy(), &|view| {
         if view.policy.is_some() || view.tip.chain.sequence > 0 {
             return Err(CliError::new(
                 ErrorKind::Denied,
@@ -56,14 +62,23 @@ pub(super) fn publish_first_policy(
         }
         Ok(proposal.draft_publish(None, false))
     });
-    written.map(drop).map_err(|error| {
-        let failure = explain_append_error(ui, error);
-        if failure.kind() == ErrorKind::Denied && remote.is_some() {
+    result.map(drop).map_err(|error| {
+        let error = explain_append_error(ui, error);
+        if error.kind() == ErrorKind::Denied && remote.is_some() {
             let key = signer.public_key();
-            return failure.hint(format!(
+            return error.hint(format!(
                 "on the server, once: git-deploy server init REPOSITORY --admin {key}"
             ));
         }
-        failure
+        error
     })
+}
+
+/// Returns the first environment that promotes from no other one.
+pub(super) fn find_first_environment(policy: &Policy) -> Option<&EnvName> {
+    policy
+        .environments
+        .values()
+        .find(|environment| environment.promote_from.is_none())
+        .map(|environment| &environment.name)
 }

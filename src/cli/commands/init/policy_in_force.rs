@@ -1,4 +1,4 @@
-//! Fits a clone to the policy that its project already has.
+//! Compares a clone that joins a project with the policy in force.
 
 use crate::cli::policy_file::{POLICY_FILE, write_new_file};
 use crate::cli::workspace::Workspace;
@@ -7,30 +7,31 @@ use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{MAX_BYTES, Policy};
 use crate::ledger::LedgerCommit;
 
-/// Restores a missing `deploy.toml` from the first policy, and returns its name if it did.
+/// Restores a missing `deploy.toml` from the first policy, if `person` published it. Returns the
+/// name of the file, or `None` if nothing was restored.
 ///
-/// The file is missing if an earlier `init` was stopped between publishing the policy and writing
-/// the file.
+/// The file is missing if an earlier `init` was interrupted after it published the policy and
+/// before it wrote the file.
 pub(super) fn restore_policy_file(
     workspace: &Workspace,
     person: &Person,
 ) -> Result<Option<&'static str>, CliError> {
-    let (repository, cannot) = (&workspace.repository, "cannot read the policy in force");
+    let (repository, cannot_read) = (&workspace.repository, "cannot read the policy in force");
     let (Some(folder), Some(tip)) = (
         repository.work_dir(),
         workspace.tips.get(&LedgerName::policy()),
     ) else {
         return Ok(None);
     };
-    let link = repository
+    let tip = repository
         .read_ledger_commit(&LedgerName::policy(), *tip)
-        .context(ErrorKind::CannotTell, cannot)?;
-    let LedgerCommit::Entry { commit, entry, .. } = link else {
+        .context(ErrorKind::CannotTell, cannot_read)?;
+    let LedgerCommit::Entry { commit, entry, .. } = tip else {
         return Ok(None);
     };
     let statement = entry.statement();
-    let first = statement.sequence == 1 && statement.by == *person;
-    let tracked = || -> crate::git::Result<bool> {
+    let is_own_first = statement.sequence == 1 && statement.by == *person;
+    let is_tracked = || -> crate::git::Result<bool> {
         let Some(head) = repository.resolve_revision("HEAD")? else {
             return Ok(false);
         };
@@ -39,15 +40,15 @@ pub(super) fn restore_policy_file(
             .is_some())
     };
     let file = folder.join(POLICY_FILE);
-    if !first
+    if !is_own_first
         || file.symlink_metadata().is_ok()
-        || tracked().context(ErrorKind::CannotTell, cannot)?
+        || is_tracked().context(ErrorKind::CannotTell, cannot_read)?
     {
         return Ok(None);
     }
     let text = repository
         .read_file_at(commit.tree, POLICY_FILE, MAX_BYTES)
-        .context(ErrorKind::CannotTell, cannot)?;
+        .context(ErrorKind::CannotTell, cannot_read)?;
     let Some(text) = text else { return Ok(None) };
     write_new_file(&file, &text).context(
         ErrorKind::CannotTell,
@@ -56,8 +57,8 @@ pub(super) fn restore_policy_file(
     Ok(Some(POLICY_FILE))
 }
 
-/// Checks that the policy has the environments named with `--env`. `init` does not change an
-/// existing policy.
+/// Checks that an existing policy, which `init` does not change, has the environments named with
+/// `--env`. `place` names the policy in the error.
 pub(super) fn require_environments(
     environments: &[EnvName],
     policy: &Policy,

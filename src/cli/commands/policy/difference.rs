@@ -13,7 +13,7 @@ use crate::view::text_diff;
 
 /// Reads the text of the policy in force.
 pub(super) fn read_policy_text(workspace: &Workspace) -> Result<String, CliError> {
-    let cannot = "cannot read the policy in force";
+    let cannot_read = "cannot read the policy in force";
     let read = || -> crate::git::Result<Option<Vec<u8>>> {
         let Some(tip) = workspace.tips.get(&LedgerName::policy()) else {
             return Ok(None);
@@ -24,9 +24,9 @@ pub(super) fn read_policy_text(workspace: &Workspace) -> Result<String, CliError
             .read_file_at(tree, POLICY_FILE, MAX_BYTES)
     };
     let bytes = read()
-        .context(ErrorKind::CannotTell, cannot)?
-        .ok_or_else(|| CliError::new(ErrorKind::CannotTell, cannot))?;
-    String::from_utf8(bytes).context(ErrorKind::CannotTell, cannot)
+        .context(ErrorKind::CannotTell, cannot_read)?
+        .ok_or_else(|| CliError::new(ErrorKind::CannotTell, cannot_read))?;
+    String::from_utf8(bytes).context(ErrorKind::CannotTell, cannot_read)
 }
 
 /// How a proposed policy differs from the policy in force.
@@ -43,24 +43,24 @@ pub(in crate::cli) struct PolicyDiffDocument<'a> {
     text: &'a str,
 }
 
+/// Prints the difference as a JSON document.
 pub(super) fn report_difference(
     old: &str,
     proposal: &ProposedPolicy,
     ui: &Ui,
 ) -> Result<(), CliError> {
-    let in_force = Digest::sha256(old.as_bytes());
-    let (proposed, differs) = (proposal.digest(), old != proposal.text);
     ui.print_document(
         "policy-diff",
         &PolicyDiffDocument {
-            in_force,
-            proposed,
-            differs,
+            in_force: Digest::sha256(old.as_bytes()),
+            proposed: proposal.digest(),
+            differs: old != proposal.text,
             text: &proposal.text,
         },
     )
 }
 
+/// Prints the difference as text, line by line.
 pub(super) fn print_difference(old: &str, proposal: &ProposedPolicy, ui: &Ui) {
     let lines = text_diff::render_diff(("in force", old), (&proposal.name, &proposal.text));
     if lines.is_empty() {

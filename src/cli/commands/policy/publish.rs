@@ -1,4 +1,4 @@
-//! `git deploy policy publish`: brings a deploy.toml into force.
+//! `git deploy policy publish`: puts a deploy.toml into force.
 
 use super::difference::{print_difference, read_policy_text, report_difference};
 use crate::cli::append_report::{self, WriteArgs};
@@ -21,7 +21,7 @@ Examples:
   git deploy policy publish -m \"Require two approvals for prod\"
   git deploy policy publish --dry-run")]
 pub(in crate::cli) struct PublishArgs {
-    /// The deploy.toml: a file, or a commit that contains one. Defaults to the work tree's
+    /// The deploy.toml: a file, or a commit that contains one. Defaults to that in the work tree
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
     /// What changes and why
@@ -54,13 +54,13 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
     if !args.write.dry_run && !ui.confirm("Publish this policy?")? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was published"));
     }
-    let shown = Digest::sha256(old.as_bytes());
+    let confirmed = Digest::sha256(old.as_bytes());
     let (person, signer) = if args.recover {
         find_recoverer(workspace, &proposal)?
     } else {
         workspace.find_current_signer()?
     };
-    let manner = AppendOptions {
+    let options = AppendOptions {
         assume_recovery: args.recover,
         ..args.write.append_options()
     };
@@ -68,15 +68,15 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
         ui,
         (&person, &signer),
         &LedgerName::policy(),
-        manner,
+        options,
         &|view| {
-            // The user confirmed the difference to exactly this policy.
+            // The user confirmed the difference to the policy that was in force a moment ago.
             let tree = view.tip.tree;
-            let now = view
+            let current = view
                 .repository
                 .read_file_at(tree, POLICY_FILE, MAX_BYTES)
                 .context(ErrorKind::CannotTell, "cannot read the policy in force")?;
-            if now.map(|bytes| Digest::sha256(&bytes)) != Some(shown.clone()) {
+            if current.map(|bytes| Digest::sha256(&bytes)) != Some(confirmed.clone()) {
                 return Err(CliError::new(
                     ErrorKind::Denied,
                     "another policy came into force in the meantime: nothing was published",
@@ -93,8 +93,8 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
     append_report::report_entry(ui, &sentence, &appended)
 }
 
-/// Finds the person and signer of a recovery: the proposed policy must list the key that signs
-/// here. The policy in force need not.
+/// Finds the person and signer of a recovery: the person whom the proposed policy lists with the
+/// key that signs here. The policy in force need not list it.
 fn find_recoverer(
     workspace: &Workspace,
     proposal: &ProposedPolicy,
@@ -107,45 +107,50 @@ fn find_recoverer(
             ErrorKind::Denied,
             format!("{} does not list the key {key}", proposal.name),
         )
-        .hint(format!("add add a line under [people]: you = \"{key}\""))
+        .hint(format!("add a line under [people]: you = \"{key}\""))
         .hint("git deploy policy publish --recover")),
     }
 }
 
-/// Stores in git's configuration that this key recovered the policy, as every other clone is asked
-/// to.
-///
-/// The person who recovers acts on the server owner's word, so this clone need not ask.
+/// Records in git's configuration that this clone accepts the key's recovery of the policy. In
+/// every other clone, the user must do this by hand.
 fn remember_recovery(workspace: &Workspace, key: PublicKey) -> Result<(), CliError> {
-    let cannot = "cannot record in git's configuration that the policy was recovered";
-    let known = workspace
+    let cannot_record = "cannot record in git's configuration that the policy was recovered";
+    let recovered = workspace
         .repository
         .config_strings(RECOVERED_SETTING)
-        .context(ErrorKind::CannotTell, cannot)?;
-    if known.iter().any(|text| text.parse() == Ok(key)) {
+        .context(ErrorKind::CannotTell, cannot_record)?;
+    if recovered.iter().any(|text| text.parse() == Ok(key)) {
         return Ok(());
     }
     workspace
         .repository
         .add_config(RECOVERED_SETTING, &key.to_string())
-        .context(ErrorKind::CannotTell, cannot)
+        .context(ErrorKind::CannotTell, cannot_record)
 }
 
-/// Returns warnings for the person who publishes a policy.
+/// Returns warnings for the person who publishes a policy: environments whose rules look stricter
+/// than they are.
 fn find_warnings(policy: &Policy) -> Vec<String> {
-    let one = policy.all_environments().filter(|environment| {
-        let required: u32 = environment.approvals.iter().map(|seat| seat.required).sum();
-        required == 1 && environment.approvals.iter().any(|seat| seat.prevent_self)
-    });
-    let names: Vec<String> = one
+    let names: Vec<String> = policy
+        .all_environments()
+        .filter(|environment| {
+            let approvals = &environment.approvals;
+            let total: u32 = approvals.iter().map(|it| it.required).sum();
+            total == 1 && approvals.iter().any(|it| it.prevent_self)
+        })
         .map(|environment| environment.name.to_string())
         .collect();
     if names.is_empty() {
         return Vec::new();
     }
-    let verb = if names.len() == 1 { "asks" } else { "ask" };
+    let verb = if names.len() == 1 {
+        "requires"
+    } else {
+        "require"
+    };
     vec![format!(
-        "{} {verb} for one approval. Git authorship can be forged, so only two approvals guarantee a second person.",
+        "{} {verb} one approval. Git authorship can be forged, so only two approvals guarantee a second person.",
         names.join(", ")
     )]
 }
@@ -173,7 +178,7 @@ mod tests {
             panic!()
         };
         assert!(
-            warning.starts_with("prod asks for one approval. Git authorship can be forged"),
+            warning.starts_with("prod requires one approval. Git authorship can be forged"),
             "{warning}"
         );
         assert!(warned("{ approvals = 2 }").is_empty() && warned("{}").is_empty());

@@ -16,8 +16,9 @@ use crate::view::replay::{self as view, ReplayReport};
 /// Replay past deployments under a deploy.toml
 ///
 /// Reports which deployments it would have refused, and which it would newly allow. Each deployment
-/// is judged at its own time, with the approvals, checks and promotions that existed then. Newly
-/// allowed are deployments that the former rules refused, such as those that used --break-glass.
+/// is judged as of its own time, with the approvals, checks and promotions that existed then. Newly
+/// allowed are deployments that the rules of their time refused, such as those that used
+/// --break-glass.
 /// Exits with 1 if an accepted deployment would have been refused. Writes nothing.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
@@ -25,7 +26,7 @@ Examples:
   git deploy policy test
   git deploy policy test proposed.toml --since 90d -n 5")]
 pub(in crate::cli) struct TestArgs {
-    /// The deploy.toml: a file, or a commit that contains one. Defaults to the work tree's
+    /// The deploy.toml: a file, or a commit that contains one. Defaults to that in the work tree
     #[arg(value_name = "FILE|REV")]
     source: Option<String>,
     /// Only deployments since WHEN: a span such as 90d, a day such as 2026-03-05, or a time
@@ -36,52 +37,45 @@ pub(in crate::cli) struct TestArgs {
     number: usize,
 }
 
-/// Parses a span back from now, a day or a time.
+/// Parses a span, which counts back from now, or a time, or a day, which begins at midnight UTC.
 fn parse_since(text: &str) -> Result<Time, String> {
-    let span = || {
-        text.parse::<Span>()
-            .ok()
-            .map(|span| clock::now().minus(span))
-    };
-    let moment = || {
-        text.parse()
-            .or_else(|_| format!("{text}T00:00:00Z").parse())
-            .ok()
-    };
-    span()
-        .or_else(moment)
-        .ok_or_else(|| "neither a span such as 90d, nor a day such as 2026-03-05".to_owned())
+    if let Ok(span) = text.parse::<Span>() {
+        return Ok(clock::now().minus(span));
+    }
+    text.parse()
+        .or_else(|_| format!("{text}T00:00:00Z").parse())
+        .map_err(|_| "neither a span such as 90d, nor a day such as 2026-03-05".to_owned())
 }
 
 /// Replays past deployments under the proposed policy, prints the differences, and fails if one
 /// would have been refused.
 pub(super) fn run(args: &TestArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
     let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
-    let plan = ReplaySpec {
+    let spec = ReplaySpec {
         proposal: &proposal.policy,
         in_force: &workspace.policy,
         since: args.since,
         max_cases: args.number,
     };
-    let replayed = replay::replay(
+    let result = replay::replay(
         &workspace.repository,
         &workspace.project,
         &workspace.tips,
-        &plan,
+        &spec,
     )
     .context(ErrorKind::CannotTell, "cannot replay the ledgers")?;
     let is_in_force = read_policy_text(workspace)? == proposal.text;
-    let replay = build_view(args, workspace, &proposal, is_in_force, replayed);
+    let report = build_report(args, workspace, &proposal, is_in_force, result);
     if ui.json() {
-        ui.print_document("policy-test", &replay)?;
-    } else if replay.total.deployments == 0 {
+        ui.print_document("policy-test", &report)?;
+    } else if report.total.deployments == 0 {
         ui.eprint("there are no deployments to test yet");
     } else {
-        ui.print(view::render_text(&replay, ui.width(), &|time| {
+        ui.print(view::render_text(&report, ui.width(), &|time| {
             ui.format_time(time)
         }));
     }
-    match replay.total {
+    match report.total {
         DecisionCounts {
             refused: 0,
             undecided: 0,
@@ -92,26 +86,27 @@ pub(super) fn run(args: &TestArgs, workspace: &Workspace, ui: &Ui) -> Result<(),
     }
 }
 
-fn build_view(
+/// Builds the report from the counts and cases of the replay.
+fn build_report(
     args: &TestArgs,
     workspace: &Workspace,
     proposal: &ProposedPolicy,
     is_in_force: bool,
-    replayed: ReplayResult,
+    result: ReplayResult,
 ) -> ReplayReport {
-    let total = replayed
+    let total = result
         .counts
         .values()
         .fold(DecisionCounts::default(), |sum, count| sum.plus(*count));
-    let environments = replayed
+    let environments = result
         .counts
         .iter()
         .filter(|(_, count)| count.deployments > 0);
-    let environments = environments.map(|(ledger, it)| view::ReplayedEnvironment {
-        environment: describe_environment(ledger, &workspace.policy, &proposal.policy),
-        counts: *it,
+    let environments = environments.map(|(ledger, counts)| view::ReplayedEnvironment {
+        environment: name_environment(ledger, &workspace.policy, &proposal.policy),
+        counts: *counts,
     });
-    let cases = |cases: Vec<ReplayCase>| -> Vec<view::ReplayedDeployment> {
+    let describe = |cases: Vec<ReplayCase>| -> Vec<view::ReplayedDeployment> {
         cases
             .into_iter()
             .map(view::ReplayedDeployment::new)
@@ -124,21 +119,21 @@ fn build_view(
         since: args.since,
         environments: environments.collect(),
         total,
-        rules: view::rank_refusals(replayed.rules),
-        would_be_refused: cases(replayed.refused),
-        would_be_allowed: cases(replayed.allowed),
-        unknown: cases(replayed.undecided),
+        rules: view::rank_refusals(result.rules),
+        would_be_refused: describe(result.refused),
+        would_be_allowed: describe(result.allowed),
+        unknown: describe(result.undecided),
         reassigned_components: find_changed_paths(&workspace.policy, &proposal.policy),
     }
 }
 
-/// Returns the name of the environment as either policy writes it, or the ledger's name if neither
-/// has it any more.
-fn describe_environment(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -> String {
-    let known = in_force
+/// Returns the display name of the environment, such as `pr-*`, or the name of the ledger if
+/// neither policy has the environment.
+fn name_environment(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -> String {
+    let environment = in_force
         .environment_of_ledger(ledger)
         .or_else(|| proposal.environment_of_ledger(ledger));
-    known.map_or_else(
+    environment.map_or_else(
         || ledger.to_string(),
         crate::domain::policy::Environment::display_name,
     )
@@ -147,8 +142,8 @@ fn describe_environment(ledger: &LedgerName, in_force: &Policy, proposal: &Polic
 /// Lists the components that are in both policies with different paths.
 fn find_changed_paths(in_force: &Policy, proposal: &Policy) -> Vec<ComponentName> {
     let differs = |name: &&ComponentName| {
-        let files = |policy: &Policy| policy.component(name).map(|it| it.paths.clone());
-        matches!((files(in_force), files(proposal)), (Some(one), Some(two)) if one != two)
+        let paths = |policy: &Policy| policy.component(name).map(|it| it.paths.clone());
+        matches!((paths(in_force), paths(proposal)), (Some(old), Some(new)) if old != new)
     };
     proposal
         .components

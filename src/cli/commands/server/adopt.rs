@@ -1,14 +1,14 @@
 //! `git-deploy server adopt`: turns a repository that already has ledgers into a server.
 //!
-//! A server judges pushes by its own clock and therefore accepts no old entries by push. Ledgers
-//! that are already there are audited from their root of trust instead, and the hooks are installed
+//! A server judges pushes by its own clock, so old entries cannot be pushed to it. Instead, this
+//! command audits the ledgers of the repository from their root of trust, and installs the hooks
 //! only if the audit finds nothing.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::init::{InitArgs, StepDocument, describe_steps, install_server, print_steps};
-use crate::cli::audit_report::{ProgressBarAudit, find_error_kind};
+use crate::cli::audit_report::{AuditProgressBar, find_error_kind};
 use crate::cli::repository::explain_unreadable_repository;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
@@ -47,7 +47,7 @@ pub(in crate::cli) struct AdoptArgs {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct AdoptDocument<'a> {
-    /// The repository as it was named.
+    /// The repository, as the path was typed.
     repository: String,
     /// The project.
     project: EntryId,
@@ -67,8 +67,8 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
     let (repository, tips) = open_ledgers(args)?;
     let project = require_project(args, &repository, &tips)?;
     let audit = audit_all(&repository, &tips, &project);
-    let is_found = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
-    let steps = if is_found(CheckResult::Fail) || is_found(CheckResult::Unknown) {
+    let has_finding = |outcome| audit.findings().any(|finding| finding.outcome == outcome);
+    let steps = if has_finding(CheckResult::Fail) || has_finding(CheckResult::Unknown) {
         None
     } else {
         Some(install_hooks(args, &repository, &project)?)
@@ -85,7 +85,7 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
             ));
             Ok(())
         }
-        None => Err(explain_findings(args, ui, is_found(CheckResult::Fail))),
+        None => Err(explain_findings(args, ui, has_finding(CheckResult::Fail))),
     }
 }
 
@@ -155,8 +155,8 @@ fn print_result(
     Ok(())
 }
 
-/// Returns the error for an audit with findings: `refused` if some entry is wrong, else some could
-/// not be checked.
+/// Returns the error for an audit with findings. `refused` states that something is wrong.
+/// Otherwise something could not be checked.
 fn explain_findings(args: &AdoptArgs, ui: &Ui, refused: bool) -> CliError {
     let path = args.init.repository.display();
     let (kind, source) = if refused {
@@ -188,10 +188,10 @@ fn require_project(
     tips: &Tips,
 ) -> Result<Project, CliError> {
     let path = args.init.repository.display();
-    let known = repository
+    let pinned = repository
         .pinned_project()
         .context(ErrorKind::CannotTell, "cannot read the pinned project")?;
-    let Some(pin) = args.root.or(known) else {
+    let Some(expected) = args.root.or(pinned) else {
         return Err(
             CliError::new(ErrorKind::Usage, "the expected project is unknown")
                 .hint("in a clone that you trust: git config deploy.root")
@@ -206,13 +206,16 @@ fn require_project(
         )
         .because(finding.detail)
     })?;
-    if project.id != pin {
-        let why = format!("they belong to the project {}, not to {pin}", project.id);
+    if project.id != expected {
+        let reason = format!(
+            "they belong to the project {}, not to {expected}",
+            project.id
+        );
         return Err(CliError::new(
             ErrorKind::Denied,
             format!("{path} is not adopted: its ledgers belong to another project"),
         )
-        .because(why));
+        .because(reason));
     }
     Ok(project)
 }
@@ -220,9 +223,9 @@ fn require_project(
 /// Audits every ledger and the notes, regardless of the copy's own configuration.
 fn audit_all(repository: &Repository, tips: &Tips, project: &Project) -> AuditDocument {
     let mut ledgers: Vec<LedgerName> = tips.keys().cloned().collect();
-    // The policy's ledger comes first.
+    // The other ledgers depend on the policy's.
     ledgers.sort_by_key(|ledger| !ledger.is_policy());
-    let progress = ProgressBarAudit::new();
+    let progress = AuditProgressBar::new();
     let since = std::collections::BTreeMap::new();
     let plan = AuditPlan {
         ledgers: &ledgers,

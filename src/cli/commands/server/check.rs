@@ -1,4 +1,4 @@
-//! `git-deploy server check`: whether a repository is really protected.
+//! `git-deploy server check`: checks that a repository is really protected.
 
 use std::path::PathBuf;
 
@@ -11,8 +11,8 @@ use crate::view::server as view;
 /// Check whether a repository is really protected
 ///
 /// Checks the settings and hooks, and pushes a probe that must be refused. Run it as the user who
-/// receives pushes. Each finding comes with a fix. Exits with 1 if the repository is not protected.
-/// Changes nothing.
+/// receives pushes. Each finding is shown with a fix. Exits with 1 if the repository is not
+/// protected. Changes nothing.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -37,15 +37,15 @@ pub(super) fn run(args: &CheckArgs, ui: &Ui) -> Result<(), CliError> {
     let checked = check::check_server(&args.repository, &program)
         .map_err(|error| explain_check_error(error, args))?;
     let protected = checked.is_protected();
-    let told = view::ServerCheck {
+    let report = view::ServerCheck {
         repository: checked.git_dir.display().to_string(),
         protected,
         findings: checked.findings,
     };
     if ui.json() {
-        ui.print_document("server-check", &told)?;
+        ui.print_document("server-check", &report)?;
     } else {
-        ui.print(view::render_text(&told, ui.width()));
+        ui.print(view::render_text(&report, ui.width()));
     }
     if protected {
         Ok(())
@@ -55,14 +55,14 @@ pub(super) fn run(args: &CheckArgs, ui: &Ui) -> Result<(), CliError> {
 }
 
 fn explain_check_error(error: Error, args: &CheckArgs) -> CliError {
-    let words = format!("cannot check {}", args.repository.display());
+    let message = format!("cannot check {}", args.repository.display());
     match error {
         error @ (Error::OtherOwner(_) | Error::Unsupported { .. }) => {
             explain_unreadable_repository(error)
         }
-        error @ Error::Open { .. } => CliError::new(ErrorKind::Usage, words)
+        error @ Error::Open { .. } => CliError::new(ErrorKind::Usage, message)
             .because(error)
             .hint("git-deploy server check REPOSITORY"),
-        error => CliError::new(ErrorKind::CannotTell, words).because(error),
+        error => CliError::new(ErrorKind::CannotTell, message).because(error),
     }
 }

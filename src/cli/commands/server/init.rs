@@ -1,4 +1,4 @@
-//! `git-deploy server init`: makes a repository a server.
+//! `git-deploy server init`: turns a repository into a server that checks pushes.
 
 use std::path::PathBuf;
 
@@ -54,7 +54,7 @@ fn parse_key(text: &str) -> Result<PublicKey, String> {
 /// What was installed.
 #[derive(JsonSchema, Serialize)]
 pub(in crate::cli) struct ServerInitDocument<'a> {
-    /// The repository as it was named.
+    /// The repository, as the path was typed.
     repository: String,
     /// The steps.
     steps: Vec<StepDocument<'a>>,
@@ -67,7 +67,7 @@ pub(in crate::cli) struct ServerInitDocument<'a> {
 pub(super) struct StepDocument<'a> {
     /// A description of the step.
     pub(super) what: &'a str,
-    /// Whether something was changed; otherwise it was in place already.
+    /// Whether something was changed. If not, it was already in place.
     pub(super) changed: bool,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn install_server(args: &InitArgs) -> Result<Vec<InstallStep>, CliErr
         "cannot tell where git-deploy is installed",
     )?;
     let repository = &args.repository;
-    let wish = InstallOptions {
+    let options = InstallOptions {
         repository,
         admins: &args.admins,
         recovery: args.recover,
@@ -87,7 +87,7 @@ pub(super) fn install_server(args: &InitArgs) -> Result<Vec<InstallStep>, CliErr
         handoff: args.handoff.as_deref(),
         program: &program,
     };
-    init_server(&wish).map_err(|error| explain_install_error(error, args))
+    init_server(&options).map_err(|error| explain_install_error(error, args))
 }
 
 /// Converts the steps of an installation to the form of the JSON document.
@@ -96,7 +96,7 @@ pub(super) fn describe_steps(steps: &[InstallStep]) -> Vec<StepDocument<'_>> {
         .iter()
         .map(|step| StepDocument {
             what: &step.message,
-            changed: step.changed,
+            changed: step.was_changed,
         })
         .collect()
 }
@@ -104,7 +104,11 @@ pub(super) fn describe_steps(steps: &[InstallStep]) -> Vec<StepDocument<'_>> {
 /// Prints the steps of an installation.
 pub(super) fn print_steps(ui: &Ui, steps: &[InstallStep]) {
     for step in steps {
-        let mark = if step.changed { Mark::Yes } else { Mark::None };
+        let mark = if step.was_changed {
+            Mark::Yes
+        } else {
+            Mark::None
+        };
         ui.print(format_args!("{mark} {}", step.message));
     }
 }
@@ -136,31 +140,32 @@ pub(super) fn run(args: &InitArgs, ui: &Ui) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Turns the reason why the installation failed into the command's error.
 fn explain_install_error(error: InstallError, args: &InitArgs) -> CliError {
     let path = args.repository.display();
-    let failure = |kind| CliError::new(kind, format!("cannot turn {path} into a server"));
-    let failure = match &error {
+    let new_error = |kind| CliError::new(kind, format!("cannot turn {path} into a server"));
+    let explained = match &error {
         InstallError::NoRepository { .. } => {
-            failure(ErrorKind::Usage).hint(format!("git init --bare {path}"))
+            new_error(ErrorKind::Usage).hint(format!("git init --bare {path}"))
         }
-        InstallError::NoAdmin => failure(ErrorKind::Usage).hint(format!(
+        InstallError::NoAdmin => new_error(ErrorKind::Usage).hint(format!(
             "git-deploy server init {path} --admin <public key>"
         )),
         InstallError::HandoffNotAbsolute(_) => {
-            failure(ErrorKind::Usage).hint("--handoff /usr/local/bin/PROGRAM")
+            new_error(ErrorKind::Usage).hint("--handoff /usr/local/bin/PROGRAM")
         }
-        InstallError::OtherRoots(root) => failure(ErrorKind::Denied).hint(format!(
+        InstallError::OtherRoots(root) => new_error(ErrorKind::Denied).hint(format!(
             "if you trust that key: git-deploy server init {path} --admin {root}"
         )),
-        InstallError::HooksElsewhere(_) => failure(ErrorKind::CannotTell)
+        InstallError::HooksElsewhere(_) => new_error(ErrorKind::CannotTell)
             .hint(format!("git -C {path} config core.hooksPath hooks")),
-        InstallError::Gitolite(_) => failure(ErrorKind::Usage).hint(format!(
+        InstallError::Gitolite(_) => new_error(ErrorKind::Usage).hint(format!(
             "without --no-proc-receive, which gitolite does not need: git-deploy server init {path}"
         )),
-        _ => failure(ErrorKind::CannotTell),
+        _ => new_error(ErrorKind::CannotTell),
     };
     match error {
-        InstallError::Git(error) => failure.because(error),
-        error => failure.because(error),
+        InstallError::Git(error) => explained.because(error),
+        error => explained.because(error),
     }
 }

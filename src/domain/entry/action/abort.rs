@@ -1,4 +1,4 @@
-//! `abort`: an unfinished run is given up. It is unknown what the run left behind.
+//! `abort`: an unfinished run is given up. The state of its components is unknown afterwards.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,13 +19,14 @@ use crate::domain::time::Time;
 /// An unfinished run is given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Abort {
-    /// The sequence of the start.
+    /// The sequence number of the run's `start` entry.
     pub start: u64,
-    /// The newest run.
+    /// The run's current id: that of its last `resume`, or else of its `start`.
     pub run: RunId,
-    /// What the start was changing, in bytewise order of component; empty if it changed nothing, as for an `exec`.
+    /// The components that the run was changing, in bytewise order; empty if there were none, as
+    /// for an `exec`.
     pub components: Vec<ComponentAtCommit>,
-    /// Why.
+    /// Why the run is given up.
     pub reason: Line,
 }
 
@@ -69,16 +70,20 @@ impl ActionBody for Abort {
     }
 
     fn log(&self) -> LogText {
-        let what = if self.components.is_empty() {
+        let object = if self.components.is_empty() {
             format!("run {}", self.start)
         } else {
             log_text::names(self.components.iter().map(|it| &it.component))
         };
-        LogText::new("aborted", Tone::Bad, format!("{what}, \"{}\"", self.reason))
+        LogText::new(
+            "aborted",
+            Tone::Bad,
+            format!("{object}, \"{}\"", self.reason),
+        )
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
-        // A run that changed nothing can be given up.
+        // The list may be empty: a run that changes nothing can be given up, too.
         require(
             ascending(self.components.iter().map(|it| &it.component)),
             InvalidError::Order("the components"),

@@ -24,12 +24,12 @@ use InvalidError::{Contradiction, Order};
 pub struct Approve {
     /// The commit.
     pub commit: CommitId,
-    /// The components it is given for, in bytewise order; never empty.
+    /// The approved components, in bytewise order; never empty.
     pub components: Vec<ComponentName>,
-    /// The plans it is given for, in bytewise order of component.
+    /// The digests of the approved plans, by component.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub plans: std::collections::BTreeMap<ComponentName, Digest>,
-    /// When it ends.
+    /// When the approval expires.
     pub expires: Time,
     /// A remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,8 +81,8 @@ impl ActionBody for Approve {
 
     fn log(&self) -> LogText {
         let names = log_text::names(self.components.iter());
-        let what = format!("{names} ({})", log_text::commit(self.commit));
-        LogText::new("approved", Tone::Neutral, what)
+        let object = format!("{names} ({})", log_text::commit(self.commit));
+        LogText::new("approved", Tone::Neutral, object)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
@@ -92,7 +92,7 @@ impl ActionBody for Approve {
         )?;
         require(
             self.plans.keys().all(|it| self.components.contains(it)),
-            Contradiction("a plan is approved for a component that is not"),
+            Contradiction("an approved plan belongs to a component that is not approved"),
         )
     }
 }

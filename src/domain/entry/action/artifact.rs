@@ -1,4 +1,4 @@
-//! `artifact`: what was built from a component at a commit.
+//! `artifact`: registers an artifact that was built from a component at a commit.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::domain::id::{CommitId, Content, Oid};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::text::Line;
 
-/// What was built from a component at a commit.
+/// An artifact that was built from a component at a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
     /// The component.
@@ -24,7 +24,7 @@ pub struct Artifact {
     /// The artifact.
     #[serde(flatten)]
     pub image: Image,
-    /// What built it.
+    /// The system that built it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builder: Option<Line>,
 }
@@ -83,14 +83,14 @@ impl ActionBody for Artifact {
     }
 
     fn log(&self) -> LogText {
-        let what = format!(
+        let object = format!(
             "{} {}@{} ({})",
             self.component,
             self.image.name,
             self.image.digest.short(),
             log_text::commit(self.commit)
         );
-        LogText::new("registered", Tone::Neutral, what)
+        LogText::new("registered", Tone::Neutral, object)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {

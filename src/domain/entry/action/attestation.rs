@@ -1,4 +1,4 @@
-//! `attestation`: a signer vouches for a commit, or for it in one environment.
+//! `attestation`: a signer vouches for a commit, in general or in one environment.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +15,11 @@ use crate::domain::text::is_plain;
 
 use InvalidError::Contradiction;
 
-/// How deep a predicate may be nested: the parser reads 127 levels, and a predicate is two deep.
+/// How deep a predicate may be nested: `serde_json` reads 127 levels, and two levels enclose the
+/// predicate.
 const MAX_PREDICATE_DEPTH: usize = 125;
 
-/// A signer vouches for a commit, or for it in one environment.
+/// A signer vouches for a commit, in general or in one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attestation {
@@ -36,17 +37,17 @@ pub struct Attestation {
     pub predicate: serde_json::Map<String, serde_json::Value>,
 }
 
-/// What an attestation says about its commit.
+/// The result that an attestation states for its commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttestationResult {
-    /// Good.
+    /// The check passed.
     Passed,
-    /// Bad.
+    /// The check failed.
     Failed,
 }
 
-/// The extension of in-toto's `test-result` with the numbers of tests, for results that do not name all of them:
-/// `{ "passed": 41200, "warned": 0, "failed": 3, "skipped": 12 }`.
+/// The extension of in-toto's `test-result` with the numbers of tests, for results that do not name
+/// all of them: `{ "passed": 41200, "warned": 0, "failed": 3, "skipped": 12 }`.
 pub const TEST_COUNTS_KEY: &str = "gitDeployCounts";
 
 /// The numbers of tests by result.
@@ -61,26 +62,27 @@ pub struct TestCounts {
 }
 
 impl Attestation {
-    /// Counts the tests of a `test-result`; `None` if it has none, and for other types.
+    /// Counts the tests of a `test-result`, listed by name or only counted. Returns `None` if there
+    /// are none, and for other types.
     pub fn test_counts(&self) -> Option<TestCounts> {
         let counts = self.predicate.get(TEST_COUNTS_KEY);
-        let number = |list: &str, key: &str| {
-            let named = self
+        let count = |list: &str, key: &str| {
+            let listed = self
                 .predicate
                 .get(list)
                 .and_then(serde_json::Value::as_array)
                 .map_or(0, Vec::len);
-            let counted = counts
+            let stated = counts
                 .and_then(|counts| counts.get(key))
                 .and_then(serde_json::Value::as_u64);
-            counted
+            stated
                 .unwrap_or(0)
-                .max(u64::try_from(named).unwrap_or(u64::MAX))
+                .max(u64::try_from(listed).unwrap_or(u64::MAX))
         };
         let counts = TestCounts {
-            passed: number("passedTests", "passed"),
-            warned: number("warnedTests", "warned"),
-            failed: number("failedTests", "failed"),
+            passed: count("passedTests", "passed"),
+            warned: count("warnedTests", "warned"),
+            failed: count("failedTests", "failed"),
         };
         let none = TestCounts {
             passed: 0,
@@ -109,11 +111,12 @@ impl Attestation {
             .unwrap_or(text)
     }
 
-    /// Returns what it says: a `test-result` passed if its `result` is `PASSED`, a `change-review` if it has approvals and no
-    /// `unresolved` comments; any other type passed.
+    /// Returns the stated result. A `test-result` passed if its `result` is `PASSED`, and a
+    /// `change-review` if it has approvals and no `unresolved` comments. Any other type counts as
+    /// passed.
     pub fn result(&self) -> AttestationResult {
         let number = |key: &str| self.predicate.get(key).and_then(serde_json::Value::as_u64);
-        let good = match self.short_type() {
+        let passed = match self.short_type() {
             "test-result" => {
                 self.predicate
                     .get("result")
@@ -126,7 +129,7 @@ impl Attestation {
             }
             _ => true,
         };
-        if good {
+        if passed {
             AttestationResult::Passed
         } else {
             AttestationResult::Failed
@@ -156,7 +159,7 @@ impl ActionBody for Attestation {
     }
 
     fn other_ids(&self) -> Vec<Oid> {
-        // Ids in the predicate are not ours.
+        // An id in the predicate need not be an object of this repository.
         Vec::new()
     }
 
@@ -204,22 +207,23 @@ impl ActionBody for Attestation {
         let uri = self.predicate_type.as_str();
         require(
             uri.contains(':') && !uri.contains(char::is_whitespace),
-            Contradiction("a predicate type is a URI"),
+            Contradiction("the predicate type must be a URI"),
         )?;
         let size = serde_json::to_vec(&self.predicate).map_or(usize::MAX, |bytes| bytes.len());
         require(size <= MAX_PREDICATE, InvalidError::Predicate(size))?;
         require(
             self.predicate.values().map(depth).max().unwrap_or(0) < MAX_PREDICATE_DEPTH,
-            Contradiction("the predicate is nested too deep"),
+            Contradiction("the predicate is nested too deeply"),
         )?;
         require(
             is_plain_json(self.predicate.values(), self.predicate.keys()),
-            Contradiction("the predicate holds a character that is not plain text"),
+            Contradiction("the predicate contains a character that is not plain text"),
         )
     }
 }
 
-/// Checks that keys and strings hold plain characters, newlines and tabs only: other tools show them.
+/// Checks that keys and strings contain only plain characters, newlines and tabs, since other tools
+/// show them.
 fn is_plain_json<'a>(
     mut values: impl Iterator<Item = &'a serde_json::Value>,
     mut keys: impl Iterator<Item = &'a String>,

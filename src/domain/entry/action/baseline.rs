@@ -1,4 +1,4 @@
-//! `baseline`: an admin states what already runs when components enter the ledger.
+//! `baseline`: an admin states the running version of components that enter the ledger.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-/// An admin states what already runs.
+/// An admin's statement of the running components.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Baseline {
     /// The running components, in bytewise order.
@@ -71,13 +71,13 @@ impl ActionBody for Baseline {
     }
 
     fn note(&self, commit: CommitId) -> Note {
-        let mine = self.components.iter().filter(|it| it.commit == commit);
-        Note::new("baseline", note::targets(mine))
+        let at_commit = self.components.iter().filter(|it| it.commit == commit);
+        Note::new("baseline", note::targets(at_commit))
     }
 
     fn log(&self) -> LogText {
-        let what = log_text::targets(self.components.iter());
-        LogText::new("baseline", Tone::Neutral, what)
+        let object = log_text::targets(self.components.iter());
+        LogText::new("baseline", Tone::Neutral, object)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
@@ -87,7 +87,7 @@ impl ActionBody for Baseline {
             self.components
                 .iter()
                 .all(|target| target.content.is_some()),
-            Contradiction("what runs has a content"),
+            Contradiction("a running component has a content"),
         )
     }
 }

@@ -1,7 +1,9 @@
-//! What the definition of an action consists of: facts that are fixed for it ([`ActionInfo`]) and what follows from its fields
-//! ([`ActionBody`], and one more trait for the ledgers of environments and of the policy).
+//! The parts of an action's definition: its constants ([`ActionInfo`]), and traits with the methods
+//! that depend on its fields. [`ActionBody`] is for every action; [`EnvironmentBody`] and
+//! [`PolicyBody`] are for the actions of one kind of ledger.
 //!
-//! The methods have no defaults, except one that is only slow, so that a new action has to decide on each of them.
+//! The methods have no defaults, so that a new action has to decide on each of them. The one
+//! exception has a default that is correct but slow.
 
 use serde::de::DeserializeOwned;
 
@@ -39,16 +41,16 @@ impl From<&LedgerName> for LedgerKind {
     }
 }
 
-/// What the commits that an entry names are to its ledger.
+/// How an entry's commits relate to its ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitRole {
-    /// It names none.
+    /// The entry names no commit.
     None,
-    /// It puts them into the environment: they become parents of the ledger commit, which keeps them.
+    /// The entry deploys them: they become parents of the ledger commit, so that Git keeps them.
     Deploys,
-    /// An earlier entry of the ledger deployed them, so they are kept.
+    /// An earlier entry of the ledger deployed them, so Git keeps them already.
     Deployed,
-    /// They may never be deployed, so a later reader may miss them.
+    /// They may never be deployed, so they may be missing from a reader's repository.
     MayBeMissing,
 }
 
@@ -65,38 +67,40 @@ pub enum HistoryRole {
     Verification,
 }
 
-/// What is fixed for an action, whatever its fields hold.
+/// The constants of an action, which do not depend on its fields.
 #[derive(Debug, Clone, Copy)]
 pub struct ActionInfo {
-    /// The word for it in an entry: unique in its kind of ledger.
+    /// Its name in an entry, unique in its kind of ledger.
     pub name: &'static str,
-    /// What its commits are to the ledger.
+    /// How its commits relate to the ledger.
     pub commits: CommitRole,
     /// What it adds to the history of its environment.
     pub history: HistoryRole,
-    /// Whether a signer consents or vouches by it: then it counts only as long as the signer's key does.
+    /// Whether it is a signer's consent or attestation, which counts only as long as the signer's
+    /// key does.
     pub vouches: bool,
 }
 
-/// The part of an action's definition that its type alone gives.
+/// The part of an action's definition that depends only on its type.
 pub trait ActionType: ActionBody + DeserializeOwned {
-    /// What is fixed for it.
+    /// Its constants.
     const INFO: ActionInfo;
 }
 
-/// What every action has.
+/// The methods that every action has.
 pub trait ActionBody {
     /// Lists the in-toto subjects; none if it is about no code and no policy.
     fn subjects(&self) -> Vec<Subject<'_>>;
 
-    /// Lists its own trailers, in order. They name every component and every commit that it is about.
+    /// Lists its own trailers, in order. They name every component and every commit that it is
+    /// about.
     fn trailers(&self) -> Vec<Trailer<'_>>;
 
-    /// Lists the ids of objects in it besides the commits in its trailers.
+    /// Lists the object ids in it, other than the commits in its trailers.
     fn other_ids(&self) -> Vec<Oid>;
 
-    /// Lists what it states about components and their contents, which the rule about contents checks. What a deployment or a
-    /// verification states is checked in other ways.
+    /// Lists its statements about components and their contents, for the rule `content`. That rule
+    /// checks deployments and verifications separately.
     fn code_claims(&self) -> Vec<CodeClaim<'_>>;
 
     /// Writes the first line of the commit message. `place` is the environment, or else the ledger.
@@ -108,14 +112,15 @@ pub trait ActionBody {
     /// Writes the note for a commit in its trailers.
     fn note(&self, commit: CommitId) -> Note;
 
-    /// Writes what `git deploy log` shows.
+    /// Writes the text for `git deploy log`.
     fn log(&self) -> LogText;
 
-    /// Checks what its fields must be whatever the ledger holds. `environment` is that of the statement, in a pattern's ledger.
+    /// Checks the fields on their own, without the ledger. `environment` is the statement's, which
+    /// only entries in a pattern's ledger have.
     fn validate(&self, environment: Option<&EnvName>) -> Result<(), InvalidError>;
 }
 
-/// What the actions of an environment's ledger have.
+/// The methods that the actions of an environment's ledger have in addition.
 pub trait EnvironmentBody: ActionBody {
     /// Returns the deployment that it asks for.
     fn deployment(&self) -> Option<&Deployment>;
@@ -123,10 +128,11 @@ pub trait EnvironmentBody: ActionBody {
     /// Returns the same deployment, for writing.
     fn deployment_mut(&mut self) -> Option<&mut Deployment>;
 
-    /// Returns how components ended, in order of component; empty if it ends none.
+    /// Returns the results of components, in order of component; empty if it states none.
     fn component_results(&self) -> Vec<ComponentResult>;
 
-    /// Returns how one component ended. An action with many components overrides this, so as not to copy them all.
+    /// Returns the result of one component. An action with many components overrides this, so as
+    /// not to copy them all.
     fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
         self.component_results()
             .into_iter()
@@ -142,11 +148,11 @@ pub trait EnvironmentBody: ActionBody {
     /// Lists the people whose approvals count for it.
     fn approved_by(&self) -> &[Person];
 
-    /// Returns the reason why it breaks the rules.
+    /// Returns the reason for overriding the rules, if it does.
     fn break_glass(&self) -> Option<&Line>;
 }
 
-/// What the actions of the policy's ledger have.
+/// The methods that the actions of the policy's ledger have in addition.
 pub trait PolicyBody: ActionBody {
     /// Lists the people whose approvals count for it.
     fn approved_by(&self) -> &[Person];
@@ -160,27 +166,27 @@ pub trait PolicyBody: ActionBody {
 pub enum RunStep {
     /// It begins the run.
     Starts {
-        /// The run.
+        /// The run's id.
         run: RunId,
     },
     /// It takes the run over.
     Resumes {
-        /// The sequence of its start.
+        /// The sequence number of its `start` entry.
         start: u64,
-        /// The new run.
+        /// The run's new id.
         run: RunId,
     },
     /// It ends the run.
     Ends {
-        /// The sequence of its start.
+        /// The sequence number of its `start` entry.
         start: u64,
-        /// The newest run.
+        /// The run's current id.
         run: RunId,
     },
 }
 
 impl RunStep {
-    /// Returns the run that goes on, or that ends.
+    /// Returns the run's id after this step.
     pub fn run(self) -> RunId {
         match self {
             Self::Starts { run } | Self::Resumes { run, .. } | Self::Ends { run, .. } => run,
@@ -195,7 +201,8 @@ pub struct CodeClaim<'a> {
     pub component: &'a ComponentName,
     /// Whether the policy must have it.
     pub must_be_known: bool,
-    /// The content that it is said to have at a commit; `None` for a component that is said to be absent there.
+    /// A commit, and the component's content there. The inner `None` claims that the component is
+    /// absent at the commit; the outer one claims nothing about contents.
     pub content: Option<(CommitId, Option<Content>)>,
 }
 

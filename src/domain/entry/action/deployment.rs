@@ -1,6 +1,6 @@
 //! The deployment that a `start` or a `record` asks for.
 //!
-//! The order of the fields is that of the JSON, and so part of what is signed.
+//! The order of the fields is that of the signed JSON, so it must not change.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use InvalidError::{Contradiction, Order};
 
 use super::{Outcome, Target};
 
-/// What a deployment is to do with a component.
+/// What a deployment does with a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Intent {
@@ -41,7 +41,7 @@ impl Intent {
 /// One component of a start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentChange {
-    /// The component as it is to be.
+    /// The component in its new state.
     #[serde(flatten)]
     pub target: Target,
     /// The commit that ran before; absent if none did.
@@ -50,7 +50,7 @@ pub struct ComponentChange {
     /// The digest of its plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Digest>,
-    /// What is to be done with it.
+    /// What the deployment does with it.
     pub intent: Intent,
 }
 
@@ -99,7 +99,7 @@ pub struct Deployment {
     /// The command of an `exec`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Line>,
-    /// The reason why the rules are broken.
+    /// The reason for overriding the rules with break-glass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Line>,
 }
@@ -143,7 +143,7 @@ impl Deployment {
         }
     }
 
-    /// Lists the ids in it besides the commits of its targets.
+    /// Lists the ids in it, other than the commits of its targets.
     pub(super) fn other_ids(&self) -> Vec<Oid> {
         let commits = self.components.iter().filter_map(|change| change.from);
         let contents = self.targets().filter_map(|target| target.content);
@@ -154,23 +154,26 @@ impl Deployment {
             .collect()
     }
 
-    /// Checks the fields against each other. `environment` is that of the statement: a deployment expires only in a pattern's ledger.
+    /// Checks the fields against each other. `environment` is the statement's: a deployment can
+    /// expire only in a pattern's ledger, whose entries name their environment.
     pub(super) fn validate(&self, environment: Option<&EnvName>) -> Result<(), InvalidError> {
-        let exec = self.kind == DeploymentKind::Exec;
-        let destroy = self.kind == DeploymentKind::Destroy;
+        let is_exec = self.kind == DeploymentKind::Exec;
+        let is_destroy = self.kind == DeploymentKind::Destroy;
         require(
-            exec || destroy || !self.components.is_empty(),
+            is_exec || is_destroy || !self.components.is_empty(),
             Order("the components"),
         )?;
         Target::validate_all(self.targets())?;
         require(ascending(&self.approved_by), Order("the approvers"))?;
         require(
-            exec == self.command.is_some(),
+            is_exec == self.command.is_some(),
             Contradiction("an exec, and nothing else, has a command"),
         )?;
         require(
-            self.expires.is_none() || environment.is_some() && !destroy,
-            Contradiction("only what creates or renews an ephemeral environment expires"),
+            self.expires.is_none() || environment.is_some() && !is_destroy,
+            Contradiction(
+                "only a deployment that creates or renews an ephemeral environment expires",
+            ),
         )?;
         self.components
             .iter()
@@ -181,28 +184,28 @@ impl Deployment {
 impl ComponentChange {
     /// Checks the fields against each other, in a deployment of this kind.
     fn validate(&self, kind: DeploymentKind) -> Result<(), InvalidError> {
-        let exec = kind == DeploymentKind::Exec;
-        let destroy = kind == DeploymentKind::Destroy;
-        let gone = self.intent == Intent::Destroy;
+        let is_exec = kind == DeploymentKind::Exec;
+        let is_destroy = kind == DeploymentKind::Destroy;
+        let is_removed = self.intent == Intent::Destroy;
         require(
-            gone == self.target.content.is_none(),
+            is_removed == self.target.content.is_none(),
             Contradiction("a component has a content unless it is to be destroyed"),
         )?;
         require(
-            // A destroy also takes down what a failed attempt left behind, and that has no `from`.
-            self.intent == Intent::Change || destroy || self.from.is_some(),
-            Contradiction("only what runs can stay or be destroyed"),
+            // A destroy also removes the remains of a failed attempt, which have no `from`.
+            self.intent == Intent::Change || is_destroy || self.from.is_some(),
+            Contradiction("only a running component can stay unchanged or be destroyed"),
         )?;
         require(
             self.intent == Intent::Change || self.plan.is_none(),
             Contradiction("only a change has a plan"),
         )?;
         require(
-            !exec || self.intent == Intent::Unchanged && self.from == Some(self.target.commit),
+            !is_exec || self.intent == Intent::Unchanged && self.from == Some(self.target.commit),
             Contradiction("an exec changes no component"),
         )?;
         require(
-            !destroy || gone,
+            !is_destroy || is_removed,
             Contradiction("a destroy leaves no component"),
         )
     }

@@ -1,4 +1,4 @@
-//! `expire`: an ephemeral environment gets a new end.
+//! `expire`: an ephemeral environment gets a new expiry time.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,10 +16,10 @@ use crate::domain::name::{EnvName, Person};
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 
-/// An ephemeral environment's new end.
+/// An ephemeral environment's new expiry time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expire {
-    /// When it ends.
+    /// When the environment expires.
     pub expires: Time,
     /// A remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ impl ActionBody for Expire {
     }
 
     fn note(&self, _: CommitId) -> Note {
-        Note::of_no_commit()
+        Note::placeholder()
     }
 
     fn log(&self) -> LogText {

@@ -1,4 +1,4 @@
-//! `finish`: a run ended. It repeats from the start what its message needs.
+//! `finish`: a run ended. It repeats the fields of the `start` that its commit message needs.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,13 +19,13 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-/// A run ended. What the message needs is repeated from the start.
+/// The end of a run. It repeats the fields of the `start` that its commit message needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finish {
-    /// The sequence of the start.
+    /// The sequence number of the run's `start` entry.
     pub start: u64,
-    /// The newest run.
+    /// The run's current id: that of its last `resume`, or else of its `start`.
     pub run: RunId,
     /// The start's kind.
     pub kind: DeploymentKind,
@@ -37,7 +37,7 @@ pub struct Finish {
     /// The start's description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
-    /// The start's reason for breaking the rules.
+    /// The start's reason for overriding the rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Line>,
     /// The exit status of an `exec`'s command.

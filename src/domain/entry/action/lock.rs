@@ -64,15 +64,15 @@ impl ActionBody for Lock {
     }
 
     fn note(&self, _: CommitId) -> Note {
-        Note::of_no_commit()
+        Note::placeholder()
     }
 
     fn log(&self) -> LogText {
-        let what = match &self.component {
+        let object = match &self.component {
             Some(component) => format!("{component}, \"{}\"", self.reason),
             None => format!("\"{}\"", self.reason),
         };
-        LogText::new("locked", Tone::Neutral, what)
+        LogText::new("locked", Tone::Neutral, object)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {

@@ -1,7 +1,9 @@
-//! The actions: what an entry can say happened. Each has a file of its own, which states everything that is fixed for it.
+//! The actions: the events that an entry can record. Each has its own file, which defines
+//! everything that is specific to it.
 //!
-//! To add one, write its file: the fields, and the traits of `definition.rs`. Then name it in the list below. The compiler asks for
-//! the rest: what it does to a state (`state/fold.rs`), and how the rules judge it.
+//! To add one, write its file: the fields, and the traits of `definition.rs`. Then add it to the
+//! list below. The compiler asks for the rest: its effect on a state (`state/fold.rs`), and how the
+//! rules judge it.
 
 mod abort;
 mod approve;
@@ -42,7 +44,7 @@ pub use result::{ComponentResult, Outcome, RecordedResult, VerificationResult, o
 pub use target::{ComponentAtCommit, Image, Target};
 pub use unlock::Hold;
 
-/// Makes the enum of all actions from one list, with all that follows from the list alone.
+/// Defines the enum of all actions, and the dispatch to each of them, from one list.
 macro_rules! actions {
     (
         environment: { $($(#[$e_doc:meta])* $e_file:ident::$E:ident,)+ }
@@ -63,7 +65,7 @@ macro_rules! actions {
         }
 
         impl Action {
-            /// Returns what is fixed for the action, whatever its fields hold.
+            /// Returns the constants of the action.
             pub(crate) fn info(&self) -> &'static ActionInfo {
                 match self {
                     $(Self::$E(_) => &$E::INFO,)+
@@ -81,7 +83,7 @@ macro_rules! actions {
                 }
             }
 
-            /// Returns the action by what every action has.
+            /// Returns the methods that every action has.
             pub(crate) fn body(&self) -> &dyn ActionBody {
                 match self {
                     $(Self::$E(it) => it,)+
@@ -90,7 +92,8 @@ macro_rules! actions {
                 }
             }
 
-            /// Returns the action by what those of an environment's ledger have; `None` in another ledger.
+            /// Returns the methods of an environment's actions; `None` for actions of other
+            /// ledgers.
             pub(crate) fn environment_body(&self) -> Option<&dyn EnvironmentBody> {
                 match self {
                     $(Self::$E(it) => Some(it),)+
@@ -99,7 +102,7 @@ macro_rules! actions {
                 }
             }
 
-            /// Returns the same for writing.
+            /// Returns the same, mutably.
             pub(crate) fn environment_body_mut(&mut self) -> Option<&mut dyn EnvironmentBody> {
                 match self {
                     $(Self::$E(it) => Some(it),)+
@@ -108,7 +111,7 @@ macro_rules! actions {
                 }
             }
 
-            /// Returns the action by what those of the policy's ledger have; `None` in another ledger.
+            /// Returns the methods of the policy's actions; `None` for actions of other ledgers.
             pub(crate) fn policy_body(&self) -> Option<&dyn PolicyBody> {
                 match self {
                     $(Self::$P(it) => Some(it),)+
@@ -117,7 +120,7 @@ macro_rules! actions {
                 }
             }
 
-            /// Returns the same for writing.
+            /// Returns the same, mutably.
             pub(crate) fn policy_body_mut(&mut self) -> Option<&mut dyn PolicyBody> {
                 match self {
                     $(Self::$P(it) => Some(it),)+
@@ -126,7 +129,7 @@ macro_rules! actions {
                 }
             }
 
-            /// Reads the fields of the action that a kind of ledger has under a name; `None` if it has none.
+            /// Reads the action of this name; `None` if this kind of ledger has no such action.
             pub(super) fn read<R: ReadFields>(
                 ledger: LedgerKind,
                 name: &str,
@@ -140,7 +143,8 @@ macro_rules! actions {
                 }))
             }
 
-            /// Returns a strategy for each action of a kind of ledger. `ephemeral` asks for what only a pattern's ledger holds.
+            /// Returns a strategy for each action of a kind of ledger. `ephemeral` adds fields that
+            /// occur only in a pattern's ledger.
             #[cfg(test)]
             pub(super) fn samples(
                 ledger: LedgerKind,
@@ -167,31 +171,32 @@ macro_rules! actions {
     };
 }
 
-/// Reads the fields of whichever action it turns out to be.
+/// A source of the fields of an action whose type is known only at run time.
 pub(super) trait ReadFields {
-    /// Why they cannot be read.
+    /// Why the fields cannot be read.
     type Error;
 
-    /// Reads them as those of `T`.
+    /// Reads the fields of an action of type `T`.
     fn read<T: DeserializeOwned>(&self) -> Result<T, Self::Error>;
 }
 
 impl ActionInfo {
-    /// Looks up the action that a kind of ledger has under a name.
+    /// Looks up the action of this name in a kind of ledger.
     pub fn find(ledger: LedgerKind, name: &str) -> Option<&'static Self> {
         let mut all = Self::ALL.iter();
-        let found = all.find(|(kind, info)| *kind == ledger && info.name == name);
-        found.map(|(_, info)| info)
+        let entry = all.find(|(kind, info)| *kind == ledger && info.name == name);
+        entry.map(|(_, info)| info)
     }
 }
 
 impl Action {
-    /// Returns the word for the action in an entry.
+    /// Returns the action's name in an entry.
     pub fn name(&self) -> &'static str {
         self.info().name
     }
 
-    /// Checks whether the action ends a run, which its start began under the rules of that time.
+    /// Checks whether the action ends a run. A run may be ended even if the policy no longer has
+    /// its environment.
     pub fn ends_a_run(&self) -> bool {
         matches!(self.run_step(), Some(RunStep::Ends { .. }))
     }
@@ -211,7 +216,7 @@ impl Action {
         self.environment_body_mut()?.deployment_mut()
     }
 
-    /// Writes down whose approvals count, if the action says so.
+    /// Sets the people whose approvals count, if the action has such a list.
     pub(crate) fn set_approved_by(&mut self, people: Vec<crate::domain::name::Person>) {
         if let Some(deployment) = self.deployment_mut() {
             deployment.approved_by = people;
@@ -242,11 +247,11 @@ actions! {
         verification::Verification,
         /// Consent to a deployment.
         approve::Approve,
-        /// That consent withdrawn.
+        /// Withdrawal of that consent.
         revoke::Revoke,
         /// Deployments to the environment or a component are stopped.
         lock::Lock,
-        /// A lock is opened, or holds are lifted.
+        /// A lock is removed, or holds are lifted.
         unlock::Unlock,
         /// An ephemeral environment's new end.
         expire::Expire,
@@ -254,7 +259,7 @@ actions! {
     evidence: {
         /// A build of a component.
         build::Build,
-        /// What was built.
+        /// An artifact that was built.
         artifact::Artifact,
         /// A signer vouches for a commit.
         attestation::Attestation,
@@ -268,7 +273,7 @@ actions! {
         publish::Publish,
         /// Consent to a proposed policy.
         policy_approve::PolicyApprove,
-        /// That consent withdrawn.
+        /// Withdrawal of that consent.
         policy_revoke::PolicyRevoke,
     }
 }

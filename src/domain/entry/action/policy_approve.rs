@@ -57,12 +57,12 @@ impl ActionBody for PolicyApprove {
     }
 
     fn note(&self, _: CommitId) -> Note {
-        Note::of_no_commit()
+        Note::placeholder()
     }
 
     fn log(&self) -> LogText {
-        let what = format!("policy {}", self.digest.short());
-        LogText::new("approved", Tone::Neutral, what)
+        let object = format!("policy {}", self.digest.short());
+        LogText::new("approved", Tone::Neutral, object)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {

@@ -63,13 +63,13 @@ impl ActionBody for PolicyRevoke {
     }
 
     fn note(&self, _: CommitId) -> Note {
-        Note::of_no_commit()
+        Note::placeholder()
     }
 
     fn log(&self) -> LogText {
         let digest = self.digest.short();
-        let what = format!("the approval of policy {digest} by {}", self.approver);
-        LogText::new("revoked", Tone::Neutral, what)
+        let object = format!("the approval of policy {digest} by {}", self.approver);
+        LogText::new("revoked", Tone::Neutral, object)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {

@@ -26,10 +26,11 @@ pub struct Publish {
     /// What changes and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
-    /// Honest entries that were made meanwhile under the policy before, on a forge without hooks; in bytewise order.
+    /// Entries that were made under the previous policy before their signers saw this one, and that
+    /// stay valid; in bytewise order. They occur only on a forge without hooks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub admits: Vec<EntryId>,
-    /// Whether the server's owner let it in after all admin keys were lost.
+    /// Whether the server's owner accepted it after all admin keys were lost.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recovered: bool,
 }
@@ -69,13 +70,13 @@ impl ActionBody for Publish {
     }
 
     fn note(&self, _: CommitId) -> Note {
-        Note::of_no_commit()
+        Note::placeholder()
     }
 
     fn log(&self) -> LogText {
         let recovered = if self.recovered { ", recovered" } else { "" };
-        let what = format!("policy {}{recovered}", self.digest.short());
-        LogText::new("published", Tone::Neutral, what)
+        let object = format!("policy {}{recovered}", self.digest.short());
+        LogText::new("published", Tone::Neutral, object)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {

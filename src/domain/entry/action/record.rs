@@ -19,10 +19,10 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-/// A deployment done elsewhere.
+/// A deployment that another system carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// What it was.
+    /// The deployment.
     #[serde(flatten)]
     pub deployment: Deployment,
     /// How each of its components ended, in the same order.
@@ -106,7 +106,7 @@ impl ActionBody for Record {
                 result.validate()?;
                 require(
                     change.intent.allows(result.outcome),
-                    Contradiction("an outcome does not fit what was to be done"),
+                    Contradiction("an outcome does not fit the component's intent"),
                 )
             })?;
         require(

@@ -1,6 +1,6 @@
 //! How components of a deployment ended.
 //!
-//! The order of the fields is that of the JSON, and so part of what is signed.
+//! The order of the fields is that of the signed JSON, so it must not change.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,18 +47,18 @@ impl std::fmt::Display for Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum VerificationResult {
-    /// It works.
+    /// The component works.
     Passed,
-    /// It does not.
+    /// The component does not work.
     Failed,
-    /// It was not checked.
+    /// The component was not checked.
     None,
 }
 
 /// How one component of a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentResult {
-    /// The component as it was to be, repeated from the start.
+    /// The component in its intended state, repeated from the `start`.
     #[serde(flatten)]
     pub target: Target,
     /// How it ended.
@@ -85,7 +85,7 @@ impl ComponentResult {
         }
     }
 
-    /// Lists the ids in it besides the commit of its target.
+    /// Lists the ids in it, other than the commit of its target.
     pub(super) fn other_ids(&self) -> impl Iterator<Item = Oid> {
         let content = self.target.content.map(|content| content.0);
         self.to.map(|commit| commit.0).into_iter().chain(content)
@@ -95,11 +95,11 @@ impl ComponentResult {
     pub(super) fn validate(&self) -> Result<(), InvalidError> {
         require(
             self.because.is_none() || self.outcome == Outcome::Skipped,
-            Contradiction("only a skip is another component's fault"),
+            Contradiction("only a skipped component names the failure of another one (`because`)"),
         )?;
         require(
             self.to.is_some() == (self.outcome == Outcome::RolledBack),
-            Contradiction("a rollback, and nothing else, goes `to` a commit"),
+            Contradiction("a rollback, and nothing else, names a commit (`to`)"),
         )?;
         require(
             self.outcome == Outcome::Succeeded || self.verification != VerificationResult::Passed,
@@ -107,7 +107,7 @@ impl ComponentResult {
         )?;
         require(
             self.outcome != Outcome::Succeeded || self.target.content.is_some(),
-            Contradiction("what succeeded has a content"),
+            Contradiction("a component that succeeded has a content"),
         )
     }
 }
@@ -142,7 +142,7 @@ impl RecordedResult {
     }
 }
 
-/// Returns one word for a whole run: the first of these outcomes that any component has.
+/// Returns the outcome of a whole run, in words: the first one below that any component has.
 pub fn overall_outcome(results: &[ComponentResult]) -> &'static str {
     const WORDS: [(Outcome, &str); 5] = [
         (Outcome::Failed, "failed"),

@@ -19,9 +19,9 @@ use crate::domain::time::Time;
 /// Another runner takes a run over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
-    /// The sequence of the start.
+    /// The sequence number of the run's `start` entry.
     pub start: u64,
-    /// The new run: only its winner may go on.
+    /// The run's new id: only the runner that pushed this entry may continue the run.
     pub run: RunId,
 }
 
@@ -60,7 +60,7 @@ impl ActionBody for Resume {
     }
 
     fn note(&self, _: CommitId) -> Note {
-        Note::of_no_commit()
+        Note::placeholder()
     }
 
     fn log(&self) -> LogText {

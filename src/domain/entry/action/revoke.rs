@@ -72,8 +72,8 @@ impl ActionBody for Revoke {
 
     fn log(&self) -> LogText {
         let commit = log_text::commit(self.commit);
-        let what = format!("the approval of {commit} by {}", self.approver);
-        LogText::new("revoked", Tone::Neutral, what)
+        let object = format!("the approval of {commit} by {}", self.approver);
+        LogText::new("revoked", Tone::Neutral, object)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {

@@ -20,9 +20,9 @@ use crate::domain::time::Time;
 /// A deployment begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
-    /// The run: fresh and random.
+    /// The run's id, newly drawn at random.
     pub run: RunId,
-    /// What is asked for.
+    /// The requested deployment.
     #[serde(flatten)]
     pub deployment: Deployment,
 }
@@ -67,9 +67,9 @@ impl ActionBody for Start {
     }
 
     fn note(&self, commit: CommitId) -> Note {
-        let mine = self.deployment.targets().filter(|it| it.commit == commit);
-        let what = note::targets(mine);
-        Note::new("started", what).with_break_glass(self.break_glass())
+        let at_commit = self.deployment.targets().filter(|it| it.commit == commit);
+        let object = note::targets(at_commit);
+        Note::new("started", object).with_break_glass(self.break_glass())
     }
 
     fn log(&self) -> LogText {

@@ -1,12 +1,12 @@
-//! What actions name: artifacts, components at commits, and components as they are deployed.
+//! The parts that several actions share: artifacts, components at commits, and deployed components.
 //!
-//! The order of the fields is that of the JSON, and so part of what is signed.
+//! The order of the fields is that of the signed JSON, so it must not change.
 
 use serde::{Deserialize, Serialize};
 
 use InvalidError::{Contradiction, Order};
 
-use crate::domain::entry::invalid::{InvalidError, ascending, one_word, require};
+use crate::domain::entry::invalid::{InvalidError, ascending, has_no_white_space, require};
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
@@ -21,11 +21,11 @@ pub struct Image {
 }
 
 impl Image {
-    /// Checks that the name holds no white space.
+    /// Checks that the name contains no white space.
     pub(super) fn validate(&self) -> Result<(), InvalidError> {
         require(
-            one_word(&self.name),
-            Contradiction("the name of an artifact holds no white space"),
+            has_no_white_space(&self.name),
+            Contradiction("the name of an artifact must not contain white space"),
         )
     }
 }
@@ -64,7 +64,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Checks that targets are in order, and each of them in itself.
+    /// Checks that targets are in ascending order, and that each is valid.
     pub(super) fn validate_all<'a>(
         mut targets: impl Iterator<Item = &'a Self> + Clone,
     ) -> Result<(), InvalidError> {
@@ -79,8 +79,8 @@ impl Target {
             )?;
             target.artifacts.iter().try_for_each(Image::validate)?;
             require(
-                target.version.as_ref().is_none_or(one_word),
-                Contradiction("a version holds no white space"),
+                target.version.as_ref().is_none_or(has_no_white_space),
+                Contradiction("a version must not contain white space"),
             )
         })
     }

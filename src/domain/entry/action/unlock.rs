@@ -1,4 +1,4 @@
-//! `unlock`: a lock is opened or, if it names a commit, that commit's holds are lifted.
+//! `unlock`: a lock is removed or, if the entry names a commit, that commit's holds are lifted.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-/// A content that must not come back by itself.
+/// A component's content that an ordinary deployment must not bring back.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Hold {
     /// The component.
@@ -27,7 +27,7 @@ pub struct Hold {
     pub content: Content,
 }
 
-/// A lock is opened or, where a commit is named, its holds are lifted.
+/// Removes a lock or, if it names a commit, lifts that commit's holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unlock {
     /// The component; absent for the whole environment or a commit.
@@ -36,7 +36,7 @@ pub struct Unlock {
     /// The commit whose holds are lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
-    /// Those holds, in order; present with a commit only.
+    /// The holds that are lifted, in order; present only with a commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Hold>,
     /// A remark.
@@ -110,11 +110,13 @@ impl ActionBody for Unlock {
         require(ascending(&self.holds), Order("the holds"))?;
         require(
             self.commit.is_some() != self.holds.is_empty(),
-            Contradiction("holds are lifted of a commit, and a commit names its holds"),
+            Contradiction(
+                "an unlock that names a commit lists its holds, and no other unlock lists any",
+            ),
         )?;
         require(
             self.commit.is_none() || self.component.is_none(),
-            Contradiction("one unlock opens a lock or lifts holds, not both"),
+            Contradiction("an unlock removes a lock or lifts holds, not both"),
         )
     }
 }

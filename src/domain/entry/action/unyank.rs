@@ -12,7 +12,8 @@ use crate::domain::entry::trailer::Trailer;
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::EnvName;
 
-/// A yanked commit or artifact may be deployed again. The fields are those of the yank, with a reason of its own.
+/// A yanked commit or artifact may be deployed again. The fields are those of the yank, with a
+/// reason of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Unyank(pub Yank);
@@ -56,9 +57,9 @@ impl ActionBody for Unyank {
     }
 
     fn log(&self) -> LogText {
-        let what = self.0.object(log_text::commit);
-        let what = format!("{what}, \"{}\"", self.0.reason);
-        LogText::new("unyanked", Tone::Neutral, what)
+        let object = self.0.object(log_text::commit);
+        let object = format!("{object}, \"{}\"", self.0.reason);
+        LogText::new("unyanked", Tone::Neutral, object)
     }
 
     fn validate(&self, environment: Option<&EnvName>) -> Result<(), InvalidError> {

@@ -12,7 +12,7 @@ use crate::domain::id::{CommitId, Digest, Oid};
 use crate::domain::name::EnvName;
 use crate::domain::text::Line;
 
-/// A commit or an artifact must no longer be deployed. Exactly one of the two is there.
+/// A commit or an artifact must no longer be deployed. Exactly one of `commit` and `digest` is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Yank {
     /// The commit.
@@ -77,14 +77,18 @@ impl ActionBody for Yank {
     }
 
     fn log(&self) -> LogText {
-        let what = self.object(log_text::commit);
-        LogText::new("yanked", Tone::Bad, format!("{what}, \"{}\"", self.reason))
+        let object = self.object(log_text::commit);
+        LogText::new(
+            "yanked",
+            Tone::Bad,
+            format!("{object}, \"{}\"", self.reason),
+        )
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
         require(
             self.commit.is_some() != self.digest.is_some(),
-            InvalidError::Contradiction("a yank is of a commit or of a digest"),
+            InvalidError::Contradiction("a yank names either a commit or a digest"),
         )
     }
 }

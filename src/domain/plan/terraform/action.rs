@@ -1,4 +1,5 @@
-//! What a terraform plan does with a resource or an output, in terraform's words, and how many resources it does that with.
+//! The actions of a terraform plan on resources and outputs, and the number of resources per
+//! action.
 
 use std::fmt;
 
@@ -76,8 +77,8 @@ pub struct ActionCounts {
 }
 
 impl ActionCounts {
-    /// Counts one action.
-    pub(super) fn count(&mut self, action: PlannedAction) {
+    /// Adds one action on a resource. Imports are counted separately.
+    pub(super) fn add_action(&mut self, action: PlannedAction) {
         match action {
             PlannedAction::Create => self.add += 1,
             PlannedAction::Update => self.change += 1,

@@ -1,3 +1,5 @@
+//! Tests of reading terraform plans: actions, emptiness, digests and hostile input.
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -91,14 +93,14 @@ fn actions() {
 #[test]
 fn tainted() {
     let replace = |reason: &str| json!({ "address": "a.b", "action_reason": reason, "change": { "actions": ["delete", "create"] } });
-    for (reason, whole) in [
+    for (reason, destroys_untainted) in [
         ("replace_because_tainted", false),
         ("replace_because_cannot_update", true),
     ] {
         let terraform = read(&plan(&json!([replace(reason)]), &json!({}))).unwrap();
         assert_eq!(
             (terraform.destroys(), terraform.destroys_untainted()),
-            (true, whole),
+            (true, destroys_untainted),
             "{reason}"
         );
     }
@@ -116,66 +118,66 @@ fn tainted() {
 /// Checks that only a plan that terraform calls empty counts as empty.
 #[test]
 fn emptiness() {
-    let same = json!([change("a.same", &["no-op"])]);
-    let with = |key: &str, value: Value| {
+    let no_op = json!([change("a.same", &["no-op"])]);
+    let read_with = |key: &str, value: Value| {
         let mut plan = plan(&json!([]), &json!({}));
-        plan["resource_changes"] = same.clone();
+        plan["resource_changes"] = no_op.clone();
         plan[key] = value;
         read(&plan).unwrap()
     };
-    let drifted = with("resource_drift", json!([change("a.same", &["update"])]));
+    let drifted = read_with("resource_drift", json!([change("a.same", &["update"])]));
     assert!(drifted.is_empty() && drifted.drift_count() == 1);
     assert!(
-        with("applyable", Value::Null).is_empty(),
-        "terraform before 1.8 does not say"
+        read_with("applyable", Value::Null).is_empty(),
+        "terraform before 1.8 does not set it"
     );
     assert!(
-        !with("applyable", json!(true)).is_empty(),
+        !read_with("applyable", json!(true)).is_empty(),
         "there is something that is not listed, such as a refresh"
     );
     assert!(
-        !with("resource_changes", json!([change("a.b", &["create"])])).is_empty(),
-        "whatever else it says"
+        !read_with("resource_changes", json!([change("a.b", &["create"])])).is_empty(),
+        "even if `applyable` is false"
     );
-    let outputs = with(
+    let outputs = read_with(
         "output_changes",
         json!({ "url": { "actions": ["create"] } }),
     );
     assert!(outputs.changes_outputs() && !outputs.is_empty());
-    assert!(!with("action_invocations", json!([{}])).is_empty());
+    assert!(!read_with("action_invocations", json!([{}])).is_empty());
 }
 
 /// Checks that a plan is refused if its effect is not fully known.
 #[test]
 fn refused() {
-    let with = |key: &str, value: Value| {
+    let error_with = |key: &str, value: Value| {
         let mut plan = plan(&json!([]), &json!({}));
         plan[key] = value;
         read(&plan).unwrap_err()
     };
     assert!(matches!(
-        with("errored", json!(true)),
+        error_with("errored", json!(true)),
         TerraformError::Errored
     ));
     assert!(matches!(
-        with("complete", json!(false)),
+        error_with("complete", json!(false)),
         TerraformError::Incomplete
     ));
     assert!(matches!(
-        with("deferred_changes", json!([{}])),
+        error_with("deferred_changes", json!([{}])),
         TerraformError::Incomplete
     ));
     for version in ["2.0", "0.2", "", "10.1"] {
         assert!(
             matches!(
-                with("format_version", json!(version)),
+                error_with("format_version", json!(version)),
                 TerraformError::Format(_)
             ),
             "{version}"
         );
     }
     for actions in [&["delete", "delete"][..], &["explode"], &[]] {
-        let error = with("resource_changes", json!([change("a.\u{1b}b", actions)]));
+        let error = error_with("resource_changes", json!([change("a.\u{1b}b", actions)]));
         assert!(
             matches!(&error, TerraformError::Action { address, .. } if address == "a.\u{fffd}b"),
             "{actions:?}"
@@ -203,7 +205,7 @@ fn refused() {
 /// changes it.
 #[test]
 fn digests() {
-    let of = |text: &str| {
+    let digest_of = |text: &str| {
         TerraformPlan::parse(text.as_bytes())
             .unwrap()
             .digest()
@@ -213,18 +215,18 @@ fn digests() {
         r#""x":{"n":[1, 12345678901234567890123,"a \" } , b"]}"#,
         r#""timestamp":"now","#,
     );
-    let first = of(&format!(r#"{{"format_version":"1.2",{more}{tail}}}"#));
+    let first = digest_of(&format!(r#"{{"format_version":"1.2",{more}{tail}}}"#));
     for same in [
         format!("{{{tail},\n\t\"format_version\" : \"1.2\"}}\n"),
         format!(
             r#"{{"format_version":"1.2","relevant_attributes":[{{"a":["b",","]}}],{tail},"timestamp":"then"}}"#
         ),
     ] {
-        assert_eq!(of(&same), first, "{same}");
+        assert_eq!(digest_of(&same), first, "{same}");
     }
     let text = format!(r#"{{"format_version":"1.2",{tail}}}"#);
     assert_eq!(
-        of(&text),
+        digest_of(&text),
         Digest::sha256(text.replace("1, 1", "1,1").as_bytes())
     );
     for (from, to) in [
@@ -236,7 +238,7 @@ fn digests() {
         ("\"1.2\"", "\"1.3\""),
     ] {
         assert!(text.contains(from));
-        assert_ne!(of(&text.replace(from, to)), first, "{from}");
+        assert_ne!(digest_of(&text.replace(from, to)), first, "{from}");
     }
 }
 

@@ -79,8 +79,8 @@ fn keys_for_running() {
     );
 }
 
-/// An environment's own `notify` replaces the policy's, and nothing that is shown of one tells a
-/// webhook's address.
+/// An environment's own `notify` replaces the policy's, and the text for a recipient does not
+/// contain a webhook's address.
 #[test]
 fn recipients() {
     let policy = parse(EXECUTION_POLICY);

@@ -10,12 +10,12 @@ fn all_at_once() {
         .replace("dev   = {}", "dev = { a = 1, soak = 2 }")
         .replace("\"catalogue\"", "7");
     let errors = Policy::parse(&with_keys(&text)).unwrap_err();
-    let places: Vec<_> = errors
+    let error_lines: Vec<_> = errors
         .errors()
         .iter()
         .map(|error| error.position.unwrap().0)
         .collect();
-    assert_eq!(places, [3, 11, 11, 11], "{errors}");
+    assert_eq!(error_lines, [3, 11, 11, 11], "{errors}");
 }
 
 /// A hostile file is refused quickly.

@@ -1,4 +1,4 @@
-//! The mistakes that people make in a `deploy.toml`, and hostile files.
+//! The mistakes that people make in a `deploy.toml`.
 //!
 //! A message is checked for the words that a person needs, not for its whole text.
 
@@ -11,7 +11,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "schema  = 1",
         "schema = 2\nnew_key = 1",
-        &["knows schema 1 only", "newer"],
+        &["supports schema 1 only", "newer"],
     ),
     ("project = \"catalogue\"", "", &["\"project\" is missing"]),
     ("\"catalogue\"", "\"Cat\"", &["may only hold"]),
@@ -116,7 +116,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "approvals = 1",
         "soak = 3600",
-        &["expected a text in quotes, found a whole number"],
+        &["expected a string in quotes, found a whole number"],
     ),
     (
         "dev   = {}",
@@ -143,7 +143,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
         "checks = { type = \"vsa\", environment = \"stag\" }",
         &["did you mean \"stage\"?"],
     ),
-    ("approvals = 1", "artifact = true", &["expected a text"]),
+    ("approvals = 1", "artifact = true", &["expected a string"]),
     (
         "approvals = 1",
         "version = { from = \"VERSION\" }",
@@ -157,7 +157,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "approvals = 1",
         "freeze = { start = \"Fri 16\", end = \"Mon 08:00\" }",
-        &["\"Fri 16\" is not Fri 16:00"],
+        &["\"Fri 16\" is not a weekly time such as Fri 16:00"],
     ),
     (
         "approvals = 1",
@@ -192,7 +192,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "approvals = 1",
         "notify = 7",
-        &["expected a text in quotes"],
+        &["expected a string in quotes"],
     ),
     (
         "approvals = 1",
@@ -306,11 +306,11 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
         "\"pr-*\" = { ephemeral = { ttl = \"1h\", limit = 2 } }\ndev = { promote_from = \"pr-1\" }",
         &["ephemeral environments come and go"],
     ),
-    ("\"<2>\"", "\"<1>\"", &["given to alice already"]),
+    ("\"<2>\"", "\"<1>\"", &["already belongs to alice"]),
     (
         "\"<2>\"",
         "{ key = \"<2>\", retired = \"<1>\" }",
-        &["given to alice already"],
+        &["already belongs to alice"],
     ),
     ("\"<2>\"", "\"RWbad\"", &["not a minisign public key"]),
     (

@@ -1,6 +1,6 @@
 //! Each key of `deploy.toml` has an effect: code outside the policy module uses its value.
 //!
-//! A key's definition names the field or method that hands the value out (`used_as`). The test
+//! A key's definition names the field or method that returns the value (`used_as`). The test
 //! searches the sources for it, in files that also name the struct or the key that it belongs to.
 //! It cannot prove that a value has the right effect, only that some code reads it.
 
@@ -61,7 +61,7 @@ fn identifiers(code: &str) -> BTreeSet<(char, &str)> {
     found
 }
 
-/// Lists the keys of a table, and of the tables in it, that no source uses: as `Environment.soak`.
+/// Lists the keys of a table, and of the tables in it, that no source uses: `Environment.soak`.
 fn unused_keys(
     table: &KeyTable,
     owners: &[&str],
@@ -97,6 +97,7 @@ fn tables_in(form: &ValueForm) -> Vec<&'static KeyTable> {
     }
 }
 
+/// Every key of every table is used outside the policy module.
 #[test]
 fn every_key_is_used() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -108,7 +109,7 @@ fn every_key_is_used() {
     let unused = unused_keys(&Policy::TABLE, &["environment"], &sources);
     assert!(
         unused.is_empty(),
-        "only the policy module reads {unused:?}: use the value, name the method that hands it out in used_as, or declare the key as planned"
+        "only the policy module reads {unused:?}: use the value, name the method that returns it in used_as, or declare the key as planned"
     );
 }
 
@@ -134,7 +135,8 @@ const fn flag(name: &'static str) -> TableKey {
     }
 }
 
-/// The search can fail: a mention elsewhere, in a comment or in a longer name is no use.
+/// The search detects an unused key: a longer name, or an access in a file that does not name the
+/// table, does not count as a use.
 #[test]
 fn an_unused_key_is_found() {
     let unused = |code: &str| unused_keys(&SAMPLE, &["sample"], &[identifiers(code)]);

@@ -1,4 +1,4 @@
-//! What an entry says about who approved it.
+//! Compares the `approvedBy` of an entry with the approvals that count.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,8 @@ use crate::domain::name::Person;
 use crate::domain::rules::findings::join_names;
 use crate::domain::verdict::{Check, Rule};
 
-/// Checks that an entry names exactly those whose approval counts: messages and notes repeat it.
+/// Checks that an entry's `approvedBy` names exactly the people whose approvals count: messages and
+/// notes show it.
 pub(super) fn check_approved_by(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
     let show = |names: String| {
         if names.is_empty() {

@@ -1,4 +1,5 @@
-//! Approvals of a deployment at one commit: whose count for which requirement, and who could still give one.
+//! Approvals of a deployment at one commit: whose approvals count for which requirement, and who
+//! could still approve.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,115 +8,133 @@ use crate::domain::entry::{
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
-use crate::domain::policy::{ApprovalRequirement, Bind};
+use crate::domain::policy::{ApprovalBinding, ApprovalRequirement};
 use crate::domain::rules::context::Context;
 use crate::domain::rules::facts::Fact;
 use crate::domain::rules::findings::join_names;
 use crate::domain::rules::key_trust;
 use crate::domain::rules::matching::match_slots;
 
-/// What must be approved at one commit, and who approved it.
+/// Why the approval of an author or of the deployer does not count.
+const SELF_APPROVAL: &str = "authors and the deployer cannot approve (prevent_self)";
+
+/// The approvals that are missing at one commit.
+pub(super) struct MissingApprovals {
+    /// How many are given, and whose approval would count.
+    pub detail: String,
+    /// Whether an eligible approver is left.
+    pub can_be_given: bool,
+}
+
+/// The changes that need approval at one commit, and the approvals given.
 pub(super) struct CommitApprovals<'a> {
     /// The commit.
     pub commit: CommitId,
     /// The components that change to it.
     pub changes: Vec<&'a ComponentChange>,
-    seats: &'a [ApprovalRequirement],
-    /// For each requirement, those whose approval counts for it.
-    consents: Vec<BTreeSet<Person>>,
-    /// Those whose approval counts for no requirement that they could meet, and why.
+    /// The environment's requirements.
+    requirements: &'a [ApprovalRequirement],
+    /// For each requirement, the people whose approval counts for it.
+    approvers: Vec<BTreeSet<Person>>,
+    /// The people whose approval counts for none of the requirements that name them, and the
+    /// reason.
     refused: BTreeMap<Person, &'static str>,
 }
 
 /// Returns everyone whose approval counts for any of the commits.
-pub(super) fn approvers(asked: &[CommitApprovals<'_>]) -> BTreeSet<Person> {
-    asked
-        .iter()
-        .flat_map(|one| &one.consents)
+pub(super) fn approvers(all: &[CommitApprovals<'_>]) -> BTreeSet<Person> {
+    all.iter()
+        .flat_map(|approvals| &approvals.approvers)
         .flatten()
         .cloned()
         .collect()
 }
 
-/// Returns the approvals of each commit that components change to. An `exec` changes nothing and needs them for all that it names.
+/// Returns the approvals of each commit that components change to. An `exec` changes nothing, but
+/// needs approval for every component that it names.
 pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitApprovals<'c>>> {
-    let (seats, deployment) = (&ctx.environment()?.approvals, ctx.deployment()?);
-    if seats.is_empty() || is_exempt(deployment) {
+    let (requirements, deployment) = (&ctx.environment()?.approvals, ctx.deployment()?);
+    if requirements.is_empty() || is_exempt(deployment) {
         return Ok(Vec::new());
     }
     let mut commits: BTreeMap<CommitId, Vec<&ComponentChange>> = BTreeMap::new();
-    let wanted = |change: &&ComponentChange| {
+    let needs_approval = |change: &&ComponentChange| {
         deployment.kind == DeploymentKind::Exec || change.intent != Intent::Unchanged
     };
-    for change in deployment.components.iter().filter(wanted) {
+    for change in deployment.components.iter().filter(needs_approval) {
         commits
             .entry(change.target.commit)
             .or_default()
             .push(change);
     }
-    let involved = if seats.iter().any(|seat| seat.prevent_self) {
+    let involved = if requirements
+        .iter()
+        .any(|requirement| requirement.prevent_self)
+    {
         key_trust::involved_persons(ctx)?
     } else {
         BTreeSet::new()
     };
-    let mut asked = Vec::new();
+    let mut all = Vec::new();
     for (commit, changes) in commits {
-        let consents = vec![BTreeSet::new(); seats.len()];
-        let mut one = CommitApprovals {
+        let approvers = vec![BTreeSet::new(); requirements.len()];
+        let mut approvals = CommitApprovals {
             commit,
             changes,
-            seats,
-            consents,
+            requirements,
+            approvers,
             refused: BTreeMap::new(),
         };
-        for (_, _, kept) in ctx
+        for (_, _, entry) in ctx
             .environment_state()?
             .approvals()
             .filter(|(it, _, _)| *it == commit)
         {
-            if let Action::Approve(approve) = &kept.statement.action {
-                one.add_approval(ctx, kept, approve, &involved)?;
+            if let Action::Approve(approve) = &entry.statement.action {
+                approvals.add_approval(ctx, entry, approve, &involved)?;
             }
         }
-        asked.push(one);
+        all.push(approvals);
     }
-    Ok(asked)
+    Ok(all)
 }
 
 impl CommitApprovals<'_> {
-    /// Adds an approval to each requirement that it counts for, or to the refused ones with the reason.
+    /// Adds an approval to each requirement that it counts for. If it counts for none, notes the
+    /// reason.
     fn add_approval(
         &mut self,
         ctx: &Context<'_>,
-        kept: &StoredEntry,
+        entry: &StoredEntry,
         approve: &Approve,
         involved: &BTreeSet<Person>,
     ) -> Fact<()> {
-        let person = &kept.statement.by;
-        let mut why = None;
-        let mut seats = Vec::new();
-        for (index, seat) in self
-            .seats
+        let person = &entry.statement.by;
+        let mut refusal = None;
+        let mut counting = Vec::new();
+        for (index, requirement) in self
+            .requirements
             .iter()
             .enumerate()
-            .filter(|(_, seat)| seat.by.contains(person))
+            .filter(|(_, requirement)| requirement.by.contains(person))
         {
-            match self.reason_not_counted(ctx, kept, approve, seat, involved) {
-                None => seats.push(index),
-                Some(reason) => why = Some(reason),
+            match self.reason_not_counted(ctx, entry, approve, requirement, involved) {
+                None => counting.push(index),
+                Some(why) => refusal = Some(why),
             }
         }
-        // The key comes last: it need not be known for an approval that would not count anyway.
-        if !seats.is_empty() && !key_trust::has_listed_key(ctx, kept)? {
-            seats.clear();
-            why = Some("the key that signed it was removed");
+        // The key is checked last: it need not be known for an approval that does not count anyway.
+        if !counting.is_empty() && !key_trust::has_listed_key(ctx, entry)? {
+            counting.clear();
+            refusal = Some("the key that signed it was removed");
         }
-        if seats.is_empty() {
-            self.refused.extend(why.map(|why| (person.clone(), why)));
+        if counting.is_empty() {
+            self.refused
+                .extend(refusal.map(|reason| (person.clone(), reason)));
         }
-        for (index, consents) in self.consents.iter_mut().enumerate() {
-            if seats.contains(&index) {
-                consents.insert(person.clone());
+        for (index, approvers) in self.approvers.iter_mut().enumerate() {
+            if counting.contains(&index) {
+                approvers.insert(person.clone());
             }
         }
         Ok(())
@@ -125,17 +144,19 @@ impl CommitApprovals<'_> {
     fn reason_not_counted(
         &self,
         ctx: &Context<'_>,
-        kept: &StoredEntry,
+        entry: &StoredEntry,
         approve: &Approve,
-        seat: &ApprovalRequirement,
+        requirement: &ApprovalRequirement,
         involved: &BTreeSet<Person>,
     ) -> Option<&'static str> {
-        let person = &kept.statement.by;
+        let person = &entry.statement.by;
         if ctx.policy.is_machine(person) {
             Some("a machine cannot approve")
-        } else if seat.prevent_self && involved.contains(person) {
-            Some("authors and the deployer cannot approve (prevent_self)")
-        } else if approve.expires <= ctx.now || kept.statement.at.plus(seat.expires) <= ctx.now {
+        } else if requirement.prevent_self && involved.contains(person) {
+            Some(SELF_APPROVAL)
+        } else if approve.expires <= ctx.now
+            || entry.statement.at.plus(requirement.expires) <= ctx.now
+        {
             Some("it has expired")
         } else if !self
             .changes
@@ -143,7 +164,8 @@ impl CommitApprovals<'_> {
             .all(|change| approve.components.contains(&change.target.component))
         {
             Some("it is for other components")
-        } else if seat.bind == Bind::Plan
+        } else if requirement.bind == ApprovalBinding::Plan
+            // A branch update has no plans yet; the start that follows is checked.
             && ctx.statement.is_some()
             && !self.plans_fit(ctx, approve)
         {
@@ -153,42 +175,45 @@ impl CommitApprovals<'_> {
         }
     }
 
-    /// Returns whether the present plan of each component was approved. A component whose policy has `plan` must have one. A branch has no plan
-    /// yet: the start that follows is checked.
+    /// Returns whether an approval covers exactly the plan of each component. A changed component
+    /// with a `plan` command must have a plan.
     fn plans_fit(&self, ctx: &Context<'_>, approve: &Approve) -> bool {
         self.changes.iter().all(|change| {
             let component = &change.target.component;
-            let planned = ctx
+            let has_plan_command = ctx
                 .policy
                 .component(component)
                 .is_some_and(|it| it.plan.is_some());
-            let needs = planned && change.intent == Intent::Change;
+            let plan_required = has_plan_command && change.intent == Intent::Change;
             approve.plans.get(component) == change.plan.as_ref()
-                && (change.plan.is_some() || !needs)
+                && (change.plan.is_some() || !plan_required)
         })
     }
 
-    /// Returns a slot for each person that is required: those who may fill it.
-    fn slots<'s>(&self, consents: &'s [BTreeSet<Person>]) -> Vec<&'s BTreeSet<Person>> {
-        let seats = self.seats.iter().zip(consents);
-        seats
-            .flat_map(|(seat, who)| (0..seat.required).map(move |_| who))
+    /// Returns one slot per required approval: the people who may fill it.
+    fn slots<'s>(
+        &self,
+        approvers_by_requirement: &'s [BTreeSet<Person>],
+    ) -> Vec<&'s BTreeSet<Person>> {
+        let requirements = self.requirements.iter().zip(approvers_by_requirement);
+        requirements
+            .flat_map(|(requirement, approvers)| (0..requirement.required).map(move |_| approvers))
             .collect()
     }
 
     /// Describes how many of the required approvals are given, and by whom.
     pub fn describe_tally(&self) -> String {
-        let slots = self.slots(&self.consents);
-        let holders: Vec<String> = match_slots(&slots)
+        let slots = self.slots(&self.approvers);
+        let names: Vec<String> = match_slots(&slots)
             .into_iter()
             .flatten()
             .map(|person| format!("{person} ✓"))
             .collect();
-        let tally = format!("{} of {}", holders.len(), slots.len());
-        if holders.is_empty() {
+        let tally = format!("{} of {}", names.len(), slots.len());
+        if names.is_empty() {
             tally
         } else {
-            format!("{tally}: {}", join_names(holders))
+            format!("{tally}: {}", join_names(names))
         }
     }
 
@@ -201,80 +226,91 @@ impl CommitApprovals<'_> {
         }
     }
 
-    /// Describes how many approvals are missing, and whose would count; `None` if none is missing.
-    pub fn describe_missing(&self, ctx: &Context<'_>) -> Fact<Option<String>> {
-        let slots = self.slots(&self.consents);
+    /// Returns the missing approvals; `None` if none is missing.
+    pub fn describe_missing(&self, ctx: &Context<'_>) -> Fact<Option<MissingApprovals>> {
+        let slots = self.slots(&self.approvers);
         let filled = match_slots(&slots).into_iter().flatten().count();
         if filled == slots.len() {
             return Ok(None);
         }
-        let helpful = self.eligible_approvers(ctx, filled)?;
+        let eligible = self.eligible_approvers(ctx, filled)?;
         let tally = self.describe_tally();
-        let needs = match (slots.len() - filled, helpful.len()) {
-            (_, 0) if self.seats.iter().any(|seat| seat.prevent_self) => {
+        let needs = match (slots.len() - filled, eligible.len()) {
+            (_, 0)
+                if self
+                    .requirements
+                    .iter()
+                    .any(|requirement| requirement.prevent_self) =>
+            {
                 "and no eligible approver \
                 is left: authors and the deployer are excluded (prevent_self)"
                     .to_owned()
             }
             (_, 0) => "and no eligible approver is left".to_owned(),
-            (1, 1) => format!("needs {}", join_names(&helpful)),
-            (1, _) => format!("needs one of {}", join_names(&helpful)),
-            (missing, _) => format!("needs {missing} more, of {}", join_names(&helpful)),
+            (1, 1) => format!("needs {}", join_names(&eligible)),
+            (1, _) => format!("needs one of {}", join_names(&eligible)),
+            (missing, _) => format!("needs {missing} more, of {}", join_names(&eligible)),
         };
         let refused = self
             .refused
             .iter()
-            .filter(|(person, _)| !self.consents.iter().any(|it| it.contains(*person)));
+            .filter(|(person, _)| !self.approvers.iter().any(|it| it.contains(*person)))
+            // Without eligible approvers, `needs` already gives this reason.
+            .filter(|(_, why)| !eligible.is_empty() || **why != SELF_APPROVAL);
         let refused: Vec<String> = refused
             .take(3)
             .map(|(person, why)| format!("; not by {person}: {why}"))
             .collect();
         let refused = refused.concat();
-        Ok(Some(format!(
-            "{tally}{} {needs}{refused}",
-            if filled == 0 && !helpful.is_empty() {
-                ":"
-            } else {
-                ","
-            }
-        )))
+        let separator = if filled == 0 && !eligible.is_empty() {
+            ":"
+        } else {
+            ","
+        };
+        Ok(Some(MissingApprovals {
+            detail: format!("{tally}{separator} {needs}{refused}"),
+            can_be_given: !eligible.is_empty(),
+        }))
     }
 
-    /// Returns those whose approval would fill one more slot.
+    /// Returns the people whose approval would fill one more slot.
     fn eligible_approvers(&self, ctx: &Context<'_>, filled: usize) -> Fact<BTreeSet<Person>> {
-        let guarded = self.seats.iter().any(|seat| seat.prevent_self);
-        let involved = if guarded {
+        let has_prevent_self = self
+            .requirements
+            .iter()
+            .any(|requirement| requirement.prevent_self);
+        let involved = if has_prevent_self {
             key_trust::involved_persons(ctx)?
         } else {
             BTreeSet::new()
         };
-        let may = |seat: &ApprovalRequirement, person: &Person| {
-            seat.by.contains(person)
+        let may_approve = |requirement: &ApprovalRequirement, person: &Person| {
+            requirement.by.contains(person)
                 && !ctx.policy.is_machine(person)
-                && !(seat.prevent_self && involved.contains(person))
+                && !(requirement.prevent_self && involved.contains(person))
         };
-        let all: BTreeSet<&Person> = self
-            .seats
+        let persons: BTreeSet<&Person> = self
+            .requirements
             .iter()
-            .flat_map(|seat| seat.by.persons())
+            .flat_map(|requirement| requirement.by.persons())
             .collect();
-        let helps = |person: &&Person| {
-            let mut consents = self.consents.clone();
-            for (_, who) in self
-                .seats
+        let would_help = |person: &&Person| {
+            let mut with_approval = self.approvers.clone();
+            for (_, approvers) in self
+                .requirements
                 .iter()
-                .zip(&mut consents)
-                .filter(|(seat, _)| may(seat, person))
+                .zip(&mut with_approval)
+                .filter(|(requirement, _)| may_approve(requirement, person))
             {
-                who.insert((*person).clone());
+                approvers.insert((*person).clone());
             }
-            match_slots(&self.slots(&consents))
+            match_slots(&self.slots(&with_approval))
                 .into_iter()
                 .flatten()
                 .count()
                 > filled
         };
-        Ok(all.into_iter().filter(helps).cloned().collect())
+        Ok(persons.into_iter().filter(would_help).cloned().collect())
     }
 }
 

@@ -1,4 +1,5 @@
-//! Approvals of a policy: a publish needs those of as many other admins as the policy in force requires.
+//! Approvals of a policy: a `publish` needs approvals by other admins, as many as the policy in
+//! force requires.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,8 @@ use crate::domain::rules::findings::join_names;
 use crate::domain::rules::key_trust;
 use crate::domain::verdict::{Check, Rule};
 
-/// Returns how many admins must approve a policy besides its publisher, and those who did.
+/// Returns the number of admins, other than the publisher, who must approve a policy, and the
+/// admins who did.
 pub(super) fn consenting_admins(
     ctx: &Context<'_>,
     publish: &Publish,
@@ -22,42 +24,47 @@ pub(super) fn consenting_admins(
         .as_ref()
         .ok_or("the policy's ledger was not read")?;
     let required = ctx.policy.admin_rules.approvals;
-    // The first has no policy in force that could require any, and for a recovery no admin is left. The rule `authorization` guards both.
+    // For the first policy there is none in force that could require approvals, and for a recovery
+    // no admin is left. The rule `authorization` decides who may publish these.
     if chain.sequence == 0 || publish.recovered || required == 0 {
         return Ok((0, BTreeSet::new()));
     }
-    let may = exclude_signers(ctx, ctx.policy.admins(&chain.root_keys));
-    let mut consents = BTreeSet::new();
-    for kept in ctx.state()?.policy_approvals() {
-        let digest = matches!(&kept.statement.action, Action::PolicyApprove(it) if it.digest == publish.digest);
-        if digest && may.contains(&kept.statement.by) && key_trust::has_listed_key(ctx, kept)? {
-            consents.insert(kept.statement.by.clone());
+    let eligible = exclude_signers(ctx, ctx.policy.admins(&chain.root_keys));
+    let mut approvers = BTreeSet::new();
+    for entry in ctx.state()?.policy_approvals() {
+        let approves_this = matches!(&entry.statement.action, Action::PolicyApprove(it) if it.digest == publish.digest);
+        if approves_this
+            && eligible.contains(&entry.statement.by)
+            && key_trust::has_listed_key(ctx, entry)?
+        {
+            approvers.insert(entry.statement.by.clone());
         }
     }
-    Ok((required, consents))
+    Ok((required, approvers))
 }
 
-/// Returns the people among some who neither sign nor request the entry.
-fn exclude_signers(ctx: &Context<'_>, all: BTreeSet<Person>) -> BTreeSet<Person> {
-    let own = |person: &Person| {
+/// Returns those persons who are no machines and neither sign nor request the entry.
+fn exclude_signers(ctx: &Context<'_>, persons: BTreeSet<Person>) -> BTreeSet<Person> {
+    let is_involved = |person: &Person| {
         ctx.statement
             .is_some_and(|it| it.by == *person || it.requested_by.as_ref() == Some(person))
     };
-    all.into_iter()
-        .filter(|person| !ctx.policy.is_machine(person) && !own(person))
+    persons
+        .into_iter()
+        .filter(|person| !ctx.policy.is_machine(person) && !is_involved(person))
         .collect()
 }
 
-/// Checks that enough admins approved a policy, and that its `approvedBy` names exactly those.
+/// Checks that enough admins approved a policy, and that `approvedBy` names exactly them.
 pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Check>> {
-    let (required, consents) = consenting_admins(ctx, publish)?;
-    let mut violations: Vec<Check> = check_approved_by(&publish.approved_by, &consents)
+    let (required, approvers) = consenting_admins(ctx, publish)?;
+    let mut violations: Vec<Check> = check_approved_by(&publish.approved_by, &approvers)
         .into_iter()
         .collect();
     if required == 0 {
         return Ok(violations);
     }
-    let filled: Vec<String> = consents
+    let filled: Vec<String> = approvers
         .iter()
         .map(|person| format!("{person} ✓"))
         .collect();
@@ -67,7 +74,7 @@ pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Ch
     } else {
         format!("{tally}: {}", join_names(filled))
     };
-    if usize::try_from(required).is_ok_and(|required| consents.len() >= required) {
+    if usize::try_from(required).is_ok_and(|required| approvers.len() >= required) {
         return Ok(if violations.is_empty() {
             vec![Check::pass(Rule::Approvals, tally)]
         } else {
@@ -79,9 +86,9 @@ pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Ch
         .chain
         .as_ref()
         .map_or(&[][..], |chain| &chain.root_keys);
-    let may = exclude_signers(ctx, ctx.policy.admins(root_keys));
-    let left = may.difference(&consents);
-    let needs = format!("{tally}, needs {}", join_names(left));
+    let eligible = exclude_signers(ctx, ctx.policy.admins(root_keys));
+    let remaining = eligible.difference(&approvers);
+    let needs = format!("{tally}, needs {}", join_names(remaining));
     violations.push(Check::fail(Rule::Approvals, needs).remedy("git deploy policy approve"));
     Ok(violations)
 }

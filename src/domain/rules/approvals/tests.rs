@@ -1,4 +1,4 @@
-//! Who may consent to what, and what their consent is for.
+//! Tests of the rule `approvals`: whose approvals count, and for which commit, components and plan.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use crate::domain::entry::{Action, DeploymentKind, Intent, PolicyApprove, Publis
 use crate::domain::id::Digest;
 use crate::domain::name::Person;
 use crate::domain::rules::testing::{
-    Case, approve, change, deploy, deployment, key, noon, parse, policy_text, start,
+    Case, approve, change, deploy, deployment, entry_time, key, parse, policy_text, start,
 };
 use crate::domain::rules::{Request, counting_approvers};
 use crate::domain::time::Span;
@@ -14,17 +14,17 @@ use crate::domain::verdict::{Check, Rule};
 
 const TWO: &str = "[environments.prod]\napprovals = 2\n";
 
-fn one_of(seat: &str) -> String {
-    format!("[environments.prod]\napprovals = [{{ {seat} }}]\n")
+fn with_requirement(fields: &str) -> String {
+    format!("[environments.prod]\napprovals = [{{ {fields} }}]\n")
 }
 
-/// The case with `approvedBy` as the client fills it in.
-fn named(mut case: Case) -> Case {
-    case.deployment().approved_by = who_counts(&case).into_iter().collect();
+/// Fills in `approvedBy` as the client does.
+fn with_approved_by(mut case: Case) -> Case {
+    case.deployment().approved_by = approvers_that_count(&case).into_iter().collect();
     case
 }
 
-fn who_counts(case: &Case) -> BTreeSet<Person> {
+fn approvers_that_count(case: &Case) -> BTreeSet<Person> {
     let request = Request::Entry {
         statement: &case.statement,
         key: case.key.as_ref(),
@@ -34,7 +34,7 @@ fn who_counts(case: &Case) -> BTreeSet<Person> {
 }
 
 fn case(policy: &str, approvals: Vec<(&str, Action)>) -> Case {
-    named(Case::after(
+    with_approved_by(Case::after(
         policy,
         "prod",
         approvals,
@@ -43,9 +43,9 @@ fn case(policy: &str, approvals: Vec<(&str, Action)>) -> Case {
     ))
 }
 
-/// As many different people as are asked for; one person twice is one.
+/// The required number of different people must approve. Two approvals by one person count once.
 #[test]
-fn seats() {
+fn number_of_people() {
     let bob = || ("bob", approve(1, &["catalogue"]));
     case(TWO, vec![bob(), ("carol", approve(1, &["catalogue"]))]).passes(Rule::Approvals);
     let check = case(TWO, vec![bob(), bob()]).fails(
@@ -72,36 +72,36 @@ fn overlapping_groups() {
     case(policy, vec![by("dana"), by("erin")]).fails(Rule::Approvals, "needs bob");
 }
 
-/// Neither starter, requester nor author fills a seat that guards against it.
+/// With `prevent_self`, approvals by the signer, the requester and the authors do not count.
 #[test]
-fn nobody_alone() {
+fn prevent_self() {
     let bob = vec![("bob", approve(1, &["catalogue"]))];
-    let policy = one_of("required = 1");
+    let policy = with_requirement("required = 1");
     let mut own = case(&policy, bob.clone());
     own.by("bob");
-    named(own).fails(
+    with_approved_by(own).fails(
         Rule::Approvals,
         "not by bob: authors and the deployer cannot approve (prevent_self)",
     );
     let mut requested = case(&policy, bob.clone());
     requested.statement.requested_by = Some(parse("bob"));
-    named(requested).fails(Rule::Approvals, "authors and the deployer cannot approve");
+    with_approved_by(requested).fails(Rule::Approvals, "authors and the deployer cannot approve");
     let mut written = case(&policy, bob.clone());
     written.facts.authors = Some(Ok(["bob@example.com".to_owned()].into()));
-    named(written).fails(Rule::Approvals, "authors and the deployer cannot approve");
-    let mut free = case(&one_of("prevent_self = false"), bob.clone());
+    with_approved_by(written).fails(Rule::Approvals, "authors and the deployer cannot approve");
+    let mut free = case(&with_requirement("prevent_self = false"), bob.clone());
     free.by("bob");
-    named(free).passes(Rule::Approvals);
+    with_approved_by(free).passes(Rule::Approvals);
     let mut unread = case(&policy, bob);
     unread.facts.authors = None;
     unread.unknown(Rule::Approvals, "authors");
 }
 
-/// An approval is for one commit, certain components and a limited time; an entry by an unlisted
-/// person is none.
+/// An approval is for one commit, certain components and a limited time; one by an
+/// unlisted person does not count.
 #[test]
-fn what_it_is_for() {
-    let policy = one_of("required = 1, expires = \"1d\"");
+fn limits_of_an_approval() {
+    let policy = with_requirement("required = 1, expires = \"1d\"");
     case(&policy, vec![("bob", approve(2, &["catalogue"]))]).fails(Rule::Approvals, "0 of 1");
     case(&policy, vec![("bob", approve(1, &["web"]))])
         .fails(Rule::Approvals, "not by bob: it is for other components");
@@ -109,33 +109,35 @@ fn what_it_is_for() {
     case(&policy, vec![("mallory", approve(1, &["catalogue"]))]).fails(Rule::Approvals, "0 of 1");
     case(&policy, vec![("ci", approve(1, &["catalogue"]))]).fails(Rule::Approvals, "0 of 1");
     let mut late = case(&policy, vec![("bob", approve(1, &["catalogue"]))]);
-    late.now = noon().plus(Span::from_days(1));
-    named(late).fails(Rule::Approvals, "not by bob: it has expired");
+    late.now = entry_time().plus(Span::from_days(1));
+    with_approved_by(late).fails(Rule::Approvals, "not by bob: it has expired");
     let Action::Approve(mut short) = approve(1, &["catalogue"]) else {
         panic!()
     };
-    short.expires = noon().plus(Span::from_seconds(60));
+    short.expires = entry_time().plus(Span::from_seconds(60));
     let mut ended = case(&policy, vec![("bob", Action::Approve(short))]);
     ended.passes(Rule::Approvals);
-    ended.now = noon().plus(Span::from_seconds(60));
-    named(ended).fails(Rule::Approvals, "expired");
+    ended.now = entry_time().plus(Span::from_seconds(60));
+    with_approved_by(ended).fails(Rule::Approvals, "expired");
 }
 
-/// What a removed key signed counts no more, even if its owner has another now.
+/// An approval signed with a removed key does not count, even if its signer has a new key.
 #[test]
-fn stolen_keys() {
+fn removed_keys() {
     let mut case = case(
-        &one_of("required = 1"),
+        &with_requirement("required = 1"),
         vec![("bob", approve(1, &["catalogue"]))],
     );
-    let place = (parse("prod"), 1);
-    case.facts.signers.insert(place.clone(), Ok(key("mallory")));
-    named(case).fails(Rule::Approvals, "the key that signed it was removed");
+    let approval = (parse("prod"), 1);
+    case.facts
+        .signers
+        .insert(approval.clone(), Ok(key("mallory")));
+    with_approved_by(case).fails(Rule::Approvals, "the key that signed it was removed");
     let mut case = self::case(
-        &one_of("required = 1"),
+        &with_requirement("required = 1"),
         vec![("bob", approve(1, &["catalogue"]))],
     );
-    case.facts.signers.insert(place, Ok(key("carol")));
+    case.facts.signers.insert(approval, Ok(key("carol")));
     case.fails(Rule::Approvals, "removed");
     case.facts.signers.clear();
     case.unknown(
@@ -144,12 +146,12 @@ fn stolen_keys() {
     );
 }
 
-/// With `bind = "plan"` it is the very plan that is approved, and one there must be.
+/// With `bind = "plan"`, an approval is for one plan, and the deployment must have that plan.
 #[test]
 fn plans() {
     let policy = format!(
         "{}[components.catalogue]\nplan = \"p\"\napply = \"a\"\n",
-        one_of("bind = \"plan\"")
+        with_requirement("bind = \"plan\"")
     );
     let (one, other) = (Digest::sha256(b"one"), Digest::sha256(b"other"));
     let with = |plan: Option<&Digest>| {
@@ -165,7 +167,7 @@ fn plans() {
     let case = |approved, planned: Option<&Digest>| {
         let mut case = self::case(&policy, with(approved));
         case.deployment().components[0].plan = planned.cloned();
-        named(case)
+        with_approved_by(case)
     };
     case(Some(&one), Some(&one)).passes(Rule::Approvals);
     case(Some(&one), Some(&other)).fails(Rule::Approvals, "it is for another plan");
@@ -187,7 +189,7 @@ fn several_commits() {
             vec![change("api", 1, None), change("web", 2, None)],
         );
         two.components[1].intent = web;
-        named(Case::after(&policy, "prod", approvals, "ci", start(1, two)))
+        with_approved_by(Case::after(&policy, "prod", approvals, "ci", start(1, two)))
     };
     let api = vec![by("bob", 1, "api"), by("carol", 1, "api")];
     case(api.clone(), Intent::Unchanged).passes(Rule::Approvals);
@@ -196,14 +198,14 @@ fn several_commits() {
     let case = case(both, Intent::Change);
     case.passes(Rule::Approvals);
     let persons: BTreeSet<Person> = ["bob", "carol", "dana"].map(parse).into();
-    assert_eq!(who_counts(&case), persons);
+    assert_eq!(approvers_that_count(&case), persons);
 }
 
 /// An entry names exactly the people who approved it, and none if no approval is required.
 #[test]
 fn approved_by() {
     let mut case = case(
-        &one_of("required = 1"),
+        &with_requirement("required = 1"),
         vec![("bob", approve(1, &["catalogue"]))],
     );
     case.deployment().approved_by = vec![];
@@ -232,13 +234,13 @@ fn approved_by() {
     case.fails(Rule::Approvals, "by nobody");
 }
 
-/// A one-off command is approved for what it names, though it changes nothing.
+/// A command needs approval for the components that it names, although it changes none.
 #[test]
 fn exec() {
     let mut exec = deployment(DeploymentKind::Exec, vec![change("catalogue", 1, Some(1))]);
     exec.components[0].intent = Intent::Unchanged;
     let case = Case::after(
-        &one_of("required = 1"),
+        &with_requirement("required = 1"),
         "prod",
         vec![],
         "ci",
@@ -246,18 +248,18 @@ fn exec() {
     );
     case.fails(Rule::Approvals, "0 of 1");
     let bob = vec![("bob", approve(1, &["catalogue"]))];
-    named(Case::after(
-        &one_of("required = 1"),
+    with_approved_by(Case::after(
+        &with_requirement("required = 1"),
         "prod",
         bob,
         "ci",
         start(1, exec.clone()),
     ))
     .passes(Rule::Approvals);
-    // One that names nothing is no way around the seats.
+    // A command that names no component is refused: it would need no approval.
     exec.components.clear();
     Case::after(
-        &one_of("required = 1"),
+        &with_requirement("required = 1"),
         "prod",
         vec![],
         "ci",
@@ -271,7 +273,7 @@ fn exec() {
     );
 }
 
-fn published(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
+fn publish_case(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
     let policy = "[policy]\nadmins = [\"alice\", \"erin\", \"bob\", \"cd\"]\napprovals = 1\n[environments.prod]\n";
     let digest = Digest::sha256(policy_text("[environments.prod]").as_bytes());
     let publish = Publish {
@@ -291,34 +293,35 @@ fn published(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
         .into_iter()
         .map(|(who, digest)| (who, approve(digest)))
         .collect::<Vec<_>>();
-    // A chain with nothing on it has no policy that could ask.
+    // On an empty chain no policy is in force that could require approvals, so there is an older
+    // entry.
     let history = [vec![("alice", approve(Digest::sha256(b"older")))], history].concat();
     let mut case = Case::after(policy, "policy", history, "alice", Action::Publish(publish));
     case.policy_text = Some(policy_text("[environments.prod]").into_bytes());
     case
 }
 
-/// A policy needs another admin, who is a person and consents to this very text.
+/// A policy needs the approval of another admin, a person, for exactly this text.
 #[test]
 fn policies() {
     let digest = || Digest::sha256(policy_text("[environments.prod]").as_bytes());
-    published(vec![("erin", digest())], &["erin"]).passes(Rule::Approvals);
-    published(vec![("erin", digest())], &[]).fails(Rule::Approvals, "`approvedBy` names nobody");
-    published(vec![("alice", digest())], &[]).fails(Rule::Approvals, "0 of 1, needs bob, erin");
-    published(vec![("carol", digest())], &[]).fails(Rule::Approvals, "0 of 1");
-    published(vec![("cd", digest())], &[]).fails(Rule::Approvals, "0 of 1");
-    published(vec![("erin", Digest::sha256(b"other"))], &[]).fails(Rule::Approvals, "0 of 1");
-    let mut first = published(vec![], &[]);
+    publish_case(vec![("erin", digest())], &["erin"]).passes(Rule::Approvals);
+    publish_case(vec![("erin", digest())], &[]).fails(Rule::Approvals, "`approvedBy` names nobody");
+    publish_case(vec![("alice", digest())], &[]).fails(Rule::Approvals, "0 of 1, needs bob, erin");
+    publish_case(vec![("carol", digest())], &[]).fails(Rule::Approvals, "0 of 1");
+    publish_case(vec![("cd", digest())], &[]).fails(Rule::Approvals, "0 of 1");
+    publish_case(vec![("erin", Digest::sha256(b"other"))], &[]).fails(Rule::Approvals, "0 of 1");
+    let mut first = publish_case(vec![], &[]);
     first.facts.chain.as_mut().unwrap().sequence = 0;
     assert_eq!(first.checks(Rule::Approvals), Vec::<Check>::new());
-    let mut unread = published(vec![], &[]);
+    let mut unread = publish_case(vec![], &[]);
     unread.facts.state = None;
     unread.unknown(Rule::Approvals, "");
 }
 
-/// An approval that the statement names by itself is not believed.
+/// Naming people in `approvedBy` does not replace their approvals.
 #[test]
-fn statement_is_not_believed() {
+fn claimed_approvals_do_not_count() {
     let start = Start {
         run: crate::domain::id::RunId([1; 16]),
         deployment: crate::domain::entry::Deployment {
@@ -327,6 +330,6 @@ fn statement_is_not_believed() {
         },
     };
     let case = Case::after(TWO, "prod", vec![], "ci", Action::Start(start));
-    assert_eq!(who_counts(&case), BTreeSet::new());
+    assert_eq!(approvers_that_count(&case), BTreeSet::new());
     case.fails(Rule::Approvals, "0 of 2");
 }

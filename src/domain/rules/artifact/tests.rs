@@ -4,7 +4,7 @@
 use crate::domain::entry::{Action, Artifact, DeploymentKind, Image, Outcome, VerificationResult};
 use crate::domain::id::Digest;
 use crate::domain::rules::testing::{
-    Case, change, commit, content, deployment, folded, key, parse, record, start,
+    Case, change, commit, content, deployment, fold_history, key, parse, record, start,
 };
 use crate::domain::verdict::Rule;
 
@@ -17,17 +17,17 @@ fn image(build: &str) -> Image {
     }
 }
 
-fn registered(of: u8, holding: u8, build: &str) -> Action {
+fn registered(commit_number: u8, content_number: u8, build: &str) -> Action {
     Action::Artifact(Artifact {
         component: parse("catalogue"),
-        commit: commit(of),
-        content: content(holding),
+        commit: commit(commit_number),
+        content: content(content_number),
         image: image(build),
         builder: None,
     })
 }
 
-fn with(kind: DeploymentKind, builds: &[&str]) -> crate::domain::entry::Deployment {
+fn deployment_with(kind: DeploymentKind, builds: &[&str]) -> crate::domain::entry::Deployment {
     let mut change = change("catalogue", 1, None);
     change.target.artifacts = builds.iter().map(|build| image(build)).collect();
     deployment(kind, vec![change])
@@ -38,13 +38,13 @@ fn case(policy: &str, builds: &[&str], evidence: Vec<(&str, Action)>) -> Case {
         policy,
         "prod",
         "alice",
-        start(1, with(DeploymentKind::Deploy, builds)),
+        start(1, deployment_with(DeploymentKind::Deploy, builds)),
     );
     case.evidence(evidence);
     case
 }
 
-/// What is deployed is what was registered for the component's content, at this commit or at another.
+/// A deployed artifact must be registered for the component's content, at this or another commit.
 #[test]
 fn required() {
     let a = || ("ci", registered(1, 1, "a"));
@@ -58,7 +58,7 @@ fn required() {
         .fails(Rule::Artifact, "is registered with 2 digests");
 }
 
-/// Only the word of those whom the policy names counts, signed with a key that it still lists.
+/// Only registrations by accepted signers count, signed with a key that the policy still lists.
 #[test]
 fn accepted() {
     case(REQUIRED, &["a"], vec![("alice", registered(1, 1, "a"))])
@@ -88,7 +88,8 @@ fn not_required() {
     );
 }
 
-/// Build once: another build of the same content is not what ran before.
+/// Another build of the same content is refused, because it did not run in the previous
+/// environment.
 #[test]
 fn promoted() {
     let policy = REQUIRED.replace(
@@ -96,23 +97,23 @@ fn promoted() {
         "[environments.prod]\npromote_from = \"stage\"\n",
     );
     let evidence = || vec![("ci", registered(1, 1, "a")), ("ci", registered(2, 1, "b"))];
-    let before = |build| {
+    let recorded = |build| {
         record(
-            with(DeploymentKind::Deploy, &[build]),
+            deployment_with(DeploymentKind::Deploy, &[build]),
             Outcome::Succeeded,
             VerificationResult::Passed,
         )
     };
     case(&policy, &["a"], evidence())
-        .source(vec![("ci", before("a"))])
+        .source(vec![("ci", recorded("a"))])
         .passes(Rule::Artifact);
     case(&policy, &["b"], evidence())
-        .source(vec![("ci", before("a"))])
+        .source(vec![("ci", recorded("a"))])
         .fails(Rule::Artifact, "stage ran ghcr.io/acme/api@sha256:");
     case(&policy, &["a"], evidence()).unknown(Rule::Artifact, "not read");
-    // It ran before it was registered: deployed there once more, it may go on.
+    // It ran there before it was registered, so the deployment there must be recorded again.
     let bare = record(
-        with(DeploymentKind::Deploy, &[]),
+        deployment_with(DeploymentKind::Deploy, &[]),
         Outcome::Succeeded,
         VerificationResult::Passed,
     );
@@ -125,28 +126,31 @@ fn promoted() {
     );
 }
 
-/// Back is back to the very same.
+/// A rollback must deploy the artifact of the release that it restores.
 #[test]
 fn rollback() {
-    let then = record(
-        with(DeploymentKind::Deploy, &["a"]),
+    let earlier = record(
+        deployment_with(DeploymentKind::Deploy, &["a"]),
         Outcome::Succeeded,
         VerificationResult::Passed,
     );
-    for (build, same) in [("a", true), ("b", false)] {
+    for (build, is_same) in [("a", true), ("b", false)] {
         let mut case = Case::new(
             REQUIRED,
             "prod",
             "alice",
-            start(1, with(DeploymentKind::Rollback, &[build])),
+            start(1, deployment_with(DeploymentKind::Rollback, &[build])),
         );
-        case.unknown(Rule::Artifact, "what ran here before was not read");
-        let (_, log) = folded("prod", None, vec![("ci", then.clone())]);
+        case.unknown(
+            Rule::Artifact,
+            "the earlier runs in this environment were not read",
+        );
+        let (_, log) = fold_history("prod", None, vec![("ci", earlier.clone())]);
         case.facts.earlier_runs.insert(parse("catalogue"), Ok(log));
-        if same {
+        if is_same {
             case.passes(Rule::Artifact);
         } else {
-            drop(case.fails(Rule::Artifact, "then it was"));
+            drop(case.fails(Rule::Artifact, "the earlier release had"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whose key may do what, action by action.
+//! Tests of the rule `authorization`: who may do what, action by action.
 
 use super::*;
 use crate::domain::entry::{
@@ -8,13 +8,14 @@ use crate::domain::entry::{
 use crate::domain::entry::{Outcome, Unyank};
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::testing::{
-    Case, PEOPLE, approve, change, commit, content, deployment, finish, key, noon, parse,
+    Case, PEOPLE, approve, change, commit, content, deployment, entry_time, finish, key, parse,
     policy_text, start,
 };
 use crate::domain::state::{Slot, SlotKey, State, Value};
 use crate::domain::time::Span;
 
-/// alice is the admin; bob and ci deploy; carol approves; dana goes back, cd commands; erin is listed, and no more.
+/// alice is the admin; bob and ci deploy; carol approves; dana rolls back;
+/// cd runs commands; erin has no role.
 const POLICY: &str = "[groups]
 deployers = [\"bob\", \"ci\"]
 [policy]
@@ -38,19 +39,19 @@ test-result = { by = \"ci\" }
 by = \"ci\"
 ";
 
-/// Who of everybody passes the rule.
+/// Returns the people of the policy who pass the rule.
 fn allowed(ledger: &str, history: &[(&str, Action)], action: &Action) -> Vec<&'static str> {
-    let mut who = PEOPLE.to_vec();
-    who.retain(|person| {
+    let mut allowed = PEOPLE.to_vec();
+    allowed.retain(|person| {
         let case = Case::after(POLICY, ledger, history.to_vec(), person, action.clone());
         let checks = case.checks(Rule::Authorization);
         assert_eq!(checks.len(), 1, "{checks:?}");
         checks[0].outcome == crate::domain::verdict::CheckResult::Pass
     });
-    who
+    allowed
 }
 
-fn of(kind: DeploymentKind) -> Action {
+fn start_of(kind: DeploymentKind) -> Action {
     start(1, deployment(kind, vec![change("catalogue", 1, None)]))
 }
 
@@ -58,29 +59,39 @@ fn of(kind: DeploymentKind) -> Action {
 #[test]
 fn deployments() {
     assert_eq!(
-        allowed("prod", &[], &of(DeploymentKind::Deploy)),
+        allowed("prod", &[], &start_of(DeploymentKind::Deploy)),
         ["bob", "ci"]
     );
     assert_eq!(
-        allowed("prod", &[], &of(DeploymentKind::Destroy)),
+        allowed("prod", &[], &start_of(DeploymentKind::Destroy)),
         ["bob", "ci"]
     );
     assert_eq!(
-        allowed("prod", &[], &of(DeploymentKind::Rollback)),
+        allowed("prod", &[], &start_of(DeploymentKind::Rollback)),
         ["dana"]
     );
-    assert_eq!(allowed("prod", &[], &of(DeploymentKind::Exec)), ["cd"]);
-    assert_eq!(allowed("prod", &[], &of(DeploymentKind::Hotfix)), ["carol"]);
-    assert_eq!(allowed("dev", &[], &of(DeploymentKind::Hotfix)), [""; 0]);
-    Case::new(POLICY, "dev", "bob", of(DeploymentKind::Hotfix))
+    assert_eq!(
+        allowed("prod", &[], &start_of(DeploymentKind::Exec)),
+        ["cd"]
+    );
+    assert_eq!(
+        allowed("prod", &[], &start_of(DeploymentKind::Hotfix)),
+        ["carol"]
+    );
+    assert_eq!(
+        allowed("dev", &[], &start_of(DeploymentKind::Hotfix)),
+        [""; 0]
+    );
+    Case::new(POLICY, "dev", "bob", start_of(DeploymentKind::Hotfix))
         .fails(Rule::Authorization, "hotfixes are not allowed in dev");
-    Case::new(POLICY, "prod", "erin", of(DeploymentKind::Deploy)).fails(
+    Case::new(POLICY, "prod", "erin", start_of(DeploymentKind::Deploy)).fails(
         Rule::Authorization,
         "erin may not deploy to prod: deployers may",
     );
 }
 
-/// A machine never breaks glass, be it listed for it, and breaking glass needs to be listed for nothing else.
+/// A machine may never break glass, even if `break_glass` names it. A person named there needs no
+/// other role.
 #[test]
 fn break_glass() {
     let glass = |kind| {
@@ -105,7 +116,7 @@ fn break_glass() {
 /// deployer; a stale run belongs to any deployer.
 #[test]
 fn runs() {
-    let begun = of(DeploymentKind::Deploy);
+    let begun = start_of(DeploymentKind::Deploy);
     let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::Passed);
     let resume = Action::Resume(Resume {
         start: 1,
@@ -140,7 +151,7 @@ fn runs() {
         Rule::Authorization,
         "run 1 is not stale: until 2026-03-05T10:59:00Z only its owner or an admin may abort it",
     );
-    stale.now = noon().plus(Span::from_seconds(59 * 60));
+    stale.now = entry_time().plus(Span::from_seconds(59 * 60));
     stale.passes(Rule::Authorization);
     stale
         .by("carol")
@@ -149,7 +160,7 @@ fn runs() {
     stale.unknown(Rule::Authorization, "not read");
 }
 
-/// Approvals are by people who could count, and taken back by those who gave them or an admin.
+/// Only eligible approvers may approve. The approver or an admin may revoke.
 #[test]
 fn approvals() {
     assert_eq!(allowed("prod", &[], &approve(1, &["catalogue"])), ["carol"]);
@@ -183,7 +194,7 @@ fn locks() {
     assert_eq!(allowed("prod", &[], &unlock), ["alice", "bob", "carol"]);
 }
 
-/// What else happens in an environment's ledger.
+/// The other actions of an environment's ledger: verification, baseline and expiry.
 #[test]
 fn other_actions() {
     let components = vec![ComponentAtCommit {
@@ -203,7 +214,7 @@ fn other_actions() {
     });
     assert_eq!(allowed("prod", &[], &baseline), ["alice"]);
     let expire = Action::Expire(Expire {
-        expires: noon().plus(Span::from_days(1)),
+        expires: entry_time().plus(Span::from_days(1)),
         comment: None,
     });
     let mut case = Case::within(POLICY, "pr", Some("pr-7"), Vec::new(), "bob", expire);
@@ -211,7 +222,7 @@ fn other_actions() {
     case.by("erin").fails(Rule::Authorization, "deploy to pr-7");
 }
 
-/// Evidence is from those whom the policy accepts for it.
+/// Only signers whom the policy accepts may add evidence.
 #[test]
 fn evidence() {
     let build = Build {
@@ -263,7 +274,8 @@ fn evidence() {
     );
 }
 
-/// Anyone stops what is bad; a machine's yank is not the machine's to take back.
+/// Every listed person and machine may yank. An admin may unyank, and so may the person who yanked,
+/// but not a machine.
 #[test]
 fn yanks() {
     let yank = Yank {
@@ -289,7 +301,7 @@ fn yanks() {
 /// The key decides who signed, not the name in the entry; a removed key belongs to no one.
 #[test]
 fn keys() {
-    let mut case = Case::new(POLICY, "prod", "bob", of(DeploymentKind::Deploy));
+    let mut case = Case::new(POLICY, "prod", "bob", start_of(DeploymentKind::Deploy));
     case.passes(Rule::Authorization);
     case.key = Some(key("ci"));
     case.fails(
@@ -298,20 +310,20 @@ fn keys() {
     );
     case.key = Some(key("stranger"));
     case.fails(Rule::Authorization, "the policy does not list the key");
-    // A question has no signature yet.
+    // A preview has no signature yet.
     case.key = None;
     case.passes(Rule::Authorization);
     case.by("mallory")
         .fails(Rule::Authorization, "the policy does not list mallory");
     case.by("bob").statement.requested_by = Some(parse("mallory"));
     case.fails(Rule::Authorization, "the policy does not list mallory");
-    // A copied key id does not make another person.
+    // Another key with the same key id is not accepted.
     case.statement.requested_by = None;
     case.key = Some(PublicKey::new(key("bob").key_id(), *key("x").as_bytes()));
     case.fails(Rule::Authorization, "the policy does not list the key");
 }
 
-/// A retired key begins nothing, and ends only what its person began.
+/// A retired key may only finish a run of its own person.
 #[test]
 fn retired_keys() {
     let old = key("old");
@@ -322,7 +334,7 @@ fn retired_keys() {
         case.key = Some(old);
         case
     };
-    let begun = of(DeploymentKind::Deploy);
+    let begun = start_of(DeploymentKind::Deploy);
     retire(Case::new(POLICY, "prod", "bob", begun.clone()))
         .fails(Rule::Authorization, "this key of bob is retired");
     let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::None);
@@ -386,9 +398,9 @@ fn policies() {
     bytes.fails(Rule::Authorization, "UTF-8");
 }
 
-/// The first policy is a root key's, and what it says of admins counts only from then on.
+/// The first policy is published with a root key. Its `admins` count only afterwards.
 #[test]
-fn the_first_policy() {
+fn first_policy() {
     let first = |by: &str, text: &str| {
         let mut case = publish(by, text, false);
         case.facts.state = Some(Ok(State::empty()));
@@ -418,7 +430,8 @@ fn the_first_policy() {
         .fails(Rule::Authorization, "no policy is in force yet");
 }
 
-/// A recovery is for the one key that the server's owner armed, and never silent.
+/// Only the key that the server's owner armed may publish a recovery, and the entry must be marked
+/// as one.
 #[test]
 fn recovery() {
     let text = policy_text(POLICY).replace("admins = \"alice\"", "admins = \"bob\"");
@@ -433,9 +446,9 @@ fn recovery() {
     silent.fails(Rule::Authorization, "not an admin");
 }
 
-/// Consent to a policy is the admins'.
+/// Only admins may approve a policy or revoke such an approval.
 #[test]
-fn consent_to_policies() {
+fn policy_approvals() {
     let digest = Digest::sha256(b"x");
     let mut case = publish("alice", "", false);
     for action in [
@@ -454,7 +467,7 @@ fn consent_to_policies() {
         case.by("bob")
             .fails(Rule::Authorization, "bob is not an admin");
     }
-    // Without `admins` in the policy they are those whom the genesis names.
+    // Without `admins` in the policy, the holders of the root keys are the admins.
     case.policy = Policy::parse(&policy_text(&POLICY.replace("admins = \"alice\"", ""))).unwrap();
     case.by("alice").passes(Rule::Authorization);
     case.by("bob")

@@ -1,4 +1,4 @@
-//! Where a branch may go.
+//! Tests of the rule `branch`: when a branch of an environment may move.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::domain::entry::{Action, DeploymentKind, Outcome, VerificationResult};
 use crate::domain::id::CommitId;
 use crate::domain::policy::Policy;
 use crate::domain::rules::testing::{
-    change, commit, content, deploy, deployment, folded, parse, policy_text, ran, record,
+    change, commit, content, deploy, deployment, fold_history, parse, policy_text, ran, record,
 };
 use crate::domain::rules::{Facts, Request, evaluate};
 use crate::domain::time::Time;
@@ -15,8 +15,8 @@ use crate::domain::verdict::{Check, CheckResult, Rule};
 const TWO: &str =
     "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
 
-/// The branch of `prod`, the contents of `api`, `web` and `rest` at commits, and the running
-/// commits.
+/// A push to the branch of `prod`, with what the rule reads: the policy's settings, the contents at
+/// commits, and the ledger of `prod`.
 struct Push {
     deploy_on: &'static str,
     unowned: &'static str,
@@ -26,7 +26,7 @@ struct Push {
 }
 
 impl Push {
-    /// Commit 1 runs; commit 2 changes `api`, and nothing else.
+    /// Returns a push in which commit 1 runs, and commit 2 changes only `api`.
     fn new(deploy_on: &'static str) -> Self {
         let at = |commit, name, content| ((commit, name), Some(content));
         let contents = [
@@ -65,17 +65,17 @@ impl Push {
         let mut facts = self.facts.clone();
         facts
             .state
-            .get_or_insert(Ok(folded("prod", None, self.history.clone()).0));
+            .get_or_insert(Ok(fold_history("prod", None, self.history.clone()).0));
         facts
             .contains
             .entry((commit(2), commit(1)))
             .or_insert(Ok(true));
         facts.contains.insert((commit(1), commit(2)), Ok(false));
-        for ((at, name), holds) in &self.contents {
+        for ((at, name), content_number) in &self.contents {
             facts
                 .contents
                 .entry((commit(*at), parse(name)))
-                .or_insert(Ok(holds.map(content)));
+                .or_insert(Ok(content_number.map(content)));
         }
         let environment = parse("prod");
         let (old, new): (Option<CommitId>, _) = (old.map(commit), new.map(commit));
@@ -95,7 +95,7 @@ impl Push {
     }
 
     #[track_caller]
-    fn says(&self, old: Option<u8>, new: Option<u8>, answer: CheckResult, words: &str) {
+    fn expect_check(&self, old: Option<u8>, new: Option<u8>, answer: CheckResult, words: &str) {
         let checks = self.checks(old, new);
         let branch = checks
             .iter()
@@ -107,37 +107,37 @@ impl Push {
     }
 }
 
-/// Neither mode lets a bound branch go, go back or aside.
+/// In both modes the branch cannot be deleted, and moves only to commits that contain its tip.
 #[test]
 fn forward_only() {
     for mode in ["approval", "merge"] {
         let mut push = Push::new(mode);
-        push.says(Some(1), None, CheckResult::Fail, "cannot be deleted");
-        push.says(Some(2), Some(1), CheckResult::Fail, "may only fast-forward");
+        push.expect_check(Some(1), None, CheckResult::Fail, "cannot be deleted");
+        push.expect_check(Some(2), Some(1), CheckResult::Fail, "may only fast-forward");
         push.facts
             .contains
             .insert((commit(2), commit(1)), Err("shallow".to_owned()));
-        push.says(Some(1), Some(2), CheckResult::Unknown, "shallow");
+        push.expect_check(Some(1), Some(2), CheckResult::Unknown, "shallow");
     }
 }
 
 /// With `deploy_on = "approval"`, the branch must equal the running content of the components that
 /// the push changes.
 #[test]
-fn follows_what_runs() {
+fn must_equal_running_content() {
     let mut push = Push::new("approval");
-    push.says(
+    push.expect_check(
         Some(1),
         Some(2),
         CheckResult::Fail,
         "api: prod runs 010101010101, which has different content",
     );
     push.history.push(("ci", ran("api", 2, Some(1))));
-    push.says(Some(1), Some(2), CheckResult::Pass, "");
-    push.says(None, Some(2), CheckResult::Pass, "");
+    push.expect_check(Some(1), Some(2), CheckResult::Pass, "");
+    push.expect_check(None, Some(2), CheckResult::Pass, "");
     push.history.push(("ci", ran("web", 3, Some(1))));
-    push.says(Some(1), Some(2), CheckResult::Pass, "");
-    push.says(
+    push.expect_check(Some(1), Some(2), CheckResult::Pass, "");
+    push.expect_check(
         None,
         Some(2),
         CheckResult::Fail,
@@ -151,9 +151,9 @@ fn unowned_paths() {
     let mut push = Push::new("approval");
     push.contents.insert((2, "api"), Some(1));
     push.contents.insert((2, "rest"), Some(9));
-    push.says(Some(1), Some(2), CheckResult::Fail, "rest: prod runs");
+    push.expect_check(Some(1), Some(2), CheckResult::Fail, "rest: prod runs");
     push.unowned = "free";
-    push.says(Some(1), Some(2), CheckResult::Pass, "");
+    push.expect_check(Some(1), Some(2), CheckResult::Pass, "");
 }
 
 /// A component that is absent on one side only is a difference; absent on both sides it is not.
@@ -161,17 +161,17 @@ fn unowned_paths() {
 fn absent() {
     let mut push = Push::new("approval");
     push.contents.insert((2, "api"), None);
-    push.says(
+    push.expect_check(
         Some(1),
         Some(2),
         CheckResult::Fail,
         "api: prod still has it",
     );
     push.history.remove(0);
-    push.says(Some(1), Some(2), CheckResult::Pass, "");
+    push.expect_check(Some(1), Some(2), CheckResult::Pass, "");
     let mut push = Push::new("approval");
     push.history.remove(0);
-    push.says(
+    push.expect_check(
         Some(1),
         Some(2),
         CheckResult::Fail,
@@ -186,7 +186,7 @@ fn cannot_tell() {
     let to = deployment(DeploymentKind::Deploy, vec![change("api", 2, Some(1))]);
     push.history
         .push(("ci", record(to, Outcome::Failed, VerificationResult::None)));
-    push.says(
+    push.expect_check(
         Some(1),
         Some(2),
         CheckResult::Unknown,
@@ -195,7 +195,7 @@ fn cannot_tell() {
     let mut push = Push::new("approval");
     push.history.push(("ci", ran("api", 2, Some(1))));
     push.history.push(("ci", deploy("api", 3, Some(2))));
-    push.says(
+    push.expect_check(
         Some(1),
         Some(2),
         CheckResult::Unknown,
@@ -206,7 +206,7 @@ fn cannot_tell() {
         (commit(2), parse("web")),
         Err("past a million entries".to_owned()),
     );
-    push.says(
+    push.expect_check(
         Some(1),
         Some(2),
         CheckResult::Unknown,
@@ -214,14 +214,15 @@ fn cannot_tell() {
     );
     push.facts.state = Some(Err("unreadable".to_owned()));
     push.facts.contents.clear();
-    push.says(Some(1), Some(2), CheckResult::Unknown, "unreadable");
+    push.expect_check(Some(1), Some(2), CheckResult::Unknown, "unreadable");
 }
 
-/// Merged first: the environment's rules judge the new commit, and no starter is needed for them.
+/// With `deploy_on = "merge"`, the environment's rules judge the new commit. `authorization` is not
+/// asked, as there is no signer.
 #[test]
 fn judged_as_a_deployment() {
     let push = Push::new("merge");
-    push.says(Some(1), Some(2), CheckResult::Pass, "");
+    push.expect_check(Some(1), Some(2), CheckResult::Pass, "");
     let names: Vec<Rule> = push
         .checks(Some(1), Some(2))
         .iter()

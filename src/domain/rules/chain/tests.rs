@@ -1,4 +1,4 @@
-//! An entry has one place: the next of its ledger and project, after what it has seen.
+//! Tests of the rule `chain`: an entry fits one position of one ledger.
 
 use super::*;
 use crate::domain::entry::{Abort, ComponentAtCommit, Outcome, VerificationResult};
@@ -6,7 +6,7 @@ use crate::domain::id::{Digest, EntryId, RunId};
 use crate::domain::rules::SeenFact;
 use crate::domain::rules::ledgers_read;
 use crate::domain::rules::testing::{
-    Case, commit, deploy, finish, noon, oid, parse, policy_text, statement,
+    Case, commit, deploy, entry_time, finish, oid, parse, policy_text, statement,
 };
 use crate::domain::verdict::Decision;
 
@@ -18,16 +18,16 @@ fn case() -> Case {
     Case::new(POLICY, "prod", "alice", deploy("catalogue", 1, None))
 }
 
-/// An entry cannot be replayed, moved or copied to another place of this or another ledger or project.
+/// An entry cannot be replayed, or copied to another position, ledger or project.
 #[test]
-fn one_place_only() {
+fn one_position_only() {
     case().passes(Rule::Chain);
     let edits: [(&str, Edit); 6] = [
         ("another project", |it| {
             it.statement.project = EntryId(oid(9));
         }),
         ("has moved on", |it| it.statement.previous = EntryId(oid(9))),
-        ("numbered 2", |it| it.statement.sequence = 2),
+        ("sequence number is 2", |it| it.statement.sequence = 2),
         ("no environment qa", |it| it.statement.ledger = parse("qa")),
         ("no environment prod-1", |it| {
             it.statement.environment = Some(parse("prod-1"));
@@ -45,7 +45,7 @@ fn one_place_only() {
     foreign.fails(Rule::Chain, "the ledger of pr-7 is pr, not prod");
     let mut last = case();
     last.facts.chain.as_mut().unwrap().sequence = u64::MAX;
-    last.fails(Rule::Chain, "numbered");
+    last.fails(Rule::Chain, "sequence number");
     let mut blind = case();
     blind.facts.chain = None;
     blind.unknown(Rule::Chain, "not read");
@@ -57,8 +57,8 @@ fn one_place_only() {
 fn seen_is_honest() {
     let fact = SeenFact {
         is_tip: true,
-        reachable: true,
-        forward: true,
+        is_reachable: true,
+        is_forward: true,
     };
     for (ledger, fact, words) in [
         (
@@ -72,7 +72,7 @@ fn seen_is_honest() {
         (
             "dev",
             SeenFact {
-                reachable: false,
+                is_reachable: false,
                 ..fact
             },
             "not in dev",
@@ -80,10 +80,10 @@ fn seen_is_honest() {
         (
             "evidence",
             SeenFact {
-                forward: false,
+                is_forward: false,
                 ..fact
             },
-            "seen less of evidence",
+            "older tip of evidence",
         ),
     ] {
         let mut case = case();
@@ -94,7 +94,7 @@ fn seen_is_honest() {
         let mut case = case();
         case.statement.seen.remove(ledger);
         case.fails(Rule::Chain, &format!("does not name {ledger}"));
-        // What does not exist cannot be named.
+        // A ledger that does not exist need not be named.
         case.facts.tips.remove(ledger);
         case.passes(Rule::Chain);
     }
@@ -131,12 +131,12 @@ fn seen_is_honest() {
     blind.unknown(Rule::Chain, "too long a walk");
 }
 
-/// What the verdict is read from is exactly what clients name.
+/// Clients name exactly the ledgers that the rules read.
 #[test]
-fn what_is_read() {
+fn ledgers_that_are_read() {
     let policy = crate::domain::rules::testing::policy(POLICY);
     let names = |ledger: &str, action| -> Vec<String> {
-        ledgers_read(&policy, &statement(ledger, "alice", noon(), action))
+        ledgers_read(&policy, &statement(ledger, "alice", entry_time(), action))
             .iter()
             .map(ToString::to_string)
             .collect()
@@ -175,7 +175,8 @@ fn publish() -> Action {
     })
 }
 
-/// No entry made under the old policy can turn up after the new one.
+/// A `publish` must name the tip of every environment: no entry under the old policy can appear
+/// later.
 #[test]
 fn a_policy_has_seen_every_environment() {
     let mut case = Case::new(POLICY, "policy", "alice", publish());
@@ -204,14 +205,14 @@ fn a_dropped_environment() {
             )
         };
         let end = finish(1, &begun, Outcome::Succeeded, VerificationResult::Passed);
-        let what = vec![ComponentAtCommit {
+        let components = vec![ComponentAtCommit {
             component: parse("catalogue"),
             commit: commit(1),
         }];
         let abort = Abort {
             start: 1,
             run: RunId([1; 16]),
-            components: what,
+            components,
             reason: parse("gone"),
         };
         let abort = Action::Abort(abort);
@@ -231,9 +232,10 @@ fn a_dropped_environment() {
     }
 }
 
-/// A tree or message that the entry does not give is refused with what differs.
+/// A tree or message that differs from the computed one is refused, and the refusal names the
+/// difference.
 #[test]
-fn the_tree_is_the_fold() {
+fn stored_equals_computed() {
     let mut case = case();
     case.facts.stored_as_computed = Some(Err("components/api\u{1b}/commit".to_owned()));
     assert!(

@@ -1,4 +1,4 @@
-//! Whose word counts, and which is the latest.
+//! Tests of the rule `checks`: whose attestations count, and which is the latest.
 
 use crate::domain::entry::{Action, Attestation};
 use crate::domain::policy::PredicateType;
@@ -37,7 +37,7 @@ fn review(unresolved: u8) -> Action {
     )
 }
 
-/// Entries oldest first.
+/// Returns a deployment to `prod` with these entries in `evidence`, oldest first.
 fn case(policy: &str, evidence: Vec<(&str, Action)>) -> Case {
     let mut case = Case::new(policy, "prod", "alice", deploy("catalogue", 1, None));
     case.evidence(evidence);
@@ -90,7 +90,8 @@ fn accepted() {
     stolen.fails(Rule::Checks, "none for");
 }
 
-/// Another suite or environment is another matter; without a suite every suite must be good.
+/// An attestation for another suite or environment does not count. Without a suite in the policy,
+/// the latest of every suite must have passed.
 #[test]
 fn suites_and_environments() {
     let e2e = TESTED.replace(
@@ -143,7 +144,7 @@ fn reviews() {
     unread.unknown(Rule::Checks, "authors");
 }
 
-/// What was not read is never taken for a pass.
+/// A missing fact is never a pass.
 #[test]
 fn missing() {
     let mut case = case(TESTED, vec![("ci", test("PASSED", None, None))]);

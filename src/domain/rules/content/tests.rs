@@ -1,4 +1,4 @@
-//! An entry's own word about the code counts for nothing.
+//! Tests of the rule `content`: an entry's claims are compared with the code and the ledger.
 
 use super::*;
 use crate::domain::entry::{
@@ -21,13 +21,14 @@ fn after_one(action: Action) -> Case {
     )
 }
 
-fn one(kind: DeploymentKind, to: u8, intent: Intent, said: Option<u8>) -> Action {
+fn start_api(kind: DeploymentKind, to: u8, intent: Intent, stated: Option<u8>) -> Action {
     let mut api = change("api", to, Some(1));
-    (api.intent, api.target.content) = (intent, said.map(content));
+    (api.intent, api.target.content) = (intent, stated.map(content));
     start(1, of(kind, vec![api]))
 }
 
-/// An approved commit's content cannot be claimed for another, nor a content for a commit that lacks it.
+/// An entry cannot claim the content of an approved commit for another commit, or a content that
+/// the commit lacks.
 #[test]
 fn contents_are_recomputed() {
     let mut case = after_one(deploy("api", 2, Some(1)));
@@ -55,24 +56,43 @@ fn contents_are_recomputed() {
 /// A deployment is judged against the running commits, so it must name them.
 #[test]
 fn from_is_what_runs() {
-    after_one(deploy("api", 2, None))
-        .fails(Rule::Content, "not what runs, 010101010101: try again");
-    after_one(deploy("api", 2, Some(3))).fails(Rule::Content, "not what runs");
+    after_one(deploy("api", 2, None)).fails(
+        Rule::Content,
+        "not the running commit, 010101010101: try again",
+    );
+    after_one(deploy("api", 2, Some(3))).fails(Rule::Content, "not the running commit");
     Case::new(POLICY, "prod", "alice", deploy("api", 2, Some(3)))
-        .fails(Rule::Content, "not what runs, nothing");
+        .fails(Rule::Content, "not the running commit, nothing");
     // The same content again is a deployment like any other.
-    after_one(one(DeploymentKind::Deploy, 1, Intent::Change, Some(1))).passes(Rule::Content);
+    after_one(start_api(
+        DeploymentKind::Deploy,
+        1,
+        Intent::Change,
+        Some(1),
+    ))
+    .passes(Rule::Content);
 }
 
 /// New content cannot be declared "unchanged", and nothing is "unchanged" while the running version
 /// is unknown.
 #[test]
 fn unchanged_is_equal() {
-    after_one(one(DeploymentKind::Deploy, 2, Intent::Unchanged, Some(1))).passes(Rule::Content);
-    after_one(one(DeploymentKind::Deploy, 2, Intent::Unchanged, Some(2)))
-        .fails(Rule::Content, "differs from what runs");
-    // A rider that names a version of its own would put it into notes and trailers unseen.
-    let mut named = one(DeploymentKind::Deploy, 2, Intent::Unchanged, Some(1));
+    after_one(start_api(
+        DeploymentKind::Deploy,
+        2,
+        Intent::Unchanged,
+        Some(1),
+    ))
+    .passes(Rule::Content);
+    after_one(start_api(
+        DeploymentKind::Deploy,
+        2,
+        Intent::Unchanged,
+        Some(2),
+    ))
+    .fails(Rule::Content, "differs from the running version");
+    // Its own version would appear unchecked in notes and trailers.
+    let mut named = start_api(DeploymentKind::Deploy, 2, Intent::Unchanged, Some(1));
     if let Action::Start(start) = &mut named {
         start.deployment.components[0].target.version = Some(parse("9.9.9"));
     }
@@ -83,25 +103,25 @@ fn unchanged_is_equal() {
         VerificationResult::None,
     );
     let history = vec![("alice", ran("api", 1, None)), ("alice", failed)];
-    let wanted = one(DeploymentKind::Deploy, 3, Intent::Unchanged, Some(1));
+    let wanted = start_api(DeploymentKind::Deploy, 3, Intent::Unchanged, Some(1));
     Case::after(POLICY, "prod", history, "alice", wanted)
         .fails(Rule::Content, "the running version of");
 }
 
-/// Only what the commit lacks is taken away; a whole environment is taken away as it runs.
+/// A deployment removes only components that the commit lacks; a destroy names the running commits.
 #[test]
 fn destroyed() {
-    after_one(one(DeploymentKind::Deploy, 2, Intent::Destroy, None)).passes(Rule::Content);
-    let mut there = after_one(one(DeploymentKind::Deploy, 2, Intent::Destroy, None));
+    after_one(start_api(DeploymentKind::Deploy, 2, Intent::Destroy, None)).passes(Rule::Content);
+    let mut there = after_one(start_api(DeploymentKind::Deploy, 2, Intent::Destroy, None));
     there
         .facts
         .contents
         .insert((commit(2), parse("api")), Ok(Some(content(2))));
     there.fails(Rule::Content, "only absent components are destroyed");
-    after_one(one(DeploymentKind::Destroy, 1, Intent::Destroy, None)).passes(Rule::Content);
-    after_one(one(DeploymentKind::Destroy, 2, Intent::Destroy, None))
-        .fails(Rule::Content, "destroyed as it runs");
-    // A component that has left the policy can still be cleared away.
+    after_one(start_api(DeploymentKind::Destroy, 1, Intent::Destroy, None)).passes(Rule::Content);
+    after_one(start_api(DeploymentKind::Destroy, 2, Intent::Destroy, None))
+        .fails(Rule::Content, "must name the running commit");
+    // A component that is no longer in the policy can still be removed.
     let mut gone = change("old", 2, Some(1));
     (gone.intent, gone.target.content) = (Intent::Destroy, None);
     let wanted = start(1, of(DeploymentKind::Deploy, vec![gone]));
@@ -118,9 +138,20 @@ fn destroyed() {
 /// A command is run only in running components, at their commits.
 #[test]
 fn commanded() {
-    after_one(one(DeploymentKind::Exec, 1, Intent::Unchanged, Some(1))).passes(Rule::Content);
-    after_one(one(DeploymentKind::Exec, 1, Intent::Unchanged, Some(2)))
-        .fails(Rule::Content, "not what runs");
+    after_one(start_api(
+        DeploymentKind::Exec,
+        1,
+        Intent::Unchanged,
+        Some(1),
+    ))
+    .passes(Rule::Content);
+    after_one(start_api(
+        DeploymentKind::Exec,
+        1,
+        Intent::Unchanged,
+        Some(2),
+    ))
+    .fails(Rule::Content, "not the running one");
 }
 
 /// A verification must name the commit that runs now, not the one that ran when the check began.
@@ -138,12 +169,15 @@ fn verified() {
         })
     };
     after_one(verification(1)).passes(Rule::Content);
-    after_one(verification(2)).fails(Rule::Content, "020202020202 is not what runs of api");
+    after_one(verification(2)).fails(
+        Rule::Content,
+        "020202020202 is not the running commit of api",
+    );
 }
 
-/// A baseline, an artifact and the lifting of a hold are about the commit's own content too.
+/// The content in a baseline, an artifact and an unlock is compared with the code too.
 #[test]
-fn everything_else_that_names_a_content() {
+fn contents_in_other_actions() {
     let baseline = Action::Baseline(Baseline {
         components: vec![change("api", 1, None).target],
         comment: None,
@@ -210,7 +244,7 @@ fn components_are_known() {
     Case::new(POLICY, "prod", "alice", approve(1, &["rest"])).passes(Rule::Content);
 }
 
-/// A policy is the text that was signed, and of this project.
+/// A published policy must have the signed digest and this project's name.
 #[test]
 fn policies() {
     let text = policy_text(POLICY);

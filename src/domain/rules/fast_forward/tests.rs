@@ -1,9 +1,11 @@
-//! A deployment goes forward, unless it is a rollback to what was healthy.
+//! Tests of the rule `fast-forward`: deployments contain the running commit, and rollbacks return
+//! to a verified success.
 
 use super::*;
 use crate::domain::entry::{Baseline, ComponentAtCommit, Verification};
 use crate::domain::rules::testing::{
-    Case, change, commit, deploy, deployment, finish, kept, noon, parse, ran, start, statement,
+    Case, change, commit, deploy, deployment, entry_time, finish, parse, ran, start, statement,
+    stored_entry,
 };
 use crate::domain::text::Line;
 
@@ -36,7 +38,7 @@ fn forward() {
     let mut blind = after_one(BOUND, DeploymentKind::Deploy, 2, true);
     blind.facts.contains.clear();
     blind.unknown(Rule::FastForward, "not looked up");
-    // Equal content moves neither forward nor back, unless the running version is unknown.
+    // The running content may be deployed at any commit, unless the running version is unknown.
     let mut equal = after_one(BOUND, DeploymentKind::Deploy, 2, false);
     equal.deployment().components[0].target.content = change("catalogue", 1, None).target.content;
     equal.passes(Rule::FastForward);
@@ -57,7 +59,7 @@ fn hotfix() {
     }
 }
 
-fn back(earlier: Vec<Action>) -> Case {
+fn rollback_after(earlier: Vec<Action>) -> Case {
     let history = vec![("alice", ran("catalogue", 2, None))];
     let wanted = start(
         1,
@@ -71,14 +73,14 @@ fn back(earlier: Vec<Action>) -> Case {
     let mut case = Case::after(rest, "prod", history, "alice", wanted);
     let entries = earlier
         .into_iter()
-        .map(|action| kept(&statement("prod", "alice", noon(), action)))
+        .map(|action| stored_entry(&statement("prod", "alice", entry_time(), action)))
         .collect();
     case.facts.contains.clear();
     case.facts.earlier_runs = [(parse("catalogue"), Ok(entries))].into();
     case
 }
 
-fn later(result: VerificationResult) -> Action {
+fn later_verification(result: VerificationResult) -> Action {
     Action::Verification(Verification {
         components: vec![ComponentAtCommit {
             component: parse("catalogue"),
@@ -90,7 +92,7 @@ fn later(result: VerificationResult) -> Action {
     })
 }
 
-/// A stolen key cannot call "rollback" what never ran, never worked, or worked no more.
+/// A rollback is refused if its content never ran, never succeeded, or later failed.
 #[test]
 fn rollback() {
     use VerificationResult::{Failed, None, Passed};
@@ -108,39 +110,46 @@ fn rollback() {
     });
     for good in [
         vec![ended(Outcome::Succeeded, Passed)],
-        vec![later(Passed), ended(Outcome::Succeeded, None)],
+        vec![later_verification(Passed), ended(Outcome::Succeeded, None)],
         vec![baseline.clone()],
-        vec![later(Passed), baseline.clone()],
+        vec![later_verification(Passed), baseline.clone()],
     ] {
-        back(good).passes(Rule::FastForward);
+        rollback_after(good).passes(Rule::FastForward);
     }
     for (bad, words) in [
         (vec![], "never ran"),
         (vec![ended(Outcome::Failed, None)], "never ran"),
         (vec![ran("catalogue", 3, Option::None)], "never ran"),
-        (vec![later(Passed)], "never ran"),
+        (vec![later_verification(Passed)], "never ran"),
         (
             vec![ended(Outcome::Succeeded, None)],
             "not a verified success",
         ),
         (
-            vec![later(Failed), ended(Outcome::Succeeded, Passed)],
+            vec![
+                later_verification(Failed),
+                ended(Outcome::Succeeded, Passed),
+            ],
             "not a verified success",
         ),
-        (vec![later(Failed), baseline], "not a verified success"),
+        (
+            vec![later_verification(Failed), baseline],
+            "not a verified success",
+        ),
     ] {
-        let check = back(bad).fails(Rule::FastForward, words);
+        let check = rollback_after(bad).fails(Rule::FastForward, words);
         assert_eq!(check.remedy.as_deref(), Some("git deploy log prod"));
     }
-    let mut blind = back(Vec::new());
+    let mut blind = rollback_after(Vec::new());
     blind.facts.earlier_runs.clear();
     blind.unknown(Rule::FastForward, "not looked up");
 }
 
-/// An old commit that lacks a component does not take it out of production without approvals.
+/// A rollback to an old commit that lacks a component is refused: it would remove the component
+/// without approvals.
 #[test]
-fn rollback_destroys_nothing() {
-    let mut case = back(vec![ran("catalogue", 1, None)]);
+fn rollback_removes_nothing() {
+    let mut case = rollback_after(vec![ran("catalogue", 1, None)]);
     let change = &mut case.deployment().components[0];
     (change.intent, change.target.content) = (Intent::Destroy, None);
     case.fails(Rule::FastForward, "cannot remove a component");

@@ -1,4 +1,4 @@
-//! What must have run before, and how well.
+//! Tests of the rule `previous environment`.
 
 use crate::domain::entry::{
     Action, Baseline, ComponentAtCommit, DeploymentKind, Intent, Outcome, Unlock, Verification,
@@ -23,7 +23,7 @@ fn case(rest: &str, history: Vec<(&str, Action)>) -> Case {
     case
 }
 
-fn ended(to: u8, outcome: Outcome, verification: VerificationResult) -> Action {
+fn recorded(to: u8, outcome: Outcome, verification: VerificationResult) -> Action {
     record(
         deployment(DeploymentKind::Deploy, vec![change("catalogue", to, None)]),
         outcome,
@@ -44,7 +44,7 @@ fn verification(to: u8, verification: VerificationResult) -> Action {
     })
 }
 
-/// It ran there, now or earlier, whatever runs there today.
+/// The commit must have run there, now or earlier.
 #[test]
 fn ran_there() {
     case("", vec![("ci", ran("catalogue", 1, None))]).passes(Rule::PreviousEnvironment);
@@ -64,7 +64,7 @@ fn ran_there() {
     );
 }
 
-/// An environment that comes after no other asks nothing.
+/// Without `promote_from`, the rule gives no answer.
 #[test]
 fn first_environment() {
     assert_eq!(
@@ -74,14 +74,14 @@ fn first_environment() {
     );
 }
 
-/// A later failure takes it away, and so does a verification that fails.
+/// A later failure or failed verification cancels the success.
 #[test]
-fn taken_away() {
-    let fine = || ("ci", ran("catalogue", 1, None));
-    let failed = ("ci", ended(1, Outcome::Failed, VerificationResult::None));
-    case("", vec![fine(), failed]).fails(Rule::PreviousEnvironment, "on hold in stage");
-    let unwell = ("ci", verification(1, VerificationResult::Failed));
-    let check = case("", vec![fine(), unwell]).fails(
+fn later_failures() {
+    let success = || ("ci", ran("catalogue", 1, None));
+    let failed = ("ci", recorded(1, Outcome::Failed, VerificationResult::None));
+    case("", vec![success(), failed]).fails(Rule::PreviousEnvironment, "on hold in stage");
+    let failed_verification = ("ci", verification(1, VerificationResult::Failed));
+    let check = case("", vec![success(), failed_verification]).fails(
         Rule::PreviousEnvironment,
         "its verification in stage failed",
     );
@@ -91,7 +91,7 @@ fn taken_away() {
     );
 }
 
-/// A hold stops it, and lifting the hold does not make a success of a failure.
+/// A hold blocks the promotion, and lifting it does not turn the failure into a success.
 #[test]
 fn holds() {
     let failed = deployment(
@@ -126,32 +126,38 @@ fn holds() {
         ],
     )
     .passes(Rule::PreviousEnvironment);
-    let mut back = deployment(
+    let mut rollback = deployment(
         DeploymentKind::Rollback,
         vec![change("catalogue", 2, Some(1))],
     );
-    back.components[0].intent = Intent::Change;
-    let back = record(back, Outcome::Succeeded, VerificationResult::Passed);
-    let left = vec![
+    rollback.components[0].intent = Intent::Change;
+    let rollback = record(rollback, Outcome::Succeeded, VerificationResult::Passed);
+    let history = vec![
         ("ci", ran("catalogue", 2, None)),
         ("ci", ran("catalogue", 1, Some(2))),
-        ("ci", back),
+        ("ci", rollback),
     ];
-    case("", left).fails(Rule::PreviousEnvironment, "on hold");
+    case("", history).fails(Rule::PreviousEnvironment, "on hold");
 }
 
-/// Unverified is enough only where the policy has nothing to verify with.
+/// An unverified success is enough only if the component has no `verify` command.
 #[test]
 fn unverified() {
-    let silent = || vec![("ci", ended(1, Outcome::Succeeded, VerificationResult::None))];
-    case("", silent()).passes(Rule::PreviousEnvironment);
-    case(VERIFY, silent()).fails(Rule::PreviousEnvironment, "it was not verified in stage");
-    let mut later = silent();
+    let without_verification = || {
+        vec![(
+            "ci",
+            recorded(1, Outcome::Succeeded, VerificationResult::None),
+        )]
+    };
+    case("", without_verification()).passes(Rule::PreviousEnvironment);
+    case(VERIFY, without_verification())
+        .fails(Rule::PreviousEnvironment, "it was not verified in stage");
+    let mut later = without_verification();
     later.push(("ci", verification(1, VerificationResult::Passed)));
     case(VERIFY, later).passes(Rule::PreviousEnvironment);
 }
 
-/// An admin's word is no deployment.
+/// A baseline does not count as a deployment.
 #[test]
 fn baseline() {
     let target = change("catalogue", 1, None).target;
@@ -161,7 +167,7 @@ fn baseline() {
     });
     let alone = vec![("alice", baseline.clone())];
     let check = case("", alone).fails(Rule::PreviousEnvironment, "only a baseline");
-    // What does not differ would only ride along.
+    // Without `--all`, an unchanged component would keep its baseline.
     assert!(
         check
             .remedy
@@ -202,22 +208,22 @@ fn component_by_component() {
     }
 }
 
-/// A component is taken away only where the environment before is without it.
+/// A component may be removed only if the previous environment is without it, now or earlier.
 #[test]
-fn taking_away() {
-    let gone = || {
-        let mut gone = deployment(
+fn removal() {
+    let removal = || {
+        let mut removal = deployment(
             DeploymentKind::Deploy,
             vec![change("catalogue", 2, Some(1))],
         );
-        gone.components[0].intent = Intent::Destroy;
-        gone.components[0].target.content = None;
-        gone
+        removal.components[0].intent = Intent::Destroy;
+        removal.components[0].target.content = None;
+        removal
     };
-    let mut case = Case::new(POLICY, "prod", "alice", start(1, gone()));
+    let mut case = Case::new(POLICY, "prod", "alice", start(1, removal()));
     case.source(vec![("ci", ran("catalogue", 1, None))])
         .fails(Rule::PreviousEnvironment, "stage still has it");
-    let destroyed = record(gone(), Outcome::Destroyed, VerificationResult::None);
+    let destroyed = record(removal(), Outcome::Destroyed, VerificationResult::None);
     let log = vec![("ci", ran("catalogue", 1, None)), ("ci", destroyed)];
     case.source(log.clone()).passes(Rule::PreviousEnvironment);
     case.source([log, vec![("ci", ran("catalogue", 3, None))]].concat())
@@ -225,7 +231,7 @@ fn taking_away() {
     case.source(vec![]).passes(Rule::PreviousEnvironment);
 }
 
-/// What was not read is never taken for a yes.
+/// A missing fact is never a pass.
 #[test]
 fn missing() {
     let mut case = case("", vec![("ci", ran("catalogue", 1, None))]);

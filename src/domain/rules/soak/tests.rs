@@ -1,7 +1,7 @@
-//! How long is long enough.
+//! Tests of the rule `soak`: how long a commit must have run.
 
 use crate::domain::entry::{Action, ComponentAtCommit, Verification, VerificationResult};
-use crate::domain::rules::testing::{Case, commit, deploy, noon, parse, ran};
+use crate::domain::rules::testing::{Case, commit, deploy, entry_time, parse, ran};
 use crate::domain::time::Span;
 use crate::domain::verdict::Rule;
 
@@ -31,18 +31,18 @@ fn verification(verification: VerificationResult) -> Action {
 #[test]
 fn still_running() {
     let mut case = case("1h", vec![("ci", ran("catalogue", 1, None))]);
-    case.now = noon().plus(Span::from_seconds(37 * 60));
+    case.now = entry_time().plus(Span::from_seconds(37 * 60));
     case.fails(
         Rule::Soak,
-        "stage runs it since 09:59, soak 1h: 22 minutes left",
+        "stage has run it since 09:59, soak 1h: 22 minutes left",
     );
-    case.now = noon().plus(Span::from_seconds(59 * 60 - 1));
+    case.now = entry_time().plus(Span::from_seconds(59 * 60 - 1));
     case.fails(Rule::Soak, "1 second left");
-    case.now = noon().plus(Span::from_seconds(59 * 60));
+    case.now = entry_time().plus(Span::from_seconds(59 * 60));
     case.passes(Rule::Soak);
 }
 
-/// What was replaced has what it has; the longest time counts, not the sum.
+/// A replaced version keeps its soak time. The longest time counts, not the sum.
 #[test]
 fn replaced() {
     let once = vec![
@@ -57,7 +57,7 @@ fn replaced() {
 
 /// A failed verification ends the time, and a passed one begins another.
 #[test]
-fn unbroken() {
+fn failed_verification() {
     let fine = ("ci", ran("catalogue", 1, None));
     let (bad, good) = (
         verification(VerificationResult::Failed),
@@ -69,12 +69,12 @@ fn unbroken() {
     )
     .passes(Rule::Soak);
     case("3m", vec![fine.clone(), ("ci", bad.clone()), ("ci", good)])
-        .fails(Rule::Soak, "stage runs it since 09:59");
+        .fails(Rule::Soak, "stage has run it since 09:59");
     case("2m", vec![fine, ("ci", bad)]).fails(Rule::Soak, "for 1 minute at most");
     case("1s", vec![]).fails(Rule::Soak, "it was never verified in stage (soak 1s)");
 }
 
-/// What was not read is never taken for long enough.
+/// A missing fact is never a pass.
 #[test]
 fn missing() {
     let mut case = case("1s", vec![("ci", ran("catalogue", 1, None))]);
@@ -82,9 +82,9 @@ fn missing() {
     case.unknown(Rule::Soak, "not read");
 }
 
-/// Without a soak nothing is asked.
+/// Without `soak` in the policy, the rule gives no answer.
 #[test]
-fn not_asked() {
+fn no_soak() {
     let policy = "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\n";
     assert_eq!(
         Case::new(policy, "prod", "alice", deploy("catalogue", 1, None)).checks(Rule::Soak),

@@ -1,4 +1,4 @@
-//! What does not fit the ledger does not get in.
+//! Tests of the rule `state`: entries that do not fit the ledger's state are refused.
 
 use super::*;
 use crate::domain::entry::{
@@ -7,8 +7,8 @@ use crate::domain::entry::{
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::testing::{
-    Case, approve, change, commit, content, deploy, deployment as of, finish, noon, parse, ran,
-    record, start,
+    Case, approve, change, commit, content, deploy, deployment as of, entry_time, finish, parse,
+    ran, record, start,
 };
 use crate::domain::time::Span;
 
@@ -22,8 +22,8 @@ fn begun() -> Action {
     deploy("catalogue", 2, Some(1))
 }
 
-/// Entry 1 put commit 1 there; entry 2 starts commit 2.
-fn open(action: Action) -> Case {
+/// Returns a case after two entries: entry 1 deployed commit 1, and entry 2 started commit 2.
+fn after_start(action: Action) -> Case {
     after(
         vec![("alice", ran("catalogue", 1, None)), ("alice", begun())],
         action,
@@ -51,17 +51,17 @@ fn abort(run: u8, components: &[(&str, u8)]) -> Action {
     })
 }
 
-/// Who gives a run up says what it was changing, no more and no less: notes and histories take its word.
+/// An abort names exactly the components that the run was changing: notes and histories rely on it.
 #[test]
 fn an_abort_names_what_was_changing() {
-    open(abort(1, &[("catalogue", 2)])).passes(Rule::State);
+    after_start(abort(1, &[("catalogue", 2)])).passes(Rule::State);
     for other in [
         &[][..],
         &[("catalogue", 1)],
         &[("other", 2)],
         &[("catalogue", 2), ("other", 2)],
     ] {
-        open(abort(1, other)).fails(Rule::State, "not those that the run was changing");
+        after_start(abort(1, other)).fails(Rule::State, "not those that the run was changing");
     }
     let mut stays = change("other", 1, Some(1));
     stays.intent = Intent::Unchanged;
@@ -82,7 +82,7 @@ fn an_abort_names_what_was_changing() {
     after(before, abort(1, &[("catalogue", 1), ("other", 1)])).fails(Rule::State, "not those");
 }
 
-/// Only the newest `run` goes on: of two resumes one wins, and neither a resume nor an abort revives what is over.
+/// Only the newest `run` id can finish or abort a run, and a run that has ended cannot be resumed.
 #[test]
 fn the_newest_run() {
     let resume = |run| {
@@ -97,10 +97,10 @@ fn the_newest_run() {
         ("alice", begun()),
         ("bob", resume(2)),
     ];
-    open(Action::Finish(ended(Outcome::Succeeded))).passes(Rule::State);
-    open(abort(1)).passes(Rule::State);
-    open(resume(2)).passes(Rule::State);
-    open(resume(1)).fails(Rule::State, "is that of an unfinished run");
+    after_start(Action::Finish(ended(Outcome::Succeeded))).passes(Rule::State);
+    after_start(abort(1)).passes(Rule::State);
+    after_start(resume(2)).passes(Rule::State);
+    after_start(resume(1)).fails(Rule::State, "is the id of an unfinished run");
     for late in [Action::Finish(ended(Outcome::Succeeded)), abort(1)] {
         after(taken.clone(), late).fails(Rule::State, "taken over by bob with entry 3");
     }
@@ -144,27 +144,27 @@ fn a_finish_repeats_its_start() {
             it.components[0].target.version = Some(parse("9"));
         }),
         ("components or commits", |it| it.components.clear()),
-        ("cannot have ended so", |it| {
+        ("does not fit the start", |it| {
             it.components[0].outcome = Outcome::Destroyed;
         }),
     ];
     for (words, edit) in edits {
         let mut wrong = ended(Outcome::Succeeded);
         edit(&mut wrong);
-        open(Action::Finish(wrong)).fails(Rule::State, words);
+        after_start(Action::Finish(wrong)).fails(Rule::State, words);
     }
 }
 
-/// A failure goes back to what ran before, and a skip is the fault of the run's own.
+/// A rollback restores the commit that ran before, and a skip names a component of the same run.
 #[test]
 fn rolled_back() {
     let mut back = ended(Outcome::RolledBack);
-    open(Action::Finish(back.clone())).passes(Rule::State);
+    after_start(Action::Finish(back.clone())).passes(Rule::State);
     back.components[0].to = Some(commit(3));
-    open(Action::Finish(back)).fails(Rule::State, "rolled back to another commit");
+    after_start(Action::Finish(back)).fails(Rule::State, "rolled back to another commit");
     let mut skipped = ended(Outcome::Skipped);
     skipped.components[0].because = Some(parse("nope"));
-    open(Action::Finish(skipped)).fails(Rule::State, "because of nope");
+    after_start(Action::Finish(skipped)).fails(Rule::State, "because of nope");
     let wanted = |from| of(DeploymentKind::Deploy, vec![change("catalogue", 2, from)]);
     let Action::Record(mut wrong) = record(
         wanted(Some(1)),
@@ -181,7 +181,7 @@ fn rolled_back() {
     .fails(Rule::State, "rolled back to another");
 }
 
-/// There is one lock, and what is lifted was there.
+/// A lock is for something unlocked, and an unlock lifts an existing lock or hold.
 #[test]
 fn locks_and_holds() {
     let lock = |component: Option<&str>| {
@@ -224,7 +224,7 @@ fn locks_and_holds() {
     after(vec![("alice", failed)], lift(3)).fails(Rule::State, "no such lock or hold");
 }
 
-/// Only what was given is taken back, by whom it was given.
+/// A revoke names an existing approval and its approver.
 #[test]
 fn approvals() {
     let revoke = |byte, who: &str| {
@@ -247,7 +247,7 @@ fn approvals() {
         .fails(Rule::State, "no such approval");
 }
 
-/// A baseline is the first word about a component: it launders nothing that was deployed or failed.
+/// A component with a history cannot get a baseline, which could hide a deployment or a failure.
 #[test]
 fn baselines() {
     let baseline = || {
@@ -269,7 +269,7 @@ fn baselines() {
     within.fails(Rule::State, "cannot have a baseline");
 }
 
-/// A yank is open once.
+/// Something yanked cannot be yanked again, and only something yanked can be unyanked.
 #[test]
 fn yanks() {
     let yank = Yank {
@@ -286,7 +286,7 @@ fn yanks() {
 }
 
 fn hours(hours: u64) -> Time {
-    noon().plus(Span::from_seconds(hours * 3_600))
+    entry_time().plus(Span::from_seconds(hours * 3_600))
 }
 
 fn create(expires: Option<Time>, from: Option<u8>) -> Action {
@@ -299,12 +299,14 @@ fn within(environment: &str, history: Vec<(&str, Action)>, action: Action) -> Ca
     Case::within(POLICY, "pr", Some(environment), history, "alice", action)
 }
 
-/// An ephemeral environment ends: from its beginning, within its bounds, and however often it is renewed.
+/// An ephemeral environment has an expiry from the start, and no renewal exceeds the `ttl`.
 #[test]
-fn ends() {
+fn expiry() {
     within("pr-7", vec![], create(Some(hours(8)), None)).passes(Rule::State);
-    within("pr-7", vec![], create(Some(hours(9)), None))
-        .fails(Rule::State, "until 2026-03-05T18:00:00Z, for 8h");
+    within("pr-7", vec![], create(Some(hours(9)), None)).fails(
+        Rule::State,
+        "at 2026-03-05T18:00:00Z at the latest (ttl 8h)",
+    );
     within("pr-7", vec![], create(None, None)).fails(Rule::State, "needs an expiry");
     let history = || vec![("alice", create(Some(hours(1)), None))];
     within("pr-7", history(), create(None, Some(1))).passes(Rule::State);
@@ -315,12 +317,13 @@ fn ends() {
         })
     };
     within("pr-7", history(), renew(hours(8))).passes(Rule::State);
-    within("pr-7", history(), renew(hours(9))).fails(Rule::State, "for 8h");
+    within("pr-7", history(), renew(hours(9))).fails(Rule::State, "ttl 8h");
     within("pr-7", vec![], renew(hours(1))).fails(Rule::State, "no environment pr-7");
     after(vec![], renew(hours(1))).fails(Rule::State, "not ephemeral");
 }
 
-/// No more of them exist than the policy allows; a lock or an approval for one that is not there counts for nothing.
+/// The number of ephemeral environments is limited. A lock alone does not make an environment
+/// exist.
 #[test]
 fn limit() {
     let mut case = within(
@@ -358,19 +361,19 @@ fn limit() {
     case.passes(Rule::State);
 }
 
-/// A destruction takes everything that runs, and is for ephemeral environments only.
+/// A destroy names every running component, and is for ephemeral environments only.
 #[test]
 fn destroyed() {
-    let gone = || {
-        let mut gone: ComponentChange = change("catalogue", 1, Some(1));
-        (gone.intent, gone.target.content) = (Intent::Destroy, None);
-        gone
+    let removal = || {
+        let mut removal: ComponentChange = change("catalogue", 1, Some(1));
+        (removal.intent, removal.target.content) = (Intent::Destroy, None);
+        removal
     };
     let history = || vec![("alice", create(Some(hours(1)), None))];
     within(
         "pr-7",
         history(),
-        start(1, of(DeploymentKind::Destroy, vec![gone()])),
+        start(1, of(DeploymentKind::Destroy, vec![removal()])),
     )
     .passes(Rule::State);
     within(
@@ -381,7 +384,7 @@ fn destroyed() {
     .fails(Rule::State, "every component that runs");
     after(
         vec![("alice", ran("catalogue", 1, None))],
-        start(1, of(DeploymentKind::Destroy, vec![gone()])),
+        start(1, of(DeploymentKind::Destroy, vec![removal()])),
     )
     .fails(Rule::State, "only an ephemeral environment");
     within(
@@ -392,7 +395,8 @@ fn destroyed() {
     .fails(Rule::State, "no environment pr-7 to destroy");
 }
 
-/// What a failed or given up attempt may have left behind is taken down with the rest, at the commit of that attempt.
+/// A destroy also removes what a failed or aborted attempt may have left behind, at the attempt's
+/// commit.
 #[test]
 fn attempts_are_destroyed() {
     let begun = || {
@@ -405,14 +409,14 @@ fn attempts_are_destroyed() {
         (gone.intent, gone.target.content) = (Intent::Destroy, None);
         start(2, of(DeploymentKind::Destroy, vec![gone]))
     };
-    let what = vec![ComponentAtCommit {
+    let components = vec![ComponentAtCommit {
         component: parse("catalogue"),
         commit: commit(1),
     }];
     let abort = Abort {
         start: 1,
         run: RunId([1; 16]),
-        components: what,
+        components,
         reason: parse("gone"),
     };
     let failed = finish(1, &begun(), Outcome::Failed, VerificationResult::None);
@@ -424,14 +428,14 @@ fn attempts_are_destroyed() {
                 action,
             )
         };
-        case(start(2, of(DeploymentKind::Destroy, vec![]))).fails(Rule::State, "or was tried");
+        case(start(2, of(DeploymentKind::Destroy, vec![]))).fails(Rule::State, "or was attempted");
         for rule in [Rule::State, Rule::Content] {
             case(gone(1, None)).passes(rule);
         }
-        case(gone(2, None)).fails(Rule::Content, "as it runs");
-        case(gone(1, Some(1))).fails(Rule::Content, "not what runs, nothing");
-        // With the last of it the environment is gone.
-        let taken = finish(
+        case(gone(2, None)).fails(Rule::Content, "must name the running commit");
+        case(gone(1, Some(1))).fails(Rule::Content, "not the running commit, nothing");
+        // After its last component is destroyed, the environment no longer exists.
+        let destroy_finish = finish(
             3,
             &gone(1, None),
             Outcome::Destroyed,
@@ -441,7 +445,7 @@ fn attempts_are_destroyed() {
             ("alice", begun()),
             ("alice", end.clone()),
             ("alice", gone(1, None)),
-            ("alice", taken),
+            ("alice", destroy_finish),
         ];
         assert!(
             within("pr-7", history, begun())
@@ -452,7 +456,7 @@ fn attempts_are_destroyed() {
     }
 }
 
-/// Without the ledger's state nothing fits it.
+/// Without the ledger's state, the rule cannot tell.
 #[test]
 fn cannot_tell() {
     let mut case = after(vec![], deploy("catalogue", 1, None));

@@ -1,16 +1,17 @@
-//! What a promotion tag may stand on.
+//! Tests of the rule `tag`: on which commits a promotion tag may be created.
 
-use crate::domain::rules::testing::{commit, content, folded, parse, policy, ran};
+use crate::domain::rules::testing::{commit, content, fold_history, parse, policy, ran};
 use crate::domain::rules::{Facts, Request, evaluate};
 use crate::domain::verdict::{Check, CheckResult, Rule};
 
-/// `api` runs commit 1 and `web` commit 2; at commit 3 `api` has the content of 1, and `web` that of 3.
+/// Returns the checks of a tag update. `api` runs content 1 and `web` content 2. Commit 4 has both
+/// contents, and commit 3 has another content of `web`.
 fn checks(
     template: &str,
     name: &str,
     old: Option<u8>,
     new: Option<u8>,
-    change: impl Fn(&mut Facts),
+    edit_facts: impl Fn(&mut Facts),
 ) -> Vec<Check> {
     let policy = policy(&format!(
         "[environments.prod]\ntag = \"{template}\"\n\
@@ -18,7 +19,7 @@ fn checks(
     ));
     let mut facts = Facts::default();
     let history = vec![("ci", ran("api", 1, None)), ("ci", ran("web", 2, None))];
-    facts.state = Some(Ok(folded("prod", None, history).0));
+    facts.state = Some(Ok(fold_history("prod", None, history).0));
     for (at, api, web) in [(3, 1, 3), (4, 1, 2)] {
         facts
             .contents
@@ -27,7 +28,7 @@ fn checks(
             .contents
             .insert((commit(at), parse("web")), Ok(Some(content(web))));
     }
-    change(&mut facts);
+    edit_facts(&mut facts);
     let environment = parse("prod");
     let request = Request::Tag {
         environment: &environment,
@@ -39,7 +40,7 @@ fn checks(
 }
 
 #[track_caller]
-fn says(checks: &[Check], outcome: CheckResult, words: &str) {
+fn expect_check(checks: &[Check], outcome: CheckResult, words: &str) {
     let [check] = checks else {
         panic!("{checks:?}")
     };
@@ -51,9 +52,9 @@ fn says(checks: &[Check], outcome: CheckResult, words: &str) {
     assert!(check.detail.contains(words), "{check:?}");
 }
 
-/// A tag must be on the commit at which all of its components run.
+/// A tag must be on a commit that has the running content of all its components.
 #[test]
-fn of_what_runs() {
+fn running_content() {
     let tag = |new| {
         checks(
             "{env}-{timestamp}",
@@ -63,24 +64,24 @@ fn of_what_runs() {
             |_| (),
         )
     };
-    says(&tag(4), CheckResult::Pass, "");
-    says(
+    expect_check(&tag(4), CheckResult::Pass, "");
+    expect_check(
         &tag(3),
         CheckResult::Fail,
         "web: prod runs 020202020202, which has different content",
     );
-    let half = |facts: &mut Facts| drop(facts.contents.remove(&(commit(4), parse("web"))));
-    let unread = checks("{env}-{timestamp}", "prod-x", None, Some(4), half);
+    let without_web = |facts: &mut Facts| drop(facts.contents.remove(&(commit(4), parse("web"))));
+    let unread = checks("{env}-{timestamp}", "prod-x", None, Some(4), without_web);
     assert!(unread.iter().any(
         |check| check.outcome == CheckResult::Unknown && check.detail.contains("was not read")
     ));
-    let empty = |facts: &mut Facts| facts.state = Some(Ok(folded("prod", None, vec![]).0));
-    says(
+    let empty = |facts: &mut Facts| facts.state = Some(Ok(fold_history("prod", None, vec![]).0));
+    expect_check(
         &checks("{env}-x", "prod-x", None, Some(4), empty),
         CheckResult::Fail,
         "none of its components runs in prod",
     );
-    says(
+    expect_check(
         &checks("{env}-x", "prod-x", None, Some(4), |facts| {
             facts.state = None;
         }),
@@ -89,32 +90,32 @@ fn of_what_runs() {
     );
 }
 
-/// A component's own tag asks for that component only, and for one that runs.
+/// A tag for one component is compared with that component only, which must run.
 #[test]
-fn of_a_component() {
+fn one_component() {
     let tag = |name, new| checks("{component}/{env}-{version}", name, None, Some(new), |_| ());
-    says(&tag("api/prod-1.0.0", 3), CheckResult::Pass, "");
-    says(
+    expect_check(&tag("api/prod-1.0.0", 3), CheckResult::Pass, "");
+    expect_check(
         &tag("web/prod-1.0.0", 3),
         CheckResult::Fail,
         "different content",
     );
-    says(
+    expect_check(
         &tag("db/prod-1.0.0", 3),
         CheckResult::Fail,
         "none of its components runs",
     );
 }
 
-/// It says what ran once, for good.
+/// An existing tag cannot be moved or deleted.
 #[test]
 fn never_moves() {
-    says(
+    expect_check(
         &checks("{env}-x", "prod-x", Some(3), Some(4), |_| ()),
         CheckResult::Fail,
         "cannot be moved",
     );
-    says(
+    expect_check(
         &checks("{env}-x", "prod-x", Some(4), None, |_| ()),
         CheckResult::Fail,
         "cannot be moved",

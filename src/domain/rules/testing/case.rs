@@ -1,8 +1,8 @@
-//! A request with all its facts. It passes every rule until a test takes something away from it.
+//! A request with all its facts. It passes every rule until a test changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{folded, key, noon, oid, parse, policy, statement};
+use super::{entry_time, fold_history, key, oid, parse, policy, statement};
 use crate::domain::entry::{Action, Deployment, Statement};
 use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::Person;
@@ -12,7 +12,7 @@ use crate::domain::state::State;
 use crate::domain::time::{Span, Time};
 use crate::domain::verdict::{Check, CheckResult, Decision, Rule, Verdict};
 
-/// A requested entry, with the facts about it.
+/// An entry to be judged, with its policy and facts.
 pub(crate) struct Case {
     pub policy: Policy,
     pub statement: Statement,
@@ -23,12 +23,13 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// `action` by `by` in `ledger`, after nothing.
+    /// Returns the case of `action`, signed by `by`, as the first entry of `ledger`. The policy is
+    /// `rest` with project and people.
     pub fn new(rest: &str, ledger: &str, by: &str, action: Action) -> Self {
         Self::after(rest, ledger, Vec::new(), by, action)
     }
 
-    /// The same after entries of the same ledger, numbered from 1.
+    /// Returns the same after `history` in the same ledger, numbered from 1.
     pub fn after(
         rest: &str,
         ledger: &str,
@@ -39,7 +40,7 @@ impl Case {
         Self::within(rest, ledger, None, history, by, action)
     }
 
-    /// The same in an environment of a pattern's ledger.
+    /// Returns the same in an environment of a pattern's ledger.
     pub fn within(
         rest: &str,
         ledger: &str,
@@ -49,16 +50,16 @@ impl Case {
         action: Action,
     ) -> Self {
         let count = u64::try_from(history.len()).unwrap();
-        let (state, _) = folded(ledger, environment, history);
-        let mut wanted = statement(ledger, by, noon(), action);
-        (wanted.sequence, wanted.environment) = (count + 1, environment.map(parse));
+        let (state, _) = fold_history(ledger, environment, history);
+        let mut requested = statement(ledger, by, entry_time(), action);
+        (requested.sequence, requested.environment) = (count + 1, environment.map(parse));
         let mut case = Self {
             policy: policy(rest),
-            statement: wanted,
+            statement: requested,
             key: Some(key(by)),
             policy_text: None,
             facts: Facts::default(),
-            now: noon(),
+            now: entry_time(),
         };
         case.facts.chain = Some(Chain {
             project: EntryId(oid(0x50)),
@@ -69,7 +70,7 @@ impl Case {
             at: if count == 0 {
                 Time::EPOCH
             } else {
-                noon().minus(Span::from_seconds(60))
+                entry_time().minus(Span::from_seconds(60))
             },
             seen: BTreeMap::new(),
         });
@@ -78,7 +79,8 @@ impl Case {
         case
     }
 
-    /// Makes the facts that follow from the statement and the policy: once more after a test has changed them.
+    /// Sets the facts that follow from the statement and the policy. A test calls it after changing
+    /// one of them.
     pub fn gather(&mut self) {
         let (statement, facts) = (&mut self.statement, &mut self.facts);
         let mut ledgers = self.policy.ledgers();
@@ -97,8 +99,8 @@ impl Case {
             .collect();
         let seen = SeenFact {
             is_tip: true,
-            reachable: true,
-            forward: true,
+            is_reachable: true,
+            is_forward: true,
         };
         facts.seen = statement
             .seen
@@ -117,7 +119,8 @@ impl Case {
         self.add_code();
     }
 
-    /// Adds the answers that nothing was found, and the signers of what is in state and evidence.
+    /// Adds empty facts for those that are not set, and the signers of the entries in the state and
+    /// `evidence`.
     fn add_signers(&mut self) {
         let facts = &mut self.facts;
         facts.yanks.get_or_insert_with(|| Ok(State::empty()));
@@ -129,12 +132,12 @@ impl Case {
             .flatten()
             .flat_map(State::slots)
             .filter_map(|(_, value)| value.entry());
-        for kept in entries.chain(facts.evidence.iter().flatten().flatten()) {
-            let entry = &kept.statement;
+        for entry in entries.chain(facts.evidence.iter().flatten().flatten()) {
+            let statement = &entry.statement;
             facts
                 .signers
-                .entry((entry.ledger.clone(), entry.sequence))
-                .or_insert_with(|| Ok(key(entry.by.as_str())));
+                .entry((statement.ledger.clone(), statement.sequence))
+                .or_insert_with(|| Ok(key(statement.by.as_str())));
         }
     }
 
@@ -146,7 +149,7 @@ impl Case {
             facts.commits.insert(
                 commit,
                 Ok(CommitFact {
-                    time: noon().minus(Span::from_days(1)),
+                    time: entry_time().minus(Span::from_days(1)),
                 }),
             );
         }
@@ -174,7 +177,7 @@ impl Case {
         }
     }
 
-    /// The state that the entry meets.
+    /// Returns the state before the entry.
     pub fn state(&self) -> &State {
         match &self.facts.state {
             Some(Ok(state)) => state,
@@ -182,9 +185,9 @@ impl Case {
         }
     }
 
-    /// What the environment before says of each changed component, and the facts that follow.
+    /// Sets the log of the previous environment, `stage`, and the facts that follow.
     pub fn source(&mut self, history: Vec<(&str, Action)>) -> &mut Self {
-        let (state, log) = folded("stage", None, history);
+        let (state, log) = fold_history("stage", None, history);
         for change in self.deployment().components.clone() {
             self.facts.previous_log.insert(
                 (change.target.component, change.target.commit),
@@ -196,14 +199,15 @@ impl Case {
         self
     }
 
-    /// Entries of `evidence`, numbered from 1, and the facts that follow.
+    /// Sets the entries of `evidence`, numbered from 1, and the facts that follow.
     pub fn evidence(&mut self, entries: Vec<(&str, Action)>) -> &mut Self {
-        self.facts.evidence = Some(Ok(folded("evidence", None, entries).1));
+        self.facts.evidence = Some(Ok(fold_history("evidence", None, entries).1));
         self.gather();
         self
     }
 
-    /// The deployment that is asked for, to be changed. [`Case::gather`] afterwards, unless the facts should not fit.
+    /// Returns the requested deployment, to be changed. Call [`Case::gather`] afterwards, unless
+    /// the facts should not match.
     pub fn deployment(&mut self) -> &mut Deployment {
         match &mut self.statement.action {
             Action::Start(start) => &mut start.deployment,
@@ -212,7 +216,7 @@ impl Case {
         }
     }
 
-    /// Who signs, with their own key.
+    /// Sets the signer, and that person's own key.
     pub fn by(&mut self, person: &str) -> &mut Self {
         self.statement.by = parse::<Person>(person);
         self.key = Some(key(person));
@@ -229,7 +233,7 @@ impl Case {
         evaluate(&self.policy, &request, &self.facts, self.now)
     }
 
-    /// What one rule says.
+    /// Returns the answers of one rule.
     pub fn checks(&self, rule: Rule) -> Vec<Check> {
         self.verdict()
             .checks
@@ -238,7 +242,7 @@ impl Case {
             .collect()
     }
 
-    /// Holds one rule to a pass.
+    /// Asserts that a rule passes.
     #[track_caller]
     pub fn passes(&self, rule: Rule) {
         let checks = self.checks(rule);
@@ -248,20 +252,20 @@ impl Case {
         assert!(passed && !checks.is_empty(), "{checks:?}");
     }
 
-    /// Holds one rule to a refusal, and to a detail that has `words` in it.
+    /// Asserts that a rule refuses, with a detail that contains `words`.
     #[track_caller]
     pub fn fails(&self, rule: Rule, words: &str) -> Check {
-        self.says(rule, CheckResult::Fail, words)
+        self.expect_check(rule, CheckResult::Fail, words)
     }
 
-    /// Holds one rule to "cannot tell", and to a detail that has `words` in it.
+    /// Asserts that a rule answers "cannot tell", with a detail that contains `words`.
     #[track_caller]
     pub fn unknown(&self, rule: Rule, words: &str) -> Check {
-        self.says(rule, CheckResult::Unknown, words)
+        self.expect_check(rule, CheckResult::Unknown, words)
     }
 
     #[track_caller]
-    fn says(&self, rule: Rule, outcome: CheckResult, words: &str) -> Check {
+    fn expect_check(&self, rule: Rule, outcome: CheckResult, words: &str) -> Check {
         let checks = self.checks(rule);
         let found = checks
             .iter()

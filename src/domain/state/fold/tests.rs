@@ -1,4 +1,4 @@
-//! What follows from an entry, whatever came before.
+//! Tests of `fold`: properties that hold for any chain of entries, and when approvals are used up.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ use crate::domain::entry::samples::{statement, verified};
 use crate::domain::entry::{Action, Statement};
 use crate::domain::time::Time;
 
-/// Statements of one ledger, numbered as a chain would.
+/// Generates the statements of one ledger, numbered as in a chain.
 fn chain() -> impl Strategy<Value = Vec<Statement>> {
     vec(statement(), 1..25).prop_map(|mut all| {
         let ledger = all[0].ledger.clone();
@@ -24,7 +24,7 @@ fn chain() -> impl Strategy<Value = Vec<Statement>> {
     })
 }
 
-/// The part of a state that a scope asks for, as a reader of trees would load it.
+/// Returns the part of a state that a scope covers, as a reader of trees would load it.
 fn part(state: &State, scope: &Scope) -> State {
     let mut part = State::empty();
     for (slot, value) in state.slots() {
@@ -40,7 +40,8 @@ fn part(state: &State, scope: &Scope) -> State {
 }
 
 proptest! {
-    /// Fold never panics, every edit is real, and every path reads back: whatever a valid signature was put under.
+    /// For any verified entry, `fold` does not panic, every edit changes something, and every path
+    /// can be parsed.
     #[test]
     fn fold_is_total(chain in chain()) {
         let mut state = State::empty();
@@ -56,7 +57,8 @@ proptest! {
         }
     }
 
-    /// A server that loads only what the entry names comes to the same edits as an audit that holds everything.
+    /// A server that loads only the components that the entry names gets the same edits as an audit
+    /// that loads everything.
     #[test]
     fn a_part_is_enough(chain in chain()) {
         let mut state = State::empty();
@@ -70,28 +72,29 @@ proptest! {
 
     /// A running component always has the entry that deployed it, and that entry names its content.
     #[test]
-    fn what_runs_has_its_entry(chain in chain()) {
+    fn running_components_have_entries(chain in chain()) {
         let mut state = State::empty();
         for statement in &chain {
             state.apply(&fold(&state, &verified(statement), None));
             let environments = state.environments().into_iter().map(Some).chain([None]);
             for environment in environments {
-                let here = state.environment(environment.as_ref());
-                for component in here.components().keys() {
-                    prop_assert!(here.content(component).is_some() && here.newest_verification(component).is_some());
+                let env_state = state.environment(environment.as_ref());
+                for component in env_state.components().keys() {
+                    prop_assert!(env_state.content(component).is_some() && env_state.newest_verification(component).is_some());
                 }
             }
         }
     }
 }
 
-/// A destroyed ephemeral environment leaves nothing behind, so that its name can be used again and its limit counts right.
+/// A destroyed ephemeral environment leaves nothing behind, so that its name can be used again and
+/// it does not count towards the limit.
 #[test]
 fn destroy_leaves_nothing() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut seen = 0;
+    let mut destroyed_count = 0;
     for _ in 0..50_000 {
-        if seen == 3 {
+        if destroyed_count == 3 {
             break;
         }
         let statement = statement().new_tree(&mut runner).unwrap().current();
@@ -101,17 +104,17 @@ fn destroy_leaves_nothing() {
         else {
             continue;
         };
-        let ended = statement.component_results();
-        let all_gone = ended
+        let results = statement.component_results();
+        let all_gone = results
             .iter()
             .all(|it| it.outcome == crate::domain::entry::Outcome::Destroyed);
         if deployment.kind != crate::domain::entry::DeploymentKind::Destroy
-            || ended.is_empty()
+            || results.is_empty()
             || !all_gone
         {
             continue;
         }
-        seen += 1;
+        destroyed_count += 1;
         let mut state = State::empty();
         let lock = Slot {
             environment: statement.environment.clone(),
@@ -124,10 +127,10 @@ fn destroy_leaves_nothing() {
         state.apply(&fold(&state, &verified(&statement), None));
         assert_eq!(state, State::empty());
     }
-    assert!(seen > 0, "no statement destroyed an environment");
+    assert!(destroyed_count > 0, "no statement destroyed an environment");
 }
 
-/// The part of `prod` in which a chain of actions ends: all signed by bob, a minute apart.
+/// Returns the state of `prod` after these actions, all signed by bob, one minute apart.
 fn after(actions: &[Action]) -> State {
     let mut state = State::empty();
     for (action, sequence) in actions.iter().zip(1..) {
@@ -153,10 +156,10 @@ fn read<T: serde::de::DeserializeOwned>(fields: serde_json::Value) -> T {
     serde_json::from_value(fields).unwrap()
 }
 
-/// An approval that carried a success is gone, whatever the success was: a removal and a one-off command would otherwise be repeated
-/// on the same consent. One that was given for less, and so did not count, stays.
+/// A success uses up the approvals on which it could rely, so that not even a removal or a command
+/// can be repeated with them. An approval for fewer components did not count, and stays.
 #[test]
-fn what_was_leaned_on_is_used_up() {
+fn success_uses_up_approvals() {
     let (new, tree) = ("aa".repeat(20), "cc".repeat(20));
     let approve = |components: &[&str]| {
         let fields =
@@ -169,7 +172,7 @@ fn what_was_leaned_on_is_used_up() {
         approve(&["api", "web"]),
         approve(&["api"]),
     ];
-    let left = |more: &[Action]| -> Vec<u64> {
+    let remaining = |more: &[Action]| -> Vec<u64> {
         let state = after(&[&approvals, more].concat());
         state
             .environment(None)
@@ -188,17 +191,20 @@ fn what_was_leaned_on_is_used_up() {
             json!({ "kind": "deploy", "components": components, "results": results }),
         ))
     };
-    assert_eq!(left(&[]), [1, 2, 3]);
+    assert_eq!(remaining(&[]), [1, 2, 3]);
     assert_eq!(
-        left(&[record(
+        remaining(&[record(
             json!([api, web]),
             &[("api", "succeeded"), ("web", "destroyed")]
         )]),
         [1, 3]
     );
-    assert_eq!(left(&[record(json!([web]), &[("web", "destroyed")])]), [3]);
     assert_eq!(
-        left(&[record(json!([web]), &[("web", "failed")])]),
+        remaining(&[record(json!([web]), &[("web", "destroyed")])]),
+        [3]
+    );
+    assert_eq!(
+        remaining(&[record(json!([web]), &[("web", "failed")])]),
         [1, 2, 3]
     );
 
@@ -216,6 +222,6 @@ fn what_was_leaned_on_is_used_up() {
         });
         [Action::Start(read(start)), Action::Finish(read(finish))]
     };
-    assert_eq!(left(&exec(0)), [1]);
-    assert_eq!(left(&exec(1)), [1, 2, 3]);
+    assert_eq!(remaining(&exec(0)), [1]);
+    assert_eq!(remaining(&exec(1)), [1, 2, 3]);
 }

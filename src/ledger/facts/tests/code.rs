@@ -2,8 +2,9 @@
 
 use super::*;
 
-/// Nobody who had a hand in what is new is left out, and who wrote what runs already is none of them. Where nothing runs, the commit's own author is not
-/// left out: else whoever writes it could let it in alone.
+/// The authors of all newly deployed commits are listed, but not those of commits that already run.
+/// If the component does not run yet, the new commit's own author is listed, so that the author
+/// cannot approve it alone.
 #[test]
 fn authors() {
     let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
@@ -37,7 +38,7 @@ fn authors() {
     let mut change = world.change("prod", "catalogue", three, Intent::Change);
     let statement = world.statement(
         "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change.clone()])),
+        start_of(deployment(DeploymentKind::Deploy, vec![change.clone()])),
     );
     assert!(
         world
@@ -46,16 +47,16 @@ fn authors() {
             .unwrap()
             .is_err()
     );
-    change.from = Some(nowhere());
+    change.from = Some(missing_commit());
     let statement = world.statement(
         "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
+        start_of(deployment(DeploymentKind::Deploy, vec![change])),
     );
     let facts = world.facts(&world.gatherer(), &statement);
-    assert!(facts.authors.unwrap().is_err() && facts.commits[&nowhere()].is_err());
+    assert!(facts.authors.unwrap().is_err() && facts.commits[&missing_commit()].is_err());
 }
 
-/// The version is the component's own, from the commit that is deployed.
+/// The version is that of the component at the deployed commit.
 #[test]
 fn versions() {
     let mut world = World::new(
@@ -88,16 +89,17 @@ fn versions() {
     assert_eq!(version("dev", two), Ok(None));
 }
 
-/// The branch is read where it is: on the server, as fetched, or as the entry says.
+/// The branch tip is the local one on a server, the fetched one in a clone, and the stated one in
+/// an audit.
 #[test]
 fn branches() {
     let mut world = World::new("[environments]\nprod = { branch = \"main\", up_to_date = true }\n");
     let one = world.code("a", "1", &[]);
     let two = world.code("a", "2", &[one]);
     let change = world.change("prod", "catalogue", one, Intent::Change);
-    let mut asked = deployment(DeploymentKind::Deploy, vec![change]);
-    asked.branch_tip = Some(one);
-    let statement = world.statement("prod", starting(asked));
+    let mut requested = deployment(DeploymentKind::Deploy, vec![change]);
+    requested.branch_tip = Some(one);
+    let statement = world.statement("prod", start_of(requested));
     let tip = |gatherer: FactGatherer<'_>| world.facts(&gatherer, &statement).branch_tip;
     assert_eq!(tip(world.gatherer()), Some(Ok(None)));
     world

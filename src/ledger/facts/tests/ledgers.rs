@@ -2,9 +2,10 @@
 
 use super::*;
 
-/// A commit that rode along has the success that put its content there, however old, and all that happened since.
+/// For a commit that was deployed without a change, the log goes back to the success that deployed
+/// its content.
 #[test]
-fn source() {
+fn previous_log() {
     let mut world = World::new(STAGES);
     let one = world.code("a", "1", &[]);
     world.deploy("dev", "catalogue", one, Outcome::Succeeded);
@@ -17,7 +18,7 @@ fn source() {
     let started = world.change("dev", "catalogue", three, Intent::Change);
     world.append(
         "dev",
-        starting(deployment(DeploymentKind::Deploy, vec![started])),
+        start_of(deployment(DeploymentKind::Deploy, vec![started])),
     );
     let abort = Abort {
         start: 7,
@@ -59,7 +60,7 @@ fn source() {
     let change = world.change("prod", "catalogue", two, Intent::Change);
     let statement = world.statement(
         "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
+        start_of(deployment(DeploymentKind::Deploy, vec![change])),
     );
     let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
     assert!(
@@ -97,7 +98,8 @@ fn attested(commit: CommitId) -> Action {
     })
 }
 
-/// An artifact of the same content counts whatever commit it was built from; its yank is found where the entry is silent about it.
+/// An artifact of the same content counts whatever commit it was built from; its yank is found even
+/// if the entry does not name it.
 #[test]
 fn evidence_and_yanks() {
     let mut world = World::new(&format!(
@@ -140,7 +142,7 @@ fn evidence_and_yanks() {
         .collect();
     assert_eq!(signers, [1, 2, 4]);
 
-    // A second registration meets the first ones.
+    // A further registration sees the earlier ones.
     let statement = world.statement("evidence", artifact(one, content, &bad));
     let facts = world.facts(&world.gatherer(), &statement);
     assert_eq!(
@@ -151,7 +153,7 @@ fn evidence_and_yanks() {
     let change = world.change("prod", "api", two, Intent::Change);
     let statement = world.statement(
         "prod",
-        starting(deployment(DeploymentKind::Deploy, vec![change])),
+        start_of(deployment(DeploymentKind::Deploy, vec![change])),
     );
     let facts = world.facts(&world.gatherer().limited(2, 2), &statement);
     assert!(facts.evidence.unwrap().is_err() && facts.yanks.unwrap().is_err());
@@ -163,9 +165,9 @@ fn evidence_and_yanks() {
     );
 }
 
-/// A rollback finds the last time that the content ran, with what was said of it then.
+/// A rollback finds the last run of the content, with its newest verification.
 #[test]
-fn earlier() {
+fn earlier_runs() {
     let mut world = World::new(STAGES);
     let one = world.code("a", "1", &[]);
     let two = world.code("a", "2", &[one]);
@@ -184,7 +186,7 @@ fn earlier() {
     assert_eq!((facts.authors, facts.previous_state), (None, None));
     let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", three);
     assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
-    // Another commit of the same content never came here: it could bring anything else along.
+    // Another commit with the same content never ran here: it could contain other unjudged changes.
     let twin = world.code("a", "1", &[three]);
     assert_ne!(twin, one);
     let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", twin);
@@ -192,7 +194,7 @@ fn earlier() {
     let change = world.change("dev", "catalogue", one, Intent::Change);
     let statement = world.statement(
         "dev",
-        starting(deployment(DeploymentKind::Rollback, vec![change])),
+        start_of(deployment(DeploymentKind::Rollback, vec![change])),
     );
     assert!(
         world
@@ -202,7 +204,7 @@ fn earlier() {
     );
 }
 
-/// What `show` and `log` read: every entry about a commit, newest first.
+/// `show` and `log` read every entry about a commit, newest first.
 #[test]
 fn entries_about() {
     let mut world = World::new(STAGES);
@@ -218,15 +220,15 @@ fn entries_about() {
             .entries_about(&dev, world.tips[&dev], commit, since)
             .unwrap()
     };
-    let of = |commit, since| {
+    let sequences_about = |commit, since| {
         about(commit, since)
             .iter()
-            .map(|(_, kept)| kept.statement.sequence)
+            .map(|(_, entry)| entry.statement.sequence)
             .collect::<Vec<_>>()
     };
-    assert_eq!(of(one, start().minus(SKEW)), [2, 1]);
-    assert_eq!(of(two, start()), [5, 4, 3]);
-    assert_eq!(of(two, world.now), [5]);
+    assert_eq!(sequences_about(one, start().minus(SKEW)), [2, 1]);
+    assert_eq!(sequences_about(two, start()), [5, 4, 3]);
+    assert_eq!(sequences_about(two, world.now), [5]);
     let short = LedgerHistory::limited(&world.repository, 2);
     assert!(
         short

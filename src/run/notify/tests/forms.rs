@@ -1,4 +1,4 @@
-//! What the messages look like, and that they are what the specifications ask for.
+//! Tests of the messages' content, and of their conformance to the specifications.
 
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ fn change(component: &str, from: Option<&str>, intent: Intent) -> ComponentChang
     }
 }
 
-fn ended(change: &ComponentChange, outcome: Outcome) -> ComponentResult {
+fn result_of(change: &ComponentChange, outcome: Outcome) -> ComponentResult {
     let verification = VerificationResult::None;
     ComponentResult {
         target: change.target.clone(),
@@ -46,7 +46,7 @@ fn ended(change: &ComponentChange, outcome: Outcome) -> ComponentResult {
     }
 }
 
-/// A deployment of everything that may happen to a component at once.
+/// Returns a notice with every field set and a component for every outcome but `Failed`.
 fn full(event: NotifyEvent, kind: DeploymentKind) -> Notice {
     let changes = vec![
         change("api", Some("1"), Intent::Change),
@@ -62,10 +62,10 @@ fn full(event: NotifyEvent, kind: DeploymentKind) -> Notice {
         Outcome::Unchanged,
         Outcome::Skipped,
     ];
-    let ends: Vec<ComponentResult> = changes
+    let results: Vec<ComponentResult> = changes
         .iter()
         .zip(outcomes)
-        .map(|(change, outcome)| ended(change, outcome))
+        .map(|(change, outcome)| result_of(change, outcome))
         .collect();
     let mut deployment = Deployment::new(kind, changes);
     deployment.change = Some("17".parse().unwrap());
@@ -76,7 +76,7 @@ fn full(event: NotifyEvent, kind: DeploymentKind) -> Notice {
     );
     let mut notice = notice(event)
         .with_deployment(&deployment)
-        .with_results(&ends);
+        .with_results(&results);
     notice.by = Some("ci".parse().unwrap());
     notice.reasons = vec!["api: verify ended with 7\u{1b}[2J".to_owned()];
     notice.run = Some("0123456789abcdef0123456789abcdef".parse().unwrap());
@@ -125,10 +125,10 @@ fn messages() {
     insta::assert_snapshot!("summaries", summaries.collect::<Vec<_>>().join("\n"));
 }
 
-/// A receiver that is strict refuses an event without its required attributes; one that drops duplicates needs ids that differ only between
-/// events.
+/// Every event has its required attributes, and an id that is unique and the same in every retry:
+/// strict receivers refuse other events, and receivers that drop duplicates compare ids.
 #[test]
-fn what_the_specifications_ask_for() {
+fn events_follow_the_specifications() {
     let kinds = [
         DeploymentKind::Deploy,
         DeploymentKind::Rollback,
@@ -148,17 +148,21 @@ fn what_the_specifications_ask_for() {
                 "a retry is the same event"
             );
             for bytes in cloudevents::encode_all(&notice) {
-                let it = json(&bytes);
+                let event = json(&bytes);
                 count += 1;
-                assert!(ids.insert(it["id"].as_str().unwrap().to_owned()), "{it}");
-                well_formed(&it);
+                assert!(
+                    ids.insert(event["id"].as_str().unwrap().to_owned()),
+                    "{event}"
+                );
+                check_event(&event);
             }
         }
     }
     assert_eq!(count, ids.len());
 }
 
-fn well_formed(it: &Value) {
+/// Checks an event against the specifications.
+fn check_event(it: &Value) {
     let text = |value: &Value| {
         value
             .as_str()
@@ -209,9 +213,11 @@ fn well_formed(it: &Value) {
     assert_eq!(keys(context), "id source specversion timestamp type");
     assert_eq!(keys(subject), "content id source");
     let kind = text(&it["type"]);
-    let held = keys(&subject["content"]);
-    let known = match kind.split('.').collect::<Vec<_>>()[..] {
-        ["dev", "cdevents", "pipelinerun", "started", "0", "3", "0"] => held == "pipelineName uri",
+    let content_keys = keys(&subject["content"]);
+    let is_known = match kind.split('.').collect::<Vec<_>>()[..] {
+        ["dev", "cdevents", "pipelinerun", "started", "0", "3", "0"] => {
+            content_keys == "pipelineName uri"
+        }
         ["dev", "cdevents", "pipelinerun", "finished", "0", "3", "0"] => {
             ["success", "failure"].contains(&text(&subject["content"]["outcome"]).as_str())
         }
@@ -224,10 +230,10 @@ fn well_formed(it: &Value) {
             "3",
             "0",
         ] => {
-            held == "artifactId environment"
+            content_keys == "artifactId environment"
                 && text(&subject["content"]["environment"]["id"]) == "prod"
         }
-        ["dev", "cdevents", "service", "removed", "0", "3", "0"] => held == "environment",
+        ["dev", "cdevents", "service", "removed", "0", "3", "0"] => content_keys == "environment",
         [
             "dev",
             "cdevents",
@@ -236,14 +242,15 @@ fn well_formed(it: &Value) {
             "0",
             "3",
             "0",
-        ] => held.starts_with("name"),
+        ] => content_keys.starts_with("name"),
         ["dev", "cdeventsx", subject, _, "0", "1", "0"] => subject.starts_with("gitdeploy-"),
         _ => false,
     };
-    assert!(known, "{it}");
+    assert!(is_known, "{it}");
 }
 
-/// Whoever measures deployments counts services: which event each end of a component is.
+/// Each outcome of a component has its event about a service, which tools that measure deployments
+/// count.
 #[test]
 fn services_and_environments() {
     let types = |notice: &Notice| {
@@ -271,35 +278,36 @@ fn services_and_environments() {
         types(&full(NotifyEvent::RolledBack, DeploymentKind::Deploy)),
         services
     );
-    let one = |kind, from| {
+    let types_of_one = |kind, from| {
         let changes = vec![change("api", from, Intent::Change)];
-        let ends = [ended(&changes[0], Outcome::Succeeded)];
+        let results = [result_of(&changes[0], Outcome::Succeeded)];
         let mut notice = notice(NotifyEvent::Succeeded)
             .with_deployment(&Deployment::new(kind, changes))
-            .with_results(&ends);
+            .with_results(&results);
         notice.expires = Some(notice.time);
         types(&notice)
     };
     assert_eq!(
-        one(DeploymentKind::Deploy, Some("1")),
+        types_of_one(DeploymentKind::Deploy, Some("1")),
         ["service.upgraded api"]
     );
     assert_eq!(
-        one(DeploymentKind::Deploy, None),
+        types_of_one(DeploymentKind::Deploy, None),
         ["service.deployed api", "environment.created prod"]
     );
     assert_eq!(
-        one(DeploymentKind::Rollback, Some("1")),
+        types_of_one(DeploymentKind::Rollback, Some("1")),
         ["service.rolledback api"]
     );
-    assert_eq!(one(DeploymentKind::Exec, Some("1")), [""; 0]);
+    assert_eq!(types_of_one(DeploymentKind::Exec, Some("1")), [""; 0]);
     let destroyed = types(&full(NotifyEvent::Succeeded, DeploymentKind::Destroy));
     assert_eq!(destroyed.last().unwrap(), "environment.deleted prod");
 }
 
-/// Nothing that a commit or a command says makes a message too long, calls everybody, or drives what shows it.
+/// No text from a commit or a command can make a message too long, mention a whole channel, or
+/// contain control characters.
 #[test]
-fn hostile_words() {
+fn hostile_texts() {
     let mut notice = full(NotifyEvent::Failed, DeploymentKind::Deploy);
     notice.reasons = vec!["&<>@all\u{202e}\u{1b}".repeat(10_000); 500];
     notice.description = Some("&".repeat(10_000).parse().unwrap());

@@ -1,4 +1,4 @@
-//! A receiver of webhooks that behaves as badly as it is told to.
+//! A receiver of webhooks for tests, which gives a list of good and bad answers.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -7,28 +7,31 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What is done with one connection.
+/// The answer to one connection.
 #[derive(Debug, Clone)]
 pub(super) enum Answer {
+    /// Sends this text.
     Text(&'static str),
+    /// Sends this text, which was built at run time.
     Owned(String),
-    /// Closes without a word.
+    /// Closes without an answer.
     Close,
-    /// Never says anything.
+    /// Sends nothing and stays open.
     Hang,
-    /// Answers well, and never ends the body.
+    /// Sends a successful head, and never ends the body.
     SlowBody,
-    /// A head that never ends.
+    /// Sends a very long head.
     EndlessHead,
 }
 
+/// A request that was received.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) head: String,
     pub(super) body: Vec<u8>,
 }
 
-/// Answers each connection as the list says, and then no more.
+/// Gives each connection the next answer of a list, and then closes every connection.
 pub(super) struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -44,17 +47,17 @@ impl Server {
             Arc::<Mutex<Vec<Request>>>::default(),
             Arc::new(AtomicBool::new(false)),
         );
-        let (own, stop) = (Arc::clone(&requests), Arc::clone(&stopped));
+        let (received, stop) = (Arc::clone(&requests), Arc::clone(&stopped));
         let thread = thread::spawn(move || {
             let mut answers = answers.into_iter();
-            // Kept open, so that who hangs, hangs.
+            // Connections stay open, so that `Hang` hangs.
             let mut open = Vec::new();
             while let Ok((mut stream, _)) = listener.accept() {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                own.lock().unwrap().extend(read(&mut stream));
-                answer(&mut stream, answers.next().unwrap_or(Answer::Close));
+                received.lock().unwrap().extend(read_request(&mut stream));
+                send_answer(&mut stream, answers.next().unwrap_or(Answer::Close));
                 open.push(stream);
             }
         });
@@ -74,10 +77,10 @@ impl Server {
         self.requests.lock().unwrap().clone()
     }
 
-    /// From now on its port is closed.
+    /// Closes the port.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the thread, which ends.
+        // A connection wakes the thread, which then ends.
         while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
             thread::sleep(Duration::from_millis(1));
         }
@@ -91,7 +94,8 @@ impl Drop for Server {
     }
 }
 
-fn read(stream: &mut TcpStream) -> Option<Request> {
+/// Reads a request with its body; `None` if the connection ends before.
+fn read_request(stream: &mut TcpStream) -> Option<Request> {
     stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     loop {
@@ -120,8 +124,9 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
     }
 }
 
-fn answer(stream: &mut TcpStream, answer: Answer) {
-    // The other side may be gone.
+/// Gives an answer.
+fn send_answer(stream: &mut TcpStream, answer: Answer) {
+    // The other side may have closed the connection.
     let _ = match answer {
         Answer::Text(text) => stream
             .write_all(text.as_bytes())

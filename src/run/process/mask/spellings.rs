@@ -7,23 +7,23 @@ use base64::Engine as _;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
-/// The shortest part of a secret that is looked for on its own. Shorter parts such as `{` and
-/// `-----` occur elsewhere.
+/// The shortest line or encoded part of a secret that is looked for on its own. Shorter parts such
+/// as `{` and `-----` occur in other output too.
 const MIN_PART_BYTES: usize = 8;
 /// How many bytes a line of base64 encodes: 57 with 76 columns, as in MIME and `base64`, and 48
 /// with 64 columns, as in PEM and `openssl`.
 const BASE64_LINE_BYTES: [usize; 2] = [57, 48];
 
-/// Returns all texts that reveal the secret.
+/// Returns all texts to look for: the secret, its lines, and their encodings.
 pub(super) fn list_spellings(secret: &[u8]) -> Vec<Vec<u8>> {
     let lines = secret
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
         .filter(|line| line.len() >= MIN_PART_BYTES);
     // Programs often strip white space from the ends of what they read.
-    let plain: Vec<&[u8]> = lines.chain([secret, secret.trim_ascii()]).collect();
+    let plain_texts: Vec<&[u8]> = lines.chain([secret, secret.trim_ascii()]).collect();
     let mut all: Vec<Vec<u8>> = Vec::new();
-    for plain in plain {
+    for plain in plain_texts {
         all.push(plain.to_vec());
         all.extend(percent_encode(plain));
         all.extend(encode_base64(plain));
@@ -74,22 +74,22 @@ fn quote_for_shell(text: &str) -> Vec<Vec<u8>> {
 /// Returns percent-encoded forms: all but the unreserved characters of RFC 3986, in upper and lower
 /// case, with a space as in forms, with slashes kept, and as JavaScript encodes.
 fn percent_encode(plain: &[u8]) -> Vec<Vec<u8>> {
-    let encoded = |kept: &[u8], space: &str, small: bool| -> Vec<u8> {
-        let one = |byte: &u8| match byte {
+    let encode = |unescaped: &[u8], space: &str, lower_case: bool| -> Vec<u8> {
+        let encode_byte = |byte: &u8| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => vec![*byte],
             b' ' => space.as_bytes().to_vec(),
-            byte if kept.contains(byte) => vec![*byte],
-            byte if small => format!("%{byte:02x}").into_bytes(),
+            byte if unescaped.contains(byte) => vec![*byte],
+            byte if lower_case => format!("%{byte:02x}").into_bytes(),
             byte => format!("%{byte:02X}").into_bytes(),
         };
-        plain.iter().flat_map(one).collect()
+        plain.iter().flat_map(encode_byte).collect()
     };
     vec![
-        encoded(b"", "%20", false),
-        encoded(b"", "%20", true),
-        encoded(b"", "+", false),
-        encoded(b"/", "%20", false),
-        encoded(b"!'()*", "%20", false),
+        encode(b"", "%20", false),
+        encode(b"", "%20", true),
+        encode(b"", "+", false),
+        encode(b"/", "%20", false),
+        encode(b"!'()*", "%20", false),
     ]
 }
 
@@ -118,8 +118,8 @@ fn encode_base64(plain: &[u8]) -> Vec<Vec<u8>> {
     all.into_iter().map(String::into_bytes).collect()
 }
 
-/// Returns the base64 characters that depend on the secret alone if `before` bytes (modulo 3) come
-/// before it and anything follows.
+/// Returns the base64 characters that depend only on the secret if `before` bytes (0 to 2, modulo
+/// 3) precede it and any bytes follow.
 fn encode_inner_base64(engine: &GeneralPurpose, before: usize, plain: &[u8]) -> String {
     let text = engine.encode([&[0; 2][..before], plain].concat());
     // A character has six bits. Bits of the bytes before reach into the next character.

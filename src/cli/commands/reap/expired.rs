@@ -1,0 +1,83 @@
+//! Finds the ephemeral environments that have expired or are about to.
+
+use crate::cli::read_context::{self, EnvironmentSnapshot};
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorKind};
+use crate::domain::env_ref::EnvRef;
+use crate::domain::name::{EnvName, Person};
+use crate::domain::policy::{Environment as Rules, Policy};
+use crate::domain::time::Time;
+
+/// An environment that has expired or is about to.
+pub(super) struct ExpiredEnvironment {
+    pub(super) env: EnvRef,
+    pub(super) expires: Time,
+    /// Who set the expiry.
+    pub(super) set_by: Person,
+}
+
+/// Returns the environments that expire no later than `deadline`, sorted by expiry.
+///
+/// `filter` limits them to one environment, or to those of a pattern of the policy, such as `pr-*`.
+///
+/// # Errors
+///
+/// Fails if the policy has no such pattern, and no pattern matches such an environment.
+pub(super) fn find_expired(
+    filter: Option<&str>,
+    workspace: &Workspace,
+    deadline: Time,
+) -> Result<Vec<ExpiredEnvironment>, CliError> {
+    if let Some(word) = filter {
+        require_ephemeral(word, &workspace.policy)?;
+    }
+    let is_selected = |it: &EnvironmentSnapshot<'_>| {
+        filter.is_none_or(|word| word == it.rules.display_name() || word == it.name().as_str())
+    };
+    let mut all = Vec::new();
+    for it in read_context::read_environments(workspace)?
+        .into_iter()
+        .filter(|it| it.rules.is_pattern() && is_selected(it))
+    {
+        let state = it.state();
+        if let Some((expires, entry)) = state
+            .expires()
+            .filter(|expires| *expires <= deadline)
+            .zip(state.expiry_entry())
+        {
+            all.push(ExpiredEnvironment {
+                env: it.env.clone(),
+                expires,
+                set_by: entry.statement.by.clone(),
+            });
+        }
+    }
+    all.sort_by(|one, other| (one.expires, one.env.name()).cmp(&(other.expires, other.env.name())));
+    Ok(all)
+}
+
+/// Checks that a word is a pattern of the policy, or that a pattern matches it.
+fn require_ephemeral(word: &str, policy: &Policy) -> Result<(), CliError> {
+    let is_pattern = policy
+        .patterns
+        .values()
+        .any(|rules| rules.display_name() == word);
+    let matches_pattern = || {
+        word.parse::<EnvName>()
+            .is_ok_and(|name| policy.environment(&name).is_some_and(Rules::is_pattern))
+    };
+    if is_pattern || matches_pattern() {
+        return Ok(());
+    }
+    let patterns: Vec<String> = policy.patterns.values().map(Rules::display_name).collect();
+    let known = if patterns.is_empty() {
+        "none".to_owned()
+    } else {
+        patterns.join(", ")
+    };
+    Err(CliError::new(
+        ErrorKind::Usage,
+        format!("{word:?} is not a pattern of ephemeral environments"),
+    )
+    .because(format!("the policy has {known}")))
+}

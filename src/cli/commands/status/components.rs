@@ -1,0 +1,127 @@
+//! The components of one environment, as `git deploy status` shows them: computed from the state at
+//! the ledger's tip alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::domain::entry::{
+    Action, Deployment, DeploymentKind, Intent, Outcome, StoredEntry, Target, VerificationResult,
+};
+use crate::domain::id::Content;
+use crate::domain::name::ComponentName;
+use crate::domain::state::{EnvState, OpenRun};
+use crate::domain::text::Line;
+use crate::view::status::{ComponentState, ComponentStatus, HeldComponent, LockInfo};
+
+/// Returns who set a lock, when and why.
+pub(super) fn describe_lock(lock: &Arc<StoredEntry>) -> Option<LockInfo> {
+    let statement = &lock.statement;
+    match &statement.action {
+        Action::Lock(it) => Some(LockInfo {
+            by: statement.by.clone(),
+            at: statement.at,
+            reason: it.reason.clone(),
+        }),
+        _ => None,
+    }
+}
+
+/// Returns the components whose last deployment failed or was rolled back, and whose content is
+/// still on hold.
+pub(super) fn find_holds(env_state: EnvState<'_>) -> Vec<HeldComponent> {
+    let describe_hold = |(component, content, _): (&ComponentName, Content, &Arc<StoredEntry>)| {
+        let result = env_state
+            .last_attempt(component)?
+            .statement
+            .component_result(component)?;
+        let has_failed = matches!(result.outcome, Outcome::Failed | Outcome::RolledBack);
+        let is_held = has_failed && result.target.content == Some(content);
+        is_held.then(|| HeldComponent {
+            component: component.clone(),
+            commit: result.target.commit,
+            outcome: result.outcome,
+        })
+    };
+    env_state.holds().filter_map(describe_hold).collect()
+}
+
+/// Returns every component that runs in an environment or is being deployed there.
+pub(super) fn list_components(env_state: EnvState<'_>) -> Vec<ComponentStatus> {
+    let runs = env_state.runs();
+    let changed = runs
+        .iter()
+        .filter_map(|run| run.start.statement.deployment())
+        .flat_map(Deployment::changed);
+    let mut names: BTreeSet<&ComponentName> =
+        changed.map(|change| &change.target.component).collect();
+    // A component whose first deployment failed never ran, but is listed as well.
+    names.extend(env_state.present_commits().into_keys());
+    names
+        .into_iter()
+        .filter_map(|name| describe_component(env_state, name))
+        .collect()
+}
+
+/// Returns the status of a component, except for the parts that need its branch or the yanks.
+fn describe_component(env_state: EnvState<'_>, name: &ComponentName) -> Option<ComponentStatus> {
+    let running = env_state
+        .live_entry(name)
+        .and_then(|entry| entry.statement.component_result(name))
+        .map(|result| result.target);
+    let run = env_state.run_changing(name);
+    let (state, cause, deploying) = determine_state(env_state, name, run)?;
+    Some(ComponentStatus {
+        component: name.clone(),
+        commit: env_state.commit(name),
+        version: running.and_then(|target| target.version),
+        state,
+        target: deploying,
+        since: cause.statement.at,
+        by: cause.statement.by.clone(),
+        behind: None,
+        missing_commits: Vec::new(),
+        lock: env_state.component_lock(name).and_then(describe_lock),
+        yanked: None,
+    })
+}
+
+/// Returns the state of a component, the entry that caused it, and the release that is being
+/// deployed. The most urgent state wins.
+fn determine_state<'a>(
+    env_state: EnvState<'a>,
+    name: &ComponentName,
+    run: Option<OpenRun<'a>>,
+) -> Option<(ComponentState, &'a Arc<StoredEntry>, Option<String>)> {
+    if let Some(run) = run {
+        let deployment = run.start.statement.deployment()?;
+        let change = deployment
+            .changed()
+            .find(|change| change.target.component == *name)?;
+        let state = match (deployment.kind, change.intent) {
+            (_, Intent::Destroy) => ComponentState::Destroying,
+            (DeploymentKind::Rollback, _) => ComponentState::RollingBack,
+            _ => ComponentState::Deploying,
+        };
+        return Some((state, run.owner, Some(format_release(&change.target))));
+    }
+    if let Some(unknown) = env_state.unknown_since(name) {
+        return Some((ComponentState::Unknown, unknown, None));
+    }
+    let live = env_state.live_entry(name)?;
+    if env_state.newest_verification(name) == Some(VerificationResult::Failed) {
+        return Some((
+            ComponentState::Unhealthy,
+            env_state.later_verification(name).unwrap_or(live),
+            None,
+        ));
+    }
+    Some((ComponentState::Live, live, None))
+}
+
+/// Returns the name of a release: its version, else its abbreviated commit.
+fn format_release(target: &Target) -> String {
+    target
+        .version
+        .as_ref()
+        .map_or_else(|| target.commit.0.prefix(7), Line::to_string)
+}
