@@ -69,7 +69,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let preparation = Preparation::new(&runner, &started.deployment)?;
     let progress = DeploymentProgress::new(ui, preparation.name_width);
     let plans = runner.replan(&preparation, &progress, &started)?;
-    runner.run_to_finish(&preparation, &progress, &started, &plans)
+    runner.run_to_finish(preparation, &progress, &started, &plans)
 }
 
 /// Finds the run of `--run`, or the only unfinished run.

@@ -50,24 +50,22 @@ impl DeployRunner<'_> {
             return Err(CliError::new(ErrorKind::Denied, "nothing was deployed"));
         }
         let run = self.write_start(compose, &deployment, &plans)?;
-        self.run_to_finish(
-            &preparation,
-            &DeploymentProgress::new(self.ui, preparation.name_width),
-            &run,
-            &plans,
-        )
+        let progress = DeploymentProgress::new(self.ui, preparation.name_width);
+        self.run_to_finish(preparation, &progress, &run, &plans)
     }
 
     /// Applies the plans, verifies the result, rolls back failed components, writes the finish, and
     /// reports the outcome.
     pub fn run_to_finish(
         &self,
-        preparation: &Preparation<'_>,
+        preparation: Preparation<'_>,
         progress: &DeploymentProgress<'_>,
         run: &StartedRun,
         plans: &ComponentPlans,
     ) -> Result<(), CliError> {
-        let (appended, mut report) = self.execute_run(preparation, progress, run, plans)?;
+        let (appended, mut report) = self.execute_run(&preparation, progress, run, plans)?;
+        // A destruction of what failed works in the same folders.
+        drop(preparation);
         let (name, kind) = (self.env.name().as_str(), run.deployment.kind);
         append_report::report_entry(
             self.ui,
