@@ -183,8 +183,8 @@ pub fn explain_sync_error(ui: &Ui, error: SyncError) -> CliError {
             }
             let message = "the remote's ledgers are invalid: this clone keeps the last valid ones";
             let failure = CliError::new(ErrorKind::Denied, message);
-            let recovered = super::diagnostics::suggest_recovery(&problems);
-            let failure = recovered
+            let recovery_hint = super::diagnostics::suggest_recovery(&problems);
+            let failure = recovery_hint
                 .into_iter()
                 .fold(failure, CliError::hint)
                 .hint("git deploy audit");

@@ -170,23 +170,24 @@ pub fn resolve_baselines(
             None => runs.all.replace(commit),
         };
         if before.is_some_and(|before| before != commit) {
-            let what = it.component.as_ref().map_or_else(
+            let subject = it.component.as_ref().map_or_else(
                 || name.to_string(),
                 |component| format!("{name}:{component}"),
             );
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("two commits were given for {what}"),
+                format!("two commits were given for {subject}"),
             ));
         }
     }
     Ok(all)
 }
 
-/// Builds the baseline entry of an environment for the components that have no history there.
+/// Builds the baseline entry of an environment.
 ///
-/// If all of them have a history, the baseline names them all, so that the rules refuse it with a
-/// reason.
+/// If a commit was given for all components, leaves out those that have a history in the
+/// environment. If every component has one, leaves out none, so that the rules refuse the entry
+/// with a reason.
 pub fn draft_baseline(
     env: &EnvRef,
     view: &LedgerSnapshot<'_>,

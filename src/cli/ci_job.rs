@@ -1,4 +1,4 @@
-//! Reads from its variables which branch, tag or change request a CI job runs for.
+//! Determines which branch, tag or change request a CI job runs for, from the variables of the job.
 //!
 //! Anyone can set CI variables, especially in a change request from a fork. They are therefore
 //! parsed as strictly as a name in the policy, and the branch name of a change request is never
@@ -12,6 +12,7 @@ use crate::domain::text::sanitize;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Trigger {
     Branch(BranchName),
+    /// A tag. The rules for its name are those for a branch.
     Tag(BranchName),
     /// A change request, by its number.
     Change(u64),
@@ -40,7 +41,8 @@ impl CiJob {
     }
 }
 
-/// Looks up a variable. Empty variables count as unset, because CI systems set them so.
+/// A function that looks up a variable. Empty variables count as unset, because CI systems set them
+/// so.
 pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Reads the trigger from the variables of one CI system.
@@ -110,7 +112,8 @@ fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
     parse_reference("BUILD_SOURCEBRANCH", variable)
 }
 
-/// Parses a full ref: of a branch, a tag, or a change request such as `refs/pull/17/merge`.
+/// Parses the variable `name`, which contains the full ref of a branch, a tag, or a change request
+/// such as `refs/pull/17/merge`.
 fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, String> {
     let value = variable(name).ok_or_else(|| format!("{name} is not set"))?;
     if let Some(branch) = value.strip_prefix("refs/heads/") {

@@ -15,8 +15,8 @@ Exit status:
   1  denied: a rule refuses, an audit has findings, or the answer is no
   2  usage error
   3  cannot tell: a problem with git, the network or the disk, or a missing fact
-  4  a command of the policy failed
-  5  waiting for approvals";
+  4  a command of the policy failed, or the run was interrupted
+  5  waiting for approvals, or a plan has changed";
 
 /// Builds the command line definition with the grouped help.
 pub fn build_command() -> clap::Command {

@@ -167,12 +167,12 @@ pub fn find_deployer(
     rules: &Environment,
     kind: DeploymentKind,
 ) -> Option<Person> {
-    identify_asker(workspace).or_else(|| find_first_deployer(rules, kind).cloned())
+    identify_user(workspace).or_else(|| find_first_deployer(rules, kind).cloned())
 }
 
 /// Returns the user as a person of the policy: by the configured public key, else by git's e-mail
 /// address.
-pub fn identify_asker(workspace: &Workspace) -> Option<Person> {
+pub fn identify_user(workspace: &Workspace) -> Option<Person> {
     let repository = &workspace.repository;
     let read = |key: &str| repository.config_string(key).ok().flatten();
     let signer_key = read(key_lookup::SIGNER_KEY_SETTING)

@@ -68,8 +68,8 @@ pub fn find_attempted(
     all
 }
 
-/// Finds the newest good release of each component that `accepts` accepts. Leaves out components
-/// that have none.
+/// Finds, for each component, the newest good release for which `accepts` returns true. Leaves out
+/// components that have none.
 pub fn find_newest(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,

@@ -51,7 +51,7 @@ struct LedgerUpdate {
 }
 
 /// Prints the JSON document of a sync. `remote` is `None` if no remote holds the ledgers.
-pub fn report_sync(
+pub fn print_sync_document(
     repository: &Repository,
     remote: Option<&str>,
     synced: &SyncResult,
@@ -119,7 +119,7 @@ fn require_project(wanted: &ProjectName, project: &Project) -> Result<(), CliErr
 }
 
 /// Prints the new entries of a sync as a table.
-pub fn print_sync(
+pub fn print_sync_table(
     repository: &Repository,
     remote: &str,
     synced: &SyncResult,

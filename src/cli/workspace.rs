@@ -1,7 +1,8 @@
 //! The repository as commands see it: the remote that holds the ledgers, the project, the policy in
 //! force, and the signer.
 //!
-//! Everything is looked up on first use, so reading commands need neither a network nor a key.
+//! The signing key is opened only to write an entry, so reading commands need no key. They need a
+//! network only if the project was never fetched.
 
 use std::sync::Arc;
 

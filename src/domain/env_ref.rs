@@ -1,7 +1,8 @@
 //! One environment and its place in the ledgers.
 //!
-//! An environment of its own has its own ledger, whose entries do not name it. The environments of
-//! a pattern (`pr-17` of `pr-*`) share the pattern's ledger, and each entry names one of them.
+//! An environment that belongs to no pattern has its own ledger, whose entries do not name it. The
+//! environments of a pattern (`pr-17` of `pr-*`) share the pattern's ledger, and each entry names
+//! one of them.
 
 use super::entry::Trailers;
 use super::name::{EnvName, LedgerName};

@@ -3,7 +3,7 @@
 //!
 //! A [`RunPeriod`] is an unbroken time in which one content ran. A commit with the running content
 //! joins the current period, and shares the success, verification and soak time of the entry that
-//! deployed the content. A content counts as run only if an entry shows it.
+//! deployed the content. A period exists only if an entry states that its content ran.
 
 mod builder;
 
@@ -159,8 +159,8 @@ impl<'a> History<'a> {
     }
 
     /// Returns the newest event of a commit. [`LatestEvent::Ran`] requires that this very commit
-    /// ran here. If it did, later attempts with the same content at another commit count too:
-    /// otherwise one could promote the commit for which the content has no failure.
+    /// ran here. If it did, later attempts with the same content at another commit count too.
+    /// Otherwise one could avoid a failure by promoting another commit with the same content.
     pub fn latest_event(&self, commit: CommitId, content: Option<Content>) -> LatestEvent<'_, 'a> {
         let ran = self.run_periods_of(commit).next().is_some();
         let contents: BTreeSet<Content> = self

@@ -263,8 +263,8 @@ impl fmt::Display for RunId {
 mod tests {
     use super::*;
 
-    /// Checks that an identifier has exactly one spelling: with two, one commit or key could pass
-    /// for two.
+    /// Checks that an identifier has exactly one spelling: otherwise one commit or key could be
+    /// counted as two.
     #[test]
     fn one_spelling() {
         let hex = "2affccc97fa05736482d4523166f70cb561afa11";

@@ -24,7 +24,7 @@ pub enum TextError {
         limit: usize,
     },
     /// A character that could mislead the reader or disturb the terminal.
-    #[error("it holds the character U+{0:04X}, which is not plain text")]
+    #[error("it contains the character U+{0:04X}, which is not plain text")]
     Character(u32),
     /// White space at the beginning or the end.
     #[error("it begins or ends with white space")]
@@ -143,7 +143,7 @@ mod tests {
     /// Checks that this is the Unicode version of the format: with another one, readers would
     /// disagree about which entries are valid.
     #[test]
-    fn unicode_is_the_formats() {
+    fn unicode_version_is_that_of_the_format() {
         assert_eq!(unicode_properties::UNICODE_VERSION, (18, 0, 0));
     }
 

@@ -35,8 +35,8 @@ impl Iterator for FirstParents<'_> {
     }
 }
 
-/// A commit on the way from a descendant to its ancestors. The greatest step, which a walk visits
-/// first, has the highest generation, then the newest committer time.
+/// A commit that a walk has read. Steps are ordered by generation, then by committer time. A walk
+/// visits the greatest step first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CommitStep {
     generation: u32,
@@ -137,7 +137,7 @@ impl Repository {
     }
 
     /// Returns the first parent of a commit, from the commit-graph if possible. The graph is not
-    /// signed, so use this only for what is checked anyway.
+    /// signed, so use this only if the result is checked anyway.
     pub(crate) fn first_parent(&self, id: Oid) -> Result<Option<Oid>> {
         if let Some((graph, commit)) = self.find_in_graph(id) {
             // A graph can outlive lost objects.

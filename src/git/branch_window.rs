@@ -31,12 +31,12 @@ struct WindowCommit {
     is_shallow: bool,
 }
 
-/// What a commit lacks of a branch window.
+/// The commits of a branch window that are missing from the history of another commit.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct MissingInWindow {
-    /// The indexes of the commits that it lacks.
+    /// The indexes of the missing commits in the window.
     pub indexes: Vec<usize>,
-    /// Whether it may lack older ones, too.
+    /// Whether commits older than the window may be missing, too.
     pub may_miss_older: bool,
 }
 
@@ -118,8 +118,8 @@ impl BranchWindow<'_> {
                         self.limit,
                     ));
                 }
-                // An unreadable commit matters only if the branch has no other way to what is
-                // behind it.
+                // An unreadable commit is skipped: its ancestors count as missing unless another
+                // path leads to them.
                 let Ok(step) = walk.read_step(parent) else {
                     continue;
                 };

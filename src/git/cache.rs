@@ -8,7 +8,8 @@ use std::sync::{Mutex, PoisonError};
 /// The number of shards. Threads that access different keys seldom wait for each other.
 const SHARD_COUNT: usize = 16;
 
-/// A map that drops values not used lately once their total weight exceeds its limit.
+/// A map with a limit on the total weight of its values. When the limit is exceeded, it drops
+/// values that were not used recently.
 pub struct Cache<K, V> {
     shards: Vec<Mutex<Shard<K, V>>>,
     hasher: RandomState,

@@ -1,6 +1,4 @@
 //! Parses commits, of ledgers and of the code.
-//!
-//! Git has accepted code commits in many forms, so parsing requires only what git itself relies on.
 
 use std::ops::Range;
 

@@ -24,7 +24,7 @@ pub(super) fn read_parents<T>(
 }
 
 impl Repository {
-    /// Returns a commit's entry in the commit-graph with the graph, if it has one.
+    /// Returns the commit-graph and the commit's entry in it, if there is one.
     pub(super) fn find_in_graph(&self, id: Oid) -> Option<(&Graph, Commit<'_>)> {
         let graph = self.commit_graph()?;
         Some((graph, graph.commit_by_id(to_gix(id))?))

@@ -1,4 +1,4 @@
-//! Makes files and folders durable: when a function here returns, its files are on the disk.
+//! Writes files durably: creates their folders, and syncs files and folders to the disk.
 //!
 //! Files are synced in parallel, because a file system commits them together.
 

@@ -1,5 +1,5 @@
-//! Finds which commits of one history several other commits lack, in one walk for many of them: the
-//! components of an environment can run different commits.
+//! Finds the commits of one history that at least one of several other commits lacks. The
+//! components of an environment can run different commits, and one walk serves up to 64 of them.
 //!
 //! The walk visits commits from the newest generation down, each with a bit for every given commit
 //! that contains it. As with `git rev-list`, it may find too many if dates are wrong and there is
@@ -202,7 +202,7 @@ impl MissingWalk<'_> {
     fn commit_id(&self, key: CommitKey) -> Option<Oid> {
         match key {
             CommitKey::ById(id) => Some(id),
-            CommitKey::InGraph(place) => Some(from_gix(self.graph?.id_at(Position(place)))),
+            CommitKey::InGraph(position) => Some(from_gix(self.graph?.id_at(Position(position)))),
         }
     }
 }
@@ -230,7 +230,7 @@ impl Repository {
         Ok(found)
     }
 
-    /// Does the same for at most 64 commits, in one walk.
+    /// Does the same as [`Repository::commits_missing_from`] for at most 64 commits, in one walk.
     fn commits_missing_from_chunk(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut walk = MissingWalk::new(self)?;
         walk.reach(walk.key_of(new), true, 0)?;

@@ -81,8 +81,8 @@ impl Repository {
         }
     }
 
-    /// Runs `write`, which writes several objects and reads none of them, and syncs them to the
-    /// disk together at its end.
+    /// Runs `write`, and then syncs all objects that it wrote to the disk together. `write` must
+    /// not read these objects.
     ///
     /// A file system commits all files written so far at once, so syncing one by one would wait for
     /// the disk once per object.

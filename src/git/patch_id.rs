@@ -2,7 +2,7 @@
 //! keeps them.
 //!
 //! `git patch-id` reads only patches, nothing of the repository. `git diff-tree` makes the patches,
-//! with every setting off that could change their bytes.
+//! and its options turn off every setting that could change their bytes.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

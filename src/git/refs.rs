@@ -99,8 +99,8 @@ impl Repository {
             .map(|found| from_gix(&found.target())))
     }
 
-    /// Returns the name that a symbolic ref finally points to, after any number of steps; `None`
-    /// for any other ref. A push to a symbolic ref moves that target.
+    /// Returns the name at the end of a chain of symbolic refs, up to 5 as in git; `None` if `name`
+    /// is not symbolic. A push to a symbolic ref moves that target.
     ///
     /// Only a file can be symbolic. Neither objects nor `packed-refs` are read, so this is cheap.
     pub fn symref_target(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -110,7 +110,7 @@ impl Repository {
         };
         let mut current = name.to_vec();
         for steps in 0..=SYMBOLIC_STEPS {
-            // Git refuses other names, and they could point anywhere.
+            // A name that git does not allow is not read: its path could lead anywhere.
             let next = match <&FullNameRef>::try_from(current.as_bstr()) {
                 Ok(full) => self.read_symbolic_file(full)?,
                 Err(_) => None,

@@ -1,8 +1,9 @@
 //! Fetches from a remote, and pushes one ref at a time. If there is a remote, its refs are the
 //! authoritative ledgers.
 //!
-//! Only exit codes and the flags of `--porcelain` are parsed. Reasons differ between races and
-//! between forges, so after an unclear push the remote's ref is read again.
+//! Only exit codes and the lines of `--porcelain` are parsed. The reason for a failed push is
+//! worded differently by each forge and for each race, so after an unclear push the remote's ref is
+//! read again.
 
 use std::collections::BTreeMap;
 

@@ -29,7 +29,7 @@ const TREE_CACHE: usize = 8 << 20;
 /// State shared by all threads that use one opened repository.
 pub(super) struct SharedState {
     pub(super) graph: OnceLock<Option<gix::commitgraph::Graph>>,
-    /// `Some` while objects of a push are visible that the repository has not accepted yet.
+    /// Makes the objects of a push visible, if the repository was opened in a hook.
     quarantine: Option<Quarantine>,
     /// Folders of ledger trees, read or computed by folding.
     pub(super) trees: Cache<Oid, Arc<[u8]>>,
@@ -178,8 +178,8 @@ impl Repository {
             .map_err(Error::library("looking for a shallow boundary"))
     }
 
-    /// Checks whether objects of a push are visible that may still be refused. Nothing can be
-    /// written then.
+    /// Checks whether this repository shows the objects of a push that may still be refused. If so,
+    /// nothing can be written.
     pub fn is_quarantined(&self) -> bool {
         self.shared
             .quarantine

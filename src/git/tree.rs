@@ -238,7 +238,7 @@ impl Repository {
     ) -> Result<()> {
         if folder.len() > PATH_LIMIT {
             return Err(Error::limit_exceeded(
-                "the depth of a ledger's tree",
+                "the length of a path in a ledger's tree",
                 PATH_LIMIT,
             ));
         }

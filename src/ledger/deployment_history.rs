@@ -14,8 +14,8 @@ use crate::domain::time::Time;
 use crate::git::error::Result;
 
 /// Returns the entries of an environment that affect which version was running, newest first: all
-/// since `since`, and older ones as far as needed. That is back to the start of each run among
-/// them, and to the success that deployed a content which `commit` left unchanged.
+/// from `since` on, and older ones as far as needed. Those go back to the start of each run that
+/// ended since then, and to the success that deployed the content if `commit` left it unchanged.
 pub fn entries_since(
     history: &LedgerHistory<'_>,
     env: &EnvRef,
@@ -56,8 +56,8 @@ pub fn entries_since(
     Ok(found)
 }
 
-/// Finds the newest period in which each component ran that `accept` accepts; components without
-/// one are left out.
+/// Finds, for each component, the newest of its run periods that `accept` accepts. Components
+/// without one are left out.
 ///
 /// `accept` gets the periods, newest first, each with the results that later entries add to it, and
 /// returns the value for the result. One walk serves all components, and ends when all are found.

@@ -61,8 +61,8 @@ impl<'a> EntryValidator<'a> {
         }
     }
 
-    /// Returns the end of a ledger. For `None`, a ledger that does not exist yet, that is its
-    /// computed genesis.
+    /// Returns the end of a ledger whose tip is `tip`; for `None`, the computed genesis of a ledger
+    /// that does not exist yet.
     pub fn load_tip(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<ChainTip> {
         let (chain, tree) = self.gatherer.chain(ledger, tip)?;
         Ok(ChainTip { chain, tree })

@@ -153,8 +153,8 @@ impl Repository {
     }
 }
 
-/// The commits of a ledger, newest first and without the genesis, each with what its message
-/// mentions.
+/// The commits of a ledger, newest first and without the genesis, each with the trailers of its
+/// message.
 ///
 /// Use it only for ledgers whose entries were verified: only then does the message match the entry.
 pub struct LedgerCommits<'a> {

@@ -1,5 +1,5 @@
-//! A test project whose people have real keys and write through `Writer`, with every rule
-//! evaluated.
+//! A test project whose people have real keys and write through [`LedgerWriter`], with every
+//! rule evaluated.
 
 use crate::domain::entry::{Action, Publish};
 use crate::domain::id::{CommitId, Digest, EntryId, Oid, PublicKey};

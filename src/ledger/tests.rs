@@ -90,6 +90,7 @@ struct World {
     project: Project,
     code: Vec<Code>,
     time: Time,
+    /// The sequence number and the tree at the end of each ledger.
     ends: BTreeMap<LedgerName, (u64, Oid)>,
     tips: Tips,
     /// Every ledger commit, in the order of writing.

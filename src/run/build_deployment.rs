@@ -39,8 +39,8 @@ pub fn build_deployment(
     let components = select_components(ledgers, policy, spec, spec.env.state_in(&state))?;
     let mut deployment = Deployment::new(spec.kind, components);
     let facts = gather_facts(ledgers, policy, spec, &deployment, &state);
-    // Both rules compare the commit with the branch's tip, and an audit knows only the tip that the
-    // entry records.
+    // The settings `up_to_date` and `deploy_on = "merge"` compare the commit with the branch's tip.
+    // An audit knows only the tip that the entry records.
     if spec.rules.branch.is_some()
         && (spec.rules.up_to_date || spec.rules.deploy_on == DeployOn::Merge)
     {

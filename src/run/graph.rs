@@ -69,13 +69,14 @@ impl Graph {
     pub fn longest_paths(&self) -> BTreeMap<&ComponentName, usize> {
         let mut lengths: BTreeMap<&ComponentName, usize> =
             self.predecessors.keys().map(|name| (name, 1)).collect();
-        // How many components that wait for this one still have an unknown length.
+        // For each component: how many of those that wait for it have no known length yet.
         let mut unknown_dependents: BTreeMap<&ComponentName, usize> =
             lengths.keys().map(|name| (*name, 0)).collect();
         for predecessor in self.predecessors.values().flatten() {
             *unknown_dependents.entry(predecessor).or_default() += 1;
         }
-        // Walks back from the last components. Each is visited once all that wait for it are known.
+        // Begin with the components that no other waits for. A component follows when the lengths
+        // of all components that wait for it are known.
         let mut ready: Vec<&ComponentName> = unknown_dependents
             .iter()
             .filter(|(_, count)| **count == 0)

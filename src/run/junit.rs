@@ -104,9 +104,13 @@ impl TestResults {
         if claimed > 0 && self.failed.len() == before {
             // The suites count failures, but no test case failed, for example because a suite could
             // not start.
-            self.failed.push(to_plain_line(&format!(
-                "{name}: {claimed} failures that name no test"
-            )));
+            let failures = if claimed == 1 {
+                "1 failure that names no test".to_owned()
+            } else {
+                format!("{claimed} failures that name no test")
+            };
+            self.failed
+                .push(to_plain_line(&format!("{name}: {failures}")));
         }
         Ok(())
     }
@@ -141,10 +145,10 @@ impl TestResults {
                 .any(|child| child.is_element() && names.contains(&child.tag_name().name()))
         };
         let has_status = |words: &[&str]| {
-            let value = ["status", "result"]
+            let values = ["status", "result"]
                 .into_iter()
                 .filter_map(|name| case.attribute(name));
-            value
+            values
                 .into_iter()
                 .any(|value| words.iter().any(|word| value.eq_ignore_ascii_case(word)))
         };

@@ -1,8 +1,8 @@
 //! Sends notifications to the channels in the policy's `notify`.
 //!
 //! A run never waits for them: each channel has its own thread and queue. Failed attempts are
-//! retried with growing pauses while the run continues, and what was not delivered in the end is
-//! returned, for the run to report. Nothing here can fail a deployment.
+//! retried with growing pauses while the run continues. Messages that were not delivered in the end
+//! are returned, so that the run can report them. Nothing here can fail a deployment.
 
 mod cloudevents;
 mod delivery;
@@ -70,8 +70,8 @@ impl Notifier {
         }
     }
 
-    /// Waits a short while for the queues, with one more attempt for each message, and returns what
-    /// was not delivered.
+    /// Waits a short while for the queues, with one more attempt for each message, and returns the
+    /// undelivered messages.
     pub fn finish(self) -> Vec<Undelivered> {
         let end = Deadline::after(self.limits.finish_timeout);
         for (_, worker) in &self.workers {

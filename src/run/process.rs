@@ -148,7 +148,7 @@ fn wait_for_end(
     cancellation: &Cancellation,
     output: &mut OutputRecorder<'_>,
 ) -> io::Result<Option<CommandEnd>> {
-    let timeout = timeout.map(|span| Deadline::after(time_limit("command", span)));
+    let deadline = timeout.map(|span| Deadline::after(time_limit("command", span)));
     let mut terminated: Option<(CommandEnd, Deadline)> = None;
     loop {
         match &terminated {
@@ -156,7 +156,7 @@ fn wait_for_end(
                 let end = if cancellation.is_killing() {
                     Some(CommandEnd::Cancelled)
                 } else {
-                    timeout
+                    deadline
                         .filter(|deadline| deadline.has_passed())
                         .map(|_| CommandEnd::TimedOut)
                 };

@@ -227,11 +227,11 @@ fn judge_again(
     let deployment = past.load_deployment(ledger, position)?;
     let then = deployment.judge_as_made();
     let now = deployment.judge_under(&deployment.policies.proposal);
-    let case = |deployment: PastDeployment<'_>, verdict, in_force_too| ReplayCase {
+    let case = |deployment: PastDeployment<'_>, verdict, is_refused_in_force| ReplayCase {
         id: position.id,
         statement: deployment.statement,
         verdict,
-        is_refused_in_force: in_force_too,
+        is_refused_in_force,
     };
     Ok(match (then.decision(), now.decision()) {
         (Decision::Refused, Decision::Allowed) => {
@@ -239,11 +239,11 @@ fn judge_again(
         }
         (Decision::Refused, _) => ReplayOutcome::Same(ledger.clone()),
         (_, Decision::Refused) => {
-            let in_force_too = deployment
+            let is_refused_in_force = deployment
                 .judge_under(&deployment.policies.in_force)
                 .decision()
                 == Decision::Refused;
-            ReplayOutcome::Refused(case(deployment, now, in_force_too))
+            ReplayOutcome::Refused(case(deployment, now, is_refused_in_force))
         }
         (Decision::Allowed, Decision::CannotTell) => {
             ReplayOutcome::Undecided(case(deployment, now, false))

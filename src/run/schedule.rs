@@ -17,7 +17,7 @@ pub enum TaskResult<T, E> {
     Succeeded(T),
     /// The work started and failed.
     Failed(E),
-    /// It did not start, because this component failed, on which it depends directly or not.
+    /// It did not start, because it depends, directly or not, on this component, which failed.
     SkippedAfter(ComponentName),
     /// It did not start, because the caller allowed no new work.
     NotStarted,

@@ -39,19 +39,19 @@ use crate::run::build_deployment::{
     BuildError, Commits, DeploymentSpec, Selection, build_deployment,
 };
 
-/// How many projects are simulated.
+/// How many projects are simulated at least.
 const MIN_CASES: u64 = 12;
-/// How many are simulated at most, while some kind of entry was never accepted. Keys and the clock
-/// do not depend on the seed.
+/// How many are simulated at most, until each kind of entry was accepted. The number needed varies,
+/// because keys and times do not depend on the seed.
 const MAX_CASES: u64 = 100;
 /// How many are simulated at once.
 const THREADS: u64 = 8;
 /// How many entries each project gets.
 const ENTRIES: usize = 30;
-/// The most drafts to get that many entries.
+/// The most drafts that are tried to get that many entries.
 const MAX_DRAFTS: usize = 150;
 
-/// The kinds of entries of which each must have been accepted in some case.
+/// The kinds of entries. Each must be accepted in at least one simulated project.
 const KINDS: [&str; 32] = [
     "start",
     "start Rollback",
@@ -305,20 +305,22 @@ impl World {
             }
             Err(error) => panic!("{kind} in {name} by {key}: {error:?}"),
             Ok(appended) => {
-                let judge = EntryValidator::new(
+                let validator = EntryValidator::new(
                     &self.repository,
                     FactGatherer::new(&self.repository, &self.project),
                     None,
                 );
-                let head = judge.load_tip(&ledger, tips.get(&ledger).copied()).unwrap();
+                let chain_tip = validator
+                    .load_tip(&ledger, tips.get(&ledger).copied())
+                    .unwrap();
                 let present = PushContext {
                     tips,
                     now: clock::now(),
                 };
                 expect_accepted(
-                    judge.validate(
+                    validator.validate(
                         &ledger,
-                        &head,
+                        &chain_tip,
                         appended.id,
                         ValidationContext::Push(&present),
                     ),

@@ -48,7 +48,7 @@ impl PushJudge<'_> {
         Some(make_verdict(environment, update, verdict))
     }
 
-    /// Judges a tag, if its name has the form of an environment's tags.
+    /// Judges a tag for each environment whose tags have this form of name.
     pub(super) fn judge_tags(
         &self,
         policy: &Policy,
@@ -146,19 +146,24 @@ impl PushJudge<'_> {
         environment: &Environment,
         request: &Request<'_>,
     ) -> Verdict {
-        let Some(judge) = &self.validator else {
+        let Some(validator) = &self.validator else {
             return Verdict::default();
         };
         let tip = self.present.tips.get(&environment.ledger).copied();
-        let state = judge
+        let state = validator
             .load_tip(&environment.ledger, tip)
-            .and_then(|head| {
-                StateReader::new(self.repository).load(head.tree, &environment.ledger, &Scope::All)
+            .and_then(|chain_tip| {
+                StateReader::new(self.repository).load(
+                    chain_tip.tree,
+                    &environment.ledger,
+                    &Scope::All,
+                )
             })
             .map_err(|error| error.to_string());
-        let facts: Facts = judge
-            .gatherer
-            .gather(policy, request, &self.present.tips, None, state);
+        let facts: Facts =
+            validator
+                .gatherer
+                .gather(policy, request, &self.present.tips, None, state);
         evaluate(policy, request, &facts, self.present.now)
     }
 }
@@ -166,7 +171,8 @@ impl PushJudge<'_> {
 /// The old and the new commit of a ref. `None` means that the ref does not exist.
 type OldAndNew = (Option<CommitId>, Option<CommitId>);
 
-/// Creates the judgement of a branch or a tag that is bound to an environment.
+/// Combines the verdict of the rules on a branch or a tag with the name and the environment of the
+/// ref.
 fn make_verdict(environment: &Environment, update: &RefUpdate, verdict: Verdict) -> UpdateVerdict {
     UpdateVerdict {
         name: sanitize(&String::from_utf8_lossy(&update.name)),
@@ -179,8 +185,8 @@ fn make_verdict(environment: &Environment, update: &RefUpdate, verdict: Verdict)
     }
 }
 
-/// Refuses a ref that a disk without case distinction would confuse with a bound ref. It is refused
-/// everywhere, because the ref may later be fetched to such a disk.
+/// Refuses a ref that a case-insensitive file system would confuse with a bound ref. It is refused
+/// everywhere, because it may later be fetched to such a file system.
 fn refuse_near_match(rule: Rule, environment: &Environment, update: &RefUpdate) -> UpdateVerdict {
     let why = format!(
         "it differs only in capital letters from a {rule} of {}, and some disks ignore case: choose another name",

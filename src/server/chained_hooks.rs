@@ -12,7 +12,7 @@ use crate::domain::id::Oid;
 use crate::program::{ExternalProgram, ProgramEnd, is_executable};
 
 /// Runs a hook, if it exists and is executable, as git would. Returns whether it accepts the push.
-/// Git sets it no time limit, and neither do we.
+/// As in git, it has no time limit.
 ///
 /// # Errors
 /// The hook could not be started or waited for.

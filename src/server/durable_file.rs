@@ -1,5 +1,5 @@
-//! Replaces a file atomically: after a crash, and for any reader, it has the whole old or the whole
-//! new contents.
+//! Replaces a file atomically: after a crash, and for any reader, it has either all of the old
+//! contents or all of the new.
 
 use std::fs::Permissions;
 use std::io::{self, Write as _};

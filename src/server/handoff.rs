@@ -133,8 +133,8 @@ fn read_next_entries(repository: &Repository, done: &mut Tips) -> Result<Vec<u8>
     let mut remaining = MAX_BATCH;
     for (ledger, tip) in repository.tips()? {
         let mut ids = Vec::new();
-        for link in repository.walk_ledger(tip) {
-            let id = EntryId(link?.0.id);
+        for walked in repository.walk_ledger(tip) {
+            let id = EntryId(walked?.0.id);
             if done.get(&ledger) == Some(&id) {
                 break;
             }

@@ -94,7 +94,7 @@ fn is_managed_by_gitolite(repository: &Repository) -> bool {
 }
 
 /// Installs the hook of a clone, which reports before a push what the server will decide.
-pub fn init_clone(
+pub fn install_clone_hook(
     repository: &Repository,
     program: &Path,
 ) -> Result<Vec<InstallStep>, InstallError> {

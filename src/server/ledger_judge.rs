@@ -21,48 +21,50 @@ impl PushJudge<'_> {
     ) -> std::result::Result<UpdateVerdict, HookError> {
         let refuse = |check| Ok(UpdateVerdict::from_check(&update.name, check));
         if self.settings.admins.is_empty() {
-            return refuse(refuse_without_admins());
+            return refuse(make_no_admin_check());
         }
         let Some(new) = update.new else {
             return refuse(Check::fail(Rule::Chain, "a ledger is never deleted"));
         };
         let tip = self.present.tips.get(ledger).copied();
         if update.old != tip.map(|tip| tip.0) {
-            return refuse(refuse_moved(tip));
+            return refuse(make_moved_check(tip));
         }
         if self.policy.is_none() && !ledger.is_policy() {
             let why = "there is no policy yet: publish one first, in a separate push";
             return refuse(Check::fail(Rule::Chain, why).remedy("git deploy policy publish"));
         }
-        let Some(judge) = &self.validator else {
+        let Some(validator) = &self.validator else {
             return refuse(self.explain_no_project(new));
         };
-        let head = match self.find_head(judge, ledger, tip) {
-            Ok(head) => head,
+        let chain_tip = match self.find_chain_tip(validator, ledger, tip) {
+            Ok(chain_tip) => chain_tip,
             Err(check) => return refuse(*check),
         };
-        match self.read_new_entries(ledger, &head, EntryId(new))? {
-            Ok((ids, last)) => Ok(self.judge_entries(judge, ledger, head, (&ids, last), update)),
+        match self.read_new_entries(ledger, &chain_tip, EntryId(new))? {
+            Ok((ids, last)) => {
+                Ok(self.judge_entries(validator, ledger, chain_tip, (&ids, last), update))
+            }
             Err(check) => refuse(*check),
         }
     }
 
     /// Returns the tip of the ledger that new entries must follow. If the ledger does not exist
     /// yet, checks that it may be created.
-    fn find_head(
+    fn find_chain_tip(
         &self,
-        judge: &EntryValidator<'_>,
+        validator: &EntryValidator<'_>,
         ledger: &LedgerName,
         tip: Option<EntryId>,
     ) -> std::result::Result<ChainTip, Box<Check>> {
-        let head = judge
+        let chain_tip = validator
             .load_tip(ledger, tip)
             .map_err(|error| Box::new(error.to_check(Rule::Chain)))?;
         if tip.is_some() {
-            return Ok(head);
+            return Ok(chain_tip);
         }
         if ledger.is_policy() {
-            let unknown_keys = head
+            let unknown_keys = chain_tip
                 .chain
                 .root_keys
                 .iter()
@@ -83,10 +85,10 @@ impl PushJudge<'_> {
                 Check::fail(Rule::Chain, why).remedy("git deploy policy publish"),
             ));
         }
-        Ok(head)
+        Ok(chain_tip)
     }
 
-    /// Returns why no project begins with this commit.
+    /// Returns the check that says why the pushed policy ledger begins no project.
     fn explain_no_project(&self, new: Oid) -> Check {
         match Project::from_policy_tip(self.repository, EntryId(new)) {
             Err(error) => error.to_check(Rule::Chain),
@@ -94,13 +96,13 @@ impl PushJudge<'_> {
         }
     }
 
-    /// Returns the entries after `head` up to `new`, oldest first, and the last one as it was read.
-    /// The number in the last entry limits the walk, so that an invalid chain is not walked to its
-    /// end.
+    /// Returns the entries after `chain_tip` up to `new`, oldest first, and the last one as it was
+    /// read. The number in the last entry limits the walk, so that an invalid chain is not walked
+    /// to its end.
     fn read_new_entries(
         &self,
         ledger: &LedgerName,
-        head: &ChainTip,
+        chain_tip: &ChainTip,
         new: EntryId,
     ) -> std::result::Result<std::result::Result<NewEntries, Box<Check>>, HookError> {
         let refuse = |why: &str| {
@@ -109,7 +111,7 @@ impl PushJudge<'_> {
             )))
         };
         let last = match self.repository.read_ledger_commit(ledger, new) {
-            Ok(link) => link,
+            Ok(commit) => commit,
             Err(error) => return Ok(Err(Box::new(error.to_check(Rule::Chain)))),
         };
         let sequence = match &last {
@@ -118,7 +120,7 @@ impl PushJudge<'_> {
                 return refuse("it has no parent, so it is not an entry of this ledger");
             }
         };
-        let count = sequence.saturating_sub(head.chain.sequence);
+        let count = sequence.saturating_sub(chain_tip.chain.sequence);
         if count == 0 {
             return refuse("it does not come after the ledger's tip");
         }
@@ -130,7 +132,7 @@ impl PushJudge<'_> {
         let mut ids = Vec::new();
         for commit in self.repository.first_parent_walk(new.0) {
             match commit {
-                Ok(commit) if commit.id == head.chain.tip.0 => {
+                Ok(commit) if commit.id == chain_tip.chain.tip.0 => {
                     ids.reverse();
                     return Ok(Ok((ids, last)));
                 }
@@ -147,9 +149,9 @@ impl PushJudge<'_> {
     /// Judges entries in their order, up to the first that is refused.
     fn judge_entries(
         &self,
-        judge: &EntryValidator<'_>,
+        validator: &EntryValidator<'_>,
         ledger: &LedgerName,
-        mut head: ChainTip,
+        mut chain_tip: ChainTip,
         (ids, last): (&[EntryId], LedgerCommit),
         update: &RefUpdate,
     ) -> UpdateVerdict {
@@ -161,8 +163,10 @@ impl PushJudge<'_> {
         for (index, id) in ids.iter().enumerate() {
             let context = ValidationContext::Push(self.present);
             let judged = match last.take_if(|_| index + 1 == ids.len()) {
-                Some(link) => judge.validate_commit(ledger, &head, *id, Ok(link), context),
-                None => judge.validate(ledger, &head, *id, context),
+                Some(commit) => {
+                    validator.validate_commit(ledger, &chain_tip, *id, Ok(commit), context)
+                }
+                None => validator.validate(ledger, &chain_tip, *id, context),
             };
             judgement.description = judged
                 .stored
@@ -185,7 +189,7 @@ impl PushJudge<'_> {
             }
             judgement.uses_recovery |= uses_recovery;
             match judged.next_tip.filter(|_| judgement.verdict.is_allowed()) {
-                Some(next) => head = next,
+                Some(next) => chain_tip = next,
                 None => break,
             }
         }
@@ -197,7 +201,7 @@ impl PushJudge<'_> {
 type NewEntries = (Vec<EntryId>, LedgerCommit);
 
 /// Returns the failed check for a server without admin keys.
-fn refuse_without_admins() -> Check {
+fn make_no_admin_check() -> Check {
     let why =
         "this server has no admin key that may publish the first policy, so it accepts nothing";
     Check::fail(Rule::Authorization, why)
@@ -206,7 +210,7 @@ fn refuse_without_admins() -> Check {
 
 /// Returns the failed check for a ledger that is not at the id that the pusher claims, usually
 /// because another push was faster.
-fn refuse_moved(tip: Option<EntryId>) -> Check {
+fn make_moved_check(tip: Option<EntryId>) -> Check {
     let why = match tip {
         Some(tip) => format!("the ledger has moved: it is at {}; try again", tip.short()),
         None => "the ledger does not exist yet; try again".to_owned(),

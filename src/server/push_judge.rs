@@ -60,30 +60,30 @@ impl<'a> PushJudge<'a> {
         project: Option<&'a Project>,
         present: &'a PushContext,
     ) -> Result<Self> {
-        let judge = project.map(|project| {
+        let validator = project.map(|project| {
             EntryValidator::new(
                 repository,
                 FactGatherer::new(repository, project),
                 settings.recovery,
             )
         });
-        let policy = match (&judge, present.tips.get(&LedgerName::policy())) {
-            (Some(judge), Some(tip)) => judge.gatherer.policy_at(*tip)?,
+        let policy = match (&validator, present.tips.get(&LedgerName::policy())) {
+            (Some(validator), Some(tip)) => validator.gatherer.policy_at(*tip)?,
             _ => None,
         };
         Ok(Self {
             repository,
             settings,
             present,
-            validator: judge,
+            validator,
             policy,
             is_clone: false,
             entry_count: Cell::new(0),
         })
     }
 
-    /// Judges a push in the clone that makes it, without comparing the clone's refs with the
-    /// server's.
+    /// Returns a judge for the clone that makes the push. It does not check where the moved refs
+    /// are now, because the clone's refs are not the server's.
     #[must_use]
     pub fn for_clone(self) -> Self {
         Self {

@@ -43,7 +43,7 @@ pub fn judge(
     let refused = ours.into_iter().filter_map(|(old, new, name)| match is_unmoved(&repository, old, new, name) {
         Ok(true) => None,
         Ok(false) => {
-            let why = "only a push can move it, which the hooks judge, not git in the server's repository";
+            let why = "only a push that the hooks judge can move it, not git in the server's repository";
             Some(UpdateVerdict::from_check(name, Check::fail(Rule::Chain, why)))
         }
         Err(error) => Some(UpdateVerdict::from_check(name, error.to_check(Rule::Chain))),

@@ -49,7 +49,7 @@ pub(super) const PRE_PUSH: Shim = Shim {
 };
 
 /// The suffix that a previous hook's name gets. Our hooks call the file with this suffix first.
-const KEPT_SUFFIX: &str = ".local";
+const PREVIOUS_SUFFIX: &str = ".local";
 /// The beginning of the comment by which our shims are recognized.
 const SHIM_MARK: &str = "# Part of git-deploy: ";
 /// The call in the shims. Installed shims contain the path of the program instead.
@@ -60,7 +60,7 @@ const MAX_FIRST_LINE: usize = 127;
 /// Returns the path of the hook that was there before the one at `path`.
 pub fn previous_hook_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(KEPT_SUFFIX);
+    name.push(PREVIOUS_SUFFIX);
     PathBuf::from(name)
 }
 
@@ -160,7 +160,7 @@ mod tests {
                 "{}",
                 shim.name
             );
-            assert_eq!(shim.text.contains(KEPT_SUFFIX), shim.keeps_previous);
+            assert_eq!(shim.text.contains(PREVIOUS_SUFFIX), shim.keeps_previous);
         }
         assert!(!is_our_shim(
             b"#!/bin/sh\ngit-deploy hook pre-receive || exit 1\nmake check\n",

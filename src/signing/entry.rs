@@ -1,4 +1,4 @@
-//! Turns an unverified entry into a verified one. There is no other way.
+//! Turns an unverified entry into a verified one. Outside tests, there is no other way.
 
 use super::verify::{Signature, SignatureError, find_signer};
 use crate::domain::entry::{Entry, Unverified, Verified};

@@ -85,7 +85,7 @@ pub enum VerifyError {
 
 /// A well-formed signature file, which is not verified yet.
 ///
-/// It has no comparison on purpose. Signatures are randomised, so a comparison of two signatures
+/// It has no comparison on purpose. Signatures are randomized, so a comparison of two signatures
 /// would prove nothing.
 #[derive(Debug, Clone)]
 pub struct Signature {

@@ -6,7 +6,7 @@ use crate::domain::entry::{Attestation, AttestationResult};
 /// test result that counts as failed because of warnings.
 pub fn format_outcome(attestation: &Attestation) -> String {
     let tests = attestation.test_counts();
-    let all = tests.map_or(0, |tests| {
+    let total = tests.map_or(0, |tests| {
         tests
             .passed
             .saturating_add(tests.warned)
@@ -26,8 +26,8 @@ pub fn format_outcome(attestation: &Attestation) -> String {
     };
     match (tests, count) {
         (None, _) => word.to_owned(),
-        (Some(_), Some(count)) if count < all => format!("{word} ({count} of {all})"),
-        (Some(_), _) => format!("{word} ({all})"),
+        (Some(_), Some(count)) if count < total => format!("{word} ({count} of {total})"),
+        (Some(_), _) => format!("{word} ({total})"),
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
         })
     }
 
-    /// Checks that the number next to the outcome counts the tests that the outcome is about.
+    /// Checks that the number after the outcome counts the tests with that outcome.
     #[test]
     fn numbers() {
         assert_eq!(

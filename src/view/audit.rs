@@ -145,29 +145,30 @@ fn render_findings(
     width: Option<usize>,
     lines: &mut Vec<String>,
 ) {
-    let name = |ledger: Option<&LedgerName>, entry: Option<EntryId>| match (ledger, entry) {
-        (Some(ledger), Some(entry)) => format!("{ledger}@{}  ", entry.0.prefix(10)),
-        (None, Some(entry)) => format!("{}  ", entry.0.prefix(10)),
-        (_, None) => String::new(),
-    };
+    let format_location =
+        |ledger: Option<&LedgerName>, entry: Option<EntryId>| match (ledger, entry) {
+            (Some(ledger), Some(entry)) => format!("{ledger}@{}  ", entry.0.prefix(10)),
+            (None, Some(entry)) => format!("{}  ", entry.0.prefix(10)),
+            (_, None) => String::new(),
+        };
     for finding in findings {
         let mark = Mark::from_result(finding.outcome);
         let rule = finding
             .rule
             .map_or_else(String::new, |rule| format!("{rule}: "));
-        let what = name(finding.ledger.as_ref(), finding.entry);
+        let location = format_location(finding.ledger.as_ref(), finding.entry);
         lines.extend(wrap_hanging(
             &format!("    {mark} "),
-            &format!("{what}{rule}{}", sanitize(&finding.detail)),
+            &format!("{location}{rule}{}", sanitize(&finding.detail)),
             width,
         ));
     }
     let dim = Style::new().dimmed();
     for remark in remarks {
-        let what = name(remark.ledger.as_ref(), remark.entry);
+        let location = format_location(remark.ledger.as_ref(), remark.entry);
         lines.extend(wrap_hanging(
             &format!("    {dim}note:{dim:#} "),
-            &format!("{what}{}", sanitize(&remark.text)),
+            &format!("{location}{}", sanitize(&remark.text)),
             width,
         ));
     }

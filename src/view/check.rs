@@ -87,7 +87,7 @@ pub fn to_document(check: &DeploymentCheck<'_>) -> CheckDocument {
 
 /// Renders the text: the changes, every rule, and the decision in one line.
 pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String {
-    let what = match check.deployment.kind {
+    let verb = match check.deployment.kind {
         DeploymentKind::Rollback => "Roll back",
         DeploymentKind::Hotfix => "Hotfix",
         _ => "Deploy to",
@@ -95,7 +95,7 @@ pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String 
     let mut lines = wrap::wrap_indented(
         "",
         2,
-        &format!("{what} {}, by {}:", check.environment, check.by),
+        &format!("{verb} {}, by {}:", check.environment, check.by),
         width,
     );
     let unchanged = check

@@ -188,8 +188,9 @@ fn describe_match(it: &ComponentContainment, kind: MatchKind, cherry_picks: &[Co
                 .iter()
                 .map(|commit| commit.0.prefix(7))
                 .collect();
+            let make = if commits.len() == 1 { "makes" } else { "make" };
             format!(
-                "{running} has it as {}, which makes the same change",
+                "{running} has it as {}, which {make} the same change",
                 commits.join(", ")
             )
         }

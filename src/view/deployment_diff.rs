@@ -25,7 +25,7 @@ pub struct DeploymentDiff {
     pub revision: String,
     /// The components that a deployment would change, by name.
     pub affected: Vec<ComponentName>,
-    /// Every component that is there now or would be, by name.
+    /// Every component that runs there now or would run after the deployment, by name.
     pub components: Vec<ComponentDiff>,
     /// The commits that the affected components would gain, newest first.
     pub commits: Vec<CommitSummary>,
@@ -205,8 +205,8 @@ pub(super) fn format_revision(revision: &str) -> String {
         .map_or_else(|_| sanitize(revision), |commit| commit.0.prefix(7))
 }
 
-/// Returns `, 5 components stay as they are`, or an empty text unless some components would change
-/// and others would not.
+/// Returns `, 5 components stay as they are` if some components would change and others would not.
+/// Otherwise returns an empty text.
 fn unchanged_remark(diff: &DeploymentDiff) -> String {
     let count = diff
         .components

@@ -45,11 +45,12 @@ pub fn list_or_count(names: &[&str]) -> String {
     }
 }
 
-/// A group of at least this size may share a row of a table.
+/// A group of at least this size may share a row of a table. A smaller group may share one only if
+/// it contains all rows.
 const MIN_GROUP: usize = 3;
 
-/// Groups the rows of a table: each name has its own row, except the largest group, which shares
-/// the last row.
+/// Groups the rows of a table: each name has its own row, except those of the largest group,
+/// which share the last row.
 pub fn group_rows<N: Display, T: PartialEq + Clone>(
     all: impl IntoIterator<Item = (N, T)>,
 ) -> Vec<(String, T)> {
@@ -77,7 +78,7 @@ pub fn group_rows<N: Display, T: PartialEq + Clone>(
         .collect()
 }
 
-/// Returns the label of a group: its names, or their number if there are many.
+/// Returns the label of a group: all names, or the first few and the number of the others.
 fn group_label(names: &[String], total: usize) -> String {
     match names.len() {
         len if len <= MAX_LISTED => names.join(", "),
@@ -161,7 +162,7 @@ mod tests {
         );
     }
 
-    /// Checks that every row of a table names its component, except the largest group.
+    /// Checks that every row of a table names its component, except that of the largest group.
     #[test]
     fn few_rows() {
         let render = |text: &str| {

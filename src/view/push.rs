@@ -86,7 +86,8 @@ fn render_update(update: &JudgedUpdate<'_>) -> Vec<String> {
     if rules.len() > MAX_LINES {
         let more = rules.len() - MAX_LINES;
         rules.truncate(MAX_LINES);
-        rules.push(format!("  and {more} more lines"));
+        let noun = if more == 1 { "line" } else { "lines" };
+        rules.push(format!("  and {more} more {noun}"));
     }
     lines.extend(rules);
     lines

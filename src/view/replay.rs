@@ -20,7 +20,7 @@ use crate::run::replay::{DecisionCounts, ReplayCase};
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReplayReport {
-    /// Where the proposal was read from, for people.
+    /// The file that the proposal was read from, such as `deploy.toml` or `main:deploy.toml`.
     pub source: String,
     /// The digest of the proposal.
     pub proposed: Digest,
@@ -38,11 +38,12 @@ pub struct ReplayReport {
     pub rules: Vec<RuleRefusals>,
     /// The newest accepted deployments that would have been refused.
     pub would_be_refused: Vec<ReplayedDeployment>,
-    /// The newest deployments that the rules of that time refuse, such as those with break-glass,
-    /// and that would have been allowed.
+    /// The newest deployments that would be newly allowed: the rules of their time refuse them, for
+    /// example because they used break-glass.
     pub would_be_allowed: Vec<ReplayedDeployment>,
-    /// The newest deployments for which the decision is unknown.
-    pub unknown: Vec<ReplayedDeployment>,
+    /// The newest deployments that cannot be decided under the proposal.
+    #[serde(rename = "unknown")]
+    pub undecided: Vec<ReplayedDeployment>,
     /// The components to which the proposal assigns other files than the policy in force; their
     /// content is taken as it was at the time.
     pub reassigned_components: Vec<ComponentName>,
@@ -65,7 +66,8 @@ pub struct ReplayedEnvironment {
 pub struct RuleRefusals {
     /// The rule.
     pub rule: Rule,
-    /// The number of deployments that it would have refused; another rule may refuse the same.
+    /// The number of deployments that it would have refused. Several rules may refuse the same
+    /// deployment.
     pub deployments: usize,
 }
 
@@ -120,7 +122,7 @@ impl ReplayedDeployment {
             .filter(|it| it.as_str() != event.ledger.as_str());
         let environment =
             environment.map_or_else(String::new, |environment| format!("{environment}: "));
-        let what = if self.targets.is_empty() {
+        let description = if self.targets.is_empty() {
             event.summary.as_str()
         } else {
             &self.targets
@@ -133,7 +135,7 @@ impl ReplayedDeployment {
         );
         let text = format!(
             "{environment}{}  {dim}by {}, {}{dim:#}",
-            sanitize(what),
+            sanitize(description),
             event.by,
             when(event.at)
         );
@@ -178,7 +180,7 @@ const RULE_WIDTH: usize = 20;
 enum ReplayDecision {
     Refused,
     Allowed,
-    Unknown,
+    Undecided,
 }
 
 impl ReplayDecision {
@@ -187,7 +189,7 @@ impl ReplayDecision {
         match self {
             Self::Refused => Mark::No,
             Self::Allowed => Mark::Yes,
-            Self::Unknown => Mark::Unknown,
+            Self::Undecided => Mark::Unknown,
         }
     }
 }
@@ -267,9 +269,9 @@ fn render_sections(
             total.allowed,
         ),
         (
-            ReplayDecision::Unknown,
+            ReplayDecision::Undecided,
             "Cannot tell",
-            &replay.unknown,
+            &replay.undecided,
             total.undecided,
         ),
     ];

@@ -18,7 +18,7 @@ pub enum Mark {
     Live,
     /// A fact is missing.
     Unknown,
-    /// It could be improved.
+    /// Worth attention: a suggestion, a lock, a yank or a hold.
     Warning,
     /// Nothing to report.
     None,

@@ -15,11 +15,11 @@ const RULE_WIDTH: usize = 20;
 /// Renders a verdict as styled lines, indented by two columns. Rules that do not pass come first.
 /// Rules that pass are counted, or named with `all`.
 pub fn render_verdict(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec<String> {
-    let (passed, missing): (Vec<&Check>, Vec<&Check>) = verdict
+    let (passed, unmet): (Vec<&Check>, Vec<&Check>) = verdict
         .checks
         .iter()
         .partition(|check| check.outcome == CheckResult::Pass);
-    let mut lines: Vec<String> = missing
+    let mut lines: Vec<String> = unmet
         .into_iter()
         .flat_map(|check| render_check(check, width))
         .collect();
@@ -86,7 +86,8 @@ pub fn serialize<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::O
     .serialize(serializer)
 }
 
-/// Serializes a verdict that may be absent. Its field is left out if it is.
+/// Serializes a verdict that may be absent. The field must also have `skip_serializing_if`: without
+/// it, an absent verdict becomes `null`.
 #[expect(clippy::ref_option, reason = "serde passes the field by reference")]
 pub fn serialize_some<S: Serializer>(
     verdict: &Option<Verdict>,

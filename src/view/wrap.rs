@@ -6,7 +6,7 @@
 use anstyle::Style;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The minimum room for text below a head.
+/// The minimum room for the text after a head.
 const MIN_TEXT_WIDTH: usize = 24;
 /// The indentation of continuation lines if the head leaves no room.
 const FALLBACK_INDENT: usize = 4;
@@ -46,10 +46,10 @@ pub fn wrap_indented(head: &str, indent: usize, text: &str, width: Option<usize>
     let (mut lines, mut line, mut used) = (Vec::new(), head.to_owned(), display_width(head));
     // A break helps only if it leaves no empty line, and if the next line begins further to the
     // left.
-    let mut breaks = used > indent;
+    let mut may_break = used > indent;
     for piece in split_words(text) {
         // Spaces at the end of a line are invisible.
-        if breaks && used + display_width(piece.trim_end()) > width {
+        if may_break && used + display_width(piece.trim_end()) > width {
             lines.push(
                 std::mem::replace(&mut line, " ".repeat(indent))
                     .trim_end()
@@ -57,7 +57,7 @@ pub fn wrap_indented(head: &str, indent: usize, text: &str, width: Option<usize>
             );
             used = indent;
         }
-        breaks |= !piece.trim().is_empty();
+        may_break |= !piece.trim().is_empty();
         line.push_str(piece);
         used += display_width(piece);
     }

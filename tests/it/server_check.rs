@@ -194,7 +194,7 @@ fn every_breach_is_found_and_fixed() {
     shell(server, "git config --unset deploy.admin").ok();
     let text = check(server).fails(1).text();
     for words in [
-        "1 replace refs change",
+        "1 replace ref changes",
         "refs/deploy/Prod",
         "deploy.admin has no key",
     ] {

@@ -148,7 +148,8 @@ fn infer_environment(workspace: &Workspace, ui: &Ui) -> Result<EnvName, CliError
     ))
 }
 
-/// Prints which environment was chosen and why, so that a wrong choice is noticed.
+/// Prints which environment was chosen and why, so that a wrong choice is noticed. Returns its
+/// name.
 fn report_inferred(ui: &Ui, bound: BoundEnvironment) -> EnvName {
     ui.eprint_sentence(format_args!("{}, from {}", bound.name, bound.from));
     bound.name

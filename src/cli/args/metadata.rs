@@ -10,7 +10,7 @@ use crate::run::default_description::build_description;
 /// The options that describe a deployment.
 #[derive(clap::Args)]
 pub struct MetadataArgs {
-    /// Override the rules, for a reason that is recorded
+    /// Skip most rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     pub break_glass: Option<Line>,
     /// The change request that the deployment belongs to

@@ -96,13 +96,13 @@ fn split_by_component<T: Copy, U>(
             Some(component) => by_component.insert(component.clone(), convert(it.value)),
         };
         if previous.is_some() {
-            let what = it
+            let subject = it
                 .component
                 .as_ref()
                 .map_or("all components".to_owned(), ToString::to_string);
             return Err(CliError::new(
                 ErrorKind::Usage,
-                format!("{option} has two values for {what}"),
+                format!("{option} has two values for {subject}"),
             ));
         }
     }

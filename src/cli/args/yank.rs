@@ -41,8 +41,8 @@ impl std::fmt::Display for YankSubject {
 }
 
 impl YankArgs {
-    /// Parses the argument. A Git revision never looks like a digest, because it cannot contain a
-    /// colon followed by nothing but 64 hexadecimal digits.
+    /// Parses the argument. A digest cannot be mistaken for a commit: as a Git revision, it would
+    /// have the form `<rev>:<path>`, which names a file or folder.
     pub fn parse_subject(&self, workspace: &Workspace) -> Result<YankSubject, CliError> {
         let digest = self
             .named

@@ -107,7 +107,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     if plans.is_empty() && binds_approvals_to_plans(&workspace.policy, &env) {
         ui.eprint_sentence(format_args!(
-            "{} requires approvals of a plan. This approval names no plan, so it does not count for them.",
+            "{} requires approvals of a plan. This approval names no plan, so it does not count.",
             env.name()
         ));
     }

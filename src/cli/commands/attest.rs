@@ -188,8 +188,13 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
     let predicate = tests.build_predicate(&reports, args.url.as_ref());
     let predicate = predicate.context(ErrorKind::Usage, "the reports cannot be attested")?;
     if predicate.omitted_names > 0 {
+        let are = if predicate.omitted_names == 1 {
+            "is"
+        } else {
+            "are"
+        };
         ui.eprint_sentence(format_args!(
-            "There are too many test names: {} are left out, those of passed tests first. The counts include all tests.",
+            "There are too many test names, so {} {are} left out, those of passed tests first. The counts include all tests.",
             predicate.omitted_names
         ));
     }

@@ -298,8 +298,8 @@ impl ChangeSearch<'_> {
         ))
     }
 
-    /// Maps needed commits to deployed commits that make the same change. Leaves out those without
-    /// one.
+    /// Maps needed commits to deployed commits that make the same change. Leaves out needed
+    /// commits without such a match.
     fn match_changes(
         &mut self,
         needed: &[Oid],
@@ -308,9 +308,9 @@ impl ChangeSearch<'_> {
         if needed.is_empty() || deployed.is_empty() {
             return Ok(BTreeMap::new());
         }
-        self.read_patch_ids(needed, false)?;
+        self.compute_patch_ids(needed, false)?;
         // The commits that a merge brought in are in the list themselves.
-        self.read_patch_ids(deployed, true)?;
+        self.compute_patch_ids(deployed, true)?;
         let patch_id = |id: &Oid| self.patch_ids.get(id)?.as_deref();
         let by_patch: HashMap<&str, Oid> = deployed
             .iter()
@@ -323,7 +323,7 @@ impl ChangeSearch<'_> {
     }
 
     /// Computes the missing patch ids of commits. With `without_merges`, skips merge commits.
-    fn read_patch_ids(&mut self, ids: &[Oid], without_merges: bool) -> crate::git::Result<()> {
+    fn compute_patch_ids(&mut self, ids: &[Oid], without_merges: bool) -> crate::git::Result<()> {
         let repository = &self.workspace.repository;
         let mut commits: Vec<Commit> = Vec::new();
         for id in ids.iter().filter(|id| !self.patch_ids.contains_key(*id)) {
@@ -342,8 +342,8 @@ impl ChangeSearch<'_> {
     }
 }
 
-/// Returns the answer for commits of which no deployed commit that was examined makes the same
-/// change. `missing` lists them, newest first, and is not empty. With `is_truncated`, only the
+/// Returns the answer if changes were not found among the deployed commits. `missing` lists the
+/// commits that make these changes, newest first, and is not empty. With `is_truncated`, only the
 /// first `SEARCH_LIMIT` deployed commits were examined.
 fn answer_for_missing(
     wanted: Wanted,

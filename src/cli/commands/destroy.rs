@@ -28,7 +28,7 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     at: EnvArg,
-    /// Override the rules, for a reason that is recorded
+    /// Skip most rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     break_glass: Option<Line>,
     /// The person who asked for it

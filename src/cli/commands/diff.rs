@@ -97,7 +97,7 @@ struct ComponentTarget {
     version: Option<Line>,
 }
 
-/// Returns the target of each component that the policy has or an environment runs. `revision`
+/// Returns the target of each component that is in the policy or runs in an environment. `revision`
 /// names the source: a commit or an environment.
 fn find_targets(
     workspace: &Workspace,
@@ -143,7 +143,7 @@ impl Comparison<'_> {
     ///
     /// # Errors
     ///
-    /// Fails if `only` names a component that neither the policy has nor an environment runs.
+    /// Fails if `only` names a component that is neither in the policy nor running.
     fn compare(
         &self,
         revision: &str,

@@ -125,7 +125,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let synced = sync_ledgers(&repository, remote, ui)?;
         configure_git(&repository, Some(remote))?;
         if !synced.moved.is_empty() && !ui.json() {
-            sync_report::print_sync(&repository, remote, &synced, ui)?;
+            sync_report::print_sync_table(&repository, remote, &synced, ui)?;
         }
     } else {
         configure_git(&repository, None)?;
@@ -237,7 +237,7 @@ fn begin_project(
 ) -> Result<(), CliError> {
     let signer = open_signer(repository)?;
     let key = signer.public_key();
-    let (proposal, missing) = open_or_compose_policy(args, ui, repository, key)?;
+    let (proposal, new_file) = open_or_compose_policy(args, ui, repository, key)?;
     let person = match proposal.policy.person_of_key(&key) {
         Some((person, KeyStatus::Current)) => person.clone(),
         _ => {
@@ -256,7 +256,7 @@ fn begin_project(
     require_components(&baselines, &gatherer, &proposal.policy)?;
     publish_first_policy(ui, repository, &project, &proposal, (&person, &signer))?;
     pin_project(repository, project.id)?;
-    if let Some(file) = &missing {
+    if let Some(file) = &new_file {
         // Written last, so that a failure leaves no file behind. An existing file is never
         // overwritten.
         write_new_file(file, proposal.text.as_bytes()).context(
@@ -274,7 +274,7 @@ fn begin_project(
         "The first policy of {} is in force. You ({person}) are its admin.",
         project.name
     ));
-    if missing.is_some() {
+    if new_file.is_some() {
         ui.print(format_args!(
             "{POLICY_FILE} is new and not committed yet: git add {POLICY_FILE} && git commit"
         ));

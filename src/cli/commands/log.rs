@@ -67,12 +67,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let gatherer = workspace.gatherer();
     let mut walks = Vec::new();
     for (ledger, tip) in &workspace.tips {
-        let wanted = match &only {
+        let is_wanted = match &only {
             Some((env, _)) => env.ledger() == ledger,
             None => args.all || ledger.is_environment(),
         };
-        if wanted {
-            let unfinished = find_unfinished_starts(
+        if is_wanted {
+            let unfinished = find_parents_of_unfinished_starts(
                 &workspace.read_state(ledger, &Scope::Components(BTreeSet::new()))?,
             );
             let filter = CommitFilter {
@@ -117,9 +117,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Returns the parents of the start entries of unfinished runs. By its parent, the walk recognizes
-/// such a start without opening it.
-fn find_unfinished_starts(state: &State) -> BTreeSet<EntryId> {
+/// Returns the parents of the start entries of unfinished runs. The parent identifies such
+/// a start without opening it.
+fn find_parents_of_unfinished_starts(state: &State) -> BTreeSet<EntryId> {
     let members: Vec<EnvName> = state.environments().into_iter().collect();
     std::iter::once(None)
         .chain(members.iter().map(Some))
@@ -149,12 +149,13 @@ fn matches_options(
         Some(walked) => Some(history.entry(&statement.ledger, walked?.id)?),
         None => None,
     };
-    let both = || std::iter::once(statement).chain(start.as_deref().map(|entry| &entry.statement));
+    let statements =
+        || std::iter::once(statement).chain(start.as_deref().map(|entry| &entry.statement));
     let is_by = |person: &Person| {
-        both().any(|it| it.by == *person || it.requested_by.as_ref() == Some(person))
+        statements().any(|it| it.by == *person || it.requested_by.as_ref() == Some(person))
     };
     let has_change = |id: &String| {
-        let mut changes = both().filter_map(|it| it.deployment()?.change.as_ref());
+        let mut changes = statements().filter_map(|it| it.deployment()?.change.as_ref());
         changes.any(|change| change.as_str() == id)
     };
     Ok(args.by.as_ref().is_none_or(is_by) && args.change.as_ref().is_none_or(has_change))
@@ -177,19 +178,19 @@ impl CommitFilter {
     /// is reported.
     fn accepts(&self, walked: &crate::git::Result<WalkedEntry>) -> bool {
         let Ok(walked) = walked else { return true };
-        let mention = &walked.trailers;
-        let in_environment = self.env.as_ref().is_none_or(|env| env.matches(mention));
+        let trailers = &walked.trailers;
+        let in_environment = self.env.as_ref().is_none_or(|env| env.matches(trailers));
         // The start of a finished run is not shown: its finish is.
-        let is_newest_of_run = mention.action != "start"
+        let is_newest_of_run = trailers.action != "start"
             || walked
                 .previous
                 .is_some_and(|id| self.unfinished.contains(&id));
         let is_deployment = matches!(
-            mention.history_role(),
+            trailers.history_role(),
             HistoryRole::Request | HistoryRole::Outcome
         );
         let named =
-            |it: &ComponentName| mention.components.iter().any(|known| known == it.as_str());
+            |it: &ComponentName| trailers.components.iter().any(|known| known == it.as_str());
         let has_component = self.components.is_empty() || self.components.iter().any(named);
         in_environment && has_component && (self.all || is_deployment && is_newest_of_run)
     }

@@ -6,7 +6,7 @@ mod test;
 
 #[cfg(any(test, feature = "testing"))]
 pub(in crate::cli) use difference::PolicyDiffDocument;
-use difference::{print_difference, read_policy_text, report_difference};
+use difference::{print_changed_lines, print_comparison_document, read_policy_text};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -236,9 +236,9 @@ fn diff_policy(args: &DiffArgs, workspace: &Workspace, ui: &Ui) -> Result<(), Cl
     let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
     let old = read_policy_text(workspace)?;
     if ui.json() {
-        return report_difference(&old, &proposal, ui);
+        return print_comparison_document(&old, &proposal, ui);
     }
-    print_difference(&old, &proposal, ui);
+    print_changed_lines(&old, &proposal, ui);
     Ok(())
 }
 
@@ -247,7 +247,7 @@ fn approve_policy(args: &ApproveArgs, workspace: &Workspace, ui: &Ui) -> Result<
         digest
     } else {
         let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
-        print_difference(&read_policy_text(workspace)?, &proposal, ui);
+        print_changed_lines(&read_policy_text(workspace)?, &proposal, ui);
         proposal.digest()
     };
     let action = PolicyApprove {

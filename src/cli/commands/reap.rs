@@ -305,8 +305,8 @@ impl Reaper<'_> {
     }
 
     /// Aborts the stale runs of an environment: those older than the policy's `stale_after`, whose
-    /// owners are assumed to be gone. `skip` makes the error if another process works on the
-    /// environment.
+    /// owners are assumed to be gone. `skip` creates the error to return if another process
+    /// works on the environment.
     fn abort_stale_runs(
         &self,
         runner: &DeployRunner<'_>,

@@ -140,7 +140,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
 }
 
-/// Refuses the options with which `HEAD` would hardly ever be the commit that is meant.
+/// Fails with `--rollback` or `--baseline`, for which the default commit `HEAD` is rarely right.
 fn refuse_implicit_commit(args: &Args, name: &EnvName) -> Result<(), CliError> {
     let option = match (args.deployment.rollback, args.baseline) {
         (true, _) => "--rollback",

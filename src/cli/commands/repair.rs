@@ -211,7 +211,8 @@ fn restore_ledger(
     if let Some(tip) = ledger.remote_tip.filter(|_| !ledger.set_aside.is_empty()) {
         let aside = format!("refs/deploy-set-aside/{}/{}", ledger.name, tip.0.prefix(10));
         match repository.compare_and_swap(&aside, None, tip.0, "git-deploy: repair") {
-            // A lost race means that the ref exists already: its name is that of its commit.
+            // A lost race means that the ref already exists. Its name contains its commit, so it is
+            // the right one.
             Ok(()) | Err(Error::LostRace { .. }) => {}
             Err(error) => {
                 return Err(CliError::new(ErrorKind::CannotTell, cannot_restore()).because(error));

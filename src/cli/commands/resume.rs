@@ -37,8 +37,8 @@ pub struct Args {
 struct FoundRun {
     /// The number of its start entry.
     sequence: u64,
-    /// The number of the start or resume entry that made the present owner its owner.
-    owner: u64,
+    /// The number of its newest start or resume entry, whose signer owns the run.
+    owner_entry: u64,
     deployment: Deployment,
     /// A sentence for the user: whose run it is, and since when.
     description: String,
@@ -120,7 +120,7 @@ fn take_over(runner: &DeployRunner<'_>, found: FoundRun) -> Result<StartedRun, C
             .map(|run| run.owner.statement.clone());
         match owner {
             // If two clients take over at once, the second one gives way.
-            Some(owner) if owner.sequence != found.owner => {
+            Some(owner) if owner.sequence != found.owner_entry => {
                 let message = format!("{} has just taken over the run", owner.by);
                 Err(CliError::new(ErrorKind::Denied, message)
                     .hint(format!("git deploy status {}", env.name())))
@@ -165,7 +165,7 @@ fn describe_run(ui: &Ui, env: &EnvRef, run: OpenRun<'_>) -> Result<FoundRun, Cli
     );
     Ok(FoundRun {
         sequence: run.sequence,
-        owner: owner.sequence,
+        owner_entry: owner.sequence,
         deployment,
         description,
     })

@@ -100,7 +100,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 }
 
 /// Returns the commit that each component goes back to. Without named components, chooses those of
-/// `find_newest_changed`.
+/// `find_default_components`.
 ///
 /// # Errors
 ///
@@ -111,7 +111,7 @@ fn find_rollback_commits(
     named: &BTreeSet<ComponentName>,
 ) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
     let wanted = if named.is_empty() {
-        find_newest_changed(snapshot)
+        find_default_components(snapshot)
     } else {
         named.clone()
     };
@@ -160,7 +160,7 @@ fn differs_from_running(
 
 /// Returns the components whose running version is unknown. If there are none, returns those that
 /// the newest deployment changed.
-fn find_newest_changed(snapshot: &EnvironmentSnapshot<'_>) -> BTreeSet<ComponentName> {
+fn find_default_components(snapshot: &EnvironmentSnapshot<'_>) -> BTreeSet<ComponentName> {
     let state = snapshot.state();
     let sequence =
         |name: &ComponentName| state.live_entry(name).map(|entry| entry.statement.sequence);

@@ -149,8 +149,8 @@ impl CommitReader<'_> {
         Ok(rows)
     }
 
-    /// Returns how each component ran or failed at the commit in an environment. Leaves out those
-    /// that were never deployed at it.
+    /// Returns the newest attempt or run of the commit in an environment, for each component.
+    /// Leaves out components that were never deployed at this commit.
     fn find_periods(&self, snapshot: &EnvironmentSnapshot<'_>) -> crate::git::Result<Vec<RunRow>> {
         let Some(tip) = self.workspace.tips.get(&snapshot.rules.ledger) else {
             return Ok(Vec::new());
@@ -228,7 +228,7 @@ impl CommitReader<'_> {
             versions: BTreeMap::new(),
         };
         match self.workspace.previewer().preview_start(&by, &spec) {
-            Ok(answer) => NextStep::Asked {
+            Ok(answer) => NextStep::Evaluated {
                 verdict: answer.verdict,
             },
             Err(error) => NextStep::CannotTell {

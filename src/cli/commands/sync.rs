@@ -28,10 +28,10 @@ pub fn run(_: &Args, ui: &Ui) -> Result<(), CliError> {
         SyncResult::default()
     };
     if ui.json() {
-        return sync_report::report_sync(&repository, remote.as_deref(), &synced, ui);
+        return sync_report::print_sync_document(&repository, remote.as_deref(), &synced, ui);
     }
     if let Some(remote) = &remote {
-        return sync_report::print_sync(&repository, remote, &synced, ui);
+        return sync_report::print_sync_table(&repository, remote, &synced, ui);
     }
     // `init` also sets it, to an empty value, if the repository has no remote.
     let is_configured = repository

@@ -70,8 +70,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             _,
         ) => {
             let names: Vec<&str> = holds.iter().map(|hold| hold.component.as_str()).collect();
+            let are = if names.len() == 1 { "is" } else { "are" };
             format!(
-                "{} ({}) is no longer on hold in {}.",
+                "{} ({}) {are} no longer on hold in {}.",
                 names.join(", "),
                 commit.0.prefix(7),
                 env.name()

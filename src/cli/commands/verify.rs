@@ -50,11 +50,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?;
     let running = find_running_targets(&workspace, &runner, &args.components)?;
-    let is_healthy = run_verify_commands(&runner, &running)?;
+    let health_by_component = run_verify_commands(&runner, &running)?;
     let select = |healthy: bool| -> Vec<ComponentAtCommit> {
         running
             .values()
-            .filter(|target| is_healthy.get(&target.component) == Some(&healthy))
+            .filter(|target| health_by_component.get(&target.component) == Some(&healthy))
             .map(|target| ComponentAtCommit {
                 component: target.component.clone(),
                 commit: target.commit,
@@ -64,7 +64,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (passed, failed) = (select(true), select(false));
     record_result(args, &runner, VerificationResult::Passed, &passed)?;
     record_result(args, &runner, VerificationResult::Failed, &failed)?;
-    if is_healthy.len() < running.len() {
+    if health_by_component.len() < running.len() {
         return Err(CliError::new(
             ErrorKind::Command,
             "interrupted: not everything was verified",

@@ -30,7 +30,7 @@ impl DeployRunner<'_> {
     ) -> Result<Deployment, CliError> {
         let (deployment, verdict) = self.ask_rules(person, compose, &ComponentPlans::new())?;
         self.print_changes(&deployment);
-        // A command, and a deployment without changes, has no plan to wait for.
+        // Neither a one-off command nor a deployment without changes has plans to wait for.
         match is_waiting_for_approvals(&verdict) {
             true if deployment.kind == entry::DeploymentKind::Exec => {
                 Err(self.explain_missing_approvals(person, &deployment, verdict)?)
@@ -107,8 +107,8 @@ impl DeployRunner<'_> {
             .with_verdict(verdict))
     }
 
-    /// Returns the approve command for each commit. The command names components if it would cover
-    /// others without them.
+    /// Returns the approve command for each commit. The command names the components if it would
+    /// otherwise cover more than these.
     fn list_approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, CliError> {
         let snapshot = self.read_environment()?;
         let differs = |change: &ComponentChange| {
@@ -120,7 +120,7 @@ impl DeployRunner<'_> {
                 .iter()
                 .any(|change| change.target.component == *name)
         };
-        // A command changes nothing, but needs approvals for every component that it names.
+        // A one-off command changes nothing, but needs approvals for every component that it names.
         let needs_approval = |change: &&ComponentChange| {
             deployment.kind == entry::DeploymentKind::Exec || change.intent != Intent::Unchanged
         };

@@ -103,10 +103,16 @@ impl DeployRunner<'_> {
                 .iter()
                 .map(ComponentName::as_str)
                 .collect();
-            let message = format!(
-                "the plan of {} has changed since it was confirmed: it was not applied",
-                names.join(", ")
-            );
+            let component_list = names.join(", ");
+            let message = if names.len() == 1 {
+                format!(
+                    "the plan of {component_list} has changed since it was confirmed: it was not applied"
+                )
+            } else {
+                format!(
+                    "the plans of {component_list} have changed since they were confirmed: they were not applied"
+                )
+            };
             return Err(
                 CliError::new(ErrorKind::Waiting, message).hint(format!("git deploy run {name}"))
             );

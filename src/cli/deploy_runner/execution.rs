@@ -18,7 +18,7 @@ use crate::run::outcome;
 struct PlanPrompt<'a> {
     ui: &'a Ui,
     progress: &'a DeploymentProgress<'a>,
-    stop: &'a Cancellation,
+    cancellation: &'a Cancellation,
 }
 
 impl RunCallbacks for PlanPrompt<'_> {
@@ -32,7 +32,7 @@ impl RunCallbacks for PlanPrompt<'_> {
         self.progress.suspend(|| {
             let question = format!("The plan of {component} has changed. Apply the new plan?");
             self.ui
-                .confirm_unless(&|| self.stop.is_draining(), &question)
+                .confirm_unless(&|| self.cancellation.is_draining(), &question)
                 .unwrap_or(false)
         })
     }
@@ -70,7 +70,7 @@ impl DeployRunner<'_> {
         let prompt = PlanPrompt {
             ui: self.ui,
             progress,
-            stop: &self.cancellation,
+            cancellation: &self.cancellation,
         };
         let mut ownership = RunOwnership::new(self, run);
         let report = execute::apply_deployment(&task, &preparation.work_dirs, &prompt, &mut || {

@@ -4,7 +4,7 @@ use super::preparation::Preparation;
 use super::runner::{ComponentPlans, DeployRunner, StartedRun};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::{CliError, ErrorKind};
-use crate::domain::entry::{self, ComponentChange, Deployment, Intent};
+use crate::domain::entry::{self, ComponentChange, Deployment, DeploymentKind, Intent};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{Plan, PlanResult};
@@ -172,16 +172,21 @@ impl DeployRunner<'_> {
             }
             return Ok(());
         }
-        let (name, component, key) = (
+        let (component, key) = (&first.target.component, find_command_key(first));
+        let flag = match deployment.kind {
+            DeploymentKind::Rollback => " --rollback",
+            _ => "",
+        };
+        let record = format!(
+            "git deploy record {} {}{flag}",
             self.env.name(),
-            &first.target.component,
-            find_command_key(first),
+            first.target.commit.short()
         );
         Err(CliError::new(ErrorKind::Usage, format!("the policy has no {key} command for {component}: nothing was done"))
             .hint(format!(
                 "{key} = \"…\" under [components.{component}] in deploy.toml, then git deploy policy publish"
             ))
-            .hint(format!("if another system deploys it: git deploy record {name}")))
+            .hint(record))
     }
 
     /// Checks that every plan that is needed now was made.
@@ -243,7 +248,7 @@ impl DeployRunner<'_> {
     }
 }
 
-/// Adds the digest of its plan to each change that was planned.
+/// Adds the digests of the plans to the planned changes.
 pub fn add_plans(mut deployment: Deployment, plans: &ComponentPlans) -> Deployment {
     for change in &mut deployment.components {
         if let Some(PlanResult::Planned(output)) = plans.get(&change.target.component) {

@@ -187,11 +187,12 @@ impl DeployRunner<'_> {
     }
 }
 
-/// Returns the error for a state that has changed since the plans were made.
-pub(super) fn explain_outdated_plan(what: &str) -> CliError {
+/// Returns the error for a state that has changed since the plans were made. `change` states what
+/// has changed.
+pub(super) fn explain_outdated_plan(change: &str) -> CliError {
     CliError::new(
         ErrorKind::CannotTell,
-        format!("{what} since the plan was made: nothing was started"),
+        format!("{change} since the plan was made: nothing was started"),
     )
     .hint("repeat the command")
 }

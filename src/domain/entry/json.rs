@@ -80,8 +80,8 @@ struct OutPredicate<'a> {
     fields: &'a Action,
 }
 
-/// A part of a statement's predicate. An entry is read in several passes over the same bytes, one
-/// per part, without building a tree of values.
+/// A statement of which only one part of the predicate is read. An entry is read in several passes
+/// over the same bytes, one per part, without building a tree of values.
 #[derive(Deserialize)]
 struct InStatement<T> {
     predicate: T,

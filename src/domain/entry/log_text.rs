@@ -14,7 +14,7 @@ const MAX_NAMED: usize = 4;
 pub enum Tone {
     /// Something went well.
     Good,
-    /// Something failed, or was given up.
+    /// Something failed, was given up or was yanked.
     Bad,
     /// Something has begun.
     Started,

@@ -15,7 +15,7 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
 
-/// Returns one of a few ids, so that random statements often share commits.
+/// Returns a strategy for one of a few ids, so that random statements often share commits.
 pub(crate) fn oid() -> impl Strategy<Value = Oid> {
     (1u8..6).prop_map(|byte| Oid::from_bytes(&[byte; 20]).unwrap())
 }
@@ -247,12 +247,12 @@ pub(crate) trait Sample: Sized {
     fn sample(ephemeral: bool) -> BoxedStrategy<Self>;
 }
 
-/// Returns any action of a kind of ledger.
+/// Returns a strategy for any action of a kind of ledger.
 fn action(ledger: LedgerKind, ephemeral: bool) -> impl Strategy<Value = Action> {
     prop::strategy::Union::new(Action::samples(ledger, ephemeral))
 }
 
-/// Returns any valid statement.
+/// Returns a strategy for any valid statement.
 pub(crate) fn statement() -> impl Strategy<Value = Statement> {
     let pr: Option<EnvName> = Some("pr-17".parse().unwrap());
     let place = prop_oneof![

@@ -8,7 +8,7 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectNam
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 
-/// The parsed content of an entry, including its one position: project, ledger and sequence number.
+/// The parsed content of an entry, including its position: project, ledger and sequence number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// When it was signed.
@@ -88,7 +88,7 @@ impl Statement {
         self.action.environment_body()?.break_glass()
     }
 
-    /// Returns when the approval or the ephemeral environment that it creates ends.
+    /// Returns the expiry time that it sets, for an approval or for an ephemeral environment.
     pub fn expires(&self) -> Option<Time> {
         self.action.environment_body()?.expires()
     }

@@ -370,7 +370,7 @@ fn ends_of_periods() {
     assert_eq!(rolled_back.read().run_periods.len(), 2);
 }
 
-/// Checks that a baseline, and a commit that joins it, count as no deployment.
+/// Checks that neither a baseline nor a commit that joins it counts as a deployment.
 #[test]
 fn baseline() {
     let baseline = Action::Baseline(Baseline {

@@ -3,7 +3,7 @@
 /// Why a string is not a valid identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// Not lower-case hexadecimal of a known length.
+    /// Not of the expected form, such as lower-case hexadecimal of a certain length.
     #[error("{found:?} is not {expected}")]
     Hex {
         /// The string, shortened.

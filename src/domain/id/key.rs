@@ -67,8 +67,8 @@ impl std::hash::Hash for PublicKey {
 
 impl FromStr for PublicKey {
     type Err = IdError;
-    /// Parses the second line of a minisign `.pub` file: base64 of `Ed`, key id and key. Fails
-    /// unless the base64 is canonical, or if the key is a point of small order.
+    /// Parses the second line of a minisign `.pub` file: base64 of `Ed`, key id and key. Fails if
+    /// the base64 is not canonical, or if the key is a point of small order.
     fn from_str(text: &str) -> Result<Self, IdError> {
         let error = || IdError::Key(text.chars().take(80).collect());
         let raw: [u8; 42] = STANDARD

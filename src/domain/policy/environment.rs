@@ -1,7 +1,7 @@
 //! `[environments.<name>]`: the rules of an environment, or of a pattern of ephemeral ones.
 //!
-//! Every field is resolved: defaults are filled in and groups expanded, so that a rule never has to
-//! handle an absent key.
+//! Defaults are filled in and groups are expanded. An `Option` is `None` if its key is absent: what
+//! the key would configure is then off.
 
 use std::collections::BTreeMap;
 
@@ -79,7 +79,7 @@ policy_table! {
                 .read(|value| BreakGlass::read(&value.fields(&BreakGlass::TABLE), context.roster))
                 .map(|table| table.by),
         }
-        /// Who may deploy a hotfix, which is a fix on top of the running commit, and which rules it
+        /// Who may deploy a hotfix (a fix on top of the running commit), and which rules a hotfix
         /// skips.
         pub hotfix: Option<Hotfix> {
             form: ValueForm::Table(&Hotfix::TABLE),
@@ -145,8 +145,8 @@ policy_table! {
             read: key.read_each(FreezeTable::read_window),
         }
         /// The branch that belongs to this environment. It can only be fast-forwarded, and it
-        /// cannot be deleted. A push of another branch is refused if its name differs only in upper
-        /// and lower case. A pattern has no branch.
+        /// cannot be deleted. A push to another branch is refused if the two names differ only in
+        /// case. A pattern has no branch.
         pub branch: Option<BranchName> {
             form: ValueForm::Text(&BRANCH),
             example: "\"main\"",

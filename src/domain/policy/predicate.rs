@@ -103,15 +103,15 @@ impl FromStr for PredicateType {
                 hint,
             });
         };
-        let scheme_ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        let is_valid_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
-        let rest_ok = !rest.is_empty()
+        let is_valid_rest = !rest.is_empty()
             && rest
                 .bytes()
                 .all(|byte| byte.is_ascii_graphic() && !b"<>\"\\^`{|}".contains(&byte));
-        if text.len() > 255 || !scheme_ok || !rest_ok {
+        if text.len() > 255 || !is_valid_scheme || !is_valid_rest {
             return Err(PredicateTypeError::Uri(excerpt()));
         }
         Ok(Self(text.into()))
@@ -122,8 +122,8 @@ impl FromStr for PredicateType {
 mod tests {
     use super::*;
 
-    /// Two spellings of one type must be equal: otherwise a check could never be met, or by the
-    /// wrong signer.
+    /// Two spellings of one type must be equal: otherwise a check could never be met, or the wrong
+    /// signer could meet it.
     #[test]
     fn a_short_name_is_its_uri() {
         for (short, uri) in SHORT {

@@ -1,7 +1,7 @@
 //! Short names of branches and tags, as git allows them in `refs/heads/<name>`.
 //!
-//! The rules are those of `git check-ref-format`. In addition, names are refused that contain
-//! hidden characters, or that look like an option or a ledger.
+//! The rules are those of `git check-ref-format`. In addition, a name must not contain hidden
+//! characters, and must not look like an option, a ledger or a full ref.
 
 use std::fmt;
 use std::str::FromStr;

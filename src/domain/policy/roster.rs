@@ -10,7 +10,7 @@ use super::reader::{NamedValue, TomlValue};
 use crate::domain::id::PublicKey;
 use crate::domain::name::{GroupName, Person};
 
-/// The most people, and the most groups.
+/// The largest number of people, and also of groups.
 pub(super) const MAX_PEOPLE: usize = 2_000;
 
 /// The people and groups of the file.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::domain::text::is_plain;
 
-/// A command for `sh -c`: plain characters, tabs and newlines, 1 to 65,536 bytes.
+/// A command for `sh -c`: plain characters, tabs and newlines, at most 65,536 bytes, not blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShellCommand(Box<str>);
 
@@ -21,7 +21,9 @@ impl FromStr for ShellCommand {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() || text.len() > 65_536 {
-            return Err("a command is 1 to 65,536 bytes long".to_owned());
+            return Err(
+                "a command must have at most 65,536 bytes and must not be blank".to_owned(),
+            );
         }
         match text
             .chars()

@@ -119,7 +119,7 @@ impl FromStr for VarName {
             || text.starts_with(|c: char| c.is_ascii_digit())
         {
             return Err(format!(
-                "{text:?} is not the name of an environment variable: letters, digits and _"
+                "{text:?} is not the name of an environment variable: letters, digits and _, not beginning with a digit"
             ));
         }
         if text.starts_with("DEPLOY_") || text.starts_with("GIT_DEPLOY_") {

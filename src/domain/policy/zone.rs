@@ -70,6 +70,7 @@ impl fmt::Display for Zone {
         f.pad(self.0.name())
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

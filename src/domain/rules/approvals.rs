@@ -1,6 +1,6 @@
 //! The rule `approvals`: each required approval is given by a different person who may give it.
 //!
-//! People are matched to the required slots, so that nobody fills two slots even if groups overlap.
+//! People are matched to the required slots, so that no one fills two slots even if groups overlap.
 //! Each commit is approved separately: a deployment of components at several commits needs
 //! approvals for each.
 
@@ -28,7 +28,7 @@ use publish::{check_publish, consenting_admins};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Approvals,
     name: "approvals",
-    description: "The required number of different people approved the changed components at their commits (or the policy), and `approvedBy` names exactly the people whose approvals count. A rollback and break glass need no approval.",
+    description: "The required number of different people approved the changed components at their commits (or the policy), and the entry's field `approvedBy` names exactly the people whose approvals count. A rollback and break glass need no approval.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,

@@ -36,8 +36,9 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     check,
 };
 
-/// Returns the facts that the rule reads, without the previous environment's log: a hotfix that may
-/// skip that environment is not compared with it.
+/// Returns the facts that the rule reads, except for the previous environment's log. The rules
+/// `previous environment` and `soak` declare that log, and a hotfix that skips both of them is not
+/// compared with it.
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     let needs_evidence = subject.kind == RequestKind::Artifact
         || subject.environment.is_some_and(|it| it.artifact_required)
@@ -204,8 +205,8 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Opt
     };
     let is_hotfix = ctx.deployment()?.kind == DeploymentKind::Hotfix;
     let history = match previous_log::previous_history(ctx, change) {
-        // A hotfix that may skip the previous environment has no log there. The rule `previous
-        // environment` refuses one that may not.
+        // The log was not gathered for a hotfix that skips the previous environment. For any other
+        // hotfix, the rule `previous environment` reports that the log is missing.
         Err(_) if is_hotfix => return Ok(None),
         history => history?,
     };

@@ -242,14 +242,14 @@ fn check_abort(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Fact<Objection>
     }
     let Some(environment) = ctx.environment else {
         let why = format!(
-            "the policy no longer has {}: only its owner or an admin may abort a run there",
+            "the policy no longer has {}: only the run's owner or an admin may abort it",
             ctx.environment_label()
         );
         return Ok(Some(why));
     };
-    let stale =
+    let stale_at =
         find_run(ctx, abort.start)?.map(|run| run.owner.statement.at.plus(environment.stale_after));
-    Ok(match stale {
+    Ok(match stale_at {
         Some(at) if at > ctx.now => Some(format!(
             "run {} is not stale: until {at} only its owner or an admin may abort it",
             abort.start

@@ -17,7 +17,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Chain,
     name: "chain",
-    description: "The entry directly follows the last entry of its ledger. Its `seen` names the current policy and a tip of every other ledger that the rules read. Its stored tree and commit are exactly those computed from the entry.",
+    description: "The entry directly follows the last entry of its ledger. Its field `seen` names the current policy and a tip of every other ledger that the rules read. Its stored tree and commit are exactly those computed from the entry.",
     faced_by: RequestKinds::ENTRIES.with(&[RequestKind::UnknownEnvironment]),
     hotfix_skip: None,
     reads: &[],
@@ -102,7 +102,7 @@ fn check_seen(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     for ledger in &ctx.ledgers_read {
         if ctx.facts.tips.contains_key(ledger) && !statement.seen.contains_key(ledger) {
             violations.push(fail(format!(
-                "`seen` does not name {ledger}, which its rules depend on"
+                "`seen` does not name {ledger}, which the entry's rules read"
             )));
         }
     }

@@ -50,17 +50,17 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
-    let required = &ctx.environment()?.checks;
+    let required_checks = &ctx.environment()?.checks;
     let commits: BTreeSet<CommitId> = ctx
         .deployment()?
         .changed()
         .map(|change| change.target.commit)
         .collect();
-    if required.is_empty() {
+    if required_checks.is_empty() {
         return Ok(Vec::new());
     }
     let mut checks = Vec::new();
-    for (required, commit) in required
+    for (required, commit) in required_checks
         .iter()
         .flat_map(|required| commits.iter().map(move |commit| (required, *commit)))
     {
@@ -73,7 +73,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     Ok(if checks.is_empty() {
         vec![Check::pass(
             Rule::Checks,
-            join_names(required.iter().map(describe_required)),
+            join_names(required_checks.iter().map(describe_required)),
         )]
     } else {
         checks
@@ -130,7 +130,7 @@ fn check_attestation(
             newest.insert(it.suite.as_ref(), (entry, it.result()));
         }
     }
-    let what = describe_required(required);
+    let check_label = describe_required(required);
     if let Some((entry, _)) = newest
         .values()
         .find(|(_, result)| *result == AttestationResult::Failed)
@@ -140,13 +140,13 @@ fn check_attestation(
             format_moment(entry.statement.at, ctx.now),
         );
         return Ok(Some(
-            Violation::new(format!("{what}: failed, as attested by {by} ({at})"))
+            Violation::new(format!("{check_label}: failed, as attested by {by} ({at})"))
                 .remedy(attest_command(required, commit)),
         ));
     }
     Ok(newest.is_empty().then(|| {
         let detail = format!(
-            "{what}: none for {} from {}",
+            "{check_label}: none for {} from {}",
             commit.short(),
             describe_accepted_signers(ctx, required)
         );

@@ -1,8 +1,8 @@
 //! The rule `content`: contents are recomputed from the code, and `from` is the running commit in
 //! the ledger.
 //!
-//! Other rules rely on this one: they use the contents that an entry claims without comparing them
-//! with the code.
+//! Other rules use the contents that an entry states, and rely on this rule to compare them with
+//! the code.
 
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::RuleDefinition;
@@ -150,8 +150,8 @@ fn check_change(
     if change.intent != Intent::Change
         && !(change.target.version.is_none() && change.target.artifacts.is_empty())
     {
-        // They would have no effect: the version and artifacts of an unchanged component are those
-        // of the entry that deployed it.
+        // Stating them would have no effect: the version and artifacts of an unchanged component
+        // are those of the entry that deployed it.
         return Some(fail(format!(
             "{component} does not change, so it names neither a version nor artifacts"
         )));

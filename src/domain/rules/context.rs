@@ -145,7 +145,7 @@ impl<'a> Context<'a> {
             ))
         };
         self.facts
-            .contains
+            .containment
             .get(&(commit, base))
             .cloned()
             .unwrap_or_else(missing)
@@ -189,7 +189,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Returns the checks, or a missing fact as "cannot tell".
+/// Returns the checks, or one check with the result "cannot tell" if a fact is missing.
 pub(super) fn or_unknown(rule: Rule, checks: Fact<Vec<Check>>) -> Vec<Check> {
     checks.unwrap_or_else(|why| vec![Check::unknown(rule, sanitize(&why))])
 }

@@ -20,19 +20,22 @@ fn reference() -> String {
 }
 
 fn describe_kinds(definition: &RuleDefinition) -> String {
-    let every = RequestKind::ALL
+    let faces_every_entry = RequestKind::ALL
         .iter()
         .filter(|kind| RequestKinds::ENTRIES.contains(**kind))
         .all(|kind| definition.faced_by.contains(*kind));
     let listed = RequestKind::ALL.iter().filter(|kind| {
-        definition.faced_by.contains(**kind) && !(every && RequestKinds::ENTRIES.contains(**kind))
+        definition.faced_by.contains(**kind)
+            && !(faces_every_entry && RequestKinds::ENTRIES.contains(**kind))
     });
     let names = listed.map(|kind| match (kind, definition.hotfix_skip) {
-        (RequestKind::Hotfix, Some(_)) => "hotfix (unless `hotfix.skip` names it)".to_owned(),
+        (RequestKind::Hotfix, Some(skip)) => {
+            format!("hotfix (unless `hotfix.skip` contains `{}`)", skip.word())
+        }
         _ => kind.name().to_owned(),
     });
-    let every = every.then(|| "every entry".to_owned());
-    every
+    let every_entry = faces_every_entry.then(|| "every entry".to_owned());
+    every_entry
         .into_iter()
         .chain(names)
         .collect::<Vec<_>>()

@@ -1,5 +1,5 @@
-//! The facts that rules declare to need. The ledger layer gathers what the rules of a request need
-//! and nothing else.
+//! The facts that rules declare as needed. The ledger layer gathers what the rules of a request
+//! need and nothing else.
 //!
 //! A fact that a rule forgets to declare is not gathered, and the rule then answers "cannot tell".
 //! Such a mistake can block a deployment, but never allow one.
@@ -17,7 +17,7 @@ pub enum FactNeed {
     /// contained in it.
     BranchTip,
     /// Whether each component's new commit contains its running commit, in
-    /// [`Facts::contains`](super::Facts::contains).
+    /// [`Facts::containment`](super::Facts::containment).
     RunningAncestry,
     /// [`Facts::previous_log`](super::Facts::previous_log) and
     /// [`Facts::previous_state`](super::Facts::previous_state).
@@ -37,6 +37,6 @@ pub enum FactNeed {
     /// The content of a component at a commit, in [`Facts::contents`](super::Facts::contents).
     Content(CommitId, ComponentName),
     /// Whether the first commit contains the second, in
-    /// [`Facts::contains`](super::Facts::contains).
+    /// [`Facts::containment`](super::Facts::containment).
     Containment(CommitId, CommitId),
 }

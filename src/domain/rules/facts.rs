@@ -64,8 +64,9 @@ pub struct CommitFact {
 pub struct Facts {
     /// The end of the entry's ledger; `None` for branches and tags.
     pub chain: Option<Chain>,
-    /// Whether the pushed tree and message equal those computed from entry and state. `Err` says
-    /// what differs and is a refusal. `None` if nothing was pushed yet.
+    /// Whether the pushed tree and message equal those computed from entry and state. If not, the
+    /// rule `chain` refuses the entry with the difference in `Err`. `None` if nothing was pushed
+    /// yet.
     pub stored_as_computed: Option<Result<(), String>>,
     /// The tips that the facts were gathered on, of every ledger but the entry's own that exists.
     pub tips: BTreeMap<LedgerName, EntryId>,
@@ -76,16 +77,16 @@ pub struct Facts {
     pub state: Option<Fact<State>>,
     /// The facts about each code commit that the request names.
     pub commits: BTreeMap<CommitId, Fact<CommitFact>>,
-    /// Commits named by a past entry that no longer exist, because no ledger keeps them: approved
-    /// or built, and never deployed. They existed when the entry was accepted. Only an audit fills
-    /// this.
+    /// Commits that a past entry names and that no longer exist: they were approved or built but
+    /// never deployed, so no ledger keeps them. They existed when the entry was accepted. Only an
+    /// audit fills this.
     pub missing_commits: BTreeSet<CommitId>,
     /// The content of components at commits: those that the request changes, at their new and
     /// running commits; for a branch or tag every component at the new commit; and each
     /// [`FactNeed::Content`](super::FactNeed::Content). `Ok(None)`: the component is absent there.
     pub contents: BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
     /// Whether the first commit contains (is, or descends from) the second.
-    pub contains: BTreeMap<(CommitId, CommitId), Fact<bool>>,
+    pub containment: BTreeMap<(CommitId, CommitId), Fact<bool>>,
     /// For each changed component and its commit, the entries of the `promote_from` environment
     /// about the component, newest first: all since the commit was made (less [`SKEW`]), and back
     /// to the success that put its content there.
@@ -109,9 +110,9 @@ pub struct Facts {
     /// The version of each changed component at its commit, read from the policy's `file:` or
     /// `tag:`.
     pub versions: BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>,
-    /// For a rollback: for each component, the newest entry of this ledger that deployed the wanted
-    /// content, and the newest later verification of that run period, newest first; empty if the
-    /// content never ran here, or the wanted commit was never here.
+    /// For a rollback, by component: the newest entry of this ledger that deployed the wanted
+    /// content, and the newest later verification of that run period. Newest first; empty if the
+    /// content or the wanted commit never ran here.
     pub earlier_runs: BTreeMap<ComponentName, Fact<Vec<Arc<StoredEntry>>>>,
     /// For a `publish`: for each existing ledger of an environment, whether the entry's `seen`
     /// names its tip.

@@ -18,7 +18,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::FastForward,
     name: "fast-forward",
-    description: "The new commit is the running one or descends from it, if the environment has a `branch` or the deployment is a hotfix. A rollback returns to content that was a verified success in this environment.",
+    description: "The new commit is the running one or descends from it, if the environment has a `branch` or the deployment is a hotfix. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command).",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -124,8 +124,8 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
             ));
         }
     };
-    // From oldest to newest. `None` until an entry deploys the content: a verification alone is no
-    // run.
+    // From oldest to newest. `None` until an entry deploys the content: a verification alone does
+    // not show that it ran.
     let is_verified_success = entries
         .iter()
         .rev()
@@ -142,13 +142,13 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
                 _ => verified_success(ctx, change, entry).or(is_verified_success),
             }
         });
-    let what = format!("{component} at {}", change.target.commit.short());
+    let label = format!("{component} at {}", change.target.commit.short());
     Ok(match is_verified_success {
         Some(true) => None,
         Some(false) => Some(fail(format!(
-            "{what} was not a verified success in {environment_label}"
+            "{label} was not a verified success in {environment_label}"
         ))),
-        None => Some(fail(format!("{what} never ran in {environment_label}"))),
+        None => Some(fail(format!("{label} never ran in {environment_label}"))),
     }
     .map(|check| check.remedy(format!("git deploy log {environment_label}"))))
 }

@@ -83,8 +83,8 @@ impl Findings {
         }
     }
 
-    /// Returns the answers: one per finding, or a pass if there are none. The component is not
-    /// named if there is only one.
+    /// Returns the checks: one per distinct finding, or a pass if there is none. The component is
+    /// not named if there is only one.
     pub fn checks(self) -> Vec<Check> {
         let Self {
             rule,

@@ -48,10 +48,10 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
             ),
         )
     };
-    let against = windows
+    let refusals = windows
         .iter()
         .filter_map(|freeze| Some(refusal(freeze, freeze.active_until(ctx.now)?)));
-    Ok(pass_if_none(Rule::Freeze, against.collect()))
+    Ok(pass_if_none(Rule::Freeze, refusals.collect()))
 }
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
         case.passes(Rule::Freeze);
     }
 
-    /// An environment without windows gets no answer.
+    /// Without freeze windows, the rule returns no check.
     #[test]
     fn none() {
         let case = Case::new(

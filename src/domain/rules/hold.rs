@@ -14,7 +14,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Hold,
     name: "hold",
-    description: "No deployed content is on hold. A content is put on hold when it fails in the environment or is rolled back there, until a person lifts the hold with `git deploy unlock`.",
+    description: "No deployed content is on hold. Content is put on hold when it fails in the environment or is rolled back there, until a person lifts the hold with `git deploy unlock`.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -70,7 +70,7 @@ mod tests {
 
     const POLICY: &str = "[environments]\nprod = { hotfix = {} }\n";
 
-    /// A rolled back content is not deployed again by a deploy, hotfix or rollback.
+    /// Content that was rolled back is not deployed again by a deploy, hotfix or rollback.
     #[test]
     fn holds() {
         let failed = record(

@@ -23,7 +23,7 @@ pub(super) fn has_listed_key(ctx: &Context<'_>, entry: &StoredEntry) -> Fact<boo
         Some(Err(why)) => return Err(why.clone()),
         None => {
             return Err(format!(
-                "which key signed entry {} of {} was not read",
+                "the key that signed entry {} of {} was not read",
                 statement.sequence, statement.ledger
             ));
         }

@@ -59,8 +59,8 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     }
     for component in touched.iter().map(|change| &change.target.component) {
         if let Some(lock) = env_state.component_lock(component).filter(blocks) {
-            let what = format!("{component} in {environment_label}");
-            violations.push(refuse_locked(&what, lock).remedy(format!(
+            let object = format!("{component} in {environment_label}");
+            violations.push(refuse_locked(&object, lock).remedy(format!(
                 "git deploy unlock {environment_label} --component {component}"
             )));
         }
@@ -139,7 +139,7 @@ fn is_by_person(ctx: &Context<'_>, lock: &StoredEntry) -> bool {
         .is_none_or(|spec| !spec.machine)
 }
 
-fn refuse_locked(what: &str, lock: &StoredEntry) -> Check {
+fn refuse_locked(object: &str, lock: &StoredEntry) -> Check {
     let statement = &lock.statement;
     let reason = match &statement.action {
         Action::Lock(it) => it.reason.as_str(),
@@ -148,7 +148,7 @@ fn refuse_locked(what: &str, lock: &StoredEntry) -> Check {
     Check::fail(
         Rule::Lock,
         format!(
-            "{what} is locked by {} since {}: {reason}",
+            "{object} is locked by {} since {}: {reason}",
             statement.by, statement.at
         ),
     )

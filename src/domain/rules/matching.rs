@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Fills as many slots as possible, each with a different person among those who may fill it.
 /// Returns the person per slot; `None` for a slot that stays empty.
 pub(super) fn match_slots<'a, T: Ord>(slots: &[&'a BTreeSet<T>]) -> Vec<Option<&'a T>> {
-    let mut holders: BTreeMap<&T, usize> = BTreeMap::new();
+    let mut assigned: BTreeMap<&T, usize> = BTreeMap::new();
     for slot in 0..slots.len() {
-        augment(slot, slots, &mut holders, &mut BTreeSet::new());
+        augment(slot, slots, &mut assigned, &mut BTreeSet::new());
     }
     let mut filled = vec![None; slots.len()];
-    for (person, slot) in holders {
+    for (person, slot) in assigned {
         if let Some(holder) = filled.get_mut(slot) {
             *holder = Some(person);
         }
@@ -18,22 +18,22 @@ pub(super) fn match_slots<'a, T: Ord>(slots: &[&'a BTreeSet<T>]) -> Vec<Option<&
     filled
 }
 
-/// Finds a person for a slot, moving others to another of their slots if necessary. Recurses at
-/// most as deep as there are slots.
+/// Finds a person for a slot, moving others to another of their slots if necessary. `assigned` maps
+/// each assigned person to a slot. Recurses at most as deep as there are slots.
 fn augment<'a, T: Ord>(
     slot: usize,
     slots: &[&'a BTreeSet<T>],
-    holders: &mut BTreeMap<&'a T, usize>,
+    assigned: &mut BTreeMap<&'a T, usize>,
     tried: &mut BTreeSet<&'a T>,
 ) -> bool {
-    let Some(all) = slots.get(slot).copied() else {
+    let Some(candidates) = slots.get(slot).copied() else {
         return false;
     };
-    for person in all {
+    for person in candidates {
         if tried.insert(person) {
-            let held = holders.get(person).copied();
-            if held.is_none_or(|other| augment(other, slots, holders, tried)) {
-                holders.insert(person, slot);
+            let current_slot = assigned.get(person).copied();
+            if current_slot.is_none_or(|other| augment(other, slots, assigned, tried)) {
+                assigned.insert(person, slot);
                 return true;
             }
         }

@@ -191,11 +191,11 @@ pub fn ledgers_read(policy: &Policy, statement: &Statement) -> BTreeSet<LedgerNa
         key: None,
         policy_text: None,
     };
-    read_by(&RequestContext::new(policy, request))
+    ledgers_read_for(&RequestContext::new(policy, request))
 }
 
 fn add_facts<'a>(subject: RequestContext<'a>, facts: &'a Facts, now: Time) -> Context<'a> {
-    let ledgers = read_by(&subject);
+    let ledgers = ledgers_read_for(&subject);
     Context::new(subject, ledgers, facts, now)
 }
 
@@ -212,7 +212,7 @@ fn faced_rules(kind: RequestKind, environment: Option<&Environment>) -> Vec<Rule
     Rule::ALL.iter().copied().filter(faces).collect()
 }
 
-fn read_by(subject: &RequestContext<'_>) -> BTreeSet<LedgerName> {
+fn ledgers_read_for(subject: &RequestContext<'_>) -> BTreeSet<LedgerName> {
     let Some(statement) = subject.statement else {
         return BTreeSet::new();
     };

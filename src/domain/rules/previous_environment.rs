@@ -109,18 +109,21 @@ fn describe_failure(
     change: &ComponentChange,
     attempt: &Attempt<'_>,
 ) -> String {
-    let what = match attempt.failure {
+    let outcome = match attempt.failure {
         AttemptFailure::Failed => "failed",
         AttemptFailure::RolledBack => "was rolled back",
         AttemptFailure::Aborted => "was aborted",
     };
     let at = format_moment(attempt.entry.statement.at, ctx.now);
-    let same = if attempt.commit == change.target.commit {
+    let same_content = if attempt.commit == change.target.commit {
         ""
     } else {
-        ", of the same content,"
+        ", with the same content,"
     };
-    format!("{}{same} {what} in {source} ({at})", attempt.commit.short())
+    format!(
+        "{}{same_content} {outcome} in {source} ({at})",
+        attempt.commit.short()
+    )
 }
 
 fn check_run_period(

@@ -6,7 +6,7 @@ use crate::domain::entry::{Action, Deployment, DeploymentKind};
 /// Defines the enum, the list of all kinds and their names from one line per kind.
 macro_rules! request_kinds {
     ($($(#[$doc:meta])* $kind:ident $name:literal,)+) => {
-        /// A kind of request. A `record` is the same kind as the `start` of its deployment.
+        /// A kind of request. A `record` has the kind of a `start` with the same deployment.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum RequestKind {
             $($(#[$doc])* $kind,)+
@@ -72,9 +72,9 @@ request_kinds! {
     Unyank "unyank",
     /// A `publish` entry.
     Publish "publish",
-    /// A `policy-approve` entry.
+    /// An `approve` entry in the ledger `policy`.
     PolicyApprove "policy approve",
-    /// A `policy-revoke` entry.
+    /// A `revoke` entry in the ledger `policy`.
     PolicyRevoke "policy revoke",
     /// An entry for an environment that the policy does not have, unless it ends a run there.
     UnknownEnvironment "entry for an unknown environment",

@@ -1,5 +1,6 @@
-//! The rule `state`: the entry fits the ledger's state. For example, a finish has an open run, a
-//! lock is for something unlocked, and an expiry is within the allowed time.
+//! The rule `state`: the entry fits the ledger's state. For example, a finish belongs to an
+//! unfinished run, a lock is for something that is not locked yet, and an expiry is within the
+//! allowed time.
 
 mod runs;
 

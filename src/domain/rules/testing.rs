@@ -57,12 +57,12 @@ pub(crate) fn oid(byte: u8) -> Oid {
     Oid::from_bytes(&[byte; 20]).unwrap()
 }
 
-/// Returns the id of a code commit.
+/// Returns the code commit whose id is [`oid`] of this byte.
 pub(crate) fn commit(byte: u8) -> CommitId {
     CommitId(oid(byte))
 }
 
-/// Returns a content.
+/// Returns the content that [`change`] gives to the commit of the same number.
 pub(crate) fn content(byte: u8) -> Content {
     Content(oid(byte))
 }

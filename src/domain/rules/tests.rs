@@ -37,7 +37,7 @@ fn faced(action: &Action) -> Vec<&'static str> {
 }
 
 /// The rules that every entry faces, as the table's test prints them.
-const ENTRY: &str = "authorization, chain, time, content, state";
+const EVERY_AS_TEXT: &str = "authorization, chain, time, content, state";
 
 /// Each kind of request, whether it is an entry, and the rules that it faces in addition to those
 /// of every entry. A new rule or kind of request must be added here too.
@@ -82,7 +82,7 @@ fn table() {
             .into_iter()
             .map(Rule::name)
             .collect();
-        let expected: Vec<_> = [if *is_entry { ENTRY } else { "" }, *more]
+        let expected: Vec<_> = [if *is_entry { EVERY_AS_TEXT } else { "" }, *more]
             .into_iter()
             .filter(|names| !names.is_empty())
             .collect();

@@ -140,14 +140,18 @@ mod tests {
     fn on_the_branch() {
         let mut case = case(MERGE);
         case.unknown(Rule::UpToDate, "not looked up");
-        case.facts.contains.insert((commit(2), commit(1)), Ok(true));
+        case.facts
+            .containment
+            .insert((commit(2), commit(1)), Ok(true));
         case.passes(Rule::UpToDate);
         // The branch has moved on, and the commit is on it for both tips.
         case.facts.branch_tip = Some(Ok(Some(commit(3))));
-        case.facts.contains.insert((commit(3), commit(1)), Ok(true));
+        case.facts
+            .containment
+            .insert((commit(3), commit(1)), Ok(true));
         case.passes(Rule::UpToDate);
         case.facts
-            .contains
+            .containment
             .insert((commit(3), commit(1)), Ok(false));
         case.fails(Rule::UpToDate, "is not on main");
         case.facts.branch_tip = Some(Ok(None));
@@ -158,10 +162,12 @@ mod tests {
     #[test]
     fn contains_the_tip() {
         let mut case = case(APPROVAL);
-        case.facts.contains.insert((commit(1), commit(2)), Ok(true));
+        case.facts
+            .containment
+            .insert((commit(1), commit(2)), Ok(true));
         case.passes(Rule::UpToDate);
         case.facts
-            .contains
+            .containment
             .insert((commit(1), commit(2)), Ok(false));
         case.fails(
             Rule::UpToDate,

@@ -151,18 +151,18 @@ fn find_yanks(
         .filter_map(|digest| Some((digest.short(), yanks.yanked_digest(digest)?)));
     of_commits
         .chain(of_digests)
-        .map(|(what, yank)| refuse(&what, yank))
+        .map(|(object, yank)| refuse(&object, yank))
         .collect()
 }
 
-fn refuse(what: &str, yank: &StoredEntry) -> Check {
+fn refuse(object: &str, yank: &StoredEntry) -> Check {
     let reason = match &yank.statement.action {
         Action::Yank(it) => it.reason.as_str(),
         _ => "",
     };
     Check::fail(
         Rule::Yanked,
-        format!("{what} was yanked by {}: {reason}", yank.statement.by),
+        format!("{object} was yanked by {}: {reason}", yank.statement.by),
     )
 }
 
@@ -186,7 +186,7 @@ mod tests {
         let (commit, digest) = match &key {
             SlotKey::YankedCommit(commit) => (Some(*commit), None),
             SlotKey::YankedDigest(digest) => (None, Some(digest.clone())),
-            other => panic!("{other:?} is no yank"),
+            other => panic!("{other:?} is not a yank"),
         };
         let action = Action::Yank(Yank {
             commit,
@@ -243,9 +243,9 @@ mod tests {
         named.deployment().components[0].target.artifacts = vec![image.clone()];
         yank(&mut named, SlotKey::YankedDigest(digest.clone()));
         named.fails(Rule::Yanked, "yanked by bob");
-        let mut silent = case();
-        yank(&mut silent, SlotKey::YankedDigest(digest));
-        silent.passes(Rule::Yanked);
+        let mut unnamed = case();
+        yank(&mut unnamed, SlotKey::YankedDigest(digest));
+        unnamed.passes(Rule::Yanked);
         let artifact = Artifact {
             component: parse("catalogue"),
             commit: commit(8),
@@ -253,13 +253,13 @@ mod tests {
             image,
             builder: None,
         };
-        silent.facts.evidence = Some(Ok(vec![stored_entry(&statement(
+        unnamed.facts.evidence = Some(Ok(vec![stored_entry(&statement(
             "evidence",
             "ci",
             entry_time(),
             Action::Artifact(artifact),
         ))]));
-        silent.fails(Rule::Yanked, "yanked by bob");
+        unnamed.fails(Rule::Yanked, "yanked by bob");
     }
 
     /// A rollback does not bring back an artifact that was yanked since it ran.
@@ -304,18 +304,18 @@ mod tests {
         case.fails(Rule::Yanked, "yanked by bob");
     }
 
-    /// A running yanked commit blocks neither a command nor a deployment that leaves it as it is.
+    /// A yanked commit that is running does not block a deployment that leaves it as it is.
     #[test]
     fn unchanged_components() {
         let mut stays = change("catalogue", 1, Some(1));
         stays.intent = Intent::Unchanged;
-        let ride = start(1, deployment(DeploymentKind::Deploy, vec![stays]));
+        let unchanged = start(1, deployment(DeploymentKind::Deploy, vec![stays]));
         let mut case = Case::after(
             POLICY,
             "prod",
             vec![("alice", ran("catalogue", 1, None))],
             "alice",
-            ride,
+            unchanged,
         );
         yank(&mut case, SlotKey::YankedCommit(commit(1)));
         case.passes(Rule::Yanked);

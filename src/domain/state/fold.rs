@@ -159,8 +159,8 @@ fn fold_results(
 ) {
     for change in &deployment.components {
         let component = &change.target.component;
-        let mut remaining_results = results.iter();
-        if let Some(result) = remaining_results.find(|it| it.target.component == *component) {
+        let mut all_results = results.iter();
+        if let Some(result) = all_results.find(|it| it.target.component == *component) {
             fold_result(deployment.kind, change, result, edits);
         }
     }

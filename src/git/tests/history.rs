@@ -83,7 +83,7 @@ fn ancestry_equals_git() {
                 .any(|line| !hidden.contains(line) && !newest.iter().any(|id| id == line));
             assert!(
                 missing_in_window.may_miss_older || !has_older,
-                "has_older missing commits are reported"
+                "older missing commits are reported"
             );
         }
     }

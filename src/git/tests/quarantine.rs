@@ -34,7 +34,7 @@ fn pushed_objects_are_visible_and_nothing_is_written() {
     let lender = TestRepository::bare();
     let lent = lender.commit(&[], "lent", 1);
     let scratch = TestRepository::bare();
-    // A relative alternate of the repository itself, through a folder beside it.
+    // The repository has an alternate of its own, with a relative path through a link next to it.
     std::os::unix::fs::symlink(&lender.path, scratch.sibling_path("lender")).unwrap();
     std::fs::write(
         scratch.path.join("objects/info/alternates"),
@@ -61,12 +61,12 @@ fn pushed_objects_are_visible_and_nothing_is_written() {
         is_quarantined: true,
     };
     let repository = Repository::open_in_environment(&environment).unwrap();
-    for other in [
+    for copy in [
         None,
         Some(repository.fork()),
         Some(repository.share().fork()),
     ] {
-        let repository = other.as_ref().unwrap_or(&repository);
+        let repository = copy.as_ref().unwrap_or(&repository);
         for (id, message) in [(pushed, "pushed\n"), (own, "own\n"), (lent, "lent\n")] {
             assert_eq!(
                 repository.read_commit(id).unwrap().message(),
@@ -124,12 +124,12 @@ fn pushed_objects_are_visible_and_nothing_is_written() {
     let names = std::fs::read_dir(&scratch.path)
         .unwrap()
         .map(|entry| entry.unwrap().file_name());
-    let remains: Vec<_> = names
+    let leftovers: Vec<_> = names
         .filter(|name| name.to_string_lossy().starts_with("git-deploy"))
         .collect();
     assert!(
-        remains.is_empty(),
-        "the stand-in folder is removed with the repository: {remains:?}"
+        leftovers.is_empty(),
+        "the stand-in folder still exists: {leftovers:?}"
     );
 }
 

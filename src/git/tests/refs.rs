@@ -9,8 +9,8 @@ use crate::git::{Error, Repository};
 
 const NAME: &str = "refs/deploy/prod";
 
-/// Writes a commit without files.
-fn child(repository: &Repository, parent: Option<Oid>, message: &str) -> Oid {
+/// Writes a commit without files, and returns its id.
+fn write_child_commit(repository: &Repository, parent: Option<Oid>, message: &str) -> Oid {
     let tree = repository.write_edited_tree(None, &[]).unwrap();
     let parent = parent
         .map(|parent| format!("parent {parent}\n"))
@@ -25,7 +25,12 @@ fn child(repository: &Repository, parent: Option<Oid>, message: &str) -> Oid {
 fn append(repository: &Repository, message: &str) {
     loop {
         let old = repository.read_ref(NAME).unwrap();
-        match repository.move_ref(NAME, old, child(repository, old, message), message) {
+        match repository.move_ref(
+            NAME,
+            old,
+            write_child_commit(repository, old, message),
+            message,
+        ) {
             Ok(()) => return,
             Err(error) => assert!(error.is_lost_race(), "{error:?}"),
         }
@@ -94,9 +99,9 @@ fn lost_races_are_reported() {
     let scratch = TestRepository::bare();
     let repository = scratch.open();
     let (one, two, three) = (
-        child(&repository, None, "1"),
-        child(&repository, None, "2"),
-        child(&repository, None, "3"),
+        write_child_commit(&repository, None, "1"),
+        write_child_commit(&repository, None, "2"),
+        write_child_commit(&repository, None, "3"),
     );
     assert!(matches!(
         repository.move_ref(NAME, Some(one), two, ""),
@@ -135,7 +140,7 @@ fn lost_races_are_reported() {
 fn waits_for_a_lock() {
     let scratch = TestRepository::bare();
     let repository = scratch.open();
-    let one = child(&repository, None, "1");
+    let one = write_child_commit(&repository, None, "1");
     let lock = scratch.path.join("refs/deploy/prod.lock");
     std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
     std::fs::write(&lock, "").unwrap();
@@ -154,7 +159,7 @@ fn waits_for_a_lock() {
 fn symbolic_refs_are_refused() {
     let scratch = TestRepository::bare();
     let repository = scratch.open();
-    let one = child(&repository, None, "1");
+    let one = write_child_commit(&repository, None, "1");
     repository
         .move_ref("refs/heads/main", None, one, "")
         .unwrap();
@@ -170,7 +175,7 @@ fn symbolic_refs_are_refused() {
     for old in [None, Some(one)] {
         assert!(
             repository
-                .move_ref(NAME, old, child(&repository, None, "2"), "")
+                .move_ref(NAME, old, write_child_commit(&repository, None, "2"), "")
                 .is_err()
         );
     }
@@ -183,7 +188,7 @@ fn symbolic_refs_are_refused() {
 fn only_the_exact_name_counts() {
     let scratch = TestRepository::bare();
     let repository = scratch.open();
-    let one = child(&repository, None, "1");
+    let one = write_child_commit(&repository, None, "1");
     for shadow in [
         "refs/heads/refs/deploy/prod",
         "refs/tags/refs/deploy/prod",
@@ -215,7 +220,7 @@ fn only_the_exact_name_counts() {
 fn broken_refs_are_errors() {
     let scratch = TestRepository::bare();
     let repository = scratch.open();
-    let one = child(&repository, None, "1");
+    let one = write_child_commit(&repository, None, "1");
     repository.move_ref(NAME, None, one, "").unwrap();
     scratch.git(&["pack-refs", "--all"]);
     std::fs::create_dir_all(scratch.path.join("refs/deploy")).unwrap();
@@ -225,7 +230,12 @@ fn broken_refs_are_errors() {
     assert!(repository.list_refs("refs/deploy/").is_err());
     assert!(
         repository
-            .move_ref(NAME, Some(one), child(&repository, Some(one), "2"), "")
+            .move_ref(
+                NAME,
+                Some(one),
+                write_child_commit(&repository, Some(one), "2"),
+                ""
+            )
             .is_err()
     );
 }
@@ -235,7 +245,7 @@ fn broken_refs_are_errors() {
 #[test]
 fn ref_and_folder_conflict() {
     let scratch = TestRepository::bare();
-    let one = child(&scratch.open(), None, "1");
+    let one = write_child_commit(&scratch.open(), None, "1");
     scratch
         .open()
         .move_ref("refs/deploy/pr", None, one, "")

@@ -76,7 +76,7 @@ impl<'a> ChunkAuditor<'a> {
     }
 
     /// Validates from the first position whose preceding entry can be read, and continues past the
-    /// end to the next such position: entries between two of them belong to the chunk of the first.
+    /// end of the chunk to the next such position. The next chunk begins there.
     fn audit_positions(
         &self,
         number: usize,
@@ -151,9 +151,9 @@ impl<'a> ChunkAuditor<'a> {
     ) -> ValidatedEntry {
         let ChunkContext {
             index,
-            present_policy: present,
-            wants_notes: notes,
-            on_validated: step,
+            present_policy,
+            wants_notes,
+            on_validated,
             ..
         } = self.shared;
         let (ledger, id) = (&chain.ledger, chain.id_at(position));
@@ -175,14 +175,14 @@ impl<'a> ChunkAuditor<'a> {
             result.span = Some(EntrySpan { from, to });
             result.read += 1;
             self.record_references(position, statement, &mut result.references);
-            if notes {
+            if wants_notes {
                 collect_lines(number, position, id, statement, &mut result.note_lines);
             }
         }
         if let (Some(entry), Some(facts)) = (&validated.entry, &validated.facts) {
             let collector = RemarkCollector {
                 index,
-                present_policy: present.map(AsRef::as_ref),
+                present_policy: present_policy.map(AsRef::as_ref),
             };
             let seen = entry.statement().seen.get(&LedgerName::policy());
             let seen_policy =
@@ -192,7 +192,7 @@ impl<'a> ChunkAuditor<'a> {
                 .extend(collector.collect(id, entry, seen_policy.as_deref(), facts));
             collector.count_removed_key(id, entry, &mut result.references.removed_keys);
         }
-        step(1);
+        on_validated(1);
         validated
     }
 

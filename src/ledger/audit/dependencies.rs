@@ -15,8 +15,8 @@ use crate::domain::verdict::CheckResult;
 /// The first invalid position of each ledger, by number. Everything from there on is invalid.
 type InvalidFrom = BTreeMap<usize, usize>;
 
-/// Adds a finding to each ledger that depends on an invalid entry before any failure of its own: at
-/// the first entry that does.
+/// Adds a finding for the first entry of each ledger that depends on an invalid entry of another
+/// ledger, unless the ledger has a failure at or before that entry.
 pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]) {
     let mut invalid: InvalidFrom = audited
         .iter()
@@ -52,22 +52,22 @@ pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]
         let Some((position, other)) = dependents.get(&number) else {
             continue;
         };
-        let (Some(what), Some(other)) = (
+        let (Some(seen_tip), Some(other)) = (
             find_seen_tip(ledger, index, *position, *other),
             index.chains.get(*other),
         ) else {
             continue;
         };
-        let what = format!(
+        let detail = format!(
             "it depends on {} of {}, which is invalid",
-            what.short(),
+            seen_tip.short(),
             other.ledger
         );
         ledger.findings.push(AuditFinding::chain_failure(
             FindingKind::Dependency,
             &ledger.ledger,
             Some(chain.id_at(*position)),
-            what,
+            detail,
         ));
     }
 }
@@ -181,8 +181,9 @@ mod tests {
             findings_with(second(None)),
             [vec![id(0, 3)], vec![id(1, 5)], vec![id(2, 7)]]
         );
-        // An earlier failure of its own replaces that finding, and invalidates the first ledger
-        // sooner, so the third depends on it before its own failure.
+        // If the fourth entry of the second ledger is forged too, that failure replaces the finding
+        // at its fifth. The first ledger then becomes invalid at its second entry. So the third
+        // ledger depends on an invalid entry at its sixth, before the failure at its seventh.
         assert_eq!(
             findings_with(second(Some(id(1, 4)))),
             [vec![id(0, 2)], vec![id(1, 4)], vec![id(2, 7), id(2, 6)]]

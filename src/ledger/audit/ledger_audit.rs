@@ -90,7 +90,7 @@ impl LedgerAudit {
         }
     }
 
-    /// Sorts everything in the order of the chain; what is about no entry comes first.
+    /// Sorts findings and remarks in the order of the chain. Those about no entry come first.
     pub(super) fn sort(&mut self, chain: &IndexedChain) {
         let position = |entry: Option<EntryId>| entry.and_then(|id| chain.position(id));
         self.findings

@@ -46,7 +46,7 @@ pub struct AuditPlan<'a> {
     /// The tips at an earlier audit. Only later entries are validated, except that the policy
     /// ledger is always validated as a whole.
     pub since: &'a BTreeMap<LedgerName, EntryId>,
-    /// Whether to compare the notes with the ledgers, which must then be all existing ones.
+    /// Whether to compare the notes with the ledgers. If so, `ledgers` must list all existing ones.
     pub notes: bool,
     /// How many entries are validated in one chunk: [`CHUNK_SIZE`].
     pub chunk_size: usize,

@@ -49,13 +49,13 @@ pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
                     text,
                 ));
             } else {
-                let what =
+                let detail =
                     format!("it was made under an older policy, and {publish} had not seen it");
                 ledger.findings.push(AuditFinding::chain_failure(
                     FindingKind::Order,
                     &ledger.ledger,
                     Some(id),
-                    what,
+                    detail,
                 ));
             }
         }

@@ -6,11 +6,12 @@ use crate::domain::id::EntryId;
 use crate::domain::name::Person;
 use crate::ledger::Tips;
 
-/// For another ledger, by number: the positions at which an entry had seen more of it than any
-/// before, each with the position seen. Both increase.
+/// By the number of another ledger: the entries that have seen more of that ledger than all entries
+/// before them, each as its own position and the position seen. Both increase.
 pub(super) type SeenPositions = BTreeMap<usize, Vec<(usize, usize)>>;
 
-/// How many entries of a ledger each person signed with a key removed later, and the first of them.
+/// How many entries of a ledger each person signed with keys that were removed later, and the first
+/// such entry.
 pub(super) type RemovedKeyUses = BTreeMap<Person, (usize, EntryId)>;
 
 /// What a publish says about the other ledgers.

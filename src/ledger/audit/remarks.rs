@@ -39,7 +39,8 @@ impl RemarkCollector<'_> {
         let statement = entry.statement();
         let by = &statement.by;
         let mut texts: Vec<(RemarkKind, String)> = Vec::new();
-        // A finish repeats the reason of its start, so it is not reported again.
+        // Only a start or a record is a deployment: a finish, which repeats the reason of its
+        // start, gets no second remark.
         if let Some(reason) = statement
             .deployment()
             .and_then(|it| it.break_glass.as_ref())
@@ -61,9 +62,9 @@ impl RemarkCollector<'_> {
                     .map(|admitted| (RemarkKind::AdmitsEntry, self.describe_admitted(*admitted))),
             );
         }
-        let key_uses = self.describe_removed_key_uses(statement, seen_policy, facts);
+        let dependencies = self.describe_removed_key_dependencies(statement, seen_policy, facts);
         texts.extend(
-            key_uses
+            dependencies
                 .into_iter()
                 .map(|text| (RemarkKind::RemovedKey, text)),
         );
@@ -73,7 +74,7 @@ impl RemarkCollector<'_> {
             .collect()
     }
 
-    /// Counts an entry whose own key was removed.
+    /// Counts the entry for its signer in `removed`, if the key that signed it was removed later.
     pub fn count_removed_key(
         &self,
         id: EntryId,
@@ -96,11 +97,11 @@ impl RemarkCollector<'_> {
             .iter()
             .find(|chain| chain.position(admitted).is_some());
         let location = chain.map_or_else(
-            || "which no ledger contains".to_owned(),
+            || "(in no ledger)".to_owned(),
             |chain| format!("of {}", chain.ledger),
         );
         format!(
-            "it admits {} {location}, which it had not seen and which was made under an older policy",
+            "it admits {} {location}, made under an older policy and not seen by this publish",
             admitted.short()
         )
     }
@@ -111,9 +112,9 @@ impl RemarkCollector<'_> {
             .is_some_and(|present| present.person_of_key(key).is_none())
     }
 
-    /// Describes each approval, attestation and artifact that the entry needed and whose key was
-    /// removed later.
-    fn describe_removed_key_uses(
+    /// Describes each approval, attestation and artifact that the entry depends on, if the key that
+    /// signed it was removed later.
+    fn describe_removed_key_dependencies(
         &self,
         statement: &Statement,
         seen_policy: Option<&Policy>,
@@ -182,24 +183,24 @@ fn find_named_approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&
         return Vec::new();
     };
     let commits = statement.commits();
-    let all = state
-        .environment(statement.environment.as_ref())
-        .approvals();
-    let named = all.filter(|(commit, _, stored)| {
+    // In the ledger of a pattern, the state of each environment is separate.
+    let env_state = state.environment(statement.environment.as_ref());
+    let named = env_state.approvals().filter(|(commit, _, stored)| {
         commits.contains(commit) && deployment.approved_by.contains(&stored.statement.by)
     });
     named.map(|(_, _, stored)| &**stored).collect()
 }
 
-/// Returns the attestations and artifacts that the environment required, each with its description.
+/// Returns the attestations and artifacts that the rules of the environment required, each with a
+/// description of it.
 fn find_required_evidence<'f>(
     statement: &Statement,
     deployment: &Deployment,
     seen_policy: &Policy,
     facts: &'f Facts,
 ) -> Vec<(String, &'f StoredEntry)> {
-    let environment = statement.environment();
-    let rules = environment
+    let environment_name = statement.environment();
+    let rules = environment_name
         .as_ref()
         .and_then(|name| seen_policy.environment(name));
     let (Some(Ok(evidence)), Some(rules)) = (&facts.evidence, rules) else {

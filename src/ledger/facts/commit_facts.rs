@@ -19,7 +19,10 @@ impl FactGatherer<'_> {
                 .is_ancestor(base.0, commit.0)
                 .map_err(|error| describe_error(&error))
         };
-        facts.contains.entry((commit, base)).or_insert_with(look_up);
+        facts
+            .containment
+            .entry((commit, base))
+            .or_insert_with(look_up);
     }
 
     /// Gathers whether each new commit contains the running one.

@@ -206,13 +206,13 @@ impl FactGatherer<'_> {
             }
             let walked = walked?;
             let is_mentioned = |it: &RollbackSearch| {
-                let component = walked
+                let names_component = walked
                     .trailers
                     .components
                     .iter()
                     .any(|name| name == it.component.as_str());
                 env.matches(&walked.trailers)
-                    && (component || walked.trailers.commits.contains(&it.commit))
+                    && (names_component || walked.trailers.commits.contains(&it.commit))
             };
             let mut unfinished = searches
                 .iter_mut()

@@ -120,8 +120,8 @@ impl<'a> LedgerHistory<'a> {
     /// Returns the entries of a ledger that name a commit and are not older than `since`, newest
     /// first.
     ///
-    /// With the commit's time less [`SKEW`](crate::domain::rules::SKEW) as `since` these are all:
-    /// the rule `time` refuses an entry that is older than that.
+    /// If `since` is the commit's time minus [`SKEW`](crate::domain::rules::SKEW), the result is
+    /// complete: the rule `time` refuses older entries about the commit.
     pub fn entries_about(
         &self,
         ledger: &LedgerName,
@@ -150,11 +150,11 @@ fn read_step(repository: &Repository, id: EntryId) -> Result<Arc<LedgerStep>> {
     }
     let commit = repository.read_commit(id.0)?;
     let previous = commit.parents.first().copied().map(EntryId);
-    let mention = read_trailers(&String::from_utf8_lossy(commit.message()));
+    let trailers = read_trailers(&String::from_utf8_lossy(commit.message()));
     let step = Arc::new(LedgerStep {
         at: commit.committer_time,
         previous,
-        trailers: mention,
+        trailers,
     });
     cache.insert(id, Arc::clone(&step), commit.raw.len() / 2 + 200);
     Ok(step)

@@ -113,7 +113,7 @@ impl<'a> FactPlan<'a> {
         pairs.collect()
     }
 
-    /// Keeps only the needs for facts with which the components of a deployment are completed.
+    /// Keeps only the facts that are needed to build a deployment, before its rules are evaluated.
     ///
     /// The entry of a hotfix names the branch's tip as well, although no rule of a hotfix reads it.
     pub fn keep_needs_to_build(&mut self) {

@@ -38,7 +38,7 @@ pub(super) fn other_key() -> PublicKey {
 }
 
 /// Returns the time at which a world begins.
-pub(super) fn start() -> Time {
+pub(super) fn start_time() -> Time {
     parse("2026-03-05T10:00:00Z")
 }
 
@@ -82,7 +82,7 @@ impl World {
             project,
             policy,
             tips,
-            now: start(),
+            now: start_time(),
             signer,
         };
         world.publish(&text);

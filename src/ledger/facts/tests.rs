@@ -6,7 +6,7 @@ mod ledgers;
 
 use std::sync::Arc;
 
-use super::testing::{World, deployment, parse, start, start_of};
+use super::testing::{World, deployment, parse, start_of, start_time};
 use super::*;
 use crate::domain::entry::{
     Abort, Action, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image,
@@ -18,7 +18,7 @@ use crate::domain::rules::{SKEW, SeenFact};
 use crate::domain::time::Span;
 
 const STAGES: &str = "[environments]\ndev = {}\nprod = { promote_from = \"dev\" }\n";
-const PARTS: &str =
+const COMPONENTS: &str =
     "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
 
 /// Returns the id of a commit that does not exist.
@@ -56,8 +56,8 @@ fn lock() -> Action {
     })
 }
 
-/// The policy in force is that of the given tip, and only a commit of the ledger is accepted as its
-/// tip.
+/// `policy_at` returns the policy in force at a tip of the policy ledger. `chain` accepts as the
+/// tip of a ledger only a commit of that ledger.
 #[test]
 fn policies_and_chains() {
     let mut world = World::new(STAGES);
@@ -102,7 +102,7 @@ fn policies_and_chains() {
 /// absent.
 #[test]
 fn contents() {
-    let mut world = World::new(&format!("{STAGES}{PARTS}"));
+    let mut world = World::new(&format!("{STAGES}{COMPONENTS}"));
     let ann = "Ann <ann@example.com>";
     let one = world.commit(&[("api/a", "1"), ("README", "x")], &[], ann, "one");
     let two = world.commit(
@@ -144,8 +144,8 @@ fn contents() {
 
     world.deploy("dev", "api", one, Outcome::Succeeded);
     let facts = world.facts_of("dev", DeploymentKind::Deploy, "api", three);
-    let key = |commit| facts.contents[&(commit, parse("api"))].clone().unwrap();
-    assert!(key(one).is_some() && key(three).is_some() && key(one) != key(three));
+    let fact = |commit| facts.contents[&(commit, parse("api"))].clone().unwrap();
+    assert!(fact(one).is_some() && fact(three).is_some() && fact(one) != fact(three));
 }
 
 /// A seen commit must be on the ledger's own chain: code commits, which are further parents, do not
@@ -222,8 +222,8 @@ fn approvers() {
     let signer_key = world.project.root_keys[0];
     assert_eq!(facts.signers, [((parse("prod"), 2), Ok(signer_key))].into());
 
-    // The key was removed since. It is found through the policy of that time, so that it can be
-    // recognized as removed.
+    // The present policy no longer lists the key. The policy that the approval has seen still does,
+    // so the signer is found, and the rules can recognize the key as removed.
     let text = format!(
         "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{}\"\n",
         super::testing::other_key()
@@ -241,7 +241,7 @@ fn approvers() {
 #[test]
 fn pushes() {
     let mut world = World::new(&format!(
-        "[environments]\nprod = {{ branch = \"main\", artifact = \"required\" }}\n{PARTS}"
+        "[environments]\nprod = {{ branch = \"main\", artifact = \"required\" }}\n{COMPONENTS}"
     ));
     let ann = "Ann <ann@example.com>";
     let one = world.commit(&[("api/a", "1")], &[], ann, "one");
@@ -270,7 +270,7 @@ fn pushes() {
         )
     };
     let facts = push(one, Some(two), DeployOn::Approval);
-    assert_eq!(facts.contains[&(two, one)], Ok(true));
+    assert_eq!(facts.containment[&(two, one)], Ok(true));
     assert_eq!(
         facts.contents.len(),
         6,
@@ -278,7 +278,7 @@ fn pushes() {
     );
     assert!(facts.evidence.is_none() && facts.yanks.is_none() && facts.branch_tip.is_none());
     let facts = push(one, Some(two), DeployOn::Merge);
-    assert_eq!(facts.contains[&(two, one)], Ok(true));
+    assert_eq!(facts.containment[&(two, one)], Ok(true));
     assert_eq!(
         facts.contents.len(),
         4,
@@ -287,13 +287,13 @@ fn pushes() {
     assert!(facts.evidence.is_some() && facts.yanks.is_some());
     assert!(
         facts.branch_tip.is_none(),
-        "the branch's own tip is what is judged"
+        "the update is judged, not the branch's present tip"
     );
     for deploy_on in [DeployOn::Approval, DeployOn::Merge] {
         let back = push(two, Some(one), deploy_on);
-        assert_eq!(back.contains[&(one, two)], Ok(false));
+        assert_eq!(back.containment[&(one, two)], Ok(false));
         let unknown = push(two, Some(missing_commit()), deploy_on).contents;
-        assert_eq!(unknown.values().filter(|known| known.is_err()).count(), 3);
+        assert_eq!(unknown.values().filter(|fact| fact.is_err()).count(), 3);
         assert!(push(two, None, deploy_on).contents.is_empty());
     }
 }

@@ -10,7 +10,7 @@ use crate::signing::sign::Signer;
 use crate::test_tools::needs;
 
 /// Creates a key pair; returns the signer and the public key for the policy.
-fn person(folder: &Path, name: &str) -> (Signer, String) {
+fn create_key_pair(folder: &Path, name: &str) -> (Signer, String) {
     let file = folder.join(format!("{name}.key"));
     let public = key::generate_key(&file, None).unwrap();
     let secret =
@@ -42,8 +42,10 @@ fn git_and_minisign_alone_can_audit() {
     for kind in ["sha1", "sha256"] {
         let mut world = World::new(kind);
         let keys = tempfile::tempdir().unwrap();
-        let ((alice, alices), (bob, bobs)) =
-            (person(keys.path(), "alice"), person(keys.path(), "bob"));
+        let ((alice, alices), (bob, bobs)) = (
+            create_key_pair(keys.path(), "alice"),
+            create_key_pair(keys.path(), "bob"),
+        );
         // Bob has replaced his key since. Entries signed with the retired key still count.
         let policy = format!(
             "[people]\nalice = \"{alices}\"\nbob = {{ key = \"{alices}\", retired = [\"{bobs}\"] }}\n"

@@ -1,5 +1,4 @@
-//! The draft of an entry that a caller makes, and the state of the ledgers from which it makes the
-//! draft.
+//! Drafts of entries, and the state of the ledgers from which callers make them.
 
 use std::sync::Arc;
 

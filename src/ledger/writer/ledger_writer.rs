@@ -8,10 +8,10 @@ use crate::git::repo::Repository;
 use crate::ledger::Project;
 use crate::signing::Signer;
 
-/// An entry that was written.
+/// An entry that was written or, in a dry run, would have been.
 #[derive(Debug)]
 pub struct AppendedEntry {
-    /// Its commit.
+    /// Its commit; in a dry run, the commit that it would follow.
     pub id: EntryId,
     /// Its statement.
     pub statement: Statement,

@@ -36,7 +36,7 @@ pub trait RunCallbacks: Sync {
 /// Why a run must not continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopReason {
-    /// Another run took it over, or it has ended.
+    /// Another runner took the run over, or the run has ended.
     TakenOver(String),
     /// It cannot be determined who owns the run.
     OwnerUnknown(String),
@@ -64,7 +64,7 @@ pub struct RunReport {
 }
 
 impl RunReport {
-    /// Returns whether every component reached its target and this program still owns the run.
+    /// Returns whether every component reached its target and no other runner took the run over.
     pub fn is_success(&self) -> bool {
         let is_done = |it: &RecordedResult| {
             matches!(

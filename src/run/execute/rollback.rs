@@ -1,5 +1,5 @@
 //! Rolls components back to their last good release: in reverse order, with one attempt each, and
-//! never if that would destroy anything.
+//! never if the plan of Terraform would destroy untainted resources.
 
 use std::collections::BTreeSet;
 

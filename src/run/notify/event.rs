@@ -136,7 +136,7 @@ impl Notice {
             &self.reasons,
             self.to_content(&[]),
         );
-        // Serialising fails only for maps whose keys are not strings, and there is none.
+        // Serializing fails only for maps whose keys are not strings, and there is none.
         let mut bytes = format!("{}\0", env!("CARGO_PKG_NAME")).into_bytes();
         bytes.extend(serde_json::to_vec(&content).unwrap_or_default());
         Digest::sha256(&bytes).hex().chars().take(32).collect()

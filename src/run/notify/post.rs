@@ -21,7 +21,7 @@ use crate::domain::policy::WebhookUrl;
 ///
 /// Redirects are never followed, as the `CloudEvents` webhook specification requires. The proxy
 /// comes from the environment (`HTTPS_PROXY`, `NO_PROXY` …); addresses of this machine use none.
-/// Certificates are checked as the system does it.
+/// Certificates are checked with the verifier of the system.
 pub(super) fn post(
     url: &WebhookUrl,
     media_type: &str,
@@ -124,7 +124,7 @@ fn describe_error(error: &ureq::Error) -> String {
 mod tests {
     use super::*;
 
-    /// A service that asks for a delay gets it, in both spellings. An invalid value does not delay
+    /// A service that asks for a delay gets it, in both formats. An invalid value does not delay
     /// anything.
     #[test]
     fn retry_after() {

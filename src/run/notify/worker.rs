@@ -17,13 +17,13 @@ use crate::domain::text::sanitize;
 const COMMAND_ATTEMPTS: u32 = 3;
 /// The longest reason that is reported, in characters.
 const MAX_REASON_CHARS: usize = 300;
-/// An attempt begins only if at least this fraction (a tenth) of its time limit is left before the
-/// run is over. With less, it would time out whatever the receiver does.
+/// An attempt begins only if at least its time limit divided by this number is left before the run
+/// is over. With less, it would time out whatever the receiver does.
 const MIN_TIME_DIVISOR: u32 = 10;
 
 /// The worker of one channel.
 pub(super) struct Worker {
-    channel: String,
+    channel_name: String,
     shared: Arc<SharedQueue>,
 }
 
@@ -111,7 +111,7 @@ impl Worker {
                 Some(format!("no thread could be started: {}", error.kind()));
         }
         Self {
-            channel: channel_name,
+            channel_name,
             shared,
         }
     }
@@ -141,7 +141,7 @@ impl Worker {
         self.shared.lock().queue.is_empty()
     }
 
-    /// Waits until the queue is empty or `end` has passed, and returns what was not delivered.
+    /// Waits until the queue is empty or `end` has passed, and returns the undelivered messages.
     pub(super) fn wait_for_undelivered(&self, end: Deadline) -> Vec<Undelivered> {
         let mut state = self.shared.lock();
         while state.thread_error.is_none()
@@ -152,7 +152,7 @@ impl Worker {
             state = self.shared.wait(state, end.time_left());
         }
         let undelivered = |message: &Message, attempts: u32, why: String| Undelivered {
-            channel: self.channel.clone(),
+            channel: self.channel_name.clone(),
             event: message.event,
             reason: why,
             attempts,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::mask::Mask;
 use crate::program::Stream;
 
-/// Receives each line as it is printed, masked but not yet safe to show: see [`Mask::clean`].
+/// Receives each line as it is printed, masked but not yet safe to show: see [`Mask::clean_line`].
 pub type LineObserver<'a> = dyn Fn(Stream, &[u8]) + Sync + 'a;
 
 /// The program to run.

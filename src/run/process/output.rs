@@ -52,8 +52,8 @@ impl CapturedOutput {
 /// Receives the output of a command: logs it, and keeps its digest, beginning and end.
 pub struct OutputRecorder<'a> {
     spec: CommandSpec<'a>,
-    out: LineSplitter<'a>,
-    err: LineSplitter<'a>,
+    out: StreamState<'a>,
+    err: StreamState<'a>,
     log: Option<BufWriter<File>>,
     logged: u64,
     digest: Sha256,
@@ -66,14 +66,14 @@ impl<'a> OutputRecorder<'a> {
     /// Opens the log, if the command has one.
     pub(super) fn new(spec: &CommandSpec<'a>) -> io::Result<Self> {
         let open = |path| OpenOptions::new().create(true).append(true).open(path);
-        let new_splitter = || LineSplitter {
+        let new_stream = || StreamState {
             masked: MaskStream::new(spec.mask),
-            line: Vec::new(),
+            partial_line: Vec::new(),
         };
         Ok(Self {
             spec: *spec,
-            out: new_splitter(),
-            err: new_splitter(),
+            out: new_stream(),
+            err: new_stream(),
             log: spec.log.map(open).transpose()?.map(BufWriter::new),
             logged: 0,
             digest: Sha256::new(),
@@ -85,7 +85,7 @@ impl<'a> OutputRecorder<'a> {
 
     /// Adds some bytes.
     pub(super) fn record(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        let masked = self.lines_mut(stream).masked.push(bytes);
+        let masked = self.stream_mut(stream).masked.push(bytes);
         self.record_masked(stream, &masked)?;
         // Flushed so that a person can follow the log while the command runs.
         self.log.as_mut().map_or(Ok(()), BufWriter::flush)
@@ -94,9 +94,9 @@ impl<'a> OutputRecorder<'a> {
     /// Ends the output and returns the result.
     pub(super) fn finish(mut self) -> io::Result<CapturedOutput> {
         for stream in [Stream::Out, Stream::Err] {
-            let rest = self.lines_mut(stream).masked.finish();
+            let rest = self.stream_mut(stream).masked.finish();
             self.record_masked(stream, &rest)?;
-            let line = std::mem::take(&mut self.lines_mut(stream).line);
+            let line = std::mem::take(&mut self.stream_mut(stream).partial_line);
             if !line.is_empty() {
                 self.record_line(stream, &line)?;
             }
@@ -117,8 +117,8 @@ impl<'a> OutputRecorder<'a> {
         })
     }
 
-    /// Returns the line splitter of a stream.
-    fn lines_mut(&mut self, stream: Stream) -> &mut LineSplitter<'a> {
+    /// Returns the state of a stream.
+    fn stream_mut(&mut self, stream: Stream) -> &mut StreamState<'a> {
         match stream {
             Stream::Out => &mut self.out,
             Stream::Err => &mut self.err,
@@ -136,7 +136,7 @@ impl<'a> OutputRecorder<'a> {
         }
         let mut rest = bytes;
         while !rest.is_empty() {
-            let line = &mut self.lines_mut(stream).line;
+            let line = &mut self.stream_mut(stream).partial_line;
             let room = MAX_LINE_BYTES.saturating_sub(line.len());
             let part = rest.get(..room).unwrap_or(rest);
             let end = part.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
@@ -178,8 +178,9 @@ impl<'a> OutputRecorder<'a> {
     }
 }
 
-/// One stream, masked and split into lines.
-struct LineSplitter<'a> {
+/// The state of one stream between two chunks of output.
+struct StreamState<'a> {
     masked: MaskStream<'a>,
-    line: Vec<u8>,
+    /// The bytes since the last end of a line.
+    partial_line: Vec<u8>,
 }

@@ -36,8 +36,8 @@ impl LedgerIndex {
             deployments: Vec::new(),
             entries: Vec::new(),
         };
-        for link in repository.walk_ledger(tip) {
-            let (commit, mention) = link?;
+        for walked in repository.walk_ledger(tip) {
+            let (commit, trailers) = walked?;
             let (at, id) = (commit.committer_time, EntryId(commit.id));
             index.entries.push((at, id));
             if since.is_some_and(|since| at < since) {
@@ -46,7 +46,7 @@ impl LedgerIndex {
             // Every entry has a parent; only the genesis has none.
             let previous = commit.parents.first().copied().map(EntryId);
             if let Some(previous) =
-                previous.filter(|_| mention.history_role() == HistoryRole::Request)
+                previous.filter(|_| trailers.history_role() == HistoryRole::Request)
             {
                 index.deployments.extend(
                     ledger

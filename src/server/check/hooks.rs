@@ -97,7 +97,7 @@ impl Inspector<'_> {
         } else {
             self.add_foreign_hook(path, name);
         }
-        self.check_kept_hook(&previous_hook_path(path));
+        self.check_previous_hook(&previous_hook_path(path));
     }
 
     /// Adds the finding that a hook of ours is missing because another program's hook has its name.
@@ -119,7 +119,7 @@ impl Inspector<'_> {
     }
 
     /// Checks that the previous hook that ours replaced, if any, is still called.
-    fn check_kept_hook(&mut self, path: &Path) {
+    fn check_previous_hook(&mut self, path: &Path) {
         if !path.exists() || is_executable(path) {
             return;
         }

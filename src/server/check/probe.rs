@@ -47,10 +47,10 @@ impl Inspector<'_> {
             .repository
             .write_blob(format!("git-deploy server check {nonce}\n").as_bytes())?;
         let name = format!("refs/deploy/probe-{nonce}");
-        let answer = push_probe(&temp.repository, self.repository, blob, &name)?;
+        let result = push_probe(&temp.repository, self.repository, blob, &name)?;
         let remains = self.remove_remains(blob, &name)?;
         let check_command = self.git_command("deploy server check");
-        match (answer, remains) {
+        match (result, remains) {
             (ProbeResult::Refused, None) => {
                 self.add_good(
                     CheckSubject::Probe,
@@ -111,8 +111,8 @@ impl Inspector<'_> {
         };
         let zero = self.repository.hash_kind().zero_id();
         let mut input = Vec::new();
-        let mut line = |bytes: &[u8]| pkt_line::write_packet(&mut input, bytes).is_ok();
-        let is_complete = line(b"version=1\0")
+        let mut write_line = |bytes: &[u8]| pkt_line::write_packet(&mut input, bytes).is_ok();
+        let is_complete = write_line(b"version=1\0")
             && input.write_all(b"0000").is_ok()
             && pkt_line::write_packet(&mut input, format!("{zero} {blob} {name}").as_bytes())
                 .is_ok()

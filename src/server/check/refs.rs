@@ -39,13 +39,13 @@ impl Inspector<'_> {
     fn check_replaced_refs(&mut self) -> git::Result<()> {
         let replaced = self.list_refs("refs/replace/")?;
         if !replaced.is_empty() {
-            let what = format!(
-                "{} replace refs change the history that plain git shows",
-                replaced.len()
-            );
+            let message = match replaced.len() {
+                1 => "1 replace ref changes the history that plain git shows".to_owned(),
+                count => format!("{count} replace refs change the history that plain git shows"),
+            };
             self.add_problem(
                 CheckSubject::Refs,
-                what,
+                message,
                 format!(
                     "{} | xargs -r {}",
                     self.git_command("replace -l"),
@@ -60,13 +60,12 @@ impl Inspector<'_> {
     fn check_shadowing_refs(&mut self) -> git::Result<()> {
         for shadow in ["refs/heads/deploy", "refs/tags/deploy"] {
             for name in self.list_refs(shadow)?.iter().take(MAX_REPORTED) {
-                let what = format!("{name} can be mistaken for a ledger");
+                let message =
+                    format!("{name} can be mistaken for a ledger: keep it under another name");
                 self.add_advice(
                     CheckSubject::Refs,
-                    what,
-                    self.git_command(&format!(
-                        "update-ref -d {name}, after keeping it under another name"
-                    )),
+                    message,
+                    self.git_command(&format!("update-ref -d {name}")),
                 );
             }
         }

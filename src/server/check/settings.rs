@@ -104,14 +104,14 @@ impl Inspector<'_> {
             );
         }
         if let Some(key) = settings.recovery {
-            let remedy = format!(
-                "config --unset-all {}, unless the project is being recovered",
-                RECOVERY_KEY.key
-            );
+            let remedy = format!("config --unset-all {}", RECOVERY_KEY.key);
             self.add_finding(
                 CheckSubject::Settings,
                 RECOVERY_KEY.level,
-                format!("the owner of the key {key} {}", RECOVERY_KEY.otherwise),
+                format!(
+                    "the owner of the key {key} {}: remove it unless the project is being recovered",
+                    RECOVERY_KEY.otherwise
+                ),
                 self.git_command(&remedy),
             );
         }
@@ -137,13 +137,10 @@ impl Inspector<'_> {
                 CheckSubject::Settings,
                 ADMINS.level,
                 format!(
-                    "the project in this repository began with the key {key}, which is not in {}",
+                    "the project in this repository began with the key {key}, which is not in {}: add it only if you trust it",
                     ADMINS.key
                 ),
-                format!(
-                    "{} --admin {key}, if you trust that key",
-                    self.install_command()
-                ),
+                format!("{} --admin {key}", self.install_command()),
             );
         }
         let root = self.repository.config_string(ROOT.key)?;
@@ -231,7 +228,8 @@ impl Inspector<'_> {
         Ok(())
     }
 
-    /// Returns the remotes, such as those of a mirror, whose fetch writes into `refs/deploy/`.
+    /// Returns each remote whose fetch writes into `refs/deploy/`, as that of a mirror does, with
+    /// the refspec.
     fn list_ledger_fetches(&self) -> git::Result<Vec<(String, String)>> {
         let output = self
             .repository

@@ -25,8 +25,8 @@ pub fn build_schema<T: JsonSchema>(kind: &str, about: &str) -> Value {
         "schema".to_owned(),
         json!({ "const": schema_name(kind), "description": "What kind of document this is." }),
     );
-    if let Some(Value::Object(own)) = root.remove("properties") {
-        properties.extend(own);
+    if let Some(Value::Object(fields)) = root.remove("properties") {
+        properties.extend(fields);
     }
     root.insert("properties".to_owned(), properties.into());
     let required = root.entry("required").or_insert_with(|| json!([]));

@@ -114,7 +114,7 @@ pub struct ResourceAction {
 }
 
 impl ComponentPlan {
-    /// Creates a component from the result of planning it.
+    /// Converts the result of planning a component.
     pub fn from_plan(plan: &Plan, transition: ComponentTransition) -> Self {
         let mut it = Self::without_plan(plan.component.clone(), PlanState::Planned, transition);
         match &plan.result {
@@ -141,8 +141,8 @@ impl ComponentPlan {
         it
     }
 
-    /// Creates a component that was not planned: [`PlanState::Unplanned`], [`PlanState::Unchanged`]
-    /// or [`PlanState::Destroyed`].
+    /// Describes a component that was not planned: [`PlanState::Unplanned`],
+    /// [`PlanState::Unchanged`] or [`PlanState::Destroyed`].
     pub fn without_plan(
         component: ComponentName,
         state: PlanState,

@@ -1,5 +1,5 @@
-//! The differences between the plans of two runs, for people who approved the earlier plans. Both
-//! runs are documents `git-deploy/plan/v1`.
+//! The differences between the plans of two runs, for people who approved the earlier plans. The
+//! earlier plans are read from a document `git-deploy/plan/v1`.
 //!
 //! The digests decide whether plans differ. The texts only explain the difference: two plans with
 //! the same effect may be printed in another order.
@@ -123,10 +123,10 @@ fn read_document(
     if earlier.len() > MAX_DOCUMENT_BYTES {
         return Err(ComparisonError::TooLarge(earlier.len()));
     }
-    let kind: SchemaHeader = serde_json::from_slice(earlier)?;
-    if kind.schema != schema_name("plan") {
+    let header: SchemaHeader = serde_json::from_slice(earlier)?;
+    if header.schema != schema_name("plan") {
         return Err(ComparisonError::Kind(
-            kind.schema.chars().take(80).collect(),
+            header.schema.chars().take(80).collect(),
         ));
     }
     let earlier: EarlierDocument = serde_json::from_slice(earlier)?;

@@ -20,7 +20,7 @@ pub const MAX_COMMENT_BYTES: usize = 60_000;
 const MAX_TABLE_BYTES: usize = 20_000;
 /// The size reserved for remarks about what was left out.
 const RESERVED_BYTES: usize = 1_000;
-/// A section with less room than this for its text is left out.
+/// A section is left out if it neither fits as a whole nor has this much room for its text.
 const MIN_SECTION_BYTES: usize = 600;
 
 /// Renders the comment. It has one heading and is never longer than [`MAX_COMMENT_BYTES`].
@@ -37,15 +37,15 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
         .filter_map(Section::from_component)
         .collect();
     parts.sort_by_key(|it| !it.from_end);
-    if let Some(since) = &plans.comparison {
-        let commit = escape_code(&since.commit.0.prefix(7));
-        let _ = match since.differences.len() {
+    if let Some(comparison) = &plans.comparison {
+        let commit = escape_code(&comparison.commit.0.prefix(7));
+        let _ = match comparison.differences.len() {
             0 => writeln!(all, "The plans are the same as for {commit}.\n"),
             1 => writeln!(all, "1 plan differs from the plans for {commit}.\n"),
             count => writeln!(all, "{count} plans differ from the plans for {commit}.\n"),
         };
         // The differences come first.
-        let differences = since.differences.iter().map(|it| Section {
+        let differences = comparison.differences.iter().map(|it| Section {
             title: format!(
                 "{}: {}",
                 escape_code(it.component.as_str()),
@@ -70,12 +70,17 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
             left_out -= 1;
         }
     }
-    if left_out > 0 {
-        let _ = writeln!(
+    let _ = match left_out {
+        0 => Ok(()),
+        1 => writeln!(
             all,
-            "{left_out} more sections are left out for lack of space. The log has everything."
-        );
-    }
+            "1 more section is left out for lack of space. The log has everything."
+        ),
+        count => writeln!(
+            all,
+            "{count} more sections are left out for lack of space. The log has everything."
+        ),
+    };
     all
 }
 
@@ -122,13 +127,14 @@ fn write_table(plans: &DeploymentPlan, all: &mut String) {
         rows += 1;
     }
     all.push('\n');
-    if rows < changed.len() {
-        let _ = writeln!(
+    let _ = match changed.len() - rows {
+        0 => Ok(()),
+        1 => writeln!(all, "1 more component is left out for lack of space.\n"),
+        count => writeln!(
             all,
-            "{} more components are left out for lack of space.\n",
-            changed.len() - rows
-        );
-    }
+            "{count} more components are left out for lack of space.\n"
+        ),
+    };
     let _ = match unchanged.len() {
         0 => Ok(()),
         1 => writeln!(all, "1 component is unchanged.\n"),
@@ -211,14 +217,18 @@ impl<'a> Section<'a> {
         if !body.is_empty() {
             let _ = writeln!(all, "{fence}{}\n{}{fence}\n", self.language, body.concat());
         }
-        let omitted = lines.len() - kept_lines.len();
-        if omitted > 0 {
-            let which = if self.from_end { "first" } else { "last" };
-            let _ = writeln!(
+        let which = if self.from_end { "first" } else { "last" };
+        let _ = match lines.len() - kept_lines.len() {
+            0 => Ok(()),
+            1 => writeln!(
                 all,
-                "The {which} {omitted} lines are left out. The log has everything.\n"
-            );
-        }
+                "The {which} line is left out. The log has everything.\n"
+            ),
+            count => writeln!(
+                all,
+                "The {which} {count} lines are left out. The log has everything.\n"
+            ),
+        };
         all.push_str("</details>\n\n");
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::plan::PlannedAction;
 use crate::view::symbols::Mark;
 use crate::view::wrap;
 
-/// A component with more changes than this shows only the number of the others.
+/// A component lists at most this many changes, followed by the number of the others.
 const MAX_LISTED_CHANGES: usize = 20;
 /// The maximum width of the column of names.
 const MAX_NAME_WIDTH: usize = 24;
@@ -52,8 +52,8 @@ pub fn render_text(plans: &DeploymentPlan, full: bool, width: Option<usize>) -> 
             width,
         ));
     }
-    if let Some(since) = &plans.comparison {
-        lines.extend(render_differences(since, width));
+    if let Some(comparison) = &plans.comparison {
+        lines.extend(render_differences(comparison, width));
     }
     lines.join("\n")
 }
@@ -96,7 +96,8 @@ fn render_changes(it: &ComponentPlan, width: Option<usize>) -> Vec<String> {
             return lines.split_off(more);
         }
         lines.truncate(MAX_LISTED_CHANGES);
-        lines.extend((more > 0).then(|| format!("        and {more} more lines")));
+        let noun = if more == 1 { "line" } else { "lines" };
+        lines.extend((more > 0).then(|| format!("        and {more} more {noun}")));
         return lines;
     };
     let mut lines: Vec<String> = terraform
@@ -153,9 +154,9 @@ fn render_output(it: &ComponentPlan, width: Option<usize>) -> Vec<String> {
 }
 
 /// Renders the differences from earlier plans.
-fn render_differences(since: &PlanComparison, width: Option<usize>) -> Vec<String> {
-    let commit = since.commit.0.prefix(7);
-    if since.differences.is_empty() {
+fn render_differences(comparison: &PlanComparison, width: Option<usize>) -> Vec<String> {
+    let commit = comparison.commit.0.prefix(7);
+    if comparison.differences.is_empty() {
         return wrap::wrap_indented(
             "",
             2,
@@ -170,7 +171,7 @@ fn render_differences(since: &PlanComparison, width: Option<usize>) -> Vec<Strin
         &format!("{bold}Compared with the plans for {commit}:{bold:#}"),
         width,
     );
-    for it in &since.differences {
+    for it in &comparison.differences {
         let (mark, phrase) = match it.kind {
             DifferenceKind::Appeared => (Mark::Live, "now has a plan"),
             DifferenceKind::Vanished => (Mark::Live, "no longer has a plan"),

@@ -102,7 +102,8 @@ pub enum RunState {
 #[serde(rename_all = "camelCase", tag = "kind")]
 pub enum NextStep {
     /// The rules were evaluated.
-    Asked {
+    #[serde(rename = "asked")]
+    Evaluated {
         /// The verdict; in the document in the form of `git-deploy/check/v1`.
         #[serde(flatten, serialize_with = "verdict::serialize")]
         #[schemars(with = "verdict::VerdictDocument<'_>")]

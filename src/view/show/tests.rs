@@ -66,7 +66,7 @@ fn path_of_a_commit() {
                 vec![run(RunState::Runs, "10:02", None, "ci")],
                 None,
             ),
-            environment("prod", Vec::new(), Some(NextStep::Asked { verdict })),
+            environment("prod", Vec::new(), Some(NextStep::Evaluated { verdict })),
             environment(
                 "far",
                 Vec::new(),

@@ -228,7 +228,7 @@ fn push_next_step(
                 lines,
             );
         }
-        NextStep::Asked { verdict } => {
+        NextStep::Evaluated { verdict } => {
             match verdict.decision() {
                 Decision::Allowed => {
                     let command =
@@ -252,33 +252,33 @@ fn push_next_step(
                     layout.push_line(&Mark::Unknown, name, "cannot tell:", "", lines);
                 }
             }
-            push_missing_rules(verdict, layout.width, lines);
+            push_unmet_rules(verdict, layout.width, lines);
         }
     }
 }
 
 /// Adds one line per rule that does not pass, with the next command.
-fn push_missing_rules(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<String>) {
-    let missing: Vec<_> = verdict
+fn push_unmet_rules(verdict: &Verdict, width: Option<usize>, lines: &mut Vec<String>) {
+    let unmet: Vec<_> = verdict
         .checks
         .iter()
         .filter(|check| check.outcome != CheckResult::Pass)
         .collect();
-    let names = missing
+    let name_width = unmet
         .iter()
         .map(|check| check.rule.name().len())
         .max()
         .unwrap_or_default()
         .max(10)
         + 2;
-    for check in missing {
+    for check in unmet {
         let doubt = if check.outcome == CheckResult::Unknown {
             "cannot tell: "
         } else {
             ""
         };
         let (head, text) = (
-            format!("      {:<names$}", check.rule.name()),
+            format!("      {:<name_width$}", check.rule.name()),
             format!("{doubt}{}", sanitize(&check.detail)),
         );
         lines.extend(match &check.remedy {

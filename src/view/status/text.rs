@@ -1,7 +1,7 @@
 //! The table of `git deploy status` and the remarks below it.
 //!
-//! A few components have a row each. If there are many, equal ones share a row below the others,
-//! which matter more to the reader.
+//! A few components have a row each. If there are many, equal ones share a row. It comes last,
+//! because the exceptions matter more to the reader.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,7 +18,7 @@ use crate::view::table::{Cell, Table};
 
 /// Up to this number, each component has its own row, unless all are equal.
 const MAX_SINGLE_ROWS: usize = 8;
-/// A group of at least this size shares a row.
+/// If there are more components, a group of at least this size shares a row.
 const MIN_GROUP: usize = 3;
 
 /// Renders the table and the remarks. `all` gives every component its own row; `when` formats a

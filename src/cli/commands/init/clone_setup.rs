@@ -5,7 +5,7 @@ use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::EntryId;
 use crate::git::Repository;
 use crate::ledger::sync::{LEDGER_REFSPEC, PIN_SETTING};
-use crate::server::install::init_clone;
+use crate::server::install::install_clone_hook;
 
 /// Configures which remote holds the ledgers, and makes `git fetch` fetch them.
 ///
@@ -40,7 +40,7 @@ pub(super) fn pin_project(repository: &Repository, project: EntryId) -> Result<(
 pub(super) fn install_pre_push(repository: &Repository, ui: &Ui) -> Result<(), CliError> {
     let cannot = "cannot install the pre-push hook";
     let program = std::env::current_exe().context(ErrorKind::CannotTell, cannot)?;
-    for step in init_clone(repository, &program).context(ErrorKind::CannotTell, cannot)? {
+    for step in install_clone_hook(repository, &program).context(ErrorKind::CannotTell, cannot)? {
         ui.print(format_args!("{}", step.message));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The difference between the policy in force and a proposed one.
+//! Reads the policy in force and compares it with a proposed one.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub(super) fn read_policy_text(workspace: &Workspace) -> Result<String, CliError
     String::from_utf8(bytes).context(ErrorKind::CannotTell, cannot_read)
 }
 
-/// How a proposed policy differs from the policy in force.
+/// A proposed policy, and whether it differs from the policy in force.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct PolicyDiffDocument<'a> {
@@ -43,8 +43,8 @@ pub(in crate::cli) struct PolicyDiffDocument<'a> {
     text: &'a str,
 }
 
-/// Prints the difference as a JSON document.
-pub(super) fn report_difference(
+/// Prints a JSON document with the proposed policy and whether it differs.
+pub(super) fn print_comparison_document(
     old: &str,
     proposal: &ProposedPolicy,
     ui: &Ui,
@@ -60,8 +60,8 @@ pub(super) fn report_difference(
     )
 }
 
-/// Prints the difference as text, line by line.
-pub(super) fn print_difference(old: &str, proposal: &ProposedPolicy, ui: &Ui) {
+/// Prints the changed lines or, if there are none, that the proposed policy is already in force.
+pub(super) fn print_changed_lines(old: &str, proposal: &ProposedPolicy, ui: &Ui) {
     let lines = text_diff::render_diff(("in force", old), (&proposal.name, &proposal.text));
     if lines.is_empty() {
         ui.eprint(format_args!("{} is already in force.", proposal.name));

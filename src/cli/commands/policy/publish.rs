@@ -1,6 +1,6 @@
 //! `git deploy policy publish`: puts a deploy.toml into force.
 
-use super::difference::{print_difference, read_policy_text, report_difference};
+use super::difference::{print_changed_lines, print_comparison_document, read_policy_text};
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::key_lookup::open_signer;
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
@@ -40,10 +40,10 @@ pub(in crate::cli) struct PublishArgs {
 pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<(), CliError> {
     let proposal = ProposedPolicy::open(&workspace.repository, args.source.as_deref(), ui)?;
     let old = read_policy_text(workspace)?;
-    print_difference(&old, &proposal, ui);
+    print_changed_lines(&old, &proposal, ui);
     if old == proposal.text {
         return if ui.json() {
-            report_difference(&old, &proposal, ui)
+            print_comparison_document(&old, &proposal, ui)
         } else {
             Ok(())
         };

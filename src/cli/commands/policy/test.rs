@@ -122,8 +122,8 @@ fn build_report(
         rules: view::rank_refusals(result.rules),
         would_be_refused: describe(result.refused),
         would_be_allowed: describe(result.allowed),
-        unknown: describe(result.undecided),
-        reassigned_components: find_changed_paths(&workspace.policy, &proposal.policy),
+        undecided: describe(result.undecided),
+        reassigned_components: find_reassigned_components(&workspace.policy, &proposal.policy),
     }
 }
 
@@ -140,7 +140,7 @@ fn name_environment(ledger: &LedgerName, in_force: &Policy, proposal: &Policy) -
 }
 
 /// Lists the components that are in both policies with different paths.
-fn find_changed_paths(in_force: &Policy, proposal: &Policy) -> Vec<ComponentName> {
+fn find_reassigned_components(in_force: &Policy, proposal: &Policy) -> Vec<ComponentName> {
     let differs = |name: &&ComponentName| {
         let paths = |policy: &Policy| policy.component(name).map(|it| it.paths.clone());
         matches!((paths(in_force), paths(proposal)), (Some(old), Some(new)) if old != new)

@@ -159,7 +159,7 @@ fn print_result(
 /// Otherwise something could not be checked.
 fn explain_findings(args: &AdoptArgs, ui: &Ui, refused: bool) -> CliError {
     let path = args.init.repository.display();
-    let (kind, source) = if refused {
+    let (kind, prefix) = if refused {
         (
             ErrorKind::Denied,
             "from a repository without audit findings: ",
@@ -174,7 +174,7 @@ fn explain_findings(args: &AdoptArgs, ui: &Ui, refused: bool) -> CliError {
         kind,
         format!("{path} is not adopted: nothing was installed"),
     )
-    .hint(format!("{source}git clone --mirror OLD {path}"))
+    .hint(format!("{prefix}git clone --mirror OLD {path}"))
 }
 
 /// Returns the project of the ledgers.

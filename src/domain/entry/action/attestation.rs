@@ -102,12 +102,12 @@ impl Attestation {
     /// Returns the type's own name, without its prefix and version: `test-result`.
     pub fn short_type(&self) -> &str {
         let text = self.predicate_type.as_str();
-        let version = |part: &str| {
+        let is_version = |part: &str| {
             part.strip_prefix('v')
                 .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         };
         text.rsplit(['/', ':'])
-            .find(|part| !part.is_empty() && !version(part))
+            .find(|part| !part.is_empty() && !is_version(part))
             .unwrap_or(text)
     }
 
@@ -229,13 +229,13 @@ fn is_plain_json<'a>(
     mut keys: impl Iterator<Item = &'a String>,
 ) -> bool {
     use serde_json::Value;
-    let plain = |text: &str| {
+    let is_plain_text = |text: &str| {
         text.chars()
             .all(|character| is_plain(character) || matches!(character, '\n' | '\t'))
     };
-    keys.all(|key| plain(key))
+    keys.all(|key| is_plain_text(key))
         && values.all(|value| match value {
-            Value::String(text) => plain(text),
+            Value::String(text) => is_plain_text(text),
             Value::Array(items) => is_plain_json(items.iter(), std::iter::empty()),
             Value::Object(fields) => is_plain_json(fields.values(), fields.keys()),
             Value::Null | Value::Bool(_) | Value::Number(_) => true,

@@ -89,7 +89,7 @@ pub trait ActionType: ActionBody + DeserializeOwned {
 
 /// The methods that every action has.
 pub trait ActionBody {
-    /// Lists the in-toto subjects; none if it is about no code and no policy.
+    /// Lists the in-toto subjects; none if it is about neither code nor a policy.
     fn subjects(&self) -> Vec<Subject<'_>>;
 
     /// Lists its own trailers, in order. They name every component and every commit that it is
@@ -142,7 +142,7 @@ pub trait EnvironmentBody: ActionBody {
     /// Returns what it does to a run.
     fn run_step(&self) -> Option<RunStep>;
 
-    /// Returns when the approval or the ephemeral environment that it creates ends.
+    /// Returns the expiry time that it sets, for an approval or for an ephemeral environment.
     fn expires(&self) -> Option<Time>;
 
     /// Lists the people whose approvals count for it.

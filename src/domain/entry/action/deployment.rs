@@ -20,7 +20,7 @@ use super::{Outcome, Target};
 pub enum Intent {
     /// Deploy this commit's content.
     Change,
-    /// Its content is there already.
+    /// Leave it as it is: it already has this content.
     Unchanged,
     /// Remove it.
     Destroy,
@@ -38,7 +38,7 @@ impl Intent {
     }
 }
 
-/// One component of a start.
+/// One component of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentChange {
     /// The component in its new state.

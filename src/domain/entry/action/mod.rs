@@ -184,8 +184,8 @@ impl ActionInfo {
     /// Looks up the action of this name in a kind of ledger.
     pub fn find(ledger: LedgerKind, name: &str) -> Option<&'static Self> {
         let mut all = Self::ALL.iter();
-        let entry = all.find(|(kind, info)| *kind == ledger && info.name == name);
-        entry.map(|(_, info)| info)
+        let found = all.find(|(kind, info)| *kind == ledger && info.name == name);
+        found.map(|(_, info)| info)
     }
 }
 
@@ -233,9 +233,9 @@ actions! {
     environment: {
         /// What already runs when components enter the ledger.
         baseline::Baseline,
-        /// A deployment begins: winning the push of this entry is the lock.
+        /// A deployment begins. Of several concurrent starts, only one can be pushed.
         start::Start,
-        /// Another runner takes an unfinished run over.
+        /// Another runner takes over an unfinished run.
         resume::Resume,
         /// A run ended.
         finish::Finish,
@@ -253,7 +253,7 @@ actions! {
         lock::Lock,
         /// A lock is removed, or holds are lifted.
         unlock::Unlock,
-        /// An ephemeral environment's new end.
+        /// An ephemeral environment's new expiry time.
         expire::Expire,
     }
     evidence: {
@@ -265,7 +265,7 @@ actions! {
         attestation::Attestation,
         /// A commit or an artifact must no longer be deployed.
         yank::Yank,
-        /// It may be deployed again.
+        /// A yanked commit or artifact may be deployed again.
         unyank::Unyank,
     }
     policy: {

@@ -26,8 +26,9 @@ pub struct Publish {
     /// What changes and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
-    /// Entries that were made under the previous policy before their signers saw this one, and that
-    /// stay valid; in bytewise order. They occur only on a forge without hooks.
+    /// Entries that stay valid although they were made under the previous policy, because their
+    /// signers had not seen this one yet; in bytewise order. They occur only on a forge without
+    /// hooks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub admits: Vec<EntryId>,
     /// Whether the server's owner accepted it after all admin keys were lost.

@@ -17,11 +17,11 @@ use InvalidError::Contradiction;
 pub enum Outcome {
     /// The new content runs.
     Succeeded,
-    /// It failed and was left as it was.
+    /// It failed and was not rolled back.
     Failed,
     /// It was not attempted.
     Skipped,
-    /// It failed, and the version before runs again.
+    /// It failed, and the previous version runs again.
     RolledBack,
     /// It was removed.
     Destroyed,

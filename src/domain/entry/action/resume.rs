@@ -1,4 +1,4 @@
-//! `resume`: another runner takes an unfinished run over.
+//! `resume`: another runner takes over an unfinished run.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use crate::domain::name::{EnvName, Person};
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 
-/// Another runner takes a run over.
+/// Another runner takes over a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
     /// The sequence number of the run's `start` entry.

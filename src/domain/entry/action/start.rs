@@ -1,4 +1,4 @@
-//! `start`: a deployment begins. Winning the push of this entry is the lock.
+//! `start`: a deployment begins. Of several concurrent starts, only one can be pushed.
 
 use serde::{Deserialize, Serialize};
 

@@ -22,9 +22,9 @@ use InvalidError::{Contradiction, Order};
 /// A later check of the running components.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
-    /// What was checked, in bytewise order of component.
+    /// The checked components, in bytewise order.
     pub components: Vec<ComponentAtCommit>,
-    /// What came out: never `none`.
+    /// The result: `passed` or `failed`, never `none`.
     pub verification: VerificationResult,
     /// A remark.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -26,10 +26,13 @@ pub struct Yank {
 }
 
 impl Yank {
-    /// Names the commit or the digest, the commit as `commit` writes it.
-    pub(super) fn object(&self, commit: impl Fn(CommitId) -> String) -> String {
+    /// Returns the commit as `format_commit` writes it, or the short form of the digest.
+    pub(super) fn object(&self, format_commit: impl Fn(CommitId) -> String) -> String {
         let digest = self.digest.as_ref().map(Digest::short);
-        self.commit.map(commit).or(digest).unwrap_or_default()
+        self.commit
+            .map(format_commit)
+            .or(digest)
+            .unwrap_or_default()
     }
 }
 

@@ -6,10 +6,10 @@ use crate::domain::id::Digest;
 /// attributes that may explain drift, which terraform lists in random order.
 const VOLATILE_MEMBERS: [&[u8]; 2] = [b"\"timestamp\":", b"\"relevant_attributes\":"];
 
-/// Returns the digest of a JSON object: of its members without white space and without the volatile
-/// ones, sorted.
+/// Returns the digest of a JSON object without its white space and its volatile members, with the
+/// other members sorted.
 ///
-/// Inside a member nothing is changed. Terraform sorts keys itself, and converting a number to
+/// Nothing else inside a member is changed. Terraform sorts keys itself, and converting a number to
 /// floating point would hide a change in its last digits.
 pub(super) fn compute_digest(json: &[u8]) -> Digest {
     let mut members = split_members(json);

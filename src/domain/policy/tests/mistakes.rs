@@ -194,11 +194,7 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
         "notify = 7",
         &["expected a string in quotes"],
     ),
-    (
-        "approvals = 1",
-        "notify = \"\"",
-        &["a command is 1 to 65,536 bytes"],
-    ),
+    ("approvals = 1", "notify = \"\"", &["must not be blank"]),
     (
         "approvals = 1",
         "notify = {}",

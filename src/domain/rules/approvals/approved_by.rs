@@ -6,8 +6,8 @@ use crate::domain::name::Person;
 use crate::domain::rules::findings::join_names;
 use crate::domain::verdict::{Check, Rule};
 
-/// Checks that an entry's `approvedBy` names exactly the people whose approvals count: messages and
-/// notes show it.
+/// Checks that an entry's `approvedBy` names exactly the people whose approvals count, since commit
+/// messages show that list.
 pub(super) fn check_approved_by(named: &[Person], counting: &BTreeSet<Person>) -> Option<Check> {
     let show = |names: String| {
         if names.is_empty() {

@@ -43,7 +43,7 @@ pub(super) fn consenting_admins(
     Ok((required, approvers))
 }
 
-/// Returns those persons who are no machines and neither sign nor request the entry.
+/// Returns the persons who are not machines and who neither sign nor request the entry.
 fn exclude_signers(ctx: &Context<'_>, persons: BTreeSet<Person>) -> BTreeSet<Person> {
     let is_involved = |person: &Person| {
         ctx.statement

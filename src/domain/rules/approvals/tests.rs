@@ -142,7 +142,7 @@ fn removed_keys() {
     case.facts.signers.clear();
     case.unknown(
         Rule::Approvals,
-        "which key signed entry 1 of prod was not read",
+        "the key that signed entry 1 of prod was not read",
     );
 }
 

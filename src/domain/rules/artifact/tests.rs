@@ -70,7 +70,7 @@ fn accepted() {
         .insert((parse("evidence"), 1), Ok(key("mallory")));
     stolen.fails(Rule::Artifact, "none is registered");
     stolen.facts.signers.clear();
-    stolen.unknown(Rule::Artifact, "which key");
+    stolen.unknown(Rule::Artifact, "the key that signed");
     stolen.facts.evidence = None;
     stolen.unknown(Rule::Artifact, "not read");
 }

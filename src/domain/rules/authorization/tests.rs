@@ -113,7 +113,7 @@ fn break_glass() {
 }
 
 /// A run belongs to the person who started or last resumed it, even one who is no longer a
-/// deployer; a stale run belongs to any deployer.
+/// deployer; any deployer may abort a stale run.
 #[test]
 fn runs() {
     let begun = start_of(DeploymentKind::Deploy);
@@ -414,9 +414,9 @@ fn first_policy() {
         &text.replace("admins = \"alice\"", "admins = \"bob\""),
     )
     .fails(Rule::Authorization, "root key");
-    let mut question = first("alice", &text);
-    question.key = None;
-    question.passes(Rule::Authorization);
+    let mut preview = first("alice", &text);
+    preview.key = None;
+    preview.passes(Rule::Authorization);
     let mut recovered = first("alice", &text);
     if let Action::Publish(publish) = &mut recovered.statement.action {
         publish.recovered = true;

@@ -67,10 +67,10 @@ impl Push {
             .state
             .get_or_insert(Ok(fold_history("prod", None, self.history.clone()).0));
         facts
-            .contains
+            .containment
             .entry((commit(2), commit(1)))
             .or_insert(Ok(true));
-        facts.contains.insert((commit(1), commit(2)), Ok(false));
+        facts.containment.insert((commit(1), commit(2)), Ok(false));
         for ((at, name), content_number) in &self.contents {
             facts
                 .contents
@@ -115,7 +115,7 @@ fn forward_only() {
         push.expect_check(Some(1), None, CheckResult::Fail, "cannot be deleted");
         push.expect_check(Some(2), Some(1), CheckResult::Fail, "may only fast-forward");
         push.facts
-            .contains
+            .containment
             .insert((commit(2), commit(1)), Err("shallow".to_owned()));
         push.expect_check(Some(1), Some(2), CheckResult::Unknown, "shallow");
     }
@@ -217,8 +217,8 @@ fn cannot_tell() {
     push.expect_check(Some(1), Some(2), CheckResult::Unknown, "unreadable");
 }
 
-/// With `deploy_on = "merge"`, the environment's rules judge the new commit. `authorization` is not
-/// asked, as there is no signer.
+/// With `deploy_on = "merge"`, the environment's rules judge the new commit. `authorization` does
+/// not apply, as there is no signer.
 #[test]
 fn judged_as_a_deployment() {
     let push = Push::new("merge");

@@ -149,7 +149,7 @@ fn reviews() {
 fn missing() {
     let mut case = case(TESTED, vec![("ci", test("PASSED", None, None))]);
     case.facts.signers.clear();
-    case.unknown(Rule::Checks, "which key signed entry 1 of evidence");
+    case.unknown(Rule::Checks, "the key that signed entry 1 of evidence");
     case.facts.evidence = Some(Err("past the bound".to_owned()));
     case.unknown(Rule::Checks, "past the bound");
     case.facts.evidence = None;

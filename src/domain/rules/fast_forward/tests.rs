@@ -17,7 +17,7 @@ fn after_one(rest: &str, kind: DeploymentKind, to: u8, contains: bool) -> Case {
     let wanted = start(1, deployment(kind, vec![change("catalogue", to, Some(1))]));
     let mut case = Case::after(rest, "prod", history, "alice", wanted);
     case.facts
-        .contains
+        .containment
         .insert((commit(to), commit(1)), Ok(contains));
     case
 }
@@ -36,7 +36,7 @@ fn forward() {
     );
     after_one(FREE, DeploymentKind::Deploy, 2, false).passes(Rule::FastForward);
     let mut blind = after_one(BOUND, DeploymentKind::Deploy, 2, true);
-    blind.facts.contains.clear();
+    blind.facts.containment.clear();
     blind.unknown(Rule::FastForward, "not looked up");
     // The running content may be deployed at any commit, unless the running version is unknown.
     let mut equal = after_one(BOUND, DeploymentKind::Deploy, 2, false);
@@ -75,7 +75,7 @@ fn rollback_after(earlier: Vec<Action>) -> Case {
         .into_iter()
         .map(|action| stored_entry(&statement("prod", "alice", entry_time(), action)))
         .collect();
-    case.facts.contains.clear();
+    case.facts.containment.clear();
     case.facts.earlier_runs = [(parse("catalogue"), Ok(entries))].into();
     case
 }

@@ -208,7 +208,7 @@ fn component_by_component() {
     }
 }
 
-/// A component may be removed only if the previous environment is without it, now or earlier.
+/// A component may be removed only if it is or was absent from the previous environment.
 #[test]
 fn removal() {
     let removal = || {

@@ -1,8 +1,8 @@
-//! Unfinished runs: a resume, finish or abort names the run's newest `run` id, and a finish repeats
-//! its start.
+//! Unfinished runs: a resume gives the run a new `run` id, a finish or abort names the newest id,
+//! and a finish repeats its start.
 //!
-//! All rules judged the start. A finish that differed from it would add claims that no rule has
-//! judged.
+//! The rules judged only the start. If a finish differed from it, no rule would have judged the
+//! difference.
 
 use super::fail;
 use crate::domain::entry::{Abort, Action, ComponentResult, Deployment, Finish, Outcome, Resume};

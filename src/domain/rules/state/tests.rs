@@ -181,7 +181,7 @@ fn rolled_back() {
     .fails(Rule::State, "rolled back to another");
 }
 
-/// A lock is for something unlocked, and an unlock lifts an existing lock or hold.
+/// A lock is for something that is not locked, and an unlock lifts an existing lock or hold.
 #[test]
 fn locks_and_holds() {
     let lock = |component: Option<&str>| {

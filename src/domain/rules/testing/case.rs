@@ -1,4 +1,4 @@
-//! A request with all its facts. It passes every rule until a test changes it.
+//! An entry to be judged, with complete and consistent facts. A test changes only what it is about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -164,7 +164,7 @@ impl Case {
                 Ok(target.content),
             );
             if let Some(from) = change.from {
-                facts.contains.insert((target.commit, from), Ok(true));
+                facts.containment.insert((target.commit, from), Ok(true));
             }
         }
         if let Action::Baseline(it) = &statement.action {

@@ -122,8 +122,11 @@ fn branches() {
     let facts = world.facts(&world.gatherer().with_remote(Some("origin")), &statement);
     assert_eq!(facts.branch_tip, Some(Ok(Some(two))));
     assert_eq!(
-        (&facts.contains[&(two, one)], &facts.contains[&(one, two)]),
+        (
+            &facts.containment[&(two, one)],
+            &facts.containment[&(one, two)]
+        ),
         (&Ok(true), &Ok(false))
     );
-    assert_eq!(facts.contains[&(one, one)], Ok(true));
+    assert_eq!(facts.containment[&(one, one)], Ok(true));
 }

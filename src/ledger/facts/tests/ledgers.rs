@@ -103,7 +103,7 @@ fn attested(commit: CommitId) -> Action {
 #[test]
 fn evidence_and_yanks() {
     let mut world = World::new(&format!(
-        "[environments]\nprod = {{ artifact = \"required\" }}\n{PARTS}"
+        "[environments]\nprod = {{ artifact = \"required\" }}\n{COMPONENTS}"
     ));
     let ann = "Ann <ann@example.com>";
     let one = world.commit(&[("api/a", "1")], &[], ann, "one");
@@ -226,13 +226,13 @@ fn entries_about() {
             .map(|(_, entry)| entry.statement.sequence)
             .collect::<Vec<_>>()
     };
-    assert_eq!(sequences_about(one, start().minus(SKEW)), [2, 1]);
-    assert_eq!(sequences_about(two, start()), [5, 4, 3]);
+    assert_eq!(sequences_about(one, start_time().minus(SKEW)), [2, 1]);
+    assert_eq!(sequences_about(two, start_time()), [5, 4, 3]);
     assert_eq!(sequences_about(two, world.now), [5]);
     let short = LedgerHistory::limited(&world.repository, 2);
     assert!(
         short
-            .entries_about(&dev, world.tips[&dev], one, start())
+            .entries_about(&dev, world.tips[&dev], one, start_time())
             .is_err()
     );
     assert!(gatherer.history().entry(&dev, world.project.id).is_err());

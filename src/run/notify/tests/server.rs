@@ -31,7 +31,8 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
 }
 
-/// Gives each connection the next answer of a list, and then closes every connection.
+/// Gives each connection the next answer of a list. After the last one, it closes every connection
+/// without an answer.
 pub(super) struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
