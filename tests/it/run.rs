@@ -7,6 +7,7 @@
 mod background;
 mod changes_while_planning;
 mod command_output;
+mod component_checkout;
 mod failure;
 mod interruption;
 mod isolation;
