@@ -17,9 +17,9 @@ pub mod domain {
         pub use crate::domain::entry::{
             Abort, Action, Approve, Attestation, Baseline, Build, BuildResult, ComponentAtCommit,
             ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Expire, Finish,
-            Hold, Intent, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record,
-            RecordedResult, Resume, Revoke, Start, Statement, StoredEntry, Target, Unlock,
-            Unverified, Unyank, Verification, VerificationResult, Yank, note_line, read_trailers,
+            Hold, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record, RecordedResult,
+            Resume, Revoke, Start, Statement, StoredEntry, Target, Unlock, Unverified, Unyank,
+            Verification, VerificationResult, Yank, note_line, read_trailers,
         };
     }
     /// Items of `domain::id`.

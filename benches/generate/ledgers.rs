@@ -10,9 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use git_deploy::testing::domain::entry::{
-    Action, Approve, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Entry, Intent,
-    Lock, Outcome, Publish, Record, RecordedResult, Statement, Target, Unlock, Unverified,
-    Verification, VerificationResult,
+    Action, Approve, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Entry, Lock,
+    Outcome, Publish, Record, RecordedResult, Statement, Target, Unlock, Unverified, Verification,
+    VerificationResult,
 };
 use git_deploy::testing::domain::id::{CommitId, Digest, EntryId, PublicKey};
 use git_deploy::testing::domain::name::{ComponentName, LedgerName};
@@ -278,7 +278,6 @@ impl LedgerGenerator<'_> {
             from: here.and_then(|here| here.commit(&target.component)),
             target: target.clone(),
             plan: None,
-            intent: Intent::Change,
         };
         let mut deployment =
             Deployment::new(DeploymentKind::Deploy, targets.iter().map(change).collect());

@@ -136,7 +136,8 @@ fn to_release(
         .policy
         .component(component)
         .is_none_or(|it| it.verify.is_none());
-    let (Some(commit), Some(content)) = (period.last_commit(), period.content) else {
+    let commit = period.commit;
+    let Some(content) = period.content else {
         return Ok(None);
     };
     let is_held = snapshot.state().hold(component, content).is_some();

@@ -1,9 +1,8 @@
 //! The history of one component in an environment, read from the ledger's entries: what ran from
 //! when to when, and which attempts failed.
 //!
-//! A [`RunPeriod`] is an unbroken time in which one content ran. A commit with the running content
-//! joins the current period, and shares the success, verification and soak time of the entry that
-//! deployed the content. A period exists only if an entry states that its content ran.
+//! A [`RunPeriod`] is an unbroken time in which one content ran, as one commit. It exists only if an
+//! entry states that its content ran.
 
 mod builder;
 
@@ -28,25 +27,15 @@ pub struct RunPeriod<'a> {
     /// When it was replaced or removed, or when an attempt left the running version unknown; `None`
     /// while it runs.
     pub to: Option<Time>,
-    /// The commits that had this content here, oldest first, each with its entry's index in the
-    /// environment's entries, oldest first.
-    commits: Vec<(CommitId, usize)>,
+    /// The deployed commit.
+    pub commit: CommitId,
+    /// The index of its entry in the environment's entries, oldest first.
+    position: usize,
     /// The verification results, oldest first; never empty.
     verifications: Vec<(Time, VerificationResult)>,
 }
 
 impl RunPeriod<'_> {
-    /// Returns the commits that had this content here: first the deployed one, then those that
-    /// joined without a change.
-    pub fn commits(&self) -> impl Iterator<Item = CommitId> {
-        self.commits.iter().map(|(commit, _)| *commit)
-    }
-
-    /// Returns the newest commit of the period.
-    pub fn last_commit(&self) -> Option<CommitId> {
-        self.commits.last().map(|(commit, _)| *commit)
-    }
-
     /// Returns the newest verification result.
     pub fn last_verification(&self) -> VerificationResult {
         self.verifications
@@ -89,15 +78,22 @@ impl RunPeriod<'_> {
         spans
     }
 
-    /// Returns the position of the newest entry that deployed or confirmed this content: under this
-    /// commit or, for `None`, under any commit.
-    fn newest_position(&self, commit: Option<CommitId>) -> Option<usize> {
-        self.commits
-            .iter()
-            .filter(|(it, _)| commit.is_none_or(|commit| *it == commit))
-            .map(|(_, position)| *position)
-            .max()
+    /// Checks whether this commit or content ran in the period.
+    fn is_of(&self, subject: RunSubject) -> bool {
+        match subject {
+            RunSubject::Commit(commit) => self.content.is_some() && self.commit == commit,
+            RunSubject::Content(content) => self.content == Some(content),
+        }
     }
+}
+
+/// What is looked for in a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunSubject {
+    /// Runs of this commit.
+    Commit(CommitId),
+    /// Runs of this content, under any commit.
+    Content(Content),
 }
 
 /// How an unsuccessful attempt ended.
@@ -147,45 +143,56 @@ pub struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    /// Returns the periods in which a commit ran, oldest first. Periods of removal are not
-    /// included.
+    /// Returns the periods in which a commit or content ran, oldest first. Periods of removal are
+    /// not included.
     pub fn run_periods_of(
         &self,
-        commit: CommitId,
+        subject: RunSubject,
     ) -> impl DoubleEndedIterator<Item = &RunPeriod<'a>> {
-        self.run_periods.iter().filter(move |period| {
-            period.content.is_some() && period.newest_position(Some(commit)).is_some()
-        })
+        self.run_periods
+            .iter()
+            .filter(move |period| period.is_of(subject))
     }
 
-    /// Returns the newest event of a commit. [`LatestEvent::Ran`] requires that this very commit
-    /// ran here. If it did, later attempts with the same content at another commit count too.
-    /// Otherwise one could avoid a failure by promoting another commit with the same content.
-    pub fn latest_event(&self, commit: CommitId, content: Option<Content>) -> LatestEvent<'_, 'a> {
-        let ran = self.run_periods_of(commit).next().is_some();
-        let contents: BTreeSet<Content> = self
-            .run_periods_of(commit)
+    /// Returns the newest event of a commit or content. [`LatestEvent::Ran`] requires that it ran
+    /// here. If a commit did, later attempts with the same content under another commit count too.
+    /// Otherwise one could choose the commit under which a content looks best.
+    pub fn latest_event(
+        &self,
+        subject: RunSubject,
+        content: Option<Content>,
+    ) -> LatestEvent<'_, 'a> {
+        let ran = self.run_periods_of(subject).next().is_some();
+        let mut contents: BTreeSet<Content> = self
+            .run_periods_of(subject)
             .filter_map(|period| period.content)
-            .chain(content)
             .collect();
-        let is_same = |content: Option<Content>| {
-            content.is_some_and(|content| ran && contents.contains(&content))
+        let commit = match subject {
+            RunSubject::Commit(commit) => {
+                contents.extend(content.filter(|_| ran));
+                Some(commit)
+            }
+            RunSubject::Content(content) => {
+                contents.insert(content);
+                None
+            }
         };
-        // Every period of the commit has one of those contents.
+        let is_same =
+            |content: Option<Content>| content.is_some_and(|content| contents.contains(&content));
         let period = self
             .run_periods
             .iter()
-            .filter(|period| is_same(period.content))
-            .filter_map(|period| Some((period.newest_position(None)?, period)));
+            .filter(|period| ran && is_same(period.content))
+            .max_by_key(|period| period.position);
         let attempt = self
             .attempts
             .iter()
-            .rfind(|it| it.commit == commit || is_same(it.content));
-        match (period.max_by_key(|(position, _)| *position), attempt) {
-            (Some((position, _)), Some(attempt)) if attempt.position > position => {
+            .rfind(|it| Some(it.commit) == commit || is_same(it.content));
+        match (period, attempt) {
+            (Some(period), Some(attempt)) if attempt.position > period.position => {
                 LatestEvent::Failed(attempt)
             }
-            (Some((_, period)), _) => LatestEvent::Ran(period),
+            (Some(period), _) => LatestEvent::Ran(period),
             (None, Some(attempt)) => LatestEvent::Failed(attempt),
             (None, None) => LatestEvent::Never,
         }
@@ -196,11 +203,11 @@ impl<'a> History<'a> {
     #[cfg(test)]
     pub fn longest_verified_span(
         &self,
-        commit: CommitId,
+        subject: RunSubject,
         none_counts: bool,
         now: Time,
     ) -> Option<(Time, Option<Time>, super::time::Span)> {
-        self.run_periods_of(commit)
+        self.run_periods_of(subject)
             .filter(|period| !period.is_baseline)
             .flat_map(|period| period.verified_spans(none_counts))
             .map(|(from, to)| (from, to, to.unwrap_or(now).duration_since(from)))

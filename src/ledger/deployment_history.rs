@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::facts::LedgerHistory;
-use crate::domain::entry::{HistoryRole, Outcome, RunStep, StoredEntry};
+use crate::domain::entry::{HistoryRole, RunStep, StoredEntry};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::history::{History, RunPeriod};
-use crate::domain::id::{CommitId, EntryId};
+use crate::domain::id::EntryId;
 use crate::domain::name::ComponentName;
 use crate::domain::time::Time;
 use crate::git::error::Result;
@@ -20,15 +20,13 @@ pub fn entries_since(
     history: &LedgerHistory<'_>,
     env: &EnvRef,
     tip: EntryId,
-    commit: CommitId,
     since: Time,
 ) -> Result<Vec<Arc<StoredEntry>>> {
     let mut found = Vec::new();
-    let mut unchanged: BTreeSet<ComponentName> = BTreeSet::new();
     let mut ended_runs: BTreeSet<u64> = BTreeSet::new();
     for walked in history.walk(tip) {
         let walked = walked?;
-        if walked.at() < since && unchanged.is_empty() && ended_runs.is_empty() {
+        if walked.at() < since && ended_runs.is_empty() {
             break;
         }
         if !env.matches(&walked.trailers) || walked.trailers.history_role() == HistoryRole::None {
@@ -39,17 +37,6 @@ pub fn entries_since(
             Some(RunStep::Starts { .. }) => drop(ended_runs.remove(&stored.statement.sequence)),
             Some(RunStep::Ends { start, .. }) => drop(ended_runs.insert(start)),
             Some(RunStep::Resumes { .. }) | None => {}
-        }
-        for it in stored.statement.component_results() {
-            match it.outcome {
-                Outcome::Unchanged if it.target.commit == commit => {
-                    unchanged.insert(it.target.component);
-                }
-                Outcome::Succeeded | Outcome::Destroyed => {
-                    unchanged.remove(&it.target.component);
-                }
-                _ => {}
-            }
         }
         found.push(stored);
     }

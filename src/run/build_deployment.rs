@@ -1,5 +1,5 @@
-//! Works out what a deployment of a commit consists of: which components change, which are listed
-//! as unchanged, and their versions and artifacts.
+//! Works out what a deployment of a commit consists of: which components change, and their versions
+//! and artifacts.
 //!
 //! The result is computed for every attempt, from the state that the new entry will follow. The
 //! server computes it again and compares.
@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 
 pub use deployment_spec::{BuildError, Commits, DeploymentSpec, Selection};
 pub use selection::BlockReason;
-use selection::{build_change, find_block_reason, include_dependents, remove_blocked};
+use selection::{build_change, find_block_reason, include_dependents, make_change, remove_blocked};
 pub(super) use versions::find_artifacts;
 use versions::{add_version_and_artifacts, gather_facts};
 
-use crate::domain::entry::{ComponentChange, Deployment, Intent};
+use crate::domain::entry::{ComponentChange, Deployment};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{DeployOn, Policy};
 use crate::domain::state::{EnvState, Scope};
@@ -53,14 +53,15 @@ pub fn build_deployment(
     for change in deployment
         .components
         .iter_mut()
-        .filter(|change| change.intent == Intent::Change)
+        .filter(|change| !change.is_removal())
     {
         add_version_and_artifacts(&mut change.target, spec, &facts)?;
     }
     Ok(deployment)
 }
 
-/// Returns what happens to each component that the deployment includes. There is at least one.
+/// Returns what happens to each component that the deployment includes. The list is empty if every
+/// component of the commit already runs.
 fn select_components(
     ledgers: &LedgerSnapshot<'_>,
     policy: &Policy,
@@ -79,7 +80,8 @@ fn select_components(
     {
         return Err(BuildError::UnknownComponent(unknown.clone()));
     }
-    let mut components = Vec::new();
+    let (mut components, mut is_any_in_commit) = (Vec::new(), false);
+    let mut unchanged = Vec::new();
     for component in &all {
         let is_left_out =
             matches!(&spec.selection, Selection::Named(wanted) if !wanted.contains(component));
@@ -92,16 +94,23 @@ fn select_components(
         } else {
             None
         };
-        components.extend(build_change(env_state, spec, component, commit, content)?);
+        is_any_in_commit |= content.is_some();
+        match build_change(env_state, spec, component, commit, content)? {
+            Some(change) => components.push(change),
+            None if content.is_some() => {
+                unchanged.push(make_change(env_state, component, commit, content));
+            }
+            None => {}
+        }
     }
     if matches!(
         spec.selection,
         Selection::Unblocked | Selection::WithDependents
     ) {
-        include_dependents(env_state, policy, &mut components);
+        include_dependents(env_state, policy, &mut components, unchanged);
     }
     let components = remove_blocked(env_state, &spec.selection, components);
-    if components.is_empty() {
+    if components.is_empty() && !is_any_in_commit {
         let commit = match &spec.commits {
             Commits::One(commit) => commit.short(),
             Commits::Each(_) => "the commits".to_owned(),
@@ -169,8 +178,7 @@ pub fn list_blocked_components(
         };
         let content = ledgers.gatherer.content(policy, commit, &component);
         let content = content.map_err(|error| BuildError::MissingFact(error.to_string()))?;
-        let change = build_change(env_state, spec, &component, commit, content)?
-            .filter(|it| it.intent != Intent::Unchanged);
+        let change = build_change(env_state, spec, &component, commit, content)?;
         let reason = change.and_then(|change| find_block_reason(env_state, &change));
         blocked.extend(reason.map(|reason| (component, reason)));
     }

@@ -68,6 +68,9 @@ pub struct StepError {
     pub log: PathBuf,
     /// Whether it failed only because it was interrupted.
     pub is_interrupted: bool,
+    /// Whether its command ran to its end and then reported the failure itself, so that its output
+    /// explains it.
+    pub is_explained: bool,
 }
 
 /// Receives progress reports, from several threads.
@@ -85,6 +88,14 @@ pub trait StepObserver: Sync {
         component: &ComponentName,
         step: ComponentStep,
         result: Result<&str, &StepError>,
+    );
+    /// Reports that a component could not be planned now: because it waits for these components,
+    /// or because of an error if there are none.
+    fn on_plan_missing(
+        &self,
+        component: &ComponentName,
+        error: &StepError,
+        waits_for: &[ComponentName],
     );
 }
 
@@ -128,6 +139,15 @@ impl StepFailure {
             | Self::Secret(SecretError::Failed(_, end)) => Some(*end),
             Self::NotStarted(_) | Self::Checkout(_) | Self::Secret(_) | Self::Terraform(_) => None,
         }
+    }
+
+    /// Returns whether the command of the policy ran and reported the failure itself. A shell exits
+    /// with 126 or 127 if it cannot run a program.
+    fn is_explained(&self) -> bool {
+        matches!(
+            self,
+            Self::CommandFailed(CommandEnd::Exited(status), _) if !matches!(status, 126 | 127)
+        )
     }
 }
 
@@ -264,7 +284,9 @@ impl StepRunner<'_> {
             };
             let interrupted = failure.command_end() == Some(CommandEnd::Cancelled);
             let mut reason = failure.to_string();
+            let mut is_explained = failure.is_explained();
             if let Some(missing) = self.find_missing_path(job, step, &failure) {
+                is_explained = false;
                 reason = format!(
                     "{reason}; {missing} is in the commit but does not belong to {component}: add it to the component's paths, or to `shared`"
                 );
@@ -275,6 +297,7 @@ impl StepRunner<'_> {
                 last_lines: tail,
                 log: job.log.clone(),
                 is_interrupted: interrupted,
+                is_explained,
             }
         });
         match &result {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::entry::{
-    ComponentChange, ComponentResult, Deployment, Finish, Intent, Outcome, RecordedResult,
+    ComponentChange, ComponentResult, Deployment, Finish, Outcome, RecordedResult,
     VerificationResult,
 };
 use crate::domain::id::RunId;
@@ -42,7 +42,7 @@ pub enum OutcomeError {
     /// No component was to be changed.
     #[error("the deployment changes no component, so none can have failed")]
     NothingChanged,
-    /// The report is about a component that is not in the deployment, or is unchanged by it.
+    /// The report is about a component that the deployment does not change.
     #[error("the deployment does not change {0}, so it has no outcome to report")]
     NotChanged(ComponentName),
     /// The component has no previous version to return to.
@@ -53,17 +53,12 @@ pub enum OutcomeError {
     Verification,
 }
 
-/// Returns how each component ended. Unchanged components are skipped if the deployment failed,
-/// because the commit was not deployed as a whole.
+/// Returns how each component ended.
 pub fn resolve_results(
     components: &[ComponentChange],
     report: &OutcomeReport,
 ) -> Result<Vec<RecordedResult>, OutcomeError> {
-    let changed = || {
-        components
-            .iter()
-            .filter(|change| change.intent != Intent::Unchanged)
-    };
+    let changed = || components.iter();
     let named = report.outcomes.keys().chain(report.verifications.keys());
     if let Some(unchanged) = named
         .into_iter()
@@ -109,17 +104,14 @@ fn resolve_result(
     report: &OutcomeReport,
 ) -> Result<RecordedResult, OutcomeError> {
     let component = change.target.component.clone();
-    let outcome = match (change.intent, reported) {
-        (Intent::Unchanged, _) if cause.is_some() || report.outcome == OutcomeArg::Skipped => {
-            Outcome::Skipped
-        }
-        (Intent::Unchanged, _) => Outcome::Unchanged,
+    let outcome = match (change.is_removal(), reported) {
         (_, OutcomeArg::Skipped) => Outcome::Skipped,
-        (Intent::Change, OutcomeArg::Succeeded) => Outcome::Succeeded,
-        (Intent::Change, OutcomeArg::RolledBack) => Outcome::RolledBack,
-        (Intent::Change, OutcomeArg::Failed)
-        | (Intent::Destroy, OutcomeArg::Failed | OutcomeArg::RolledBack) => Outcome::Failed,
-        (Intent::Destroy, OutcomeArg::Succeeded) => Outcome::Destroyed,
+        (false, OutcomeArg::Succeeded) => Outcome::Succeeded,
+        (false, OutcomeArg::RolledBack) => Outcome::RolledBack,
+        (false, OutcomeArg::Failed) | (true, OutcomeArg::Failed | OutcomeArg::RolledBack) => {
+            Outcome::Failed
+        }
+        (true, OutcomeArg::Succeeded) => Outcome::Destroyed,
     };
     let to = match (outcome, change.from) {
         (Outcome::RolledBack, None) => return Err(OutcomeError::NothingBefore(component)),
@@ -134,7 +126,7 @@ fn resolve_result(
             return Err(OutcomeError::Verification);
         }
         (Outcome::Failed | Outcome::RolledBack, VerificationResult::Failed)
-            if change.intent == Intent::Change =>
+            if !change.is_removal() =>
         {
             VerificationResult::Failed
         }
@@ -189,9 +181,9 @@ mod tests {
     const NONE: VerificationResult = VerificationResult::None;
     const PASSED: VerificationResult = VerificationResult::Passed;
 
-    fn change(component: &str, intent: Intent, ran: bool) -> ComponentChange {
+    fn change(component: &str, is_removal: bool, ran: bool) -> ComponentChange {
         let commit: CommitId = "2affccc97fa05736482d4523166f70cb561afa11".parse().unwrap();
-        let content = (intent != Intent::Destroy).then_some(Content(commit.0));
+        let content = (!is_removal).then_some(Content(commit.0));
         let target = Target {
             component: component.parse().unwrap(),
             commit,
@@ -203,7 +195,6 @@ mod tests {
             target,
             from: ran.then_some(commit),
             plan: None,
-            intent,
         }
     }
 
@@ -216,20 +207,16 @@ mod tests {
         }
     }
 
-    /// A failure does not count unchanged components as deployed, and a rollback records the
-    /// restored commit.
+    /// A rollback records the restored commit, and a removal cannot be rolled back.
     #[test]
     fn outcome_of_the_whole() {
-        use Outcome::{Destroyed, Failed, RolledBack, Skipped, Succeeded, Unchanged};
-        let all = [
-            change("api", Intent::Change, true),
-            change("old", Intent::Destroy, true),
-            change("web", Intent::Unchanged, true),
-        ];
+        use Outcome::{Destroyed, Failed, RolledBack, Skipped, Succeeded};
+        let all = [change("api", false, true), change("old", true, true)];
         for (overall, wanted) in [
-            (OutcomeArg::Succeeded, [Succeeded, Destroyed, Unchanged]),
-            (OutcomeArg::Failed, [Failed, Failed, Skipped]),
-            (OutcomeArg::RolledBack, [RolledBack, Failed, Skipped]),
+            (OutcomeArg::Succeeded, [Succeeded, Destroyed]),
+            (OutcomeArg::Failed, [Failed, Failed]),
+            (OutcomeArg::RolledBack, [RolledBack, Failed]),
+            (OutcomeArg::Skipped, [Skipped, Skipped]),
         ] {
             let results = resolve_results(&all, &make_report(overall, NONE)).unwrap();
             assert_eq!(
@@ -238,16 +225,11 @@ mod tests {
             );
             let back = results.iter().find(|it| it.outcome == RolledBack);
             assert!(back.is_none_or(|it| it.to == all[0].from));
-            assert!(
-                results
-                    .iter()
-                    .all(|it| it.because.is_some() == (it.outcome == Skipped))
-            );
         }
         let passed = resolve_results(&all, &make_report(OutcomeArg::Succeeded, PASSED)).unwrap();
         assert_eq!(
             passed.iter().map(|it| it.verification).collect::<Vec<_>>(),
-            [PASSED, NONE, NONE]
+            [PASSED, NONE]
         );
     }
 
@@ -255,9 +237,7 @@ mod tests {
     /// are skipped.
     #[test]
     fn outcomes_of_single_components() {
-        let all = ["api", "db", "web"].map(|name| change(name, Intent::Change, true));
-        let unchanged = change("x", Intent::Unchanged, true);
-        let all = [&all[..], &[unchanged]].concat();
+        let all = ["api", "db", "web"].map(|name| change(name, false, true));
         let mut mixed = make_report(OutcomeArg::Succeeded, PASSED);
         mixed.outcomes = [("db", OutcomeArg::Failed), ("web", OutcomeArg::Skipped)]
             .map(|(name, it)| (name.parse().unwrap(), it))
@@ -272,7 +252,6 @@ mod tests {
             [
                 (Outcome::Succeeded, PASSED),
                 (Outcome::Failed, NONE),
-                (Outcome::Skipped, NONE),
                 (Outcome::Skipped, NONE)
             ]
         );
@@ -296,15 +275,14 @@ mod tests {
     /// Impossible reports are refused, so they are never signed.
     #[test]
     fn impossible_reports() {
-        let new = [change("api", Intent::Change, false)];
-        let unchanged = [change("api", Intent::Unchanged, true)];
+        let new = [change("api", false, false)];
         let nothing_before = Err(OutcomeError::NothingBefore("api".parse().unwrap()));
         assert_eq!(
             resolve_results(&new, &make_report(OutcomeArg::RolledBack, NONE)),
             nothing_before
         );
         assert_eq!(
-            resolve_results(&unchanged, &make_report(OutcomeArg::Failed, NONE)),
+            resolve_results(&[], &make_report(OutcomeArg::Failed, NONE)),
             Err(OutcomeError::NothingChanged)
         );
         assert_eq!(

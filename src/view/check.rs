@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::symbols::Mark;
 use super::{result_text, verdict, wrap};
-use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind, Intent};
+use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::text::Line;
@@ -62,8 +62,8 @@ pub struct CheckedComponent {
     /// Its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
-    /// What the deployment would do with it.
-    pub intent: Intent,
+    /// Whether the deployment would remove it.
+    pub is_removed: bool,
 }
 
 /// Converts the check to the document.
@@ -73,7 +73,7 @@ pub fn to_document(check: &DeploymentCheck<'_>) -> CheckDocument {
         from: change.from,
         commit: change.target.commit,
         version: change.target.version.clone(),
-        intent: change.intent,
+        is_removed: change.is_removal(),
     };
     CheckDocument {
         environment: check.environment.clone(),
@@ -98,21 +98,10 @@ pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String 
         &format!("{verb} {}, by {}:", check.environment, check.by),
         width,
     );
-    let unchanged = check
-        .deployment
-        .components
-        .iter()
-        .filter(|change| change.intent == Intent::Unchanged)
-        .count();
     lines.extend(result_text::render_changes(check.deployment, width));
-    if unchanged > 0 {
+    if check.deployment.components.is_empty() {
         let dim = Style::new().dimmed();
-        let subject = if unchanged == 1 {
-            "component stays"
-        } else {
-            "components stay"
-        };
-        lines.push(format!("    {dim}{unchanged} {subject} unchanged{dim:#}"));
+        lines.push(format!("    {dim}it already has this content{dim:#}"));
     }
     lines.extend(verdict::render_verdict(check.verdict, true, width));
     let (mark, answer) = match check.verdict.decision() {

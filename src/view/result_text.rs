@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::grouping;
 use crate::domain::entry::{
-    ComponentChange, ComponentResult, Deployment, DeploymentKind, Intent, Outcome, Target,
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Outcome, Target,
 };
 use crate::domain::id::CommitId;
+use crate::domain::name::EnvName;
 
 /// Returns a target in words: `api 1.4.2 (8f3c2a1)`.
 pub fn format_target(target: &Target) -> String {
@@ -66,14 +67,15 @@ fn list_by_commit(targets: &[&Target]) -> String {
 /// `    api  77aa001 → 8f3c2a1  1.4.2`.
 pub fn render_changes(deployment: &Deployment, width: Option<usize>) -> Vec<String> {
     let format_change = |change: &ComponentChange| {
-        let from = match (change.from, change.intent) {
+        let from = match (change.from, change.is_removal()) {
             (Some(commit), _) => commit.0.prefix(7),
-            (None, Intent::Destroy) => format!("{} (tried)", change.target.commit.0.prefix(7)),
+            (None, true) => format!("{} (tried)", change.target.commit.0.prefix(7)),
             (None, _) => "–".to_owned(),
         };
-        let to = match change.intent {
-            Intent::Destroy => "removed".to_owned(),
-            Intent::Change | Intent::Unchanged => change.target.commit.0.prefix(7),
+        let to = if change.is_removal() {
+            "removed".to_owned()
+        } else {
+            change.target.commit.0.prefix(7)
         };
         let version = change
             .target
@@ -96,7 +98,12 @@ pub fn render_changes(deployment: &Deployment, width: Option<usize>) -> Vec<Stri
         .collect()
 }
 
-/// Returns the outcomes in words: `prod is now at 8f3c2a1 (api 1.4.2); 8 unchanged.`
+/// Returns the sentence for a deployment that changes nothing.
+pub fn describe_unchanged(environment: &EnvName) -> String {
+    format!("{environment} already has this content: nothing to deploy.")
+}
+
+/// Returns the outcomes in words: `prod is now at 8f3c2a1 (api 1.4.2); 2 skipped.`
 pub fn summarize_outcomes(environment: &str, results: &[ComponentResult]) -> String {
     let targets_with = |outcome: Outcome| -> Vec<&Target> {
         results
@@ -125,19 +132,13 @@ pub fn summarize_outcomes(environment: &str, results: &[ComponentResult]) -> Str
     ];
     let sentences: Vec<String> = sentences.into_iter().flatten().collect();
     if sentences.is_empty() {
-        return list(Outcome::Unchanged).map_or_else(String::new, |list| {
-            format!("{environment} already has the content of {list}.")
-        });
+        return String::new();
     }
-    let counts = [
-        (Outcome::Skipped, "skipped"),
-        (Outcome::Unchanged, "unchanged"),
-    ]
-    .map(|(outcome, word)| (targets_with(outcome).len(), word))
-    .into_iter()
-    .filter(|(number, _)| *number > 0)
-    .map(|(number, word)| format!("; {number} {word}"));
-    format!("{}{}.", sentences.join(". "), counts.collect::<String>())
+    let skipped = match targets_with(Outcome::Skipped).len() {
+        0 => String::new(),
+        number => format!("; {number} skipped"),
+    };
+    format!("{}{skipped}.", sentences.join(". "))
 }
 
 /// Returns the outcomes in words, depending on the kind of the deployment. For a destruction, it
@@ -188,21 +189,17 @@ pub fn list_commits_on_hold(results: &[ComponentResult]) -> BTreeSet<CommitId> {
 /// Returns the sentence for a deployment that begins:
 /// `Started run 412 in prod: deploy api 1.4.2 (8f3c2a1).`
 pub fn describe_start(environment: &str, deployment: &Deployment, sequence: u64) -> String {
-    let targets_with = |intent: Intent| {
+    let targets_with = |is_removal: bool| {
         deployment
             .components
             .iter()
-            .filter(move |change| change.intent == intent)
+            .filter(move |change| change.is_removal() == is_removal)
             .map(|change| &change.target)
     };
     let mut parts = Vec::new();
-    for (intent, verb) in [
-        (Intent::Change, "deploy"),
-        (Intent::Destroy, "remove"),
-        (Intent::Unchanged, "keep"),
-    ] {
-        if targets_with(intent).next().is_some() {
-            parts.push(format!("{verb} {}", list_targets(targets_with(intent))));
+    for (is_removal, verb) in [(false, "deploy"), (true, "remove")] {
+        if targets_with(is_removal).next().is_some() {
+            parts.push(format!("{verb} {}", list_targets(targets_with(is_removal))));
         }
     }
     format!(
@@ -235,20 +232,16 @@ mod tests {
         }
     }
 
-    /// Checks that a few changed components are named, and that unchanged ones are only counted.
+    /// Checks that a few changed components are named, and that skipped ones are only counted.
     #[test]
     fn many_components() {
         let mut all: Vec<ComponentResult> = (0..8)
-            .map(|number| ended_as(&format!("c{number}"), Outcome::Unchanged))
+            .map(|number| ended_as(&format!("c{number}"), Outcome::Skipped))
             .collect();
-        assert_eq!(
-            summarize_outcomes("dev", &all),
-            "dev already has the content of 8 components (4b9d405)."
-        );
         all.push(ended_as("pipeline", Outcome::Succeeded));
         assert_eq!(
             summarize_outcomes("dev", &all),
-            "dev is now at 4b9d405 (pipeline); 8 unchanged."
+            "dev is now at 4b9d405 (pipeline); 8 skipped."
         );
         let failed: Vec<ComponentResult> = all
             .iter()

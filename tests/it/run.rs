@@ -194,7 +194,7 @@ impl<'w> RunFixture<'w> {
                 .iter()
                 .find(|change| change["component"] == it["component"])
                 .unwrap();
-            change["intent"] == "change" && it["component"] != "rest"
+            change["content"].is_string() && it["component"] != "rest"
         };
         entry["components"]
             .as_array()

@@ -12,7 +12,7 @@ use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation, Start
 use crate::cli::deployment_request;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
-use crate::domain::entry::{self, Action, ComponentChange, Deployment, Finish, Intent, Target};
+use crate::domain::entry::{self, Action, ComponentChange, Deployment, Finish, Target};
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
@@ -87,15 +87,14 @@ fn compose_deployment(
     view: &LedgerSnapshot<'_>,
 ) -> Result<Deployment, CliError> {
     let change = ComponentChange {
-        from: Some(running.commit),
-        // An entry identifies an unchanged component by its content alone.
+        from: None,
+        // The running version and artifacts are those of the entry that deployed them.
         target: Target {
             version: None,
             artifacts: Vec::new(),
             ..running.clone()
         },
         plan: None,
-        intent: Intent::Unchanged,
     };
     let mut deployment = Deployment::new(entry::DeploymentKind::Exec, vec![change]);
     args.metadata.apply_to(&mut deployment, view)?;
@@ -121,7 +120,7 @@ fn write_finish(
     target: &Target,
     status: u8,
 ) -> Result<(), CliError> {
-    let result = execute::make_result(&target.component, entry::Outcome::Unchanged);
+    let result = execute::make_result(&target.component, entry::Outcome::Executed);
     let finish = Finish {
         status: Some(status),
         ..outcome::build_finish(

@@ -5,6 +5,8 @@
 
 mod versions;
 
+use std::cell::Cell;
+
 use versions::parse_versions;
 
 use crate::cli::append_report::{self, WriteArgs};
@@ -20,7 +22,7 @@ use crate::cli::key_lookup;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
-use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
+use crate::domain::entry::{self, Action, Deployment, Expire, Finish, Record, Start};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -162,9 +164,22 @@ fn record_deployment(
     env: &EnvRef,
     commit: CommitId,
 ) -> Result<(), CliError> {
+    let is_unchanged = Cell::new(false);
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let deployment = compose_recorded(args, ui, env, view, commit)?;
-        let action = if args.start {
+        is_unchanged.set(deployment.components.is_empty());
+        let action = if deployment.components.is_empty() {
+            let expires = deployment.expires.ok_or_else(|| {
+                CliError::new(
+                    ErrorKind::Usage,
+                    result_text::describe_unchanged(env.name()),
+                )
+            })?;
+            Action::Expire(Expire {
+                expires,
+                comment: None,
+            })
+        } else if args.start {
             let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
             Action::Start(Start { run, deployment })
         } else {
@@ -180,9 +195,18 @@ fn record_deployment(
             requested_by,
             ..EntryDraft::in_environment(env, action)
         })
-    })?;
+    });
+    let sentence = result_text::describe_unchanged(env.name());
+    let appended = match appended {
+        Err(_) if is_unchanged.get() => {
+            ui.print_sentence(format_args!("{sentence}"));
+            return Ok(());
+        }
+        appended => appended?,
+    };
     let name = env.name().as_str();
     let sentence = match &appended.statement.action {
+        Action::Expire(_) => sentence,
         Action::Start(start) => {
             result_text::describe_start(name, &start.deployment, appended.statement.sequence)
         }

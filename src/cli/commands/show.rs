@@ -10,7 +10,7 @@ use crate::domain::entry::{
     Action, Attestation, AttestationResult, BuildResult, DeploymentKind, StoredEntry, Tone,
     VerificationResult,
 };
-use crate::domain::history::{AttemptFailure, History, LatestEvent};
+use crate::domain::history::{AttemptFailure, History, LatestEvent, RunSubject};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::rules::SKEW;
@@ -156,7 +156,7 @@ impl CommitReader<'_> {
             return Ok(Vec::new());
         };
         let (history, since) = (self.gatherer.history(), self.at.minus(SKEW));
-        let entries = entries_since(history, &snapshot.env, *tip, self.commit, since)?;
+        let entries = entries_since(history, &snapshot.env, *tip, since)?;
         let mut runs = Vec::new();
         for component in self.workspace.policy.component_names() {
             let under_way = find_unfinished_run(snapshot, &component, self.commit);
@@ -175,7 +175,8 @@ impl CommitReader<'_> {
             .content(&self.workspace.policy, self.commit, component)
             .ok()
             .flatten();
-        if let LatestEvent::Failed(attempt) = history.latest_event(self.commit, content)
+        if let LatestEvent::Failed(attempt) =
+            history.latest_event(RunSubject::Commit(self.commit), content)
             && attempt.commit == self.commit
         {
             let state = match attempt.failure {
@@ -193,7 +194,9 @@ impl CommitReader<'_> {
                 by: statement.by.clone(),
             });
         }
-        let period = history.run_periods_of(self.commit).next_back()?;
+        let period = history
+            .run_periods_of(RunSubject::Commit(self.commit))
+            .next_back()?;
         Some(RunRow {
             component: component.clone(),
             // A later commit with the same content does not end the period: this commit's content

@@ -90,7 +90,6 @@ fn run_verify_commands(
         from: Some(target.commit),
         target: target.clone(),
         plan: None,
-        intent: entry::Intent::Change,
     });
     // Never written: it only states which components to verify, and at which commits.
     let deployment = Deployment::new(entry::DeploymentKind::Deploy, changes.collect());

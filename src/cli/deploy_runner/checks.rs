@@ -6,7 +6,7 @@ use super::completion::describe_deployment;
 use super::planning::add_plans;
 use super::runner::{ComponentPlans, ComposeDeployment, DeployRunner, explain_outdated_plan};
 use crate::cli::{CliError, ErrorKind};
-use crate::domain::entry::{self, Action, ComponentChange, Deployment, Intent, Start};
+use crate::domain::entry::{self, Action, ComponentChange, Deployment, Start};
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::NotifyEvent;
@@ -120,15 +120,7 @@ impl DeployRunner<'_> {
                 .iter()
                 .any(|change| change.target.component == *name)
         };
-        // A one-off command changes nothing, but needs approvals for every component that it names.
-        let needs_approval = |change: &&ComponentChange| {
-            deployment.kind == entry::DeploymentKind::Exec || change.intent != Intent::Unchanged
-        };
-        let changes: Vec<&ComponentChange> = deployment
-            .components
-            .iter()
-            .filter(needs_approval)
-            .collect();
+        let changes: Vec<&ComponentChange> = deployment.components.iter().collect();
         let commits: BTreeSet<_> = changes.iter().map(|change| change.target.commit).collect();
         let covers_all = self
             .workspace
@@ -158,9 +150,8 @@ impl DeployRunner<'_> {
                     words.push(format!("--plan {component}={digest}"));
                 }
             }
-            let destroys = |change: &&ComponentChange| {
-                change.intent == Intent::Destroy && change.target.commit == commit
-            };
+            let destroys =
+                |change: &&ComponentChange| change.is_removal() && change.target.commit == commit;
             words
                 .extend((!destroy && changes.iter().any(destroys)).then(|| "--destroy".to_owned()));
             words.join(" ")

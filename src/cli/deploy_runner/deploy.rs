@@ -16,8 +16,8 @@ impl DeployRunner<'_> {
     /// written.
     pub fn deploy(&self, person: &Person, compose: &ComposeDeployment<'_>) -> Result<(), CliError> {
         let deployment = self.check_rules(person, compose)?;
-        if deployment.changed().next().is_none() {
-            return self.record_unchanged(compose);
+        if deployment.components.is_empty() {
+            return self.report_unchanged(compose, &deployment);
         }
         self.check_commands(&deployment)?;
         if !self.ui.can_ask() {

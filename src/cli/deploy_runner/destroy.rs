@@ -7,7 +7,7 @@ use super::runner::{ComponentPlans, ComposeDeployment, DeployRunner, StartedRun}
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
-use crate::domain::entry::{self, ComponentChange, Deployment, Intent, Target};
+use crate::domain::entry::{self, ComponentChange, Deployment, Target};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, Person};
@@ -47,7 +47,6 @@ pub fn compose_destruction(
             target,
             from: env_state.commit(component),
             plan: None,
-            intent: Intent::Destroy,
         }
     };
     let components = env_state

@@ -4,7 +4,7 @@ use super::preparation::Preparation;
 use super::runner::{ComponentPlans, DeployRunner, StartedRun};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::{CliError, ErrorKind};
-use crate::domain::entry::{self, ComponentChange, Deployment, DeploymentKind, Intent};
+use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{Plan, PlanResult};
@@ -18,6 +18,13 @@ use crate::view::plan::{
 impl DeployRunner<'_> {
     /// Plans a deployment without starting it. With `quiet`, prints no progress.
     pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<ComponentPlans, CliError> {
+        let has_plan = |change: &ComponentChange| {
+            let component = self.workspace.policy.component(&change.target.component);
+            !change.is_removal() && component.is_some_and(|it| it.plan.is_some())
+        };
+        if !deployment.components.iter().any(has_plan) {
+            return Ok(ComponentPlans::new());
+        }
         let preparation = Preparation::new(self, deployment)?;
         let progress = if quiet {
             DeploymentProgress::hidden(self.ui)
@@ -89,12 +96,12 @@ impl DeployRunner<'_> {
             let target = &change.target;
             let transition = ComponentTransition {
                 from: change.from,
-                to: (change.intent != Intent::Destroy).then_some(target.commit),
+                to: (!change.is_removal()).then_some(target.commit),
                 from_version: snapshot.version(&target.component),
                 to_version: target.version.clone(),
             };
-            match (plans.get(&target.component), change.intent) {
-                (Some(planned), _) => {
+            match plans.get(&target.component) {
+                Some(planned) => {
                     let component = target.component.clone();
                     ComponentPlan::from_plan(
                         &Plan {
@@ -105,11 +112,11 @@ impl DeployRunner<'_> {
                         transition,
                     )
                 }
-                (None, intent) => {
-                    let state = match intent {
-                        Intent::Change => PlanState::Unplanned,
-                        Intent::Unchanged => PlanState::Unchanged,
-                        Intent::Destroy => PlanState::Destroyed,
+                None => {
+                    let state = if change.is_removal() {
+                        PlanState::Destroyed
+                    } else {
+                        PlanState::Unplanned
                     };
                     ComponentPlan::without_plan(target.component.clone(), state, transition)
                 }
@@ -148,9 +155,9 @@ impl DeployRunner<'_> {
         let policy = &self.workspace.policy;
         let has_command = |change: &&ComponentChange| {
             let component = policy.component(&change.target.component);
-            component.is_some_and(|it| match change.intent {
-                entry::Intent::Destroy => it.destroy.is_some(),
-                _ => it.apply.is_some(),
+            component.is_some_and(|it| match change.is_removal() {
+                true => it.destroy.is_some(),
+                false => it.apply.is_some(),
             })
         };
         let (_, without_command): (Vec<&ComponentChange>, Vec<&ComponentChange>) =
@@ -216,7 +223,7 @@ impl DeployRunner<'_> {
             return Err(CliError::new(ErrorKind::Command, message));
         }
         for (component, result) in plans {
-            let PlanResult::Deferred { waits_for } = result else {
+            let PlanResult::Deferred { waits_for, .. } = result else {
                 continue;
             };
             let names: Vec<&str> = waits_for.iter().map(ComponentName::as_str).collect();
@@ -260,7 +267,7 @@ pub fn add_plans(mut deployment: Deployment, plans: &ComponentPlans) -> Deployme
 
 /// Returns the policy key of the command that makes a change.
 fn find_command_key(change: &ComponentChange) -> &'static str {
-    if change.intent == entry::Intent::Destroy {
+    if change.is_removal() {
         "destroy"
     } else {
         "apply"

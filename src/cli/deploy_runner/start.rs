@@ -1,6 +1,4 @@
-//! Writes the start of a deployment, or its record if nothing changes.
-
-use std::collections::BTreeMap;
+//! Writes the start of a deployment, or reports that there is nothing to deploy.
 
 use super::planning::add_plans;
 use super::runner::{
@@ -8,44 +6,40 @@ use super::runner::{
 };
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, append_report};
 use crate::clock;
-use crate::domain::entry::{Action, ComponentChange, Deployment, Record, Start};
+use crate::domain::entry::{Action, ComponentChange, Deployment, Expire, Start};
 use crate::domain::id::RunId;
 use crate::domain::policy::NotifyEvent;
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::notify::Notice;
-use crate::run::outcome;
 use crate::view::result_text;
 
 impl DeployRunner<'_> {
-    /// Records a deployment in which nothing changes: the commit already has the content that runs.
-    pub(super) fn record_unchanged(&self, compose: &ComposeDeployment<'_>) -> Result<(), CliError> {
+    /// Reports that the environment already has the content of the commit. Nothing is written,
+    /// except that an ephemeral environment is kept for longer.
+    pub(super) fn report_unchanged(
+        &self,
+        compose: &ComposeDeployment<'_>,
+        deployment: &Deployment,
+    ) -> Result<(), CliError> {
+        let sentence = result_text::describe_unchanged(self.env.name());
+        if deployment.expires.is_none() {
+            self.ui.print_sentence(format_args!("{sentence}"));
+            return Ok(());
+        }
         let appended = self.append(&|view| {
             let deployment = compose(view)?;
-            if deployment.changed().next().is_some() {
-                return Err(explain_outdated_plan("the running version has changed"));
+            match deployment
+                .expires
+                .filter(|_| deployment.components.is_empty())
+            {
+                Some(expires) => Ok(Action::Expire(Expire {
+                    expires,
+                    comment: None,
+                })),
+                None => Err(explain_outdated_plan("the running version has changed")),
             }
-            let report = outcome::OutcomeReport {
-                outcome: outcome::OutcomeArg::Succeeded,
-                outcomes: BTreeMap::new(),
-                verification: crate::domain::entry::VerificationResult::None,
-                verifications: BTreeMap::new(),
-            };
-            let results = outcome::resolve_results(&deployment.components, &report)
-                .context(ErrorKind::CannotTell, "cannot record the deployment")?;
-            Ok(Action::Record(Record {
-                deployment,
-                results,
-                logs: Vec::new(),
-            }))
         })?;
-        append_report::report_entry(
-            self.ui,
-            &result_text::summarize_outcomes(
-                self.env.name().as_str(),
-                &appended.statement.component_results(),
-            ),
-            &appended,
-        )
+        append_report::report_entry(self.ui, &sentence, &appended)
     }
 
     /// Writes the start entry of the deployment that was planned. The start is the lock.
@@ -99,7 +93,7 @@ impl DeployRunner<'_> {
         }
         // Plans are not compared: only `current` has them.
         let changes = |deployment: &Deployment| {
-            let without_plan = |it: &ComponentChange| (it.target.clone(), it.from, it.intent);
+            let without_plan = |it: &ComponentChange| (it.target.clone(), it.from);
             deployment
                 .components
                 .iter()

@@ -94,8 +94,7 @@ fn notable_targets(results: &[ComponentResult]) -> Vec<&Target> {
         matching.map(|it| &it.target).collect()
     };
     let failed = targets_with(&|outcome| matches!(outcome, Outcome::Failed | Outcome::RolledBack));
-    let changed =
-        targets_with(&|outcome| !matches!(outcome, Outcome::Unchanged | Outcome::Skipped));
+    let changed = targets_with(&|outcome| outcome != Outcome::Skipped);
     [failed, changed]
         .into_iter()
         .find(|targets| !targets.is_empty())

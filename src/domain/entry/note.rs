@@ -74,7 +74,6 @@ pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult], commit:
         ("succeeded", DeploymentKind::Rollback) => "restored",
         ("succeeded", _) => "deployed",
         ("rolled back", _) => "rolledback",
-        ("unchanged", DeploymentKind::Exec) => "executed",
         (other, _) => other,
     };
     let is_same_outcome = at_commit
@@ -98,6 +97,6 @@ fn outcome_word(outcome: Outcome) -> &'static str {
         Outcome::Skipped => "skipped",
         Outcome::RolledBack => "rolled back",
         Outcome::Destroyed => "destroyed",
-        Outcome::Unchanged => "unchanged",
+        Outcome::Executed => "executed",
     }
 }

@@ -7,8 +7,8 @@ pub(crate) use proptest::prelude::*;
 
 pub(crate) use super::DeploymentKind;
 use super::{
-    Action, ComponentChange, ComponentResult, Deployment, Entry, Image, Intent, LedgerKind,
-    Outcome, RecordedResult, Statement, Target, Unverified, VerificationResult,
+    Action, ComponentChange, ComponentResult, Deployment, Entry, Image, LedgerKind, Outcome,
+    RecordedResult, Statement, Target, Unverified, VerificationResult,
 };
 use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -93,27 +93,27 @@ fn change(
     component: ComponentName,
     kind: DeploymentKind,
 ) -> impl Strategy<Value = ComponentChange> {
-    let intent = match kind {
-        DeploymentKind::Exec => Just(Intent::Unchanged).boxed(),
-        DeploymentKind::Destroy => Just(Intent::Destroy).boxed(),
-        _ => prop::sample::select(vec![Intent::Change, Intent::Unchanged, Intent::Destroy]).boxed(),
+    let is_removal = match kind {
+        DeploymentKind::Exec => Just(false).boxed(),
+        DeploymentKind::Destroy => Just(true).boxed(),
+        _ => any::<bool>().boxed(),
     };
-    intent.prop_flat_map(move |intent| {
+    is_removal.prop_flat_map(move |is_removal| {
         let fields = (
-            target(component.clone(), intent == Intent::Destroy),
+            target(component.clone(), is_removal),
             option::of(commit()),
             commit(),
             option::of(digest()),
         );
         fields.prop_map(move |(target, from, required_from, plan)| ComponentChange {
-            from: match (intent, kind) {
-                (_, DeploymentKind::Exec) => Some(target.commit),
-                (Intent::Change, _) | (_, DeploymentKind::Destroy) => from,
-                _ => Some(required_from),
+            from: match kind {
+                DeploymentKind::Exec => None,
+                DeploymentKind::Destroy => from,
+                _ if is_removal => Some(required_from),
+                _ => from,
             },
-            plan: plan.filter(|_| intent == Intent::Change),
+            plan: plan.filter(|_| !is_removal && kind != DeploymentKind::Exec),
             target,
-            intent,
         })
     })
 }
@@ -165,16 +165,16 @@ pub(crate) fn run() -> impl Strategy<Value = RunId> {
     (0u8..3).prop_map(|byte| RunId([byte; 16]))
 }
 
-fn outcome(intent: Intent) -> impl Strategy<Value = (Outcome, VerificationResult)> {
-    let outcomes = match intent {
-        Intent::Change => vec![
+fn outcome(is_removal: bool) -> impl Strategy<Value = (Outcome, VerificationResult)> {
+    let outcomes = if is_removal {
+        vec![Outcome::Destroyed, Outcome::Failed, Outcome::Skipped]
+    } else {
+        vec![
             Outcome::Succeeded,
             Outcome::Failed,
             Outcome::RolledBack,
             Outcome::Skipped,
-        ],
-        Intent::Unchanged => vec![Outcome::Unchanged, Outcome::Skipped],
-        Intent::Destroy => vec![Outcome::Destroyed, Outcome::Failed, Outcome::Skipped],
+        ]
     };
     let results = vec![
         VerificationResult::Passed,
@@ -200,25 +200,23 @@ fn outcome(intent: Intent) -> impl Strategy<Value = (Outcome, VerificationResult
 }
 
 pub(crate) fn result(component: ComponentName) -> impl Strategy<Value = ComponentResult> {
-    prop::sample::select(vec![Intent::Change, Intent::Unchanged, Intent::Destroy]).prop_flat_map(
-        move |intent| {
-            let fields = (
-                target(component.clone(), intent == Intent::Destroy),
-                outcome(intent),
-                commit(),
-                option::of(self::component()),
-            );
-            fields.prop_map(
-                |(target, (outcome, verification), to, because)| ComponentResult {
-                    target,
-                    outcome,
-                    because: because.filter(|_| outcome == Outcome::Skipped),
-                    to: (outcome == Outcome::RolledBack).then_some(to),
-                    verification,
-                },
-            )
-        },
-    )
+    any::<bool>().prop_flat_map(move |is_removal| {
+        let fields = (
+            target(component.clone(), is_removal),
+            outcome(is_removal),
+            commit(),
+            option::of(self::component()),
+        );
+        fields.prop_map(
+            |(target, (outcome, verification), to, because)| ComponentResult {
+                target,
+                outcome,
+                because: because.filter(|_| outcome == Outcome::Skipped),
+                to: (outcome == Outcome::RolledBack).then_some(to),
+                verification,
+            },
+        )
+    })
 }
 
 /// Returns possible results of the components of a deployment.
@@ -227,7 +225,7 @@ pub(crate) fn recorded_results(
 ) -> impl Strategy<Value = Vec<RecordedResult>> + use<> {
     let changes = deployment.components.iter().map(|change| {
         let component = change.target.component.clone();
-        (outcome(change.intent), commit()).prop_map(move |((outcome, verification), to)| {
+        (outcome(change.is_removal()), commit()).prop_map(move |((outcome, verification), to)| {
             RecordedResult {
                 component: component.clone(),
                 outcome,

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::{Attempt, AttemptFailure, History, RunPeriod};
 use crate::domain::entry::{
-    Abort, Action, ComponentResult, Deployment, Outcome, RunStep, StoredEntry, Target,
-    VerificationResult,
+    Abort, Action, ComponentResult, Deployment, Outcome, StoredEntry, Target, VerificationResult,
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
@@ -60,18 +59,7 @@ impl<'a> HistoryBuilder<'a, '_> {
                     }
                 }
             }
-            action => {
-                let deployment = match action.run_step() {
-                    Some(RunStep::Ends { start, .. }) => self.starts.get(&start).copied(),
-                    _ => action.deployment(),
-                };
-                self.add_outcome(
-                    position,
-                    entry,
-                    &entry.statement.component_results(),
-                    deployment,
-                );
-            }
+            _ => self.add_outcome(position, entry, &entry.statement.component_results()),
         }
     }
 
@@ -104,7 +92,6 @@ impl<'a> HistoryBuilder<'a, '_> {
         position: usize,
         entry: &'a Arc<StoredEntry>,
         results: &[ComponentResult],
-        deployment: Option<&Deployment>,
     ) {
         let Some(result) = results
             .iter()
@@ -123,7 +110,8 @@ impl<'a> HistoryBuilder<'a, '_> {
                     is_baseline: matches!(entry.statement.action, Action::Baseline(_)),
                     from: at,
                     to: None,
-                    commits: vec![(target.commit, position)],
+                    commit: target.commit,
+                    position,
                     verifications: vec![(at, result.verification)],
                 });
             }
@@ -135,8 +123,7 @@ impl<'a> HistoryBuilder<'a, '_> {
                 self.add_attempt(position, entry, target, AttemptFailure::RolledBack);
                 self.restart_period(at);
             }
-            Outcome::Unchanged => self.join_period(position, target, deployment),
-            Outcome::Skipped => {}
+            Outcome::Executed | Outcome::Skipped => {}
         }
     }
 
@@ -171,27 +158,12 @@ impl<'a> HistoryBuilder<'a, '_> {
         }
     }
 
-    /// Adds the commit of an unchanged component to the current period. As in `fold`, this requires
-    /// that nothing was deployed between the start and the finish of the deployment.
-    fn join_period(&mut self, position: usize, target: &Target, deployment: Option<&Deployment>) {
-        let change = deployment.and_then(|it| it.components.iter().find(|it| it.target == *target));
-        let period = self
-            .running
-            .and_then(|index| self.history.run_periods.get_mut(index));
-        if let Some(period) = period
-            && period.last_commit().is_some()
-            && change.is_some_and(|change| change.from == period.last_commit())
-        {
-            period.commits.push((target.commit, position));
-        }
-    }
-
     /// Adds a verification result to the period of the commit that it is about.
     fn add_verification(&mut self, commit: CommitId, at: Time, result: VerificationResult) {
         let running = self
             .running
             .and_then(|index| self.history.run_periods.get_mut(index));
-        let period = match running.filter(|period| period.last_commit() == Some(commit)) {
+        let period = match running.filter(|period| period.commit == commit) {
             Some(period) => Some(period),
             // A failed verification also counts for the content that ran last, and for content that
             // may or may not be running.
@@ -199,7 +171,7 @@ impl<'a> HistoryBuilder<'a, '_> {
                 .history
                 .run_periods
                 .iter_mut()
-                .rfind(|period| period.newest_position(Some(commit)).is_some()),
+                .rfind(|period| period.commit == commit),
             None => None,
         };
         if let Some(period) = period {

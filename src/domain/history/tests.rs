@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::entry::{
-    Abort, Action, Baseline, ComponentAtCommit, ComponentChange, ComponentResult, Deployment,
-    DeploymentKind, Finish, Intent, Outcome, Record, RecordedResult, Start, Statement, Target,
-    Verification,
+    Abort, Action, Baseline, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind,
+    Outcome, Record, RecordedResult, Start, Statement, Target, Verification,
 };
 use crate::domain::id::{EntryId, Oid, RunId};
 use crate::domain::name::ComponentName;
@@ -35,14 +34,13 @@ fn target(commit_and_content: (u8, u8)) -> Target {
     }
 }
 
-fn deployment(commit_and_content: (u8, u8), from: Option<u8>, intent: Intent) -> Deployment {
+fn deployment(commit_and_content: (u8, u8), from: Option<u8>) -> Deployment {
     Deployment::new(
         DeploymentKind::Deploy,
         vec![ComponentChange {
             target: target(commit_and_content),
             from: from.map(commit),
             plan: None,
-            intent,
         }],
     )
 }
@@ -92,11 +90,6 @@ impl SampleLedger {
         outcome: Outcome,
         verification: VerificationResult,
     ) -> Self {
-        let intent = if outcome == Outcome::Unchanged {
-            Intent::Unchanged
-        } else {
-            Intent::Change
-        };
         let result = RecordedResult {
             component: api(),
             outcome,
@@ -104,7 +97,7 @@ impl SampleLedger {
             to: None,
             verification,
         };
-        let deployment = deployment(commit_and_content, from, intent);
+        let deployment = deployment(commit_and_content, from);
         self.add(Action::Record(Record {
             deployment,
             results: vec![result],
@@ -120,32 +113,10 @@ impl SampleLedger {
         )
     }
 
-    fn start(self, commit_and_content: (u8, u8), from: Option<u8>, intent: Intent) -> Self {
+    fn start(self, commit_and_content: (u8, u8), from: Option<u8>) -> Self {
         self.add(Action::Start(Start {
             run: RunId([1; 16]),
-            deployment: deployment(commit_and_content, from, intent),
-        }))
-    }
-
-    fn finish(self, start: u64, commit_and_content: (u8, u8), outcome: Outcome) -> Self {
-        let verification = VerificationResult::None;
-        let ended = ComponentResult {
-            target: target(commit_and_content),
-            outcome,
-            because: None,
-            to: None,
-            verification,
-        };
-        self.add(Action::Finish(Finish {
-            start,
-            run: RunId([1; 16]),
-            kind: DeploymentKind::Deploy,
-            components: vec![ended],
-            approved_by: vec![],
-            description: None,
-            break_glass: None,
-            status: None,
-            logs: vec![],
+            deployment: deployment(commit_and_content, from),
         }))
     }
 
@@ -170,14 +141,14 @@ impl SampleLedger {
     fn soaked_minutes(&self, number: u8) -> u64 {
         let now = Time::EPOCH.plus(Span::from_seconds(3600));
         self.read()
-            .longest_verified_span(commit(number), false, now)
+            .longest_verified_span(RunSubject::Commit(commit(number)), false, now)
             .map_or(0, |(_, _, length)| length.as_seconds() / 60)
     }
 
     /// Returns whether the newest event of this commit and content is a verified period.
     fn is_verified(&self, commit_and_content: (u8, u8)) -> bool {
         let history = self.read();
-        matches!(history.latest_event(commit(commit_and_content.0), Some(Content(oid(commit_and_content.1)))), LatestEvent::Ran(period) if period.is_verified(false))
+        matches!(history.latest_event(RunSubject::Commit(commit(commit_and_content.0)), Some(Content(oid(commit_and_content.1)))), LatestEvent::Ran(period) if period.is_verified(false))
     }
 }
 
@@ -195,7 +166,7 @@ fn earlier_commits_count() {
     assert!(log.is_verified((1, 1)) && log.is_verified((2, 2)));
     assert_eq!((log.soaked_minutes(1), log.soaked_minutes(2)), (1, 58));
     assert!(matches!(
-        log.read().latest_event(commit(3), None),
+        log.read().latest_event(RunSubject::Commit(commit(3)), None),
         LatestEvent::Never
     ));
     let history = log.read();
@@ -209,59 +180,36 @@ fn earlier_commits_count() {
     );
 }
 
-/// Checks that a commit with the running content has the success and the soak time of that content,
-/// no less and no more.
+/// Checks that a content has the runs of every commit that had it, and a commit only its own.
 #[test]
-fn unchanged_commit_shares_the_period() {
-    let log = SampleLedger::default().record_success((1, 1)).record_from(
-        (2, 1),
-        Some(1),
-        Outcome::Unchanged,
-        NONE,
-    );
-    assert!(log.is_verified((2, 1)));
-    assert_eq!(log.soaked_minutes(2), 59);
-    let unverified = SampleLedger::default()
-        .record((1, 1), Outcome::Succeeded, NONE)
-        .record_from((2, 1), Some(1), Outcome::Unchanged, PASSED);
-    assert!(!unverified.is_verified((2, 1)));
-    assert_eq!(unverified.soaked_minutes(2), 0);
-    assert!(
-        SampleLedger::default()
-            .record_from((2, 1), Some(1), Outcome::Unchanged, NONE)
-            .read()
-            .run_periods
-            .is_empty()
-    );
-}
-
-/// Checks that an unchanged commit does not join if something else was deployed before its finish:
-/// fold does not move the commit either.
-#[test]
-fn unchanged_commit_after_another_deployment() {
+fn contents_and_commits() {
     let log = SampleLedger::default()
         .record_success((1, 1))
-        .start((3, 1), Some(1), Intent::Unchanged)
         .record_success((2, 2))
-        .finish(2, (3, 1), Outcome::Unchanged);
+        .record_success((3, 1));
+    let history = log.read();
+    let commits = |subject| {
+        let periods = history.run_periods_of(subject);
+        periods.map(|period| period.commit).collect::<Vec<_>>()
+    };
+    let content = RunSubject::Content(Content(oid(1)));
+    assert_eq!(commits(content), [commit(1), commit(3)]);
+    assert_eq!(commits(RunSubject::Commit(commit(1))), [commit(1)]);
+    let other = RunSubject::Commit(commit(4));
     assert!(matches!(
-        log.read().latest_event(commit(3), Some(Content(oid(1)))),
+        history.latest_event(other, Some(Content(oid(1)))),
         LatestEvent::Never
     ));
-    let in_time =
-        SampleLedger::default()
-            .record_success((1, 1))
-            .start((3, 1), Some(1), Intent::Unchanged);
-    assert!(
-        in_time
-            .finish(2, (3, 1), Outcome::Unchanged)
-            .is_verified((3, 1))
-    );
-    let startless =
-        SampleLedger::default()
-            .record_success((1, 1))
-            .finish(2, (3, 1), Outcome::Unchanged);
-    assert!(!startless.is_verified((3, 1)));
+    // A failure as another commit counts for the content, also if it never ran.
+    let failed = SampleLedger::default().record((1, 1), Outcome::Failed, NONE);
+    assert!(matches!(
+        failed.read().latest_event(content, None),
+        LatestEvent::Failed(_)
+    ));
+    assert!(matches!(
+        failed.read().latest_event(other, Some(Content(oid(1)))),
+        LatestEvent::Never
+    ));
 }
 
 /// Checks that a later failure of the commit or its content cancels the success, and that a later
@@ -281,7 +229,7 @@ fn later_failures_count() {
     }
     let other_commit_failed = SampleLedger::default()
         .record_success((1, 1))
-        .record_from((3, 1), Some(1), Outcome::Unchanged, NONE)
+        .record_success((3, 1))
         .record_success((2, 2))
         .record((1, 1), Outcome::Succeeded, FAILED);
     assert!(!other_commit_failed.is_verified((3, 1)));
@@ -332,10 +280,9 @@ fn ends_of_periods() {
             .record((2, 2), Outcome::Failed, NONE);
     assert!(failed.is_verified((1, 1)));
     assert_eq!(failed.soaked_minutes(1), 1);
-    let aborted =
-        SampleLedger::default()
-            .record_success((1, 1))
-            .start((2, 2), Some(1), Intent::Change);
+    let aborted = SampleLedger::default()
+        .record_success((1, 1))
+        .start((2, 2), Some(1));
     let abort = |start| {
         let components = vec![ComponentAtCommit {
             component: api(),
@@ -351,7 +298,7 @@ fn ends_of_periods() {
     let aborted = aborted.add(abort(2));
     assert_eq!(aborted.soaked_minutes(1), 2);
     assert!(
-        matches!(aborted.read().latest_event(commit(2), None), LatestEvent::Failed(it) if it.failure == AttemptFailure::Aborted)
+        matches!(aborted.read().latest_event(RunSubject::Commit(commit(2)), None), LatestEvent::Failed(it) if it.failure == AttemptFailure::Aborted)
     );
     assert_eq!(
         SampleLedger::default()
@@ -370,24 +317,21 @@ fn ends_of_periods() {
     assert_eq!(rolled_back.read().run_periods.len(), 2);
 }
 
-/// Checks that neither a baseline nor a commit that joins it counts as a deployment.
+/// Checks that a baseline does not count as a deployment.
 #[test]
 fn baseline() {
     let baseline = Action::Baseline(Baseline {
         components: vec![target((1, 1))],
         comment: None,
     });
-    let log = SampleLedger::default()
-        .add(baseline)
-        .verify(1, PASSED)
-        .record_from((2, 1), Some(1), Outcome::Unchanged, NONE);
+    let log = SampleLedger::default().add(baseline).verify(1, PASSED);
     assert!(
         log.read()
             .run_periods
             .iter()
             .all(|period| period.is_baseline)
     );
-    assert_eq!((log.soaked_minutes(1), log.soaked_minutes(2)), (0, 0));
+    assert_eq!(log.soaked_minutes(1), 0);
 }
 
 /// Checks that removing a component is not a success of the commit named in the entry.
@@ -395,7 +339,8 @@ fn baseline() {
 fn destroyed_component() {
     let log = SampleLedger::default().record((1, 1), Outcome::Destroyed, PASSED);
     assert!(matches!(
-        log.read().latest_event(commit(1), Some(Content(oid(1)))),
+        log.read()
+            .latest_event(RunSubject::Commit(commit(1)), Some(Content(oid(1)))),
         LatestEvent::Never
     ));
     let log =

@@ -29,6 +29,16 @@ const TEMPLATE: TextForm = TextForm::new("template", "\\S");
 /// `stale_after` by default: an hour.
 const STALE_AFTER: Span = Span::from_seconds(3_600);
 
+policy_words! {
+    /// What must have run in the previous environment.
+    pub enum PromotionMatch {
+        /// The same content of the component, under any commit.
+        Content = "content",
+        /// The same commit.
+        Commit = "commit",
+    }
+}
+
 policy_table! {
     /// An environment, or a pattern of ephemeral ones.
     #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,15 +100,26 @@ policy_table! {
                 Hotfix::read(&value.fields(&Hotfix::TABLE), context)
             }),
         }
-        /// The environment in which the same commit must have succeeded before, and passed
-        /// verification if the component has a `verify` command.
+        /// The environment in which the same content or commit (see `match`) must have succeeded
+        /// before, and passed verification if the component has a `verify` command.
         pub promote_from: Option<EnvName> {
             form: ValueForm::Text(&NAME),
             example: "\"stage\"",
             read: key.parse(),
         }
-        /// How long the commit must have run in the environment that `promote_from` names, verified
-        /// and without interruption.
+        /// What must have run in the environment that `promote_from` names: the same content of the
+        /// component (`content`), under this commit or another one such as the one before a squash
+        /// or rebase, or the same commit (`commit`).
+        pub promotion_match as "match": Option<PromotionMatch> {
+            form: ValueForm::Words(PromotionMatch::NAMES),
+            example: "\"content\"",
+            default: "the content for a component that is the whole tree or has an `apply` command, which then sees nothing but that content; otherwise the commit",
+            needs: "promote_from", because: "it says what must have run in that environment",
+            used_as: "promotion_match",
+            read: key.word(),
+        }
+        /// How long this must have run in the environment that `promote_from` names, verified and
+        /// without interruption.
         pub soak: Option<Span> {
             form: ValueForm::Text(&SPAN),
             example: "\"1h\"",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::admin::UnownedPaths;
 use super::component::Component;
-use super::environment::Environment;
+use super::environment::{Environment, PromotionMatch};
 use super::error::PolicyErrors;
 use super::paths::{Coverage, FileOwnership, Paths, affects_checkout};
 use super::people::KeyStatus;
@@ -165,6 +165,25 @@ impl Policy {
     /// Finds a declared component; `None` for `rest` and unknown ones.
     pub fn component(&self, name: &ComponentName) -> Option<&Component> {
         self.components.get(name)
+    }
+
+    /// Returns what of a component must have run in the previous environment of an environment.
+    ///
+    /// The content is enough if nothing else can have an effect: the component is the whole tree, or
+    /// git-deploy runs its commands in a checkout of that content alone.
+    pub fn promotion_match(
+        &self,
+        environment: &Environment,
+        component: &ComponentName,
+    ) -> PromotionMatch {
+        let is_complete = self
+            .component(component)
+            .is_some_and(|it| it.paths.is_none() || it.apply.is_some());
+        environment.promotion_match.unwrap_or(if is_complete {
+            PromotionMatch::Content
+        } else {
+            PromotionMatch::Commit
+        })
     }
 
     /// Checks whether there is a component `rest`: unowned paths are gated, and no component is

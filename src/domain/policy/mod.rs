@@ -47,7 +47,7 @@ pub use admin::UnownedPaths;
 pub use approval::{ApprovalBinding, ApprovalRequirement};
 pub use attestation::RequiredCheck;
 pub use component::{Component, Submodules};
-pub use environment::{DeployOn, Enforcement, Environment, Rollback};
+pub use environment::{DeployOn, Enforcement, Environment, PromotionMatch, Rollback};
 pub use environment_tables::Ephemeral;
 pub use error::suggest_nearest;
 pub use exceptions::HotfixSkip;

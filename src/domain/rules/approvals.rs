@@ -17,7 +17,7 @@ use super::facts::Fact;
 use super::findings::join_names;
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{Action, DeploymentKind, Intent};
+use crate::domain::entry::{Action, DeploymentKind};
 use crate::domain::name::Person;
 use crate::domain::verdict::{Check, Rule};
 
@@ -127,10 +127,7 @@ fn approve_command(
     kind: DeploymentKind,
     approvals: &CommitApprovals<'_>,
 ) -> String {
-    let destroys = approvals
-        .changes
-        .iter()
-        .any(|change| change.intent == Intent::Destroy);
+    let destroys = approvals.changes.iter().any(|change| change.is_removal());
     let options = match kind {
         // The destruction of a running component is approved only by naming the component.
         DeploymentKind::Destroy => approvals

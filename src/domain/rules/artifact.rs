@@ -11,9 +11,7 @@ use super::findings::{COMPONENT, Findings, Violation, join_names};
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use super::{key_trust, previous_log};
-use crate::domain::entry::{
-    Action, Artifact, ComponentChange, DeploymentKind, Image, Intent, StoredEntry,
-};
+use crate::domain::entry::{Action, Artifact, ComponentChange, DeploymentKind, Image, StoredEntry};
 use crate::domain::id::Digest;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
@@ -71,10 +69,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         return Ok(Vec::new());
     }
     let mut findings = Findings::new(Rule::Artifact);
-    for change in deployment
-        .changed()
-        .filter(|change| change.intent == Intent::Change)
-    {
+    for change in deployment.deployed() {
         let finding = if is_rollback {
             check_as_in_earlier_run(ctx, change)
         } else {
@@ -211,7 +206,10 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Opt
         history => history?,
     };
     // The rule `previous environment` checks that it ran at all.
-    let Some(period) = history.run_periods_of(change.target.commit).next_back() else {
+    let counted = previous_log::counted_periods(ctx, &history, change)?;
+    let subject = previous_log::run_subject(ctx, change)?;
+    let newest = history.run_periods_of(subject).next_back();
+    let Some(period) = counted.last().copied().or(newest) else {
         return Ok(None);
     };
     Ok(describe_difference(period.entry, change).map(|ran| {

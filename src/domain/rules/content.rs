@@ -11,8 +11,7 @@ use super::facts::Fact;
 use super::request::{Request, RequestContext};
 use super::request_kind::RequestKinds;
 use crate::domain::entry::{
-    Action, CodeClaim, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Intent,
-    Publish,
+    Action, CodeClaim, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Publish,
 };
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -141,22 +140,23 @@ fn check_change(
 ) -> Option<Check> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let running = env_state.commit(component);
-    if change.from != running {
+    let is_exec = kind == DeploymentKind::Exec;
+    if !is_exec && change.from != running {
         let running = running.map_or("nothing".to_owned(), |commit| commit.short());
         return Some(fail(format!(
             "`from` of {component} is not the running commit, {running}: try again"
         )));
     }
-    if change.intent != Intent::Change
+    if (is_exec || change.is_removal())
         && !(change.target.version.is_none() && change.target.artifacts.is_empty())
     {
-        // Stating them would have no effect: the version and artifacts of an unchanged component
-        // are those of the entry that deployed it.
+        // Stating them would have no effect: the version and artifacts of a running component are
+        // those of the entry that deployed it.
         return Some(fail(format!(
             "{component} does not change, so it names neither a version nor artifacts"
         )));
     }
-    match (kind, change.intent) {
+    match (kind, change.is_removal()) {
         (DeploymentKind::Destroy, _) => {
             (Some(commit) != env_state.present_commit(component)).then(|| {
                 fail(format!(
@@ -167,37 +167,18 @@ fn check_change(
         }
         // The code of a component that the policy no longer has is unknown, so there is nothing to
         // compare.
-        (_, Intent::Destroy) if check_component_known(ctx, component).is_some() => None,
-        (_, Intent::Destroy) => check_content(ctx, component, commit, None),
+        (_, true) if check_component_known(ctx, component).is_some() => None,
+        (_, true) => check_content(ctx, component, commit, None),
         // A running component may no longer be in the policy. A command may still be run in it.
-        (DeploymentKind::Exec, _) => {
-            (change.target.content != env_state.content(component)).then(|| {
-                fail(format!(
-                    "the stated content of {component} is not the running one"
-                ))
-            })
-        }
-        (_, Intent::Change) => check_component_known(ctx, component)
+        (DeploymentKind::Exec, _) => (Some(commit) != running
+            || change.target.content != env_state.content(component))
+        .then(|| {
+            fail(format!(
+                "a command must name the running commit and content of {component}"
+            ))
+        }),
+        (_, false) => check_component_known(ctx, component)
             .or_else(|| check_content(ctx, component, commit, change.target.content)),
-        (_, Intent::Unchanged) => check_component_known(ctx, component)
-            .or_else(|| check_content(ctx, component, commit, change.target.content))
-            .or_else(|| check_unchanged(env_state, change)),
-    }
-}
-
-/// Checks that an unchanged component has the running content, and that this content is known.
-fn check_unchanged(env_state: EnvState<'_>, change: &ComponentChange) -> Option<Check> {
-    let component = &change.target.component;
-    if env_state.unknown_since(component).is_some() {
-        Some(fail(format!(
-            "the running version of {component} is unknown, so it cannot be unchanged"
-        )))
-    } else if env_state.content(component) != change.target.content {
-        Some(fail(format!(
-            "{component} is not unchanged: it differs from the running version"
-        )))
-    } else {
-        None
     }
 }
 

@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 use super::facts::{Fact, Facts};
 use super::request::{Request, RequestContext};
 use super::rule::Rule;
-use crate::domain::entry::{
-    ComponentChange, Deployment, DeploymentKind, Intent, Statement, Target,
-};
+use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind, Statement, Target};
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::policy::{Environment, Policy};
@@ -151,8 +149,27 @@ impl<'a> Context<'a> {
             .unwrap_or_else(missing)
     }
 
-    /// Returns the deployment of all components at a commit. Those with the running content are
-    /// unchanged.
+    /// Returns whether a commit in the history of `commit` has the running content of a component.
+    /// Asked only if `commit` does not contain the running commit.
+    pub fn history_has_running_content(
+        &self,
+        commit: CommitId,
+        component: &ComponentName,
+    ) -> Fact<bool> {
+        let missing = || {
+            Err(format!(
+                "whether the running content of {component} is in the history of {} was not looked up",
+                commit.short()
+            ))
+        };
+        self.facts
+            .running_content_in_history
+            .get(&(commit, component.clone()))
+            .cloned()
+            .unwrap_or_else(missing)
+    }
+
+    /// Returns the deployment of a commit: of all components whose content is not the running one.
     fn hypothetical_deployment(&self, commit: Option<CommitId>) -> Fact<Deployment> {
         let commit = commit.ok_or_else(|| "the ref is deleted".to_owned())?;
         let env_state = self.environment_state()?;
@@ -160,17 +177,11 @@ impl<'a> Context<'a> {
         for component in self.policy.component_names() {
             let content = self.content(commit, &component)?;
             let from = env_state.commit(&component);
-            let intent = match content {
-                None if from.is_none() => continue,
-                None => Intent::Destroy,
-                Some(_)
-                    if env_state.unknown_since(&component).is_none()
-                        && content == env_state.content(&component) =>
-                {
-                    Intent::Unchanged
-                }
-                Some(_) => Intent::Change,
-            };
+            let is_running = content == env_state.content(&component)
+                && env_state.unknown_since(&component).is_none();
+            if is_running || content.is_none() && from.is_none() {
+                continue;
+            }
             let target = Target {
                 component,
                 commit,
@@ -182,7 +193,6 @@ impl<'a> Context<'a> {
                 target,
                 from,
                 plan: None,
-                intent,
             });
         }
         Ok(Deployment::new(DeploymentKind::Deploy, components))
@@ -192,11 +202,6 @@ impl<'a> Context<'a> {
 /// Returns the checks, or one check with the result "cannot tell" if a fact is missing.
 pub(super) fn or_unknown(rule: Rule, checks: Fact<Vec<Check>>) -> Vec<Check> {
     checks.unwrap_or_else(|why| vec![Check::unknown(rule, sanitize(&why))])
-}
-
-/// Returns whether a change puts a component at another commit, even with the same content.
-pub(super) fn moves_component(change: &ComponentChange) -> bool {
-    change.intent != Intent::Unchanged || change.from != Some(change.target.commit)
 }
 
 /// Returns the violations, or a pass if there are none.

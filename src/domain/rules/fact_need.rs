@@ -17,7 +17,8 @@ pub enum FactNeed {
     /// contained in it.
     BranchTip,
     /// Whether each component's new commit contains its running commit, in
-    /// [`Facts::containment`](super::Facts::containment).
+    /// [`Facts::containment`](super::Facts::containment) and
+    /// [`Facts::running_content_in_history`](super::Facts::running_content_in_history).
     RunningAncestry,
     /// [`Facts::previous_log`](super::Facts::previous_log) and
     /// [`Facts::previous_state`](super::Facts::previous_state).

@@ -85,6 +85,10 @@ pub struct Facts {
     /// running commits; for a branch or tag every component at the new commit; and each
     /// [`FactNeed::Content`](super::FactNeed::Content). `Ok(None)`: the component is absent there.
     pub contents: BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
+    /// Whether the running content of a component is that of a commit in the history of a new
+    /// commit, for those that do not contain the running commit: after a squash or rebase, the
+    /// running commit is in no branch.
+    pub running_content_in_history: BTreeMap<(CommitId, ComponentName), Fact<bool>>,
     /// Whether the first commit contains (is, or descends from) the second.
     pub containment: BTreeMap<(CommitId, CommitId), Fact<bool>>,
     /// For each changed component and its commit, the entries of the `promote_from` environment

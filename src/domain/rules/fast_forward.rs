@@ -8,8 +8,7 @@ use super::facts::Fact;
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{
-    Action, ComponentChange, Deployment, DeploymentKind, Intent, Outcome, StoredEntry,
-    VerificationResult,
+    Action, ComponentChange, Deployment, DeploymentKind, Outcome, StoredEntry, VerificationResult,
 };
 use crate::domain::name::ComponentName;
 use crate::domain::state::EnvState;
@@ -18,7 +17,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::FastForward,
     name: "fast-forward",
-    description: "The new commit is the running one or descends from it, if the environment has a `branch` or the deployment is a hotfix. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command).",
+    description: "The new commit, or one in its history, is the running one or has the running content of the component, if the environment has a `branch` or the deployment is a hotfix. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command).",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -71,8 +70,8 @@ fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::FastForward, why)
 }
 
-/// Checks that the new commit contains the running one: always for a hotfix, otherwise if the
-/// environment has a branch.
+/// Checks that the new commit, or one in its history, is the running one or has its content: always
+/// for a hotfix, otherwise if the environment has a branch.
 fn check_forward(
     ctx: &Context<'_>,
     env_state: EnvState<'_>,
@@ -87,12 +86,15 @@ fn check_forward(
         && env_state.content(component) == change.target.content;
     let is_hotfix = deployment.kind == DeploymentKind::Hotfix;
     let is_required = is_hotfix || ctx.environment()?.branch.is_some() && !has_running_content;
-    if !is_required || ctx.contains(commit, running)? {
+    if !is_required
+        || ctx.contains(commit, running)?
+        || ctx.history_has_running_content(commit, component)?
+    {
         return Ok(None);
     }
     let environment_label = ctx.environment_label();
     let check = fail(format!(
-        "{} does not contain {}, the running commit of {component} in {environment_label}",
+        "{} contains neither {}, the running commit of {component} in {environment_label}, nor its content",
         commit.short(),
         running.short()
     ));
@@ -109,7 +111,7 @@ fn check_forward(
 /// Checks that a rollback goes to content that ran here and was a verified success.
 fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Check>> {
     let (component, environment_label) = (&change.target.component, ctx.environment_label());
-    if change.intent == Intent::Destroy {
+    if change.is_removal() {
         // Otherwise an old commit without the component would remove it without any approval.
         return Ok(Some(fail(format!(
             "a rollback cannot remove a component: {component} is absent at its commit"

@@ -3,7 +3,7 @@
 //!
 //! It applies to rollbacks and hotfixes too. Only break glass bypasses it.
 
-use super::context::{Context, moves_component, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
 use super::request_kind::{RequestKind, RequestKinds};
@@ -47,10 +47,7 @@ fn check_hold(
     change: &ComponentChange,
 ) -> Option<Check> {
     let target = &change.target;
-    let hold = env_state.hold(
-        &target.component,
-        target.content.filter(|_| moves_component(change))?,
-    )?;
+    let hold = env_state.hold(&target.component, target.content?)?;
     let (commit, environment) = (target.commit.short(), ctx.environment_label());
     let why = format!(
         "{} at {commit} is on hold in {environment} since {}",

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::context::{Context, moves_component, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
 use super::request_kind::{RequestKind, RequestKinds};
@@ -49,7 +49,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let blocks = |lock: &&Arc<StoredEntry>| {
         deployment.kind != DeploymentKind::Rollback || is_by_person(ctx, lock)
     };
-    let touched: Vec<&ComponentChange> = touched_changes(deployment).collect();
+    let touched: Vec<&ComponentChange> = deployment.components.iter().collect();
     let mut violations = Vec::new();
     if let Some(lock) = env_state.lock().filter(blocks) {
         violations.push(
@@ -100,19 +100,6 @@ fn has_apply(ctx: &Context<'_>, run: OpenRun<'_>) -> bool {
     })
 }
 
-/// Returns the components that a deployment touches: those that change or move to another commit,
-/// or all of them for an `exec` or a destroy.
-fn touched_changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentChange> {
-    let all = matches!(
-        deployment.kind,
-        DeploymentKind::Exec | DeploymentKind::Destroy
-    );
-    deployment
-        .components
-        .iter()
-        .filter(move |change| all || moves_component(change))
-}
-
 /// Returns whether an unfinished run blocks a deployment: it changes the same component, or one of
 /// the two destroys the whole environment.
 fn conflicts(run: &OpenRun<'_>, deployment: &Deployment, touched: &[&ComponentChange]) -> bool {
@@ -157,7 +144,7 @@ fn refuse_locked(object: &str, lock: &StoredEntry) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Intent, Lock, Outcome, VerificationResult};
+    use crate::domain::entry::{Lock, Outcome, VerificationResult};
     use crate::domain::rules::testing::{
         Case, change, deploy, deployment, finish, parse, ran, record, start,
     };
@@ -205,25 +192,6 @@ mod tests {
         let mut blind = part("web");
         blind.facts.state = Some(Err("unreadable".to_owned()));
         blind.unknown(Rule::Lock, "unreadable");
-    }
-
-    /// A locked component may not move to another commit with the same content. It may stay at its
-    /// commit.
-    #[test]
-    fn unchanged_components() {
-        let history = || vec![("alice", ran("api", 1, None)), ("bob", lock(Some("api")))];
-        let start_with_unchanged = |to| {
-            let mut api = change("api", to, Some(1));
-            (api.intent, api.target.content) =
-                (Intent::Unchanged, change("api", 1, None).target.content);
-            start(
-                1,
-                deployment(DeploymentKind::Deploy, vec![api, change("web", to, None)]),
-            )
-        };
-        Case::after(POLICY, "prod", history(), "alice", start_with_unchanged(2))
-            .fails(Rule::Lock, "api in prod is locked");
-        Case::after(POLICY, "prod", history(), "alice", start_with_unchanged(1)).passes(Rule::Lock);
     }
 
     /// A rollback ignores a machine's lock, but not that of a person, listed or not.
@@ -331,8 +299,7 @@ mod tests {
     /// A command in the environment waits for a run that changes its components.
     #[test]
     fn commands() {
-        let mut api = change("api", 1, Some(1));
-        api.intent = Intent::Unchanged;
+        let api = change("api", 1, None);
         let exec = || start(9, deployment(DeploymentKind::Exec, vec![api.clone()]));
         let history = vec![
             ("alice", ran("api", 1, None)),

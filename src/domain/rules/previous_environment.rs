@@ -10,8 +10,10 @@ use super::facts::Fact;
 use super::findings::{Findings, Violation, format_moment};
 use super::previous_log;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{ComponentChange, Intent, VerificationResult};
-use crate::domain::history::{Attempt, AttemptFailure, LatestEvent, RunPeriod};
+use crate::domain::entry::{ComponentChange, VerificationResult};
+use crate::domain::history::{
+    Attempt, AttemptFailure, History, LatestEvent, RunPeriod, RunSubject,
+};
 use crate::domain::name::EnvName;
 use crate::domain::policy::HotfixSkip;
 use crate::domain::verdict::{Check, Rule};
@@ -19,7 +21,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::PreviousEnvironment,
     name: "previous environment",
-    description: "The commit ran in the `promote_from` environment, its latest result there is a success (verified, if the component has a `verify` command), and it is not on hold there.",
+    description: "The content or commit (see `match`) ran in the `promote_from` environment, its latest result there is a success (verified, if the component has a `verify` command), and it is not on hold there.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::PromoteFrom),
     reads: &[OtherLedger::PreviousEnvironment],
@@ -56,7 +58,7 @@ fn check_component(
         previous_log::previous_history(ctx, change)?,
     );
     let record_command = format!("git deploy record {source} {}", commit.short());
-    if change.intent == Intent::Destroy {
+    if change.is_removal() {
         let was_removed = previous_log::find_absences(&history, change)
             .next()
             .is_some();
@@ -69,8 +71,9 @@ fn check_component(
         return Ok((!was_removed && may_run).then(refuse));
     }
     let content = change.target.content;
+    let subject = previous_log::run_subject(ctx, change)?;
     let mut contents = history
-        .run_periods_of(commit)
+        .run_periods_of(subject)
         .filter_map(|period| period.content)
         .chain(content);
     if contents.any(|content| previous_state.hold(component, content).is_some()) {
@@ -79,10 +82,10 @@ fn check_component(
             Violation::new(format!("its content is on hold in {source}")).remedy(unlock),
         ));
     }
-    Ok(match history.latest_event(commit, content) {
-        LatestEvent::Never => Some(
-            Violation::new(format!("{source} never ran {}", commit.short())).remedy(record_command),
-        ),
+    Ok(match history.latest_event(subject, content) {
+        LatestEvent::Never => {
+            Some(Violation::new(describe_absence(source, change, &history)).remedy(record_command))
+        }
         LatestEvent::Failed(attempt) => Some(
             Violation::new(describe_failure(ctx, source, change, attempt)).remedy(record_command),
         ),
@@ -90,8 +93,7 @@ fn check_component(
             let none_counts = previous_log::none_counts(ctx, change);
             check_run_period(source, period, none_counts).map(|violation| {
                 match (period.to, period.is_baseline && none_counts) {
-                    // Without `--all`, an unchanged component would keep the result of its earlier
-                    // deployment.
+                    // Without `--all`, a running component would not be deployed again.
                     (None, true) => violation.remedy(format!("{record_command} --all")),
                     (None, false) => {
                         violation.remedy(format!("{record_command} --all --verification passed"))
@@ -101,6 +103,20 @@ fn check_component(
             })
         }
     })
+}
+
+/// Describes that the commit never ran, and whether its content did.
+fn describe_absence(source: &EnvName, change: &ComponentChange, history: &History<'_>) -> String {
+    let commit = change.target.commit.short();
+    let same_content = change.target.content.map(RunSubject::Content);
+    let same_content = same_content.and_then(|subject| history.run_periods_of(subject).next_back());
+    match same_content {
+        Some(period) => format!(
+            "{source} never ran {commit}; it ran the same content at {}, which counts only with match = \"content\"",
+            period.commit.short()
+        ),
+        None => format!("{source} never ran {commit}"),
+    }
 }
 
 fn describe_failure(

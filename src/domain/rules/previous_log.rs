@@ -1,12 +1,16 @@
 //! Reads the state and history of the previous environment, the one that `promote_from` names.
 
+use std::collections::BTreeSet;
+
 use super::context::Context;
 use super::fact_need::FactNeed;
 use super::facts::Fact;
 use super::request::RequestContext;
-use crate::domain::entry::ComponentChange;
-use crate::domain::history::{History, RunPeriod};
+use crate::domain::entry::{ComponentChange, Target};
+use crate::domain::history::{History, RunPeriod, RunSubject};
+use crate::domain::id::Digest;
 use crate::domain::name::EnvName;
+use crate::domain::policy::PromotionMatch;
 use crate::domain::state::EnvState;
 
 /// Returns the need for the log, if there is a previous environment.
@@ -34,6 +38,51 @@ pub(super) fn previous_history<'a>(
         Some(Err(why)) => Err(why.clone()),
         None => Err("the log of the previous environment was not read".to_owned()),
     }
+}
+
+/// Returns what of a component must have run in the previous environment.
+pub(super) fn run_subject(ctx: &Context<'_>, change: &ComponentChange) -> Fact<RunSubject> {
+    let target = &change.target;
+    let by_commit = RunSubject::Commit(target.commit);
+    Ok(
+        match ctx
+            .policy
+            .promotion_match(ctx.environment()?, &target.component)
+        {
+            PromotionMatch::Commit => by_commit,
+            PromotionMatch::Content => target.content.map_or(by_commit, RunSubject::Content),
+        },
+    )
+}
+
+/// Returns the periods in which it ran there, oldest first. If the change names artifacts, only
+/// those with the same digests: another build of the same content is another thing.
+pub(super) fn counted_periods<'h, 'a>(
+    ctx: &Context<'a>,
+    history: &'h History<'a>,
+    change: &ComponentChange,
+) -> Fact<Vec<&'h RunPeriod<'a>>> {
+    let digests = |target: &Target| {
+        let images = target.artifacts.iter();
+        images
+            .map(|image| image.digest.clone())
+            .collect::<BTreeSet<Digest>>()
+    };
+    let wanted = digests(&change.target);
+    let subject = run_subject(ctx, change)?;
+    let is_same_build = |period: &&RunPeriod<'a>| {
+        matches!(subject, RunSubject::Commit(_))
+            || wanted.is_empty()
+            || period
+                .entry
+                .statement
+                .component_result(&change.target.component)
+                .is_some_and(|result| digests(&result.target) == wanted)
+    };
+    Ok(history
+        .run_periods_of(subject)
+        .filter(is_same_build)
+        .collect())
 }
 
 /// Returns the state of the previous environment.
@@ -73,5 +122,5 @@ pub(super) fn find_absences<'h, 'a>(
         .run_periods
         .iter()
         .filter(|period| period.content.is_none());
-    absences.filter(move |period| period.to.is_none() || period.commits().any(|it| it == commit))
+    absences.filter(move |period| period.to.is_none() || period.commit == commit)
 }

@@ -7,7 +7,7 @@ use super::facts::Fact;
 use super::findings::{Findings, Violation, format_length, format_moment};
 use super::previous_log;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{ComponentChange, Intent};
+use crate::domain::entry::ComponentChange;
 use crate::domain::name::EnvName;
 use crate::domain::policy::HotfixSkip;
 use crate::domain::time::{Span, Time};
@@ -16,7 +16,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Soak,
     name: "soak",
-    description: "The commit ran in the `promote_from` environment for at least the time that `soak` requires, verified and without interruption.",
+    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires, verified and without interruption.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::Soak),
     reads: &[OtherLedger::PreviousEnvironment],
@@ -64,7 +64,7 @@ fn check_component(
     times.sort_by_key(|(from, to)| (to.is_some(), *from));
     let current = times.first().filter(|(_, to)| to.is_none());
     let longest = current.or_else(|| times.iter().max_by_key(|time| length(time)));
-    let (current_verb, past_verb) = if change.intent == Intent::Destroy {
+    let (current_verb, past_verb) = if change.is_removal() {
         ("has been without it", "was without it")
     } else {
         ("has run it", "ran it")
@@ -87,19 +87,19 @@ fn check_component(
     Ok(Some(Violation::new(detail)))
 }
 
-/// Returns the times during which the previous environment ran the commit verified, or was without
-/// a component that is destroyed.
+/// Returns the times during which the previous environment ran the content or commit verified, or
+/// was without a component that is destroyed.
 ///
 /// `None` if the component to destroy neither runs there nor appears in the log: its removal needs
 /// no soak.
 fn verified_times(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Vec<VerifiedTime>>> {
     let history = previous_log::previous_history(ctx, change)?;
-    if change.intent != Intent::Destroy {
+    if !change.is_removal() {
         let none_counts = previous_log::none_counts(ctx, change);
-        let periods = history
-            .run_periods_of(change.target.commit)
-            .filter(|period| !period.is_baseline);
-        let times = periods.flat_map(|period| period.verified_spans(none_counts));
+        let times = previous_log::counted_periods(ctx, &history, change)?
+            .into_iter()
+            .filter(|period| !period.is_baseline)
+            .flat_map(|period| period.verified_spans(none_counts));
         return Ok(Some(times.collect()));
     }
     let absent: Vec<_> = previous_log::find_absences(&history, change)

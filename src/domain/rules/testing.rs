@@ -10,8 +10,8 @@ pub(crate) use case::Case;
 
 use crate::domain::entry::samples::verified;
 use crate::domain::entry::{
-    Action, Approve, ComponentChange, ComponentResult, Deployment, DeploymentKind, Finish, Intent,
-    Outcome, Record, RecordedResult, Start, Statement, StoredEntry, Target, VerificationResult,
+    Action, Approve, ComponentChange, ComponentResult, Deployment, DeploymentKind, Finish, Outcome,
+    Record, RecordedResult, Start, Statement, StoredEntry, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, Content, EntryId, Oid, PublicKey, RunId};
 use crate::domain::policy::Policy;
@@ -94,7 +94,6 @@ pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> ComponentChan
         target,
         from: from.map(commit),
         plan: None,
-        intent: Intent::Change,
     }
 }
 

@@ -10,7 +10,7 @@ use super::facts::Fact;
 use super::findings::{Findings, Violation};
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{ComponentChange, Intent};
+use crate::domain::entry::ComponentChange;
 use crate::domain::policy::{VersionRule, VersionSource, compare_versions};
 use crate::domain::text::{Line, sanitize};
 use crate::domain::verdict::{Check, Rule};
@@ -40,11 +40,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         return Ok(Vec::new());
     };
     let mut findings = Findings::new(Rule::Version);
-    for change in ctx
-        .deployment()?
-        .changed()
-        .filter(|change| change.intent == Intent::Change)
-    {
+    for change in ctx.deployment()?.deployed() {
         findings.add(&change.target.component, check_component(ctx, rule, change));
     }
     Ok(findings.checks())

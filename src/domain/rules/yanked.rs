@@ -5,15 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use super::context::{Context, moves_component, or_unknown, pass_if_none};
+use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{OtherLedger, RuleDefinition};
 use super::fact_need::FactNeed;
 use super::facts::Fact;
 use super::request::{Request, RequestContext};
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{
-    Action, Artifact, DeploymentKind, Intent, Statement, StoredEntry, Target,
-};
+use crate::domain::entry::{Action, Artifact, DeploymentKind, Statement, StoredEntry, Target};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
@@ -42,11 +40,10 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     }
     let mut needs = vec![FactNeed::Yanks, FactNeed::EarlierRuns];
     let deployment = subject.statement.and_then(Statement::deployment);
-    // An unchanged component never names its artifacts.
     let has_unnamed_artifacts = deployment
         .into_iter()
         .flat_map(|it| &it.components)
-        .any(|it| it.intent != Intent::Destroy && it.target.artifacts.is_empty());
+        .any(|it| !it.is_removal() && it.target.artifacts.is_empty());
     if has_unnamed_artifacts {
         needs.push(FactNeed::Evidence);
     }
@@ -80,11 +77,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         commits.insert(it.commit);
     } else {
         let deployment = ctx.deployment()?;
-        let deployed = deployment
-            .components
-            .iter()
-            .filter(|it| it.intent != Intent::Destroy && moves_component(it));
-        for target in deployed.map(|change| &change.target) {
+        for target in deployment.deployed().map(|change| &change.target) {
             commits.insert(target.commit);
             digests.extend(deployed_digests(ctx, deployment.kind, target)?);
         }
@@ -302,23 +295,6 @@ mod tests {
         case.passes(Rule::Yanked);
         yank(&mut case, SlotKey::YankedDigest(digest));
         case.fails(Rule::Yanked, "yanked by bob");
-    }
-
-    /// A yanked commit that is running does not block a deployment that leaves it as it is.
-    #[test]
-    fn unchanged_components() {
-        let mut stays = change("catalogue", 1, Some(1));
-        stays.intent = Intent::Unchanged;
-        let unchanged = start(1, deployment(DeploymentKind::Deploy, vec![stays]));
-        let mut case = Case::after(
-            POLICY,
-            "prod",
-            vec![("alice", ran("catalogue", 1, None))],
-            "alice",
-            unchanged,
-        );
-        yank(&mut case, SlotKey::YankedCommit(commit(1)));
-        case.passes(Rule::Yanked);
     }
 
     /// Without the yanks the answer is "cannot tell".

@@ -11,7 +11,7 @@ use super::edits::Edits;
 use super::{Edit, SlotKey, State, Value};
 use crate::domain::entry::{
     Abort, Action, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Finish,
-    Intent, Outcome, Statement, Unlock, Verification, Verified, Yank,
+    Outcome, Statement, Unlock, Verification, Verified, Yank,
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
@@ -197,14 +197,8 @@ fn fold_result(
             edits.store_entry(SlotKey::Last(component.clone()));
             edits.hold(component, change.target.content);
         }
-        Outcome::Unchanged => {
-            let running = edits.env_state.commit(component);
-            if running.is_some() && running == change.from {
-                edits.set_commit(component, change.target.commit);
-            }
-        }
         Outcome::Destroyed => edits.remove_component(component),
-        Outcome::Skipped => {}
+        Outcome::Executed | Outcome::Skipped => {}
     }
 }
 
@@ -218,10 +212,9 @@ fn use_up_approvals(
     status: Option<u8>,
     edits: &mut Edits<'_>,
 ) {
-    let is_exec = deployment.kind == DeploymentKind::Exec;
     let is_success = |it: &&ComponentResult| match it.outcome {
         Outcome::Succeeded | Outcome::Destroyed => true,
-        Outcome::Unchanged => is_exec && status == Some(0),
+        Outcome::Executed => status == Some(0),
         Outcome::Failed | Outcome::Skipped | Outcome::RolledBack => false,
     };
     let used_commits: BTreeSet<CommitId> = results
@@ -229,14 +222,12 @@ fn use_up_approvals(
         .filter(is_success)
         .map(|it| it.target.commit)
         .collect();
-    let needs_approval = |it: &&ComponentChange| is_exec || it.intent != Intent::Unchanged;
-    let changes = deployment.components.iter().filter(needs_approval);
-    let changes: Vec<&ComponentChange> = changes.collect();
     edits.drop_approvals(|commit, approval| {
         let Action::Approve(approve) = &approval.statement.action else {
             return false;
         };
-        let mut at_commit = changes.iter().filter(|it| it.target.commit == commit);
+        let components = deployment.components.iter();
+        let mut at_commit = components.filter(|it| it.target.commit == commit);
         used_commits.contains(&commit)
             && at_commit.all(|it| approve.components.contains(&it.target.component))
     });

@@ -4,12 +4,37 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::needs::FactPlan;
+use super::needs::{FactPlan, PlannedChange};
 use super::{BranchSource, FactGatherer, describe_error};
-use crate::domain::id::{CommitId, Oid};
-use crate::domain::policy::{BranchName, DeployOn};
+use crate::domain::id::{CommitId, Content, Oid};
+use crate::domain::name::ComponentName;
+use crate::domain::policy::{BranchName, DeployOn, Policy};
 use crate::domain::rules::{Fact, Facts};
 use crate::git::error::{Error, Result};
+
+/// Lists the other commits as which the content of a change was deployed to the previous
+/// environment.
+fn list_earlier_commits<'f>(
+    change: &'f PlannedChange,
+    facts: &'f Facts,
+) -> impl Iterator<Item = CommitId> + 'f {
+    let key = (change.commit, change.component.clone());
+    let content = facts.contents.get(&key).cloned();
+    let content = content.and_then(|content| content.ok().flatten());
+    let log = facts
+        .previous_log
+        .get(&(change.component.clone(), change.commit));
+    let results = log
+        .and_then(|log| log.as_ref().ok())
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.statement.component_result(&change.component));
+    results
+        .map(|result| result.target)
+        .filter(move |target| content.is_some() && target.content == content)
+        .map(|target| target.commit)
+        .filter(|commit| *commit != change.commit)
+}
 
 impl FactGatherer<'_> {
     /// Looks up whether a commit contains another, once.
@@ -25,13 +50,57 @@ impl FactGatherer<'_> {
             .or_insert_with(look_up);
     }
 
-    /// Gathers whether each new commit contains the running one.
-    pub(super) fn gather_running_ancestry(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
-        for it in &plan.changes {
-            if let Some(from) = it.from {
-                self.gather_containment(it.commit, from, facts);
+    /// Gathers whether each new commit contains the running one, or else whether a commit in its
+    /// history has the running content.
+    pub(super) fn gather_running_ancestry(
+        &self,
+        policy: &Policy,
+        plan: &FactPlan<'_>,
+        facts: &mut Facts,
+    ) {
+        let running = |component: &ComponentName| match &facts.state {
+            Some(Ok(state)) => plan.environment_state(state).content(component),
+            _ => None,
+        };
+        let steps: Vec<_> = plan
+            .changes
+            .iter()
+            .filter_map(|it| Some((it, it.from?, running(&it.component))))
+            .collect();
+        for (change, from, content) in steps {
+            self.gather_containment(change.commit, from, facts);
+            if facts.containment.get(&(change.commit, from)) != Some(&Ok(false)) {
+                continue;
+            }
+            let is_found = match content {
+                None => Ok(false),
+                Some(content) => self
+                    .is_content_in_history(policy, change, from, content)
+                    .map_err(|error| describe_error(&error)),
+            };
+            let key = (change.commit, change.component.clone());
+            facts.running_content_in_history.insert(key, is_found);
+        }
+    }
+
+    /// Checks whether a commit in the history of a change's commit, and not in that of `from`, has
+    /// this content of the component.
+    fn is_content_in_history(
+        &self,
+        policy: &Policy,
+        change: &PlannedChange,
+        from: CommitId,
+        content: Content,
+    ) -> Result<bool> {
+        let commits =
+            self.repository
+                .commits_missing_from(change.commit.0, &[from.0], self.authors_limit)?;
+        for commit in commits {
+            if self.content(policy, CommitId(commit), &change.component)? == Some(content) {
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     /// Gathers the tip of the environment's branch, and whether it contains the commits or they
@@ -90,17 +159,31 @@ impl FactGatherer<'_> {
     /// For each component, these are the commits between its running commit and the new one, even
     /// if another component already runs them. If a component does not run yet, only the new commit
     /// itself counts instead of all history, so that at least its author cannot approve it alone.
-    pub(super) fn read_authors(&self, plan: &FactPlan<'_>) -> Result<BTreeSet<String>> {
+    /// The same counts of each commit as which the content ran in the previous environment: a squash
+    /// by someone else does not hide the authors.
+    pub(super) fn read_authors(
+        &self,
+        plan: &FactPlan<'_>,
+        facts: &Facts,
+    ) -> Result<BTreeSet<String>> {
         let changed = || plan.changes.iter().filter(|it| it.is_changed);
-        let steps = changed().filter_map(|it| Some((it.commit, it.from?)));
+        let earlier: Vec<(CommitId, Option<CommitId>)> = changed()
+            .flat_map(|it| list_earlier_commits(it, facts).map(|commit| (commit, it.from)))
+            .collect();
+        let all = || {
+            changed()
+                .map(|it| (it.commit, it.from))
+                .chain(earlier.iter().copied())
+        };
+        let steps = all().filter_map(|(commit, from)| Some((commit, from?)));
         // Several components may change to one commit from different ones.
         let mut running_commits: BTreeMap<CommitId, BTreeSet<Oid>> = BTreeMap::new();
         for (new, old) in steps {
             running_commits.entry(new).or_default().insert(old.0);
         }
-        let mut commits: BTreeSet<Oid> = changed()
-            .filter(|it| it.from.is_none())
-            .map(|it| it.commit.0)
+        let mut commits: BTreeSet<Oid> = all()
+            .filter(|(_, from)| from.is_none())
+            .map(|(commit, _)| commit.0)
             .collect();
         for (new, old) in running_commits {
             let old: Vec<Oid> = old.into_iter().collect();

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::needs::FactPlan;
+use super::needs::{FactPlan, PlannedChange};
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Outcome, StoredEntry};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, EntryId};
 use crate::domain::name::ComponentName;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Environment, Policy, PromotionMatch};
 use crate::domain::rules::{Facts, SKEW};
 use crate::domain::state::{Scope, State};
 use crate::domain::time::Time;
@@ -20,11 +20,11 @@ use crate::git::error::Result;
 struct PromotionSearch {
     component: ComponentName,
     commit: CommitId,
-    /// The time of the oldest entry that is needed, unless `awaits_success` is set.
+    /// The time of the oldest entry that can be about the commit.
     since: Time,
-    /// Whether the commit was deployed without a change, and the walk has not yet reached the older
-    /// success that deployed its content.
-    awaits_success: bool,
+    /// The content, if its runs at other commits count, until the newest success with it is found.
+    /// Such a run can be older than the commit.
+    awaited_content: Option<Content>,
     is_done: bool,
     entries: Vec<Arc<StoredEntry>>,
 }
@@ -32,16 +32,27 @@ struct PromotionSearch {
 impl PromotionSearch {
     fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
         if let Some(result) = stored.statement.component_result(&self.component) {
-            match result.outcome {
-                Outcome::Unchanged if result.target.commit == self.commit => {
-                    self.awaits_success = true;
-                }
-                Outcome::Succeeded | Outcome::Destroyed => self.awaits_success = false,
-                _ => {}
+            if result.outcome == Outcome::Succeeded && result.target.content == self.awaited_content
+            {
+                self.awaited_content = None;
             }
         }
         self.entries.push(Arc::clone(stored));
     }
+}
+
+/// Returns the content of a change, if its runs at other commits count for a promotion.
+fn counted_content(
+    policy: &Policy,
+    rules: &Environment,
+    change: &PlannedChange,
+    facts: &Facts,
+) -> Option<Content> {
+    if policy.promotion_match(rules, &change.component) == PromotionMatch::Commit {
+        return None;
+    }
+    let key = (change.commit, change.component.clone());
+    facts.contents.get(&key)?.clone().ok().flatten()
 }
 
 impl FactGatherer<'_> {
@@ -69,7 +80,7 @@ impl FactGatherer<'_> {
                     component: it.component.clone(),
                     commit: it.commit,
                     since: time.minus(SKEW),
-                    awaits_success: false,
+                    awaited_content: counted_content(policy, rules, it, facts),
                     is_done: false,
                     entries: Vec::new(),
                 }),
@@ -108,7 +119,7 @@ impl FactGatherer<'_> {
         for walked in self.history.walk(tip) {
             let walked = walked?;
             for it in searches.iter_mut() {
-                it.is_done |= walked.at() < it.since && !it.awaits_success;
+                it.is_done |= walked.at() < it.since && it.awaited_content.is_none();
             }
             if searches.iter().all(|it| it.is_done) {
                 break;
@@ -248,8 +259,7 @@ impl RollbackSearch {
     fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
         let results = stored.statement.component_results();
         self.is_commit_seen |= results.iter().any(|result| {
-            result.target.commit == self.commit
-                && matches!(result.outcome, Outcome::Succeeded | Outcome::Unchanged)
+            result.target.commit == self.commit && result.outcome == Outcome::Succeeded
         });
         if self.success.is_some() {
             return;

@@ -309,19 +309,19 @@ impl<'a> FactGatherer<'a> {
             self.gather_branch_tip(&plan, &mut facts);
         }
         if plan.needs(&FactNeed::RunningAncestry) {
-            self.gather_running_ancestry(&plan, &mut facts);
-        }
-        if plan.needs(&FactNeed::Authors) {
-            facts.authors = Some(
-                self.read_authors(&plan)
-                    .map_err(|error| describe_error(&error)),
-            );
+            self.gather_running_ancestry(policy, &plan, &mut facts);
         }
         if plan.needs(&FactNeed::Versions) {
             self.gather_versions(&plan, &mut facts);
         }
         if plan.needs(&FactNeed::PreviousLog) {
             self.gather_previous_environment(policy, &plan, &mut facts);
+        }
+        if plan.needs(&FactNeed::Authors) {
+            facts.authors = Some(
+                self.read_authors(&plan, &facts)
+                    .map_err(|error| describe_error(&error)),
+            );
         }
         if plan.needs(&FactNeed::EarlierRuns) {
             self.gather_earlier_runs(&plan, &mut facts);

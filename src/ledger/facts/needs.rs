@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::entry::{Deployment, Intent};
+use crate::domain::entry::{Deployment, DeploymentKind};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -149,7 +149,7 @@ impl<'a> FactPlan<'a> {
                 component: change.target.component.clone(),
                 commit: change.target.commit,
                 from: change.from,
-                is_changed: change.intent != Intent::Unchanged,
+                is_changed: deployment.kind != DeploymentKind::Exec,
             });
         }
         self.named_tip = deployment.branch_tip;

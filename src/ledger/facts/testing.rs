@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::FactGatherer;
 use crate::domain::entry::{
-    Action, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Finish, Intent,
-    Outcome, Publish, Start, Statement, Target, VerificationResult,
+    Action, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Finish, Outcome,
+    Publish, Start, Statement, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
 use crate::domain::name::{LedgerName, Person};
@@ -211,13 +211,7 @@ impl World {
 
     /// Returns the change of a component to a commit, with its content there and the running
     /// commit.
-    pub fn change(
-        &self,
-        ledger: &str,
-        component: &str,
-        commit: CommitId,
-        intent: Intent,
-    ) -> ComponentChange {
+    pub fn change(&self, ledger: &str, component: &str, commit: CommitId) -> ComponentChange {
         let (gatherer, ledger, component) = (
             self.gatherer(),
             parse::<LedgerName>(ledger),
@@ -242,7 +236,6 @@ impl World {
             target,
             from,
             plan: None,
-            intent,
         }
     }
 
@@ -254,13 +247,7 @@ impl World {
         commit: CommitId,
         outcome: Outcome,
     ) -> EntryId {
-        let is_unchanged = outcome == Outcome::Unchanged;
-        let intent = if is_unchanged {
-            Intent::Unchanged
-        } else {
-            Intent::Change
-        };
-        let change = self.change(ledger, component, commit, intent);
+        let change = self.change(ledger, component, commit);
         let target = change.target.clone();
         let to = (outcome == Outcome::RolledBack)
             .then_some(change.from)
@@ -308,7 +295,7 @@ impl World {
         component: &str,
         commit: CommitId,
     ) -> Facts {
-        let change = self.change(ledger, component, commit, Intent::Change);
+        let change = self.change(ledger, component, commit);
         let statement = self.statement(ledger, start_of(deployment(kind, vec![change])));
         self.facts(&self.gatherer(), &statement)
     }

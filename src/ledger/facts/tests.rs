@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::testing::{World, deployment, parse, start_of, start_time};
 use super::*;
 use crate::domain::entry::{
-    Abort, Action, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image,
-    Intent, Lock, Outcome, StoredEntry, Verification, VerificationResult, Yank,
+    Abort, Action, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image, Lock,
+    Outcome, StoredEntry, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::policy::DeployOn;

@@ -172,16 +172,14 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
         all
     };
     let db = json!({ "component": "db", "commit": two.commit, "content": two.content });
-    let web = json!({ "component": "web", "commit": two.commit, "content": one.content });
     vec![
         prod(
             "ci",
             Action::Start(read(json!({
                 "run": run, "kind": "deploy",
                 "components": [
-                    with(&api, json!({ "from": one.commit, "plan": IMAGE, "intent": "change" })),
-                    with(&db, json!({ "intent": "change" })),
-                    with(&web, json!({ "from": one.commit, "intent": "unchanged" })),
+                    with(&api, json!({ "from": one.commit, "plan": IMAGE })),
+                    db,
                 ],
                 "approvedBy": ["bob"], "change": "CHG-1234", "release": "2026.1", "description": description,
                 "branchTip": two.commit
@@ -198,7 +196,6 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
                 "components": [
                     with(&api, json!({ "outcome": "succeeded", "verification": "passed" })),
                     with(&db, json!({ "outcome": "failed", "verification": "none" })),
-                    with(&web, json!({ "outcome": "unchanged", "verification": "none" })),
                 ],
                 "approvedBy": ["bob"], "description": description, "logs": ["https://ci.example.com/2"]
             }))),
@@ -206,7 +203,7 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
         prod(
             "ci",
             Action::Verification(read(json!({
-                "components": [{ "component": "api", "commit": two.commit }, { "component": "web", "commit": two.commit }],
+                "components": [{ "component": "api", "commit": two.commit }, { "component": "web", "commit": one.commit }],
                 "verification": "failed", "comment": "errors rise", "logs": ["https://ci.example.com/3"]
             }))),
         ),
@@ -216,7 +213,7 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
                 "kind": "rollback",
                 "components": [{
                     "component": "api", "commit": one.commit, "content": one.content, "version": "1.4.1",
-                    "from": two.commit, "intent": "change"
+                    "from": two.commit
                 }],
                 "breakGlass": "prod is down",
                 "results": [{ "component": "api", "outcome": "succeeded", "verification": "passed" }],
@@ -243,9 +240,9 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
             .extend(more.as_object().unwrap().clone());
         all
     };
-    let api_change = with(&api, json!({ "from": one.commit, "intent": "change" }));
-    let web_destroy = with(&web, json!({ "from": two.commit, "intent": "destroy" }));
-    let web_unchanged = with(&web, json!({ "content": one.content }));
+    let api_change = with(&api, json!({ "from": one.commit }));
+    let web_destroy = with(&web, json!({ "from": one.commit }));
+    let web_running = json!({ "component": "web", "commit": one.commit, "content": one.content });
     let start = |run: usize, kind: &str, components: Value, command: Option<&str>| {
         let mut fields = json!({ "run": runs[run], "kind": kind, "components": components });
         if let Some(command) = command {
@@ -277,22 +274,14 @@ fn more_runs(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
             Action::Lock(read(json!({ "reason": "stocktaking" }))),
         ),
         prod("bob", Action::Unlock(read(json!({})))),
-        start(
-            1,
-            "exec",
-            json!([with(
-                &web_unchanged,
-                json!({ "from": two.commit, "intent": "unchanged" })
-            )]),
-            Some("rake db:migrate"),
-        ),
+        start(1, "exec", json!([web_running]), Some("rake db:migrate")),
         finish(
             18,
             1,
             "exec",
             json!([with(
-                &web_unchanged,
-                json!({ "outcome": "unchanged", "verification": "none" })
+                &web_running,
+                json!({ "outcome": "executed", "verification": "none" })
             )]),
             Some(3),
         ),
@@ -332,7 +321,7 @@ fn ephemeral(two: &Code) -> Vec<Step> {
     [
         Action::Start(read(json!({
             "run": runs[0], "kind": "hotfix", "expires": "2026-03-05T16:00:00Z",
-            "components": [{ "component": "api", "commit": two.commit, "content": two.content, "intent": "change" }]
+            "components": [{ "component": "api", "commit": two.commit, "content": two.content }]
         }))),
         Action::Finish(read(json!({
             "start": 1, "run": runs[0], "kind": "hotfix",
@@ -343,7 +332,7 @@ fn ephemeral(two: &Code) -> Vec<Step> {
         Action::Expire(read(json!({ "expires": "2026-03-05T20:00:00Z", "comment": "for the review" }))),
         Action::Start(read(json!({
             "run": runs[1], "kind": "destroy",
-            "components": [{ "component": "api", "commit": two.commit, "from": two.commit, "intent": "destroy" }]
+            "components": [{ "component": "api", "commit": two.commit, "from": two.commit }]
         }))),
         Action::Finish(read(json!({
             "start": 4, "run": runs[1], "kind": "destroy",

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::deployment_spec::{BuildError, DeploymentSpec, Selection};
-use crate::domain::entry::{ComponentChange, Intent, Target};
+use crate::domain::entry::{ComponentChange, Target};
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::domain::state::EnvState;
 
-/// Returns what happens to one component, or `None` if the deployment does not include it.
+/// Returns what happens to one component, or `None` if the deployment does not include it: it
+/// already runs, or it is in neither the environment nor the commit.
 pub(super) fn build_change(
     env_state: EnvState<'_>,
     spec: &DeploymentSpec<'_>,
@@ -17,25 +18,31 @@ pub(super) fn build_change(
     commit: CommitId,
     content: Option<Content>,
 ) -> Result<Option<ComponentChange>, BuildError> {
-    let (from, running) = (env_state.commit(component), env_state.content(component));
     let is_named = matches!(spec.selection, Selection::Named(_));
-    let intent = match (content, from) {
-        (None, Some(_)) if spec.destroy => Intent::Destroy,
-        (None, _) if is_named => {
+    let is_included = match content {
+        None if spec.destroy && env_state.commit(component).is_some() => true,
+        None if is_named => {
             return Err(BuildError::NotInCommit {
                 component: component.clone(),
                 commit,
             });
         }
-        (None, _) => return Ok(None),
-        (Some(_), Some(_)) if is_named || spec.selection == Selection::All => Intent::Change,
-        (Some(content), Some(_))
-            if running == Some(content) && env_state.unknown_since(component).is_none() =>
-        {
-            Intent::Unchanged
+        None => false,
+        Some(_) if is_named || spec.selection == Selection::All => true,
+        Some(_) => {
+            env_state.content(component) != content || env_state.unknown_since(component).is_some()
         }
-        (Some(_), _) => Intent::Change,
     };
+    Ok(is_included.then(|| make_change(env_state, component, commit, content)))
+}
+
+/// Makes the change of a component to a commit, without a version, artifacts and a plan.
+pub(super) fn make_change(
+    env_state: EnvState<'_>,
+    component: &ComponentName,
+    commit: CommitId,
+    content: Option<Content>,
+) -> ComponentChange {
     let target = Target {
         component: component.clone(),
         commit,
@@ -43,26 +50,25 @@ pub(super) fn build_change(
         version: None,
         artifacts: Vec::new(),
     };
-    Ok(Some(ComponentChange {
+    ComponentChange {
         target,
-        from,
+        from: env_state.commit(component),
         plan: None,
-        intent,
-    }))
+    }
 }
 
-/// Turns unchanged components into changes if a component that they depend on changes, or was
-/// deployed after them: its outputs can change their plans though their own files are the same.
-/// Only components with a plan command are affected.
+/// Adds unchanged components if a component that they depend on changes, or was deployed after
+/// them: its outputs can change their plans though their own files are the same. Only components
+/// with a plan command are affected.
 pub(super) fn include_dependents(
     env_state: EnvState<'_>,
     policy: &Policy,
-    components: &mut [ComponentChange],
+    components: &mut Vec<ComponentChange>,
+    unchanged: Vec<ComponentChange>,
 ) {
-    let is_change = |change: &&ComponentChange| change.intent == Intent::Change;
     let mut changed: BTreeSet<ComponentName> = components
         .iter()
-        .filter(is_change)
+        .filter(|change| !change.is_removal())
         .map(|change| change.target.component.clone())
         .collect();
     let live_sequence = |name: &ComponentName| {
@@ -89,14 +95,11 @@ pub(super) fn include_dependents(
     }
     let has_plan =
         |name: &ComponentName| policy.component(name).is_some_and(|it| it.plan.is_some());
-    for change in components
-        .iter_mut()
-        .filter(|change| change.intent == Intent::Unchanged)
-    {
-        if changed.contains(&change.target.component) && has_plan(&change.target.component) {
-            change.intent = Intent::Change;
-        }
-    }
+    components.extend(unchanged.into_iter().filter(|change| {
+        let component = &change.target.component;
+        changed.contains(component) && has_plan(component)
+    }));
+    components.sort_by(|one, other| one.target.component.cmp(&other.target.component));
 }
 
 /// Leaves out blocked components, so that a lock stops only the locked components. If that would
@@ -106,26 +109,16 @@ pub(super) fn remove_blocked(
     selection: &Selection,
     components: Vec<ComponentChange>,
 ) -> Vec<ComponentChange> {
-    let can_be_left_out = |change: &ComponentChange| {
-        change.intent == Intent::Unchanged || *selection == Selection::Unblocked
-    };
-    let stays = |change: &ComponentChange| {
-        !can_be_left_out(change) || find_block_reason(env_state, change).is_none()
-    };
-    let is_change = |change: &&ComponentChange| change.intent != Intent::Unchanged;
-    let has_changes = components.iter().any(|change| is_change(&change));
-    let (unblocked, blocked): (Vec<ComponentChange>, Vec<ComponentChange>) =
-        components.iter().cloned().partition(stays);
-    match (
-        unblocked.is_empty(),
-        has_changes && !unblocked.iter().any(|change| is_change(&change)),
-    ) {
-        (true, _) => blocked,
-        (_, true) => components
-            .into_iter()
-            .filter(|change| is_change(&change) || stays(change))
-            .collect(),
-        _ => unblocked,
+    if *selection != Selection::Unblocked {
+        return components;
+    }
+    let (unblocked, blocked): (Vec<ComponentChange>, Vec<ComponentChange>) = components
+        .into_iter()
+        .partition(|change| find_block_reason(env_state, change).is_none());
+    if unblocked.is_empty() {
+        blocked
+    } else {
+        unblocked
     }
 }
 
@@ -143,7 +136,7 @@ pub enum BlockReason {
     BeingDeployed(u64),
 }
 
-/// Returns the reason why a change is blocked, if it is. An unchanged component can be blocked too.
+/// Returns the reason why a change is blocked, if it is.
 pub(super) fn find_block_reason(
     env_state: EnvState<'_>,
     change: &ComponentChange,

@@ -8,7 +8,7 @@ use super::apply_component::{
 use super::changes::{find_change, list_changes, make_result, make_start_error, prepare_job};
 use super::deploy_task::{DeployTask, OwnershipCheck, RunCallbacks, RunReport, StopReason};
 use super::rollback;
-use crate::domain::entry::{ComponentChange, Intent, Outcome, RecordedResult};
+use crate::domain::entry::{ComponentChange, Outcome, RecordedResult};
 use crate::domain::name::ComponentName;
 use crate::domain::plan::PlanResult;
 use crate::domain::policy::Rollback;
@@ -30,7 +30,7 @@ pub fn apply_deployment(
         .deployment
         .components
         .iter()
-        .filter(|it| it.intent == Intent::Destroy)
+        .filter(|it| it.is_removal())
         .map(|it| it.target.component.clone())
         .collect();
     let policy = task.runner.command_env.policy;
@@ -60,14 +60,11 @@ pub fn apply_deployment(
                 .map(|component| (component, TaskResult::NotStarted)),
         );
     }
-    let all_succeeded = results
-        .values()
-        .all(|result| matches!(result, TaskResult::Succeeded(_)));
     report.results = task
         .deployment
         .components
         .iter()
-        .map(|change| find_component_result(change, &results, all_succeeded))
+        .map(|change| find_component_result(change, &results))
         .collect();
     if report.taken_over.is_none() && report.owner_unknown.is_none() {
         roll_back_failed((task, work_dirs), check_ownership, &mut report);
@@ -94,8 +91,8 @@ fn apply_graph(
     let work = |component: &ComponentName,
                 prepared: PreparedComponent,
                 guard: &ContinueGuard<'_, AppliedComponent, ApplyFailure>| {
-        match find_change(task.deployment, component).map(|change| change.intent) {
-            Some(Intent::Destroy) => destroy_component(task, &prepared.job),
+        match find_change(task.deployment, component) {
+            Some(change) if change.is_removal() => destroy_component(task, &prepared.job),
             _ => apply_component((task, guard), callbacks, &prepared),
         }
     };
@@ -186,14 +183,11 @@ impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
 fn find_component_result(
     change: &ComponentChange,
     results: &BTreeMap<ComponentName, TaskResult<AppliedComponent, ApplyFailure>>,
-    all_succeeded: bool,
 ) -> RecordedResult {
     let component = &change.target.component;
     let make = |outcome| make_result(component, outcome);
     match results.get(component) {
-        Some(TaskResult::Succeeded(_)) if change.intent == Intent::Destroy => {
-            make(Outcome::Destroyed)
-        }
+        Some(TaskResult::Succeeded(_)) if change.is_removal() => make(Outcome::Destroyed),
         Some(TaskResult::Succeeded(applied)) => RecordedResult {
             verification: applied.verification,
             ..make(Outcome::Succeeded)
@@ -211,13 +205,7 @@ fn find_component_result(
                 ..make(Outcome::Skipped)
             }
         }
-        // An unchanged component counts as deployed at this commit only if the whole commit was
-        // deployed.
-        None => make(if all_succeeded {
-            Outcome::Unchanged
-        } else {
-            Outcome::Skipped
-        }),
+        None => make(Outcome::Skipped),
     }
 }
 

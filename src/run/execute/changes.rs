@@ -1,7 +1,7 @@
 //! The changes of a deployment: finds them, prepares their folders, and creates their results.
 
 use crate::domain::entry::{
-    ComponentChange, Deployment, Intent, Outcome, RecordedResult, Target, VerificationResult,
+    ComponentChange, Deployment, Outcome, RecordedResult, Target, VerificationResult,
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
@@ -11,10 +11,7 @@ use crate::run::run_dirs::{WorkDirs, WorkDirsError};
 
 /// Returns the changed components, without those to destroy.
 pub(super) fn list_changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentChange> {
-    deployment
-        .components
-        .iter()
-        .filter(|change| change.intent == Intent::Change)
+    deployment.deployed()
 }
 
 /// Returns the change of a component.
@@ -34,7 +31,7 @@ pub(super) fn prepare_job(
     work_dirs: &WorkDirs<'_>,
     change: &ComponentChange,
 ) -> Result<ComponentJob, WorkDirsError> {
-    let commit: Option<CommitId> = change.from.filter(|_| change.intent == Intent::Destroy);
+    let commit: Option<CommitId> = change.from.filter(|_| change.is_removal());
     let target = Target {
         commit: commit.unwrap_or(change.target.commit),
         ..change.target.clone()
@@ -55,6 +52,7 @@ pub(super) fn make_start_error(error: Option<&WorkDirsError>) -> StepError {
         last_lines: Vec::new(),
         log: std::path::PathBuf::new(),
         is_interrupted: false,
+        is_explained: false,
     }
 }
 

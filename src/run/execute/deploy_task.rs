@@ -69,7 +69,7 @@ impl RunReport {
         let is_done = |it: &RecordedResult| {
             matches!(
                 it.outcome,
-                Outcome::Succeeded | Outcome::Destroyed | Outcome::Unchanged
+                Outcome::Succeeded | Outcome::Destroyed | Outcome::Executed
             )
         };
         self.taken_over.is_none() && self.results.iter().all(is_done)

@@ -14,8 +14,9 @@ use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_gr
 
 /// Makes all plans at once. A component without a plan command has no plan.
 ///
-/// If a plan fails and a component that it depends on is going to change, the plan is deferred
-/// until that component is deployed, because the missing change may be the cause.
+/// If a plan command fails and names a component that it depends on and that is going to change,
+/// the plan is deferred until that component is deployed. Any other failure is an error: it would
+/// only show up again later, when other components have been applied.
 pub fn make_plans(
     deployment: &Deployment,
     (work_dirs, runner): (&WorkDirs<'_>, &StepRunner<'_>),
@@ -59,19 +60,55 @@ pub fn make_plans(
                 .filter(|before| may_change(before))
                 .cloned()
                 .collect();
-            let result = if waits_for.is_empty() || error.is_interrupted {
-                PlanResult::Failed {
-                    reason: error.reason.clone(),
-                    output: error.last_lines.join("\n"),
-                }
+            let waits_for = if names_any(component, error, &waits_for) {
+                waits_for
             } else {
-                PlanResult::Deferred { waits_for }
+                Vec::new()
+            };
+            runner
+                .observer
+                .on_plan_missing(component, error, &waits_for);
+            let (reason, output) = (error.reason.clone(), error.last_lines.join("\n"));
+            let result = if waits_for.is_empty() {
+                PlanResult::Failed { reason, output }
+            } else {
+                PlanResult::Deferred {
+                    waits_for,
+                    reason,
+                    output,
+                }
             };
             (component.clone(), result)
         })
         .collect();
     plans.extend(unplanned);
     plans
+}
+
+/// Returns whether the output of a failed plan command names one of these components. Its own name
+/// does not count, which may contain another's.
+fn names_any(component: &ComponentName, error: &StepError, others: &[ComponentName]) -> bool {
+    let normalize = |text: &str| text.to_lowercase().replace('_', "-");
+    let own = normalize(component.as_str());
+    let names = |line: &String| {
+        let line = normalize(line).replace(&own, " ");
+        others
+            .iter()
+            .any(|other| contains_word(&line, &normalize(other.as_str())))
+    };
+    error.is_explained && error.last_lines.iter().any(names)
+}
+
+/// Returns whether a text contains a word that is not part of a longer one.
+fn contains_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        ![before, after]
+            .into_iter()
+            .flatten()
+            .any(char::is_alphanumeric)
+    })
 }
 
 /// Verifies all components at once and returns which of them are healthy. Components that were not

@@ -91,7 +91,7 @@ fn build_run_event(notice: &Notice) -> Value {
 /// service did not change.
 fn build_service_event(notice: &Notice, part: &NoticeComponent) -> Option<Value> {
     let predicate = match (part.outcome?, notice.kind, part.from) {
-        (Outcome::Failed | Outcome::Skipped | Outcome::Unchanged, _, _)
+        (Outcome::Failed | Outcome::Skipped | Outcome::Executed, _, _)
         | (Outcome::Succeeded, DeploymentKind::Exec, _) => {
             return None;
         }
@@ -132,6 +132,7 @@ fn build_environment_event(notice: &Notice) -> Option<Value> {
             "dev.cdevents.environment.deleted.0.3.0",
             json!({ "name": name }),
         ),
+        DeploymentKind::Exec => return None,
         _ if is_first => (
             "dev.cdevents.environment.created.0.3.0",
             json!({ "name": name }),

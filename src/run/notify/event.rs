@@ -3,9 +3,7 @@
 
 use serde::Serialize;
 
-use crate::domain::entry::{
-    ComponentChange, ComponentResult, Deployment, DeploymentKind, Intent, Outcome,
-};
+use crate::domain::entry::{ComponentChange, ComponentResult, Deployment, DeploymentKind, Outcome};
 use crate::domain::id::{CommitId, Digest, EntryId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person, ProjectName};
 use crate::domain::policy::NotifyEvent;
@@ -80,10 +78,9 @@ impl Notice {
     pub fn with_deployment(mut self, deployment: &Deployment) -> Self {
         self.kind = deployment.kind;
         self.components = deployment.changed().map(NoticeComponent::from).collect();
-        let is_removal = |change: &&ComponentChange| change.intent == Intent::Destroy;
         self.commit = deployment
-            .changed()
-            .find(|change| !is_removal(change))
+            .deployed()
+            .next()
             .map(|change| change.target.commit);
         self.description.clone_from(&deployment.description);
         self.change.clone_from(&deployment.change);

@@ -103,7 +103,7 @@ fn describe_component(part: &NoticeComponent) -> String {
             Outcome::Skipped => ": skipped",
             Outcome::RolledBack => ": rolled back",
             Outcome::Destroyed => ": destroyed",
-            Outcome::Unchanged => ": unchanged",
+            Outcome::Executed => ": executed",
         });
     }
     line

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::log::{EntryPosition, LedgerIndex};
 use super::replay_spec::ReplaySpec;
-use crate::domain::entry::{Deployment, DeploymentKind, Intent, Statement, Target};
+use crate::domain::entry::{Deployment, DeploymentKind, Statement, Target};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
@@ -295,7 +295,7 @@ fn add_versions_and_artifacts(deployment: &mut Deployment, facts: &Facts) {
     for change in deployment
         .components
         .iter_mut()
-        .filter(|change| change.intent == Intent::Change)
+        .filter(|change| !change.is_removal())
     {
         let target = &mut change.target;
         if let Some(Ok(Some(version))) = facts

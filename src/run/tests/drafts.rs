@@ -8,8 +8,8 @@ use crate::clock;
 use crate::domain::entry::{
     Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit,
     ComponentChange, ComponentResult, Deployment, DeploymentKind, Expire, Finish, Hold, Image,
-    Intent, Lock, Outcome, PolicyApprove, PolicyRevoke, Record, RecordedResult, Resume, Revoke,
-    Start, Target, Unlock, Unyank, Verification, VerificationResult, Yank,
+    Lock, Outcome, PolicyApprove, PolicyRevoke, Record, RecordedResult, Resume, Revoke, Start,
+    Target, Unlock, Unyank, Verification, VerificationResult, Yank,
 };
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Digest, RunId};
@@ -301,6 +301,9 @@ impl Drafter<'_> {
         };
         let mut deployment =
             build_deployment(self.view, self.policy, &spec).map_err(|error| error.to_string())?;
+        if deployment.components.is_empty() {
+            return no_subject();
+        }
         if self.rules.ephemeral.is_some()
             && (env_state.expiry_entry().is_none() || self.below(3) == 0)
         {
@@ -326,7 +329,7 @@ impl Drafter<'_> {
     }
 
     /// Returns a random result of a component, mostly a success, so that deployments get promoted.
-    fn random_result(&self, change: &ComponentChange) -> RecordedResult {
+    fn random_result(&self, kind: DeploymentKind, change: &ComponentChange) -> RecordedResult {
         let or_failed = |success: Outcome| {
             if self.below(5) == 0 {
                 Outcome::Failed
@@ -334,12 +337,12 @@ impl Drafter<'_> {
                 success
             }
         };
-        let outcome = match change.intent {
-            Intent::Unchanged => Outcome::Unchanged,
-            Intent::Destroy => or_failed(Outcome::Destroyed),
-            Intent::Change if change.from.is_some() && self.below(8) == 0 => Outcome::RolledBack,
-            Intent::Change if self.below(12) == 0 => Outcome::Skipped,
-            Intent::Change => or_failed(Outcome::Succeeded),
+        let outcome = match change.from {
+            _ if kind == DeploymentKind::Exec => Outcome::Executed,
+            _ if change.is_removal() => or_failed(Outcome::Destroyed),
+            Some(_) if self.below(8) == 0 => Outcome::RolledBack,
+            _ if self.below(12) == 0 => Outcome::Skipped,
+            _ => or_failed(Outcome::Succeeded),
         };
         RecordedResult {
             component: change.target.component.clone(),
@@ -361,7 +364,7 @@ impl Drafter<'_> {
         let results = deployment
             .components
             .iter()
-            .map(|change| self.random_result(change))
+            .map(|change| self.random_result(deployment.kind, change))
             .collect();
         Action::Record(Record {
             deployment,
@@ -380,7 +383,7 @@ impl Drafter<'_> {
                 to,
                 verification,
                 ..
-            } = self.random_result(change);
+            } = self.random_result(start.kind, change);
             ComponentResult {
                 target: change.target.clone(),
                 outcome,
@@ -604,24 +607,22 @@ impl Drafter<'_> {
 
 /// Builds a removal of all components, or a command with all running components.
 fn of_running_components(kind: DeploymentKind, env_state: EnvState<'_>) -> Deployment {
-    let (commits, intent) = if kind == DeploymentKind::Destroy {
-        (env_state.present_commits(), Intent::Destroy)
+    let is_removal = kind == DeploymentKind::Destroy;
+    let commits = if is_removal {
+        env_state.present_commits()
     } else {
-        (env_state.components(), Intent::Unchanged)
+        env_state.components()
     };
     let change = |(component, commit): (&ComponentName, CommitId)| ComponentChange {
         target: Target {
             component: component.clone(),
             commit,
-            content: env_state
-                .content(component)
-                .filter(|_| intent == Intent::Unchanged),
+            content: env_state.content(component).filter(|_| !is_removal),
             version: None,
             artifacts: Vec::new(),
         },
-        from: env_state.commit(component),
+        from: env_state.commit(component).filter(|_| is_removal),
         plan: None,
-        intent,
     };
     let components = commits.into_iter().map(change).collect();
     Deployment {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::domain::entry::{DeploymentKind, Intent, Outcome, VerificationResult};
+use crate::domain::entry::{DeploymentKind, Outcome, VerificationResult};
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, MAX_LEN, Person, ProjectName};
 use crate::domain::plan::PlannedAction;
@@ -81,18 +81,13 @@ enums! {
         Destroy => "A whole ephemeral environment is destroyed.",
         Exec => "A one-off command in the environment.",
     }
-    Intent = "Intent", "What a deployment does with a component.": {
-        Change => "The content of the commit is deployed.",
-        Unchanged => "It has this content already and is not touched.",
-        Destroy => "It is destroyed.",
-    }
     Outcome = "Outcome", "The result of a deployment for a component.": {
         Succeeded => "The component runs the new content.",
         Failed => "It failed and was left as it was.",
         Skipped => "It was not attempted.",
         RolledBack => "It failed, and the previous content runs again.",
         Destroyed => "It was destroyed.",
-        Unchanged => "It had this content already and was not touched.",
+        Executed => "A one-off command ran with it.",
     }
     CheckResult = "RuleOutcome", "The answer of a rule.": {
         Pass => "The rule is satisfied.",

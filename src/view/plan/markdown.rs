@@ -95,19 +95,15 @@ fn describe_difference(kind: DifferenceKind) -> &'static str {
 
 /// Writes a table with one row per component that would change.
 fn write_table(plans: &DeploymentPlan, all: &mut String) {
-    let (unchanged, changed): (Vec<&ComponentPlan>, Vec<&ComponentPlan>) = plans
-        .components
-        .iter()
-        .partition(|it| it.state == PlanState::Unchanged);
     all.push_str("| | component | version | commit | plan |\n|---|---|---|---|---|\n");
     let end = all.len() + MAX_TABLE_BYTES;
     let mut rows = 0;
-    for it in &changed {
+    for it in &plans.components {
         let mark = match it.state {
             PlanState::Planned => Mark::Yes,
             PlanState::Failed => Mark::No,
             PlanState::Deferred | PlanState::Destroyed => Mark::Live,
-            PlanState::Empty | PlanState::Unplanned | PlanState::Unchanged => Mark::None,
+            PlanState::Empty | PlanState::Unplanned => Mark::None,
         };
         let mut result = it.describe(&escape_code);
         if it.state == PlanState::Destroyed {
@@ -127,18 +123,13 @@ fn write_table(plans: &DeploymentPlan, all: &mut String) {
         rows += 1;
     }
     all.push('\n');
-    let _ = match changed.len() - rows {
+    let _ = match plans.components.len() - rows {
         0 => Ok(()),
         1 => writeln!(all, "1 more component is left out for lack of space.\n"),
         count => writeln!(
             all,
             "{count} more components are left out for lack of space.\n"
         ),
-    };
-    let _ = match unchanged.len() {
-        0 => Ok(()),
-        1 => writeln!(all, "1 component is unchanged.\n"),
-        count => writeln!(all, "{count} components are unchanged.\n"),
     };
 }
 

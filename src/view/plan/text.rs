@@ -26,17 +26,14 @@ pub fn render_text(plans: &DeploymentPlan, full: bool, width: Option<usize>) -> 
         plans.commit.0.prefix(7)
     );
     let mut lines = wrap::wrap_indented("", 2, &title, width);
-    let (unchanged, changed): (Vec<&ComponentPlan>, Vec<&ComponentPlan>) = plans
+    let label_width = plans
         .components
-        .iter()
-        .partition(|it| it.state == PlanState::Unchanged);
-    let label_width = changed
         .iter()
         .map(|it| it.component.as_str().width())
         .filter(|it| *it <= MAX_NAME_WIDTH)
         .max()
         .unwrap_or(0);
-    for it in &changed {
+    for it in &plans.components {
         lines.extend(render_component(it, label_width, width));
         lines.extend(if full {
             render_output(it, width)
@@ -44,13 +41,8 @@ pub fn render_text(plans: &DeploymentPlan, full: bool, width: Option<usize>) -> 
             render_changes(it, width)
         });
     }
-    if !unchanged.is_empty() {
-        let names: Vec<&str> = unchanged.iter().map(|it| it.component.as_str()).collect();
-        lines.extend(wrap::wrap_hanging(
-            &format!("  {} ", Mark::None),
-            &format!("unchanged: {}", names.join(", ")),
-            width,
-        ));
+    if plans.components.is_empty() {
+        lines.push(format!("  {} nothing changes", Mark::None));
     }
     if let Some(comparison) = &plans.comparison {
         lines.extend(render_differences(comparison, width));
@@ -65,7 +57,7 @@ fn render_component(it: &ComponentPlan, label_width: usize, width: Option<usize>
         PlanState::Planned => Mark::Yes,
         PlanState::Failed => Mark::No,
         PlanState::Deferred | PlanState::Destroyed => Mark::Live,
-        PlanState::Empty | PlanState::Unplanned | PlanState::Unchanged => Mark::None,
+        PlanState::Empty | PlanState::Unplanned => Mark::None,
     };
     let style = match it.state {
         PlanState::Failed | PlanState::Destroyed => Mark::No.style(),
@@ -89,6 +81,10 @@ fn render_component(it: &ComponentPlan, label_width: usize, width: Option<usize>
 /// Lists what a terraform plan changes. For other plans it shows the beginning of the output, and
 /// for a failure the end.
 fn render_changes(it: &ComponentPlan, width: Option<usize>) -> Vec<String> {
+    // A plan that merely has to wait is no failure: its output is shown on request only.
+    if it.state == PlanState::Deferred {
+        return Vec::new();
+    }
     let Some(terraform) = &it.terraform else {
         let mut lines = render_output(it, width);
         let more = lines.len().saturating_sub(MAX_LISTED_CHANGES);

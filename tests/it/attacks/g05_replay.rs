@@ -1,6 +1,6 @@
 //! Group 5: honest entries used again, in another place or as approval of something else.
 
-use git_deploy::testing::domain::entry::{Action, Approve, Intent, Record, Statement};
+use git_deploy::testing::domain::entry::{Action, Approve, Record, Statement};
 use git_deploy::testing::domain::id::{CommitId, Digest};
 use git_deploy::testing::domain::time::Span;
 
@@ -121,26 +121,6 @@ fn approvals_cover_one_thing_once() {
         record(it).deployment.approved_by = vec!["bob".parse().unwrap(), "carol".parse().unwrap()];
     });
     attacks.refused_entry("one more who approved", &["approvals"], ci, "prod", &forged);
-    // What changes nothing needs no consent, so it must change nothing.
-    let forged = ci.build(
-        "prod",
-        to_prod(ci, &["api", "web"], Some(&plan)),
-        None,
-        |it| {
-            let change = &mut record(it).deployment.components[1];
-            (change.intent, change.from) = (Intent::Unchanged, Some(change.target.commit));
-            record(it).results[1].outcome = git_deploy::testing::domain::entry::Outcome::Unchanged;
-            record(it).results[1].verification =
-                git_deploy::testing::domain::entry::VerificationResult::None;
-        },
-    );
-    attacks.refused_entry(
-        "a change that says to be none",
-        &["content"],
-        ci,
-        "prod",
-        &forged,
-    );
     // Used, it is used up: by the very plan that was approved, honestly.
     let honest = ci.build("prod", to_prod(ci, &["api"], Some(&plan)), None, |_| ());
     ci.push(&[&format!("{honest}:refs/deploy/prod")]).ok();

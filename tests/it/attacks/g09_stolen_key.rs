@@ -3,7 +3,7 @@
 
 use git_deploy::testing::domain::entry::{
     Abort, Action, Approve, Baseline, ComponentAtCommit, DeploymentKind, Expire, Finish, Hold,
-    Intent, Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Unyank, Verification,
+    Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Unyank, Verification,
     VerificationResult, Yank,
 };
 use git_deploy::testing::domain::id::{CommitId, Content, RunId};
@@ -247,7 +247,7 @@ fn every_kind_of_deployment_has_its_rules() {
             |it| {
                 let mut deployment = record(it).deployment.clone();
                 deployment.command = Some("rm -rf /".parse().unwrap());
-                deployment.components[0].intent = Intent::Unchanged;
+                deployment.components[0].from = None;
                 deployment.components.truncate(usize::from(components));
                 it.action = Action::Start(Start {
                     run: RunId([7; 16]),
@@ -276,10 +276,7 @@ fn every_kind_of_deployment_has_its_rules() {
         None,
         |it| {
             let record = record(it);
-            (
-                record.deployment.components[0].intent,
-                record.deployment.components[0].target.content,
-            ) = (Intent::Destroy, None);
+            record.deployment.components[0].target.content = None;
             (record.results[0].outcome, record.results[0].verification) =
                 (Outcome::Destroyed, VerificationResult::None);
         },

@@ -372,31 +372,16 @@ fn a_run_ends_once() {
         let verification = VerificationResult::Passed;
         let ended = ComponentResult {
             target: change.target.clone(),
-            outcome: Outcome::Unchanged,
+            outcome: Outcome::Succeeded,
             because: None,
             to: None,
             verification,
-        };
-        let changed = change.intent == git_deploy::testing::domain::entry::Intent::Change;
-        let outcome = if changed {
-            Outcome::Succeeded
-        } else {
-            Outcome::Unchanged
-        };
-        let verification = if changed {
-            verification
-        } else {
-            VerificationResult::None
         };
         Action::Finish(Finish {
             start: *sequence,
             run: start.run,
             kind: start.deployment.kind,
-            components: vec![ComponentResult {
-                outcome,
-                verification,
-                ..ended
-            }],
+            components: vec![ended],
             approved_by: vec![],
             description: start.deployment.description.clone(),
             break_glass: None,

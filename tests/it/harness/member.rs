@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use git_deploy::testing::domain::entry::{
-    Action, ComponentChange, Deployment, DeploymentKind, Entry, Intent, Lock, Outcome, Publish,
-    Record, RecordedResult, Statement, Target, Unverified, VerificationResult,
+    Action, ComponentChange, Deployment, DeploymentKind, Entry, Lock, Outcome, Publish, Record,
+    RecordedResult, Statement, Target, Unverified, VerificationResult,
 };
 use git_deploy::testing::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
 use git_deploy::testing::domain::name::LedgerName;
@@ -220,7 +220,6 @@ impl<'w> Member<'w> {
             target,
             from: from.map(id),
             plan: None,
-            intent: Intent::Change,
         };
         let deployment = Deployment::new(DeploymentKind::Deploy, vec![change]);
         let verification = VerificationResult::Passed;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::entry::{
-    Action, Deployment, DeploymentKind, Intent, Outcome, StoredEntry, Target, VerificationResult,
+    Action, Deployment, DeploymentKind, Outcome, StoredEntry, Target, VerificationResult,
 };
 use crate::domain::id::Content;
 use crate::domain::name::ComponentName;
@@ -97,8 +97,8 @@ fn determine_state<'a>(
         let change = deployment
             .changed()
             .find(|change| change.target.component == *name)?;
-        let state = match (deployment.kind, change.intent) {
-            (_, Intent::Destroy) => ComponentState::Destroying,
+        let state = match (deployment.kind, change.is_removal()) {
+            (_, true) => ComponentState::Destroying,
             (DeploymentKind::Rollback, _) => ComponentState::RollingBack,
             _ => ComponentState::Deploying,
         };

@@ -14,44 +14,18 @@ use InvalidError::{Contradiction, Order};
 
 use super::{Outcome, Target};
 
-/// What a deployment does with a component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Intent {
-    /// Deploy this commit's content.
-    Change,
-    /// Leave it as it is: it already has this content.
-    Unchanged,
-    /// Remove it.
-    Destroy,
-}
-
-impl Intent {
-    /// Checks whether a component with this intent can end with an outcome.
-    pub(crate) fn allows(self, outcome: Outcome) -> bool {
-        use Outcome::{Destroyed, Failed, RolledBack, Skipped, Succeeded, Unchanged};
-        match self {
-            Self::Change => matches!(outcome, Succeeded | Failed | RolledBack | Skipped),
-            Self::Unchanged => matches!(outcome, Unchanged | Skipped),
-            Self::Destroy => matches!(outcome, Destroyed | Failed | Skipped),
-        }
-    }
-}
-
 /// One component of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentChange {
-    /// The component in its new state.
+    /// The component in its new state. Without a content, it is removed.
     #[serde(flatten)]
     pub target: Target,
-    /// The commit that ran before; absent if none did.
+    /// The commit that ran before; absent if none did, and for an `exec`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<CommitId>,
     /// The digest of its plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Digest>,
-    /// What the deployment does with it.
-    pub intent: Intent,
 }
 
 /// The kind of a deployment, which decides the rules that it faces.
@@ -123,24 +97,19 @@ impl Deployment {
 
     /// Returns the components that are to be changed or destroyed.
     pub fn changed(&self) -> impl Iterator<Item = &ComponentChange> {
-        self.components
-            .iter()
-            .filter(|change| change.intent != Intent::Unchanged)
+        let is_exec = self.kind == DeploymentKind::Exec;
+        self.components.iter().filter(move |_| !is_exec)
+    }
+
+    /// Returns the components that get the content of their target: those that are changed and not
+    /// removed.
+    pub fn deployed(&self) -> impl Iterator<Item = &ComponentChange> {
+        self.changed().filter(|change| !change.is_removal())
     }
 
     /// Returns the targets of all components.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> + Clone {
         self.components.iter().map(|change| &change.target)
-    }
-
-    /// Returns the targets that are to be changed or destroyed; all of them if none is.
-    pub(crate) fn changed_or_all_targets(&self) -> Vec<&Target> {
-        let changed: Vec<&Target> = self.changed().map(|change| &change.target).collect();
-        if changed.is_empty() {
-            self.targets().collect()
-        } else {
-            changed
-        }
     }
 
     /// Lists the ids in it, other than the commits of its targets.
@@ -182,30 +151,41 @@ impl Deployment {
 }
 
 impl ComponentChange {
+    /// Checks whether the component is removed.
+    pub fn is_removal(&self) -> bool {
+        self.target.content.is_none()
+    }
+
+    /// Checks whether the component can end with an outcome in a deployment of this kind.
+    pub(crate) fn allows(&self, kind: DeploymentKind, outcome: Outcome) -> bool {
+        use Outcome::{Destroyed, Executed, Failed, RolledBack, Skipped, Succeeded};
+        match kind {
+            DeploymentKind::Exec => matches!(outcome, Executed | Skipped),
+            _ if self.is_removal() => matches!(outcome, Destroyed | Failed | Skipped),
+            _ => matches!(outcome, Succeeded | Failed | RolledBack | Skipped),
+        }
+    }
+
     /// Checks the fields against each other, in a deployment of this kind.
     fn validate(&self, kind: DeploymentKind) -> Result<(), InvalidError> {
-        let is_exec = kind == DeploymentKind::Exec;
+        if kind == DeploymentKind::Exec {
+            return require(
+                !self.is_removal() && self.from.is_none() && self.plan.is_none(),
+                Contradiction("an exec changes no component"),
+            );
+        }
         let is_destroy = kind == DeploymentKind::Destroy;
-        let is_removed = self.intent == Intent::Destroy;
-        require(
-            is_removed == self.target.content.is_none(),
-            Contradiction("a component has a content unless it is to be destroyed"),
-        )?;
         require(
             // A destroy also removes the remains of a failed attempt, which have no `from`.
-            self.intent == Intent::Change || is_destroy || self.from.is_some(),
-            Contradiction("only a running component can stay unchanged or be destroyed"),
+            !self.is_removal() || is_destroy || self.from.is_some(),
+            Contradiction("only a running component can be removed"),
         )?;
         require(
-            self.intent == Intent::Change || self.plan.is_none(),
-            Contradiction("only a change has a plan"),
+            !self.is_removal() || self.plan.is_none(),
+            Contradiction("a removal has no plan"),
         )?;
         require(
-            !is_exec || self.intent == Intent::Unchanged && self.from == Some(self.target.commit),
-            Contradiction("an exec changes no component"),
-        )?;
-        require(
-            !is_destroy || is_removed,
+            !is_destroy || self.is_removal(),
             Contradiction("a destroy leaves no component"),
         )
     }

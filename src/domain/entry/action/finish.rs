@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
-    DeploymentKind, EnvironmentBody, HistoryRole, Outcome, RunStep, Target, overall_outcome,
+    DeploymentKind, EnvironmentBody, HistoryRole, RunStep, Target, overall_outcome,
 };
 use crate::domain::entry::headline;
 use crate::domain::entry::invalid::{InvalidError, ascending, require};
@@ -76,14 +76,7 @@ impl ActionBody for Finish {
     }
 
     fn headline(&self, place: &str) -> String {
-        let changed = self
-            .components
-            .iter()
-            .filter(|it| it.outcome != Outcome::Unchanged);
-        let mut targets: Vec<&Target> = changed.map(|it| &it.target).collect();
-        if targets.is_empty() {
-            targets = self.components.iter().map(|it| &it.target).collect();
-        }
+        let targets = self.components.iter().map(|it| &it.target).collect();
         let deployment = headline::deployment(self.kind, targets, place);
         match self.status {
             Some(status) => format!("{deployment}: exit status {status}"),

@@ -39,7 +39,7 @@ pub(crate) use definition::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, EnvironmentBody, PolicyBody,
 };
 pub use definition::{HistoryRole, LedgerKind, RunStep};
-pub use deployment::{ComponentChange, Deployment, DeploymentKind, Intent};
+pub use deployment::{ComponentChange, Deployment, DeploymentKind};
 pub use result::{ComponentResult, Outcome, RecordedResult, VerificationResult, overall_outcome};
 pub use target::{ComponentAtCommit, Image, Target};
 pub use unlock::Hold;

@@ -67,7 +67,7 @@ impl ActionBody for Record {
     }
 
     fn headline(&self, place: &str) -> String {
-        let targets = self.deployment.changed_or_all_targets();
+        let targets = self.deployment.targets().collect();
         let deployment = headline::deployment(self.deployment.kind, targets, place);
         format!(
             "{deployment}: {}",
@@ -105,8 +105,8 @@ impl ActionBody for Record {
             .try_for_each(|(change, result)| {
                 result.validate()?;
                 require(
-                    change.intent.allows(result.outcome),
-                    Contradiction("an outcome does not fit the component's intent"),
+                    change.allows(self.deployment.kind, result.outcome),
+                    Contradiction("an outcome does not fit the change of the component"),
                 )
             })?;
         require(

@@ -25,8 +25,8 @@ pub enum Outcome {
     RolledBack,
     /// It was removed.
     Destroyed,
-    /// Its content was there already.
-    Unchanged,
+    /// A command ran with it, which changes nothing that the ledger knows.
+    Executed,
 }
 
 impl std::fmt::Display for Outcome {
@@ -38,7 +38,7 @@ impl std::fmt::Display for Outcome {
             Self::Skipped => "skipped",
             Self::RolledBack => "rolledBack",
             Self::Destroyed => "destroyed",
-            Self::Unchanged => "unchanged",
+            Self::Executed => "executed",
         })
     }
 }
@@ -154,5 +154,5 @@ pub fn overall_outcome(results: &[ComponentResult]) -> &'static str {
     WORDS
         .into_iter()
         .find(|(outcome, _)| results.iter().any(|it| it.outcome == *outcome))
-        .map_or("unchanged", |(_, word)| word)
+        .map_or("executed", |(_, word)| word)
 }

@@ -54,7 +54,7 @@ impl ActionBody for Start {
     }
 
     fn headline(&self, place: &str) -> String {
-        let targets = self.deployment.changed_or_all_targets();
+        let targets = self.deployment.targets().collect();
         let deployment = headline::deployment(self.deployment.kind, targets, place);
         format!("{deployment}: started")
     }
@@ -73,11 +73,10 @@ impl ActionBody for Start {
     }
 
     fn log(&self) -> LogText {
-        let targets = self.deployment.changed_or_all_targets();
         LogText::new(
             "started",
             Tone::Started,
-            log_text::targets(targets.into_iter()),
+            log_text::targets(self.deployment.targets()),
         )
     }
 

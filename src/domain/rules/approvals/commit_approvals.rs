@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::entry::{
-    Action, Approve, ComponentChange, Deployment, DeploymentKind, Intent, StoredEntry,
+    Action, Approve, ComponentChange, Deployment, DeploymentKind, StoredEntry,
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
@@ -58,10 +58,7 @@ pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitAppro
         return Ok(Vec::new());
     }
     let mut commits: BTreeMap<CommitId, Vec<&ComponentChange>> = BTreeMap::new();
-    let needs_approval = |change: &&ComponentChange| {
-        deployment.kind == DeploymentKind::Exec || change.intent != Intent::Unchanged
-    };
-    for change in deployment.components.iter().filter(needs_approval) {
+    for change in &deployment.components {
         commits
             .entry(change.target.commit)
             .or_default()
@@ -178,13 +175,16 @@ impl CommitApprovals<'_> {
     /// Returns whether an approval covers exactly the plan of each component. A changed component
     /// with a `plan` command must have a plan.
     fn plans_fit(&self, ctx: &Context<'_>, approve: &Approve) -> bool {
+        let is_exec = ctx
+            .deployment()
+            .is_ok_and(|deployment| deployment.kind == DeploymentKind::Exec);
         self.changes.iter().all(|change| {
             let component = &change.target.component;
             let has_plan_command = ctx
                 .policy
                 .component(component)
                 .is_some_and(|it| it.plan.is_some());
-            let plan_required = has_plan_command && change.intent == Intent::Change;
+            let plan_required = has_plan_command && !change.is_removal() && !is_exec;
             approve.plans.get(component) == change.plan.as_ref()
                 && (change.plan.is_some() || !plan_required)
         })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::entry::{Action, DeploymentKind, Intent, PolicyApprove, Publish, Start};
+use crate::domain::entry::{Action, DeploymentKind, PolicyApprove, Publish, Start};
 use crate::domain::id::Digest;
 use crate::domain::name::Person;
 use crate::domain::rules::testing::{
@@ -176,26 +176,24 @@ fn plans() {
     case(None, None).fails(Rule::Approvals, "another plan");
 }
 
-/// Components at several commits need an approval of each commit; unchanged components need none.
+/// Components at several commits need an approval of each commit.
 #[test]
 fn several_commits() {
     let policy = format!(
         "{TWO}[components.api]\npaths = [\"a/**\"]\n[components.web]\npaths = [\"w/**\"]\n"
     );
     let by = |who, to, name: &str| (who, approve(to, &[name]));
-    let case = |approvals, web| {
-        let mut two = deployment(
+    let case = |approvals| {
+        let two = deployment(
             DeploymentKind::Deploy,
             vec![change("api", 1, None), change("web", 2, None)],
         );
-        two.components[1].intent = web;
         with_approved_by(Case::after(&policy, "prod", approvals, "ci", start(1, two)))
     };
     let api = vec![by("bob", 1, "api"), by("carol", 1, "api")];
-    case(api.clone(), Intent::Unchanged).passes(Rule::Approvals);
-    case(api.clone(), Intent::Change).fails(Rule::Approvals, "020202020202: 0 of 2: needs 2 more");
+    case(api.clone()).fails(Rule::Approvals, "020202020202: 0 of 2: needs 2 more");
     let both = [api, vec![by("bob", 2, "web"), by("dana", 2, "web")]].concat();
-    let case = case(both, Intent::Change);
+    let case = case(both);
     case.passes(Rule::Approvals);
     let persons: BTreeSet<Person> = ["bob", "carol", "dana"].map(parse).into();
     assert_eq!(approvers_that_count(&case), persons);
@@ -238,7 +236,7 @@ fn approved_by() {
 #[test]
 fn exec() {
     let mut exec = deployment(DeploymentKind::Exec, vec![change("catalogue", 1, Some(1))]);
-    exec.components[0].intent = Intent::Unchanged;
+    exec.components[0].from = None;
     let case = Case::after(
         &with_requirement("required = 1"),
         "prod",

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::domain::entry::{
-    Artifact, Baseline, Build, Hold, Image, Lock, Outcome, Unlock, Verification, VerificationResult,
+    Artifact, Baseline, Build, Hold, Image, Lock, Unlock, Verification, VerificationResult,
 };
 use crate::domain::rules::testing::{
     Case, approve, change, commit, content, deploy, deployment as of, parse, policy_text, ran,
-    record, start,
+    start,
 };
 
 const POLICY: &str = "[environments]\nprod = { approvals = 1 }\n[components]\napi = { paths = [\"api/**\"] }\nweb = { paths = [\"web/**\"] }\n";
@@ -21,9 +21,11 @@ fn after_one(action: Action) -> Case {
     )
 }
 
-fn start_api(kind: DeploymentKind, to: u8, intent: Intent, stated: Option<u8>) -> Action {
-    let mut api = change("api", to, Some(1));
-    (api.intent, api.target.content) = (intent, stated.map(content));
+/// Starts a deployment of the component `api`, which runs commit 1. Without a content it is removed.
+fn start_api(kind: DeploymentKind, to: u8, stated: Option<u8>) -> Action {
+    let from = (kind != DeploymentKind::Exec).then_some(1);
+    let mut api = change("api", to, from);
+    api.target.content = stated.map(content);
     start(1, of(kind, vec![api]))
 }
 
@@ -64,66 +66,25 @@ fn from_is_what_runs() {
     Case::new(POLICY, "prod", "alice", deploy("api", 2, Some(3)))
         .fails(Rule::Content, "not the running commit, nothing");
     // The same content again is a deployment like any other.
-    after_one(start_api(
-        DeploymentKind::Deploy,
-        1,
-        Intent::Change,
-        Some(1),
-    ))
-    .passes(Rule::Content);
-}
-
-/// New content cannot be declared "unchanged", and nothing is "unchanged" while the running version
-/// is unknown.
-#[test]
-fn unchanged_is_equal() {
-    after_one(start_api(
-        DeploymentKind::Deploy,
-        2,
-        Intent::Unchanged,
-        Some(1),
-    ))
-    .passes(Rule::Content);
-    after_one(start_api(
-        DeploymentKind::Deploy,
-        2,
-        Intent::Unchanged,
-        Some(2),
-    ))
-    .fails(Rule::Content, "differs from the running version");
-    // Its own version would appear unchecked in notes and trailers.
-    let mut named = start_api(DeploymentKind::Deploy, 2, Intent::Unchanged, Some(1));
-    if let Action::Start(start) = &mut named {
-        start.deployment.components[0].target.version = Some(parse("9.9.9"));
-    }
-    after_one(named).fails(Rule::Content, "names neither a version");
-    let failed = record(
-        of(DeploymentKind::Deploy, vec![change("api", 2, Some(1))]),
-        Outcome::Failed,
-        VerificationResult::None,
-    );
-    let history = vec![("alice", ran("api", 1, None)), ("alice", failed)];
-    let wanted = start_api(DeploymentKind::Deploy, 3, Intent::Unchanged, Some(1));
-    Case::after(POLICY, "prod", history, "alice", wanted)
-        .fails(Rule::Content, "the running version of");
+    after_one(start_api(DeploymentKind::Deploy, 1, Some(1))).passes(Rule::Content);
 }
 
 /// A deployment removes only components that the commit lacks; a destroy names the running commits.
 #[test]
 fn destroyed() {
-    after_one(start_api(DeploymentKind::Deploy, 2, Intent::Destroy, None)).passes(Rule::Content);
-    let mut there = after_one(start_api(DeploymentKind::Deploy, 2, Intent::Destroy, None));
+    after_one(start_api(DeploymentKind::Deploy, 2, None)).passes(Rule::Content);
+    let mut there = after_one(start_api(DeploymentKind::Deploy, 2, None));
     there
         .facts
         .contents
         .insert((commit(2), parse("api")), Ok(Some(content(2))));
     there.fails(Rule::Content, "only absent components are destroyed");
-    after_one(start_api(DeploymentKind::Destroy, 1, Intent::Destroy, None)).passes(Rule::Content);
-    after_one(start_api(DeploymentKind::Destroy, 2, Intent::Destroy, None))
+    after_one(start_api(DeploymentKind::Destroy, 1, None)).passes(Rule::Content);
+    after_one(start_api(DeploymentKind::Destroy, 2, None))
         .fails(Rule::Content, "must name the running commit");
     // A component that is no longer in the policy can still be removed.
     let mut gone = change("old", 2, Some(1));
-    (gone.intent, gone.target.content) = (Intent::Destroy, None);
+    gone.target.content = None;
     let wanted = start(1, of(DeploymentKind::Deploy, vec![gone]));
     Case::after(
         POLICY,
@@ -138,20 +99,17 @@ fn destroyed() {
 /// A command is run only in running components, at their commits.
 #[test]
 fn commanded() {
-    after_one(start_api(
-        DeploymentKind::Exec,
-        1,
-        Intent::Unchanged,
-        Some(1),
-    ))
-    .passes(Rule::Content);
-    after_one(start_api(
-        DeploymentKind::Exec,
-        1,
-        Intent::Unchanged,
-        Some(2),
-    ))
-    .fails(Rule::Content, "not the running one");
+    after_one(start_api(DeploymentKind::Exec, 1, Some(1))).passes(Rule::Content);
+    after_one(start_api(DeploymentKind::Exec, 1, Some(2)))
+        .fails(Rule::Content, "must name the running commit and content");
+    after_one(start_api(DeploymentKind::Exec, 2, Some(1)))
+        .fails(Rule::Content, "must name the running commit and content");
+    // Its own version would appear unchecked in notes and trailers.
+    let mut named = start_api(DeploymentKind::Exec, 1, Some(1));
+    if let Action::Start(start) = &mut named {
+        start.deployment.components[0].target.version = Some(parse("9.9.9"));
+    }
+    after_one(named).fails(Rule::Content, "names neither a version");
 }
 
 /// A verification must name the commit that runs now, not the one that ran when the check began.

@@ -19,6 +19,8 @@ fn after_one(rest: &str, kind: DeploymentKind, to: u8, contains: bool) -> Case {
     case.facts
         .containment
         .insert((commit(to), commit(1)), Ok(contains));
+    let key = (commit(to), parse("catalogue"));
+    case.facts.running_content_in_history.insert(key, Ok(false));
     case
 }
 
@@ -28,13 +30,21 @@ fn forward() {
     after_one(BOUND, DeploymentKind::Deploy, 2, true).passes(Rule::FastForward);
     let check = after_one(BOUND, DeploymentKind::Deploy, 2, false).fails(
         Rule::FastForward,
-        "020202020202 does not contain 010101010101",
+        "020202020202 contains neither 010101010101",
     );
     assert_eq!(
         check.remedy.as_deref(),
         Some("git deploy record prod 020202020202 --rollback")
     );
     after_one(FREE, DeploymentKind::Deploy, 2, false).passes(Rule::FastForward);
+    // After a squash or a rebase the running commit is in no branch, and its content is.
+    let mut squashed = after_one(BOUND, DeploymentKind::Deploy, 2, false);
+    let key = (commit(2), parse("catalogue"));
+    let facts = &mut squashed.facts.running_content_in_history;
+    facts.insert(key.clone(), Ok(true));
+    squashed.passes(Rule::FastForward);
+    squashed.facts.running_content_in_history.remove(&key);
+    squashed.unknown(Rule::FastForward, "not looked up");
     let mut blind = after_one(BOUND, DeploymentKind::Deploy, 2, true);
     blind.facts.containment.clear();
     blind.unknown(Rule::FastForward, "not looked up");
@@ -52,7 +62,7 @@ fn hotfix() {
         after_one(rest, DeploymentKind::Hotfix, 2, true).passes(Rule::FastForward);
         assert_eq!(
             after_one(rest, DeploymentKind::Hotfix, 2, false)
-                .fails(Rule::FastForward, "does not contain")
+                .fails(Rule::FastForward, "contains neither")
                 .remedy,
             None
         );
@@ -151,6 +161,6 @@ fn rollback() {
 fn rollback_removes_nothing() {
     let mut case = rollback_after(vec![ran("catalogue", 1, None)]);
     let change = &mut case.deployment().components[0];
-    (change.intent, change.target.content) = (Intent::Destroy, None);
+    change.target.content = None;
     case.fails(Rule::FastForward, "cannot remove a component");
 }

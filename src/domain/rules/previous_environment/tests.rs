@@ -1,7 +1,7 @@
 //! Tests of the rule `previous environment`.
 
 use crate::domain::entry::{
-    Action, Baseline, ComponentAtCommit, DeploymentKind, Intent, Outcome, Unlock, Verification,
+    Action, Baseline, ComponentAtCommit, DeploymentKind, Outcome, Unlock, Verification,
     VerificationResult,
 };
 use crate::domain::rules::testing::{
@@ -126,11 +126,10 @@ fn holds() {
         ],
     )
     .passes(Rule::PreviousEnvironment);
-    let mut rollback = deployment(
+    let rollback = deployment(
         DeploymentKind::Rollback,
         vec![change("catalogue", 2, Some(1))],
     );
-    rollback.components[0].intent = Intent::Change;
     let rollback = record(rollback, Outcome::Succeeded, VerificationResult::Passed);
     let history = vec![
         ("ci", ran("catalogue", 2, None)),
@@ -167,7 +166,7 @@ fn baseline() {
     });
     let alone = vec![("alice", baseline.clone())];
     let check = case("", alone).fails(Rule::PreviousEnvironment, "only a baseline");
-    // Without `--all`, an unchanged component would keep its baseline.
+    // Without `--all`, a running component would not be deployed again.
     assert!(
         check
             .remedy
@@ -185,25 +184,42 @@ fn baseline() {
     .fails(Rule::PreviousEnvironment, "baseline");
 }
 
-/// An unchanged component is not checked, and every other component is.
+/// Each component must have run: with `match = "content"` under any commit, with `"commit"` under
+/// this one. The default is the content if the component's commands see nothing else.
 #[test]
 fn component_by_component() {
-    let policy = "[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n";
-    let two = |web| {
+    let rows = [
+        ("", "", false),
+        ("", "apply = \"true\"\n", true),
+        ("match = \"content\"\n", "", true),
+        ("match = \"commit\"\n", "apply = \"true\"\n", false),
+    ];
+    for (of_prod, of_web, passes) in rows {
+        let policy = format!(
+            "{POLICY}{of_prod}[components.api]\npaths = [\"api/**\"]\n[components.web]\npaths = [\"web/**\"]\n{of_web}"
+        );
         let mut two = deployment(
             DeploymentKind::Deploy,
-            vec![change("api", 1, None), change("web", 1, None)],
+            vec![change("api", 1, None), change("web", 3, None)],
         );
-        two.components[1].intent = web;
-        start(1, two)
-    };
-    for (web, passes) in [(Intent::Unchanged, true), (Intent::Change, false)] {
-        let mut case = Case::new(&format!("{POLICY}{policy}"), "prod", "alice", two(web));
+        two.components[1].target.content = change("web", 2, None).target.content;
+        let mut case = Case::new(&policy, "prod", "alice", start(1, two.clone()));
         case.source(vec![("ci", ran("api", 1, None))]);
+        case.fails(
+            Rule::PreviousEnvironment,
+            "web: stage never ran 030303030303",
+        );
+        case.source(vec![
+            ("ci", ran("api", 1, None)),
+            ("ci", ran("web", 2, None)),
+        ]);
         if passes {
             case.passes(Rule::PreviousEnvironment);
         } else {
-            drop(case.fails(Rule::PreviousEnvironment, "web: stage never ran"));
+            case.fails(
+                Rule::PreviousEnvironment,
+                "it ran the same content at 020202020202, which counts only with match = \"content\"",
+            );
         }
     }
 }
@@ -216,7 +232,6 @@ fn removal() {
             DeploymentKind::Deploy,
             vec![change("catalogue", 2, Some(1))],
         );
-        removal.components[0].intent = Intent::Destroy;
         removal.components[0].target.content = None;
         removal
     };

@@ -88,7 +88,7 @@ pub(super) fn check_finish(env_state: EnvState<'_>, finish: &Finish) -> Vec<Chec
         return violations;
     }
     for (change, result) in start.components.iter().zip(&finish.components) {
-        if !change.intent.allows(result.outcome) {
+        if !change.allows(start.kind, result.outcome) {
             violations.push(fail(format!(
                 "the outcome of {} does not fit the start",
                 result.target.component

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::domain::entry::{
-    Abort, Baseline, ComponentAtCommit, ComponentChange, Expire, Finish, Hold, Intent, Lock,
-    Outcome, PolicyRevoke, Resume, Unyank, VerificationResult,
+    Abort, Baseline, ComponentAtCommit, ComponentChange, Expire, Finish, Hold, Lock, Outcome,
+    PolicyRevoke, Resume, Unyank, VerificationResult,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::rules::testing::{
@@ -63,23 +63,6 @@ fn an_abort_names_what_was_changing() {
     ] {
         after_start(abort(1, other)).fails(Rule::State, "not those that the run was changing");
     }
-    let mut stays = change("other", 1, Some(1));
-    stays.intent = Intent::Unchanged;
-    let before = vec![
-        ("alice", ran("other", 1, None)),
-        (
-            "alice",
-            start(
-                1,
-                of(
-                    DeploymentKind::Deploy,
-                    vec![change("catalogue", 1, None), stays],
-                ),
-            ),
-        ),
-    ];
-    after(before.clone(), abort(1, &[("catalogue", 1)])).passes(Rule::State);
-    after(before, abort(1, &[("catalogue", 1), ("other", 1)])).fails(Rule::State, "not those");
 }
 
 /// Only the newest `run` id can finish or abort a run, and a run that has ended cannot be resumed.
@@ -366,7 +349,7 @@ fn limit() {
 fn destroyed() {
     let removal = || {
         let mut removal: ComponentChange = change("catalogue", 1, Some(1));
-        (removal.intent, removal.target.content) = (Intent::Destroy, None);
+        removal.target.content = None;
         removal
     };
     let history = || vec![("alice", create(Some(hours(1)), None))];
@@ -406,7 +389,7 @@ fn attempts_are_destroyed() {
     };
     let gone = |commit, from| {
         let mut gone: ComponentChange = change("catalogue", commit, from);
-        (gone.intent, gone.target.content) = (Intent::Destroy, None);
+        gone.target.content = None;
         start(2, of(DeploymentKind::Destroy, vec![gone]))
     };
     let components = vec![ComponentAtCommit {

@@ -180,8 +180,8 @@ fn success_uses_up_approvals() {
             .map(|(_, sequence, _)| sequence)
             .collect()
     };
-    let api = json!({ "component": "api", "commit": new, "content": tree, "intent": "change" });
-    let web = json!({ "component": "web", "commit": new, "from": new, "intent": "destroy" });
+    let api = json!({ "component": "api", "commit": new, "content": tree });
+    let web = json!({ "component": "web", "commit": new, "from": new });
     let record = |components: serde_json::Value, outcomes: &[(&str, &str)]| {
         let results: Vec<_> = outcomes
             .iter()
@@ -212,12 +212,12 @@ fn success_uses_up_approvals() {
     let exec = |status: u8| {
         let start = json!({
             "run": run, "kind": "exec", "command": "migrate",
-            "components": [{ "component": "api", "commit": new, "content": tree, "from": new, "intent": "unchanged" }]
+            "components": [{ "component": "api", "commit": new, "content": tree }]
         });
         let finish = json!({
             "start": 4, "run": run, "kind": "exec", "status": status,
             "components": [{
-                "component": "api", "commit": new, "content": tree, "outcome": "unchanged", "verification": "none"
+                "component": "api", "commit": new, "content": tree, "outcome": "executed", "verification": "none"
             }]
         });
         [Action::Start(read(start)), Action::Finish(read(finish))]

@@ -35,7 +35,7 @@ fn authors() {
         ]
     );
 
-    let mut change = world.change("prod", "catalogue", three, Intent::Change);
+    let mut change = world.change("prod", "catalogue", three);
     let statement = world.statement(
         "prod",
         start_of(deployment(DeploymentKind::Deploy, vec![change.clone()])),
@@ -96,7 +96,7 @@ fn branches() {
     let mut world = World::new("[environments]\nprod = { branch = \"main\", up_to_date = true }\n");
     let one = world.code("a", "1", &[]);
     let two = world.code("a", "2", &[one]);
-    let change = world.change("prod", "catalogue", one, Intent::Change);
+    let change = world.change("prod", "catalogue", one);
     let mut requested = deployment(DeploymentKind::Deploy, vec![change]);
     requested.branch_tip = Some(one);
     let statement = world.statement("prod", start_of(requested));

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// For a commit that was deployed without a change, the log goes back to the success that deployed
-/// its content.
+/// The log goes back to the newest success with the content, which can be older than the commit; of
+/// a content that never ran, to the beginning.
 #[test]
 fn previous_log() {
     let mut world = World::new(STAGES);
@@ -14,14 +14,13 @@ fn previous_log() {
     world.now = world.now.plus(Span::from_days(1));
     let two = world.code("a", "1", &[one]);
     let three = world.code("a", "3", &[one]);
-    world.deploy("dev", "catalogue", two, Outcome::Unchanged);
-    let started = world.change("dev", "catalogue", three, Intent::Change);
+    let started = world.change("dev", "catalogue", three);
     world.append(
         "dev",
         start_of(deployment(DeploymentKind::Deploy, vec![started])),
     );
     let abort = Abort {
-        start: 7,
+        start: 5,
         run: RunId([2; 16]),
         components: vec![ComponentAtCommit {
             component: parse("catalogue"),
@@ -33,14 +32,7 @@ fn previous_log() {
 
     let key = |commit| (parse("catalogue"), commit);
     let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", two);
-    let all = [
-        "8 abort",
-        "7 start",
-        "6 finish",
-        "5 start",
-        "3 verification",
-        "2 finish",
-    ];
+    let all = ["6 abort", "5 start", "3 verification", "2 finish"];
     assert_eq!(names(&facts.previous_log[&key(two)]), all);
     assert_eq!(
         facts
@@ -49,25 +41,25 @@ fn previous_log() {
             .unwrap()
             .environment(None)
             .commit(&parse("catalogue")),
-        Some(two)
+        Some(one)
     );
     let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", three);
     assert_eq!(
         names(&facts.previous_log[&key(three)]),
-        ["8 abort", "7 start", "6 finish", "5 start"]
+        [&all[..], &["1 start"]].concat()
     );
 
-    let change = world.change("prod", "catalogue", two, Intent::Change);
+    let change = world.change("prod", "catalogue", two);
     let statement = world.statement(
         "prod",
         start_of(deployment(DeploymentKind::Deploy, vec![change])),
     );
-    let facts = world.facts(&world.gatherer().limited(5, 5), &statement);
+    let facts = world.facts(&world.gatherer().limited(3, 5), &statement);
     assert!(
         facts.previous_log[&key(two)]
             .as_ref()
             .unwrap_err()
-            .contains("limit of 5")
+            .contains("limit of 3")
     );
     world.tips.remove("dev");
     let facts = world.facts(&world.gatherer(), &statement);
@@ -150,7 +142,7 @@ fn evidence_and_yanks() {
         ["3 attestation", "2 artifact", "1 artifact"]
     );
 
-    let change = world.change("prod", "api", two, Intent::Change);
+    let change = world.change("prod", "api", two);
     let statement = world.statement(
         "prod",
         start_of(deployment(DeploymentKind::Deploy, vec![change])),
@@ -191,7 +183,7 @@ fn earlier_runs() {
     assert_ne!(twin, one);
     let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", twin);
     assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
-    let change = world.change("dev", "catalogue", one, Intent::Change);
+    let change = world.change("dev", "catalogue", one);
     let statement = world.statement(
         "dev",
         start_of(deployment(DeploymentKind::Rollback, vec![change])),

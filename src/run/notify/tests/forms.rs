@@ -4,10 +4,11 @@ use serde_json::Value;
 
 use super::{json, notice};
 use crate::domain::entry::{
-    ComponentChange, ComponentResult, Deployment, DeploymentKind, Image, Intent, Outcome, Target,
+    ComponentChange, ComponentResult, Deployment, DeploymentKind, Image, Outcome, Target,
     VerificationResult,
 };
 use crate::domain::id::CommitId;
+use crate::domain::id::Content;
 use crate::domain::policy::NotifyEvent;
 use crate::run::notify::{Notice, build_variables, cloudevents, slack};
 
@@ -15,12 +16,12 @@ fn commit(digit: &str) -> CommitId {
     digit.repeat(40).parse().unwrap()
 }
 
-fn change(component: &str, from: Option<&str>, intent: Intent) -> ComponentChange {
+fn change(component: &str, from: Option<&str>, is_removal: bool) -> ComponentChange {
     let digest = format!("sha256:{}", "9f".repeat(32)).parse().unwrap();
     let target = Target {
         component: component.parse().unwrap(),
         commit: commit("2"),
-        content: None,
+        content: (!is_removal).then(|| Content(commit("3").0)),
         version: Some("1.4.2".parse().unwrap()),
         artifacts: vec![Image {
             name: "ghcr.io/acme/api".parse().unwrap(),
@@ -31,7 +32,6 @@ fn change(component: &str, from: Option<&str>, intent: Intent) -> ComponentChang
         target,
         from: from.map(commit),
         plan: None,
-        intent,
     }
 }
 
@@ -49,17 +49,15 @@ fn result_of(change: &ComponentChange, outcome: Outcome) -> ComponentResult {
 /// Returns a notice with every field set and a component for every outcome but `Failed`.
 fn full(event: NotifyEvent, kind: DeploymentKind) -> Notice {
     let changes = vec![
-        change("api", Some("1"), Intent::Change),
-        change("new", None, Intent::Change),
-        change("old", Some("1"), Intent::Destroy),
-        change("rides", Some("1"), Intent::Unchanged),
-        change("web", Some("1"), Intent::Change),
+        change("api", Some("1"), false),
+        change("new", None, false),
+        change("old", Some("1"), true),
+        change("web", Some("1"), false),
     ];
     let outcomes = [
         Outcome::RolledBack,
         Outcome::Succeeded,
         Outcome::Destroyed,
-        Outcome::Unchanged,
         Outcome::Skipped,
     ];
     let results: Vec<ComponentResult> = changes
@@ -279,7 +277,7 @@ fn services_and_environments() {
         services
     );
     let types_of_one = |kind, from| {
-        let changes = vec![change("api", from, Intent::Change)];
+        let changes = vec![change("api", from, false)];
         let results = [result_of(&changes[0], Outcome::Succeeded)];
         let mut notice = notice(NotifyEvent::Succeeded)
             .with_deployment(&Deployment::new(kind, changes))
