@@ -14,8 +14,7 @@ use crate::domain::time::Time;
 use crate::git::error::Result;
 
 /// Returns the entries of an environment that affect which version was running, newest first: all
-/// from `since` on, and older ones as far as needed. Those go back to the start of each run that
-/// ended since then, and to the success that deployed the content if `commit` left it unchanged.
+/// from `since` on, and older ones back to the start of each run that ended since then.
 pub fn entries_since(
     history: &LedgerHistory<'_>,
     env: &EnvRef,

@@ -35,14 +35,12 @@ const LOCK_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug, thiserror::Error)]
 pub enum WorkDirsError {
     /// A component could not be checked out.
-    #[error("cannot check out {component} at {}: {source}", commit.short())]
+    #[error("cannot check out {}: {source}", commit.short())]
     Checkout {
-        /// The component.
-        component: String,
         /// The commit.
         commit: CommitId,
         /// The cause.
-        source: CheckoutError,
+        source: Box<CheckoutError>,
     },
     /// A folder or its permissions could not be changed.
     #[error("cannot prepare {}: {source}", path.display())]
@@ -145,9 +143,8 @@ impl<'a> WorkDirs<'a> {
     /// Finds and checks the files of a component. They are written before each step.
     fn prepare_checkout(&self, target: &Target) -> Result<ComponentCheckout, WorkDirsError> {
         let failed = |source| WorkDirsError::Checkout {
-            component: target.component.to_string(),
             commit: target.commit,
-            source,
+            source: Box::new(source),
         };
         let paths = PolicyComponent::new(self.policy, &target.component);
         let tree = self.repository.read_commit(target.commit.0)?.tree;

@@ -28,6 +28,7 @@ mod json_output;
 mod layering;
 mod ledgers;
 mod man_pages;
+mod merge_buttons;
 mod mutations;
 mod pipelines;
 mod policy_changes;

@@ -155,13 +155,20 @@ fn attributes<'s>(state: &'s Value, name: &str) -> &'s Value {
     &resource["instances"][0]["attributes"]
 }
 
-/// Returns whether these pieces of text follow each other.
+/// Checks that these pieces of text follow each other, whatever the width of the columns.
 #[track_caller]
 fn in_order(text: &str, pieces: &[&str]) {
-    let mut rest = text;
+    let collapse = |text: &str| {
+        text.split(' ')
+            .filter(|it| !it.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let whole = collapse(text);
+    let mut rest = whole.as_str();
     for piece in pieces {
         let (_, after) = rest
-            .split_once(piece)
+            .split_once(&collapse(piece))
             .unwrap_or_else(|| panic!("{piece:?} does not come next in:\n{text}"));
         rest = after;
     }
@@ -188,7 +195,7 @@ done
 "#;
 
 /// From the first deployment to stage: outputs are waited for, changed ones cause a new plan, and
-/// unchanged components are skipped. Without a new plan terraform would silently apply an old
+/// unchanged components are left out. Without a new plan terraform would silently apply an old
 /// value.
 #[test]
 fn a_deployment_to_stage() {
@@ -236,10 +243,7 @@ fn a_deployment_to_stage() {
             .unwrap()["state"]
             .clone()
     };
-    assert_eq!(
-        [planned("api"), planned("network"), planned("database")],
-        ["empty", "planned", "unchanged"]
-    );
+    assert_eq!([planned("api"), planned("network")], ["empty", "planned"]);
     let stale = shop.ci(&["run", "dev", "--yes"]).ok();
     in_order(
         &stale.text(),
@@ -253,11 +257,7 @@ fn a_deployment_to_stage() {
     assert_eq!(shop.made("dev"), made("10.1.0.0/16", "10.1.1.0/24", 2));
     assert_eq!(
         shop.outcomes("dev"),
-        ended(&[
-            ("api", "succeeded"),
-            ("database", "unchanged"),
-            ("network", "succeeded")
-        ])
+        ended(&[("api", "succeeded"), ("network", "succeeded")])
     );
 
     // Going back to what the network was takes api with it, too.
@@ -275,8 +275,7 @@ fn a_deployment_to_stage() {
     assert_eq!(shop.made("dev"), made("10.1.0.0/16", "10.0.1.0/24", 2));
     let rest = shop.ci(&["run", "dev", "--yes"]).ok();
     assert!(
-        rest.text()
-            .contains("plan    api      ✓ 0 to add, 2 to change"),
+        rest.text().contains("plan    api ✓ 0 to add, 2 to change"),
         "{rest}"
     );
     assert_eq!(shop.made("dev"), made("10.1.0.0/16", "10.1.1.0/24", 2));
@@ -290,8 +289,8 @@ fn a_deployment_to_stage() {
         "{empty}"
     );
     assert_eq!(
-        shop.outcomes("dev")[1],
-        ("database".to_owned(), "succeeded".to_owned())
+        shop.outcomes("dev"),
+        ended(&[("api", "succeeded"), ("database", "succeeded")])
     );
     let all = shop.ci(&["run", "dev", "--all", "--yes"]).ok();
     assert!(
@@ -331,7 +330,7 @@ fn a_half_applied_change_is_repaired() {
     in_order(
         &failed.text(),
         &[
-            "apply   api      ✗",
+            "apply   api ✗",
             "There is no room for so many.",
             "plan    api      ✓ 0 to add, 1 to change",
             "apply   api      ✓",
@@ -490,11 +489,7 @@ fn removed_components_are_destroyed_on_request() {
     in_order(&gone.text(), &["destroy api      ✓", "destroy database ✓"]);
     assert_eq!(
         shop.outcomes("dev"),
-        ended(&[
-            ("api", "destroyed"),
-            ("database", "destroyed"),
-            ("network", "unchanged")
-        ])
+        ended(&[("api", "destroyed"), ("database", "destroyed")])
     );
     assert!(
         resources(&shop, "api").is_empty()

@@ -108,7 +108,7 @@ fn many_components_are_summarised() {
     let short = alice.rev("HEAD")[..7].to_owned();
     let failed = alice.deploy(&["record", "dev", "--failed"]).ok().text();
     assert!(
-        failed.starts_with(&format!("c ({short}) failed in dev; 5 skipped.")),
+        failed.starts_with(&format!("c ({short}) failed in dev.")),
         "{failed}"
     );
     let lift = format!("git deploy unlock dev --commit {short}");
@@ -136,7 +136,7 @@ fn many_components_are_summarised() {
     assert!(!alice.deploy(&["status"]).ok().text().contains("on hold"));
     let done = alice.deploy(&["record", "dev"]).ok().text();
     assert!(
-        done.starts_with(&format!("dev is now at {short} (c); 5 unchanged.")),
+        done.starts_with(&format!("dev is now at {short} (c).")),
         "{done}"
     );
 }

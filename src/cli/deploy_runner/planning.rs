@@ -100,27 +100,20 @@ impl DeployRunner<'_> {
                 from_version: snapshot.version(&target.component),
                 to_version: target.version.clone(),
             };
-            match plans.get(&target.component) {
-                Some(planned) => {
-                    let component = target.component.clone();
-                    ComponentPlan::from_plan(
-                        &Plan {
-                            component,
-                            commit: target.commit,
-                            result: planned.clone(),
-                        },
-                        transition,
-                    )
-                }
-                None => {
-                    let state = if change.is_removal() {
-                        PlanState::Destroyed
-                    } else {
-                        PlanState::Unplanned
-                    };
-                    ComponentPlan::without_plan(target.component.clone(), state, transition)
-                }
+            if let Some(planned) = plans.get(&target.component) {
+                let plan = Plan {
+                    component: target.component.clone(),
+                    commit: target.commit,
+                    result: planned.clone(),
+                };
+                return ComponentPlan::from_plan(&plan, transition);
             }
+            let state = if change.is_removal() {
+                PlanState::Destroyed
+            } else {
+                PlanState::Unplanned
+            };
+            ComponentPlan::without_plan(target.component.clone(), state, transition)
         };
         let components = deployment.components.iter().map(component).collect();
         Ok(DeploymentPlan {
@@ -155,9 +148,12 @@ impl DeployRunner<'_> {
         let policy = &self.workspace.policy;
         let has_command = |change: &&ComponentChange| {
             let component = policy.component(&change.target.component);
-            component.is_some_and(|it| match change.is_removal() {
-                true => it.destroy.is_some(),
-                false => it.apply.is_some(),
+            component.is_some_and(|it| {
+                if change.is_removal() {
+                    it.destroy.is_some()
+                } else {
+                    it.apply.is_some()
+                }
             })
         };
         let (_, without_command): (Vec<&ComponentChange>, Vec<&ComponentChange>) =

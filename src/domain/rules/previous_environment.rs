@@ -112,7 +112,8 @@ fn describe_absence(source: &EnvName, change: &ComponentChange, history: &Histor
     let same_content = same_content.and_then(|subject| history.run_periods_of(subject).next_back());
     match same_content {
         Some(period) => format!(
-            "{source} never ran {commit}; it ran the same content at {}, which counts only with match = \"content\"",
+            "{source} never ran {commit}; it ran the same content of {} at {}, which counts only with match = \"content\"",
+            change.target.component,
             period.commit.short()
         ),
         None => format!("{source} never ran {commit}"),

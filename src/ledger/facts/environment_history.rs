@@ -31,11 +31,11 @@ struct PromotionSearch {
 
 impl PromotionSearch {
     fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
-        if let Some(result) = stored.statement.component_result(&self.component) {
-            if result.outcome == Outcome::Succeeded && result.target.content == self.awaited_content
-            {
-                self.awaited_content = None;
-            }
+        if let Some(result) = stored.statement.component_result(&self.component)
+            && result.outcome == Outcome::Succeeded
+            && result.target.content == self.awaited_content
+        {
+            self.awaited_content = None;
         }
         self.entries.push(Arc::clone(stored));
     }

@@ -235,12 +235,10 @@ mod tests {
                 commit.parents.iter().map(|it| diff(Some(it))).collect()
             };
             for name in policy.component_names() {
-                let expected = diffs.iter().all(|diff| {
-                    diff.lines().any(|path| {
-                        policy.file_ownership(&name, path.as_bytes(), false)
-                            != FileOwnership::Outside
-                    })
-                });
+                let is_owned = |path: &str| {
+                    policy.file_ownership(&name, path.as_bytes(), false) != FileOwnership::Outside
+                };
+                let expected = diffs.iter().all(|diff| diff.lines().any(is_owned));
                 assert_eq!(
                     path_commits.touches(CommitId(*id), &name).unwrap(),
                     expected,

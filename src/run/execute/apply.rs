@@ -194,7 +194,7 @@ fn find_component_result(
         },
         Some(TaskResult::Failed(ApplyFailure::StepFailed(_, true))) => make(Outcome::Failed),
         // It was not touched.
-        Some(TaskResult::Failed(_) | TaskResult::NotStarted) => make(Outcome::Skipped),
+        Some(TaskResult::Failed(_) | TaskResult::NotStarted) | None => make(Outcome::Skipped),
         Some(TaskResult::SkippedAfter(cause)) => {
             let failed = matches!(
                 results.get(cause),
@@ -205,7 +205,6 @@ fn find_component_result(
                 ..make(Outcome::Skipped)
             }
         }
-        None => make(Outcome::Skipped),
     }
 }
 

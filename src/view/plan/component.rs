@@ -146,8 +146,8 @@ impl ComponentPlan {
         it
     }
 
-    /// Describes a component that was not planned: [`PlanState::Unplanned`],
-    /// [`PlanState::Unchanged`] or [`PlanState::Destroyed`].
+    /// Describes a component that was not planned: [`PlanState::Unplanned`] or
+    /// [`PlanState::Destroyed`].
     pub fn without_plan(
         component: ComponentName,
         state: PlanState,

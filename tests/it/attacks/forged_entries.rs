@@ -104,7 +104,7 @@ fn false_claims_are_refused() {
             }),
         ),
         (
-            &["content"],
+            &["content", "previous environment"],
             Box::new(|it| {
                 let other = Content(ci.repo.rev("HEAD:api").parse().unwrap());
                 record(it).deployment.components[0].target.content = Some(other);

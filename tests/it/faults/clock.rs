@@ -109,7 +109,7 @@ fn wrong_client_clocks_are_reported() {
         let push = ["push", "-q", "origin", "HEAD:refs/heads/main"];
         ci.git(&push).ok();
         if ahead {
-            let run = ci.deploy(&["record", "dev"]).fails(1);
+            let run = ci.deploy(&["record", "dev", "--all"]).fails(1);
             assert!(
                 run.words_of_err()
                     .contains("later than the entry → git commit --allow-empty"),

@@ -218,7 +218,7 @@ fn component_by_component() {
         } else {
             case.fails(
                 Rule::PreviousEnvironment,
-                "it ran the same content at 020202020202, which counts only with match = \"content\"",
+                "it ran the same content of web at 020202020202, which counts only with match = \"content\"",
             );
         }
     }
