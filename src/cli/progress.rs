@@ -12,6 +12,7 @@ use super::Ui;
 use crate::clock::Stopwatch;
 use crate::domain::name::ComponentName;
 use crate::run::component_steps::{ComponentStep, StepError, StepObserver};
+use crate::view::grouping::list_or_count;
 use crate::view::symbols::Mark;
 use crate::view::wrap;
 
@@ -27,8 +28,8 @@ pub struct DeploymentProgress<'a> {
     name_width: usize,
     /// Whether to print nothing.
     hidden: bool,
-    /// Whether to leave out the output of a failed command, because the plans that are printed
-    /// afterwards contain it.
+    /// Whether failed plans are printed only when it is known whether they merely have to wait, and
+    /// without their output, which the plans that are printed afterwards contain.
     planning: bool,
     /// The updating lines; only on a terminal.
     bars: Option<MultiProgress>,
@@ -107,6 +108,12 @@ impl<'a> DeploymentProgress<'a> {
         )
     }
 
+    fn print_log(&self, error: &StepError) {
+        if !error.log.as_os_str().is_empty() {
+            self.print(&format!("    full log: {}", error.log.display()));
+        }
+    }
+
     fn print_result(&self, head: &str, mark: Mark, text: &str, duration: Duration) {
         let duration = if duration >= MIN_SHOWN_DURATION {
             format!("  {} s", duration.as_secs())
@@ -164,6 +171,7 @@ impl StepObserver for DeploymentProgress<'_> {
         let head = self.format_head(component, step);
         match result {
             Ok(summary) => self.print_result(&head, Mark::Yes, summary, duration),
+            Err(_) if self.planning => {}
             Err(error) => {
                 self.print_result(&head, Mark::No, &error.reason, duration);
                 let width = self.ui.width();
@@ -172,14 +180,32 @@ impl StepObserver for DeploymentProgress<'_> {
                     .iter()
                     .flat_map(|line| wrap::wrap_indented("    ", 4, line, width))
                     .collect();
-                if !lines.is_empty() && !self.planning {
+                if !lines.is_empty() {
                     self.print(&lines.join("\n"));
                 }
-                if !error.log.as_os_str().is_empty() {
-                    self.print(&format!("    full log: {}", error.log.display()));
-                }
+                self.print_log(error);
             }
         }
+    }
+
+    fn on_plan_missing(
+        &self,
+        component: &ComponentName,
+        error: &StepError,
+        waits_for: &[ComponentName],
+    ) {
+        if !self.planning {
+            return;
+        }
+        let head = self.format_head(component, error.step);
+        if waits_for.is_empty() {
+            self.print_result(&head, Mark::No, &error.reason, Duration::ZERO);
+        } else {
+            let names: Vec<&str> = waits_for.iter().map(ComponentName::as_str).collect();
+            let text = format!("waits for {}", list_or_count(&names));
+            self.print_result(&head, Mark::Live, &text, Duration::ZERO);
+        }
+        self.print_log(error);
     }
 }
 

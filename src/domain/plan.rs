@@ -41,6 +41,10 @@ pub enum PlanResult {
     Deferred {
         /// The components that must be applied first.
         waits_for: Vec<ComponentName>,
+        /// How the attempt to plan it now ended.
+        reason: String,
+        /// The end of the attempt's output, with secrets masked.
+        output: String,
     },
 }
 

@@ -4,15 +4,17 @@
 //! Several threads share one runner and call it for different components. The caller decides the
 //! order.
 
+mod step_failure;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::step_failure::StepFailure;
 use super::cancellation::Cancellation;
-use super::command_env::{CommandEnv, ComponentJob, SecretError};
-use super::component_checkout::CheckoutError;
+use super::command_env::{CommandEnv, ComponentJob};
 use super::process::{
     self, CapturedOutput, CommandEnd, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program,
     Stream,
@@ -20,7 +22,7 @@ use super::process::{
 use crate::clock::Deadline;
 use crate::domain::entry::VerificationResult;
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{self, PlanKind, PlanOutput, TerraformError, TerraformPlan};
+use crate::domain::plan::{self, PlanKind, PlanOutput, TerraformPlan};
 use crate::domain::policy::{Component, ShellCommand};
 
 /// The time limit for `terraform show`.
@@ -68,6 +70,9 @@ pub struct StepError {
     pub log: PathBuf,
     /// Whether it failed only because it was interrupted.
     pub is_interrupted: bool,
+    /// Whether its command ran to its end and then reported the failure itself, so that its output
+    /// explains it.
+    pub is_explained: bool,
 }
 
 /// Receives progress reports, from several threads.
@@ -86,6 +91,14 @@ pub trait StepObserver: Sync {
         step: ComponentStep,
         result: Result<&str, &StepError>,
     );
+    /// Reports that a component could not be planned now: because it waits for these components,
+    /// or because of an error if there are none.
+    fn on_plan_missing(
+        &self,
+        component: &ComponentName,
+        error: &StepError,
+        waits_for: &[ComponentName],
+    );
 }
 
 /// Runs the steps of components.
@@ -96,39 +109,6 @@ pub struct StepRunner<'a> {
     pub cancellation: &'a Cancellation,
     /// Receives progress reports.
     pub observer: &'a dyn StepObserver,
-}
-
-/// Why a step failed.
-#[derive(Debug, thiserror::Error)]
-enum StepFailure {
-    /// Its command failed.
-    #[error("{0}")]
-    CommandFailed(CommandEnd, CapturedOutput),
-    #[error(transparent)]
-    Checkout(#[from] CheckoutError),
-    #[error("its command could not be run: {0}")]
-    NotStarted(#[from] io::Error),
-    /// A secret could not be read.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The terraform plan is malformed.
-    #[error("its plan cannot be read: {0}")]
-    Terraform(#[from] TerraformError),
-    /// `terraform show` failed.
-    #[error("terraform cannot show the plan that it made: {0}")]
-    ShowFailed(CommandEnd, CapturedOutput),
-}
-
-impl StepFailure {
-    /// Returns how the command ended, if the failure is about that.
-    fn command_end(&self) -> Option<CommandEnd> {
-        match self {
-            Self::CommandFailed(end, _)
-            | Self::ShowFailed(end, _)
-            | Self::Secret(SecretError::Failed(_, end)) => Some(*end),
-            Self::NotStarted(_) | Self::Checkout(_) | Self::Secret(_) | Self::Terraform(_) => None,
-        }
-    }
 }
 
 impl StepRunner<'_> {
@@ -264,7 +244,10 @@ impl StepRunner<'_> {
             };
             let interrupted = failure.command_end() == Some(CommandEnd::Cancelled);
             let mut reason = failure.to_string();
+            let mut is_explained = failure.is_explained();
             if let Some(missing) = self.find_missing_path(job, step, &failure) {
+                // A folder may only be a word that means something else, such as a component.
+                is_explained &= missing.ends_with('/');
                 reason = format!(
                     "{reason}; {missing} is in the commit but does not belong to {component}: add it to the component's paths, or to `shared`"
                 );
@@ -275,6 +258,7 @@ impl StepRunner<'_> {
                 last_lines: tail,
                 log: job.log.clone(),
                 is_interrupted: interrupted,
+                is_explained,
             }
         });
         match &result {

@@ -12,6 +12,7 @@ mod failure;
 mod interruption;
 mod isolation;
 mod key_access;
+mod planning;
 mod secrets;
 mod takeover;
 

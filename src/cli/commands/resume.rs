@@ -68,7 +68,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let started = take_over(&runner, found)?;
     let preparation = Preparation::new(&runner, &started.deployment)?;
     let progress = DeploymentProgress::new(ui, preparation.name_width);
-    let plans = runner.replan(&preparation, &progress, &started)?;
+    let planning = DeploymentProgress::for_planning(ui, preparation.name_width);
+    let plans = runner.replan(&preparation, &planning, &started)?;
     runner.run_to_finish(preparation, &progress, &started, &plans)
 }
 

@@ -18,6 +18,13 @@ use crate::view::plan::{
 impl DeployRunner<'_> {
     /// Plans a deployment without starting it. With `quiet`, prints no progress.
     pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<ComponentPlans, CliError> {
+        let has_plan = |change: &ComponentChange| {
+            let component = self.workspace.policy.component(&change.target.component);
+            change.intent == Intent::Change && component.is_some_and(|it| it.plan.is_some())
+        };
+        if !deployment.components.iter().any(has_plan) {
+            return Ok(ComponentPlans::new());
+        }
         let preparation = Preparation::new(self, deployment)?;
         let progress = if quiet {
             DeploymentProgress::hidden(self.ui)
@@ -216,7 +223,7 @@ impl DeployRunner<'_> {
             return Err(CliError::new(ErrorKind::Command, message));
         }
         for (component, result) in plans {
-            let PlanResult::Deferred { waits_for } = result else {
+            let PlanResult::Deferred { waits_for, .. } = result else {
                 continue;
             };
             let names: Vec<&str> = waits_for.iter().map(ComponentName::as_str).collect();

@@ -55,6 +55,7 @@ pub(super) fn make_start_error(error: Option<&WorkDirsError>) -> StepError {
         last_lines: Vec::new(),
         log: std::path::PathBuf::new(),
         is_interrupted: false,
+        is_explained: false,
     }
 }
 

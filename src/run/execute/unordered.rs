@@ -14,8 +14,9 @@ use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_gr
 
 /// Makes all plans at once. A component without a plan command has no plan.
 ///
-/// If a plan fails and a component that it depends on is going to change, the plan is deferred
-/// until that component is deployed, because the missing change may be the cause.
+/// If a plan command fails and names a component that it depends on and that is going to change,
+/// the plan is deferred until that component is deployed. Any other failure is an error: it would
+/// only show up again later, when other components have been applied.
 pub fn make_plans(
     deployment: &Deployment,
     (work_dirs, runner): (&WorkDirs<'_>, &StepRunner<'_>),
@@ -59,19 +60,55 @@ pub fn make_plans(
                 .filter(|before| may_change(before))
                 .cloned()
                 .collect();
-            let result = if waits_for.is_empty() || error.is_interrupted {
-                PlanResult::Failed {
-                    reason: error.reason.clone(),
-                    output: error.last_lines.join("\n"),
-                }
+            let waits_for = if names_any(component, error, &waits_for) {
+                waits_for
             } else {
-                PlanResult::Deferred { waits_for }
+                Vec::new()
+            };
+            runner
+                .observer
+                .on_plan_missing(component, error, &waits_for);
+            let (reason, output) = (error.reason.clone(), error.last_lines.join("\n"));
+            let result = if waits_for.is_empty() {
+                PlanResult::Failed { reason, output }
+            } else {
+                PlanResult::Deferred {
+                    waits_for,
+                    reason,
+                    output,
+                }
             };
             (component.clone(), result)
         })
         .collect();
     plans.extend(unplanned);
     plans
+}
+
+/// Returns whether the output of a failed plan command names one of these components. Its own name
+/// does not count, which may contain another's.
+fn names_any(component: &ComponentName, error: &StepError, others: &[ComponentName]) -> bool {
+    let normalize = |text: &str| text.to_lowercase().replace('_', "-");
+    let own = normalize(component.as_str());
+    let names = |line: &String| {
+        let line = normalize(line).replace(&own, " ");
+        others
+            .iter()
+            .any(|other| contains_word(&line, &normalize(other.as_str())))
+    };
+    error.is_explained && error.last_lines.iter().any(names)
+}
+
+/// Returns whether a text contains a word that is not part of a longer one.
+fn contains_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        ![before, after]
+            .into_iter()
+            .flatten()
+            .any(char::is_alphanumeric)
+    })
 }
 
 /// Verifies all components at once and returns which of them are healthy. Components that were not
@@ -131,4 +168,43 @@ impl<T> SchedulerCallbacks<ComponentJob, T, StepError> for UnorderedCallbacks<'_
     }
 
     fn on_result(&mut self, _: &ComponentName, _: &Result<T, StepError>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::component_steps::ComponentStep;
+
+    /// A plan waits for another component only if its own command says so.
+    #[test]
+    fn plans_that_wait() {
+        let others: Vec<ComponentName> = ["network", "my-db"].map(|it| it.parse().unwrap()).into();
+        let cases = [
+            ("with data.terraform_remote_state.network,", true),
+            ("cat: /states/dev/network.tfstate: No such file", true),
+            ("there is no my_db yet", true),
+            ("The Network is not there", true),
+            ("an error in networks.tf or subnetwork.tf", false),
+            ("Error: Unsupported argument on main.tf line 3", false),
+            // Its own name, which is not about the other component.
+            ("on infra/network-api/main.tf line 3", false),
+            ("on infra/network-api/main.tf line 3: no network", true),
+            ("", false),
+        ];
+        let error = |line: &str, is_explained| StepError {
+            step: ComponentStep::Plan,
+            reason: "exit status 1".to_owned(),
+            last_lines: vec!["…".to_owned(), line.to_owned()],
+            log: std::path::PathBuf::new(),
+            is_interrupted: false,
+            is_explained,
+        };
+        let component = "network-api".parse().unwrap();
+        for (line, waits) in cases {
+            let explained = names_any(&component, &error(line, true), &others);
+            assert_eq!(explained, waits, "{line}");
+            assert!(!names_any(&component, &error(line, false), &others));
+            assert!(!names_any(&component, &error(line, true), &[]));
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub struct ComponentPlan {
     /// The components that must be applied before it can be planned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<ComponentName>,
-    /// Why planning failed.
+    /// Why planning failed, or how the attempt to plan it now ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The output of the plan command, without colours and with secrets masked; a long text is
@@ -68,7 +68,8 @@ pub enum PlanState {
     Empty,
     /// It could not be planned.
     Failed,
-    /// It can be planned only after others are applied.
+    /// It can be planned only after others are applied: its plan command failed and named one of
+    /// them.
     Deferred,
     /// It would be deployed, but has no plan command.
     Unplanned,
@@ -133,9 +134,15 @@ impl ComponentPlan {
                 it.reason = Some(shorten(&sanitize(reason), MAX_REASON_CHARS));
                 it.output = Some(clean_output(output));
             }
-            PlanResult::Deferred { waits_for } => {
+            PlanResult::Deferred {
+                waits_for,
+                reason,
+                output,
+            } => {
                 it.state = PlanState::Deferred;
                 it.waits_for.clone_from(waits_for);
+                it.reason = Some(shorten(&sanitize(reason), MAX_REASON_CHARS));
+                it.output = Some(clean_output(output));
             }
         }
         it

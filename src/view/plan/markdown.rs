@@ -173,7 +173,7 @@ impl<'a> Section<'a> {
             title,
             language: "",
             text,
-            from_end: it.state == PlanState::Failed,
+            from_end: matches!(it.state, PlanState::Failed | PlanState::Deferred),
         })
     }
 

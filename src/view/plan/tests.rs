@@ -97,6 +97,8 @@ fn sample() -> DeploymentPlan {
             "api",
             PlanResult::Deferred {
                 waits_for: vec![name("database"), name("network")],
+                reason: "it ended with exit code 1".to_owned(),
+                output: "Error: there is no state of the network\n".to_owned(),
             },
         ),
         planned("queue", failed),

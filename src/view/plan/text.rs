@@ -89,6 +89,10 @@ fn render_component(it: &ComponentPlan, label_width: usize, width: Option<usize>
 /// Lists what a terraform plan changes. For other plans it shows the beginning of the output, and
 /// for a failure the end.
 fn render_changes(it: &ComponentPlan, width: Option<usize>) -> Vec<String> {
+    // A plan that merely has to wait is no failure: its output is shown on request only.
+    if it.state == PlanState::Deferred {
+        return Vec::new();
+    }
     let Some(terraform) = &it.terraform else {
         let mut lines = render_output(it, width);
         let more = lines.len().saturating_sub(MAX_LISTED_CHANGES);
