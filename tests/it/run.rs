@@ -14,6 +14,7 @@ mod isolation;
 mod key_access;
 mod planning;
 mod secrets;
+mod skipping;
 mod takeover;
 
 use std::path::PathBuf;
