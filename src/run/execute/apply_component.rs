@@ -33,7 +33,7 @@ pub(super) struct PreparedComponent {
     pub needs_new_plan: bool,
 }
 
-/// Deploys one component.
+/// Deploys one component. Calls `on_apply` with each plan just before it is applied.
 pub(super) fn apply_component(
     (task, guard): (
         &DeployTask<'_>,
@@ -41,6 +41,7 @@ pub(super) fn apply_component(
     ),
     callbacks: &dyn RunCallbacks,
     prepared: &PreparedComponent,
+    on_apply: &dyn Fn(&PlanOutput),
 ) -> Result<AppliedComponent, ApplyFailure> {
     let PreparedComponent {
         job,
@@ -62,7 +63,7 @@ pub(super) fn apply_component(
             return Err(ApplyFailure::PlanRefused);
         }
     }
-    let touched = apply_with_retries((task, guard), job, shown, &mut plan)?;
+    let touched = apply_with_retries((task, guard, on_apply), job, shown, &mut plan)?;
     let verification = runner
         .verify(job)
         .map_err(|error| ApplyFailure::StepFailed(error, true))?;
@@ -77,9 +78,10 @@ pub(super) fn apply_component(
 /// Applies a plan, with as many retries as the policy allows. Returns whether there was anything to
 /// apply.
 fn apply_with_retries(
-    (task, guard): (
+    (task, guard, on_apply): (
         &DeployTask<'_>,
         &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
+        &dyn Fn(&PlanOutput),
     ),
     job: &ComponentJob,
     shown: Option<&PlanOutput>,
@@ -101,6 +103,7 @@ fn apply_with_retries(
     while !plan.as_ref().is_some_and(PlanOutput::is_empty) {
         check_continue(previous.as_ref())?;
         touched = true;
+        plan.iter().for_each(on_apply);
         let Err(error) = runner.apply(job) else {
             break;
         };
