@@ -100,7 +100,9 @@ impl Repository {
         };
         match paths.classify_folder(b"") {
             Coverage::Whole => filter.add_folder(tree, &mut Vec::new(), 0)?,
-            _ => drop(filter.filter_root(tree)?),
+            _ => {
+                filter.filter_root(tree)?;
+            }
         }
         Ok(filter.files.unwrap_or_default())
     }

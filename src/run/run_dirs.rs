@@ -42,7 +42,7 @@ pub enum WorkDirsError {
         /// The commit.
         commit: CommitId,
         /// The cause.
-        source: CheckoutError,
+        source: Box<CheckoutError>,
     },
     /// A folder or its permissions could not be changed.
     #[error("cannot prepare {}: {source}", path.display())]
@@ -147,7 +147,7 @@ impl<'a> WorkDirs<'a> {
         let failed = |source| WorkDirsError::Checkout {
             component: target.component.to_string(),
             commit: target.commit,
-            source,
+            source: Box::new(source),
         };
         let paths = PolicyComponent::new(self.policy, &target.component);
         let tree = self.repository.read_commit(target.commit.0)?.tree;

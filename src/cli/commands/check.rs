@@ -107,9 +107,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     match answer.verdict.decision() {
         Decision::Allowed if answer.left_out.is_empty() => Ok(()),
-        // The rules allow only a part of it.
-        Decision::Allowed => Err(CliError::reported(ErrorKind::Denied)),
-        Decision::Refused => Err(CliError::reported(ErrorKind::Denied)),
+        // The answer is also no if the rules allow only a part of it.
+        Decision::Allowed | Decision::Refused => Err(CliError::reported(ErrorKind::Denied)),
         Decision::CannotTell => Err(CliError::reported(ErrorKind::CannotTell)),
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn apply_component(
             return Err(ApplyFailure::PlanRefused);
         }
     }
-    let touched = apply_with_retries((task, guard, on_apply), job, shown, &mut plan)?;
+    let touched = apply_with_retries((task, guard), job, (shown, &mut plan), on_apply)?;
     let verification = runner
         .verify(job)
         .map_err(|error| ApplyFailure::StepFailed(error, true))?;
@@ -78,14 +78,13 @@ pub(super) fn apply_component(
 /// Applies a plan, with as many retries as the policy allows. Returns whether there was anything to
 /// apply.
 fn apply_with_retries(
-    (task, guard, on_apply): (
+    (task, guard): (
         &DeployTask<'_>,
         &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
-        &dyn Fn(&PlanOutput),
     ),
     job: &ComponentJob,
-    shown: Option<&PlanOutput>,
-    plan: &mut Option<PlanOutput>,
+    (shown, plan): (Option<&PlanOutput>, &mut Option<PlanOutput>),
+    on_apply: &dyn Fn(&PlanOutput),
 ) -> Result<bool, ApplyFailure> {
     let runner = task.runner;
     // A component whose attempt failed counts as failed, whatever stops the next attempt.

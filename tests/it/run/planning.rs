@@ -15,12 +15,12 @@ fn a_plan_that_waits_and_plans_that_fail() {
         ("db/apply", "touch $HOME/db\n"),
         ("db/apply.txt", "\n"),
     ]);
-    let plan = play.project.ci.deploy(&["plan", "dev"]).ok();
+    let planned = play.project.ci.deploy(&["plan", "dev"]).ok();
     assert!(
-        plan.text().contains("plan    api  ● waits for db")
-            && plan.text().contains("planned after db")
-            && !plan.text().contains('✗'),
-        "{plan}"
+        planned.text().contains("plan    api  ● waits for db")
+            && planned.text().contains("planned after db")
+            && !planned.text().contains('✗'),
+        "{planned}"
     );
     let json = play
         .project
@@ -48,15 +48,16 @@ fn a_plan_that_waits_and_plans_that_fail() {
     ];
     for (script, error) in failures {
         play.change(&[("api/plan", script)]);
-        let plan = play.project.ci.deploy(&["plan", "dev"]).fails(4);
+        let planned = play.project.ci.deploy(&["plan", "dev"]).fails(4);
         assert!(
-            plan.text().contains(error) && plan.text().contains("✗ api"),
-            "{plan}"
+            planned.text().contains(error) && planned.text().contains("✗ api"),
+            "{planned}"
         );
         assert!(
-            plan.words_of_err()
+            planned
+                .words_of_err()
                 .contains("api could not be planned for dev"),
-            "{plan}"
+            "{planned}"
         );
         play.done();
         let run = play.run(&[]).fails(4);
