@@ -1,7 +1,6 @@
 //! Shared by the deployment commands: selecting components, computing the deployment, and finding
 //! open runs.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::workspace::Workspace;
@@ -16,8 +15,7 @@ use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{
-    BuildError, Commits, DeploymentSpec, Selection, build_deployment, list_blocked_components,
-    list_removed_components,
+    BuildError, Commits, DeploymentSpec, Selection, build_deployment,
 };
 
 /// Finds an environment that the policy no longer has but whose ledger exists, so that its
@@ -221,37 +219,6 @@ pub fn compose_from_spec(
     spec: &DeploymentSpec<'_>,
 ) -> Result<Deployment, CliError> {
     build_deployment(view, policy, spec).map_err(|error| explain_compose_error(policy, error))
-}
-
-/// Prints the components that a run leaves out, with the reason, and those that are no longer in
-/// the code. `is_reported` limits this to once per command, because a deployment may be computed
-/// several times.
-pub fn report_left_out(
-    ui: &Ui,
-    is_reported: &Cell<bool>,
-    (view, policy): (&LedgerSnapshot<'_>, &Policy),
-    spec: &DeploymentSpec<'_>,
-    deployment: &Deployment,
-) -> Result<(), CliError> {
-    if spec.selection != Selection::Unblocked || is_reported.replace(true) {
-        return Ok(());
-    }
-    let removed = list_removed_components(view, policy, spec)
-        .map_err(|error| explain_compose_error(policy, error))?;
-    if !removed.is_empty() {
-        let names: Vec<&str> = removed.iter().map(ComponentName::as_str).collect();
-        let pronoun = if names.len() == 1 { "it" } else { "them" };
-        ui.eprint_sentence(format_args!(
-            "No longer in the code, but not removed: {}. Use --destroy to remove {pronoun}.",
-            names.join(", ")
-        ));
-    }
-    for (component, reason) in list_blocked_components(view, policy, spec, deployment)
-        .map_err(|error| explain_compose_error(policy, error))?
-    {
-        ui.eprint_sentence(format_args!("{component} is left out: it is {reason}."));
-    }
-    Ok(())
 }
 
 /// Turns the reason why a deployment cannot be computed into the command's error.

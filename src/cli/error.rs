@@ -29,6 +29,8 @@ pub enum ErrorKind {
     Command = 4,
     /// Approvals are missing.
     Waiting = 5,
+    /// Some of what was asked for was deployed, but not all.
+    Partly = 6,
 }
 
 impl ErrorKind {

@@ -16,7 +16,8 @@ Exit status:
   2  usage error
   3  cannot tell: a problem with git, the network or the disk, or a missing fact
   4  a command of the policy failed, or the run was interrupted
-  5  waiting for approvals, or a plan has changed";
+  5  waiting for approvals, or a plan has changed
+  6  deployed partly: some components were left out";
 
 /// Builds the command line definition with the grouped help.
 pub fn build_command() -> clap::Command {

@@ -21,6 +21,7 @@ mod entry_name;
 mod error;
 mod help;
 mod key_lookup;
+mod left_out;
 mod policy_file;
 mod progress;
 mod read_context;

@@ -7,7 +7,7 @@
 mod terraform;
 
 pub use terraform::{
-    ActionCounts, MAX_JSON_BYTES, PlannedAction, TerraformError, TerraformPlan,
+    ActionCounts, CreatedResources, MAX_JSON_BYTES, PlannedAction, TerraformError, TerraformPlan,
     is_saved_terraform_plan,
 };
 

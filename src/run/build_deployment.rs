@@ -5,14 +5,14 @@
 //! server computes it again and compares.
 
 mod deployment_spec;
+mod left_out;
 mod selection;
 mod versions;
 
-use std::collections::BTreeSet;
-
 pub use deployment_spec::{BuildError, Commits, DeploymentSpec, Selection};
-pub use selection::BlockReason;
-use selection::{build_change, find_block_reason, include_dependents, make_change, remove_blocked};
+use left_out::find_skipped;
+pub use left_out::{LeftOut, list_left_out};
+use selection::{build_change, include_dependents, make_change, remove_blocked};
 pub(super) use versions::find_artifacts;
 use versions::{add_version_and_artifacts, gather_facts};
 
@@ -109,6 +109,10 @@ fn select_components(
     ) {
         include_dependents(env_state, policy, &mut components, unchanged);
     }
+    if spec.selection == Selection::Unblocked {
+        let skipped = find_skipped(env_state, policy, &components);
+        components.retain(|change| !skipped.contains_key(&change.target.component));
+    }
     let components = remove_blocked(env_state, &spec.selection, components);
     if components.is_empty() && !is_any_in_commit {
         let commit = match &spec.commits {
@@ -151,36 +155,4 @@ pub fn list_removed_components(
         }
     }
     Ok(removed)
-}
-
-/// Lists the components that differ but are left out of a deployment, with what blocks them.
-pub fn list_blocked_components(
-    ledgers: &LedgerSnapshot<'_>,
-    policy: &Policy,
-    spec: &DeploymentSpec<'_>,
-    deployment: &Deployment,
-) -> Result<Vec<(ComponentName, BlockReason)>, BuildError> {
-    let state = ledgers.load_state(spec.env.ledger(), &Scope::All)?;
-    let env_state = spec.env.state_in(&state);
-    let included: BTreeSet<&ComponentName> = deployment
-        .components
-        .iter()
-        .map(|change| &change.target.component)
-        .collect();
-    let mut blocked = Vec::new();
-    for component in policy
-        .component_names()
-        .into_iter()
-        .filter(|component| !included.contains(component))
-    {
-        let Some(commit) = spec.commits.get(&component) else {
-            continue;
-        };
-        let content = ledgers.gatherer.content(policy, commit, &component);
-        let content = content.map_err(|error| BuildError::MissingFact(error.to_string()))?;
-        let change = build_change(env_state, spec, &component, commit, content)?;
-        let reason = change.and_then(|change| find_block_reason(env_state, &change));
-        blocked.extend(reason.map(|reason| (component, reason)));
-    }
-    Ok(blocked)
 }

@@ -4,15 +4,17 @@
 //! Several threads share one runner and call it for different components. The caller decides the
 //! order.
 
+mod step_failure;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::step_failure::StepFailure;
 use super::cancellation::Cancellation;
-use super::command_env::{CommandEnv, ComponentJob, SecretError};
-use super::component_checkout::CheckoutError;
+use super::command_env::{CommandEnv, ComponentJob};
 use super::process::{
     self, CapturedOutput, CommandEnd, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program,
     Stream,
@@ -20,7 +22,7 @@ use super::process::{
 use crate::clock::Deadline;
 use crate::domain::entry::VerificationResult;
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{self, PlanKind, PlanOutput, TerraformError, TerraformPlan};
+use crate::domain::plan::{self, PlanKind, PlanOutput, TerraformPlan};
 use crate::domain::policy::{Component, ShellCommand};
 
 /// The time limit for `terraform show`.
@@ -107,48 +109,6 @@ pub struct StepRunner<'a> {
     pub cancellation: &'a Cancellation,
     /// Receives progress reports.
     pub observer: &'a dyn StepObserver,
-}
-
-/// Why a step failed.
-#[derive(Debug, thiserror::Error)]
-enum StepFailure {
-    /// Its command failed.
-    #[error("{0}")]
-    CommandFailed(CommandEnd, CapturedOutput),
-    #[error(transparent)]
-    Checkout(#[from] CheckoutError),
-    #[error("its command could not be run: {0}")]
-    NotStarted(#[from] io::Error),
-    /// A secret could not be read.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The terraform plan is malformed.
-    #[error("its plan cannot be read: {0}")]
-    Terraform(#[from] TerraformError),
-    /// `terraform show` failed.
-    #[error("terraform cannot show the plan that it made: {0}")]
-    ShowFailed(CommandEnd, CapturedOutput),
-}
-
-impl StepFailure {
-    /// Returns how the command ended, if the failure is about that.
-    fn command_end(&self) -> Option<CommandEnd> {
-        match self {
-            Self::CommandFailed(end, _)
-            | Self::ShowFailed(end, _)
-            | Self::Secret(SecretError::Failed(_, end)) => Some(*end),
-            Self::NotStarted(_) | Self::Checkout(_) | Self::Secret(_) | Self::Terraform(_) => None,
-        }
-    }
-
-    /// Returns whether the command of the policy ran and reported the failure itself. A shell exits
-    /// with 126 or 127 if it cannot run a program.
-    fn is_explained(&self) -> bool {
-        matches!(
-            self,
-            Self::CommandFailed(CommandEnd::Exited(status), _) if !matches!(status, 126 | 127)
-        )
-    }
 }
 
 impl StepRunner<'_> {
@@ -286,7 +246,8 @@ impl StepRunner<'_> {
             let mut reason = failure.to_string();
             let mut is_explained = failure.is_explained();
             if let Some(missing) = self.find_missing_path(job, step, &failure) {
-                is_explained = false;
+                // A folder may only be a word that means something else, such as a component.
+                is_explained &= missing.ends_with('/');
                 reason = format!(
                     "{reason}; {missing} is in the commit but does not belong to {component}: add it to the component's paths, or to `shared`"
                 );

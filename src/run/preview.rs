@@ -3,7 +3,11 @@
 //!
 //! The verdict is that of a writer, on the ledgers as of the last fetch.
 
-use super::build_deployment::{BuildError, DeploymentSpec, build_deployment};
+use std::cell::RefCell;
+
+use super::build_deployment::{
+    BuildError, DeploymentSpec, LeftOut, build_deployment, list_left_out,
+};
 use crate::clock;
 use crate::domain::entry::{Action, Deployment, DeploymentKind, Start, Statement};
 use crate::domain::id::RunId;
@@ -21,6 +25,8 @@ pub struct Preview {
     pub statement: Statement,
     /// The verdict of the rules.
     pub verdict: Verdict,
+    /// The components that a run would leave out. Empty unless it was asked for.
+    pub left_out: Vec<LeftOut>,
 }
 
 impl Preview {
@@ -61,6 +67,26 @@ impl Previewer<'_> {
         by: &Person,
         spec: &DeploymentSpec<'_>,
     ) -> Result<Preview, PreviewError> {
+        self.preview(by, spec, false)
+    }
+
+    /// Like [`Self::preview_start`], and also lists the components that a run of all components
+    /// that differ would leave out.
+    pub fn preview_run(
+        &self,
+        by: &Person,
+        spec: &DeploymentSpec<'_>,
+    ) -> Result<Preview, PreviewError> {
+        self.preview(by, spec, true)
+    }
+
+    fn preview(
+        &self,
+        by: &Person,
+        spec: &DeploymentSpec<'_>,
+        lists_left_out: bool,
+    ) -> Result<Preview, PreviewError> {
+        let left_out = RefCell::new(Vec::new());
         let writer = LedgerWriter {
             repository: self.repository,
             project: self.project,
@@ -77,6 +103,9 @@ impl Previewer<'_> {
             let policy = view.policy.ok_or(PreviewError::NoPolicy)?;
             let mut deployment = build_deployment(view, policy, spec)?;
             deployment.expires = compute_expiry(spec.rules);
+            if lists_left_out {
+                left_out.replace(list_left_out(view, policy, spec)?);
+            }
             // The entry is never written, so any run id will do.
             let start = Start {
                 run: RunId([0; 16]),
@@ -85,7 +114,11 @@ impl Previewer<'_> {
             Ok(EntryDraft::in_environment(spec.env, Action::Start(start)))
         });
         match result {
-            Ok((statement, verdict)) => Ok(Preview { statement, verdict }),
+            Ok((statement, verdict)) => Ok(Preview {
+                statement,
+                verdict,
+                left_out: left_out.take(),
+            }),
             Err(AppendFailure::Draft(error)) => Err(error),
             Err(AppendFailure::Append(error)) => Err(error.into()),
         }

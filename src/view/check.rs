@@ -12,6 +12,7 @@ use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::text::Line;
 use crate::domain::verdict::{Decision, Verdict};
+use crate::run::build_deployment::LeftOut;
 
 /// The check of a deployment: the question and the answer.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct DeploymentCheck<'a> {
     pub deployment: &'a Deployment,
     /// The answer of the rules.
     pub verdict: &'a Verdict,
+    /// The components that a run would leave out.
+    pub left_out: &'a [LeftOut],
 }
 
 /// The body of the document.
@@ -42,6 +45,9 @@ pub struct CheckDocument {
     pub by: Person,
     /// The components and what the deployment would do with each.
     pub components: Vec<CheckedComponent>,
+    /// The components that a run would leave out for now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutComponent>,
     /// `decision`, and `checks`: every rule with its outcome, the reason and the next command.
     #[serde(flatten, serialize_with = "verdict::serialize")]
     #[schemars(with = "verdict::VerdictDocument<'_>")]
@@ -66,6 +72,19 @@ pub struct CheckedComponent {
     pub is_removed: bool,
 }
 
+/// A component that a run would leave out.
+#[derive(Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOutComponent {
+    /// Its name.
+    pub component: ComponentName,
+    /// The blocked component that it depends on; absent if it is blocked itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<ComponentName>,
+    /// Why it is left out, in words.
+    pub reason: String,
+}
+
 /// Converts the check to the document.
 pub fn to_document(check: &DeploymentCheck<'_>) -> CheckDocument {
     let component = |change: &ComponentChange| CheckedComponent {
@@ -81,7 +100,16 @@ pub fn to_document(check: &DeploymentCheck<'_>) -> CheckDocument {
         kind: check.deployment.kind,
         by: check.by.clone(),
         components: check.deployment.components.iter().map(component).collect(),
+        left_out: check.left_out.iter().map(convert_left_out).collect(),
         verdict: check.verdict.clone(),
+    }
+}
+
+fn convert_left_out(left_out: &LeftOut) -> LeftOutComponent {
+    LeftOutComponent {
+        component: left_out.component.clone(),
+        after: left_out.after.clone(),
+        reason: left_out.format_reason(),
     }
 }
 
@@ -103,9 +131,13 @@ pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String 
         let dim = Style::new().dimmed();
         lines.push(format!("    {dim}it already has this content{dim:#}"));
     }
+    for it in check.left_out {
+        lines.extend(wrap::wrap_indented("    ", 2, &format!("{it}"), width));
+    }
     lines.extend(verdict::render_verdict(check.verdict, true, width));
     let (mark, answer) = match check.verdict.decision() {
-        Decision::Allowed => (Mark::Yes, "the rules allow it"),
+        Decision::Allowed if check.left_out.is_empty() => (Mark::Yes, "the rules allow it"),
+        Decision::Allowed => (Mark::No, "the rules allow only a part of it"),
         Decision::Refused => (Mark::No, "the rules do not allow it"),
         Decision::CannotTell => (Mark::No, "cannot tell whether the rules allow it"),
     };

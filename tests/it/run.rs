@@ -12,7 +12,9 @@ mod failure;
 mod interruption;
 mod isolation;
 mod key_access;
+mod planning;
 mod secrets;
+mod skipping;
 mod takeover;
 
 use std::path::PathBuf;

@@ -315,7 +315,7 @@ fn a_deployment_to_stage() {
 }
 
 /// A step that fails half-way has changed its state: the previous code repairs it, but never by
-/// destroying something.
+/// destroying something that was there before.
 #[test]
 fn a_half_applied_change_is_repaired() {
     if !needs("terraform") {
@@ -352,12 +352,39 @@ fn a_half_applied_change_is_repaired() {
     shop.ci(&["promote", "stage", "--yes"]).ok();
     assert_eq!(shop.made("stage").2, 2, "what was rolled back goes nowhere");
 
-    // Going back from here would take the queue away, which may hold something.
-    shop.change("api", "resource \"terraform_data\" \"service\" {", "resource \"terraform_data\" \"queue\" {}\n\nresource \"terraform_data\" \"service\" {\n  depends_on = [terraform_data.queue]");
+    // What this run was to create goes again.
+    let queue = |version: u32| {
+        format!(
+            "resource \"terraform_data\" \"queue\" {{\n  triggers_replace = {version}\n}}\n\nresource \"terraform_data\" \"service\" {{\n  depends_on = [terraform_data.queue]"
+        )
+    };
+    let service = "resource \"terraform_data\" \"service\" {";
+    shop.change("api", service, &queue(1));
+    let back = shop.ci(&["run", "dev", "--yes"]).fails(4);
+    in_order(
+        &back.text(),
+        &[
+            "plan    api      ✓ 0 to add, 1 to change, 1 to destroy",
+            "apply   api      ✓",
+        ],
+    );
+    assert_eq!(shop.made("dev"), good, "repaired");
+    assert!(!shop.state("dev", "api").to_string().contains("queue"));
+    assert_eq!(
+        shop.outcomes("dev")[0],
+        ("api".to_owned(), "rolledBack".to_owned())
+    );
+
+    // Going back from here would destroy the queue that took the place of an earlier one, and which
+    // may hold something.
+    shop.change("api", "replicas = 11", "replicas = 2");
+    shop.ci(&["run", "dev", "--yes"]).ok();
+    shop.change("api", "triggers_replace = 1", "triggers_replace = 2");
+    shop.change("api", "replicas = 2", "replicas = 11");
     let left = shop.ci(&["run", "dev", "--yes"]).fails(4);
     assert!(
         left.words_of_err().contains(
-            "api was not rolled back: a rollback would destroy resources, so a person must decide."
+            "api was not rolled back: a rollback would destroy terraform_data.queue, which is not new, so a person must decide."
         ),
         "{left}"
     );

@@ -16,8 +16,8 @@ use crate::view::check::{self, DeploymentCheck};
 
 /// Check whether the rules allow a deployment, and what is missing
 ///
-/// Needs neither a key nor a network. Exits with 0 if the deployment is allowed, 1 if not, 3 if
-/// that cannot be determined.
+/// Needs neither a key nor a network. Also lists the components that a run would leave out. Exits
+/// with 0 if the whole deployment is allowed, 1 if not, 3 if that cannot be determined.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -78,10 +78,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         destroy: false,
         versions: BTreeMap::new(),
     };
-    let answer = workspace
-        .previewer()
-        .preview_start(&by, &spec)
-        .map_err(|error| explain_preview_error(error, name.as_str()))?;
+    // A rollback, or a run of named components, leaves none out.
+    let is_run_of_all = args.components.is_empty() && !args.rollback;
+    let previewer = workspace.previewer();
+    let answer = if is_run_of_all {
+        previewer.preview_run(&by, &spec)
+    } else {
+        previewer.preview_start(&by, &spec)
+    };
+    let answer = answer.map_err(|error| explain_preview_error(error, name.as_str()))?;
     // A start always has a deployment.
     let Some(deployment) = answer.deployment() else {
         return Err(CliError::reported(ErrorKind::CannotTell));
@@ -92,6 +97,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         by: &by,
         deployment,
         verdict: &answer.verdict,
+        left_out: &answer.left_out,
     };
     if ui.json() {
         ui.print_document("check", &check::to_document(&report))?;
@@ -100,8 +106,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         read_context::print_fetch_age(&workspace, ui);
     }
     match answer.verdict.decision() {
-        Decision::Allowed => Ok(()),
-        Decision::Refused => Err(CliError::reported(ErrorKind::Denied)),
+        Decision::Allowed if answer.left_out.is_empty() => Ok(()),
+        // The answer is also no if the rules allow only a part of it.
+        Decision::Allowed | Decision::Refused => Err(CliError::reported(ErrorKind::Denied)),
         Decision::CannotTell => Err(CliError::reported(ErrorKind::CannotTell)),
     }
 }

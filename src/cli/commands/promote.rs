@@ -1,6 +1,5 @@
 //! `git deploy promote`: deploys what the previous environment runs.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::args::environment::EnvArg;
@@ -8,6 +7,7 @@ use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_expiry, find_rules};
+use crate::cli::left_out::LeftOutReport;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::entry;
@@ -74,7 +74,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
-    let was_reported = Cell::new(false);
+    let left_out = LeftOutReport::default();
     runner.deploy(&person, &|view| {
         let (policy, rules) = find_rules(&env, view)?;
         let spec = DeploymentSpec {
@@ -87,9 +87,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             versions: BTreeMap::new(),
         };
         let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
-        deployment_request::report_left_out(ui, &was_reported, (view, policy), &spec, &deployment)?;
+        left_out.print(ui, (view, policy), &spec)?;
         args.metadata.apply_to(&mut deployment, view)?;
         deployment.expires = find_expiry(&env, view, ui, None)?;
         Ok(deployment)
-    })
+    })?;
+    left_out.require_none(&name)
 }

@@ -180,6 +180,7 @@ fn summarize_failures(total: usize, failures: &[(EnvName, CliError)]) -> Result<
         ErrorKind::Command,
         ErrorKind::CannotTell,
         ErrorKind::Waiting,
+        ErrorKind::Partly,
         ErrorKind::Denied,
         ErrorKind::Usage,
     ];

@@ -1,6 +1,5 @@
 //! `git deploy run`: deploys a commit.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use crate::cli::args::environment::EnvRevArgs;
@@ -8,6 +7,7 @@ use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_expiry, find_rules};
+use crate::cli::left_out::LeftOutReport;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::DeploymentKind;
@@ -19,8 +19,9 @@ use crate::run::build_deployment::{Commits, DeploymentSpec};
 ///
 /// Plans the components that change, asks for confirmation, applies them in dependency order,
 /// verifies them, and rolls back on failure. Exits with 4 if a command of the policy failed, and
-/// with 5 if approvals are missing: repeat the command once they are given. Press Ctrl-C once to
-/// finish running steps and start no new ones, twice to cancel them.
+/// with 5 if approvals are missing: repeat the command once they are given. Exits with 6 if it had to
+/// leave components out, because they or their dependencies are locked, on hold or being deployed.
+/// Press Ctrl-C once to finish running steps and start no new ones, twice to cancel them.
 #[derive(clap::Args)]
 #[command(alias = "deploy")]
 #[command(after_long_help = "\
@@ -83,7 +84,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
-    let was_reported = Cell::new(false);
+    let left_out = LeftOutReport::default();
     runner.deploy(&person, &|view| {
         let (policy, rules) = find_rules(&env, view)?;
         let spec = DeploymentSpec {
@@ -100,9 +101,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             versions: BTreeMap::new(),
         };
         let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
-        deployment_request::report_left_out(ui, &was_reported, (view, policy), &spec, &deployment)?;
+        left_out.print(ui, (view, policy), &spec)?;
         args.metadata.apply_to(&mut deployment, view)?;
         deployment.expires = find_expiry(&env, view, ui, args.ttl)?;
         Ok(deployment)
-    })
+    })?;
+    left_out.require_none(&name)
 }

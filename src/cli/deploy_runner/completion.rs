@@ -97,7 +97,9 @@ impl DeployRunner<'_> {
             return Ok(());
         }
         let name = self.env.name();
-        if !report.refused_plans.is_empty() {
+        // A failure or an interruption matters more than a plan that was not accepted.
+        let has_failed = !report.errors.is_empty() || self.cancellation.is_draining();
+        if !report.refused_plans.is_empty() && !has_failed {
             let names: Vec<&str> = report
                 .refused_plans
                 .iter()

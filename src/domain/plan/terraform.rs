@@ -4,6 +4,7 @@
 //! digest of the JSON, and the actions, addresses and output names.
 
 mod action;
+mod created;
 mod digest;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 pub use action::{ActionCounts, PlannedAction};
+pub use created::CreatedResources;
 use digest::compute_digest;
 
 use crate::domain::id::Digest;
@@ -72,6 +74,9 @@ pub enum TerraformError {
 /// A resource in the plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResourceChange {
+    /// Tells it from every other resource, which the printed address may not: a digest of the whole
+    /// address.
+    id: Digest,
     /// Its address, such as `module.db.aws_instance.a["x"]`: safe to print, and shortened if very
     /// long.
     pub address: String,
@@ -134,6 +139,7 @@ impl TerraformPlan {
                 let is_tainted =
                     resource.action_reason.as_deref() == Some("replace_because_tainted");
                 changes.push(ResourceChange {
+                    id: resource.id(),
                     address,
                     action,
                     is_tainted,
@@ -200,15 +206,6 @@ impl TerraformPlan {
         self.action_counts.destroy > 0
     }
 
-    /// Returns whether the plan destroys anything that may be in use. Resources that an earlier
-    /// apply left incomplete do not count.
-    pub fn destroys_untainted(&self) -> bool {
-        let destroys = |it: &ResourceChange| {
-            matches!(it.action, PlannedAction::Destroy | PlannedAction::Replace) && !it.is_tainted
-        };
-        self.changes.iter().any(destroys)
-    }
-
     /// Returns whether any output changes, which other components may read.
     pub fn changes_outputs(&self) -> bool {
         !self.outputs.is_empty()
@@ -263,6 +260,12 @@ struct ActionsJson {
 }
 
 impl ResourceChangeJson {
+    /// Returns the digest of the address and, of a deposed object, its key.
+    fn id(&self) -> Digest {
+        let deposed = self.deposed.as_deref().unwrap_or_default();
+        Digest::sha256(format!("{}\0{deposed}", self.address).as_bytes())
+    }
+
     /// Returns the address. For a deposed object, which was replaced and still exists, it names
     /// that object as terraform does.
     fn address(&self) -> String {

@@ -16,9 +16,9 @@ pub enum Selection {
     #[default]
     Changed,
     /// Components whose content differs, and components with a plan command that depend on one of
-    /// those, unless they are blocked: locked, on hold, or part of another run. Blocked components
-    /// are left for a later deployment. If all of them are blocked, all are kept, so that the rules
-    /// can report why.
+    /// those, unless they are blocked: locked, on hold, or part of another run. Blocked components,
+    /// and those that depend on a blocked one, are left for a later deployment. If no other is left,
+    /// the blocked ones are kept, so that the rules can report why.
     Unblocked,
     /// The same components as [`Self::Unblocked`], blocked or not.
     WithDependents,

@@ -1,6 +1,7 @@
 //! Applies a deployment in dependency order and reports how each component ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::apply_component::{
     AppliedComponent, ApplyFailure, PreparedComponent, apply_component, destroy_component,
@@ -10,7 +11,7 @@ use super::deploy_task::{DeployTask, OwnershipCheck, RunCallbacks, RunReport, St
 use super::rollback;
 use crate::domain::entry::{ComponentChange, Outcome, RecordedResult};
 use crate::domain::name::ComponentName;
-use crate::domain::plan::PlanResult;
+use crate::domain::plan::{CreatedResources, PlanResult};
 use crate::domain::policy::Rollback;
 use crate::run::graph::Graph;
 use crate::run::run_dirs::WorkDirs;
@@ -79,6 +80,7 @@ fn apply_graph(
     (callbacks, check_ownership): (&dyn RunCallbacks, &mut OwnershipCheck<'_>),
     report: &mut RunReport,
 ) -> BTreeMap<ComponentName, TaskResult<AppliedComponent, ApplyFailure>> {
+    let created: Mutex<BTreeMap<ComponentName, CreatedResources>> = Mutex::default();
     let mut scheduler = ApplyCallbacks {
         task,
         work_dirs,
@@ -93,10 +95,19 @@ fn apply_graph(
                 guard: &ContinueGuard<'_, AppliedComponent, ApplyFailure>| {
         match find_change(task.deployment, component) {
             Some(change) if change.is_removal() => destroy_component(task, &prepared.job),
-            _ => apply_component((task, guard), callbacks, &prepared),
+            _ => apply_component((task, guard), callbacks, &prepared, &|plan| {
+                let mut created = created.lock().unwrap_or_else(PoisonError::into_inner);
+                let created = created.entry(component.clone()).or_default();
+                plan.as_terraform()
+                    .into_iter()
+                    .for_each(|plan| created.add_plan(plan));
+            }),
         }
     };
-    run_graph(graph, task.parallel, &mut scheduler, &work)
+    let results = run_graph(graph, task.parallel, &mut scheduler, &work);
+    let created = created.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.created.extend(created);
+    results
 }
 
 /// The decisions of the run while a graph is applied.

@@ -33,7 +33,7 @@ pub(super) struct PreparedComponent {
     pub needs_new_plan: bool,
 }
 
-/// Deploys one component.
+/// Deploys one component. Calls `on_apply` with each plan just before it is applied.
 pub(super) fn apply_component(
     (task, guard): (
         &DeployTask<'_>,
@@ -41,6 +41,7 @@ pub(super) fn apply_component(
     ),
     callbacks: &dyn RunCallbacks,
     prepared: &PreparedComponent,
+    on_apply: &dyn Fn(&PlanOutput),
 ) -> Result<AppliedComponent, ApplyFailure> {
     let PreparedComponent {
         job,
@@ -62,7 +63,7 @@ pub(super) fn apply_component(
             return Err(ApplyFailure::PlanRefused);
         }
     }
-    let touched = apply_with_retries((task, guard), job, shown, &mut plan)?;
+    let touched = apply_with_retries((task, guard), job, (shown, &mut plan), on_apply)?;
     let verification = runner
         .verify(job)
         .map_err(|error| ApplyFailure::StepFailed(error, true))?;
@@ -82,8 +83,8 @@ fn apply_with_retries(
         &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
     ),
     job: &ComponentJob,
-    shown: Option<&PlanOutput>,
-    plan: &mut Option<PlanOutput>,
+    (shown, plan): (Option<&PlanOutput>, &mut Option<PlanOutput>),
+    on_apply: &dyn Fn(&PlanOutput),
 ) -> Result<bool, ApplyFailure> {
     let runner = task.runner;
     // A component whose attempt failed counts as failed, whatever stops the next attempt.
@@ -101,6 +102,7 @@ fn apply_with_retries(
     while !plan.as_ref().is_some_and(PlanOutput::is_empty) {
         check_continue(previous.as_ref())?;
         touched = true;
+        plan.iter().for_each(on_apply);
         let Err(error) = runner.apply(job) else {
             break;
         };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::entry::{Deployment, Outcome, RecordedResult, Target};
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{PlanOutput, PlanResult};
+use crate::domain::plan::{CreatedResources, PlanOutput, PlanResult};
 use crate::run::component_steps::{StepError, StepRunner};
 
 /// A deployment to carry out.
@@ -57,6 +57,9 @@ pub struct RunReport {
     pub not_rolled_back: BTreeMap<ComponentName, String>,
     /// The components whose plan had changed and was not accepted.
     pub refused_plans: BTreeSet<ComponentName>,
+    /// The resources that the applied plans were to create, by component. A rollback may destroy
+    /// these and no others.
+    pub created: BTreeMap<ComponentName, CreatedResources>,
     /// Set if another runner took the run over. Nothing may be recorded about it then.
     pub taken_over: Option<String>,
     /// Set if no more steps were started because the owner of the run could not be determined.

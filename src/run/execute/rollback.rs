@@ -1,5 +1,5 @@
 //! Rolls components back to their last good release: in reverse order, with one attempt each, and
-//! never if the plan of Terraform would destroy untainted resources.
+//! never if the plan of Terraform would destroy resources that this run did not create.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::changes::find_change;
 use super::deploy_task::{DeployTask, OwnershipCheck, RunReport, StopReason};
 use crate::domain::entry::{Outcome, VerificationResult};
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{PlanOutput, TerraformPlan};
+use crate::domain::plan::{CreatedResources, PlanOutput};
 use crate::run::command_env::ComponentJob;
 use crate::run::graph::Graph;
 use crate::run::run_dirs::WorkDirs;
@@ -35,10 +35,12 @@ pub(super) fn roll_back(
         check_ownership,
         stop_reason: None,
     };
-    let work =
-        |_: &ComponentName, job: ComponentJob, guard: &ContinueGuard<'_, (), RollbackFailure>| {
-            roll_back_component(task, &job, guard)
-        };
+    let created = &report.created;
+    let work = |component: &ComponentName,
+                job: ComponentJob,
+                guard: &ContinueGuard<'_, (), RollbackFailure>| {
+        roll_back_component(task, (&job, created.get(component)), guard)
+    };
     let results = run_graph(&graph, task.parallel, &mut callbacks, &work);
     let stop_reason = callbacks.stop_reason.take();
     for (component, result) in results {
@@ -142,21 +144,31 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
     fn on_result(&mut self, _: &ComponentName, _: &Result<(), RollbackFailure>) {}
 }
 
-/// Rolls back one component.
+/// Rolls back one component. `created` lists the resources that its apply was to create: what this
+/// run brought may go again, everything else may be in use.
 fn roll_back_component(
     task: &DeployTask<'_>,
-    job: &ComponentJob,
+    (job, created): (&ComponentJob, Option<&CreatedResources>),
     guard: &ContinueGuard<'_, (), RollbackFailure>,
 ) -> Result<(), RollbackFailure> {
     let runner = task.runner;
     let plan = runner.plan(job).map_err(|error| {
         RollbackFailure::untouched(format!("its plan failed: {}", error.reason))
     })?;
+    let nothing = CreatedResources::default();
     let terraform = plan.as_ref().and_then(PlanOutput::as_terraform);
-    if terraform.is_some_and(TerraformPlan::destroys_untainted) {
-        return Err(RollbackFailure::untouched(
-            "a rollback would destroy resources, so a person must decide",
-        ));
+    let destroyed = terraform
+        .map(|terraform| terraform.list_destroyed_except(created.unwrap_or(&nothing)))
+        .unwrap_or_default();
+    if let Some((first, more)) = destroyed.split_first() {
+        let others = match more.len() {
+            0 => ", which is not new".to_owned(),
+            1 => " and 1 more resource, which are not new".to_owned(),
+            count => format!(" and {count} more resources, which are not new"),
+        };
+        return Err(RollbackFailure::untouched(format!(
+            "a rollback would destroy {first}{others}, so a person must decide"
+        )));
     }
     let touched = |step: &str, why: &str| RollbackFailure {
         reason: format!("{step} failed: {why}"),

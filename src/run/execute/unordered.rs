@@ -169,3 +169,42 @@ impl<T> SchedulerCallbacks<ComponentJob, T, StepError> for UnorderedCallbacks<'_
 
     fn on_result(&mut self, _: &ComponentName, _: &Result<T, StepError>) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::component_steps::ComponentStep;
+
+    /// A plan waits for another component only if its own command says so.
+    #[test]
+    fn plans_that_wait() {
+        let others: Vec<ComponentName> = ["network", "my-db"].map(|it| it.parse().unwrap()).into();
+        let cases = [
+            ("with data.terraform_remote_state.network,", true),
+            ("cat: /states/dev/network.tfstate: No such file", true),
+            ("there is no my_db yet", true),
+            ("The Network is not there", true),
+            ("an error in networks.tf or subnetwork.tf", false),
+            ("Error: Unsupported argument on main.tf line 3", false),
+            // Its own name, which is not about the other component.
+            ("on infra/network-api/main.tf line 3", false),
+            ("on infra/network-api/main.tf line 3: no network", true),
+            ("", false),
+        ];
+        let error = |line: &str, is_explained| StepError {
+            step: ComponentStep::Plan,
+            reason: "exit status 1".to_owned(),
+            last_lines: vec!["…".to_owned(), line.to_owned()],
+            log: std::path::PathBuf::new(),
+            is_interrupted: false,
+            is_explained,
+        };
+        let component = "network-api".parse().unwrap();
+        for (line, waits) in cases {
+            let explained = names_any(&component, &error(line, true), &others);
+            assert_eq!(explained, waits, "{line}");
+            assert!(!names_any(&component, &error(line, false), &others));
+            assert!(!names_any(&component, &error(line, true), &[]));
+        }
+    }
+}

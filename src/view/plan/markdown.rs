@@ -160,11 +160,11 @@ impl<'a> Section<'a> {
             it.describe(&escape_code)
         );
         let has_content = it.state != PlanState::Empty && !text.trim().is_empty();
-        has_content.then(|| Self {
+        has_content.then_some(Self {
             title,
             language: "",
             text,
-            from_end: it.state == PlanState::Failed,
+            from_end: matches!(it.state, PlanState::Failed | PlanState::Deferred),
         })
     }
 

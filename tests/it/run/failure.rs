@@ -65,7 +65,7 @@ fn a_failure_skips_its_dependents() {
 
     // On hold is what failed, and nothing else.
     play.change(&[("web/n", "3\n")]);
-    let run = play.run(&[]).ok();
+    let run = play.run(&[]).fails(6);
     assert!(
         run.words_of_err().contains("db is left out: it is on hold"),
         "{run}"

@@ -1,0 +1,75 @@
+//! Shared by `run` and `promote`: reports the components that a run leaves out.
+
+use std::cell::OnceCell;
+
+use super::deployment_request::explain_compose_error;
+use super::{CliError, ErrorKind, Ui};
+use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::policy::Policy;
+use crate::ledger::writer::LedgerSnapshot;
+use crate::run::build_deployment::{
+    DeploymentSpec, LeftOut, Selection, list_left_out, list_removed_components,
+};
+use crate::view::grouping::list_or_count;
+
+/// The components that a run leaves out.
+#[derive(Default)]
+pub struct LeftOutReport {
+    /// Set by the first report, because a deployment may be computed several times.
+    components: OnceCell<Vec<LeftOut>>,
+}
+
+impl LeftOutReport {
+    /// Prints, once, the components that a run leaves out, with the reason, and those that are no
+    /// longer in the code. Does nothing if the components to deploy were chosen by name.
+    pub fn print(
+        &self,
+        ui: &Ui,
+        (view, policy): (&LedgerSnapshot<'_>, &Policy),
+        spec: &DeploymentSpec<'_>,
+    ) -> Result<(), CliError> {
+        if spec.selection != Selection::Unblocked || self.components.get().is_some() {
+            return Ok(());
+        }
+        let removed = list_removed_components(view, policy, spec)
+            .map_err(|error| explain_compose_error(policy, error))?;
+        if !removed.is_empty() {
+            let names: Vec<&str> = removed.iter().map(ComponentName::as_str).collect();
+            let pronoun = if names.len() == 1 { "it" } else { "them" };
+            ui.eprint_sentence(format_args!(
+                "No longer in the code, but not removed: {}. Use --destroy to remove {pronoun}.",
+                names.join(", ")
+            ));
+        }
+        let left_out = list_left_out(view, policy, spec)
+            .map_err(|error| explain_compose_error(policy, error))?;
+        for it in self.components.get_or_init(|| left_out) {
+            ui.eprint_sentence(format_args!("{it}."));
+        }
+        Ok(())
+    }
+
+    /// Checks, after a deployment that succeeded, that it left nothing out.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it did: only a part of what was asked for was deployed.
+    pub fn require_none(&self, name: &EnvName) -> Result<(), CliError> {
+        let names: Vec<&str> = self
+            .components
+            .get()
+            .into_iter()
+            .flatten()
+            .map(|it| it.component.as_str())
+            .collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let verb = if names.len() == 1 { "was" } else { "were" };
+        let message = format!(
+            "the deployment to {name} is partial: {} {verb} not deployed",
+            list_or_count(&names)
+        );
+        Err(CliError::new(ErrorKind::Partly, message).hint(format!("git deploy status {name}")))
+    }
+}

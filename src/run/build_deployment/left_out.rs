@@ -1,0 +1,138 @@
+//! The components that differ but are left out of a deployment, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::deployment_spec::{BuildError, DeploymentSpec, Selection};
+use super::select_components;
+use super::selection::{BlockReason, build_change, find_block_reason};
+use crate::domain::entry::ComponentChange;
+use crate::domain::name::ComponentName;
+use crate::domain::policy::Policy;
+use crate::domain::state::{EnvState, Scope};
+use crate::ledger::writer::LedgerSnapshot;
+use crate::run::graph::Graph;
+
+/// A component that differs but is left out of a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The component.
+    pub component: ComponentName,
+    /// The blocked component that it depends on, directly or not; `None` if it is blocked itself.
+    pub after: Option<ComponentName>,
+    /// Why it, or the component that it depends on, is blocked.
+    pub reason: BlockReason,
+}
+
+impl LeftOut {
+    /// Returns why the component is left out: `it is on hold`.
+    pub fn format_reason(&self) -> String {
+        match &self.after {
+            None => format!("it is {}", self.reason),
+            Some(other) => format!("it depends on {other}, which is {}", self.reason),
+        }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.after {
+            None => "left out",
+            Some(_) => "skipped",
+        };
+        write!(f, "{} is {verb}: {}", self.component, self.format_reason())
+    }
+}
+
+/// Finds the changes to skip: those of components that depend, directly or not, on a component whose
+/// new content is not running and cannot be deployed now. Returns the dependency of each and what
+/// blocks it.
+///
+/// A run skips the dependents of a component that fails. This keeps the next run from deploying them
+/// alone.
+pub(super) fn find_skipped(
+    env_state: EnvState<'_>,
+    policy: &Policy,
+    components: &[ComponentChange],
+) -> BTreeMap<ComponentName, (ComponentName, BlockReason)> {
+    let changes = || {
+        components
+            .iter()
+            .filter(|change| !change.is_removal())
+    };
+    let is_missing = |change: &&ComponentChange| {
+        let component = &change.target.component;
+        env_state.content(component) != change.target.content
+            || env_state.unknown_since(component).is_some()
+    };
+    let blocked: BTreeMap<&ComponentName, BlockReason> = changes()
+        .filter(is_missing)
+        .filter_map(|change| {
+            let reason = find_block_reason(env_state, change)?;
+            Some((&change.target.component, reason))
+        })
+        .collect();
+    let find_cause = |change: &ComponentChange| {
+        let component = &change.target.component;
+        if find_block_reason(env_state, change).is_some() {
+            return None;
+        }
+        let mut among: BTreeSet<ComponentName> = blocked.keys().copied().cloned().collect();
+        among.insert(component.clone());
+        let graph = Graph::new(policy, &among);
+        let cause = graph.predecessors(component).next()?;
+        let reason = blocked.get(cause)?;
+        Some((component.clone(), (cause.clone(), *reason)))
+    };
+    changes().filter_map(find_cause).collect()
+}
+
+/// Lists the components that differ but are left out of a deployment of all unblocked components,
+/// whatever components `spec` selects. If the deployment consists of blocked components, which the
+/// rules then refuse, those are not listed.
+pub fn list_left_out(
+    ledgers: &LedgerSnapshot<'_>,
+    policy: &Policy,
+    spec: &DeploymentSpec<'_>,
+) -> Result<Vec<LeftOut>, BuildError> {
+    let spec = DeploymentSpec {
+        selection: Selection::Unblocked,
+        ..spec.clone()
+    };
+    let state = ledgers.load_state(spec.env.ledger(), &Scope::All)?;
+    let env_state = spec.env.state_in(&state);
+    let included = select_components(ledgers, policy, &spec, env_state)?;
+    let is_included = |component: &ComponentName| {
+        included
+            .iter()
+            .any(|change| change.target.component == *component)
+    };
+    let mut changes = Vec::new();
+    for component in policy.component_names() {
+        let Some(commit) = spec.commits.get(&component) else {
+            continue;
+        };
+        let content = ledgers.gatherer.content(policy, commit, &component);
+        let content = content.map_err(|error| BuildError::MissingFact(error.to_string()))?;
+        let change = build_change(env_state, &spec, &component, commit, content)?;
+        changes.extend(change);
+    }
+    let skipped = find_skipped(env_state, policy, &changes);
+    let find_reason = |change: &ComponentChange| {
+        let component = change.target.component.clone();
+        let (after, reason) = match skipped.get(&component) {
+            Some((cause, reason)) => (Some(cause.clone()), *reason),
+            None => (None, find_block_reason(env_state, change)?),
+        };
+        Some(LeftOut {
+            component,
+            after,
+            reason,
+        })
+    };
+    Ok(changes
+        .iter()
+        .filter(|change| !is_included(&change.target.component))
+        .filter_map(find_reason)
+        .collect())
+}
