@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 pub use deployment_spec::{BuildError, Commits, DeploymentSpec, Selection};
 pub use selection::BlockReason;
 use selection::{build_change, find_block_reason, include_dependents, remove_blocked};
-pub(super) use versions::find_artifacts;
 use versions::{add_version_and_artifacts, gather_facts};
+pub(super) use versions::{build_statement, find_artifacts};
 
 use crate::domain::entry::{ComponentChange, Deployment, Intent};
 use crate::domain::name::ComponentName;

@@ -368,7 +368,8 @@ hotfix = { by = "bob", skip = ["promote_from", "soak"] }
     // Its own starter does not count, nor does the author of what it brings.
     bob.deploy(&["approve", "prod"]).ok();
     project.refused(&["approvals"], || bob.deploy(&hotfix));
-    project.alice.deploy(&["approve", "prod"]).ok();
+    project.alice.deploy(&["approve", "prod"]).fails(1);
+    project.alice.deploy(&["approve", "prod", "--anyway"]).ok();
     project.refused(&["approvals"], || bob.deploy(&hotfix));
     carol.deploy(&["approve", "prod"]).ok();
     bob.deploy(&hotfix).ok();

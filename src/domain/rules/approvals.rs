@@ -6,7 +6,9 @@
 
 mod approved_by;
 mod commit_approvals;
+mod proposed;
 mod publish;
+mod refusal;
 
 use std::collections::BTreeSet;
 
@@ -23,7 +25,9 @@ use crate::domain::verdict::{Check, Rule};
 
 use approved_by::check_approved_by;
 use commit_approvals::{CommitApprovals, approvers, commit_approvals, is_exempt};
+pub(super) use proposed::refuse_proposed_approval;
 use publish::{check_publish, consenting_admins};
+pub use refusal::ApprovalRefusal;
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Approvals,

@@ -7,11 +7,27 @@ use std::sync::Arc;
 use super::needs::FactPlan;
 use super::{BranchSource, FactGatherer, describe_error};
 use crate::domain::id::{CommitId, Oid};
-use crate::domain::policy::{BranchName, DeployOn};
-use crate::domain::rules::{Fact, Facts};
+use crate::domain::policy::{BranchName, DeployOn, Policy};
+use crate::domain::rules::{Chain, Fact, Facts, Request};
 use crate::git::error::{Error, Result};
+use crate::ledger::Tips;
 
 impl FactGatherer<'_> {
+    /// Gathers only the facts that decide whether an approval of the request's deployment can
+    /// count, before it is written: the authors, if they cannot approve.
+    pub fn gather_to_approve(
+        &self,
+        policy: &Policy,
+        request: &Request<'_>,
+        tips: &Tips,
+        chain: Chain,
+    ) -> Facts {
+        let state = Err("the ledger's state was not read".to_owned());
+        let mut plan = FactPlan::new(policy, request, &state);
+        plan.keep_needs_to_approve();
+        self.gather_needs(policy, plan, request, tips, Some(chain), state)
+    }
+
     /// Looks up whether a commit contains another, once.
     pub(super) fn gather_containment(&self, commit: CommitId, base: CommitId, facts: &mut Facts) {
         let look_up = || {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::deployment_spec::{BuildError, DeploymentSpec};
 use crate::domain::entry::{Action, Deployment, DeploymentKind, Image, Start, Statement, Target};
+use crate::domain::env_ref::EnvRef;
 use crate::domain::id::RunId;
 use crate::domain::name::Person;
 use crate::domain::policy::Policy;
@@ -26,7 +27,7 @@ pub(super) fn gather_facts(
     let Some(by) = spec.rules.deployers.persons().first().cloned() else {
         return Facts::default();
     };
-    let statement = build_statement(by, chain, spec, deployment);
+    let statement = build_statement(by, chain, spec.env, deployment);
     let request = Request::Entry {
         statement: &statement,
         key: None,
@@ -44,18 +45,18 @@ pub(super) fn gather_facts(
 }
 
 /// Builds a statement like that of the deployment's entry, to gather facts about its commits.
-fn build_statement(
+pub(in crate::run) fn build_statement(
     by: Person,
     chain: &Chain,
-    spec: &DeploymentSpec<'_>,
+    env: &EnvRef,
     deployment: &Deployment,
 ) -> Statement {
     Statement {
         at: chain.at,
         by,
         requested_by: None,
-        ledger: spec.env.ledger().clone(),
-        environment: spec.env.member().cloned(),
+        ledger: env.ledger().clone(),
+        environment: env.member().cloned(),
         project: chain.project,
         previous: chain.tip,
         sequence: chain.sequence + 1,

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::refusal::ApprovalRefusal;
 use crate::domain::entry::{
     Action, Approve, ComponentChange, Deployment, DeploymentKind, Intent, StoredEntry,
 };
@@ -14,9 +15,7 @@ use crate::domain::rules::facts::Fact;
 use crate::domain::rules::findings::join_names;
 use crate::domain::rules::key_trust;
 use crate::domain::rules::matching::match_slots;
-
-/// Why the approval of an author or of the deployer does not count.
-const SELF_APPROVAL: &str = "authors and the deployer cannot approve (prevent_self)";
+use crate::domain::time::Time;
 
 /// The approvals that are missing at one commit.
 pub(super) struct MissingApprovals {
@@ -38,7 +37,17 @@ pub(super) struct CommitApprovals<'a> {
     approvers: Vec<BTreeSet<Person>>,
     /// The people whose approval counts for none of the requirements that name them, and the
     /// reason.
-    refused: BTreeMap<Person, &'static str>,
+    refused: BTreeMap<Person, ApprovalRefusal>,
+}
+
+/// An approval: one that the state stores, or one to be written.
+pub(super) struct GivenApproval<'a> {
+    /// The approver.
+    pub by: &'a Person,
+    /// When it was given.
+    pub at: Time,
+    /// What it approves.
+    pub approve: &'a Approve,
 }
 
 /// Returns everyone whose approval counts for any of the commits.
@@ -77,14 +86,7 @@ pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitAppro
     };
     let mut all = Vec::new();
     for (commit, changes) in commits {
-        let approvers = vec![BTreeSet::new(); requirements.len()];
-        let mut approvals = CommitApprovals {
-            commit,
-            changes,
-            requirements,
-            approvers,
-            refused: BTreeMap::new(),
-        };
+        let mut approvals = CommitApprovals::new(commit, changes, requirements);
         for (_, _, entry) in ctx
             .environment_state()?
             .approvals()
@@ -99,7 +101,22 @@ pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitAppro
     Ok(all)
 }
 
-impl CommitApprovals<'_> {
+impl<'a> CommitApprovals<'a> {
+    /// Returns the changes to a commit, without any approval.
+    pub fn new(
+        commit: CommitId,
+        changes: Vec<&'a ComponentChange>,
+        requirements: &'a [ApprovalRequirement],
+    ) -> Self {
+        Self {
+            commit,
+            changes,
+            requirements,
+            approvers: vec![BTreeSet::new(); requirements.len()],
+            refused: BTreeMap::new(),
+        }
+    }
+
     /// Adds an approval to each requirement that it counts for. If it counts for none, notes the
     /// reason.
     fn add_approval(
@@ -110,23 +127,16 @@ impl CommitApprovals<'_> {
         involved: &BTreeSet<Person>,
     ) -> Fact<()> {
         let person = &entry.statement.by;
-        let mut refusal = None;
-        let mut counting = Vec::new();
-        for (index, requirement) in self
-            .requirements
-            .iter()
-            .enumerate()
-            .filter(|(_, requirement)| requirement.by.contains(person))
-        {
-            match self.reason_not_counted(ctx, entry, approve, requirement, involved) {
-                None => counting.push(index),
-                Some(why) => refusal = Some(why),
-            }
-        }
+        let approval = GivenApproval {
+            by: person,
+            at: entry.statement.at,
+            approve,
+        };
+        let (mut counting, mut refusal) = self.match_requirements(ctx, &approval, involved);
         // The key is checked last: it need not be known for an approval that does not count anyway.
         if !counting.is_empty() && !key_trust::has_listed_key(ctx, entry)? {
             counting.clear();
-            refusal = Some("the key that signed it was removed");
+            refusal = Some(ApprovalRefusal::RemovedKey);
         }
         if counting.is_empty() {
             self.refused
@@ -140,36 +150,53 @@ impl CommitApprovals<'_> {
         Ok(())
     }
 
-    /// Returns why an approval does not count for a requirement; `None` if it does.
-    fn reason_not_counted(
+    /// Returns the indexes of the requirements that an approval counts for, and why it does not
+    /// count for another one that names the approver. `excluded` cannot approve with
+    /// `prevent_self`.
+    pub fn match_requirements(
         &self,
         ctx: &Context<'_>,
-        entry: &StoredEntry,
-        approve: &Approve,
+        approval: &GivenApproval<'_>,
+        excluded: &BTreeSet<Person>,
+    ) -> (Vec<usize>, Option<ApprovalRefusal>) {
+        let (mut counting, mut refusal) = (Vec::new(), None);
+        let requirements = self.requirements.iter().enumerate();
+        for (index, requirement) in requirements.filter(|(_, it)| it.by.contains(approval.by)) {
+            match self.refuse_for(ctx, approval, requirement, excluded) {
+                None => counting.push(index),
+                why => refusal = why,
+            }
+        }
+        (counting, refusal)
+    }
+
+    /// Returns why an approval does not count for a requirement; `None` if it does.
+    fn refuse_for(
+        &self,
+        ctx: &Context<'_>,
+        approval: &GivenApproval<'_>,
         requirement: &ApprovalRequirement,
-        involved: &BTreeSet<Person>,
-    ) -> Option<&'static str> {
-        let person = &entry.statement.by;
-        if ctx.policy.is_machine(person) {
-            Some("a machine cannot approve")
-        } else if requirement.prevent_self && involved.contains(person) {
-            Some(SELF_APPROVAL)
-        } else if approve.expires <= ctx.now
-            || entry.statement.at.plus(requirement.expires) <= ctx.now
-        {
-            Some("it has expired")
+        excluded: &BTreeSet<Person>,
+    ) -> Option<ApprovalRefusal> {
+        let approve = approval.approve;
+        if ctx.policy.is_machine(approval.by) {
+            Some(ApprovalRefusal::Machine)
+        } else if requirement.prevent_self && excluded.contains(approval.by) {
+            Some(ApprovalRefusal::SelfApproval)
+        } else if approve.expires <= ctx.now || approval.at.plus(requirement.expires) <= ctx.now {
+            Some(ApprovalRefusal::Expired)
         } else if !self
             .changes
             .iter()
             .all(|change| approve.components.contains(&change.target.component))
         {
-            Some("it is for other components")
+            Some(ApprovalRefusal::OtherComponents)
         } else if requirement.bind == ApprovalBinding::Plan
             // A branch update has no plans yet; the start that follows is checked.
             && ctx.statement.is_some()
             && !self.plans_fit(ctx, approve)
         {
-            Some("it is for another plan")
+            Some(ApprovalRefusal::OtherPlan)
         } else {
             None
         }
@@ -256,7 +283,7 @@ impl CommitApprovals<'_> {
             .iter()
             .filter(|(person, _)| !self.approvers.iter().any(|it| it.contains(*person)))
             // Without eligible approvers, `needs` already gives this reason.
-            .filter(|(_, why)| !eligible.is_empty() || **why != SELF_APPROVAL);
+            .filter(|(_, why)| !eligible.is_empty() || **why != ApprovalRefusal::SelfApproval);
         let refused: Vec<String> = refused
             .take(3)
             .map(|(person, why)| format!("; not by {person}: {why}"))

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::entry::{Action, DeploymentKind, Intent, PolicyApprove, Publish, Start};
+use crate::domain::entry::{
+    Action, Approve, DeploymentKind, Intent, PolicyApprove, Publish, Start,
+};
 use crate::domain::id::Digest;
 use crate::domain::name::Person;
 use crate::domain::rules::testing::{
     Case, approve, change, deploy, deployment, entry_time, key, parse, policy_text, start,
 };
-use crate::domain::rules::{Request, counting_approvers};
+use crate::domain::rules::{
+    ApprovalRefusal, Fact, Request, counting_approvers, refuse_proposed_approval,
+};
 use crate::domain::time::Span;
 use crate::domain::verdict::{Check, Rule};
 
@@ -317,6 +321,122 @@ fn policies() {
     let mut unread = publish_case(vec![], &[]);
     unread.facts.state = None;
     unread.unknown(Rule::Approvals, "");
+}
+
+/// Before an approval is written, the answer is that of the rule for the deployment with this
+/// approval, started by another person.
+#[test]
+fn proposed_approvals() {
+    use ApprovalRefusal::{Expired, OtherPlan, SelfApproval};
+    let component = "[components.catalogue]\nplan = \"p\"\napply = \"a\"\n";
+    let planless = "[components.catalogue]\napply = \"a\"\n";
+    let any = with_requirement("required = 1");
+    let by_group = "[groups]\nrelease = [\"bob\", \"ci\"]\n".to_owned()
+        + &with_requirement("by = \"release\"");
+    let bound = with_requirement("bind = \"plan\"");
+    // The policy, the approver, whether the approval names a plan, its validity in seconds.
+    let rows = [
+        (any.clone(), "bob", false, 600, None),
+        (any.clone(), "alice", false, 600, Some(SelfApproval)),
+        (
+            with_requirement("prevent_self = false"),
+            "alice",
+            false,
+            600,
+            None,
+        ),
+        // `authorization` refuses machines and people whom no requirement names.
+        (by_group.clone(), "bob", false, 600, None),
+        (by_group.clone(), "ci", false, 600, None),
+        (by_group, "dana", false, 600, None),
+        (any.clone(), "bob", false, 0, Some(Expired)),
+        (bound.clone() + component, "bob", true, 600, None),
+        (
+            bound.clone() + component,
+            "bob",
+            false,
+            600,
+            Some(OtherPlan),
+        ),
+        (bound.clone() + planless, "bob", true, 600, Some(OtherPlan)),
+        (bound + planless, "bob", false, 600, None),
+        (any + component, "bob", true, 600, None),
+    ];
+    for (policy, by, has_plan, validity, expected) in rows {
+        let row = format!("{by}, plan: {has_plan}, {validity} s:\n{policy}");
+        let plan = Digest::sha256(b"plan");
+        let Action::Approve(mut approve) = approve(1, &["catalogue"]) else {
+            panic!()
+        };
+        approve.expires = entry_time().plus(Span::from_seconds(validity));
+        if has_plan {
+            approve.plans = [(parse("catalogue"), plan.clone())].into();
+        }
+        let authors = || Some(Ok(["alice@example.com".to_owned()].into()));
+        let refusal = refuse_proposed(
+            &policy,
+            by,
+            deploy("catalogue", 1, None),
+            &approve,
+            authors(),
+        );
+        assert_eq!(refusal, Ok(expected), "{row}");
+        let mut with_approval = case(&policy, vec![(by, Action::Approve(approve))]);
+        let has_plan_command = policy.contains("plan = \"p\"");
+        with_approval.deployment().components[0].plan = has_plan_command.then_some(plan);
+        with_approval.facts.authors = authors();
+        let counts = approvers_that_count(&with_approval).contains(&parse::<Person>(by));
+        let has_seat = !["ci", "dana"].contains(&by);
+        assert_eq!(counts, expected.is_none() && has_seat, "{row}");
+    }
+}
+
+/// Without plans, an approval may still be for a command, or for a branch update.
+#[test]
+fn proposed_approvals_without_plans() {
+    let component = "[components.catalogue]\nplan = \"p\"\napply = \"a\"\n";
+    let prod = |more: &str| {
+        format!("[environments.prod]\napprovals = [{{ bind = \"plan\" }}]\n{more}{component}")
+    };
+    let Action::Approve(approve) = approve(1, &["catalogue"]) else {
+        panic!()
+    };
+    let refuse = |policy: &str, from, authors| {
+        refuse_proposed(
+            policy,
+            "bob",
+            deploy("catalogue", 1, from),
+            &approve,
+            authors,
+        )
+    };
+    let none = || Some(Ok(BTreeSet::new()));
+    let other_plan = Ok(Some(ApprovalRefusal::OtherPlan));
+    assert_eq!(refuse(&prod(""), None, none()), other_plan);
+    assert_eq!(refuse(&prod(""), Some(2), none()), other_plan);
+    assert_eq!(refuse(&prod(""), Some(1), none()), Ok(None));
+    let merge = prod("branch = \"main\"\ndeploy_on = \"merge\"\n");
+    assert_eq!(refuse(&merge, Some(2), none()), Ok(None));
+    refuse(&merge, Some(2), None).unwrap_err();
+    refuse(&merge, Some(2), Some(Err("shallow".to_owned()))).unwrap_err();
+}
+
+fn refuse_proposed(
+    policy: &str,
+    by: &str,
+    action: Action,
+    approve: &Approve,
+    authors: Option<Fact<BTreeSet<String>>>,
+) -> Fact<Option<ApprovalRefusal>> {
+    let mut case = Case::new(policy, "prod", by, action);
+    case.facts.authors = authors;
+    let request = Request::Entry {
+        statement: &case.statement,
+        key: None,
+        policy_text: None,
+    };
+    let approval = (&parse(by), approve);
+    refuse_proposed_approval(&case.policy, &request, &case.facts, case.now, approval)
 }
 
 /// Naming people in `approvedBy` does not replace their approvals.

@@ -1,0 +1,33 @@
+//! Why an approval counts for none of the requirements that name its approver.
+
+use std::fmt;
+
+/// Why an approval does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApprovalRefusal {
+    /// The approver is a machine.
+    Machine,
+    /// The approver wrote the new commits, starts the deployment or requested it.
+    SelfApproval,
+    /// It has expired.
+    Expired,
+    /// It does not include every component that changes.
+    OtherComponents,
+    /// It is not for exactly the plans of the deployment.
+    OtherPlan,
+    /// The policy no longer lists the key that signed it.
+    RemovedKey,
+}
+
+impl fmt::Display for ApprovalRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Machine => "a machine cannot approve",
+            Self::SelfApproval => "authors and the deployer cannot approve (prevent_self)",
+            Self::Expired => "it has expired",
+            Self::OtherComponents => "it is for other components",
+            Self::OtherPlan => "it is for another plan",
+            Self::RemovedKey => "the key that signed it was removed",
+        })
+    }
+}
