@@ -6,6 +6,7 @@
 
 mod approved_by;
 mod commit_approvals;
+mod excluded;
 mod proposed;
 mod publish;
 mod refusal;
@@ -21,6 +22,7 @@ use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, DeploymentKind, Intent};
 use crate::domain::name::Person;
+use crate::domain::policy::PreventSelf;
 use crate::domain::verdict::{Check, Rule};
 
 use approved_by::check_approved_by;
@@ -57,8 +59,10 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
         (_, Some(environment)) => {
             let required = &environment.approvals;
             let signers = (!required.is_empty()).then_some(FactNeed::ApprovalSigners);
-            let prevent_self = required.iter().any(|requirement| requirement.prevent_self);
-            let authors = prevent_self.then_some(FactNeed::Authors);
+            let mut all = required.iter().map(|requirement| requirement.prevent_self);
+            let authors = all
+                .any(PreventSelf::excludes_authors)
+                .then_some(FactNeed::Authors);
             signers.into_iter().chain(authors).collect()
         }
     }

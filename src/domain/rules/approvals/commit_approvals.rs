@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::excluded::{ExcludedPersons, describe_excluded};
 use super::refusal::ApprovalRefusal;
 use crate::domain::entry::{
     Action, Approve, ComponentChange, Deployment, DeploymentKind, Intent, StoredEntry,
@@ -76,14 +77,7 @@ pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitAppro
             .or_default()
             .push(change);
     }
-    let involved = if requirements
-        .iter()
-        .any(|requirement| requirement.prevent_self)
-    {
-        key_trust::involved_persons(ctx)?
-    } else {
-        BTreeSet::new()
-    };
+    let excluded = ExcludedPersons::find(ctx, requirements)?;
     let mut all = Vec::new();
     for (commit, changes) in commits {
         let mut approvals = CommitApprovals::new(commit, changes, requirements);
@@ -93,7 +87,7 @@ pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitAppro
             .filter(|(it, _, _)| *it == commit)
         {
             if let Action::Approve(approve) = &entry.statement.action {
-                approvals.add_approval(ctx, entry, approve, &involved)?;
+                approvals.add_approval(ctx, entry, approve, &excluded)?;
             }
         }
         all.push(approvals);
@@ -124,7 +118,7 @@ impl<'a> CommitApprovals<'a> {
         ctx: &Context<'_>,
         entry: &StoredEntry,
         approve: &Approve,
-        involved: &BTreeSet<Person>,
+        excluded: &ExcludedPersons,
     ) -> Fact<()> {
         let person = &entry.statement.by;
         let approval = GivenApproval {
@@ -132,7 +126,7 @@ impl<'a> CommitApprovals<'a> {
             at: entry.statement.at,
             approve,
         };
-        let (mut counting, mut refusal) = self.match_requirements(ctx, &approval, involved);
+        let (mut counting, mut refusal) = self.match_requirements(ctx, &approval, excluded);
         // The key is checked last: it need not be known for an approval that does not count anyway.
         if !counting.is_empty() && !key_trust::has_listed_key(ctx, entry)? {
             counting.clear();
@@ -157,7 +151,7 @@ impl<'a> CommitApprovals<'a> {
         &self,
         ctx: &Context<'_>,
         approval: &GivenApproval<'_>,
-        excluded: &BTreeSet<Person>,
+        excluded: &ExcludedPersons,
     ) -> (Vec<usize>, Option<ApprovalRefusal>) {
         let (mut counting, mut refusal) = (Vec::new(), None);
         let requirements = self.requirements.iter().enumerate();
@@ -176,14 +170,16 @@ impl<'a> CommitApprovals<'a> {
         ctx: &Context<'_>,
         approval: &GivenApproval<'_>,
         requirement: &ApprovalRequirement,
-        excluded: &BTreeSet<Person>,
+        excluded: &ExcludedPersons,
     ) -> Option<ApprovalRefusal> {
         let approve = approval.approve;
         if ctx.policy.is_machine(approval.by) {
-            Some(ApprovalRefusal::Machine)
-        } else if requirement.prevent_self && excluded.contains(approval.by) {
-            Some(ApprovalRefusal::SelfApproval)
-        } else if approve.expires <= ctx.now || approval.at.plus(requirement.expires) <= ctx.now {
+            return Some(ApprovalRefusal::Machine);
+        }
+        if let Some(refusal) = excluded.refuse(requirement.prevent_self, approval.by) {
+            return Some(refusal);
+        }
+        if approve.expires <= ctx.now || approval.at.plus(requirement.expires) <= ctx.now {
             Some(ApprovalRefusal::Expired)
         } else if !self
             .changes
@@ -263,17 +259,10 @@ impl<'a> CommitApprovals<'a> {
         let eligible = self.eligible_approvers(ctx, filled)?;
         let tally = self.describe_tally();
         let needs = match (slots.len() - filled, eligible.len()) {
-            (_, 0)
-                if self
-                    .requirements
-                    .iter()
-                    .any(|requirement| requirement.prevent_self) =>
-            {
-                "and no eligible approver \
-                is left: authors and the deployer are excluded (prevent_self)"
-                    .to_owned()
-            }
-            (_, 0) => "and no eligible approver is left".to_owned(),
+            (_, 0) => match describe_excluded(self.requirements) {
+                Some(excluded) => format!("and no eligible approver is left: {excluded}"),
+                None => "and no eligible approver is left".to_owned(),
+            },
             (1, 1) => format!("needs {}", join_names(&eligible)),
             (1, _) => format!("needs one of {}", join_names(&eligible)),
             (missing, _) => format!("needs {missing} more, of {}", join_names(&eligible)),
@@ -283,7 +272,7 @@ impl<'a> CommitApprovals<'a> {
             .iter()
             .filter(|(person, _)| !self.approvers.iter().any(|it| it.contains(*person)))
             // Without eligible approvers, `needs` already gives this reason.
-            .filter(|(_, why)| !eligible.is_empty() || **why != ApprovalRefusal::SelfApproval);
+            .filter(|(_, why)| !eligible.is_empty() || !why.is_self_approval());
         let refused: Vec<String> = refused
             .take(3)
             .map(|(person, why)| format!("; not by {person}: {why}"))
@@ -302,19 +291,11 @@ impl<'a> CommitApprovals<'a> {
 
     /// Returns the people whose approval would fill one more slot.
     fn eligible_approvers(&self, ctx: &Context<'_>, filled: usize) -> Fact<BTreeSet<Person>> {
-        let has_prevent_self = self
-            .requirements
-            .iter()
-            .any(|requirement| requirement.prevent_self);
-        let involved = if has_prevent_self {
-            key_trust::involved_persons(ctx)?
-        } else {
-            BTreeSet::new()
-        };
+        let excluded = ExcludedPersons::find(ctx, self.requirements)?;
         let may_approve = |requirement: &ApprovalRequirement, person: &Person| {
             requirement.by.contains(person)
                 && !ctx.policy.is_machine(person)
-                && !(requirement.prevent_self && involved.contains(person))
+                && excluded.refuse(requirement.prevent_self, person).is_none()
         };
         let persons: BTreeSet<&Person> = self
             .requirements

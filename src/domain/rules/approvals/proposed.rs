@@ -1,15 +1,13 @@
 //! Judges an approval before it is written.
 
-use std::collections::BTreeSet;
-
 use super::commit_approvals::{CommitApprovals, GivenApproval};
+use super::excluded::ExcludedPersons;
 use super::refusal::ApprovalRefusal;
 use crate::domain::entry::Approve;
 use crate::domain::name::Person;
 use crate::domain::policy::DeployOn;
 use crate::domain::rules::context::Context;
 use crate::domain::rules::facts::Fact;
-use crate::domain::rules::key_trust;
 
 /// Returns why an approval would count for no requirement that names its approver, whoever starts
 /// the deployment. Returns `None` if it would count, and if no requirement names the approver: the
@@ -31,11 +29,7 @@ pub(in crate::domain::rules) fn refuse_proposed_approval(
             .then(|| approve.plans.get(&change.target.component).cloned())
             .flatten();
     }
-    let excluded = if requirements.iter().any(|it| it.prevent_self) {
-        key_trust::authors(ctx)?
-    } else {
-        BTreeSet::new()
-    };
+    let excluded = ExcludedPersons::find_before_start(ctx, requirements)?;
     let changes = deployment.changed().collect();
     let approvals = CommitApprovals::new(approve.commit, changes, requirements);
     let approval = GivenApproval {

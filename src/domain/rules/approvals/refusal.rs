@@ -8,7 +8,9 @@ pub enum ApprovalRefusal {
     /// The approver is a machine.
     Machine,
     /// The approver wrote the new commits, starts the deployment or requested it.
-    SelfApproval,
+    Involved,
+    /// The approver starts the deployment or requested it, and `prevent_self` is `"starter"`.
+    Starter,
     /// It has expired.
     Expired,
     /// It does not include every component that changes.
@@ -19,11 +21,21 @@ pub enum ApprovalRefusal {
     RemovedKey,
 }
 
+impl ApprovalRefusal {
+    /// Returns whether the reason is `prevent_self`.
+    pub const fn is_self_approval(self) -> bool {
+        matches!(self, Self::Involved | Self::Starter)
+    }
+}
+
 impl fmt::Display for ApprovalRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Machine => "a machine cannot approve",
-            Self::SelfApproval => "authors and the deployer cannot approve (prevent_self)",
+            Self::Starter => {
+                "the deployer and the requester cannot approve (prevent_self = \"starter\")"
+            }
+            Self::Involved => "authors and the deployer cannot approve (prevent_self)",
             Self::Expired => "it has expired",
             Self::OtherComponents => "it is for other components",
             Self::OtherPlan => "it is for another plan",

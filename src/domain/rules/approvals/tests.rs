@@ -101,6 +101,54 @@ fn prevent_self() {
     unread.unknown(Rule::Approvals, "authors");
 }
 
+/// `prevent_self` decides whose own approval counts. Each message that excludes a person names it.
+#[test]
+fn prevent_self_values() {
+    const INVOLVED: &str = "not by bob: authors and the deployer cannot approve (prevent_self)";
+    const STARTER: &str =
+        "not by bob: the deployer and the requester cannot approve (prevent_self = \"starter\")";
+    // For each value: why the approval of the starter, the requester and an author is excluded.
+    let rows = [
+        ("true", Some(INVOLVED), Some(INVOLVED), Some(INVOLVED)),
+        ("\"starter\"", Some(STARTER), Some(STARTER), None),
+        ("false", None, None, None),
+    ];
+    for (value, starter, requester, author) in rows {
+        let policy = with_requirement(&format!("prevent_self = {value}"));
+        let bob = || case(&policy, vec![("bob", approve(1, &["catalogue"]))]);
+        let (mut by_starter, mut by_requester, mut by_author) = (bob(), bob(), bob());
+        by_starter.by("bob");
+        by_requester.statement.requested_by = Some(parse("bob"));
+        by_author.facts.authors = Some(Ok(["bob@example.com".to_owned()].into()));
+        for (case, expected) in [
+            (by_starter, starter),
+            (by_requester, requester),
+            (by_author, author),
+        ] {
+            match expected {
+                Some(why) => drop(with_approved_by(case).fails(Rule::Approvals, why)),
+                None => with_approved_by(case).passes(Rule::Approvals),
+            }
+        }
+        // The authors are read only if they matter.
+        let mut unread = bob();
+        unread.facts.authors = None;
+        if value == "true" {
+            unread.unknown(Rule::Approvals, "authors");
+        } else {
+            unread.passes(Rule::Approvals);
+        }
+        let alone = with_requirement(&format!("by = \"bob\", prevent_self = {value}"));
+        let mut alone = case(&alone, vec![]);
+        alone.by("bob");
+        if value == "false" {
+            alone.fails(Rule::Approvals, "needs bob");
+        } else {
+            alone.fails(Rule::Approvals, "(prevent_self");
+        }
+    }
+}
+
 /// An approval is for one commit, certain components and a limited time; one by an
 /// unlisted person does not count.
 #[test]
@@ -327,7 +375,7 @@ fn policies() {
 /// approval, started by another person.
 #[test]
 fn proposed_approvals() {
-    use ApprovalRefusal::{Expired, OtherPlan, SelfApproval};
+    use ApprovalRefusal::{Expired, Involved, OtherPlan};
     let component = "[components.catalogue]\nplan = \"p\"\napply = \"a\"\n";
     let planless = "[components.catalogue]\napply = \"a\"\n";
     let any = with_requirement("required = 1");
@@ -337,7 +385,7 @@ fn proposed_approvals() {
     // The policy, the approver, whether the approval names a plan, its validity in seconds.
     let rows = [
         (any.clone(), "bob", false, 600, None),
-        (any.clone(), "alice", false, 600, Some(SelfApproval)),
+        (any.clone(), "alice", false, 600, Some(Involved)),
         (
             with_requirement("prevent_self = false"),
             "alice",
