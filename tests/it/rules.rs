@@ -113,7 +113,7 @@ by = "ci"
     });
     bob.deploy(&["approve", "prod"]).ok();
     project.refused(&["freeze", "soak"], to_prod);
-    world.advance("61m");
+    world.advance("66m");
     let said = project.refused(&["freeze"], to_prod);
     assert!(said.contains("frozen: market, until 13:00 UTC"), "{said}");
     world.advance("2h");

@@ -16,7 +16,7 @@ use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::Environment;
-use crate::domain::rules::ApprovalRefusal;
+use crate::domain::rules::{ApprovalRefusal, SKEW};
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
@@ -246,6 +246,10 @@ fn explain_refused_approval(
         )
         .hint(format!("git deploy plan {name} {commit} --json > plans.json"))
         .hint(format!("git deploy approve {name} {commit} --plans plans.json")),
+        ApprovalRefusal::Expired => CliError::new(
+            ErrorKind::Denied,
+            format!("{message}: an approval must be valid for more than {SKEW}, the tolerance for clocks"),
+        ),
         refusal => CliError::new(ErrorKind::Denied, format!("{message}: {refusal}")),
     }
     .hint(ANYWAY_HINT)

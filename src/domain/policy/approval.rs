@@ -59,7 +59,8 @@ policy_table! {
             default: "any plan of the same commit",
             read: key.one_of(&[("plan", ApprovalBinding::Plan)]).unwrap_or(ApprovalBinding::Commit),
         }
-        /// How long an approval counts.
+        /// How long an approval counts: until 5 minutes, the tolerance for clocks, before this time
+        /// is over.
         pub expires: Span {
             form: ValueForm::Text(&SPAN),
             example: "\"2d\"",

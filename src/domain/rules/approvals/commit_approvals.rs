@@ -12,7 +12,7 @@ use crate::domain::id::CommitId;
 use crate::domain::name::Person;
 use crate::domain::policy::{ApprovalBinding, ApprovalRequirement};
 use crate::domain::rules::context::Context;
-use crate::domain::rules::facts::Fact;
+use crate::domain::rules::facts::{Fact, SKEW};
 use crate::domain::rules::findings::join_names;
 use crate::domain::rules::key_trust;
 use crate::domain::rules::matching::match_slots;
@@ -179,7 +179,9 @@ impl<'a> CommitApprovals<'a> {
         if let Some(refusal) = excluded.refuse(requirement.prevent_self, approval.by) {
             return Some(refusal);
         }
-        if approve.expires <= ctx.now || approval.at.plus(requirement.expires) <= ctx.now {
+        let expires = approve.expires.min(approval.at.plus(requirement.expires));
+        // If the clocks differ by the tolerance, it may have expired already.
+        if expires <= ctx.now.plus(SKEW) {
             Some(ApprovalRefusal::Expired)
         } else if !self
             .changes

@@ -160,17 +160,35 @@ fn limits_of_an_approval() {
     case(&policy, vec![("bob", approve(1, &["catalogue", "web"]))]).passes(Rule::Approvals);
     case(&policy, vec![("mallory", approve(1, &["catalogue"]))]).fails(Rule::Approvals, "0 of 1");
     case(&policy, vec![("ci", approve(1, &["catalogue"]))]).fails(Rule::Approvals, "0 of 1");
-    let mut late = case(&policy, vec![("bob", approve(1, &["catalogue"]))]);
-    late.now = entry_time().plus(Span::from_days(1));
-    with_approved_by(late).fails(Rule::Approvals, "not by bob: it has expired");
-    let Action::Approve(mut short) = approve(1, &["catalogue"]) else {
-        panic!()
-    };
-    short.expires = entry_time().plus(Span::from_seconds(60));
-    let mut ended = case(&policy, vec![("bob", Action::Approve(short))]);
-    ended.passes(Rule::Approvals);
-    ended.now = entry_time().plus(Span::from_seconds(60));
-    with_approved_by(ended).fails(Rule::Approvals, "expired");
+}
+
+/// An approval expires after the time that its signer or the policy sets, less the tolerance for
+/// clocks: a clock that is behind by the tolerance does not extend it.
+#[test]
+fn expiry() {
+    const MINUTE: u64 = 60;
+    const DAY: u64 = 86_400;
+    let policy = with_requirement("required = 1, expires = \"1d\"");
+    // The approval is written one minute before the case's entry. For each validity that its signer
+    // chose, counted from that entry: the last second at which it counts.
+    for (chosen, last) in [
+        (2 * DAY, DAY - MINUTE - 5 * MINUTE - 1),
+        (60 * MINUTE, 55 * MINUTE - 1),
+        (5 * MINUTE + 1, 0),
+    ] {
+        let Action::Approve(mut approve) = approve(1, &["catalogue"]) else {
+            panic!()
+        };
+        approve.expires = entry_time().plus(Span::from_seconds(chosen));
+        let at = |seconds| {
+            let mut case = case(&policy, vec![("bob", Action::Approve(approve.clone()))]);
+            case.now = entry_time().plus(Span::from_seconds(seconds));
+            with_approved_by(case)
+        };
+        at(last).passes(Rule::Approvals);
+        at(last + 1).fails(Rule::Approvals, "not by bob: it has expired");
+        at(chosen + DAY).fails(Rule::Approvals, "not by bob: it has expired");
+    }
 }
 
 /// An approval signed with a removed key does not count, even if its signer has a new key.
