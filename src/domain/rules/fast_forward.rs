@@ -18,7 +18,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::FastForward,
     name: "fast-forward",
-    description: "The new commit is the running one or descends from it, if the environment has a `branch` or the deployment is a hotfix. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command).",
+    description: "The new commit is the running one or descends from it, if the environment has a `branch` or the deployment is a hotfix. A hotfix is only for components that run. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command).",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -81,7 +81,8 @@ fn check_forward(
 ) -> Fact<Option<Check>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let Some(running) = env_state.commit(component) else {
-        return Ok(None);
+        let is_hotfix = deployment.kind == DeploymentKind::Hotfix;
+        return Ok(is_hotfix.then(|| refuse_absent_hotfix(ctx, change)));
     };
     let has_running_content = env_state.unknown_since(component).is_none()
         && env_state.content(component) == change.target.content;
@@ -104,6 +105,19 @@ fn check_forward(
             commit.short()
         ))
     }))
+}
+
+/// Refuses a hotfix of a component that does not run: there is nothing to fix, and a hotfix may skip
+/// rules that a first deployment faces.
+fn refuse_absent_hotfix(ctx: &Context<'_>, change: &ComponentChange) -> Check {
+    let (component, environment_label) = (&change.target.component, ctx.environment_label());
+    let check = fail(format!(
+        "{component} does not run in {environment_label}, so there is nothing to fix: deploy it without --hotfix"
+    ));
+    let commit = change.target.commit.short();
+    check.remedy(format!(
+        "git deploy check {environment_label} {commit} --component {component}"
+    ))
 }
 
 /// Checks that a rollback goes to content that ran here and was a verified success.

@@ -4,8 +4,8 @@
 use super::*;
 use crate::domain::entry::{Baseline, ComponentAtCommit, Verification};
 use crate::domain::rules::testing::{
-    Case, change, commit, deploy, deployment, entry_time, finish, parse, ran, start, statement,
-    stored_entry,
+    Case, change, commit, deploy, deployment, entry_time, finish, parse, ran, record, start,
+    statement, stored_entry,
 };
 use crate::domain::text::Line;
 
@@ -56,6 +56,48 @@ fn hotfix() {
                 .remedy,
             None
         );
+    }
+}
+
+/// A hotfix needs a component that runs: one that was never deployed, failed at its first deployment
+/// or was removed is refused, whatever rules a hotfix skips.
+#[test]
+fn hotfix_of_an_absent_component() {
+    let hotfix = |component: &str| {
+        start(
+            1,
+            deployment(DeploymentKind::Hotfix, vec![change(component, 2, None)]),
+        )
+    };
+    let mut removal = deployment(
+        DeploymentKind::Deploy,
+        vec![change("catalogue", 9, Some(1))],
+    );
+    removal.components[0].intent = Intent::Destroy;
+    removal.components[0].target.content = None;
+    let removed = vec![
+        ("alice", ran("catalogue", 1, None)),
+        (
+            "alice",
+            record(removal, Outcome::Destroyed, VerificationResult::None),
+        ),
+    ];
+    let first = deployment(DeploymentKind::Deploy, vec![change("catalogue", 1, None)]);
+    let failed = vec![(
+        "alice",
+        record(first, Outcome::Failed, VerificationResult::None),
+    )];
+    let other = vec![("alice", ran("web", 1, None))];
+    let skipping = "[environments]\nqa = {}\nprod = { promote_from = \"qa\", hotfix = { skip = [\"promote_from\", \"soak\"] } }\n";
+    for rest in [BOUND, FREE, skipping] {
+        for history in [vec![], other.clone(), failed.clone(), removed.clone()] {
+            let check = Case::after(rest, "prod", history, "alice", hotfix("catalogue"))
+                .fails(Rule::FastForward, "catalogue does not run in prod");
+            assert_eq!(
+                check.remedy.as_deref(),
+                Some("git deploy check prod 020202020202 --component catalogue")
+            );
+        }
     }
 }
 
