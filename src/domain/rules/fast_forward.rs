@@ -18,7 +18,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::FastForward,
     name: "fast-forward",
-    description: "The new commit is the running one or descends from it, if the environment has a `branch` or the deployment is a hotfix. A hotfix is only for components that run. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command).",
+    description: "The new commit is the running one or descends from it, if the environment has a `branch` or the deployment is a hotfix. A hotfix is only for components that run. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command), and not of a component that was removed since.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -158,6 +158,9 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
         });
     let label = format!("{component} at {}", change.target.commit.short());
     Ok(match is_verified_success {
+        Some(true) if ctx.environment_state()?.commit(component).is_none() => {
+            return Ok(Some(refuse_removed(ctx, change)));
+        }
         Some(true) => None,
         Some(false) => Some(fail(format!(
             "{label} was not a verified success in {environment_label}"
@@ -165,6 +168,19 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
         None => Some(fail(format!("{label} never ran in {environment_label}"))),
     }
     .map(|check| check.remedy(format!("git deploy log {environment_label}"))))
+}
+
+/// Refuses a rollback of a component that ran here and was removed since: only a successful removal
+/// ends its time here, and a rollback needs no approval.
+fn refuse_removed(ctx: &Context<'_>, change: &ComponentChange) -> Check {
+    let (component, environment_label) = (&change.target.component, ctx.environment_label());
+    let check = fail(format!(
+        "{component} was removed from {environment_label} after its last success there: a rollback cannot bring it back, a deployment can"
+    ));
+    let commit = change.target.commit.short();
+    check.remedy(format!(
+        "git deploy check {environment_label} {commit} --component {component}"
+    ))
 }
 
 /// Returns whether the success of an entry was verified; `None` if the entry did not deploy the

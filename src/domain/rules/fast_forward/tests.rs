@@ -187,6 +187,53 @@ fn rollback() {
     blind.unknown(Rule::FastForward, "not looked up");
 }
 
+/// A rollback cannot bring back a component whose removal succeeded after its last success.
+#[test]
+fn rollback_of_a_removed_component() {
+    let removal = |outcome| {
+        let mut removal = deployment(
+            DeploymentKind::Deploy,
+            vec![change("catalogue", 9, Some(1))],
+        );
+        removal.components[0].intent = Intent::Destroy;
+        removal.components[0].target.content = None;
+        record(removal, outcome, VerificationResult::None)
+    };
+    let failed_again = || {
+        let again = deployment(DeploymentKind::Deploy, vec![change("catalogue", 3, None)]);
+        record(again, Outcome::Failed, VerificationResult::None)
+    };
+    let destroyed = || removal(Outcome::Destroyed);
+    // The entries after the first success, and whether the component is removed then.
+    let rows = [
+        (vec![], false),
+        (vec![destroyed()], true),
+        (vec![destroyed(), failed_again()], true),
+        (vec![removal(Outcome::Failed)], false),
+        (vec![removal(Outcome::Skipped)], false),
+        (vec![destroyed(), ran("catalogue", 1, None)], false),
+        (vec![destroyed(), ran("catalogue", 2, None)], false),
+        (
+            vec![destroyed(), ran("catalogue", 1, None), destroyed()],
+            true,
+        ),
+    ];
+    for (later, is_removed) in rows {
+        let mut history = vec![("alice", ran("catalogue", 1, None))];
+        history.extend(later.iter().cloned().map(|action| ("alice", action)));
+        let wanted = deployment(DeploymentKind::Rollback, vec![change("catalogue", 1, None)]);
+        let rest = "[environments]\nprod = {}\n";
+        let mut case = Case::after(rest, "prod", history, "alice", start(1, wanted));
+        let success = statement("prod", "alice", entry_time(), ran("catalogue", 1, None));
+        case.facts.earlier_runs = [(parse("catalogue"), Ok(vec![stored_entry(&success)]))].into();
+        if is_removed {
+            case.fails(Rule::FastForward, "catalogue was removed from prod");
+        } else {
+            case.passes(Rule::FastForward);
+        }
+    }
+}
+
 /// A rollback to an old commit that lacks a component is refused: it would remove the component
 /// without approvals.
 #[test]
