@@ -261,6 +261,6 @@ fn ledgers_read_for(subject: &RequestContext<'_>) -> BTreeSet<LedgerName> {
 #[cfg(test)]
 mod documentation;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
