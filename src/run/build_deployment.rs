@@ -13,8 +13,8 @@ pub use deployment_spec::{BuildError, Commits, DeploymentSpec, Selection};
 use left_out::find_skipped;
 pub use left_out::{LeftOut, list_left_out};
 use selection::{build_change, include_dependents, make_change, remove_blocked};
-pub(super) use versions::find_artifacts;
 use versions::{add_version_and_artifacts, gather_facts};
+pub(super) use versions::{build_statement, find_artifacts};
 
 use crate::domain::entry::{ComponentChange, Deployment};
 use crate::domain::name::ComponentName;

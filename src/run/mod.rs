@@ -14,6 +14,7 @@ pub mod notify;
 pub mod outcome;
 pub mod preview;
 pub mod process;
+pub mod proposed_approval;
 pub mod replay;
 pub mod run_dirs;
 pub mod schedule;

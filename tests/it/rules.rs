@@ -113,7 +113,7 @@ by = "ci"
     });
     bob.deploy(&["approve", "prod"]).ok();
     project.refused(&["freeze", "soak"], to_prod);
-    world.advance("61m");
+    world.advance("66m");
     let said = project.refused(&["freeze"], to_prod);
     assert!(said.contains("frozen: market, until 13:00 UTC"), "{said}");
     world.advance("2h");
@@ -368,7 +368,8 @@ hotfix = { by = "bob", skip = ["promote_from", "soak"] }
     // Its own starter does not count, nor does the author of what it brings.
     bob.deploy(&["approve", "prod"]).ok();
     project.refused(&["approvals"], || bob.deploy(&hotfix));
-    project.alice.deploy(&["approve", "prod"]).ok();
+    project.alice.deploy(&["approve", "prod"]).fails(1);
+    project.alice.deploy(&["approve", "prod", "--anyway"]).ok();
     project.refused(&["approvals"], || bob.deploy(&hotfix));
     carol.deploy(&["approve", "prod"]).ok();
     bob.deploy(&hotfix).ok();

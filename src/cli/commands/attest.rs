@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{Action, Attestation, MAX_PREDICATE};
+use crate::domain::entry::{Action, Attestation, AttestationResult, MAX_PREDICATE};
 use crate::domain::id::Digest;
 use crate::domain::name::{Label, LedgerName};
 use crate::domain::policy::PredicateType;
@@ -106,6 +106,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         "test-result" | "change-review" => {
             format!(" {}", attestation_text::format_outcome(&attestation))
         }
+        // A pass that the predicate does not state is not reported.
+        _ if attestation.result() == AttestationResult::Failed => " FAILED".to_owned(),
         _ => String::new(),
     };
     let sentence = format!(

@@ -40,14 +40,16 @@ policy_table! {
             read: key.read(|value| roster.persons(value, "approves"))
                 .unwrap_or_else(|| roster.all_persons.clone()),
         }
-        /// Exclude the person who starts the deployment, the person who requested it, and the
-        /// authors of the newly deployed commits. Git authorship can be forged, so only two
-        /// required approvals guarantee a second person.
-        pub prevent_self: bool {
-            form: ValueForm::Flag,
-            example: "false",
+        /// Whose own approval does not count. `true`: the person who starts the deployment, the
+        /// person who requested it, and the authors, committers and co-authors of the newly
+        /// deployed commits. `"starter"`: only the first two, as on GitHub. `false`: everyone's
+        /// counts. Git authorship can be forged, so only two required approvals guarantee a second
+        /// person.
+        pub prevent_self: PreventSelf {
+            form: ValueForm::Either(&[ValueForm::Flag, ValueForm::Words(&["starter"])]),
+            example: "\"starter\"",
             default: "`true`",
-            read: key.flag().unwrap_or(true),
+            read: key.read(PreventSelf::read).unwrap_or(PreventSelf::Involved),
         }
         /// Bind an approval to one plan: it counts only while the digest of each component's plan
         /// is the same.
@@ -57,13 +59,48 @@ policy_table! {
             default: "any plan of the same commit",
             read: key.one_of(&[("plan", ApprovalBinding::Plan)]).unwrap_or(ApprovalBinding::Commit),
         }
-        /// How long an approval counts.
+        /// How long an approval counts: until 5 minutes, the tolerance for clocks, before this time
+        /// is over.
         pub expires: Span {
             form: ValueForm::Text(&SPAN),
             example: "\"2d\"",
             default: "`\"7d\"`",
             read: key.span().unwrap_or(EXPIRES),
         }
+    }
+}
+
+/// Whose own approval does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PreventSelf {
+    /// `true`: that of the starter, the requester, and the authors of the new commits.
+    Involved,
+    /// `"starter"`: that of the starter and the requester.
+    Starter,
+    /// `false`: everyone's approval counts.
+    Nobody,
+}
+
+impl PreventSelf {
+    /// Returns whether the authors, committers and co-authors of the new commits are excluded.
+    pub fn excludes_authors(self) -> bool {
+        self == Self::Involved
+    }
+
+    /// Returns whether the starter and the requester are excluded.
+    pub fn excludes_starters(self) -> bool {
+        self != Self::Nobody
+    }
+
+    fn read(value: &TomlValue<'_>) -> Option<Self> {
+        if value.is_text() {
+            return value.one_of(&[("starter", Self::Starter)]);
+        }
+        Some(if value.flag()? {
+            Self::Involved
+        } else {
+            Self::Nobody
+        })
     }
 }
 
@@ -83,7 +120,7 @@ pub(super) fn read_approvals(value: &TomlValue<'_>, roster: &Roster) -> Vec<Appr
         let requirement = ApprovalRequirement {
             required,
             by: roster.all_persons.clone(),
-            prevent_self: true,
+            prevent_self: PreventSelf::Involved,
             bind: ApprovalBinding::Commit,
             expires: EXPIRES,
         };

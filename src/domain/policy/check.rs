@@ -303,7 +303,7 @@ fn count_approvals(count: u32) -> String {
 }
 
 /// Finds people who together meet all requirements, each person once; `None` if there are too few.
-/// The deployer does not count for a requirement with `prevent_self`.
+/// The deployer does not count for a requirement that excludes the starter (`prevent_self`).
 fn assign_approvers<'s>(
     requirements: &'s [ApprovalRequirement],
     deployer: Option<&Person>,
@@ -334,7 +334,9 @@ fn assign<'s>(
         return false;
     };
     for person in requirement.by.persons() {
-        if requirement.prevent_self && Some(person) == deployer || !tried.insert(person) {
+        if requirement.prevent_self.excludes_starters() && Some(person) == deployer
+            || !tried.insert(person)
+        {
             continue;
         }
         let is_free = match assigned.get(person).copied() {

@@ -44,7 +44,7 @@ mod zone;
 
 #[cfg(test)]
 pub use admin::UnownedPaths;
-pub use approval::{ApprovalBinding, ApprovalRequirement};
+pub use approval::{ApprovalBinding, ApprovalRequirement, PreventSelf};
 pub use attestation::RequiredCheck;
 pub use component::{Component, Submodules};
 pub use environment::{DeployOn, Enforcement, Environment, PromotionMatch, Rollback};

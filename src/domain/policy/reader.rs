@@ -84,6 +84,10 @@ impl<'a> TomlValue<'a> {
         self.value.is_integer()
     }
 
+    pub(super) fn is_text(&self) -> bool {
+        self.value.is_str()
+    }
+
     fn child_path(&self, key: &str) -> String {
         if self.path.is_empty() {
             key.to_owned()

@@ -160,7 +160,7 @@ fn minimal_policy() {
             names(&requirement.by),
             requirement.prevent_self
         ),
-        (1, vec!["alice", "bob"], true)
+        (1, vec!["alice", "bob"], PreventSelf::Involved)
     );
     assert_eq!(
         (requirement.bind, requirement.expires.to_string().as_str()),
@@ -315,6 +315,29 @@ fn rest_component() {
         free.file_ownership(&rest, b"README.md", false) == outside
             && !free.component_names().contains(&rest)
     );
+}
+
+/// `prevent_self` is a flag or the word `starter`; anything else is an error.
+#[test]
+fn prevent_self_values() {
+    let read = |value: &str| {
+        Policy::parse(&format!(
+            "schema = 1\nproject = \"p\"\n[people]\nalice = \"{}\"\nbob = \"{}\"\n[environments]\nprod = {{ approvals = {{ prevent_self = {value} }} }}\n",
+            key(1),
+            key(2)
+        ))
+        .map(|policy| env(&policy, "prod").approvals[0].prevent_self)
+    };
+    assert_eq!(read("true").unwrap(), PreventSelf::Involved);
+    assert_eq!(read("\"starter\"").unwrap(), PreventSelf::Starter);
+    assert_eq!(read("false").unwrap(), PreventSelf::Nobody);
+    for wrong in ["\"start\"", "\"true\"", "1", "[]", "{}"] {
+        let error = read(wrong).unwrap_err().to_string();
+        assert!(
+            error.contains("environments.prod.approvals.prevent_self"),
+            "{error}"
+        );
+    }
 }
 
 /// The file that `init` writes parses, also for one person and for names with dots.

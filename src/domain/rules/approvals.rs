@@ -6,7 +6,10 @@
 
 mod approved_by;
 mod commit_approvals;
+mod excluded;
+mod proposed;
 mod publish;
+mod refusal;
 
 use std::collections::BTreeSet;
 
@@ -19,16 +22,19 @@ use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{Action, DeploymentKind};
 use crate::domain::name::Person;
+use crate::domain::policy::PreventSelf;
 use crate::domain::verdict::{Check, Rule};
 
 use approved_by::check_approved_by;
 use commit_approvals::{CommitApprovals, approvers, commit_approvals, is_exempt};
+pub(super) use proposed::refuse_proposed_approval;
 use publish::{check_publish, consenting_admins};
+pub use refusal::ApprovalRefusal;
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Approvals,
     name: "approvals",
-    description: "The required number of different people approved the changed components at their commits (or the policy), and the entry's field `approvedBy` names exactly the people whose approvals count. A rollback and break glass need no approval.",
+    description: "The required number of different people approved the changed components at their commits (or the policy), and the entry's field `approvedBy` names exactly the people whose approvals count. An approval counts until 5 minutes, the tolerance for clocks, before it expires. A rollback and break glass need no approval.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -53,8 +59,10 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
         (_, Some(environment)) => {
             let required = &environment.approvals;
             let signers = (!required.is_empty()).then_some(FactNeed::ApprovalSigners);
-            let prevent_self = required.iter().any(|requirement| requirement.prevent_self);
-            let authors = prevent_self.then_some(FactNeed::Authors);
+            let mut all = required.iter().map(|requirement| requirement.prevent_self);
+            let authors = all
+                .any(PreventSelf::excludes_authors)
+                .then_some(FactNeed::Authors);
             signers.into_iter().chain(authors).collect()
         }
     }

@@ -1,5 +1,7 @@
 //! The rule `artifact`: build once, then promote. An accepted signer registered the deployed
 //! artifact for the component's content, and the same artifact ran in the previous environment.
+//!
+//! Artifacts are the same if their digests are: a digest may be registered under several names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +22,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Artifact,
     name: "artifact",
-    description: "Each deployed artifact is registered for the component's content and is the one that ran in the `promote_from` environment. A rollback deploys the artifacts of the release that it restores. At one commit, the same artifact name cannot be registered with two digests.",
+    description: "Each deployed artifact is registered for the component's content and is the one that ran in the `promote_from` environment. A rollback deploys the artifacts of the release that it restores. Digests are compared, not names. At one commit, the same artifact name cannot be registered with two digests.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -166,7 +168,8 @@ fn check_as_built(
             join_names(images)
         ))));
     }
-    if let Some(image) = named.iter().find(|image| !images.contains(*image)) {
+    let digests: BTreeSet<&Digest> = images.iter().map(|image| &image.digest).collect();
+    if let Some(image) = named.iter().find(|it| !digests.contains(&it.digest)) {
         return Ok(Some(Violation::new(format!(
             "{image} is not registered for its content"
         ))));
@@ -253,7 +256,7 @@ fn artifacts_of(entry: &StoredEntry, change: &ComponentChange) -> BTreeSet<Image
         .collect()
 }
 
-/// Describes the artifacts of an entry and of the change, if they differ.
+/// Describes the artifacts of an entry and of the change, if their digests differ.
 fn describe_difference(entry: &StoredEntry, change: &ComponentChange) -> Option<String> {
     let deployed = artifacts_of(entry, change);
     let named: BTreeSet<Image> = change.target.artifacts.iter().cloned().collect();
@@ -264,7 +267,10 @@ fn describe_difference(entry: &StoredEntry, change: &ComponentChange) -> Option<
             join_names(images)
         }
     };
-    (deployed != named)
+    let digests = |images: &BTreeSet<Image>| -> BTreeSet<Digest> {
+        images.iter().map(|image| image.digest.clone()).collect()
+    };
+    (digests(&deployed) != digests(&named))
         .then(|| format!("{}, but the entry names {}", show(&deployed), show(&named)))
 }
 

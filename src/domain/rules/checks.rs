@@ -24,7 +24,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Checks,
     name: "checks",
-    description: "For each check that the environment requires, an accepted signer attested a result for the commit, and the latest result passed.",
+    description: "For each check that the environment requires, an accepted signer attested a result for the commit, and the latest result passed. An attestation whose predicate states a `result` that is not a success has failed, whatever its type.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: None,
     reads: &[OtherLedger::Evidence],

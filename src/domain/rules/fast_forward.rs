@@ -17,7 +17,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::FastForward,
     name: "fast-forward",
-    description: "The new commit, or one in its history, is the running one or has the running content of the component, if the environment has a `branch` or the deployment is a hotfix. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command).",
+    description: "The new commit, or one in its history, is the running one or has the running content of the component, if the environment has a `branch` or the deployment is a hotfix. A hotfix is only for components that run. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command), and not of a component that was removed since.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -80,7 +80,8 @@ fn check_forward(
 ) -> Fact<Option<Check>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let Some(running) = env_state.commit(component) else {
-        return Ok(None);
+        let is_hotfix = deployment.kind == DeploymentKind::Hotfix;
+        return Ok(is_hotfix.then(|| refuse_absent_hotfix(ctx, change)));
     };
     let has_running_content = env_state.unknown_since(component).is_none()
         && env_state.content(component) == change.target.content;
@@ -106,6 +107,19 @@ fn check_forward(
             commit.short()
         ))
     }))
+}
+
+/// Refuses a hotfix of a component that does not run: there is nothing to fix, and a hotfix may skip
+/// rules that a first deployment faces.
+fn refuse_absent_hotfix(ctx: &Context<'_>, change: &ComponentChange) -> Check {
+    let (component, environment_label) = (&change.target.component, ctx.environment_label());
+    let check = fail(format!(
+        "{component} does not run in {environment_label}, so there is nothing to fix: deploy it without --hotfix"
+    ));
+    let commit = change.target.commit.short();
+    check.remedy(format!(
+        "git deploy check {environment_label} {commit} --component {component}"
+    ))
 }
 
 /// Checks that a rollback goes to content that ran here and was a verified success.
@@ -146,6 +160,9 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
         });
     let label = format!("{component} at {}", change.target.commit.short());
     Ok(match is_verified_success {
+        Some(true) if ctx.environment_state()?.commit(component).is_none() => {
+            return Ok(Some(refuse_removed(ctx, change)));
+        }
         Some(true) => None,
         Some(false) => Some(fail(format!(
             "{label} was not a verified success in {environment_label}"
@@ -153,6 +170,19 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
         None => Some(fail(format!("{label} never ran in {environment_label}"))),
     }
     .map(|check| check.remedy(format!("git deploy log {environment_label}"))))
+}
+
+/// Refuses a rollback of a component that ran here and was removed since: only a successful removal
+/// ends its time here, and a rollback needs no approval.
+fn refuse_removed(ctx: &Context<'_>, change: &ComponentChange) -> Check {
+    let (component, environment_label) = (&change.target.component, ctx.environment_label());
+    let check = fail(format!(
+        "{component} was removed from {environment_label} after its last success there: a rollback cannot bring it back, a deployment can"
+    ));
+    let commit = change.target.commit.short();
+    check.remedy(format!(
+        "git deploy check {environment_label} {commit} --component {component}"
+    ))
 }
 
 /// Returns whether the success of an entry was verified; `None` if the entry did not deploy the

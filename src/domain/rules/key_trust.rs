@@ -37,17 +37,31 @@ pub(super) fn has_listed_key(ctx: &Context<'_>, entry: &StoredEntry) -> Fact<boo
 /// Returns the people who must not approve their own work: the starter, the requester, and the
 /// people of the policy among the authors of the new commits. A branch or tag has no starter.
 pub(super) fn involved_persons(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
-    let authors = match &ctx.facts.authors {
-        Some(Ok(authors)) => authors,
+    let mut involved = authors(ctx)?;
+    involved.extend(starters(ctx));
+    Ok(involved)
+}
+
+/// Returns the people of the policy among the authors, committers and co-authors of the new
+/// commits.
+pub(super) fn authors(ctx: &Context<'_>) -> Fact<BTreeSet<Person>> {
+    let addresses = match &ctx.facts.authors {
+        Some(Ok(addresses)) => addresses,
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("the authors of the deployed commits were not read".to_owned()),
     };
-    let authors = authors
+    let authors = addresses
         .iter()
         .filter_map(|address| ctx.policy.person_of_email(address.as_bytes()));
-    let starters = ctx
+    Ok(authors.cloned().collect())
+}
+
+/// Returns the person who starts the deployment and the one who requested it. A branch or tag has
+/// neither.
+pub(super) fn starters(ctx: &Context<'_>) -> BTreeSet<Person> {
+    let persons = ctx
         .statement
         .into_iter()
         .flat_map(|it| [Some(&it.by), it.requested_by.as_ref()]);
-    Ok(starters.flatten().chain(authors).cloned().collect())
+    persons.flatten().cloned().collect()
 }

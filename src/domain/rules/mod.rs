@@ -73,13 +73,14 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+pub use approvals::ApprovalRefusal;
 pub use fact_need::FactNeed;
 pub use facts::{Chain, CommitFact, Fact, Facts, SKEW, SeenFact};
 pub use request::{Request, RequestContext};
 pub use request_kind::RequestKind;
 pub use rule::Rule;
 
-use super::entry::Statement;
+use super::entry::{Approve, Statement};
 use super::name::{LedgerName, Person};
 use super::policy::{Environment, HotfixSkip, Policy};
 use super::time::Time;
@@ -171,6 +172,26 @@ pub fn counting_approvers(
     approvals::counting_approvers(&ctx)
 }
 
+/// Returns why an approval by this person would not count for the deployment in the request; `None`
+/// if it would, and if no approval requirement names the person, which the rule `authorization`
+/// refuses.
+///
+/// The decision is that of the rule `approvals`, for a deployment that another person starts.
+///
+/// # Errors
+///
+/// Fails with the reason if a fact is missing.
+pub fn refuse_proposed_approval(
+    policy: &Policy,
+    request: &Request<'_>,
+    facts: &Facts,
+    now: Time,
+    (by, approve): (&Person, &Approve),
+) -> Fact<Option<ApprovalRefusal>> {
+    let ctx = add_facts(RequestContext::new(policy, *request), facts, now);
+    approvals::refuse_proposed_approval(&ctx, by, approve)
+}
+
 /// Returns the facts that the rules of a request need, in addition to those that every request
 /// gets.
 pub fn fact_needs(subject: &RequestContext<'_>) -> BTreeSet<FactNeed> {
@@ -240,6 +261,6 @@ fn ledgers_read_for(subject: &RequestContext<'_>) -> BTreeSet<LedgerName> {
 #[cfg(test)]
 mod documentation;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,12 @@
 //! The rule `soak`: the commit ran in `promote_from` for long enough, verified and without a break.
 //! The longest such time counts.
+//!
+//! The ends of that time are by the clocks of different machines. A clock that differs by the
+//! tolerance must not make the time long enough, so the tolerance is subtracted from it.
 
 use super::context::{Context, or_unknown};
 use super::definition::{OtherLedger, RuleDefinition};
-use super::facts::Fact;
+use super::facts::{Fact, SKEW};
 use super::findings::{Findings, Violation, format_length, format_moment};
 use super::previous_log;
 use super::request_kind::{RequestKind, RequestKinds};
@@ -16,7 +19,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Soak,
     name: "soak",
-    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires, verified and without interruption.",
+    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires, verified and without interruption. The tolerance for clocks, 5 minutes, is subtracted from the time that it ran.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::Soak),
     reads: &[OtherLedger::PreviousEnvironment],
@@ -57,7 +60,8 @@ fn check_component(
         return Ok(None);
     };
     let length = |(from, to): &VerifiedTime| to.unwrap_or(ctx.now).duration_since(*from);
-    if times.iter().any(|time| length(time) >= soak) {
+    let required = Span::from_seconds(soak.as_seconds().saturating_add(SKEW.as_seconds()));
+    if times.iter().any(|time| length(time) >= required) {
         return Ok(None);
     }
     // A current time comes first: it can still become long enough.
@@ -72,15 +76,17 @@ fn check_component(
     let detail = match longest {
         None => format!("it was never verified in {source} (soak {soak})"),
         Some(time @ (from, None)) => {
-            let remaining = soak.as_seconds().saturating_sub(length(time).as_seconds());
+            let remaining = required
+                .as_seconds()
+                .saturating_sub(length(time).as_seconds());
             format!(
-                "{source} {current_verb} since {}, soak {soak}: {} left",
+                "{source} {current_verb} since {}, soak {soak} plus {SKEW} clock tolerance: {} left",
                 format_moment(*from, ctx.now),
                 format_length(Span::from_seconds(remaining))
             )
         }
         Some(time) => format!(
-            "{source} {past_verb} for {} at most, soak {soak}",
+            "{source} {past_verb} for {} at most, soak {soak} plus {SKEW} clock tolerance",
             format_length(length(time))
         ),
     };

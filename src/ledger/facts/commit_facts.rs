@@ -9,8 +9,9 @@ use super::{BranchSource, FactGatherer, describe_error};
 use crate::domain::id::{CommitId, Content, Oid};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{BranchName, DeployOn, Policy};
-use crate::domain::rules::{Fact, Facts};
+use crate::domain::rules::{Chain, Fact, Facts, Request};
 use crate::git::error::{Error, Result};
+use crate::ledger::Tips;
 
 /// Lists the other commits as which the content of a change was deployed to the previous
 /// environment.
@@ -37,6 +38,21 @@ fn list_earlier_commits<'f>(
 }
 
 impl FactGatherer<'_> {
+    /// Gathers only the facts that decide whether an approval of the request's deployment can
+    /// count, before it is written: the authors, if they cannot approve.
+    pub fn gather_to_approve(
+        &self,
+        policy: &Policy,
+        request: &Request<'_>,
+        tips: &Tips,
+        chain: Chain,
+    ) -> Facts {
+        let state = Err("the ledger's state was not read".to_owned());
+        let mut plan = FactPlan::new(policy, request, &state);
+        plan.keep_needs_to_approve();
+        self.gather_needs(policy, plan, request, tips, Some(chain), state)
+    }
+
     /// Looks up whether a commit contains another, once.
     pub(super) fn gather_containment(&self, commit: CommitId, base: CommitId, facts: &mut Facts) {
         let look_up = || {

@@ -131,6 +131,12 @@ impl<'a> FactPlan<'a> {
         }
     }
 
+    /// Keeps only the facts that decide whether an approval can count, before it is written.
+    pub fn keep_needs_to_approve(&mut self) {
+        self.needs
+            .retain(|need| matches!(need, FactNeed::Authors | FactNeed::PreviousLog));
+    }
+
     /// Returns the environment's part of its ledger's state.
     pub fn environment_state<'s>(&'s self, state: &'s State) -> EnvState<'s> {
         match &self.environment {

@@ -1,11 +1,12 @@
 //! The versions and artifacts of the components that change, from facts about the deployment's
 //! commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::deployment_spec::{BuildError, DeploymentSpec};
 use crate::domain::entry::{Action, Deployment, DeploymentKind, Image, Start, Statement, Target};
-use crate::domain::id::RunId;
+use crate::domain::env_ref::EnvRef;
+use crate::domain::id::{Digest, RunId};
 use crate::domain::name::Person;
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, Fact, Facts, Request};
@@ -26,7 +27,7 @@ pub(super) fn gather_facts(
     let Some(by) = spec.rules.deployers.persons().first().cloned() else {
         return Facts::default();
     };
-    let statement = build_statement(by, chain, spec, deployment);
+    let statement = build_statement(by, chain, spec.env, deployment);
     let request = Request::Entry {
         statement: &statement,
         key: None,
@@ -44,18 +45,18 @@ pub(super) fn gather_facts(
 }
 
 /// Builds a statement like that of the deployment's entry, to gather facts about its commits.
-fn build_statement(
+pub(in crate::run) fn build_statement(
     by: Person,
     chain: &Chain,
-    spec: &DeploymentSpec<'_>,
+    env: &EnvRef,
     deployment: &Deployment,
 ) -> Statement {
     Statement {
         at: chain.at,
         by,
         requested_by: None,
-        ledger: spec.env.ledger().clone(),
-        environment: spec.env.member().cloned(),
+        ledger: env.ledger().clone(),
+        environment: env.member().cloned(),
         project: chain.project,
         previous: chain.tip,
         sequence: chain.sequence + 1,
@@ -115,12 +116,14 @@ pub(super) fn add_version_and_artifacts(
 }
 
 /// Returns the artifacts of a component: those registered for this commit or, if there are none,
-/// the newest registered for the same content. Each image name appears once.
+/// the newest registered for the same content. Each image name appears once, and each digest with
+/// the name under which it was registered first, if that is among them.
 pub(in crate::run) fn find_artifacts<'a>(
     target: &Target,
     evidence: impl Iterator<Item = &'a Action>,
 ) -> Vec<Image> {
     let (mut of_commit, mut of_content) = (BTreeMap::new(), BTreeMap::new());
+    let mut first_names = BTreeMap::new();
     for action in evidence {
         let Action::Artifact(artifact) = action else {
             continue;
@@ -129,7 +132,8 @@ pub(in crate::run) fn find_artifacts<'a>(
             continue;
         }
         let image = &artifact.image;
-        // Newest first, so the first image of a name counts.
+        // Newest first, so the first image of a name counts, and the last name of a digest.
+        first_names.insert(&image.digest, &image.name);
         of_content
             .entry(image.name.clone())
             .or_insert_with(|| image.clone());
@@ -144,5 +148,62 @@ pub(in crate::run) fn find_artifacts<'a>(
     } else {
         of_commit
     };
-    chosen.into_values().collect()
+    let is_first_name = |image: &Image| first_names.get(&image.digest) == Some(&&image.name);
+    let with_first_name: BTreeSet<&Digest> = chosen
+        .values()
+        .filter(|image| is_first_name(image))
+        .map(|image| &image.digest)
+        .collect();
+    let mut digests = BTreeSet::new();
+    chosen
+        .values()
+        .filter(|image| {
+            is_first_name(image)
+                || !with_first_name.contains(&image.digest) && digests.insert(&image.digest)
+        })
+        .cloned()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::entry::Artifact;
+    use crate::domain::rules::testing::{change, commit, content, parse};
+
+    /// A second name for a digest changes nothing: each digest is named once, as it was first.
+    #[test]
+    fn second_names() {
+        let registered = |name: &str, build: &str, at: u8| {
+            Action::Artifact(Artifact {
+                component: parse("catalogue"),
+                commit: commit(at),
+                content: content(1),
+                image: Image {
+                    name: parse(name),
+                    digest: Digest::sha256(build.as_bytes()),
+                },
+                builder: None,
+            })
+        };
+        // The registrations, oldest first, and the names found.
+        let rows: [(&[(&str, &str, u8)], &[&str]); 6] = [
+            (&[("m", "1", 1)], &["m"]),
+            (&[("m", "1", 1), ("a", "1", 1)], &["m"]),
+            (&[("m", "1", 1), ("z", "1", 1)], &["m"]),
+            (&[("m", "1", 1), ("n", "2", 1), ("a", "1", 1)], &["m", "n"]),
+            (&[("m", "1", 2), ("a", "1", 1), ("b", "1", 1)], &["a"]),
+            (&[("x", "1", 2), ("y", "1", 2), ("x", "2", 2)], &["x", "y"]),
+        ];
+        for (registrations, expected) in rows {
+            let mut evidence: Vec<Action> = registrations
+                .iter()
+                .map(|(name, build, at)| registered(name, build, *at))
+                .collect();
+            evidence.reverse();
+            let found = find_artifacts(&change("catalogue", 1, None).target, evidence.iter());
+            let names: Vec<&str> = found.iter().map(|image| image.name.as_str()).collect();
+            assert_eq!(names, expected, "{registrations:?}");
+        }
+    }
 }

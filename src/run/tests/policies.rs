@@ -69,7 +69,7 @@ fn add_environments(text: &mut String, dice: &mut SeededRandom) {
             text.push_str(chance(3, "soak = \"1s\"\n"));
             let approvals = chance(2, "approvals = 1\n");
             text.push_str(if approvals.is_empty() {
-                chance(3, "approvals = [{ by = \"release\", prevent_self = false }, { by = [\"bob\", \"dana\"] }]\n")
+                chance(3, "approvals = [{ by = \"release\", prevent_self = \"starter\" }, { by = [\"bob\", \"dana\"] }]\n")
             } else {
                 approvals
             });

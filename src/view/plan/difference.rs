@@ -101,18 +101,19 @@ struct EarlierComponent {
     output: String,
 }
 
-/// Returns the digests of the plans in an earlier document for this environment. Fails if the
+/// Returns the commit and the digests of the plans in an earlier document for this environment. Fails if the
 /// document is too large, or of another kind or environment.
 pub fn read_digests(
     earlier: &[u8],
     environment: &EnvName,
-) -> Result<BTreeMap<ComponentName, Digest>, ComparisonError> {
+) -> Result<(CommitId, BTreeMap<ComponentName, Digest>), ComparisonError> {
     let earlier = read_document(earlier, environment)?;
-    Ok(earlier
+    let digests = earlier
         .components
         .into_iter()
         .filter_map(|it| Some((it.component, it.digest?)))
-        .collect())
+        .collect();
+    Ok((earlier.commit, digests))
 }
 
 /// Reads an earlier document and checks its kind and environment.

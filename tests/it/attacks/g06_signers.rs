@@ -443,7 +443,8 @@ fn authors_cannot_approve_their_change() {
     ];
     for (role, author, message, committer) in hidden {
         commit(author, message, committer);
-        bob.deploy(&["approve", "qa"]).ok();
+        bob.deploy(&["approve", "qa"]).fails(1);
+        bob.deploy(&["approve", "qa", "--anyway"]).ok();
         let said = attacks.refused(role, &["approvals"], || {
             ci.deploy(&["record", "qa", "--no-verify"])
         });
@@ -459,7 +460,8 @@ fn authors_cannot_approve_their_change() {
     // Further back among what is brought in, and through a merge.
     commit("bob@example.com", "six", "mallory");
     commit("mallory@example.com", "seven", "mallory");
-    bob.deploy(&["approve", "qa"]).ok();
+    bob.deploy(&["approve", "qa"]).fails(1);
+    bob.deploy(&["approve", "qa", "--anyway"]).ok();
     attacks.refused("further back", &["approvals"], || {
         ci.deploy(&["record", "qa", "--no-verify"])
     });
@@ -485,7 +487,8 @@ fn authors_cannot_approve_their_change() {
         .ok();
     alice.push(&["HEAD:refs/heads/main"]).ok();
     project.fetch();
-    bob.deploy(&["approve", "qa"]).ok();
+    bob.deploy(&["approve", "qa"]).fails(1);
+    bob.deploy(&["approve", "qa", "--anyway"]).ok();
     attacks.refused("through a merge", &["approvals"], || {
         ci.deploy(&["record", "qa", "--no-verify"])
     });

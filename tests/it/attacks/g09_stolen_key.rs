@@ -70,7 +70,7 @@ fn stage(world: &World) -> Stage<'_> {
         bob.deploy(&["attest", "test-result", "--result", "passed"])
             .ok();
         bob.deploy(&["approve", "prod"]).ok();
-        world.advance("61m");
+        world.advance("66m");
         if content != "two\n" {
             ci.deploy(&["record", "prod", "--verification", "passed"])
                 .ok();

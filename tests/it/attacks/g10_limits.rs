@@ -46,7 +46,7 @@ fn dates_evade_no_rule() {
         })
     };
     let attacks = AttackRunner::of(&project);
-    world.advance("58m");
+    world.advance("63m");
     attacks.refused_entry(
         "a soak that the signer's clock has seen the end of",
         &["soak"],
@@ -55,7 +55,7 @@ fn dates_evade_no_rule() {
         &at("soaked", 240),
     );
     attacks.refused_entry("in a freeze", &["freeze"], ci, "late", &at("late", 0));
-    world.advance("58m");
+    world.advance("53m");
     attacks.refused_entry(
         "after a freeze, by the signer's clock",
         &["freeze"],

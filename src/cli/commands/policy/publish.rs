@@ -137,7 +137,10 @@ fn find_warnings(policy: &Policy) -> Vec<String> {
         .filter(|environment| {
             let approvals = &environment.approvals;
             let total: u32 = approvals.iter().map(|it| it.required).sum();
-            total == 1 && approvals.iter().any(|it| it.prevent_self)
+            total == 1
+                && approvals
+                    .iter()
+                    .any(|it| it.prevent_self.excludes_authors())
         })
         .map(|environment| environment.name.to_string())
         .collect();

@@ -19,6 +19,13 @@ use InvalidError::Contradiction;
 /// predicate.
 const MAX_PREDICATE_DEPTH: usize = 125;
 
+/// The fields of a predicate that state a result: `result`, as in in-toto's `test-result`, and the
+/// one of SLSA's verification summary.
+const RESULT_KEYS: [&str; 2] = ["result", "verificationResult"];
+
+/// The results that are a success; case does not matter.
+const SUCCESS_WORDS: [&str; 5] = ["passed", "pass", "success", "succeeded", "ok"];
+
 /// A signer vouches for a commit, in general or in one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,8 +119,8 @@ impl Attestation {
     }
 
     /// Returns the stated result. A `test-result` passed if its `result` is `PASSED`, and a
-    /// `change-review` if it has approvals and no `unresolved` comments. Any other type counts as
-    /// passed.
+    /// `change-review` if it has approvals and no `unresolved` comments. Any other type passed,
+    /// unless its predicate has a `result` (or `verificationResult`) that is not a success.
     pub fn result(&self) -> AttestationResult {
         let number = |key: &str| self.predicate.get(key).and_then(serde_json::Value::as_u64);
         let passed = match self.short_type() {
@@ -126,14 +133,30 @@ impl Attestation {
             "change-review" => {
                 number("approvals").is_some_and(|count| count > 0)
                     && number("unresolved") == Some(0)
+                    && !self.states_failure()
             }
-            _ => true,
+            _ => !self.states_failure(),
         };
         if passed {
             AttestationResult::Passed
         } else {
             AttestationResult::Failed
         }
+    }
+
+    /// Returns whether the predicate has a result that is not a success. A result that is not
+    /// understood is none.
+    fn states_failure(&self) -> bool {
+        let is_success = |result: &serde_json::Value| match result {
+            serde_json::Value::String(word) => SUCCESS_WORDS
+                .iter()
+                .any(|success| success.eq_ignore_ascii_case(word)),
+            result => *result == serde_json::Value::Bool(true),
+        };
+        RESULT_KEYS
+            .iter()
+            .filter_map(|key| self.predicate.get(*key))
+            .any(|result| !is_success(result))
     }
 }
 

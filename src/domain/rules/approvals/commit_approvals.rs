@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::excluded::{ExcludedPersons, describe_excluded};
+use super::refusal::ApprovalRefusal;
 use crate::domain::entry::{
     Action, Approve, ComponentChange, Deployment, DeploymentKind, StoredEntry,
 };
@@ -10,13 +12,11 @@ use crate::domain::id::CommitId;
 use crate::domain::name::Person;
 use crate::domain::policy::{ApprovalBinding, ApprovalRequirement};
 use crate::domain::rules::context::Context;
-use crate::domain::rules::facts::Fact;
+use crate::domain::rules::facts::{Fact, SKEW};
 use crate::domain::rules::findings::join_names;
 use crate::domain::rules::key_trust;
 use crate::domain::rules::matching::match_slots;
-
-/// Why the approval of an author or of the deployer does not count.
-const SELF_APPROVAL: &str = "authors and the deployer cannot approve (prevent_self)";
+use crate::domain::time::Time;
 
 /// The approvals that are missing at one commit.
 pub(super) struct MissingApprovals {
@@ -38,7 +38,17 @@ pub(super) struct CommitApprovals<'a> {
     approvers: Vec<BTreeSet<Person>>,
     /// The people whose approval counts for none of the requirements that name them, and the
     /// reason.
-    refused: BTreeMap<Person, &'static str>,
+    refused: BTreeMap<Person, ApprovalRefusal>,
+}
+
+/// An approval: one that the state stores, or one to be written.
+pub(super) struct GivenApproval<'a> {
+    /// The approver.
+    pub by: &'a Person,
+    /// When it was given.
+    pub at: Time,
+    /// What it approves.
+    pub approve: &'a Approve,
 }
 
 /// Returns everyone whose approval counts for any of the commits.
@@ -64,31 +74,17 @@ pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitAppro
             .or_default()
             .push(change);
     }
-    let involved = if requirements
-        .iter()
-        .any(|requirement| requirement.prevent_self)
-    {
-        key_trust::involved_persons(ctx)?
-    } else {
-        BTreeSet::new()
-    };
+    let excluded = ExcludedPersons::find(ctx, requirements)?;
     let mut all = Vec::new();
     for (commit, changes) in commits {
-        let approvers = vec![BTreeSet::new(); requirements.len()];
-        let mut approvals = CommitApprovals {
-            commit,
-            changes,
-            requirements,
-            approvers,
-            refused: BTreeMap::new(),
-        };
+        let mut approvals = CommitApprovals::new(commit, changes, requirements);
         for (_, _, entry) in ctx
             .environment_state()?
             .approvals()
             .filter(|(it, _, _)| *it == commit)
         {
             if let Action::Approve(approve) = &entry.statement.action {
-                approvals.add_approval(ctx, entry, approve, &involved)?;
+                approvals.add_approval(ctx, entry, approve, &excluded)?;
             }
         }
         all.push(approvals);
@@ -96,7 +92,22 @@ pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitAppro
     Ok(all)
 }
 
-impl CommitApprovals<'_> {
+impl<'a> CommitApprovals<'a> {
+    /// Returns the changes to a commit, without any approval.
+    pub fn new(
+        commit: CommitId,
+        changes: Vec<&'a ComponentChange>,
+        requirements: &'a [ApprovalRequirement],
+    ) -> Self {
+        Self {
+            commit,
+            changes,
+            requirements,
+            approvers: vec![BTreeSet::new(); requirements.len()],
+            refused: BTreeMap::new(),
+        }
+    }
+
     /// Adds an approval to each requirement that it counts for. If it counts for none, notes the
     /// reason.
     fn add_approval(
@@ -104,26 +115,19 @@ impl CommitApprovals<'_> {
         ctx: &Context<'_>,
         entry: &StoredEntry,
         approve: &Approve,
-        involved: &BTreeSet<Person>,
+        excluded: &ExcludedPersons,
     ) -> Fact<()> {
         let person = &entry.statement.by;
-        let mut refusal = None;
-        let mut counting = Vec::new();
-        for (index, requirement) in self
-            .requirements
-            .iter()
-            .enumerate()
-            .filter(|(_, requirement)| requirement.by.contains(person))
-        {
-            match self.reason_not_counted(ctx, entry, approve, requirement, involved) {
-                None => counting.push(index),
-                Some(why) => refusal = Some(why),
-            }
-        }
+        let approval = GivenApproval {
+            by: person,
+            at: entry.statement.at,
+            approve,
+        };
+        let (mut counting, mut refusal) = self.match_requirements(ctx, &approval, excluded);
         // The key is checked last: it need not be known for an approval that does not count anyway.
         if !counting.is_empty() && !key_trust::has_listed_key(ctx, entry)? {
             counting.clear();
-            refusal = Some("the key that signed it was removed");
+            refusal = Some(ApprovalRefusal::RemovedKey);
         }
         if counting.is_empty() {
             self.refused
@@ -137,36 +141,57 @@ impl CommitApprovals<'_> {
         Ok(())
     }
 
-    /// Returns why an approval does not count for a requirement; `None` if it does.
-    fn reason_not_counted(
+    /// Returns the indexes of the requirements that an approval counts for, and why it does not
+    /// count for another one that names the approver. `excluded` cannot approve with
+    /// `prevent_self`.
+    pub fn match_requirements(
         &self,
         ctx: &Context<'_>,
-        entry: &StoredEntry,
-        approve: &Approve,
+        approval: &GivenApproval<'_>,
+        excluded: &ExcludedPersons,
+    ) -> (Vec<usize>, Option<ApprovalRefusal>) {
+        let (mut counting, mut refusal) = (Vec::new(), None);
+        let requirements = self.requirements.iter().enumerate();
+        for (index, requirement) in requirements.filter(|(_, it)| it.by.contains(approval.by)) {
+            match self.refuse_for(ctx, approval, requirement, excluded) {
+                None => counting.push(index),
+                why => refusal = why,
+            }
+        }
+        (counting, refusal)
+    }
+
+    /// Returns why an approval does not count for a requirement; `None` if it does.
+    fn refuse_for(
+        &self,
+        ctx: &Context<'_>,
+        approval: &GivenApproval<'_>,
         requirement: &ApprovalRequirement,
-        involved: &BTreeSet<Person>,
-    ) -> Option<&'static str> {
-        let person = &entry.statement.by;
-        if ctx.policy.is_machine(person) {
-            Some("a machine cannot approve")
-        } else if requirement.prevent_self && involved.contains(person) {
-            Some(SELF_APPROVAL)
-        } else if approve.expires <= ctx.now
-            || entry.statement.at.plus(requirement.expires) <= ctx.now
-        {
-            Some("it has expired")
+        excluded: &ExcludedPersons,
+    ) -> Option<ApprovalRefusal> {
+        let approve = approval.approve;
+        if ctx.policy.is_machine(approval.by) {
+            return Some(ApprovalRefusal::Machine);
+        }
+        if let Some(refusal) = excluded.refuse(requirement.prevent_self, approval.by) {
+            return Some(refusal);
+        }
+        let expires = approve.expires.min(approval.at.plus(requirement.expires));
+        // If the clocks differ by the tolerance, it may have expired already.
+        if expires <= ctx.now.plus(SKEW) {
+            Some(ApprovalRefusal::Expired)
         } else if !self
             .changes
             .iter()
             .all(|change| approve.components.contains(&change.target.component))
         {
-            Some("it is for other components")
+            Some(ApprovalRefusal::OtherComponents)
         } else if requirement.bind == ApprovalBinding::Plan
             // A branch update has no plans yet; the start that follows is checked.
             && ctx.statement.is_some()
             && !self.plans_fit(ctx, approve)
         {
-            Some("it is for another plan")
+            Some(ApprovalRefusal::OtherPlan)
         } else {
             None
         }
@@ -236,17 +261,10 @@ impl CommitApprovals<'_> {
         let eligible = self.eligible_approvers(ctx, filled)?;
         let tally = self.describe_tally();
         let needs = match (slots.len() - filled, eligible.len()) {
-            (_, 0)
-                if self
-                    .requirements
-                    .iter()
-                    .any(|requirement| requirement.prevent_self) =>
-            {
-                "and no eligible approver \
-                is left: authors and the deployer are excluded (prevent_self)"
-                    .to_owned()
-            }
-            (_, 0) => "and no eligible approver is left".to_owned(),
+            (_, 0) => match describe_excluded(self.requirements) {
+                Some(excluded) => format!("and no eligible approver is left: {excluded}"),
+                None => "and no eligible approver is left".to_owned(),
+            },
             (1, 1) => format!("needs {}", join_names(&eligible)),
             (1, _) => format!("needs one of {}", join_names(&eligible)),
             (missing, _) => format!("needs {missing} more, of {}", join_names(&eligible)),
@@ -256,7 +274,7 @@ impl CommitApprovals<'_> {
             .iter()
             .filter(|(person, _)| !self.approvers.iter().any(|it| it.contains(*person)))
             // Without eligible approvers, `needs` already gives this reason.
-            .filter(|(_, why)| !eligible.is_empty() || **why != SELF_APPROVAL);
+            .filter(|(_, why)| !eligible.is_empty() || !why.is_self_approval());
         let refused: Vec<String> = refused
             .take(3)
             .map(|(person, why)| format!("; not by {person}: {why}"))
@@ -275,19 +293,11 @@ impl CommitApprovals<'_> {
 
     /// Returns the people whose approval would fill one more slot.
     fn eligible_approvers(&self, ctx: &Context<'_>, filled: usize) -> Fact<BTreeSet<Person>> {
-        let has_prevent_self = self
-            .requirements
-            .iter()
-            .any(|requirement| requirement.prevent_self);
-        let involved = if has_prevent_self {
-            key_trust::involved_persons(ctx)?
-        } else {
-            BTreeSet::new()
-        };
+        let excluded = ExcludedPersons::find(ctx, self.requirements)?;
         let may_approve = |requirement: &ApprovalRequirement, person: &Person| {
             requirement.by.contains(person)
                 && !ctx.policy.is_machine(person)
-                && !(requirement.prevent_self && involved.contains(person))
+                && excluded.refuse(requirement.prevent_self, person).is_none()
         };
         let persons: BTreeSet<&Person> = self
             .requirements

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::entry::{Action, DeploymentKind, PolicyApprove, Publish, Start};
+use crate::domain::entry::{Action, Approve, DeploymentKind, PolicyApprove, Publish, Start};
 use crate::domain::id::Digest;
 use crate::domain::name::Person;
 use crate::domain::rules::testing::{
     Case, approve, change, deploy, deployment, entry_time, key, parse, policy_text, start,
 };
-use crate::domain::rules::{Request, counting_approvers};
+use crate::domain::rules::{
+    ApprovalRefusal, Fact, Request, counting_approvers, refuse_proposed_approval,
+};
 use crate::domain::time::Span;
 use crate::domain::verdict::{Check, Rule};
 
@@ -97,6 +99,54 @@ fn prevent_self() {
     unread.unknown(Rule::Approvals, "authors");
 }
 
+/// `prevent_self` decides whose own approval counts. Each message that excludes a person names it.
+#[test]
+fn prevent_self_values() {
+    const INVOLVED: &str = "not by bob: authors and the deployer cannot approve (prevent_self)";
+    const STARTER: &str =
+        "not by bob: the deployer and the requester cannot approve (prevent_self = \"starter\")";
+    // For each value: why the approval of the starter, the requester and an author is excluded.
+    let rows = [
+        ("true", Some(INVOLVED), Some(INVOLVED), Some(INVOLVED)),
+        ("\"starter\"", Some(STARTER), Some(STARTER), None),
+        ("false", None, None, None),
+    ];
+    for (value, starter, requester, author) in rows {
+        let policy = with_requirement(&format!("prevent_self = {value}"));
+        let bob = || case(&policy, vec![("bob", approve(1, &["catalogue"]))]);
+        let (mut by_starter, mut by_requester, mut by_author) = (bob(), bob(), bob());
+        by_starter.by("bob");
+        by_requester.statement.requested_by = Some(parse("bob"));
+        by_author.facts.authors = Some(Ok(["bob@example.com".to_owned()].into()));
+        for (case, expected) in [
+            (by_starter, starter),
+            (by_requester, requester),
+            (by_author, author),
+        ] {
+            match expected {
+                Some(why) => drop(with_approved_by(case).fails(Rule::Approvals, why)),
+                None => with_approved_by(case).passes(Rule::Approvals),
+            }
+        }
+        // The authors are read only if they matter.
+        let mut unread = bob();
+        unread.facts.authors = None;
+        if value == "true" {
+            unread.unknown(Rule::Approvals, "authors");
+        } else {
+            unread.passes(Rule::Approvals);
+        }
+        let alone = with_requirement(&format!("by = \"bob\", prevent_self = {value}"));
+        let mut alone = case(&alone, vec![]);
+        alone.by("bob");
+        if value == "false" {
+            alone.fails(Rule::Approvals, "needs bob");
+        } else {
+            alone.fails(Rule::Approvals, "(prevent_self");
+        }
+    }
+}
+
 /// An approval is for one commit, certain components and a limited time; one by an
 /// unlisted person does not count.
 #[test]
@@ -108,17 +158,35 @@ fn limits_of_an_approval() {
     case(&policy, vec![("bob", approve(1, &["catalogue", "web"]))]).passes(Rule::Approvals);
     case(&policy, vec![("mallory", approve(1, &["catalogue"]))]).fails(Rule::Approvals, "0 of 1");
     case(&policy, vec![("ci", approve(1, &["catalogue"]))]).fails(Rule::Approvals, "0 of 1");
-    let mut late = case(&policy, vec![("bob", approve(1, &["catalogue"]))]);
-    late.now = entry_time().plus(Span::from_days(1));
-    with_approved_by(late).fails(Rule::Approvals, "not by bob: it has expired");
-    let Action::Approve(mut short) = approve(1, &["catalogue"]) else {
-        panic!()
-    };
-    short.expires = entry_time().plus(Span::from_seconds(60));
-    let mut ended = case(&policy, vec![("bob", Action::Approve(short))]);
-    ended.passes(Rule::Approvals);
-    ended.now = entry_time().plus(Span::from_seconds(60));
-    with_approved_by(ended).fails(Rule::Approvals, "expired");
+}
+
+/// An approval expires after the time that its signer or the policy sets, less the tolerance for
+/// clocks: a clock that is behind by the tolerance does not extend it.
+#[test]
+fn expiry() {
+    const MINUTE: u64 = 60;
+    const DAY: u64 = 86_400;
+    let policy = with_requirement("required = 1, expires = \"1d\"");
+    // The approval is written one minute before the case's entry. For each validity that its signer
+    // chose, counted from that entry: the last second at which it counts.
+    for (chosen, last) in [
+        (2 * DAY, DAY - MINUTE - 5 * MINUTE - 1),
+        (60 * MINUTE, 55 * MINUTE - 1),
+        (5 * MINUTE + 1, 0),
+    ] {
+        let Action::Approve(mut approve) = approve(1, &["catalogue"]) else {
+            panic!()
+        };
+        approve.expires = entry_time().plus(Span::from_seconds(chosen));
+        let at = |seconds| {
+            let mut case = case(&policy, vec![("bob", Action::Approve(approve.clone()))]);
+            case.now = entry_time().plus(Span::from_seconds(seconds));
+            with_approved_by(case)
+        };
+        at(last).passes(Rule::Approvals);
+        at(last + 1).fails(Rule::Approvals, "not by bob: it has expired");
+        at(chosen + DAY).fails(Rule::Approvals, "not by bob: it has expired");
+    }
 }
 
 /// An approval signed with a removed key does not count, even if its signer has a new key.
@@ -315,6 +383,122 @@ fn policies() {
     let mut unread = publish_case(vec![], &[]);
     unread.facts.state = None;
     unread.unknown(Rule::Approvals, "");
+}
+
+/// Before an approval is written, the answer is that of the rule for the deployment with this
+/// approval, started by another person.
+#[test]
+fn proposed_approvals() {
+    use ApprovalRefusal::{Expired, Involved, OtherPlan};
+    let component = "[components.catalogue]\nplan = \"p\"\napply = \"a\"\n";
+    let planless = "[components.catalogue]\napply = \"a\"\n";
+    let any = with_requirement("required = 1");
+    let by_group = "[groups]\nrelease = [\"bob\", \"ci\"]\n".to_owned()
+        + &with_requirement("by = \"release\"");
+    let bound = with_requirement("bind = \"plan\"");
+    // The policy, the approver, whether the approval names a plan, its validity in seconds.
+    let rows = [
+        (any.clone(), "bob", false, 600, None),
+        (any.clone(), "alice", false, 600, Some(Involved)),
+        (
+            with_requirement("prevent_self = false"),
+            "alice",
+            false,
+            600,
+            None,
+        ),
+        // `authorization` refuses machines and people whom no requirement names.
+        (by_group.clone(), "bob", false, 600, None),
+        (by_group.clone(), "ci", false, 600, None),
+        (by_group, "dana", false, 600, None),
+        (any.clone(), "bob", false, 0, Some(Expired)),
+        (bound.clone() + component, "bob", true, 600, None),
+        (
+            bound.clone() + component,
+            "bob",
+            false,
+            600,
+            Some(OtherPlan),
+        ),
+        (bound.clone() + planless, "bob", true, 600, Some(OtherPlan)),
+        (bound + planless, "bob", false, 600, None),
+        (any + component, "bob", true, 600, None),
+    ];
+    for (policy, by, has_plan, validity, expected) in rows {
+        let row = format!("{by}, plan: {has_plan}, {validity} s:\n{policy}");
+        let plan = Digest::sha256(b"plan");
+        let Action::Approve(mut approve) = approve(1, &["catalogue"]) else {
+            panic!()
+        };
+        approve.expires = entry_time().plus(Span::from_seconds(validity));
+        if has_plan {
+            approve.plans = [(parse("catalogue"), plan.clone())].into();
+        }
+        let authors = || Some(Ok(["alice@example.com".to_owned()].into()));
+        let refusal = refuse_proposed(
+            &policy,
+            by,
+            deploy("catalogue", 1, None),
+            &approve,
+            authors(),
+        );
+        assert_eq!(refusal, Ok(expected), "{row}");
+        let mut with_approval = case(&policy, vec![(by, Action::Approve(approve))]);
+        let has_plan_command = policy.contains("plan = \"p\"");
+        with_approval.deployment().components[0].plan = has_plan_command.then_some(plan);
+        with_approval.facts.authors = authors();
+        let counts = approvers_that_count(&with_approval).contains(&parse::<Person>(by));
+        let has_seat = !["ci", "dana"].contains(&by);
+        assert_eq!(counts, expected.is_none() && has_seat, "{row}");
+    }
+}
+
+/// Without plans, an approval may still be for a command, or for a branch update.
+#[test]
+fn proposed_approvals_without_plans() {
+    let component = "[components.catalogue]\nplan = \"p\"\napply = \"a\"\n";
+    let prod = |more: &str| {
+        format!("[environments.prod]\napprovals = [{{ bind = \"plan\" }}]\n{more}{component}")
+    };
+    let Action::Approve(approve) = approve(1, &["catalogue"]) else {
+        panic!()
+    };
+    let refuse = |policy: &str, from, authors| {
+        refuse_proposed(
+            policy,
+            "bob",
+            deploy("catalogue", 1, from),
+            &approve,
+            authors,
+        )
+    };
+    let none = || Some(Ok(BTreeSet::new()));
+    let other_plan = Ok(Some(ApprovalRefusal::OtherPlan));
+    assert_eq!(refuse(&prod(""), None, none()), other_plan);
+    assert_eq!(refuse(&prod(""), Some(2), none()), other_plan);
+    assert_eq!(refuse(&prod(""), Some(1), none()), Ok(None));
+    let merge = prod("branch = \"main\"\ndeploy_on = \"merge\"\n");
+    assert_eq!(refuse(&merge, Some(2), none()), Ok(None));
+    refuse(&merge, Some(2), None).unwrap_err();
+    refuse(&merge, Some(2), Some(Err("shallow".to_owned()))).unwrap_err();
+}
+
+fn refuse_proposed(
+    policy: &str,
+    by: &str,
+    action: Action,
+    approve: &Approve,
+    authors: Option<Fact<BTreeSet<String>>>,
+) -> Fact<Option<ApprovalRefusal>> {
+    let mut case = Case::new(policy, "prod", by, action);
+    case.facts.authors = authors;
+    let request = Request::Entry {
+        statement: &case.statement,
+        key: None,
+        policy_text: None,
+    };
+    let approval = (&parse(by), approve);
+    refuse_proposed_approval(&case.policy, &request, &case.facts, case.now, approval)
 }
 
 /// Naming people in `approvedBy` does not replace their approvals.

@@ -126,6 +126,72 @@ fn promoted() {
     );
 }
 
+/// A second name for a digest changes nothing, in whichever environment and order it is registered
+/// or used.
+#[test]
+fn second_names() {
+    let policy = REQUIRED.replace(
+        "[environments.prod]\n",
+        "[environments.prod]\npromote_from = \"stage\"\n",
+    );
+    let other_name = |build| Image {
+        name: parse("ghcr.io/acme/api:latest"),
+        ..image(build)
+    };
+    let first = || ("ci", registered(1, 1, "a"));
+    let second = |build| {
+        let mut action = registered(1, 1, build);
+        if let Action::Artifact(artifact) = &mut action {
+            artifact.image = other_name(build);
+        }
+        ("ci", action)
+    };
+    let deploys = |images: &[Image], kind| {
+        let mut change = change("catalogue", 1, None);
+        change.target.artifacts = images.to_vec();
+        deployment(kind, vec![change])
+    };
+    let recorded = |images: &[Image]| {
+        let deployment = deploys(images, DeploymentKind::Deploy);
+        record(deployment, Outcome::Succeeded, VerificationResult::Passed)
+    };
+    let spellings = [
+        vec![image("a")],
+        vec![other_name("a")],
+        vec![image("a"), other_name("a")],
+    ];
+    for registrations in [
+        vec![first()],
+        vec![second("a")],
+        vec![first(), second("a")],
+        vec![second("a"), first()],
+    ] {
+        for ran in &spellings {
+            for named in &spellings {
+                let start = start(1, deploys(named, DeploymentKind::Deploy));
+                let mut case = Case::new(&policy, "prod", "alice", start);
+                case.evidence(registrations.clone());
+                case.source(vec![("ci", recorded(ran))])
+                    .passes(Rule::Artifact);
+                // Another digest is refused under any name.
+                let mut registrations = registrations.clone();
+                registrations.push(second("b"));
+                case.evidence(registrations);
+                case.deployment().components[0].target.artifacts = vec![other_name("b")];
+                drop(case.fails(Rule::Artifact, ""));
+                let back = deploys(named, DeploymentKind::Rollback);
+                let back = crate::domain::rules::testing::start(1, back);
+                let mut case = Case::new(REQUIRED, "prod", "alice", back);
+                let (_, log) = fold_history("prod", None, vec![("ci", recorded(ran))]);
+                case.facts.earlier_runs.insert(parse("catalogue"), Ok(log));
+                case.passes(Rule::Artifact);
+            }
+        }
+    }
+    let mut registering = Case::new(REQUIRED, "evidence", "ci", second("a").1);
+    registering.evidence(vec![first()]).passes(Rule::Artifact);
+}
+
 /// A rollback must deploy the artifact of the release that it restores.
 #[test]
 fn rollback() {

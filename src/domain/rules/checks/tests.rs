@@ -64,6 +64,59 @@ fn latest() {
     );
 }
 
+/// An attestation that states a failure satisfies no check, whatever its type.
+#[test]
+fn stated_results() {
+    // The type, the predicate, and whether it passed.
+    let rows = [
+        ("test-result", r#"{"result":"PASSED"}"#, true),
+        ("test-result", r#"{"result":"passed"}"#, false),
+        ("test-result", r#"{"result":"WARNED"}"#, false),
+        ("test-result", r#"{"result":"FAILED"}"#, false),
+        ("test-result", "{}", false),
+        ("change-review", r#"{"approvals":1,"unresolved":0}"#, true),
+        (
+            "change-review",
+            r#"{"approvals":1,"unresolved":0,"result":"FAILED"}"#,
+            false,
+        ),
+        ("provenance", "{}", true),
+        ("provenance", r#"{"result":"FAILED"}"#, false),
+        ("vsa", r#"{"verificationResult":"PASSED"}"#, true),
+        ("vsa", r#"{"verificationResult":"FAILED"}"#, false),
+        (
+            "vsa",
+            r#"{"verificationResult":"FAILED","result":"PASSED"}"#,
+            false,
+        ),
+        ("urn:acme:scan:v1", r#"{"findings":3}"#, true),
+        ("urn:acme:scan:v1", r#"{"result":"PASSED"}"#, true),
+        ("urn:acme:scan:v1", r#"{"result":"success"}"#, true),
+        ("urn:acme:scan:v1", r#"{"result":true}"#, true),
+        ("urn:acme:scan:v1", r#"{"result":"FAILED"}"#, false),
+        ("urn:acme:scan:v1", r#"{"result":"WARNED"}"#, false),
+        ("urn:acme:scan:v1", r#"{"result":"error"}"#, false),
+        ("urn:acme:scan:v1", r#"{"result":""}"#, false),
+        ("urn:acme:scan:v1", r#"{"result":false}"#, false),
+        ("urn:acme:scan:v1", r#"{"result":null}"#, false),
+        ("urn:acme:scan:v1", r#"{"result":0}"#, false),
+        (
+            "urn:acme:scan:v1",
+            r#"{"result":{"state":"PASSED"}}"#,
+            false,
+        ),
+    ];
+    for (kind, predicate, passed) in rows {
+        let policy = format!("[environments.prod]\nchecks = [\"{kind}\"]\n");
+        let case = case(&policy, vec![("ci", attested(kind, predicate, None, None))]);
+        if passed {
+            case.passes(Rule::Checks);
+        } else {
+            case.fails(Rule::Checks, &format!("{kind}: failed, as attested by ci"));
+        }
+    }
+}
+
 /// An attestation by a signer who is not accepted has no effect.
 #[test]
 fn accepted() {

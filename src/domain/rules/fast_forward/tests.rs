@@ -4,8 +4,8 @@
 use super::*;
 use crate::domain::entry::{Baseline, ComponentAtCommit, Verification};
 use crate::domain::rules::testing::{
-    Case, change, commit, deploy, deployment, entry_time, finish, parse, ran, start, statement,
-    stored_entry,
+    Case, change, commit, deploy, deployment, entry_time, finish, parse, ran, record, start,
+    statement, stored_entry,
 };
 use crate::domain::text::Line;
 
@@ -66,6 +66,47 @@ fn hotfix() {
                 .remedy,
             None
         );
+    }
+}
+
+/// A hotfix needs a component that runs: one that was never deployed, failed at its first deployment
+/// or was removed is refused, whatever rules a hotfix skips.
+#[test]
+fn hotfix_of_an_absent_component() {
+    let hotfix = |component: &str| {
+        start(
+            1,
+            deployment(DeploymentKind::Hotfix, vec![change(component, 2, None)]),
+        )
+    };
+    let mut removal = deployment(
+        DeploymentKind::Deploy,
+        vec![change("catalogue", 9, Some(1))],
+    );
+    removal.components[0].target.content = None;
+    let removed = vec![
+        ("alice", ran("catalogue", 1, None)),
+        (
+            "alice",
+            record(removal, Outcome::Destroyed, VerificationResult::None),
+        ),
+    ];
+    let first = deployment(DeploymentKind::Deploy, vec![change("catalogue", 1, None)]);
+    let failed = vec![(
+        "alice",
+        record(first, Outcome::Failed, VerificationResult::None),
+    )];
+    let other = vec![("alice", ran("web", 1, None))];
+    let skipping = "[environments]\nqa = {}\nprod = { promote_from = \"qa\", hotfix = { skip = [\"promote_from\", \"soak\"] } }\n";
+    for rest in [BOUND, FREE, skipping] {
+        for history in [vec![], other.clone(), failed.clone(), removed.clone()] {
+            let check = Case::after(rest, "prod", history, "alice", hotfix("catalogue"))
+                .fails(Rule::FastForward, "catalogue does not run in prod");
+            assert_eq!(
+                check.remedy.as_deref(),
+                Some("git deploy check prod 020202020202 --component catalogue")
+            );
+        }
     }
 }
 
@@ -153,6 +194,52 @@ fn rollback() {
     let mut blind = rollback_after(Vec::new());
     blind.facts.earlier_runs.clear();
     blind.unknown(Rule::FastForward, "not looked up");
+}
+
+/// A rollback cannot bring back a component whose removal succeeded after its last success.
+#[test]
+fn rollback_of_a_removed_component() {
+    let removal = |outcome| {
+        let mut removal = deployment(
+            DeploymentKind::Deploy,
+            vec![change("catalogue", 9, Some(1))],
+        );
+        removal.components[0].target.content = None;
+        record(removal, outcome, VerificationResult::None)
+    };
+    let failed_again = || {
+        let again = deployment(DeploymentKind::Deploy, vec![change("catalogue", 3, None)]);
+        record(again, Outcome::Failed, VerificationResult::None)
+    };
+    let destroyed = || removal(Outcome::Destroyed);
+    // The entries after the first success, and whether the component is removed then.
+    let rows = [
+        (vec![], false),
+        (vec![destroyed()], true),
+        (vec![destroyed(), failed_again()], true),
+        (vec![removal(Outcome::Failed)], false),
+        (vec![removal(Outcome::Skipped)], false),
+        (vec![destroyed(), ran("catalogue", 1, None)], false),
+        (vec![destroyed(), ran("catalogue", 2, None)], false),
+        (
+            vec![destroyed(), ran("catalogue", 1, None), destroyed()],
+            true,
+        ),
+    ];
+    for (later, is_removed) in rows {
+        let mut history = vec![("alice", ran("catalogue", 1, None))];
+        history.extend(later.iter().cloned().map(|action| ("alice", action)));
+        let wanted = deployment(DeploymentKind::Rollback, vec![change("catalogue", 1, None)]);
+        let rest = "[environments]\nprod = {}\n";
+        let mut case = Case::after(rest, "prod", history, "alice", start(1, wanted));
+        let success = statement("prod", "alice", entry_time(), ran("catalogue", 1, None));
+        case.facts.earlier_runs = [(parse("catalogue"), Ok(vec![stored_entry(&success)]))].into();
+        if is_removed {
+            case.fails(Rule::FastForward, "catalogue was removed from prod");
+        } else {
+            case.passes(Rule::FastForward);
+        }
+    }
 }
 
 /// A rollback to an old commit that lacks a component is refused: it would remove the component

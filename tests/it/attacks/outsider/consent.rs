@@ -56,7 +56,9 @@ fn not_by_bob(
 ) {
     let (bob, carol, ci) = (&project.bob, &project.carol, &project.ci);
     let approve = [&["approve", environment], more].concat();
-    bob.deploy(&approve).ok();
+    let said = bob.deploy(&approve).fails(1);
+    assert!(said.err().contains("would not count"), "{what}: {said}");
+    bob.deploy(&[&approve[..], &["--anyway"]].concat()).ok();
     let record = [&["record", environment, "--verification", "passed"], more].concat();
     for said in [
         attacks.fails_locally(what, || ci.deploy(&record)),
@@ -100,7 +102,8 @@ fn authors_cannot_approve_first_deployments() {
     by(&project, alice, &["api/x"], "by alice");
     bob.deploy(&["approve", "pr-4"]).ok();
     ci.deploy(&["record", "pr-4"]).ok();
-    bob.deploy(&["approve", "qa"]).ok();
+    bob.deploy(&["approve", "qa"]).fails(1);
+    bob.deploy(&["approve", "qa", "--anyway"]).ok();
     attacks.refused("between what runs and the commit", &["approvals"], || {
         ci.deploy(&["record", "qa", "--no-verify"])
     });
@@ -124,7 +127,7 @@ fn authors_cannot_approve_first_deployments() {
 
     // Past the hook, an audit finds it.
     by(&project, bob, &["api/x"], "by bob again");
-    bob.deploy(&["approve", "qa"]).ok();
+    bob.deploy(&["approve", "qa", "--anyway"]).ok();
     ci.deploy(&["sync"]).ok();
     let good = project.server.rev("refs/deploy/qa");
     let forged = ci.build("qa", consented(ci), None, |_| ());

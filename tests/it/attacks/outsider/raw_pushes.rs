@@ -141,7 +141,7 @@ fn shallow_lines_hide_no_history() {
             .git(&["reset", "-q", "--hard", "origin/topic"])
             .ok();
     }
-    bob.deploy(&["approve", "qa"]).ok();
+    bob.deploy(&["approve", "qa", "--anyway"]).ok();
     ci.deploy(&["sync"]).ok();
     let ledger = server.rev("refs/deploy/qa");
     let record = ci.build("qa", ci.a_record("HEAD", Some(&running)), None, |it| {

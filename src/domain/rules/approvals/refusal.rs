@@ -1,0 +1,45 @@
+//! Why an approval counts for none of the requirements that name its approver.
+
+use std::fmt;
+
+/// Why an approval does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApprovalRefusal {
+    /// The approver is a machine.
+    Machine,
+    /// The approver wrote the new commits, starts the deployment or requested it.
+    Involved,
+    /// The approver starts the deployment or requested it, and `prevent_self` is `"starter"`.
+    Starter,
+    /// It has expired.
+    Expired,
+    /// It does not include every component that changes.
+    OtherComponents,
+    /// It is not for exactly the plans of the deployment.
+    OtherPlan,
+    /// The policy no longer lists the key that signed it.
+    RemovedKey,
+}
+
+impl ApprovalRefusal {
+    /// Returns whether the reason is `prevent_self`.
+    pub const fn is_self_approval(self) -> bool {
+        matches!(self, Self::Involved | Self::Starter)
+    }
+}
+
+impl fmt::Display for ApprovalRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Machine => "a machine cannot approve",
+            Self::Starter => {
+                "the deployer and the requester cannot approve (prevent_self = \"starter\")"
+            }
+            Self::Involved => "authors and the deployer cannot approve (prevent_self)",
+            Self::Expired => "it has expired",
+            Self::OtherComponents => "it is for other components",
+            Self::OtherPlan => "it is for another plan",
+            Self::RemovedKey => "the key that signed it was removed",
+        })
+    }
+}
