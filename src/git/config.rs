@@ -48,6 +48,31 @@ impl Repository {
             .map_err(Error::library(format!("reading the git setting {key}")))
     }
 
+    /// Reads all values of a setting from the repository's own configuration file, as it is now.
+    pub fn read_local_config(&self, key: &str) -> Result<Vec<String>> {
+        let output = self
+            .git("config")
+            .args(["--local", "--null", "--get-all", key])
+            .run()?;
+        // `git config` exits with 1 if the key is not set.
+        let values = if output.code == Some(1) {
+            Vec::new()
+        } else {
+            output.into_stdout()?
+        };
+        let values = values
+            .split(|byte| *byte == 0)
+            .filter(|value| !value.is_empty());
+        Ok(values
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+            .collect())
+    }
+
+    /// Removes one value of a multi-valued setting from the repository's own configuration.
+    pub fn remove_config(&self, key: &str, value: &str) -> Result<()> {
+        self.run_config(&["--fixed-value", "--unset-all", key, value])
+    }
+
     /// Sets a value in the repository's own configuration and replaces all its previous values.
     /// This object keeps the values it read when opened.
     pub fn set_config(&self, key: &str, value: &str) -> Result<()> {
@@ -60,14 +85,16 @@ impl Repository {
     }
 
     /// Runs `git config` with `option` (`--add` or `--replace-all`) to change a setting.
+    fn change_config(&self, option: &str, key: &str, value: &str) -> Result<()> {
+        self.run_config(&[option, "--end-of-options", key, value])
+    }
+
+    /// Runs `git config` with arguments that change the repository's own configuration.
     ///
     /// # Errors
     /// [`Error::Locked`] if a lock file is in the way.
-    fn change_config(&self, option: &str, key: &str, value: &str) -> Result<()> {
-        let output = self
-            .git("config")
-            .args(["--local", option, "--end-of-options", key, value])
-            .run()?;
+    fn run_config(&self, arguments: &[&str]) -> Result<()> {
+        let output = self.git("config").arg("--local").args(arguments).run()?;
         let lock = self.common_dir().join("config.lock");
         // A git process that was killed leaves its lock behind.
         if !output.is_success() && lock.exists() {

@@ -5,6 +5,7 @@
 //! anything that cannot be established is an error, never a "no".
 
 pub mod ancestry;
+pub mod branch_move;
 pub mod branch_window;
 pub mod branches;
 pub mod cache;

@@ -68,6 +68,7 @@ pub fn init_server(options: &InstallOptions<'_>) -> Result<Vec<InstallStep>, Ins
     }
     if options.without_proc_receive {
         installer.remove_setting(&PROC_RECEIVE_REFS)?;
+        installer.take_branches_back()?;
     }
     installer.write_commit_graph()?;
     Ok(installer.steps)

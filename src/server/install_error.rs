@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::HookError;
 use super::handoff::HandoffError;
 use crate::domain::id::PublicKey;
 use crate::git;
@@ -41,6 +42,9 @@ pub enum InstallError {
     /// The hand-off could not be set up.
     #[error("the hand-off could not be set up")]
     HandoffFailed(#[from] HandoffError),
+    /// Another push held the lock of the ledgers for too long.
+    #[error("the branches that git hands to proc-receive could not be set")]
+    Lock(#[source] HookError),
     /// gitolite manages the repository and has its own hook `update`.
     #[error(
         "gitolite manages {} and would overwrite the hook update that replaces proc-receive",

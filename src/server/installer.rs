@@ -1,7 +1,10 @@
 //! Changes the settings of a server where necessary, and records each step.
 
+use std::collections::BTreeSet;
+
 use super::install_error::{InstallError, InstallStep};
-use super::required_settings::{RequiredSetting, WantedValue};
+use super::required_settings::{PROC_RECEIVE_REFS, RequiredSetting, WantedValue};
+use super::{branch_handover, lock};
 use crate::git::Repository;
 
 /// Installs into one repository and collects the steps.
@@ -21,23 +24,7 @@ impl Installer<'_> {
 
     /// Returns the values of a setting in the repository's own configuration.
     pub(super) fn read_local(&self, key: &str) -> Result<Vec<String>, InstallError> {
-        let output = self
-            .repository
-            .git("config")
-            .args(["--local", "--null", "--get-all", key])
-            .run()?;
-        // `git config` exits with 1 if the key is not set.
-        let values = if output.code == Some(1) {
-            Vec::new()
-        } else {
-            output.into_stdout()?
-        };
-        let values = values
-            .split(|byte| *byte == 0)
-            .filter(|value| !value.is_empty());
-        Ok(values
-            .map(|value| String::from_utf8_lossy(value).into_owned())
-            .collect())
+        Ok(self.repository.read_local_config(key)?)
     }
 
     /// Adds a value to a setting with several values, unless it is already there.
@@ -68,6 +55,7 @@ impl Installer<'_> {
             WantedValue::Contains(value) => self.add_value(key, value),
             WantedValue::Equals(value) => self.set_value(key, value),
             WantedValue::Covers(value) => self.set_value_if_unset(key, value),
+            WantedValue::EnforcedBranches => self.hand_over_branches(),
             WantedValue::Not { .. } | WantedValue::BoolOrUnset(_) | WantedValue::Described(_) => {
                 Ok(())
             }
@@ -80,12 +68,34 @@ impl Installer<'_> {
             return Ok(());
         };
         if self.read_local(key)?.iter().any(|other| other == value) {
-            self.repository
-                .git("config")
-                .args(["--local", "--fixed-value", "--unset-all", key, value])
-                .run()?
-                .into_stdout()?;
+            self.repository.remove_config(key, value)?;
             self.add_step(true, format!("{key} = {value} removed"));
+        }
+        Ok(())
+    }
+
+    /// Hands the branches of the policy in force over to proc-receive, and no others.
+    fn hand_over_branches(&mut self) -> Result<(), InstallError> {
+        // No policy may come into force between reading the policy and writing the setting.
+        let _lock = lock::take(self.repository.common_dir()).map_err(InstallError::Lock)?;
+        let policy = branch_handover::read_policy(self.repository)?;
+        let wanted = branch_handover::list_wanted_refs(self.repository, policy.as_deref())?;
+        self.apply_handover(&wanted)
+    }
+
+    /// Hands no branch over to proc-receive any more.
+    pub(super) fn take_branches_back(&mut self) -> Result<(), InstallError> {
+        self.apply_handover(&BTreeSet::new())
+    }
+
+    fn apply_handover(&mut self, wanted: &BTreeSet<String>) -> Result<(), InstallError> {
+        let key = PROC_RECEIVE_REFS.key;
+        let changes = branch_handover::set_handed_refs(self.repository, wanted)?;
+        for name in wanted {
+            self.add_step(changes.added.contains(name), format!("{key} = {name}"));
+        }
+        for name in changes.removed {
+            self.add_step(true, format!("{key} = {name} removed"));
         }
         Ok(())
     }

@@ -2,11 +2,13 @@
 //! refs move.
 //!
 //! `pre-receive` decides in quarantine and refuses the whole push. `proc-receive` judges the
-//! updates of the ledgers again, on the refs at that time and under a lock, and moves them. On
-//! hosts that do not call it, `update` and `post-receive` stand in for it. A push that cannot be
-//! judged is never accepted.
+//! updates of ledgers and environments' branches again, on the refs at that time and under a lock,
+//! and moves them. On hosts that do not call it, `update` and `post-receive` stand in for it. A push
+//! that cannot be judged is never accepted.
 
+mod branch_handover;
 mod branch_judge;
+mod branch_mover;
 pub mod chained_hooks;
 pub mod check;
 pub mod classify;

@@ -7,14 +7,17 @@
 use std::io::Read;
 
 use super::HookError;
+use super::branch_handover::is_judged_again;
 use super::classify::{RefKind, classify};
 use super::limits::MAX_UPDATES;
 use super::push_judge::{PushJudge, find_project};
 use super::ref_update::RefUpdate;
 use super::settings::Settings;
+use super::shell::quote_path;
 use super::update_verdict::UpdateVerdict;
 use crate::clock;
 use crate::domain::name::LedgerName;
+use crate::domain::verdict::{Check, Decision, Rule};
 use crate::git::{Repository, Result as GitResult};
 use crate::ledger::entry_validator::PushContext;
 
@@ -45,7 +48,17 @@ pub fn judge(
     lines: &[u8],
     open: impl FnOnce() -> GitResult<Repository>,
 ) -> Result<Vec<UpdateVerdict>, HookError> {
-    judge_updates(&RefUpdate::parse_all(lines)?, open, |_| Ok(()))
+    let updates = RefUpdate::parse_all(lines)?;
+    judge_updates(&updates, open, Stage::Quarantine, |_| Ok(()))
+}
+
+/// The time at which updates are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Before the objects are accepted. The pusher can delay the move of the refs.
+    Quarantine,
+    /// Just before git moves the ref.
+    Move,
 }
 
 /// Judges updates. Calls `prepare` with the repository before it reads the ledgers, and holds its
@@ -53,6 +66,7 @@ pub fn judge(
 pub(super) fn judge_updates<T>(
     updates: &[RefUpdate],
     open: impl FnOnce() -> GitResult<Repository>,
+    stage: Stage,
     prepare: impl FnOnce(&Repository) -> Result<T, HookError>,
 ) -> Result<Vec<UpdateVerdict>, HookError> {
     if updates.is_empty() {
@@ -92,7 +106,13 @@ pub(super) fn judge_updates<T>(
     let judge = PushJudge::new(&repository, &settings, project.as_ref(), &present)?;
     let mut judgements = Vec::new();
     for (kind, update) in &kinds {
+        let count = judgements.len();
         judge.judge_update(kind, update, &mut judgements)?;
+        if stage == Stage::Quarantine && matches!(kind, RefKind::Branch(_)) {
+            for judgement in judgements.iter_mut().skip(count) {
+                require_second_judgement(&repository, update, judgement)?;
+            }
+        }
         if judgements.len() > MAX_UPDATES {
             return Err(HookError::TooManyUpdates);
         }
@@ -100,8 +120,27 @@ pub(super) fn judge_updates<T>(
     Ok(judgements)
 }
 
+/// Refuses an accepted move of an enforced branch if no hook judges it again: the pusher could delay
+/// the move until the reasons for this verdict are gone.
+fn require_second_judgement(
+    repository: &Repository,
+    update: &RefUpdate,
+    judgement: &mut UpdateVerdict,
+) -> GitResult<()> {
+    let is_accepted = judgement.is_enforced && judgement.decision() == Decision::Allowed;
+    if is_accepted && !is_judged_again(repository, &update.name)? {
+        let why = "this server does not hand the branch to proc-receive, so no hook would judge it again when it moves: the server's owner can fix that with the command below";
+        let check = Check::unknown(Rule::Branch, why).remedy(format!(
+            "git-deploy server init {}",
+            quote_path(repository.git_dir())
+        ));
+        judgement.verdict.checks.push(check);
+    }
+    Ok(())
+}
+
 /// Returns the kind of a ref. A symbolic ref counts as its target, which the push would move.
-fn classify_target(repository: &Repository, name: &[u8]) -> GitResult<RefKind> {
+pub(super) fn classify_target(repository: &Repository, name: &[u8]) -> GitResult<RefKind> {
     let kind = classify(name);
     if !matches!(kind, RefKind::Branch(_) | RefKind::Tag(_) | RefKind::Other) {
         return Ok(kind);

@@ -1,27 +1,31 @@
-//! The hook proc-receive: moves the ledgers of a push. It judges, moves refs and writes notes while
-//! it holds the lock of the ledgers.
+//! The hook proc-receive: moves the ledgers and the environments' branches of a push. It judges,
+//! moves refs and writes notes while it holds the lock of the ledgers.
 //!
-//! Git calls it with exactly the updates below `refs/deploy`, after pre-receive has accepted them
-//! and their objects have left quarantine. It judges all of them again, because the refs of the
-//! first verdict may have moved since, and because it may be the only hook.
+//! Git calls it with exactly the updates that `receive.procReceiveRefs` covers, after pre-receive
+//! has accepted them and their objects have left quarantine. It judges all of them again, because
+//! the refs of the first verdict may have moved since, and because it may be the only hook. A
+//! pusher can delay git after the first verdict, but not this hook while it holds the lock.
+
+mod judge;
+mod move_refs;
 
 use std::io::{Read, Write};
 use std::path::Path;
 
-use super::classify::{RefKind, classify};
+use self::judge::{JudgedUpdate, judge_commands, refuse_allowed};
+use self::move_refs::{move_branches, move_ledgers};
+use super::branch_mover::{self, Mover};
+use super::classify::RefKind;
 use super::deadline::HookDeadline;
 use super::limits::MAX_UPDATES;
-use super::push_judge::{PushJudge, find_project};
+use super::pre_receive::classify_target;
 use super::ref_update::RefUpdate;
-use super::settings::Settings;
 use super::update_verdict::UpdateVerdict;
 use super::{HookError, chained_hooks, lock, pkt_line};
-use crate::clock::{self, Deadline};
-use crate::domain::id::EntryId;
+use crate::clock::Deadline;
 use crate::domain::text::sanitize;
 use crate::domain::verdict::{Check, CheckResult, Decision, Rule};
 use crate::git::{Error, Repository, Result as GitResult};
-use crate::ledger::entry_validator::PushContext;
 
 /// The longest reason that git gets, in characters. Our own report contains the whole reason.
 const MAX_REASON_CHARS: usize = 200;
@@ -33,6 +37,9 @@ pub struct PushResult {
     pub judgements: Vec<UpdateVerdict>,
     /// Why the notes could not be written after the refs moved. The next push writes them.
     pub notes_error: Option<Error>,
+    /// Why git's setting does not follow the new policy. Until it does, pre-receive accepts no move
+    /// of a branch that is missing there.
+    pub setting_error: Option<Error>,
 }
 
 /// The updates of a push, and whether it is atomic: all of them are accepted, or none.
@@ -51,49 +58,39 @@ pub fn run(
     hook_deadline: &HookDeadline,
 ) -> Result<PushResult, HookError> {
     let commands = read_commands(from, to)?;
-    // Runs before the lock is taken, because it may take any time.
-    let objections = ask_update_hook(update_hook, &commands.updates, hook_deadline.deadline());
     let repository = open()?;
-    let lock_guard = lock::take(repository.common_dir())?;
-    let kinds: Vec<RefKind> = commands
+    let kinds = commands
         .updates
         .iter()
-        .map(|update| classify(&update.name))
-        .collect();
-    let mut judgements = judge_commands(&repository, &commands, &kinds)?;
-    for (judgement, objection) in judgements.iter_mut().zip(objections) {
-        judgement.verdict.checks.extend(objection);
+        .map(|update| classify_target(&repository, &update.name))
+        .collect::<GitResult<Vec<RefKind>>>()?;
+    let movers = branch_mover::choose_movers(&repository, &kinds)?;
+    // Runs before the lock is taken, because it may take any time.
+    let deadline = hook_deadline.deadline();
+    let objections = ask_update_hook(update_hook, &commands.updates, &movers, deadline);
+    let lock_guard = lock::take(repository.common_dir())?;
+    let mut judged = judge_commands(&repository, &commands, &kinds)?;
+    for ((judged, mover), objection) in judged.iter_mut().zip(movers).zip(objections) {
+        if (mover, judged.mover) == (Mover::Git, Mover::ProcReceive) {
+            // The hook `update` was not asked.
+            let why = "another policy has come into force: try again";
+            let check = Check::unknown(Rule::Branch, why);
+            judged.judgement.verdict.checks.push(check);
+        }
+        judged.judgement.verdict.checks.extend(objection);
     }
-    if commands.is_atomic
-        && judgements
-            .iter()
-            .any(|judgement| judgement.decision() != Decision::Allowed)
-    {
-        refuse_allowed(&mut judgements);
+    if commands.is_atomic && !judged.iter().all(JudgedUpdate::is_allowed) {
+        refuse_allowed(&mut judged);
     }
     hook_deadline.begin_writing()?;
-    let mut has_moved = false;
-    for ((kind, update), judgement) in kinds.iter().zip(&commands.updates).zip(&mut judgements) {
-        if judgement.decision() != Decision::Allowed {
-            continue;
-        }
-        match move_ref(&repository, kind, update, judgement) {
-            Ok(()) => has_moved = true,
-            Err(error) => judgement.verdict.checks.push(make_failure_check(&error)),
-        }
-    }
-    let notes_error = has_moved
-        .then(|| {
-            repository
-                .tips()
-                .and_then(|tips| repository.update_notes(&tips))
-        })
-        .and_then(Result::err);
+    move_branches(&repository, &mut judged, commands.is_atomic);
+    let (notes_error, setting_error) = move_ledgers(&repository, &mut judged);
     drop(lock_guard);
-    report_results(to, &commands, &judgements).map_err(HookError::Connection)?;
+    report_results(to, &judged).map_err(HookError::Connection)?;
     Ok(PushResult {
-        judgements,
+        judgements: judged.into_iter().map(|judged| judged.judgement).collect(),
         notes_error,
+        setting_error,
     })
 }
 
@@ -134,59 +131,12 @@ fn read_commands(from: &mut impl Read, to: &mut impl Write) -> Result<PushComman
     })
 }
 
-/// Judges every update on the refs before the push. Updates that follow an accepted one are also
-/// judged on the refs after it, because a policy or an environment may move in the same push.
-fn judge_commands(
-    repository: &Repository,
-    commands: &PushCommands,
-    kinds: &[RefKind],
-) -> Result<Vec<UpdateVerdict>, HookError> {
-    let settings = Settings::read(repository)?;
-    let before = PushContext {
-        tips: repository.tips()?,
-        now: clock::now(),
-    };
-    let ledgers = kinds
-        .iter()
-        .zip(&commands.updates)
-        .filter_map(|(kind, update)| Some((kind.ledger()?, update)));
-    let project = find_project(repository, &before, ledgers)?;
-    let judge = PushJudge::new(repository, &settings, project.as_ref(), &before)?;
-    let mut later = before.clone();
-    let mut judgements = Vec::new();
-    for (kind, update) in kinds.iter().zip(&commands.updates) {
-        let Some(ledger) = kind.ledger() else {
-            let why = if let RefKind::Forbidden(why) = kind {
-                why
-            } else {
-                "it is not a ledger"
-            };
-            judgements.push(UpdateVerdict::from_check(
-                &update.name,
-                Check::fail(Rule::Chain, why),
-            ));
-            continue;
-        };
-        let mut judgement = judge.judge_ledger(ledger, update)?;
-        if judgement.decision() == Decision::Allowed && later.tips != before.tips {
-            judgement = PushJudge::new(repository, &settings, project.as_ref(), &later)?
-                .judge_ledger(ledger, update)?;
-        }
-        if let Some(new) = update
-            .new
-            .filter(|_| judgement.decision() == Decision::Allowed)
-        {
-            later.tips.insert(ledger.clone(), EntryId(new));
-        }
-        judgements.push(judgement);
-    }
-    Ok(judgements)
-}
-
-/// Returns the objection of the hook `update` to each update, if any.
+/// Returns the objection of the hook `update` to each update, if any. Git itself asks it about refs
+/// that git moves.
 fn ask_update_hook(
     hook: Option<&Path>,
     updates: &[RefUpdate],
+    movers: &[Mover],
     deadline: Deadline,
 ) -> Vec<Option<Check>> {
     let Some(hook) = hook else {
@@ -203,74 +153,34 @@ fn ask_update_hook(
             format!("cannot run the hook {}: {error}", hook.display()),
         )),
     };
-    updates.iter().map(find_objection).collect()
-}
-
-/// Refuses the accepted updates of an atomic push, because another one is refused.
-fn refuse_allowed(judgements: &mut [UpdateVerdict]) {
-    for judgement in judgements
-        .iter_mut()
-        .filter(|judgement| judgement.decision() == Decision::Allowed)
-    {
-        judgement.verdict.checks.push(Check::fail(
-            Rule::Chain,
-            "another update of this atomic push was not accepted",
-        ));
-    }
-}
-
-/// Moves the ref of an allowed update.
-fn move_ref(
-    repository: &Repository,
-    kind: &RefKind,
-    update: &RefUpdate,
-    judgement: &UpdateVerdict,
-) -> GitResult<()> {
-    // An allowed update is of a ledger and has a new id.
-    let (Some(ledger), Some(new)) = (kind.ledger(), update.new) else {
-        return Ok(());
-    };
-    if judgement.uses_recovery {
-        // This comes before the ref moves, so that the permission is never used twice. If the
-        // process dies in between, the owner must give it again.
-        Settings::read(repository)?.withdraw_recovery(repository)?;
-    }
-    repository.advance_ledger(
-        ledger,
-        update.old.map(EntryId),
-        EntryId(new),
-        "git-deploy: push",
-    )
-}
-
-/// Returns the check for an allowed update that could not be carried out.
-fn make_failure_check(error: &Error) -> Check {
-    if error.is_lost_race() {
-        return Check::fail(Rule::Chain, "the ledger has moved meanwhile; try again")
-            .remedy("git deploy sync");
-    }
-    Check::unknown(Rule::Chain, error.to_string())
+    updates
+        .iter()
+        .zip(movers)
+        .map(|(update, mover)| match mover {
+            Mover::ProcReceive => find_objection(update),
+            Mover::Git => None,
+        })
+        .collect()
 }
 
 /// Reports the result of each update to git.
-fn report_results(
-    to: &mut impl Write,
-    commands: &PushCommands,
-    judgements: &[UpdateVerdict],
-) -> std::io::Result<()> {
-    for (update, judgement) in commands.updates.iter().zip(judgements) {
-        let mut line = if judgement.decision() == Decision::Allowed {
+fn report_results(to: &mut impl Write, judged: &[JudgedUpdate<'_>]) -> std::io::Result<()> {
+    for judged in judged {
+        let mut line = if judged.is_allowed() {
             b"ok ".to_vec()
         } else {
             b"ng ".to_vec()
         };
-        line.extend_from_slice(&update.name);
-        if judgement.decision() != Decision::Allowed {
+        line.extend_from_slice(&judged.update.name);
+        if !judged.is_allowed() {
             line.push(b' ');
-            line.extend_from_slice(describe_refusal(judgement).as_bytes());
+            line.extend_from_slice(describe_refusal(&judged.judgement).as_bytes());
         }
         line.push(b'\n');
         pkt_line::write_packet(to, &line)?;
+        if judged.is_allowed() && judged.mover == Mover::Git {
+            pkt_line::write_packet(to, b"option fall-through\n")?;
+        }
     }
     pkt_line::end_section(to)
 }
@@ -352,18 +262,32 @@ mod tests {
         );
     }
 
-    /// In an atomic push, one refusal refuses all updates.
+    /// Git is told to move the refs that proc-receive leaves to it.
     #[test]
-    fn all_or_nothing() {
-        let allowed =
-            UpdateVerdict::from_check(b"refs/deploy/dev", Check::pass(Rule::Authorization, ""));
-        let refused = UpdateVerdict::from_check(b"refs/deploy/prod", Check::fail(Rule::Lock, ""));
-        let mut judgements = vec![allowed, refused];
-        refuse_allowed(&mut judgements);
-        assert!(
-            judgements
-                .iter()
-                .all(|judgement| judgement.decision() == Decision::Refused)
-        );
+    fn results() {
+        let line = format!("{} {} refs/heads/x", "1".repeat(40), "2".repeat(40));
+        let (update, kind) = (RefUpdate::parse(line.as_bytes()).unwrap(), RefKind::Other);
+        let judge = |mover, check| JudgedUpdate {
+            update: &update,
+            kind: &kind,
+            mover,
+            judgement: UpdateVerdict::from_check(&update.name, check),
+        };
+        let pass = || Check::pass(Rule::Branch, "");
+        let judged = [
+            judge(Mover::ProcReceive, pass()),
+            judge(Mover::Git, pass()),
+            judge(Mover::Git, Check::fail(Rule::Branch, "no")),
+        ];
+        let mut written = Vec::new();
+        report_results(&mut written, &judged).unwrap();
+        let expected = packets(&[
+            Some(b"ok refs/heads/x\n"),
+            Some(b"ok refs/heads/x\n"),
+            Some(b"option fall-through\n"),
+            Some(b"ng refs/heads/x refused: branch: no\n"),
+            None,
+        ]);
+        assert_eq!(written, expected);
     }
 }

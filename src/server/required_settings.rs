@@ -25,6 +25,9 @@ pub(super) enum WantedValue {
     },
     /// This value, or unset.
     BoolOrUnset(bool),
+    /// The full name of each branch that proc-receive must judge, among other values. `server init`
+    /// adds them, and proc-receive keeps them in step with the policy.
+    EnforcedBranches,
     /// A value that depends on the server, described in words for the documentation. A separate
     /// function checks it.
     Described(#[cfg_attr(not(test), allow(dead_code))] &'static str),
@@ -60,7 +63,9 @@ impl RequiredSetting {
             WantedValue::BoolOrUnset(value) => {
                 format!("{key} is {}: {otherwise}", if value { "off" } else { "on" })
             }
-            WantedValue::Described(_) => format!("{key} {otherwise}"),
+            WantedValue::EnforcedBranches | WantedValue::Described(_) => {
+                format!("{key} {otherwise}")
+            }
         }
     }
 
@@ -74,7 +79,7 @@ impl RequiredSetting {
             | WantedValue::Covers(value)
             | WantedValue::Not { instead: value, .. } => Some(format!("{key} {value}")),
             WantedValue::BoolOrUnset(value) => Some(format!("{key} {value}")),
-            WantedValue::Described(_) => None,
+            WantedValue::EnforcedBranches | WantedValue::Described(_) => None,
         }
     }
 }
@@ -86,6 +91,14 @@ pub(super) const PROC_RECEIVE_REFS: RequiredSetting = RequiredSetting {
     why: "git hands updates of ledgers to `proc-receive`, which judges, moves and notes them under one lock; not with `--no-proc-receive`",
     level: Level::Problem,
     otherwise: "no hook judges a ledger again when it moves",
+};
+/// Lets proc-receive move the branches of environments.
+pub(super) const PROC_RECEIVE_BRANCHES: RequiredSetting = RequiredSetting {
+    key: PROC_RECEIVE_REFS.key,
+    wanted: WantedValue::EnforcedBranches,
+    why: "git hands updates of these branches to `proc-receive`, which judges them again under the lock when it moves them; not with `--no-proc-receive`",
+    level: Level::Problem,
+    otherwise: "no hook judges it again when it moves, so its pushes are refused",
 };
 /// Hides the notes from pushes.
 pub(super) const HIDE_REFS: RequiredSetting = RequiredSetting {
@@ -137,7 +150,7 @@ pub(super) const ROOT: RequiredSetting = RequiredSetting {
 };
 
 /// All settings, in the order in which `server init` sets them and `server check` looks at them.
-pub(super) const SETTINGS: [RequiredSetting; 14] = [
+pub(super) const SETTINGS: [RequiredSetting; 15] = [
     ADMINS,
     RECOVERY_KEY,
     RequiredSetting {
@@ -149,6 +162,7 @@ pub(super) const SETTINGS: [RequiredSetting; 14] = [
     },
     ROOT,
     PROC_RECEIVE_REFS,
+    PROC_RECEIVE_BRANCHES,
     HIDE_REFS,
     RequiredSetting {
         key: "core.logAllRefUpdates",

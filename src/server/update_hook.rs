@@ -8,14 +8,15 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::pre_receive::judge_updates;
+use super::pre_receive::{Stage, judge_updates};
 use super::ref_update::RefUpdate;
 use super::update_verdict::UpdateVerdict;
 use super::{HookError, lock};
+use crate::domain::verdict::Decision;
 use crate::git::{Repository, Result as GitResult};
 
-/// Judges one update, in the repository that `open` opens. `arguments` are git's: ref, old id, new
-/// id.
+/// Judges one update, in the repository that `open` opens, and returns only a judgement that does
+/// not accept it. `arguments` are git's: ref, old id, new id.
 pub fn judge(
     arguments: &[OsString],
     open: impl FnOnce() -> GitResult<Repository>,
@@ -29,7 +30,10 @@ pub fn judge(
     let update = RefUpdate::parse(&line).ok_or(HookError::Protocol(
         "the hook update takes a ref and two ids",
     ))?;
-    judge_updates(&[update], open, |repository| {
+    let mut judgements = judge_updates(&[update], open, Stage::Move, |repository| {
         lock::take(repository.common_dir())
-    })
+    })?;
+    // pre-receive has reported what is accepted although a rule that is not enforced refuses it.
+    judgements.retain(|judgement| judgement.decision() != Decision::Allowed);
+    Ok(judgements)
 }

@@ -2,6 +2,7 @@
 //! what it refuses, and what it may cost.
 
 mod bound_branches;
+mod branch_moves;
 mod handoff;
 mod limits;
 mod pre_push;

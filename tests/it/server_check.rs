@@ -92,7 +92,7 @@ fn a_server_without_hooks_is_reported() {
 }
 
 /// What is broken, what the check says of it, and whether what it says to type mends it.
-const BREACHES: [(&str, &str); 17] = [
+const BREACHES: [(&str, &str); 19] = [
     ("rm hooks/pre-receive", "pre-receive is missing"),
     ("rm hooks/proc-receive", "proc-receive is missing"),
     (
@@ -124,8 +124,16 @@ const BREACHES: [(&str, &str); 17] = [
         "git-deploy 0.0.1, and this is git-deploy",
     ),
     (
-        "git config --unset receive.procReceiveRefs",
+        "git config --fixed-value --unset receive.procReceiveRefs refs/deploy",
         "receive.procReceiveRefs is not refs/deploy",
+    ),
+    (
+        "git config --fixed-value --unset receive.procReceiveRefs refs/heads/hot!fix",
+        "receive.procReceiveRefs is missing refs/heads/hot!fix",
+    ),
+    (
+        "git update-ref refs/heads/hot!fix main && git symbolic-ref refs/heads/alias refs/heads/hot!fix",
+        "receive.procReceiveRefs is missing refs/heads/alias",
     ),
     (
         "git config --add receive.procReceiveRefs '!:refs/deploy/dev'",
@@ -156,7 +164,10 @@ const BREACHES: [(&str, &str); 17] = [
 #[test]
 fn every_breach_is_found_and_fixed() {
     let world = World::new();
-    let project = Project::new(&world, "[environments]\ndev = {}\n");
+    let project = Project::new(
+        &world,
+        "[environments]\ndev = {}\nqa = { branch = \"hot!fix\" }\n",
+    );
     project.ci.deploy(&["record", "dev"]).ok();
     let server = &project.server;
     for (breach, words) in BREACHES {
@@ -173,7 +184,7 @@ fn every_breach_is_found_and_fixed() {
             .map(|(_, remedy)| remedy.to_owned());
         let remedy = remedy.unwrap_or_else(|| panic!("{breach}: {run}"));
         assert!(text.contains("✗ it is not protected"), "{run}");
-        if breach != BREACHES[16].0 {
+        if breach != BREACHES[18].0 {
             shell(server, &remedy).ok();
             let mended = check(server);
             assert!(mended.succeeded(), "{breach}\n{remedy}\n{mended}");

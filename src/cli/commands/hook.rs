@@ -24,8 +24,8 @@ use crate::view::push;
 
 /// Run a Git hook (called by the installed hook files)
 ///
-/// On a server, pre-receive checks a whole push, and proc-receive carries out the accepted updates
-/// of the ledgers. On hosts that do not run proc-receive, update checks each ref again.
+/// On a server, pre-receive checks a whole push, and proc-receive checks again and carries out the
+/// updates of ledgers and of environments' branches. On hosts that do not run proc-receive, update checks each ref again.
 /// post-receive updates the notes and hands accepted entries on. reference-transaction blocks
 /// updates that bypass the other hooks. In a clone, pre-push checks a push before it is sent.
 #[derive(clap::Args)]
@@ -196,7 +196,7 @@ fn report_verdicts(
     }
 }
 
-/// Carries out the accepted updates of the ledgers. `update` is the previously installed update
+/// Carries out the accepted updates of ledgers and environments' branches. `update` is the previously installed update
 /// hook.
 fn run_proc_receive(update: Option<PathBuf>, ui: &Ui) -> Result<(), CliError> {
     let done = deadline::run_within(TIME_LIMIT, move |watch| {
@@ -216,6 +216,11 @@ fn run_proc_receive(update: Option<PathBuf>, ui: &Ui) -> Result<(), CliError> {
     if let Some(error) = done.notes_error {
         ui.eprint(format_args!(
             "git-deploy: accepted, but the notes are out of date until the next push: {error}"
+        ));
+    }
+    if let Some(error) = done.setting_error {
+        ui.eprint(format_args!(
+            "git-deploy: accepted, but the server's git does not follow the new policy, and pushes of branches that it binds are not accepted until the server's owner repeats git-deploy server init: {error}"
         ));
     }
     // Always succeeds: git has the answers already, and would ignore them after a failing exit

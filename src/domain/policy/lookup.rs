@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::admin::UnownedPaths;
 use super::component::Component;
-use super::environment::{Environment, PromotionMatch};
+use super::environment::{Enforcement, Environment, PromotionMatch};
 use super::error::PolicyErrors;
 use super::paths::{Coverage, FileOwnership, Paths, affects_checkout};
 use super::people::KeyStatus;
@@ -130,6 +130,14 @@ impl Policy {
                 .as_ref()
                 .is_some_and(|own| own.as_str() == branch)
         })
+    }
+
+    /// Returns the branches, by their short names, of the environments whose rules are enforced.
+    pub fn enforced_branches(&self) -> impl Iterator<Item = &BranchName> {
+        self.environments
+            .values()
+            .filter(|environment| environment.enforcement == Enforcement::Active)
+            .filter_map(|environment| environment.branch.as_ref())
     }
 
     /// Finds the environment whose branch differs from this one in upper and lower case only. On a

@@ -6,12 +6,14 @@ use crate::domain::id::PublicKey;
 use crate::domain::name::LedgerName;
 use crate::git::{self, Repository};
 use crate::ledger::Project;
+use crate::server::branch_handover;
 use crate::server::location::find_hooks_folder;
 use crate::server::required_settings::{
-    ADMINS, HIDE_REFS, PROC_RECEIVE_REFS, RECOVERY_KEY, REMOTE_FETCH, ROOT, RequiredSetting,
-    SETTINGS, WantedValue,
+    ADMINS, HIDE_REFS, PROC_RECEIVE_BRANCHES, PROC_RECEIVE_REFS, RECOVERY_KEY, REMOTE_FETCH, ROOT,
+    RequiredSetting, SETTINGS, WantedValue,
 };
 use crate::server::settings::Settings;
+use crate::server::shell::quote_word;
 use crate::server::shim::find_shim_program;
 
 /// The first version of git that calls proc-receive.
@@ -58,7 +60,12 @@ impl Inspector<'_> {
             }
             return Ok(!has_update_shim);
         }
-        if let Some(exclusion) = values.iter().find(|value| value.contains('!')) {
+        let is_exclusion = |value: &&String| {
+            // Flags come before a colon, which no ref's name has.
+            let flags = value.split_once(':').map_or("", |(flags, _)| flags);
+            flags.contains('!')
+        };
+        if let Some(exclusion) = values.iter().find(is_exclusion) {
             let message = format!("{key} also has {exclusion}, which excludes refs");
             let remedy = self.git_command(&format!(
                 "config --fixed-value --unset-all {key} '{exclusion}'"
@@ -79,7 +86,35 @@ impl Inspector<'_> {
             }
             _ => {}
         }
+        self.check_branches()?;
         Ok(true)
+    }
+
+    /// Checks that git hands each branch that the hooks judge to proc-receive.
+    fn check_branches(&mut self) -> git::Result<()> {
+        let RequiredSetting {
+            key,
+            level,
+            otherwise,
+            ..
+        } = PROC_RECEIVE_BRANCHES;
+        let values = self.repository.config_strings(key)?;
+        // Other subjects report a project or a policy that cannot be read.
+        let Ok(policy) = branch_handover::read_policy(self.repository) else {
+            return Ok(());
+        };
+        for name in branch_handover::list_wanted_refs(self.repository, policy.as_deref())? {
+            if values.contains(&name) {
+                continue;
+            }
+            self.add_finding(
+                CheckSubject::Settings,
+                level,
+                format!("{key} is missing {name}: {otherwise}"),
+                self.git_command(&format!("config --add {key} {}", quote_word(&name))),
+            );
+        }
+        Ok(())
     }
 
     /// Checks who may begin and recover the project, and that the existing project agrees.
@@ -181,7 +216,7 @@ impl Inspector<'_> {
                 .repository
                 .config_bool(key)?
                 .is_none_or(|own| own == value),
-            WantedValue::Described(_) => true,
+            WantedValue::EnforcedBranches | WantedValue::Described(_) => true,
         })
     }
 

@@ -18,6 +18,7 @@ fn build_reference() -> String {
             | WantedValue::Covers(value) => format!("`{value}`, set by `server init`"),
             WantedValue::Not { bad, .. } => format!("anything but `{bad}`"),
             WantedValue::BoolOrUnset(value) => format!("unset, or `{value}`"),
+            WantedValue::EnforcedBranches => "`refs/heads/<branch>` for the branch of each environment whose rules are enforced, set by `server init` and whenever a policy is published".to_owned(),
             WantedValue::Described(value) => value.to_owned(),
         };
         let level = match setting.level {
@@ -48,10 +49,16 @@ fn reference_is_up_to_date() {
     );
 }
 
-/// Each setting is in the table once.
+/// Each setting is in the table once. Two rows of a key add different values to it.
 #[test]
-fn keys_are_unique() {
-    let keys: std::collections::BTreeSet<&str> =
-        SETTINGS.iter().map(|setting| setting.key).collect();
-    assert_eq!(keys.len(), SETTINGS.len());
+fn rows_are_unique() {
+    let rows: std::collections::BTreeSet<String> = SETTINGS
+        .iter()
+        .map(|setting| match setting.wanted {
+            WantedValue::Contains(value) => format!("{} {value}", setting.key),
+            WantedValue::EnforcedBranches => format!("{} refs/heads/<branch>", setting.key),
+            _ => setting.key.to_owned(),
+        })
+        .collect();
+    assert_eq!(rows.len(), SETTINGS.len());
 }

@@ -13,7 +13,7 @@ use git_deploy::testing::domain::id::{CommitId, RunId};
 
 use crate::harness::attack::an_entry;
 use crate::harness::member::a_lock;
-use crate::harness::{Member, Project, Run, World, processes_in, wait_until};
+use crate::harness::{Member, Project, RawPush, Run, World, processes_in, wait_until};
 
 const POLICY: &str = r#"[environments]
 dev = {}
@@ -271,6 +271,109 @@ fn withdrawn_grounds_stop_a_deployment() {
     );
     carol.deploy(&["approve", "prod"]).ok();
     ci.deploy(&["record", "prod"]).ok();
+    project.audited();
+}
+
+/// What is withdrawn, the rule that then refuses, and the commands that withdraw and restore it.
+type Attempt<'a> = (&'a str, &'a str, &'a dyn Fn(), &'a dyn Fn());
+
+/// A branch does not move if what allows the move was withdrawn while it was pushed.
+#[test]
+fn withdrawn_grounds_stop_a_branch() {
+    let world = World::new();
+    let project = ready(&world);
+    let (alice, bob, carol, ci) = (&project.alice, &project.bob, &project.carol, &project.ci);
+    let bound = format!("{POLICY}[environments.qa]\nbranch = \"main\"\napprovals = 1\n");
+    project.publish(&bound);
+    sync(&project);
+    let head = project.commit("api/x", "two\n");
+    alice.push(&["HEAD:refs/heads/topic"]).ok();
+    for member in [bob, carol, ci] {
+        member.repo.git(&["fetch", "-q"]).ok();
+    }
+    let approve = || {
+        carol.deploy(&["sync"]).ok();
+        carol.deploy(&["approve", "qa", &head]).ok();
+    };
+    let deploy = |member: &Member<'_>, words: &[&str]| {
+        member.deploy(&["sync"]).ok();
+        member.deploy(words).ok();
+    };
+    approve();
+    let attempts: [Attempt<'_>; 4] = [
+        (
+            "an approval that is revoked",
+            "approvals",
+            &|| deploy(carol, &["revoke", "qa", &head]),
+            &approve,
+        ),
+        (
+            "an environment that is locked",
+            "lock",
+            &|| deploy(bob, &["lock", "qa", "-m", "incident"]),
+            &|| deploy(bob, &["unlock", "qa"]),
+        ),
+        (
+            "a commit that is yanked",
+            "yanked",
+            &|| deploy(bob, &["yank", &head, "-m", "it eats data"]),
+            &|| deploy(bob, &["unyank", &head, "-m", "it does not"]),
+        ),
+        (
+            "a policy that demands more",
+            "approvals",
+            &|| project.publish(&bound.replace("approvals = 1\n", "approvals = 2\n")),
+            &|| project.publish(&bound),
+        ),
+    ];
+    for (what, rule, withdraw, restore) in attempts {
+        // In an atomic push nothing else goes in either.
+        for options in [&[][..], &["--atomic", "HEAD:refs/heads/beside"]] {
+            let mut between = String::new();
+            let push = [&["HEAD:refs/heads/main"], options].concat();
+            let run = crossed(
+                &project,
+                || alice.push(&push),
+                || {
+                    withdraw();
+                    between = project.refs();
+                },
+            );
+            let said = run.fails(1).err();
+            assert!(said.contains(&format!("✗ {rule}")), "{what}: {said}");
+            assert_eq!(project.refs(), between, "{what}: {said}");
+            restore();
+        }
+    }
+    alice.push(&["HEAD:refs/heads/main"]).ok();
+    project.audited();
+}
+
+/// A pusher who does not read what git reports first cannot delay the move of a branch: it moves at
+/// once, while it is allowed.
+#[test]
+fn a_stalled_pusher_does_not_delay_a_branch() {
+    let world = World::new();
+    let project = ready(&world);
+    let alice = &project.alice;
+    project.publish(&format!("{POLICY}[environments.qa]\nbranch = \"main\"\n"));
+    let one = project.server.rev("refs/heads/main");
+    let two = project.commit("api/x", "two\n");
+    let zero = "0".repeat(40);
+    // Git refuses each of these names in a message of its own, more than a pipe can hold.
+    let mut wire = RawPush::new(&alice.repo).with("report-status side-band-64k");
+    for number in 0..200 {
+        let name = format!("{}{number}", "x".repeat(3_800));
+        wire = wire.update(&zero, &two, &name);
+    }
+    let wire = wire.update(&one, &two, "refs/heads/main");
+    let mut child = wire.stall(&project.server, usize::MAX);
+    wait_until("the branch does not move", || {
+        project.server.rev("refs/heads/main") == two
+    });
+    assert!(child.try_wait().unwrap().is_none(), "git was not stalled");
+    child.kill().unwrap();
+    child.wait().unwrap();
     project.audited();
 }
 

@@ -1,0 +1,114 @@
+//! The branches that git hands over to proc-receive, by their full names in the setting
+//! `receive.procReceiveRefs`: those of the environments whose rules are enforced.
+//!
+//! The setting follows the policy in force. While it lags behind, pre-receive accepts no move of
+//! the branch, unless the hook `update` judges it again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::location::find_hooks_folder;
+use super::required_settings::{PROC_RECEIVE_REFS, WantedValue};
+use super::shim::{UPDATE, is_our_shim};
+use crate::domain::name::LedgerName;
+use crate::domain::policy::Policy;
+use crate::git::{Repository, Result as GitResult};
+use crate::ledger::Project;
+use crate::ledger::facts::FactGatherer;
+
+/// The prefix of the values that this program adds and removes.
+const BRANCH_PREFIX: &str = "refs/heads/";
+
+/// The values that were added to the setting and removed from it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct HandoverChanges {
+    /// The full names of branches that are now handed over.
+    pub added: BTreeSet<String>,
+    /// The full names of branches that are no longer handed over.
+    pub removed: BTreeSet<String>,
+}
+
+/// Reads the policy in force. Returns `None` before the first one.
+pub(super) fn read_policy(repository: &Repository) -> GitResult<Option<Arc<Policy>>> {
+    let Some(tip) = repository.tip(&LedgerName::policy())? else {
+        return Ok(None);
+    };
+    let project = Project::from_policy_tip(repository, tip)?;
+    FactGatherer::new(repository, &project).policy_at(tip)
+}
+
+/// Lists the refs that must be handed over under a policy: its enforced branches, and the branches
+/// that are symbolic refs to them.
+pub(super) fn list_wanted_refs(
+    repository: &Repository,
+    policy: Option<&Policy>,
+) -> GitResult<BTreeSet<String>> {
+    let branches = policy
+        .into_iter()
+        .flat_map(Policy::enforced_branches)
+        .map(|branch| format!("{BRANCH_PREFIX}{}", branch.as_str()));
+    let mut wanted: BTreeSet<String> = branches.collect();
+    if wanted.is_empty() {
+        return Ok(wanted);
+    }
+    let listed = repository
+        .git("for-each-ref")
+        .args(["--format=%(refname) %(symref)", BRANCH_PREFIX])
+        .run()?
+        .into_stdout()?;
+    for line in String::from_utf8_lossy(&listed).lines() {
+        let Some((alias, _)) = line.split_once(' ').filter(|(_, to)| !to.is_empty()) else {
+            continue;
+        };
+        let target = repository.symref_target(alias.as_bytes())?;
+        if target.is_some_and(|target| wanted.contains(&*String::from_utf8_lossy(&target))) {
+            wanted.insert(alias.to_owned());
+        }
+    }
+    Ok(wanted)
+}
+
+/// Hands over exactly these branches. The values of other refs stay.
+pub(super) fn set_handed_refs(
+    repository: &Repository,
+    wanted: &BTreeSet<String>,
+) -> GitResult<HandoverChanges> {
+    let key = PROC_RECEIVE_REFS.key;
+    let present: BTreeSet<String> = repository.read_local_config(key)?.into_iter().collect();
+    let mut changes = HandoverChanges::default();
+    for name in wanted.difference(&present) {
+        repository.add_config(key, name)?;
+        changes.added.insert(name.clone());
+    }
+    let branches = present
+        .difference(wanted)
+        .filter(|name| name.starts_with(BRANCH_PREFIX));
+    for name in branches {
+        repository.remove_config(key, name)?;
+        changes.removed.insert(name.clone());
+    }
+    Ok(changes)
+}
+
+/// Brings the setting in step with the policy in force. The caller holds the lock of the ledgers.
+pub(super) fn follow_policy(repository: &Repository) -> GitResult<()> {
+    let policy = read_policy(repository)?;
+    let wanted = list_wanted_refs(repository, policy.as_deref())?;
+    set_handed_refs(repository, &wanted).map(drop)
+}
+
+/// Returns whether a hook judges the branch of this name again when it moves: proc-receive, or
+/// `update`. If git hands over no ledgers either, the host calls `update`, and may keep its hooks
+/// where this program cannot see them.
+pub(super) fn is_judged_again(repository: &Repository, name: &[u8]) -> GitResult<bool> {
+    let values = repository.config_strings(PROC_RECEIVE_REFS.key)?;
+    let WantedValue::Contains(ledgers) = PROC_RECEIVE_REFS.wanted else {
+        return Ok(false);
+    };
+    let uses_proc_receive = values.iter().any(|value| value == ledgers);
+    if !uses_proc_receive || values.iter().any(|value| value.as_bytes() == name) {
+        return Ok(true);
+    }
+    let update = find_hooks_folder(repository)?.join(UPDATE.name);
+    Ok(std::fs::read(update).is_ok_and(|text| is_our_shim(&text, UPDATE.name)))
+}
