@@ -81,7 +81,7 @@ pub fn find_rules<'v>(
     Ok((policy, rules))
 }
 
-/// The deployment of one commit, as the command line asks for it.
+/// A request on the command line to deploy one commit.
 pub struct DeploymentRequest<'a> {
     /// The commit.
     pub commit: CommitId,

@@ -83,7 +83,7 @@ pub fn find_remote(repository: &Repository, ui: &Ui) -> Result<Option<String>, C
         Some(name) if name.is_empty() => Ok(None),
         Some(name) if name.starts_with('-') => Err(CliError::new(
             ErrorKind::Usage,
-            format!("{REMOTE_SETTING} is not a valid remote name"),
+            format!("the value of {REMOTE_SETTING}, {name}, is not a valid remote name"),
         )),
         Some(name) if repository.has_config(&format!("remote.{name}.url")) => Ok(Some(name)),
         Some(name) => Err(CliError::new(

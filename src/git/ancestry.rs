@@ -154,7 +154,7 @@ impl Repository {
     /// Checks whether `ancestor` is `descendant` or in its history.
     ///
     /// # Errors
-    /// [`Error::Shallow`] or [`Error::Missing`] if this clone lacks history that could say yes.
+    /// [`Error::Shallow`] or [`Error::Missing`] if this clone does not have all the history needed.
     pub fn is_ancestor(&self, ancestor: Oid, descendant: Oid) -> Result<bool> {
         for id in [ancestor, descendant] {
             match self.object_kind(id)? {

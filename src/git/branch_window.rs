@@ -1,8 +1,8 @@
-//! The newest commits of a branch, and which of them a commit lacks: one walk along the branch
-//! serves many commits.
+//! The newest commits of a branch, and which of them are missing from a commit's history: one walk
+//! along the branch serves many commits.
 //!
-//! A commit older than the whole window lacks all of it, so no walk is needed for a running version
-//! that is years behind.
+//! All of them are missing if the commit is older than the whole window, so no walk is needed for a
+//! running version that is years behind.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 

@@ -76,8 +76,8 @@ impl GitCommand {
             .env("GIT_DIR", git_dir)
             // A replace ref changes what history says.
             .env("GIT_NO_REPLACE_OBJECTS", "1")
-            // A graft does too: a push would leave out commits that the remote lacks. No file can
-            // exist at this path.
+            // A graft does too: a push would leave out commits that the remote does not have. No
+            // file can exist at this path.
             .env("GIT_GRAFT_FILE", "/dev/null/none")
             // Stable messages for people in any locale; we parse none of them.
             .env("LC_ALL", "C.UTF-8")

@@ -1,6 +1,6 @@
 //! The commit-graph: parents and generations of commits without reading the commits.
 //!
-//! It is an unsigned cache: commits that it lacks are read as objects.
+//! The commit-graph is an unsigned cache. A commit that is not in it is read as an object.
 
 use gix::commitgraph::file::Commit;
 use gix::commitgraph::{Graph, Position};
@@ -32,8 +32,8 @@ impl Repository {
 
     /// Returns the commit-graph, if there is a usable one.
     ///
-    /// It is loaded once: it describes commits that never change, and commits that it lacks are
-    /// read as objects.
+    /// It is loaded once, because the commits in it never change. A commit that is not in it is
+    /// read as an object.
     pub(super) fn commit_graph(&self) -> Option<&gix::commitgraph::Graph> {
         self.shared
             .graph
@@ -43,7 +43,7 @@ impl Repository {
 
     /// Opens the commit-graph, if there is a usable one.
     pub(super) fn open_commit_graph(&self) -> Option<gix::commitgraph::Graph> {
-        // Git, too, ignores the graph in a shallow clone: it lists parents that the clone lacks.
+        // Git, too, ignores the graph in a shallow clone: it lists parents that are missing there.
         if self.is_shallow().unwrap_or(true)
             || !self.config_bool("core.commitGraph").ok()?.unwrap_or(true)
         {

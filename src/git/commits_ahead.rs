@@ -1,4 +1,4 @@
-//! The commits that one history has and other histories lack.
+//! The commits that are in one history and not in others.
 //!
 //! The walk goes from both sides at once, newest commits first. A commit that turns out to be in an
 //! old history after it was counted is visited again, to pass this on to its parents.
@@ -11,7 +11,7 @@ use super::error::{Error, Result};
 use super::repo::Repository;
 use crate::domain::id::Oid;
 
-/// The commits that one history has and other histories lack.
+/// The commits that are in one history and not in others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CommitsAhead {
     /// The commits, descendants before ancestors if dates are right or there is a commit-graph.
@@ -33,7 +33,7 @@ struct AheadWalk<'a> {
     commit_walk: CommitWalk<'a>,
     states: HashMap<Oid, VisitState>,
     queue: BinaryHeap<(CommitStep, Oid)>,
-    /// The number of queued commits that are, as far as known, new.
+    /// The number of queued commits that are not known to be old.
     pending: usize,
 }
 

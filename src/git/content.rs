@@ -14,7 +14,7 @@ use super::tree_entries::{TreeEntry, parse_entries};
 use crate::domain::id::{Content, Oid};
 use crate::domain::policy::{Coverage, FileOwnership};
 
-/// The most tree entries examined for one content.
+/// The most tree entries examined to compute the content of one component.
 const ENTRY_LIMIT: u64 = 1_000_000;
 /// The deepest folder examined.
 const DEPTH_LIMIT: u64 = 256;

@@ -1,5 +1,6 @@
-//! Finds the commits of one history that at least one of several other commits lacks. The
-//! components of an environment can run different commits, and one walk serves up to 64 of them.
+//! Finds the commits of one history that are missing from the history of at least one of several
+//! other commits. The components of an environment can run different commits, and one walk serves
+//! up to 64 of them.
 //!
 //! The walk visits commits from the newest generation down, each with a bit for every given commit
 //! that contains it. As with `git rev-list`, it may find too many if dates are wrong and there is
@@ -51,15 +52,15 @@ struct MissingWalk<'a> {
     shallow: HashSet<Oid>,
     nodes: HashMap<CommitKey, ReachedCommit>,
     queue: BinaryHeap<(VisitOrder, CommitKey)>,
-    /// A queued commit that one of the given commits lacked when last checked. It saves a search of
-    /// the queue.
+    /// A queued commit that was missing from one of the given commits when last checked. It saves a
+    /// search of the queue.
     pending_hint: Option<CommitKey>,
 }
 
 /// The result of visiting one commit.
 struct Visit {
     key: CommitKey,
-    /// Which of the given commits lack it.
+    /// Which of the given commits do not contain it.
     missing_from: CommitSet,
     /// Why the walk may not know everything behind it.
     error: Option<Error>,
@@ -87,8 +88,8 @@ impl<'a> MissingWalk<'a> {
         })
     }
 
-    /// Reads a commit's position in the order of visits, its parents, and whether a shallow clone
-    /// lacks those parents.
+    /// Reads a commit's position in the order of visits, its parents, and whether those parents are
+    /// missing because the clone is shallow.
     fn read_commit(&self, key: CommitKey) -> Result<(VisitOrder, Vec<CommitKey>, bool)> {
         match (key, self.graph) {
             (CommitKey::InGraph(position), Some(graph)) => {
@@ -147,7 +148,7 @@ impl<'a> MissingWalk<'a> {
 }
 
 impl MissingWalk<'_> {
-    /// Visits the next commit. Returns `None` if no given commit can lack a further one.
+    /// Visits the next commit. Returns `None` once every given commit contains all remaining ones.
     fn visit_next(&mut self, given: CommitSet) -> Option<Visit> {
         let (_, key) = self.queue.pop()?;
         let missing_from = self.missing_from(key, given);
@@ -175,7 +176,7 @@ impl MissingWalk<'_> {
         })
     }
 
-    /// Returns which of the given commits lack this commit, if the new history contains it.
+    /// Returns which of the given commits do not contain this commit, if the new history has it.
     fn missing_from(&self, key: CommitKey, given: CommitSet) -> CommitSet {
         self.nodes
             .get(&key)
@@ -183,7 +184,7 @@ impl MissingWalk<'_> {
             .map_or(0, |node| given & !node.contained_in)
     }
 
-    /// Checks whether the queue holds a commit that one of the given commits lacks.
+    /// Checks whether the queue holds a commit that is missing from one of the given commits.
     fn is_pending(&mut self, given: CommitSet) -> bool {
         let is_missing = |key: &CommitKey| {
             let node = self
@@ -208,9 +209,9 @@ impl MissingWalk<'_> {
 }
 
 impl Repository {
-    /// Returns the commits in the history of `new`, including itself, that at least one of `old`
-    /// lacks: the union of what [`Repository::commits_between`] finds from each of them alone. It
-    /// takes one walk per 64 commits.
+    /// Returns the commits in the history of `new`, including itself, that are missing from the
+    /// history of at least one of `old`: the union of what [`Repository::commits_between`] finds
+    /// from each of them alone. It takes one walk per 64 commits.
     ///
     /// # Errors
     /// [`Error::LimitExceeded`] for more than `limit` commits, [`Error::Shallow`] if the history

@@ -1,6 +1,6 @@
 //! Reads single objects, with a limit on their size.
 //!
-//! An object that this repository lacks is an error that says whether the clone is shallow.
+//! Reading a missing object is an error, which says whether the clone is shallow.
 
 use super::commit::Commit;
 use super::error::{Error, Result};

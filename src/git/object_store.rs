@@ -17,6 +17,6 @@ pub(super) fn open_object_store(
         ..Default::default()
     };
     let handle = gix::odb::at_opts(folder.to_owned(), gix.object_hash(), None, options)?;
-    // Without the proxy's in-memory store: a write must fail, not vanish.
+    // Without the proxy's in-memory store, so that a write reaches the store instead of vanishing.
     Ok(gix::odb::memory::Proxy::from(handle).with_write_passthrough())
 }

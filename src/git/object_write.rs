@@ -33,7 +33,7 @@ impl Repository {
 
     /// Writes a loose object.
     ///
-    /// An object that already exists is written again with the same bytes. That repairs a damaged
+    /// An object that already exists is written again with the same bytes. This repairs a damaged
     /// copy, makes it durable, and makes it too young for a concurrent `git gc` to remove.
     fn write_object(&self, kind: ObjectKind, bytes: &[u8]) -> Result<Oid> {
         self.refuse_in_quarantine("an object")?;

@@ -36,7 +36,7 @@ pub enum PushOutcome {
     Rejected {
         /// The remote's messages, one per line, safe to print.
         messages: Vec<String>,
-        /// Whether the remote could not decide, as a server with our hooks says in a fixed phrase.
+        /// Whether the remote could not decide. A server with our hooks says so in a fixed phrase.
         is_undecided: bool,
     },
     /// There was no reliable answer. The push may have been accepted, or may be later: check before
@@ -187,12 +187,14 @@ impl Repository {
             .args(names)
             .run()?
             .into_stdout()?;
-        let wanted = |name: &str| {
-            names.iter().any(|wanted| match wanted.strip_suffix('*') {
-                Some(prefix) => name.starts_with(prefix),
-                // Git also matches a name as the end of longer ones: keep only exact matches.
-                None => name == *wanted,
-            })
+        let is_requested = |name: &str| {
+            names
+                .iter()
+                .any(|requested| match requested.strip_suffix('*') {
+                    Some(prefix) => name.starts_with(prefix),
+                    // Git also matches a name as the end of longer ones: keep only exact matches.
+                    None => name == *requested,
+                })
         };
         let mut refs = BTreeMap::new();
         for line in output
@@ -210,7 +212,7 @@ impl Repository {
                 continue;
             };
             let (id, name) = line.split_once('\t').ok_or_else(malformed)?;
-            if wanted(name) {
+            if is_requested(name) {
                 refs.insert(name.to_owned(), id.parse().map_err(|_| malformed())?);
             }
         }

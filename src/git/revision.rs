@@ -20,13 +20,13 @@ const NAME_LIMIT: usize = 10_000;
 pub enum UnresolvedRevision {
     /// Nothing has that name.
     NotFound,
-    /// It is a full object id, but the object is not in this repository.
+    /// The revision is a full object id, but the object is not in this repository.
     MissingObject,
-    /// It could mean any of these: full refs, or commit ids.
+    /// The revision could mean any of these: full refs, or commit ids.
     Ambiguous(Vec<String>),
-    /// It means an object of another kind.
+    /// The revision means an object of another kind.
     NotACommit(ObjectKind),
-    /// It means several commits, as a range does.
+    /// The revision means several commits, as a range does.
     MultipleCommits,
 }
 
@@ -121,7 +121,7 @@ impl Repository {
         }
     }
 
-    /// Checks whether a revision begins with the full id of an object that this repository lacks.
+    /// Checks whether a revision begins with the full id of an object that is missing here.
     fn names_missing_object(&self, revision: &str) -> Result<bool> {
         self.parse_full_id(split_revision_base(revision))
             .map_or(Ok(false), |id| Ok(self.object_kind(id)?.is_none()))

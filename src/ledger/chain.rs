@@ -54,10 +54,10 @@ impl Repository {
     /// one ledger, use [`ChainMembership`].
     ///
     /// # Errors
-    /// If a commit is missing, even if it is the tip: the answer is then not "no".
+    /// Fails if a commit is missing, even the tip, rather than answering "no".
     /// [`Error::LimitExceeded`] past `limit` commits.
     pub fn is_on_chain(&self, tip: EntryId, wanted: EntryId, limit: usize) -> Result<bool> {
-        let at = self.read_commit(wanted.0)?.committer_time;
+        let wanted_time = self.read_commit(wanted.0)?.committer_time;
         if wanted == tip {
             return Ok(true);
         }
@@ -67,7 +67,7 @@ impl Repository {
                 return Ok(true);
             }
             // The times along a ledger never decrease.
-            if commit.committer_time < at {
+            if commit.committer_time < wanted_time {
                 return Ok(false);
             }
             if index >= limit {
@@ -81,7 +81,7 @@ impl Repository {
     }
 }
 
-/// The part of a ledger that was walked so far.
+/// The part of a ledger walked so far.
 struct WalkedChain<'a> {
     rest: FirstParents<'a>,
     ids: HashSet<Oid>,
@@ -112,7 +112,7 @@ impl<'a> ChainMembership<'a> {
         let Some(tip) = self.tips.get(ledger) else {
             return Ok(false);
         };
-        let wanted = self.repository.read_commit(id.0)?.committer_time;
+        let wanted_time = self.repository.read_commit(id.0)?.committer_time;
         let mut walked_chains = self.walked.borrow_mut();
         let walked = walked_chains
             .entry(ledger.clone())
@@ -121,7 +121,7 @@ impl<'a> ChainMembership<'a> {
                 ids: HashSet::new(),
                 oldest: Time::EPOCH.plus(crate::domain::time::Span::from_days(4_000_000)),
             });
-        while !walked.ids.contains(&id.0) && walked.oldest >= wanted {
+        while !walked.ids.contains(&id.0) && walked.oldest >= wanted_time {
             let Some(commit) = walked.rest.next() else {
                 break;
             };

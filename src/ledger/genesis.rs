@@ -15,7 +15,7 @@ use crate::git::repo::Repository;
 /// The maximum number of root keys.
 const MAX_ROOT_KEYS: usize = 100;
 
-/// A project, as the genesis of its policy ledger permanently defines it.
+/// A project. The genesis of its policy ledger defines it permanently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     /// Its id: the id of that genesis.

@@ -2,8 +2,8 @@
 //! the notes, in SHA-1 and SHA-256.
 //!
 //! Other implementations can check themselves against them, and no later version of this one may
-//! change them. After an intended change, before the first release,
-//! `UPDATE_VECTORS=1 cargo test --lib ledger` writes them again; look at the difference.
+//! change them. Until the first release, regenerate them after an intended change with
+//! `UPDATE_VECTORS=1 cargo test --lib ledger`, and review the diff.
 
 mod audit_script;
 mod script;
@@ -95,7 +95,7 @@ struct World {
     tips: Tips,
     /// Every ledger commit, in the order of writing.
     commits: Vec<Oid>,
-    /// A line for each of them.
+    /// A line for each code commit, then for each ledger commit.
     listed: String,
     /// The trees of the entries.
     trees: String,
@@ -395,7 +395,8 @@ fn sha256_vectors() {
     vectors("sha256");
 }
 
-/// The order in which root keys are given does not matter, and a key may be given only once.
+/// The order in which root keys are given does not matter, a key may be given only once, and from 1
+/// to 100 keys are allowed.
 #[test]
 fn roots() {
     let world = World::new("sha1");

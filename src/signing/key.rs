@@ -35,7 +35,7 @@ pub enum KeyError {
     /// There is no such key file.
     #[error("there is no such file")]
     Missing,
-    /// It is a public key, but a secret one is needed.
+    /// The key is a public one, but signing needs a secret one.
     #[error("this is a public key; signing needs the secret key, usually in the same folder")]
     IsPublic,
     /// The file cannot be written.

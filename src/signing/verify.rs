@@ -48,10 +48,10 @@ pub enum SignatureError {
     /// The trusted comment is not one line of plain text.
     #[error("the signature's trusted comment is refused: {0}")]
     Comment(#[from] TextError),
-    /// It contains a point of small order, which an honest signer never makes.
+    /// The signature contains a point of small order, which an honest signer never makes.
     #[error("the signature holds a point of small order, which minisign refuses")]
     SmallOrder,
-    /// It is valid, but not in the canonical encoding.
+    /// The signature is valid, but not in the canonical encoding.
     #[error("the signature is not in its canonical encoding")]
     Spelling,
 }
@@ -59,10 +59,10 @@ pub enum SignatureError {
 /// Why a signature does not prove what it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// It is not an accepted signature file.
+    /// The signature file is not accepted.
     #[error(transparent)]
     Malformed(#[from] SignatureError),
-    /// It was made for another trusted comment.
+    /// The signature was made for another trusted comment.
     #[error("the signature is for {found:?}, not {expected:?}")]
     Comment {
         /// The expected trusted comment.
@@ -70,7 +70,7 @@ pub enum VerifyError {
         /// The trusted comment in the signature.
         found: String,
     },
-    /// Its key id is not that of the key.
+    /// The signature's key id is not that of the key.
     #[error("the signature was made with another key than {0}: the key ids differ")]
     KeyId(PublicKey),
     /// The key is weak: anyone could sign for it.

@@ -34,7 +34,7 @@ pub enum ContainmentAnswer {
     Yes,
     /// The environment does not contain it.
     No,
-    /// It is unknown, because something needed for the answer is missing.
+    /// The answer is unknown, because something needed for it is missing.
     CannotTell,
 }
 
@@ -73,7 +73,7 @@ pub enum ComponentAnswer {
         /// The reason, in a sentence.
         reason: String,
     },
-    /// It is unknown.
+    /// The answer is unknown.
     #[serde(rename_all = "camelCase")]
     CannotTell {
         /// The reason, in a sentence.

@@ -51,7 +51,7 @@ pub struct LogEntry {
     pub tone: Tone,
     /// What the entry is about, in words.
     pub summary: String,
-    /// The components, if the entry names any with a commit.
+    /// The components that the entry deploys.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<EntryComponent>,
     /// The people whose approvals count.
@@ -101,7 +101,7 @@ pub fn describe_entry(entry: EntryId, statement: &Statement) -> LogEntry {
     }
 }
 
-/// Returns the components that an entry names, with their outcomes if it has any.
+/// Returns the components that an entry deploys, with their outcomes if it has any.
 fn entry_components(statement: &Statement) -> Vec<EntryComponent> {
     let component = |target: &Target, result: Option<&ComponentResult>| EntryComponent {
         component: target.component.clone(),

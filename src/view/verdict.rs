@@ -65,7 +65,7 @@ fn render_check(check: &Check, width: Option<usize>) -> Vec<String> {
     lines
 }
 
-/// A verdict as documents show it: the decision, and the answers that it follows from.
+/// A verdict in a document: the decision, and the answers that it follows from.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Verdict")]

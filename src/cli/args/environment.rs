@@ -9,7 +9,7 @@ use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Environment;
 
-/// `[ENV] [REV]`, as every command about a deployment takes them.
+/// `[ENV] [REV]`, the arguments of commands about a deployment.
 #[derive(clap::Args)]
 pub struct EnvRevArgs {
     /// The environment. Defaults to the one of the current branch or CI job
@@ -26,7 +26,7 @@ pub struct EnvRevArgs {
     rev: Option<String>,
 }
 
-/// `[ENV]`, as commands that need no commit take it.
+/// `[ENV]`, the argument of commands that need no commit.
 #[derive(clap::Args)]
 pub struct EnvArg {
     /// The environment. Defaults to the one of the current branch or CI job

@@ -7,7 +7,7 @@ use crate::domain::text::{Description, Line};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::default_description::build_description;
 
-/// The options that describe a deployment.
+/// The options that describe a deployment, including `--break-glass` with its reason.
 #[derive(clap::Args)]
 pub struct MetadataArgs {
     /// Skip most rules, for a reason that is recorded

@@ -23,7 +23,7 @@ Examples:
   git deploy abort prod --run 412 -m \"The runner crashed\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvArg,
+    environment: EnvArg,
     /// The run to give up. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
@@ -38,11 +38,11 @@ pub struct Args {
 /// longer has.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let env = match find_dropped_environment(&workspace, args.at.as_typed()) {
+    let env = match find_dropped_environment(&workspace, args.environment.as_typed()) {
         Some(env) => env,
         None => {
             workspace
-                .find_environment(args.at.find(&workspace, ui)?.as_str())?
+                .find_environment(args.environment.find(&workspace, ui)?.as_str())?
                 .0
         }
     };

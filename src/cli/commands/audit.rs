@@ -79,8 +79,8 @@ const REPORT_LIMIT: u64 = 64 << 20;
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository()?;
     let tips = repository.tips().map_err(|error| {
-        // A ref under refs/deploy/ whose name is not a ledger's was created by hand. That is wrong,
-        // not merely undetermined.
+        // A ref under refs/deploy/ whose name is not a ledger's was created by hand: this is
+        // wrong, not merely undetermined.
         let kind = if matches!(error, Error::InvalidRef { .. }) {
             ErrorKind::Denied
         } else {

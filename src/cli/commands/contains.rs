@@ -99,14 +99,14 @@ struct ChangeSearch<'a> {
 
 /// What to look for in a component.
 #[derive(Clone, Copy)]
-enum Wanted {
+enum SearchTarget {
     /// The change that one commit makes.
     Change(CommitId),
     /// Everything in the history of a commit.
     All(CommitId),
 }
 
-impl Wanted {
+impl SearchTarget {
     fn commit(self) -> CommitId {
         match self {
             Self::Change(commit) | Self::All(commit) => commit,
@@ -122,22 +122,22 @@ impl ChangeSearch<'_> {
         revision: &str,
         only: &[ComponentName],
     ) -> Result<(Option<String>, Vec<ComponentContainment>), CliError> {
-        let (subject, wanted) = self.find_wanted(revision)?;
-        if let Some(unknown) = only.iter().find(|name| !wanted.contains_key(*name)) {
+        let (subject, targets) = self.find_targets(revision)?;
+        if let Some(unknown) = only.iter().find(|name| !targets.contains_key(*name)) {
             crate::cli::deployment_request::require_component(&self.workspace.policy, unknown)?;
             let message = format!(
                 "{revision} does not change {unknown}: it changes {}",
-                join_names(wanted.keys())
+                join_names(targets.keys())
             );
             return Err(CliError::new(ErrorKind::Usage, message));
         }
         let mut components = Vec::new();
-        for (component, wanted) in wanted {
+        for (component, target) in targets {
             if only.is_empty() || only.contains(&component) {
                 components.push(ComponentContainment {
-                    result: self.find(&component, wanted)?,
+                    result: self.find(&component, target)?,
                     running: self.snapshot.state().commit(&component),
-                    commit: wanted.commit(),
+                    commit: target.commit(),
                     component,
                 });
             }
@@ -151,14 +151,14 @@ impl ChangeSearch<'_> {
     /// If `revision` names an environment, looks for everything that it runs. If it names a commit,
     /// looks for that commit's change in the components that it touches, or in every running
     /// component if it touches none.
-    fn find_wanted(
+    fn find_targets(
         &self,
         revision: &str,
-    ) -> Result<(Option<String>, BTreeMap<ComponentName, Wanted>), CliError> {
+    ) -> Result<(Option<String>, BTreeMap<ComponentName, SearchTarget>), CliError> {
         if let Some(running) = self.workspace.find_running(revision)? {
             let all = running
                 .into_iter()
-                .map(|(component, commit)| (component, Wanted::All(commit)));
+                .map(|(component, commit)| (component, SearchTarget::All(commit)));
             return Ok((None, all.collect()));
         }
         let commit = self.workspace.resolve_commit(revision)?;
@@ -170,12 +170,12 @@ impl ChangeSearch<'_> {
                 .touches(commit, &component)
                 .context(ErrorKind::CannotTell, cannot_read())?
             {
-                touched.insert(component, Wanted::Change(commit));
+                touched.insert(component, SearchTarget::Change(commit));
             }
         }
         if touched.is_empty() {
             let running = self.snapshot.state().components().into_keys().cloned();
-            touched.extend(running.map(|component| (component, Wanted::Change(commit))));
+            touched.extend(running.map(|component| (component, SearchTarget::Change(commit))));
         }
         if touched.is_empty() {
             let name = self.snapshot.name();
@@ -197,7 +197,7 @@ impl ChangeSearch<'_> {
     fn find(
         &mut self,
         component: &ComponentName,
-        wanted: Wanted,
+        target: SearchTarget,
     ) -> Result<ComponentAnswer, CliError> {
         let state = self.snapshot.state();
         let cannot_tell = |reason: String| Ok(ComponentAnswer::CannotTell { reason });
@@ -212,7 +212,7 @@ impl ChangeSearch<'_> {
                 reason: format!("{} does not run it", self.snapshot.name()),
             });
         };
-        let commit = wanted.commit();
+        let commit = target.commit();
         let content = self
             .gatherer
             .content(&self.workspace.policy, commit, component);
@@ -228,7 +228,7 @@ impl ChangeSearch<'_> {
                 cherry_picks: Vec::new(),
             });
         }
-        match self.search_history(component, wanted, running) {
+        match self.search_history(component, target, running) {
             Ok(answer) => Ok(answer),
             Err(Error::Shallow | Error::Missing(_)) => cannot_tell(
                 "part of the history in between is missing: git fetch --unshallow, or git fetch"
@@ -247,20 +247,20 @@ impl ChangeSearch<'_> {
     fn search_history(
         &mut self,
         component: &ComponentName,
-        wanted: Wanted,
+        target: SearchTarget,
         running: CommitId,
     ) -> crate::git::Result<ComponentAnswer> {
         let repository = &self.workspace.repository;
-        let commit = wanted.commit();
+        let commit = target.commit();
         if repository.is_ancestor(commit.0, running.0)? {
             return Ok(ComponentAnswer::Yes {
                 kind: MatchKind::History,
                 cherry_picks: Vec::new(),
             });
         }
-        let needed = match wanted {
-            Wanted::Change(commit) => vec![commit.0],
-            Wanted::All(commit) => {
+        let needed = match target {
+            SearchTarget::Change(commit) => vec![commit.0],
+            SearchTarget::All(commit) => {
                 let ahead = self.path_commits.touching(component, commit, running)?;
                 if ahead.is_truncated {
                     let what = "the number of commits to look for".to_owned();
@@ -291,7 +291,7 @@ impl ChangeSearch<'_> {
             });
         }
         Ok(answer_for_missing(
-            wanted,
+            target,
             running,
             &missing,
             deployed.is_truncated,
@@ -346,7 +346,7 @@ impl ChangeSearch<'_> {
 /// commits that make these changes, newest first, and is not empty. With `is_truncated`, only the
 /// first `SEARCH_LIMIT` deployed commits were examined.
 fn answer_for_missing(
-    wanted: Wanted,
+    target: SearchTarget,
     running: CommitId,
     missing: &[Oid],
     is_truncated: bool,
@@ -358,12 +358,14 @@ fn answer_for_missing(
         return ComponentAnswer::CannotTell { reason };
     }
     let newest = missing.first().map(|id| id.prefix(7)).unwrap_or_default();
-    let reason = match (wanted, missing.len()) {
-        (Wanted::Change(_), _) => {
+    let reason = match (target, missing.len()) {
+        (SearchTarget::Change(_), _) => {
             format!("{running} has neither the commit nor one that makes the same change")
         }
-        (Wanted::All(_), 1) => format!("{running} lacks {newest}"),
-        (Wanted::All(_), count) => format!("{running} lacks {count} commits, the newest {newest}"),
+        (SearchTarget::All(_), 1) => format!("{running} lacks {newest}"),
+        (SearchTarget::All(_), count) => {
+            format!("{running} lacks {count} commits, the newest {newest}")
+        }
     };
     ComponentAnswer::No { reason }
 }

@@ -27,7 +27,7 @@ Examples:
   git deploy destroy pr-17 --yes -m \"The change request was merged\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvArg,
+    environment: EnvArg,
     /// Skip most rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     break_glass: Option<Line>,
@@ -44,7 +44,7 @@ pub struct Args {
 /// Destroys an ephemeral environment. Succeeds if it does not exist.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let name = args.at.find(&workspace, ui)?;
+    let name = args.environment.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     if env.member().is_none() {
         return Err(CliError::new(

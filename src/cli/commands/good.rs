@@ -12,7 +12,7 @@ use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::name::ComponentName;
 use crate::view::good;
 
-/// Show the last known good commit of each component
+/// Show the last known good release of each component
 ///
 /// A release is good if it succeeded, its newest verification passed, and it is neither on hold nor
 /// yanked. A component without a verify command only needs to have succeeded. Exits with 1 if a
@@ -24,7 +24,7 @@ Examples:
   git deploy good prod --component api --json")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvArg,
+    environment: EnvArg,
     /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -34,24 +34,24 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let name = args.at.find(&workspace, ui)?;
+    let name = args.environment.find(&workspace, ui)?;
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
-    let mut wanted: BTreeSet<ComponentName> = find_attempted(&workspace, &snapshot);
+    let mut shown: BTreeSet<ComponentName> = find_attempted(&workspace, &snapshot);
     for component in &args.components {
-        if !wanted.contains(component) {
+        if !shown.contains(component) {
             require_component(&workspace.policy, component)?;
         }
     }
     if !args.components.is_empty() {
-        wanted = args.components.iter().cloned().collect();
+        shown = args.components.iter().cloned().collect();
     }
-    if wanted.is_empty() {
+    if shown.is_empty() {
         return Err(CliError::new(
             ErrorKind::Denied,
-            format!("nothing was deployed to {} yet", snapshot.name()),
+            format!("nothing has been deployed to {} yet", snapshot.name()),
         ));
     }
-    let report = build_good_view(&workspace, &snapshot, wanted, &|_, _| true)?;
+    let report = build_good_view(&workspace, &snapshot, shown, &|_, _| true)?;
     if ui.json() {
         ui.print_document("good", &report)?;
     } else {

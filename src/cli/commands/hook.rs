@@ -62,7 +62,7 @@ enum Hook {
     PrePush,
 }
 
-/// The hook to run, as the first argument names it.
+/// The hook that the first argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct CalledHook {
     hook: Hook,

@@ -60,7 +60,7 @@ pub struct Args {
     running: Vec<BaselineArg>,
     /// The project's permanent name. Defaults to the repository's name
     ///
-    /// That is the name of the remote repository or, without a remote, of the folder.
+    /// This is the name of the remote repository or, without a remote, of the folder.
     #[arg(long, value_name = "NAME")]
     name: Option<ProjectName>,
     /// Your name in deploy.toml. Defaults to the name in your e-mail address

@@ -23,7 +23,7 @@ Examples:
     git deploy lock prod --component api -m \"Database migration\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvArg,
+    environment: EnvArg,
     /// The reason, shown to everyone whose deployment is refused
     #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
     message: Line,
@@ -37,7 +37,7 @@ pub struct Args {
 /// Writes a lock.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let (env, _) = workspace.find_environment(args.at.find(&workspace, ui)?.as_str())?;
+    let (env, _) = workspace.find_environment(args.environment.find(&workspace, ui)?.as_str())?;
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         if let Some(component) = &args.component {
             require_component(find_rules(&env, view)?.0, component)?;

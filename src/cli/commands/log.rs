@@ -67,11 +67,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let gatherer = workspace.gatherer();
     let mut walks = Vec::new();
     for (ledger, tip) in &workspace.tips {
-        let is_wanted = match &only {
+        let is_shown = match &only {
             Some((env, _)) => env.ledger() == ledger,
             None => args.all || ledger.is_environment(),
         };
-        if is_wanted {
+        if is_shown {
             let unfinished = find_parents_of_unfinished_starts(
                 &workspace.read_state(ledger, &Scope::Components(BTreeSet::new()))?,
             );
@@ -88,9 +88,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             walks.push((ledger.clone(), accepted.peekable()));
         }
     }
-    let wanted =
+    let matches =
         |id, statement: &Statement| matches_options(args, gatherer.history(), id, statement);
-    let page = merge_newest(&workspace.repository, walks, args.number, &wanted)
+    let page = merge_newest(&workspace.repository, walks, args.number, &matches)
         .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
     if ui.json() {
         return ui.print_document("log", &page);
@@ -100,7 +100,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ui.eprint(if filtered {
             "no deployment matches"
         } else {
-            "nothing was deployed yet"
+            "nothing has been deployed yet"
         });
         return Ok(());
     }
@@ -196,7 +196,7 @@ impl CommitFilter {
     }
 }
 
-/// Merges walks, each newest first, into one page of at most `number` entries that `wanted`
+/// Merges walks, each newest first, into one page of at most `number` entries that `matches`
 /// accepts.
 fn merge_newest(
     repository: &Repository,
@@ -205,7 +205,7 @@ fn merge_newest(
         Peekable<impl Iterator<Item = crate::git::Result<WalkedEntry>>>,
     )>,
     number: usize,
-    wanted: &dyn Fn(EntryId, &Statement) -> crate::git::Result<bool>,
+    matches: &dyn Fn(EntryId, &Statement) -> crate::git::Result<bool>,
 ) -> crate::git::Result<LogPage> {
     let mut entries = Vec::new();
     loop {
@@ -231,7 +231,7 @@ fn merge_newest(
         let Some(walked) = walk.next() else { continue };
         let id = walked?.id;
         let entry = repository.read_entry_for_display(ledger, &repository.read_commit(id.0)?)?;
-        if !wanted(id, &entry.statement)? {
+        if !matches(id, &entry.statement)? {
             continue;
         }
         if entries.len() == number {

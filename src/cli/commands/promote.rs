@@ -28,7 +28,7 @@ Examples:
     git deploy promote prod --component api")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvArg,
+    environment: EnvArg,
     /// Promote only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -42,7 +42,7 @@ pub struct Args {
 /// commit.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let name = args.at.find(&workspace, ui)?;
+    let name = args.environment.find(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     let source = rules.promote_from.as_ref().ok_or_else(|| {
         CliError::new(

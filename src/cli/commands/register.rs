@@ -30,8 +30,8 @@ pub struct Args {
     /// An artifact with its digest, or a file or folder
     ///
     /// For example ghcr.io/acme/api@sha256:9f86…. The digest of a file is the SHA-256 of its bytes.
-    /// That of a folder is the SHA-256 of a list of its files, sorted bytewise by path: for each
-    /// file `MODE SHA256 PATH` and a NUL, with git's modes.
+    /// The digest of a folder is the SHA-256 of a list of its files, sorted bytewise by path: for
+    /// each file `MODE SHA256 PATH` and a NUL, with git's modes.
     #[arg(value_name = "NAME@DIGEST|PATH")]
     artifact: String,
     /// The component that was built, or the commit [default: HEAD]

@@ -1,8 +1,8 @@
 //! `git deploy repair`: restores the last valid tips on a remote whose ledgers were lost, rewritten
 //! or given invalid entries.
 //!
-//! It is meant for forges that do not run git-deploy's hooks. There, every client detects a push
-//! that bypasses the rules, and any client can repair it.
+//! The command is meant for forges that do not run git-deploy's hooks. There, every client detects
+//! a push that bypasses the rules, and any client can repair it.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -25,7 +25,7 @@ Examples:
   git deploy resume prod --run 412 --yes")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvArg,
+    environment: EnvArg,
     /// The run to take over. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
@@ -33,7 +33,7 @@ pub struct Args {
     options: RunOptions,
 }
 
-/// An unfinished run, as the ledger describes it before it is taken over.
+/// An unfinished run to take over, read from the ledger.
 struct FoundRun {
     /// The number of its start entry.
     sequence: u64,
@@ -47,11 +47,11 @@ struct FoundRun {
 /// Takes over a run after confirmation, plans it again, and runs it to its end.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let env = match find_dropped_environment(&workspace, args.at.as_typed()) {
+    let env = match find_dropped_environment(&workspace, args.environment.as_typed()) {
         Some(env) => env,
         None => {
             workspace
-                .find_environment(args.at.find(&workspace, ui)?.as_str())?
+                .find_environment(args.environment.find(&workspace, ui)?.as_str())?
                 .0
         }
     };

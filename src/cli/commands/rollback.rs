@@ -34,7 +34,7 @@ Examples:
     git deploy rollback prod --component api --to v1.4.1")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvArg,
+    environment: EnvArg,
     /// Roll back only this component (repeatable)
     ///
     /// Defaults to those that the newest deployment changed or, with --to, to all that differ.
@@ -59,7 +59,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     } else {
         Workspace::open_to_write(ui)?
     };
-    let name = args.at.find(&workspace, ui)?;
+    let name = args.environment.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     for component in &args.components {
@@ -118,7 +118,7 @@ fn find_rollback_commits(
     if wanted.is_empty() {
         return Err(CliError::new(
             ErrorKind::Usage,
-            format!("nothing was deployed to {} yet", snapshot.name()),
+            format!("nothing has been deployed to {} yet", snapshot.name()),
         ));
     }
     let is_candidate = |component: &ComponentName, release: &GoodRelease| {

@@ -27,7 +27,7 @@ Examples:
     git deploy unlock prod --commit 3f2a9c1 -m \"The cause was a full disk\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvArg,
+    environment: EnvArg,
     /// Remove the lock of this component
     #[arg(short, long, value_name = "NAME", conflicts_with = "commit")]
     component: Option<ComponentName>,
@@ -44,7 +44,7 @@ pub struct Args {
 /// Writes the unlock.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let (env, _) = workspace.find_environment(args.at.find(&workspace, ui)?.as_str())?;
+    let (env, _) = workspace.find_environment(args.environment.find(&workspace, ui)?.as_str())?;
     let commit = args
         .commit
         .as_ref()

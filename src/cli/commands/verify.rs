@@ -31,7 +31,7 @@ Examples:
     git deploy verify prod --component api -m \"Nightly check\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvArg,
+    environment: EnvArg,
     /// Verify only this component (repeatable). Defaults to all with a verify command
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -45,7 +45,7 @@ pub struct Args {
 /// Runs the verify commands, records the results, and fails if one of them fails.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let name = args.at.find(&workspace, ui)?;
+    let name = args.environment.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?;

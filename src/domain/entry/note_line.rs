@@ -1,7 +1,7 @@
 //! The line that an entry leaves in the notes of each commit that it is about.
 //!
-//! It is a pure function of the ledger commit, so that the notes can be rebuilt from the ledgers at
-//! any time and compared with them.
+//! The line is a pure function of the ledger commit, so that the notes can be rebuilt from the
+//! ledgers at any time and compared with them.
 
 use super::{Note, Statement};
 use crate::domain::id::{CommitId, EntryId};

@@ -21,7 +21,8 @@ pub struct Entry<S = Verified> {
     state: S,
 }
 
-/// A statement with the exact bytes that it was read from. A state stores entries in this form.
+/// A statement with the exact bytes that it was read from: the form in which a ledger's state
+/// (`domain::state`) keeps entries.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StoredEntry {
     /// The parsed statement.
@@ -31,7 +32,7 @@ pub struct StoredEntry {
 }
 
 impl StoredEntry {
-    /// Reads the copy of an entry that a state stores.
+    /// Reads the copy of an entry that a ledger's state keeps.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         Ok(Self {
             statement: Statement::parse(bytes)?,
@@ -104,7 +105,7 @@ impl<S> Entry<S> {
         &self.signature
     }
 
-    /// Returns the statement and its bytes, as a state stores them.
+    /// Returns the statement and its bytes, the form in which a ledger's state keeps an entry.
     pub fn stored(&self) -> &Arc<StoredEntry> {
         &self.stored
     }

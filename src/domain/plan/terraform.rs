@@ -1,7 +1,7 @@
 //! Terraform plans, read from `terraform show -json`.
 //!
-//! That JSON contains every value in plain text, even sensitive ones. So no value is kept: only a
-//! digest of the JSON, and the actions, addresses and output names.
+//! The JSON contains every value in plain text, even sensitive ones. Therefore no value is kept,
+//! only a digest of the JSON, and the actions, addresses and output names.
 
 mod action;
 mod created;

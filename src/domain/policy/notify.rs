@@ -238,9 +238,9 @@ policy_words! {
 /// Where the address of a webhook comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WebhookAddress {
-    /// The policy contains it.
+    /// The policy contains the address.
     Literal(WebhookUrl),
-    /// It is a secret, which a command prints when it is needed.
+    /// The address is a secret, which a command prints when it is needed.
     FromCommand(ShellCommand),
 }
 

@@ -20,13 +20,13 @@ fn reference() -> String {
 }
 
 fn describe_kinds(definition: &RuleDefinition) -> String {
-    let faces_every_entry = RequestKind::ALL
+    let faced_by_every_entry = RequestKind::ALL
         .iter()
         .filter(|kind| RequestKinds::ENTRIES.contains(**kind))
         .all(|kind| definition.faced_by.contains(*kind));
     let listed = RequestKind::ALL.iter().filter(|kind| {
         definition.faced_by.contains(**kind)
-            && !(faces_every_entry && RequestKinds::ENTRIES.contains(**kind))
+            && !(faced_by_every_entry && RequestKinds::ENTRIES.contains(**kind))
     });
     let names = listed.map(|kind| match (kind, definition.hotfix_skip) {
         (RequestKind::Hotfix, Some(skip)) => {
@@ -34,7 +34,7 @@ fn describe_kinds(definition: &RuleDefinition) -> String {
         }
         _ => kind.name().to_owned(),
     });
-    let every_entry = faces_every_entry.then(|| "every entry".to_owned());
+    let every_entry = faced_by_every_entry.then(|| "every entry".to_owned());
     every_entry
         .into_iter()
         .chain(names)

@@ -43,12 +43,12 @@ pub struct Chain {
 /// entry's `seen`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeenFact {
-    /// It is that tip.
+    /// Whether the item is that tip.
     pub is_tip: bool,
-    /// It is that tip or a ledger commit before it.
+    /// Whether it is that tip or a ledger commit before it.
     pub is_reachable: bool,
-    /// It is what the previous entry saw, or comes after it; true if that entry saw nothing of the
-    /// ledger.
+    /// Whether it is what the previous entry saw, or comes after it; true if that entry saw nothing
+    /// of the ledger.
     pub is_forward: bool,
 }
 
@@ -114,9 +114,9 @@ pub struct Facts {
     /// The version of each changed component at its commit, read from the policy's `file:` or
     /// `tag:`.
     pub versions: BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>,
-    /// For a rollback, by component: the newest entry of this ledger that deployed the wanted
+    /// For a rollback, by component: the newest entry of this ledger that deployed the requested
     /// content, and the newest later verification of that run period. Newest first; empty if the
-    /// content or the wanted commit never ran here.
+    /// content or the requested commit never ran here.
     pub earlier_runs: BTreeMap<ComponentName, Fact<Vec<Arc<StoredEntry>>>>,
     /// For a `publish`: for each existing ledger of an environment, whether the entry's `seen`
     /// names its tip.

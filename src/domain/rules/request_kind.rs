@@ -1,5 +1,5 @@
-//! The kinds of requests, as far as rules tell them apart. Each rule's definition lists the kinds
-//! that face it.
+//! The kinds of requests that rules distinguish. Each rule's definition lists the kinds that face
+//! it.
 
 use crate::domain::entry::{Action, Deployment, DeploymentKind};
 

@@ -113,7 +113,7 @@ impl<'a> Edits<'a> {
         self.store_entry(SlotKey::Unknown(component.clone()));
     }
 
-    /// Puts a content of a component on hold. Does nothing for `None`.
+    /// Puts the content of a component on hold. Does nothing for `None`.
     pub fn hold(&mut self, component: &ComponentName, content: Option<Content>) {
         if let Some(content) = content {
             self.store_entry(SlotKey::Hold(component.clone(), content));

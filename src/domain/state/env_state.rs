@@ -188,7 +188,7 @@ impl<'a> EnvState<'a> {
         self.entry(SlotKey::Expires)
     }
 
-    /// Returns the entry that put a content on hold.
+    /// Returns the entry that put this content of a component on hold.
     pub fn hold(self, component: &ComponentName, content: Content) -> Option<&'a Arc<StoredEntry>> {
         self.entry(SlotKey::Hold(component.clone(), content))
     }

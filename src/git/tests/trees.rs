@@ -269,8 +269,8 @@ impl ComponentPaths for Prefixes {
     }
 }
 
-/// A content is the tree that git makes of the component's files alone, so ids are equal exactly
-/// when the bytes are.
+/// The content of a component is the tree that git makes of its files alone, so ids are equal
+/// exactly when the bytes are.
 #[test]
 fn content_equals_git() {
     let scratch = TestRepository::bare();
@@ -349,7 +349,7 @@ impl ComponentPaths for EveryFolder {
     }
 }
 
-/// Computing a content writes nothing, and a tree bomb leads to an error, not to exhausted memory.
+/// Computing content writes nothing, and a tree bomb leads to an error, not to exhausted memory.
 #[test]
 fn content_is_bounded_and_writes_nothing() {
     let scratch = TestRepository::bare();
@@ -401,8 +401,8 @@ fn content_is_bounded_and_writes_nothing() {
     );
 }
 
-/// What git and other programs read differently is no content: else a folder could be hidden from the
-/// rules, or a file be checked out that they did not see.
+/// A tree that git and other programs read differently has no content: otherwise a folder could be
+/// hidden from the rules, or a file be checked out that they did not see.
 #[test]
 fn ambiguous_trees_have_no_content() {
     let scratch = TestRepository::bare();

@@ -124,7 +124,7 @@ fn compare_notes(
             ends.insert(number, position);
         } else {
             findings.push(match index.contains(repository, ledger, *covered) {
-                // It is no failure if the unread part of a ledger may contain it.
+                // The unread part of the ledger may contain the commit, so this is no failure.
                 Err(error) if unreadable.contains(ledger) => {
                     AuditFinding::from_error(FindingKind::Notes, None, &error)
                 }

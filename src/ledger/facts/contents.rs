@@ -8,7 +8,12 @@ use crate::git::content::ComponentPaths;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
-/// One component of a policy, as a walk over a tree asks for it.
+/// The memory that a cached code commit takes, in bytes.
+const CACHED_COMMIT_BYTES: usize = 150;
+/// The memory that the cached content of a component takes, in bytes.
+const CACHED_CONTENT_BYTES: usize = 250;
+
+/// One component of a policy; tells a tree walk which paths belong to it.
 pub struct PolicyComponent<'a> {
     policy: &'a Policy,
     name: ComponentName,
@@ -46,12 +51,16 @@ impl<'a> CodeReader<'a> {
 
     /// Returns the tree and the committer's time of a commit.
     pub fn commit(&self, commit: CommitId) -> Result<(Oid, Time)> {
-        let memory = &self.repository.ledger_cache().code_commits;
-        if let Some(known) = memory.get(&commit) {
+        let cache = &self.repository.ledger_cache().code_commits;
+        if let Some(known) = cache.get(&commit) {
             return Ok(known);
         }
         let read = self.repository.read_commit(commit.0)?;
-        memory.insert(commit, (read.tree, read.committer_time), 150);
+        cache.insert(
+            commit,
+            (read.tree, read.committer_time),
+            CACHED_COMMIT_BYTES,
+        );
         Ok((read.tree, read.committer_time))
     }
 
@@ -66,14 +75,14 @@ impl<'a> CodeReader<'a> {
             self.commit(commit)?.0,
             Digest::sha256(paths_key(policy, name).as_bytes()),
         );
-        let memory = &self.repository.ledger_cache().contents;
-        if let Some(known) = memory.get(&key) {
+        let cache = &self.repository.ledger_cache().contents;
+        if let Some(known) = cache.get(&key) {
             return Ok(known);
         }
         let content = self
             .repository
             .compute_content(key.0, &PolicyComponent::new(policy, name))?;
-        memory.insert(key, content, 250);
+        cache.insert(key, content, CACHED_CONTENT_BYTES);
         Ok(content)
     }
 }
@@ -90,7 +99,7 @@ fn paths_key(policy: &Policy, name: &ComponentName) -> String {
         Some(component) => written(component),
         None if *name == ComponentName::rest() && policy.has_rest() => {
             let all: Vec<String> = policy.components.values().map(written).collect();
-            // An empty line parts components: no pattern is one.
+            // An empty line separates the components, since no pattern is empty.
             format!("rest\n{}", all.join("\n\n"))
         }
         None => "nothing".to_owned(),

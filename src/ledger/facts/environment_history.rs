@@ -162,8 +162,8 @@ impl FactGatherer<'_> {
         self.states.load(tree, env.ledger(), &scope)
     }
 
-    /// Gathers the last run of each wanted content of a rollback. A content whose commit never ran
-    /// here has no earlier run.
+    /// Gathers, for each component of a rollback, the last run of the content that it goes back to.
+    /// There is none if the commit never ran here.
     pub(super) fn gather_earlier_runs(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
         let (Some((env, _)), Some(chain)) = (&plan.environment, &facts.chain) else {
             return;
@@ -238,7 +238,7 @@ impl FactGatherer<'_> {
     }
 }
 
-/// The search of the environment's own log, for a rollback, for the last run of a content.
+/// A search of the environment's own log for the last run of the content of a rollback.
 struct RollbackSearch {
     component: ComponentName,
     commit: CommitId,
@@ -280,7 +280,7 @@ impl RollbackSearch {
                 Outcome::Succeeded if result.target.content == Some(self.content) => {
                     self.success = Some(Arc::clone(stored));
                 }
-                // The later verifications were of another content, or of none.
+                // The later verifications were of other content, or of none.
                 Outcome::Succeeded | Outcome::Destroyed => self.verification = None,
                 _ => {}
             }

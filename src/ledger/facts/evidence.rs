@@ -20,7 +20,7 @@ struct EvidenceSearch {
     /// The contents whose artifacts count, whatever commit they were built from, and whether one
     /// was found.
     contents: BTreeMap<(ComponentName, Content), bool>,
-    /// Whether the walk continues beyond `since` until each content's artifact is found.
+    /// Whether the walk continues beyond `since` until an artifact of each is found.
     needs_artifacts: bool,
     /// The time of the oldest entry that is needed.
     since: Time,
@@ -99,8 +99,8 @@ impl FactGatherer<'_> {
         Ok(found)
     }
 
-    /// Notes that an artifact was found for a content, and extends the walk to the time of its
-    /// commit: another digest for the same commit cannot be registered earlier.
+    /// Records that an artifact of some content was found, and extends the walk to the time of the
+    /// artifact's commit: another digest for the same commit cannot be registered earlier.
     fn note_artifact(&self, stored: &StoredEntry, search: &mut EvidenceSearch) {
         let Action::Artifact(it) = &stored.statement.action else {
             return;

@@ -1,8 +1,8 @@
 //! Plans which facts are gathered for a request: those about its changes, and those that the rules
 //! it faces declare to need.
 //!
-//! So a lock needs no walk over history. A missing fact makes a rule answer "cannot tell": a
-//! mistake here can block a deployment, but never allow one.
+//! A lock, for example, needs no walk over history. A missing fact makes a rule answer "cannot
+//! tell": a mistake here can block a deployment, but never allow one.
 
 use std::collections::{BTreeMap, BTreeSet};
 

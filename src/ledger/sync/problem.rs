@@ -23,8 +23,7 @@ pub enum SyncError {
     /// Some of the remote's ledgers are not accepted.
     #[error("some of the remote's ledgers are not accepted, so nothing is written to them")]
     Problems(Vec<LedgerProblem>),
-    /// The remote's ledgers cannot be verified in a shallow clone. That is no failure of the
-    /// remote.
+    /// The remote's ledgers cannot be verified in a shallow clone. The remote is not at fault.
     #[error(
         "this clone is shallow: the remote's ledgers cannot be verified without the missing history"
     )]

@@ -269,7 +269,7 @@ fn forged() {
     // The entry is valid, but its tree contains a file that does not follow from it.
     let tree = world.write_tree(valid, "lock.json", &read(valid, "entry.json"));
     unverified(world.forge(&tree, last, valid), Rule::Chain);
-    // It is not an entry.
+    // The file is not an entry.
     let tree = world.write_tree(valid, "entry.json", b"{}");
     unverified(world.forge(&tree, last, valid), Rule::Chain);
     // The same entry again.

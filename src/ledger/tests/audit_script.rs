@@ -20,8 +20,8 @@ fn create_key_pair(folder: &Path, name: &str) -> (Signer, String) {
 
 /// Runs `testdata/audit.sh`; returns what it printed, and whether it succeeded.
 fn audit(world: &World, ledger: &str) -> (String, bool) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/audit.sh");
-    let output = Command::new(script)
+    let shell_script = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/audit.sh");
+    let output = Command::new(shell_script)
         .arg(ledger)
         .current_dir(world.repository.git_dir())
         .output()
@@ -36,19 +36,21 @@ fn audit(world: &World, ledger: &str) -> (String, bool) {
 /// find a forged entry.
 #[test]
 fn git_and_minisign_alone_can_audit() {
-    if !needs("minisign") {
+    let has_minisign = needs("minisign");
+    if !has_minisign {
         return;
     }
     for kind in ["sha1", "sha256"] {
         let mut world = World::new(kind);
         let keys = tempfile::tempdir().unwrap();
-        let ((alice, alices), (bob, bobs)) = (
+        let ((alice, alice_key), (bob, bob_key)) = (
             create_key_pair(keys.path(), "alice"),
             create_key_pair(keys.path(), "bob"),
         );
-        // Bob has replaced his key since. Entries signed with the retired key still count.
+        // Bob has replaced his key since; Alice's key stands in for his new one. Entries signed
+        // with the retired key still count.
         let policy = format!(
-            "[people]\nalice = \"{alices}\"\nbob = {{ key = \"{alices}\", retired = [\"{bobs}\"] }}\n"
+            "[people]\nalice = \"{alice_key}\"\nbob = {{ key = \"{alice_key}\", retired = [\"{bob_key}\"] }}\n"
         );
         let mut publish = script(&world.code).remove(0);
         publish.policy = Some(policy.into_bytes().leak());

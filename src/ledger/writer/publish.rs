@@ -18,7 +18,7 @@ use crate::ledger::{StateReader, Tips, entry_commit_bytes, genesis_bytes};
 
 /// The outcome of publishing an entry.
 pub(super) enum PublishOutcome {
-    /// It is in the ledger: the remote's messages, and why this clone is behind, if it is.
+    /// The entry is in the ledger: the remote's messages, and why this clone is behind, if it is.
     Done(Vec<String>, Option<String>),
     LostRace,
     /// Git's messages, and whether the remote certainly received the push.
@@ -161,7 +161,7 @@ impl LedgerWriter<'_> {
     }
 
     /// Checks whether a ledger whose tip the entry must have seen has moved: for a policy entry any
-    /// environment's, otherwise the policy's. That is a lost race too, although the entry's own
+    /// environment's, otherwise the policy's. The race is then lost too, although the entry's own
     /// ledger has not moved.
     fn is_overtaken(&self, remote: &str, ledger: &LedgerName, tips: &Tips) -> bool {
         let Ok(synced) = sync(self.repository, remote) else {

@@ -1,8 +1,8 @@
 //! Unconfirmed pushes: git or the connection broke off, and the entry was not there when this clone
 //! looked.
 //!
-//! The remote may still accept them. So each is looked for again before another one is signed:
-//! otherwise the same entry could be written twice.
+//! The remote may still accept them. Therefore the writer looks for each again before it signs
+//! another entry: otherwise the same entry could be written twice.
 
 use super::error::AppendError;
 use super::ledger_writer::{AppendedEntry, LedgerWriter};

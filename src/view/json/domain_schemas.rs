@@ -99,7 +99,7 @@ enums! {
         Refused => "A rule is violated.",
         CannotTell => "No rule is violated, and at least one lacks a fact; then nothing is accepted.",
     }
-    PlannedAction = "PlannedAction", "The action on a resource or an output.": {
+    PlannedAction = "PlannedAction", "What a plan does with a resource or an output.": {
         Create => "It is created.",
         Update => "It is changed in place.",
         Replace => "It is destroyed and created again, in either order.",

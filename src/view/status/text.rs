@@ -198,8 +198,8 @@ fn split_rows(
     (single, shared)
 }
 
-/// Returns how many commits the components of a group lack together, or `None` if this is unknown
-/// for any of them.
+/// Returns how many commits are missing from at least one component of a group, or `None` if this
+/// is unknown for any of them.
 fn count_missing(group: &[&ComponentStatus]) -> Option<CommitCount> {
     let mut all: BTreeSet<CommitId> = BTreeSet::new();
     let mut truncated = false;

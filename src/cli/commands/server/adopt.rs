@@ -47,7 +47,7 @@ pub(in crate::cli) struct AdoptArgs {
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::cli) struct AdoptDocument<'a> {
-    /// The repository, as the path was typed.
+    /// The path of the repository, as it was typed.
     repository: String,
     /// The project.
     project: EntryId,
@@ -78,7 +78,7 @@ pub(super) fn run(args: &AdoptArgs, ui: &Ui) -> Result<(), CliError> {
         Some(_) if ui.json() => Ok(()),
         Some(_) => {
             let path = args.init.repository.display();
-            ui.print("An audit cannot detect entries that a copy lacks: compare git for-each-ref refs/deploy/ with a clone.");
+            ui.print("An audit cannot detect entries that are missing from a copy: compare git for-each-ref refs/deploy/ with a clone.");
             ui.print(format_args!(
                 "{path} now protects the project {}. Next: {NEXT_COMMAND}",
                 project.name

@@ -54,7 +54,7 @@ fn parse_key(text: &str) -> Result<PublicKey, String> {
 /// What was installed.
 #[derive(JsonSchema, Serialize)]
 pub(in crate::cli) struct ServerInitDocument<'a> {
-    /// The repository, as the path was typed.
+    /// The path of the repository, as it was typed.
     repository: String,
     /// The steps.
     steps: Vec<StepDocument<'a>>,

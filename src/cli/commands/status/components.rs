@@ -1,5 +1,5 @@
-//! The components of one environment, as `git deploy status` shows them: computed from the state at
-//! the ledger's tip alone.
+//! The components of one environment for `git deploy status`, computed from the state at the
+//! ledger's tip alone.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

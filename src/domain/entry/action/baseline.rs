@@ -87,7 +87,7 @@ impl ActionBody for Baseline {
             self.components
                 .iter()
                 .all(|target| target.content.is_some()),
-            Contradiction("a running component has a content"),
+            Contradiction("a running component must have content"),
         )
     }
 }

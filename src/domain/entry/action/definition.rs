@@ -99,7 +99,7 @@ pub trait ActionBody {
     /// Lists the object ids in it, other than the commits in its trailers.
     fn other_ids(&self) -> Vec<Oid>;
 
-    /// Lists its statements about components and their contents, for the rule `content`. That rule
+    /// Lists its statements about components and their contents, for the rule `content`. The rule
     /// checks deployments and verifications separately.
     fn code_claims(&self) -> Vec<CodeClaim<'_>>;
 

@@ -45,7 +45,7 @@ pub struct ComponentAtCommit {
     pub commit: CommitId,
 }
 
-/// One component at one commit, as it is deployed to an environment.
+/// A component at a commit, with the content, version and artifacts to deploy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The component.

@@ -1,4 +1,4 @@
-//! `verification`: a later check of the running components.
+//! `verification`: a check of running components after their deployment ended.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-/// A later check of the running components.
+/// A check of running components after their deployment ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verification {
     /// The checked components, in bytewise order.
@@ -103,7 +103,7 @@ impl ActionBody for Verification {
         )?;
         require(
             self.verification != VerificationResult::None,
-            Contradiction("a verification passed or failed"),
+            Contradiction("the result of a verification is passed or failed, never none"),
         )
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// The action on a resource or an output.
+/// What a plan does with a resource or an output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PlannedAction {

@@ -101,7 +101,7 @@ fn recipients() {
     };
     let all =
         "plan-ready approval-needed started succeeded failed rolled-back refused about-to-expire";
-    let wanted = |pairs: &[(&str, &str)]| {
+    let expected = |pairs: &[(&str, &str)]| {
         pairs
             .iter()
             .map(|(channel, on)| ((*channel).to_owned(), (*on).to_owned()))
@@ -109,11 +109,11 @@ fn recipients() {
     };
     assert_eq!(
         recipients("dev"),
-        wanted(&[("the command `tell everyone`", all)])
+        expected(&[("the command `tell everyone`", all)])
     );
     assert_eq!(
         recipients("prod"),
-        wanted(&[
+        expected(&[
             ("the command `tell ops`", all),
             ("the command `tell boss`", "succeeded"),
             ("the webhook at hooks.example.com", "failed rolled-back"),

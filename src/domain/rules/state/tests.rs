@@ -148,9 +148,9 @@ fn rolled_back() {
     let mut skipped = ended(Outcome::Skipped);
     skipped.components[0].because = Some(parse("nope"));
     after_start(Action::Finish(skipped)).fails(Rule::State, "because of nope");
-    let wanted = |from| of(DeploymentKind::Deploy, vec![change("catalogue", 2, from)]);
+    let deploy_second = |from| of(DeploymentKind::Deploy, vec![change("catalogue", 2, from)]);
     let Action::Record(mut wrong) = record(
-        wanted(Some(1)),
+        deploy_second(Some(1)),
         Outcome::RolledBack,
         VerificationResult::None,
     ) else {
@@ -273,9 +273,9 @@ fn hours(hours: u64) -> Time {
 }
 
 fn create(expires: Option<Time>, from: Option<u8>) -> Action {
-    let mut wanted = of(DeploymentKind::Deploy, vec![change("catalogue", 1, from)]);
-    wanted.expires = expires;
-    record(wanted, Outcome::Succeeded, VerificationResult::None)
+    let mut deployment = of(DeploymentKind::Deploy, vec![change("catalogue", 1, from)]);
+    deployment.expires = expires;
+    record(deployment, Outcome::Succeeded, VerificationResult::None)
 }
 
 fn within(environment: &str, history: Vec<(&str, Action)>, action: Action) -> Case {

@@ -4,8 +4,8 @@ use crate::domain::rules::testing::{commit, content, fold_history, parse, policy
 use crate::domain::rules::{Facts, Request, evaluate};
 use crate::domain::verdict::{Check, CheckResult, Rule};
 
-/// Returns the checks of a tag update. `api` runs content 1 and `web` content 2. Commit 4 has both
-/// contents, and commit 3 has another content of `web`.
+/// Returns the checks of a tag update. `api` runs content 1 and `web` content 2. Commit 4 has
+/// both, and commit 3 has other content of `web`.
 fn checks(
     template: &str,
     name: &str,
