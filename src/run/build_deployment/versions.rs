@@ -187,7 +187,8 @@ mod tests {
             })
         };
         // The registrations, oldest first, and the names found.
-        let rows: [(&[(&str, &str, u8)], &[&str]); 6] = [
+        type Row<'r> = (&'r [(&'r str, &'r str, u8)], &'r [&'r str]);
+        let rows: [Row<'_>; 6] = [
             (&[("m", "1", 1)], &["m"]),
             (&[("m", "1", 1), ("a", "1", 1)], &["m"]),
             (&[("m", "1", 1), ("z", "1", 1)], &["m"]),
