@@ -55,11 +55,7 @@ pub(super) fn find_skipped(
     policy: &Policy,
     components: &[ComponentChange],
 ) -> BTreeMap<ComponentName, (ComponentName, BlockReason)> {
-    let changes = || {
-        components
-            .iter()
-            .filter(|change| !change.is_removal())
-    };
+    let changes = || components.iter().filter(|change| !change.is_removal());
     let is_missing = |change: &&ComponentChange| {
         let component = &change.target.component;
         env_state.content(component) != change.target.content

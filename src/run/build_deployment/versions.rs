@@ -174,6 +174,7 @@ mod tests {
     /// A second name for a digest changes nothing: each digest is named once, as it was first.
     #[test]
     fn second_names() {
+        type Row<'r> = (&'r [(&'r str, &'r str, u8)], &'r [&'r str]);
         let registered = |name: &str, build: &str, at: u8| {
             Action::Artifact(Artifact {
                 component: parse("catalogue"),
@@ -187,7 +188,6 @@ mod tests {
             })
         };
         // The registrations, oldest first, and the names found.
-        type Row<'r> = (&'r [(&'r str, &'r str, u8)], &'r [&'r str]);
         let rows: [Row<'_>; 6] = [
             (&[("m", "1", 1)], &["m"]),
             (&[("m", "1", 1), ("a", "1", 1)], &["m"]),
