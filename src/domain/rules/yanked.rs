@@ -11,7 +11,9 @@ use super::fact_need::FactNeed;
 use super::facts::Fact;
 use super::request::{Request, RequestContext};
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{Action, Artifact, DeploymentKind, Statement, StoredEntry, Target};
+use crate::domain::entry::{
+    Action, Artifact, DeploymentKind, Outcome, Statement, StoredEntry, Target,
+};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
@@ -19,7 +21,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Yanked,
     name: "yanked",
-    description: "Neither the commit nor a deployed artifact is yanked (marked as unusable with `git deploy yank`).",
+    description: "Neither the commit nor a deployed artifact is yanked (marked as unusable with `git deploy yank`). Content that ran in the `promote_from` environment only as yanked commits counts as yanked, too.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -79,10 +81,36 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         let deployment = ctx.deployment()?;
         for target in deployment.deployed().map(|change| &change.target) {
             commits.insert(target.commit);
+            commits.extend(find_yanked_evidence(ctx, yanks, target));
             digests.extend(deployed_digests(ctx, deployment.kind, target)?);
         }
     }
     Ok(find_yanks(yanks, &commits, &digests))
+}
+
+/// Returns the commits as which the content was deployed to the previous environment, if each of them
+/// is yanked: another commit with the same content does not make it usable again.
+fn find_yanked_evidence(ctx: &Context<'_>, yanks: &State, target: &Target) -> BTreeSet<CommitId> {
+    let key = (target.component.clone(), target.commit);
+    let log = ctx.facts.previous_log.get(&key);
+    let results = log
+        .and_then(|log| log.as_ref().ok())
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.statement.component_result(&target.component));
+    let commits: BTreeSet<CommitId> = results
+        .filter(|result| result.outcome == Outcome::Succeeded)
+        .filter(|result| result.target.content == target.content)
+        .map(|result| result.target.commit)
+        .collect();
+    if commits
+        .iter()
+        .all(|commit| yanks.yanked_commit(*commit).is_some())
+    {
+        commits
+    } else {
+        BTreeSet::new()
+    }
 }
 
 fn deployed_digests(ctx: &Context<'_>, kind: DeploymentKind, target: &Target) -> Fact<Vec<Digest>> {
@@ -162,7 +190,7 @@ fn refuse(object: &str, yank: &StoredEntry) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Image, Outcome, VerificationResult, Yank};
+    use crate::domain::entry::{Image, VerificationResult, Yank};
     use crate::domain::rules::testing::{
         Case, approve, change, commit, content, deploy, deployment, entry_time, parse, ran, record,
         start, statement, stored_entry,
@@ -295,6 +323,32 @@ mod tests {
         case.passes(Rule::Yanked);
         yank(&mut case, SlotKey::YankedDigest(digest));
         case.fails(Rule::Yanked, "yanked by bob");
+    }
+
+    /// Content that ran only as yanked commits is not usable as another commit; content that also
+    /// ran as a good one is.
+    #[test]
+    fn content_of_yanked_commits() {
+        let policy = "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\n";
+        let again = |to| {
+            let mut again = change("catalogue", to, None);
+            again.target.content = change("catalogue", 1, None).target.content;
+            again
+        };
+        let wanted = start(1, deployment(DeploymentKind::Deploy, vec![again(2)]));
+        let mut case = Case::new(policy, "prod", "alice", wanted);
+        case.source(vec![("ci", ran("catalogue", 1, None))]);
+        case.passes(Rule::Yanked);
+        yank(&mut case, SlotKey::YankedCommit(commit(1)));
+        case.fails(Rule::Yanked, "010101010101 was yanked by");
+        let good = record(
+            deployment(DeploymentKind::Deploy, vec![again(3)]),
+            Outcome::Succeeded,
+            VerificationResult::None,
+        );
+        case.source(vec![("ci", ran("catalogue", 1, None)), ("ci", good)]);
+        yank(&mut case, SlotKey::YankedCommit(commit(1)));
+        case.passes(Rule::Yanked);
     }
 
     /// Without the yanks the answer is "cannot tell".

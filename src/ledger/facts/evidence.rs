@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::commit_facts::list_earlier_commits;
 use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Statement, StoredEntry};
@@ -148,8 +149,14 @@ impl FactGatherer<'_> {
                 );
             }
         }
-        let commits = plan.subjects.iter().copied().map(SlotKey::YankedCommit);
-        let keys = commits.chain(digests.into_iter().map(SlotKey::YankedDigest));
+        let earlier = plan
+            .changes
+            .iter()
+            .flat_map(|change| list_earlier_commits(change, facts));
+        let commits = plan.subjects.iter().copied().chain(earlier);
+        let keys = commits
+            .map(SlotKey::YankedCommit)
+            .chain(digests.into_iter().map(SlotKey::YankedDigest));
         let load = || {
             self.states
                 .load_slots(self.chain(&ledger, Some(*tip))?.1, &ledger, keys)
