@@ -4,10 +4,12 @@
 //! kept. The caller masks the secrets in the printed text. All of it is untrusted: sanitize it
 //! before showing it.
 
+mod created_resources;
 mod terraform;
 
+pub use created_resources::CreatedResources;
 pub use terraform::{
-    ActionCounts, CreatedResources, MAX_JSON_BYTES, PlannedAction, TerraformError, TerraformPlan,
+    ActionCounts, MAX_JSON_BYTES, PlannedAction, TerraformError, TerraformPlan,
     is_saved_terraform_plan,
 };
 

@@ -4,22 +4,22 @@
 //! The result is computed for every attempt, from the state that the new entry will follow. The
 //! server computes it again and compares.
 
+mod component_selection;
 mod deployment_spec;
 mod left_out;
 mod selection;
 mod versions;
 
+use component_selection::select_components;
 pub use deployment_spec::{BuildError, Commits, DeploymentSpec, Selection};
-use left_out::find_skipped;
 pub use left_out::{LeftOut, list_left_out};
-use selection::{build_change, include_dependents, make_change, remove_blocked};
 use versions::{add_version_and_artifacts, gather_facts};
 pub(super) use versions::{build_statement, find_artifacts};
 
-use crate::domain::entry::{ComponentChange, Deployment};
+use crate::domain::entry::Deployment;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{DeployOn, Policy};
-use crate::domain::state::{EnvState, Scope};
+use crate::domain::state::Scope;
 use crate::ledger::writer::LedgerSnapshot;
 
 /// Works out the components of a deployment. The caller adds descriptions and other texts.
@@ -58,70 +58,6 @@ pub fn build_deployment(
         add_version_and_artifacts(&mut change.target, spec, &facts)?;
     }
     Ok(deployment)
-}
-
-/// Returns what happens to each component that the deployment includes. The list is empty if every
-/// component of the commit already runs.
-fn select_components(
-    ledgers: &LedgerSnapshot<'_>,
-    policy: &Policy,
-    spec: &DeploymentSpec<'_>,
-    env_state: EnvState<'_>,
-) -> Result<Vec<ComponentChange>, BuildError> {
-    let in_policy = policy.component_names();
-    let mut all = in_policy.clone();
-    if spec.destroy {
-        // A running component that left the policy is absent from every commit, so it is destroyed
-        // together with those that the commit no longer has.
-        all.extend(env_state.components().into_keys().cloned());
-    }
-    if let Selection::Named(wanted) = &spec.selection
-        && let Some(unknown) = wanted.iter().find(|name| !all.contains(*name))
-    {
-        return Err(BuildError::UnknownComponent(unknown.clone()));
-    }
-    let (mut components, mut is_any_in_commit) = (Vec::new(), false);
-    let mut unchanged = Vec::new();
-    for component in &all {
-        let is_left_out =
-            matches!(&spec.selection, Selection::Named(wanted) if !wanted.contains(component));
-        let Some(commit) = spec.commits.get(component).filter(|_| !is_left_out) else {
-            continue;
-        };
-        let content = if in_policy.contains(component) {
-            let content = ledgers.gatherer.content(policy, commit, component);
-            content.map_err(|error| BuildError::MissingFact(error.to_string()))?
-        } else {
-            None
-        };
-        is_any_in_commit |= content.is_some();
-        match build_change(env_state, spec, component, commit, content)? {
-            Some(change) => components.push(change),
-            None if content.is_some() => {
-                unchanged.push(make_change(env_state, component, commit, content));
-            }
-            None => {}
-        }
-    }
-    if matches!(
-        spec.selection,
-        Selection::Unblocked | Selection::WithDependents
-    ) {
-        include_dependents(env_state, policy, &mut components, unchanged);
-    }
-    if spec.selection == Selection::Unblocked {
-        let skipped = find_skipped(env_state, policy, &components);
-        components.retain(|change| !skipped.contains_key(&change.target.component));
-    }
-    let components = remove_blocked(env_state, &spec.selection, components);
-    if components.is_empty() && !is_any_in_commit {
-        let commit = match &spec.commits {
-            Commits::One(commit) => commit.short(),
-            Commits::Each(_) => "the commits".to_owned(),
-        };
-        return Err(BuildError::NoComponents(commit));
-    }
-    Ok(components)
 }
 
 /// Lists the running components that the commit no longer has. The list is empty if the deployment

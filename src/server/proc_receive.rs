@@ -8,12 +8,14 @@
 
 mod judge;
 mod move_refs;
+mod push_commands;
 
 use std::io::{Read, Write};
 use std::path::Path;
 
-use self::judge::{JudgedUpdate, judge_commands, refuse_allowed};
+use self::judge::{JudgedCommand, judge_commands, refuse_allowed};
 use self::move_refs::{move_branches, move_ledgers};
+use self::push_commands::PushCommands;
 use super::branch_mover::{self, Mover};
 use super::classify::RefKind;
 use super::deadline::HookDeadline;
@@ -40,12 +42,6 @@ pub struct PushResult {
     /// Why git's setting does not follow the new policy. Until it does, pre-receive accepts no move
     /// of a branch that is missing there.
     pub setting_error: Option<Error>,
-}
-
-/// The updates of a push, and whether it is atomic: all of them are accepted, or none.
-struct PushCommands {
-    updates: Vec<RefUpdate>,
-    is_atomic: bool,
 }
 
 /// Reads the updates from git, judges them, moves the refs, and answers git. `open` opens the
@@ -79,7 +75,7 @@ pub fn run(
         }
         judged.judgement.verdict.checks.extend(objection);
     }
-    if commands.is_atomic && !judged.iter().all(JudgedUpdate::is_allowed) {
+    if commands.is_atomic && !judged.iter().all(JudgedCommand::is_allowed) {
         refuse_allowed(&mut judged);
     }
     hook_deadline.begin_writing()?;
@@ -164,7 +160,7 @@ fn ask_update_hook(
 }
 
 /// Reports the result of each update to git.
-fn report_results(to: &mut impl Write, judged: &[JudgedUpdate<'_>]) -> std::io::Result<()> {
+fn report_results(to: &mut impl Write, judged: &[JudgedCommand<'_>]) -> std::io::Result<()> {
     for judged in judged {
         let mut line = if judged.is_allowed() {
             b"ok ".to_vec()
@@ -267,7 +263,7 @@ mod tests {
     fn results() {
         let line = format!("{} {} refs/heads/x", "1".repeat(40), "2".repeat(40));
         let (update, kind) = (RefUpdate::parse(line.as_bytes()).unwrap(), RefKind::Other);
-        let judge = |mover, check| JudgedUpdate {
+        let judge = |mover, check| JudgedCommand {
             update: &update,
             kind: &kind,
             mover,

@@ -47,7 +47,7 @@ impl UpdateVerdict {
     }
 }
 
-/// Returns the decision about a whole push: one refused update refuses it, and so does one that
+/// Returns the decision about a whole push: refused if one update is, else "cannot tell" if one
 /// cannot be judged.
 pub fn decide_push(judgements: &[UpdateVerdict]) -> Decision {
     let any = |wanted| {

@@ -71,7 +71,7 @@ pub enum VerifyError {
         found: String,
     },
     /// The signature's key id is not that of the key.
-    #[error("the signature was made with another key than {0}: the key ids differ")]
+    #[error("the signature was made with a different key from {0}: the key ids differ")]
     KeyId(PublicKey),
     /// The key is weak: anyone could sign for it.
     #[error(
@@ -85,8 +85,8 @@ pub enum VerifyError {
 
 /// A well-formed signature file, which is not verified yet.
 ///
-/// It has no comparison on purpose. Signatures are randomized, so a comparison of two signatures
-/// would prove nothing.
+/// It has no comparison on purpose. Different signatures can be valid for the same bytes, so a
+/// comparison would prove nothing.
 #[derive(Debug, Clone)]
 pub struct Signature {
     text: Box<str>,

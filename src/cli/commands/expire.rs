@@ -11,7 +11,7 @@ use crate::ledger::writer::EntryDraft;
 
 /// Change when an ephemeral environment expires
 ///
-/// The new expiry cannot be later than the policy's time to live from now.
+/// The new expiry can be at most the policy's `ttl` from now.
 #[derive(clap::Args)]
 #[command(override_usage = "git deploy expire [OPTIONS] [ENV] <WHEN>")]
 #[command(after_long_help = "\

@@ -55,7 +55,7 @@ fn report_still_running(workspace: &Workspace, ui: &Ui, commit: CommitId) -> Res
         if !names.is_empty() {
             let name = snapshot.name();
             let sentence = format!(
-                "{name} still runs {} of it. To roll back",
+                "{name} still runs this commit ({}). To roll back",
                 list_or_count(&names)
             );
             ui.eprint(ui.format_with_command(

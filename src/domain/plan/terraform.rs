@@ -4,7 +4,6 @@
 //! only a digest of the JSON, and the actions, addresses and output names.
 
 mod action;
-mod created;
 mod digest;
 
 use std::collections::BTreeMap;
@@ -13,7 +12,6 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 pub use action::{ActionCounts, PlannedAction};
-pub use created::CreatedResources;
 use digest::compute_digest;
 
 use crate::domain::id::Digest;
@@ -76,7 +74,7 @@ pub enum TerraformError {
 pub struct ResourceChange {
     /// Tells it from every other resource, which the printed address may not: a digest of the whole
     /// address.
-    id: Digest,
+    pub(super) id: Digest,
     /// Its address, such as `module.db.aws_instance.a["x"]`: safe to print, and shortened if very
     /// long.
     pub address: String,

@@ -1,7 +1,7 @@
 //! `[environments.<name>]`: the rules of an environment, or of a pattern of ephemeral ones.
 //!
-//! Defaults are filled in and groups are expanded. An `Option` is `None` if its key is absent: what
-//! the key would configure is then off.
+//! Defaults are filled in and groups are expanded. An `Option` is `None` if its key is absent: the
+//! feature is then off, or has the default that the key states.
 
 use std::collections::BTreeMap;
 
@@ -107,13 +107,13 @@ policy_table! {
             example: "\"stage\"",
             read: key.parse(),
         }
-        /// What must have run in the environment that `promote_from` names: the same content of the
-        /// component (`content`), under this commit or another one such as the one before a squash
-        /// or rebase, or the same commit (`commit`).
+        /// What must have run in the environment that `promote_from` names. `content`: the same
+        /// content of the component, under any commit (for example, the one before a squash).
+        /// `commit`: the same commit.
         pub promotion_match as "match": Option<PromotionMatch> {
             form: ValueForm::Words(PromotionMatch::NAMES),
             example: "\"content\"",
-            default: "the content for a component that is the whole tree or has an `apply` command, which then sees nothing but that content; otherwise the commit",
+            default: "the content for a component that is the whole tree, or that has an `apply` command (it sees only that content); the commit for any other",
             needs: "promote_from", because: "it says what must have run in that environment",
             used_as: "promotion_match",
             read: key.word(),

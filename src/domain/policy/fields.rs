@@ -1,4 +1,4 @@
-//! A table of the file with its known keys, and the readers of their values.
+//! A table of the policy file with the keys that it may have, and methods that read their values.
 
 use std::fmt::Display;
 use std::str::FromStr;

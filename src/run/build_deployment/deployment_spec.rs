@@ -12,7 +12,7 @@ use crate::domain::text::Line;
 /// The components that a deployment selects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Selection {
-    /// All components: those whose content differs as changes, the others as unchanged.
+    /// Components whose content differs.
     #[default]
     Changed,
     /// Components whose content differs, and components with a plan command that depend on one of

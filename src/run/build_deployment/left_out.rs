@@ -1,17 +1,15 @@
 //! The components that differ but are left out of a deployment, and why.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::component_selection::{find_skipped, select_components};
 use super::deployment_spec::{BuildError, DeploymentSpec, Selection};
-use super::select_components;
 use super::selection::{BlockReason, build_change, find_block_reason};
 use crate::domain::entry::ComponentChange;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
-use crate::domain::state::{EnvState, Scope};
+use crate::domain::state::Scope;
 use crate::ledger::writer::LedgerSnapshot;
-use crate::run::graph::Graph;
 
 /// A component that differs but is left out of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,45 +40,6 @@ impl fmt::Display for LeftOut {
         };
         write!(f, "{} is {verb}: {}", self.component, self.format_reason())
     }
-}
-
-/// Finds the changes to skip: those of components that depend, directly or not, on a component whose
-/// new content is not running and cannot be deployed now. Returns the dependency of each and what
-/// blocks it.
-///
-/// A run skips the dependents of a component that fails. This keeps the next run from deploying them
-/// alone.
-pub(super) fn find_skipped(
-    env_state: EnvState<'_>,
-    policy: &Policy,
-    components: &[ComponentChange],
-) -> BTreeMap<ComponentName, (ComponentName, BlockReason)> {
-    let changes = || components.iter().filter(|change| !change.is_removal());
-    let is_missing = |change: &&ComponentChange| {
-        let component = &change.target.component;
-        env_state.content(component) != change.target.content
-            || env_state.unknown_since(component).is_some()
-    };
-    let blocked: BTreeMap<&ComponentName, BlockReason> = changes()
-        .filter(is_missing)
-        .filter_map(|change| {
-            let reason = find_block_reason(env_state, change)?;
-            Some((&change.target.component, reason))
-        })
-        .collect();
-    let find_cause = |change: &ComponentChange| {
-        let component = &change.target.component;
-        if find_block_reason(env_state, change).is_some() {
-            return None;
-        }
-        let mut among: BTreeSet<ComponentName> = blocked.keys().copied().cloned().collect();
-        among.insert(component.clone());
-        let graph = Graph::new(policy, &among);
-        let cause = graph.predecessors(component).next()?;
-        let reason = blocked.get(cause)?;
-        Some((component.clone(), (cause.clone(), *reason)))
-    };
-    changes().filter_map(find_cause).collect()
 }
 
 /// Lists the components that differ but are left out of a deployment of all unblocked components,

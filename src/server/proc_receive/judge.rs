@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::PushCommands;
+use super::push_commands::PushCommands;
 use crate::clock;
 use crate::domain::id::EntryId;
 use crate::domain::verdict::{Check, Decision, Rule};
@@ -17,14 +17,14 @@ use crate::server::settings::Settings;
 use crate::server::update_verdict::UpdateVerdict;
 
 /// An update with its judgement.
-pub(super) struct JudgedUpdate<'c> {
+pub(super) struct JudgedCommand<'c> {
     pub update: &'c RefUpdate,
     pub kind: &'c RefKind,
     pub mover: Mover,
     pub judgement: UpdateVerdict,
 }
 
-impl JudgedUpdate<'_> {
+impl JudgedCommand<'_> {
     /// Returns whether it is accepted.
     pub fn is_allowed(&self) -> bool {
         self.judgement.decision() == Decision::Allowed
@@ -37,7 +37,7 @@ pub(super) fn judge_commands<'c>(
     repository: &Repository,
     commands: &'c PushCommands,
     kinds: &'c [RefKind],
-) -> Result<Vec<JudgedUpdate<'c>>, HookError> {
+) -> Result<Vec<JudgedCommand<'c>>, HookError> {
     let settings = Settings::read(repository)?;
     let before = PushContext {
         tips: repository.tips()?,
@@ -82,7 +82,7 @@ fn judge_command<'c>(
     judge: &PushJudge<'_>,
     kind: &'c RefKind,
     update: &'c RefUpdate,
-) -> Result<JudgedUpdate<'c>, HookError> {
+) -> Result<JudgedCommand<'c>, HookError> {
     let policy = judge.policy.as_deref();
     let refuse = |why: &str| UpdateVerdict::from_check(&update.name, Check::fail(Rule::Chain, why));
     let judgement = match kind {
@@ -97,7 +97,7 @@ fn judge_command<'c>(
             }),
         RefKind::Tag(_) | RefKind::Other => refuse("it is neither a ledger nor a branch"),
     };
-    Ok(JudgedUpdate {
+    Ok(JudgedCommand {
         update,
         kind,
         mover: branch_mover::choose_mover(judge.repository, policy, kind)?,
@@ -106,7 +106,7 @@ fn judge_command<'c>(
 }
 
 /// Refuses the accepted updates of an atomic push, because another one is refused.
-pub(super) fn refuse_allowed(judged: &mut [JudgedUpdate<'_>]) {
+pub(super) fn refuse_allowed(judged: &mut [JudgedCommand<'_>]) {
     for judged in judged.iter_mut().filter(|judged| judged.is_allowed()) {
         judged.judgement.verdict.checks.push(Check::fail(
             Rule::Chain,
@@ -124,7 +124,7 @@ mod tests {
     fn all_or_nothing() {
         let line = format!("{} {} x", "1".repeat(40), "2".repeat(40));
         let (update, kind) = (RefUpdate::parse(line.as_bytes()).unwrap(), RefKind::Other);
-        let judge = |check| JudgedUpdate {
+        let judge = |check| JudgedCommand {
             update: &update,
             kind: &kind,
             mover: Mover::ProcReceive,

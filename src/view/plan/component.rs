@@ -22,7 +22,7 @@ pub struct ComponentPlan {
     /// The commits and versions before and after.
     #[serde(flatten)]
     pub transition: ComponentTransition,
-    /// The digest of its plan, which approvals bind.
+    /// The digest of its plan, to which approvals can be bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
     /// The effect of its terraform plan.
@@ -31,7 +31,7 @@ pub struct ComponentPlan {
     /// The components that must be applied before it can be planned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<ComponentName>,
-    /// Why planning failed, or how the attempt to plan it now ended.
+    /// Why planning failed or has to wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The output of the plan command, without colours and with secrets masked; a long text is
@@ -146,8 +146,7 @@ impl ComponentPlan {
         it
     }
 
-    /// Describes a component that was not planned: [`PlanState::Unplanned`] or
-    /// [`PlanState::Destroyed`].
+    /// Describes a component without the details of a plan.
     pub fn without_plan(
         component: ComponentName,
         state: PlanState,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::plan::CreatedResources;
 
 fn plan(changes: &Value, outputs: &Value) -> Value {
     let applyable = *changes != json!([]) || *outputs != json!({});

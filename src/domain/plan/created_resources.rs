@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{PlannedAction, ResourceChange, TerraformPlan};
+use super::terraform::{PlannedAction, ResourceChange, TerraformPlan};
 use crate::domain::id::Digest;
 
 /// The resources that the applied plans of a component were to create.
@@ -46,7 +46,7 @@ impl TerraformPlan {
         let destroys = |it: &&ResourceChange| {
             matches!(it.action, PlannedAction::Destroy | PlannedAction::Replace)
         };
-        self.changes
+        self.changes()
             .iter()
             .filter(destroys)
             .filter(|it| !created.contains(it))
