@@ -378,6 +378,22 @@ fn one_reaper_destroys() {
     project.audited();
 }
 
+/// Recording what already runs renews the environment. A refusal of that is reported, although
+/// there is nothing to deploy.
+#[test]
+fn a_refused_renewal_is_an_error() {
+    let world = World::new();
+    let project = begin(&world, "deployers = \"ci\"");
+    project.ci.deploy(&["record", "pr-1"]).ok();
+    world.advance("1h");
+    let before = expires(&project, "pr-1");
+    let refused = project.bob.deploy(&["record", "pr-1"]).fails(1);
+    assert!(refused.err().contains("✗ authorization"), "{refused}");
+    assert_eq!(expires(&project, "pr-1"), before);
+    project.ci.deploy(&["record", "pr-1"]).ok();
+    assert_ne!(expires(&project, "pr-1"), before);
+}
+
 /// If the first deployment fails, everything that was attempted is removed, and nothing else.
 #[test]
 fn a_failed_creation_is_removed() {

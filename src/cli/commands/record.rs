@@ -22,7 +22,7 @@ use crate::cli::key_lookup;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
-use crate::domain::entry::{self, Action, Deployment, Expire, Finish, Record, Start};
+use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -164,21 +164,14 @@ fn record_deployment(
     env: &EnvRef,
     commit: CommitId,
 ) -> Result<(), CliError> {
-    let is_unchanged = Cell::new(false);
+    let has_nothing_to_write = Cell::new(false);
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let deployment = compose_recorded(args, ui, env, view, commit)?;
-        is_unchanged.set(deployment.components.is_empty());
-        let action = if deployment.components.is_empty() {
-            let expires = deployment.expires.ok_or_else(|| {
-                CliError::new(
-                    ErrorKind::Usage,
-                    result_text::describe_unchanged(env.name()),
-                )
-            })?;
-            Action::Expire(Expire {
-                expires,
-                comment: None,
-            })
+        let action = if let Some(renewal) = deployment.renewal() {
+            Action::Expire(renewal)
+        } else if deployment.components.is_empty() {
+            has_nothing_to_write.set(true);
+            return Err(CliError::reported(ErrorKind::Usage));
         } else if args.start {
             let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
             Action::Start(Start { run, deployment })
@@ -198,7 +191,8 @@ fn record_deployment(
     });
     let sentence = result_text::describe_unchanged(env.name());
     let appended = match appended {
-        Err(_) if is_unchanged.get() => {
+        // Any other error, such as a refused renewal, is one.
+        Err(_) if has_nothing_to_write.get() => {
             ui.print_sentence(format_args!("{sentence}"));
             return Ok(());
         }

@@ -6,7 +6,7 @@ use super::runner::{
 };
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, append_report};
 use crate::clock;
-use crate::domain::entry::{Action, ComponentChange, Deployment, Expire, Start};
+use crate::domain::entry::{Action, ComponentChange, Deployment, Start};
 use crate::domain::id::RunId;
 use crate::domain::policy::NotifyEvent;
 use crate::ledger::writer::LedgerSnapshot;
@@ -27,17 +27,10 @@ impl DeployRunner<'_> {
             return Ok(());
         }
         let appended = self.append(&|view| {
-            let deployment = compose(view)?;
-            match deployment
-                .expires
-                .filter(|_| deployment.components.is_empty())
-            {
-                Some(expires) => Ok(Action::Expire(Expire {
-                    expires,
-                    comment: None,
-                })),
-                None => Err(explain_outdated_plan("the running version has changed")),
-            }
+            let renewal = compose(view)?.renewal();
+            renewal
+                .map(Action::Expire)
+                .ok_or_else(|| explain_outdated_plan("the running version has changed"))
         })?;
         append_report::report_entry(self.ui, &sentence, &appended)
     }
