@@ -78,7 +78,7 @@ pub enum PreventSelf {
     /// `"starter"`: that of the starter and the requester.
     Starter,
     /// `false`: everyone's approval counts.
-    Nobody,
+    Off,
 }
 
 impl PreventSelf {
@@ -89,7 +89,7 @@ impl PreventSelf {
 
     /// Returns whether the starter and the requester are excluded.
     pub fn excludes_starters(self) -> bool {
-        self != Self::Nobody
+        self != Self::Off
     }
 
     fn read(value: &TomlValue<'_>) -> Option<Self> {
@@ -99,7 +99,7 @@ impl PreventSelf {
         Some(if value.flag()? {
             Self::Involved
         } else {
-            Self::Nobody
+            Self::Off
         })
     }
 }

@@ -330,7 +330,7 @@ fn prevent_self_values() {
     };
     assert_eq!(read("true").unwrap(), PreventSelf::Involved);
     assert_eq!(read("\"starter\"").unwrap(), PreventSelf::Starter);
-    assert_eq!(read("false").unwrap(), PreventSelf::Nobody);
+    assert_eq!(read("false").unwrap(), PreventSelf::Off);
     for wrong in ["\"start\"", "\"true\"", "1", "[]", "{}"] {
         let error = read(wrong).unwrap_err().to_string();
         assert!(

@@ -56,7 +56,7 @@ impl ExcludedPersons {
             || prevent_self.excludes_starters() && self.starters.contains(person);
         is_excluded.then_some(match prevent_self {
             PreventSelf::Starter => ApprovalRefusal::Starter,
-            PreventSelf::Involved | PreventSelf::Nobody => ApprovalRefusal::Involved,
+            PreventSelf::Involved | PreventSelf::Off => ApprovalRefusal::Involved,
         })
     }
 }
