@@ -136,6 +136,12 @@ text!(
     newlines: true
 );
 
+/// Folds the case of a text: to upper case first, because several lower-case letters can share one
+/// upper-case letter.
+pub fn fold_case(text: &str) -> String {
+    text.to_uppercase().to_lowercase()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

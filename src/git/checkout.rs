@@ -98,14 +98,13 @@ impl FileWriter {
 
     /// Writes files into an empty folder. Submodules become empty folders.
     pub fn write_files(&self, files: &[ComponentFile], folder: &Path) -> Result<()> {
-        let index = tempfile::NamedTempFile::new_in(self.git_dir.path())
-            .map_err(|source| super::error::Error::Open {
+        let folder_of_index = tempfile::tempdir_in(self.git_dir.path()).map_err(|source| {
+            super::error::Error::Open {
                 path: self.git_dir.path().to_owned(),
                 source: source.into(),
-            })?
-            .into_temp_path();
-        // Git refuses an empty file as an index, and writes a missing one.
-        let _ = std::fs::remove_file(&index);
+            }
+        })?;
+        let index = folder_of_index.path().join("index");
         let mut list = Vec::new();
         for file in files {
             list.extend(&file.mode);

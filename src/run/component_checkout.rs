@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::id::CommitId;
-use crate::domain::text::sanitize;
+use crate::domain::text::{self, sanitize};
 use crate::git::Repository;
 use crate::git::checkout::FileWriter;
 use crate::git::content::ComponentFile;
@@ -118,9 +118,7 @@ impl ComponentCheckout {
         self.writer.write_files(&self.files, &self.folder)?;
         change_permissions(&self.folder, |mode| mode & !0o222).map_err(failed)
     }
-}
 
-impl ComponentCheckout {
     /// Finds a path that a failed command may have looked for: one that the command or its output
     /// mentions, and that is in the commit but not in the checkout. `base` is the folder in which
     /// the command ran.
@@ -239,11 +237,8 @@ fn check_files(
 fn check_case(files: &[ComponentFile]) -> Result<(), CheckoutError> {
     let mut known: BTreeMap<Vec<u8>, &[u8]> = BTreeMap::new();
     for file in files {
-        let ends = file.path.iter().enumerate();
-        let ends = ends.filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
-        for end in ends.chain([file.path.len()]) {
-            let path = file.path.get(..end).unwrap_or_default();
-            if let Some(other) = known.insert(fold_case(path), path)
+        for path in list_folders(&file.path).chain([&file.path[..]]) {
+            if let Some(other) = known.insert(fold_path_case(path), path)
                 && other != path
             {
                 return Err(CheckoutError::CaseCollision(
@@ -256,11 +251,17 @@ fn check_case(files: &[ComponentFile]) -> Result<(), CheckoutError> {
     Ok(())
 }
 
+/// Lists the folders above a path, outermost first.
+fn list_folders(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    slashes.filter_map(|(end, _)| path.get(..end))
+}
+
 /// Folds the case of a path: all of Unicode if it is UTF-8, else ASCII.
-fn fold_case(path: &[u8]) -> Vec<u8> {
+fn fold_path_case(path: &[u8]) -> Vec<u8> {
     std::str::from_utf8(path).map_or_else(
         |_| path.to_ascii_lowercase(),
-        |text| text.to_uppercase().to_lowercase().into_bytes(),
+        |text| text::fold_case(text).into_bytes(),
     )
 }
 
@@ -279,9 +280,7 @@ impl<'a> FileTree<'a> {
     fn new(files: &'a [ComponentFile], links: &'a BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
         let mut paths = BTreeSet::new();
         for file in files {
-            let ends = file.path.iter().enumerate();
-            let ends = ends.filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
-            paths.extend(ends.filter_map(|end| file.path.get(..end)));
+            paths.extend(list_folders(&file.path));
             paths.insert(&file.path);
         }
         Self { paths, links }

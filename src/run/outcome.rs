@@ -58,12 +58,12 @@ pub fn resolve_results(
     components: &[ComponentChange],
     report: &OutcomeReport,
 ) -> Result<Vec<RecordedResult>, OutcomeError> {
-    let changed = || components.iter();
     let named = report.outcomes.keys().chain(report.verifications.keys());
-    if let Some(unchanged) = named
-        .into_iter()
-        .find(|name| !changed().any(|change| change.target.component == **name))
-    {
+    if let Some(unchanged) = named.into_iter().find(|name| {
+        !components
+            .iter()
+            .any(|change| change.target.component == **name)
+    }) {
         return Err(OutcomeError::NotChanged(unchanged.clone()));
     }
     let outcome_of = |change: &ComponentChange| {
@@ -73,17 +73,19 @@ pub fn resolve_results(
             .copied()
             .unwrap_or(report.outcome)
     };
-    if report.outcome != OutcomeArg::Succeeded && changed().next().is_none() {
+    if report.outcome != OutcomeArg::Succeeded && components.is_empty() {
         return Err(OutcomeError::NothingChanged);
     }
     let passed = report.verification == VerificationResult::Passed;
     if passed
         && report.outcome != OutcomeArg::Succeeded
-        && !changed().any(|change| outcome_of(change) == OutcomeArg::Succeeded)
+        && !components
+            .iter()
+            .any(|change| outcome_of(change) == OutcomeArg::Succeeded)
     {
         return Err(OutcomeError::Verification);
     }
-    let cause = changed().find(|change| {
+    let cause = components.iter().find(|change| {
         matches!(
             outcome_of(change),
             OutcomeArg::Failed | OutcomeArg::RolledBack

@@ -15,6 +15,7 @@ use super::variables::{Secret, VarName};
 use super::{Policy, parse, starter};
 use crate::domain::id::PublicKey;
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
+use crate::domain::text::fold_case;
 
 impl Policy {
     /// Reads and validates the text of a `deploy.toml`, at most [`super::MAX_BYTES`].
@@ -324,12 +325,6 @@ impl Policy {
             .map(|environment| &environment.secrets);
         merge_settings(component, environment)
     }
-}
-
-/// Folds the case of a name: to upper case first, because several lower-case letters can share one
-/// upper-case letter.
-fn fold_case(name: &str) -> String {
-    name.to_uppercase().to_lowercase()
 }
 
 /// Merges the settings of a component and of an environment. The environment's take precedence.

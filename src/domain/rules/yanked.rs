@@ -9,11 +9,13 @@ use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{OtherLedger, RuleDefinition};
 use super::fact_need::FactNeed;
 use super::facts::Fact;
+use super::previous_log;
 use super::request::{Request, RequestContext};
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{
-    Action, Artifact, DeploymentKind, Outcome, Statement, StoredEntry, Target,
+    Action, Artifact, ComponentChange, DeploymentKind, Statement, StoredEntry, Target,
 };
+use crate::domain::history::RunSubject;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
@@ -79,9 +81,10 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         commits.insert(it.commit);
     } else {
         let deployment = ctx.deployment()?;
-        for target in deployment.deployed().map(|change| &change.target) {
+        for change in deployment.deployed() {
+            let target = &change.target;
             commits.insert(target.commit);
-            commits.extend(find_yanked_evidence(ctx, yanks, target));
+            commits.extend(find_yanked_evidence(ctx, yanks, change));
             digests.extend(deployed_digests(ctx, deployment.kind, target)?);
         }
     }
@@ -90,23 +93,22 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
 
 /// Returns the commits as which the content was deployed to the previous environment, if each of them
 /// is yanked: another commit with the same content does not make it usable again.
-fn find_yanked_evidence(ctx: &Context<'_>, yanks: &State, target: &Target) -> BTreeSet<CommitId> {
-    let key = (target.component.clone(), target.commit);
-    let log = ctx.facts.previous_log.get(&key);
-    let results = log
-        .and_then(|log| log.as_ref().ok())
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.statement.component_result(&target.component));
-    let commits: BTreeSet<CommitId> = results
-        .filter(|result| result.outcome == Outcome::Succeeded)
-        .filter(|result| result.target.content == target.content)
-        .map(|result| result.target.commit)
-        .collect();
-    if commits
-        .iter()
-        .all(|commit| yanks.yanked_commit(*commit).is_some())
-    {
+fn find_yanked_evidence(
+    ctx: &Context<'_>,
+    yanks: &State,
+    change: &ComponentChange,
+) -> BTreeSet<CommitId> {
+    let Some(content) = change.target.content else {
+        return BTreeSet::new();
+    };
+    // The log is read for a promotion only.
+    let Ok(history) = previous_log::previous_history(ctx, change) else {
+        return BTreeSet::new();
+    };
+    let periods = history.run_periods_of(RunSubject::Content(content));
+    let commits: BTreeSet<CommitId> = periods.map(|period| period.commit).collect();
+    let is_yanked = |commit: &CommitId| yanks.yanked_commit(*commit).is_some();
+    if commits.iter().all(is_yanked) {
         commits
     } else {
         BTreeSet::new()
@@ -190,7 +192,7 @@ fn refuse(object: &str, yank: &StoredEntry) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::entry::{Image, VerificationResult, Yank};
+    use crate::domain::entry::{Image, Outcome, VerificationResult, Yank};
     use crate::domain::rules::testing::{
         Case, approve, change, commit, content, deploy, deployment, entry_time, parse, ran, record,
         start, statement, stored_entry,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::apply_component::{
     AppliedComponent, ApplyFailure, PreparedComponent, apply_component, destroy_component,
 };
-use super::changes::{find_change, list_changes, make_result, make_start_error, prepare_job};
+use super::changes::{find_change, make_result, make_start_error, prepare_job};
 use super::deploy_task::{DeployTask, OwnershipCheck, RunCallbacks, RunReport, StopReason};
 use super::rollback;
 use crate::domain::entry::{ComponentChange, Outcome, RecordedResult};
@@ -24,7 +24,9 @@ pub fn apply_deployment(
     callbacks: &dyn RunCallbacks,
     check_ownership: &mut OwnershipCheck<'_>,
 ) -> RunReport {
-    let all: BTreeSet<ComponentName> = list_changes(task.deployment)
+    let all: BTreeSet<ComponentName> = task
+        .deployment
+        .deployed()
         .map(|it| it.target.component.clone())
         .collect();
     let destroyed: BTreeSet<ComponentName> = task
@@ -240,7 +242,9 @@ fn roll_back_failed(
     };
     // A component to destroy has no release to return to.
     let has_change = |it: &&RecordedResult| {
-        list_changes(task.deployment).any(|change| change.target.component == it.component)
+        task.deployment
+            .deployed()
+            .any(|change| change.target.component == it.component)
     };
     let selected = report
         .results

@@ -9,11 +9,6 @@ use crate::run::command_env::ComponentJob;
 use crate::run::component_steps::{ComponentStep, StepError};
 use crate::run::run_dirs::{WorkDirs, WorkDirsError};
 
-/// Returns the changed components, without those to destroy.
-pub(super) fn list_changes(deployment: &Deployment) -> impl Iterator<Item = &ComponentChange> {
-    deployment.deployed()
-}
-
 /// Returns the change of a component.
 pub(super) fn find_change<'d>(
     deployment: &'d Deployment,

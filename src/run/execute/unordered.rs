@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::changes::{find_change, list_changes, make_start_error, prepare_job};
+use super::changes::{find_change, make_start_error, prepare_job};
 use crate::domain::entry::Deployment;
 use crate::domain::name::ComponentName;
 use crate::domain::plan::PlanResult;
@@ -138,7 +138,8 @@ pub fn verify_components(
 
 /// Returns the names of the components that change.
 fn list_changed_components(deployment: &Deployment) -> BTreeSet<ComponentName> {
-    list_changes(deployment)
+    deployment
+        .deployed()
         .map(|change| change.target.component.clone())
         .collect()
 }
