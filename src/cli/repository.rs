@@ -13,11 +13,13 @@ pub fn open_repository() -> Result<Repository, CliError> {
         "cannot determine the working directory",
     )?;
     Repository::discover(&directory).map_err(|error| {
-        let outside = std::env::var_os("GIT_DIR").is_none()
-            && directory.ancestors().all(|it| !it.join(".git").exists())
-            || std::env::var_os("GIT_CEILING_DIRECTORIES").is_some();
+        let is_set = |name| std::env::var_os(name).is_some();
+        let has_git_folder = directory.ancestors().any(|it| it.join(".git").exists());
+        // With a ceiling, git may stop its search before it reaches an existing repository.
+        let is_outside =
+            is_set("GIT_CEILING_DIRECTORIES") || (!is_set("GIT_DIR") && !has_git_folder);
         match error {
-            Error::Open { .. } if outside => {
+            Error::Open { .. } if is_outside => {
                 CliError::new(ErrorKind::CannotTell, "there is no git repository here")
                     .because(format!(
                         "neither {} nor a folder above it is a repository",

@@ -37,8 +37,8 @@ pub struct GoodRelease {
 
 impl GoodRelease {
     /// Converts the release to the form that `git deploy good` shows.
-    pub fn into_view(self) -> good::HealthyRelease {
-        good::HealthyRelease {
+    pub fn into_view(self) -> good::GoodReleaseRow {
+        good::GoodReleaseRow {
             commit: self.target.commit,
             version: self.target.version,
             verified: self.verified,
@@ -111,14 +111,14 @@ pub fn build_good_view(
     snapshot: &EnvironmentSnapshot<'_>,
     components: BTreeSet<ComponentName>,
     accepts: &dyn Fn(&ComponentName, &GoodRelease) -> bool,
-) -> Result<good::HealthyReleases, CliError> {
+) -> Result<good::GoodReleases, CliError> {
     let mut releases = find_newest(workspace, snapshot, &components, accepts)?;
     let component = |component: ComponentName| {
         let release = releases.remove(&component).map(GoodRelease::into_view);
         good::ComponentRelease { component, release }
     };
     let components = components.into_iter().map(component).collect();
-    Ok(good::HealthyReleases {
+    Ok(good::GoodReleases {
         environment: snapshot.name().clone(),
         components,
     })

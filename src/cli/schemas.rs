@@ -67,7 +67,7 @@ pub const KINDS: &[DocumentKind] = &[
         "event",
         "An entry that a server has accepted: the input of the `deploy.handoff` program, one document per line.",
     ),
-    DocumentKind::new::<view::good::HealthyReleases>(
+    DocumentKind::new::<view::good::GoodReleases>(
         "good",
         "The last good release of each component in an environment: `good`.",
     ),

@@ -22,10 +22,10 @@ use crate::git::repo::Repository;
 
 /// The refspec that fetches ledgers without accepting them.
 pub const LEDGER_REFSPEC: &str = "+refs/deploy/*:refs/deploy-incoming/*";
-/// The ref that holds fetched notes: a separate pattern, so that the user's other notes are not
-/// touched.
+/// The ref that holds the fetched notes. Notes of other kinds in the clone are not changed.
 pub(super) const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
-/// Their refspec; a pattern, because a remote may have none.
+/// The refspec that fetches the notes. It is a pattern because git fails to fetch a single ref
+/// that the remote does not have.
 const NOTES_REFSPEC: &str = "+refs/notes/deploy*:refs/deploy-incoming-notes/deploy*";
 /// How often to retry a fetch that a concurrent one disturbs.
 const FETCH_ATTEMPTS: u32 = 10;
@@ -59,7 +59,8 @@ impl Repository {
 
 /// Fetches branches, ledgers and notes, verifies new entries, and moves our ledgers forward.
 pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<SyncResult, SyncError> {
-    // A fetch may remove refs with invalid names; those are not restored.
+    // If a ref with an invalid name makes this fail, the refs that the fetch removes are not
+    // restored below.
     let before = repository.tips_below(INCOMING).unwrap_or_default();
     let mut synced = sync_once(repository, remote)?;
     if synced

@@ -12,7 +12,7 @@ use crate::domain::name::ComponentName;
 
 /// An outcome reported for the whole deployment or for one component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutcomeArg {
+pub enum ReportedOutcome {
     /// It was deployed or removed as planned.
     Succeeded,
     /// It was not deployed or removed, and the previous version is still running.
@@ -27,9 +27,9 @@ pub enum OutcomeArg {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeReport {
     /// The outcome of the whole deployment.
-    pub outcome: OutcomeArg,
+    pub outcome: ReportedOutcome,
     /// Outcomes of single components, which take precedence.
-    pub outcomes: BTreeMap<ComponentName, OutcomeArg>,
+    pub outcomes: BTreeMap<ComponentName, ReportedOutcome>,
     /// The verification result of the components that succeeded.
     pub verification: VerificationResult,
     /// Verification results of single components, which take precedence.
@@ -73,22 +73,22 @@ pub fn resolve_results(
             .copied()
             .unwrap_or(report.outcome)
     };
-    if report.outcome != OutcomeArg::Succeeded && components.is_empty() {
+    if report.outcome != ReportedOutcome::Succeeded && components.is_empty() {
         return Err(OutcomeError::NothingChanged);
     }
     let passed = report.verification == VerificationResult::Passed;
     if passed
-        && report.outcome != OutcomeArg::Succeeded
+        && report.outcome != ReportedOutcome::Succeeded
         && !components
             .iter()
-            .any(|change| outcome_of(change) == OutcomeArg::Succeeded)
+            .any(|change| outcome_of(change) == ReportedOutcome::Succeeded)
     {
         return Err(OutcomeError::Verification);
     }
     let cause = components.iter().find(|change| {
         matches!(
             outcome_of(change),
-            OutcomeArg::Failed | OutcomeArg::RolledBack
+            ReportedOutcome::Failed | ReportedOutcome::RolledBack
         )
     });
     let cause = cause.map(|change| change.target.component.clone());
@@ -101,19 +101,18 @@ pub fn resolve_results(
 /// Returns how one component ended. `cause` is the first component that failed.
 fn resolve_result(
     change: &ComponentChange,
-    reported: OutcomeArg,
+    reported: ReportedOutcome,
     cause: Option<&ComponentName>,
     report: &OutcomeReport,
 ) -> Result<RecordedResult, OutcomeError> {
     let component = change.target.component.clone();
     let outcome = match (change.is_removal(), reported) {
-        (_, OutcomeArg::Skipped) => Outcome::Skipped,
-        (false, OutcomeArg::Succeeded) => Outcome::Succeeded,
-        (false, OutcomeArg::RolledBack) => Outcome::RolledBack,
-        (false, OutcomeArg::Failed) | (true, OutcomeArg::Failed | OutcomeArg::RolledBack) => {
-            Outcome::Failed
-        }
-        (true, OutcomeArg::Succeeded) => Outcome::Destroyed,
+        (_, ReportedOutcome::Skipped) => Outcome::Skipped,
+        (false, ReportedOutcome::Succeeded) => Outcome::Succeeded,
+        (false, ReportedOutcome::RolledBack) => Outcome::RolledBack,
+        (false, ReportedOutcome::Failed)
+        | (true, ReportedOutcome::Failed | ReportedOutcome::RolledBack) => Outcome::Failed,
+        (true, ReportedOutcome::Succeeded) => Outcome::Destroyed,
     };
     let to = match (outcome, change.from) {
         (Outcome::RolledBack, None) => return Err(OutcomeError::NothingBefore(component)),
@@ -200,7 +199,7 @@ mod tests {
         }
     }
 
-    fn make_report(outcome: OutcomeArg, verification: VerificationResult) -> OutcomeReport {
+    fn make_report(outcome: ReportedOutcome, verification: VerificationResult) -> OutcomeReport {
         OutcomeReport {
             outcome,
             outcomes: BTreeMap::new(),
@@ -215,10 +214,10 @@ mod tests {
         use Outcome::{Destroyed, Failed, RolledBack, Skipped, Succeeded};
         let all = [change("api", false, true), change("old", true, true)];
         for (overall, wanted) in [
-            (OutcomeArg::Succeeded, [Succeeded, Destroyed]),
-            (OutcomeArg::Failed, [Failed, Failed]),
-            (OutcomeArg::RolledBack, [RolledBack, Failed]),
-            (OutcomeArg::Skipped, [Skipped, Skipped]),
+            (ReportedOutcome::Succeeded, [Succeeded, Destroyed]),
+            (ReportedOutcome::Failed, [Failed, Failed]),
+            (ReportedOutcome::RolledBack, [RolledBack, Failed]),
+            (ReportedOutcome::Skipped, [Skipped, Skipped]),
         ] {
             let results = resolve_results(&all, &make_report(overall, NONE)).unwrap();
             assert_eq!(
@@ -228,7 +227,8 @@ mod tests {
             let back = results.iter().find(|it| it.outcome == RolledBack);
             assert!(back.is_none_or(|it| it.to == all[0].from));
         }
-        let passed = resolve_results(&all, &make_report(OutcomeArg::Succeeded, PASSED)).unwrap();
+        let passed =
+            resolve_results(&all, &make_report(ReportedOutcome::Succeeded, PASSED)).unwrap();
         assert_eq!(
             passed.iter().map(|it| it.verification).collect::<Vec<_>>(),
             [PASSED, NONE]
@@ -240,10 +240,13 @@ mod tests {
     #[test]
     fn outcomes_of_single_components() {
         let all = ["api", "db", "web"].map(|name| change(name, false, true));
-        let mut mixed = make_report(OutcomeArg::Succeeded, PASSED);
-        mixed.outcomes = [("db", OutcomeArg::Failed), ("web", OutcomeArg::Skipped)]
-            .map(|(name, it)| (name.parse().unwrap(), it))
-            .into();
+        let mut mixed = make_report(ReportedOutcome::Succeeded, PASSED);
+        mixed.outcomes = [
+            ("db", ReportedOutcome::Failed),
+            ("web", ReportedOutcome::Skipped),
+        ]
+        .map(|(name, it)| (name.parse().unwrap(), it))
+        .into();
         let results = resolve_results(&all, &mixed).unwrap();
         let described: Vec<_> = results
             .iter()
@@ -265,8 +268,8 @@ mod tests {
         );
         for stray in ["x", "y"] {
             let stray: ComponentName = stray.parse().unwrap();
-            let mut other = make_report(OutcomeArg::Succeeded, NONE);
-            other.outcomes = [(stray.clone(), OutcomeArg::Failed)].into();
+            let mut other = make_report(ReportedOutcome::Succeeded, NONE);
+            other.outcomes = [(stray.clone(), ReportedOutcome::Failed)].into();
             assert_eq!(
                 resolve_results(&all, &other),
                 Err(OutcomeError::NotChanged(stray))
@@ -280,15 +283,15 @@ mod tests {
         let new = [change("api", false, false)];
         let nothing_before = Err(OutcomeError::NothingBefore("api".parse().unwrap()));
         assert_eq!(
-            resolve_results(&new, &make_report(OutcomeArg::RolledBack, NONE)),
+            resolve_results(&new, &make_report(ReportedOutcome::RolledBack, NONE)),
             nothing_before
         );
         assert_eq!(
-            resolve_results(&[], &make_report(OutcomeArg::Failed, NONE)),
+            resolve_results(&[], &make_report(ReportedOutcome::Failed, NONE)),
             Err(OutcomeError::NothingChanged)
         );
         assert_eq!(
-            resolve_results(&new, &make_report(OutcomeArg::Failed, PASSED)),
+            resolve_results(&new, &make_report(ReportedOutcome::Failed, PASSED)),
             Err(OutcomeError::Verification)
         );
     }

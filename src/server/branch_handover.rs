@@ -1,8 +1,9 @@
-//! The branches that git hands over to proc-receive, by their full names in the setting
-//! `receive.procReceiveRefs`: those of the environments whose rules are enforced.
+//! Keeps the setting `receive.procReceiveRefs` up to date: it lists, by full name, the branches
+//! that git hands over to proc-receive. These are the branches of the environments whose rules are
+//! enforced.
 //!
-//! The setting follows the policy in force. While it lags behind, pre-receive accepts no move of
-//! the branch, unless the hook `update` judges it again.
+//! The list follows the policy in force. If a branch is not in the list yet, pre-receive rejects
+//! its moves, unless the hook `update` judges them again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,9 +98,12 @@ pub(super) fn follow_policy(repository: &Repository) -> GitResult<()> {
     set_handed_refs(repository, &wanted).map(drop)
 }
 
-/// Returns whether a hook judges the branch of this name again when it moves: proc-receive, or
-/// `update`. If git hands over no ledgers either, the host calls `update`, and may keep its hooks
-/// where this program cannot see them.
+/// Returns whether a hook judges the branch of this name again when it moves: proc-receive or
+/// `update`.
+///
+/// A server whose setting does not list the ledgers does not use proc-receive. Its host calls
+/// `update`, which this function then assumes without looking for the hook: such a host may keep
+/// hooks outside of the repository.
 pub(super) fn is_judged_again(repository: &Repository, name: &[u8]) -> GitResult<bool> {
     let values = repository.config_strings(PROC_RECEIVE_REFS.key)?;
     let WantedValue::Contains(ledgers) = PROC_RECEIVE_REFS.wanted else {

@@ -15,7 +15,7 @@ use super::sign::SignError;
 use super::verify::{SignatureError, VerifyError};
 use super::{Signature, Signer, SigningEnv, find_signer, verify};
 use crate::domain::id::PublicKey;
-use crate::test_tools::needs;
+use crate::test_tools::has_tool;
 
 const MESSAGE: &[u8] = b"{\n  \"_type\": \"https://in-toto.io/Statement/v1\"\n}\n";
 const COMMENT: &str = "git-deploy prod 1 start";
@@ -57,7 +57,7 @@ fn minisign(dir: &Path, args: &[&str], input: &str) -> Option<String> {
 /// The stock tool can verify our signatures.
 #[test]
 fn minisign_verifies_ours() {
-    if !needs("minisign") {
+    if !has_tool("minisign") {
         return;
     }
     let (dir, signer) = create_key();
@@ -78,7 +78,7 @@ fn minisign_verifies_ours() {
 /// untrusted comment.
 #[test]
 fn ours_verifies_minisign() {
-    if !needs("minisign") {
+    if !has_tool("minisign") {
         return;
     }
     let dir = TempDir::new().unwrap();
@@ -334,7 +334,7 @@ fn protected_keys() {
         generate_key(&dir.path().join("d.key"), Some("")),
         Err(KeyError::InvalidPassword)
     ));
-    if needs("minisign") {
+    if has_tool("minisign") {
         std::fs::write(dir.path().join("m"), MESSAGE).unwrap();
         let args = [
             "-S",
@@ -472,7 +472,7 @@ fn create_program(dir: &Path, body: &str, public: PublicKey) -> Signer {
 /// A program that holds the key can sign, here the stock tool.
 #[test]
 fn a_program_signs() {
-    if !needs("minisign") {
+    if !has_tool("minisign") {
         return;
     }
     let (dir, key) = create_key();

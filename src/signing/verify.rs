@@ -53,7 +53,7 @@ pub enum SignatureError {
     SmallOrder,
     /// The signature is valid, but not in the canonical encoding.
     #[error("the signature is not in its canonical encoding")]
-    Spelling,
+    NotCanonical,
 }
 
 /// Why a signature does not prove what it should.
@@ -135,7 +135,7 @@ impl Signature {
             STANDARD.encode(global)
         );
         if reencoded != text {
-            return Err(SignatureError::Spelling);
+            return Err(SignatureError::NotCanonical);
         }
         Ok(Self {
             text: text.into(),

@@ -15,7 +15,7 @@ use crate::domain::time::Time;
 /// The body of the document.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct HealthyReleases {
+pub struct GoodReleases {
     /// The environment.
     pub environment: EnvName,
     /// Every component that runs or was attempted in the environment, by name.
@@ -30,13 +30,13 @@ pub struct ComponentRelease {
     pub component: ComponentName,
     /// The last healthy release; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub release: Option<HealthyRelease>,
+    pub release: Option<GoodReleaseRow>,
 }
 
 /// A healthy release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct HealthyRelease {
+pub struct GoodReleaseRow {
     /// The commit.
     pub commit: CommitId,
     /// Its version.
@@ -60,7 +60,7 @@ pub struct HealthyRelease {
 
 /// Renders the table. `when` formats a time.
 pub fn render_text(
-    good: &HealthyReleases,
+    good: &GoodReleases,
     width: Option<usize>,
     when: &dyn Fn(Time) -> String,
 ) -> String {
@@ -68,7 +68,7 @@ pub fn render_text(
         .shorten_columns(&[5, 1, 0]);
     let dash = || Mark::None.symbol().to_string();
     // The sequence number is not shown, so it must not separate equal rows.
-    let without_sequence = |release: &HealthyRelease| HealthyRelease {
+    let without_sequence = |release: &GoodReleaseRow| GoodReleaseRow {
         sequence: 0,
         ..release.clone()
     };

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::harness::{Run, World, needs};
+use crate::harness::{Run, World, has_tool};
 
 /// The first pages that a new user reads.
 #[test]
@@ -108,7 +108,7 @@ fn colour_is_for_terminals() {
 /// `git deploy <TAB>` goes through git's completion, which calls our function in its own way.
 #[test]
 fn completion_works_in_bash() {
-    if !needs("bash") {
+    if !has_tool("bash") {
         return;
     }
     let world = World::new();

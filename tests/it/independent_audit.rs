@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::harness::{Repo, Run, Sandbox, World, needs};
+use crate::harness::{Repo, Run, Sandbox, World, has_tool};
 
 const LEDGERS: [&str; 7] = ["policy", "dev", "evidence", "pr", "prod", "qa", "stage"];
 
@@ -13,7 +13,7 @@ const LEDGERS: [&str; 7] = ["policy", "dev", "evidence", "pr", "prod", "qa", "st
 /// audits find the forgeries.
 #[test]
 fn stock_tools_can_audit() {
-    if !["minisign", "jq"].into_iter().all(needs) {
+    if !["minisign", "jq"].into_iter().all(has_tool) {
         return;
     }
     let world = World::new();

@@ -2,13 +2,13 @@
 //! READMEs say: real keys of several people and a machine, a real server with its hooks, and the
 //! commands that a user types.
 
-use crate::harness::needs;
+use crate::harness::has_tool;
 use crate::transcripts::check;
 
 /// One branch per environment, moved by deployments; every state is planned on every change.
 #[test]
 fn branch_per_environment() {
-    if needs("terraform") {
+    if has_tool("terraform") {
         check("testdata/pipelines/branches/README.md");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Tests without valid entries are here; attacks with forged entries build on the same world.
 
-use crate::harness::{RawPush, Repo, Run, World, needs, with_random_keys};
+use crate::harness::{RawPush, Repo, Run, World, has_tool, with_random_keys};
 
 const ZERO: &str = "0000000000000000000000000000000000000000";
 /// The tree without entries, which every repository can make.
@@ -426,7 +426,7 @@ fn refusal_and_doubt_differ() {
 /// The key may be given as the file that minisign wrote.
 #[test]
 fn the_admin_may_be_a_minisign_file() {
-    if !needs("minisign") {
+    if !has_tool("minisign") {
         return;
     }
     let world = World::new();

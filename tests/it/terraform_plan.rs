@@ -16,7 +16,7 @@ use git_deploy::testing::view::plan::{
     ComponentPlan, ComponentTransition, DeploymentPlan, render_markdown, render_text,
 };
 
-use crate::harness::needs;
+use crate::harness::has_tool;
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -148,7 +148,7 @@ fn told(summary: &str, empty: bool, destroys: bool, outputs: bool) -> (String, b
 /// or never be applied.
 #[test]
 fn every_kind_of_change_is_summarised() {
-    if !needs("terraform") {
+    if !has_tool("terraform") {
         return;
     }
     let states = States::new();
@@ -244,7 +244,7 @@ fn shows_no_value(plan: &TerraformPlan, printed: &str) {
 /// only a new plan shows it, and the one before may even have been empty.
 #[test]
 fn plans_across_states() {
-    if !needs("terraform") {
+    if !has_tool("terraform") {
         return;
     }
     let states = States::new();
@@ -277,7 +277,7 @@ fn plans_across_states() {
 /// repairs the state without destroying anything.
 #[test]
 fn plans_after_a_failure() {
-    if !needs("terraform") {
+    if !has_tool("terraform") {
         return;
     }
     let states = States::new();

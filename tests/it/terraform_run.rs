@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::harness::{Project, Run, World, needs};
+use crate::harness::{Project, Run, World, has_tool};
 
 const SAMPLE: &str = include_str!("../../testdata/terraform/deploy.toml");
 
@@ -199,7 +199,7 @@ done
 /// value.
 #[test]
 fn a_deployment_to_stage() {
-    if !needs("terraform") {
+    if !has_tool("terraform") {
         return;
     }
     let world = World::new();
@@ -318,7 +318,7 @@ fn a_deployment_to_stage() {
 /// destroying something that was there before.
 #[test]
 fn a_half_applied_change_is_repaired() {
-    if !needs("terraform") {
+    if !has_tool("terraform") {
         return;
     }
     let world = World::new();
@@ -412,7 +412,7 @@ fn a_half_applied_change_is_repaired() {
 /// new output gets past the approver, who types only what is printed.
 #[test]
 fn only_the_approved_plan_is_applied() {
-    if !needs("terraform") {
+    if !has_tool("terraform") {
         return;
     }
     let world = World::new();
@@ -489,7 +489,7 @@ fn only_the_approved_plan_is_applied() {
 /// Components that a commit no longer has are destroyed on request only, dependents first.
 #[test]
 fn removed_components_are_destroyed_on_request() {
-    if !needs("terraform") {
+    if !has_tool("terraform") {
         return;
     }
     let world = World::new();

@@ -10,7 +10,7 @@ use crate::cli::{CliError, ErrorKind, append_report};
 use crate::domain::entry::{ComponentChange, RecordedResult, VerificationResult};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
-use crate::run::outcome::{OutcomeArg, OutcomeReport, resolve_results};
+use crate::run::outcome::{OutcomeReport, ReportedOutcome, resolve_results};
 
 /// How a deployment ended.
 #[derive(clap::Args)]
@@ -117,10 +117,10 @@ impl OutcomeArgs {
     ) -> Result<Vec<RecordedResult>, CliError> {
         let (outcome, outcomes) =
             split_by_component(&self.outcome, "--outcome", |word| match word {
-                OutcomeValue::Succeeded => OutcomeArg::Succeeded,
-                OutcomeValue::Failed => OutcomeArg::Failed,
-                OutcomeValue::RolledBack => OutcomeArg::RolledBack,
-                OutcomeValue::Skipped => OutcomeArg::Skipped,
+                OutcomeValue::Succeeded => ReportedOutcome::Succeeded,
+                OutcomeValue::Failed => ReportedOutcome::Failed,
+                OutcomeValue::RolledBack => ReportedOutcome::RolledBack,
+                OutcomeValue::Skipped => ReportedOutcome::Skipped,
             })?;
         let (verification, verifications) =
             split_by_component(&self.verification, "--verification", |word| match word {
@@ -130,9 +130,9 @@ impl OutcomeArgs {
             })?;
         let report = OutcomeReport {
             outcome: if self.failed {
-                OutcomeArg::Failed
+                ReportedOutcome::Failed
             } else {
-                outcome.unwrap_or(OutcomeArg::Succeeded)
+                outcome.unwrap_or(ReportedOutcome::Succeeded)
             },
             outcomes,
             verification: verification.unwrap_or(VerificationResult::None),

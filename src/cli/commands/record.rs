@@ -22,7 +22,7 @@ use crate::cli::key_lookup;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
-use crate::domain::entry::{self, Action, Deployment, Finish, Record, Start};
+use crate::domain::entry::{self, Action, Deployment, Expire, Finish, Record, Start};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -167,7 +167,7 @@ fn record_deployment(
     let has_nothing_to_write = Cell::new(false);
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let deployment = compose_recorded(args, ui, env, view, commit)?;
-        let action = if let Some(renewal) = deployment.renewal() {
+        let action = if let Some(renewal) = Expire::replacing(&deployment) {
             Action::Expire(renewal)
         } else if deployment.components.is_empty() {
             has_nothing_to_write.set(true);

@@ -6,7 +6,7 @@ use super::runner::{
 };
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, append_report};
 use crate::clock;
-use crate::domain::entry::{Action, ComponentChange, Deployment, Start};
+use crate::domain::entry::{Action, ComponentChange, Deployment, Expire, Start};
 use crate::domain::id::RunId;
 use crate::domain::policy::NotifyEvent;
 use crate::ledger::writer::LedgerSnapshot;
@@ -27,15 +27,15 @@ impl DeployRunner<'_> {
             return Ok(());
         }
         let appended = self.append(&|view| {
-            let renewal = compose(view)?.renewal();
-            renewal
+            Expire::replacing(&compose(view)?)
                 .map(Action::Expire)
                 .ok_or_else(|| explain_outdated_plan("the running version has changed"))
         })?;
         append_report::report_entry(self.ui, &sentence, &appended)
     }
 
-    /// Writes the start entry of the deployment that was planned. The start is the lock.
+    /// Writes the start entry of the planned deployment. Until the run ends, this entry prevents
+    /// other runs from changing the same components.
     ///
     /// # Errors
     ///

@@ -47,7 +47,7 @@ pub enum ParseError {
     #[error(
         "line {0} of the entry is not in canonical form (unknown or repeated field, order, white space or escape)"
     )]
-    Spelling(usize),
+    NotCanonical(usize),
 }
 
 /// A statement as it is written.
@@ -136,7 +136,7 @@ impl Statement {
                 .split(|byte| *byte == b'\n')
                 .zip(bytes.split(|byte| *byte == b'\n'))
                 .take_while(|(a, b)| a == b);
-            return Err(ParseError::Spelling(same_lines.count() + 1));
+            return Err(ParseError::NotCanonical(same_lines.count() + 1));
         }
         Ok(statement)
     }

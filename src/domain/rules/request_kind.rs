@@ -130,8 +130,8 @@ impl RequestKind {
         }
     }
 
-    /// Returns whether this is an entry in an environment that the policy has, or in another
-    /// ledger.
+    /// Returns whether the request is an entry, as opposed to a move of a branch or tag. Entries for
+    /// environments that the policy lacks are excluded.
     const fn is_entry(self) -> bool {
         !matches!(
             self,

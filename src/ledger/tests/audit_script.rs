@@ -7,7 +7,7 @@ use super::World;
 use super::script::script;
 use crate::signing::key;
 use crate::signing::sign::Signer;
-use crate::test_tools::needs;
+use crate::test_tools::has_tool;
 
 /// Creates a key pair; returns the signer and the public key for the policy.
 fn create_key_pair(folder: &Path, name: &str) -> (Signer, String) {
@@ -36,7 +36,7 @@ fn audit(world: &World, ledger: &str) -> (String, bool) {
 /// find a forged entry.
 #[test]
 fn git_and_minisign_alone_can_audit() {
-    let has_minisign = needs("minisign");
+    let has_minisign = has_tool("minisign");
     if !has_minisign {
         return;
     }

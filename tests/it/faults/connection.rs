@@ -9,7 +9,7 @@ use super::{Fault, FaultInjection, POLICY};
 use crate::harness::daemon::Daemon;
 use crate::harness::http_server::{WEB, Web};
 use crate::harness::sshd::{SSHD, Sshd};
-use crate::harness::{Project, Repo, Run, World, needs, processes_in, wait_until};
+use crate::harness::{Project, Repo, Run, World, has_tool, processes_in, wait_until};
 
 const LOCK: [&str; 4] = ["lock", "dev", "-m", "stop"];
 const UNLOCK: [&str; 2] = ["unlock", "dev"];
@@ -174,7 +174,7 @@ fn the_server_finishes_later() {
 /// Over HTTP each question is a request of its own.
 #[test]
 fn over_http() {
-    if !WEB.iter().all(|tool| needs(tool)) {
+    if !WEB.iter().all(|tool| has_tool(tool)) {
         return;
     }
     let world = World::new();
@@ -195,7 +195,7 @@ fn over_http() {
 /// Over ssh nobody on the way can read the connection.
 #[test]
 fn over_ssh() {
-    if !SSHD.iter().all(|tool| needs(tool)) {
+    if !SSHD.iter().all(|tool| has_tool(tool)) {
         return;
     }
     let world = World::new();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Run, World};
 
-/// A key pair that minisign made, without a password. Ask [`super::needs`] for `minisign` first.
+/// A key pair that minisign made, without a password. Ask [`super::has_tool`] for `minisign` first.
 pub struct Minisign<'w> {
     world: &'w World,
     pub secret: PathBuf,

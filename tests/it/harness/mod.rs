@@ -29,6 +29,6 @@ pub use project::Project;
 pub use raw_push::RawPush;
 pub use repo::Repo;
 pub use run::{Run, with_random_keys};
-pub use tools::{find_tool, needs, skip};
+pub use tools::{find_tool, has_tool, skip};
 pub use wait::{processes_in, wait_for, wait_until, wait_until_idle};
 pub use world::World;

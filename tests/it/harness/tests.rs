@@ -1,6 +1,6 @@
 //! Tests of the harness, on which all other tests rely.
 
-use super::{World, needs, with_random_keys};
+use super::{World, has_tool, with_random_keys};
 
 /// A setting of the machine would make tests pass on one machine and fail on another.
 #[test]
@@ -76,7 +76,7 @@ fn sha256_worlds_use_sha256() {
 /// The judge of signatures must be able to reject.
 #[test]
 fn minisign_rejects_bad_signatures() {
-    if !needs("minisign") {
+    if !has_tool("minisign") {
         return;
     }
     let world = World::new();

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 /// Returns whether a tool is installed. If it is not, reports the running test as skipped, and in CI fails.
 ///
-/// `if !needs("minisign") { return; }`
-pub fn needs(tool: &str) -> bool {
+/// `if !has_tool("minisign") { return; }`
+pub fn has_tool(tool: &str) -> bool {
     if find_tool(tool).is_some() {
         return true;
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::RunFixture;
-use crate::harness::{World, needs, skip};
+use crate::harness::{World, has_tool, skip};
 
 /// The most memory that a deployment may take, however much a command prints, in kilobytes.
 const MEMORY: u64 = 64 << 10;
@@ -104,7 +104,7 @@ fn hostile_output_is_made_plain() {
 /// On a terminal our lines move, and no output of a command moves them.
 #[test]
 fn hostile_output_cannot_move_the_cursor() {
-    if !needs("script") {
+    if !has_tool("script") {
         return;
     }
     let world = World::new();

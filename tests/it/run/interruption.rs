@@ -7,7 +7,7 @@ use std::process::Stdio;
 use rustix::process::Signal;
 
 use super::{BackgroundRun, RunFixture, waiting};
-use crate::harness::{World, needs, wait_for};
+use crate::harness::{World, has_tool, wait_for};
 
 const BOTH: [&str; 7] = [
     "run",
@@ -105,7 +105,7 @@ fn nothing_is_recorded_before_the_start() {
             "{told}"
         );
     }
-    if needs("script") {
+    if has_tool("script") {
         play.change(&[("net/plan", "true\n")]);
         let words = play.home("words");
         let mut command = play.project.ci.repo.command("script");

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{BackgroundRun, RunFixture};
-use crate::harness::{Repo, Run, World, needs, skip};
+use crate::harness::{Repo, Run, World, has_tool, skip};
 
 /// The users who run deployments and who have the key. No real user has these numbers.
 const RUNNER: u32 = 61_001;
@@ -80,7 +80,7 @@ fn no_command_sees_the_key() {
         skip("needs /proc");
         return;
     }
-    if root() && !needs("setpriv") {
+    if root() && !has_tool("setpriv") {
         return;
     }
     let world = World::new();
@@ -153,7 +153,7 @@ fn another_user_can_hold_the_key() {
         skip("needs root, to act as two users");
         return;
     }
-    if !needs("setpriv") || !needs("minisign") {
+    if !has_tool("setpriv") || !has_tool("minisign") {
         return;
     }
     let world = World::new();

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{alone, day, not_let_in, project};
 use crate::harness::project::said;
 use crate::harness::sshd::{SSHD, Sshd};
-use crate::harness::{Repo, Run, World, needs};
+use crate::harness::{Repo, Run, World, has_tool};
 
 /// Who may do what: bob writes, but not the ledger of prod; carol reads; nobody changes what is below `secret`.
 const RULES: &str = "\
@@ -70,7 +70,7 @@ fn served<'w>(world: &'w World, sshd: &Sshd<'_>) -> Repo<'w> {
 /// reach the user, readers cannot write, and after gitolite has restored its hooks, ours come back.
 #[test]
 fn over_gitolite() {
-    if !SSHD.iter().chain(&["gitolite"]).all(|tool| needs(tool)) {
+    if !SSHD.iter().chain(&["gitolite"]).all(|tool| has_tool(tool)) {
         return;
     }
     let world = World::new();

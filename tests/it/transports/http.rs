@@ -3,7 +3,7 @@
 use super::{day, not_let_in, project, protocol};
 use crate::harness::http_server::{WEB, Web};
 use crate::harness::member::a_lock;
-use crate::harness::{Repo, Run, World, needs};
+use crate::harness::{Repo, Run, World, has_tool};
 
 /// Returns this many bytes that do not compress.
 fn noise(bytes: usize) -> Vec<u8> {
@@ -34,7 +34,7 @@ fn chunked(repo: &Repo<'_>, refspecs: &[&str]) -> bool {
 /// or missing password ends in "cannot tell", without a question.
 #[test]
 fn over_http() {
-    if !WEB.iter().all(|tool| needs(tool)) {
+    if !WEB.iter().all(|tool| has_tool(tool)) {
         return;
     }
     let world = World::new();

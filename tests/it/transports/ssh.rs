@@ -2,13 +2,13 @@
 
 use super::{day, not_let_in, project, protocol};
 use crate::harness::sshd::{SSHD, Sshd};
-use crate::harness::{World, needs};
+use crate::harness::{World, has_tool};
 
 /// A day over ssh, in both versions of the protocol; an unknown key and a changed host key end in
 /// "cannot tell".
 #[test]
 fn over_ssh() {
-    if !SSHD.iter().all(|tool| needs(tool)) {
+    if !SSHD.iter().all(|tool| has_tool(tool)) {
         return;
     }
     let world = World::new();

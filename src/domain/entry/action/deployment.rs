@@ -12,7 +12,7 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-use super::{Expire, Outcome, Target};
+use super::{Outcome, Target};
 
 /// One component of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,16 +105,6 @@ impl Deployment {
     /// removed.
     pub fn deployed(&self) -> impl Iterator<Item = &ComponentChange> {
         self.changed().filter(|change| !change.is_removal())
-    }
-
-    /// Returns the new expiry of an ephemeral environment, if that is all that the deployment brings:
-    /// every component already runs. `None` if there is nothing to write at all.
-    pub fn renewal(&self) -> Option<Expire> {
-        let expires = self.expires.filter(|_| self.components.is_empty())?;
-        Some(Expire {
-            expires,
-            comment: None,
-        })
     }
 
     /// Returns the targets of all components.

@@ -26,6 +26,20 @@ pub struct Expire {
     pub comment: Option<Line>,
 }
 
+impl Expire {
+    /// Returns the entry that replaces a deployment which changes nothing except the expiry of an
+    /// ephemeral environment. `None` for every other deployment.
+    pub fn replacing(deployment: &Deployment) -> Option<Self> {
+        let expires = deployment
+            .expires
+            .filter(|_| deployment.components.is_empty())?;
+        Some(Self {
+            expires,
+            comment: None,
+        })
+    }
+}
+
 impl ActionType for Expire {
     const INFO: ActionInfo = ActionInfo {
         name: "expire",

@@ -60,7 +60,7 @@ proptest! {
     /// A server that loads only the components that the entry names gets the same edits as an audit
     /// that loads everything.
     #[test]
-    fn a_part_is_enough(chain in chain()) {
+    fn a_partial_state_gives_the_same_edits(chain in chain()) {
         let mut state = State::empty();
         for statement in &chain {
             let entry = verified(statement);
