@@ -43,6 +43,8 @@
 //! | | a restored backup, a rewound server | `g13_cheating_server::a_restored_backup_is_detected`, `rewound_ledgers_are_detected` | `write_commands::a_forgetful_server_is_reported` |
 //! | | two histories, a grafted policy | `g13_cheating_server::two_histories_are_detected`, `another_beginning_is_detected` | the unit tests of `ledger::sync` |
 //! | | altered notes, missing objects | `g13_cheating_server::altered_notes_are_detected` | `forgeries::lost_objects_accuse_nobody` |
+//! | 14 | other scripts beside the running content: deploy, roll back to, verify them | `g14_equal_content::commits_with_the_running_content_stay_out` | `merge_buttons` |
+//! | | folders and files that a malformed tree hides | `g14_equal_content::malformed_trees_hide_nothing` | the unit tests of `git::tree` and `git::content` |
 //!
 //! Somebody who had nothing but the page of rules and the binary made 59 tries. Most are among the above; these are in no group, or go further:
 //!
@@ -81,4 +83,5 @@ mod g10_text;
 mod g11_races;
 mod g12_names;
 mod g13_cheating_server;
+mod g14_equal_content;
 mod outsider;
