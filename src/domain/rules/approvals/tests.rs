@@ -343,6 +343,7 @@ fn publish_case(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
     let policy = "[policy]\nadmins = [\"alice\", \"erin\", \"bob\", \"cd\"]\napprovals = 1\n[environments.prod]\n";
     let digest = Digest::sha256(policy_text("[environments.prod]").as_bytes());
     let publish = Publish {
+        keys: digest.clone(),
         digest,
         approved_by: approved_by.iter().map(|name| parse(name)).collect(),
         description: None,
