@@ -451,6 +451,11 @@ fn invalid_policies_are_refused() {
             "authorization",
         ),
         (
+            "that no one else could approve",
+            format!("{text}[policy]\napprovals = 1\n"),
+            "approvals",
+        ),
+        (
             "with another key of its publisher's",
             text.replace(&alice.key().to_string(), &other_key(&world)),
             "authorization",
