@@ -40,7 +40,7 @@ pub mod domain {
     /// Items of `domain::policy`.
     pub mod policy {
         pub use crate::domain::policy::{
-            Environment, FileOwnership, MAX_BYTES, PathIndex, Paths, Policy,
+            Environment, FileOwnership, MAX_BYTES, PathIndex, Paths, Policy, PublishedPolicy,
         };
     }
     /// Items of `domain::rules`.

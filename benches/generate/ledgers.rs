@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
 use git_deploy::testing::domain::entry::{
     Action, Approve, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Entry, Lock,
@@ -16,7 +15,7 @@ use git_deploy::testing::domain::entry::{
 };
 use git_deploy::testing::domain::id::{CommitId, Digest, EntryId, PublicKey};
 use git_deploy::testing::domain::name::{ComponentName, LedgerName};
-use git_deploy::testing::domain::policy::Policy;
+use git_deploy::testing::domain::policy::{Policy, PublishedPolicy};
 use git_deploy::testing::domain::state::{State, Value, fold};
 use git_deploy::testing::domain::time::{Span, Time};
 use git_deploy::testing::git::Repository;
@@ -136,8 +135,10 @@ pub fn write_ledgers(local: &Path, keys: &SignerKeys, size: Size) -> Result<Entr
     };
     let text = keys.policy_text(size);
     let policy = Policy::parse(&text).map_err(|errors| errors.to_string())?;
+    let published = PublishedPolicy::new(text.as_bytes().into(), &project.root_keys);
     let publish = Publish {
         digest: Digest::sha256(text.as_bytes()),
+        keys: published.keys_digest(),
         approved_by: Vec::new(),
         description: None,
         admits: Vec::new(),
@@ -148,7 +149,7 @@ pub fn write_ledgers(local: &Path, keys: &SignerKeys, size: Size) -> Result<Entr
         "alice",
         time_at(code::FIRST_COMMIT_TIME)?,
         Action::Publish(publish),
-        Some(&text.as_bytes().into()),
+        Some(&published),
     )?;
     let gatherer = FactGatherer::new(&repository, &project);
     let rounds = count_rounds(size.entries);
@@ -306,7 +307,7 @@ impl LedgerGenerator<'_> {
         by: &str,
         at: Time,
         action: Action,
-        policy: Option<&Arc<[u8]>>,
+        policy: Option<&PublishedPolicy>,
     ) -> Result<()> {
         let ledger: LedgerName = ledger.parse()?;
         let mut end = match self.ends.remove(&ledger) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, Publish};
-use crate::domain::id::Digest;
+use crate::domain::id::{Digest, PublicKey};
 use crate::domain::policy::{MAX_BYTES, Policy};
 use crate::domain::text::Description;
 use crate::git::Repository;
@@ -100,11 +100,17 @@ impl ProposedPolicy {
         Digest::sha256(self.text.as_bytes())
     }
 
-    /// Returns the draft of the entry that publishes this policy. `recovered` states that all admin
-    /// keys were lost.
-    pub fn draft_publish(&self, description: Option<Description>, recovered: bool) -> EntryDraft {
+    /// Returns the draft of the entry that publishes this policy in a project with these root keys.
+    /// `recovered` states that all admin keys were lost.
+    pub fn draft_publish(
+        &self,
+        root_keys: &[PublicKey],
+        description: Option<Description>,
+        recovered: bool,
+    ) -> EntryDraft {
         let publish = Publish {
             digest: self.digest(),
+            keys: Digest::sha256(self.policy.key_list(root_keys).as_bytes()),
             approved_by: Vec::new(),
             description,
             admits: Vec::new(),

@@ -15,6 +15,8 @@ pub const ENTRY_FILE: &str = "entry.json";
 pub const SIGNATURE_FILE: &str = "entry.json.minisig";
 /// The file that holds the policy, in the tree of the policy ledger.
 pub(super) const POLICY_FILE: &str = "deploy.toml";
+/// The file that holds its key list.
+pub(super) const KEYS_FILE: &str = "keys";
 
 /// Estimates the memory that a parsed entry takes, in bytes; it is larger than its text.
 pub(super) fn estimate_memory(entry: &StoredEntry) -> usize {

@@ -13,7 +13,7 @@ use super::{LedgerCommit, StateReader, Tips, entry_commit_bytes};
 use crate::domain::entry::{Action, Entry, Statement, Unverified, Verified};
 use crate::domain::id::{Digest, EntryId, PublicKey};
 use crate::domain::name::LedgerName;
-use crate::domain::policy::{MAX_BYTES, Policy};
+use crate::domain::policy::{MAX_BYTES, Policy, PublishedPolicy};
 use crate::domain::rules::{Fact, Facts, Request, evaluate};
 use crate::domain::state::{Edit, Scope, State, fold};
 use crate::domain::time::Time;
@@ -37,10 +37,17 @@ struct PendingEntry<'a> {
     ledger: &'a LedgerName,
     tip: &'a ChainTip,
     entry: Entry<Verified>,
-    policy_text: Option<Arc<[u8]>>,
+    published: Option<PublishedPolicy>,
     state: State,
     stored_as_computed: Fact<()>,
     recovery: Option<PublicKey>,
+}
+
+impl PendingEntry<'_> {
+    /// Returns the `deploy.toml` that the entry publishes, if it does.
+    fn policy_text(&self) -> Option<&[u8]> {
+        self.published.as_ref().map(|published| &*published.text)
+    }
 }
 
 impl<'a> EntryValidator<'a> {
@@ -153,12 +160,14 @@ impl<'a> EntryValidator<'a> {
         if statement.action.info().vouches {
             self.gatherer.remember_signer(id, *entry.key());
         }
-        let policy_text = self.read_policy_text(commit, &entry)?;
+        let published = self
+            .read_policy_text(commit, &entry)?
+            .map(|text| PublishedPolicy::new(text, &tip.chain.root_keys));
         let state = self
             .states
             .load(tip.tree, ledger, &Scope::for_statement(statement))
             .map_err(|error| Box::new(error.to_check(Rule::State)))?;
-        let edits = fold(&state, &entry, policy_text.as_ref());
+        let edits = fold(&state, &entry, published.as_ref());
         let stored_as_computed = self
             .compare_commit(tip, commit, &entry, &edits)
             .map_err(|error| Box::new(error.to_check(Rule::Chain)))?;
@@ -166,7 +175,7 @@ impl<'a> EntryValidator<'a> {
             ledger,
             tip,
             entry,
-            policy_text,
+            published,
             state,
             stored_as_computed,
             recovery,
@@ -305,7 +314,7 @@ impl<'a> EntryValidator<'a> {
         let request = Request::Entry {
             statement: pending.entry.statement(),
             key: Some(pending.entry.key()),
-            policy_text: pending.policy_text.as_deref(),
+            policy_text: pending.policy_text(),
         };
         let policy = if pending.ledger.is_policy() {
             self.gatherer.policy_at(pending.tip.chain.tip)
@@ -364,8 +373,7 @@ fn list_all_keys(policy: &Policy) -> impl Iterator<Item = PublicKey> {
 fn parse_first_policy(pending: &PendingEntry<'_>) -> std::result::Result<Policy, Box<Check>> {
     let refuse = |why: String| Box::new(Check::fail(Rule::Authorization, why));
     let text = pending
-        .policy_text
-        .as_deref()
+        .policy_text()
         .ok_or_else(|| refuse("no policy is in force yet".to_owned()))?;
     let text =
         std::str::from_utf8(text).map_err(|_| refuse("the policy is not UTF-8".to_owned()))?;

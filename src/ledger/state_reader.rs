@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::entry_files::{ENTRY_FILE, POLICY_FILE, SIGNATURE_FILE};
+use super::entry_files::{ENTRY_FILE, KEYS_FILE, POLICY_FILE, SIGNATURE_FILE};
 use crate::domain::entry::{MAX_BYTES, StoredEntry};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::LedgerName;
@@ -19,6 +19,9 @@ use crate::git::tree::{Leaf, TreeItem};
 const FILE_LIMIT: usize = 1_000_000;
 /// The maximum size of `deploy.toml`.
 pub const POLICY_LIMIT: usize = 1024 * 1024;
+/// The maximum size of its key list. A line has at most 129 bytes, and a key in the policy at least
+/// 58.
+const KEYS_LIMIT: usize = 4 * POLICY_LIMIT;
 /// The folder that holds the components.
 const COMPONENTS: &str = "components";
 
@@ -66,7 +69,10 @@ impl<'a> StateReader<'a> {
                         ) => {
                             self.load_folder(tree, &name, ledger, &mut state)?;
                         }
-                        ("lock.json" | "expires.json" | POLICY_FILE, TreeItem::Leaf(leaf)) => {
+                        (
+                            "lock.json" | "expires.json" | POLICY_FILE | KEYS_FILE,
+                            TreeItem::Leaf(leaf),
+                        ) => {
                             self.load_slot(&name, leaf, ledger, &mut state)?;
                         }
                         _ => {}
@@ -137,7 +143,10 @@ impl<'a> StateReader<'a> {
             (SlotKey::Policy, Leaf::Blob(id)) => {
                 Value::Bytes(self.repository.read_blob(id, POLICY_LIMIT)?.into())
             }
-            (SlotKey::Commit(_) | SlotKey::Policy, _) | (_, Leaf::Commit(_)) => {
+            (SlotKey::Keys, Leaf::Blob(id)) => {
+                Value::Bytes(self.repository.read_blob(id, KEYS_LIMIT)?.into())
+            }
+            (SlotKey::Commit(_) | SlotKey::Policy | SlotKey::Keys, _) | (_, Leaf::Commit(_)) => {
                 return Err(corrupt(
                     "it is a file where a commit should be, or the other way round".to_owned(),
                 ));

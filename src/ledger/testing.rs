@@ -1,9 +1,12 @@
 //! A test project whose people have real keys and write through [`LedgerWriter`], with every
 //! rule evaluated.
 
+use std::sync::Arc;
+
 use crate::domain::entry::{Action, Publish};
 use crate::domain::id::{CommitId, Digest, EntryId, Oid, PublicKey};
 use crate::domain::name::{LedgerName, Person};
+use crate::domain::policy::PublishedPolicy;
 use crate::git::Repository;
 use crate::git::tree::Leaf;
 use crate::ledger::chain::ChainMembership;
@@ -58,10 +61,11 @@ pub(crate) fn create_project(repository: &Repository, root: PublicKey) -> Projec
     Project::read(repository, id).unwrap()
 }
 
-/// Drafts the publication of a policy.
+/// Drafts the publication of a policy. [`TestClone::append`] completes it.
 pub(crate) fn draft_publish(text: &str) -> EntryDraft {
     let publish = Publish {
         digest: Digest::sha256(text.as_bytes()),
+        keys: Digest::sha256(b""),
         approved_by: Vec::new(),
         description: None,
         admits: Vec::new(),
@@ -97,7 +101,15 @@ impl TestClone<'_> {
             options: AppendOptions::default(),
             is_synced: false,
         };
-        writer.append(&parse(ledger), draft)
+        writer.append(&parse(ledger), &|view| {
+            let mut draft = draft(view)?;
+            if let (Action::Publish(publish), Some(text)) = (&mut draft.action, &draft.policy_text)
+            {
+                let published = PublishedPolicy::new(Arc::clone(text), &self.project.root_keys);
+                publish.keys = published.keys_digest();
+            }
+            Ok(draft)
+        })
     }
 
     /// Appends an entry that must be accepted.

@@ -12,15 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 
 use super::{
     LedgerCommit, Project, StateReader, Tips, entry_commit_bytes, genesis_bytes,
     project_genesis_bytes,
 };
-use crate::domain::entry::{Entry, Statement, Unverified};
-use crate::domain::id::{CommitId, EntryId, Oid, PublicKey};
+use crate::domain::entry::{Action, Entry, Statement, Unverified};
+use crate::domain::id::{CommitId, Digest, EntryId, Oid, PublicKey};
 use crate::domain::name::LedgerName;
+use crate::domain::policy::PublishedPolicy;
 use crate::domain::state::{Scope, fold};
 use crate::domain::time::Time;
 use crate::git::repo::Repository;
@@ -30,6 +30,10 @@ use crate::signing::verify_entry;
 use script::{Code, Step, script};
 
 const SIGNATURE: &[u8] = include_bytes!("../../testdata/vectors/entry.json.minisig");
+const ROOT_KEYS: [PublicKey; 2] = [
+    PublicKey::new([3; 8], [4; 32]),
+    PublicKey::new([1; 8], [2; 32]),
+];
 const BEGIN: &str = "2026-03-05T08:00:00Z";
 
 /// The folder with the vectors of one hash kind. Its files are compared or, with `UPDATE_VECTORS`,
@@ -103,7 +107,7 @@ struct World {
 }
 
 impl World {
-    fn new(kind: &str) -> Self {
+    fn new(kind: &str, root_keys: &[PublicKey]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut init = Command::new("git");
         init.env_clear()
@@ -134,13 +138,8 @@ impl World {
             })
             .collect();
         let nonce = std::array::from_fn(|index| u8::try_from(index).unwrap());
-        let roots = [
-            PublicKey::new([3; 8], [4; 32]),
-            PublicKey::new([1; 8], [2; 32]),
-        ];
-        let genesis =
-            project_genesis_bytes(&repository, &"catalogue".parse().unwrap(), nonce, &roots)
-                .unwrap();
+        let name = "catalogue".parse().unwrap();
+        let genesis = project_genesis_bytes(&repository, &name, nonce, root_keys).unwrap();
         repository.write_tree(b"").unwrap();
         let id = EntryId(repository.write_commit(&genesis).unwrap());
         let project = Project::read(&repository, id).unwrap();
@@ -211,8 +210,23 @@ impl World {
             previous,
             sequence: self.ends[&step.ledger].0 + 1,
             seen: seen.map(|(name, tip)| (name.clone(), *tip)).collect(),
-            action: step.action.clone(),
+            action: self.complete_action(step),
         }
+    }
+
+    fn published(&self, step: &Step) -> Option<PublishedPolicy> {
+        let text = step.policy?;
+        Some(PublishedPolicy::new(text.into(), &self.project.root_keys))
+    }
+
+    /// Returns the action of a step; a `publish` signs the digests of its policy and key list.
+    fn complete_action(&self, step: &Step) -> Action {
+        let mut action = step.action.clone();
+        if let (Action::Publish(publish), Some(published)) = (&mut action, self.published(step)) {
+            publish.digest = Digest::sha256(&published.text);
+            publish.keys = published.keys_digest();
+        }
+        action
     }
 
     /// Writes one entry as a client does, signed if there is a signer. Returns the name of its
@@ -235,7 +249,7 @@ impl World {
         let state = StateReader::new(repository)
             .load(before, &step.ledger, &Scope::for_statement(&statement))
             .unwrap();
-        let edits = fold(&state, &entry, step.policy.map(Arc::from).as_ref());
+        let edits = fold(&state, &entry, self.published(step).as_ref());
         let (computed, _) = repository
             .compute_tree_after(before, &entry, &edits)
             .unwrap();
@@ -327,7 +341,7 @@ impl World {
 }
 
 fn vectors(kind: &str) {
-    let (mut world, mut vectors) = (World::new(kind), Vectors::new(kind));
+    let (mut world, mut vectors) = (World::new(kind, &ROOT_KEYS), Vectors::new(kind));
     for step in script(&world.code) {
         let (name, bytes) = world.append(&step, None);
         vectors.expect(&name, &bytes);
@@ -399,7 +413,7 @@ fn sha256_vectors() {
 /// to 100 keys are allowed.
 #[test]
 fn roots() {
-    let world = World::new("sha1");
+    let world = World::new("sha1", &ROOT_KEYS);
     let bytes = |keys: &[PublicKey]| {
         project_genesis_bytes(&world.repository, &world.project.name, [0; 16], keys)
     };

@@ -357,9 +357,15 @@ fn lost_objects_accuse_nobody() {
         std::fs::remove_file(&file).unwrap();
         std::fs::write(&file, bytes).unwrap();
     }
-    // What nobody needs: the code, whose content is the name of its tree, and the tree of a genesis, which is empty, there or not.
-    let unneeded = ["HEAD:file", "HEAD^{tree}", "refs/deploy/dev~3^{tree}"]
-        .map(|revision| alice.repo.rev(revision));
+    // What nobody needs: the code, whose content is the name of its tree, the tree of a genesis, which is empty, there or not, and the
+    // newest key list, which is computed from its policy.
+    let unneeded = [
+        "HEAD:file",
+        "HEAD^{tree}",
+        "refs/deploy/dev~3^{tree}",
+        "refs/deploy/policy:keys",
+    ]
+    .map(|revision| alice.repo.rev(revision));
     assert_eq!(silent, unneeded.iter().map(String::as_str).collect());
     let policy = git_dir.join("objects").join(
         alice

@@ -3,6 +3,8 @@
 //!
 //! The auditor types what README.md says under "For auditors", taken from there.
 
+mod corruptions;
+
 use std::path::Path;
 
 use crate::harness::{Repo, Run, Sandbox, World, has_tool};
@@ -31,16 +33,18 @@ fn stock_tools_can_audit() {
     the_readme(&auditor, commands);
     trailers(&auditor);
     assert_eq!(every_entry(&auditor), 20);
+    let project = sandbox.person("alice").git(&["config", "deploy.root"]);
+    let project = project.ok().text();
     for ledger in LEDGERS {
         assert!(
-            audit_sh(&auditor, ledger)
+            audit_sh(&auditor, ledger, Some(&project))
                 .ok()
                 .text()
                 .ends_with(" entries, all good")
         );
     }
     auditor.deploy(&["audit"]).ok();
-    forgeries(&world, &auditor);
+    forgeries(&world, &auditor, &project);
 }
 
 /// Takes one more commit as far as stage, so that prod is behind.
@@ -189,7 +193,7 @@ fn every_entry(auditor: &Repo<'_>) -> usize {
 }
 
 /// Checks that both audits find each forgery, in the ledger that holds it.
-fn forgeries(world: &World, auditor: &Repo<'_>) {
+fn forgeries(world: &World, auditor: &Repo<'_>, project: &str) {
     let prod = entries(auditor, "prod");
     let [first, second, third] = [0, 1, 2].map(|at| prod[at].as_str());
     let forged = |name: &str, member: &dyn Fn(&Repo<'_>) -> String, words: &str| {
@@ -201,7 +205,7 @@ fn forgeries(world: &World, auditor: &Repo<'_>) {
         let copy = world.existing(&copy, "mallory");
         let tip = member(&copy);
         copy.git(&["update-ref", "refs/deploy/prod", &tip]).ok();
-        let by_hand = audit_sh(&copy, "prod").fails(1);
+        let by_hand = audit_sh(&copy, "prod", Some(project)).fails(1);
         assert!(by_hand.text().contains(words), "{name}: {by_hand}");
         let audit = copy.deploy(&["audit"]).fails(1);
         assert!(audit.text().contains("\n✗ prod "), "{name}: {audit}");
@@ -295,14 +299,11 @@ fn entries(repo: &Repo<'_>, ledger: &str) -> Vec<String> {
     chain.lines().skip(1).map(str::to_owned).collect()
 }
 
-fn audit_sh<'w>(repo: &Repo<'w>, ledger: &str) -> Run<'w> {
-    repo.run(
-        "sh",
-        &[
-            concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/audit.sh"),
-            ledger,
-        ],
-    )
+/// Runs `testdata/audit.sh` with this root of trust, or the one of git's configuration.
+fn audit_sh<'w>(repo: &Repo<'w>, ledger: &str, root: Option<&str>) -> Run<'w> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/audit.sh");
+    let arguments = [script, ledger].into_iter().chain(root);
+    repo.run("sh", &arguments.collect::<Vec<_>>())
 }
 
 /// Runs what the README says, as a person types it.

@@ -1,6 +1,7 @@
 //! Why a statement is invalid, the limits of its size, and the checks that several of its parts
 //! share.
 
+use crate::domain::id::{Algorithm, Digest};
 use crate::domain::text::Line;
 
 /// The largest entry, in bytes.
@@ -46,6 +47,18 @@ pub(super) fn ascending<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
 /// Returns the error unless the condition is true.
 pub(super) fn require(condition: bool, error: InvalidError) -> Result<(), InvalidError> {
     if condition { Ok(()) } else { Err(error) }
+}
+
+/// Checks that digests of published files are SHA-256: the tree of the policy's ledger has no path
+/// for others.
+pub(super) fn require_sha256<'d>(
+    digests: impl IntoIterator<Item = &'d Digest>,
+) -> Result<(), InvalidError> {
+    let mut digests = digests.into_iter();
+    require(
+        digests.all(|digest| digest.algorithm() == Algorithm::Sha256),
+        InvalidError::Contradiction("the digest of a policy or of its key list is a SHA-256"),
+    )
 }
 
 /// Checks whether a text contains no white space.

@@ -10,7 +10,7 @@ use super::{
     Action, ComponentChange, ComponentResult, Deployment, Entry, Image, LedgerKind, Outcome,
     RecordedResult, Statement, Target, Unverified, VerificationResult,
 };
-use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId};
+use crate::domain::id::{Algorithm, CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
@@ -54,6 +54,13 @@ pub(crate) fn description() -> impl Strategy<Value = Description> {
 }
 
 pub(crate) fn digest() -> impl Strategy<Value = Digest> {
+    let sha512 = any::<u8>().prop_map(|byte| {
+        Digest::new(Algorithm::Sha512, &format!("{byte:02x}").repeat(64)).unwrap()
+    });
+    prop_oneof![sha256(), sha512]
+}
+
+pub(crate) fn sha256() -> impl Strategy<Value = Digest> {
     any::<[u8; 2]>().prop_map(|bytes| Digest::sha256(&bytes))
 }
 

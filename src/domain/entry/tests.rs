@@ -261,6 +261,55 @@ fn large_and_deep_input_is_refused() {
     ));
 }
 
+/// Policies and key lists are named by their SHA-256. The tree of the policy's ledger has no path
+/// for another digest, so an approval of one would make the ledger unreadable.
+#[test]
+fn policies_are_named_by_their_sha256() {
+    let statement = |action: Action| {
+        let mut statement = Statement::parse(LOCK.as_bytes()).unwrap();
+        statement.ledger = "policy".parse().unwrap();
+        statement.seen.clear();
+        statement.action = action;
+        statement
+    };
+    let (good, other) = (
+        format!("sha256:{}", "a".repeat(64)),
+        format!("sha512:{}", "a".repeat(128)),
+    );
+    let read = |name: &str, fields: &serde_json::Value| match name {
+        "publish" => Action::Publish(serde_json::from_value(fields.clone()).unwrap()),
+        "approve" => Action::PolicyApprove(serde_json::from_value(fields.clone()).unwrap()),
+        _ => Action::PolicyRevoke(serde_json::from_value(fields.clone()).unwrap()),
+    };
+    for (name, mut fields, keys) in [
+        (
+            "publish",
+            serde_json::json!({ "digest": good, "keys": good }),
+            &["digest", "keys"][..],
+        ),
+        (
+            "approve",
+            serde_json::json!({ "digest": good }),
+            &["digest"],
+        ),
+        (
+            "revoke",
+            serde_json::json!({ "digest": good, "approver": "bob" }),
+            &["digest"],
+        ),
+    ] {
+        statement(read(name, &fields)).print().unwrap();
+        for key in keys {
+            fields[*key] = other.as_str().into();
+            assert!(
+                statement(read(name, &fields)).print().is_err(),
+                "{name} {key}"
+            );
+            fields[*key] = good.as_str().into();
+        }
+    }
+}
+
 /// The deepest predicate that can be printed can be read: otherwise an unreadable entry could be
 /// signed.
 #[test]

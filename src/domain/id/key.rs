@@ -24,7 +24,7 @@ pub struct PublicKey {
 impl PublicKey {
     /// Creates a public key from a key id and a key, without any check. Parsing checks the key.
     #[cfg(any(test, feature = "testing"))]
-    pub fn new(id: [u8; 8], key: [u8; 32]) -> Self {
+    pub const fn new(id: [u8; 8], key: [u8; 32]) -> Self {
         Self { id, key }
     }
 

@@ -2,11 +2,16 @@
 //!
 //! Break-glass never overrides these rules.
 
+use std::collections::BTreeSet;
+
+use super::Policy;
+use super::check::count_approvals;
 use super::forms::MEMBERS;
 use super::people::Members;
 use super::roster::Roster;
 use super::table::ValueForm;
 use super::table_macros::{policy_table, policy_words};
+use crate::domain::name::Person;
 
 policy_table! {
     /// `[policy]`: who may change `deploy.toml`.
@@ -22,7 +27,7 @@ policy_table! {
             read: key.read(|value| roster.members(value)),
         }
         /// How many admins must approve a policy, not counting the one who publishes it. Machines
-        /// cannot approve.
+        /// cannot approve. A policy is refused if its own admins are too few to approve the next.
         pub approvals: u32 {
             form: ValueForm::Number(0, 20),
             example: "1",
@@ -39,6 +44,27 @@ impl AdminRules {
             admins: None,
             approvals: 0,
         }
+    }
+}
+
+impl Policy {
+    /// Returns why these admins could not publish another policy, because too few of them can
+    /// approve it; `None` if they could.
+    pub fn describe_admin_shortage(&self, admins: &BTreeSet<Person>) -> Option<String> {
+        let required = self.admin_rules.approvals;
+        let persons = admins
+            .iter()
+            .filter(|admin| !self.is_machine(admin))
+            .count();
+        // If an admin is a machine, it can publish, and then every person can approve.
+        let publisher = usize::from(persons == admins.len());
+        (required > 0 && (required as usize) + publisher > persons).then(|| {
+            format!(
+                "it needs {} in addition to the publisher's signature, but the admins include only {persons} {}: no policy could be published again",
+                count_approvals(required),
+                if persons == 1 { "person" } else { "people" },
+            )
+        })
     }
 }
 

@@ -192,25 +192,14 @@ fn find_cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec
 
 fn check_admin_approvals(policy: &Policy, errors: &ErrorCollector<'_>) {
     let everyone: BTreeSet<Person> = policy.people.keys().cloned().collect();
+    // Without `admins` they follow from the project's root keys, which the file does not have: the
+    // rule `approvals` checks them when the policy is published.
     let admins = policy
         .admin_rules
         .admins
         .as_ref()
         .map_or(&everyone, |admins| admins.persons());
-    let persons = admins
-        .iter()
-        .filter(|admin| !policy.is_machine(admin))
-        .count();
-    // If an admin is a machine, it can publish, and then every person can approve.
-    let publisher = usize::from(persons == admins.len());
-    if policy.admin_rules.approvals > 0
-        && (policy.admin_rules.approvals as usize) + publisher > persons
-    {
-        let message = format!(
-            "it needs {} in addition to the publisher's signature, but the admins include only {persons} {}: no policy could be published again",
-            count_approvals(policy.admin_rules.approvals),
-            if persons == 1 { "person" } else { "people" },
-        );
+    if let Some(message) = policy.describe_admin_shortage(admins) {
         errors.add_for_key(
             "policy.approvals",
             message,
@@ -297,7 +286,7 @@ fn check_approvals(environment: &Environment, errors: &ErrorCollector<'_>) {
     }
 }
 
-fn count_approvals(count: u32) -> String {
+pub(super) fn count_approvals(count: u32) -> String {
     let noun = if count == 1 { "approval" } else { "approvals" };
     format!("{count} {noun}")
 }

@@ -34,7 +34,7 @@ pub use refusal::ApprovalRefusal;
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Approvals,
     name: "approvals",
-    description: "The required number of different people approved the changed components at their commits (or the policy), and the entry's field `approvedBy` names exactly the people whose approvals count. An approval counts until 5 minutes, the tolerance for clocks, before it expires. A rollback and break glass need no approval.",
+    description: "The required number of different people approved the changed components at their commits (or the policy), and the entry's field `approvedBy` names exactly the people whose approvals count. A policy is refused if its own admins could not approve the next one. An approval counts until 5 minutes, the tolerance for clocks, before it expires. A rollback and break glass need no approval.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,

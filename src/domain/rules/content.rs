@@ -213,7 +213,15 @@ fn check_publish(ctx: &Context<'_>, publish: &Publish, text: Option<&[u8]>) -> F
     let proposed = std::str::from_utf8(text)
         .ok()
         .and_then(|text| Policy::parse(text).ok());
-    if let Some(proposed) = proposed.filter(|proposed| proposed.project != chain.project_name) {
+    let Some(proposed) = proposed else {
+        return Ok(violations);
+    };
+    if publish.keys != Digest::sha256(proposed.key_list(&chain.root_keys).as_bytes()) {
+        violations.push(fail(
+            "the signed key list is not the one that follows from deploy.toml",
+        ));
+    }
+    if proposed.project != chain.project_name {
         let (new, old) = (proposed.project, &chain.project_name);
         violations.push(fail(format!(
             "the project's name is {old} and cannot change to {new}"

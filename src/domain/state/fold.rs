@@ -15,20 +15,20 @@ use crate::domain::entry::{
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
+use crate::domain::policy::PublishedPolicy;
 
 /// Returns the edits that `entry` makes to `state`, each slot at most once, in order.
 ///
-/// `policy` is the `deploy.toml` that a `publish` publishes; `None` for any other entry. `state`
-/// must contain at least what [`Scope::for_statement`](super::Scope::for_statement) returns for the
+/// `policy` is what a `publish` publishes; `None` for any other entry. `state` must contain at least what [`Scope::for_statement`](super::Scope::for_statement) returns for the
 /// entry.
-pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&Arc<[u8]>>) -> Vec<Edit> {
+pub fn fold(state: &State, entry: &Entry<Verified>, policy: Option<&PublishedPolicy>) -> Vec<Edit> {
     let mut edits = Edits::new(state, entry.stored());
     drop_expired(entry.statement(), &mut edits);
     fold_action(entry.statement(), policy, &mut edits);
     edits.finish()
 }
 
-fn fold_action(statement: &Statement, policy: Option<&Arc<[u8]>>, edits: &mut Edits<'_>) {
+fn fold_action(statement: &Statement, policy: Option<&PublishedPolicy>, edits: &mut Edits<'_>) {
     match &statement.action {
         Action::Baseline(_) => {
             for result in statement.component_results() {
@@ -64,8 +64,9 @@ fn fold_action(statement: &Statement, policy: Option<&Arc<[u8]>>, edits: &mut Ed
         Action::Unyank(it) => yank_keys(&it.0).for_each(|key| edits.clear(key)),
         Action::Publish(_) => {
             edits.clear_where(|slot, _| matches!(slot.key, SlotKey::PolicyApproval { .. }));
-            if let Some(text) = policy {
+            if let Some(PublishedPolicy { text, keys }) = policy {
                 edits.set(SlotKey::Policy, Some(Value::Bytes(Arc::clone(text))));
+                edits.set(SlotKey::Keys, Some(Value::Bytes(Arc::clone(keys))));
             }
         }
         Action::PolicyApprove(it) => edits.store_entry(SlotKey::PolicyApproval {

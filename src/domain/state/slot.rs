@@ -19,7 +19,7 @@ pub enum Value {
     Entry(Arc<StoredEntry>),
     /// A gitlink: a commit of the code.
     Commit(CommitId),
-    /// A blob: the text of a policy.
+    /// A blob: the text of a policy, or its key list.
     Bytes(Arc<[u8]>),
 }
 
@@ -82,6 +82,8 @@ pub enum SlotKey {
     },
     /// `deploy.toml`, in `policy`
     Policy,
+    /// `keys`, in `policy`: the key list of the policy in force.
+    Keys,
 }
 
 /// A path below the root of a ledger's tree.
@@ -133,6 +135,7 @@ impl fmt::Display for Slot {
                 write!(f, "approvals/{}/{person}/{sequence}.json", digest.hex())
             }
             SlotKey::Policy => f.write_str("deploy.toml"),
+            SlotKey::Keys => f.write_str("keys"),
         }
     }
 }
@@ -165,6 +168,7 @@ impl Slot {
             let parts: Vec<&str> = path.split('/').collect();
             match parts[..] {
                 ["deploy.toml"] => Some(SlotKey::Policy),
+                ["keys"] => Some(SlotKey::Keys),
                 ["approvals", hex, person, file] => Some(SlotKey::PolicyApproval {
                     digest: Digest::new(Algorithm::Sha256, hex).ok()?,
                     person: person.parse().ok()?,
@@ -269,12 +273,17 @@ mod tests {
             "environments/pr-17",
             "environments/pr-17/environments/pr-18/lock.json",
             "deploy.toml",
+            "keys",
             "yanked/md5/aa.json",
         ] {
             assert!(Slot::parse(path).is_err(), "{path}");
         }
-        let path = format!("approvals/{}/bob/1.json", "b".repeat(64));
-        assert_eq!(Slot::parse_policy(&path).unwrap().to_string(), path);
-        assert!(Slot::parse_policy("lock.json").is_err());
+        let approval = format!("approvals/{}/bob/1.json", "b".repeat(64));
+        for path in ["deploy.toml", "keys", &approval] {
+            assert_eq!(Slot::parse_policy(path).unwrap().to_string(), path);
+        }
+        for path in ["lock.json", "keys/alice", "keys.json", "Keys"] {
+            assert!(Slot::parse_policy(path).is_err(), "{path}");
+        }
     }
 }

@@ -1,8 +1,6 @@
 //! A repository with real ledgers, for the tests of gathered facts. Entries are signed, folded and
 //! chained as in production, but no rule is evaluated, so that a test can write any entry.
 
-use std::sync::Arc;
-
 use tempfile::TempDir;
 
 use super::FactGatherer;
@@ -12,7 +10,7 @@ use crate::domain::entry::{
 };
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
 use crate::domain::name::{LedgerName, Person};
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, PublishedPolicy};
 use crate::domain::rules::{Facts, Request};
 use crate::domain::state::{Scope, fold};
 use crate::domain::time::{Span, Time};
@@ -89,9 +87,14 @@ impl World {
         world
     }
 
+    fn published(&self, text: &str) -> PublishedPolicy {
+        PublishedPolicy::new(text.as_bytes().into(), &self.project.root_keys)
+    }
+
     pub fn publish(&mut self, text: &str) -> EntryId {
         let publish = Publish {
             digest: Digest::sha256(text.as_bytes()),
+            keys: self.published(text).keys_digest(),
             approved_by: Vec::new(),
             description: None,
             admits: Vec::new(),
@@ -197,7 +200,7 @@ impl World {
         let edits = fold(
             &state,
             &entry,
-            text.map(|text| Arc::from(text.as_bytes())).as_ref(),
+            text.map(|text| self.published(text)).as_ref(),
         );
         let tree = self
             .repository

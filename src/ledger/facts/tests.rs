@@ -313,7 +313,8 @@ fn only_needed_facts() {
 
     let text = Digest::sha256(b"x");
     let publish = crate::domain::entry::Publish {
-        digest: text,
+        digest: text.clone(),
+        keys: text,
         approved_by: vec![],
         description: None,
         admits: vec![],

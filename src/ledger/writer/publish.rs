@@ -8,6 +8,7 @@ use super::ledger_writer::LedgerWriter;
 use crate::domain::entry::{Entry, Verified};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
+use crate::domain::policy::PublishedPolicy;
 use crate::domain::state::{Scope, fold};
 use crate::git::error::Error;
 use crate::git::remote::PushOutcome;
@@ -44,7 +45,9 @@ impl LedgerWriter<'_> {
             ledger,
             &Scope::for_statement(entry.statement()),
         )?;
-        let edits = fold(&state, entry, policy_text);
+        let published =
+            policy_text.map(|text| PublishedPolicy::new(Arc::clone(text), &tip.chain.root_keys));
+        let edits = fold(&state, entry, published.as_ref());
         repository.write_batch(|| {
             let tree = repository.write_tree_after(tip.tree, entry, &edits)?;
             repository

@@ -578,6 +578,7 @@ fn publication(text: &str) -> Action {
     let digest = git_deploy::testing::domain::id::Digest::sha256(text.as_bytes());
     let (approved_by, admits) = (vec![], vec![]);
     Action::Publish(Publish {
+        keys: digest.clone(),
         digest,
         approved_by,
         description: None,

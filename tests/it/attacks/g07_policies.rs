@@ -22,6 +22,7 @@ fn published(
 ) -> EntryId {
     let digest = Digest::sha256(text.as_bytes());
     let mut publish = Publish {
+        keys: digest.clone(),
         digest,
         approved_by: vec![],
         description: None,
@@ -100,6 +101,7 @@ fn a_push_is_judged_by_the_policy_in_force() {
         "policy",
         Action::Publish(Publish {
             digest: Digest::sha256(text.as_bytes()),
+            keys: Digest::sha256(b""),
             approved_by: vec![],
             description: None,
             admits: vec![],
@@ -447,6 +449,11 @@ fn invalid_policies_are_refused() {
             "without its publisher as admin",
             format!("{text}[policy]\nadmins = \"carol\"\n"),
             "authorization",
+        ),
+        (
+            "that no one else could approve",
+            format!("{text}[policy]\napprovals = 1\n"),
+            "approvals",
         ),
         (
             "with another key of its publisher's",

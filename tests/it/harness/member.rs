@@ -12,7 +12,7 @@ use git_deploy::testing::domain::entry::{
 };
 use git_deploy::testing::domain::id::{CommitId, Content, Digest, EntryId, PublicKey};
 use git_deploy::testing::domain::name::LedgerName;
-use git_deploy::testing::domain::policy::{MAX_BYTES, Policy};
+use git_deploy::testing::domain::policy::{MAX_BYTES, Policy, PublishedPolicy};
 use git_deploy::testing::domain::rules::ledgers_read;
 use git_deploy::testing::domain::state::{Scope, fold};
 use git_deploy::testing::git::Repository;
@@ -89,6 +89,7 @@ impl<'w> Member<'w> {
     pub fn publish(&self, policy: &str, recovered: bool) -> EntryId {
         let digest = Digest::sha256(policy.as_bytes());
         let publish = Publish {
+            keys: digest.clone(),
             digest,
             approved_by: vec![],
             description: None,
@@ -167,6 +168,11 @@ impl<'w> Member<'w> {
         };
         let wanted = |name: &LedgerName| read.contains(name) || before.contains_key(name);
         statement.seen = tips.into_iter().filter(|(name, _)| wanted(name)).collect();
+        let published =
+            policy.map(|text| PublishedPolicy::new(text.as_bytes().into(), &project.root_keys));
+        if let (Action::Publish(publish), Some(published)) = (&mut statement.action, &published) {
+            publish.keys = published.keys_digest();
+        }
         bend(&mut statement);
 
         let bytes = statement.print().unwrap();
@@ -182,11 +188,7 @@ impl<'w> Member<'w> {
         let state = StateReader::new(&repository)
             .load(tree, &ledger, &Scope::for_statement(&statement))
             .unwrap();
-        let edits = fold(
-            &state,
-            &entry,
-            policy.map(|text| text.as_bytes().into()).as_ref(),
-        );
+        let edits = fold(&state, &entry, published.as_ref());
         let tree = repository.write_tree_after(tree, &entry, &edits).unwrap();
         EntryId(
             repository

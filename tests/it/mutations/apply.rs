@@ -3,6 +3,7 @@
 
 use git_deploy::testing::domain::entry::{Entry, Statement, StoredEntry, Unverified};
 use git_deploy::testing::domain::id::Oid;
+use git_deploy::testing::domain::policy::PublishedPolicy;
 use git_deploy::testing::domain::state::{Scope, fold};
 use git_deploy::testing::git::tree_entries;
 use git_deploy::testing::ledger::{StateReader, entry_commit_bytes};
@@ -235,7 +236,8 @@ impl PushFixture<'_> {
             .repository
             .read_file_at(commit.tree, "deploy.toml", usize::MAX)
             .unwrap();
-        let edits = fold(&state, &entry, text.map(Into::into).as_ref());
+        let published = text.map(|text| PublishedPolicy::new(text.into(), &self.root.root_keys));
+        let edits = fold(&state, &entry, published.as_ref());
         let tree = self
             .repository
             .write_tree_after(base, &entry, &edits)

@@ -385,6 +385,7 @@ fn made<'p, 'w>(project: &'p Project<'w>) -> Vec<(&'p Member<'w>, &'static str, 
     let policy = project.policy(&POLICY.replace("approvals = 1", "approvals = 2"));
     let digest = Digest::sha256(policy.as_bytes());
     let publish = Publish {
+        keys: digest.clone(),
         digest,
         approved_by: vec![],
         description: None,

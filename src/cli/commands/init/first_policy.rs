@@ -60,7 +60,7 @@ pub(super) fn publish_first_policy(
             )
             .hint("git deploy init"));
         }
-        Ok(proposal.draft_publish(None, false))
+        Ok(proposal.draft_publish(&view.tip.chain.root_keys, None, false))
     });
     result.map(drop).map_err(|error| {
         let error = explain_append_error(ui, error);

@@ -83,7 +83,11 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
                 )
                 .hint("git deploy policy diff"));
             }
-            Ok(proposal.draft_publish(args.message.clone(), args.recover))
+            Ok(proposal.draft_publish(
+                &view.tip.chain.root_keys,
+                args.message.clone(),
+                args.recover,
+            ))
         },
     )?;
     if args.recover && !appended.dry_run {

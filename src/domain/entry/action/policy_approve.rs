@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole, PolicyBody};
-use crate::domain::entry::invalid::InvalidError;
+use crate::domain::entry::invalid::{InvalidError, require_sha256};
 use crate::domain::entry::log_text::{LogText, Tone};
 use crate::domain::entry::note::Note;
 use crate::domain::entry::subject::Subject;
@@ -66,7 +66,7 @@ impl ActionBody for PolicyApprove {
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
-        Ok(())
+        require_sha256([&self.digest])
     }
 }
 
@@ -84,7 +84,7 @@ impl PolicyBody for PolicyApprove {
 impl crate::domain::entry::samples::Sample for PolicyApprove {
     fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
         use crate::domain::entry::samples::*;
-        (digest(), option::of(line()))
+        (sha256(), option::of(line()))
             .prop_map(|(digest, comment)| Self { digest, comment })
             .boxed()
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole, PolicyBody};
-use crate::domain::entry::invalid::InvalidError;
+use crate::domain::entry::invalid::{InvalidError, require_sha256};
 use crate::domain::entry::log_text::{LogText, Tone};
 use crate::domain::entry::note::Note;
 use crate::domain::entry::subject::Subject;
@@ -73,7 +73,7 @@ impl ActionBody for PolicyRevoke {
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
-        Ok(())
+        require_sha256([&self.digest])
     }
 }
 
@@ -91,7 +91,7 @@ impl PolicyBody for PolicyRevoke {
 impl crate::domain::entry::samples::Sample for PolicyRevoke {
     fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
         use crate::domain::entry::samples::*;
-        (digest(), person(), option::of(line()))
+        (sha256(), person(), option::of(line()))
             .prop_map(|(digest, approver, comment)| Self {
                 digest,
                 approver,

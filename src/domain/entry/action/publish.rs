@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole, PolicyBody};
-use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::invalid::{InvalidError, ascending, require, require_sha256};
 use crate::domain::entry::log_text::{LogText, Tone};
 use crate::domain::entry::note::Note;
 use crate::domain::entry::subject::Subject;
@@ -20,6 +20,8 @@ use InvalidError::Order;
 pub struct Publish {
     /// The SHA-256 of `deploy.toml`.
     pub digest: Digest,
+    /// The SHA-256 of `keys`, the key list that follows from the policy.
+    pub keys: Digest,
     /// Everyone whose approval counts for it, in bytewise order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<Person>,
@@ -81,6 +83,7 @@ impl ActionBody for Publish {
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
+        require_sha256([&self.digest, &self.keys])?;
         require(ascending(&self.approved_by), Order("the approvers"))?;
         require(ascending(&self.admits), Order("the admitted entries"))
     }
@@ -101,10 +104,12 @@ impl crate::domain::entry::samples::Sample for Publish {
     fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
         use crate::domain::entry::samples::*;
         let texts = (btree_set(person(), 0..2), option::of(description()));
-        (digest(), texts, btree_set(oid(), 0..2), any::<bool>())
+        let digests = (sha256(), sha256());
+        (digests, texts, btree_set(oid(), 0..2), any::<bool>())
             .prop_map(
-                |(digest, (approved_by, description), admits, recovered)| Self {
+                |((digest, keys), (approved_by, description), admits, recovered)| Self {
                     digest,
+                    keys,
                     approved_by: approved_by.into_iter().collect(),
                     description,
                     admits: admits.into_iter().map(EntryId).collect(),

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use super::approved_by::check_approved_by;
 use crate::domain::entry::{Action, Publish};
 use crate::domain::name::Person;
+use crate::domain::policy::Policy;
 use crate::domain::rules::context::Context;
 use crate::domain::rules::facts::Fact;
 use crate::domain::rules::findings::join_names;
 use crate::domain::rules::key_trust;
+use crate::domain::rules::request::Request;
 use crate::domain::verdict::{Check, Rule};
 
 /// Returns the number of admins, other than the publisher, who must approve a policy, and the
@@ -60,6 +62,7 @@ pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Ch
     let (required, approvers) = consenting_admins(ctx, publish)?;
     let mut violations: Vec<Check> = check_approved_by(&publish.approved_by, &approvers)
         .into_iter()
+        .chain(check_next_approvals(ctx))
         .collect();
     if required == 0 {
         return Ok(violations);
@@ -91,4 +94,21 @@ pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Ch
     let needs = format!("{tally}, needs {}", join_names(remaining));
     violations.push(Check::fail(Rule::Approvals, needs).remedy("git deploy policy approve"));
     Ok(violations)
+}
+
+/// Checks that the admins of the proposed policy can approve the one after it. The policy's own
+/// validation cannot know the admins if they follow from the root keys. A text that is no policy
+/// has no admins: the rule `authorization` refuses it.
+fn check_next_approvals(ctx: &Context<'_>) -> Option<Check> {
+    let Request::Entry { policy_text, .. } = ctx.request else {
+        return None;
+    };
+    let (chain, text) = (ctx.facts.chain.as_ref()?, policy_text?);
+    let proposed = Policy::from_bytes(text).ok()?;
+    let shortage = proposed.describe_admin_shortage(&proposed.admins(&chain.root_keys))?;
+    let hint = "name more people in `admins` or ask for fewer `approvals`, under [policy]";
+    Some(Check::fail(
+        Rule::Approvals,
+        format!("policy.approvals: {shortage}; {hint}"),
+    ))
 }

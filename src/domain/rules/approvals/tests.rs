@@ -6,7 +6,7 @@ use crate::domain::entry::{Action, Approve, DeploymentKind, PolicyApprove, Publi
 use crate::domain::id::Digest;
 use crate::domain::name::Person;
 use crate::domain::rules::testing::{
-    Case, approve, change, deploy, deployment, entry_time, key, parse, policy_text, start,
+    Case, approve, change, deploy, deployment, entry_time, key, parse, policy, policy_text, start,
 };
 use crate::domain::rules::{
     ApprovalRefusal, Fact, Request, counting_approvers, refuse_proposed_approval,
@@ -343,6 +343,7 @@ fn publish_case(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
     let policy = "[policy]\nadmins = [\"alice\", \"erin\", \"bob\", \"cd\"]\napprovals = 1\n[environments.prod]\n";
     let digest = Digest::sha256(policy_text("[environments.prod]").as_bytes());
     let publish = Publish {
+        keys: digest.clone(),
         digest,
         approved_by: approved_by.iter().map(|name| parse(name)).collect(),
         description: None,
@@ -383,6 +384,44 @@ fn policies() {
     let mut unread = publish_case(vec![], &[]);
     unread.facts.state = None;
     unread.unknown(Rule::Approvals, "");
+}
+
+/// A policy is refused if its own admins could not approve the next one. Without `admins` these are
+/// the owners of the project's root keys, here Alice alone at first.
+#[test]
+fn the_next_policy_can_be_approved() {
+    let (one, two) = ([key("alice")], [key("alice"), key("bob")]);
+    for (rest, roots, shortage) in [
+        ("[policy]\napprovals = 1\n", &one[..], Some("only 1 person")),
+        ("[policy]\napprovals = 1\n", &two, None),
+        ("[policy]\napprovals = 2\n", &two, Some("only 2 people")),
+        (
+            "[policy]\napprovals = 1\nadmins = [\"alice\", \"bob\"]\n",
+            &one,
+            None,
+        ),
+        // A machine publishes, and Alice approves.
+        (
+            "[policy]\napprovals = 1\nadmins = [\"alice\", \"ci\"]\n",
+            &one,
+            None,
+        ),
+        ("", &one, None),
+    ] {
+        for sequence in [0, 1] {
+            let text = policy_text(&format!("{rest}[environments.prod]"));
+            let mut case = publish_case(vec![], &[]);
+            case.policy = policy("[environments.prod]");
+            case.policy_text = Some(text.into_bytes());
+            let chain = case.facts.chain.as_mut().unwrap();
+            (chain.sequence, chain.root_keys) = (sequence, roots.to_vec());
+            if let Some(shortage) = shortage {
+                case.fails(Rule::Approvals, shortage);
+            } else {
+                assert_eq!(case.checks(Rule::Approvals), [], "{rest} {roots:?}");
+            }
+        }
+    }
 }
 
 /// Before an approval is written, the answer is that of the rule for the deployment with this

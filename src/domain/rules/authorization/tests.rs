@@ -353,6 +353,7 @@ fn retired_keys() {
 fn publish(by: &str, text: &str, recovered: bool) -> Case {
     let publish = Publish {
         digest: Digest::sha256(text.as_bytes()),
+        keys: Digest::sha256(b""),
         approved_by: Vec::new(),
         description: None,
         admits: Vec::new(),

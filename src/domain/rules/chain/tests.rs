@@ -168,6 +168,7 @@ fn ledgers_that_are_read() {
 fn publish() -> Action {
     Action::Publish(crate::domain::entry::Publish {
         digest: Digest::sha256(policy_text(POLICY).as_bytes()),
+        keys: Digest::sha256(b""),
         approved_by: Vec::new(),
         description: None,
         admits: Vec::new(),

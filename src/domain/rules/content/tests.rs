@@ -4,8 +4,9 @@ use super::*;
 use crate::domain::entry::{
     Artifact, Baseline, Build, Hold, Image, Lock, Unlock, Verification, VerificationResult,
 };
+use crate::domain::policy::PublishedPolicy;
 use crate::domain::rules::testing::{
-    Case, approve, change, commit, content, deploy, deployment as of, parse, policy_text, ran,
+    Case, approve, change, commit, content, deploy, deployment as of, key, parse, policy_text, ran,
     start,
 };
 
@@ -202,13 +203,15 @@ fn components_are_known() {
     Case::new(POLICY, "prod", "alice", approve(1, &["rest"])).passes(Rule::Content);
 }
 
-/// A published policy must have the signed digest and this project's name.
+/// A published policy must have the signed digest and key list, and this project's name.
 #[test]
 fn policies() {
     let text = policy_text(POLICY);
+    let published = |text: &str| PublishedPolicy::new(text.as_bytes().into(), &[key("alice")]);
     let publish = |text: &str| {
         Action::Publish(Publish {
             digest: Digest::sha256(text.as_bytes()),
+            keys: published(text).keys_digest(),
             approved_by: Vec::new(),
             description: None,
             admits: Vec::new(),
@@ -221,6 +224,26 @@ fn policies() {
     case.passes(Rule::Content);
     case.policy_text = Some(format!("{text}\n").into_bytes());
     case.fails(Rule::Content, "digest");
+    // The list of a project with other root keys, or of another policy.
+    let other = text.replace("[people]", "[groups]\nall = [\"alice\"]\n[people]");
+    let admin = text.replace("[people]", "[policy]\nadmins = \"bob\"\n[people]");
+    for (text, keys, is_right) in [
+        (&text, published(&other).keys_digest(), true),
+        (&text, published(&admin).keys_digest(), false),
+        (&admin, published(&text).keys_digest(), false),
+        (&text, Digest::sha256(b""), false),
+    ] {
+        let mut case = Case::new(POLICY, "policy", "alice", publish(text));
+        case.policy_text = Some(text.clone().into_bytes());
+        if let Action::Publish(publish) = &mut case.statement.action {
+            publish.keys = keys;
+        }
+        if is_right {
+            case.passes(Rule::Content);
+        } else {
+            case.fails(Rule::Content, "key list");
+        }
+    }
     let renamed = text.replace("\"catalogue\"", "\"shop\"");
     let mut case = Case::new(POLICY, "policy", "alice", publish(&renamed));
     case.policy_text = Some(renamed.into_bytes());

@@ -9,6 +9,7 @@ use super::super::{Scope, Slot, State, Value};
 use super::fold;
 use crate::domain::entry::samples::{statement, verified};
 use crate::domain::entry::{Action, Statement};
+use crate::domain::policy::PublishedPolicy;
 use crate::domain::time::Time;
 
 /// Generates the statements of one ledger, numbered as in a chain.
@@ -45,8 +46,9 @@ proptest! {
     #[test]
     fn fold_is_total(chain in chain()) {
         let mut state = State::empty();
+        let published = PublishedPolicy::new(b"schema = 1\n"[..].into(), &[]);
         for statement in &chain {
-            let edits = fold(&state, &verified(statement), Some(&b"schema = 1\n"[..].into()));
+            let edits = fold(&state, &verified(statement), Some(&published));
             for edit in &edits {
                 prop_assert!(edit.value.is_some() || state.slots().any(|(slot, _)| *slot == edit.slot), "{}", edit.slot);
                 let path = edit.slot.to_string();
