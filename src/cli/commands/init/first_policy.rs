@@ -52,8 +52,8 @@ pub(super) fn publish_first_policy(
         options: AppendOptions::default(),
         is_synced: true,
     };
-    let result = writer.append(&LedgerName::policy(), &|view| {
-        if view.policy.is_some() || view.tip.chain.sequence > 0 {
+    let result = writer.append(&LedgerName::policy(), &|snapshot| {
+        if snapshot.policy.is_some() || snapshot.tip.chain.sequence > 0 {
             return Err(CliError::new(
                 ErrorKind::Denied,
                 "another person has set up this project in the meantime",
