@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use git_deploy::testing::domain::entry::{Statement, StoredEntry, note_line, read_trailers};
+use git_deploy::testing::domain::entry::{Statement, StoredEntry, format_note_line, read_trailers};
 use git_deploy::testing::domain::id::{CommitId, Oid, PublicKey};
 use git_deploy::testing::domain::policy::{Environment, FileOwnership, PathIndex, Paths, Policy};
 use git_deploy::testing::domain::text::is_plain;
@@ -68,7 +68,7 @@ fn made_of(statement: &Statement) {
     let lines: Vec<String> = statement
         .commits()
         .into_iter()
-        .filter_map(|commit| note_line(statement, id, commit))
+        .filter_map(|commit| format_note_line(statement, id, commit))
         .collect();
     assert_eq!(lines.len(), named.len(), "a commit has no note");
     assert!(

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::deployment_request::{explain_compose_error, find_rules, require_component};
+use super::deployment_request::{explain_build_error, find_rules, require_component};
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::entry::{self, Action, Baseline, Target};
 use crate::domain::env_ref::EnvRef;
@@ -190,20 +190,20 @@ pub fn resolve_baselines(
 /// with a reason.
 pub fn draft_baseline(
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     runs: &BaselineCommits,
     versions: &BTreeMap<ComponentName, Line>,
     comment: Option<Line>,
 ) -> Result<EntryDraft, CliError> {
-    let (policy, rules) = find_rules(env, view)?;
+    let (policy, rules) = find_rules(env, snapshot)?;
     runs.named
         .keys()
         .try_for_each(|component| require_component(policy, component))?;
-    let state = view
+    let state = snapshot
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
     let env_state = env.state_in(&state);
-    let resolved = runs.resolve_components(view.gatherer, policy, env.name())?;
+    let resolved = runs.resolve_components(snapshot.gatherer, policy, env.name())?;
     let has_history = |component: &ComponentName| env_state.has_history(component);
     let only_new = runs.all.is_some() && !resolved.keys().all(has_history);
     let commits = resolved
@@ -219,8 +219,8 @@ pub fn draft_baseline(
         destroy: false,
         versions: versions.clone(),
     };
-    let deployment = build_deployment(view, policy, &spec)
-        .map_err(|error| explain_compose_error(policy, error))?;
+    let deployment = build_deployment(snapshot, policy, &spec)
+        .map_err(|error| explain_build_error(policy, error))?;
     let components: Vec<Target> = deployment
         .changed()
         .map(|change| change.target.clone())

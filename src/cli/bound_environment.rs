@@ -74,7 +74,10 @@ fn find_environment_for(policy: &Policy, trigger: &Trigger) -> Result<BoundEnvir
             )),
         },
         [] => Err(format!("{from} is bound to no environment")),
-        several => Err(format!("{from} matches {}", several.join(" or "))),
+        several => Err(format!(
+            "{from} matches several environments: {}",
+            several.join(", ")
+        )),
     }
 }
 
@@ -183,7 +186,7 @@ mod tests {
         );
         assert_eq!(
             reason(&[("GITHUB_REF", "refs/tags/build-20260305T100211Z")]),
-            "the tag build-20260305T100211Z matches dev or qa"
+            "the tag build-20260305T100211Z matches several environments: dev, qa"
         );
         assert_eq!(
             reason(&[("GITHUB_REF", "refs/tags/pr-17_1.0")]),

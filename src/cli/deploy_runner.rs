@@ -16,6 +16,6 @@ mod run_ownership;
 mod runner;
 mod start;
 
-pub use destroy::compose_destruction;
+pub use destroy::{build_destruction, make_gone_error};
 pub use preparation::Preparation;
 pub use runner::{ComponentPlans, DeployRunner, StartedRun, handle_interrupts};

@@ -42,12 +42,12 @@ pub fn find_dropped_environment(workspace: &Workspace, word: Option<&str>) -> Op
 /// Fails if a `ttl` is given and the environment is not ephemeral.
 pub fn find_expiry(
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     ui: &Ui,
     ttl: Option<Span>,
 ) -> Result<Option<Time>, CliError> {
-    let now = ui.now().max(view.tip.chain.at);
-    match (find_rules(env, view)?.1.ephemeral, ttl) {
+    let now = ui.now().max(snapshot.tip.chain.at);
+    match (find_rules(env, snapshot)?.1.ephemeral, ttl) {
         (Some(ephemeral), ttl) => Ok(Some(now.plus(ttl.unwrap_or(ephemeral.ttl)))),
         (None, None) => Ok(None),
         (None, Some(_)) => Err(CliError::new(
@@ -64,9 +64,9 @@ pub fn find_expiry(
 /// Fails if there is no policy, or if it no longer has the environment.
 pub fn find_rules<'v>(
     env: &EnvRef,
-    view: &LedgerSnapshot<'v>,
+    snapshot: &LedgerSnapshot<'v>,
 ) -> Result<(&'v Policy, &'v Environment), CliError> {
-    let policy = view
+    let policy = snapshot
         .policy
         .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
     let rules = env.rules_in(policy).ok_or_else(|| {
@@ -108,7 +108,7 @@ pub fn select_named_or_differing(named: &[ComponentName]) -> Selection {
 /// blocked ones. Used for approvals and rollbacks.
 pub fn select_to_change(named: &[ComponentName]) -> Selection {
     if named.is_empty() {
-        Selection::WithDependents
+        Selection::ChangedWithDependents
     } else {
         select_named_or_differing(named)
     }
@@ -118,7 +118,7 @@ pub fn select_to_change(named: &[ComponentName]) -> Selection {
 pub fn select_to_deploy(named: &[ComponentName], all: bool) -> Selection {
     match (named, all) {
         (_, true) => Selection::All,
-        ([], false) => Selection::Unblocked,
+        ([], false) => Selection::UnblockedWithDependents,
         (named, false) => select_named_or_differing(named),
     }
 }
@@ -174,12 +174,12 @@ pub fn find_built_component(
 ///
 /// Fails if the component has no file there.
 pub fn find_content(
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     commit: CommitId,
     component: &ComponentName,
 ) -> Result<Content, CliError> {
-    let content = view.gatherer.content(policy, commit, component);
+    let content = snapshot.gatherer.content(policy, commit, component);
     let content = content.context(
         ErrorKind::CannotTell,
         format!("cannot read the content of {component}"),
@@ -194,12 +194,12 @@ pub fn find_content(
 }
 
 /// Computes the deployment of a commit from the present state.
-pub fn compose_request(
+pub fn build_requested(
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     request: &DeploymentRequest<'_>,
 ) -> Result<Deployment, CliError> {
-    let (policy, rules) = find_rules(env, view)?;
+    let (policy, rules) = find_rules(env, snapshot)?;
     let spec = DeploymentSpec {
         env,
         rules,
@@ -209,20 +209,20 @@ pub fn compose_request(
         destroy: request.destroy,
         versions: request.versions.clone(),
     };
-    compose_from_spec(view, policy, &spec)
+    build_from_spec(snapshot, policy, &spec)
 }
 
 /// Computes a deployment from the present state.
-pub fn compose_from_spec(
-    view: &LedgerSnapshot<'_>,
+pub fn build_from_spec(
+    snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
 ) -> Result<Deployment, CliError> {
-    build_deployment(view, policy, spec).map_err(|error| explain_compose_error(policy, error))
+    build_deployment(snapshot, policy, spec).map_err(|error| explain_build_error(policy, error))
 }
 
 /// Turns the reason why a deployment cannot be computed into the command's error.
-pub fn explain_compose_error(policy: &Policy, error: BuildError) -> CliError {
+pub fn explain_build_error(policy: &Policy, error: BuildError) -> CliError {
     match error {
         BuildError::UnknownComponent(_) => explain_unknown_component(policy, error.to_string()),
         BuildError::NotInCommit { .. } | BuildError::NoComponents(_) => {

@@ -19,9 +19,10 @@ mod deployment_request;
 mod diagnostics;
 mod entry_name;
 mod error;
+mod expected_project;
 mod help;
 mod key_lookup;
-mod left_out;
+mod left_out_components;
 mod policy_file;
 mod progress;
 mod read_context;
@@ -156,7 +157,7 @@ pub fn main() -> ExitCode {
     };
     let ui = Ui::new(&cli.options);
     let result = change_directory(&cli.options)
-        .and_then(|()| sync_report::check_expected_project(&ui))
+        .and_then(|()| expected_project::check_expected_project(&ui))
         .and_then(|()| cli.command.run(&ui));
     ui.finish(result)
 }

@@ -71,20 +71,20 @@ impl ProposedPolicy {
         Self::parse(name, &bytes, ui)
     }
 
-    /// Parses a policy, and prints every mistake in it.
+    /// Parses a policy, and prints every error in it.
     pub fn parse(name: String, bytes: &[u8], ui: &Ui) -> Result<Self, CliError> {
         let policy = Policy::from_bytes(bytes).map_err(|errors| {
-            for finding in errors.errors() {
-                ui.eprint_sentence(finding);
+            let errors = errors.errors();
+            for error in errors {
+                ui.eprint_sentence(error);
             }
-            let count = errors.errors().len();
-            let mistakes = if count == 1 { "mistake" } else { "mistakes" };
-            let findings = errors.errors().iter().map(ToString::to_string);
+            let count = errors.len();
+            let noun = if count == 1 { "error" } else { "errors" };
             CliError::new(
                 ErrorKind::Denied,
-                format!("{name} is not a valid policy: {count} {mistakes}"),
+                format!("{name} is not a valid policy: {count} {noun}"),
             )
-            .with_details(findings)
+            .with_details(errors.iter().map(ToString::to_string))
             .hint("fix the file, then: git deploy policy diff")
         })?;
         // A valid policy is UTF-8.
@@ -101,12 +101,12 @@ impl ProposedPolicy {
     }
 
     /// Returns the draft of the entry that publishes this policy in a project with these root keys.
-    /// `recovered` states that all admin keys were lost.
+    /// `is_recovery` states that all admin keys were lost.
     pub fn draft_publish(
         &self,
         root_keys: &[PublicKey],
         description: Option<Description>,
-        recovered: bool,
+        is_recovery: bool,
     ) -> EntryDraft {
         let publish = Publish {
             digest: self.digest(),
@@ -114,7 +114,7 @@ impl ProposedPolicy {
             approved_by: Vec::new(),
             description,
             admits: Vec::new(),
-            recovered,
+            recovered: is_recovery,
         };
         EntryDraft {
             policy_text: Some(Arc::from(self.text.as_bytes())),
@@ -126,9 +126,9 @@ impl ProposedPolicy {
 fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
     let message = || format!("cannot read {}", path.display());
     let file = std::fs::File::open(path).map_err(|error| {
-        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
         let failure = CliError::new(ErrorKind::CannotTell, message()).because(error);
-        if missing {
+        if is_missing {
             failure.hint("git deploy init")
         } else {
             failure

@@ -1,14 +1,14 @@
-//! Reports the result of a sync as text or JSON, and checks that the project is the expected one.
+//! Reports the result of a sync as text or JSON.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::entry_name::format_entry_name;
-use super::repository::open_repository;
+use super::expected_project::require_project;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
-use crate::domain::name::{LedgerName, Person, ProjectName};
+use crate::domain::name::{LedgerName, Person};
 use crate::domain::time::Time;
 use crate::git::Repository;
 use crate::ledger::sync::{MovedLedger, SyncResult};
@@ -89,33 +89,6 @@ pub fn report_trust(repository: &Repository, synced: &SyncResult, ui: &Ui) -> Re
             .map_or(Ok(()), |wanted| require_project(wanted, &project))?;
     }
     Ok(())
-}
-
-/// Checks that the repository belongs to the project of `--project`. Succeeds if no project is
-/// known here.
-pub fn check_expected_project(ui: &Ui) -> Result<(), CliError> {
-    let (Some(wanted), Ok(repository)) = (ui.project(), open_repository()) else {
-        return Ok(());
-    };
-    let message = "cannot read the project";
-    let tip = repository
-        .tip(&LedgerName::policy())
-        .context(ErrorKind::CannotTell, message)?;
-    let Some(tip) = tip else { return Ok(()) };
-    let project =
-        Project::from_policy_tip(&repository, tip).context(ErrorKind::CannotTell, message)?;
-    require_project(wanted, &project)
-}
-
-fn require_project(wanted: &ProjectName, project: &Project) -> Result<(), CliError> {
-    if project.name == *wanted {
-        return Ok(());
-    }
-    Err(CliError::new(
-        ErrorKind::Usage,
-        format!("this is the project {}, not {wanted}", project.name),
-    )
-    .hint(format!("in a clone of {wanted}, repeat the command")))
 }
 
 /// Prints the new entries of a sync as a table.

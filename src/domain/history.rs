@@ -43,28 +43,28 @@ impl RunPeriod<'_> {
             .map_or(VerificationResult::None, |(_, result)| *result)
     }
 
-    /// Returns whether the newest verification result counts as verified. Pass `none_counts` if
-    /// nothing verifies the component, so that `none` is the best possible result.
-    pub fn is_verified(&self, none_counts: bool) -> bool {
-        self.counts_as_verified(self.last_verification(), none_counts)
+    /// Returns whether the newest verification result counts as verified. Pass `unverified_counts`
+    /// if nothing verifies the component, so that `none` is the best possible result.
+    pub fn is_verified(&self, unverified_counts: bool) -> bool {
+        self.counts_as_verified(self.last_verification(), unverified_counts)
     }
 
     /// Returns whether a result counts as verified. A removed component needs no verification.
-    fn counts_as_verified(&self, result: VerificationResult, none_counts: bool) -> bool {
+    fn counts_as_verified(&self, result: VerificationResult, unverified_counts: bool) -> bool {
         match result {
             VerificationResult::Passed => true,
             VerificationResult::Failed => false,
-            VerificationResult::None => none_counts || self.content.is_none(),
+            VerificationResult::None => unverified_counts || self.content.is_none(),
         }
     }
 
     /// Returns the spans in which it was verified without a break, oldest first. The end is `None`
     /// if it still is.
-    pub fn verified_spans(&self, none_counts: bool) -> Vec<(Time, Option<Time>)> {
+    pub fn verified_spans(&self, unverified_counts: bool) -> Vec<(Time, Option<Time>)> {
         let mut spans: Vec<(Time, Option<Time>)> = Vec::new();
         let mut since = None;
         for (at, result) in &self.verifications {
-            match (self.counts_as_verified(*result, none_counts), since) {
+            match (self.counts_as_verified(*result, unverified_counts), since) {
                 (true, None) => since = Some(*at),
                 (false, Some(start)) => {
                     // A result reported after the end says nothing about the time before the end.
@@ -204,12 +204,12 @@ impl<'a> History<'a> {
     pub fn longest_verified_span(
         &self,
         subject: RunSubject,
-        none_counts: bool,
+        unverified_counts: bool,
         now: Time,
     ) -> Option<(Time, Option<Time>, super::time::Span)> {
         self.run_periods_of(subject)
             .filter(|period| !period.is_baseline)
-            .flat_map(|period| period.verified_spans(none_counts))
+            .flat_map(|period| period.verified_spans(unverified_counts))
             .map(|(from, to)| (from, to, to.unwrap_or(now).duration_since(from)))
             .max_by_key(|(_, to, length)| (*length, to.is_none()))
     }

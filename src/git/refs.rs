@@ -1,7 +1,7 @@
-//! Refs: read exactly, moved by compare-and-swap, and durable when the call returns.
+//! Reads refs by exact name and moves them by compare-and-swap. A returned move is durable.
 //!
-//! One ref moves at a time: a transaction over several is not atomic if the process dies. Symbolic
-//! refs are refused: a hook would check the alias while the target moves.
+//! Only one ref moves at a time: a transaction over several is not atomic if the process dies.
+//! Symbolic refs are refused: a hook would check the alias while the target moves.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -24,13 +24,13 @@ use crate::domain::name::LedgerName;
 /// How long to wait for the locks of the ref and of `packed-refs`, which all refs share. gix backs
 /// off quadratically, with jitter.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
-/// How often to try a move that failed although the ref has the expected value.
+/// How many times to try a move that fails although the ref has the expected value.
 const MOVE_ATTEMPTS: u64 = 6;
-/// How many symbolic refs are followed in a row, as in git.
+/// The longest chain of symbolic refs that is followed, as in git.
 const SYMBOLIC_STEPS: usize = 5;
 /// The prefix of the ledgers' refs.
 const LEDGER_PREFIX: &str = "refs/deploy/";
-/// The most refs that are listed.
+/// The maximum number of refs that are listed.
 const LIST_LIMIT: usize = 100_000;
 
 /// Parses a full ref name below `refs/`.
@@ -53,13 +53,13 @@ fn is_not_found(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-/// Returns the object that a ref points to; a symbolic ref is an error.
+/// Returns the object that a ref points to. A symbolic ref is an error.
 fn direct_target(name: &str, target: &Target) -> Result<Oid> {
     match target {
         Target::Object(id) => Ok(from_gix(id)),
         Target::Symbolic(_) => Err(Error::InvalidRef {
             name: name.to_owned(),
-            why: "it is symbolic: what it points to could move unseen. Delete it with git symbolic-ref --delete",
+            why: "it is a symbolic ref, and its target could move without being checked. Delete it with git symbolic-ref --delete",
         }),
     }
 }
@@ -70,8 +70,8 @@ impl Repository {
     pub fn read_ref(&self, name: &str) -> Result<Option<Oid>> {
         let full = parse_full_name(name)?;
         let failed = || Error::library(format!("reading {name}"));
-        // The file first, then packed-refs: the other way round, a `git pack-refs` in between would
-        // show an outdated value.
+        // Read the loose ref first, then packed-refs: in the other order, a concurrent
+        // `git pack-refs` could lead to an outdated value.
         let loose = self
             .gix
             .refs
@@ -84,7 +84,7 @@ impl Repository {
         self.read_packed_ref(name)
     }
 
-    /// Reads the object that `packed-refs` has for a ref, ignoring the ref's own file.
+    /// Reads the object that `packed-refs` has for a ref. Ignores a loose ref.
     pub fn read_packed_ref(&self, name: &str) -> Result<Option<Oid>> {
         let full = parse_full_name(name)?;
         let failed = || Error::library(format!("reading {name}"));
@@ -102,7 +102,7 @@ impl Repository {
     /// Returns the name at the end of a chain of symbolic refs, up to 5 as in git; `None` if `name`
     /// is not symbolic. A push to a symbolic ref moves that target.
     ///
-    /// Only a file can be symbolic. Neither objects nor `packed-refs` are read, so this is cheap.
+    /// Only a loose ref can be symbolic, so this reads neither objects nor `packed-refs`.
     pub fn symref_target(&self, name: &[u8]) -> Result<Option<Vec<u8>>> {
         let refused = |why| Error::InvalidRef {
             name: String::from_utf8_lossy(name).into_owned(),
@@ -112,7 +112,7 @@ impl Repository {
         for steps in 0..=SYMBOLIC_STEPS {
             // A name that git does not allow is not read: its path could lead anywhere.
             let next = match <&FullNameRef>::try_from(current.as_bstr()) {
-                Ok(full) => self.read_symbolic_file(full)?,
+                Ok(full) => self.read_loose_symref_target(full)?,
                 Err(_) => None,
             };
             match next {
@@ -125,8 +125,8 @@ impl Repository {
         ))
     }
 
-    /// Returns the name that a ref's file points to, if the file is symbolic.
-    fn read_symbolic_file(&self, name: &FullNameRef) -> Result<Option<Vec<u8>>> {
+    /// Returns the target of a loose ref, if the ref is symbolic.
+    fn read_loose_symref_target(&self, name: &FullNameRef) -> Result<Option<Vec<u8>>> {
         let path = self
             .common_dir()
             .join(std::ffi::OsStr::from_bytes(name.as_bstr()));
@@ -140,7 +140,7 @@ impl Repository {
             Err(error) => return Err(Error::io("reading", &path)(error)),
         };
         if metadata.is_symlink() {
-            let why = "its file is a symbolic link: what that points to could move unseen. Replace it with a file of its own";
+            let why = "its file is a symbolic link, and the link's target could change without being checked. Replace the link with a copy of the file";
             return Err(Error::InvalidRef {
                 name: name.as_bstr().to_string(),
                 why,
@@ -166,7 +166,7 @@ impl Repository {
         if !prefix.starts_with("refs/") || !prefix.ends_with('/') {
             return Err(Error::InvalidRef {
                 name: prefix.to_owned(),
-                why: "a prefix begins with refs/ and ends in a slash",
+                why: "a prefix must begin with refs/ and end in a slash",
             });
         }
         let mut refs = BTreeMap::new();
@@ -222,7 +222,7 @@ impl Repository {
         if name.starts_with(LEDGER_PREFIX) {
             return Err(Error::InvalidRef {
                 name: name.to_owned(),
-                why: "a ledger moves only forward, by an entry that was validated",
+                why: "a ledger is moved only by appending a validated entry",
             });
         }
         self.move_ref(name, old, new, log)
@@ -240,8 +240,8 @@ impl Repository {
         self.move_ref(&ledger.ref_name(), old.map(|old| old.0), new.0, log)
     }
 
-    /// Moves any ref as [`Repository::compare_and_swap`] does, and retries when another writer gets
-    /// in the way.
+    /// Moves any ref as [`Repository::compare_and_swap`] does, and retries if another writer
+    /// interferes.
     pub(super) fn move_ref(&self, name: &str, old: Option<Oid>, new: Oid, log: &str) -> Result<()> {
         self.refuse_in_quarantine("a ref")?;
         let full = parse_full_name(name)?;
@@ -263,8 +263,8 @@ impl Repository {
                     found,
                 });
             }
-            // Another writer, done by now, got in the way: by a lock, a removed folder, or an old
-            // copy of packed-refs.
+            // Another writer interfered and may have finished by now: it held a lock, removed a
+            // folder, or replaced packed-refs.
             attempts += 1;
             if attempts == MOVE_ATTEMPTS || deadline.has_passed() {
                 return self
@@ -327,7 +327,8 @@ impl Repository {
             return Err(Error::LostRace { name, found });
         }
         let lock = path.with_file_name(format!("{}.lock", file_name(&path)));
-        // The objects that the ref will name must be durable first.
+        // The objects must be durable before the ref names them, and the lock file before it is
+        // renamed to the ref's file.
         self.sync_objects(&lock)?;
         let time = gix::date::Time::new(crate::clock::now().as_seconds(), 0).to_string();
         let committer = gix::actor::SignatureRef {
@@ -364,23 +365,23 @@ impl Repository {
     /// Refuses a name that would make a ref both a file and a folder. gix does not notice if the
     /// other ref is packed.
     fn refuse_name_conflict(&self, name: &str) -> Result<()> {
-        let taken = |why| {
+        let conflict = |why| {
             Err(Error::InvalidRef {
                 name: name.to_owned(),
                 why,
             })
         };
-        for (at, _) in name.match_indices('/') {
-            let above = name.get(..at).unwrap_or_default();
+        for (end, _) in name.match_indices('/') {
+            let above = name.get(..end).unwrap_or_default();
             if above.matches('/').count() > 0 && self.read_ref(above)?.is_some() {
-                return taken("a part of its name is a ref itself");
+                return conflict("the beginning of its name is the name of another ref");
             }
         }
         let below = format!("{name}/");
         if self.list_refs(&below)?.is_empty() {
             Ok(())
         } else {
-            taken("there are refs below it")
+            conflict("there are refs whose names begin with its name and a slash")
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{LedgerCommit, Tips};
-use crate::domain::entry::note_line;
+use crate::domain::entry::format_note_line;
 use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
@@ -30,8 +30,8 @@ struct LineKey {
 }
 
 impl LineKey {
-    /// Parses the key of a line that [`note_line`] wrote. Any other line gets a key that sorts
-    /// first.
+    /// Parses the key of a line that [`format_note_line`] wrote. Any other line gets a key that
+    /// sorts first.
     fn parse(line: &str) -> Self {
         let time = line.split(' ').next().unwrap_or_default();
         let last = line.rsplit(' ').next().unwrap_or_default();
@@ -203,7 +203,7 @@ impl Repository {
                     continue;
                 };
                 for commit in entry.statement().commits() {
-                    if let Some(line) = note_line(entry.statement(), id, commit) {
+                    if let Some(line) = format_note_line(entry.statement(), id, commit) {
                         ledger_lines.push((commit, line));
                     }
                 }

@@ -7,7 +7,7 @@ use crate::domain::name::LedgerName;
 use crate::git::remote::PushOutcome;
 use crate::git::repo::Repository;
 
-/// How often to retry updating the notes while others update them. The next writer catches up.
+/// How many times to retry updating the notes while others update them. The next writer catches up.
 const NOTES_ATTEMPTS: u32 = 5;
 
 /// Brings the notes up to date after one of our entries was accepted: takes the remote's notes if

@@ -27,7 +27,7 @@ pub(super) const NOTES_INCOMING: &str = "refs/deploy-incoming-notes/deploy";
 /// The refspec that fetches the notes. It is a pattern because git fails to fetch a single ref
 /// that the remote does not have.
 const NOTES_REFSPEC: &str = "+refs/notes/deploy*:refs/deploy-incoming-notes/deploy*";
-/// How often to retry a fetch that a concurrent one disturbs.
+/// How many times to retry a fetch that a concurrent fetch disturbs.
 const FETCH_ATTEMPTS: u32 = 10;
 /// The git setting that pins the project's id, trusted on first use.
 pub const PIN_SETTING: &str = "deploy.root";

@@ -9,7 +9,7 @@ mod draft;
 mod error;
 mod evaluate;
 mod ledger_writer;
-mod publish;
+mod push_entry;
 mod unconfirmed;
 
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub use draft::{EntryDraft, LedgerSnapshot};
 use error::ATTEMPT_LIMIT;
 pub use error::{AppendError, AppendFailure, RefusedEntry};
 pub use ledger_writer::{AppendOptions, AppendedEntry, LedgerWriter};
-use publish::PublishOutcome;
+use push_entry::PushEntryOutcome;
 use unconfirmed::{UnconfirmedPush, unconfirmed_error};
 
 use super::entry_validator::EntryValidator;
@@ -156,7 +156,10 @@ impl LedgerWriter<'_> {
         let entry = sign_statement(signer, &statement)?;
         let id = self.write_objects(ledger, snapshot.tip, &entry, draft.policy_text.as_ref())?;
         match self.move_refs(ledger, snapshot.tips, id)? {
-            PublishOutcome::Done(messages, local_error) => {
+            PushEntryOutcome::Done {
+                messages,
+                local_error,
+            } => {
                 let notes_error = self
                     .update_notes(ledger, id)
                     .filter(|_| local_error.is_none());
@@ -169,15 +172,16 @@ impl LedgerWriter<'_> {
                     dry_run: false,
                 })))
             }
-            PublishOutcome::LostRace => Ok(AttemptOutcome::LostRace),
-            PublishOutcome::Unconfirmed(messages, is_received) => {
-                Ok(AttemptOutcome::Unconfirmed(Box::new(UnconfirmedPush {
-                    id,
-                    statement,
-                    messages,
-                    is_received,
-                })))
-            }
+            PushEntryOutcome::LostRace => Ok(AttemptOutcome::LostRace),
+            PushEntryOutcome::Unconfirmed {
+                messages,
+                is_received,
+            } => Ok(AttemptOutcome::Unconfirmed(Box::new(UnconfirmedPush {
+                id,
+                statement,
+                messages,
+                is_received,
+            }))),
         }
     }
 }

@@ -4,10 +4,11 @@
 //! The result is computed for every attempt, from the state that the new entry will follow. The
 //! server computes it again and compares.
 
+mod blocked_components;
+mod component_changes;
 mod component_selection;
 mod deployment_spec;
 mod left_out;
-mod selection;
 mod versions;
 
 use component_selection::select_components;
@@ -24,7 +25,7 @@ use crate::ledger::writer::LedgerSnapshot;
 
 /// Works out the components of a deployment. The caller adds descriptions and other texts.
 pub fn build_deployment(
-    ledgers: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
 ) -> Result<Deployment, BuildError> {
@@ -35,10 +36,10 @@ pub fn build_deployment(
         }
         _ => Scope::All,
     };
-    let state = ledgers.load_state(spec.env.ledger(), &scope)?;
-    let components = select_components(ledgers, policy, spec, spec.env.state_in(&state))?;
+    let state = snapshot.load_state(spec.env.ledger(), &scope)?;
+    let components = select_components(snapshot, policy, spec, spec.env.state_in(&state))?;
     let mut deployment = Deployment::new(spec.kind, components);
-    let facts = gather_facts(ledgers, policy, spec, &deployment, &state);
+    let facts = gather_facts(snapshot, policy, spec, &deployment, &state);
     // The settings `up_to_date` and `deploy_on = "merge"` compare the commit with the branch's tip.
     // An audit knows only the tip that the entry records.
     if spec.rules.branch.is_some()
@@ -63,11 +64,11 @@ pub fn build_deployment(
 /// Lists the running components that the commit no longer has. The list is empty if the deployment
 /// destroys them.
 pub fn list_removed_components(
-    ledgers: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
 ) -> Result<Vec<ComponentName>, BuildError> {
-    let state = ledgers.load_state(spec.env.ledger(), &Scope::All)?;
+    let state = snapshot.load_state(spec.env.ledger(), &Scope::All)?;
     let in_policy = policy.component_names();
     let mut removed = Vec::new();
     for component in spec
@@ -82,7 +83,7 @@ pub fn list_removed_components(
         };
         let content = in_policy
             .contains(component)
-            .then(|| ledgers.gatherer.content(policy, commit, component));
+            .then(|| snapshot.gatherer.content(policy, commit, component));
         let content = content
             .transpose()
             .map_err(|error| BuildError::MissingFact(error.to_string()))?;

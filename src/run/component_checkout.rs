@@ -1,8 +1,8 @@
 //! The checkout of a component: its files at a commit and nothing else, so that a command sees only
 //! what the rules judged.
 //!
-//! The files are checked when a component is prepared, and written again before each step: whatever
-//! a command did to them is undone.
+//! The files are checked when a component is prepared, and written again before each step, which
+//! undoes any changes that a command made to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
@@ -18,16 +18,16 @@ use crate::git::checkout::FileWriter;
 use crate::git::content::ComponentFile;
 use crate::git::object::ObjectKind;
 
-/// The longest chain of symbolic links that is followed, as on Linux.
+/// The maximum number of symbolic links that are followed for one path, as on Linux.
 const MAX_LINKS: usize = 40;
 
-/// The most paths that are looked up after a failure.
+/// The maximum number of paths that are looked up after a failure.
 const MAX_CANDIDATES: usize = 100;
 
 /// Why the files of a component cannot be checked out.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckoutError {
-    /// Two names differ in case only: on some disks they are one file.
+    /// Two names differ only in case. On a case-insensitive file system they are the same file.
     #[error("{0} and {1} differ only in upper and lower case")]
     CaseCollision(String, String),
     /// A symbolic link leads to something that is not part of the component.
@@ -71,7 +71,8 @@ pub struct ComponentCheckout {
 }
 
 impl ComponentCheckout {
-    /// Reads what the files of a component need before they can be written to `folder`.
+    /// Prepares a checkout: fetches missing files, and reads the targets of the symbolic links.
+    /// Writes nothing to `folder` yet.
     pub fn new(
         repository: &Repository,
         writer: Arc<FileWriter>,
@@ -102,7 +103,8 @@ impl ComponentCheckout {
     /// Empties the folder and writes the files, read-only.
     ///
     /// # Errors
-    /// If the files cannot be written on any disk, or lead to something outside of the component.
+    /// Fails if two files would be the same on a case-insensitive file system, if a symbolic link
+    /// leads out of the component, or if a file cannot be written.
     pub fn write(&self) -> Result<(), CheckoutError> {
         check_files(&self.files, &self.links, self.ignores_submodules)?;
         let failed = |source| CheckoutError::Folder {
@@ -130,7 +132,9 @@ impl ComponentCheckout {
     ) -> Option<String> {
         let base = base.strip_prefix(&self.folder).ok()?.to_str()?;
         let words = texts.into_iter().flat_map(|text| {
-            text.split(|at: char| at.is_whitespace() || "'\"`:;,()<>=|&".contains(at))
+            text.split(|character: char| {
+                character.is_whitespace() || "'\"`:;,()<>=|&".contains(character)
+            })
         });
         let mut candidates: Vec<String> = Vec::new();
         for word in words.filter(|word| word.contains(char::is_alphanumeric)) {
@@ -141,11 +145,12 @@ impl ComponentCheckout {
         candidates.dedup();
         candidates.truncate(MAX_CANDIDATES);
         let found = self.writer.find_paths(commit, &candidates).ok()?;
-        let is_found = |candidate: &String| {
-            let mut all = found.iter();
-            all.find(|path| path.trim_end_matches('/') == candidate)
+        let find_match = |candidate: &String| {
+            found
+                .iter()
+                .find(|path| path.trim_end_matches('/') == candidate)
         };
-        candidates.iter().find_map(is_found).cloned()
+        candidates.iter().find_map(find_match).cloned()
     }
 
     fn has_path(&self, path: &str) -> bool {
@@ -183,15 +188,15 @@ pub fn remove_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a folder and those below it writable, as far as possible.
+/// Makes a folder and the folders below it writable, as far as possible.
 fn make_folders_writable(root: &Path) {
     for folder in walkdir::WalkDir::new(root)
         .into_iter()
         .filter_map(Result::ok)
-        .filter(|found| found.file_type().is_dir())
+        .filter(|entry| entry.file_type().is_dir())
     {
-        if let Ok(found) = folder.metadata() {
-            let mode = found.permissions().mode() | 0o700;
+        if let Ok(metadata) = folder.metadata() {
+            let mode = metadata.permissions().mode() | 0o700;
             let _ = fs::set_permissions(folder.path(), Permissions::from_mode(mode));
         }
     }
@@ -199,17 +204,18 @@ fn make_folders_writable(root: &Path) {
 
 /// Changes the permissions of all files and folders.
 fn change_permissions(root: &Path, change: impl Fn(u32) -> u32) -> io::Result<()> {
-    for found in walkdir::WalkDir::new(root) {
-        let found = found?;
-        if !found.file_type().is_symlink() {
-            let mode = found.metadata()?.permissions().mode();
-            fs::set_permissions(found.path(), Permissions::from_mode(change(mode)))?;
+    for entry in walkdir::WalkDir::new(root) {
+        let entry = entry?;
+        if !entry.file_type().is_symlink() {
+            let mode = entry.metadata()?.permissions().mode();
+            fs::set_permissions(entry.path(), Permissions::from_mode(change(mode)))?;
         }
     }
     Ok(())
 }
 
-/// Checks that the files can be written on any disk, and lead nowhere else.
+/// Checks that the files can be written on a case-insensitive file system too, and that no symbolic
+/// link leads out of the component.
 fn check_files(
     files: &[ComponentFile],
     links: &BTreeMap<Vec<u8>, Vec<u8>>,
@@ -233,7 +239,7 @@ fn check_files(
     Ok(())
 }
 
-/// Checks that no two names in one folder differ in case only.
+/// Checks that no two names in one folder differ only in case.
 fn check_case(files: &[ComponentFile]) -> Result<(), CheckoutError> {
     let mut known: BTreeMap<Vec<u8>, &[u8]> = BTreeMap::new();
     for file in files {
@@ -269,9 +275,9 @@ fn show_path(path: &[u8]) -> String {
     sanitize(&String::from_utf8_lossy(path))
 }
 
-/// The files, folders and symbolic links of a component, to follow links in.
+/// The files, folders and symbolic links of a component, in which links are followed.
 struct FileTree<'a> {
-    /// All paths, those of folders included.
+    /// All paths, including those of folders.
     paths: BTreeSet<&'a [u8]>,
     links: &'a BTreeMap<Vec<u8>, Vec<u8>>,
 }
@@ -286,36 +292,36 @@ impl<'a> FileTree<'a> {
         Self { paths, links }
     }
 
-    /// Checks whether a link leads to something in the component, through other links if need be.
+    /// Checks whether a link leads to a path of the component, possibly through other links.
     fn leads_inside(&self, link: &[u8]) -> bool {
-        // The names still to be followed, the next one last.
-        let mut todo: Vec<Vec<u8>> = split_path(link);
-        let mut at: Vec<u8> = Vec::new();
+        // The names that are not resolved yet, the next one last.
+        let mut remaining: Vec<Vec<u8>> = split_path(link);
+        let mut resolved: Vec<u8> = Vec::new();
         let mut followed = 0;
-        while let Some(name) = todo.pop() {
+        while let Some(name) = remaining.pop() {
             match &name[..] {
                 b"" | b"." => continue,
-                b".." if at.is_empty() => return false,
+                b".." if resolved.is_empty() => return false,
                 b".." => {
-                    let parent = at.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-                    at.truncate(parent);
+                    let parent = resolved.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                    resolved.truncate(parent);
                     continue;
                 }
                 _ => {}
             }
-            let parent = at.len();
+            let parent = resolved.len();
             if parent > 0 {
-                at.push(b'/');
+                resolved.push(b'/');
             }
-            at.extend(&name);
-            if let Some(target) = self.links.get(&at[..]) {
+            resolved.extend(&name);
+            if let Some(target) = self.links.get(&resolved[..]) {
                 followed += 1;
                 if followed > MAX_LINKS || target.first() == Some(&b'/') {
                     return false;
                 }
-                at.truncate(parent);
-                todo.extend(split_path(target));
-            } else if !self.paths.contains(&at[..]) {
+                resolved.truncate(parent);
+                remaining.extend(split_path(target));
+            } else if !self.paths.contains(&resolved[..]) {
                 return false;
             }
         }

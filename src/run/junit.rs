@@ -1,8 +1,8 @@
 //! Converts `JUnit` reports to in-toto's `test-result`
 //! (<https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md>).
 //!
-//! Reports are untrusted: they are bounded, may not have a document type, and count as failed if
-//! they contradict themselves. `JUnit` has no standard. This module reads what its common writers
+//! Reports are untrusted: they are bounded, must not contain a DTD, and count as failed if they
+//! contradict themselves. `JUnit` has no standard. This module reads what its common writers
 //! agree on.
 
 use roxmltree::{Document, Node, ParsingOptions};
@@ -18,14 +18,16 @@ pub const MAX_REPORT: usize = 64 << 20;
 const MAX_NODES: u32 = 2_000_000;
 /// The deepest nesting of suites.
 const MAX_DEPTH: usize = 32;
-/// The longest name of a test, in characters.
+/// The longest test name, in characters. The rest of a longer name is dropped.
 const MAX_NAME_CHARS: usize = 500;
 /// The bytes of an entry that are reserved for everything except test names.
 const RESERVED_BYTES: usize = 64 << 10;
 /// The most bytes that the list of reports may take in a predicate.
 const MAX_REPORTS_BYTES: usize = MAX_PREDICATE / 2;
-/// The bytes that a name takes in an entry besides its JSON string: the indent and the end of the
-/// line.
+/// The bytes of a predicate that are reserved for the keys and brackets of the lists of names.
+const LIST_BYTES: usize = 500;
+/// The bytes that a name takes in an entry in addition to its JSON string: the indentation, and the
+/// comma and newline at the end of the line.
 const NAME_OVERHEAD: usize = 12;
 
 /// Why a report cannot be read.
@@ -37,7 +39,7 @@ pub enum JunitError {
     /// It is not UTF-8.
     #[error("it is not UTF-8")]
     NotUtf8,
-    /// It is not XML, has a document type, or has too many nodes.
+    /// It is not XML, contains a DTD, or has too many nodes.
     #[error("it is not supported XML: {0}")]
     Xml(#[from] roxmltree::Error),
     /// It is another kind of XML document.
@@ -72,12 +74,12 @@ pub struct TestResults {
     skipped: u64,
 }
 
-/// A predicate, and how many names do not fit into it.
+/// A predicate, and the number of test names that did not fit into it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TestPredicate {
     /// The predicate.
     pub map: Map<String, Value>,
-    /// How many names were left out.
+    /// The number of names that were left out.
     pub omitted_names: usize,
 }
 
@@ -115,7 +117,7 @@ impl TestResults {
         Ok(())
     }
 
-    /// Adds the results of all suites. Returns the largest count of failures that a suite states.
+    /// Adds the results of all suites. Returns the largest number of failures that a suite claims.
     fn add_suites(&mut self, root: Node<'_, '_>) -> Result<u64, JunitError> {
         let (mut claimed, mut pending) = (0, vec![(root, 0)]);
         while let Some((suite, depth)) = pending.pop() {
@@ -164,7 +166,7 @@ impl TestResults {
         }
     }
 
-    /// Returns in-toto's word for the whole result.
+    /// Returns the overall result as in-toto spells it.
     pub fn result(&self) -> &'static str {
         match (self.failed.is_empty(), self.warned.is_empty()) {
             (false, _) => "FAILED",
@@ -173,8 +175,8 @@ impl TestResults {
         }
     }
 
-    /// Builds the predicate. If not all names fit, failed tests come first, and the counts cover
-    /// all tests.
+    /// Builds the predicate. If not all names fit, those of passed tests are left out first. The
+    /// counts cover all tests.
     pub fn build_predicate(
         &self,
         reports: &[(String, Digest)],
@@ -185,7 +187,7 @@ impl TestResults {
         }
         let describe = |(name, digest): &(String, Digest)| json!({ "name": to_plain_line(name), "digest": { digest.algorithm().name(): digest.hex() } });
         let configuration: Vec<Value> = reports.iter().map(describe).collect();
-        if measure_json(&configuration) > MAX_REPORTS_BYTES {
+        if json_size(&configuration) > MAX_REPORTS_BYTES {
             return Err(JunitError::TooMany);
         }
         let counts = json!({
@@ -198,8 +200,9 @@ impl TestResults {
         ]);
         map.extend(url.map(|url| ("url".to_owned(), json!(url))));
         let mut room = NameRoom {
-            entry: MAX_BYTES - RESERVED_BYTES - 2 * measure_json(&map),
-            predicate: MAX_PREDICATE - measure_json(&map) - MAX_NAME_CHARS,
+            // The entry is indented JSON, which takes at most twice the bytes of compact JSON.
+            entry: MAX_BYTES - RESERVED_BYTES - 2 * json_size(&map),
+            predicate: MAX_PREDICATE - json_size(&map) - LIST_BYTES,
         };
         let mut omitted_names = 0;
         for (key, names) in [
@@ -207,7 +210,7 @@ impl TestResults {
             ("warnedTests", &self.warned),
             ("passedTests", &self.passed),
         ] {
-            let fits = names.iter().take_while(|name| room.take(name)).count();
+            let fits = names.iter().take_while(|name| room.reserve(name)).count();
             omitted_names += names.len() - fits;
             map.insert(key.to_owned(), json!(names.get(..fits).unwrap_or_default()));
         }
@@ -218,18 +221,18 @@ impl TestResults {
     }
 }
 
-/// The bytes that are left for names.
+/// The number of bytes left for test names.
 struct NameRoom {
-    /// In the entry as it is signed, in which each name is a line.
+    /// In the signed entry, which is indented JSON: each name takes a line.
     entry: usize,
-    /// In the predicate without white space.
+    /// In the predicate as compact JSON.
     predicate: usize,
 }
 
 impl NameRoom {
-    /// Takes room for a name. Returns whether there was enough.
-    fn take(&mut self, name: &str) -> bool {
-        let length = measure_json(&name) + 1;
+    /// Reserves room for a name. Returns whether there was enough.
+    fn reserve(&mut self, name: &str) -> bool {
+        let length = json_size(&name) + 1;
         let remaining = (
             self.entry.checked_sub(length + NAME_OVERHEAD),
             self.predicate.checked_sub(length),
@@ -242,13 +245,13 @@ impl NameRoom {
     }
 }
 
-/// Returns the bytes that a value takes without white space. A value that cannot be written counts
+/// Returns the size of a value as compact JSON, in bytes. A value that cannot be serialized counts
 /// as too large.
-fn measure_json(value: &impl serde::Serialize) -> usize {
+fn json_size(value: &impl serde::Serialize) -> usize {
     serde_json::to_vec(value).map_or(MAX_PREDICATE, |bytes| bytes.len())
 }
 
-/// Reads a count of a suite. A missing one is 0.
+/// Reads a count from an attribute of a suite. A missing count is 0.
 fn read_count(suite: Node<'_, '_>, name: &'static str) -> Result<u64, JunitError> {
     match suite.attribute(name).map(str::trim) {
         None | Some("") => Ok(0),
@@ -259,7 +262,7 @@ fn read_count(suite: Node<'_, '_>, name: &'static str) -> Result<u64, JunitError
     }
 }
 
-/// Returns the name of a case or a suite: `classname.name`.
+/// Returns the name of a test case or suite: `classname.name`.
 fn read_title(node: Node<'_, '_>) -> String {
     let parts = ["classname", "name"]
         .into_iter()
@@ -275,7 +278,7 @@ fn read_title(node: Node<'_, '_>) -> String {
     }
 }
 
-/// Returns a name as one plain line.
+/// Returns the text as one line without control characters, cut to [`MAX_NAME_CHARS`].
 fn to_plain_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     sanitize(&words.join(" "))

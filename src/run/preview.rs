@@ -99,12 +99,12 @@ impl Previewer<'_> {
             },
             is_synced: false,
         };
-        let result = writer.preview(spec.env.ledger(), &|view| {
-            let policy = view.policy.ok_or(PreviewError::NoPolicy)?;
-            let mut deployment = build_deployment(view, policy, spec)?;
+        let result = writer.preview(spec.env.ledger(), &|snapshot| {
+            let policy = snapshot.policy.ok_or(PreviewError::NoPolicy)?;
+            let mut deployment = build_deployment(snapshot, policy, spec)?;
             deployment.expires = compute_expiry(spec.rules);
             if lists_left_out {
-                left_out.replace(list_left_out(view, policy, spec)?);
+                left_out.replace(list_left_out(snapshot, policy, spec)?);
             }
             // The entry is never written, so any run id will do.
             let start = Start {

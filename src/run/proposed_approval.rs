@@ -15,22 +15,22 @@ use crate::ledger::writer::LedgerSnapshot;
 ///
 /// Fails with the reason if a fact is missing.
 pub fn refuse_proposed_approval(
-    ledgers: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     (env, deployment): (&EnvRef, &Deployment),
     (by, approve): (&Person, &Approve),
     now: Time,
 ) -> Fact<Option<ApprovalRefusal>> {
-    let chain = &ledgers.tip.chain;
+    let chain = &snapshot.tip.chain;
     let statement = build_statement(by.clone(), chain, env, deployment);
     let request = Request::Entry {
         statement: &statement,
         key: None,
         policy_text: None,
     };
-    let mut others = ledgers.tips.clone();
+    let mut others = snapshot.tips.clone();
     others.remove(env.ledger());
-    let gatherer = ledgers.gatherer;
+    let gatherer = snapshot.gatherer;
     let facts = gatherer.gather_to_approve(policy, &request, &others, chain.clone());
     rules::refuse_proposed_approval(policy, &request, &facts, now, (by, approve))
 }

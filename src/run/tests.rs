@@ -271,12 +271,12 @@ impl World {
             _ if EVIDENCE_KINDS.contains(&kind) => LedgerName::evidence(),
             _ => policy.ledger_of(&name).unwrap(),
         };
-        let draft = |view: &LedgerSnapshot<'_>| {
+        let draft = |snapshot: &LedgerSnapshot<'_>| {
             let rules = policy.environment(&name).unwrap();
             let (dice, commits, proposals) = (&self.dice, &self.commits[..], &self.proposals[..]);
             let focus = self.focus.borrow().commit;
             Drafter {
-                view,
+                view: snapshot,
                 policy: &policy,
                 dice,
                 commits,
@@ -583,7 +583,7 @@ fn rollback_uses_the_same_artifact() {
         client.write("evidence", &Action::Artifact(artifact).into());
     };
     let deploy = |kind, commit| {
-        let appended = client.append("prod", &|view: &LedgerSnapshot<'_>| {
+        let appended = client.append("prod", &|snapshot: &LedgerSnapshot<'_>| {
             let (env, environment) = EnvRef::find(&rules, &parse("prod")).unwrap();
             let (commits, selection) = (Commits::One(commit), Selection::Changed);
             let versions = BTreeMap::new();
@@ -596,7 +596,7 @@ fn rollback_uses_the_same_artifact() {
                 destroy: false,
                 versions,
             };
-            let deployment = build_deployment(view, &rules, &spec)?;
+            let deployment = build_deployment(snapshot, &rules, &spec)?;
             let component = parse("catalogue");
             let (outcome, verification) = (Outcome::Succeeded, VerificationResult::Passed);
             let results = vec![RecordedResult {

@@ -1,9 +1,8 @@
-//! Keeps the setting `receive.procReceiveRefs` up to date: it lists, by full name, the branches
-//! that git hands over to proc-receive. These are the branches of the environments whose rules are
-//! enforced.
+//! Keeps the setting `receive.procReceiveRefs` up to date. It lists the full names of the branches
+//! that git hands over to proc-receive: those of the environments whose rules are enforced.
 //!
-//! The list follows the policy in force. If a branch is not in the list yet, pre-receive rejects
-//! its moves, unless the hook `update` judges them again.
+//! The list is updated when the policy in force changes. As long as a branch is not in the list,
+//! pre-receive rejects its moves, unless the hook `update` judges them again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,7 +28,7 @@ pub(super) struct HandoverChanges {
     pub removed: BTreeSet<String>,
 }
 
-/// Reads the policy in force. Returns `None` before the first one.
+/// Reads the policy in force. Returns `None` if no policy has been published.
 pub(super) fn read_policy(repository: &Repository) -> GitResult<Option<Arc<Policy>>> {
     let Some(tip) = repository.tip(&LedgerName::policy())? else {
         return Ok(None);
@@ -58,7 +57,10 @@ pub(super) fn list_wanted_refs(
         .run()?
         .into_stdout()?;
     for line in String::from_utf8_lossy(&listed).lines() {
-        let Some((alias, _)) = line.split_once(' ').filter(|(_, to)| !to.is_empty()) else {
+        let Some((alias, _)) = line
+            .split_once(' ')
+            .filter(|(_, target)| !target.is_empty())
+        else {
             continue;
         };
         let target = repository.symref_target(alias.as_bytes())?;
@@ -69,41 +71,41 @@ pub(super) fn list_wanted_refs(
     Ok(wanted)
 }
 
-/// Hands over exactly these branches. The values of other refs stay.
-pub(super) fn set_handed_refs(
+/// Sets the setting to exactly these branches. Values for other refs are kept.
+pub(super) fn write_handover_setting(
     repository: &Repository,
     wanted: &BTreeSet<String>,
 ) -> GitResult<HandoverChanges> {
     let key = PROC_RECEIVE_REFS.key;
-    let present: BTreeSet<String> = repository.read_local_config(key)?.into_iter().collect();
+    let current: BTreeSet<String> = repository.read_local_config(key)?.into_iter().collect();
     let mut changes = HandoverChanges::default();
-    for name in wanted.difference(&present) {
+    for name in wanted.difference(&current) {
         repository.add_config(key, name)?;
         changes.added.insert(name.clone());
     }
-    let branches = present
+    let obsolete = current
         .difference(wanted)
         .filter(|name| name.starts_with(BRANCH_PREFIX));
-    for name in branches {
+    for name in obsolete {
         repository.remove_config(key, name)?;
         changes.removed.insert(name.clone());
     }
     Ok(changes)
 }
 
-/// Brings the setting in step with the policy in force. The caller holds the lock of the ledgers.
-pub(super) fn follow_policy(repository: &Repository) -> GitResult<()> {
+/// Updates the setting to match the policy in force. The caller holds the lock of the ledgers.
+pub(super) fn update_setting(repository: &Repository) -> GitResult<()> {
     let policy = read_policy(repository)?;
     let wanted = list_wanted_refs(repository, policy.as_deref())?;
-    set_handed_refs(repository, &wanted).map(drop)
+    write_handover_setting(repository, &wanted).map(drop)
 }
 
 /// Returns whether a hook judges the branch of this name again when it moves: proc-receive or
 /// `update`.
 ///
-/// A server whose setting does not list the ledgers does not use proc-receive. Its host calls
-/// `update`, which this function then assumes without looking for the hook: such a host may keep
-/// hooks outside of the repository.
+/// If the setting does not list the ledgers, the server does not use proc-receive and its host is
+/// expected to call `update`. The hook is not looked for, because such a host may keep its hooks
+/// outside the repository.
 pub(super) fn is_judged_again(repository: &Repository, name: &[u8]) -> GitResult<bool> {
     let values = repository.config_strings(PROC_RECEIVE_REFS.key)?;
     let WantedValue::Contains(ledgers) = PROC_RECEIVE_REFS.wanted else {

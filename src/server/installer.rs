@@ -90,7 +90,7 @@ impl Installer<'_> {
 
     fn apply_handover(&mut self, wanted: &BTreeSet<String>) -> Result<(), InstallError> {
         let key = PROC_RECEIVE_REFS.key;
-        let changes = branch_handover::set_handed_refs(self.repository, wanted)?;
+        let changes = branch_handover::write_handover_setting(self.repository, wanted)?;
         for name in wanted {
             self.add_step(changes.added.contains(name), format!("{key} = {name}"));
         }

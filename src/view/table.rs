@@ -15,8 +15,8 @@ use crate::domain::text::sanitize;
 
 /// The number of spaces between two columns.
 const GAP: usize = 2;
-/// The text before a remark.
-const MARGIN: &str = "  ";
+/// The indentation of remarks, and of rows below a heading.
+const INDENT: &str = "  ";
 /// The indentation of a remark's continuation lines.
 const REMARK_INDENT: usize = 4;
 /// The default minimum width of a column, even if the line becomes too long, because shorter text
@@ -39,10 +39,10 @@ impl Cell {
         }
     }
 
-    /// Indents the cell by two columns.
+    /// Indents the cell, for a row below a heading.
     #[must_use]
     pub fn indent(mut self) -> Self {
-        self.text.insert_str(0, MARGIN);
+        self.text.insert_str(0, INDENT);
         self
     }
 
@@ -98,14 +98,15 @@ impl Table {
         }
     }
 
-    /// Creates a table whose first column is indented by two columns, for rows with headings.
-    pub fn with_indented_rows(headers: &[&str]) -> Self {
+    /// Creates a table whose first header is indented, to match rows that are indented below
+    /// headings.
+    pub fn with_indented_header(headers: &[&str]) -> Self {
         let mut table = Self::new(headers);
         if let Some(Row::Cells(cells)) = table.rows.first_mut() {
             cells
                 .iter_mut()
                 .take(1)
-                .for_each(|cell| cell.text.insert_str(0, MARGIN));
+                .for_each(|cell| cell.text.insert_str(0, INDENT));
         }
         table
     }
@@ -133,8 +134,8 @@ impl Table {
     pub fn with_min_width(mut self, column: usize, min_width: usize) -> Self {
         self.shrinkable
             .iter_mut()
-            .filter(|(it, _)| *it == column)
-            .for_each(|it| it.1 = min_width);
+            .filter(|(shrinkable, _)| *shrinkable == column)
+            .for_each(|(_, current)| *current = min_width);
         self
     }
 
@@ -154,7 +155,7 @@ impl Table {
         self.rows.push(Row::Heading(text.into()));
     }
 
-    /// Adds a remark as a separate line, indented by two columns.
+    /// Adds a remark as a separate, indented line.
     pub fn add_remark(&mut self, text: impl Into<Cell>) {
         self.rows.push(Row::Remark(text.into(), None));
     }
@@ -199,14 +200,14 @@ impl Table {
                     width,
                 )),
                 Row::Remark(cell, None) => all.extend(wrap::wrap_indented(
-                    MARGIN,
+                    INDENT,
                     REMARK_INDENT,
                     &cell.styled_text(),
                     width,
                 )),
                 Row::Remark(cell, Some(command)) => {
                     all.extend(wrap::wrap_with_command(
-                        MARGIN,
+                        INDENT,
                         REMARK_INDENT,
                         &cell.styled_text(),
                         " · ",
@@ -296,21 +297,21 @@ fn shorten(text: &str, width: usize, position: CutPosition) -> String {
         return text.to_owned();
     }
     let name = text.trim_start();
-    let margin = text.len() - name.len();
-    let room = width.saturating_sub(1 + margin);
+    let indent_length = text.len() - name.len();
+    let room = width.saturating_sub(1 + indent_length);
     let end_width = match position {
         _ if name.contains(' ') => 0,
         CutPosition::Begin => room,
         CutPosition::Middle => room / 2,
         CutPosition::End => 0,
     };
-    let (margin, text) = text.split_at(margin);
+    let (indent, text) = text.split_at(indent_length);
     let begin = take_width(text.chars(), room - end_width);
     let end: String = take_width(text.chars().rev(), end_width)
         .chars()
         .rev()
         .collect();
-    format!("{margin}{}…{end}", begin.trim_end())
+    format!("{indent}{}…{end}", begin.trim_end())
 }
 
 /// Returns the first characters that fit the width.

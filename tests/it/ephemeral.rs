@@ -373,7 +373,7 @@ fn one_reaper_destroys() {
     let said: String = runs.into_iter().map(|run| run.ok().text() + "\n").collect();
     assert_eq!(said.matches("pr-1 is destroyed").count(), 1, "{said}");
     assert_eq!(said.matches("pr-2 is destroyed").count(), 1, "{said}");
-    assert!(said.contains("in pr-2 is given up"), "{said}");
+    assert!(said.contains("in pr-2 is aborted"), "{said}");
     assert_eq!(known(&project), "");
     project.audited();
 }

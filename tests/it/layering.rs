@@ -73,7 +73,7 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
         "advance_ledger",
         &[
             "src/git/refs.rs",
-            "src/ledger/writer/publish.rs",
+            "src/ledger/writer/push_entry.rs",
             "src/ledger/sync.rs",
             "src/server/proc_receive/move_refs.rs",
         ],

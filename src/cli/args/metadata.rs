@@ -33,14 +33,14 @@ impl MetadataArgs {
     pub fn apply_to(
         &self,
         deployment: &mut Deployment,
-        view: &LedgerSnapshot<'_>,
+        snapshot: &LedgerSnapshot<'_>,
     ) -> Result<(), CliError> {
         deployment.change.clone_from(&self.change);
         deployment.release.clone_from(&self.release);
         deployment.break_glass.clone_from(&self.break_glass);
         deployment.description = match &self.message {
             Some(message) => Some(message.clone()),
-            None => build_description(view.repository, deployment)
+            None => build_description(snapshot.repository, deployment)
                 .context(ErrorKind::CannotTell, "cannot read the deployed commits")?,
         };
         Ok(())

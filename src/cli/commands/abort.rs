@@ -24,7 +24,7 @@ Examples:
 pub struct Args {
     #[command(flatten)]
     environment: EnvArg,
-    /// The run to give up. Optional if there is only one
+    /// The run to abort. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
     /// The reason, shown to everyone
@@ -46,20 +46,26 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 .0
         }
     };
-    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let state = view
-            .load_state(env.ledger(), &Scope::All)
-            .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-        let run =
-            deployment_request::find_run(args.run, "abort", ui, &env, env.state_in(&state).runs())?;
-        let abort = build_abort(&run, args.message.clone()).ok_or_else(|| {
-            CliError::new(
-                ErrorKind::CannotTell,
-                format!("run {} cannot be read", run.sequence),
-            )
+    let appended =
+        workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+            let state = snapshot
+                .load_state(env.ledger(), &Scope::All)
+                .context(ErrorKind::CannotTell, "cannot read the ledger")?;
+            let run = deployment_request::find_run(
+                args.run,
+                "abort",
+                ui,
+                &env,
+                env.state_in(&state).runs(),
+            )?;
+            let abort = build_abort(&run, args.message.clone()).ok_or_else(|| {
+                CliError::new(
+                    ErrorKind::CannotTell,
+                    format!("run {} cannot be read", run.sequence),
+                )
+            })?;
+            Ok(EntryDraft::in_environment(&env, Action::Abort(abort)))
         })?;
-        Ok(EntryDraft::in_environment(&env, Action::Abort(abort)))
-    })?;
     append_report::report_entry(ui, &describe_abort(&env, &appended), &appended)
 }
 
@@ -75,7 +81,7 @@ fn describe_abort(env: &EnvRef, appended: &AppendedEntry) -> String {
         .iter()
         .map(|it| it.component.as_str())
         .collect();
-    let sentence = format!("Run {} in {name} is given up by {by}.", abort.start);
+    let sentence = format!("Run {} in {name} is aborted by {by}.", abort.start);
     if names.is_empty() {
         return sentence;
     }

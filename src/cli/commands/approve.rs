@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::deployment_request::{
-    DeploymentRequest, compose_request, find_rules, select_to_change,
+    DeploymentRequest, build_requested, find_rules, select_to_change,
 };
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
@@ -217,7 +217,7 @@ fn compose_approved(
         destroy: args.destroy,
         versions: &BTreeMap::new(),
     };
-    let deployment = compose_request(env, view, &request)?;
+    let deployment = build_requested(env, view, &request)?;
     if deployment.changed().next().is_none() {
         let message = format!(
             "{} would change nothing in {}: there is nothing to approve",

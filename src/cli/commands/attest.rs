@@ -28,7 +28,7 @@ Examples:
   Attest a test run from its JUnit reports:
     git deploy attest test-result --junit build/TEST-*.xml --url https://ci.example/42
 
-  Attest a smoke test of what stage runs:
+  Attest a smoke test of the commit that is running in stage:
     git deploy attest test-result stage --env stage --suite smoke --result passed
 
   Attest with a predicate of your own:
@@ -43,7 +43,7 @@ pub struct Args {
     /// Read the predicate, a JSON object, from FILE or from standard input (`-`)
     #[arg(long, value_name = "FILE")]
     predicate: Option<String>,
-    /// The result of a test-result
+    /// The test result to attest
     #[arg(long, value_enum, conflicts_with = "predicate")]
     result: Option<TestResult>,
     /// Compute a test-result from JUnit reports
@@ -106,12 +106,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         "test-result" | "change-review" => {
             format!(" {}", attestation_text::format_outcome(&attestation))
         }
-        // A pass that the predicate does not state is not reported.
+        // Other predicate types may not state a result, so only a failure is shown.
         _ if attestation.result() == AttestationResult::Failed => " FAILED".to_owned(),
         _ => String::new(),
     };
     let sentence = format!(
-        "{} attests {}{result} of {}.",
+        "{} attested {}{result} for {}.",
         appended.statement.by,
         args.predicate_type,
         commit.0.prefix(7)
@@ -190,13 +190,13 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
     let predicate = tests.build_predicate(&reports, args.url.as_ref());
     let predicate = predicate.context(ErrorKind::Usage, "the reports cannot be attested")?;
     if predicate.omitted_names > 0 {
-        let are = if predicate.omitted_names == 1 {
+        let verb = if predicate.omitted_names == 1 {
             "is"
         } else {
             "are"
         };
         ui.eprint_sentence(format_args!(
-            "There are too many test names, so {} {are} left out, those of passed tests first. The counts include all tests.",
+            "There are too many test names, so {} {verb} left out, those of passed tests first. The counts include all tests.",
             predicate.omitted_names
         ));
     }
@@ -212,11 +212,11 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
 fn read_limited(file: &str, limit: usize) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let max = limit as u64 + 1;
-    let read = match file {
+    let result = match file {
         "-" => std::io::stdin().lock().take(max).read_to_end(&mut bytes),
         file => std::fs::File::open(file).and_then(|file| file.take(max).read_to_end(&mut bytes)),
     };
-    read.context(ErrorKind::CannotTell, format!("cannot read {file}"))?;
+    result.context(ErrorKind::CannotTell, format!("cannot read {file}"))?;
     if bytes.len() > limit {
         return Err(CliError::new(
             ErrorKind::Usage,

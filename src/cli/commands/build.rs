@@ -49,12 +49,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ui,
         &LedgerName::evidence(),
         args.write.append_options(),
-        &|view| {
-            let policy = view
+        &|snapshot| {
+            let policy = snapshot
                 .policy
                 .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
             let component = find_built_component(policy, args.component.as_ref())?;
-            find_content(view, policy, commit, &component)?;
+            find_content(snapshot, policy, commit, &component)?;
             Ok(Action::Build(Build {
                 component,
                 commit,

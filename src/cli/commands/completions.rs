@@ -15,8 +15,8 @@ pub struct Args {
     shell: Shell,
 }
 
-/// The program's name without its hyphen. With the hyphen, clap's Bash script completes no options
-/// of subcommands (<https://github.com/clap-rs/clap/issues/6421>).
+/// The program's name without its hyphen. With the hyphen, clap's Bash script does not complete the
+/// options of subcommands (<https://github.com/clap-rs/clap/issues/6421>).
 const BASH_NAME: &str = "gitdeploy";
 
 /// The function that git's own Bash completion calls for `git deploy …`. Passes the words after
@@ -31,13 +31,14 @@ _git_deploy() {
 
 /// Prints the completion script of a shell.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
-    let bash = args.shell == Shell::Bash;
-    let name = if bash { BASH_NAME } else { "git-deploy" };
+    let is_bash = args.shell == Shell::Bash;
+    let name = if is_bash { BASH_NAME } else { "git-deploy" };
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut help::build_command(), name, &mut script);
     let mut script =
         String::from_utf8(script).context(ErrorKind::CannotTell, "the script is not UTF-8")?;
-    if bash {
+    if is_bash {
+        // The registration must name the real program.
         script =
             script.replace(" -o default gitdeploy\n", " -o default git-deploy\n") + BASH_FOR_GIT;
     }

@@ -134,9 +134,9 @@ impl Tour<'_> {
         self.clone_server("alice")?;
         self.write_file("alice/api/server.txt", "api 1\n")?;
         self.write_file("alice/web/index.html", "<h1>web 1</h1>\n")?;
-        self.write_file("alice/deploy.toml", &self.compose_policy()?)?;
+        self.write_file("alice/deploy.toml", &self.build_policy()?)?;
         self.print_command("alice", "cat deploy.toml");
-        self.print_text(&indent(&self.compose_policy()?));
+        self.print_text(&indent(&self.build_policy()?));
         self.run_git("alice", &["add", "."])?;
         self.run_git("alice", &["commit", "--quiet", "-m", "Serve the catalogue"])?;
         self.run_git("alice", &["push", "--quiet", "origin", "main"])?;
@@ -250,7 +250,7 @@ impl Tour<'_> {
     }
 
     /// Returns the tour's policy with the public keys of its people.
-    fn compose_policy(&self) -> Result<String, CliError> {
+    fn build_policy(&self) -> Result<String, CliError> {
         let mut text =
             "schema  = 1\nproject = \"catalogue\"\nunowned = \"free\"\n\n[people]\n".to_owned();
         for person in PEOPLE {

@@ -2,7 +2,7 @@
 
 use crate::cli::args::environment::EnvArg;
 use crate::cli::args::run::RunOptions;
-use crate::cli::deploy_runner::{DeployRunner, compose_destruction};
+use crate::cli::deploy_runner::{DeployRunner, build_destruction, make_gone_error};
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, append_report};
@@ -31,7 +31,7 @@ pub struct Args {
     /// Skip most rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     break_glass: Option<Line>,
-    /// The person who asked for it
+    /// The person who asked for the destruction
     #[arg(long, value_name = "PERSON")]
     requested_by: Option<Person>,
     /// A description
@@ -99,7 +99,7 @@ fn destroy_environment(
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, workspace, env, &args.options)?
         .with_requester(args.requested_by.as_ref());
-    let compose = |view: &LedgerSnapshot<'_>| compose_deployment(args, env, view);
+    let build = |snapshot: &LedgerSnapshot<'_>| build_deployment(args, env, snapshot);
     let confirm = || {
         if ui.confirm(&format!("Destroy {}?", env.name()))? {
             Ok(())
@@ -107,31 +107,27 @@ fn destroy_environment(
             Err(CliError::new(ErrorKind::Denied, "nothing was destroyed"))
         }
     };
-    runner.destroy(&person, &compose, &confirm)
+    runner.destroy(&person, &build, &confirm)
 }
 
 /// Computes the deployment that destroys the environment.
 ///
 /// # Errors
 ///
-/// Fails if the environment no longer exists.
-fn compose_deployment(
+/// Fails if another process has destroyed the environment in the meantime.
+fn build_deployment(
     args: &Args,
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
 ) -> Result<Deployment, CliError> {
-    let mut deployment = compose_destruction(env, view, &|_| Ok(()))?.ok_or_else(|| {
-        CliError::new(
-            ErrorKind::CannotTell,
-            format!("{} is already destroyed", env.name()),
-        )
-    })?;
+    let mut deployment =
+        build_destruction(env, snapshot, &|_| Ok(()))?.ok_or_else(|| make_gone_error(env))?;
     deployment.description.clone_from(&args.message);
     deployment.break_glass.clone_from(&args.break_glass);
     Ok(deployment)
 }
 
-/// Prints the JSON document, if it was asked for.
+/// Prints the JSON document if `--json` was given.
 fn print_document(ui: &Ui, environment: DestroyedEnvironment) -> Result<(), CliError> {
     if !ui.json() {
         return Ok(());

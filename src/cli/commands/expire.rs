@@ -60,17 +60,18 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     })?;
     let name = EnvArg::new(env).find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
-    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let expires = match when {
-            NewExpiry::After(span) => ui.now().max(view.tip.chain.at).plus(span),
-            NewExpiry::At(time) => time,
-        };
-        let expire = Expire {
-            expires,
-            comment: args.message.clone(),
-        };
-        Ok(EntryDraft::in_environment(&env, Action::Expire(expire)))
-    })?;
+    let appended =
+        workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+            let expires = match when {
+                NewExpiry::After(span) => ui.now().max(snapshot.tip.chain.at).plus(span),
+                NewExpiry::At(time) => time,
+            };
+            let expire = Expire {
+                expires,
+                comment: args.message.clone(),
+            };
+            Ok(EntryDraft::in_environment(&env, Action::Expire(expire)))
+        })?;
     let Action::Expire(expire) = &appended.statement.action else {
         return Ok(());
     };

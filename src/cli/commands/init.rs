@@ -237,7 +237,7 @@ fn begin_project(
 ) -> Result<(), CliError> {
     let signer = open_signer(repository)?;
     let key = signer.public_key();
-    let (proposal, new_file) = open_or_compose_policy(args, ui, repository, key)?;
+    let (proposal, new_file) = open_or_build_policy(args, ui, repository, key)?;
     let person = match proposal.policy.person_of_key(&key) {
         Some((person, KeyStatus::Current)) => person.clone(),
         _ => {
@@ -315,7 +315,7 @@ fn print_document(ui: &Ui, done: &InitDocument) -> Result<(), CliError> {
 
 /// Reads the `deploy.toml` of the work tree. If there is none, composes one, and also returns the
 /// path to write it to.
-fn open_or_compose_policy(
+fn open_or_build_policy(
     args: &Args,
     ui: &Ui,
     repository: &Repository,

@@ -38,16 +38,17 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let (env, _) = workspace.find_environment(args.environment.find(&workspace, ui)?.as_str())?;
-    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        if let Some(component) = &args.component {
-            require_component(find_rules(&env, view)?.0, component)?;
-        }
-        let lock = Lock {
-            component: args.component.clone(),
-            reason: args.message.clone(),
-        };
-        Ok(EntryDraft::in_environment(&env, Action::Lock(lock)))
-    })?;
+    let appended =
+        workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+            if let Some(component) = &args.component {
+                require_component(find_rules(&env, snapshot)?.0, component)?;
+            }
+            let lock = Lock {
+                component: args.component.clone(),
+                reason: args.message.clone(),
+            };
+            Ok(EntryDraft::in_environment(&env, Action::Lock(lock)))
+        })?;
     let subject = args.component.as_ref().map_or_else(
         || env.name().to_string(),
         |name| format!("{name} in {}", env.name()),

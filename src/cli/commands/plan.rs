@@ -95,8 +95,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             format!("{name} has no deployers in the policy"),
         )
     })?;
-    let compose = |view: &LedgerSnapshot<'_>| compose_deployment(args, ui, &env, commit, view);
-    let (deployment, _) = runner.ask_rules(&person, &compose, &BTreeMap::new())?;
+    let build = |snapshot: &LedgerSnapshot<'_>| build_deployment(args, ui, &env, commit, snapshot);
+    let (deployment, _) = runner.ask_rules(&person, &build, &BTreeMap::new())?;
     let quiet = ui.json() || args.format != PlanFormat::Text;
     let plans = runner.plan(&deployment, quiet)?;
     let mut document = runner.build_plan_view(commit, &deployment, &plans)?;
@@ -117,14 +117,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 }
 
 /// Computes the deployment to plan.
-fn compose_deployment(
+fn build_deployment(
     args: &Args,
     ui: &Ui,
     env: &EnvRef,
     commit: CommitId,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
 ) -> Result<Deployment, CliError> {
-    let (policy, rules) = find_rules(env, view)?;
+    let (policy, rules) = find_rules(env, snapshot)?;
     let spec = DeploymentSpec {
         env,
         rules,
@@ -134,8 +134,8 @@ fn compose_deployment(
         destroy: args.destroy,
         versions: BTreeMap::new(),
     };
-    let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
-    deployment.expires = find_expiry(env, view, ui, None)?;
+    let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
+    deployment.expires = find_expiry(env, snapshot, ui, None)?;
     Ok(deployment)
 }
 

@@ -3,15 +3,15 @@
 //! Several processes may run it at the same time: the first one that starts on an environment
 //! destroys it, and the others skip it.
 
-mod expired;
+mod expiring;
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use expired::{ExpiredEnvironment, find_expired};
+use expiring::{ExpiringEnvironment, find_expiring};
 
 use crate::cli::args::run::RunOptions;
-use crate::cli::deploy_runner::{DeployRunner, compose_destruction, handle_interrupts};
+use crate::cli::deploy_runner::{DeployRunner, build_destruction, handle_interrupts};
 use crate::cli::deployment_request::build_abort;
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::workspace::Workspace;
@@ -34,7 +34,7 @@ const NOTHING_EXPIRED: &str = "No environment has expired.";
 /// Destroy all expired ephemeral environments, without asking
 ///
 /// Meant to run on a schedule. Several processes may run it at once. A failed environment is tried
-/// again next time and does not block the others. Stale runs are given up. Exits with 4 if a
+/// again next time and does not block the others. Stale runs are aborted. Exits with 4 if a
 /// command of the policy failed.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
@@ -56,7 +56,7 @@ pub struct Args {
     dry_run: bool,
     /// Only notify about environments that expire within this time
     ///
-    /// If the schedule has the same interval, each environment is reported once.
+    /// To report each environment once, use the interval at which the job runs.
     #[arg(long, value_name = "SPAN", conflicts_with = "dry_run")]
     warn: Option<Span>,
     #[command(flatten)]
@@ -68,45 +68,43 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let now = ui.now();
     if let Some(span) = args.warn {
-        let mut expiring = find_expired(args.pattern.as_deref(), &workspace, now.plus(span))?;
-        expiring.retain(|it| it.expires > now);
+        let mut expiring = find_expiring(args.pattern.as_deref(), &workspace, now.plus(span))?;
+        expiring.retain(|environment| environment.expires > now);
         return notify_expiring(args, &workspace, ui, &expiring);
     }
-    let all = find_expired(args.pattern.as_deref(), &workspace, now)?;
+    let expired = find_expiring(args.pattern.as_deref(), &workspace, now)?;
     if args.dry_run {
-        return print_expired(ui, &all, DestroyOutcome::WouldDestroy);
+        return print_environments(ui, &expired, DestroyOutcome::WouldDestroy);
     }
-    if all.is_empty() {
+    if expired.is_empty() {
         ui.print_sentence(NOTHING_EXPIRED);
     }
     let mut report = DestroyReport::default();
     let mut failures = Vec::new();
-    if !all.is_empty() {
+    if !expired.is_empty() {
         let (person, _) = workspace.find_current_signer()?;
         let reaper = Reaper {
             ui,
             workspace: &workspace,
             options: &args.options,
             person,
-            stop: handle_interrupts()?,
+            cancellation: handle_interrupts()?,
         };
-        for it in &all {
-            if reaper.stop.is_draining() {
-                failures.push((
-                    it.env.name().clone(),
-                    CliError::reported(ErrorKind::Command),
-                ));
+        for environment in &expired {
+            let name = environment.env.name();
+            if reaper.cancellation.is_draining() {
+                failures.push((name.clone(), CliError::reported(ErrorKind::Command)));
                 continue;
             }
-            let (environment, error) = reaper.reap(it);
-            report.environments.push(environment);
-            failures.extend(error.map(|error| (it.env.name().clone(), error)));
+            let (destroyed, error) = reaper.reap(environment);
+            report.environments.push(destroyed);
+            failures.extend(error.map(|error| (name.clone(), error)));
         }
     }
     if ui.json() {
         ui.print_document("destroyed", &report)?;
     }
-    summarize_failures(all.len(), &failures)
+    summarize_failures(expired.len(), &failures)
 }
 
 /// Notifies the recipients in the policy of environments that are about to expire.
@@ -114,58 +112,65 @@ fn notify_expiring(
     args: &Args,
     workspace: &Workspace,
     ui: &Ui,
-    all: &[ExpiredEnvironment],
+    expiring: &[ExpiringEnvironment],
 ) -> Result<(), CliError> {
-    let stop = handle_interrupts()?;
-    for it in all {
-        DeployRunner::with_cancellation(ui, workspace, &it.env, &args.options, Arc::clone(&stop))
-            .notify_expiry(&it.set_by, it.expires);
+    let cancellation = handle_interrupts()?;
+    for environment in expiring {
+        DeployRunner::with_cancellation(
+            ui,
+            workspace,
+            &environment.env,
+            &args.options,
+            Arc::clone(&cancellation),
+        )
+        .notify_expiry(&environment.set_by, environment.expires);
     }
-    print_expired(ui, all, DestroyOutcome::Notified)
+    print_environments(ui, expiring, DestroyOutcome::Notified)
 }
 
-/// Prints which environments have expired or are about to.
-fn print_expired(
+/// Prints the environments that have expired or are about to.
+fn print_environments(
     ui: &Ui,
-    all: &[ExpiredEnvironment],
+    environments: &[ExpiringEnvironment],
     outcome: DestroyOutcome,
 ) -> Result<(), CliError> {
     let (verb, none_sentence) = match outcome {
         DestroyOutcome::Notified => ("expires", "No environment expires within this time."),
         _ => ("expired", NOTHING_EXPIRED),
     };
-    for it in all {
+    for environment in environments {
         ui.print_sentence(format_args!(
             "{} {verb} {}.",
-            it.env.name(),
-            ui.format_time(it.expires)
+            environment.env.name(),
+            ui.format_time(environment.expires)
         ));
     }
-    if all.is_empty() {
+    if environments.is_empty() {
         ui.print_sentence(none_sentence);
     }
     if !ui.json() {
         return Ok(());
     }
-    let describe = |it: &ExpiredEnvironment| describe_environment(it, outcome, None);
+    let describe =
+        |environment: &ExpiringEnvironment| describe_environment(environment, outcome, None);
     ui.print_document(
         "destroyed",
         &DestroyReport {
             dry_run: true,
-            environments: all.iter().map(describe).collect(),
+            environments: environments.iter().map(describe).collect(),
         },
     )
 }
 
 /// Describes an environment for the JSON document, without an entry.
 fn describe_environment(
-    it: &ExpiredEnvironment,
+    environment: &ExpiringEnvironment,
     outcome: DestroyOutcome,
     why: Option<String>,
 ) -> DestroyedEnvironment {
     DestroyedEnvironment {
-        name: it.env.name().clone(),
-        expires: Some(it.expires),
+        name: environment.env.name().clone(),
+        expires: Some(environment.expires),
         outcome,
         why,
         entry: None,
@@ -207,23 +212,26 @@ struct Reaper<'a> {
     workspace: &'a Workspace,
     options: &'a RunOptions,
     person: Person,
-    stop: Arc<Cancellation>,
+    cancellation: Arc<Cancellation>,
 }
 
 impl Reaper<'_> {
-    /// Destroys one environment, and prints the result. Returns what happened to it, and the error
-    /// if it was not destroyed. An environment that is skipped gives no error.
-    fn reap(&self, it: &ExpiredEnvironment) -> (DestroyedEnvironment, Option<CliError>) {
+    /// Destroys one environment, and prints the result. Returns the result for the JSON document,
+    /// and the error if the environment was not destroyed. Skipping an environment is not an error.
+    fn reap(&self, environment: &ExpiringEnvironment) -> (DestroyedEnvironment, Option<CliError>) {
         let ui = self.ui;
         // The reason to skip the environment. It is found while the entry is drafted.
         let skip_reason: RefCell<Option<String>> = RefCell::default();
-        match self.destroy(it, &skip_reason) {
-            Ok((environment, result)) => (environment, result.err()),
+        match self.destroy(environment, &skip_reason) {
+            Ok((destroyed, result)) => (destroyed, result.err()),
             Err(error) => {
                 if let Some(why) = skip_reason.into_inner() {
-                    ui.print_sentence(format_args!("{} is skipped: {why}.", it.env.name()));
+                    ui.print_sentence(format_args!(
+                        "{} is skipped: {why}.",
+                        environment.env.name()
+                    ));
                     return (
-                        describe_environment(it, DestroyOutcome::Skipped, Some(why)),
+                        describe_environment(environment, DestroyOutcome::Skipped, Some(why)),
                         None,
                     );
                 }
@@ -232,7 +240,7 @@ impl Reaper<'_> {
                     .map(|text| anstream::adapter::strip_str(&text).to_string());
                 self.print_error(&error);
                 (
-                    describe_environment(it, DestroyOutcome::Refused, plain_text),
+                    describe_environment(environment, DestroyOutcome::Refused, plain_text),
                     Some(error),
                 )
             }
@@ -245,8 +253,8 @@ impl Reaper<'_> {
         }
     }
 
-    /// Destroys one environment. Returns it, and the error if some components could not be
-    /// destroyed.
+    /// Destroys one environment. Returns the result for the JSON document, and the error if some
+    /// components could not be destroyed.
     ///
     /// # Errors
     ///
@@ -254,16 +262,16 @@ impl Reaper<'_> {
     /// `skip_reason`.
     fn destroy(
         &self,
-        it: &ExpiredEnvironment,
+        environment: &ExpiringEnvironment,
         skip_reason: &RefCell<Option<String>>,
     ) -> Result<(DestroyedEnvironment, Result<(), CliError>), CliError> {
-        let env = &it.env;
+        let env = &environment.env;
         let runner = DeployRunner::with_cancellation(
             self.ui,
             self.workspace,
             env,
             self.options,
-            Arc::clone(&self.stop),
+            Arc::clone(&self.cancellation),
         );
         let skip = |why: String| {
             *skip_reason.borrow_mut() = Some(why);
@@ -274,11 +282,11 @@ impl Reaper<'_> {
             None => Ok(()),
         };
         self.abort_stale_runs(&runner, &skip)?;
-        let compose = |view: &LedgerSnapshot<'_>| {
-            compose_destruction(env, view, &check_state)?
+        let build = |snapshot: &LedgerSnapshot<'_>| {
+            build_destruction(env, snapshot, &check_state)?
                 .ok_or_else(|| skip("it is already destroyed".to_owned()))
         };
-        let (appended, result) = runner.destroy(&self.person, &compose, &|| Ok(()))?;
+        let (appended, result) = runner.destroy(&self.person, &build, &|| Ok(()))?;
         let sentence = result_text::summarize_deployment(
             env.name().as_str(),
             entry::DeploymentKind::Destroy,
@@ -289,17 +297,17 @@ impl Reaper<'_> {
             &sentence,
             &format_entry_name(env.ledger(), appended.id),
         ));
-        let environment = match &result {
-            Ok(()) => describe_environment(it, DestroyOutcome::Destroyed, None),
+        let destroyed = match &result {
+            Ok(()) => describe_environment(environment, DestroyOutcome::Destroyed, None),
             Err(error) => {
                 self.print_error(error);
-                describe_environment(it, DestroyOutcome::Failed, Some(sentence))
+                describe_environment(environment, DestroyOutcome::Failed, Some(sentence))
             }
         };
         Ok((
             DestroyedEnvironment {
                 entry: Some(appended.id),
-                ..environment
+                ..destroyed
             },
             result,
         ))
@@ -313,19 +321,19 @@ impl Reaper<'_> {
         runner: &DeployRunner<'_>,
         skip: &dyn Fn(String) -> CliError,
     ) -> Result<(), CliError> {
-        let snapshot = runner.read_environment()?;
+        let current = runner.read_environment()?;
         let is_stale = |run: &OpenRun<'_>| {
-            run.owner.statement.at.plus(snapshot.rules.stale_after) <= self.ui.now()
+            run.owner.statement.at.plus(current.rules.stale_after) <= self.ui.now()
         };
-        for run in snapshot.state().runs().into_iter().filter(is_stale) {
+        for run in current.state().runs().into_iter().filter(is_stale) {
             let reason = ABORT_REASON
                 .parse()
-                .context(ErrorKind::CannotTell, "cannot give up a run")?;
+                .context(ErrorKind::CannotTell, "cannot abort a run")?;
             let Some(abort) = build_abort(&run, reason) else {
                 continue;
             };
-            runner.append(&|view| {
-                let state = view.load_state(runner.env.ledger(), &Scope::All);
+            runner.append(&|snapshot| {
+                let state = snapshot.load_state(runner.env.ledger(), &Scope::All);
                 let state = state.context(ErrorKind::CannotTell, "cannot read the ledger")?;
                 match runner.env.state_in(&state).run(run.sequence) {
                     Some(current) if current.id() == Some(abort.run) => {
@@ -336,7 +344,7 @@ impl Reaper<'_> {
             })?;
             let (name, by) = (runner.env.name(), &run.owner.statement.by);
             self.ui.print_sentence(format_args!(
-                "Run {} of {by} in {name} is given up: {ABORT_REASON}.",
+                "Run {} of {by} in {name} is aborted: {ABORT_REASON}.",
                 run.sequence
             ));
         }

@@ -15,7 +15,7 @@ use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::outcome::OutcomeArgs;
 use crate::cli::baseline::{self, BaselineCommits};
 use crate::cli::deployment_request::{
-    DeploymentRequest, compose_request, find_dropped_environment, find_expiry, find_rules,
+    DeploymentRequest, build_requested, find_dropped_environment, find_expiry, find_rules,
     select_named_or_differing,
 };
 use crate::cli::key_lookup;
@@ -236,7 +236,7 @@ fn compose_recorded(
         destroy: options.destroy,
         versions: &parse_versions(&options.versions, policy)?,
     };
-    let mut deployment = compose_request(env, view, &request)?;
+    let mut deployment = build_requested(env, view, &request)?;
     options.metadata.apply_to(&mut deployment, view)?;
     // Every deployment to an ephemeral environment renews its time to live.
     deployment.expires = find_expiry(env, view, ui, None)?;

@@ -72,12 +72,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ui,
         &LedgerName::evidence(),
         args.write.append_options(),
-        &|view| {
-            let policy = view
+        &|snapshot| {
+            let policy = snapshot
                 .policy
                 .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
             let component = find_built_component(policy, named.as_ref())?;
-            let content = find_content(view, policy, commit, &component)?;
+            let content = find_content(snapshot, policy, commit, &component)?;
             Ok(Action::Artifact(Artifact {
                 component,
                 commit,

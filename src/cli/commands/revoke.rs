@@ -49,15 +49,16 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Some(person) => person.clone(),
         None => workspace.identify_signer()?,
     };
-    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        require_approval(&env, view, commit, &approver)?;
-        let revoke = Revoke {
-            commit,
-            approver: approver.clone(),
-            comment: args.message.clone(),
-        };
-        Ok(EntryDraft::in_environment(&env, Action::Revoke(revoke)))
-    })?;
+    let appended =
+        workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+            require_approval(&env, snapshot, commit, &approver)?;
+            let revoke = Revoke {
+                commit,
+                approver: approver.clone(),
+                comment: args.message.clone(),
+            };
+            Ok(EntryDraft::in_environment(&env, Action::Revoke(revoke)))
+        })?;
     let subject = format!("{} for {}", commit.0.prefix(7), env.name());
     let sentence = append_report::describe_revocation(&appended.statement.by, &approver, &subject);
     append_report::report_entry(ui, &sentence, &appended)
@@ -70,12 +71,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 /// Fails if there is none, and suggests the approvals that can be revoked.
 fn require_approval(
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     commit: CommitId,
     approver: &Person,
 ) -> Result<(), CliError> {
     let cannot_tell = "cannot tell what is approved";
-    let state = view
+    let state = snapshot
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, cannot_tell)?;
     let all: BTreeSet<(CommitId, Person)> = env

@@ -93,7 +93,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             destroy: false,
             versions: BTreeMap::new(),
         };
-        let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
+        let mut deployment = deployment_request::build_from_spec(view, policy, &spec)?;
         args.metadata.apply_to(&mut deployment, view)?;
         Ok(deployment)
     })

@@ -7,7 +7,7 @@ use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
 use crate::cli::deployment_request::{self, find_expiry, find_rules};
-use crate::cli::left_out::LeftOutReport;
+use crate::cli::left_out_components::LeftOutReport;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
 use crate::domain::entry::DeploymentKind;
@@ -85,8 +85,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref());
     let left_out = LeftOutReport::default();
-    runner.deploy(&person, &|view| {
-        let (policy, rules) = find_rules(&env, view)?;
+    runner.deploy(&person, &|snapshot| {
+        let (policy, rules) = find_rules(&env, snapshot)?;
         let spec = DeploymentSpec {
             env: &env,
             rules,
@@ -100,10 +100,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             destroy: args.destroy,
             versions: BTreeMap::new(),
         };
-        let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
-        left_out.print(ui, (view, policy), &spec)?;
-        args.metadata.apply_to(&mut deployment, view)?;
-        deployment.expires = find_expiry(&env, view, ui, args.ttl)?;
+        let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
+        left_out.print(ui, (snapshot, policy), &spec)?;
+        args.metadata.apply_to(&mut deployment, snapshot)?;
+        deployment.expires = find_expiry(&env, snapshot, ui, args.ttl)?;
         Ok(deployment)
     })?;
     left_out.require_none(&name)

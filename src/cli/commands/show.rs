@@ -225,7 +225,7 @@ impl CommitReader<'_> {
             env: &snapshot.env,
             rules: snapshot.rules,
             commits: Commits::One(self.commit),
-            selection: Selection::WithDependents,
+            selection: Selection::ChangedWithDependents,
             kind,
             destroy: false,
             versions: BTreeMap::new(),

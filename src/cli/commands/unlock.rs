@@ -50,16 +50,18 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .as_ref()
         .map(|revision| workspace.resolve_commit(revision))
         .transpose()?;
-    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let holds = commit.map_or(Ok(Vec::new()), |commit| find_holds(&env, view, commit))?;
-        let unlock = Unlock {
-            component: args.component.clone(),
-            commit,
-            holds,
-            comment: args.message.clone(),
-        };
-        Ok(EntryDraft::in_environment(&env, Action::Unlock(unlock)))
-    })?;
+    let appended =
+        workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+            let holds =
+                commit.map_or(Ok(Vec::new()), |commit| find_holds(&env, snapshot, commit))?;
+            let unlock = Unlock {
+                component: args.component.clone(),
+                commit,
+                holds,
+                comment: args.message.clone(),
+            };
+            Ok(EntryDraft::in_environment(&env, Action::Unlock(unlock)))
+        })?;
     let sentence = match (&appended.statement.action, &args.component) {
         (
             Action::Unlock(Unlock {
@@ -91,17 +93,17 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 /// Fails if there are none.
 fn find_holds(
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Vec<Hold>, CliError> {
-    let (policy, _) = find_rules(env, view)?;
+    let (policy, _) = find_rules(env, snapshot)?;
     let cannot_tell = "cannot tell what is on hold";
-    let state = view
+    let state = snapshot
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, cannot_tell)?;
     let mut holds = Vec::new();
     for (component, content, _) in env.state_in(&state).holds() {
-        if view
+        if snapshot
             .gatherer
             .content(policy, commit, component)
             .context(ErrorKind::CannotTell, cannot_tell)?

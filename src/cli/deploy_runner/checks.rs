@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::completion::describe_deployment;
 use super::planning::add_plans;
-use super::runner::{ComponentPlans, ComposeDeployment, DeployRunner, explain_outdated_plan};
+use super::runner::{BuildDeployment, ComponentPlans, DeployRunner, explain_outdated_plan};
 use crate::cli::{CliError, ErrorKind};
 use crate::domain::entry::{self, Action, ComponentChange, Deployment, Start};
 use crate::domain::id::{CommitId, RunId};
@@ -26,9 +26,9 @@ impl DeployRunner<'_> {
     pub fn check_rules(
         &self,
         person: &Person,
-        compose: &ComposeDeployment<'_>,
+        build: &BuildDeployment<'_>,
     ) -> Result<Deployment, CliError> {
-        let (deployment, verdict) = self.ask_rules(person, compose, &ComponentPlans::new())?;
+        let (deployment, verdict) = self.ask_rules(person, build, &ComponentPlans::new())?;
         self.print_changes(&deployment);
         // Neither a one-off command nor a deployment without changes has plans to wait for.
         match is_waiting_for_approvals(&verdict) {
@@ -51,11 +51,11 @@ impl DeployRunner<'_> {
     pub(super) fn check_approvals(
         &self,
         person: &Person,
-        compose: &ComposeDeployment<'_>,
+        build: &BuildDeployment<'_>,
         shown: &Deployment,
         plans: &ComponentPlans,
     ) -> Result<(), CliError> {
-        let (deployment, verdict) = self.ask_rules(person, compose, plans)?;
+        let (deployment, verdict) = self.ask_rules(person, build, plans)?;
         if !deployment
             .components
             .iter()
@@ -164,13 +164,13 @@ impl DeployRunner<'_> {
     pub fn ask_rules(
         &self,
         person: &Person,
-        compose: &ComposeDeployment<'_>,
+        build: &BuildDeployment<'_>,
         plans: &ComponentPlans,
     ) -> Result<(Deployment, Verdict), CliError> {
         let (statement, verdict) =
             self.workspace
-                .ask_rules(self.ui, person, self.env.ledger(), &|view| {
-                    let deployment = add_plans(compose(view)?, plans);
+                .ask_rules(self.ui, person, self.env.ledger(), &|snapshot| {
+                    let deployment = add_plans(build(snapshot)?, plans);
                     // This start is never written, so its run id does not matter.
                     Ok(self.build_draft(Action::Start(Start {
                         run: RunId([0; 16]),

@@ -2,7 +2,7 @@
 
 use super::planning::add_plans;
 use super::preparation::Preparation;
-use super::runner::{ComponentPlans, ComposeDeployment, DeployRunner, StartedRun};
+use super::runner::{BuildDeployment, ComponentPlans, DeployRunner, StartedRun};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::{CliError, ErrorKind, append_report};
 use crate::domain::name::Person;
@@ -14,10 +14,10 @@ use crate::view::result_text;
 impl DeployRunner<'_> {
     /// Checks the rules, plans, asks the user, and runs the deployment until its finish entry is
     /// written.
-    pub fn deploy(&self, person: &Person, compose: &ComposeDeployment<'_>) -> Result<(), CliError> {
-        let deployment = self.check_rules(person, compose)?;
+    pub fn deploy(&self, person: &Person, build: &BuildDeployment<'_>) -> Result<(), CliError> {
+        let deployment = self.check_rules(person, build)?;
         if deployment.components.is_empty() {
-            return self.report_unchanged(compose, &deployment);
+            return self.report_unchanged(build, &deployment);
         }
         self.check_commands(&deployment)?;
         if !self.ui.can_ask() {
@@ -45,11 +45,11 @@ impl DeployRunner<'_> {
             &add_plans(deployment.clone(), &plans),
             |notice| notice,
         );
-        self.check_approvals(person, compose, &deployment, &plans)?;
+        self.check_approvals(person, build, &deployment, &plans)?;
         if !self.confirm("Continue?")? {
             return Err(CliError::new(ErrorKind::Denied, "nothing was deployed"));
         }
-        let run = self.write_start(compose, &deployment, &plans)?;
+        let run = self.write_start(build, &deployment, &plans)?;
         let progress = DeploymentProgress::new(self.ui, preparation.name_width);
         self.run_to_finish(preparation, &progress, &run, &plans)
     }

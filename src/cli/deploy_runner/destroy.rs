@@ -3,7 +3,7 @@
 
 use super::completion::describe_deployment;
 use super::preparation::Preparation;
-use super::runner::{ComponentPlans, ComposeDeployment, DeployRunner, StartedRun};
+use super::runner::{BuildDeployment, ComponentPlans, DeployRunner, StartedRun};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
@@ -22,12 +22,12 @@ use crate::view::result_text;
 /// environment does not exist.
 ///
 /// `check` receives the environment's present state and may refuse to destroy it.
-pub fn compose_destruction(
+pub fn build_destruction(
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     check: &dyn Fn(EnvState<'_>) -> Result<(), CliError>,
 ) -> Result<Option<Deployment>, CliError> {
-    let state = view
+    let state = snapshot
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
     let env_state = env.state_in(&state);
@@ -60,6 +60,16 @@ pub fn compose_destruction(
     )))
 }
 
+/// Creates the error for an environment that another process destroyed after this command found it.
+/// The kind is "cannot tell": nothing refuses the request, but this command cannot report whether
+/// the other process destroyed every component.
+pub fn make_gone_error(env: &EnvRef) -> CliError {
+    CliError::new(
+        ErrorKind::CannotTell,
+        format!("{} is already destroyed", env.name()),
+    )
+}
+
 impl DeployRunner<'_> {
     /// Checks the rules, calls `confirm`, which may stop here, and destroys the environment.
     ///
@@ -67,16 +77,16 @@ impl DeployRunner<'_> {
     pub fn destroy(
         &self,
         person: &Person,
-        compose: &ComposeDeployment<'_>,
+        build: &BuildDeployment<'_>,
         confirm: &dyn Fn() -> Result<(), CliError>,
     ) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
-        let deployment = self.check_rules(person, compose)?;
-        self.check_approvals(person, compose, &deployment, &ComponentPlans::new())?;
+        let deployment = self.check_rules(person, build)?;
+        self.check_approvals(person, build, &deployment, &ComponentPlans::new())?;
         self.report_without_destroy(&deployment);
         confirm()?;
         let preparation = Preparation::new(self, &deployment)?;
         let progress = DeploymentProgress::new(self.ui, preparation.name_width);
-        let run = self.write_start(compose, &deployment, &ComponentPlans::new())?;
+        let run = self.write_start(build, &deployment, &ComponentPlans::new())?;
         let (appended, report) =
             self.execute_run(&preparation, &progress, &run, &ComponentPlans::new())?;
         Ok((
@@ -192,15 +202,10 @@ impl DeployRunner<'_> {
             self.options,
             std::sync::Arc::clone(&self.cancellation),
         );
-        let compose = |view: &LedgerSnapshot<'_>| {
-            let already_destroyed = || {
-                CliError::new(
-                    ErrorKind::CannotTell,
-                    format!("{} is already destroyed", self.env.name()),
-                )
-            };
-            compose_destruction(self.env, view, &|_| Ok(()))?.ok_or_else(already_destroyed)
+        let build = |snapshot: &LedgerSnapshot<'_>| {
+            build_destruction(self.env, snapshot, &|_| Ok(()))?
+                .ok_or_else(|| make_gone_error(self.env))
         };
-        runner.destroy(person, &compose, &|| Ok(()))
+        runner.destroy(person, &build, &|| Ok(()))
     }
 }

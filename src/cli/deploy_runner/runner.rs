@@ -36,7 +36,7 @@ pub struct DeployRunner<'a> {
 }
 
 /// Computes the deployment from the present state of the ledger.
-pub type ComposeDeployment<'a> = dyn Fn(&LedgerSnapshot<'_>) -> Result<Deployment, CliError> + 'a;
+pub type BuildDeployment<'a> = dyn Fn(&LedgerSnapshot<'_>) -> Result<Deployment, CliError> + 'a;
 
 /// The plan of each component that was planned.
 pub type ComponentPlans = BTreeMap<ComponentName, PlanResult>;
@@ -152,8 +152,8 @@ impl DeployRunner<'_> {
         action: &dyn Fn(&LedgerSnapshot<'_>) -> Result<Action, CliError>,
     ) -> Result<AppendedEntry, CliError> {
         self.workspace
-            .append(self.ui, self.env.ledger(), options, &|view| {
-                Ok(self.build_draft(action(view)?))
+            .append(self.ui, self.env.ledger(), options, &|snapshot| {
+                Ok(self.build_draft(action(snapshot)?))
             })
     }
 

@@ -2,7 +2,7 @@
 
 use super::planning::add_plans;
 use super::runner::{
-    ComponentPlans, ComposeDeployment, DeployRunner, StartedRun, explain_outdated_plan,
+    BuildDeployment, ComponentPlans, DeployRunner, StartedRun, explain_outdated_plan,
 };
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, append_report};
 use crate::clock;
@@ -18,7 +18,7 @@ impl DeployRunner<'_> {
     /// except that an ephemeral environment is kept for longer.
     pub(super) fn report_unchanged(
         &self,
-        compose: &ComposeDeployment<'_>,
+        build: &BuildDeployment<'_>,
         deployment: &Deployment,
     ) -> Result<(), CliError> {
         let sentence = result_text::describe_unchanged(self.env.name());
@@ -26,8 +26,8 @@ impl DeployRunner<'_> {
             self.ui.print_sentence(format_args!("{sentence}"));
             return Ok(());
         }
-        let appended = self.append(&|view| {
-            Expire::replacing(&compose(view)?)
+        let appended = self.append(&|snapshot| {
+            Expire::replacing(&build(snapshot)?)
                 .map(Action::Expire)
                 .ok_or_else(|| explain_outdated_plan("the running version has changed"))
         })?;
@@ -42,15 +42,15 @@ impl DeployRunner<'_> {
     /// Fails if the policy or the running components changed since the plans were made.
     pub fn write_start(
         &self,
-        compose: &ComposeDeployment<'_>,
+        build: &BuildDeployment<'_>,
         planned: &Deployment,
         plans: &ComponentPlans,
     ) -> Result<StartedRun, CliError> {
         let run =
             RunId(clock::random().context(ErrorKind::CannotTell, "cannot generate a run id")?);
-        let appended = self.append(&|view| {
-            let deployment = add_plans(compose(view)?, plans);
-            self.check_unchanged(view, planned, &deployment)?;
+        let appended = self.append(&|snapshot| {
+            let deployment = add_plans(build(snapshot)?, plans);
+            self.check_unchanged(snapshot, planned, &deployment)?;
             Ok(Action::Start(Start { run, deployment }))
         })?;
         let Action::Start(start) = &appended.statement.action else {
@@ -77,11 +77,11 @@ impl DeployRunner<'_> {
     /// Checks that the deployment is still the planned one, and that the policy has not changed.
     fn check_unchanged(
         &self,
-        view: &LedgerSnapshot<'_>,
+        snapshot: &LedgerSnapshot<'_>,
         planned: &Deployment,
         current: &Deployment,
     ) -> Result<(), CliError> {
-        if view.policy != Some(&*self.workspace.policy) {
+        if snapshot.policy != Some(&*self.workspace.policy) {
             return Err(explain_outdated_plan("the policy has changed"));
         }
         // Plans are not compared: only `current` has them.

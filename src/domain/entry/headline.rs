@@ -34,13 +34,13 @@ pub(super) fn names<'a>(names: impl Iterator<Item = &'a ComponentName>) -> Strin
 }
 
 /// Describes a deployment: `deploy api 1.4.2 (2affccc97fa0) to prod`.
-pub(super) fn deployment(kind: DeploymentKind, all: Vec<&Target>, place: &str) -> String {
+pub(super) fn deployment(kind: DeploymentKind, all: Vec<&Target>, environment: &str) -> String {
     let object = targets(all.into_iter());
     match kind {
-        DeploymentKind::Deploy => format!("deploy {object} to {place}"),
-        DeploymentKind::Rollback => format!("roll back to {object} in {place}"),
-        DeploymentKind::Hotfix => format!("hotfix {object} to {place}"),
-        DeploymentKind::Destroy => format!("destroy {place}"),
-        DeploymentKind::Exec => format!("run a command in {place}"),
+        DeploymentKind::Deploy => format!("deploy {object} to {environment}"),
+        DeploymentKind::Rollback => format!("roll back to {object} in {environment}"),
+        DeploymentKind::Hotfix => format!("hotfix {object} to {environment}"),
+        DeploymentKind::Destroy => format!("destroy {environment}"),
+        DeploymentKind::Exec => format!("run a command in {environment}"),
     }
 }

@@ -11,11 +11,11 @@ impl Statement {
     /// statement.
     pub fn message(&self) -> String {
         let body = self.action.body();
-        let place = self.environment().map_or_else(
+        let environment = self.environment().map_or_else(
             || self.ledger.to_string(),
             |environment| environment.to_string(),
         );
-        let mut text = body.headline(&place);
+        let mut text = body.headline(&environment);
         if let Some(free_text) = body.free_text() {
             text.push_str("\n\n");
             text.push_str(free_text);

@@ -32,7 +32,7 @@ pub use invalid::{InvalidError, MAX_BYTES, MAX_PREDICATE};
 pub use json::ParseError;
 pub(crate) use log_text::Tone;
 pub(crate) use note::Note;
-pub use note_line::note_line;
+pub use note_line::format_note_line;
 pub use read_trailers::{Trailers, read_trailers};
 pub use statement::Statement;
 pub use stored::{Entry, StoredEntry, Unverified, Verified};

@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, NaiveTime,
 use super::reader::TomlValue;
 use super::table::{TextForm, ValueForm};
 use super::table_macros::policy_table;
-use super::zone::Zone;
+use super::zone::{Ambiguity, Zone};
 use crate::domain::text::Line;
 use crate::domain::time::Time;
 
@@ -21,7 +21,7 @@ const ZONE: TextForm = TextForm::new("time zone", "^[A-Za-z0-9+_/-]+$");
 const LINE: TextForm = TextForm::new("line", "^[^\\n]+$");
 
 policy_table! {
-    /// A window of `freeze`, as the file writes it.
+    /// A window of `freeze`, as written in `deploy.toml`.
     pub(super) struct FreezeTable, read with (key, _context: ());
 
     keys {
@@ -76,7 +76,7 @@ pub struct Freeze {
     pub timezone: Zone,
     /// The reason, shown with a refusal.
     pub reason: Option<Line>,
-    /// The start and the end, as the policy writes them.
+    /// The start and the end, as written in `deploy.toml`.
     start_and_end: (String, String),
 }
 
@@ -91,13 +91,30 @@ enum FreezeWindow {
     Once { start: Time, end: Time },
 }
 
+/// Which bound of a window is parsed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BoundKind {
+    Start,
+    End,
+}
+
+impl BoundKind {
+    /// Returns the moment of a repeated local time that makes the window longer.
+    fn ambiguity(self) -> Ambiguity {
+        match self {
+            Self::Start => Ambiguity::First,
+            Self::End => Ambiguity::Last,
+        }
+    }
+}
+
 /// The start or end of a window.
 enum WindowBound {
     Weekly(Weekday, NaiveTime),
     Once(Time),
 }
 
-/// The spellings of a bound, for messages.
+/// The valid spellings of a start or end, for messages.
 const EXPECTED: &str = "a weekly time such as Fri 16:00, or a date or time such as 2026-12-20, 2026-12-20T18:00 or 2026-12-20T18:00:00Z";
 
 impl Freeze {
@@ -109,8 +126,8 @@ impl Freeze {
         reason: Option<Line>,
     ) -> Result<Self, String> {
         let window = match (
-            parse_bound(start, timezone, false)?,
-            parse_bound(end, timezone, true)?,
+            parse_bound(start, timezone, BoundKind::Start)?,
+            parse_bound(end, timezone, BoundKind::End)?,
         ) {
             (
                 WindowBound::Weekly(start_day, start_time),
@@ -146,8 +163,8 @@ impl Freeze {
         })
     }
 
-    /// Returns the end of the window that contains `now`; `None` outside of it. The start belongs
-    /// to the window, the end does not.
+    /// Returns the end of the window that contains `now`, or `None` if there is none. The start
+    /// belongs to the window, the end does not.
     pub fn active_until(&self, now: Time) -> Option<Time> {
         match self.window {
             FreezeWindow::Once { start, end } => (start <= now && now < end).then_some(end),
@@ -161,15 +178,19 @@ impl Freeze {
                 } else {
                     days
                 };
-                // A week and a day back: if the clocks skip or repeat a time, the window that began
-                // a week ago may still last.
+                // Look back a week and a day: if the clocks skip or repeat a time, the window that
+                // began a week ago may still be active.
                 (0..=8)
                     .filter_map(|back| today.checked_sub_days(Days::new(back)))
                     .filter(|day| day.weekday() == start.0)
                     .filter_map(|day| {
                         let last_day = day.checked_add_days(Days::new(length))?;
-                        let begin = self.timezone.to_utc(day.and_time(start.1), false)?;
-                        let until = self.timezone.to_utc(last_day.and_time(end.1), true)?;
+                        let begin = self
+                            .timezone
+                            .to_utc(day.and_time(start.1), BoundKind::Start.ambiguity())?;
+                        let until = self
+                            .timezone
+                            .to_utc(last_day.and_time(end.1), BoundKind::End.ambiguity())?;
                         (begin <= now && now < until).then_some(until)
                     })
                     .max()
@@ -188,8 +209,8 @@ impl fmt::Display for Freeze {
     }
 }
 
-/// Parses a bound; `is_end` is true for the end of a window.
-fn parse_bound(text: &str, timezone: Zone, is_end: bool) -> Result<WindowBound, String> {
+/// Parses the start or end of a window.
+fn parse_bound(text: &str, timezone: Zone, kind: BoundKind) -> Result<WindowBound, String> {
     let error = || format!("{text:?} is not {EXPECTED}");
     let parse_clock = |text: &str| {
         NaiveTime::parse_from_str(text, "%H:%M")
@@ -205,13 +226,13 @@ fn parse_bound(text: &str, timezone: Zone, is_end: bool) -> Result<WindowBound, 
         ));
     }
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        let day = if is_end {
-            date.succ_opt().ok_or_else(error)?
-        } else {
-            date
+        let day = match kind {
+            BoundKind::Start => date,
+            // The end date is included.
+            BoundKind::End => date.succ_opt().ok_or_else(error)?,
         };
         return timezone
-            .to_utc(day.and_time(NaiveTime::MIN), is_end)
+            .to_utc(day.and_time(NaiveTime::MIN), kind.ambiguity())
             .map(WindowBound::Once)
             .ok_or_else(error);
     }
@@ -224,7 +245,7 @@ fn parse_bound(text: &str, timezone: Zone, is_end: bool) -> Result<WindowBound, 
     ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(&text, format).ok())
-        .and_then(|local| timezone.to_utc(local, is_end))
+        .and_then(|local| timezone.to_utc(local, kind.ambiguity()))
         .map(WindowBound::Once)
         .ok_or_else(error)
 }
@@ -273,7 +294,7 @@ mod tests {
             until(&weekend, "2026-10-23T15:00:00Z").as_deref(),
             Some("2026-10-26T08:00:00Z")
         );
-        // Within one day, and all the week but an hour.
+        // Within one day, and the whole week except for one hour.
         let night = freeze("Tue 22:00", "Tue 23:00", "UTC");
         assert_eq!(
             until(&night, "2026-01-06T22:30:00Z").as_deref(),

@@ -11,6 +11,15 @@ use chrono_tz::Tz;
 
 use crate::domain::time::Time;
 
+/// Which moment to return for a local time that comes twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ambiguity {
+    /// The first of the two.
+    First,
+    /// The second of the two.
+    Last,
+}
+
 /// A time zone such as `Europe/London`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Zone(Tz);
@@ -25,12 +34,16 @@ impl Zone {
     }
 
     /// Returns the moment of a local time. A time that the clocks skip stands for the moment at
-    /// which they jump. A time that comes twice stands for the first moment, or for the last if
-    /// `last` is true. `None` before 1970 and after 9999.
-    pub(super) fn to_utc(self, local: NaiveDateTime, last: bool) -> Option<Time> {
+    /// which they jump. For a time that comes twice, `ambiguity` selects the moment. Returns `None`
+    /// before 1970 and after 9999.
+    pub(super) fn to_utc(self, local: NaiveDateTime, ambiguity: Ambiguity) -> Option<Time> {
         let seconds = match self.0.from_local_datetime(&local) {
             LocalResult::Single(moment) => moment.timestamp(),
-            LocalResult::Ambiguous(first, second) => if last { second } else { first }.timestamp(),
+            LocalResult::Ambiguous(first, last) => match ambiguity {
+                Ambiguity::First => first,
+                Ambiguity::Last => last,
+            }
+            .timestamp(),
             LocalResult::None => self.jump_over(local)?,
         };
         Time::from_seconds(seconds)
@@ -109,7 +122,10 @@ mod tests {
         ] {
             let local = london.to_local(moment.parse().unwrap());
             assert_eq!(local.format("%Y-%m-%dT%H:%M:%S").to_string(), there);
-            assert_eq!(london.to_utc(local, false).unwrap().to_string(), moment);
+            assert_eq!(
+                london.to_utc(local, Ambiguity::First).unwrap().to_string(),
+                moment
+            );
         }
     }
 }

@@ -90,9 +90,9 @@ fn check_component(
             Violation::new(describe_failure(ctx, source, change, attempt)).remedy(record_command),
         ),
         LatestEvent::Ran(period) => {
-            let none_counts = previous_log::none_counts(ctx, change);
-            check_run_period(source, period, none_counts).map(|violation| {
-                match (period.to, period.is_baseline && none_counts) {
+            let unverified_counts = previous_log::unverified_counts(ctx, change);
+            check_run_period(source, period, unverified_counts).map(|violation| {
+                match (period.to, period.is_baseline && unverified_counts) {
                     // Without `--all`, a running component would not be deployed again.
                     (None, true) => violation.remedy(format!("{record_command} --all")),
                     (None, false) => {
@@ -146,13 +146,13 @@ fn describe_failure(
 fn check_run_period(
     source: &EnvName,
     period: &RunPeriod<'_>,
-    none_counts: bool,
+    unverified_counts: bool,
 ) -> Option<Violation> {
     if period.is_baseline {
         Some(Violation::new(format!(
             "it is only a baseline in {source}, not a deployment"
         )))
-    } else if period.is_verified(none_counts) {
+    } else if period.is_verified(unverified_counts) {
         None
     } else if period.last_verification() == VerificationResult::Failed {
         Some(Violation::new(format!(

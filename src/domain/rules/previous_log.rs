@@ -105,7 +105,7 @@ pub(super) fn previous_state<'a>(ctx: &Context<'a>) -> Fact<EnvState<'a>> {
 
 /// Returns whether a missing verification counts as passed: the policy in force has no `verify` for
 /// the component.
-pub(super) fn none_counts(ctx: &Context<'_>, change: &ComponentChange) -> bool {
+pub(super) fn unverified_counts(ctx: &Context<'_>, change: &ComponentChange) -> bool {
     ctx.policy
         .component(&change.target.component)
         .is_none_or(|component| component.verify.is_none())

@@ -1,8 +1,9 @@
-//! The rule `soak`: the commit ran in `promote_from` for long enough, verified and without a break.
-//! The longest such time counts.
+//! The rule `soak`: the content or commit ran in `promote_from` for long enough, verified and
+//! without interruption. Periods are not added up: one of them must be long enough.
 //!
-//! The ends of that time are by the clocks of different machines. A clock that differs by the
-//! tolerance must not make the time long enough, so the tolerance is subtracted from it.
+//! The start and the end of a period can come from the clocks of different machines. A difference
+//! between the clocks must not make a period long enough, so the tolerance is added to the required
+//! time.
 
 use super::context::{Context, or_unknown};
 use super::definition::{OtherLedger, RuleDefinition};
@@ -19,7 +20,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Soak,
     name: "soak",
-    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires, verified and without interruption. The tolerance for clocks, 5 minutes, is subtracted from the time that it ran.",
+    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires plus 5 minutes of tolerance for clocks that differ, verified and without interruption.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::Soak),
     reads: &[OtherLedger::PreviousEnvironment],
@@ -46,9 +47,9 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     Ok(findings.checks())
 }
 
-/// A time during which a commit ran verified: its start and end. The end is `None` if it still
-/// lasts.
-type VerifiedTime = (Time, Option<Time>);
+/// A period in which the content or commit ran verified: its start and end. The end is `None` if
+/// the period is ongoing.
+type VerifiedPeriod = (Time, Option<Time>);
 
 fn check_component(
     ctx: &Context<'_>,
@@ -56,67 +57,69 @@ fn check_component(
     soak: Span,
     change: &ComponentChange,
 ) -> Fact<Option<Violation>> {
-    let Some(mut times) = verified_times(ctx, change)? else {
+    let Some(mut periods) = find_verified_periods(ctx, change)? else {
         return Ok(None);
     };
-    let length = |(from, to): &VerifiedTime| to.unwrap_or(ctx.now).duration_since(*from);
+    let length = |(from, to): &VerifiedPeriod| to.unwrap_or(ctx.now).duration_since(*from);
     let required = Span::from_seconds(soak.as_seconds().saturating_add(SKEW.as_seconds()));
-    if times.iter().any(|time| length(time) >= required) {
+    if periods.iter().any(|period| length(period) >= required) {
         return Ok(None);
     }
-    // A current time comes first: it can still become long enough.
-    times.sort_by_key(|(from, to)| (to.is_some(), *from));
-    let current = times.first().filter(|(_, to)| to.is_none());
-    let longest = current.or_else(|| times.iter().max_by_key(|time| length(time)));
-    let (current_verb, past_verb) = if change.is_removal() {
+    // An ongoing period comes first, because it can still become long enough.
+    periods.sort_by_key(|(from, to)| (to.is_some(), *from));
+    let ongoing = periods.first().filter(|(_, to)| to.is_none());
+    let reported = ongoing.or_else(|| periods.iter().max_by_key(|period| length(period)));
+    let (ongoing_verb, past_verb) = if change.is_removal() {
         ("has been without it", "was without it")
     } else {
         ("has run it", "ran it")
     };
-    let detail = match longest {
+    let detail = match reported {
         None => format!("it was never verified in {source} (soak {soak})"),
-        Some(time @ (from, None)) => {
+        Some(period @ (from, None)) => {
             let remaining = required
                 .as_seconds()
-                .saturating_sub(length(time).as_seconds());
+                .saturating_sub(length(period).as_seconds());
             format!(
-                "{source} {current_verb} since {}, soak {soak} plus {SKEW} clock tolerance: {} left",
+                "{source} {ongoing_verb} since {}, soak {soak} plus {SKEW} clock tolerance: {} left",
                 format_moment(*from, ctx.now),
                 format_length(Span::from_seconds(remaining))
             )
         }
-        Some(time) => format!(
+        Some(period) => format!(
             "{source} {past_verb} for {} at most, soak {soak} plus {SKEW} clock tolerance",
-            format_length(length(time))
+            format_length(length(period))
         ),
     };
     Ok(Some(Violation::new(detail)))
 }
 
-/// Returns the times during which the previous environment ran the content or commit verified, or
-/// was without a component that is destroyed.
+/// Returns the periods in which the previous environment ran the content or commit verified or, for
+/// a removal, ran without the component.
 ///
-/// `None` if the component to destroy neither runs there nor appears in the log: its removal needs
-/// no soak.
-fn verified_times(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Vec<VerifiedTime>>> {
+/// Returns `None` if the component to remove never ran there: its removal needs no soak.
+fn find_verified_periods(
+    ctx: &Context<'_>,
+    change: &ComponentChange,
+) -> Fact<Option<Vec<VerifiedPeriod>>> {
     let history = previous_log::previous_history(ctx, change)?;
     if !change.is_removal() {
-        let none_counts = previous_log::none_counts(ctx, change);
-        let times = previous_log::counted_periods(ctx, &history, change)?
+        let unverified_counts = previous_log::unverified_counts(ctx, change);
+        let periods = previous_log::counted_periods(ctx, &history, change)?
             .into_iter()
             .filter(|period| !period.is_baseline)
-            .flat_map(|period| period.verified_spans(none_counts));
-        return Ok(Some(times.collect()));
+            .flat_map(|period| period.verified_spans(unverified_counts));
+        return Ok(Some(periods.collect()));
     }
-    let absent: Vec<_> = previous_log::find_absences(&history, change)
+    let absence_periods: Vec<_> = previous_log::find_absences(&history, change)
         .flat_map(|period| period.verified_spans(true))
         .collect();
     let component = &change.target.component;
-    let always_absent = absent.is_empty()
+    let never_ran = absence_periods.is_empty()
         && previous_log::previous_state(ctx)?
             .commit(component)
             .is_none();
-    Ok((!always_absent).then_some(absent))
+    Ok((!never_ran).then_some(absence_periods))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The lines that the notes must contain, collected while entries are validated.
 
-use crate::domain::entry::{Statement, note_line};
+use crate::domain::entry::{Statement, format_note_line};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::time::Time;
 
@@ -24,7 +24,7 @@ pub(super) fn collect_lines(
     lines: &mut Vec<ExpectedLine>,
 ) {
     for commit in statement.commits() {
-        if let Some(line) = note_line(statement, id, commit) {
+        if let Some(line) = format_note_line(statement, id, commit) {
             lines.push(ExpectedLine {
                 commit,
                 at: statement.at,

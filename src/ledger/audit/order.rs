@@ -11,49 +11,51 @@ use super::ledger_audit::LedgerAudit;
 use super::references::PublishRecord;
 use crate::domain::name::LedgerName;
 
-/// Adds a finding for each entry of an environment that is out of order, or a remark if a publish
-/// admits it.
+/// Adds a finding for each entry of an environment that is out of order, or a remark if the publish
+/// admits the entry.
 pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
-    let Some(policy) = audited.iter().find(|it| it.ledger.is_policy()) else {
+    let Some(policy_audit) = audited.iter().find(|audit| audit.ledger.is_policy()) else {
         return;
     };
-    let Some((_, policies)) = index.chain(&policy.ledger) else {
+    let Some((_, policy_chain)) = index.chain(&policy_audit.ledger) else {
         return;
     };
-    let publishes = policy.references.publishes.clone();
-    for ledger in audited.iter_mut().filter(|it| it.ledger.is_environment()) {
-        let Some((_, chain)) = index.chain(&ledger.ledger) else {
+    let publishes = policy_audit.references.publishes.clone();
+    for audit in audited
+        .iter_mut()
+        .filter(|audit| audit.ledger.is_environment())
+    {
+        let Some((_, chain)) = index.chain(&audit.ledger) else {
             continue;
         };
-        for (position, policy_position) in &ledger.references.policy_positions {
+        for (position, policy_position) in &audit.references.policy_positions {
             let next = publishes.partition_point(|publish| publish.position <= *policy_position);
             let Some(next) = publishes.get(next) else {
                 continue;
             };
-            if find_seen_position(next, &ledger.ledger, chain).is_some_and(|seen| *position <= seen)
+            if find_seen_position(next, &audit.ledger, chain).is_some_and(|seen| *position <= seen)
             {
                 continue;
             }
-            let (id, publish) = (
-                chain.id_at(*position),
-                policies.id_at(next.position).short(),
-            );
+            let id = chain.id_at(*position);
+            let publish_id = policy_chain.id_at(next.position).short();
             if next.admits.binary_search(&id).is_ok() {
                 let text = format!(
-                    "it was made under an older policy that {publish} had replaced, and {publish} admits it"
+                    "it was made under an older policy, after the publish {publish_id} had replaced that policy, and the publish admits it"
                 );
-                ledger.remarks.push(AuditRemark::on_entry(
+                audit.remarks.push(AuditRemark::on_entry(
                     RemarkKind::AdmittedEntry,
-                    &ledger.ledger,
+                    &audit.ledger,
                     id,
                     text,
                 ));
             } else {
-                let detail =
-                    format!("it was made under an older policy, and {publish} had not seen it");
-                ledger.findings.push(AuditFinding::chain_failure(
+                let detail = format!(
+                    "it was made under an older policy, and the publish {publish_id} of the next policy had not seen it"
+                );
+                audit.findings.push(AuditFinding::chain_failure(
                     FindingKind::Order,
-                    &ledger.ledger,
+                    &audit.ledger,
                     Some(id),
                     detail,
                 ));
@@ -62,7 +64,7 @@ pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
     }
 }
 
-/// Returns the position up to which a publish has seen the ledger.
+/// Returns the position of the ledger's tip that a publish names.
 fn find_seen_position(
     publish: &PublishRecord,
     ledger: &LedgerName,
@@ -91,8 +93,8 @@ mod tests {
         }
     }
 
-    /// A removed person's stolen key signs under the policy that still listed it. No clock reveals
-    /// that, but the order does.
+    /// The stolen key of a removed person signs an entry under the older policy that still listed
+    /// the key. Its time can be forged, but its position in the ledger shows that it came later.
     #[test]
     fn entries_under_an_older_policy() {
         // The policy ledger is 0 (genesis), 1 and 3 (publishes), and 2 between them (an approval,

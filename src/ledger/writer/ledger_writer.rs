@@ -56,8 +56,8 @@ pub struct AppendOptions {
     /// Assume that the server's owner has armed a recovery for the signer's key. The server decides
     /// whether that is so.
     pub assume_recovery: bool,
-    /// How often to ask an unavailable remote again after a push without an answer, pausing 1, 2,
-    /// 4, … seconds: for unattended runners. A later command could not tell whether an entry on the
-    /// remote is this one.
+    /// How many times to ask an unavailable remote again after a push without an answer, pausing 1,
+    /// 2, 4, … seconds: for unattended runners. A later command could not tell whether an entry on
+    /// the remote is this one.
     pub unanswered_retries: u32,
 }

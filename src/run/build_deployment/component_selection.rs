@@ -1,22 +1,17 @@
-//! Selects the components of a deployment among those of the environment and the commit.
+//! Selects the components of a deployment from those of the environment and the commit.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use super::blocked_components::{find_skipped, remove_blocked};
+use super::component_changes::{build_change, include_dependents, select_change};
 use super::deployment_spec::{BuildError, Commits, DeploymentSpec, Selection};
-use super::selection::{
-    BlockReason, build_change, find_block_reason, include_dependents, make_change, remove_blocked,
-};
 use crate::domain::entry::ComponentChange;
-use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::domain::state::EnvState;
 use crate::ledger::writer::LedgerSnapshot;
-use crate::run::graph::Graph;
 
-/// Returns what happens to each component that the deployment includes. The list is empty if every
+/// Returns the change of each component that the deployment includes. The list is empty if every
 /// component of the commit already runs.
 pub(super) fn select_components(
-    ledgers: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
     env_state: EnvState<'_>,
@@ -42,27 +37,27 @@ pub(super) fn select_components(
             continue;
         };
         let content = if in_policy.contains(component) {
-            let content = ledgers.gatherer.content(policy, commit, component);
+            let content = snapshot.gatherer.content(policy, commit, component);
             content.map_err(|error| BuildError::MissingFact(error.to_string()))?
         } else {
             None
         };
         is_any_in_commit |= content.is_some();
-        match build_change(env_state, spec, component, commit, content)? {
+        match select_change(env_state, spec, component, commit, content)? {
             Some(change) => components.push(change),
             None if content.is_some() => {
-                unchanged.push(make_change(env_state, component, commit, content));
+                unchanged.push(build_change(env_state, component, commit, content));
             }
             None => {}
         }
     }
     if matches!(
         spec.selection,
-        Selection::Unblocked | Selection::WithDependents
+        Selection::UnblockedWithDependents | Selection::ChangedWithDependents
     ) {
         include_dependents(env_state, policy, &mut components, unchanged);
     }
-    if spec.selection == Selection::Unblocked {
+    if spec.selection == Selection::UnblockedWithDependents {
         let skipped = find_skipped(env_state, policy, &components);
         components.retain(|change| !skipped.contains_key(&change.target.component));
     }
@@ -79,43 +74,4 @@ fn name_commits(commits: &Commits) -> String {
         Commits::One(commit) => commit.short(),
         Commits::Each(_) => "the commits".to_owned(),
     }
-}
-
-/// Finds the changes to skip: those of components that depend, directly or not, on a component whose
-/// new content is not running and cannot be deployed now. Returns the dependency of each and what
-/// blocks it.
-///
-/// A run skips the dependents of a component that fails. This keeps the next run from deploying them
-/// alone.
-pub(super) fn find_skipped(
-    env_state: EnvState<'_>,
-    policy: &Policy,
-    components: &[ComponentChange],
-) -> BTreeMap<ComponentName, (ComponentName, BlockReason)> {
-    let changes = || components.iter().filter(|change| !change.is_removal());
-    let is_missing = |change: &&ComponentChange| {
-        let component = &change.target.component;
-        env_state.content(component) != change.target.content
-            || env_state.unknown_since(component).is_some()
-    };
-    let blocked: BTreeMap<&ComponentName, BlockReason> = changes()
-        .filter(is_missing)
-        .filter_map(|change| {
-            let reason = find_block_reason(env_state, change)?;
-            Some((&change.target.component, reason))
-        })
-        .collect();
-    let find_cause = |change: &ComponentChange| {
-        let component = &change.target.component;
-        if find_block_reason(env_state, change).is_some() {
-            return None;
-        }
-        let mut among: BTreeSet<ComponentName> = blocked.keys().copied().cloned().collect();
-        among.insert(component.clone());
-        let graph = Graph::new(policy, &among);
-        let cause = graph.predecessors(component).next()?;
-        let reason = blocked.get(cause)?;
-        Some((component.clone(), (cause.clone(), *reason)))
-    };
-    changes().filter_map(find_cause).collect()
 }

@@ -17,11 +17,11 @@ pub enum Selection {
     Changed,
     /// Components whose content differs, and components with a plan command that depend on one of
     /// those, unless they are blocked: locked, on hold, or part of another run. Blocked components,
-    /// and those that depend on a blocked one, are left for a later deployment. If no other is left,
-    /// the blocked ones are kept, so that the rules can report why.
-    Unblocked,
-    /// The same components as [`Self::Unblocked`], blocked or not.
-    WithDependents,
+    /// and those that depend on a blocked one, are left for a later deployment. If all components
+    /// are blocked, they are kept, so that the rules can report why.
+    UnblockedWithDependents,
+    /// The same components as [`Self::UnblockedWithDependents`], blocked or not.
+    ChangedWithDependents,
     /// All components, as changes, whether they differ or not.
     All,
     /// These components, as changes, whether they differ or not. The others are left out.

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::component_selection::{find_skipped, select_components};
+use super::blocked_components::{BlockReason, find_block_reason, find_skipped};
+use super::component_changes::select_change;
+use super::component_selection::select_components;
 use super::deployment_spec::{BuildError, DeploymentSpec, Selection};
-use super::selection::{BlockReason, build_change, find_block_reason};
 use crate::domain::entry::ComponentChange;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
@@ -46,17 +47,17 @@ impl fmt::Display for LeftOut {
 /// whatever components `spec` selects. If the deployment consists of blocked components, which the
 /// rules then refuse, those are not listed.
 pub fn list_left_out(
-    ledgers: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
 ) -> Result<Vec<LeftOut>, BuildError> {
     let spec = DeploymentSpec {
-        selection: Selection::Unblocked,
+        selection: Selection::UnblockedWithDependents,
         ..spec.clone()
     };
-    let state = ledgers.load_state(spec.env.ledger(), &Scope::All)?;
+    let state = snapshot.load_state(spec.env.ledger(), &Scope::All)?;
     let env_state = spec.env.state_in(&state);
-    let included = select_components(ledgers, policy, &spec, env_state)?;
+    let included = select_components(snapshot, policy, &spec, env_state)?;
     let is_included = |component: &ComponentName| {
         included
             .iter()
@@ -67,9 +68,9 @@ pub fn list_left_out(
         let Some(commit) = spec.commits.get(&component) else {
             continue;
         };
-        let content = ledgers.gatherer.content(policy, commit, &component);
+        let content = snapshot.gatherer.content(policy, commit, &component);
         let content = content.map_err(|error| BuildError::MissingFact(error.to_string()))?;
-        let change = build_change(env_state, &spec, &component, commit, content)?;
+        let change = select_change(env_state, &spec, &component, commit, content)?;
         changes.extend(change);
     }
     let skipped = find_skipped(env_state, policy, &changes);

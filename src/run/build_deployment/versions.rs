@@ -17,13 +17,13 @@ use crate::ledger::writer::LedgerSnapshot;
 
 /// Gathers the facts about the deployment before its versions and artifacts are known.
 pub(super) fn gather_facts(
-    ledgers: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
     spec: &DeploymentSpec<'_>,
     deployment: &Deployment,
     state: &State,
 ) -> Facts {
-    let chain = &ledgers.tip.chain;
+    let chain = &snapshot.tip.chain;
     let Some(by) = spec.rules.deployers.persons().first().cloned() else {
         return Facts::default();
     };
@@ -33,9 +33,9 @@ pub(super) fn gather_facts(
         key: None,
         policy_text: None,
     };
-    let mut others = ledgers.tips.clone();
+    let mut others = snapshot.tips.clone();
     others.remove(spec.env.ledger());
-    ledgers.gatherer.gather_to_build(
+    snapshot.gatherer.gather_to_build(
         policy,
         &request,
         &others,

@@ -1,4 +1,4 @@
-//! Applies a deployment in dependency order and reports how each component ended.
+//! Applies a deployment in dependency order and reports the outcome of each component.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -24,24 +24,26 @@ pub fn apply_deployment(
     callbacks: &dyn RunCallbacks,
     check_ownership: &mut OwnershipCheck<'_>,
 ) -> RunReport {
-    let all: BTreeSet<ComponentName> = task
+    let deployed: BTreeSet<ComponentName> = task
         .deployment
         .deployed()
-        .map(|it| it.target.component.clone())
+        .map(|change| change.target.component.clone())
         .collect();
     let destroyed: BTreeSet<ComponentName> = task
         .deployment
         .components
         .iter()
-        .filter(|it| it.is_removal())
-        .map(|it| it.target.component.clone())
+        .filter(|change| change.is_removal())
+        .map(|change| change.target.component.clone())
         .collect();
     let policy = task.runner.command_env.policy;
     let mut report = RunReport::default();
     let mut results = apply_graph(
-        (task, work_dirs),
-        &Graph::new(policy, &all),
-        (callbacks, &mut *check_ownership),
+        task,
+        work_dirs,
+        &Graph::new(policy, &deployed),
+        callbacks,
+        check_ownership,
         &mut report,
     );
     // Removals come last, and only if everything else succeeded: until then, components may still
@@ -51,9 +53,11 @@ pub fn apply_deployment(
         .all(|result| matches!(result, TaskResult::Succeeded(_)));
     if all_succeeded {
         results.extend(apply_graph(
-            (task, work_dirs),
+            task,
+            work_dirs,
             &Graph::new(policy, &destroyed).reversed(),
-            (callbacks, &mut *check_ownership),
+            callbacks,
+            check_ownership,
             &mut report,
         ));
     } else {
@@ -70,20 +74,22 @@ pub fn apply_deployment(
         .map(|change| find_component_result(change, &results))
         .collect();
     if report.taken_over.is_none() && report.owner_unknown.is_none() {
-        roll_back_failed((task, work_dirs), check_ownership, &mut report);
+        roll_back_failed(task, work_dirs, check_ownership, &mut report);
     }
     report
 }
 
-/// Works through the components of a graph and returns how each ended.
+/// Deploys or destroys the components of a graph, and returns the result of each.
 fn apply_graph(
-    (task, work_dirs): (&DeployTask<'_>, &WorkDirs<'_>),
+    task: &DeployTask<'_>,
+    work_dirs: &WorkDirs<'_>,
     graph: &Graph,
-    (callbacks, check_ownership): (&dyn RunCallbacks, &mut OwnershipCheck<'_>),
+    callbacks: &dyn RunCallbacks,
+    check_ownership: &mut OwnershipCheck<'_>,
     report: &mut RunReport,
 ) -> BTreeMap<ComponentName, TaskResult<AppliedComponent, ApplyFailure>> {
     let created: Mutex<BTreeMap<ComponentName, CreatedResources>> = Mutex::default();
-    let mut scheduler = ApplyCallbacks {
+    let mut apply_callbacks = ApplyCallbacks {
         task,
         work_dirs,
         graph,
@@ -97,7 +103,7 @@ fn apply_graph(
                 guard: &ContinueGuard<'_, AppliedComponent, ApplyFailure>| {
         match find_change(task.deployment, component) {
             Some(change) if change.is_removal() => destroy_component(task, &prepared.job),
-            _ => apply_component((task, guard), callbacks, &prepared, &|plan| {
+            _ => apply_component(task, guard, callbacks, &prepared, &|plan| {
                 let mut created = created.lock().unwrap_or_else(PoisonError::into_inner);
                 let created = created.entry(component.clone()).or_default();
                 plan.as_terraform()
@@ -106,13 +112,13 @@ fn apply_graph(
             }),
         }
     };
-    let results = run_graph(graph, task.parallel, &mut scheduler, &work);
+    let results = run_graph(graph, task.parallel, &mut apply_callbacks, &work);
     let created = created.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.created.extend(created);
     results
 }
 
-/// The decisions of the run while a graph is applied.
+/// Decides for the scheduler which components may start, and records their results.
 struct ApplyCallbacks<'a, 'o> {
     task: &'a DeployTask<'a>,
     work_dirs: &'a WorkDirs<'a>,
@@ -139,17 +145,18 @@ impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
     fn prepare(&mut self, component: &ComponentName) -> Result<PreparedComponent, ApplyFailure> {
         self.check_continue(component)?;
         let change = find_change(self.task.deployment, component)
-            .ok_or_else(|| ApplyFailure::StepFailed(make_start_error(None), false))?;
+            .ok_or_else(|| ApplyFailure::without_change(make_start_error(None)))?;
         let job = prepare_job(self.work_dirs, change)
-            .map_err(|error| ApplyFailure::StepFailed(make_start_error(Some(&error)), false))?;
-        // Without a known plan, the plan file must not be applied.
+            .map_err(|error| ApplyFailure::without_change(make_start_error(Some(&error))))?;
+        // If planning failed or was deferred, the plan file is not valid: plan again before
+        // applying.
         let is_planned = matches!(self.task.plans.get(component), Some(PlanResult::Planned(_)));
         let lacks_plan = !is_planned
             && self
                 .task
                 .runner
                 .component_policy(&job)
-                .is_some_and(|it| it.plan.is_some());
+                .is_some_and(|component| component.plan.is_some());
         let needs_new_plan = lacks_plan
             || self
                 .graph
@@ -180,7 +187,7 @@ impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
             Ok(applied) => self
                 .changed_outputs
                 .extend(applied.outputs_changed.then(|| component.clone())),
-            Err(ApplyFailure::StepFailed(error, _)) => {
+            Err(ApplyFailure::StepFailed { error, .. }) => {
                 self.has_failed = true;
                 self.report.errors.insert(component.clone(), error.clone());
             }
@@ -192,7 +199,7 @@ impl SchedulerCallbacks<PreparedComponent, AppliedComponent, ApplyFailure>
     }
 }
 
-/// Returns how a component ended.
+/// Returns the result to record for a component.
 fn find_component_result(
     change: &ComponentChange,
     results: &BTreeMap<ComponentName, TaskResult<AppliedComponent, ApplyFailure>>,
@@ -205,13 +212,16 @@ fn find_component_result(
             verification: applied.verification,
             ..make(Outcome::Succeeded)
         },
-        Some(TaskResult::Failed(ApplyFailure::StepFailed(_, true))) => make(Outcome::Failed),
-        // It was not touched.
+        Some(TaskResult::Failed(ApplyFailure::StepFailed {
+            may_have_changed: true,
+            ..
+        })) => make(Outcome::Failed),
+        // The component was not changed.
         Some(TaskResult::Failed(_) | TaskResult::NotStarted) | None => make(Outcome::Skipped),
         Some(TaskResult::SkippedAfter(cause)) => {
             let failed = matches!(
                 results.get(cause),
-                Some(TaskResult::Failed(ApplyFailure::StepFailed(..)))
+                Some(TaskResult::Failed(ApplyFailure::StepFailed { .. }))
             );
             RecordedResult {
                 because: failed.then(|| cause.clone()),
@@ -221,9 +231,10 @@ fn find_component_result(
     }
 }
 
-/// Rolls back the components that the policy's `rollback` selects, if one has failed.
+/// Rolls back the components that the policy's `rollback` selects, if a component has failed.
 fn roll_back_failed(
-    (task, work_dirs): (&DeployTask<'_>, &WorkDirs<'_>),
+    task: &DeployTask<'_>,
+    work_dirs: &WorkDirs<'_>,
     check_ownership: &mut OwnershipCheck<'_>,
     report: &mut RunReport,
 ) {
@@ -231,27 +242,27 @@ fn roll_back_failed(
     let failed = report
         .results
         .iter()
-        .any(|it| it.outcome == Outcome::Failed);
+        .any(|result| result.outcome == Outcome::Failed);
     if !failed || rules.rollback == Rollback::Manual || task.runner.cancellation.is_draining() {
         return;
     }
-    let is_selected = |it: &&RecordedResult| match rules.rollback {
-        Rollback::Auto => it.outcome == Outcome::Failed,
-        Rollback::All => matches!(it.outcome, Outcome::Failed | Outcome::Succeeded),
+    let is_selected = |result: &&RecordedResult| match rules.rollback {
+        Rollback::Auto => result.outcome == Outcome::Failed,
+        Rollback::All => matches!(result.outcome, Outcome::Failed | Outcome::Succeeded),
         Rollback::Manual => false,
     };
-    // A component to destroy has no release to return to.
-    let has_change = |it: &&RecordedResult| {
+    // A destroyed component has no release to roll back to.
+    let is_deployed = |result: &&RecordedResult| {
         task.deployment
             .deployed()
-            .any(|change| change.target.component == it.component)
+            .any(|change| change.target.component == result.component)
     };
     let selected = report
         .results
         .iter()
         .filter(is_selected)
-        .filter(has_change)
-        .map(|it| it.component.clone())
+        .filter(is_deployed)
+        .map(|result| result.component.clone())
         .collect();
-    rollback::roll_back((task, work_dirs), &selected, check_ownership, report);
+    rollback::roll_back(task, work_dirs, &selected, check_ownership, report);
 }

@@ -17,28 +17,48 @@ pub(super) struct AppliedComponent {
 
 /// Why a component was not deployed.
 pub(super) enum ApplyFailure {
-    /// A step failed. The flag is true if the component may have been changed before.
-    StepFailed(StepError, bool),
+    /// A step failed.
+    StepFailed {
+        error: StepError,
+        /// Whether the component may have been changed, by this step or an earlier one.
+        may_have_changed: bool,
+    },
     /// Its plan changed since it was accepted.
     PlanRefused,
     /// This program no longer owns the run, or that cannot be determined.
     Stopped,
 }
 
-/// A component that is ready for its work.
+impl ApplyFailure {
+    /// Creates the failure of a step before which nothing was changed.
+    pub(super) fn without_change(error: StepError) -> Self {
+        Self::StepFailed {
+            error,
+            may_have_changed: false,
+        }
+    }
+
+    /// Creates the failure of a step that, or a step before it, may have changed the component.
+    fn after_change(error: StepError) -> Self {
+        Self::StepFailed {
+            error,
+            may_have_changed: true,
+        }
+    }
+}
+
+/// A component that is ready to be deployed or destroyed.
 pub(super) struct PreparedComponent {
     pub job: ComponentJob,
-    /// Whether its plan must be made again: there is none, or a component that it depends on has
-    /// changed its outputs.
+    /// Whether the component must be planned again: there is no valid plan, or a component that it
+    /// depends on has changed its outputs.
     pub needs_new_plan: bool,
 }
 
 /// Deploys one component. Calls `on_apply` with each plan just before it is applied.
 pub(super) fn apply_component(
-    (task, guard): (
-        &DeployTask<'_>,
-        &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
-    ),
+    task: &DeployTask<'_>,
+    guard: &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
     callbacks: &dyn RunCallbacks,
     prepared: &PreparedComponent,
     on_apply: &dyn Fn(&PlanOutput),
@@ -54,43 +74,38 @@ pub(super) fn apply_component(
     };
     let mut plan = shown.cloned();
     if *needs_new_plan {
-        plan = runner
-            .plan(job)
-            .map_err(|error| ApplyFailure::StepFailed(error, false))?;
+        plan = runner.plan(job).map_err(ApplyFailure::without_change)?;
         if let Some(other) = plan.as_ref().filter(|plan| !is_same_plan(plan, shown))
             && (task.plans_are_bound || !callbacks.accepts_plan(component, other))
         {
             return Err(ApplyFailure::PlanRefused);
         }
     }
-    let touched = apply_with_retries((task, guard), job, (shown, &mut plan), on_apply)?;
-    let verification = runner
-        .verify(job)
-        .map_err(|error| ApplyFailure::StepFailed(error, true))?;
+    let applied = apply_with_retries(task, guard, job, shown, &mut plan, on_apply)?;
+    let verification = runner.verify(job).map_err(ApplyFailure::after_change)?;
     let terraform = plan.as_ref().and_then(PlanOutput::as_terraform);
     // Only terraform reports whether outputs changed. Any other tool is assumed to change them.
     Ok(AppliedComponent {
         verification,
-        outputs_changed: touched && terraform.is_none_or(TerraformPlan::changes_outputs),
+        outputs_changed: applied && terraform.is_none_or(TerraformPlan::changes_outputs),
     })
 }
 
-/// Applies a plan, with as many retries as the policy allows. Returns whether there was anything to
-/// apply.
+/// Applies a plan, and retries up to the number of times that the policy allows. Returns whether
+/// there was anything to apply.
 fn apply_with_retries(
-    (task, guard): (
-        &DeployTask<'_>,
-        &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
-    ),
+    task: &DeployTask<'_>,
+    guard: &ContinueGuard<'_, AppliedComponent, ApplyFailure>,
     job: &ComponentJob,
-    (shown, plan): (Option<&PlanOutput>, &mut Option<PlanOutput>),
+    shown: Option<&PlanOutput>,
+    plan: &mut Option<PlanOutput>,
     on_apply: &dyn Fn(&PlanOutput),
 ) -> Result<bool, ApplyFailure> {
     let runner = task.runner;
     // A component whose attempt failed counts as failed, whatever stops the next attempt.
     let check_continue = |previous: Option<&StepError>| {
         let explain = |stop: Option<ApplyFailure>| match previous {
-            Some(error) => ApplyFailure::StepFailed(error.clone(), true),
+            Some(error) => ApplyFailure::after_change(error.clone()),
             None => stop.unwrap_or(ApplyFailure::Stopped),
         };
         guard.check().map_err(explain)
@@ -98,30 +113,28 @@ fn apply_with_retries(
     let retries = runner.component_policy(job).map_or(0, |it| it.retries);
     let mut attempts = 0;
     let mut previous: Option<StepError> = None;
-    let mut touched = false;
+    let mut applied = false;
     while !plan.as_ref().is_some_and(PlanOutput::is_empty) {
         check_continue(previous.as_ref())?;
-        touched = true;
+        applied = true;
         plan.iter().for_each(on_apply);
         let Err(error) = runner.apply(job) else {
             break;
         };
         if error.is_interrupted || attempts == retries || !runner.wait_before_retry(attempts) {
-            return Err(ApplyFailure::StepFailed(error, true));
+            return Err(ApplyFailure::after_change(error));
         }
         attempts += 1;
         check_continue(Some(&error))?;
         // Never retry with an old plan: the failed attempt may have changed things.
-        *plan = runner
-            .plan(job)
-            .map_err(|error| ApplyFailure::StepFailed(error, true))?;
+        *plan = runner.plan(job).map_err(ApplyFailure::after_change)?;
         let differs = |plan: &PlanOutput| !is_same_plan(plan, shown) && !plan.is_empty();
         if task.plans_are_bound && plan.as_ref().is_some_and(differs) {
-            return Err(ApplyFailure::StepFailed(error, true));
+            return Err(ApplyFailure::after_change(error));
         }
         previous = Some(error);
     }
-    Ok(touched)
+    Ok(applied)
 }
 
 /// Returns whether a plan is the one that was shown.
@@ -129,7 +142,7 @@ fn is_same_plan(plan: &PlanOutput, shown: Option<&PlanOutput>) -> bool {
     shown.is_some_and(|shown| shown.digest == plan.digest)
 }
 
-/// Removes one component.
+/// Destroys one component.
 pub(super) fn destroy_component(
     task: &DeployTask<'_>,
     job: &ComponentJob,
@@ -140,5 +153,5 @@ pub(super) fn destroy_component(
             verification: VerificationResult::None,
             outputs_changed: true,
         })
-        .map_err(|error| ApplyFailure::StepFailed(error, true))
+        .map_err(ApplyFailure::after_change)
 }

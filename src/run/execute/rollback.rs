@@ -15,7 +15,8 @@ use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_gr
 
 /// Rolls back these components of a deployment and adds the results to the report.
 pub(super) fn roll_back(
-    (task, work_dirs): (&DeployTask<'_>, &WorkDirs<'_>),
+    task: &DeployTask<'_>,
+    work_dirs: &WorkDirs<'_>,
     selected: &BTreeSet<ComponentName>,
     check_ownership: &mut OwnershipCheck<'_>,
     report: &mut RunReport,
@@ -39,7 +40,7 @@ pub(super) fn roll_back(
     let work = |component: &ComponentName,
                 job: ComponentJob,
                 guard: &ContinueGuard<'_, (), RollbackFailure>| {
-        roll_back_component(task, (&job, created.get(component)), guard)
+        roll_back_component(task, &job, created.get(component), guard)
     };
     let results = run_graph(&graph, task.parallel, &mut callbacks, &work);
     let stop_reason = callbacks.stop_reason.take();
@@ -53,7 +54,7 @@ pub(super) fn roll_back(
     }
 }
 
-/// Records in the report how the rollback of a component ended.
+/// Records the result of a component's rollback in the report.
 fn record_rollback(
     task: &DeployTask<'_>,
     component: &ComponentName,
@@ -76,7 +77,7 @@ fn record_rollback(
         }
         TaskResult::Failed(failure) => {
             // A component that was deployed and then failed to roll back is in neither state.
-            if failure.touched && recorded.outcome == Outcome::Succeeded {
+            if failure.may_have_changed && recorded.outcome == Outcome::Succeeded {
                 recorded.outcome = Outcome::Failed;
                 recorded.verification = VerificationResult::None;
             }
@@ -92,20 +93,20 @@ fn record_rollback(
 struct RollbackFailure {
     reason: String,
     /// Whether the component may have been changed.
-    touched: bool,
+    may_have_changed: bool,
 }
 
 impl RollbackFailure {
-    /// Creates the failure of a component that was not touched.
-    fn untouched(why: impl Into<String>) -> Self {
+    /// Creates the failure of a component that was not changed.
+    fn without_change(why: impl Into<String>) -> Self {
         Self {
             reason: why.into(),
-            touched: false,
+            may_have_changed: false,
         }
     }
 }
 
-/// The decisions of the run while components are rolled back.
+/// Decides for the scheduler which components may be rolled back.
 struct RollbackCallbacks<'a, 'o> {
     task: &'a DeployTask<'a>,
     work_dirs: &'a WorkDirs<'a>,
@@ -121,7 +122,7 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
     fn prepare(&mut self, component: &ComponentName) -> Result<ComponentJob, RollbackFailure> {
         self.check_continue(component)?;
         let Some(good) = self.task.last_good.get(component) else {
-            return Err(RollbackFailure::untouched(
+            return Err(RollbackFailure::without_change(
                 "no earlier good release is known",
             ));
         };
@@ -129,13 +130,13 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
             find_change(self.task.deployment, component).map(|change| change.target.commit);
         self.work_dirs
             .prepare_job(good.clone(), failed, "rollback")
-            .map_err(|error| RollbackFailure::untouched(error.to_string()))
+            .map_err(|error| RollbackFailure::without_change(error.to_string()))
     }
 
     fn check_continue(&mut self, _: &ComponentName) -> Result<(), RollbackFailure> {
         (self.check_ownership)().map_err(|reason| {
             let (StopReason::TakenOver(why) | StopReason::OwnerUnknown(why)) = &reason;
-            let failure = RollbackFailure::untouched(why.clone());
+            let failure = RollbackFailure::without_change(why.clone());
             self.stop_reason = Some(reason);
             failure
         })
@@ -144,16 +145,17 @@ impl SchedulerCallbacks<ComponentJob, (), RollbackFailure> for RollbackCallbacks
     fn on_result(&mut self, _: &ComponentName, _: &Result<(), RollbackFailure>) {}
 }
 
-/// Rolls back one component. `created` lists the resources that its apply was to create: what this
-/// run brought may go again, everything else may be in use.
+/// Rolls back one component. `created` lists the resources that its apply was planned to create.
+/// The rollback may destroy these, but no others, because others may be in use.
 fn roll_back_component(
     task: &DeployTask<'_>,
-    (job, created): (&ComponentJob, Option<&CreatedResources>),
+    job: &ComponentJob,
+    created: Option<&CreatedResources>,
     guard: &ContinueGuard<'_, (), RollbackFailure>,
 ) -> Result<(), RollbackFailure> {
     let runner = task.runner;
     let plan = runner.plan(job).map_err(|error| {
-        RollbackFailure::untouched(format!("its plan failed: {}", error.reason))
+        RollbackFailure::without_change(format!("its plan failed: {}", error.reason))
     })?;
     let nothing = CreatedResources::default();
     let terraform = plan.as_ref().and_then(PlanOutput::as_terraform);
@@ -166,24 +168,24 @@ fn roll_back_component(
             1 => " and 1 more resource, which are not new".to_owned(),
             count => format!(" and {count} more resources, which are not new"),
         };
-        return Err(RollbackFailure::untouched(format!(
+        return Err(RollbackFailure::without_change(format!(
             "a rollback would destroy {first}{others}, so a person must decide"
         )));
     }
-    let touched = |step: &str, why: &str| RollbackFailure {
+    let after_change = |step: &str, why: &str| RollbackFailure {
         reason: format!("{step} failed: {why}"),
-        touched: true,
+        may_have_changed: true,
     };
     if !plan.as_ref().is_some_and(PlanOutput::is_empty) {
         guard.check().map_err(|failure| {
-            failure.unwrap_or_else(|| RollbackFailure::untouched("interrupted"))
+            failure.unwrap_or_else(|| RollbackFailure::without_change("interrupted"))
         })?;
         runner
             .apply(job)
-            .map_err(|error| touched("its apply", &error.reason))?;
+            .map_err(|error| after_change("its apply", &error.reason))?;
     }
     runner
         .verify(job)
         .map(drop)
-        .map_err(|error| touched("its verification", &error.reason))
+        .map_err(|error| after_change("its verification", &error.reason))
 }

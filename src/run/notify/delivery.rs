@@ -57,7 +57,7 @@ pub struct Undelivered {
     pub event: NotifyEvent,
     /// The cause.
     pub reason: String,
-    /// How often it was tried.
+    /// How many times it was tried.
     pub attempts: u32,
 }
 

@@ -12,8 +12,8 @@ use crate::clock::Deadline;
 use crate::domain::policy::{NotifyChannel, ShellCommand, WebhookAddress, WebhookUrl};
 use crate::domain::text::sanitize;
 
-/// How often a command is tried. The number is small, because a retry may repeat the effects of a
-/// failed attempt.
+/// How many times a command is tried. The number is small, because a retry may repeat the effects
+/// of a failed attempt.
 const COMMAND_ATTEMPTS: u32 = 3;
 /// The longest reason that is reported, in characters.
 const MAX_REASON_CHARS: usize = 300;
@@ -39,7 +39,7 @@ struct SharedQueue {
 struct QueueState {
     /// The messages to send. The first one is being tried.
     queue: VecDeque<Arc<Message>>,
-    /// How often the first message was tried.
+    /// How many times the first message was tried.
     attempts: u32,
     /// Why its last attempt failed.
     last_failure: Option<String>,

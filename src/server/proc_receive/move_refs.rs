@@ -89,7 +89,7 @@ pub(super) fn move_ledgers(
     let update_notes = || repository.update_notes(&repository.tips()?);
     let notes_error = has_moved.then(update_notes).and_then(Result::err);
     let setting_error = has_policy_moved
-        .then(|| branch_handover::follow_policy(repository))
+        .then(|| branch_handover::update_setting(repository))
         .and_then(Result::err);
     (notes_error, setting_error)
 }

@@ -81,7 +81,7 @@ fn build_table(
         (6, 2, 1, 4)
     };
     let table = if has_headings {
-        Table::with_indented_rows(&headers[1..])
+        Table::with_indented_header(&headers[1..])
     } else {
         Table::new(&headers)
     };

@@ -189,7 +189,7 @@ fn said(page: &Page<'_>, alice: &Repo<'_>, bytes: &[u8]) -> String {
     assert!(
         count > 0
             && words.contains(&format!(
-                "error: deploy.toml is not a valid policy: {count} mistake"
+                "error: deploy.toml is not a valid policy: {count} error"
             )),
         "{run}"
     );

@@ -9,7 +9,7 @@ use git_deploy::testing::ledger::project_genesis_bytes;
 
 use super::audit_sh;
 use crate::harness::member::a_lock;
-use crate::harness::{Member, World, needs};
+use crate::harness::{Member, World, has_tool};
 
 /// One repository, in which all of them write.
 struct Cast<'w> {
@@ -365,7 +365,7 @@ const OF_PROD: [Row; 14] = [
 /// Each corruption is found, by its reason and at its entry, and the honest ledgers pass.
 #[test]
 fn corruptions_are_found() {
-    if !needs("minisign") {
+    if !has_tool("minisign") {
         return;
     }
     let world = World::new();

@@ -60,7 +60,7 @@ impl Tour<'_> {
             "alice/deploy.toml",
             &format!(
                 "{}\n{added}",
-                self.compose_policy()?.replace(COMPONENT_LINE, "")
+                self.build_policy()?.replace(COMPONENT_LINE, "")
             ),
         )?;
         self.write_file("alice/web/site.pl", SERVER_SCRIPT)?;

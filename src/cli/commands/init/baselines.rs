@@ -52,8 +52,8 @@ pub(super) fn record_baselines(
             ));
             continue;
         }
-        let appended = workspace.append(ui, env.ledger(), AppendOptions::default(), &|view| {
-            baseline::draft_baseline(&env, view, commits, &BTreeMap::new(), None)
+        let appended = workspace.append(ui, env.ledger(), AppendOptions::default(), &|snapshot| {
+            baseline::draft_baseline(&env, snapshot, commits, &BTreeMap::new(), None)
         });
         let appended = appended.map_err(|error| error.hint("repeat the command to continue"))?;
         let results = appended.statement.component_results();

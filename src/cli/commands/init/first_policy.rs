@@ -52,15 +52,15 @@ pub(super) fn publish_first_policy(
         options: AppendOptions::default(),
         is_synced: true,
     };
-    let result = writer.append(&LedgerName::policy(), &|view| {
-        if view.policy.is_some() || view.tip.chain.sequence > 0 {
+    let result = writer.append(&LedgerName::policy(), &|snapshot| {
+        if snapshot.policy.is_some() || snapshot.tip.chain.sequence > 0 {
             return Err(CliError::new(
                 ErrorKind::Denied,
                 "another person has set up this project in the meantime",
             )
             .hint("git deploy init"));
         }
-        Ok(proposal.draft_publish(&view.tip.chain.root_keys, None, false))
+        Ok(proposal.draft_publish(&snapshot.tip.chain.root_keys, None, false))
     });
     result.map(drop).map_err(|error| {
         let error = explain_append_error(ui, error);

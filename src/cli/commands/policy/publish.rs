@@ -69,10 +69,10 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
         (&person, &signer),
         &LedgerName::policy(),
         options,
-        &|view| {
+        &|snapshot| {
             // The user confirmed the difference to the policy that was in force a moment ago.
-            let tree = view.tip.tree;
-            let current = view
+            let tree = snapshot.tip.tree;
+            let current = snapshot
                 .repository
                 .read_file_at(tree, POLICY_FILE, MAX_BYTES)
                 .context(ErrorKind::CannotTell, "cannot read the policy in force")?;
@@ -84,7 +84,7 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
                 .hint("git deploy policy diff"));
             }
             Ok(proposal.draft_publish(
-                &view.tip.chain.root_keys,
+                &snapshot.tip.chain.root_keys,
                 args.message.clone(),
                 args.recover,
             ))

@@ -56,8 +56,8 @@ impl ActionBody for Abort {
         Vec::new()
     }
 
-    fn headline(&self, place: &str) -> String {
-        format!("abort run {} in {place}", self.start)
+    fn headline(&self, environment: &str) -> String {
+        format!("abort run {} in {environment}", self.start)
     }
 
     fn free_text(&self) -> Option<&str> {

@@ -66,9 +66,12 @@ impl ActionBody for Approve {
         self.components.iter().map(CodeClaim::known).collect()
     }
 
-    fn headline(&self, place: &str) -> String {
+    fn headline(&self, environment: &str) -> String {
         let names = headline::names(self.components.iter());
-        format!("approve {names} ({}) for {place}", self.commit.short())
+        format!(
+            "approve {names} ({}) for {environment}",
+            self.commit.short()
+        )
     }
 
     fn free_text(&self) -> Option<&str> {

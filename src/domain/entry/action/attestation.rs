@@ -208,12 +208,12 @@ impl ActionBody for Attestation {
             .suite
             .as_ref()
             .map_or_else(String::new, |suite| format!(" {suite}"));
-        let place = self
+        let environment = self
             .environment
             .as_ref()
             .map_or_else(String::new, |environment| format!(" in {environment}"));
         let (kind, result) = (self.short_type(), self.result_word());
-        Note::new("attested", format!("{kind}{suite} {result}{place}"))
+        Note::new("attested", format!("{kind}{suite} {result}{environment}"))
     }
 
     fn log(&self) -> LogText {

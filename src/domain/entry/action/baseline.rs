@@ -61,9 +61,9 @@ impl ActionBody for Baseline {
             .collect()
     }
 
-    fn headline(&self, place: &str) -> String {
+    fn headline(&self, environment: &str) -> String {
         let targets = headline::targets(self.components.iter());
-        format!("baseline {targets} in {place}")
+        format!("baseline {targets} in {environment}")
     }
 
     fn free_text(&self) -> Option<&str> {

@@ -103,8 +103,9 @@ pub trait ActionBody {
     /// checks deployments and verifications separately.
     fn code_claims(&self) -> Vec<CodeClaim<'_>>;
 
-    /// Writes the first line of the commit message. `place` is the environment, or else the ledger.
-    fn headline(&self, place: &str) -> String;
+    /// Formats the first line of the commit message. `environment` is the name of the entry's
+    /// environment, or of its ledger if it has none.
+    fn headline(&self, environment: &str) -> String;
 
     /// Returns the free text that the commit message repeats.
     fn free_text(&self) -> Option<&str>;

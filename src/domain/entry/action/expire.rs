@@ -66,8 +66,8 @@ impl ActionBody for Expire {
         Vec::new()
     }
 
-    fn headline(&self, place: &str) -> String {
-        format!("{place} expires at {}", self.expires)
+    fn headline(&self, environment: &str) -> String {
+        format!("{environment} expires at {}", self.expires)
     }
 
     fn free_text(&self) -> Option<&str> {

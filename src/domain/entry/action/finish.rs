@@ -75,9 +75,9 @@ impl ActionBody for Finish {
         Vec::new()
     }
 
-    fn headline(&self, place: &str) -> String {
+    fn headline(&self, environment: &str) -> String {
         let targets = self.components.iter().map(|it| &it.target).collect();
-        let deployment = headline::deployment(self.kind, targets, place);
+        let deployment = headline::deployment(self.kind, targets, environment);
         match self.status {
             Some(status) => format!("{deployment}: exit status {status}"),
             None => format!("{deployment}: {}", overall_outcome(&self.components)),

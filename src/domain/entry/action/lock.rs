@@ -52,10 +52,10 @@ impl ActionBody for Lock {
         self.component.iter().map(CodeClaim::known).collect()
     }
 
-    fn headline(&self, place: &str) -> String {
+    fn headline(&self, environment: &str) -> String {
         match &self.component {
-            Some(component) => format!("lock {component} in {place}"),
-            None => format!("lock {place}"),
+            Some(component) => format!("lock {component} in {environment}"),
+            None => format!("lock {environment}"),
         }
     }
 

@@ -66,9 +66,9 @@ impl ActionBody for Record {
         Vec::new()
     }
 
-    fn headline(&self, place: &str) -> String {
+    fn headline(&self, environment: &str) -> String {
         let targets = self.deployment.targets().collect();
-        let deployment = headline::deployment(self.deployment.kind, targets, place);
+        let deployment = headline::deployment(self.deployment.kind, targets, environment);
         format!(
             "{deployment}: {}",
             overall_outcome(&self.component_results())

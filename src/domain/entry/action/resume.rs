@@ -51,8 +51,8 @@ impl ActionBody for Resume {
         Vec::new()
     }
 
-    fn headline(&self, place: &str) -> String {
-        format!("resume run {} in {place}", self.start)
+    fn headline(&self, environment: &str) -> String {
+        format!("resume run {} in {environment}", self.start)
     }
 
     fn free_text(&self) -> Option<&str> {

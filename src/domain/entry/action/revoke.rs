@@ -54,9 +54,9 @@ impl ActionBody for Revoke {
         Vec::new()
     }
 
-    fn headline(&self, place: &str) -> String {
+    fn headline(&self, environment: &str) -> String {
         format!(
-            "revoke the approval of {} by {} for {place}",
+            "revoke the approval of {} by {} for {environment}",
             self.commit.short(),
             self.approver
         )

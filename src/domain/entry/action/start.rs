@@ -53,9 +53,9 @@ impl ActionBody for Start {
         Vec::new()
     }
 
-    fn headline(&self, place: &str) -> String {
+    fn headline(&self, environment: &str) -> String {
         let targets = self.deployment.targets().collect();
-        let deployment = headline::deployment(self.deployment.kind, targets, place);
+        let deployment = headline::deployment(self.deployment.kind, targets, environment);
         format!("{deployment}: started")
     }
 

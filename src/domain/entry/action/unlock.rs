@@ -82,11 +82,11 @@ impl ActionBody for Unlock {
             .collect()
     }
 
-    fn headline(&self, place: &str) -> String {
+    fn headline(&self, environment: &str) -> String {
         match (&self.commit, &self.component) {
-            (Some(commit), _) => format!("lift the hold on {} in {place}", commit.short()),
-            (None, Some(component)) => format!("unlock {component} in {place}"),
-            (None, None) => format!("unlock {place}"),
+            (Some(commit), _) => format!("lift the hold on {} in {environment}", commit.short()),
+            (None, Some(component)) => format!("unlock {component} in {environment}"),
+            (None, None) => format!("unlock {environment}"),
         }
     }
 

@@ -66,10 +66,10 @@ impl ActionBody for Verification {
         Vec::new()
     }
 
-    fn headline(&self, place: &str) -> String {
+    fn headline(&self, environment: &str) -> String {
         let names = headline::names(self.components.iter().map(|it| &it.component));
         let result = if self.passed() { "passed" } else { "failed" };
-        format!("verify {names} in {place}: {result}")
+        format!("verify {names} in {environment}: {result}")
     }
 
     fn free_text(&self) -> Option<&str> {

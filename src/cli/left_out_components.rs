@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use super::deployment_request::explain_compose_error;
+use super::deployment_request::explain_build_error;
 use super::{CliError, ErrorKind, Ui};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Policy;
@@ -25,14 +25,14 @@ impl LeftOutReport {
     pub fn print(
         &self,
         ui: &Ui,
-        (view, policy): (&LedgerSnapshot<'_>, &Policy),
+        (snapshot, policy): (&LedgerSnapshot<'_>, &Policy),
         spec: &DeploymentSpec<'_>,
     ) -> Result<(), CliError> {
-        if spec.selection != Selection::Unblocked || self.components.get().is_some() {
+        if spec.selection != Selection::UnblockedWithDependents || self.components.get().is_some() {
             return Ok(());
         }
-        let removed = list_removed_components(view, policy, spec)
-            .map_err(|error| explain_compose_error(policy, error))?;
+        let removed = list_removed_components(snapshot, policy, spec)
+            .map_err(|error| explain_build_error(policy, error))?;
         if !removed.is_empty() {
             let names: Vec<&str> = removed.iter().map(ComponentName::as_str).collect();
             let pronoun = if names.len() == 1 { "it" } else { "them" };
@@ -41,8 +41,8 @@ impl LeftOutReport {
                 names.join(", ")
             ));
         }
-        let left_out = list_left_out(view, policy, spec)
-            .map_err(|error| explain_compose_error(policy, error))?;
+        let left_out = list_left_out(snapshot, policy, spec)
+            .map_err(|error| explain_build_error(policy, error))?;
         for it in self.components.get_or_init(|| left_out) {
             ui.eprint_sentence(format_args!("{it}."));
         }

@@ -1,4 +1,5 @@
-//! Publishes a signed entry: writes its objects and moves the refs, the remote's first.
+//! Writes the objects of a signed entry, and moves the ledger's ref to it: first on the remote,
+//! then in this repository.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +18,24 @@ use crate::ledger::notes_sync::sync_notes;
 use crate::ledger::sync::{SyncError, SyncResult, record_push, sync};
 use crate::ledger::{StateReader, Tips, entry_commit_bytes, genesis_bytes};
 
-/// The outcome of publishing an entry.
-pub(super) enum PublishOutcome {
-    /// The entry is in the ledger: the remote's messages, and why this clone is behind, if it is.
-    Done(Vec<String>, Option<String>),
+/// The outcome of moving a ledger to a new entry.
+pub(super) enum PushEntryOutcome {
+    /// The entry is in the ledger.
+    Done {
+        /// The remote's messages.
+        messages: Vec<String>,
+        /// Why the ref in this repository could not be moved, if that failed.
+        local_error: Option<String>,
+    },
+    /// Another writer moved a ledger first.
     LostRace,
-    /// Git's messages, and whether the remote certainly received the push.
-    Unconfirmed(Vec<String>, bool),
+    /// It is not known whether the remote accepted the entry.
+    Unconfirmed {
+        /// Git's messages.
+        messages: Vec<String>,
+        /// Whether the remote certainly received the push.
+        is_received: bool,
+    },
 }
 
 impl LedgerWriter<'_> {
@@ -60,13 +72,13 @@ impl LedgerWriter<'_> {
         })
     }
 
-    /// Moves the ref: first the remote's, if there is one.
+    /// Moves the ledger's ref: first on the remote, if there is one, then in this repository.
     pub(super) fn move_refs(
         &self,
         ledger: &LedgerName,
         tips: &Tips,
         new: EntryId,
-    ) -> Result<PublishOutcome, AppendError> {
+    ) -> Result<PushEntryOutcome, AppendError> {
         let (name, old) = (ledger.ref_name(), tips.get(ledger).copied());
         let mut messages = Vec::new();
         if let Some(remote) = self.remote {
@@ -75,9 +87,9 @@ impl LedgerWriter<'_> {
                 .push_ref(remote, new.0, &name, old.map(|old| old.0))?
             {
                 PushOutcome::Accepted { messages: accepted } => messages = accepted,
-                PushOutcome::LostRace { .. } => return Ok(PublishOutcome::LostRace),
+                PushOutcome::LostRace { .. } => return Ok(PushEntryOutcome::LostRace),
                 PushOutcome::Rejected { .. } if self.is_overtaken(remote, ledger, tips) => {
-                    return Ok(PublishOutcome::LostRace);
+                    return Ok(PushEntryOutcome::LostRace);
                 }
                 PushOutcome::Rejected {
                     messages,
@@ -104,53 +116,64 @@ impl LedgerWriter<'_> {
         new: EntryId,
         messages: Vec<String>,
         is_received: bool,
-    ) -> Result<PublishOutcome, AppendError> {
-        // Our own entry may be there already, and others may follow it.
+    ) -> Result<PushEntryOutcome, AppendError> {
+        // The remote may already have this entry, and other entries may follow it.
         let synced = self
             .sync_with_retries(remote)
             .map_err(|_| AppendError::Unanswered(messages.clone()))?;
-        let is_there = match synced.tips.get(ledger) {
+        let is_written = match synced.tips.get(ledger) {
             Some(tip) => self.repository.is_on_chain(*tip, new, usize::MAX)?,
             None => false,
         };
-        Ok(if is_there {
-            PublishOutcome::Done(messages, None)
+        Ok(if is_written {
+            PushEntryOutcome::Done {
+                messages,
+                local_error: None,
+            }
         } else {
-            PublishOutcome::Unconfirmed(messages, is_received)
+            PushEntryOutcome::Unconfirmed {
+                messages,
+                is_received,
+            }
         })
     }
 
-    /// Moves the local ref, after the remote's if there is one.
+    /// Moves the ref in this repository. If there is a remote, it has the entry already.
     fn move_local_ref(
         &self,
         ledger: &LedgerName,
         old: Option<EntryId>,
         new: EntryId,
         messages: Vec<String>,
-    ) -> Result<PublishOutcome, AppendError> {
-        let incoming = self
+    ) -> Result<PushEntryOutcome, AppendError> {
+        let recorded = self
             .remote
             .map_or(Ok(()), |_| record_push(self.repository, ledger, new));
-        let moved = incoming.and_then(|()| {
+        let moved = recorded.and_then(|()| {
             self.repository
                 .advance_ledger(ledger, old, new, "git-deploy: append")
         });
         match moved {
-            Ok(()) => Ok(PublishOutcome::Done(messages, None)),
-            // The remote has it: a concurrent fetch has moved the local ref there or further.
-            Err(Error::LostRace { .. }) if self.remote.is_some() => {
-                Ok(PublishOutcome::Done(messages, None))
-            }
-            // The remote has it, whatever failed here, so it must not be reported as not written.
-            Err(error) if self.remote.is_some() => {
-                Ok(PublishOutcome::Done(messages, Some(error.to_string())))
-            }
-            Err(Error::LostRace { .. }) => Ok(PublishOutcome::LostRace),
+            Ok(()) => Ok(PushEntryOutcome::Done {
+                messages,
+                local_error: None,
+            }),
+            // The remote has the entry: a concurrent fetch moved the local ref to it or past it.
+            Err(Error::LostRace { .. }) if self.remote.is_some() => Ok(PushEntryOutcome::Done {
+                messages,
+                local_error: None,
+            }),
+            // The remote has the entry, so report success even if a local step failed.
+            Err(error) if self.remote.is_some() => Ok(PushEntryOutcome::Done {
+                messages,
+                local_error: Some(error.to_string()),
+            }),
+            Err(Error::LostRace { .. }) => Ok(PushEntryOutcome::LostRace),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Syncs after a push without an answer, and waits for an unavailable remote.
+    /// Syncs after a push whose outcome is unknown. Waits and retries if the remote is unavailable.
     fn sync_with_retries(&self, remote: &str) -> Result<SyncResult, SyncError> {
         for attempt in 0..self.options.unanswered_retries {
             match sync(self.repository, remote) {
@@ -163,14 +186,14 @@ impl LedgerWriter<'_> {
         sync(self.repository, remote)
     }
 
-    /// Checks whether a ledger whose tip the entry must have seen has moved: for a policy entry any
-    /// environment's, otherwise the policy's. The race is then lost too, although the entry's own
-    /// ledger has not moved.
+    /// Returns whether another ledger that the entry depends on has moved: any environment ledger
+    /// for a policy entry, otherwise the policy ledger. That also loses the race, although the
+    /// entry's own ledger has not moved.
     fn is_overtaken(&self, remote: &str, ledger: &LedgerName, tips: &Tips) -> bool {
         let Ok(synced) = sync(self.repository, remote) else {
             return false;
         };
-        let must_be_seen = |other: &LedgerName| {
+        let is_dependency = |other: &LedgerName| {
             if ledger.is_policy() {
                 other.is_environment()
             } else {
@@ -180,11 +203,11 @@ impl LedgerWriter<'_> {
         synced
             .tips
             .iter()
-            .any(|(other, tip)| must_be_seen(other) && tips.get(other) != Some(tip))
+            .any(|(other, tip)| is_dependency(other) && tips.get(other) != Some(tip))
     }
 
-    /// Updates the notes. A server with our hooks has done it already; otherwise the client does.
-    /// Returns the error as text: the entry is written anyway, and the next writer catches up.
+    /// Updates the notes, unless a server with our hooks has done so already. Returns an error as
+    /// text only, because the entry is written anyway, and the next writer updates the notes.
     pub(super) fn update_notes(&self, ledger: &LedgerName, id: EntryId) -> Option<String> {
         let updated = match self.remote {
             None => self

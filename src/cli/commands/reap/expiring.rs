@@ -9,7 +9,7 @@ use crate::domain::policy::{Environment as Rules, Policy};
 use crate::domain::time::Time;
 
 /// An environment that has expired or is about to.
-pub(super) struct ExpiredEnvironment {
+pub(super) struct ExpiringEnvironment {
     pub(super) env: EnvRef,
     pub(super) expires: Time,
     /// Who set the expiry.
@@ -23,37 +23,41 @@ pub(super) struct ExpiredEnvironment {
 /// # Errors
 ///
 /// Fails if the policy has no such pattern, and no pattern matches such an environment.
-pub(super) fn find_expired(
+pub(super) fn find_expiring(
     filter: Option<&str>,
     workspace: &Workspace,
     deadline: Time,
-) -> Result<Vec<ExpiredEnvironment>, CliError> {
+) -> Result<Vec<ExpiringEnvironment>, CliError> {
     if let Some(word) = filter {
         require_ephemeral(word, &workspace.policy)?;
     }
-    let is_selected = |it: &EnvironmentSnapshot<'_>| {
-        filter.is_none_or(|word| word == it.rules.display_name() || word == it.name().as_str())
+    let is_selected = |snapshot: &EnvironmentSnapshot<'_>| {
+        filter.is_none_or(|word| {
+            word == snapshot.rules.display_name() || word == snapshot.name().as_str()
+        })
     };
-    let mut all = Vec::new();
-    for it in read_context::read_environments(workspace)?
+    let mut expiring = Vec::new();
+    for snapshot in read_context::read_environments(workspace)?
         .into_iter()
-        .filter(|it| it.rules.is_pattern() && is_selected(it))
+        .filter(|snapshot| snapshot.rules.is_pattern() && is_selected(snapshot))
     {
-        let state = it.state();
+        let state = snapshot.state();
         if let Some((expires, entry)) = state
             .expires()
             .filter(|expires| *expires <= deadline)
             .zip(state.expiry_entry())
         {
-            all.push(ExpiredEnvironment {
-                env: it.env.clone(),
+            expiring.push(ExpiringEnvironment {
+                env: snapshot.env.clone(),
                 expires,
                 set_by: entry.statement.by.clone(),
             });
         }
     }
-    all.sort_by(|one, other| (one.expires, one.env.name()).cmp(&(other.expires, other.env.name())));
-    Ok(all)
+    expiring.sort_by(|one, other| {
+        (one.expires, one.env.name()).cmp(&(other.expires, other.env.name()))
+    });
+    Ok(expiring)
 }
 
 /// Checks that a word is a pattern of the policy, or that a pattern matches it.

@@ -1,4 +1,4 @@
-//! Selects the components that a deployment changes, and leaves out those that are blocked.
+//! Builds the changes of single components, and adds the components that depend on a changed one.
 
 use std::collections::BTreeSet;
 
@@ -9,9 +9,9 @@ use crate::domain::name::ComponentName;
 use crate::domain::policy::Policy;
 use crate::domain::state::EnvState;
 
-/// Returns what happens to one component, or `None` if the deployment does not include it: it
-/// already runs, or it is in neither the environment nor the commit.
-pub(super) fn build_change(
+/// Returns the change of one component, or `None` if the deployment does not include the component:
+/// it already runs, or it is in neither the environment nor the commit.
+pub(super) fn select_change(
     env_state: EnvState<'_>,
     spec: &DeploymentSpec<'_>,
     component: &ComponentName,
@@ -33,11 +33,11 @@ pub(super) fn build_change(
             env_state.content(component) != content || env_state.unknown_since(component).is_some()
         }
     };
-    Ok(is_included.then(|| make_change(env_state, component, commit, content)))
+    Ok(is_included.then(|| build_change(env_state, component, commit, content)))
 }
 
-/// Makes the change of a component to a commit, without a version, artifacts and a plan.
-pub(super) fn make_change(
+/// Builds the change of a component to a commit, without a version, artifacts or a plan.
+pub(super) fn build_change(
     env_state: EnvState<'_>,
     component: &ComponentName,
     commit: CommitId,
@@ -57,8 +57,8 @@ pub(super) fn make_change(
     }
 }
 
-/// Adds unchanged components if a component that they depend on changes, or was deployed after
-/// them: its outputs can change their plans though their own files are the same. Only components
+/// Adds unchanged components that depend on a component that changes, or that was deployed after
+/// them: its outputs can change their plans, although their own files are the same. Only components
 /// with a plan command are affected.
 pub(super) fn include_dependents(
     env_state: EnvState<'_>,
@@ -82,7 +82,7 @@ pub(super) fn include_dependents(
         };
         policy
             .component(name)
-            .is_some_and(|it| it.depends_on.iter().any(is_newer))
+            .is_some_and(|component| component.depends_on.iter().any(is_newer))
     };
     // Follow the dependencies one component at a time until no more are added.
     while let Some(next) = policy
@@ -93,65 +93,14 @@ pub(super) fn include_dependents(
     {
         changed.insert(next);
     }
-    let has_plan =
-        |name: &ComponentName| policy.component(name).is_some_and(|it| it.plan.is_some());
+    let has_plan = |name: &ComponentName| {
+        policy
+            .component(name)
+            .is_some_and(|component| component.plan.is_some())
+    };
     components.extend(unchanged.into_iter().filter(|change| {
         let component = &change.target.component;
         changed.contains(component) && has_plan(component)
     }));
     components.sort_by(|one, other| one.target.component.cmp(&other.target.component));
-}
-
-/// Leaves out blocked components, so that a lock stops only the locked components. If that would
-/// leave no change, the blocked changes are kept, and the rules report why they are refused.
-pub(super) fn remove_blocked(
-    env_state: EnvState<'_>,
-    selection: &Selection,
-    components: Vec<ComponentChange>,
-) -> Vec<ComponentChange> {
-    if *selection != Selection::Unblocked {
-        return components;
-    }
-    let (unblocked, blocked): (Vec<ComponentChange>, Vec<ComponentChange>) = components
-        .into_iter()
-        .partition(|change| find_block_reason(env_state, change).is_none());
-    if unblocked.is_empty() {
-        blocked
-    } else {
-        unblocked
-    }
-}
-
-/// Why a component is blocked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BlockReason {
-    /// It or its environment is locked.
-    #[error("locked")]
-    Locked,
-    /// Its new content failed in this environment, or was rolled back.
-    #[error("on hold")]
-    OnHold,
-    /// Another run is changing it.
-    #[error("being deployed by run {0}")]
-    BeingDeployed(u64),
-}
-
-/// Returns the reason why a change is blocked, if it is.
-pub(super) fn find_block_reason(
-    env_state: EnvState<'_>,
-    change: &ComponentChange,
-) -> Option<BlockReason> {
-    let component = &change.target.component;
-    if let Some(run) = env_state.run_changing(component) {
-        return Some(BlockReason::BeingDeployed(run.sequence));
-    }
-    if env_state.lock().is_some() || env_state.component_lock(component).is_some() {
-        return Some(BlockReason::Locked);
-    }
-    let is_on_hold = |content| env_state.hold(component, content).is_some();
-    change
-        .target
-        .content
-        .is_some_and(is_on_hold)
-        .then_some(BlockReason::OnHold)
 }

@@ -1,0 +1,34 @@
+//! Checks that the project is the one of `--project`.
+
+use super::repository::open_repository;
+use super::{CliError, ErrorContext as _, ErrorKind, Ui};
+use crate::domain::name::{LedgerName, ProjectName};
+use crate::ledger::Project;
+
+/// Checks that the repository belongs to the project of `--project`. Succeeds if no project is
+/// known here.
+pub fn check_expected_project(ui: &Ui) -> Result<(), CliError> {
+    let (Some(wanted), Ok(repository)) = (ui.project(), open_repository()) else {
+        return Ok(());
+    };
+    let message = "cannot read the project";
+    let tip = repository
+        .tip(&LedgerName::policy())
+        .context(ErrorKind::CannotTell, message)?;
+    let Some(tip) = tip else { return Ok(()) };
+    let project =
+        Project::from_policy_tip(&repository, tip).context(ErrorKind::CannotTell, message)?;
+    require_project(wanted, &project)
+}
+
+/// Checks that a project is the one of `--project`.
+pub fn require_project(wanted: &ProjectName, project: &Project) -> Result<(), CliError> {
+    if project.name == *wanted {
+        return Ok(());
+    }
+    Err(CliError::new(
+        ErrorKind::Usage,
+        format!("this is the project {}, not {wanted}", project.name),
+    )
+    .hint(format!("in a clone of {wanted}, repeat the command")))
+}
