@@ -112,16 +112,16 @@ impl<'w> Cast<'w> {
         let line = format!("mallory {} admin\n", self.mallory.key());
         [keys, line.into_bytes()].concat()
     }
+}
 
-    /// Makes a lock of prod, which `bend` changes before it is signed.
-    fn lock_by(&self, member: &Member<'_>, bend: impl Fn(&mut Statement)) -> Refs {
-        let id = member.build("prod", a_lock(), None, bend);
-        prod(id)
-    }
+/// Makes a lock of prod, which `bend` changes before it is signed.
+fn lock_by(member: &Member<'_>, bend: impl Fn(&mut Statement)) -> Refs {
+    prod(&member.build("prod", a_lock(), None, bend))
+}
 
-    fn published_by(&self, member: &Member<'_>, text: &str, recovered: bool) -> Refs {
-        policy(member.publish(text, recovered))
-    }
+/// Makes a policy that follows the local one.
+fn published_by(member: &Member<'_>, text: &str, recovered: bool) -> Refs {
+    policy(&member.publish(text, recovered))
 }
 
 fn approval(text: &str) -> Action {
@@ -131,11 +131,11 @@ fn approval(text: &str) -> Action {
     })
 }
 
-fn prod(id: impl ToString) -> Refs {
+fn prod(id: &impl ToString) -> Refs {
     Refs::from([("refs/deploy/prod", id.to_string())])
 }
 
-fn policy(id: impl ToString) -> Refs {
+fn policy(id: &impl ToString) -> Refs {
     Refs::from([("refs/deploy/policy", id.to_string())])
 }
 
@@ -149,7 +149,7 @@ const OF_THE_POLICY: [Row; 10] = [
         |it| {
             let [_, old] = &it.texts;
             let entry = it.publish_entry();
-            policy(it.alice.refile(&entry, &[("deploy.toml", old.as_bytes())]))
+            policy(&it.alice.refile(&entry, &[("deploy.toml", old.as_bytes())]))
         },
     ),
     (
@@ -158,7 +158,7 @@ const OF_THE_POLICY: [Row; 10] = [
         |it| {
             let entry = it.publish_entry();
             policy(
-                it.alice
+                &it.alice
                     .refile(&entry, &[("keys", &it.keys_with_mallory())]),
             )
         },
@@ -169,7 +169,7 @@ const OF_THE_POLICY: [Row; 10] = [
         |it| {
             let text = it.usurping();
             policy(
-                it.alice
+                &it.alice
                     .refile(&it.policy(), &[("deploy.toml", text.as_bytes())]),
             )
         },
@@ -179,7 +179,7 @@ const OF_THE_POLICY: [Row; 10] = [
         "entry 3 .*keys is not the published list",
         |it| {
             policy(
-                it.alice
+                &it.alice
                     .refile(&it.policy(), &[("keys", &it.keys_with_mallory())]),
             )
         },
@@ -187,24 +187,24 @@ const OF_THE_POLICY: [Row; 10] = [
     (
         "a policy by someone who lists only themselves",
         "entry 4 .*not signed by mallory as an admin",
-        |it| it.published_by(&it.mallory, &it.usurping(), false),
+        |it| published_by(&it.mallory, &it.usurping(), false),
     ),
     (
         "a recovery that no one confirmed",
         "entry 4 .*not signed by mallory as an admin",
-        |it| it.published_by(&it.mallory, &it.usurping(), true),
+        |it| published_by(&it.mallory, &it.usurping(), true),
     ),
     (
         "a policy by someone who is no admin",
         "entry 4 .*not signed by bob as an admin",
-        |it| it.published_by(&it.bob, &it.texts[1], false),
+        |it| published_by(&it.bob, &it.texts[1], false),
     ),
     (
         "a policy in an admin's name",
         "entry 4 .*not signed by alice as an admin",
         |it| {
             let action = approval(&it.texts[1]);
-            policy(it.mallory.build("policy", action, None, |statement| {
+            policy(&it.mallory.build("policy", action, None, |statement| {
                 statement.by = "alice".parse().unwrap();
             }))
         },
@@ -212,7 +212,7 @@ const OF_THE_POLICY: [Row; 10] = [
     (
         "another project of the same name",
         "the genesis does not name the root",
-        |it| policy(it.mallory.begin(&it.usurping())),
+        |it| policy(&it.mallory.begin(&it.usurping())),
     ),
     (
         "another project that names the trusted key as well",
@@ -225,7 +225,7 @@ const OF_THE_POLICY: [Row; 10] = [
             let genesis = repository.write_commit(&genesis).unwrap().to_string();
             let moved = ["update-ref", "refs/deploy/policy", &genesis];
             it.mallory.repo.git(&moved).ok();
-            it.published_by(&it.mallory, &it.usurping(), false)
+            published_by(&it.mallory, &it.usurping(), false)
         },
     ),
 ];
@@ -234,24 +234,24 @@ const OF_PROD: [Row; 14] = [
     (
         "an entry signed with a key in a multi-line string of the policy",
         "entry 3 .*not signed by mallory",
-        |it| it.lock_by(&it.mallory, |_| ()),
+        |it| lock_by(&it.mallory, |_| ()),
     ),
     (
         "an entry in another person's name",
         "entry 3 .*not signed by alice",
-        |it| it.lock_by(&it.bob, |statement| statement.by = "alice".parse().unwrap()),
+        |it| lock_by(&it.bob, |statement| statement.by = "alice".parse().unwrap()),
     ),
     (
         "an entry signed with a retired key",
         "entry 3 .*not signed by bob",
-        |it| it.lock_by(&it.bob_before, |_| ()),
+        |it| lock_by(&it.bob_before, |_| ()),
     ),
     (
         "an entry under an older policy, when the key was current",
         "entry 3 .*it has seen an older policy",
         |it| {
             let first: EntryId = it.rev("refs/deploy/policy~2").parse().unwrap();
-            it.lock_by(&it.bob_before, |statement| {
+            lock_by(&it.bob_before, |statement| {
                 statement.seen.insert("policy".parse().unwrap(), first);
             })
         },
@@ -262,7 +262,7 @@ const OF_PROD: [Row; 14] = [
         |it| {
             let honest = it.policy();
             it.mallory.publish(&it.usurping(), false);
-            let refs = it.lock_by(&it.mallory, |_| ());
+            let refs = lock_by(&it.mallory, |_| ());
             let back = ["update-ref", "refs/deploy/policy", &honest];
             it.alice.repo.git(&back).ok();
             refs
@@ -276,7 +276,7 @@ const OF_PROD: [Row; 14] = [
             let back = |name, id: &str| it.bob.repo.git(&["update-ref", name, id]).ok();
             back("refs/deploy/prod", &it.rev("refs/deploy/prod^"));
             back("refs/deploy/policy", &it.rev("refs/deploy/policy~2"));
-            let refs = it.lock_by(&it.bob_before, |_| ());
+            let refs = lock_by(&it.bob_before, |_| ());
             it.restore(&honest);
             refs
         },
@@ -288,7 +288,7 @@ const OF_PROD: [Row; 14] = [
             let id = it.bob.build("prod", a_lock(), None, |_| ()).to_string();
             let seen = format!("{{\n      \"policy\": \"{}\"\n    }}", it.policy());
             prod(
-                it.bob
+                &it.bob
                     .resigned(&id, |text| text.replace(&seen, "{}").into_bytes()),
             )
         },
@@ -306,7 +306,7 @@ const OF_PROD: [Row; 14] = [
                 components,
                 comment: None,
             });
-            prod(it.bob.build("prod", baseline, None, |_| ()))
+            prod(&it.bob.build("prod", baseline, None, |_| ()))
         },
     ),
     (
@@ -318,13 +318,13 @@ const OF_PROD: [Row; 14] = [
             let entry = String::from_utf8(entry)
                 .unwrap()
                 .replace("incident", "accident");
-            prod(it.bob.refile(&tip, &[("entry.json", entry.as_bytes())]))
+            prod(&it.bob.refile(&tip, &[("entry.json", entry.as_bytes())]))
         },
     ),
     (
         "an entry is dropped",
         "entry 1 .*it stands elsewhere",
-        |it| prod(it.bob.replant(&it.prod(), &it.rev("refs/deploy/prod~2"))),
+        |it| prod(&it.bob.replant(&it.prod(), &it.rev("refs/deploy/prod~2"))),
     ),
     (
         "a signature is that of another entry",
@@ -332,7 +332,7 @@ const OF_PROD: [Row; 14] = [
         |it| {
             let tip = it.prod();
             let other = it.bob.bytes("blob", &format!("{tip}^:entry.json.minisig"));
-            prod(it.bob.refile(&tip, &[("entry.json.minisig", &other)]))
+            prod(&it.bob.refile(&tip, &[("entry.json.minisig", &other)]))
         },
     ),
     (
@@ -340,7 +340,7 @@ const OF_PROD: [Row; 14] = [
         "entry 3 .*it stands elsewhere",
         |it| {
             let other: EntryId = it.prod().parse().unwrap();
-            it.lock_by(&it.bob, |statement| statement.project = other)
+            lock_by(&it.bob, |statement| statement.project = other)
         },
     ),
     (
@@ -352,13 +352,13 @@ const OF_PROD: [Row; 14] = [
             let other = it
                 .bob
                 .recommit(&genesis, |raw| raw.replace(&project, &it.prod()));
-            prod(it.bob.replant(&it.rev("refs/deploy/prod^"), &other))
+            prod(&it.bob.replant(&it.rev("refs/deploy/prod^"), &other))
         },
     ),
     (
         "another ledger",
         "entry 0 .*its genesis is not of this project",
-        |it| prod(it.policy()),
+        |it| prod(&it.policy()),
     ),
 ];
 
@@ -406,7 +406,7 @@ fn corruptions_are_found() {
     }
     // With the owner's word, a recovery counts.
     let mallory = cast.mallory.key().to_string();
-    cast.published_by(&cast.mallory, &cast.usurping(), true);
+    published_by(&cast.mallory, &cast.usurping(), true);
     repo.git(&["config", "deploy.recovered", &key]).ok();
     audit_sh(repo, "policy", None).fails(1);
     repo.git(&["config", "deploy.recovered", &mallory]).ok();
