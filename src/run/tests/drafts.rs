@@ -398,9 +398,12 @@ impl Drafter<'_> {
             kind: start.kind,
             components: start.components.iter().map(result).collect(),
             approved_by: start.approved_by.clone(),
+            change: start.change.clone(),
+            labels: start.labels.clone(),
             description: start.description.clone(),
             break_glass: start.break_glass.clone(),
             status: (start.kind == DeploymentKind::Exec).then_some(0),
+            commands: Vec::new(),
             logs: vec![parse("https://ci.example.com/1")],
         }))
     }
