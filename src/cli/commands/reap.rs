@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use expired::{ExpiredEnvironment, find_expired};
 
+use crate::cli::args::inputs::InputArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, compose_destruction, handle_interrupts};
 use crate::cli::deployment_request::build_abort;
@@ -22,6 +23,7 @@ use crate::domain::state::{EnvState, OpenRun, Scope};
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::cancellation::Cancellation;
+use crate::run::deployment_inputs::DeploymentInputs;
 use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment};
 use crate::view::result_text;
 
@@ -89,6 +91,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             options: &args.options,
             person,
             stop: handle_interrupts()?,
+            inputs: InputArgs::default().read(ui)?,
         };
         for it in &all {
             if reaper.stop.is_draining() {
@@ -208,6 +211,7 @@ struct Reaper<'a> {
     options: &'a RunOptions,
     person: Person,
     stop: Arc<Cancellation>,
+    inputs: DeploymentInputs,
 }
 
 impl Reaper<'_> {
@@ -264,7 +268,8 @@ impl Reaper<'_> {
             env,
             self.options,
             Arc::clone(&self.stop),
-        );
+        )
+        .with_inputs(self.inputs.clone());
         let skip = |why: String| {
             *skip_reason.borrow_mut() = Some(why);
             CliError::reported(ErrorKind::CannotTell)

@@ -66,7 +66,8 @@ pub struct Args {
     /// No rule checks a baseline. Without --component, covers all components without a history in
     /// the environment.
     #[arg(hide_short_help = true, long, conflicts_with_all = [
-        "start", "finish", "all", "destroy", "rollback", "hotfix", "break_glass", "change", "release", "requested_by",
+        "start", "finish", "all", "destroy", "rollback", "hotfix", "break_glass", "change", "release", "labels", "origin",
+        "requested_by",
         "outcome", "failed", "verification", "logs",
     ])]
     baseline: bool,
@@ -165,8 +166,10 @@ fn record_deployment(
     commit: CommitId,
 ) -> Result<(), CliError> {
     let has_nothing_to_write = Cell::new(false);
+    let inputs = args.deployment.metadata.inputs.read(ui)?;
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let deployment = compose_recorded(args, ui, env, view, commit)?;
+        let mut deployment = compose_recorded(args, ui, env, view, commit)?;
+        inputs.apply_to(&mut deployment);
         let action = if let Some(renewal) = deployment.renewal() {
             Action::Expire(renewal)
         } else if deployment.components.is_empty() {

@@ -191,7 +191,8 @@ impl DeployRunner<'_> {
             self.env,
             self.options,
             std::sync::Arc::clone(&self.cancellation),
-        );
+        )
+        .with_inputs(self.inputs.clone());
         let compose = |view: &LedgerSnapshot<'_>| {
             let already_destroyed = || {
                 CliError::new(
