@@ -33,7 +33,7 @@ pub struct DeploymentDetails {
     /// The description of the deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
-    /// The commands that git-deploy ran for it.
+    /// The commands that were executed for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<CommandDetails>,
     /// Where its logs are.
@@ -68,7 +68,7 @@ pub struct OriginDetails {
     pub email: Option<Email>,
 }
 
-/// A command that git-deploy ran.
+/// A command of a run.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommandDetails {

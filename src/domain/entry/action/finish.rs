@@ -50,7 +50,7 @@ pub struct Finish {
     /// The exit status of an `exec`'s command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u8>,
-    /// The commands that git-deploy ran, in the order in which they ended. If there were more than
+    /// The commands that were executed, in the order in which they ended. If there were more than
     /// the limit, the last ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<CommandRecord>,
