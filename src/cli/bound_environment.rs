@@ -4,7 +4,7 @@
 //! Nothing is guessed. Finds no environment if there are two candidates, if the CI variables do not
 //! match the checkout, or if a change request has no number.
 
-use super::ci_job::{Trigger, read_ci_job};
+use super::ci_job::{Trigger, read_ci_job, read_variable};
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind};
 use crate::domain::id::CommitId;
@@ -24,8 +24,7 @@ pub(super) fn find_bound(
     workspace: &Workspace,
 ) -> Result<Result<BoundEnvironment, String>, CliError> {
     let repository = &workspace.repository;
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let trigger = if let Some(job) = read_ci_job(&variable) {
+    let trigger = if let Some(job) = read_ci_job(&read_variable) {
         let head = repository
             .resolve_revision("HEAD")
             .context(ErrorKind::CannotTell, "cannot read HEAD")?

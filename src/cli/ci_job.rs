@@ -1,22 +1,14 @@
-//! Determines which branch, tag or change request a CI job runs for, from the variables of the job.
-//!
-//! Anyone can set CI variables, especially in a change request from a fork. They are therefore
-//! parsed as strictly as a name in the policy, and the branch name of a change request is never
-//! used.
+//! Determines what a CI job runs for and where it runs, from the variables of the job.
+
+mod origin;
+mod systems;
+mod trigger;
 
 use crate::domain::id::CommitId;
-use crate::domain::policy::BranchName;
-use crate::domain::text::sanitize;
 
-/// The branch, tag or change request that a CI job runs for, or the branch that is checked out.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Trigger {
-    Branch(BranchName),
-    /// A tag. The rules for its name are those for a branch.
-    Tag(BranchName),
-    /// A change request, by its number.
-    Change(u64),
-}
+pub(super) use origin::read_ci_origin;
+use systems::SYSTEMS;
+pub(super) use trigger::Trigger;
 
 /// A CI job.
 pub(super) struct CiJob {
@@ -45,110 +37,29 @@ impl CiJob {
 /// so.
 pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Reads the trigger from the variables of one CI system.
-type ReadTrigger = fn(Variables<'_>) -> Result<Trigger, String>;
+/// Looks up a variable of this process. Ignores a value that is not Unicode.
+pub(super) fn read_variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
 
-/// Reads the CI job from the variables. Returns `None` outside of a known CI system.
-///
-/// <https://docs.github.com/actions/reference/workflows-and-actions/variables>,
-/// <https://docs.gitlab.com/ci/variables/predefined_variables/>,
-/// <https://learn.microsoft.com/azure/devops/pipelines/build/variables>
+/// Reads the CI job from the variables. Returns `None` outside of a CI system that states the
+/// commit of its job.
 pub(super) fn read_ci_job(variable: Variables<'_>) -> Option<Result<CiJob, String>> {
-    let is_true =
-        |name: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let known: [(&str, &str, ReadTrigger); 3] = [
-        ("GITHUB_ACTIONS", "GITHUB_SHA", read_github),
-        ("GITLAB_CI", "CI_COMMIT_SHA", read_gitlab),
-        ("TF_BUILD", "BUILD_SOURCEVERSION", read_azure),
-    ];
-    let mut active = known.into_iter().filter(|(name, ..)| is_true(name));
-    let (_, commit, read) = active.next()?;
+    let mut active = SYSTEMS
+        .iter()
+        .filter(|system| (system.is_active)(variable))
+        .filter_map(|system| Some((system, system.commit?)));
+    let (system, commit) = active.next()?;
     if active.next().is_some() {
-        return Some(Err("the variables of two CI systems are set".to_owned()));
+        return Some(Err(TWO_SYSTEMS.to_owned()));
     }
-    Some(read(variable).map(|trigger| CiJob {
+    let trigger = (system.read_trigger)(variable)
+        .unwrap_or_else(|| Err("the CI job names no branch, tag or change request".to_owned()));
+    Some(trigger.map(|trigger| CiJob {
         trigger,
         commit: (commit, variable(commit)),
     }))
 }
 
-fn read_github(variable: Variables<'_>) -> Result<Trigger, String> {
-    let trigger = parse_reference("GITHUB_REF", variable)?;
-    // On `pull_request_target` and after a merge, the job runs for a change request, but its ref is
-    // the target branch.
-    match trigger {
-        Trigger::Change(_) => Ok(trigger),
-        _ if variable("GITHUB_HEAD_REF").is_some() => {
-            Err("GITHUB_REF does not name the change request".to_owned())
-        }
-        _ => Ok(trigger),
-    }
-}
-
-fn read_gitlab(variable: Variables<'_>) -> Result<Trigger, String> {
-    for name in ["CI_MERGE_REQUEST_IID", "CI_EXTERNAL_PULL_REQUEST_IID"] {
-        if let Some(value) = variable(name) {
-            return parse_number(name, &value);
-        }
-    }
-    match (variable("CI_COMMIT_TAG"), variable("CI_COMMIT_BRANCH")) {
-        (Some(tag), _) => parse_short_name("CI_COMMIT_TAG", &tag).map(Trigger::Tag),
-        (None, Some(branch)) => parse_short_name("CI_COMMIT_BRANCH", &branch).map(Trigger::Branch),
-        (None, None) => Err("CI_COMMIT_BRANCH and CI_COMMIT_TAG are not set".to_owned()),
-    }
-}
-
-fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
-    // For a repository on GitHub the number differs from the id. Environments are named after the
-    // number.
-    for name in [
-        "SYSTEM_PULLREQUEST_PULLREQUESTNUMBER",
-        "SYSTEM_PULLREQUEST_PULLREQUESTID",
-    ] {
-        if let Some(value) = variable(name) {
-            return parse_number(name, &value);
-        }
-    }
-    parse_reference("BUILD_SOURCEBRANCH", variable)
-}
-
-/// Parses the variable `name`, which contains the full ref of a branch, a tag, or a change request
-/// such as `refs/pull/17/merge`.
-fn parse_reference(name: &str, variable: Variables<'_>) -> Result<Trigger, String> {
-    let value = variable(name).ok_or_else(|| format!("{name} is not set"))?;
-    if let Some(branch) = value.strip_prefix("refs/heads/") {
-        parse_short_name(name, branch).map(Trigger::Branch)
-    } else if let Some(tag) = value.strip_prefix("refs/tags/") {
-        parse_short_name(name, tag).map(Trigger::Tag)
-    } else if let Some(rest) = value.strip_prefix("refs/pull/") {
-        let stem = rest
-            .strip_suffix("/merge")
-            .or_else(|| rest.strip_suffix("/head"));
-        parse_number(name, stem.unwrap_or(rest))
-    } else {
-        Err(format!(
-            "{name} is neither a branch, a tag nor a change request: {:?}",
-            sanitize(&value)
-        ))
-    }
-}
-
-fn parse_short_name(name: &str, value: &str) -> Result<BranchName, String> {
-    value.parse().map_err(|_| {
-        format!(
-            "{name} is not a valid branch or tag name: {:?}",
-            sanitize(value)
-        )
-    })
-}
-
-/// Parses the number of a change request in its canonical form.
-fn parse_number(name: &str, value: &str) -> Result<Trigger, String> {
-    let number: Option<u64> = value
-        .parse()
-        .ok()
-        .filter(|number: &u64| *number > 0 && number.to_string() == value);
-    number
-        .map(Trigger::Change)
-        .ok_or_else(|| format!("{name} is not a number: {:?}", sanitize(value)))
-}
+/// The message if it is unclear in which CI system a job runs.
+const TWO_SYSTEMS: &str = "the variables of two CI systems are set";

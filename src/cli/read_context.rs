@@ -7,8 +7,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use anstyle::AnsiColor;
-
 use super::diagnostics::describe_problem;
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
@@ -125,9 +123,8 @@ pub fn report_problems(workspace: &Workspace, ui: &Ui) -> Result<Vec<String>, Cl
         "cannot compare the ledgers with the remote's",
     )?;
     let lines: Vec<String> = problems.iter().map(describe_problem).collect();
-    let yellow = AnsiColor::Yellow.on_default().bold();
     for line in &lines {
-        ui.eprint_sentence(format_args!("{yellow}warning:{yellow:#} {line}"));
+        ui.eprint_warning(line);
     }
     Ok(lines)
 }

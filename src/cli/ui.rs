@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anstream::{AutoStream, ColorChoice};
+use anstyle::AnsiColor;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
@@ -143,6 +144,12 @@ impl Ui {
     /// Prints a sentence on standard error, wrapped at the terminal's width.
     pub fn eprint_sentence(&self, sentence: impl Display) {
         self.eprint(self.wrap_sentence(&sentence.to_string()));
+    }
+
+    /// Prints a warning on standard error, wrapped at the terminal's width.
+    pub fn eprint_warning(&self, warning: impl Display) {
+        let yellow = AnsiColor::Yellow.on_default().bold();
+        self.eprint_sentence(format_args!("{yellow}warning:{yellow:#} {warning}"));
     }
 
     /// Prints a message of the remote on standard error, wrapped at the terminal's width.

@@ -23,6 +23,7 @@ use crate::ledger::writer::{
     AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot, LedgerWriter,
 };
 use crate::ledger::{Project, StateReader, Tips};
+use crate::run::deployment_inputs::DeploymentInputs;
 use crate::run::preview::Previewer;
 use crate::signing::Signer;
 
@@ -136,6 +137,8 @@ impl Workspace {
     /// Returns a previewer, which evaluates the rules for a start without writing it.
     pub fn previewer(&self) -> Previewer<'_> {
         Previewer {
+            inputs: DeploymentInputs::default(),
+            requested_by: None,
             repository: &self.repository,
             project: &self.project,
             remote: self.remote.as_deref(),

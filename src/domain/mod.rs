@@ -1,9 +1,12 @@
 //! The pure core, without Git, clock or I/O: names, ids, entries, state, policy, rules and history.
 
+pub mod address;
+pub mod email;
 pub mod entry;
 pub mod env_ref;
 pub mod history;
 pub mod id;
+pub mod input_name;
 pub mod name;
 pub mod plan;
 pub mod policy;

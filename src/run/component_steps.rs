@@ -4,29 +4,27 @@
 //! Several threads share one runner and call it for different components. The caller decides the
 //! order.
 
+mod plan_step;
 mod step_failure;
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, Read as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::plan_step::summarize_plan;
 use self::step_failure::StepFailure;
 use super::cancellation::Cancellation;
 use super::command_env::{CommandEnv, ComponentJob};
+use super::command_log::CommandLog;
 use super::process::{
-    self, CapturedOutput, CommandEnd, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Mask, Program,
-    Stream,
+    self, CapturedOutput, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream,
 };
 use crate::clock::Deadline;
-use crate::domain::entry::VerificationResult;
+use crate::domain::entry::{CommandStep, VerificationResult};
 use crate::domain::name::ComponentName;
-use crate::domain::plan::{self, PlanKind, PlanOutput, TerraformPlan};
+use crate::domain::plan::PlanOutput;
 use crate::domain::policy::{Component, ShellCommand};
 
-/// The time limit for `terraform show`.
-const SHOW_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// The first pause before a retry. It doubles with each retry.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The pause stops doubling after this many retries.
@@ -53,6 +51,19 @@ impl ComponentStep {
             Self::Apply => "apply",
             Self::Verify => "verify",
             Self::Destroy => "destroy",
+        }
+    }
+
+    /// Returns the step that a `finish` entry records; `None` for a plan, whose digest is in the
+    /// `start`.
+    fn recorded(self, is_rollback: bool) -> Option<CommandStep> {
+        match (self, is_rollback) {
+            (Self::Plan, _) => None,
+            (Self::Apply, false) => Some(CommandStep::Apply),
+            (Self::Apply, true) => Some(CommandStep::Rollback),
+            (Self::Verify, false) => Some(CommandStep::Verify),
+            (Self::Verify, true) => Some(CommandStep::VerifyRollback),
+            (Self::Destroy, _) => Some(CommandStep::Destroy),
         }
     }
 }
@@ -102,6 +113,7 @@ pub trait StepObserver: Sync {
 }
 
 /// Runs the steps of components.
+#[derive(Clone, Copy)]
 pub struct StepRunner<'a> {
     /// The environment of their commands.
     pub command_env: &'a CommandEnv<'a>,
@@ -109,6 +121,10 @@ pub struct StepRunner<'a> {
     pub cancellation: &'a Cancellation,
     /// Receives progress reports.
     pub observer: &'a dyn StepObserver,
+    /// Receives the commands of a run.
+    pub commands: Option<&'a CommandLog>,
+    /// Whether components are being rolled back.
+    pub is_rollback: bool,
 }
 
 impl StepRunner<'_> {
@@ -270,67 +286,6 @@ impl StepRunner<'_> {
         result
     }
 
-    /// Runs the plan command. If it left a terraform plan file, reads the plan from that.
-    fn make_plan(
-        &self,
-        job: &ComponentJob,
-        command: &ShellCommand,
-    ) -> Result<PlanOutput, StepFailure> {
-        let path = job.plan_file();
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-        let printed = self.run_command(job, command, ComponentStep::Plan)?;
-        let text = printed.to_text();
-        if !is_terraform_plan(&path)? {
-            return Ok(PlanOutput {
-                digest: printed.digest,
-                kind: PlanKind::Text,
-                text,
-            });
-        }
-        Ok(PlanOutput::from_terraform(
-            self.read_terraform_plan(job)?,
-            text,
-        ))
-    }
-
-    /// Reads the terraform plan in the plan file, with `terraform show`.
-    fn read_terraform_plan(&self, job: &ComponentJob) -> Result<TerraformPlan, StepFailure> {
-        let secrets =
-            self.command_env
-                .read_secrets(&job.target.component, true, self.cancellation)?;
-        let words = [
-            "terraform".into(),
-            "show".into(),
-            "-json".into(),
-            job.plan_file().into(),
-        ];
-        let spec = CommandSpec {
-            program: Program::Direct(&words),
-            folder: &job.folder,
-            variables: &self.command_env.build_variables(job, &secrets),
-            input: b"",
-            timeout: Some(SHOW_TIMEOUT),
-            kept_bytes: plan::MAX_JSON_BYTES + 1,
-            // Masking would change the document. Only addresses and names of it are shown, and they
-            // are masked below.
-            mask: &Mask::default(),
-            log: None,
-            on_line: None,
-        };
-        let result = process::run(&spec, self.cancellation)?;
-        if !result.end.is_success() {
-            // The output of a failed command may contain anything, so it is not shown.
-            let mut printed = result.output;
-            printed.tail.clear();
-            return Err(StepFailure::ShowFailed(result.end, printed));
-        }
-        let mask = |text: &str| secrets.mask.mask_text(text);
-        Ok(TerraformPlan::parse(&result.output.head)?.mask_names(&mask))
-    }
-
     /// Runs a command of the policy for a step, with the component's secrets masked in its output.
     fn run_command(
         &self,
@@ -360,34 +315,17 @@ impl StepRunner<'_> {
             log: Some(&job.log),
             on_line: Some(&on_line),
         };
-        let CommandResult {
-            end,
-            output: printed,
-        } = process::run(&spec, self.cancellation)?;
-        if end.is_success() {
-            Ok(printed)
+        let result = process::run(&spec, self.cancellation)?;
+        if let (Some(commands), Some(step)) = (self.commands, step.recorded(self.is_rollback)) {
+            commands.add(component, step, &result);
+        }
+        if result.end.is_success() {
+            Ok(result.output)
         } else {
-            Err(StepFailure::CommandFailed(end, printed))
+            Err(StepFailure::CommandFailed(
+                result.end,
+                Box::new(result.output),
+            ))
         }
     }
-}
-
-/// Describes a plan in a few words.
-fn summarize_plan(plan: &PlanOutput) -> String {
-    match &plan.kind {
-        PlanKind::Terraform(terraform) if terraform.is_empty() => "nothing to do".to_owned(),
-        PlanKind::Terraform(terraform) => terraform.action_counts().to_string(),
-        PlanKind::Text => String::new(),
-    }
-}
-
-/// Returns whether the plan command left a terraform plan file.
-fn is_terraform_plan(path: &std::path::Path) -> io::Result<bool> {
-    let mut first = Vec::new();
-    match fs::File::open(path) {
-        Ok(file) => file.take(64).read_to_end(&mut first)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    Ok(plan::is_saved_terraform_plan(&first))
 }

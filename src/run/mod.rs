@@ -3,9 +3,11 @@
 pub mod build_deployment;
 pub mod cancellation;
 pub mod command_env;
+pub mod command_log;
 mod component_checkout;
 pub mod component_steps;
 pub mod default_description;
+pub mod deployment_inputs;
 pub mod digest;
 pub mod execute;
 pub mod graph;

@@ -153,7 +153,7 @@ pub fn add_targets(
         .collect()
 }
 
-/// Builds the `finish` of a run from its start and the results, without a status and logs.
+/// Builds the `finish` of a run from its start and the results, without a status, commands and logs.
 pub fn build_finish(
     start: u64,
     run: RunId,
@@ -166,9 +166,12 @@ pub fn build_finish(
         kind: deployment.kind,
         components: add_targets(&deployment.components, results),
         approved_by: deployment.approved_by.clone(),
+        change: deployment.change.clone(),
+        labels: deployment.labels.clone(),
         description: deployment.description.clone(),
         break_glass: deployment.break_glass.clone(),
         status: None,
+        commands: Vec::new(),
         logs: Vec::new(),
     }
 }

@@ -8,9 +8,12 @@ use std::cell::RefCell;
 use super::build_deployment::{
     BuildError, DeploymentSpec, LeftOut, build_deployment, list_left_out,
 };
+use super::default_description::build_description;
+use super::deployment_inputs::DeploymentInputs;
 use crate::clock;
 use crate::domain::entry::{Action, Deployment, DeploymentKind, Start, Statement};
 use crate::domain::id::RunId;
+use crate::domain::input_name::{InputName, PurposeField};
 use crate::domain::name::Person;
 use crate::domain::policy::Environment;
 use crate::domain::verdict::Verdict;
@@ -58,6 +61,10 @@ pub struct Previewer<'a> {
     pub project: &'a Project,
     /// The remote whose branches count, if there is one. It is not contacted.
     pub remote: Option<&'a str>,
+    /// The inputs of the deployment.
+    pub inputs: DeploymentInputs,
+    /// The person who asks for it, if it is another person than the signer.
+    pub requested_by: Option<Person>,
 }
 
 impl Previewer<'_> {
@@ -103,6 +110,12 @@ impl Previewer<'_> {
             let policy = snapshot.policy.ok_or(PreviewError::NoPolicy)?;
             let mut deployment = build_deployment(snapshot, policy, spec)?;
             deployment.expires = compute_expiry(spec.rules);
+            self.inputs.apply_to(&mut deployment);
+            let message = InputName::Purpose(PurposeField::Message);
+            if spec.rules.require.contains(&message) {
+                deployment.description =
+                    build_description(self.repository, &deployment).map_err(BuildError::Git)?;
+            }
             if lists_left_out {
                 left_out.replace(list_left_out(snapshot, policy, spec)?);
             }
@@ -111,7 +124,10 @@ impl Previewer<'_> {
                 run: RunId([0; 16]),
                 deployment,
             };
-            Ok(EntryDraft::in_environment(spec.env, Action::Start(start)))
+            Ok(EntryDraft {
+                requested_by: self.requested_by.clone(),
+                ..EntryDraft::in_environment(spec.env, Action::Start(start))
+            })
         });
         match result {
             Ok((statement, verdict)) => Ok(Preview {

@@ -22,7 +22,7 @@ pub use mask::Mask;
 pub use output::{CapturedOutput, OutputRecorder};
 
 use super::cancellation::Cancellation;
-use crate::clock::{Deadline, time_limit};
+use crate::clock::{Deadline, Stopwatch, time_limit};
 pub use crate::program::Stream;
 use crate::program::{POLL_INTERVAL, RunningProgram};
 use crate::signing::process_hardening;
@@ -50,6 +50,17 @@ impl CommandEnd {
     pub fn is_success(self) -> bool {
         self == Self::Exited(0)
     }
+
+    /// Returns the exit status as shells report it: 128 plus the number of a signal that ended the
+    /// command, 124 if it timed out (as `timeout` does), and 130 after an interruption.
+    pub fn shell_status(self) -> u8 {
+        match self {
+            Self::Exited(status) => status,
+            Self::Signalled(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+            Self::TimedOut => 124,
+            Self::Cancelled => 130,
+        }
+    }
 }
 
 impl std::fmt::Display for CommandEnd {
@@ -68,6 +79,8 @@ impl std::fmt::Display for CommandEnd {
 pub struct CommandResult {
     /// How it ended.
     pub end: CommandEnd,
+    /// How long it ran.
+    pub duration: Duration,
     /// What it printed.
     pub output: CapturedOutput,
 }
@@ -80,6 +93,7 @@ pub fn run(spec: &CommandSpec<'_>, cancellation: &Cancellation) -> io::Result<Co
     // The environment of this process may hold a key even if none is used.
     process_hardening::harden();
     let mut output = OutputRecorder::new(spec)?;
+    let stopwatch = Stopwatch::start();
     let mut running = RunningProgram::start(&mut build_command(spec)?)?;
     let end = wait_for_end(&mut running, spec.timeout, cancellation, &mut output);
     if end.is_err() {
@@ -87,6 +101,7 @@ pub fn run(spec: &CommandSpec<'_>, cancellation: &Cancellation) -> io::Result<Co
     }
     // The process has ended or was killed, so this only reaps it and does not wait.
     let status = running.reap()?;
+    let duration = stopwatch.elapsed();
     let end = match end? {
         Some(end) => end,
         None => status.code().map_or_else(
@@ -96,6 +111,7 @@ pub fn run(spec: &CommandSpec<'_>, cancellation: &Cancellation) -> io::Result<Co
     };
     Ok(CommandResult {
         end,
+        duration,
         output: output.finish()?,
     })
 }

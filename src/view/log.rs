@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::deployment_details::DeploymentDetails;
 use super::symbols::Mark;
 use super::table::{Cell, Table};
 use crate::domain::entry::{
@@ -60,6 +61,9 @@ pub struct LogEntry {
     /// The reason for breaking the rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Line>,
+    /// What the deployment belongs to, where it comes from, and its commands.
+    #[serde(flatten)]
+    pub details: DeploymentDetails,
 }
 
 /// One component of an entry.
@@ -81,8 +85,13 @@ pub struct EntryComponent {
     pub verification: Option<VerificationResult>,
 }
 
-/// Converts an entry for the table and the document.
-pub fn describe_entry(entry: EntryId, statement: &Statement) -> LogEntry {
+/// Converts an entry for the table and the document. `start` is the start of the run that the entry
+/// ends or resumes.
+pub fn describe_entry(
+    entry: EntryId,
+    statement: &Statement,
+    start: Option<&Statement>,
+) -> LogEntry {
     let text = statement.action.body().log();
     LogEntry {
         entry,
@@ -98,6 +107,7 @@ pub fn describe_entry(entry: EntryId, statement: &Statement) -> LogEntry {
         components: entry_components(statement),
         approved_by: statement.approved_by().to_vec(),
         break_glass: statement.break_glass().cloned(),
+        details: DeploymentDetails::new(statement, start),
     }
 }
 
@@ -158,12 +168,18 @@ fn build_table(log: &LogPage, with_ledgers: bool, when: &dyn Fn(Time) -> String)
             .break_glass
             .as_ref()
             .map_or_else(String::new, |reason| format!(", BREAK-GLASS \"{reason}\""));
+        let references = event.details.summarize();
+        let references = if references.is_empty() {
+            references
+        } else {
+            format!(", {references}")
+        };
         let id = event.entry.0.prefix(10);
         table.add_row([
             Cell::from(when(event.at)),
             Cell::from(location),
             Cell::styled(event.result, style),
-            Cell::from(format!("{}{break_glass}", event.summary)),
+            Cell::from(format!("{}{references}{break_glass}", event.summary)),
             Cell::from(format_signers(event)),
             Cell::from(if with_ledgers {
                 format!("{}@{id}", event.ledger)

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod check;
 pub mod commit_count;
 pub mod contains;
+pub mod deployment_details;
 pub mod deployment_diff;
 pub mod destroyed;
 pub mod good;

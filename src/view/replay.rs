@@ -99,7 +99,7 @@ impl ReplayedDeployment {
             None => String::new(),
         };
         Self {
-            log_entry: log::describe_entry(case.id, &case.statement),
+            log_entry: log::describe_entry(case.id, &case.statement, None),
             refused_in_force: case.is_refused_in_force,
             verdict: case.verdict,
             targets,

@@ -24,6 +24,7 @@ mod faults;
 mod hooks;
 mod implied_arguments;
 mod independent_audit;
+mod inputs;
 mod json_output;
 mod layering;
 mod ledgers;

@@ -1,8 +1,9 @@
 //! The options that describe a deployment in its entry, such as its message and its change request.
 
+use crate::cli::args::inputs::InputArgs;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, append_report};
 use crate::domain::entry::Deployment;
-use crate::domain::name::{Label, Person};
+use crate::domain::name::Person;
 use crate::domain::text::{Description, Line};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::default_description::build_description;
@@ -13,12 +14,8 @@ pub struct MetadataArgs {
     /// Skip most rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     pub break_glass: Option<Line>,
-    /// The change request that the deployment belongs to
-    #[arg(hide_short_help = true, long, value_name = "ID", value_parser = append_report::parse_line)]
-    pub change: Option<Line>,
-    /// The release that the deployment belongs to
-    #[arg(hide_short_help = true, long, value_name = "NAME")]
-    pub release: Option<Label>,
+    #[command(flatten)]
+    pub inputs: InputArgs,
     /// The person who asked for the deployment
     #[arg(hide_short_help = true, long, value_name = "PERSON")]
     pub requested_by: Option<Person>,
@@ -28,15 +25,13 @@ pub struct MetadataArgs {
 }
 
 impl MetadataArgs {
-    /// Copies the options to a deployment, except `requested_by`, which belongs to the entry.
-    /// Without a message, the description lists the subjects of the commits.
+    /// Copies the options to a deployment, except `inputs` and `requested_by`, which the writer of the
+    /// entry adds. Without a message, the description lists the subjects of the commits.
     pub fn apply_to(
         &self,
         deployment: &mut Deployment,
         snapshot: &LedgerSnapshot<'_>,
     ) -> Result<(), CliError> {
-        deployment.change.clone_from(&self.change);
-        deployment.release.clone_from(&self.release);
         deployment.break_glass.clone_from(&self.break_glass);
         deployment.description = match &self.message {
             Some(message) => Some(message.clone()),

@@ -2,6 +2,7 @@
 
 pub mod environment;
 pub mod global;
+pub mod inputs;
 pub mod metadata;
 pub mod outcome;
 pub mod run;

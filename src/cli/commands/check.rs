@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::cli::args::environment::EnvRevArgs;
+use crate::cli::args::inputs::InputArgs;
 use crate::cli::deployment_request::select_to_change;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
@@ -11,7 +12,7 @@ use crate::domain::entry::DeploymentKind;
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::verdict::Decision;
 use crate::run::build_deployment::{BuildError, Commits, DeploymentSpec};
-use crate::run::preview::PreviewError;
+use crate::run::preview::{PreviewError, Previewer};
 use crate::view::check::{self, DeploymentCheck};
 
 /// Check whether the rules allow a deployment, and what is missing
@@ -41,6 +42,11 @@ pub struct Args {
     /// Check a hotfix on top of the running commit
     #[arg(long)]
     hotfix: bool,
+    #[command(flatten)]
+    inputs: InputArgs,
+    /// The person who asks for the deployment
+    #[arg(hide_short_help = true, long, value_name = "PERSON")]
+    requested_by: Option<Person>,
     /// Check for this deployer. Defaults to you, or to the first eligible deployer
     #[arg(long, value_name = "PERSON")]
     by: Option<Person>,
@@ -80,7 +86,11 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     // A rollback, or a run of named components, leaves none out.
     let is_run_of_all = args.components.is_empty() && !args.rollback;
-    let previewer = workspace.previewer();
+    let previewer = Previewer {
+        inputs: args.inputs.read(ui)?,
+        requested_by: args.requested_by.clone(),
+        ..workspace.previewer()
+    };
     let answer = if is_run_of_all {
         previewer.preview_run(&by, &spec)
     } else {

@@ -1,6 +1,7 @@
 //! `git deploy destroy`: destroys an ephemeral environment.
 
 use crate::cli::args::environment::EnvArg;
+use crate::cli::args::inputs::InputArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, build_destruction, make_gone_error};
 use crate::cli::entry_name::format_entry_name;
@@ -31,6 +32,8 @@ pub struct Args {
     /// Skip most rules, for a reason that is recorded
     #[arg(long, value_name = "REASON", value_parser = append_report::parse_line)]
     break_glass: Option<Line>,
+    #[command(flatten)]
+    inputs: InputArgs,
     /// The person who asked for the destruction
     #[arg(long, value_name = "PERSON")]
     requested_by: Option<Person>,
@@ -98,7 +101,8 @@ fn destroy_environment(
 ) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, workspace, env, &args.options)?
-        .with_requester(args.requested_by.as_ref());
+        .with_requester(args.requested_by.as_ref())
+        .with_inputs(args.inputs.read(ui)?);
     let build = |snapshot: &LedgerSnapshot<'_>| build_deployment(args, env, snapshot);
     let confirm = || {
         if ui.confirm(&format!("Destroy {}?", env.name()))? {

@@ -1,8 +1,8 @@
 //! `git deploy exec`: runs a one-off command in an environment, subject to the rules and recorded
 //! in the ledger.
 //!
-//! The ledger permanently records who ran it and its exit status. The output is printed and not
-//! stored.
+//! The ledger permanently records who ran it, its exit status, how long it took, and a digest of its
+//! output. The output is printed and not stored.
 
 use std::ffi::OsString;
 
@@ -12,18 +12,22 @@ use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation, Start
 use crate::cli::deployment_request;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
-use crate::domain::entry::{self, Action, ComponentChange, Deployment, Finish, Target};
+use crate::domain::entry::{
+    self, Action, CommandRecord, CommandStep, ComponentChange, Deployment, Finish, Target,
+};
 use crate::domain::id::RunId;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 use crate::ledger::writer::LedgerSnapshot;
-use crate::run::process::{self, CommandEnd, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream};
+use crate::run::command_log::CommandLog;
+use crate::run::process::{self, CommandResult, CommandSpec, MAX_KEPT_OUTPUT, Program, Stream};
 use crate::run::{execute, outcome};
 
 /// Run a one-off command in an environment, and record it
 ///
 /// The command runs in a checkout of the component's running commit, with its variables and
-/// secrets. The ledger records the command, who ran it and its exit status, but not its output.
+/// secrets. The ledger records the command, who ran it, its exit status and a digest of its output, but not
+/// the output.
 /// Exits with 4 if the command fails.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
@@ -55,7 +59,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (person, _) = workspace.find_current_signer()?;
     let options = RunOptions::default();
     let runner = DeployRunner::new(ui, &workspace, &env, &options)?
-        .with_requester(args.metadata.requested_by.as_ref());
+        .with_requester(args.metadata.requested_by.as_ref())
+        .with_inputs(args.metadata.inputs.read(ui)?);
     let target = find_target(&workspace, &runner, args.component.as_ref())?;
     let compose =
         |view: &LedgerSnapshot<'_>| compose_deployment(args, &target, command.clone(), view);
@@ -65,11 +70,16 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     let preparation = Preparation::new(&runner, &deployment)?;
     let started = runner.write_start(&compose, &deployment, &ComponentPlans::new())?;
+    let commands = CommandLog::default();
     let result = run_command(&runner, &preparation, started.run, &target, &args.command);
+    if let Ok(result) = &result {
+        commands.add(&target.component, CommandStep::Exec, result);
+    }
     // A failure is recorded as well, because a start needs a finish.
     let status = shell_status(&result);
-    write_finish(&runner, &started, &target, status)?;
-    let end = result?;
+    let commands = commands.into_commands();
+    write_finish(&runner, &started, &target, (status, commands))?;
+    let end = result?.end;
     if end.is_success() {
         return Ok(());
     }
@@ -102,15 +112,11 @@ fn compose_deployment(
     Ok(deployment)
 }
 
-/// Returns the exit status as shells report it: 128 plus the number of a signal that ended the
-/// command, 130 after an interruption, and 127 if the command cannot be run.
-fn shell_status(result: &Result<CommandEnd, CliError>) -> u8 {
-    match result {
-        Ok(CommandEnd::Exited(status)) => *status,
-        Ok(CommandEnd::Signalled(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
-        Ok(CommandEnd::TimedOut | CommandEnd::Cancelled) => 130,
-        Err(_) => 127,
-    }
+/// Returns the exit status as shells report it: 127 if the command cannot be run.
+fn shell_status(result: &Result<CommandResult, CliError>) -> u8 {
+    result
+        .as_ref()
+        .map_or(127, |result| result.end.shell_status())
 }
 
 /// Writes the finish entry with the command's exit status, and reports it.
@@ -118,11 +124,12 @@ fn write_finish(
     runner: &DeployRunner<'_>,
     started: &StartedRun,
     target: &Target,
-    status: u8,
+    (status, commands): (u8, Vec<CommandRecord>),
 ) -> Result<(), CliError> {
     let result = execute::make_result(&target.component, entry::Outcome::Executed);
     let finish = Finish {
         status: Some(status),
+        commands,
         ..outcome::build_finish(
             started.sequence,
             started.run,
@@ -183,7 +190,7 @@ fn run_command(
     run: RunId,
     target: &Target,
     words: &[OsString],
-) -> Result<CommandEnd, CliError> {
+) -> Result<CommandResult, CliError> {
     let cannot_run = || format!("cannot run the command in {}", runner.env.name());
     let job = preparation
         .work_dirs
@@ -211,9 +218,7 @@ fn run_command(
         log: None,
         on_line: Some(&show),
     };
-    process::run(&spec, &runner.cancellation)
-        .map(|result| result.end)
-        .context(ErrorKind::Command, cannot_run())
+    process::run(&spec, &runner.cancellation).context(ErrorKind::Command, cannot_run())
 }
 
 /// Formats the command for the entry, with words quoted for a shell.

@@ -2,24 +2,33 @@
 //!
 //! The walk filters ledger commits by their messages, and opens only the entries that pass.
 
+mod entry_filter;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 use clap::builder::RangedU64ValueParser;
 
+use entry_filter::{Criteria, EntryFilter};
+
+use crate::cli::args::inputs::parse_label;
 use crate::cli::read_context;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{HistoryRole, RunStep, Statement};
+use crate::domain::entry::{HistoryRole, Statement};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::EntryId;
-use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
+use crate::domain::name::{ComponentName, EnvName, Label, LedgerName, Person};
 use crate::domain::state::{Scope, State};
+use crate::domain::text::Line;
 use crate::git::Repository;
-use crate::ledger::facts::{LedgerHistory, WalkedEntry};
-use crate::view::log::{self, LogPage};
+use crate::ledger::facts::WalkedEntry;
+use crate::view::log::{self, LogEntry, LogPage};
 
 /// Show deployments, newest first
+///
+/// With --change, --release, --label or --by, also shows the approvals of these deployments; --by
+/// also shows the approvals that the person signed.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -29,8 +38,11 @@ Examples:
   Show everything that happened there:
     git deploy log prod --all
 
-  Show what belongs to a change request:
+  Show what belongs to a change request, with its approvals:
     git deploy log --change 4711
+
+  Show what a person deployed or approved for a ticket:
+    git deploy log --by alice --label ticket=OPS-7
 
   Show up to 100 deployments of one component:
     git deploy log --component api -n 100")]
@@ -41,7 +53,13 @@ pub struct Args {
     /// Only deployments of this change request
     #[arg(long, value_name = "ID")]
     change: Option<String>,
-    /// Only deployments that this person signed or asked for
+    /// Only deployments of this release
+    #[arg(long, value_name = "NAME")]
+    release: Option<Label>,
+    /// Only deployments with this label (repeatable)
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = parse_label)]
+    labels: Vec<(Label, Line)>,
+    /// Only what this person signed or asked for
     #[arg(long, value_name = "PERSON")]
     by: Option<Person>,
     /// Only deployments of this component (repeatable)
@@ -65,6 +83,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .map(|name| workspace.find_environment(name))
         .transpose()?;
     let gatherer = workspace.gatherer();
+    let criteria = Criteria {
+        change: args.change.clone(),
+        release: args.release.clone(),
+        labels: args.labels.clone(),
+        by: args.by.clone(),
+    };
+    let has_criteria = !criteria.is_empty();
     let mut walks = Vec::new();
     for (ledger, tip) in &workspace.tips {
         let is_shown = match &only {
@@ -79,6 +104,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 env: only.as_ref().map(|(env, _)| env.clone()),
                 unfinished,
                 all: args.all,
+                with_approvals: has_criteria,
                 components: args.components.clone(),
             };
             let accepted = gatherer
@@ -88,16 +114,20 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             walks.push((ledger.clone(), accepted.peekable()));
         }
     }
-    let matches =
-        |id, statement: &Statement| matches_options(args, gatherer.history(), id, statement);
-    let page = merge_newest(&workspace.repository, walks, args.number, &matches)
+    let entry_filter = EntryFilter::new(criteria);
+    let describe = |id, statement: &Statement| {
+        let start = gatherer.history().start_of(statement)?;
+        let start = start.as_ref().map(|entry| &entry.statement);
+        let is_match = entry_filter.matches(statement, start);
+        Ok(is_match.then(|| log::describe_entry(id, statement, start)))
+    };
+    let page = merge_newest(&workspace.repository, walks, args.number, &describe)
         .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
     if ui.json() {
         return ui.print_document("log", &page);
     }
     if page.entries.is_empty() {
-        let filtered = args.change.is_some() || args.by.is_some() || !args.components.is_empty();
-        ui.eprint(if filtered {
+        ui.eprint(if has_criteria || !args.components.is_empty() {
             "no deployment matches"
         } else {
             "nothing has been deployed yet"
@@ -128,39 +158,6 @@ fn find_parents_of_unfinished_starts(state: &State) -> BTreeSet<EntryId> {
         .collect()
 }
 
-/// Returns whether an entry, or the start that it ends, matches `--by` and `--change`.
-fn matches_options(
-    args: &Args,
-    history: &LedgerHistory<'_>,
-    id: EntryId,
-    statement: &Statement,
-) -> crate::git::Result<bool> {
-    if args.by.is_none() && args.change.is_none() {
-        return Ok(true);
-    }
-    let start = match statement.action.run_step() {
-        Some(RunStep::Ends { start, .. }) => Some(start),
-        Some(RunStep::Starts { .. } | RunStep::Resumes { .. }) | None => None,
-    };
-    // Sequence numbers have no gaps, so their difference is the number of steps back to the start.
-    let steps =
-        start.and_then(|start| usize::try_from(statement.sequence.checked_sub(start)?).ok());
-    let start = match steps.and_then(|steps| history.walk(id).nth(steps)) {
-        Some(walked) => Some(history.entry(&statement.ledger, walked?.id)?),
-        None => None,
-    };
-    let statements =
-        || std::iter::once(statement).chain(start.as_deref().map(|entry| &entry.statement));
-    let is_by = |person: &Person| {
-        statements().any(|it| it.by == *person || it.requested_by.as_ref() == Some(person))
-    };
-    let has_change = |id: &String| {
-        let mut changes = statements().filter_map(|it| it.deployment()?.change.as_ref());
-        changes.any(|change| change.as_str() == id)
-    };
-    Ok(args.by.as_ref().is_none_or(is_by) && args.change.as_ref().is_none_or(has_change))
-}
-
 /// Selects the entries of a ledger by their commits alone, without opening the entries.
 struct CommitFilter {
     /// The components to show, or all if empty.
@@ -171,6 +168,8 @@ struct CommitFilter {
     unfinished: BTreeSet<EntryId>,
     /// Whether to accept every kind of entry, not only deployments.
     all: bool,
+    /// Whether to accept approvals and their revocations, too.
+    with_approvals: bool,
 }
 
 impl CommitFilter {
@@ -192,12 +191,16 @@ impl CommitFilter {
         let named =
             |it: &ComponentName| trailers.components.iter().any(|known| known == it.as_str());
         let has_component = self.components.is_empty() || self.components.iter().any(named);
-        in_environment && has_component && (self.all || is_deployment && is_newest_of_run)
+        let is_approval =
+            self.with_approvals && matches!(trailers.action.as_str(), "approve" | "revoke");
+        in_environment
+            && has_component
+            && (self.all || is_approval || is_deployment && is_newest_of_run)
     }
 }
 
-/// Merges walks, each newest first, into one page of at most `number` entries that `matches`
-/// accepts.
+/// Merges walks, each newest first, into one page of at most `number` entries. `describe` returns
+/// `None` for an entry that is left out.
 fn merge_newest(
     repository: &Repository,
     mut walks: Vec<(
@@ -205,7 +208,7 @@ fn merge_newest(
         Peekable<impl Iterator<Item = crate::git::Result<WalkedEntry>>>,
     )>,
     number: usize,
-    matches: &dyn Fn(EntryId, &Statement) -> crate::git::Result<bool>,
+    describe: &dyn Fn(EntryId, &Statement) -> crate::git::Result<Option<LogEntry>>,
 ) -> crate::git::Result<LogPage> {
     let mut entries = Vec::new();
     loop {
@@ -231,15 +234,15 @@ fn merge_newest(
         let Some(walked) = walk.next() else { continue };
         let id = walked?.id;
         let entry = repository.read_entry_for_display(ledger, &repository.read_commit(id.0)?)?;
-        if !matches(id, &entry.statement)? {
+        let Some(described) = describe(id, &entry.statement)? else {
             continue;
-        }
+        };
         if entries.len() == number {
             return Ok(LogPage {
                 entries,
                 truncated: true,
             });
         }
-        entries.push(log::describe_entry(id, &entry.statement));
+        entries.push(described);
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use expiring::{ExpiringEnvironment, find_expiring};
 
+use crate::cli::args::inputs::InputArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, build_destruction, handle_interrupts};
 use crate::cli::deployment_request::build_abort;
@@ -22,6 +23,7 @@ use crate::domain::state::{EnvState, OpenRun, Scope};
 use crate::domain::time::{Span, Time};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::cancellation::Cancellation;
+use crate::run::deployment_inputs::DeploymentInputs;
 use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment};
 use crate::view::result_text;
 
@@ -89,6 +91,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             options: &args.options,
             person,
             cancellation: handle_interrupts()?,
+            inputs: InputArgs::default().read(ui)?,
         };
         for environment in &expired {
             let name = environment.env.name();
@@ -213,6 +216,7 @@ struct Reaper<'a> {
     options: &'a RunOptions,
     person: Person,
     cancellation: Arc<Cancellation>,
+    inputs: DeploymentInputs,
 }
 
 impl Reaper<'_> {
@@ -272,7 +276,8 @@ impl Reaper<'_> {
             env,
             self.options,
             Arc::clone(&self.cancellation),
-        );
+        )
+        .with_inputs(self.inputs.clone());
         let skip = |why: String| {
             *skip_reason.borrow_mut() = Some(why);
             CliError::reported(ErrorKind::CannotTell)

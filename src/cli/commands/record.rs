@@ -3,10 +3,12 @@
 //! It records either a finished deployment at once, or its start with `--start` and its end with
 //! `--finish`. A start also locks its components.
 
+mod finish;
 mod versions;
 
 use std::cell::Cell;
 
+use finish::finish_run;
 use versions::parse_versions;
 
 use crate::cli::append_report::{self, WriteArgs};
@@ -18,19 +20,16 @@ use crate::cli::deployment_request::{
     DeploymentRequest, build_requested, find_dropped_environment, find_expiry, find_rules,
     select_named_or_differing,
 };
-use crate::cli::key_lookup;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::clock;
-use crate::domain::entry::{self, Action, Deployment, Expire, Finish, Record, Start};
+use crate::domain::entry::{self, Action, Deployment, Expire, Record, Start};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, RunId};
-use crate::domain::name::{ComponentName, EnvName, Person};
-use crate::domain::state::{OpenRun, Scope};
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::text::Line;
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 use crate::run::build_deployment::Selection;
-use crate::run::outcome;
 use crate::view::result_text;
 
 /// Record a deployment made by another system
@@ -66,7 +65,8 @@ pub struct Args {
     /// No rule checks a baseline. Without --component, covers all components without a history in
     /// the environment.
     #[arg(hide_short_help = true, long, conflicts_with_all = [
-        "start", "finish", "all", "destroy", "rollback", "hotfix", "break_glass", "change", "release", "requested_by",
+        "start", "finish", "all", "destroy", "rollback", "hotfix", "break_glass", "change", "release", "labels", "origin",
+        "requested_by",
         "outcome", "failed", "verification", "logs",
     ])]
     baseline: bool,
@@ -165,8 +165,10 @@ fn record_deployment(
     commit: CommitId,
 ) -> Result<(), CliError> {
     let has_nothing_to_write = Cell::new(false);
+    let inputs = args.deployment.metadata.inputs.read(ui)?;
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let deployment = compose_recorded(args, ui, env, view, commit)?;
+        let mut deployment = compose_recorded(args, ui, env, view, commit)?;
+        inputs.apply_to(&mut deployment);
         let action = if let Some(renewal) = Expire::replacing(&deployment) {
             Action::Expire(renewal)
         } else if deployment.components.is_empty() {
@@ -278,114 +280,4 @@ fn record_baseline(
         ),
         &appended,
     )
-}
-
-/// Writes the finish of a run that `--start` began.
-fn finish_run(
-    args: &Args,
-    ui: &Ui,
-    workspace: &Workspace,
-    env: &EnvRef,
-    rev: Option<&str>,
-) -> Result<(), CliError> {
-    let commit = rev
-        .map(|revision| workspace.resolve_commit(revision))
-        .transpose()?;
-    let source = key_lookup::find_source(Some(&workspace.repository))?;
-    let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
-    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let signer = view
-            .policy
-            .and_then(|policy| policy.person_of_key(&key))
-            .map(|(person, _)| person);
-        let state = view
-            .load_state(env.ledger(), &Scope::All)
-            .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-        let runs = env.state_in(&state).runs();
-        let run = find_run(args, env, runs, signer, commit)?;
-        Ok(EntryDraft::in_environment(
-            env,
-            Action::Finish(build_finish(args, run)?),
-        ))
-    })?;
-    append_report::report_entry(
-        ui,
-        &result_text::summarize_outcomes(
-            env.name().as_str(),
-            &appended.statement.component_results(),
-        ),
-        &appended,
-    )?;
-    append_report::report_holds(ui, env.name(), &appended);
-    Ok(())
-}
-
-/// Finds the run to finish: the run of `--run`, or else the only run that `signer` owns. If
-/// `commit` is given, considers only runs that deploy it.
-///
-/// # Errors
-///
-/// Fails if there is no such run, or if there are several.
-fn find_run<'a>(
-    args: &Args,
-    env: &EnvRef,
-    runs: Vec<OpenRun<'a>>,
-    signer: Option<&Person>,
-    commit: Option<CommitId>,
-) -> Result<OpenRun<'a>, CliError> {
-    let is_meant = |run: &OpenRun<'_>| match args.run {
-        Some(number) => run.sequence == number,
-        None => Some(&run.owner.statement.by) == signer,
-    };
-    let deploys_commit = |run: &OpenRun<'_>| {
-        commit.is_none_or(|commit| run.start.statement.deployed_commits().contains(&commit))
-    };
-    let runs: Vec<OpenRun<'a>> = runs
-        .into_iter()
-        .filter(|run| is_meant(run) && deploys_commit(run))
-        .collect();
-    match runs[..] {
-        [run] => Ok(run),
-        [] => Err(CliError::new(
-            ErrorKind::Usage,
-            format!("no such run is under way in {}", env.name()),
-        )
-        .hint(format!("git deploy status {}", env.name()))),
-        _ => {
-            let numbers: Vec<String> = runs.iter().map(|run| run.sequence.to_string()).collect();
-            Err(CliError::new(
-                ErrorKind::Usage,
-                format!("you have several runs under way: {}", numbers.join(", ")),
-            )
-            .hint("--run NUMBER"))
-        }
-    }
-}
-
-/// Builds the finish of a run from its start and the outcome options.
-///
-/// # Errors
-///
-/// Fails if the run is a one-off command of `git deploy exec`, which writes its own finish.
-fn build_finish(args: &Args, run: OpenRun<'_>) -> Result<Finish, CliError> {
-    let (Some(run_id), Some(deployment)) = (run.id(), run.deployment()) else {
-        return Err(CliError::new(
-            ErrorKind::CannotTell,
-            format!("run {} cannot be read", run.sequence),
-        ));
-    };
-    if deployment.kind == entry::DeploymentKind::Exec {
-        return Err(CliError::new(
-            ErrorKind::Usage,
-            format!(
-                "run {} is a one-off command: it is finished automatically when the command ends",
-                run.sequence
-            ),
-        ));
-    }
-    let results = args.outcome.build_results(&deployment.components)?;
-    Ok(Finish {
-        logs: args.outcome.logs.clone(),
-        ..outcome::build_finish(run.sequence, run_id, deployment, results)
-    })
 }

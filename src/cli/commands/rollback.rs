@@ -81,7 +81,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     };
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
-        .with_requester(args.metadata.requested_by.as_ref());
+        .with_requester(args.metadata.requested_by.as_ref())
+        .with_inputs(args.metadata.inputs.read(ui)?);
     runner.deploy(&person, &|view| {
         let (policy, rules) = find_rules(&env, view)?;
         let spec = DeploymentSpec {

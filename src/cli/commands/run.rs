@@ -83,7 +83,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let selection = deployment_request::select_to_deploy(&components, args.all);
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
-        .with_requester(args.metadata.requested_by.as_ref());
+        .with_requester(args.metadata.requested_by.as_ref())
+        .with_inputs(args.metadata.inputs.read(ui)?);
     let left_out = LeftOutReport::default();
     runner.deploy(&person, &|snapshot| {
         let (policy, rules) = find_rules(&env, snapshot)?;

@@ -7,8 +7,8 @@ use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{
-    Action, Attestation, AttestationResult, BuildResult, DeploymentKind, StoredEntry, Tone,
-    VerificationResult,
+    Action, Attestation, AttestationResult, BuildResult, DeploymentKind, Statement, StoredEntry,
+    Tone, VerificationResult,
 };
 use crate::domain::history::{AttemptFailure, History, LatestEvent, RunSubject};
 use crate::domain::id::{CommitId, EntryId};
@@ -19,6 +19,7 @@ use crate::ledger::deployment_history::entries_since;
 use crate::ledger::facts::FactGatherer;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::view::attestation_text;
+use crate::view::deployment_details::DeploymentDetails;
 use crate::view::show::{
     self, CommitReport, EnvironmentRow, EvidenceRow, NextStep, RunRow, RunState,
 };
@@ -159,17 +160,22 @@ impl CommitReader<'_> {
         let entries = entries_since(history, &snapshot.env, *tip, since)?;
         let mut runs = Vec::new();
         for component in self.workspace.policy.component_names() {
-            let under_way = find_unfinished_run(snapshot, &component, self.commit);
             runs.extend(
-                under_way
-                    .or_else(|| self.find_period(&component, &History::read(&component, &entries))),
+                match find_unfinished_run(snapshot, &component, self.commit) {
+                    Some(run) => Some(run),
+                    None => self.find_period(&component, &History::read(&component, &entries))?,
+                },
             );
         }
         Ok(runs)
     }
 
     /// Returns the newest attempt or run of the commit in the history of a component.
-    fn find_period(&self, component: &ComponentName, history: &History<'_>) -> Option<RunRow> {
+    fn find_period(
+        &self,
+        component: &ComponentName,
+        history: &History<'_>,
+    ) -> crate::git::Result<Option<RunRow>> {
         let content = self
             .gatherer
             .content(&self.workspace.policy, self.commit, component)
@@ -185,19 +191,21 @@ impl CommitReader<'_> {
                 AttemptFailure::Aborted => RunState::Aborted,
             };
             let statement = &attempt.entry.statement;
-            return Some(RunRow {
+            return Ok(Some(RunRow {
                 component: component.clone(),
                 state,
                 from: statement.at,
                 to: None,
                 verification: VerificationResult::None,
                 by: statement.by.clone(),
-            });
+                details: self.read_details(statement, component)?,
+            }));
         }
-        let period = history
-            .run_periods_of(RunSubject::Commit(self.commit))
-            .next_back()?;
-        Some(RunRow {
+        let mut periods = history.run_periods_of(RunSubject::Commit(self.commit));
+        let Some(period) = periods.next_back() else {
+            return Ok(None);
+        };
+        Ok(Some(RunRow {
             component: component.clone(),
             // A later commit with the same content does not end the period: this commit's content
             // still runs.
@@ -210,7 +218,19 @@ impl CommitReader<'_> {
             to: period.to,
             verification: period.last_verification(),
             by: period.entry.statement.by.clone(),
-        })
+            details: self.read_details(&period.entry.statement, component)?,
+        }))
+    }
+
+    /// Returns the details of a deployment that concern a component, from the entry that ended it.
+    fn read_details(
+        &self,
+        statement: &Statement,
+        component: &ComponentName,
+    ) -> crate::git::Result<DeploymentDetails> {
+        let start = self.gatherer.history().start_of(statement)?;
+        let start = start.as_ref().map(|entry| &entry.statement);
+        Ok(DeploymentDetails::new(statement, start).only_for(component))
     }
 
     /// Evaluates the rules for a deployment of the commit to the environment now.
@@ -259,6 +279,7 @@ fn find_unfinished_run(
         to: None,
         verification: VerificationResult::None,
         by: statement.by.clone(),
+        details: DeploymentDetails::new(&run.start.statement, None),
     })
 }
 

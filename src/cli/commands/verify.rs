@@ -100,6 +100,8 @@ fn run_verify_commands(
         command_env: &command_env,
         cancellation: &runner.cancellation,
         observer: &progress,
+        commands: None,
+        is_rollback: false,
     };
     Ok(execute::verify_components(
         &deployment,

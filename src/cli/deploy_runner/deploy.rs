@@ -31,6 +31,8 @@ impl DeployRunner<'_> {
             command_env: &command_env,
             cancellation: &self.cancellation,
             observer: &planning,
+            commands: None,
+            is_rollback: false,
         };
         let plans = execute::make_plans(
             &deployment,

@@ -201,7 +201,8 @@ impl DeployRunner<'_> {
             self.env,
             self.options,
             std::sync::Arc::clone(&self.cancellation),
-        );
+        )
+        .with_inputs(self.inputs.clone());
         let build = |snapshot: &LedgerSnapshot<'_>| {
             build_destruction(self.env, snapshot, &|_| Ok(()))?
                 .ok_or_else(|| make_gone_error(self.env))

@@ -5,11 +5,12 @@ use super::run_ownership::RunOwnership;
 use super::runner::{ComponentPlans, DeployRunner, StartedRun};
 use crate::cli::progress::DeploymentProgress;
 use crate::cli::{CliError, ErrorKind, Ui};
-use crate::domain::entry::Action;
+use crate::domain::entry::{Action, CommandRecord, Finish, MAX_BYTES};
 use crate::domain::name::ComponentName;
 use crate::domain::plan::PlanOutput;
 use crate::ledger::writer::{AppendOptions, AppendedEntry};
 use crate::run::cancellation::Cancellation;
+use crate::run::command_log::CommandLog;
 use crate::run::component_steps::StepRunner;
 use crate::run::execute::{self, DeployTask, RunCallbacks, RunReport};
 use crate::run::outcome;
@@ -53,10 +54,13 @@ impl DeployRunner<'_> {
         plans: &ComponentPlans,
     ) -> Result<(AppendedEntry, RunReport), CliError> {
         let command_env = self.command_env(preparation, Some(run.run))?;
+        let commands = CommandLog::default();
         let step_runner = StepRunner {
             command_env: &command_env,
             cancellation: &self.cancellation,
             observer: progress,
+            commands: Some(&commands),
+            is_rollback: false,
         };
         let task = DeployTask {
             deployment: &run.deployment,
@@ -84,7 +88,7 @@ impl DeployRunner<'_> {
             .because(why.clone())
             .hint(format!("git deploy status {}", self.env.name())));
         }
-        let appended = self.write_finish(run, &report)?;
+        let appended = self.write_finish(run, &report, commands.into_commands())?;
         self.notify_end(run, &report, &appended);
         Ok((appended, report))
     }
@@ -93,6 +97,7 @@ impl DeployRunner<'_> {
         &self,
         run: &StartedRun,
         report: &RunReport,
+        commands: Vec<CommandRecord>,
     ) -> Result<AppendedEntry, CliError> {
         let finish = outcome::build_finish(
             run.sequence,
@@ -100,6 +105,7 @@ impl DeployRunner<'_> {
             &run.deployment,
             report.results.clone(),
         );
+        let finish = add_commands(finish, commands);
         self.write_end(run.sequence, &Action::Finish(finish))
     }
 
@@ -134,5 +140,23 @@ impl DeployRunner<'_> {
                 Ok(appended) => return Ok(appended),
             }
         }
+    }
+}
+
+/// How many bytes of an entry are left for what a `finish` does not contain itself: its signer, the
+/// tips of other ledgers, and its subjects.
+const RESERVED_BYTES: usize = MAX_BYTES / 2;
+
+/// Adds the commands that a run carried out. Leaves them out if the entry could become too large: a
+/// run must always be finished.
+fn add_commands(finish: Finish, commands: Vec<CommandRecord>) -> Finish {
+    let with_commands = Finish { commands, ..finish };
+    let size = serde_json::to_vec_pretty(&with_commands).map_or(usize::MAX, |bytes| bytes.len());
+    if size <= MAX_BYTES - RESERVED_BYTES {
+        return with_commands;
+    }
+    Finish {
+        commands: Vec::new(),
+        ..with_commands
     }
 }

@@ -36,6 +36,8 @@ impl DeployRunner<'_> {
             command_env: &command_env,
             cancellation: &self.cancellation,
             observer: &progress,
+            commands: None,
+            is_rollback: false,
         };
         Ok(execute::make_plans(
             deployment,
@@ -58,6 +60,8 @@ impl DeployRunner<'_> {
             command_env: &command_env,
             cancellation: &self.cancellation,
             observer: progress,
+            commands: None,
+            is_rollback: false,
         };
         let mut plans = execute::make_plans(
             &run.deployment,

@@ -17,6 +17,7 @@ use crate::domain::name::{ComponentName, Person};
 use crate::domain::plan::PlanResult;
 use crate::ledger::writer::{AppendOptions, AppendedEntry, EntryDraft, LedgerSnapshot};
 use crate::run::cancellation::Cancellation;
+use crate::run::deployment_inputs::DeploymentInputs;
 
 /// Runs a deployment to one environment.
 pub struct DeployRunner<'a> {
@@ -28,6 +29,8 @@ pub struct DeployRunner<'a> {
     pub env: &'a EnvRef,
     /// Who asked for the deployment, if it was another person than the signer.
     pub requested_by: Option<&'a Person>,
+    /// The inputs of the deployment, which its start records.
+    pub inputs: DeploymentInputs,
     /// The options of the run.
     pub options: &'a RunOptions,
     /// Set when the user asks to stop.
@@ -103,6 +106,7 @@ impl<'a> DeployRunner<'a> {
             workspace,
             env,
             requested_by: None,
+            inputs: DeploymentInputs::default(),
             options,
             cancellation: stop,
             notifications: Notifications::new(ui),
@@ -120,6 +124,12 @@ impl<'a> DeployRunner<'a> {
 }
 
 impl DeployRunner<'_> {
+    /// Sets the inputs of the deployment.
+    #[must_use]
+    pub fn with_inputs(self, inputs: DeploymentInputs) -> Self {
+        Self { inputs, ..self }
+    }
+
     /// Asks the user a question. Ctrl-C at the prompt fails with "nothing was deployed".
     pub fn confirm(&self, question: &str) -> Result<bool, CliError> {
         let answer = self
@@ -157,7 +167,11 @@ impl DeployRunner<'_> {
             })
     }
 
-    pub(super) fn build_draft(&self, action: Action) -> EntryDraft {
+    /// Builds the draft of an entry. Adds the inputs to a start.
+    pub(super) fn build_draft(&self, mut action: Action) -> EntryDraft {
+        if let Some(deployment) = action.deployment_mut() {
+            self.inputs.apply_to(deployment);
+        }
         let requested_by = self.requested_by.cloned();
         EntryDraft {
             requested_by,

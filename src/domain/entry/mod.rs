@@ -22,10 +22,11 @@ mod validate;
 
 pub use action::{
     Abort, Action, Approve, Artifact, Attestation, AttestationResult, Baseline, Build, BuildResult,
-    ComponentAtCommit, ComponentChange, ComponentResult, Deployment, DeploymentKind, Expire,
-    Finish, HistoryRole, Hold, Image, LedgerKind, Lock, Outcome, PolicyApprove, PolicyRevoke,
-    Publish, Record, RecordedResult, Resume, Revoke, RunStep, Start, TEST_COUNTS_KEY, Target,
-    Unlock, Unyank, Verification, VerificationResult, Yank, overall_outcome,
+    CommandRecord, CommandStep, ComponentAtCommit, ComponentChange, ComponentResult, Deployment,
+    DeploymentKind, Expire, Finish, HistoryRole, Hold, Image, Labels, LedgerKind, Lock,
+    MAX_COMMANDS, MAX_LABELS, Origin, Outcome, PolicyApprove, PolicyRevoke, Publish, Record,
+    RecordedResult, Resume, Revoke, RunStep, Start, TEST_COUNTS_KEY, Target, Unlock, Unyank,
+    Verification, VerificationResult, Yank, overall_outcome,
 };
 pub(crate) use action::{ActionInfo, CodeClaim, CommitRole, EnvironmentBody};
 pub use invalid::{InvalidError, MAX_BYTES, MAX_PREDICATE};

@@ -1,9 +1,14 @@
 //! The text of an action in the note of a commit. The phrases are part of the format: each is a
 //! pure function of the entry.
 
-use super::{ComponentAtCommit, ComponentResult, DeploymentKind, Outcome, Target, overall_outcome};
+use super::{
+    ComponentAtCommit, ComponentResult, DeploymentKind, Labels, Outcome, Target, overall_outcome,
+};
 use crate::domain::id::CommitId;
 use crate::domain::text::Line;
+
+/// How many characters of a change request or a label a note shows.
+const MAX_SHOWN: usize = 60;
 
 /// The text of an action in the note of one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +40,32 @@ impl Note {
             None => self,
         }
     }
+
+    /// Adds the change request and the labels of a deployment, if there are any.
+    pub(super) fn with_references(self, change: Option<&Line>, labels: &Labels) -> Self {
+        let change = change.map(|change| format!("change {}", shorten(change)));
+        let labels = labels
+            .iter()
+            .map(|(name, value)| format!("{name}={}", shorten(value)));
+        let references: Vec<String> = change.into_iter().chain(labels).collect();
+        if references.is_empty() {
+            return self;
+        }
+        Self {
+            object: format!("{}  {}", self.object, references.join(", ")),
+            ..self
+        }
+    }
+}
+
+/// Cuts a long line.
+fn shorten(line: &Line) -> String {
+    let mut characters = line.as_str().chars();
+    let mut shown: String = characters.by_ref().take(MAX_SHOWN).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Returns a text in quotation marks; empty if there is none.

@@ -7,8 +7,8 @@ pub(crate) use proptest::prelude::*;
 
 pub(crate) use super::DeploymentKind;
 use super::{
-    Action, ComponentChange, ComponentResult, Deployment, Entry, Image, LedgerKind, Outcome,
-    RecordedResult, Statement, Target, Unverified, VerificationResult,
+    Action, ComponentChange, ComponentResult, Deployment, Entry, Image, Labels, LedgerKind, Origin,
+    Outcome, RecordedResult, Statement, Target, Unverified, VerificationResult,
 };
 use crate::domain::id::{Algorithm, CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
@@ -47,6 +47,10 @@ pub(crate) fn person() -> impl Strategy<Value = Person> {
 
 pub(crate) fn line() -> impl Strategy<Value = Line> {
     "[ -~äß日“]{1,40}".prop_filter_map("is blank", |text| text.trim().parse().ok())
+}
+
+pub(crate) fn labels() -> impl Strategy<Value = Labels> {
+    btree_map(parsed(&["region", "ticket"]), line(), 0..3)
 }
 
 pub(crate) fn description() -> impl Strategy<Value = Description> {
@@ -134,6 +138,7 @@ pub(crate) fn deployment(
         let texts = (
             option::of(line()),
             option::of(parsed(&["r1"])),
+            (labels(), Origin::sample()),
             option::of(description()),
             line(),
             option::of(line()),
@@ -149,7 +154,7 @@ pub(crate) fn deployment(
                 move |(
                     components,
                     approved_by,
-                    (change, release, description, command, break_glass),
+                    (change, release, (labels, origin), description, command, break_glass),
                     branch_tip,
                     expires,
                 )| Deployment {
@@ -158,6 +163,8 @@ pub(crate) fn deployment(
                     approved_by: approved_by.into_iter().collect(),
                     change,
                     release,
+                    labels,
+                    origin,
                     description,
                     branch_tip,
                     expires: expires.filter(|_| ephemeral && kind != DeploymentKind::Destroy),

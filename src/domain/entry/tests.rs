@@ -334,3 +334,115 @@ fn deepest_predicate_can_be_read() {
     );
     assert!(attest(125).print().is_err());
 }
+
+/// The labels and the origin of a deployment, and the commands of a run, are limited and fit it.
+#[test]
+fn inputs_and_commands_are_limited() {
+    use serde_json::{Value, json};
+
+    let id = "22".repeat(20);
+    let target = |more: Value| {
+        let mut target = json!({ "component": "api", "commit": id, "content": id });
+        let (all, more) = (target.as_object_mut().unwrap(), more.as_object().unwrap());
+        all.extend(more.clone());
+        target
+    };
+    let run = "00".repeat(16);
+    let prints = |action: Action| {
+        let mut statement = Statement::parse(LOCK.as_bytes()).unwrap();
+        statement.action = action;
+        let printed = statement.print();
+        if let Ok(bytes) = &printed {
+            assert_eq!(Statement::parse(bytes).unwrap(), statement);
+        }
+        printed.is_ok()
+    };
+    let start = |field: &str, value: Value| {
+        let mut fields = json!({ "run": run, "kind": "deploy", "components": [target(json!({}))] });
+        fields[field] = value;
+        serde_json::from_value(fields).is_ok_and(|start| prints(Action::Start(start)))
+    };
+    let labels = |count: usize| -> Value {
+        let label = |it: usize| (format!("l{it}"), "x".into());
+        Value::Object((0..count).map(label).collect())
+    };
+    let finish = |kind: &str, status: Option<u8>, commands: &[(&str, &str)]| {
+        let command = |(component, step): &(&str, &str)| {
+            json!({
+                "component": component, "step": step, "status": 1, "milliseconds": 2,
+                "output": format!("sha256:{}", "ab".repeat(32)), "size": 3
+            })
+        };
+        let outcome = if kind == "exec" {
+            "executed"
+        } else {
+            "succeeded"
+        };
+        let result = target(json!({ "outcome": outcome, "verification": "none" }));
+        let mut fields = json!({
+            "start": 1, "run": run, "kind": kind, "components": [result],
+            "commands": commands.iter().map(command).collect::<Vec<_>>()
+        });
+        if let Some(status) = status {
+            fields["status"] = status.into();
+        }
+        serde_json::from_value(fields).is_ok_and(|finish| prints(Action::Finish(finish)))
+    };
+    let long = "x".repeat(1_001);
+    for (is_valid, accepted) in [
+        (true, start("labels", labels(16))),
+        (false, start("labels", labels(17))),
+        (false, start("labels", json!({ "Ticket": "x" }))),
+        (false, start("labels", json!({ "ticket": "a\nb" }))),
+        (false, start("labels", json!({ "ticket": long }))),
+        (true, start("origin", json!({ "branch": "main" }))),
+        (false, start("origin", json!({ "branch": "a b" }))),
+        (false, start("origin", json!({ "system": "Git Hub" }))),
+        (false, start("origin", json!({ "actor": long }))),
+        (false, start("origin", json!({ "email": "bob" }))),
+        (
+            false,
+            start(
+                "origin",
+                json!({ "runUrl": "https://bob:x@ci.example.com/" }),
+            ),
+        ),
+        (
+            true,
+            finish("deploy", None, &[("api", "apply"), ("api", "rollback")]),
+        ),
+        (true, finish("deploy", None, &[("api", "apply"); 128])),
+        (false, finish("deploy", None, &[("api", "apply"); 129])),
+        (false, finish("deploy", None, &[("web", "apply")])),
+        (false, finish("deploy", None, &[("api", "exec")])),
+        (false, finish("deploy", None, &[("api", "plan")])),
+        (true, finish("exec", Some(0), &[("api", "exec")])),
+        (false, finish("exec", Some(0), &[("api", "apply")])),
+    ] {
+        assert_eq!(accepted, is_valid);
+    }
+    // An empty object is spelled as no object.
+    let bytes = LOCK.replace("\"component\"", "\"origin\": {},\n    \"component\"");
+    assert!(Statement::parse(bytes.as_bytes()).is_err());
+}
+
+/// A note shows the beginning of a long change request.
+#[test]
+fn long_references_are_shortened_in_notes() {
+    let id = "22".repeat(20);
+    let fields = serde_json::json!({
+        "run": "00".repeat(16), "kind": "deploy",
+        "components": [{ "component": "api", "commit": id, "content": id }],
+        "change": "é".repeat(61), "labels": { "ticket": "x".repeat(60) }
+    });
+    let mut statement = Statement::parse(LOCK.as_bytes()).unwrap();
+    statement.action = Action::Start(serde_json::from_value(fields).unwrap());
+    let commit = id.parse().unwrap();
+    let line = format_note_line(&statement, statement.previous, commit).unwrap();
+    let wanted = format!(
+        "api  change {}…, ticket={} ",
+        "é".repeat(60),
+        "x".repeat(60)
+    );
+    assert!(line.contains(&wanted), "{line}");
+}

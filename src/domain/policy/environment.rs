@@ -3,17 +3,18 @@
 //! Defaults are filled in and groups are expanded. An `Option` is `None` if its key is absent: the
 //! feature is then off, or has the default that the key states.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::approval::{APPROVALS, ApprovalRequirement, read_approvals};
 use super::attestation::{RequiredCheck, read_required_check};
 use super::environment_tables::{Advance, Ephemeral};
 use super::exceptions::{BreakGlass, Hotfix, HotfixContext};
-use super::forms::{BRANCH, MEMBERS, NAME, PREDICATE, SPAN};
+use super::forms::{BRANCH, INPUT, MEMBERS, NAME, PREDICATE, SPAN};
 use super::freeze::{Freeze, FreezeTable};
 use super::notify::{NOTIFY, Notify, read_notify};
 use super::people::Members;
 use super::placeholder::Placeholder;
+use super::reader::TomlValue;
 use super::refname::BranchName;
 use super::roster::Roster;
 use super::table::{TextForm, ValueForm};
@@ -21,6 +22,8 @@ use super::table_macros::{policy_table, policy_words};
 use super::template::Template;
 use super::variables::{SECRETS, Secret, VARIABLES, VarName, read_secrets, read_variables};
 use super::version::VersionRule;
+use crate::domain::entry::MAX_LABELS;
+use crate::domain::input_name::InputName;
 use crate::domain::name::{EnvName, LedgerName};
 use crate::domain::time::Span;
 
@@ -145,6 +148,16 @@ policy_table! {
             ])),
             example: "[\"test-result\", { type = \"test-result\", suite = \"e2e\", environment = \"stage\" }]",
             read: key.read_each(|value| read_required_check(value, context.roster)),
+        }
+        /// The inputs that every deployment, rollback and one-off command must state: `change`,
+        /// `release`, `message`, `requested-by`, `label:NAME`, or one that a CI job provides:
+        /// `system`, `run-url`, `actor`, `repository`, `branch`, `tag`, `email`. The signer states
+        /// them; nothing checks whether they are true.
+        pub require: BTreeSet<InputName> {
+            form: ValueForm::OneOrMore(&ValueForm::Text(&INPUT)),
+            example: "[\"change\", \"label:ticket\"]",
+            default: "nothing",
+            read: key.read(read_required_inputs).unwrap_or_default(),
         }
         /// Deploy only artifacts that are registered as built: build once, promote, never rebuild.
         pub artifact_required as "artifact": bool {
@@ -318,6 +331,20 @@ impl Environment {
         };
         !self.claims_tag(tag) && self.tag.as_ref().is_some_and(is_similar)
     }
+}
+
+/// Reads the names of inputs. A deployment cannot have more labels than the format allows.
+fn read_required_inputs(value: &TomlValue<'_>) -> Option<BTreeSet<InputName>> {
+    let names: BTreeSet<InputName> = value.list().iter().filter_map(TomlValue::parse).collect();
+    let is_label = |name: &&InputName| matches!(name, InputName::Label(_));
+    if names.iter().filter(is_label).count() > MAX_LABELS {
+        value.report(
+            format!("a deployment has at most {MAX_LABELS} labels"),
+            None,
+        );
+        return None;
+    }
+    Some(names)
 }
 
 fn read_url(text: &str) -> Result<Template, String> {

@@ -16,6 +16,11 @@ pub(super) const BRANCH: TextForm =
     TextForm::new("branch", "^[^-\\s~^:?*\\\\\\[][^\\s~^:?*\\\\\\[]*$");
 /// A command for `sh -c`.
 pub(super) const COMMAND: TextForm = TextForm::new("command", "\\S");
+/// The name of an input of a deployment.
+pub(super) const INPUT: TextForm = TextForm::new(
+    "input",
+    "^(change|release|message|requested-by|system|run-url|actor|repository|branch|tag|email|label:[a-z0-9][a-z0-9._-]{0,62})$",
+);
 /// An in-toto predicate type.
 pub(super) const PREDICATE: TextForm =
     TextForm::new("attestation type", "^[a-z-]+$|^[A-Za-z][A-Za-z0-9+.-]*:.+$");

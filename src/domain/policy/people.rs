@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::reader::TomlValue;
 use super::table::{TextForm, ValueForm};
 use super::table_macros::policy_table;
+use crate::domain::email::Email;
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
-use crate::domain::text::is_plain;
 
 /// A minisign public key.
 const PUBLIC_KEY: TextForm = TextForm::new("public key", "^RW[A-Za-z0-9+/]{54}$");
@@ -114,13 +114,7 @@ impl IdentityClaims<'_> {
     /// Reads an address and lowers its case.
     fn claim_email(&mut self, value: &TomlValue<'_>) -> Option<String> {
         let address = value.text()?.to_ascii_lowercase();
-        let is_allowed = |character: char| {
-            is_plain(character) && !character.is_whitespace() && !"<>".contains(character)
-        };
-        let has_parts = address
-            .split_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        if !has_parts || address.len() > 254 || !address.chars().all(is_allowed) {
+        if address.parse::<Email>().is_err() {
             value.report(
                 format!("{address:?} is not an e-mail address such as alice@example.com"),
                 None,

@@ -29,6 +29,7 @@ macro_rules! list_rules {
             Lock => lock,
             Freeze => freeze,
             Version => version,
+            Inputs => inputs,
             Branch => branch,
             Tag => tag,
         }
@@ -45,6 +46,7 @@ mod content;
 mod fast_forward;
 mod freeze;
 mod hold;
+mod inputs;
 mod lock;
 mod previous_environment;
 mod soak;

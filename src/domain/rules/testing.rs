@@ -145,9 +145,12 @@ pub(crate) fn finish(
         kind: deployment.kind,
         components: deployment.components.iter().map(to_result).collect(),
         approved_by: deployment.approved_by.clone(),
+        change: deployment.change.clone(),
+        labels: deployment.labels.clone(),
         description: deployment.description.clone(),
         break_glass: deployment.break_glass.clone(),
         status: (deployment.kind == DeploymentKind::Exec).then_some(0),
+        commands: Vec::new(),
         logs: Vec::new(),
     })
 }

@@ -43,11 +43,11 @@ const EVERY_AS_TEXT: &str = "authorization, chain, time, content, state";
 /// of every entry. A new rule or kind of request must be added here too.
 #[rustfmt::skip]
 const TABLE: &[(RequestKind, bool, &str)] = &[
-    (RequestKind::Deploy, true, "previous environment, soak, approvals, checks, artifact, yanked, fast-forward, hold, up to date, lock, freeze, version"),
-    (RequestKind::Hotfix, true, "previous environment, soak, approvals, checks, artifact, yanked, fast-forward, hold, lock, freeze, version"),
-    (RequestKind::Rollback, true, "approvals, artifact, yanked, fast-forward, hold, lock"),
+    (RequestKind::Deploy, true, "previous environment, soak, approvals, checks, artifact, yanked, fast-forward, hold, up to date, lock, freeze, version, inputs"),
+    (RequestKind::Hotfix, true, "previous environment, soak, approvals, checks, artifact, yanked, fast-forward, hold, lock, freeze, version, inputs"),
+    (RequestKind::Rollback, true, "approvals, artifact, yanked, fast-forward, hold, lock, inputs"),
     (RequestKind::Destroy, true, "approvals, lock, freeze"),
-    (RequestKind::Exec, true, "approvals, lock, freeze"),
+    (RequestKind::Exec, true, "approvals, lock, freeze, inputs"),
     (RequestKind::BreakGlass, true, "approvals, yanked, lock"),
     (RequestKind::Baseline, true, ""),
     (RequestKind::Resume, true, ""),
@@ -158,6 +158,7 @@ fn rows() {
         "lock",
         "freeze",
         "version",
+        "inputs",
     ];
     let all_except = |names: &[&str]| {
         all.into_iter()
@@ -182,6 +183,7 @@ fn rows() {
                 "fast-forward",
                 "hold",
                 "lock",
+                "inputs",
             ],
         ),
         (
@@ -190,7 +192,7 @@ fn rows() {
         ),
         (
             deployment_of(DeploymentKind::Exec, false),
-            vec!["approvals", "lock", "freeze"],
+            vec!["approvals", "lock", "freeze", "inputs"],
         ),
         (
             deployment_of(DeploymentKind::Deploy, true),

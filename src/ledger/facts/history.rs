@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::entry::{StoredEntry, Trailers, read_trailers};
+use crate::domain::entry::{RunStep, Statement, StoredEntry, Trailers, read_trailers};
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
@@ -115,6 +115,26 @@ impl<'a> LedgerHistory<'a> {
             ));
         };
         Ok(Arc::clone(entry.stored()))
+    }
+
+    /// Returns the start of the run that an entry ends or resumes. Returns `None` for other entries.
+    ///
+    /// # Errors
+    /// As for [`Self::walk`] and [`Self::entry`].
+    pub fn start_of(&self, statement: &Statement) -> Result<Option<Arc<StoredEntry>>> {
+        let start = match statement.action.run_step() {
+            Some(RunStep::Ends { start, .. } | RunStep::Resumes { start, .. }) => start,
+            Some(RunStep::Starts { .. }) | None => return Ok(None),
+        };
+        // Sequence numbers have no gaps, so their difference is the number of steps back.
+        let steps = statement.sequence.checked_sub(start + 1);
+        let Some(steps) = steps.and_then(|steps| usize::try_from(steps).ok()) else {
+            return Ok(None);
+        };
+        match self.walk(statement.previous).nth(steps) {
+            Some(walked) => self.entry(&statement.ledger, walked?.id).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Returns the entries of a ledger that name a commit and are not older than `since`, newest

@@ -5,8 +5,8 @@ use tempfile::TempDir;
 
 use super::FactGatherer;
 use crate::domain::entry::{
-    Action, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Finish, Outcome,
-    Publish, Start, Statement, Target, VerificationResult,
+    Action, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Finish, Labels,
+    Outcome, Publish, Start, Statement, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
 use crate::domain::name::{LedgerName, Person};
@@ -324,9 +324,12 @@ fn finish(start: u64, components: Vec<ComponentResult>) -> Action {
         kind: DeploymentKind::Deploy,
         components,
         approved_by: Vec::new(),
+        change: None,
+        labels: Labels::new(),
         description: None,
         break_glass: None,
         status: None,
+        commands: Vec::new(),
         logs: Vec::new(),
     })
 }

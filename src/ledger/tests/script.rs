@@ -163,6 +163,7 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
     let run = "000102030405060708090a0b0c0d0e0f";
     let resumed_run = "101112131415161718191a1b1c1d1e1f";
     let artifacts = json!([{ "name": "ghcr.io/acme/api", "digest": IMAGE }]);
+    let labels = json!({ "region": "eu-west-1", "ticket": "OPS-7" });
     let description =
         "Promote 1.4.2 after canary.\n\nDeploy-Commit: this is no trailer\n--- nor the end";
     let api = json!({ "component": "api", "commit": two.commit, "content": two.content, "version": "1.4.2", "artifacts": artifacts });
@@ -183,8 +184,13 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
                     with(&api, json!({ "from": one.commit, "plan": IMAGE })),
                     db,
                 ],
-                "approvedBy": ["bob"], "change": "CHG-1234", "release": "2026.1", "description": description,
-                "branchTip": two.commit
+                "approvedBy": ["bob"], "change": "CHG-1234", "release": "2026.1", "labels": labels,
+                "origin": {
+                    "system": "github", "runUrl": "https://ci.example.com/runs/2?attempt=1", "actor": "Alice Ångström",
+                    "repository": "ssh://git.example.com/acme/shop.git", "branch": "main", "tag": "v1.4.2",
+                    "email": "alice@example.com"
+                },
+                "description": description, "branchTip": two.commit
             }))),
         ),
         prod(
@@ -199,7 +205,13 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
                     with(&api, json!({ "outcome": "succeeded", "verification": "passed" })),
                     with(&db, json!({ "outcome": "failed", "verification": "none" })),
                 ],
-                "approvedBy": ["bob"], "description": description, "logs": ["https://ci.example.com/2"]
+                "approvedBy": ["bob"], "change": "CHG-1234", "labels": labels, "description": description,
+                "commands": [
+                    { "component": "api", "step": "apply", "status": 0, "milliseconds": 41_730, "output": IMAGE, "size": 2_048 },
+                    { "component": "db", "step": "apply", "status": 137, "milliseconds": 60_000, "output": IMAGE, "size": 0 },
+                    { "component": "api", "step": "verify", "status": 0, "milliseconds": 250, "output": IMAGE, "size": 12 }
+                ],
+                "logs": ["https://ci.example.com/2"]
             }))),
         ),
         prod(

@@ -12,7 +12,7 @@ use crate::run::process::{CapturedOutput, CommandEnd};
 pub(super) enum StepFailure {
     /// Its command failed.
     #[error("{0}")]
-    CommandFailed(CommandEnd, CapturedOutput),
+    CommandFailed(CommandEnd, Box<CapturedOutput>),
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
     #[error("its command could not be run: {0}")]
@@ -25,7 +25,7 @@ pub(super) enum StepFailure {
     Terraform(#[from] TerraformError),
     /// `terraform show` failed.
     #[error("terraform cannot show the plan that it made: {0}")]
-    ShowFailed(CommandEnd, CapturedOutput),
+    ShowFailed(CommandEnd, Box<CapturedOutput>),
 }
 
 impl StepFailure {

@@ -9,6 +9,7 @@ use crate::domain::entry::{Outcome, VerificationResult};
 use crate::domain::name::ComponentName;
 use crate::domain::plan::{CreatedResources, PlanOutput};
 use crate::run::command_env::ComponentJob;
+use crate::run::component_steps::StepRunner;
 use crate::run::graph::Graph;
 use crate::run::run_dirs::WorkDirs;
 use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
@@ -153,7 +154,10 @@ fn roll_back_component(
     created: Option<&CreatedResources>,
     guard: &ContinueGuard<'_, (), RollbackFailure>,
 ) -> Result<(), RollbackFailure> {
-    let runner = task.runner;
+    let runner = StepRunner {
+        is_rollback: true,
+        ..*task.runner
+    };
     let plan = runner.plan(job).map_err(|error| {
         RollbackFailure::without_change(format!("its plan failed: {}", error.reason))
     })?;

@@ -32,6 +32,10 @@ pub struct CapturedOutput {
     pub is_cut: bool,
     /// The last lines of both outputs, at most 20.
     pub tail: Vec<String>,
+    /// The SHA-256 of the lines of both outputs as a log contains them, each ended by a newline.
+    pub lines_digest: Digest,
+    /// How many bytes these lines have.
+    pub lines_size: u64,
     mask: Mask,
 }
 
@@ -57,6 +61,8 @@ pub struct OutputRecorder<'a> {
     log: Option<BufWriter<File>>,
     logged: u64,
     digest: Sha256,
+    lines_digest: Sha256,
+    lines_size: u64,
     head: Vec<u8>,
     is_cut: bool,
     tail: VecDeque<Vec<u8>>,
@@ -77,6 +83,8 @@ impl<'a> OutputRecorder<'a> {
             log: spec.log.map(open).transpose()?.map(BufWriter::new),
             logged: 0,
             digest: Sha256::new(),
+            lines_digest: Sha256::new(),
+            lines_size: 0,
             head: Vec::new(),
             is_cut: false,
             tail: VecDeque::new(),
@@ -113,6 +121,8 @@ impl<'a> OutputRecorder<'a> {
                 .iter()
                 .map(|line| self.spec.mask.clean_line(line))
                 .collect(),
+            lines_digest: to_digest(&self.lines_digest.finalize()),
+            lines_size: self.lines_size,
             mask: self.spec.mask.clone(),
         })
     }
@@ -161,11 +171,15 @@ impl<'a> OutputRecorder<'a> {
             self.tail.pop_front();
         }
         self.tail.push_back(line.to_vec());
+        let line = self.spec.mask.clean_line(line);
+        let size = line.len() as u64 + 1;
+        self.lines_digest.update(&line);
+        self.lines_digest.update(b"\n");
+        self.lines_size += size;
         let Some(log) = self.log.as_mut().filter(|_| self.logged < MAX_LOG_BYTES) else {
             return Ok(());
         };
-        let line = self.spec.mask.clean_line(line);
-        self.logged += line.len() as u64 + 1;
+        self.logged += size;
         writeln!(log, "{line}")?;
         if self.logged >= MAX_LOG_BYTES {
             writeln!(

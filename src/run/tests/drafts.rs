@@ -22,6 +22,7 @@ use crate::ledger::StateReader;
 use crate::ledger::testing::{draft_publish, parse};
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, build_deployment};
+use crate::run::outcome::build_finish;
 
 /// The kinds of drafts for an environment's ledger.
 pub(super) const ENVIRONMENT_KINDS: [&str; 18] = [
@@ -393,15 +394,15 @@ impl Drafter<'_> {
             }
         };
         Ok(Action::Finish(Finish {
-            start: run.sequence,
-            run: latest_run_id(&run.owner.statement.action),
-            kind: start.kind,
             components: start.components.iter().map(result).collect(),
-            approved_by: start.approved_by.clone(),
-            description: start.description.clone(),
-            break_glass: start.break_glass.clone(),
             status: (start.kind == DeploymentKind::Exec).then_some(0),
             logs: vec![parse("https://ci.example.com/1")],
+            ..build_finish(
+                run.sequence,
+                latest_run_id(&run.owner.statement.action),
+                start,
+                Vec::new(),
+            )
         }))
     }
 

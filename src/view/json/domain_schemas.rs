@@ -6,9 +6,13 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::domain::entry::{DeploymentKind, Outcome, VerificationResult};
+use crate::domain::address::Address;
+use crate::domain::email::Email;
+use crate::domain::entry::{CommandStep, DeploymentKind, Outcome, VerificationResult};
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
-use crate::domain::name::{ComponentName, EnvName, LedgerName, MAX_LEN, Person, ProjectName};
+use crate::domain::name::{
+    ComponentName, EnvName, Label, LedgerName, MAX_LEN, Person, ProjectName,
+};
 use crate::domain::plan::PlannedAction;
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
@@ -41,6 +45,9 @@ strings! {
     EnvName, name_pattern(), "The name of an environment, such as `prod` or `pr-17`.";
     ComponentName, name_pattern(), "The name of a component; `rest` stands for the files that no component owns.";
     Person, name_pattern(), "A person or a machine, by the name in the policy.";
+    Label, name_pattern(), "The name of a release, a label or a CI system.";
+    Address, "^(https|http|ssh|git)://[^@\\s]+$", "An address without a user name or a password.";
+    Email, "^[^@\\s<>]+@[^\\s<>]+$", "An e-mail address.";
     LedgerName, name_pattern(), "A ledger: `policy`, `evidence`, an environment, or the prefix of a pattern.";
     ProjectName, name_pattern(), "The name of the project.";
     CommitId, OID_PATTERN, "The full id of a commit of the code.";
@@ -80,6 +87,14 @@ enums! {
         Hotfix => "A fix on top of the running commit.",
         Destroy => "A whole ephemeral environment is destroyed.",
         Exec => "A one-off command in the environment.",
+    }
+    CommandStep = "CommandStep", "The part of a run that a command belongs to.": {
+        Apply => "It deployed the component.",
+        Verify => "It checked the deployed component.",
+        Destroy => "It removed the component.",
+        Rollback => "It deployed the last good release again.",
+        VerifyRollback => "It checked that release.",
+        Exec => "It is the command of an `exec`.",
     }
     Outcome = "Outcome", "The result of a deployment for a component.": {
         Succeeded => "The component runs the new content.",

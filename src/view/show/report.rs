@@ -8,6 +8,7 @@ use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::time::Time;
 use crate::domain::verdict::Verdict;
+use crate::view::deployment_details::DeploymentDetails;
 use crate::view::verdict;
 
 /// The body of the document.
@@ -77,6 +78,9 @@ pub struct RunRow {
     pub verification: VerificationResult,
     /// Who deployed it.
     pub by: Person,
+    /// What the deployment belongs to, where it comes from, and the commands for the component.
+    #[serde(flatten)]
+    pub details: DeploymentDetails,
 }
 
 /// What happened to a commit in an environment.

@@ -5,6 +5,7 @@ use crate::domain::entry::VerificationResult;
 use crate::domain::id::EntryId;
 use crate::domain::time::Time;
 use crate::domain::verdict::{Check, Rule, Verdict};
+use crate::view::deployment_details::DeploymentDetails;
 use crate::view::time::TimeStyle;
 
 fn time(text: &str) -> Time {
@@ -19,6 +20,7 @@ fn run(state: RunState, from: &str, to: Option<&str>, by: &str) -> RunRow {
         to: to.map(time),
         verification: VerificationResult::Passed,
         by: by.parse().unwrap(),
+        details: DeploymentDetails::default(),
     }
 }
 

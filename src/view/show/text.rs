@@ -61,6 +61,7 @@ pub fn render_text(
             &|time| format_clock(time, now, dates),
             &mut lines,
         );
+        push_details(row, &layout, &mut lines);
         if let Some(next) = &row.next {
             let name = if row.runs.is_empty() {
                 row.environment.as_str()
@@ -165,6 +166,25 @@ fn push_runs(
             format!("{components}: {text}")
         };
         layout.push_line(&mark, name, &text, by, lines);
+    }
+}
+
+/// Adds what the deployments belong to, where they come from, and their commands. Each line appears
+/// once, even if several components have it.
+fn push_details(row: &EnvironmentRow, layout: &Layout, lines: &mut Vec<String>) {
+    let mut shown: Vec<String> = Vec::new();
+    for line in row.runs.iter().flat_map(|run| run.details.to_lines()) {
+        if shown.contains(&line) {
+            continue;
+        }
+        let indent = 4 + layout.name_width;
+        lines.extend(wrap::wrap_indented(
+            &" ".repeat(indent),
+            indent,
+            &line,
+            layout.width,
+        ));
+        shown.push(line);
     }
 }
 

@@ -583,9 +583,12 @@ fn a_run_ends_as_it_began() {
         kind: start.deployment.kind,
         components: vec![ended],
         approved_by: start.deployment.approved_by.clone(),
+        change: start.deployment.change.clone(),
+        labels: start.deployment.labels.clone(),
         description: start.deployment.description.clone(),
         break_glass: None,
         status: None,
+        commands: vec![],
         logs: vec![],
     };
     let attacks = AttackRunner::of(&project);

@@ -486,9 +486,12 @@ fn a_run_ends_once() {
             kind: start.deployment.kind,
             components: vec![ended],
             approved_by: vec![],
+            change: start.deployment.change.clone(),
+            labels: start.deployment.labels.clone(),
             description: start.deployment.description.clone(),
             break_glass: None,
             status: None,
+            commands: vec![],
             logs: vec![],
         })
     };

@@ -2,6 +2,8 @@
 //!
 //! The order of the fields is that of the signed JSON, so it must not change.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::invalid::{InvalidError, ascending, require};
@@ -12,7 +14,13 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-use super::{Outcome, Target};
+use super::{Origin, Outcome, Target};
+
+/// The labels of a deployment: a value by name.
+pub type Labels = BTreeMap<Label, Line>;
+
+/// The most labels of a deployment.
+pub const MAX_LABELS: usize = 16;
 
 /// One component of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +69,12 @@ pub struct Deployment {
     /// The release it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<Label>,
+    /// Labels that a team chooses, such as the ticket or the region.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
+    /// Where it comes from.
+    #[serde(default, skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// A description of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
@@ -87,6 +101,8 @@ impl Deployment {
             approved_by: Vec::new(),
             change: None,
             release: None,
+            labels: Labels::new(),
+            origin: Origin::default(),
             description: None,
             branch_tip: None,
             expires: None,
@@ -134,6 +150,8 @@ impl Deployment {
         )?;
         Target::validate_all(self.targets())?;
         require(ascending(&self.approved_by), Order("the approvers"))?;
+        require_few_labels(&self.labels)?;
+        self.origin.validate()?;
         require(
             is_exec == self.command.is_some(),
             Contradiction("an exec, and nothing else, has a command"),
@@ -148,6 +166,14 @@ impl Deployment {
             .iter()
             .try_for_each(|change| change.validate(self.kind))
     }
+}
+
+/// Checks the number of labels.
+pub(super) fn require_few_labels(labels: &Labels) -> Result<(), InvalidError> {
+    require(
+        labels.len() <= MAX_LABELS,
+        Contradiction("a deployment has at most 16 labels"),
+    )
 }
 
 impl ComponentChange {

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
-    DeploymentKind, EnvironmentBody, HistoryRole, RunStep, Target, overall_outcome,
+    ActionBody, ActionInfo, ActionType, CodeClaim, CommandRecord, CommitRole, ComponentResult,
+    Deployment, DeploymentKind, EnvironmentBody, HistoryRole, Labels, RunStep, Target,
+    command_record, deployment, overall_outcome,
 };
 use crate::domain::entry::headline;
 use crate::domain::entry::invalid::{InvalidError, ascending, require};
@@ -34,6 +35,12 @@ pub struct Finish {
     /// The start's approvers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approved_by: Vec<Person>,
+    /// The start's change request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Line>,
+    /// The start's labels.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// The start's description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
@@ -43,6 +50,10 @@ pub struct Finish {
     /// The exit status of an `exec`'s command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u8>,
+    /// The commands that were executed, in the order in which they ended. If there were more than
+    /// the limit, the last ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandRecord>,
     /// Where its logs are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<Line>,
@@ -89,7 +100,9 @@ impl ActionBody for Finish {
     }
 
     fn note(&self, commit: CommitId) -> Note {
-        note::results(self.kind, &self.components, commit).with_break_glass(self.break_glass())
+        note::results(self.kind, &self.components, commit)
+            .with_break_glass(self.break_glass())
+            .with_references(self.change.as_ref(), &self.labels)
     }
 
     fn log(&self) -> LogText {
@@ -107,6 +120,8 @@ impl ActionBody for Finish {
             .iter()
             .try_for_each(ComponentResult::validate)?;
         require(ascending(&self.approved_by), Order("the approvers"))?;
+        deployment::require_few_labels(&self.labels)?;
+        command_record::validate(&self.commands, self.kind, &self.components)?;
         require(
             (self.kind == DeploymentKind::Exec) == self.status.is_some(),
             Contradiction("an exec, and nothing else, has a status"),
@@ -162,23 +177,37 @@ impl crate::domain::entry::samples::Sample for Finish {
             run(),
             names(),
             btree_set(person(), 0..2),
+            (option::of(line()), labels()),
             option::of(description()),
             option::of(line()),
             vec(line(), 0..2),
         );
         parts
             .prop_flat_map(
-                |(start, run, names, approved_by, description, break_glass, logs)| {
+                |(
+                    start,
+                    run,
+                    names,
+                    approved_by,
+                    (change, labels),
+                    description,
+                    break_glass,
+                    logs,
+                )| {
+                    let commands = vec(CommandRecord::sample(names[0].clone()), 0..3);
                     let components: Vec<_> = names.into_iter().map(result).collect();
-                    components.prop_map(move |components| Self {
+                    (components, commands).prop_map(move |(components, commands)| Self {
                         start,
                         run,
                         kind: DeploymentKind::Deploy,
                         components,
                         approved_by: approved_by.iter().cloned().collect(),
+                        change: change.clone(),
+                        labels: labels.clone(),
                         description: description.clone(),
                         break_glass: break_glass.clone(),
                         status: None,
+                        commands,
                         logs: logs.clone(),
                     })
                 },

@@ -11,11 +11,13 @@ mod artifact;
 mod attestation;
 mod baseline;
 mod build;
+mod command_record;
 mod definition;
 mod deployment;
 mod expire;
 mod finish;
 mod lock;
+mod origin;
 mod policy_approve;
 mod policy_revoke;
 mod publish;
@@ -35,11 +37,13 @@ use serde::de::DeserializeOwned;
 
 pub use attestation::{AttestationResult, TEST_COUNTS_KEY};
 pub use build::BuildResult;
+pub use command_record::{CommandRecord, CommandStep, MAX_COMMANDS};
 pub(crate) use definition::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, EnvironmentBody, PolicyBody,
 };
 pub use definition::{HistoryRole, LedgerKind, RunStep};
-pub use deployment::{ComponentChange, Deployment, DeploymentKind};
+pub use deployment::{ComponentChange, Deployment, DeploymentKind, Labels, MAX_LABELS};
+pub use origin::Origin;
 pub use result::{ComponentResult, Outcome, RecordedResult, VerificationResult, overall_outcome};
 pub use target::{ComponentAtCommit, Image, Target};
 pub use unlock::Hold;

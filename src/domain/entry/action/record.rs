@@ -85,6 +85,7 @@ impl ActionBody for Record {
     fn note(&self, commit: CommitId) -> Note {
         note::results(self.deployment.kind, &self.component_results(), commit)
             .with_break_glass(self.break_glass())
+            .with_references(self.deployment.change.as_ref(), &self.deployment.labels)
     }
 
     fn log(&self) -> LogText {

@@ -69,7 +69,9 @@ impl ActionBody for Start {
     fn note(&self, commit: CommitId) -> Note {
         let at_commit = self.deployment.targets().filter(|it| it.commit == commit);
         let object = note::targets(at_commit);
-        Note::new("started", object).with_break_glass(self.break_glass())
+        Note::new("started", object)
+            .with_break_glass(self.break_glass())
+            .with_references(self.deployment.change.as_ref(), &self.deployment.labels)
     }
 
     fn log(&self) -> LogText {

@@ -71,6 +71,8 @@ pub(super) fn check_finish(env_state: EnvState<'_>, finish: &Finish) -> Vec<Chec
     let repeated = [
         ("kind", finish.kind == start.kind),
         ("approvers", finish.approved_by == start.approved_by),
+        ("change request", finish.change == start.change),
+        ("labels", finish.labels == start.labels),
         ("description", finish.description == start.description),
         (
             "reason to break glass",

@@ -1,0 +1,96 @@
+//! Reads the origin of a deployment from the variables of a CI job.
+//!
+//! A value that is not valid is left out with a warning: a strange branch name is no reason to stop
+//! a deployment. Warnings do not repeat values, which may contain secrets.
+
+use super::systems::{CiSystem, SYSTEMS};
+use super::{TWO_SYSTEMS, Trigger, Variables};
+use crate::domain::address::Address;
+use crate::domain::entry::Origin;
+use crate::domain::text::Line;
+
+/// What the variables of a CI job state about a deployment.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) struct CiOrigin {
+    /// The change request that the job runs for.
+    pub change: Option<Line>,
+    /// The other values.
+    pub origin: Origin,
+    /// Why values were left out.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the variables. The result is empty outside of a known CI system.
+pub(in crate::cli) fn read_ci_origin(variable: Variables<'_>) -> CiOrigin {
+    let mut read = CiOrigin::default();
+    let mut active = SYSTEMS.iter().filter(|system| (system.is_active)(variable));
+    match (active.next(), active.next()) {
+        (None, _) => {}
+        (Some(system), None) => read.add_system(system, variable),
+        (Some(_), Some(_)) => read
+            .warnings
+            .push(format!("the origin is not recorded: {TWO_SYSTEMS}")),
+    }
+    read
+}
+
+impl CiOrigin {
+    fn add_system(&mut self, system: &CiSystem, variable: Variables<'_>) {
+        let address = |text: &str| Address::without_credentials(&text.replace(' ', "%20"));
+        self.origin.system = system.name.parse().ok();
+        self.origin.run_url = self.read("run-url", system.run_url, variable, address);
+        self.origin.actor = self.read("actor", system.actor, variable, str::parse);
+        self.origin.repository = self.read("repository", system.repository, variable, |text| {
+            address(text).map(Address::without_query)
+        });
+        self.origin.email = self.read("email", system.email, variable, str::parse);
+        match (system.read_trigger)(variable) {
+            None => {}
+            Some(Ok(Trigger::Branch(name))) => self.origin.branch = name.as_str().parse().ok(),
+            Some(Ok(Trigger::Tag(name))) => self.origin.tag = name.as_str().parse().ok(),
+            Some(Ok(Trigger::Change(number))) => self.change = number.to_string().parse().ok(),
+            Some(Err(why)) => self.warnings.push(format!(
+                "the branch, tag or change request of the CI job is not recorded: {why}"
+            )),
+        }
+    }
+
+    /// Reads the first of the alternatives whose variables are all set.
+    fn read<T, E: std::fmt::Display>(
+        &mut self,
+        name: &str,
+        alternatives: &[&str],
+        variable: Variables<'_>,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let (alternative, text) = alternatives
+            .iter()
+            .find_map(|it| Some((it, expand(it, variable)?)))?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.warnings.push(format!(
+                    "the input {name} from {alternative} is not recorded: {error}"
+                ));
+                None
+            }
+        }
+    }
+}
+
+/// Replaces each `{NAME}` by the value of the variable. Returns `None` if one is not set.
+fn expand(alternative: &str, variable: Variables<'_>) -> Option<String> {
+    let mut text = String::new();
+    let mut rest = alternative;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}')?;
+        text.push_str(before);
+        text.push_str(&variable(name)?);
+        rest = after;
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests;

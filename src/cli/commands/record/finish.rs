@@ -1,0 +1,124 @@
+//! `git deploy record --finish`: ends a run that `--start` began.
+
+use super::Args;
+use crate::cli::key_lookup;
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
+use crate::domain::entry::{self, Action, Finish};
+use crate::domain::env_ref::EnvRef;
+use crate::domain::id::CommitId;
+use crate::domain::name::Person;
+use crate::domain::state::{OpenRun, Scope};
+use crate::ledger::writer::EntryDraft;
+use crate::run::outcome;
+use crate::view::result_text;
+
+/// Writes the finish of a run that `--start` began.
+pub(super) fn finish_run(
+    args: &Args,
+    ui: &Ui,
+    workspace: &Workspace,
+    env: &EnvRef,
+    rev: Option<&str>,
+) -> Result<(), CliError> {
+    let commit = rev
+        .map(|revision| workspace.resolve_commit(revision))
+        .transpose()?;
+    let source = key_lookup::find_source(Some(&workspace.repository))?;
+    let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
+        let signer = view
+            .policy
+            .and_then(|policy| policy.person_of_key(&key))
+            .map(|(person, _)| person);
+        let state = view
+            .load_state(env.ledger(), &Scope::All)
+            .context(ErrorKind::CannotTell, "cannot read the ledger")?;
+        let runs = env.state_in(&state).runs();
+        let run = find_run(args, env, runs, signer, commit)?;
+        Ok(EntryDraft::in_environment(
+            env,
+            Action::Finish(build_finish(args, run)?),
+        ))
+    })?;
+    append_report::report_entry(
+        ui,
+        &result_text::summarize_outcomes(
+            env.name().as_str(),
+            &appended.statement.component_results(),
+        ),
+        &appended,
+    )?;
+    append_report::report_holds(ui, env.name(), &appended);
+    Ok(())
+}
+
+/// Finds the run to finish: the run of `--run`, or else the only run that `signer` owns. If
+/// `commit` is given, considers only runs that deploy it.
+///
+/// # Errors
+///
+/// Fails if there is no such run, or if there are several.
+fn find_run<'a>(
+    args: &Args,
+    env: &EnvRef,
+    runs: Vec<OpenRun<'a>>,
+    signer: Option<&Person>,
+    commit: Option<CommitId>,
+) -> Result<OpenRun<'a>, CliError> {
+    let is_meant = |run: &OpenRun<'_>| match args.run {
+        Some(number) => run.sequence == number,
+        None => Some(&run.owner.statement.by) == signer,
+    };
+    let deploys_commit = |run: &OpenRun<'_>| {
+        commit.is_none_or(|commit| run.start.statement.deployed_commits().contains(&commit))
+    };
+    let runs: Vec<OpenRun<'a>> = runs
+        .into_iter()
+        .filter(|run| is_meant(run) && deploys_commit(run))
+        .collect();
+    match runs[..] {
+        [run] => Ok(run),
+        [] => Err(CliError::new(
+            ErrorKind::Usage,
+            format!("no such run is under way in {}", env.name()),
+        )
+        .hint(format!("git deploy status {}", env.name()))),
+        _ => {
+            let numbers: Vec<String> = runs.iter().map(|run| run.sequence.to_string()).collect();
+            Err(CliError::new(
+                ErrorKind::Usage,
+                format!("you have several runs under way: {}", numbers.join(", ")),
+            )
+            .hint("--run NUMBER"))
+        }
+    }
+}
+
+/// Builds the finish of a run from its start and the outcome options.
+///
+/// # Errors
+///
+/// Fails if the run is a one-off command of `git deploy exec`, which writes its own finish.
+fn build_finish(args: &Args, run: OpenRun<'_>) -> Result<Finish, CliError> {
+    let (Some(run_id), Some(deployment)) = (run.id(), run.deployment()) else {
+        return Err(CliError::new(
+            ErrorKind::CannotTell,
+            format!("run {} cannot be read", run.sequence),
+        ));
+    };
+    if deployment.kind == entry::DeploymentKind::Exec {
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!(
+                "run {} is a one-off command: it is finished automatically when the command ends",
+                run.sequence
+            ),
+        ));
+    }
+    let results = args.outcome.build_results(&deployment.components)?;
+    Ok(Finish {
+        logs: args.outcome.logs.clone(),
+        ..outcome::build_finish(run.sequence, run_id, deployment, results)
+    })
+}

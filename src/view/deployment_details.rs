@@ -1,0 +1,209 @@
+//! What a deployment belongs to, where it comes from, and the commands that ran for it, as `log` and
+//! `show` present them.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::address::Address;
+use crate::domain::email::Email;
+use crate::domain::entry::{Action, CommandRecord, CommandStep, Deployment, Origin, Statement};
+use crate::domain::id::Digest;
+use crate::domain::input_name::OriginField;
+use crate::domain::name::{ComponentName, Label};
+use crate::domain::text::{Description, Line};
+
+/// The inputs of a deployment and its commands. A field without a value is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentDetails {
+    /// The change request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<Line>,
+    /// The release.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<Label>,
+    /// The labels.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<Label, Line>,
+    /// Where the deployment comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<OriginDetails>,
+    /// The description of the deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<Description>,
+    /// The commands that were executed for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<CommandDetails>,
+    /// Where its logs are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<Line>,
+}
+
+/// Where a deployment comes from, as its signer states it.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OriginDetails {
+    /// The CI system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<Label>,
+    /// The address of the CI run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_url: Option<Address>,
+    /// The user of the CI system who triggered the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Line>,
+    /// The address of the repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Address>,
+    /// The branch that the run is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Line>,
+    /// The tag that triggered the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<Line>,
+    /// The e-mail address of the person who asked for the deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+}
+
+/// A command of a run.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandDetails {
+    /// The component that it ran for.
+    pub component: ComponentName,
+    /// The part of the run.
+    pub step: CommandStep,
+    /// Its exit status, as a shell reports it.
+    pub status: u8,
+    /// How long it ran.
+    pub milliseconds: u64,
+    /// The SHA-256 of its masked output.
+    pub output: Digest,
+    /// The size of that output, in bytes.
+    pub size: u64,
+}
+
+impl From<&Origin> for OriginDetails {
+    fn from(origin: &Origin) -> Self {
+        Self {
+            system: origin.system.clone(),
+            run_url: origin.run_url.clone(),
+            actor: origin.actor.clone(),
+            repository: origin.repository.clone(),
+            branch: origin.branch.clone(),
+            tag: origin.tag.clone(),
+            email: origin.email.clone(),
+        }
+    }
+}
+
+impl From<&CommandRecord> for CommandDetails {
+    fn from(command: &CommandRecord) -> Self {
+        Self {
+            component: command.component.clone(),
+            step: command.step,
+            status: command.status,
+            milliseconds: command.milliseconds,
+            output: command.output.clone(),
+            size: command.size,
+        }
+    }
+}
+
+impl DeploymentDetails {
+    /// Collects the details from an entry and, if the entry ends or resumes a run, from its start.
+    pub fn new(statement: &Statement, start: Option<&Statement>) -> Self {
+        let deployment = statement
+            .deployment()
+            .or_else(|| start.and_then(Statement::deployment));
+        let (commands, logs) = match &statement.action {
+            Action::Finish(finish) => (&finish.commands[..], &finish.logs[..]),
+            Action::Record(record) => (&[][..], &record.logs[..]),
+            Action::Verification(verification) => (&[][..], &verification.logs[..]),
+            _ => (&[][..], &[][..]),
+        };
+        Self {
+            commands: commands.iter().map(CommandDetails::from).collect(),
+            logs: logs.to_vec(),
+            ..deployment.map(Self::of_deployment).unwrap_or_default()
+        }
+    }
+
+    fn of_deployment(deployment: &Deployment) -> Self {
+        Self {
+            change: deployment.change.clone(),
+            release: deployment.release.clone(),
+            labels: deployment.labels.clone(),
+            origin: (!deployment.origin.is_empty()).then(|| (&deployment.origin).into()),
+            description: deployment.description.clone(),
+            commands: Vec::new(),
+            logs: Vec::new(),
+        }
+    }
+
+    /// Removes the commands of other components.
+    #[must_use]
+    pub fn only_for(mut self, component: &ComponentName) -> Self {
+        self.commands
+            .retain(|command| command.component == *component);
+        self
+    }
+
+    /// Returns the change request, the release and the labels in one line; empty if there are none.
+    pub fn summarize(&self) -> String {
+        let change = self.change.iter().map(|it| format!("change {it}"));
+        let release = self.release.iter().map(|it| format!("release {it}"));
+        let labels = self
+            .labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let all: Vec<String> = change.chain(release).chain(labels).collect();
+        all.join(", ")
+    }
+
+    /// Returns the details in lines of text, without the description.
+    pub fn to_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let summary = self.summarize();
+        lines.extend((!summary.is_empty()).then_some(summary));
+        lines.extend(self.origin.as_ref().map(OriginDetails::to_text));
+        let commands: Vec<String> = self.commands.iter().map(CommandDetails::to_text).collect();
+        lines.extend((!commands.is_empty()).then(|| commands.join(", ")));
+        lines.extend(self.logs.iter().map(|log| format!("log {log}")));
+        lines
+    }
+}
+
+impl OriginDetails {
+    /// Returns the fields in one line: `github, actor octocat, branch main, …`.
+    fn to_text(&self) -> String {
+        let text = |field: OriginField| match field {
+            OriginField::System => self.system.as_ref().map(ToString::to_string),
+            OriginField::RunUrl => self.run_url.as_ref().map(|it| format!("run {it}")),
+            OriginField::Actor => self.actor.as_ref().map(|it| format!("actor {it}")),
+            OriginField::Repository => self.repository.as_ref().map(|it| format!("from {it}")),
+            OriginField::Branch => self.branch.as_ref().map(|it| format!("branch {it}")),
+            OriginField::Tag => self.tag.as_ref().map(|it| format!("tag {it}")),
+            OriginField::Email => self.email.as_ref().map(|it| format!("e-mail {it}")),
+        };
+        let all: Vec<String> = OriginField::ALL.iter().filter_map(|it| text(*it)).collect();
+        all.join(", ")
+    }
+}
+
+impl CommandDetails {
+    /// Returns the command's part of the run, its duration and, if it failed, its exit status.
+    fn to_text(&self) -> String {
+        let (component, step) = (&self.component, self.step.name());
+        let (seconds, tenths) = (self.milliseconds / 1_000, self.milliseconds % 1_000 / 100);
+        let failed = if self.status == 0 {
+            String::new()
+        } else {
+            format!(" (exit status {})", self.status)
+        };
+        format!("{step} of {component} {seconds}.{tenths} s{failed}")
+    }
+}
