@@ -164,13 +164,14 @@ impl DeploymentDetails {
         all.join(", ")
     }
 
-    /// Returns the details in lines of text, without the description.
+    /// Returns the details in lines of text: of the commands those that failed, and no description.
     pub fn to_lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let summary = self.summarize();
         lines.extend((!summary.is_empty()).then_some(summary));
         lines.extend(self.origin.as_ref().map(OriginDetails::to_text));
-        let commands: Vec<String> = self.commands.iter().map(CommandDetails::to_text).collect();
+        let failed = self.commands.iter().filter(|command| command.status != 0);
+        let commands: Vec<String> = failed.map(CommandDetails::to_text).collect();
         lines.extend((!commands.is_empty()).then(|| commands.join(", ")));
         lines.extend(self.logs.iter().map(|log| format!("log {log}")));
         lines
@@ -195,15 +196,9 @@ impl OriginDetails {
 }
 
 impl CommandDetails {
-    /// Returns the command's part of the run, its duration and, if it failed, its exit status.
+    /// Returns the command's part of the run and its exit status.
     fn to_text(&self) -> String {
         let (component, step) = (&self.component, self.step.name());
-        let (seconds, tenths) = (self.milliseconds / 1_000, self.milliseconds % 1_000 / 100);
-        let failed = if self.status == 0 {
-            String::new()
-        } else {
-            format!(" (exit status {})", self.status)
-        };
-        format!("{step} of {component} {seconds}.{tenths} s{failed}")
+        format!("{step} of {component} failed (exit status {})", self.status)
     }
 }
