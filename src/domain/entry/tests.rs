@@ -106,11 +106,11 @@ proptest! {
     fn one_note_per_commit(statement in statement()) {
         let id = EntryId(Oid::from_bytes(&[9; 20]).unwrap());
         for commit in statement.commits() {
-            let line = note_line(&statement, id, commit).unwrap();
+            let line = note_line(&statement, id, commit, &[]).unwrap();
             prop_assert!(!line.contains('\n') && line.ends_with(&format!("{}@0909090909", statement.ledger)), "{}", line);
         }
         let other = crate::domain::id::CommitId(Oid::from_bytes(&[77; 20]).unwrap());
-        prop_assert_eq!(note_line(&statement, id, other), None);
+        prop_assert_eq!(note_line(&statement, id, other, &[]), None);
     }
 }
 

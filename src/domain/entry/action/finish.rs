@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
-    DeploymentKind, EnvironmentBody, HistoryRole, RunStep, Target, overall_outcome,
+    DeploymentKind, EnvironmentBody, HistoryRole, RunStep, Target, attempted_results,
+    overall_outcome,
 };
 use crate::domain::entry::headline;
 use crate::domain::entry::invalid::{InvalidError, ascending, require};
@@ -76,7 +77,8 @@ impl ActionBody for Finish {
     }
 
     fn headline(&self, place: &str) -> String {
-        let targets = self.components.iter().map(|it| &it.target).collect();
+        let attempted = attempted_results(&self.components);
+        let targets = attempted.into_iter().map(|it| &it.target).collect();
         let deployment = headline::deployment(self.kind, targets, place);
         match self.status {
             Some(status) => format!("{deployment}: exit status {status}"),
