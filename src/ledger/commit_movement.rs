@@ -281,15 +281,15 @@ impl MovementSearch<'_, '_> {
         if let Some(known) = self.touched.get(&commit) {
             return Ok(known.get(index).copied().unwrap_or_default());
         }
-        let touched: Rc<[bool]> = match finder.find_since_first_parent(commit) {
-            Ok(touched) => touched.into(),
+        let all: Rc<[bool]> = match finder.find_since_first_parent(commit) {
+            Ok(all) => all.into(),
             Err(error) if is_same_everywhere(&error) => {
                 vec![true; finder.components().len()].into()
             }
             Err(error) => return Err(error),
         };
-        let touches = touched.get(index).copied().unwrap_or_default();
-        self.touched.insert(commit, touched);
+        let touches = all.get(index).copied().unwrap_or_default();
+        self.touched.insert(commit, all);
         Ok(touches)
     }
 

@@ -4,10 +4,12 @@
 //! A line is a pure function of the ledger commit and the code, so that the notes can be rebuilt
 //! from the ledgers at any time and compared with them.
 
+use std::fmt::Write as _;
+
 use super::note::{self, Note};
 use super::{DeploymentKind, Statement};
 use crate::domain::id::{CommitId, EntryId};
-use crate::domain::name::ComponentName;
+use crate::domain::name::{ComponentName, Person};
 
 /// The commits that a deployment of a component moved, if they are too many for a line each.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +39,9 @@ pub fn note_line(
     }
     let Note { verb, mut object } = statement.action.body().note(commit);
     for it in unlisted.iter().filter(|it| it.to == commit) {
-        object += &format!("  ({} {})", it.component, describe_range(statement, *it));
+        let range = describe_range(statement, *it);
+        // Writing to a string cannot fail.
+        let _ = write!(object, "  ({} {range})", it.component);
     }
     Some(format_line(statement, id, &Note { verb, object }))
 }
@@ -124,6 +128,6 @@ fn describe_approvers(statement: &Statement) -> String {
     if statement.ended_kind().is_none() || approvers.is_empty() {
         return String::new();
     }
-    let names: Vec<&str> = approvers.iter().map(|person| person.as_str()).collect();
+    let names: Vec<&str> = approvers.iter().map(Person::as_str).collect();
     format!(", approved by {}", names.join(", "))
 }

@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
 
 use crate::domain::entry::StoredEntry;
 use crate::domain::history::{History, RunPeriod};
@@ -16,6 +15,12 @@ use crate::view::contains::MatchKind;
 
 /// The most commits whose changes are compared with that of the commit.
 const COMPARE_LIMIT: usize = 2_000;
+
+/// The position of an entry: its ledger and its sequence.
+type EntryPosition = (LedgerName, u64);
+
+/// A period, when the commit was no longer there, and how the deployed commit has it.
+type FoundInclusion<'h, 'p> = (&'h RunPeriod<'p>, Option<Time>, MatchKind);
 
 /// The time in which an environment had a commit inside another one.
 pub struct Inclusion<'h, 'a> {
@@ -32,8 +37,8 @@ pub struct InclusionFinder<'a> {
     repository: &'a Repository,
     movement_reader: MovementReader<'a>,
     commit: CommitId,
-    /// The movements of each entry, by its position.
-    movements: RefCell<HashMap<(LedgerName, u64), Rc<[CommitMovement]>>>,
+    /// The movements of each entry.
+    movements: RefCell<HashMap<EntryPosition, Vec<CommitMovement>>>,
     /// The patch ids computed so far.
     patch_ids: RefCell<HashMap<Oid, Option<String>>>,
 }
@@ -72,13 +77,12 @@ impl<'a> InclusionFinder<'a> {
     }
 
     /// Finds equal content, or else another commit with the same change.
-    #[allow(clippy::type_complexity)] // One more name would say no more.
     fn find_other<'h, 'p>(
         &self,
         component: &ComponentName,
         content: Option<Content>,
         history: &'h History<'p>,
-    ) -> Result<Option<(&'h RunPeriod<'p>, Option<Time>, MatchKind)>> {
+    ) -> Result<Option<FoundInclusion<'h, 'p>>> {
         let mut periods = history.run_periods.iter().rev();
         let equal = periods.find(|period| content.is_some() && period.content == content);
         if let Some(period) = equal {
@@ -131,17 +135,12 @@ impl<'a> InclusionFinder<'a> {
     ) -> Result<Option<CommitMovement>> {
         let statement = &entry.statement;
         let key = (statement.ledger.clone(), statement.sequence);
-        let known = self.movements.borrow().get(&key).map(Rc::clone);
-        let movements = match known {
-            Some(known) => known,
-            None => {
-                let read = self.movement_reader.read(statement, statement.previous)?;
-                let read: Rc<[CommitMovement]> = read.into();
-                self.movements.borrow_mut().insert(key, Rc::clone(&read));
-                read
-            }
-        };
-        let mut movements = movements.iter();
+        let mut known = self.movements.borrow_mut();
+        if !known.contains_key(&key) {
+            let read = self.movement_reader.read(statement, statement.previous)?;
+            known.insert(key.clone(), read);
+        }
+        let mut movements = known.get(&key).into_iter().flatten();
         Ok(movements.find(|it| it.component == *component).cloned())
     }
 
