@@ -309,6 +309,50 @@ fn too_many_commits_are_a_range() {
     project.audited();
 }
 
+/// A deployment of another branch takes out the commits that the environment had, except if their
+/// content is there under another name.
+#[test]
+fn branches_replace_each_other() {
+    let world = World::new();
+    let project = Project::new(&world, "[environments]\ndev = {}\n");
+    let repo = &project.alice.repo;
+    repo.git(&["fetch", "-q"]).ok();
+    let base = repo.rev("HEAD");
+    let branch = |name: &str| {
+        repo.git(&["checkout", "-q", "-b", name, &base]).ok();
+        let inner = project.commit("api/x", name);
+        (inner, project.commit("api/y", name))
+    };
+    let ((inner, one), (_, two)) = (branch("one"), branch("two"));
+    repo.git(&["checkout", "-q", "--detach", &base]).ok();
+    world.advance("1m");
+    repo.git(&["merge", "-q", "--squash", "two"]).ok();
+    repo.git(&["commit", "-q", "-m", "Squash"]).ok();
+    let next = project.commit("api/z", "next");
+    project.alice.push(&["--all"]).ok();
+    let refspec = format!("{next}:refs/heads/next");
+    project.alice.push(&[&refspec]).ok();
+    project.ci.repo.git(&["fetch", "-q"]).ok();
+    for commit in [&one, &two, &next] {
+        world.advance("1m");
+        project.ci.deploy(&["record", "dev", commit]).ok();
+    }
+    project.alice.deploy(&["sync"]).ok();
+    let verbs = |commit: &str| {
+        let note = repo.git(&["notes", "--ref=deploy", "show", commit]).ok();
+        let lines: Vec<Line> = note.text().lines().filter_map(parse_line).collect();
+        let lines = lines.into_iter().map(|(verb, _, what, _)| (verb, what));
+        lines.collect::<Vec<_>>()
+    };
+    let line = |verb: &str, what: String| (verb.to_owned(), what);
+    let replaced = line("taken out", format!("demo (replaced by {})", &two[..7]));
+    let with = line("deployed", format!("demo (with {})", &one[..7]));
+    assert_eq!(verbs(&inner), [with, replaced.clone()]);
+    assert_eq!(verbs(&one), [line("deployed", "demo".to_owned()), replaced]);
+    assert_eq!(verbs(&two), [line("deployed", "demo".to_owned())]);
+    project.audited();
+}
+
 /// Notes that another program wrote are named as such, and what they lack is named too.
 #[test]
 fn foreign_notes_are_named() {
