@@ -68,7 +68,7 @@ fn made_of(statement: &Statement) {
     let lines: Vec<String> = statement
         .commits()
         .into_iter()
-        .filter_map(|commit| format_note_line(statement, id, commit))
+        .filter_map(|commit| format_note_line(statement, id, commit, &[]))
         .collect();
     assert_eq!(lines.len(), named.len(), "a commit has no note");
     assert!(

@@ -75,6 +75,20 @@ impl<'a> CommitWalk<'a> {
         })
     }
 
+    /// Starts a walk that ignores the commit-graph, so that its order depends on nothing but the
+    /// commits.
+    pub(super) fn without_graph(repository: &'a Repository) -> Result<Self> {
+        Ok(Self {
+            graph: None,
+            ..Self::new(repository)?
+        })
+    }
+
+    /// Checks whether the walk met a shallow boundary.
+    pub(super) fn met_boundary(&self) -> bool {
+        self.met_boundary
+    }
+
     /// Returns the generation of a commit that the graph contains; 0 if it was never computed.
     fn generation(&self, id: Oid) -> Option<u32> {
         Some(self.graph?.commit_by_id(to_gix(id))?.generation())

@@ -72,6 +72,17 @@ impl<'a> ChangeFinder<'a> {
         Ok(changed)
     }
 
+    /// Returns for each component whether a commit differs in it from its first parent. A merge
+    /// counts as the change that it brings to the branch it was made on.
+    pub fn find_since_first_parent(&self, commit: Oid) -> Result<Vec<bool>> {
+        let (tree, parents) = self.repository.read_tree_and_parents(commit)?;
+        let old = match parents.first() {
+            Some(parent) => Some(self.repository.read_tree_and_parents(*parent)?.0),
+            None => None,
+        };
+        self.compare_trees(old, tree)
+    }
+
     /// Returns for each component whether it differs between two commits, in one walk over what
     /// differs between their trees.
     pub fn find_between(&self, old: Oid, new: Oid) -> Result<Vec<bool>> {

@@ -37,7 +37,29 @@ struct AheadWalk<'a> {
     pending: usize,
 }
 
-impl AheadWalk<'_> {
+impl<'a> AheadWalk<'a> {
+    /// Starts a walk at the tip of the new history and at those of the old ones.
+    fn start(
+        repository: &Repository,
+        commit_walk: CommitWalk<'a>,
+        new: Oid,
+        old: &[Oid],
+    ) -> Result<Self> {
+        let mut walk = Self {
+            commit_walk,
+            states: HashMap::new(),
+            queue: BinaryHeap::new(),
+            pending: 0,
+        };
+        for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
+            if !repository.exists(id) {
+                return Err(repository.missing_error(id));
+            }
+            walk.reach(id, is_old)?;
+        }
+        Ok(walk)
+    }
+
     /// Reaches a commit from a child, or as the start of a history: queues it if it was not reached
     /// before, or if it is now known to be old.
     fn reach(&mut self, id: Oid, is_old: bool) -> Result<()> {
@@ -78,6 +100,38 @@ impl AheadWalk<'_> {
         commits.retain(|id| self.states.get(id).is_some_and(|state| !state.is_old));
         commits
     }
+
+    /// Walks, and returns up to `limit` commits that are only in the new history. Each visit of a
+    /// commit, of either history, takes one from `visits`; the walk also stops when none is left.
+    fn collect(&mut self, limit: usize, visits: &mut usize) -> Result<CommitsAhead> {
+        let mut commits = Vec::new();
+        while self.pending > 0 {
+            let left = visits.checked_sub(1);
+            let Some((step, id, is_old)) = self.next() else {
+                break;
+            };
+            if left.is_none() || !is_old && commits.len() >= limit {
+                return Ok(CommitsAhead {
+                    commits: self.retain_new(commits),
+                    is_truncated: true,
+                });
+            }
+            *visits = left.unwrap_or_default();
+            if !is_old {
+                if self.commit_walk.is_boundary(id) {
+                    return Err(Error::Shallow);
+                }
+                commits.push(id);
+            }
+            for parent in step.parents {
+                self.reach(parent, is_old)?;
+            }
+        }
+        Ok(CommitsAhead {
+            commits: self.retain_new(commits),
+            is_truncated: false,
+        })
+    }
 }
 
 impl Repository {
@@ -102,42 +156,31 @@ impl Repository {
     /// Does the same as [`Repository::commits_between`], but for more than `limit` commits returns
     /// only the first ones met: the newest, if dates are right.
     pub fn commits_ahead(&self, new: Oid, old: &[Oid], limit: usize) -> Result<CommitsAhead> {
-        let mut walk = AheadWalk {
-            commit_walk: CommitWalk::new(self)?,
-            states: HashMap::new(),
-            queue: BinaryHeap::new(),
-            pending: 0,
-        };
-        for (id, is_old) in old.iter().map(|id| (*id, true)).chain([(new, false)]) {
-            if !self.exists(id) {
-                return Err(self.missing_error(id));
-            }
-            walk.reach(id, is_old)?;
+        let mut walk = AheadWalk::start(self, CommitWalk::new(self)?, new, old)?;
+        let mut visits = usize::MAX;
+        walk.collect(limit, &mut visits)
+    }
+
+    /// Does the same as [`Repository::commits_ahead`], but limits the visited commits of both
+    /// histories: each takes one from `visits`.
+    ///
+    /// It ignores the commit-graph. So even with wrong dates, every repository that has the commits
+    /// gets the same answer.
+    ///
+    /// # Errors
+    /// [`Error::Shallow`] if the walk met a shallow boundary on either side: the old history may
+    /// contain more than this clone shows.
+    pub fn commits_ahead_by_date(
+        &self,
+        new: Oid,
+        old: &[Oid],
+        visits: &mut usize,
+    ) -> Result<CommitsAhead> {
+        let mut walk = AheadWalk::start(self, CommitWalk::without_graph(self)?, new, old)?;
+        let ahead = walk.collect(usize::MAX, visits)?;
+        if walk.commit_walk.met_boundary() && !ahead.is_truncated {
+            return Err(Error::Shallow);
         }
-        let mut commits = Vec::new();
-        while walk.pending > 0 {
-            let Some((step, id, is_old)) = walk.next() else {
-                break;
-            };
-            if !is_old {
-                if commits.len() >= limit {
-                    return Ok(CommitsAhead {
-                        commits: walk.retain_new(commits),
-                        is_truncated: true,
-                    });
-                }
-                if walk.commit_walk.is_boundary(id) {
-                    return Err(Error::Shallow);
-                }
-                commits.push(id);
-            }
-            for parent in step.parents {
-                walk.reach(parent, is_old)?;
-            }
-        }
-        Ok(CommitsAhead {
-            commits: walk.retain_new(commits),
-            is_truncated: false,
-        })
+        Ok(ahead)
     }
 }

@@ -6,14 +6,17 @@
 pub mod audit;
 mod cache;
 pub mod chain;
+mod commit_movement;
 pub mod deployment_history;
 mod entry_files;
+mod entry_notes;
 pub mod entry_validator;
 pub mod facts;
 mod genesis;
 mod ledger_commit;
 pub mod notes;
 pub mod notes_sync;
+mod policy_in_force;
 pub mod recovery;
 mod state_reader;
 pub mod sync;
@@ -23,6 +26,7 @@ pub mod writer;
 
 use std::collections::BTreeMap;
 
+pub use commit_movement::{CommitMovement, MovedCommits, MovementKind, MovementReader};
 pub use genesis::{Project, genesis_bytes, project_genesis_bytes};
 pub use ledger_commit::{LedgerCommit, entry_commit_bytes};
 pub use state_reader::{POLICY_LIMIT, StateReader};

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use super::entry_notes::EntryNotes;
 use super::{LedgerCommit, Tips};
-use crate::domain::entry::format_note_line;
 use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
+use crate::git::commit::Commit;
 use crate::git::error::Result;
 use crate::git::notes_tree::NotesTree;
 use crate::git::repo::Repository;
@@ -53,27 +54,35 @@ pub struct NotesState {
 }
 
 impl Repository {
-    /// Reads which ledger tips a notes commit covers.
+    /// Reads which ledger tips a notes commit covers: none if another program wrote it.
     pub fn read_notes_state(&self, commit: Option<Oid>) -> Result<NotesState> {
         let Some(id) = commit else {
             return Ok(NotesState::default());
         };
         let commit = self.read_commit(id)?;
+        let covers = parse_covered_tips(commit.message());
+        let is_own = is_notes_commit(&commit, &covers);
         Ok(NotesState {
             commit: Some(id),
-            covers: parse_covered_tips(commit.message()),
+            covers: if is_own { covers } else { Tips::new() },
         })
     }
 
     /// Adds the missing lines of the ledgers up to `tips` and moves the ref. Returns whether
     /// anything was new.
     ///
-    /// Notes that cannot be read, or that cover entries that the ledgers do not contain, are
-    /// rebuilt.
+    /// Notes that cannot be read, that another program wrote, or that cover entries that the ledgers
+    /// do not contain, are rebuilt.
+    ///
+    /// # Errors
+    /// If this repository lacks commits of the code that the lines depend on, as in a shallow clone.
     pub fn update_notes(&self, tips: &Tips) -> Result<bool> {
         loop {
             let old = self.read_ref(NOTES_REF)?;
-            let notes = self.read_notes_state(old).unwrap_or_default();
+            let mut notes = self.read_notes_state(old).unwrap_or_default();
+            if notes.covers.is_empty() {
+                notes = NotesState::default();
+            }
             let (base, tips) = match self.find_tips_to_cover(&notes.covers, tips)? {
                 Some(tips) => (notes, tips),
                 None => (NotesState::default(), tips.clone()),
@@ -187,8 +196,9 @@ impl Repository {
 
     /// Returns the lines of all entries after `covers` up to `tips`.
     fn collect_new_lines(&self, covers: &Tips, tips: &Tips) -> Result<Lines> {
-        let mut lines = Lines::new();
+        let (mut lines, entry_notes) = (Lines::new(), EntryNotes::new(self));
         for (ledger, tip) in tips {
+            // The lines of each entry, newest entry first.
             let mut ledger_lines = Vec::new();
             for walked in self.walk_ledger(*tip) {
                 let (commit, trailers) = walked?;
@@ -199,16 +209,14 @@ impl Repository {
                 if trailers.commits.is_empty() {
                     continue;
                 }
-                let LedgerCommit::Entry { entry, .. } = self.read_ledger_commit(ledger, id)? else {
-                    continue;
-                };
-                for commit in entry.statement().commits() {
-                    if let Some(line) = format_note_line(entry.statement(), id, commit) {
-                        ledger_lines.push((commit, line));
-                    }
+                if let LedgerCommit::Entry {
+                    entry, previous, ..
+                } = self.read_ledger_commit(ledger, id)?
+                {
+                    ledger_lines.push(entry_notes.read_lines(entry.statement(), id, previous)?);
                 }
             }
-            for (commit, line) in ledger_lines.into_iter().rev() {
+            for (commit, line) in ledger_lines.into_iter().rev().flatten() {
                 lines.entry(commit).or_default().push(line);
             }
         }
@@ -232,24 +240,36 @@ impl Repository {
         for tip in tips.values() {
             time = time.max(self.read_commit(tip.0)?.committer_time);
         }
-        let mut header = String::new();
         // A ref that does not point to a commit gives no parent.
-        if let Some(parent) = parent.and_then(|parent| self.read_commit(parent).ok()) {
-            header = format!("parent {}\n", parent.id);
+        let parent = parent.and_then(|parent| self.read_commit(parent).ok());
+        if let Some(parent) = &parent {
             time = time.max(parent.committer_time);
         }
-        let identity = format!("git-deploy <git-deploy@notes> {} +0000", time.as_seconds());
-        let covers: Vec<String> = tips
-            .iter()
-            .map(|(ledger, tip)| format!("{COVERS}{ledger} {tip}\n"))
-            .collect();
-        let people = format!("author {identity}\ncommitter {identity}\n");
-        let text = format!(
-            "tree {tree}\n{header}{people}\ngit-deploy notes\n\n{}",
-            covers.concat()
-        );
-        self.write_commit(text.as_bytes())
+        let parent = parent.map(|parent| parent.id);
+        self.write_commit(&notes_commit_bytes(tree, parent, time, tips))
     }
+}
+
+/// Returns the bytes that a notes commit must have.
+fn notes_commit_bytes(tree: Oid, parent: Option<Oid>, time: Time, covers: &Tips) -> Vec<u8> {
+    let parent = parent.map_or_else(String::new, |parent| format!("parent {parent}\n"));
+    let identity = format!("git-deploy <git-deploy@notes> {} +0000", time.as_seconds());
+    let covers: Vec<String> = covers
+        .iter()
+        .map(|(ledger, tip)| format!("{COVERS}{ledger} {tip}\n"))
+        .collect();
+    format!(
+        "tree {tree}\n{parent}author {identity}\ncommitter {identity}\n\ngit-deploy notes\n\n{}",
+        covers.concat()
+    )
+    .into_bytes()
+}
+
+/// Checks whether a commit has the bytes of a notes commit. One that another program added says
+/// nothing about what its notes cover.
+fn is_notes_commit(commit: &Commit, covers: &Tips) -> bool {
+    let parent = commit.parents.first().copied();
+    commit.raw == notes_commit_bytes(commit.tree, parent, commit.committer_time, covers)
 }
 
 /// Parses the ledger tips that the message of a notes commit names.

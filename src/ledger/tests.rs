@@ -118,7 +118,9 @@ impl World {
         assert!(init.status().unwrap().success());
         let repository = Repository::open(&folder.path().join("r.git")).unwrap();
         let mut listed = String::new();
-        let code: Vec<Code> = (1..=3)
+        // No entry names the second commit: the third brings it along.
+        let mut parent = String::new();
+        let mut code: Vec<Code> = (1..=4)
             .map(|number| {
                 let blob = repository
                     .write_blob(format!("{number}\n").as_bytes())
@@ -127,9 +129,10 @@ impl World {
                 let tree = repository.write_tree(&tree).unwrap();
                 let people = "dev <dev@example.com> 1700000000 +0000";
                 let commit = format!(
-                    "tree {tree}\nauthor {people}\ncommitter {people}\n\nchange {number}\n"
+                    "tree {tree}\n{parent}author {people}\ncommitter {people}\n\nchange {number}\n"
                 );
                 let commit = repository.write_commit(commit.as_bytes()).unwrap();
+                parent = format!("parent {commit}\n");
                 writeln!(listed, "code {number} {commit} {tree}").unwrap();
                 Code {
                     commit: commit.to_string(),
@@ -137,6 +140,7 @@ impl World {
                 }
             })
             .collect();
+        code.remove(1);
         let nonce = std::array::from_fn(|index| u8::try_from(index).unwrap());
         let name = "catalogue".parse().unwrap();
         let genesis = project_genesis_bytes(&repository, &name, nonce, root_keys).unwrap();
@@ -299,15 +303,12 @@ impl World {
     /// Returns the notes as `git notes` shows them.
     fn notes(&self) -> String {
         let mut text = String::new();
-        for code in &self.code {
-            let note = self.git("notes", &["--ref=deploy", "show", &code.commit], b"");
-            writeln!(
-                text,
-                "{}\n{}",
-                code.commit,
-                String::from_utf8(note).unwrap()
-            )
-            .unwrap();
+        for line in self.listed.lines() {
+            let ["code", _, commit, _] = line.split(' ').collect::<Vec<_>>()[..] else {
+                break;
+            };
+            let note = self.git("notes", &["--ref=deploy", "show", commit], b"");
+            writeln!(text, "{commit}\n{}", String::from_utf8(note).unwrap()).unwrap();
         }
         text
     }

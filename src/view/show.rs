@@ -7,5 +7,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use report::{CommitReport, EnvironmentRow, EvidenceRow, NextStep, RunRow, RunState};
+pub use report::{
+    CommitReport, EnvironmentRow, EvidenceRow, IncludedWith, NextStep, RunRow, RunState,
+};
 pub use text::render_text;

@@ -15,6 +15,7 @@ mod attacks;
 mod bad_input;
 mod ci_recipes;
 mod cli;
+mod commit_stories;
 mod decisions;
 mod demo;
 mod diff;

@@ -1,7 +1,11 @@
 //! `git deploy show`: shows the path of one commit to production: its builds and tests, where it
 //! ran, and what blocks the next step.
 
+mod inclusion;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use inclusion::{Inclusion, InclusionFinder};
 
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
@@ -16,17 +20,19 @@ use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::rules::SKEW;
 use crate::domain::time::Time;
 use crate::ledger::deployment_history::entries_since;
-use crate::ledger::facts::FactGatherer;
+use crate::ledger::facts::{FactGatherer, PathCommits};
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::view::attestation_text;
+use crate::view::contains::MatchKind;
 use crate::view::deployment_details::DeploymentDetails;
 use crate::view::show::{
-    self, CommitReport, EnvironmentRow, EvidenceRow, NextStep, RunRow, RunState,
+    self, CommitReport, EnvironmentRow, EvidenceRow, IncludedWith, NextStep, RunRow, RunState,
 };
 
 /// Show the path of a commit to production
 ///
-/// Shows builds, tests, where the commit was deployed, and what blocks its next step.
+/// Shows builds, tests, where the commit was deployed, itself or inside another commit, and what
+/// blocks its next step.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -56,6 +62,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         gatherer: &gatherer,
         commit: id,
         at: commit.committer_time,
+        is_merge: commit.parents.len() > 1,
+        path_commits: PathCommits::new(&workspace.repository, &workspace.policy, 0),
+        inclusion_finder: InclusionFinder::new(&workspace.repository, id),
     };
     let report = CommitReport {
         commit: id,
@@ -86,6 +95,9 @@ struct CommitReader<'a> {
     commit: CommitId,
     /// The date of the commit. Older entries cannot be about it, except for a skew of the clocks.
     at: Time,
+    is_merge: bool,
+    path_commits: PathCommits<'a>,
+    inclusion_finder: InclusionFinder<'a>,
 }
 
 impl CommitReader<'_> {
@@ -121,7 +133,13 @@ impl CommitReader<'_> {
             let ran = runs
                 .iter()
                 .any(|run| matches!(run.state, RunState::Runs | RunState::Ran));
-            if ran {
+            // Promotion follows the commit and its content, not a later commit that contains it.
+            let is_reached = runs.iter().any(|run| {
+                let is_of_content = run.with.as_ref().map(|with| with.kind);
+                matches!(run.state, RunState::Runs | RunState::Ran)
+                    && matches!(is_of_content, None | Some(MatchKind::Content))
+            });
+            if is_reached {
                 reached.insert(snapshot.name().clone());
             }
             let under_way = runs.iter().any(|run| run.state == RunState::Deploying);
@@ -160,14 +178,60 @@ impl CommitReader<'_> {
         let entries = entries_since(history, &snapshot.env, *tip, since)?;
         let mut runs = Vec::new();
         for component in self.workspace.policy.component_names() {
-            runs.extend(
-                match find_unfinished_run(snapshot, &component, self.commit) {
-                    Some(run) => Some(run),
-                    None => self.find_period(&component, &History::read(&component, &entries))?,
-                },
-            );
+            if let Some(unfinished) = find_unfinished_run(snapshot, &component, self.commit) {
+                runs.push(unfinished);
+                continue;
+            }
+            let history = History::read(&component, &entries);
+            let own = self.find_period(&component, &history)?;
+            let has_run =
+                matches!(&own, Some(run) if matches!(run.state, RunState::Runs | RunState::Ran));
+            runs.extend(own);
+            if !has_run {
+                runs.extend(self.find_included(&component, &history)?);
+            }
         }
         Ok(runs)
+    }
+
+    /// Returns the run of a commit that contains this one, in the history of a component that this
+    /// commit touches.
+    fn find_included(
+        &self,
+        component: &ComponentName,
+        history: &History<'_>,
+    ) -> crate::git::Result<Option<RunRow>> {
+        // A merge may change a component without differing from each of its parents.
+        let touches = || Ok(self.is_merge || self.path_commits.touches(self.commit, component)?);
+        if history.run_periods.is_empty() || !touches()? {
+            return Ok(None);
+        }
+        let content = self
+            .gatherer
+            .content(&self.workspace.policy, self.commit, component)
+            .ok()
+            .flatten();
+        let found = self.inclusion_finder.find(component, content, history)?;
+        let Some(Inclusion { period, to, kind }) = found else {
+            return Ok(None);
+        };
+        Ok(Some(RunRow {
+            component: component.clone(),
+            state: if to.is_none() {
+                RunState::Runs
+            } else {
+                RunState::Ran
+            },
+            with: Some(IncludedWith {
+                commit: period.commit,
+                kind,
+            }),
+            from: period.from,
+            to,
+            verification: period.last_verification(),
+            by: period.entry.statement.by.clone(),
+            details: self.read_details(&period.entry.statement, component)?,
+        }))
     }
 
     /// Returns the newest attempt or run of the commit in the history of a component.
@@ -194,6 +258,7 @@ impl CommitReader<'_> {
             return Ok(Some(RunRow {
                 component: component.clone(),
                 state,
+                with: None,
                 from: statement.at,
                 to: None,
                 verification: VerificationResult::None,
@@ -214,6 +279,7 @@ impl CommitReader<'_> {
             } else {
                 RunState::Ran
             },
+            with: None,
             from: period.from,
             to: period.to,
             verification: period.last_verification(),
@@ -275,6 +341,7 @@ fn find_unfinished_run(
     Some(RunRow {
         component: component.clone(),
         state: RunState::Deploying,
+        with: None,
         from: statement.at,
         to: None,
         verification: VerificationResult::None,

@@ -28,12 +28,13 @@ pub use action::{
     RecordedResult, Resume, Revoke, RunStep, Start, TEST_COUNTS_KEY, Target, Unlock, Unyank,
     Verification, VerificationResult, Yank, overall_outcome,
 };
-pub(crate) use action::{ActionInfo, CodeClaim, CommitRole, EnvironmentBody};
+pub(crate) use action::{ActionInfo, CodeClaim, CommitRole, EnvironmentBody, attempted_results};
 pub use invalid::{InvalidError, MAX_BYTES, MAX_PREDICATE};
 pub use json::ParseError;
 pub(crate) use log_text::Tone;
-pub(crate) use note::Note;
-pub use note_line::format_note_line;
+pub use note_line::{
+    UnlistedCommits, format_brought_line, format_note_line, format_taken_out_line,
+};
 pub use read_trailers::{Trailers, read_trailers};
 pub use statement::Statement;
 pub use stored::{Entry, StoredEntry, Unverified, Verified};

@@ -2,7 +2,8 @@
 //! pure function of the entry.
 
 use super::{
-    ComponentAtCommit, ComponentResult, DeploymentKind, Labels, Outcome, Target, overall_outcome,
+    ComponentAtCommit, ComponentResult, DeploymentKind, Labels, Outcome, Target, attempted_results,
+    overall_outcome,
 };
 use crate::domain::id::CommitId;
 use crate::domain::text::Line;
@@ -95,30 +96,41 @@ fn target(target: &Target) -> String {
 }
 
 /// Describes how the components at this commit ended: one by one if they ended differently.
+/// Skipped ones are left out unless all were skipped.
 pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult], commit: CommitId) -> Note {
     let at_commit: Vec<ComponentResult> = results
         .iter()
         .filter(|it| it.target.commit == commit)
         .cloned()
         .collect();
+    let attempted = attempted_results(&at_commit);
     let verb = match (overall_outcome(&at_commit), kind) {
-        ("succeeded", DeploymentKind::Rollback) => "restored",
-        ("succeeded", _) => "deployed",
+        ("succeeded", kind) => success_verb(Some(kind)),
         ("rolled back", _) => "rolledback",
         (other, _) => other,
     };
-    let is_same_outcome = at_commit
+    let is_same_outcome = attempted
         .windows(2)
         .all(|pair| pair[0].outcome == pair[1].outcome);
     let object = if is_same_outcome {
-        targets(at_commit.iter().map(|it| &it.target))
+        targets(attempted.iter().map(|it| &it.target))
     } else {
-        let each = at_commit
+        let each = attempted
             .iter()
             .map(|it| format!("{} {}", target(&it.target), outcome_word(it.outcome)));
         each.collect::<Vec<_>>().join(", ")
     };
     Note::new(verb, object)
+}
+
+/// Returns the verb for components that a deployment of this kind put into service; `None` is a
+/// baseline.
+pub(super) fn success_verb(kind: Option<DeploymentKind>) -> &'static str {
+    match kind {
+        None => "baseline",
+        Some(DeploymentKind::Rollback) => "restored",
+        Some(_) => "deployed",
+    }
 }
 
 fn outcome_word(outcome: Outcome) -> &'static str {

@@ -1,21 +1,107 @@
-//! The line that an entry adds to the notes of each commit that it is about.
+//! The lines that an entry leaves in the notes of commits: of each commit that it is about, and of
+//! each that it brings to its environment or takes out.
 //!
-//! The line is a pure function of the ledger commit, so that the notes can be rebuilt from the
-//! ledgers at any time and compared with them.
+//! A line is a pure function of the ledger commit and the code, so that the notes can be rebuilt
+//! from the ledgers at any time and compared with them.
 
-use super::{Note, Statement};
+use std::fmt::Write as _;
+
+use super::note::{self, Note};
+use super::{DeploymentKind, Statement};
 use crate::domain::id::{CommitId, EntryId};
+use crate::domain::name::{ComponentName, Person};
 
-/// Formats the line for `commit`, without a newline. Returns `None` if the entry is not about the
-/// commit.
+/// The commits that a deployment of a component moved, if they are too many for a line each.
+#[derive(Debug, Clone, Copy)]
+pub struct UnlistedCommits<'a> {
+    /// The component.
+    pub component: &'a ComponentName,
+    /// The commit that it ran before.
+    pub from: Option<CommitId>,
+    /// The commit that it runs now.
+    pub to: CommitId,
+}
+
+/// Formats the line for a commit that the entry names, without a newline; `None` if it does not name
+/// it. The line ends with the ranges of the components in `unlisted` at this commit.
 ///
 /// The line has the time, verb, environment, object, signer and ledger commit:
 /// `2026-03-05T10:02:11Z  deployed  prod    api 1.4.2    by ci    prod@3f2a9c1e77`.
-pub fn format_note_line(statement: &Statement, id: EntryId, commit: CommitId) -> Option<String> {
-    if !statement.commits().contains(&commit) {
+pub fn format_note_line(
+    statement: &Statement,
+    id: EntryId,
+    commit: CommitId,
+    unlisted: &[UnlistedCommits<'_>],
+) -> Option<String> {
+    let commits = statement.commits();
+    if !commits.contains(&commit) {
         return None;
     }
-    let Note { verb, object } = statement.action.body().note(commit);
+    let Note { verb, mut object } = statement.action.body().note(commit);
+    for it in unlisted.iter().filter(|it| it.to == commit) {
+        let range = describe_range(statement, *it);
+        // Writing to a string cannot fail.
+        let _ = write!(object, "  ({} {range})", it.component);
+    }
+    Some(format_line(statement, id, &Note { verb, object }))
+}
+
+/// Formats the line for a commit that components newly brought to the environment with `to`.
+pub fn format_brought_line(
+    statement: &Statement,
+    id: EntryId,
+    components: &[&ComponentName],
+    to: CommitId,
+) -> String {
+    let results = statement.component_results();
+    let targets = results
+        .iter()
+        .map(|result| &result.target)
+        .filter(|target| components.contains(&&target.component));
+    let object = format!("{} (with {})", note::targets(targets), short(to));
+    let note = Note::new(note::success_verb(statement.ended_kind()), object);
+    format_line(
+        statement,
+        id,
+        &note.with_break_glass(statement.break_glass()),
+    )
+}
+
+/// Formats the line for a commit that components took out of the environment by deploying `to`.
+pub fn format_taken_out_line(
+    statement: &Statement,
+    id: EntryId,
+    components: &[&ComponentName],
+    to: CommitId,
+) -> String {
+    let names: Vec<&str> = components.iter().map(|name| name.as_str()).collect();
+    let object = format!("{} (replaced by {})", names.join(", "), short(to));
+    let note = Note::new("taken out", object);
+    format_line(
+        statement,
+        id,
+        &note.with_break_glass(statement.break_glass()),
+    )
+}
+
+/// Describes the range of commits that a component moved, as git takes it.
+fn describe_range(statement: &Statement, moved: UnlistedCommits<'_>) -> String {
+    let to = moved.to.short();
+    let is_rollback = statement.ended_kind() == Some(DeploymentKind::Rollback);
+    match moved.from.map(|from| from.short()) {
+        None => "with all before it".to_owned(),
+        Some(from) if is_rollback => format!("takes out {to}..{from}"),
+        Some(from) => format!("with {from}..{to}"),
+    }
+}
+
+fn short(commit: CommitId) -> String {
+    commit.0.prefix(7)
+}
+
+/// Formats a line.
+fn format_line(statement: &Statement, id: EntryId, note: &Note) -> String {
+    let Note { verb, object } = note;
     let environment = statement
         .environment()
         .map_or_else(String::new, |name| name.to_string());
@@ -23,11 +109,25 @@ pub fn format_note_line(statement: &Statement, id: EntryId, commit: CommitId) ->
         .requested_by
         .as_ref()
         .map_or_else(String::new, |person| format!(" for {person}"));
-    let by = format!("by {}{on_behalf_of}", statement.by);
-    Some(format!(
+    let by = format!(
+        "by {}{on_behalf_of}{}",
+        statement.by,
+        describe_approvers(statement)
+    );
+    format!(
         "{}  {verb:<10}  {environment:<7}  {object:<40}  {by:<10}  {}@{}",
         statement.at,
         statement.ledger,
         id.0.prefix(10)
-    ))
+    )
+}
+
+/// Names the people who approved what a `finish` or `record` ends.
+fn describe_approvers(statement: &Statement) -> String {
+    let approvers = statement.approved_by();
+    if statement.ended_kind().is_none() || approvers.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = approvers.iter().map(Person::as_str).collect();
+    format!(", approved by {}", names.join(", "))
 }

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, CommitRole, ComponentResult, Deployment, EnvironmentBody, Subject, Trailer};
+use super::{
+    Action, CommitRole, ComponentResult, Deployment, DeploymentKind, EnvironmentBody, Subject,
+    Trailer,
+};
 use crate::domain::id::{CommitId, EntryId, Oid};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
 use crate::domain::text::Line;
@@ -72,6 +75,15 @@ impl Statement {
     /// Returns one result of [`Statement::component_results`], without copying the others.
     pub fn component_result(&self, component: &ComponentName) -> Option<ComponentResult> {
         self.action.environment_body()?.component_result(component)
+    }
+
+    /// Returns the kind of the deployment whose end a `finish` or `record` states.
+    pub fn ended_kind(&self) -> Option<DeploymentKind> {
+        match &self.action {
+            Action::Finish(it) => Some(it.kind),
+            Action::Record(it) => Some(it.deployment.kind),
+            _ => None,
+        }
     }
 
     /// Lists the people whose approvals count for it.

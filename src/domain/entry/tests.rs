@@ -106,11 +106,11 @@ proptest! {
     fn one_note_per_commit(statement in statement()) {
         let id = EntryId(Oid::from_bytes(&[9; 20]).unwrap());
         for commit in statement.commits() {
-            let line = format_note_line(&statement, id, commit).unwrap();
+            let line = format_note_line(&statement, id, commit, &[]).unwrap();
             prop_assert!(!line.contains('\n') && line.ends_with(&format!("{}@0909090909", statement.ledger)), "{}", line);
         }
         let other = crate::domain::id::CommitId(Oid::from_bytes(&[77; 20]).unwrap());
-        prop_assert_eq!(format_note_line(&statement, id, other), None);
+        prop_assert_eq!(format_note_line(&statement, id, other, &[]), None);
     }
 }
 
@@ -438,7 +438,7 @@ fn long_references_are_shortened_in_notes() {
     let mut statement = Statement::parse(LOCK.as_bytes()).unwrap();
     statement.action = Action::Start(serde_json::from_value(fields).unwrap());
     let commit = id.parse().unwrap();
-    let line = format_note_line(&statement, statement.previous, commit).unwrap();
+    let line = format_note_line(&statement, statement.previous, commit, &[]).unwrap();
     let wanted = format!(
         "api  change {}…, ticket={} ",
         "é".repeat(60),

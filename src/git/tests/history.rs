@@ -3,7 +3,14 @@
 use std::fmt::Write as _;
 
 use super::{SeededRandom, TestRepository, git_in};
+use crate::domain::id::Oid;
 use crate::git::{Error, Repository};
+
+/// Returns the commits in the history of `new` and not in that of `old`, by date.
+fn ahead_by_date(repository: &Repository, new: Oid, old: Oid) -> Vec<Oid> {
+    let ahead = repository.commits_ahead_by_date(new, &[old], &mut 1_000);
+    ahead.unwrap().commits
+}
 
 /// Every pair of commits in a random history with wrong dates gives git's answer: without a
 /// commit-graph, with one, and with one that is out of date.
@@ -35,6 +42,9 @@ fn ancestry_equals_git() {
         }
         let repository = scratch.open();
         assert_eq!(repository.commit_graph().is_some(), graphs[0]);
+        scratch.git(&["config", "core.commitGraph", "false"]);
+        let without_graph = scratch.open();
+        assert!(without_graph.commit_graph().is_none());
         for descendant in &commits {
             let all = scratch.git(&["rev-list", &descendant.to_string()]);
             for ancestor in &commits {
@@ -53,8 +63,11 @@ fn ancestry_equals_git() {
             let missing = repository
                 .commits_missing_from(*descendant, &[other], 100)
                 .unwrap();
+            let ahead = ahead_by_date(&repository, *descendant, other);
+            assert_eq!(ahead_by_date(&without_graph, *descendant, other), ahead);
             for line in all.lines().filter(|line| !hidden.contains(*line)) {
                 assert!(between.contains(&line.parse().unwrap()), "none is left out");
+                assert!(ahead.contains(&line.parse().unwrap()), "none is left out");
                 assert!(missing.contains(&line.parse().unwrap()), "none is left out");
             }
             assert!(between.iter().all(|id| all.contains(&id.to_string())));

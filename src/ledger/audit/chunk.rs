@@ -7,7 +7,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::expected_lines::collect_lines;
 use super::finding::{AuditFinding, FindingKind};
 use super::index::{ChainIndex, IndexedChain};
 use super::ledger_audit::{ChunkResult, EntrySpan};
@@ -19,6 +18,7 @@ use crate::domain::policy::Policy;
 use crate::domain::verdict::CheckResult;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
+use crate::ledger::entry_notes::EntryNotes;
 use crate::ledger::entry_validator::{ChainTip, EntryValidator, ValidatedEntry, ValidationContext};
 use crate::ledger::facts::{EntryOrder, FactGatherer};
 use crate::ledger::{LedgerCommit, Project};
@@ -42,6 +42,7 @@ pub(super) struct ChunkAuditor<'a> {
     repository: &'a Repository,
     shared: ChunkContext<'a>,
     validator: EntryValidator<'a>,
+    entry_notes: EntryNotes<'a>,
 }
 
 impl<'a> ChunkAuditor<'a> {
@@ -53,6 +54,7 @@ impl<'a> ChunkAuditor<'a> {
             repository,
             shared,
             validator: EntryValidator::new(repository, gatherer, None),
+            entry_notes: EntryNotes::new(repository),
         }
     }
 
@@ -162,13 +164,9 @@ impl<'a> ChunkAuditor<'a> {
             self.validator
                 .validate(ledger, tip, id, ValidationContext::History(&contains));
         result.entries += 1;
-        result.findings.extend(
-            validated
-                .verdict
-                .checks
-                .iter()
-                .filter_map(|check| AuditFinding::from_check(ledger, id, check)),
-        );
+        let checks = validated.verdict.checks.iter();
+        let findings = checks.filter_map(|check| AuditFinding::from_check(ledger, id, check));
+        result.findings.extend(findings);
         if let Some(statement) = validated.stored.as_ref().map(|stored| &stored.statement) {
             let to = statement.at;
             let from = result.span.map_or(to, |span| span.from);
@@ -176,7 +174,9 @@ impl<'a> ChunkAuditor<'a> {
             result.read += 1;
             self.record_references(position, statement, &mut result.references);
             if wants_notes {
-                collect_lines(number, position, id, statement, &mut result.note_lines);
+                let (place, previous) = ((number, position), tip.chain.tip);
+                let lines = &mut result.note_lines;
+                lines.add_entry(place, id, previous, statement, &self.entry_notes);
             }
         }
         if let (Some(entry), Some(facts)) = (&validated.entry, &validated.facts) {

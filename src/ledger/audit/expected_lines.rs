@@ -1,8 +1,10 @@
 //! The lines that the notes must contain, collected while entries are validated.
 
-use crate::domain::entry::{Statement, format_note_line};
+use crate::domain::entry::Statement;
 use crate::domain::id::{CommitId, EntryId};
+use crate::domain::text::sanitize;
 use crate::domain::time::Time;
+use crate::ledger::entry_notes::EntryNotes;
 
 /// A line that an entry adds to the note of a commit. Lines sort as they do in the notes.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,26 +14,61 @@ pub(super) struct ExpectedLine {
     /// The ledger's number, which follows the order of names.
     pub ledger: usize,
     pub position: usize,
+    /// The line's number among those of its entry.
+    pub number: usize,
     pub line: Box<str>,
 }
 
-/// Adds the lines of an entry.
-pub(super) fn collect_lines(
-    ledger: usize,
-    position: usize,
-    id: EntryId,
-    statement: &Statement,
-    lines: &mut Vec<ExpectedLine>,
-) {
-    for commit in statement.commits() {
-        if let Some(line) = format_note_line(statement, id, commit) {
-            lines.push(ExpectedLine {
-                commit,
-                at: statement.at,
-                ledger,
-                position,
-                line: line.into(),
-            });
+/// The lines of the notes that the entries read so far give.
+#[derive(Debug, Default)]
+pub(super) struct ExpectedLines {
+    pub lines: Vec<ExpectedLine>,
+    /// The entries whose lines cannot be computed here.
+    pub unknown: Vec<UnknownEntry>,
+}
+
+/// An entry whose lines cannot be computed, because this repository lacks commits of the code.
+#[derive(Debug)]
+pub(super) struct UnknownEntry {
+    /// The entry as its lines name it: `prod@3f2a9c1e77`.
+    pub name: String,
+    /// Why.
+    pub why: String,
+}
+
+impl ExpectedLines {
+    /// Adds the lines of an entry, which is at this position of the ledger with this number.
+    pub fn add_entry(
+        &mut self,
+        (ledger, position): (usize, usize),
+        id: EntryId,
+        previous: EntryId,
+        statement: &Statement,
+        entry_notes: &EntryNotes<'_>,
+    ) {
+        match entry_notes.read_lines(statement, id, previous) {
+            Ok(lines) => {
+                let lines = lines.into_iter().enumerate();
+                self.lines
+                    .extend(lines.map(|(number, (commit, line))| ExpectedLine {
+                        commit,
+                        at: statement.at,
+                        ledger,
+                        position,
+                        number,
+                        line: line.into(),
+                    }));
+            }
+            Err(error) => self.unknown.push(UnknownEntry {
+                name: format!("{}@{}", statement.ledger, id.0.prefix(10)),
+                why: sanitize(&error.to_string()),
+            }),
         }
+    }
+
+    /// Adds the lines of other entries.
+    pub fn append(&mut self, mut other: Self) {
+        self.lines.append(&mut other.lines);
+        self.unknown.append(&mut other.unknown);
     }
 }

@@ -135,6 +135,8 @@ pub enum RemarkKind {
     RemovedKey,
     /// The notes are missing or not up to date.
     NotesBehind,
+    /// Some lines of the notes cannot be checked in this clone.
+    NotesUnknown,
     /// How to fix wrong notes.
     NotesWrong,
     /// No project is pinned.

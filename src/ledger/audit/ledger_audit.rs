@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::expected_lines::ExpectedLine;
+use super::expected_lines::ExpectedLines;
 use super::finding::{AuditFinding, AuditRemark};
 use super::index::IndexedChain;
 use super::references::{LedgerReferences, record_seen};
@@ -110,5 +110,5 @@ pub(super) struct ChunkResult {
     pub findings: Vec<AuditFinding>,
     pub remarks: Vec<AuditRemark>,
     pub references: LedgerReferences,
-    pub note_lines: Vec<ExpectedLine>,
+    pub note_lines: ExpectedLines,
 }

@@ -14,6 +14,7 @@ mod expected_lines;
 mod finding;
 mod index;
 mod ledger_audit;
+mod note_differences;
 mod notes;
 mod order;
 mod references;
@@ -31,6 +32,7 @@ pub use chain_start::find_project;
 use chain_start::{check_gap, check_root, find_first_position};
 use chunk::ChunkContext;
 use chunk_jobs::{ChunkJob, split_into_chunks, validate_chunks};
+use expected_lines::ExpectedLines;
 pub use finding::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
 use index::ChainIndex;
 pub use ledger_audit::LedgerAudit;
@@ -96,9 +98,9 @@ pub fn audit(
         wants_notes: plan.notes,
         on_validated: &on_validated,
     };
-    let mut expected_lines = Vec::new();
+    let mut expected_lines = ExpectedLines::default();
     for ((ledger_index, _), mut result) in validate_chunks(repository, jobs, context) {
-        expected_lines.append(&mut result.note_lines);
+        expected_lines.append(std::mem::take(&mut result.note_lines));
         if let Some(audited) = ledgers.get_mut(ledger_index) {
             audited.add_chunk(result);
         }

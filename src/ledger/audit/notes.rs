@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
-use super::expected_lines::ExpectedLine;
+use super::expected_lines::{ExpectedLine, ExpectedLines, UnknownEntry};
 use super::finding::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
 use super::index::ChainIndex;
+use super::note_differences::{LineOrigins, describe_difference};
 use crate::domain::id::{CommitId, Oid};
 use crate::domain::name::LedgerName;
 use crate::domain::text::sanitize;
@@ -22,12 +23,10 @@ use crate::git::tree::{Leaf, TreeItem};
 use crate::ledger::Tips;
 use crate::ledger::notes::NOTES_REF;
 
-/// The largest note that is read to describe how it differs.
-const NOTE_LIMIT: usize = 64 * 1024 * 1024;
 /// The maximum number of notes.
 const COUNT_LIMIT: usize = 10_000_000;
-/// How many differing lines of a note are reported; the rest is counted.
-const LINE_LIMIT: usize = 20;
+/// How many commits are searched for the last one that is not of another program.
+const FOREIGN_LIMIT: usize = 100;
 
 /// Compares the notes with the expected lines, and returns what is wrong and what a reader should
 /// know.
@@ -35,55 +34,45 @@ pub(super) fn check_notes(
     repository: &Repository,
     index: &ChainIndex,
     tips: &Tips,
-    expected: Vec<ExpectedLine>,
+    expected: ExpectedLines,
     unreadable: &BTreeSet<&LedgerName>,
 ) -> (Vec<AuditFinding>, Vec<AuditRemark>) {
-    let remark = |kind, text: &str| {
-        vec![AuditRemark {
-            kind,
-            ledger: None,
-            entry: None,
-            text: text.to_owned(),
-        }]
+    let remark = |kind, text: String| AuditRemark {
+        kind,
+        ledger: None,
+        entry: None,
+        text,
     };
-    let comparison = match compare_notes(repository, index, tips, expected, unreadable) {
-        Ok(comparison) => comparison,
-        Err(error) => {
-            return (
-                vec![AuditFinding::from_error(FindingKind::Notes, None, &error)],
-                Vec::new(),
-            );
+    // An unknown line proves nothing either way, so it is no finding.
+    let unknown = describe_unknown(&expected.unknown);
+    let mut remarks = Vec::new();
+    let findings = match compare_notes(repository, index, tips, expected, unreadable) {
+        Err(error) => vec![AuditFinding::from_error(FindingKind::Notes, None, &error)],
+        Ok(None) => {
+            let text = "this clone has none: git deploy sync";
+            remarks.push(remark(RemarkKind::NotesBehind, text.to_owned()));
+            Vec::new()
         }
-    };
-    let Some((findings, is_behind)) = comparison else {
-        return (
-            Vec::new(),
-            remark(
-                RemarkKind::NotesBehind,
-                "this clone has none: git deploy sync",
-            ),
-        );
-    };
-    let has_failure = findings
-        .iter()
-        .any(|finding| finding.outcome == CheckResult::Fail);
-    let remarks = match (findings.is_empty(), is_behind) {
-        (false, _) if !has_failure => Vec::new(),
-        (false, _) => remark(
-            RemarkKind::NotesWrong,
-            "rebuild them from the ledgers: git deploy notes rebuild",
-        ),
-        (true, true) => remark(
-            RemarkKind::NotesBehind,
-            "the newest entries are missing from them: git deploy sync",
-        ),
-        (true, false) => Vec::new(),
+        Ok(Some((findings, is_behind))) => {
+            let has_failure = findings
+                .iter()
+                .any(|finding| finding.outcome == CheckResult::Fail);
+            if has_failure {
+                let text = "rebuild them from the ledgers: git deploy notes rebuild";
+                remarks.push(remark(RemarkKind::NotesWrong, text.to_owned()));
+            } else if is_behind && findings.is_empty() {
+                let text = "the newest entries are missing from them: git deploy sync";
+                remarks.push(remark(RemarkKind::NotesBehind, text.to_owned()));
+            }
+            remarks.extend(unknown.map(|text| remark(RemarkKind::NotesUnknown, text)));
+            findings
+        }
     };
     (findings, remarks)
 }
 
 /// Creates a failure of the notes.
-fn notes_failure(detail: String) -> AuditFinding {
+pub(super) fn notes_failure(detail: String) -> AuditFinding {
     AuditFinding {
         kind: FindingKind::Notes,
         ledger: None,
@@ -95,7 +84,7 @@ fn notes_failure(detail: String) -> AuditFinding {
 }
 
 /// Creates a finding for notes that cannot be checked, because some ledger cannot be read.
-fn notes_unknown(detail: String) -> AuditFinding {
+pub(super) fn notes_unknown(detail: String) -> AuditFinding {
     AuditFinding {
         outcome: CheckResult::Unknown,
         ..notes_failure(detail)
@@ -108,15 +97,74 @@ fn compare_notes(
     repository: &Repository,
     index: &ChainIndex,
     tips: &Tips,
-    mut expected: Vec<ExpectedLine>,
+    mut expected: ExpectedLines,
     unreadable: &BTreeSet<&LedgerName>,
 ) -> Result<Option<(Vec<AuditFinding>, bool)>> {
     let Some(commit) = repository.read_ref(NOTES_REF)? else {
         return Ok(None);
     };
-    let covers = repository.read_notes_state(Some(commit))?.covers;
-    let (mut findings, mut ends) = (Vec::new(), HashMap::new());
-    for (ledger, covered) in &covers {
+    let (mut findings, covers) = find_covers(repository, commit)?;
+    let ends = match &covers {
+        Some(covers) => find_ends(repository, index, covers, unreadable, &mut findings),
+        None => Some(count_positions(index)),
+    };
+    if let Some(ends) = ends {
+        expected.lines.sort_unstable();
+        let is_covered =
+            |it: &ExpectedLine| ends.get(&it.ledger).is_some_and(|end| it.position <= *end);
+        let (covered, uncovered): (Vec<_>, Vec<_>) =
+            expected.lines.into_iter().partition(is_covered);
+        let origins = LineOrigins::new(unreadable, &expected.unknown, &uncovered);
+        let tree = repository.read_commit(commit)?.tree;
+        findings.extend(find_differing_notes(repository, tree, &covered, &origins)?);
+    }
+    Ok(Some((findings, covers.as_ref() != Some(tips))))
+}
+
+/// Returns a finding for each of the newest notes commits that another program wrote, and the ledger
+/// tips that the newest of the others covers; `None` if there is none.
+fn find_covers(repository: &Repository, tip: Oid) -> Result<(Vec<AuditFinding>, Option<Tips>)> {
+    let mut findings = Vec::new();
+    for commit in repository.first_parent_walk(tip).take(FOREIGN_LIMIT) {
+        let commit = match commit {
+            Ok(commit) => commit,
+            Err(error) if findings.is_empty() => return Err(error),
+            // History behind a commit of another program is not needed.
+            Err(_) => break,
+        };
+        let covers = repository.read_notes_state(Some(commit.id))?.covers;
+        if !covers.is_empty() {
+            return Ok((findings, Some(covers)));
+        }
+        let subject = String::from_utf8_lossy(commit.message());
+        findings.push(notes_failure(format!(
+            "another program wrote the notes commit {} \"{}\" of {}",
+            commit.id.prefix(12),
+            sanitize(subject.lines().next().unwrap_or_default()),
+            sanitize(&read_name(commit.committer())),
+        )));
+    }
+    Ok((findings, None))
+}
+
+/// Returns the name and address in `name <address> seconds zone`.
+fn read_name(ident: &[u8]) -> String {
+    let text = String::from_utf8_lossy(ident);
+    let end = text.rfind('>').map_or(text.len(), |at| at + 1);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+/// Returns the position up to which the notes cover each ledger, by its number; `None`, with a
+/// finding, if they cover an entry that its ledger does not contain.
+fn find_ends(
+    repository: &Repository,
+    index: &ChainIndex,
+    covers: &Tips,
+    unreadable: &BTreeSet<&LedgerName>,
+    findings: &mut Vec<AuditFinding>,
+) -> Option<HashMap<usize, usize>> {
+    let mut ends = HashMap::new();
+    for (ledger, covered) in covers {
         if let Some((number, position)) = index
             .chain(ledger)
             .and_then(|(it, chain)| Some((it, chain.position(*covered)?)))
@@ -135,17 +183,30 @@ fn compare_notes(
             });
         }
     }
-    if findings.is_empty() {
-        expected.retain(|it| ends.get(&it.ledger).is_some_and(|end| it.position <= *end));
-        expected.sort_unstable();
-        findings = find_differing_notes(
-            repository,
-            repository.read_commit(commit)?.tree,
-            &expected,
-            unreadable,
-        )?;
-    }
-    Ok(Some((findings, covers != *tips)))
+    (ends.len() == covers.len()).then_some(ends)
+}
+
+/// Returns the number of positions of each ledger, by its number.
+fn count_positions(index: &ChainIndex) -> HashMap<usize, usize> {
+    index
+        .chains
+        .iter()
+        .map(|chain| chain.ids.len())
+        .enumerate()
+        .collect()
+}
+
+/// Describes the entries whose lines cannot be computed.
+fn describe_unknown(unknown: &[UnknownEntry]) -> Option<String> {
+    let first = unknown.first()?;
+    let entries = match unknown.len() {
+        1 => "1 entry".to_owned(),
+        count => format!("{count} entries"),
+    };
+    Some(format!(
+        "the lines of {entries} cannot be checked, for example of {}: {}",
+        first.name, first.why
+    ))
 }
 
 /// Returns a finding for each note that differs from the expected lines, which are sorted.
@@ -153,7 +214,7 @@ fn find_differing_notes(
     repository: &Repository,
     tree: Oid,
     expected: &[ExpectedLine],
-    unreadable: &BTreeSet<&LedgerName>,
+    origins: &LineOrigins<'_>,
 ) -> Result<Vec<AuditFinding>> {
     let mut stored = read_stored_notes(repository, tree)?;
     let mut findings = Vec::new();
@@ -183,24 +244,37 @@ fn find_differing_notes(
                 }
             }
             Some(leaves) => findings.extend(describe_difference(
-                repository, *commit, leaves, &text, unreadable,
+                repository, *commit, leaves, &text, origins,
             )),
         }
     }
-    let unexpected = |commit: &CommitId| {
-        if unreadable.is_empty() {
-            return notes_failure(format!(
-                "{} has a note, but no ledger mentions it",
-                commit.short()
-            ));
-        }
-        notes_unknown(format!(
-            "{} has a note, but no readable entry mentions it",
-            commit.short()
-        ))
-    };
-    findings.extend(stored.keys().map(unexpected));
+    for (commit, leaves) in stored {
+        findings.extend(describe_unexpected_note(
+            repository, commit, &leaves, origins,
+        ));
+    }
     Ok(findings)
+}
+
+/// Returns the findings for a note of a commit that no covered entry is about.
+fn describe_unexpected_note(
+    repository: &Repository,
+    commit: CommitId,
+    leaves: &[Leaf],
+    origins: &LineOrigins<'_>,
+) -> Vec<AuditFinding> {
+    let short = commit.short();
+    if origins.may_mention(commit) {
+        describe_difference(repository, commit, leaves, "", origins)
+    } else if origins.unreadable.is_empty() {
+        vec![notes_failure(format!(
+            "{short} has a note, but no ledger mentions it"
+        ))]
+    } else {
+        vec![notes_unknown(format!(
+            "{short} has a note, but no readable entry mentions it"
+        ))]
+    }
 }
 
 /// Reads what is stored for each commit in the tree of the notes: one blob, unless the tree was
@@ -236,84 +310,4 @@ fn read_stored_notes(repository: &Repository, tree: Oid) -> Result<BTreeMap<Comm
         }
     }
     Ok(stored)
-}
-
-/// Returns how many more times a note has each line than expected; a line that is missing has a
-/// negative count.
-fn count_differing_lines<'t>(text: &'t str, expected: &'t str) -> BTreeMap<&'t str, i64> {
-    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-    for line in text.lines() {
-        *counts.entry(line).or_default() += 1;
-    }
-    for line in expected.lines() {
-        *counts.entry(line).or_default() -= 1;
-    }
-    counts.retain(|_, count| *count != 0);
-    counts
-}
-
-/// Returns how a note differs, line by line.
-fn describe_difference(
-    repository: &Repository,
-    commit: CommitId,
-    leaves: &[Leaf],
-    expected: &str,
-    unreadable: &BTreeSet<&LedgerName>,
-) -> Vec<AuditFinding> {
-    let note_failure =
-        |words: &str| notes_failure(format!("the note of {} {words}", commit.short()));
-    let [Leaf::Blob(blob)] = leaves else {
-        return vec![note_failure(
-            "is stored in several places, or is not a file",
-        )];
-    };
-    let bytes = match repository.read_blob(*blob, NOTE_LIMIT) {
-        Ok(bytes) => bytes,
-        Err(error) => return vec![AuditFinding::from_error(FindingKind::Notes, None, &error)],
-    };
-    let text = String::from_utf8_lossy(&bytes);
-    let differences = count_differing_lines(&text, expected);
-    // A line ends with the entry that it is about.
-    let is_of_unreadable_ledger = |line: &str| {
-        let ledger = line
-            .rsplit(' ')
-            .next()
-            .and_then(|entry| entry.split_once('@')?.0.parse::<LedgerName>().ok());
-        ledger.is_some_and(|ledger| unreadable.contains(&ledger))
-    };
-    let to_finding = |(line, count): (&&str, &i64)| {
-        let shown = sanitize(line.trim_end());
-        match *count {
-            1.. if is_of_unreadable_ledger(line) => notes_unknown(format!(
-                "the note of {} has a line that no readable entry gives: {shown}",
-                commit.short()
-            )),
-            1.. => note_failure(&format!("has a line that no ledger gives: {shown}")),
-            _ => note_failure(&format!("lacks the line: {shown}")),
-        }
-    };
-    let mut findings: Vec<AuditFinding> = differences
-        .iter()
-        .take(LINE_LIMIT)
-        .map(to_finding)
-        .collect();
-    match differences.len().checked_sub(LINE_LIMIT) {
-        Some(rest @ 1..) => {
-            let summary = note_failure(&format!(
-                "differs in {rest} more {}",
-                if rest == 1 { "line" } else { "lines" }
-            ));
-            let outcome = if unreadable.is_empty() {
-                CheckResult::Fail
-            } else {
-                CheckResult::Unknown
-            };
-            findings.push(AuditFinding { outcome, ..summary });
-        }
-        _ if findings.is_empty() => {
-            findings.push(note_failure("has its lines in the wrong order or form"));
-        }
-        _ => {}
-    }
-    findings
 }

@@ -40,7 +40,7 @@ impl ComponentPaths for PolicyComponent<'_> {
 }
 
 /// Reads commits of the code.
-pub(super) struct CodeReader<'a> {
+pub struct CodeReader<'a> {
     repository: &'a Repository,
 }
 

@@ -36,10 +36,8 @@ use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
-use crate::git::tree::{Leaf, TreeItem};
-use crate::ledger::entry_files::POLICY_FILE;
-use crate::ledger::{LedgerCommit, POLICY_LIMIT, Project, StateReader, Tips};
-use contents::CodeReader;
+use crate::ledger::{LedgerCommit, Project, StateReader, Tips};
+pub(super) use contents::CodeReader;
 pub use contents::PolicyComponent;
 use needs::FactPlan;
 
@@ -138,37 +136,7 @@ impl<'a> FactGatherer<'a> {
     /// # Errors
     /// If this version cannot read the policy.
     pub fn policy_at(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
-        let caches = &self.repository.ledger_cache();
-        if let Some(known) = caches.policies_in_force.get(&tip) {
-            return Ok(known);
-        }
-        let policy = self.read_policy(tip)?;
-        caches.policies_in_force.insert(tip, policy.clone(), 100);
-        Ok(policy)
-    }
-
-    fn read_policy(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
-        let cache = &self.repository.ledger_cache().policies;
-        let subject = || format!("the policy in force at {tip}");
-        let blob = match self
-            .repository
-            .item_at(self.repository.read_commit(tip.0)?.tree, POLICY_FILE)?
-        {
-            None => return Ok(None),
-            Some(TreeItem::Leaf(Leaf::Blob(blob))) => blob,
-            Some(_) => return Err(Error::corrupt(subject(), "it is not a file")),
-        };
-        if let Some(known) = cache.get(&blob) {
-            return Ok(Some(known));
-        }
-        let bytes = self.repository.read_blob(blob, POLICY_LIMIT)?;
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|_| Error::corrupt(subject(), "it is not UTF-8"))?;
-        let policy =
-            Policy::parse(text).map_err(|errors| Error::corrupt(subject(), errors.to_string()))?;
-        let policy = Arc::new(policy);
-        cache.insert(blob, Arc::clone(&policy), bytes.len() * 10);
-        Ok(Some(policy))
+        self.repository.policy_at(tip)
     }
 
     /// Returns the end of a ledger and the tree of its state. Without a tip, or at the genesis, it

@@ -8,6 +8,7 @@ use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::time::Time;
 use crate::domain::verdict::Verdict;
+use crate::view::contains::MatchKind;
 use crate::view::deployment_details::DeploymentDetails;
 use crate::view::verdict;
 
@@ -69,6 +70,9 @@ pub struct RunRow {
     pub component: ComponentName,
     /// What happened to it.
     pub state: RunState,
+    /// The commit that was deployed and contains this one, unless it was deployed itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub with: Option<IncludedWith>,
     /// When it began; for a failed attempt, when it ended.
     pub from: Time,
     /// When it ended, if it has.
@@ -81,6 +85,17 @@ pub struct RunRow {
     /// What the deployment belongs to, where it comes from, and the commands for the component.
     #[serde(flatten)]
     pub details: DeploymentDetails,
+}
+
+/// A deployed commit that contains another one.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IncludedWith {
+    /// The deployed commit.
+    pub commit: CommitId,
+    /// How it contains the other one.
+    #[serde(rename = "match")]
+    pub kind: MatchKind,
 }
 
 /// What happened to a commit in an environment.

@@ -16,6 +16,7 @@ fn run(state: RunState, from: &str, to: Option<&str>, by: &str) -> RunRow {
     RunRow {
         component: "api".parse().unwrap(),
         state,
+        with: None,
         from: time(from),
         to: to.map(time),
         verification: VerificationResult::Passed,

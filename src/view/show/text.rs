@@ -3,12 +3,13 @@
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use super::report::{CommitReport, EnvironmentRow, NextStep, RunRow, RunState};
+use super::report::{CommitReport, EnvironmentRow, IncludedWith, NextStep, RunRow, RunState};
 use crate::domain::entry::VerificationResult;
 use crate::domain::id::CommitId;
 use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::domain::verdict::{CheckResult, Decision, Verdict};
+use crate::view::contains::MatchKind;
 use crate::view::symbols::Mark;
 use crate::view::time::TimeStyle;
 use crate::view::{grouping, time, wrap};
@@ -191,6 +192,10 @@ fn push_details(row: &EnvironmentRow, layout: &Layout, lines: &mut Vec<String>) 
 /// Returns the mark and the text for a component.
 fn describe_run(run: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String) {
     let from = clock(run.from);
+    let with = run
+        .with
+        .as_ref()
+        .map_or_else(String::new, describe_included);
     match run.state {
         RunState::Runs => {
             let (mark, health) = match run.verification {
@@ -198,7 +203,7 @@ fn describe_run(run: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String) 
                 VerificationResult::Failed => (Mark::No, ", unhealthy"),
                 VerificationResult::None => (Mark::Live, ""),
             };
-            (mark, format!("runs since {from}{health}"))
+            (mark, format!("runs{with} since {from}{health}"))
         }
         RunState::Ran => {
             let (mark, health) = match run.verification {
@@ -208,7 +213,7 @@ fn describe_run(run: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String) 
             (
                 mark,
                 format!(
-                    "ran {from}–{}{health}",
+                    "ran{with} {from}–{}{health}",
                     run.to.map(clock).unwrap_or_default()
                 ),
             )
@@ -217,6 +222,16 @@ fn describe_run(run: &RunRow, clock: &dyn Fn(Time) -> String) -> (Mark, String) 
         RunState::Failed => (Mark::No, format!("failed {from}")),
         RunState::RolledBack => (Mark::No, format!("failed {from}, rolled back")),
         RunState::Aborted => (Mark::No, format!("aborted {from}")),
+    }
+}
+
+/// Describes how a deployed commit contains another one.
+fn describe_included(with: &IncludedWith) -> String {
+    let short = with.commit.0.prefix(7);
+    match with.kind {
+        MatchKind::History => format!(" with {short}"),
+        MatchKind::Content => format!(" as equal content of {short}"),
+        MatchKind::Patch => format!(" as the same change with {short}"),
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommandRecord, CommitRole, ComponentResult,
     Deployment, DeploymentKind, EnvironmentBody, HistoryRole, Labels, RunStep, Target,
-    command_record, deployment, overall_outcome,
+    attempted_results, command_record, deployment, overall_outcome,
 };
 use crate::domain::entry::headline;
 use crate::domain::entry::invalid::{InvalidError, ascending, require};
@@ -87,7 +87,8 @@ impl ActionBody for Finish {
     }
 
     fn headline(&self, environment: &str) -> String {
-        let targets = self.components.iter().map(|it| &it.target).collect();
+        let attempted = attempted_results(&self.components);
+        let targets = attempted.into_iter().map(|it| &it.target).collect();
         let deployment = headline::deployment(self.kind, targets, environment);
         match self.status {
             Some(status) => format!("{deployment}: exit status {status}"),

@@ -44,6 +44,7 @@ pub(crate) use definition::{
 pub use definition::{HistoryRole, LedgerKind, RunStep};
 pub use deployment::{ComponentChange, Deployment, DeploymentKind, Labels, MAX_LABELS};
 pub use origin::Origin;
+pub(crate) use result::attempted_results;
 pub use result::{ComponentResult, Outcome, RecordedResult, VerificationResult, overall_outcome};
 pub use target::{ComponentAtCommit, Image, Target};
 pub use unlock::Hold;

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, ComponentResult, Deployment,
-    DeploymentKind, EnvironmentBody, HistoryRole, RecordedResult, RunStep, overall_outcome,
+    DeploymentKind, EnvironmentBody, HistoryRole, RecordedResult, RunStep, attempted_results,
+    overall_outcome,
 };
 use crate::domain::entry::headline;
 use crate::domain::entry::invalid::{InvalidError, require};
@@ -67,12 +68,11 @@ impl ActionBody for Record {
     }
 
     fn headline(&self, environment: &str) -> String {
-        let targets = self.deployment.targets().collect();
+        let results = self.component_results();
+        let attempted = attempted_results(&results);
+        let targets = attempted.into_iter().map(|it| &it.target).collect();
         let deployment = headline::deployment(self.deployment.kind, targets, environment);
-        format!(
-            "{deployment}: {}",
-            overall_outcome(&self.component_results())
-        )
+        format!("{deployment}: {}", overall_outcome(&results))
     }
 
     fn free_text(&self) -> Option<&str> {

@@ -156,3 +156,14 @@ pub fn overall_outcome(results: &[ComponentResult]) -> &'static str {
         .find(|(outcome, _)| results.iter().any(|it| it.outcome == *outcome))
         .map_or("executed", |(_, word)| word)
 }
+
+/// Returns the results of the components that were attempted: all but the skipped ones, unless all
+/// were skipped.
+pub fn attempted_results(results: &[ComponentResult]) -> Vec<&ComponentResult> {
+    let attempted = results.iter().filter(|it| it.outcome != Outcome::Skipped);
+    let attempted: Vec<_> = attempted.collect();
+    if attempted.is_empty() {
+        return results.iter().collect();
+    }
+    attempted
+}
