@@ -15,8 +15,8 @@ keys() { # of person $1: a line of [people], or a table [people.<name>]
         tr -c 'A-Za-z0-9+/' '\n' | grep -x 'RW.\{54\}' | sort -u
 }
 signed() {
-    for key in $(keys "$by"); do minisign -VHqm "$entry" -P "$key" > "$scratch/out" 2>&1 && return; done
-    return 1
+    key=$(field key)
+    keys "$by" | grep -qxF -e "$key" && minisign -VHqm "$entry" -P "$key" > "$scratch/out" 2>&1
 }
 project=$(git rev-list --first-parent --max-parents=0 refs/deploy/policy --) || fault 'there is no policy'
 git rev-list --first-parent "$project..refs/deploy/policy" -- > "$scratch/published"

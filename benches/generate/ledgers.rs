@@ -319,9 +319,11 @@ impl LedgerGenerator<'_> {
             !ledger.is_policy()
                 && (name.is_policy() || ledger.as_str() == "prod" && name.as_str() == "stage")
         });
+        let signer = self.keys.signer(by)?;
         let statement = Statement {
             at,
             by: by.parse()?,
+            key: signer.public_key(),
             requested_by: None,
             ledger: ledger.clone(),
             environment: None,
@@ -331,7 +333,7 @@ impl LedgerGenerator<'_> {
             seen: others.map(|(name, tip)| (name.clone(), *tip)).collect(),
             action,
         };
-        let (bytes, signer) = (statement.print()?, self.keys.signer(by)?);
+        let bytes = statement.print()?;
         let signature = signer.sign(&bytes, &statement.trusted_comment())?;
         let entry = Entry::<Unverified>::parse(&bytes, &signature)?;
         let entry = verify_entry(entry, &[signer.public_key()] as &[PublicKey])?;

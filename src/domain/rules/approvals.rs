@@ -54,16 +54,16 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
 
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     match (subject.kind, subject.environment) {
-        (RequestKind::Publish, _) => vec![FactNeed::ApprovalSigners],
-        (RequestKind::Rollback | RequestKind::BreakGlass, _) | (_, None) => Vec::new(),
+        (RequestKind::Publish | RequestKind::Rollback | RequestKind::BreakGlass, _) | (_, None) => {
+            Vec::new()
+        }
         (_, Some(environment)) => {
             let required = &environment.approvals;
-            let signers = (!required.is_empty()).then_some(FactNeed::ApprovalSigners);
             let mut all = required.iter().map(|requirement| requirement.prevent_self);
-            let authors = all
-                .any(PreventSelf::excludes_authors)
-                .then_some(FactNeed::Authors);
-            signers.into_iter().chain(authors).collect()
+            all.any(PreventSelf::excludes_authors)
+                .then_some(FactNeed::Authors)
+                .into_iter()
+                .collect()
         }
     }
 }

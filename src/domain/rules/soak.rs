@@ -19,7 +19,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Soak,
     name: "soak",
-    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires, verified and without interruption. The tolerance for clocks, 5 minutes, is subtracted from the time that it ran.",
+    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires, verified and without interruption. The tolerance for clocks, 5 minutes, is subtracted from the time that it ran. A run that was signed with a removed key does not count.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::Soak),
     reads: &[OtherLedger::PreviousEnvironment],
@@ -108,11 +108,14 @@ fn verified_times(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ve
             .flat_map(|period| period.verified_spans(none_counts));
         return Ok(Some(times.collect()));
     }
-    let absent: Vec<_> = previous_log::find_absences(&history, change)
+    let absences: Vec<_> = previous_log::find_absences(&history, change).collect();
+    let absent = absences
+        .iter()
+        .filter(|period| period.untrusted.is_none())
         .flat_map(|period| period.verified_spans(true))
         .collect();
     let component = &change.target.component;
-    let always_absent = absent.is_empty()
+    let always_absent = absences.is_empty()
         && previous_log::previous_state(ctx)?
             .commit(component)
             .is_none();

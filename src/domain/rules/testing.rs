@@ -33,13 +33,14 @@ pub(crate) fn key(person: &str) -> PublicKey {
 }
 
 /// Returns the text of a policy: project `catalogue`, [`PEOPLE`] with e-mail addresses
-/// `<name>@example.com`, and then `rest`, which begins with a table such as `[environments.prod]`.
+/// `<name>@example.com` and the retired keys of `<name>-old`, and then `rest`, which begins with a table such as `[environments.prod]`.
 pub(crate) fn policy_text(rest: &str) -> String {
     let person = |name: &str| {
         let is_machine = ["ci", "cd"].contains(&name);
         format!(
-            "{name} = {{ key = \"{}\", emails = [\"{name}@example.com\"], machine = {is_machine} }}\n",
-            key(name)
+            "{name} = {{ key = \"{}\", retired = [\"{}\"], emails = [\"{name}@example.com\"], machine = {is_machine} }}\n",
+            key(name),
+            key(&format!("{name}-old"))
         )
     };
     let people: String = PEOPLE.into_iter().map(person).collect();
@@ -195,16 +196,19 @@ pub(crate) fn stored_entry(statement: &Statement) -> Arc<StoredEntry> {
     Arc::clone(verified(statement).stored())
 }
 
-/// Returns a statement that `by` signs in `ledger`, with sequence number 10.
+/// Returns a statement that `by` signs in `ledger`, with sequence number 10. For `bob:eve`, it names
+/// bob, and the key is that of eve.
 pub(crate) fn statement(ledger: &str, by: &str, at: Time, action: Action) -> Statement {
     let seen = if ledger == "policy" {
         Vec::new()
     } else {
         vec![(parse("policy"), EntryId(oid(0x60)))]
     };
+    let (by, owner) = by.split_once(':').unwrap_or((by, by));
     Statement {
         at,
         by: parse(by),
+        key: key(owner),
         requested_by: None,
         ledger: parse(ledger),
         environment: None,

@@ -120,12 +120,7 @@ impl RemarkCollector<'_> {
         seen_policy: Option<&Policy>,
         facts: &Facts,
     ) -> BTreeSet<String> {
-        let has_removed_key = |stored: &StoredEntry| {
-            let key = facts
-                .signers
-                .get(&(stored.statement.ledger.clone(), stored.statement.sequence));
-            matches!(key, Some(Ok(key)) if self.is_removed(key))
-        };
+        let has_removed_key = |stored: &StoredEntry| self.is_removed(&stored.statement.key);
         let text = |what: &str, by: &Person| {
             format!("it depends on {what} by {by}, whose key was removed later")
         };

@@ -41,7 +41,6 @@ impl ActionType for Approve {
         name: "approve",
         commits: CommitRole::MayBeMissing,
         history: HistoryRole::None,
-        vouches: true,
     };
 }
 

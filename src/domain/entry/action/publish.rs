@@ -41,7 +41,6 @@ impl ActionType for Publish {
         name: "publish",
         commits: CommitRole::None,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

@@ -84,7 +84,7 @@ pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitAppro
             .filter(|(it, _, _)| *it == commit)
         {
             if let Action::Approve(approve) = &entry.statement.action {
-                approvals.add_approval(ctx, entry, approve, &excluded)?;
+                approvals.add_approval(ctx, entry, approve, &excluded);
             }
         }
         all.push(approvals);
@@ -116,7 +116,7 @@ impl<'a> CommitApprovals<'a> {
         entry: &StoredEntry,
         approve: &Approve,
         excluded: &ExcludedPersons,
-    ) -> Fact<()> {
+    ) {
         let person = &entry.statement.by;
         let approval = GivenApproval {
             by: person,
@@ -124,8 +124,7 @@ impl<'a> CommitApprovals<'a> {
             approve,
         };
         let (mut counting, mut refusal) = self.match_requirements(ctx, &approval, excluded);
-        // The key is checked last: it need not be known for an approval that does not count anyway.
-        if !counting.is_empty() && !key_trust::has_listed_key(ctx, entry)? {
+        if !counting.is_empty() && !key_trust::has_listed_key(ctx.policy, entry) {
             counting.clear();
             refusal = Some(ApprovalRefusal::RemovedKey);
         }
@@ -138,7 +137,6 @@ impl<'a> CommitApprovals<'a> {
                 approvers.insert(person.clone());
             }
         }
-        Ok(())
     }
 
     /// Returns the indexes of the requirements that an approval counts for, and why it does not

@@ -9,6 +9,7 @@ use super::super::{Scope, Slot, State, Value};
 use super::fold;
 use crate::domain::entry::samples::{statement, verified};
 use crate::domain::entry::{Action, Statement};
+use crate::domain::id::PublicKey;
 use crate::domain::time::Time;
 
 /// Generates the statements of one ledger, numbered as in a chain.
@@ -138,6 +139,7 @@ fn after(actions: &[Action]) -> State {
         let statement = Statement {
             at: Time::from_seconds(1_700_000_000 + 60 * i64::try_from(sequence).unwrap()).unwrap(),
             by: "bob".parse().unwrap(),
+            key: PublicKey::new([0; 8], [1; 32]),
             requested_by: None,
             ledger: "prod".parse().unwrap(),
             environment: None,
