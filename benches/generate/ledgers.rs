@@ -10,9 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use git_deploy::testing::domain::entry::{
-    Action, Approve, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Entry, Lock,
-    Outcome, Publish, Record, RecordedResult, Statement, Target, Unlock, Unverified, Verification,
-    VerificationResult,
+    Action, ApprovalPurpose, Approve, ComponentAtCommit, ComponentChange, Deployment,
+    DeploymentKind, Entry, Lock, Outcome, Publish, Record, RecordedResult, Statement, Target,
+    Unlock, Unverified, Verification, VerificationResult,
 };
 use git_deploy::testing::domain::id::{CommitId, Digest, EntryId, PublicKey};
 use git_deploy::testing::domain::name::{ComponentName, LedgerName};
@@ -404,6 +404,7 @@ fn build_approval(targets: &[Target], now: Time) -> Option<Action> {
             .iter()
             .map(|target| target.component.clone())
             .collect(),
+        purpose: ApprovalPurpose::Deploy,
         plans: BTreeMap::new(),
         expires: now.plus(Span::from_days(7)),
         comment: "CHG-1234 canary ok".parse().ok(),

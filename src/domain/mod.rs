@@ -1,5 +1,6 @@
 //! The pure core, without Git, clock or I/O: names, ids, entries, state, policy, rules and history.
 
+pub mod command_line;
 pub mod entry;
 pub mod env_ref;
 pub mod history;

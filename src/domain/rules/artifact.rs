@@ -211,8 +211,8 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Opt
     // The rule `previous environment` checks that it ran at all.
     let counted = previous_log::counted_periods(ctx, &history, change)?;
     let subject = previous_log::run_subject(ctx, change)?;
-    let trusted = history.run_periods_of(subject).rev();
-    let newest = trusted.filter(|period| period.untrusted.is_none()).next();
+    let mut newest_first = history.run_periods_of(subject).rev();
+    let newest = newest_first.find(|period| period.untrusted.is_none());
     let Some(period) = counted.last().copied().or(newest) else {
         return Ok(None);
     };

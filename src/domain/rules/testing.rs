@@ -10,8 +10,9 @@ pub(crate) use case::Case;
 
 use crate::domain::entry::samples::verified;
 use crate::domain::entry::{
-    Action, Approve, ComponentChange, ComponentResult, Deployment, DeploymentKind, Finish, Outcome,
-    Record, RecordedResult, Start, Statement, StoredEntry, Target, VerificationResult,
+    Action, ApprovalPurpose, Approve, ComponentChange, ComponentResult, Deployment, DeploymentKind,
+    Finish, Outcome, Record, RecordedResult, Start, Statement, StoredEntry, Target,
+    VerificationResult,
 };
 use crate::domain::id::{CommitId, Content, EntryId, Oid, PublicKey, RunId};
 use crate::domain::policy::Policy;
@@ -185,6 +186,7 @@ pub(crate) fn approve(to: u8, components: &[&str]) -> Action {
     Action::Approve(Approve {
         commit: commit(to),
         components: components.iter().map(|name| parse(name)).collect(),
+        purpose: ApprovalPurpose::Deploy,
         plans: std::collections::BTreeMap::new(),
         expires: entry_time().plus(Span::from_days(7)),
         comment: None,

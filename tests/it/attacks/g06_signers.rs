@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use git_deploy::testing::domain::entry::{Action, Approve, Statement};
+use git_deploy::testing::domain::entry::{Action, ApprovalPurpose, Approve, Statement};
 use git_deploy::testing::domain::id::CommitId;
 use git_deploy::testing::domain::time::Span;
 
@@ -329,6 +329,7 @@ fn approvals_need_different_uninvolved_people() {
         Action::Approve(Approve {
             commit,
             components: member.components(),
+            purpose: ApprovalPurpose::Deploy,
             plans: [].into(),
             expires,
             comment: None,

@@ -12,7 +12,7 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-use super::{Expire, Outcome, Target};
+use super::{ApprovalPurpose, Expire, Outcome, Target};
 
 /// One component of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +120,15 @@ impl Deployment {
     /// Returns the targets of all components.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> + Clone {
         self.components.iter().map(|change| &change.target)
+    }
+
+    /// Returns what an approval of one of its changes must be for.
+    pub fn purpose_of(&self, change: &ComponentChange) -> ApprovalPurpose {
+        match &self.command {
+            Some(command) => ApprovalPurpose::of_command(command),
+            None if change.is_removal() => ApprovalPurpose::Destroy,
+            None => ApprovalPurpose::Deploy,
+        }
     }
 
     /// Lists the ids in it, other than the commits of its targets.

@@ -33,6 +33,7 @@ mod yank;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use approve::ApprovalPurpose;
 pub use attestation::{AttestationResult, TEST_COUNTS_KEY};
 pub use build::BuildResult;
 pub(crate) use definition::{

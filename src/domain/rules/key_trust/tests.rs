@@ -16,6 +16,9 @@ const CURRENT: &str = "cd";
 const RETIRED: &str = "ci:ci-old";
 const REMOVED: &str = "ci:mallory";
 
+/// Actions with their signers, as in the tests' histories.
+type SignedActions = Vec<(&'static str, Action)>;
+
 const STAGES: &str =
     "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\nsoak = \"10m\"\n";
 const VERIFY: &str = "[components.catalogue]\napply = \"true\"\nverify = \"true\"\n";
@@ -57,7 +60,7 @@ fn verification(verification: VerificationResult) -> Action {
 fn promotions() {
     use VerificationResult::{Failed, Passed};
     // The policy, the history of stage, and why the rules `previous environment` and `soak` refuse.
-    let rows: [(&str, Vec<(&str, Action)>, Option<&str>, Option<&str>); 10] = [
+    let rows: [(&str, SignedActions, Option<&str>, Option<&str>); 10] = [
         ("", vec![(CURRENT, run())], None, None),
         ("", vec![(RETIRED, run())], None, None),
         ("", vec![(REMOVED, run())], Some(REMOVED_RUN), Some(NEVER)),
@@ -123,7 +126,7 @@ fn promotions() {
                 (Rule::Soak, soak),
             ] {
                 match expected {
-                    None => drop(case.passes(rule)),
+                    None => case.passes(rule),
                     Some(why) => drop(case.fails(rule, why)),
                 }
             }
@@ -167,7 +170,7 @@ fn rollbacks() {
     };
     let refused =
         "ci signed the run of catalogue at 010101010101 in prod with a key that was removed";
-    let rows: [(Vec<(&str, Action)>, Option<&str>); 7] = [
+    let rows: [(SignedActions, Option<&str>); 7] = [
         (vec![(CURRENT, run())], None),
         (vec![(RETIRED, run())], None),
         (vec![(REMOVED, run())], Some(refused)),
@@ -196,7 +199,7 @@ fn rollbacks() {
             .collect();
         case.facts.earlier_runs = [(parse("catalogue"), Ok(entries))].into();
         match expected {
-            None => drop(case.passes(Rule::FastForward)),
+            None => case.passes(Rule::FastForward),
             Some(why) => {
                 let check = case.fails(Rule::FastForward, why);
                 assert!(check.remedy.is_some());
