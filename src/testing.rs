@@ -15,11 +15,12 @@ pub mod domain {
     /// Items of `domain::entry`.
     pub mod entry {
         pub use crate::domain::entry::{
-            Abort, Action, Approve, Attestation, Baseline, Build, BuildResult, ComponentAtCommit,
-            ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Expire, Finish,
-            Hold, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record, RecordedResult,
-            Resume, Revoke, Start, Statement, StoredEntry, Target, Unlock, Unverified, Unyank,
-            Verification, VerificationResult, Yank, format_note_line, read_trailers,
+            Abort, Action, ApprovalPurpose, Approve, Attestation, Baseline, Build, BuildResult,
+            ComponentAtCommit, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry,
+            Expire, Finish, Hold, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record,
+            RecordedResult, Resume, Revoke, Start, Statement, StoredEntry, Target, Unlock,
+            Unverified, Unyank, Verification, VerificationResult, Yank, format_note_line,
+            read_trailers,
         };
     }
     /// Items of `domain::id`.

@@ -8,9 +8,9 @@ fault() { echo "$ledger: entry $n (${commit:-no commit}): $1"; exit 1; }
 field() { sed -n "s/^    \"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" "$entry"; }
 seen_of() { sed -n "/^    \"seen\": {\$/,/^    }/s/^      \"$1\": \"\([0-9a-f]*\)\",\{0,1\}\$/\1/p" "$2"; }
 sha256() { printf sha256: && git cat-file blob "$commit:$1" | sha256sum | cut -d ' ' -f 1; }
-signed() { # by a key that the list $1 gives to $by, with one of the statuses $2
-    while read -r person key status; do case "$person $2" in
-        "$by "*"$status"*) minisign -VHqm "$entry" -P "$key" > "$scratch/out" 2>&1 && return ;;
+signed() { # by the entry's key, which the list $1 gives to $by with one of the statuses $2
+    while read -r person key status; do case "$person $key $2" in
+        "$by $(field key) "*"$status"*) minisign -VHqm "$entry" -P "$key" > "$scratch/out" 2>&1 && return ;;
     esac done < "$1" && return 1
 }
 of_policy() { # checks the published files, and that an admin of the policy before them signed

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use git_deploy::testing::domain::entry::{
-    Action, Approve, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Entry, Lock,
-    Outcome, Publish, Record, RecordedResult, Statement, Target, Unlock, Unverified, Verification,
-    VerificationResult,
+    Action, ApprovalPurpose, Approve, ComponentAtCommit, ComponentChange, Deployment,
+    DeploymentKind, Entry, Lock, Outcome, Publish, Record, RecordedResult, Statement, Target,
+    Unlock, Unverified, Verification, VerificationResult,
 };
 use git_deploy::testing::domain::id::{CommitId, Digest, EntryId, PublicKey};
 use git_deploy::testing::domain::name::{ComponentName, LedgerName};
@@ -320,9 +320,11 @@ impl LedgerGenerator<'_> {
             !ledger.is_policy()
                 && (name.is_policy() || ledger.as_str() == "prod" && name.as_str() == "stage")
         });
+        let signer = self.keys.signer(by)?;
         let statement = Statement {
             at,
             by: by.parse()?,
+            key: signer.public_key(),
             requested_by: None,
             ledger: ledger.clone(),
             environment: None,
@@ -332,7 +334,7 @@ impl LedgerGenerator<'_> {
             seen: others.map(|(name, tip)| (name.clone(), *tip)).collect(),
             action,
         };
-        let (bytes, signer) = (statement.print()?, self.keys.signer(by)?);
+        let bytes = statement.print()?;
         let signature = signer.sign(&bytes, &statement.trusted_comment())?;
         let entry = Entry::<Unverified>::parse(&bytes, &signature)?;
         let entry = verify_entry(entry, &[signer.public_key()] as &[PublicKey])?;
@@ -403,6 +405,7 @@ fn build_approval(targets: &[Target], now: Time) -> Option<Action> {
             .iter()
             .map(|target| target.component.clone())
             .collect(),
+        purpose: ApprovalPurpose::Deploy,
         plans: BTreeMap::new(),
         expires: now.plus(Span::from_days(7)),
         comment: "CHG-1234 canary ok".parse().ok(),

@@ -1,7 +1,7 @@
 //! Finds the good releases of an environment, to which components can be rolled back.
 //!
 //! A release is good if it succeeded, its newest verification passed, and it is neither on hold nor
-//! yanked. Components without a verify command only need to have succeeded.
+//! yanked. A run that was signed with a removed key does not count. Components without a verify command only need to have succeeded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,7 @@ use crate::domain::entry::{Target, VerificationResult};
 use crate::domain::history::RunPeriod;
 use crate::domain::id::Content;
 use crate::domain::name::{ComponentName, Person};
+use crate::domain::rules::has_listed_key;
 use crate::domain::time::Time;
 use crate::ledger::deployment_history::find_newest_accepted;
 use crate::view::good;
@@ -94,6 +95,7 @@ pub fn find_newest(
             &snapshot.env,
             *tip,
             searched,
+            &|entry| has_listed_key(&workspace.policy, entry),
             &find_release,
         )
         .context(
@@ -142,6 +144,7 @@ fn to_release(
     };
     let is_held = snapshot.state().hold(component, content).is_some();
     if is_held
+        || period.untrusted.is_some()
         || !period.is_verified(verification_optional)
         || read_context::read_yanks(workspace, [commit])?
             .yanked_commit(commit)

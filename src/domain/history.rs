@@ -3,6 +3,9 @@
 //!
 //! A [`RunPeriod`] is an unbroken time in which one content ran, as one commit. It exists only if an
 //! entry states that its content ran.
+//!
+//! What an entry says in favour of a content counts only if its key is still trusted. What it says
+//! against one, a failure, always counts, so that removing a key never allows anything.
 
 mod builder;
 
@@ -29,9 +32,13 @@ pub struct RunPeriod<'a> {
     pub to: Option<Time>,
     /// The deployed commit.
     pub commit: CommitId,
+    /// The entry that states that it ran, if the key that signed it is not trusted. The period is
+    /// then no evidence that the content works.
+    pub untrusted: Option<&'a Arc<StoredEntry>>,
     /// The index of its entry in the environment's entries, oldest first.
     position: usize,
-    /// The verification results, oldest first; never empty.
+    /// The verification results, oldest first; never empty. Successes count only if the key that
+    /// signed them is trusted.
     verifications: Vec<(Time, VerificationResult)>,
 }
 
@@ -129,6 +136,8 @@ pub enum LatestEvent<'h, 'a> {
     Never,
     /// It ran, and no later attempt failed.
     Ran(&'h RunPeriod<'a>),
+    /// It ran only according to entries whose keys are not trusted; the newest such period.
+    Untrusted(&'h RunPeriod<'a>),
     /// An attempt with this commit failed or, after the commit ran, one with the same content.
     Failed(&'h Attempt<'a>),
 }
@@ -157,12 +166,18 @@ impl<'a> History<'a> {
     /// Returns the newest event of a commit or content. [`LatestEvent::Ran`] requires that it ran
     /// here. If a commit did, later attempts with the same content under another commit count too.
     /// Otherwise one could choose the commit under which a content looks best.
+    ///
+    /// Of its periods the newest trusted one counts, but a failed verification of a newer one, too.
     pub fn latest_event(
         &self,
         subject: RunSubject,
         content: Option<Content>,
     ) -> LatestEvent<'_, 'a> {
         let ran = self.run_periods_of(subject).next().is_some();
+        let is_trusted = |period: &&RunPeriod<'a>| period.untrusted.is_none();
+        let ran_trusted = self
+            .run_periods_of(subject)
+            .any(|period| is_trusted(&period));
         let mut contents: BTreeSet<Content> = self
             .run_periods_of(subject)
             .filter_map(|period| period.content)
@@ -179,11 +194,17 @@ impl<'a> History<'a> {
         };
         let is_same =
             |content: Option<Content>| content.is_some_and(|content| contents.contains(&content));
-        let period = self
-            .run_periods
-            .iter()
-            .filter(|period| ran && is_same(period.content))
+        let periods = || {
+            let all = self.run_periods.iter();
+            all.filter(|period| ran && is_same(period.content))
+        };
+        let newest = periods().max_by_key(|period| period.position);
+        let has_failed =
+            |period: &&RunPeriod<'a>| period.last_verification() == VerificationResult::Failed;
+        let trusted = periods()
+            .filter(|period| ran_trusted && is_trusted(period))
             .max_by_key(|period| period.position);
+        let period = newest.filter(has_failed).or(trusted).or(newest);
         let attempt = self
             .attempts
             .iter()
@@ -192,7 +213,8 @@ impl<'a> History<'a> {
             (Some(period), Some(attempt)) if attempt.position > period.position => {
                 LatestEvent::Failed(attempt)
             }
-            (Some(period), _) => LatestEvent::Ran(period),
+            (Some(period), _) if ran_trusted || has_failed(&period) => LatestEvent::Ran(period),
+            (Some(period), _) => LatestEvent::Untrusted(period),
             (None, Some(attempt)) => LatestEvent::Failed(attempt),
             (None, None) => LatestEvent::Never,
         }

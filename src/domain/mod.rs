@@ -1,6 +1,7 @@
 //! The pure core, without Git, clock or I/O: names, ids, entries, state, policy, rules and history.
 
 pub mod address;
+pub mod command_line;
 pub mod email;
 pub mod entry;
 pub mod env_ref;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::LedgerCommit;
 use super::facts::LedgerStep;
 use crate::domain::entry::StoredEntry;
-use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey};
+use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid};
 use crate::domain::policy::Policy;
 use crate::domain::time::Time;
 use crate::git::cache::Cache;
@@ -23,8 +23,6 @@ pub(super) struct LedgerCache {
     pub entries: Cache<Oid, Arc<StoredEntry>>,
     /// The parts of ledger commits that walks need.
     pub steps: Cache<EntryId, Arc<LedgerStep>>,
-    /// The keys that signed entries.
-    pub signers: Cache<EntryId, PublicKey>,
     /// Policies, by blob.
     pub policies: Cache<Oid, Arc<Policy>>,
     /// The tree and committer time of code commits.
@@ -45,7 +43,6 @@ impl Default for LedgerCache {
             ledger_commits: Cache::new(24 * MIB),
             entries: Cache::new(12 * MIB),
             steps: Cache::new(12 * MIB),
-            signers: Cache::new(4 * MIB),
             policies: Cache::new(8 * MIB),
             policies_in_force: Cache::new(MIB),
             code_commits: Cache::new(4 * MIB),

@@ -46,12 +46,14 @@ pub fn entries_since(
 /// without one are left out.
 ///
 /// `accept` gets the periods, newest first, each with the results that later entries add to it, and
-/// returns the value for the result. One walk serves all components, and ends when all are found.
+/// returns the value for the result. `is_trusted` returns whether the key that signed an entry is
+/// trusted. One walk serves all components, and ends when all are found.
 pub fn find_newest_accepted<T>(
     history: &LedgerHistory<'_>,
     env: &EnvRef,
     tip: EntryId,
     components: BTreeSet<ComponentName>,
+    is_trusted: &dyn Fn(&StoredEntry) -> bool,
     accept: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
     let mut remaining: BTreeMap<ComponentName, Vec<Arc<StoredEntry>>> =
@@ -91,7 +93,8 @@ pub fn find_newest_accepted<T>(
                 continue;
             }
             // Newest first: a rollback to an older success starts a period newer than that success.
-            for period in History::read(component, entries).run_periods.iter().rev() {
+            let history = History::read(component, entries, is_trusted);
+            for period in history.run_periods.iter().rev() {
                 if let Some(value) = accept(component, period)? {
                     found.insert(component.clone(), value);
                     break;

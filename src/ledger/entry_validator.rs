@@ -157,9 +157,6 @@ impl<'a> EntryValidator<'a> {
         };
         let entry = self.verify_signature(ledger, tip, unverified, recovery)?;
         let statement = entry.statement();
-        if statement.action.info().vouches {
-            self.gatherer.remember_signer(id, *entry.key());
-        }
         let published = self
             .read_policy_text(commit, &entry)?
             .map(|text| PublishedPolicy::new(text, &tip.chain.root_keys));
@@ -182,8 +179,9 @@ impl<'a> EntryValidator<'a> {
         })
     }
 
-    /// Verifies the signature against every key, retired ones too, in the policy that the entry
-    /// names as seen. The rule `authorization` decides whether that person may write the entry.
+    /// Verifies the signature with the key that the entry names. It must be one of the keys,
+    /// retired ones too, in the policy that the entry names as seen. The rule `authorization`
+    /// decides whether that person may write the entry.
     fn verify_signature(
         &self,
         ledger: &LedgerName,

@@ -88,6 +88,15 @@ impl Vectors {
     }
 }
 
+/// Returns the key that the vectors' policies give a person. Machines have one of their own.
+fn key_of(person: &str) -> PublicKey {
+    match person {
+        "alice" => PublicKey::new([1; 8], [2; 32]),
+        "bob" => PublicKey::new([3; 8], [4; 32]),
+        _ => PublicKey::new([5; 8], [6; 32]),
+    }
+}
+
 /// A repository to which the entries of the script are written.
 struct World {
     repository: Repository,
@@ -197,7 +206,7 @@ impl World {
         writeln!(self.listed, "{ledger} 0 genesis {genesis} {tree}").unwrap();
     }
 
-    fn statement(&mut self, step: &Step) -> Statement {
+    fn statement(&mut self, step: &Step, signer: Option<&Signer>) -> Statement {
         self.time = self.time.plus(crate::domain::time::Span::from_seconds(60));
         let previous = self.tips[&step.ledger];
         let seen = self.tips.iter().filter(|(name, _)| {
@@ -207,6 +216,7 @@ impl World {
         Statement {
             at: self.time,
             by: step.by.parse().unwrap(),
+            key: signer.map_or_else(|| key_of(step.by), Signer::public_key),
             requested_by: (step.by == "ci").then(|| "alice".parse().unwrap()),
             ledger: step.ledger.clone(),
             environment: step.environment.clone(),
@@ -237,7 +247,7 @@ impl World {
     /// vector file and its bytes.
     fn append(&mut self, step: &Step, signer: Option<&Signer>) -> (String, Vec<u8>) {
         self.begin_ledger(&step.ledger);
-        let statement = self.statement(step);
+        let statement = self.statement(step, signer);
         let repository = &self.repository;
         let bytes = statement.print().unwrap();
         let signature =
@@ -247,7 +257,7 @@ impl World {
         assert_eq!(entry.statement(), &statement);
         let entry = match signer {
             Some(signer) => verify_entry(entry, [&signer.public_key()]).unwrap(),
-            None => entry.assume_verified(PublicKey::new([1; 8], [2; 32])),
+            None => entry.assume_verified(),
         };
         let before = self.ends[&step.ledger].1;
         let state = StateReader::new(repository)

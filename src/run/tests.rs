@@ -16,8 +16,8 @@ use policies::{PEOPLE, random_policy};
 
 use crate::clock;
 use crate::domain::entry::{
-    Action, Artifact, DeploymentKind, Image, Outcome, Record, RecordedResult, Statement,
-    VerificationResult,
+    Action, ApprovalPurpose, Artifact, DeploymentKind, Image, Outcome, Record, RecordedResult,
+    Statement, VerificationResult,
 };
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Digest};
@@ -50,6 +50,16 @@ const THREADS: u64 = 8;
 const ENTRIES: usize = 30;
 /// The most drafts that are tried to get that many entries.
 const MAX_DRAFTS: usize = 150;
+
+/// The command of each `exec`.
+const COMMAND: &str = "rake db:migrate";
+
+/// Returns the purposes of approvals to choose from; most are for deployments.
+fn approval_purposes() -> [ApprovalPurpose; 5] {
+    let command = ApprovalPurpose::of_command(&parse(COMMAND));
+    let (deploy, destroy) = (ApprovalPurpose::Deploy, ApprovalPurpose::Destroy);
+    [deploy.clone(), deploy.clone(), deploy, destroy, command]
+}
 
 /// The kinds of entries. Each must be accepted in at least one simulated project.
 const KINDS: [&str; 32] = [

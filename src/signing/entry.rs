@@ -1,6 +1,6 @@
 //! Turns an unverified entry into a verified one. Outside tests, there is no other way.
 
-use super::verify::{Signature, SignatureError, find_signer};
+use super::verify::{Signature, SignatureError, VerifyError};
 use crate::domain::entry::{Entry, Unverified, Verified};
 use crate::domain::id::PublicKey;
 
@@ -18,16 +18,19 @@ pub enum EntrySignatureError {
         /// The comment that belongs to the entry.
         expected: String,
     },
-    /// None of the keys made the signature.
-    #[error("the entry is not signed by any key that could have signed it")]
-    Key,
+    /// The key that the entry names could not have signed it.
+    #[error("the entry names the key {0}, which is none of those that could have signed it")]
+    Key(PublicKey),
+    /// The key that the entry names did not make the signature.
+    #[error(transparent)]
+    Invalid(#[from] VerifyError),
 }
 
 /// Verifies an entry's signature: it must match the entry's exact bytes and its trusted comment,
-/// and be made by one of `candidates`.
+/// and be made by the key that the entry names, which must be one of `candidates` and spelled as
+/// it is there.
 ///
-/// The key that made it becomes the entry's key. The policy decides whose key that is and what the
-/// person may do.
+/// The policy decides whose key that is and what the person may do.
 pub fn verify_entry<'a>(
     entry: Entry<Unverified>,
     candidates: impl IntoIterator<Item = &'a PublicKey>,
@@ -40,6 +43,12 @@ pub fn verify_entry<'a>(
             expected,
         });
     }
-    let key = find_signer(&signature, entry.bytes(), candidates).ok_or(EntrySignatureError::Key)?;
-    Ok(entry.assume_verified(key))
+    let key = entry.statement().key;
+    // Comparing keys ignores the key id, which is part of the spelling.
+    let mut candidates = candidates.into_iter();
+    if !candidates.any(|it| *it == key && it.key_id() == key.key_id()) {
+        return Err(EntrySignatureError::Key(key));
+    }
+    signature.verify(&key, entry.bytes())?;
+    Ok(entry.assume_verified())
 }

@@ -13,8 +13,6 @@ pub mod verify;
 pub use entry::{EntrySignatureError, verify_entry};
 pub use sign::{SECRET_VARIABLES, Signer, SigningEnv};
 
-#[cfg(test)]
-pub use verify::find_signer;
 #[cfg(any(test, feature = "testing"))]
 pub use verify::{Signature, verify};
 

@@ -1,8 +1,8 @@
-//! Reads signatures and finds out which key made them.
+//! Reads signatures and verifies them.
 //!
 //! A signature file has only one valid encoding: anything that does not re-encode to exactly the
-//! same bytes is refused before any cryptography. The 32 bytes of a key identify it. The key id
-//! only narrows down which listed keys are tried.
+//! same bytes is refused before any cryptography. The 32 bytes of a key identify it. The key id of
+//! the signature must be that of the key, as minisign requires.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -150,8 +150,7 @@ impl Signature {
         self.key_id
     }
 
-    /// Returns the trusted comment. Trust it only after [`verify`](Self::verify) or
-    /// [`find_signer`] succeeded.
+    /// Returns the trusted comment. Trust it only after [`verify`](Self::verify) succeeded.
     pub fn trusted_comment(&self) -> &str {
         self.trusted_comment.as_str()
     }
@@ -197,23 +196,6 @@ pub fn verify(
         });
     }
     Ok(())
-}
-
-/// Returns which of the listed keys signed `message` and the trusted comment, or `None` if none
-/// did.
-///
-/// Several listed keys may have the same key id, copied or by chance, so each one with the
-/// signature's id is tried. The caller compares [`Signature::trusted_comment`] with the expected
-/// one.
-pub fn find_signer<'a>(
-    signature: &Signature,
-    message: &[u8],
-    candidates: impl IntoIterator<Item = &'a PublicKey>,
-) -> Option<PublicKey> {
-    candidates
-        .into_iter()
-        .find(|key| signature.verify(key, message).is_ok())
-        .copied()
 }
 
 /// Decodes base64 of exactly `N` bytes.

@@ -179,6 +179,7 @@ fn every_entry(auditor: &Repo<'_>) -> usize {
                 .find(|line| line.starts_with(&format!("{by} ")))
                 .unwrap();
             let key = line.split('"').find(|text| text.starts_with("RW")).unwrap();
+            assert_eq!(read(".predicate.key"), key);
             let verify = || auditor.run("minisign", &["-Vm", "e.json", "-P", key]);
             verify().ok();
             let mut bytes = std::fs::read(&file).unwrap();

@@ -238,7 +238,7 @@ fn bad_calls_are_found() {
         ),
         (
             "src/git/log.rs",
-            "entry.assume_verified(key)",
+            "entry.assume_verified()",
             Some("src/signing/entry.rs"),
         ),
         (

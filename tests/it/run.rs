@@ -4,6 +4,7 @@
 //! Each component's commands are scripts of the commit, so that a test changes what happens by a
 //! commit. They write what they did to the file `done` in the world's home, one line per step.
 
+mod approval_purposes;
 mod background;
 mod changes_while_planning;
 mod command_output;

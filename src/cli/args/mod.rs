@@ -1,5 +1,6 @@
 //! Arguments shared by several commands, and their resolution in a repository.
 
+pub mod command_line;
 pub mod environment;
 pub mod global;
 pub mod inputs;

@@ -1,17 +1,18 @@
-//! `git deploy approve`: signs an approval of a deployment.
+//! `git deploy approve`: signs an approval of a deployment, a removal or a command.
+
+mod subject;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvRevArgs;
-use crate::cli::deployment_request::{
-    DeploymentRequest, build_requested, find_rules, select_to_change,
-};
+use crate::cli::deployment_request::find_rules;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{self, Action, Approve, Deployment};
+use crate::domain::entry::{Action, ApprovalPurpose, Approve, Deployment};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName, Person};
@@ -27,6 +28,8 @@ use crate::view::plan::read_digests;
 use crate::view::{result_text, wrap};
 
 /// Approve a commit for an environment
+///
+/// An approval is for one thing: a deployment, with --destroy a removal, or with --exec one command.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -38,7 +41,13 @@ Examples:
 
   Approve exactly the plans that were reviewed:
     git deploy plan prod --json > plans.json
-    git deploy approve prod --plans plans.json")]
+    git deploy approve prod --plans plans.json
+
+  Approve the removal of components that the commit no longer has:
+    git deploy approve prod --destroy
+
+  Approve running one command:
+    git deploy approve prod --component api --exec -- ./manage migrate")]
 pub struct Args {
     #[command(flatten)]
     at: EnvRevArgs,
@@ -50,9 +59,18 @@ pub struct Args {
     /// Defaults to the policy's maximum.
     #[arg(long, value_name = "SPAN")]
     expires: Option<Span>,
-    /// Also approve removing components that the commit no longer has
+    /// Approve the removal of components that the commit no longer has
+    ///
+    /// In an ephemeral environment without such components, approve its destruction.
     #[arg(long)]
     destroy: bool,
+    /// Approve running this command with `git deploy exec`, and no other
+    ///
+    /// Must be the last option. The command is the same as for `git deploy exec`. The commit is the
+    /// running one of the component.
+    #[arg(hide_short_help = true, long, value_name = "COMMAND", num_args = 1..)]
+    #[arg(allow_hyphen_values = true, conflicts_with_all = ["destroy", "plans", "file"])]
+    exec: Vec<OsString>,
     /// Approve this plan (repeatable)
     #[arg(hide_short_help = true, long = "plan", value_name = "COMPONENT=DIGEST", value_parser = parse_plan)]
     plans: Vec<(ComponentName, Digest)>,
@@ -82,17 +100,19 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let (name, rev) = args.at.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
-    let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
-    let plans = collect_plans(args, &name, commit)?;
+    let named = rev.map(|rev| workspace.resolve_commit(rev)).transpose()?;
+    let head = || workspace.resolve_commit("HEAD");
+    let plans = collect_plans(args, &name, &|| named.map_or_else(head, Ok))?;
     // Describes the deployment. Each attempt to write the entry replaces it.
     let description: RefCell<Vec<String>> = RefCell::default();
     let refusal: Cell<Option<ApprovalRefusal>> = Cell::default();
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let deployment = compose_approved(args, &env, view, commit)?;
+        let deployment = subject::compose_approved(args, &env, view, named, &head)?;
         *description.borrow_mut() = describe_approved(&deployment, view, ui.width())?;
         let (policy, rules) = find_rules(&env, view)?;
         let now = ui.now().max(view.tip.chain.at);
-        let approve = draft_approval(args, commit, &deployment, &plans, now, rules)?;
+        let approve = draft_approval(args, &deployment, &plans, now, rules)?;
+        let commit = approve.commit;
         let by = workspace.identify_signer()?;
         let judged = (&env, &deployment);
         match refuse_proposed_approval(view, policy, judged, (&by, &approve), now) {
@@ -113,19 +133,29 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let Action::Approve(approve) = &appended.statement.action else {
         return Ok(());
     };
+    let by = &appended.statement.by;
+    let sentence = describe_written(approve, by, &env, &ui.format_deadline(approve.expires));
+    append_report::report_entry(ui, &sentence, &appended)
+}
+
+/// Returns the sentence about a written approval.
+fn describe_written(approve: &Approve, by: &Person, env: &EnvRef, until: &str) -> String {
     let names: Vec<&str> = approve
         .components
         .iter()
         .map(ComponentName::as_str)
         .collect();
-    let (by, until) = (&appended.statement.by, ui.format_deadline(approve.expires));
-    let commit = commit.0.prefix(7);
-    let sentence = format!(
-        "{by} approves {} ({commit}) for {}, {until}.",
-        list_or_count(&names),
-        env.name()
-    );
-    append_report::report_entry(ui, &sentence, &appended)
+    let (commit, name) = (approve.commit.0.prefix(7), env.name());
+    let components = format!("{} ({commit})", list_or_count(&names));
+    match &approve.purpose {
+        ApprovalPurpose::Deploy => format!("{by} approves {components} for {name}, {until}."),
+        ApprovalPurpose::Destroy => {
+            format!("{by} approves the removal of {components} from {name}, {until}.")
+        }
+        ApprovalPurpose::Exec { .. } => {
+            format!("{by} approves this command for {components} in {name}, {until}.")
+        }
+    }
 }
 
 /// Parses `COMPONENT=DIGEST`, as in `api=sha256:…`.
@@ -142,7 +172,7 @@ fn parse_plan(text: &str) -> Result<(ComponentName, Digest), String> {
 fn collect_plans(
     args: &Args,
     name: &EnvName,
-    commit: CommitId,
+    commit: &dyn Fn() -> Result<CommitId, CliError>,
 ) -> Result<BTreeMap<ComponentName, Digest>, CliError> {
     let mut plans = BTreeMap::new();
     if let Some(file) = &args.file {
@@ -150,6 +180,7 @@ fn collect_plans(
         let bytes = std::fs::read(file).context(ErrorKind::CannotTell, cannot_read())?;
         let planned;
         (planned, plans) = read_digests(&bytes, name).context(ErrorKind::Usage, cannot_read())?;
+        let commit = commit()?;
         if planned != commit && !args.anyway {
             let (planned, commit) = (planned.short(), commit.short());
             let file = file.display();
@@ -174,16 +205,19 @@ fn collect_plans(
 /// Fails if a plan is for a component that would not change.
 fn draft_approval(
     args: &Args,
-    commit: CommitId,
     deployment: &Deployment,
     plans: &BTreeMap<ComponentName, Digest>,
     now: Time,
     rules: &Environment,
 ) -> Result<Approve, CliError> {
     let components: Vec<ComponentName> = deployment
-        .changed()
-        .map(|change| change.target.component.clone())
+        .targets()
+        .map(|it| it.component.clone())
         .collect();
+    let change = deployment
+        .components
+        .first()
+        .ok_or_else(|| CliError::new(ErrorKind::Usage, "there is nothing to approve"))?;
     if let Some(unchanged) = plans.keys().find(|name| !components.contains(name)) {
         return Err(CliError::new(
             ErrorKind::Usage,
@@ -191,43 +225,13 @@ fn draft_approval(
         ));
     }
     Ok(Approve {
-        commit,
+        commit: change.target.commit,
         components,
+        purpose: deployment.purpose_of(change),
         plans: plans.clone(),
         expires: now.plus(args.expires.unwrap_or_else(|| longest_validity(rules))),
         comment: args.message.clone(),
     })
-}
-
-/// Computes the deployment to approve.
-///
-/// # Errors
-///
-/// Fails if the deployment would change nothing.
-fn compose_approved(
-    args: &Args,
-    env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
-    commit: CommitId,
-) -> Result<Deployment, CliError> {
-    let request = DeploymentRequest {
-        commit,
-        selection: select_to_change(&args.components),
-        kind: entry::DeploymentKind::Deploy,
-        destroy: args.destroy,
-        versions: &BTreeMap::new(),
-    };
-    let deployment = build_requested(env, view, &request)?;
-    if deployment.changed().next().is_none() {
-        let message = format!(
-            "{} would change nothing in {}: there is nothing to approve",
-            commit.short(),
-            env.name()
-        );
-        return Err(CliError::new(ErrorKind::Usage, message)
-            .hint("repeat the command with --component NAME"));
-    }
-    Ok(deployment)
 }
 
 /// Returns the error for an approval that would not count.
@@ -275,6 +279,9 @@ fn describe_approved(
     view: &LedgerSnapshot<'_>,
     width: Option<usize>,
 ) -> Result<Vec<String>, CliError> {
+    if let Some(command) = &deployment.command {
+        return Ok(wrap::wrap_indented("    ", 4, command.as_str(), width));
+    }
     let mut lines = result_text::render_changes(deployment, width);
     let subjects = build_description(view.repository, deployment)
         .context(ErrorKind::CannotTell, "cannot read what is approved")?;

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 
+use crate::cli::args::command_line::format_command;
 use crate::cli::args::metadata::MetadataArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{ComponentPlans, DeployRunner, Preparation, StartedRun};
@@ -219,25 +220,4 @@ fn run_command(
         on_line: Some(&show),
     };
     process::run(&spec, &runner.cancellation).context(ErrorKind::Command, cannot_run())
-}
-
-/// Formats the command for the entry, with words quoted for a shell.
-fn format_command(words: &[OsString]) -> Result<Line, CliError> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-    let quote = |word: &OsString| {
-        let text = word.to_str()?;
-        if !text.is_empty() && text.chars().all(is_plain) {
-            return Some(text.to_owned());
-        }
-        Some(format!("'{}'", text.replace('\'', "'\\''")))
-    };
-    let words: Option<Vec<String>> = words.iter().map(quote).collect();
-    let line = words.and_then(|words| words.join(" ").parse().ok());
-    line.ok_or_else(|| {
-        CliError::new(
-            ErrorKind::Usage,
-            "a recorded command must be one line of plain text, at most 1,000 characters",
-        )
-        .hint("move it to a script in the repository")
-    })
 }

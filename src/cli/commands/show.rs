@@ -142,7 +142,7 @@ impl CommitReader<'_> {
             if is_reached {
                 reached.insert(snapshot.name().clone());
             }
-            let under_way = runs.iter().any(|run| run.state == RunState::Deploying);
+            let unfinished = runs.iter().any(|run| run.state == RunState::Deploying);
             if snapshot.rules.is_pattern() && runs.is_empty() {
                 continue;
             }
@@ -153,7 +153,7 @@ impl CommitReader<'_> {
                 .as_ref()
                 .filter(|previous| !reached.contains(*previous));
             let next = match previous {
-                _ if ran || under_way || snapshot.rules.is_pattern() => None,
+                _ if ran || unfinished || snapshot.rules.is_pattern() => None,
                 Some(previous) => Some(NextStep::After {
                     environment: previous.clone(),
                 }),
@@ -182,7 +182,8 @@ impl CommitReader<'_> {
                 runs.push(unfinished);
                 continue;
             }
-            let history = History::read(&component, &entries);
+            // What ran is shown whoever signed it. The rules decide whether it counts.
+            let history = History::read(&component, &entries, &|_| true);
             let own = self.find_period(&component, &history)?;
             let has_run =
                 matches!(&own, Some(run) if matches!(run.state, RunState::Runs | RunState::Ran));

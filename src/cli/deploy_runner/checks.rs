@@ -6,7 +6,7 @@ use super::completion::describe_deployment;
 use super::planning::add_plans;
 use super::runner::{BuildDeployment, ComponentPlans, DeployRunner, explain_outdated_plan};
 use crate::cli::{CliError, ErrorKind};
-use crate::domain::entry::{self, Action, ComponentChange, Deployment, Start};
+use crate::domain::entry::{self, Action, ApprovalPurpose, ComponentChange, Deployment, Start};
 use crate::domain::id::{CommitId, RunId};
 use crate::domain::name::{ComponentName, EnvName, Person};
 use crate::domain::policy::NotifyEvent;
@@ -107,7 +107,7 @@ impl DeployRunner<'_> {
             .with_verdict(verdict))
     }
 
-    /// Returns the approve command for each commit. The command names the components if it would
+    /// Returns the approve command for each commit and purpose. The command names the components if it would
     /// otherwise cover more than these.
     fn list_approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, CliError> {
         let snapshot = self.read_environment()?;
@@ -121,7 +121,10 @@ impl DeployRunner<'_> {
                 .any(|change| change.target.component == *name)
         };
         let changes: Vec<&ComponentChange> = deployment.components.iter().collect();
-        let commits: BTreeSet<_> = changes.iter().map(|change| change.target.commit).collect();
+        let groups: BTreeSet<_> = changes
+            .iter()
+            .map(|change| (change.target.commit, deployment.purpose_of(change)))
+            .collect();
         let covers_all = self
             .workspace
             .policy
@@ -129,19 +132,22 @@ impl DeployRunner<'_> {
             .iter()
             .all(is_included)
             && changes.iter().all(|it| differs(it));
-        // Approving the destruction of a running component requires its name.
-        let destroy = deployment.kind == entry::DeploymentKind::Destroy;
-        let names_components = commits.len() > 1 || !covers_all || destroy;
-        let command = |commit: CommitId| {
+        // Approving the destruction of a running component, or a command in it, requires its name.
+        let needs_names = matches!(
+            deployment.kind,
+            entry::DeploymentKind::Destroy | entry::DeploymentKind::Exec
+        );
+        let commits: BTreeSet<_> = groups.iter().map(|(commit, _)| *commit).collect();
+        let names_components = commits.len() > 1 || !covers_all || needs_names;
+        let command = |(commit, purpose): (CommitId, ApprovalPurpose)| {
             let mut words = vec![format!(
                 "git deploy approve {} {}",
                 self.env.name(),
                 commit.0.prefix(12)
             )];
-            for change in changes
-                .iter()
-                .filter(|change| change.target.commit == commit)
-            {
+            for change in changes.iter().filter(|change| {
+                change.target.commit == commit && deployment.purpose_of(change) == purpose
+            }) {
                 let component = &change.target.component;
                 if names_components {
                     words.push(format!("--component {component}"));
@@ -150,13 +156,13 @@ impl DeployRunner<'_> {
                     words.push(format!("--plan {component}={digest}"));
                 }
             }
-            let destroys =
-                |change: &&ComponentChange| change.is_removal() && change.target.commit == commit;
-            words
-                .extend((!destroy && changes.iter().any(destroys)).then(|| "--destroy".to_owned()));
+            words.extend((purpose == ApprovalPurpose::Destroy).then(|| "--destroy".to_owned()));
+            // The last option: the rest of the line is the command, quoted for a shell.
+            let command = deployment.command.as_ref();
+            words.extend(command.map(|command| format!("--exec -- {command}")));
             words.join(" ")
         };
-        Ok(commits.into_iter().map(command).collect())
+        Ok(groups.into_iter().map(command).collect())
     }
 
     /// Computes the deployment from the present state and evaluates the rules for it. Writes

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::ReadFields;
 use super::{Action, InvalidError, LedgerKind, MAX_BYTES, Statement, Subject, validate};
-use crate::domain::id::EntryId;
+use crate::domain::id::{EntryId, PublicKey};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::time::Time;
 
@@ -66,6 +66,7 @@ struct OutStatement<'a> {
 struct OutPredicate<'a> {
     at: Time,
     by: &'a Person,
+    key: PublicKey,
     #[serde(skip_serializing_if = "Option::is_none")]
     requested_by: Option<&'a Person>,
     action: &'a str,
@@ -100,6 +101,7 @@ struct InType {
 struct InPredicate {
     at: Time,
     by: Person,
+    key: PublicKey,
     requested_by: Option<Person>,
     action: String,
     ledger: LedgerName,
@@ -163,6 +165,7 @@ fn canonical_bytes(statement: &Statement) -> Vec<u8> {
         predicate: OutPredicate {
             at: statement.at,
             by: &statement.by,
+            key: statement.key,
             requested_by: statement.requested_by.as_ref(),
             action: statement.action.name(),
             ledger: &statement.ledger,
@@ -188,6 +191,7 @@ pub(super) fn parse_trusted(bytes: &[u8]) -> Result<Statement, ParseError> {
     Ok(Statement {
         at: common.at,
         by: common.by,
+        key: common.key,
         requested_by: common.requested_by,
         // An attestation has an `environment` of its own, and its ledger has none.
         environment: common

@@ -10,7 +10,9 @@ use super::{
     Action, ComponentChange, ComponentResult, Deployment, Entry, Image, Labels, LedgerKind, Origin,
     Outcome, RecordedResult, Statement, Target, Unverified, VerificationResult,
 };
-use crate::domain::id::{Algorithm, CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId};
+use crate::domain::id::{
+    Algorithm, CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId, is_small_order,
+};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
@@ -259,6 +261,13 @@ pub(crate) trait Sample: Sized {
     fn sample(ephemeral: bool) -> BoxedStrategy<Self>;
 }
 
+/// Returns a strategy for any key that may sign.
+fn public_key() -> impl Strategy<Value = PublicKey> {
+    any::<([u8; 8], [u8; 32])>()
+        .prop_filter("a key of small order", |(_, key)| !is_small_order(key))
+        .prop_map(|(id, key)| PublicKey::new(id, key))
+}
+
 /// Returns a strategy for any action of a kind of ledger.
 fn action(ledger: LedgerKind, ephemeral: bool) -> impl Strategy<Value = Action> {
     prop::strategy::Union::new(Action::samples(ledger, ephemeral))
@@ -276,7 +285,7 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
     (
         place,
         time(),
-        person(),
+        (person(), public_key()),
         option::of(person()),
         (oid(), oid()),
         1u64..20,
@@ -286,7 +295,7 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
             |(
                 (ledger, environment, action),
                 at,
-                by,
+                (by, key),
                 requested_by,
                 (project, previous),
                 sequence,
@@ -301,6 +310,7 @@ pub(crate) fn statement() -> impl Strategy<Value = Statement> {
                 Statement {
                     at,
                     by,
+                    key,
                     requested_by,
                     ledger,
                     environment,
@@ -319,5 +329,5 @@ pub(crate) fn verified(statement: &Statement) -> Entry {
     let bytes = statement.print().unwrap();
     Entry::<Unverified>::parse(&bytes, b"")
         .unwrap()
-        .assume_verified(PublicKey::new([0; 8], [1; 32]))
+        .assume_verified()
 }

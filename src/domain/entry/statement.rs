@@ -6,7 +6,7 @@ use super::{
     Action, CommitRole, ComponentResult, Deployment, DeploymentKind, EnvironmentBody, Subject,
     Trailer,
 };
-use crate::domain::id::{CommitId, EntryId, Oid};
+use crate::domain::id::{CommitId, EntryId, Oid, PublicKey};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person, ProjectName};
 use crate::domain::text::Line;
 use crate::domain::time::Time;
@@ -18,6 +18,8 @@ pub struct Statement {
     pub at: Time,
     /// Whose key signed it.
     pub by: Person,
+    /// The key that signed it. A state that keeps a copy of the entry thereby says who signed it.
+    pub key: PublicKey,
     /// The person on whose behalf a machine signed, if any.
     pub requested_by: Option<Person>,
     /// Its ledger.

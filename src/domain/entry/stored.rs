@@ -9,9 +9,9 @@ use crate::domain::id::PublicKey;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unverified;
 /// Marks an entry whose signature is verified: it matches the bytes, the position in the ledger and
-/// this public key.
+/// the key that the statement names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verified(PublicKey);
+pub struct Verified;
 
 /// A statement with the bytes that it was read from, and their signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,14 +70,14 @@ impl Entry<Unverified> {
         }
     }
 
-    /// Marks the entry's signature as verified with `key`. Only `signing` may call this; a test
-    /// checks that.
+    /// Marks the entry's signature as verified with the key that its statement names. Only
+    /// `signing` may call this; a test checks that.
     #[must_use]
-    pub fn assume_verified(self, key: PublicKey) -> Entry<Verified> {
+    pub fn assume_verified(self) -> Entry<Verified> {
         Entry {
             stored: self.stored,
             signature: self.signature,
-            state: Verified(key),
+            state: Verified,
         }
     }
 }
@@ -85,7 +85,7 @@ impl Entry<Unverified> {
 impl Entry<Verified> {
     /// Returns the key that signed it.
     pub fn key(&self) -> &PublicKey {
-        &self.state.0
+        &self.statement().key
     }
 }
 

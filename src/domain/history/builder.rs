@@ -14,8 +14,12 @@ use crate::domain::time::Time;
 impl<'a> History<'a> {
     /// Reads the history from the entries of one environment. The entries are ordered newest first,
     /// and none that concerns the component may be missing. An `abort` concerns the components that
-    /// its start was to change.
-    pub fn read(component: &ComponentName, newest_first: &'a [Arc<StoredEntry>]) -> Self {
+    /// its start was to change. `is_trusted` returns whether the key that signed an entry is trusted.
+    pub fn read(
+        component: &ComponentName,
+        newest_first: &'a [Arc<StoredEntry>],
+        is_trusted: &dyn Fn(&StoredEntry) -> bool,
+    ) -> Self {
         let starts = newest_first
             .iter()
             .filter_map(|entry| match &entry.statement.action {
@@ -24,6 +28,7 @@ impl<'a> History<'a> {
             });
         let mut builder = HistoryBuilder {
             component,
+            is_trusted,
             starts: starts.collect(),
             running: None,
             history: Self::default(),
@@ -40,6 +45,7 @@ impl<'a> History<'a> {
 /// Builds a history from entries, oldest first.
 struct HistoryBuilder<'a, 'c> {
     component: &'c ComponentName,
+    is_trusted: &'c dyn Fn(&StoredEntry) -> bool,
     /// The deployments of the start entries, by sequence number.
     starts: BTreeMap<u64, &'a Deployment>,
     /// The index of the current period in the history's run periods.
@@ -55,7 +61,7 @@ impl<'a> HistoryBuilder<'a, '_> {
             Action::Verification(it) => {
                 for verified in &it.components {
                     if verified.component == *self.component {
-                        self.add_verification(verified.commit, entry.statement.at, it.verification);
+                        self.add_verification(verified.commit, entry, it.verification);
                     }
                 }
             }
@@ -111,6 +117,7 @@ impl<'a> HistoryBuilder<'a, '_> {
                     from: at,
                     to: None,
                     commit: target.commit,
+                    untrusted: self.untrusted(entry),
                     position,
                     verifications: vec![(at, result.verification)],
                 });
@@ -121,7 +128,7 @@ impl<'a> HistoryBuilder<'a, '_> {
             }
             Outcome::RolledBack => {
                 self.add_attempt(position, entry, target, AttemptFailure::RolledBack);
-                self.restart_period(at);
+                self.restart_period(entry);
             }
             Outcome::Executed | Outcome::Skipped => {}
         }
@@ -144,8 +151,16 @@ impl<'a> HistoryBuilder<'a, '_> {
         });
     }
 
-    /// Begins a period with the content that ran until now, which a rollback has deployed again.
-    fn restart_period(&mut self, at: Time) {
+    /// Returns the entry if the key that signed it is not trusted.
+    fn untrusted(&self, entry: &'a Arc<StoredEntry>) -> Option<&'a Arc<StoredEntry>> {
+        (!(self.is_trusted)(entry)).then_some(entry)
+    }
+
+    /// Begins a period with the content that ran until now, which a rollback has deployed again,
+    /// according to `entry`.
+    fn restart_period(&mut self, entry: &'a Arc<StoredEntry>) {
+        let at = entry.statement.at;
+        let untrusted = self.untrusted(entry);
         let ended = self.end_period(at);
         let before = ended.and_then(|index| self.history.run_periods.get(index));
         if let Some(before) = before {
@@ -153,13 +168,23 @@ impl<'a> HistoryBuilder<'a, '_> {
                 from: at,
                 to: None,
                 verifications: vec![(at, before.last_verification())],
+                untrusted: before.untrusted.or(untrusted),
                 ..before.clone()
             });
         }
     }
 
     /// Adds a verification result to the period of the commit that it is about.
-    fn add_verification(&mut self, commit: CommitId, at: Time, result: VerificationResult) {
+    fn add_verification(
+        &mut self,
+        commit: CommitId,
+        entry: &'a Arc<StoredEntry>,
+        result: VerificationResult,
+    ) {
+        if result == VerificationResult::Passed && self.untrusted(entry).is_some() {
+            return;
+        }
+        let at = entry.statement.at;
         let running = self
             .running
             .and_then(|index| self.history.run_periods.get_mut(index));

@@ -7,7 +7,7 @@ use crate::domain::entry::{
     Abort, Action, Baseline, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind,
     Outcome, Record, RecordedResult, Start, Statement, Target, Verification,
 };
-use crate::domain::id::{EntryId, Oid, RunId};
+use crate::domain::id::{EntryId, Oid, PublicKey, RunId};
 use crate::domain::name::ComponentName;
 use crate::domain::time::Span;
 
@@ -55,6 +55,7 @@ impl SampleLedger {
         let statement = Statement {
             at: Time::EPOCH.plus(Span::from_seconds(60 * minute)),
             by: "ci".parse().unwrap(),
+            key: PublicKey::new([0; 8], [1; 32]),
             requested_by: None,
             ledger: "stage".parse().unwrap(),
             environment: None,
@@ -134,7 +135,7 @@ impl SampleLedger {
     }
 
     fn read(&self) -> History<'_> {
-        History::read(&api(), &self.0)
+        History::read(&api(), &self.0, &|_| true)
     }
 
     /// Returns the minutes of a commit's longest verified span, as of one hour after the epoch.

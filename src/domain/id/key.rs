@@ -22,6 +22,13 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
+    /// The key of a statement that is only judged and never signed. It is a point of small order,
+    /// so no reader accepts an entry that names it.
+    pub const UNSIGNED: Self = Self {
+        id: [0; 8],
+        key: [0; 32],
+    };
+
     /// Creates a public key from a key id and a key, without any check. Parsing checks the key.
     #[cfg(any(test, feature = "testing"))]
     pub const fn new(id: [u8; 8], key: [u8; 32]) -> Self {

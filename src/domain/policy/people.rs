@@ -135,7 +135,7 @@ impl IdentityClaims<'_> {
 }
 
 /// A set of people and machines that a rule names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Members {
     persons: Arc<BTreeSet<Person>>,
     /// The names of people and groups as the policy writes them; empty for a default.

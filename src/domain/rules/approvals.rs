@@ -20,7 +20,8 @@ use super::facts::Fact;
 use super::findings::join_names;
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::{Action, DeploymentKind};
+use crate::domain::command_line::is_quoted_for_shell;
+use crate::domain::entry::{Action, ApprovalPurpose, Deployment, DeploymentKind};
 use crate::domain::name::Person;
 use crate::domain::policy::PreventSelf;
 use crate::domain::verdict::{Check, Rule};
@@ -34,7 +35,7 @@ pub use refusal::ApprovalRefusal;
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Approvals,
     name: "approvals",
-    description: "The required number of different people approved the changed components at their commits (or the policy), and the entry's field `approvedBy` names exactly the people whose approvals count. A policy is refused if its own admins could not approve the next one. An approval counts until 5 minutes, the tolerance for clocks, before it expires. A rollback and break glass need no approval.",
+    description: "The required number of different people approved the changed components at their commits (or the policy), and the entry's field `approvedBy` names exactly the people whose approvals count. A policy is refused if its own admins could not approve the next one. An approval is for a deployment, a removal or one command, and counts for nothing else. It counts until 5 minutes, the tolerance for clocks, before it expires. A rollback and break glass need no approval.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -54,16 +55,16 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
 
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     match (subject.kind, subject.environment) {
-        (RequestKind::Publish, _) => vec![FactNeed::ApprovalSigners],
-        (RequestKind::Rollback | RequestKind::BreakGlass, _) | (_, None) => Vec::new(),
+        (RequestKind::Publish | RequestKind::Rollback | RequestKind::BreakGlass, _) | (_, None) => {
+            Vec::new()
+        }
         (_, Some(environment)) => {
             let required = &environment.approvals;
-            let signers = (!required.is_empty()).then_some(FactNeed::ApprovalSigners);
             let mut all = required.iter().map(|requirement| requirement.prevent_self);
-            let authors = all
-                .any(PreventSelf::excludes_authors)
-                .then_some(FactNeed::Authors);
-            signers.into_iter().chain(authors).collect()
+            all.any(PreventSelf::excludes_authors)
+                .then_some(FactNeed::Authors)
+                .into_iter()
+                .collect()
         }
     }
 }
@@ -113,10 +114,10 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
             Some(missing) => {
                 let detail = at_commit.prefix_commit(&approvals, missing.detail);
                 let check = Check::fail(Rule::Approvals, detail);
-                violations.push(if missing.can_be_given {
-                    check.remedy(approve_command(ctx, deployment.kind, at_commit))
-                } else {
-                    check
+                let command = approve_command(ctx, deployment, at_commit);
+                violations.push(match command.filter(|_| missing.can_be_given) {
+                    Some(command) => check.remedy(command),
+                    None => check,
                 });
             }
             None => filled.push(at_commit.prefix_commit(&approvals, at_commit.describe_tally())),
@@ -129,26 +130,36 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     })
 }
 
-/// Returns the command that gives a missing approval at one commit.
+/// Returns the command that gives a missing approval at one commit. Returns `None` for a command
+/// line that a shell would not read as it is.
 fn approve_command(
     ctx: &Context<'_>,
-    kind: DeploymentKind,
+    deployment: &Deployment,
     approvals: &CommitApprovals<'_>,
-) -> String {
-    let destroys = approvals.changes.iter().any(|change| change.is_removal());
-    let options = match kind {
-        // The destruction of a running component is approved only by naming the component.
-        DeploymentKind::Destroy => approvals
-            .changes
-            .iter()
+) -> Option<String> {
+    let components = || {
+        let changes = approvals.changes.iter();
+        changes
             .map(|it| format!(" --component {}", it.target.component))
             .collect::<Vec<_>>()
-            .concat(),
-        _ if destroys => " --destroy".to_owned(),
-        _ => String::new(),
+            .concat()
+    };
+    let options = match (&approvals.purpose, &deployment.command) {
+        // The removal of a component that its commit still has is approved only by its name.
+        (ApprovalPurpose::Destroy, _) if deployment.kind == DeploymentKind::Destroy => {
+            format!("{} --destroy", components())
+        }
+        (ApprovalPurpose::Destroy, _) => " --destroy".to_owned(),
+        (ApprovalPurpose::Exec { .. }, Some(command)) if is_quoted_for_shell(command) => {
+            format!("{} --exec -- {command}", components())
+        }
+        (ApprovalPurpose::Exec { .. }, _) => return None,
+        (ApprovalPurpose::Deploy, _) => String::new(),
     };
     let (environment, commit) = (ctx.environment_label(), approvals.commit.short());
-    format!("git deploy approve {environment} {commit}{options}")
+    Some(format!(
+        "git deploy approve {environment} {commit}{options}"
+    ))
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ fn registered_artifacts<'a>(
         if let Action::Artifact(it) = &entry.statement.action
             && it.component == *component
             && ctx.policy.artifacts.contains(&entry.statement.by)
-            && key_trust::has_listed_key(ctx, entry)?
+            && key_trust::has_listed_key(ctx.policy, entry)
         {
             all.push(it);
         }
@@ -211,7 +211,8 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Opt
     // The rule `previous environment` checks that it ran at all.
     let counted = previous_log::counted_periods(ctx, &history, change)?;
     let subject = previous_log::run_subject(ctx, change)?;
-    let newest = history.run_periods_of(subject).next_back();
+    let mut newest_first = history.run_periods_of(subject).rev();
+    let newest = newest_first.find(|period| period.untrusted.is_none());
     let Some(period) = counted.last().copied().or(newest) else {
         return Ok(None);
     };

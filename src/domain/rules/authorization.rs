@@ -185,7 +185,12 @@ fn check_member(
     describe_action: impl FnOnce() -> String,
 ) -> Objection {
     object_unless(members.contains(by), || {
-        format!("{by} may not {}: {members} may", describe_action())
+        let action = describe_action();
+        if members.persons().is_empty() {
+            format!("{by} may not {action}: no one may")
+        } else {
+            format!("{by} may not {action}: {members} may")
+        }
     })
 }
 
@@ -217,7 +222,7 @@ fn check_deployer(
             format!("roll {environment_label} back")
         }),
         DeploymentKind::Exec => check_member(by, &environment.exec_by, || {
-            format!("run commands in {environment_label}")
+            format!("run commands in {environment_label} (exec_by)")
         }),
         DeploymentKind::Hotfix => match &environment.hotfix {
             None => Some(format!("hotfixes are not allowed in {environment_label}")),

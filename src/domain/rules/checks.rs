@@ -174,7 +174,7 @@ fn is_accepted(
             .by
             .as_ref()
             .is_none_or(|members| members.contains(by));
-    if !is_required || !may_attest || !key_trust::has_listed_key(ctx, entry)? {
+    if !is_required || !may_attest || !key_trust::has_listed_key(ctx.policy, entry) {
         return Ok(false);
     }
     // Authors and the deployer cannot pass their own change, but they can fail it.

@@ -23,12 +23,10 @@ pub enum FactNeed {
     /// [`Facts::previous_log`](super::Facts::previous_log) and
     /// [`Facts::previous_state`](super::Facts::previous_state).
     PreviousLog,
-    /// [`Facts::evidence`](super::Facts::evidence), and the keys that signed it.
+    /// [`Facts::evidence`](super::Facts::evidence).
     Evidence,
     /// [`Facts::yanks`](super::Facts::yanks).
     Yanks,
-    /// The keys that signed the approvals, in [`Facts::signers`](super::Facts::signers).
-    ApprovalSigners,
     /// [`Facts::authors`](super::Facts::authors).
     Authors,
     /// [`Facts::versions`](super::Facts::versions).

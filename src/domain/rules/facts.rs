@@ -102,10 +102,6 @@ pub struct Facts {
     pub evidence: Option<Fact<Vec<Arc<StoredEntry>>>>,
     /// The open yanks in `evidence` of the request's commits and artifacts.
     pub yanks: Option<Fact<State>>,
-    /// The key that signed each entry that may count: the approvals of the request's commits (or of
-    /// its policy) in `state`, and the attestations and artifacts in `evidence`; by ledger and
-    /// sequence.
-    pub signers: BTreeMap<(LedgerName, u64), Fact<PublicKey>>,
     /// E-mail addresses (ASCII lower case) of the authors, committers and co-authors of the commits
     /// that the request brings in.
     pub authors: Option<Fact<BTreeSet<String>>>,

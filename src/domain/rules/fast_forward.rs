@@ -1,10 +1,13 @@
 //! The rule `fast-forward`: the new commit contains the running one. A rollback
 //! instead returns to content that was a verified success here.
 
+use std::sync::Arc;
+
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::RuleDefinition;
 use super::fact_need::FactNeed;
 use super::facts::Fact;
+use super::key_trust::has_listed_key;
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{
@@ -17,7 +20,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::FastForward,
     name: "fast-forward",
-    description: "The new commit, or one in its history, is the running one or has the running content of the component, if the environment has a `branch` or the deployment is a hotfix. A hotfix is only for components that run. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command), and not of a component that was removed since.",
+    description: "The new commit, or one in its history, is the running one or has the running content of the component, if the environment has a `branch` or the deployment is a hotfix. A hotfix is only for components that run. A rollback returns to content that succeeded in this environment (verified, if the component has a `verify` command), and not of a component that was removed since. A run that was signed with a removed key does not count.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -140,24 +143,28 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
             ));
         }
     };
+    let trusted =
+        |entry: &&Arc<StoredEntry>| has_listed_key(ctx.policy, entry) || reports_failure(entry);
     // From oldest to newest. `None` until an entry deploys the content: a verification alone does
     // not show that it ran.
-    let is_verified_success = entries
-        .iter()
-        .rev()
-        .fold(None, |is_verified_success, entry| {
-            match &entry.statement.action {
-                Action::Verification(it)
-                    if it
-                        .components
-                        .iter()
-                        .any(|other| other.component == *component) =>
-                {
-                    is_verified_success.map(|_| it.verification == VerificationResult::Passed)
+    let is_verified_success =
+        entries
+            .iter()
+            .rev()
+            .filter(trusted)
+            .fold(None, |is_verified_success, entry| {
+                match &entry.statement.action {
+                    Action::Verification(it)
+                        if it
+                            .components
+                            .iter()
+                            .any(|other| other.component == *component) =>
+                    {
+                        is_verified_success.map(|_| it.verification == VerificationResult::Passed)
+                    }
+                    _ => verified_success(ctx, change, entry).or(is_verified_success),
                 }
-                _ => verified_success(ctx, change, entry).or(is_verified_success),
-            }
-        });
+            });
     let label = format!("{component} at {}", change.target.commit.short());
     Ok(match is_verified_success {
         Some(true) if ctx.environment_state()?.commit(component).is_none() => {
@@ -167,9 +174,31 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
         Some(false) => Some(fail(format!(
             "{label} was not a verified success in {environment_label}"
         ))),
-        None => Some(fail(format!("{label} never ran in {environment_label}"))),
+        None => match entries.iter().find(|entry| !trusted(entry)) {
+            Some(entry) => return Ok(Some(refuse_removed_key(ctx, change, entry))),
+            None => Some(fail(format!("{label} never ran in {environment_label}"))),
+        },
     }
     .map(|check| check.remedy(format!("git deploy log {environment_label}"))))
+}
+
+/// Returns whether an entry states that a component is not healthy, which counts whoever signed it.
+fn reports_failure(entry: &StoredEntry) -> bool {
+    matches!(&entry.statement.action, Action::Verification(it)
+        if it.verification == VerificationResult::Failed)
+}
+
+/// Refuses a rollback to a release that ran here only according to an entry whose key was removed.
+fn refuse_removed_key(ctx: &Context<'_>, change: &ComponentChange, entry: &StoredEntry) -> Check {
+    let (target, environment_label) = (&change.target, ctx.environment_label());
+    let (component, commit) = (&target.component, target.commit.short());
+    let check = fail(format!(
+        "{} signed the run of {component} at {commit} in {environment_label} with a key that was removed, so a rollback cannot go back to it: deploy it again",
+        entry.statement.by
+    ));
+    check.remedy(format!(
+        "git deploy check {environment_label} {commit} --component {component}"
+    ))
 }
 
 /// Refuses a rollback of a component that ran here and was removed since: only a successful removal

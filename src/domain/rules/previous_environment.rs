@@ -21,7 +21,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::PreviousEnvironment,
     name: "previous environment",
-    description: "The content or commit (see `match`) ran in the `promote_from` environment, its latest result there is a success (verified, if the component has a `verify` command), and it is not on hold there.",
+    description: "The content or commit (see `match`) ran in the `promote_from` environment, its latest result there is a success (verified, if the component has a `verify` command), and it is not on hold there. A run that was signed with a removed key does not count.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::PromoteFrom),
     reads: &[OtherLedger::PreviousEnvironment],
@@ -59,9 +59,8 @@ fn check_component(
     );
     let record_command = format!("git deploy record {source} {}", commit.short());
     if change.is_removal() {
-        let was_removed = previous_log::find_absences(&history, change)
-            .next()
-            .is_some();
+        let was_removed =
+            previous_log::find_absences(&history, change).any(|period| period.untrusted.is_none());
         let may_run = previous_state.commit(component).is_some()
             || previous_state.unknown_since(component).is_some();
         let refuse = || {
@@ -89,10 +88,12 @@ fn check_component(
         LatestEvent::Failed(attempt) => Some(
             Violation::new(describe_failure(ctx, source, change, attempt)).remedy(record_command),
         ),
-        LatestEvent::Ran(period) => {
+        LatestEvent::Ran(period) | LatestEvent::Untrusted(period) => {
             let unverified_counts = previous_log::unverified_counts(ctx, change);
+            let needs_no_result =
+                unverified_counts && (period.is_baseline || period.untrusted.is_some());
             check_run_period(source, period, unverified_counts).map(|violation| {
-                match (period.to, period.is_baseline && unverified_counts) {
+                match (period.to, needs_no_result) {
                     // Without `--all`, a running component would not be deployed again.
                     (None, true) => violation.remedy(format!("{record_command} --all")),
                     (None, false) => {
@@ -148,13 +149,19 @@ fn check_run_period(
     period: &RunPeriod<'_>,
     unverified_counts: bool,
 ) -> Option<Violation> {
-    if period.is_baseline {
+    let has_failed = period.last_verification() == VerificationResult::Failed;
+    if let Some(entry) = period.untrusted.filter(|_| !has_failed) {
+        let by = &entry.statement.by;
+        Some(Violation::new(format!(
+            "{by} signed its run in {source} with a key that was removed: deploy it again in {source}"
+        )))
+    } else if period.is_baseline {
         Some(Violation::new(format!(
             "it is only a baseline in {source}, not a deployment"
         )))
     } else if period.is_verified(unverified_counts) {
         None
-    } else if period.last_verification() == VerificationResult::Failed {
+    } else if has_failed {
         Some(Violation::new(format!(
             "its verification in {source} failed"
         )))

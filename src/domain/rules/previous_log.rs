@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::context::Context;
 use super::fact_need::FactNeed;
 use super::facts::Fact;
+use super::key_trust::has_listed_key;
 use super::request::RequestContext;
 use crate::domain::entry::{ComponentChange, Target};
 use crate::domain::history::{History, RunPeriod, RunSubject};
@@ -34,7 +35,9 @@ pub(super) fn previous_history<'a>(
 ) -> Fact<History<'a>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     match ctx.facts.previous_log.get(&(component.clone(), commit)) {
-        Some(Ok(entries)) => Ok(History::read(component, entries)),
+        Some(Ok(entries)) => Ok(History::read(component, entries, &|entry| {
+            has_listed_key(ctx.policy, entry)
+        })),
         Some(Err(why)) => Err(why.clone()),
         None => Err("the log of the previous environment was not read".to_owned()),
     }
@@ -56,7 +59,8 @@ pub(super) fn run_subject(ctx: &Context<'_>, change: &ComponentChange) -> Fact<R
 }
 
 /// Returns the periods in which it ran there, oldest first. If the change names artifacts, only
-/// those with the same digests: another build of the same content is another thing.
+/// those with the same digests: another build of the same content is another thing. A run that was
+/// signed with a removed key does not count.
 pub(super) fn counted_periods<'h, 'a>(
     ctx: &Context<'a>,
     history: &'h History<'a>,
@@ -81,6 +85,7 @@ pub(super) fn counted_periods<'h, 'a>(
     };
     Ok(history
         .run_periods_of(subject)
+        .filter(|period| period.untrusted.is_none())
         .filter(is_same_build)
         .collect())
 }

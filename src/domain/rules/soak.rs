@@ -20,7 +20,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Soak,
     name: "soak",
-    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires plus 5 minutes of tolerance for clocks that differ, verified and without interruption.",
+    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires plus 5 minutes of tolerance for clocks that differ, verified and without interruption. A run that was signed with a removed key does not count.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::Soak),
     reads: &[OtherLedger::PreviousEnvironment],
@@ -111,11 +111,14 @@ fn find_verified_periods(
             .flat_map(|period| period.verified_spans(unverified_counts));
         return Ok(Some(periods.collect()));
     }
-    let absence_periods: Vec<_> = previous_log::find_absences(&history, change)
+    let absences: Vec<_> = previous_log::find_absences(&history, change).collect();
+    let absence_periods: Vec<_> = absences
+        .iter()
+        .filter(|period| period.untrusted.is_none())
         .flat_map(|period| period.verified_spans(true))
         .collect();
     let component = &change.target.component;
-    let never_ran = absence_periods.is_empty()
+    let never_ran = absences.is_empty()
         && previous_log::previous_state(ctx)?
             .commit(component)
             .is_none();

@@ -10,8 +10,9 @@ pub(crate) use case::Case;
 
 use crate::domain::entry::samples::verified;
 use crate::domain::entry::{
-    Action, Approve, ComponentChange, ComponentResult, Deployment, DeploymentKind, Finish, Outcome,
-    Record, RecordedResult, Start, Statement, StoredEntry, Target, VerificationResult,
+    Action, ApprovalPurpose, Approve, ComponentChange, ComponentResult, Deployment, DeploymentKind,
+    Finish, Outcome, Record, RecordedResult, Start, Statement, StoredEntry, Target,
+    VerificationResult,
 };
 use crate::domain::id::{CommitId, Content, EntryId, Oid, PublicKey, RunId};
 use crate::domain::policy::Policy;
@@ -33,13 +34,14 @@ pub(crate) fn key(person: &str) -> PublicKey {
 }
 
 /// Returns the text of a policy: project `catalogue`, [`PEOPLE`] with e-mail addresses
-/// `<name>@example.com`, and then `rest`, which begins with a table such as `[environments.prod]`.
+/// `<name>@example.com` and the retired keys of `<name>-old`, and then `rest`, which begins with a table such as `[environments.prod]`.
 pub(crate) fn policy_text(rest: &str) -> String {
     let person = |name: &str| {
         let is_machine = ["ci", "cd"].contains(&name);
         format!(
-            "{name} = {{ key = \"{}\", emails = [\"{name}@example.com\"], machine = {is_machine} }}\n",
-            key(name)
+            "{name} = {{ key = \"{}\", retired = [\"{}\"], emails = [\"{name}@example.com\"], machine = {is_machine} }}\n",
+            key(name),
+            key(&format!("{name}-old"))
         )
     };
     let people: String = PEOPLE.into_iter().map(person).collect();
@@ -187,6 +189,7 @@ pub(crate) fn approve(to: u8, components: &[&str]) -> Action {
     Action::Approve(Approve {
         commit: commit(to),
         components: components.iter().map(|name| parse(name)).collect(),
+        purpose: ApprovalPurpose::Deploy,
         plans: std::collections::BTreeMap::new(),
         expires: entry_time().plus(Span::from_days(7)),
         comment: None,
@@ -198,16 +201,19 @@ pub(crate) fn stored_entry(statement: &Statement) -> Arc<StoredEntry> {
     Arc::clone(verified(statement).stored())
 }
 
-/// Returns a statement that `by` signs in `ledger`, with sequence number 10.
+/// Returns a statement that `by` signs in `ledger`, with sequence number 10. For `bob:eve`, it names
+/// bob, and the key is that of eve.
 pub(crate) fn statement(ledger: &str, by: &str, at: Time, action: Action) -> Statement {
     let seen = if ledger == "policy" {
         Vec::new()
     } else {
         vec![(parse("policy"), EntryId(oid(0x60)))]
     };
+    let (by, owner) = by.split_once(':').unwrap_or((by, by));
     Statement {
         at,
         by: parse(by),
+        key: key(owner),
         requested_by: None,
         ledger: parse(ledger),
         environment: None,

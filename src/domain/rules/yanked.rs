@@ -106,7 +106,8 @@ fn find_yanked_evidence(
         return BTreeSet::new();
     };
     let periods = history.run_periods_of(RunSubject::Content(content));
-    let commits: BTreeSet<CommitId> = periods.map(|period| period.commit).collect();
+    let trusted = periods.filter(|period| period.untrusted.is_none());
+    let commits: BTreeSet<CommitId> = trusted.map(|period| period.commit).collect();
     let is_yanked = |commit: &CommitId| yanks.yanked_commit(*commit).is_some();
     if commits.iter().all(is_yanked) {
         commits

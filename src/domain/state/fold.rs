@@ -13,7 +13,6 @@ use crate::domain::entry::{
     Abort, Action, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Finish,
     Outcome, Statement, Unlock, Verification, Verified, Yank,
 };
-use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::domain::policy::PublishedPolicy;
 
@@ -205,8 +204,9 @@ fn fold_result(
 
 /// Drops every approval that a success could have relied on, so that an approval counts once.
 ///
-/// An approval is dropped if its commit was successfully deployed, destroyed or used by an `exec`,
-/// and if it covers all components for which the deployment needed approval at that commit.
+/// An approval is dropped if a change of its commit and purpose was successfully deployed, removed
+/// or used by an `exec`, and if it covers all components that needed approval for that commit and
+/// purpose.
 fn use_up_approvals(
     deployment: &Deployment,
     results: &[ComponentResult],
@@ -218,19 +218,23 @@ fn use_up_approvals(
         Outcome::Executed => status == Some(0),
         Outcome::Failed | Outcome::Skipped | Outcome::RolledBack => false,
     };
-    let used_commits: BTreeSet<CommitId> = results
+    let successes: BTreeSet<&ComponentName> = results
         .iter()
         .filter(is_success)
-        .map(|it| it.target.commit)
+        .map(|it| &it.target.component)
         .collect();
     edits.drop_approvals(|commit, approval| {
         let Action::Approve(approve) = &approval.statement.action else {
             return false;
         };
-        let components = deployment.components.iter();
-        let mut at_commit = components.filter(|it| it.target.commit == commit);
-        used_commits.contains(&commit)
-            && at_commit.all(|it| approve.components.contains(&it.target.component))
+        let needed_it = |it: &&ComponentChange| {
+            it.target.commit == commit && deployment.purpose_of(it) == approve.purpose
+        };
+        let mut changes = deployment.components.iter().filter(needed_it);
+        let is_used = changes
+            .clone()
+            .any(|it| successes.contains(&it.target.component));
+        is_used && changes.all(|it| approve.components.contains(&it.target.component))
     });
 }
 

@@ -14,7 +14,8 @@ use crate::domain::entry::{
     Action, Artifact, Attestation, Deployment, DeploymentKind, Entry, Publish, Statement,
     StoredEntry, Verified,
 };
-use crate::domain::id::{EntryId, PublicKey};
+use crate::domain::history::{History, RunSubject};
+use crate::domain::id::{CommitId, EntryId, PublicKey};
 use crate::domain::name::{Label, Person};
 use crate::domain::policy::{Policy, PredicateType};
 use crate::domain::rules::Facts;
@@ -112,20 +113,15 @@ impl RemarkCollector<'_> {
             .is_some_and(|present| present.person_of_key(key).is_none())
     }
 
-    /// Describes each approval, attestation and artifact that the entry depends on, if the key that
-    /// signed it was removed later.
+    /// Describes each approval, attestation, artifact and run that the entry depends on, if the key
+    /// that signed it was removed later.
     fn describe_removed_key_dependencies(
         &self,
         statement: &Statement,
         seen_policy: Option<&Policy>,
         facts: &Facts,
     ) -> BTreeSet<String> {
-        let has_removed_key = |stored: &StoredEntry| {
-            let key = facts
-                .signers
-                .get(&(stored.statement.ledger.clone(), stored.statement.sequence));
-            matches!(key, Some(Ok(key)) if self.is_removed(key))
-        };
+        let has_removed_key = |stored: &StoredEntry| self.is_removed(&stored.statement.key);
         let text = |what: &str, by: &Person| {
             format!("it depends on {what} by {by}, whose key was removed later")
         };
@@ -150,6 +146,9 @@ impl RemarkCollector<'_> {
             .into_iter()
             .filter(|(_, stored)| has_removed_key(stored))
         {
+            texts.insert(text(&what, &stored.statement.by));
+        }
+        for (what, stored) in find_only_runs(deployment, facts, &has_removed_key) {
             texts.insert(text(&what, &stored.statement.by));
         }
         texts
@@ -182,11 +181,17 @@ fn find_named_approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&
     let Some(deployment) = statement.deployment() else {
         return Vec::new();
     };
-    let commits = statement.commits();
     // In the ledger of a pattern, the state of each environment is separate.
     let env_state = state.environment(statement.environment.as_ref());
+    let is_for_this = |commit: CommitId, stored: &StoredEntry| {
+        let Action::Approve(approve) = &stored.statement.action else {
+            return false;
+        };
+        let mut changes = deployment.components.iter();
+        changes.any(|it| it.target.commit == commit && deployment.purpose_of(it) == approve.purpose)
+    };
     let named = env_state.approvals().filter(|(commit, _, stored)| {
-        commits.contains(commit) && deployment.approved_by.contains(&stored.statement.by)
+        is_for_this(*commit, stored) && deployment.approved_by.contains(&stored.statement.by)
     });
     named.map(|(_, _, stored)| &**stored).collect()
 }
@@ -238,6 +243,33 @@ fn find_required_evidence<'f>(
         }
     }
     required_evidence
+}
+
+/// Returns, for each component, the newest run in the previous environment, with a description of
+/// it, if all runs of the content there were signed with removed keys.
+fn find_only_runs<'f>(
+    deployment: &Deployment,
+    facts: &'f Facts,
+    has_removed_key: &dyn Fn(&StoredEntry) -> bool,
+) -> Vec<(String, &'f StoredEntry)> {
+    let mut runs = Vec::new();
+    for target in deployment.changed().map(|change| &change.target) {
+        let key = (target.component.clone(), target.commit);
+        let (Some(content), Some(Ok(log))) = (target.content, facts.previous_log.get(&key)) else {
+            continue;
+        };
+        let history = History::read(&target.component, log, &|entry| !has_removed_key(entry));
+        let periods: Vec<_> = history
+            .run_periods_of(RunSubject::Content(content))
+            .collect();
+        let untrusted = periods.iter().map(|period| period.untrusted);
+        if let Some(Some(newest)) = untrusted.clone().next_back()
+            && untrusted.clone().all(|it| it.is_some())
+        {
+            runs.push((format!("the run of {}", target.component), &**newest));
+        }
+    }
+    runs
 }
 
 /// Checks whether an attestation has this predicate type.

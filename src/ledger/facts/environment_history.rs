@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::needs::{FactPlan, PlannedChange};
 use super::{FactGatherer, describe_error};
-use crate::domain::entry::{Action, Outcome, StoredEntry};
+use crate::domain::entry::{Action, Outcome, StoredEntry, VerificationResult};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, EntryId};
 use crate::domain::name::ComponentName;
 use crate::domain::policy::{Environment, Policy, PromotionMatch};
-use crate::domain::rules::{Facts, SKEW};
+use crate::domain::rules::{Facts, SKEW, has_listed_key};
 use crate::domain::state::{Scope, State};
 use crate::domain::time::Time;
 use crate::git::error::Result;
@@ -22,18 +22,19 @@ struct PromotionSearch {
     commit: CommitId,
     /// The time of the oldest entry that can be about the commit.
     since: Time,
-    /// The content, if its runs at other commits count, until the newest success with it is found.
-    /// Such a run can be older than the commit.
+    /// The content, if its runs at other commits count, until the newest success with it is found
+    /// that a listed key signed. Such a run can be older than the commit.
     awaited_content: Option<Content>,
     is_done: bool,
     entries: Vec<Arc<StoredEntry>>,
 }
 
 impl PromotionSearch {
-    fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
+    fn add_entry(&mut self, policy: &Policy, stored: &Arc<StoredEntry>) {
         if let Some(result) = stored.statement.component_result(&self.component)
             && result.outcome == Outcome::Succeeded
             && result.target.content == self.awaited_content
+            && has_listed_key(policy, stored)
         {
             self.awaited_content = None;
         }
@@ -92,7 +93,7 @@ impl FactGatherer<'_> {
         }
         let tip = facts.tips.get(env.ledger()).copied();
         let walk_result = tip.map_or(Ok(()), |tip| {
-            self.walk_previous_log(&env, tip, &mut searches)
+            self.walk_previous_log(policy, &env, tip, &mut searches)
         });
         let names = searches.iter().map(|it| it.component.clone()).collect();
         facts.previous_state = Some(
@@ -112,6 +113,7 @@ impl FactGatherer<'_> {
     /// Walks the log once for all components.
     fn walk_previous_log(
         &self,
+        policy: &Policy,
         env: &EnvRef,
         tip: EntryId,
         searches: &mut [PromotionSearch],
@@ -138,7 +140,7 @@ impl FactGatherer<'_> {
                 .peekable();
             if concerned.peek().is_some() {
                 let stored = self.history.entry(env.ledger(), walked.id)?;
-                concerned.for_each(|it| it.add_entry(&stored));
+                concerned.for_each(|it| it.add_entry(policy, &stored));
             }
         }
         Ok(())
@@ -163,8 +165,14 @@ impl FactGatherer<'_> {
     }
 
     /// Gathers, for each component of a rollback, the last run of the content that it goes back to.
-    /// There is none if the commit never ran here.
-    pub(super) fn gather_earlier_runs(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
+    /// There is none if the commit never ran here. If it did only according to a run that was signed
+    /// with a removed key, that run is returned, for the rule to refuse it.
+    pub(super) fn gather_earlier_runs(
+        &self,
+        policy: &Policy,
+        plan: &FactPlan<'_>,
+        facts: &mut Facts,
+    ) {
         let (Some((env, _)), Some(chain)) = (&plan.environment, &facts.chain) else {
             return;
         };
@@ -181,6 +189,7 @@ impl FactGatherer<'_> {
                         verification: None,
                         success: None,
                         is_commit_seen: false,
+                        untrusted: None,
                     });
                 }
                 Some(Ok(None)) => drop(facts.earlier_runs.insert(component, Ok(Vec::new()))),
@@ -191,14 +200,14 @@ impl FactGatherer<'_> {
         let walk_result = if chain.sequence == 0 {
             Ok(())
         } else {
-            self.walk_earlier_runs(env, chain.tip, &mut searches)
+            self.walk_earlier_runs(policy, env, chain.tip, &mut searches)
         };
         for it in searches {
             let entries = match (it.success, &walk_result) {
                 (Some(success), _) if it.is_commit_seen => {
                     Ok(it.verification.into_iter().chain([success]).collect())
                 }
-                (_, Ok(())) => Ok(Vec::new()),
+                (_, Ok(())) => Ok(it.untrusted.into_iter().collect()),
                 (_, Err(error)) => Err(describe_error(error)),
             };
             facts.earlier_runs.insert(it.component, entries);
@@ -207,6 +216,7 @@ impl FactGatherer<'_> {
 
     fn walk_earlier_runs(
         &self,
+        policy: &Policy,
         env: &EnvRef,
         tip: EntryId,
         searches: &mut [RollbackSearch],
@@ -231,7 +241,7 @@ impl FactGatherer<'_> {
                 .peekable();
             if unfinished.peek().is_some() {
                 let stored = self.history.entry(env.ledger(), walked.id)?;
-                unfinished.for_each(|it| it.add_entry(&stored));
+                unfinished.for_each(|it| it.add_entry(policy, &stored));
             }
         }
         Ok(())
@@ -249,6 +259,8 @@ struct RollbackSearch {
     /// Whether its commit ran here, with this component or another. A commit that never ran here
     /// can contain, in addition to this content, code that no rule has judged.
     is_commit_seen: bool,
+    /// The newest run of the content or the commit that was signed with a removed key.
+    untrusted: Option<Arc<StoredEntry>>,
 }
 
 impl RollbackSearch {
@@ -256,15 +268,22 @@ impl RollbackSearch {
         self.success.is_some() && self.is_commit_seen
     }
 
-    fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
+    fn add_entry(&mut self, policy: &Policy, stored: &Arc<StoredEntry>) {
         let results = stored.statement.component_results();
-        self.is_commit_seen |= results.iter().any(|result| {
+        let is_trusted = has_listed_key(policy, stored);
+        let is_of_commit = results.iter().any(|result| {
             result.target.commit == self.commit && result.outcome == Outcome::Succeeded
         });
+        self.is_commit_seen |= is_of_commit && is_trusted;
+        if is_of_commit && !is_trusted {
+            self.untrusted.get_or_insert_with(|| Arc::clone(stored));
+        }
         if self.success.is_some() {
             return;
         }
+        // A failure counts whoever signed it.
         if let Action::Verification(it) = &stored.statement.action
+            && (is_trusted || it.verification == VerificationResult::Failed)
             && it
                 .components
                 .iter()
@@ -278,7 +297,13 @@ impl RollbackSearch {
         {
             match result.outcome {
                 Outcome::Succeeded if result.target.content == Some(self.content) => {
-                    self.success = Some(Arc::clone(stored));
+                    if is_trusted {
+                        self.success = Some(Arc::clone(stored));
+                    } else {
+                        self.untrusted.get_or_insert_with(|| Arc::clone(stored));
+                        // Only a failure of this period counts for an older one.
+                        self.verification.take_if(|it| !is_failed_verification(it));
+                    }
                 }
                 // The later verifications were of other content, or of none.
                 Outcome::Succeeded | Outcome::Destroyed => self.verification = None,
@@ -286,4 +311,10 @@ impl RollbackSearch {
             }
         }
     }
+}
+
+/// Returns whether an entry states that a component is not healthy.
+fn is_failed_verification(stored: &StoredEntry) -> bool {
+    matches!(&stored.statement.action, Action::Verification(it)
+        if it.verification == VerificationResult::Failed)
 }

@@ -35,7 +35,7 @@ impl FactGatherer<'_> {
         plan: &FactPlan<'_>,
         request: &Request<'_>,
         facts: &Facts,
-    ) -> Fact<Vec<(EntryId, Arc<StoredEntry>)>> {
+    ) -> Fact<Vec<Arc<StoredEntry>>> {
         let is_evidence = |statement: &Statement| statement.ledger.is_evidence();
         let tip = match (request, &facts.chain) {
             (Request::Entry { statement, .. }, Some(chain)) if is_evidence(statement) => {
@@ -61,7 +61,7 @@ impl FactGatherer<'_> {
         &self,
         tip: EntryId,
         search: &mut EvidenceSearch,
-    ) -> Result<Vec<(EntryId, Arc<StoredEntry>)>> {
+    ) -> Result<Vec<Arc<StoredEntry>>> {
         let ledger = LedgerName::evidence();
         let mut found = Vec::new();
         for walked in self.history.walk(tip) {
@@ -94,7 +94,7 @@ impl FactGatherer<'_> {
             if is_about_commits || is_wanted_artifact {
                 let stored = self.history.entry(&ledger, walked.id)?;
                 self.note_artifact(&stored, search);
-                found.push((walked.id, stored));
+                found.push(stored);
             }
         }
         Ok(found)

@@ -13,7 +13,6 @@ mod history;
 mod needs;
 mod path_commits;
 mod seen;
-mod signers;
 mod version;
 
 use std::cell::RefCell;
@@ -292,16 +291,10 @@ impl<'a> FactGatherer<'a> {
             );
         }
         if plan.needs(&FactNeed::EarlierRuns) {
-            self.gather_earlier_runs(&plan, &mut facts);
+            self.gather_earlier_runs(policy, &plan, &mut facts);
         }
-        self.gather_approval_signers(policy, &plan, request, &mut facts);
         if plan.needs(&FactNeed::Evidence) {
-            let evidence = self.read_evidence(&plan, request, &facts);
-            if let Ok(entries) = &evidence {
-                self.gather_evidence_signers(policy, entries, &mut facts);
-            }
-            facts.evidence =
-                Some(evidence.map(|entries| entries.into_iter().map(|(_, entry)| entry).collect()));
+            facts.evidence = Some(self.read_evidence(&plan, request, &facts));
         }
         if plan.needs(&FactNeed::Yanks) {
             facts.yanks = Some(self.read_yanks(&plan, &facts));

@@ -35,6 +35,12 @@ pub(super) fn other_key() -> PublicKey {
     PublicKey::new([7; 8], [7; 32])
 }
 
+/// Returns a signer with a new key in this file.
+fn create_signer(file: &std::path::Path) -> Signer {
+    generate_key(file, None).unwrap();
+    Signer::from_key(SecretKey::read(file, || panic!("asked for a password")).unwrap())
+}
+
 /// Returns the time at which a world begins.
 pub(super) fn start_time() -> Time {
     parse("2026-03-05T10:00:00Z")
@@ -42,8 +48,8 @@ pub(super) fn start_time() -> Time {
 
 /// A repository with ledgers and code. Its clock advances by a minute per entry and commit.
 pub(super) struct World {
-    /// Deletes the folder when dropped.
-    _dir: TempDir,
+    /// The repository's folder, deleted when dropped.
+    dir: TempDir,
     pub repository: Repository,
     pub project: Project,
     pub policy: Policy,
@@ -51,6 +57,8 @@ pub(super) struct World {
     /// The time of the newest entry or code commit; the next one is a minute later.
     pub now: Time,
     signer: Signer,
+    /// The text of the policy.
+    text: String,
 }
 
 impl World {
@@ -59,10 +67,7 @@ impl World {
         let dir = TempDir::new().unwrap();
         gix::init_bare(dir.path().join("r.git")).unwrap();
         let repository = Repository::open(&dir.path().join("r.git")).unwrap();
-        let key = dir.path().join("key");
-        generate_key(&key, None).unwrap();
-        let signer =
-            Signer::from_key(SecretKey::read(&key, || panic!("asked for a password")).unwrap());
+        let signer = create_signer(&dir.path().join("key"));
         let name = parse("catalogue");
         let genesis =
             project_genesis_bytes(&repository, &name, [1; 16], &[signer.public_key()]).unwrap();
@@ -75,13 +80,14 @@ impl World {
         let policy = Policy::parse(&text).unwrap_or_else(|errors| panic!("{errors}"));
         let tips = Tips::from([(LedgerName::policy(), id)]);
         let mut world = Self {
-            _dir: dir,
+            dir,
             repository,
             project,
             policy,
             tips,
             now: start_time(),
             signer,
+            text: text.clone(),
         };
         world.publish(&text);
         world
@@ -101,6 +107,21 @@ impl World {
             recovered: false,
         };
         self.write("policy", Action::Publish(publish), Some(text))
+    }
+
+    /// Makes a new key for `ci`, which signs from now on. Returns the old and the new one.
+    pub fn replace_key(&mut self) -> (PublicKey, PublicKey) {
+        let old = self.signer.public_key();
+        self.signer = create_signer(&self.dir.path().join("new-key"));
+        (old, self.signer.public_key())
+    }
+
+    /// Makes the policy list this key for `ci` and no other.
+    pub fn list_key(&mut self, key: PublicKey) {
+        let ci: Person = parse("ci");
+        let listed = self.policy.people[&ci].key.to_string();
+        self.text = self.text.replace(&listed, &key.to_string());
+        self.policy = Policy::parse(&self.text).unwrap();
     }
 
     pub fn gatherer(&self) -> FactGatherer<'_> {
@@ -156,6 +177,7 @@ impl World {
         Statement {
             at,
             by: parse::<Person>("ci"),
+            key: self.signer.public_key(),
             requested_by: None,
             project: self.project.id,
             previous: chain.tip,

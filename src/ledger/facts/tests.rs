@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::testing::{World, deployment, parse, start_of, start_time};
 use super::*;
 use crate::domain::entry::{
-    Abort, Action, Approve, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image, Lock,
-    Outcome, StoredEntry, Verification, VerificationResult, Yank,
+    Abort, Action, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image, Lock, Outcome,
+    StoredEntry, Verification, VerificationResult, Yank,
 };
 use crate::domain::id::{Digest, RunId};
 use crate::domain::policy::DeployOn;
@@ -197,43 +197,6 @@ fn seen() {
             .unwrap_err()
             .contains("limit of 1")
     );
-}
-
-/// The signer of an approval is read from the entry in the ledger, not from its copy in the state.
-#[test]
-fn approvers() {
-    let mut world = World::new("[environments]\nprod = { approvals = 1 }\n");
-    let one = world.code("a", "1", &[]);
-    let expires = world.now.plus(Span::from_days(7));
-    let (components, plans) = (vec![parse("catalogue")], BTreeMap::new());
-    world.append("prod", lock());
-    world.append(
-        "prod",
-        Action::Approve(Approve {
-            commit: one,
-            components,
-            plans,
-            expires,
-            comment: None,
-        }),
-    );
-    world.append("prod", lock());
-    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", one);
-    let signer_key = world.project.root_keys[0];
-    assert_eq!(facts.signers, [((parse("prod"), 2), Ok(signer_key))].into());
-
-    // The present policy no longer lists the key. The policy that the approval has seen still does,
-    // so the signer is found, and the rules can recognize the key as removed.
-    let text = format!(
-        "schema = 1\nproject = \"catalogue\"\n[people]\nalice = \"{}\"\n",
-        super::testing::other_key()
-    );
-    world.policy = Policy::parse(&format!(
-        "{text}[environments]\nprod = {{ approvals = {{ prevent_self = false }} }}\n"
-    ))
-    .unwrap();
-    let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", one);
-    assert_eq!(facts.signers, [((parse("prod"), 2), Ok(signer_key))].into());
 }
 
 /// For a branch update, the facts are about the components that it would change, and whether it

@@ -109,10 +109,14 @@ fn evidence(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
 }
 
 fn locks_and_approvals(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
-    let approve = |code: &Code, components: &[&str], plans: Value, expires: &str| {
-        let fields = json!({
-            "commit": code.commit, "components": components, "plans": plans, "expires": expires, "comment": "CHG-1234 canary ok"
+    let approve = |code: &Code, components: &[&str], more: Value, expires: &str| {
+        let mut fields = json!({
+            "commit": code.commit, "components": components, "expires": expires, "comment": "CHG-1234 canary ok"
         });
+        fields
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         Action::Approve(read(fields))
     };
     let all = ["api", "db", "web"];
@@ -140,15 +144,30 @@ fn locks_and_approvals(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
         // Expired by the next entry, which drops it.
         prod(
             "bob",
-            approve(three, &["api"], json!({}), "2026-03-05T08:13:30Z"),
+            approve(
+                three,
+                &["api"],
+                json!({ "purpose": "exec", "command": IMAGE }),
+                "2026-03-05T08:13:30Z",
+            ),
         ),
         prod(
             "bob",
-            approve(two, &all, json!({ "api": IMAGE }), "2026-03-12T08:00:00Z"),
+            approve(
+                two,
+                &all,
+                json!({ "purpose": "deploy", "plans": { "api": IMAGE } }),
+                "2026-03-12T08:00:00Z",
+            ),
         ),
         prod(
             "carol",
-            approve(two, &all, json!({}), "2026-03-12T08:00:00Z"),
+            approve(
+                two,
+                &all,
+                json!({ "purpose": "destroy" }),
+                "2026-03-12T08:00:00Z",
+            ),
         ),
         prod(
             "carol",

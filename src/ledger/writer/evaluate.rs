@@ -24,6 +24,7 @@ impl LedgerWriter<'_> {
             // allowed.
             at: clock::now().max(chain.at),
             by: self.person.clone(),
+            key: self.signer.map_or(PublicKey::UNSIGNED, Signer::public_key),
             requested_by: draft.requested_by.clone(),
             ledger: ledger.clone(),
             environment: draft.environment.clone(),

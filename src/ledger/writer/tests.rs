@@ -2,7 +2,7 @@
 
 use super::{AppendError, AppendFailure, EntryDraft};
 use crate::clock;
-use crate::domain::entry::{Action, Approve};
+use crate::domain::entry::{Action, ApprovalPurpose, Approve};
 use crate::domain::id::CommitId;
 use crate::domain::time::Span;
 use crate::git::Repository;
@@ -47,6 +47,7 @@ fn draft_approval(commit: CommitId) -> EntryDraft {
     Action::Approve(Approve {
         commit,
         components: vec![parse("catalogue")],
+        purpose: ApprovalPurpose::Deploy,
         plans: std::collections::BTreeMap::new(),
         expires: clock::now().plus(Span::from_days(1)),
         comment: None,

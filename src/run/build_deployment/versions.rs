@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::deployment_spec::{BuildError, DeploymentSpec};
 use crate::domain::entry::{Action, Deployment, DeploymentKind, Image, Start, Statement, Target};
 use crate::domain::env_ref::EnvRef;
-use crate::domain::id::{Digest, RunId};
+use crate::domain::id::{Digest, PublicKey, RunId};
 use crate::domain::name::Person;
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, Fact, Facts, Request};
@@ -54,6 +54,7 @@ pub(in crate::run) fn build_statement(
     Statement {
         at: chain.at,
         by,
+        key: PublicKey::UNSIGNED,
         requested_by: None,
         ledger: env.ledger().clone(),
         environment: env.member().cloned(),

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::policies::PEOPLE;
+use super::{COMMAND, approval_purposes, policies::PEOPLE};
 use crate::clock;
 use crate::domain::entry::{
     Abort, Action, Approve, Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit,
@@ -198,6 +198,7 @@ impl Drafter<'_> {
                 } else {
                     self.policy.component_names().into_iter().collect()
                 },
+                purpose: self.pick(approval_purposes())?,
                 plans: BTreeMap::new(),
                 expires: clock::now().plus(Span::from_days(1)),
                 comment: None,
@@ -627,7 +628,7 @@ fn of_running_components(kind: DeploymentKind, env_state: EnvState<'_>) -> Deplo
     };
     let components = commits.into_iter().map(change).collect();
     Deployment {
-        command: (kind == DeploymentKind::Exec).then(|| parse("rake db:migrate")),
+        command: (kind == DeploymentKind::Exec).then(|| parse(COMMAND)),
         ..Deployment::new(kind, components)
     }
 }

@@ -93,6 +93,7 @@ fn add_environments(text: &mut String, dice: &mut SeededRandom) {
             ),
         });
         text.push_str(chance(4, "deployers = [\"alice\", \"bob\", \"ci\"]\n"));
+        text.push_str("exec_by = [\"alice\", \"bob\", \"ci\"]\n");
         text.push_str(chance(4, "rollback_by = [\"release\", \"ci\"]\n"));
         text.push_str(chance(2, "break_glass = { by = [\"bob\", \"dana\"] }\n"));
         text.push_str(chance(

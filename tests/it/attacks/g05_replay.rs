@@ -1,6 +1,6 @@
 //! Group 5: honest entries used again, in another place or as approval of something else.
 
-use git_deploy::testing::domain::entry::{Action, Approve, Record, Statement};
+use git_deploy::testing::domain::entry::{Action, ApprovalPurpose, Approve, Record, Statement};
 use git_deploy::testing::domain::id::{CommitId, Digest};
 use git_deploy::testing::domain::time::Span;
 
@@ -77,6 +77,7 @@ fn approvals_cover_one_thing_once() {
         let approval = Approve {
             commit,
             components,
+            purpose: ApprovalPurpose::Deploy,
             plans,
             expires,
             comment: None,

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use git_deploy::testing::domain::entry::{Action, Approve};
+use git_deploy::testing::domain::entry::{Action, ApprovalPurpose, Approve, Statement};
 use git_deploy::testing::domain::id::CommitId;
 use git_deploy::testing::domain::time::Span;
 
@@ -97,6 +97,29 @@ fn unknown_and_removed_keys_are_refused() {
         "dev",
         &ci.build("dev", a_lock(), None, |it| it.by = "alice".parse().unwrap()),
     );
+    // Another's key in the entry, alone or with that person's name.
+    let honest = String::from_utf8(ci.bytes("blob", &format!("{forged}:entry.json"))).unwrap();
+    let with_key = honest.replace(&ci.key().to_string(), &alice.key().to_string());
+    let with_name = with_key.replace("\"by\": \"ci\"", "\"by\": \"alice\"");
+    assert!(honest != with_key && with_key != with_name);
+    for (name, text) in [("key", &with_key), ("key and name", &with_name)] {
+        let statement = Statement::parse(text.as_bytes()).unwrap();
+        let signed = ci
+            .signer
+            .sign(text.as_bytes(), &statement.trusted_comment());
+        let signed = signed.unwrap();
+        let files: [(&str, &[u8]); 2] = [
+            ("entry.json", text.as_bytes()),
+            ("entry.json.minisig", &signed),
+        ];
+        attacks.refused_entry(
+            &format!("another's {name} in the entry"),
+            &["authorization"],
+            ci,
+            "dev",
+            &ci.refile(&forged, &files),
+        );
+    }
     // A signature that was made for another entry of the same words, and one of the entry before.
     let other = an_entry(ci, "dev");
     world.advance("1s");
@@ -306,6 +329,7 @@ fn approvals_need_different_uninvolved_people() {
         Action::Approve(Approve {
             commit,
             components: member.components(),
+            purpose: ApprovalPurpose::Deploy,
             plans: [].into(),
             expires,
             comment: None,

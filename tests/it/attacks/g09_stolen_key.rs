@@ -2,8 +2,8 @@
 //! environment or wording.
 
 use git_deploy::testing::domain::entry::{
-    Abort, Action, Approve, Baseline, ComponentAtCommit, DeploymentKind, Expire, Finish, Hold,
-    Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Unyank, Verification,
+    Abort, Action, ApprovalPurpose, Approve, Baseline, ComponentAtCommit, DeploymentKind, Expire,
+    Finish, Hold, Outcome, Record, Resume, Revoke, Start, Statement, Unlock, Unyank, Verification,
     VerificationResult, Yank,
 };
 use git_deploy::testing::domain::id::{CommitId, Content, RunId};
@@ -393,6 +393,7 @@ fn a_deployers_key_can_only_deploy() {
             Action::Approve(Approve {
                 commit: two,
                 components: vec![demo()],
+                purpose: ApprovalPurpose::Deploy,
                 plans: [].into(),
                 expires,
                 comment: None,

@@ -148,6 +148,7 @@ impl<'w> Member<'w> {
         let mut statement = Statement {
             at: self.world.now(),
             by: self.person.parse().unwrap(),
+            key: self.key(),
             requested_by: None,
             ledger: ledger.clone(),
             environment: None,

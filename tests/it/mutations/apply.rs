@@ -227,7 +227,7 @@ impl PushFixture<'_> {
         };
         let entry = Entry::<Unverified>::parse(&bytes, &signature)
             .unwrap()
-            .assume_verified(author.key());
+            .assume_verified();
         let base = self.tree(*commit.parents.first()?);
         let state = StateReader::new(&self.repository)
             .load(base, &statement.ledger, &Scope::for_statement(&statement))

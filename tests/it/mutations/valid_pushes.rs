@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use git_deploy::testing::domain::entry::{
-    Action, Approve, Attestation, Lock, Publish, Record, RecordedResult, Start, Unlock, Yank,
+    Action, ApprovalPurpose, Approve, Attestation, Lock, Publish, Record, RecordedResult, Start,
+    Unlock, Yank,
 };
 use git_deploy::testing::domain::id::{CommitId, Digest, Oid, RunId};
 use git_deploy::testing::domain::name::LedgerName;
@@ -362,6 +363,7 @@ fn made<'p, 'w>(project: &'p Project<'w>) -> Vec<(&'p Member<'w>, &'static str, 
     let approve = Approve {
         commit: head,
         components,
+        purpose: ApprovalPurpose::Deploy,
         plans: [].into(),
         expires,
         comment: None,

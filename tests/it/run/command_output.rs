@@ -33,7 +33,7 @@ fn is_plain(place: &str, bytes: &[u8]) {
 #[test]
 fn hostile_output_is_made_plain() {
     let world = World::new();
-    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = { exec_by = \"ci\" }\n", &[]);
     let ci = &play.project.ci;
     let endless = format!("{HOSTILE}head -c 300000 /dev/zero | tr '\\0' x; exit 3\n");
     play.change(&[

@@ -7,7 +7,11 @@ use crate::harness::World;
 #[test]
 fn components_run_side_by_side() {
     let world = World::new();
-    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(
+        &world,
+        "[environments]\ndev = { exec_by = [\"bob\", \"ci\"] }\n",
+        &[],
+    );
     let (bob, carol, ci) = (&play.project.bob, &play.project.carol, &play.project.ci);
     play.run(&[]).ok();
     let two = ["api/n", "web/n"].map(|file| (file, "2\n"));
@@ -81,7 +85,11 @@ fn components_run_side_by_side() {
 fn one_off_commands_leave_no_open_run() {
     let world = World::new();
     let secret = "secrets = { TOKEN = \"cat $HOME/token\" }";
-    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[("web", secret)]);
+    let play = RunFixture::new(
+        &world,
+        "[environments]\ndev = { exec_by = [\"bob\", \"ci\"] }\n",
+        &[("web", secret)],
+    );
     std::fs::write(play.home("token"), "s3cret-token\n").unwrap();
     play.run(&[]).ok();
     let exec = |words: &[&str]| {

@@ -83,7 +83,7 @@ fn secrets_are_masked_everywhere() {
     let secrets = "secrets = { SECRET = \"cat $HOME/vault/secret\", TOKEN = { command = \"cat $HOME/vault/token\", plan = true } }";
     let play = RunFixture::new(
         &world,
-        "[environments]\ndev = {}\n",
+        "[environments]\ndev = { exec_by = \"ci\" }\n",
         &[("net", secrets), ("db", secrets), ("web", secrets)],
     );
     std::fs::create_dir(play.home("vault")).unwrap();

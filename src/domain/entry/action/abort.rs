@@ -35,7 +35,6 @@ impl ActionType for Abort {
         name: "abort",
         commits: CommitRole::Deployed,
         history: HistoryRole::Outcome,
-        vouches: false,
     };
 }
 

@@ -19,13 +19,41 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-/// Consent to put components at a commit into the environment.
+/// What an approval is for. An approval for one purpose authorises no other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "purpose", rename_all = "lowercase")]
+pub enum ApprovalPurpose {
+    /// To deploy the components, also with a hotfix.
+    Deploy,
+    /// To remove the components from the environment.
+    Destroy,
+    /// To run one command in the components.
+    Exec {
+        /// The SHA-256 of the command line.
+        command: Digest,
+    },
+}
+
+impl ApprovalPurpose {
+    /// Returns the purpose of an approval of this command line.
+    pub fn of_command(command: &Line) -> Self {
+        Self::Exec {
+            command: Digest::sha256(command.as_str().as_bytes()),
+        }
+    }
+}
+
+/// Consent to put components at a commit into the environment, to remove them from it, or to run a
+/// command in them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approve {
     /// The commit.
     pub commit: CommitId,
     /// The approved components, in bytewise order; never empty.
     pub components: Vec<ComponentName>,
+    /// What it is for.
+    #[serde(flatten)]
+    pub purpose: ApprovalPurpose,
     /// The digests of the approved plans, by component.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub plans: std::collections::BTreeMap<ComponentName, Digest>,
@@ -41,7 +69,6 @@ impl ActionType for Approve {
         name: "approve",
         commits: CommitRole::MayBeMissing,
         history: HistoryRole::None,
-        vouches: true,
     };
 }
 
@@ -68,10 +95,17 @@ impl ActionBody for Approve {
 
     fn headline(&self, environment: &str) -> String {
         let names = headline::names(self.components.iter());
-        format!(
-            "approve {names} ({}) for {environment}",
-            self.commit.short()
-        )
+        let commit = self.commit.short();
+        match &self.purpose {
+            ApprovalPurpose::Deploy => format!("approve {names} ({commit}) for {environment}"),
+            ApprovalPurpose::Destroy => {
+                format!("approve the removal of {names} ({commit}) from {environment}")
+            }
+            ApprovalPurpose::Exec { command } => {
+                let command = command.short();
+                format!("approve the command {command} for {names} ({commit}) in {environment}")
+            }
+        }
     }
 
     fn free_text(&self) -> Option<&str> {
@@ -79,12 +113,26 @@ impl ActionBody for Approve {
     }
 
     fn note(&self, _: CommitId) -> Note {
-        Note::new("approved", note::quoted(self.comment.as_ref()))
+        let purpose = match &self.purpose {
+            ApprovalPurpose::Deploy => String::new(),
+            ApprovalPurpose::Destroy => "removal".to_owned(),
+            ApprovalPurpose::Exec { command } => format!("command {}", command.short()),
+        };
+        let comment = note::quoted(self.comment.as_ref());
+        let parts = [purpose, comment].into_iter().filter(|it| !it.is_empty());
+        Note::new("approved", parts.collect::<Vec<_>>().join("  "))
     }
 
     fn log(&self) -> LogText {
         let names = log_text::names(self.components.iter());
         let object = format!("{names} ({})", log_text::commit(self.commit));
+        let object = match &self.purpose {
+            ApprovalPurpose::Deploy => object,
+            ApprovalPurpose::Destroy => format!("the removal of {object}"),
+            ApprovalPurpose::Exec { command } => {
+                format!("the command {} in {object}", command.short())
+            }
+        };
         LogText::new("approved", Tone::Neutral, object)
     }
 
@@ -96,6 +144,10 @@ impl ActionBody for Approve {
         require(
             self.plans.keys().all(|it| self.components.contains(it)),
             Contradiction("an approved plan belongs to a component that is not approved"),
+        )?;
+        require(
+            self.plans.is_empty() || self.purpose == ApprovalPurpose::Deploy,
+            Contradiction("only a deployment has approved plans"),
         )
     }
 }
@@ -134,16 +186,23 @@ impl EnvironmentBody for Approve {
 impl crate::domain::entry::samples::Sample for Approve {
     fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
         use crate::domain::entry::samples::*;
+        let purpose = prop_oneof![
+            2 => Just(ApprovalPurpose::Deploy),
+            1 => Just(ApprovalPurpose::Destroy),
+            1 => digest().prop_map(|command| ApprovalPurpose::Exec { command }),
+        ];
         let texts = (option::of(digest()), time(), option::of(line()));
-        (commit(), names(), texts)
-            .prop_map(|(commit, components, (plan, expires, comment))| {
+        (commit(), names(), purpose, texts)
+            .prop_map(|(commit, components, purpose, (plan, expires, comment))| {
                 let plans = plan
+                    .filter(|_| purpose == ApprovalPurpose::Deploy)
                     .map(|plan| (components[0].clone(), plan))
                     .into_iter()
                     .collect();
                 Self {
                     commit,
                     components,
+                    purpose,
                     plans,
                     expires,
                     comment,

@@ -34,7 +34,6 @@ impl ActionType for Artifact {
         name: "artifact",
         commits: CommitRole::MayBeMissing,
         history: HistoryRole::None,
-        vouches: true,
     };
 }
 

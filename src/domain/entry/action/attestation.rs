@@ -165,7 +165,6 @@ impl ActionType for Attestation {
         name: "attestation",
         commits: CommitRole::MayBeMissing,
         history: HistoryRole::None,
-        vouches: true,
     };
 }
 

@@ -34,7 +34,6 @@ impl ActionType for Baseline {
         name: "baseline",
         commits: CommitRole::Deploys,
         history: HistoryRole::Outcome,
-        vouches: false,
     };
 }
 

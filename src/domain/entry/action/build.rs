@@ -47,7 +47,6 @@ impl ActionType for Build {
         name: "build",
         commits: CommitRole::MayBeMissing,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

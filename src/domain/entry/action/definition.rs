@@ -76,9 +76,6 @@ pub struct ActionInfo {
     pub commits: CommitRole,
     /// What it adds to the history of its environment.
     pub history: HistoryRole,
-    /// Whether it is a signer's consent or attestation, which counts only as long as the signer's
-    /// key does.
-    pub vouches: bool,
 }
 
 /// The part of an action's definition that depends only on its type.

@@ -14,7 +14,7 @@ use crate::domain::time::Time;
 
 use InvalidError::{Contradiction, Order};
 
-use super::{Origin, Outcome, Target};
+use super::{ApprovalPurpose, Origin, Outcome, Target};
 
 /// The labels of a deployment: a value by name.
 pub type Labels = BTreeMap<Label, Line>;
@@ -126,6 +126,15 @@ impl Deployment {
     /// Returns the targets of all components.
     pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> + Clone {
         self.components.iter().map(|change| &change.target)
+    }
+
+    /// Returns what an approval of one of its changes must be for.
+    pub fn purpose_of(&self, change: &ComponentChange) -> ApprovalPurpose {
+        match &self.command {
+            Some(command) => ApprovalPurpose::of_command(command),
+            None if change.is_removal() => ApprovalPurpose::Destroy,
+            None => ApprovalPurpose::Deploy,
+        }
     }
 
     /// Lists the ids in it, other than the commits of its targets.

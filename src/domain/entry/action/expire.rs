@@ -45,7 +45,6 @@ impl ActionType for Expire {
         name: "expire",
         commits: CommitRole::None,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

@@ -64,7 +64,6 @@ impl ActionType for Finish {
         name: "finish",
         commits: CommitRole::Deployed,
         history: HistoryRole::Outcome,
-        vouches: false,
     };
 }
 

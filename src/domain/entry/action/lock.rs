@@ -31,7 +31,6 @@ impl ActionType for Lock {
         name: "lock",
         commits: CommitRole::None,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

@@ -35,6 +35,7 @@ mod yank;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use approve::ApprovalPurpose;
 pub use attestation::{AttestationResult, TEST_COUNTS_KEY};
 pub use build::BuildResult;
 pub use command_record::{CommandRecord, CommandStep, MAX_COMMANDS};

@@ -27,7 +27,6 @@ impl ActionType for PolicyApprove {
         name: "approve",
         commits: CommitRole::None,
         history: HistoryRole::None,
-        vouches: true,
     };
 }
 

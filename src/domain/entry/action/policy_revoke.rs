@@ -29,7 +29,6 @@ impl ActionType for PolicyRevoke {
         name: "revoke",
         commits: CommitRole::None,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

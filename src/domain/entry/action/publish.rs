@@ -43,7 +43,6 @@ impl ActionType for Publish {
         name: "publish",
         commits: CommitRole::None,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

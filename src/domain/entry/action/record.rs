@@ -38,7 +38,6 @@ impl ActionType for Record {
         name: "record",
         commits: CommitRole::Deploys,
         history: HistoryRole::Request,
-        vouches: false,
     };
 }
 

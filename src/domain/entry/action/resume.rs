@@ -30,7 +30,6 @@ impl ActionType for Resume {
         name: "resume",
         commits: CommitRole::None,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

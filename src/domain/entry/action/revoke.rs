@@ -33,7 +33,6 @@ impl ActionType for Revoke {
         name: "revoke",
         commits: CommitRole::MayBeMissing,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

@@ -32,7 +32,6 @@ impl ActionType for Start {
         name: "start",
         commits: CommitRole::Deploys,
         history: HistoryRole::Request,
-        vouches: false,
     };
 }
 

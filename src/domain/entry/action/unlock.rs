@@ -49,7 +49,6 @@ impl ActionType for Unlock {
         name: "unlock",
         commits: CommitRole::Deployed,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

@@ -23,7 +23,6 @@ impl ActionType for Unyank {
         name: "unyank",
         commits: CommitRole::MayBeMissing,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

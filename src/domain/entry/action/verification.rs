@@ -45,7 +45,6 @@ impl ActionType for Verification {
         name: "verification",
         commits: CommitRole::Deployed,
         history: HistoryRole::Verification,
-        vouches: false,
     };
 }
 

@@ -41,7 +41,6 @@ impl ActionType for Yank {
         name: "yank",
         commits: CommitRole::MayBeMissing,
         history: HistoryRole::None,
-        vouches: false,
     };
 }
 

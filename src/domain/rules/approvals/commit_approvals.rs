@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::excluded::{ExcludedPersons, describe_excluded};
 use super::refusal::ApprovalRefusal;
 use crate::domain::entry::{
-    Action, Approve, ComponentChange, Deployment, DeploymentKind, StoredEntry,
+    Action, ApprovalPurpose, Approve, ComponentChange, Deployment, DeploymentKind, StoredEntry,
 };
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
@@ -30,6 +30,8 @@ pub(super) struct MissingApprovals {
 pub(super) struct CommitApprovals<'a> {
     /// The commit.
     pub commit: CommitId,
+    /// What the approvals must be for.
+    pub purpose: ApprovalPurpose,
     /// The components that change to it.
     pub changes: Vec<&'a ComponentChange>,
     /// The environment's requirements.
@@ -60,31 +62,31 @@ pub(super) fn approvers(all: &[CommitApprovals<'_>]) -> BTreeSet<Person> {
         .collect()
 }
 
-/// Returns the approvals of each commit that components change to. An `exec` changes nothing, but
-/// needs approval for every component that it names.
+/// Returns the approvals for each commit that components change to, and for each purpose there. An
+/// `exec` changes nothing, but needs approval for every component that it names.
 pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitApprovals<'c>>> {
     let (requirements, deployment) = (&ctx.environment()?.approvals, ctx.deployment()?);
     if requirements.is_empty() || is_exempt(deployment) {
         return Ok(Vec::new());
     }
-    let mut commits: BTreeMap<CommitId, Vec<&ComponentChange>> = BTreeMap::new();
+    let mut groups: BTreeMap<(CommitId, ApprovalPurpose), Vec<&ComponentChange>> = BTreeMap::new();
     for change in &deployment.components {
-        commits
-            .entry(change.target.commit)
+        groups
+            .entry((change.target.commit, deployment.purpose_of(change)))
             .or_default()
             .push(change);
     }
     let excluded = ExcludedPersons::find(ctx, requirements)?;
     let mut all = Vec::new();
-    for (commit, changes) in commits {
-        let mut approvals = CommitApprovals::new(commit, changes, requirements);
+    for ((commit, purpose), changes) in groups {
+        let mut approvals = CommitApprovals::new(commit, purpose, changes, requirements);
         for (_, _, entry) in ctx
             .environment_state()?
             .approvals()
             .filter(|(it, _, _)| *it == commit)
         {
             if let Action::Approve(approve) = &entry.statement.action {
-                approvals.add_approval(ctx, entry, approve, &excluded)?;
+                approvals.add_approval(ctx, entry, approve, &excluded);
             }
         }
         all.push(approvals);
@@ -96,11 +98,13 @@ impl<'a> CommitApprovals<'a> {
     /// Returns the changes to a commit, without any approval.
     pub fn new(
         commit: CommitId,
+        purpose: ApprovalPurpose,
         changes: Vec<&'a ComponentChange>,
         requirements: &'a [ApprovalRequirement],
     ) -> Self {
         Self {
             commit,
+            purpose,
             changes,
             requirements,
             approvers: vec![BTreeSet::new(); requirements.len()],
@@ -116,7 +120,7 @@ impl<'a> CommitApprovals<'a> {
         entry: &StoredEntry,
         approve: &Approve,
         excluded: &ExcludedPersons,
-    ) -> Fact<()> {
+    ) {
         let person = &entry.statement.by;
         let approval = GivenApproval {
             by: person,
@@ -124,8 +128,7 @@ impl<'a> CommitApprovals<'a> {
             approve,
         };
         let (mut counting, mut refusal) = self.match_requirements(ctx, &approval, excluded);
-        // The key is checked last: it need not be known for an approval that does not count anyway.
-        if !counting.is_empty() && !key_trust::has_listed_key(ctx, entry)? {
+        if !counting.is_empty() && !key_trust::has_listed_key(ctx.policy, entry) {
             counting.clear();
             refusal = Some(ApprovalRefusal::RemovedKey);
         }
@@ -138,7 +141,6 @@ impl<'a> CommitApprovals<'a> {
                 approvers.insert(person.clone());
             }
         }
-        Ok(())
     }
 
     /// Returns the indexes of the requirements that an approval counts for, and why it does not
@@ -172,6 +174,9 @@ impl<'a> CommitApprovals<'a> {
         let approve = approval.approve;
         if ctx.policy.is_machine(approval.by) {
             return Some(ApprovalRefusal::Machine);
+        }
+        if approve.purpose != self.purpose {
+            return Some(ApprovalRefusal::OtherPurpose);
         }
         if let Some(refusal) = excluded.refuse(requirement.prevent_self, approval.by) {
             return Some(refusal);
@@ -244,10 +249,11 @@ impl<'a> CommitApprovals<'a> {
 
     /// Puts the commit before a message, if there are several commits.
     pub fn prefix_commit(&self, all: &[Self], detail: String) -> String {
-        if all.len() == 1 {
-            detail
-        } else {
-            format!("{}: {detail}", self.commit.short())
+        let commit = self.commit.short();
+        match self.purpose {
+            _ if all.len() == 1 => detail,
+            ApprovalPurpose::Destroy => format!("{commit} (removal): {detail}"),
+            _ => format!("{commit}: {detail}"),
         }
     }
 

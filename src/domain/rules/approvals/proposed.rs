@@ -30,8 +30,10 @@ pub(in crate::domain::rules) fn refuse_proposed_approval(
             .flatten();
     }
     let excluded = ExcludedPersons::find_before_start(ctx, requirements)?;
-    let changes = deployment.changed().collect();
-    let approvals = CommitApprovals::new(approve.commit, changes, requirements);
+    // An `exec` changes nothing, but its approval is for the components that it names.
+    let changes = deployment.components.iter().collect();
+    let purpose = approve.purpose.clone();
+    let approvals = CommitApprovals::new(approve.commit, purpose, changes, requirements);
     let approval = GivenApproval {
         by,
         at: ctx.now,
@@ -39,20 +41,14 @@ pub(in crate::domain::rules) fn refuse_proposed_approval(
     };
     let (counting, refusal) = approvals.match_requirements(ctx, &approval, &excluded);
     let is_other_plan = refusal == Some(ApprovalRefusal::OtherPlan);
-    let counts = !counting.is_empty() || (is_other_plan && needs_no_plan(ctx, &approvals, approve));
+    let counts = !counting.is_empty() || (is_other_plan && needs_no_plan(ctx, approve));
     Ok(refusal.filter(|_| !counts))
 }
 
-/// Returns whether an approval without plans counts for something else than the deployment: for a
-/// command in the running version, or for the branch update before the deployment.
-fn needs_no_plan(ctx: &Context<'_>, approvals: &CommitApprovals<'_>, approve: &Approve) -> bool {
-    let may_be_command = || {
-        let mut changes = approvals.changes.iter();
-        changes.all(|change| change.from == Some(change.target.commit))
-    };
-    let may_be_update = || {
-        ctx.environment
-            .is_some_and(|it| it.branch.is_some() && it.deploy_on == DeployOn::Merge)
-    };
-    approve.plans.is_empty() && (may_be_command() || may_be_update())
+/// Returns whether an approval without plans counts for the branch update before the deployment.
+fn needs_no_plan(ctx: &Context<'_>, approve: &Approve) -> bool {
+    let has_updates = ctx
+        .environment
+        .is_some_and(|it| it.branch.is_some() && it.deploy_on == DeployOn::Merge);
+    approve.plans.is_empty() && has_updates
 }

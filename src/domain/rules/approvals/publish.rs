@@ -37,7 +37,7 @@ pub(super) fn consenting_admins(
         let approves_this = matches!(&entry.statement.action, Action::PolicyApprove(it) if it.digest == publish.digest);
         if approves_this
             && eligible.contains(&entry.statement.by)
-            && key_trust::has_listed_key(ctx, entry)?
+            && key_trust::has_listed_key(ctx.policy, entry)
         {
             approvers.insert(entry.statement.by.clone());
         }

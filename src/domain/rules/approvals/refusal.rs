@@ -13,6 +13,8 @@ pub enum ApprovalRefusal {
     Starter,
     /// It has expired.
     Expired,
+    /// It is for a deployment, a removal or a command, and another one of these is requested.
+    OtherPurpose,
     /// It does not include every component that changes.
     OtherComponents,
     /// It is not for exactly the plans of the deployment.
@@ -37,6 +39,7 @@ impl fmt::Display for ApprovalRefusal {
             }
             Self::Involved => "authors and the deployer cannot approve (prevent_self)",
             Self::Expired => "it has expired",
+            Self::OtherPurpose => "it is for another purpose",
             Self::OtherComponents => "it is for other components",
             Self::OtherPlan => "it is for another plan",
             Self::RemovedKey => "the key that signed it was removed",

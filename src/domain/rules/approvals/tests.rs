@@ -192,26 +192,13 @@ fn expiry() {
 /// An approval signed with a removed key does not count, even if its signer has a new key.
 #[test]
 fn removed_keys() {
-    let mut case = case(
-        &with_requirement("required = 1"),
-        vec![("bob", approve(1, &["catalogue"]))],
-    );
-    let approval = (parse("prod"), 1);
-    case.facts
-        .signers
-        .insert(approval.clone(), Ok(key("mallory")));
-    with_approved_by(case).fails(Rule::Approvals, "the key that signed it was removed");
-    let mut case = self::case(
-        &with_requirement("required = 1"),
-        vec![("bob", approve(1, &["catalogue"]))],
-    );
-    case.facts.signers.insert(approval, Ok(key("carol")));
-    case.fails(Rule::Approvals, "removed");
-    case.facts.signers.clear();
-    case.unknown(
-        Rule::Approvals,
-        "the key that signed entry 1 of prod was not read",
-    );
+    for signer in ["bob:mallory", "bob:carol"] {
+        case(
+            &with_requirement("required = 1"),
+            vec![(signer, approve(1, &["catalogue"]))],
+        )
+        .fails(Rule::Approvals, "the key that signed it was removed");
+    }
 }
 
 /// With `bind = "plan"`, an approval is for one plan, and the deployment must have that plan.
@@ -313,15 +300,6 @@ fn exec() {
         start(1, exec.clone()),
     );
     case.fails(Rule::Approvals, "0 of 1");
-    let bob = vec![("bob", approve(1, &["catalogue"]))];
-    with_approved_by(Case::after(
-        &with_requirement("required = 1"),
-        "prod",
-        bob,
-        "ci",
-        start(1, exec.clone()),
-    ))
-    .passes(Rule::Approvals);
     // A command that names no component is refused: it would need no approval.
     exec.components.clear();
     Case::after(
@@ -337,6 +315,66 @@ fn exec() {
             .checks(Rule::Approvals),
         []
     );
+}
+
+/// An approval for one purpose authorises no other, whoever gave it, and the refusal suggests the
+/// approval that is missing.
+#[test]
+fn purposes() {
+    let exec = |command: &str| {
+        let mut exec = deployment(DeploymentKind::Exec, vec![change("catalogue", 1, None)]);
+        exec.command = Some(parse(command));
+        exec
+    };
+    let removal = |kind| {
+        let mut removal = deployment(kind, vec![change("catalogue", 1, Some(1))]);
+        removal.components[0].target.content = None;
+        removal
+    };
+    let change = vec![change("catalogue", 1, None)];
+    let requests = [
+        (deployment(DeploymentKind::Deploy, change.clone()), ""),
+        (deployment(DeploymentKind::Hotfix, change), ""),
+        (removal(DeploymentKind::Deploy), " --destroy"),
+        (
+            removal(DeploymentKind::Destroy),
+            " --component catalogue --destroy",
+        ),
+        (
+            exec("sh -c 'ls | wc'"),
+            " --component catalogue --exec -- sh -c 'ls | wc'",
+        ),
+        (exec("true"), " --component catalogue --exec -- true"),
+    ];
+    let purposes = requests
+        .clone()
+        .map(|(request, _)| request.purpose_of(&request.components[0]));
+    for (request, options) in requests {
+        for purpose in &purposes {
+            let mut given = approve(1, &["catalogue"]);
+            if let Action::Approve(given) = &mut given {
+                given.purpose = purpose.clone();
+            }
+            let policy = with_requirement("required = 1");
+            let approvals = vec![("bob", given)];
+            let start = start(1, request.clone());
+            let case = with_approved_by(Case::after(&policy, "prod", approvals, "ci", start));
+            if *purpose == request.purpose_of(&request.components[0]) {
+                case.passes(Rule::Approvals);
+            } else {
+                let why = "not by bob: it is for another purpose";
+                let remedy = case.fails(Rule::Approvals, why).remedy.unwrap();
+                assert_eq!(
+                    remedy,
+                    format!("git deploy approve prod 010101010101{options}")
+                );
+            }
+        }
+    }
+    // A line that a shell would not read as it is, is not suggested.
+    let unsafe_line = start(1, exec("true; id"));
+    let case = Case::new(&with_requirement("required = 1"), "prod", "ci", unsafe_line);
+    assert_eq!(case.fails(Rule::Approvals, "0 of 1").remedy, None);
 }
 
 fn publish_case(approvals: Vec<(&str, Digest)>, approved_by: &[&str]) -> Case {
@@ -492,7 +530,7 @@ fn proposed_approvals() {
     }
 }
 
-/// Without plans, an approval may still be for a command, or for a branch update.
+/// Without plans, an approval may still be for a branch update. One of a command needs none.
 #[test]
 fn proposed_approvals_without_plans() {
     let component = "[components.catalogue]\nplan = \"p\"\napply = \"a\"\n";
@@ -515,7 +553,16 @@ fn proposed_approvals_without_plans() {
     let other_plan = Ok(Some(ApprovalRefusal::OtherPlan));
     assert_eq!(refuse(&prod(""), None, none()), other_plan);
     assert_eq!(refuse(&prod(""), Some(2), none()), other_plan);
-    assert_eq!(refuse(&prod(""), Some(1), none()), Ok(None));
+    assert_eq!(refuse(&prod(""), Some(1), none()), other_plan);
+    let mut exec = deployment(DeploymentKind::Exec, vec![change("catalogue", 1, None)]);
+    exec.command = Some(parse("true"));
+    let of_command = Approve {
+        purpose: exec.purpose_of(&exec.components[0]),
+        ..approve.clone()
+    };
+    let request = start(1, exec);
+    let refusal = refuse_proposed(&prod(""), "bob", request, &of_command, none());
+    assert_eq!(refusal, Ok(None));
     let merge = prod("branch = \"main\"\ndeploy_on = \"merge\"\n");
     assert_eq!(refuse(&merge, Some(2), none()), Ok(None));
     refuse(&merge, Some(2), None).unwrap_err();

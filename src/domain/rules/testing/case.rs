@@ -115,30 +115,16 @@ impl Case {
             .map(|name| (name, true))
             .collect();
         facts.stored_as_computed = Some(Ok(()));
-        self.add_signers();
+        self.add_empty_facts();
         self.add_code();
     }
 
-    /// Adds empty facts for those that are not set, and the signers of the entries in the state and
-    /// `evidence`.
-    fn add_signers(&mut self) {
+    /// Adds empty facts for those that are not set.
+    fn add_empty_facts(&mut self) {
         let facts = &mut self.facts;
         facts.yanks.get_or_insert_with(|| Ok(State::empty()));
         facts.evidence.get_or_insert_with(|| Ok(Vec::new()));
         facts.authors.get_or_insert_with(|| Ok(BTreeSet::new()));
-        let entries = facts
-            .state
-            .iter()
-            .flatten()
-            .flat_map(State::slots)
-            .filter_map(|(_, value)| value.entry());
-        for entry in entries.chain(facts.evidence.iter().flatten().flatten()) {
-            let statement = &entry.statement;
-            facts
-                .signers
-                .entry((statement.ledger.clone(), statement.sequence))
-                .or_insert_with(|| Ok(key(statement.by.as_str())));
-        }
     }
 
     /// Adds the dates and contents of the commits that the statement names, each containing the
@@ -219,6 +205,7 @@ impl Case {
     /// Sets the signer, and that person's own key.
     pub fn by(&mut self, person: &str) -> &mut Self {
         self.statement.by = parse::<Person>(person);
+        self.statement.key = key(person);
         self.key = Some(key(person));
         self
     }

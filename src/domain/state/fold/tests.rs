@@ -8,7 +8,8 @@ use serde_json::json;
 use super::super::{Scope, Slot, State, Value};
 use super::fold;
 use crate::domain::entry::samples::{statement, verified};
-use crate::domain::entry::{Action, Statement};
+use crate::domain::entry::{Action, ApprovalPurpose, Statement};
+use crate::domain::id::PublicKey;
 use crate::domain::policy::PublishedPolicy;
 use crate::domain::time::Time;
 
@@ -140,6 +141,7 @@ fn after(actions: &[Action]) -> State {
         let statement = Statement {
             at: Time::from_seconds(1_700_000_000 + 60 * i64::try_from(sequence).unwrap()).unwrap(),
             by: "bob".parse().unwrap(),
+            key: PublicKey::new([0; 8], [1; 32]),
             requested_by: None,
             ledger: "prod".parse().unwrap(),
             environment: None,
@@ -159,20 +161,28 @@ fn read<T: serde::de::DeserializeOwned>(fields: serde_json::Value) -> T {
 }
 
 /// A success uses up the approvals on which it could rely, so that not even a removal or a command
-/// can be repeated with them. An approval for fewer components did not count, and stays.
+/// can be repeated with them. An approval for fewer components or another purpose did not count,
+/// and stays.
 #[test]
 fn success_uses_up_approvals() {
     let (new, tree) = ("aa".repeat(20), "cc".repeat(20));
-    let approve = |components: &[&str]| {
-        let fields =
-            json!({ "commit": new, "components": components, "expires": "2030-01-01T00:00:00Z" });
+    let approve = |components: &[&str], purpose: ApprovalPurpose| {
+        let mut fields = serde_json::to_value(purpose).unwrap();
+        fields["commit"] = json!(new);
+        fields["components"] = json!(components);
+        fields["expires"] = json!("2030-01-01T00:00:00Z");
         Action::Approve(read(fields))
     };
-    // Sequences 1, 2 and 3.
+    let command = |line: &str| ApprovalPurpose::of_command(&line.parse().unwrap());
+    // Sequences 1 to 7.
     let approvals = [
-        approve(&["web"]),
-        approve(&["api", "web"]),
-        approve(&["api"]),
+        approve(&["web"], ApprovalPurpose::Deploy),
+        approve(&["api", "web"], ApprovalPurpose::Deploy),
+        approve(&["api"], ApprovalPurpose::Deploy),
+        approve(&["web"], ApprovalPurpose::Destroy),
+        approve(&["api"], ApprovalPurpose::Destroy),
+        approve(&["api"], command("migrate")),
+        approve(&["api"], command("migrate --all")),
     ];
     let remaining = |more: &[Action]| -> Vec<u64> {
         let state = after(&[&approvals, more].concat());
@@ -189,27 +199,10 @@ fn success_uses_up_approvals() {
             .iter()
             .map(|(name, outcome)| json!({ "component": name, "outcome": outcome, "verification": "none" }))
             .collect();
-        Action::Record(read(
+        [Action::Record(read(
             json!({ "kind": "deploy", "components": components, "results": results }),
-        ))
+        ))]
     };
-    assert_eq!(remaining(&[]), [1, 2, 3]);
-    assert_eq!(
-        remaining(&[record(
-            json!([api, web]),
-            &[("api", "succeeded"), ("web", "destroyed")]
-        )]),
-        [1, 3]
-    );
-    assert_eq!(
-        remaining(&[record(json!([web]), &[("web", "destroyed")])]),
-        [3]
-    );
-    assert_eq!(
-        remaining(&[record(json!([web]), &[("web", "failed")])]),
-        [1, 2, 3]
-    );
-
     let run = "07".repeat(16);
     let exec = |status: u8| {
         let start = json!({
@@ -217,13 +210,20 @@ fn success_uses_up_approvals() {
             "components": [{ "component": "api", "commit": new, "content": tree }]
         });
         let finish = json!({
-            "start": 4, "run": run, "kind": "exec", "status": status,
+            "start": 8, "run": run, "kind": "exec", "status": status,
             "components": [{
                 "component": "api", "commit": new, "content": tree, "outcome": "executed", "verification": "none"
             }]
         });
         [Action::Start(read(start)), Action::Finish(read(finish))]
     };
-    assert_eq!(remaining(&exec(0)), [1]);
-    assert_eq!(remaining(&exec(1)), [1, 2, 3]);
+    let all = [1, 2, 3, 4, 5, 6, 7];
+    assert_eq!(remaining(&[]), all);
+    let both = [("api", "succeeded"), ("web", "destroyed")];
+    assert_eq!(remaining(&record(json!([api, web]), &both)), [1, 5, 6, 7]);
+    let destroyed = record(json!([web]), &[("web", "destroyed")]);
+    assert_eq!(remaining(&destroyed), [1, 2, 3, 5, 6, 7]);
+    assert_eq!(remaining(&record(json!([web]), &[("web", "failed")])), all);
+    assert_eq!(remaining(&exec(0)), [1, 2, 3, 4, 5, 7]);
+    assert_eq!(remaining(&exec(1)), all);
 }

@@ -1,0 +1,186 @@
+//! Computes what an approval is for: a deployment, a removal or a command.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Args;
+use crate::cli::args::command_line::format_command;
+use crate::cli::deploy_runner::build_destruction;
+use crate::cli::deployment_request::{DeploymentRequest, build_requested, select_to_change};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind};
+use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind, Target};
+use crate::domain::env_ref::EnvRef;
+use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
+use crate::domain::state::Scope;
+use crate::ledger::writer::LedgerSnapshot;
+
+/// Computes the deployment, removal or command to approve. All its components are at one commit.
+/// `named` is the commit on the command line, and `head` the one that is checked out.
+///
+/// # Errors
+///
+/// Fails if it would change nothing.
+pub(super) fn compose_approved(
+    args: &Args,
+    env: &EnvRef,
+    view: &LedgerSnapshot<'_>,
+    named: Option<CommitId>,
+    head: &dyn Fn() -> Result<CommitId, CliError>,
+) -> Result<Deployment, CliError> {
+    let commit = || named.map_or_else(head, Ok);
+    if !args.exec.is_empty() {
+        return compose_command(args, env, view, named);
+    }
+    if !args.destroy {
+        let deployment = compose_change(args, env, view, commit()?)?;
+        return require_change(deployment, env, commit()?);
+    }
+    // A removal at a commit that lacks the component, or else of an ephemeral environment.
+    if named.is_some() || env.member().is_none() {
+        let commit = commit()?;
+        let mut deployment = compose_change(args, env, view, commit)?;
+        deployment.components.retain(ComponentChange::is_removal);
+        if env.member().is_none() || !deployment.components.is_empty() {
+            return require_change(deployment, env, commit);
+        }
+    }
+    compose_removal(args, env, view, named)
+}
+
+/// Computes the deployment of a commit.
+fn compose_change(
+    args: &Args,
+    env: &EnvRef,
+    view: &LedgerSnapshot<'_>,
+    commit: CommitId,
+) -> Result<Deployment, CliError> {
+    let request = DeploymentRequest {
+        commit,
+        selection: select_to_change(&args.components),
+        kind: DeploymentKind::Deploy,
+        destroy: args.destroy,
+        versions: &BTreeMap::new(),
+    };
+    build_requested(env, view, &request)
+}
+
+fn require_change(
+    deployment: Deployment,
+    env: &EnvRef,
+    commit: CommitId,
+) -> Result<Deployment, CliError> {
+    if deployment.changed().next().is_some() {
+        return Ok(deployment);
+    }
+    let message = format!(
+        "{} would change nothing in {}: there is nothing to approve",
+        commit.short(),
+        env.name()
+    );
+    Err(CliError::new(ErrorKind::Usage, message).hint("repeat the command with --component NAME"))
+}
+
+/// Computes the destruction of an ephemeral environment, of those components that are at the named
+/// commit.
+fn compose_removal(
+    args: &Args,
+    env: &EnvRef,
+    view: &LedgerSnapshot<'_>,
+    named: Option<CommitId>,
+) -> Result<Deployment, CliError> {
+    let name = env.name();
+    let destruction = build_destruction(env, view, &|_| Ok(()))?;
+    let mut deployment = destruction.ok_or_else(|| {
+        let message = format!("{name} does not exist: there is nothing to approve");
+        CliError::new(ErrorKind::Usage, message)
+    })?;
+    deployment.components.retain(|change| {
+        let component = &change.target.component;
+        (args.components.is_empty() || args.components.contains(component))
+            && named.is_none_or(|commit| change.target.commit == commit)
+    });
+    let commits: BTreeSet<CommitId> = deployment.targets().map(|it| it.commit).collect();
+    if commits.len() == 1 {
+        return Ok(deployment);
+    }
+    let failure = CliError::new(
+        ErrorKind::Usage,
+        if commits.is_empty() {
+            format!("none of these components is in {name} at this commit")
+        } else {
+            format!("the components of {name} are at several commits: approve one after the other")
+        },
+    );
+    Err(commits.into_iter().fold(failure, |failure, commit| {
+        let at_commit = deployment.targets().filter(|it| it.commit == commit);
+        let components: Vec<String> = at_commit
+            .map(|it| format!(" --component {}", it.component))
+            .collect();
+        let components = components.concat();
+        failure.hint(format!(
+            "git deploy approve {name} {}{components} --destroy",
+            commit.short()
+        ))
+    }))
+}
+
+/// Computes the `exec` of a command in the running commit of a component.
+fn compose_command(
+    args: &Args,
+    env: &EnvRef,
+    view: &LedgerSnapshot<'_>,
+    named: Option<CommitId>,
+) -> Result<Deployment, CliError> {
+    let name = env.name();
+    // A `--` between the option and the command is not part of the command.
+    let has_dashes = args.exec.first().is_some_and(|word| word == "--");
+    let command = format_command(args.exec.get(usize::from(has_dashes)..).unwrap_or_default())?;
+    let state = view
+        .load_state(env.ledger(), &Scope::All)
+        .context(ErrorKind::CannotTell, "cannot read the ledger")?;
+    let env_state = env.state_in(&state);
+    let running: Vec<ComponentName> = env_state
+        .components()
+        .into_keys()
+        .filter(|it| args.components.is_empty() || args.components.contains(it))
+        .filter(|it| **it != ComponentName::rest() || !args.components.is_empty())
+        .cloned()
+        .collect();
+    let [component] = &running[..] else {
+        let message = format!("name one component that runs in {name}");
+        return Err(
+            CliError::new(ErrorKind::Usage, message).hint(format!("git deploy status {name}"))
+        );
+    };
+    let (Some(commit), content) = (env_state.commit(component), env_state.content(component))
+    else {
+        return Err(CliError::new(
+            ErrorKind::Usage,
+            format!("{component} does not run in {name}"),
+        ));
+    };
+    if let Some(named) = named.filter(|it| *it != commit) {
+        let (named, commit) = (named.short(), commit.short());
+        let message = format!(
+            "{component} runs {commit} in {name}, not {named}: a command runs in the running commit"
+        );
+        return Err(CliError::new(ErrorKind::Usage, message).hint(format!(
+            "git deploy approve {name} {commit} --component {component} --exec -- {command}"
+        )));
+    }
+    let target = Target {
+        component: component.clone(),
+        commit,
+        content,
+        version: None,
+        artifacts: Vec::new(),
+    };
+    let change = ComponentChange {
+        target,
+        from: None,
+        plan: None,
+    };
+    let mut deployment = Deployment::new(DeploymentKind::Exec, vec![change]);
+    deployment.command = Some(command);
+    Ok(deployment)
+}
