@@ -15,7 +15,7 @@ use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::rules::SKEW;
 use crate::domain::time::Time;
-use crate::ledger::deployment_history::entries_since;
+use crate::ledger::deployment_history::histories_of_commit;
 use crate::ledger::facts::FactGatherer;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::view::attestation_text;
@@ -156,14 +156,15 @@ impl CommitReader<'_> {
             return Ok(Vec::new());
         };
         let (history, since) = (self.gatherer.history(), self.at.minus(SKEW));
-        let entries = entries_since(history, &snapshot.env, *tip, since)?;
+        let histories = histories_of_commit(history, &snapshot.env, *tip, self.commit, since)?;
         let mut runs = Vec::new();
         for component in self.workspace.policy.component_names() {
             let under_way = find_unfinished_run(snapshot, &component, self.commit);
-            runs.extend(
-                under_way
-                    .or_else(|| self.find_period(&component, &History::read(&component, &entries))),
-            );
+            let ended = || {
+                let entries = histories.get(&component)?;
+                self.find_period(&component, &History::read(&component, entries))
+            };
+            runs.extend(under_way.or_else(ended));
         }
         Ok(runs)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::needs::{FactPlan, PlannedChange};
-use super::{FactGatherer, describe_error};
+use super::{FactGatherer, LedgerHistory, describe_error, is_older};
 use crate::domain::entry::{Action, Outcome, StoredEntry};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, EntryId};
@@ -16,7 +16,7 @@ use crate::domain::state::{Scope, State};
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
-/// The search of the previous environment's log for one component.
+/// The search of a component's history in the previous environment.
 struct PromotionSearch {
     component: ComponentName,
     commit: CommitId,
@@ -25,19 +25,32 @@ struct PromotionSearch {
     /// The content, if its runs at other commits count, until the newest success with it is found.
     /// Such a run can be older than the commit.
     awaited_content: Option<Content>,
-    is_done: bool,
-    entries: Vec<Arc<StoredEntry>>,
 }
 
 impl PromotionSearch {
-    fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
-        if let Some(result) = stored.statement.component_result(&self.component)
-            && result.outcome == Outcome::Succeeded
-            && result.target.content == self.awaited_content
-        {
-            self.awaited_content = None;
+    /// Returns the entries of the component's history that can be about the commit or the content,
+    /// newest first.
+    fn read_entries(
+        &mut self,
+        history: &LedgerHistory<'_>,
+        env: &EnvRef,
+        tip: EntryId,
+    ) -> Result<Vec<Arc<StoredEntry>>> {
+        let mut entries = Vec::new();
+        for stored in history.component_entries(env, &self.component, tip) {
+            let stored = stored?;
+            if is_older(&stored, self.since) && self.awaited_content.is_none() {
+                break;
+            }
+            if let Some(result) = stored.statement.component_result(&self.component)
+                && result.outcome == Outcome::Succeeded
+                && result.target.content == self.awaited_content
+            {
+                self.awaited_content = None;
+            }
+            entries.push(stored);
         }
-        self.entries.push(Arc::clone(stored));
+        Ok(entries)
     }
 }
 
@@ -81,8 +94,6 @@ impl FactGatherer<'_> {
                     commit: it.commit,
                     since: time.minus(SKEW),
                     awaited_content: counted_content(policy, rules, it, facts),
-                    is_done: false,
-                    entries: Vec::new(),
                 }),
                 Err(error) => drop(facts.previous_log.insert(
                     (it.component.clone(), it.commit),
@@ -91,57 +102,18 @@ impl FactGatherer<'_> {
             }
         }
         let tip = facts.tips.get(env.ledger()).copied();
-        let walk_result = tip.map_or(Ok(()), |tip| {
-            self.walk_previous_log(&env, tip, &mut searches)
-        });
         let names = searches.iter().map(|it| it.component.clone()).collect();
         facts.previous_state = Some(
             self.read_previous_state(&env, tip, names)
                 .map_err(|error| describe_error(&error)),
         );
-        for it in searches {
-            // A search that was done before the walk failed is complete.
-            let log = match &walk_result {
-                Err(error) if !it.is_done => Err(describe_error(error)),
-                _ => Ok(it.entries),
-            };
+        for mut it in searches {
+            let log = tip.map_or(Ok(Vec::new()), |tip| {
+                it.read_entries(&self.history, &env, tip)
+                    .map_err(|error| describe_error(&error))
+            });
             facts.previous_log.insert((it.component, it.commit), log);
         }
-    }
-
-    /// Walks the log once for all components.
-    fn walk_previous_log(
-        &self,
-        env: &EnvRef,
-        tip: EntryId,
-        searches: &mut [PromotionSearch],
-    ) -> Result<()> {
-        for walked in self.history.walk(tip) {
-            let walked = walked?;
-            for it in searches.iter_mut() {
-                it.is_done |= walked.at() < it.since && it.awaited_content.is_none();
-            }
-            if searches.iter().all(|it| it.is_done) {
-                break;
-            }
-            let is_mentioned = |component: &ComponentName| {
-                env.matches(&walked.trailers)
-                    && walked
-                        .trailers
-                        .components
-                        .iter()
-                        .any(|it| it == component.as_str())
-            };
-            let mut concerned = searches
-                .iter_mut()
-                .filter(|it| !it.is_done && is_mentioned(&it.component))
-                .peekable();
-            if concerned.peek().is_some() {
-                let stored = self.history.entry(env.ledger(), walked.id)?;
-                concerned.for_each(|it| it.add_entry(&stored));
-            }
-        }
-        Ok(())
     }
 
     fn read_previous_state(
@@ -188,57 +160,70 @@ impl FactGatherer<'_> {
                 None => {}
             }
         }
-        let walk_result = if chain.sequence == 0 {
-            Ok(())
-        } else {
-            self.walk_earlier_runs(env, chain.tip, &mut searches)
-        };
+        let tip = (chain.sequence > 0).then_some(chain.tip);
         for it in searches {
-            let entries = match (it.success, &walk_result) {
-                (Some(success), _) if it.is_commit_seen => {
-                    Ok(it.verification.into_iter().chain([success]).collect())
-                }
-                (_, Ok(())) => Ok(Vec::new()),
-                (_, Err(error)) => Err(describe_error(error)),
-            };
-            facts.earlier_runs.insert(it.component, entries);
+            let component = it.component.clone();
+            let entries = tip.map_or(Ok(Vec::new()), |tip| {
+                self.read_earlier_run(env, tip, it)
+                    .map_err(|error| describe_error(&error))
+            });
+            facts.earlier_runs.insert(component, entries);
         }
     }
 
-    fn walk_earlier_runs(
+    /// Returns the last success of the content of a rollback and the newest verification of it, if
+    /// its commit ran here; otherwise nothing.
+    fn read_earlier_run(
         &self,
         env: &EnvRef,
         tip: EntryId,
-        searches: &mut [RollbackSearch],
-    ) -> Result<()> {
-        for walked in self.history.walk(tip) {
-            if searches.iter().all(RollbackSearch::is_done) {
+        mut search: RollbackSearch,
+    ) -> Result<Vec<Arc<StoredEntry>>> {
+        for stored in self.history.component_entries(env, &search.component, tip) {
+            search.add_entry(&stored?);
+            if search.success.is_some() {
                 break;
             }
+        }
+        let Some(success) = search.success else {
+            return Ok(Vec::new());
+        };
+        if !search.is_commit_seen && !self.ran_here(env, tip, search.commit)? {
+            return Ok(Vec::new());
+        }
+        Ok(search.verification.into_iter().chain([success]).collect())
+    }
+
+    /// Returns whether a commit ran in an environment, with any component.
+    fn ran_here(&self, env: &EnvRef, tip: EntryId, commit: CommitId) -> Result<bool> {
+        // No accepted entry about the commit is older than this.
+        let (_, time) = self.code.commit(commit)?;
+        let since = time.minus(SKEW);
+        for walked in self.history.walk(tip) {
             let walked = walked?;
-            let is_mentioned = |it: &RollbackSearch| {
-                let names_component = walked
-                    .trailers
-                    .components
-                    .iter()
-                    .any(|name| name == it.component.as_str());
-                env.matches(&walked.trailers)
-                    && (names_component || walked.trailers.commits.contains(&it.commit))
-            };
-            let mut unfinished = searches
-                .iter_mut()
-                .filter(|it| !it.is_done() && is_mentioned(it))
-                .peekable();
-            if unfinished.peek().is_some() {
-                let stored = self.history.entry(env.ledger(), walked.id)?;
-                unfinished.for_each(|it| it.add_entry(&stored));
+            if walked.at() < since {
+                break;
+            }
+            if !env.matches(&walked.trailers) || !walked.trailers.commits.contains(&commit) {
+                continue;
+            }
+            let stored = self.history.entry(env.ledger(), walked.id)?;
+            if has_success_of(&stored, commit) {
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 
-/// A search of the environment's own log for the last run of the content of a rollback.
+/// Returns whether an entry states that a commit ran, with any component.
+fn has_success_of(stored: &StoredEntry, commit: CommitId) -> bool {
+    let results = stored.statement.component_results();
+    let mut of_commit = results.iter().filter(|it| it.target.commit == commit);
+    of_commit.any(|it| it.outcome == Outcome::Succeeded)
+}
+
+/// A search of a component's own history for the last run of the content of a rollback.
 struct RollbackSearch {
     component: ComponentName,
     commit: CommitId,
@@ -252,38 +237,22 @@ struct RollbackSearch {
 }
 
 impl RollbackSearch {
-    fn is_done(&self) -> bool {
-        self.success.is_some() && self.is_commit_seen
-    }
-
+    /// Reads the next older entry of the component's history.
     fn add_entry(&mut self, stored: &Arc<StoredEntry>) {
-        let results = stored.statement.component_results();
-        self.is_commit_seen |= results.iter().any(|result| {
-            result.target.commit == self.commit && result.outcome == Outcome::Succeeded
-        });
-        if self.success.is_some() {
-            return;
-        }
-        if let Action::Verification(it) = &stored.statement.action
-            && it
-                .components
-                .iter()
-                .any(|verified| verified.component == self.component)
-        {
+        self.is_commit_seen |= has_success_of(stored, self.commit);
+        if let Action::Verification(_) = &stored.statement.action {
             self.verification.get_or_insert_with(|| Arc::clone(stored));
         }
-        for result in results
-            .iter()
-            .filter(|result| result.target.component == self.component)
-        {
-            match result.outcome {
-                Outcome::Succeeded if result.target.content == Some(self.content) => {
-                    self.success = Some(Arc::clone(stored));
-                }
-                // The later verifications were of other content, or of none.
-                Outcome::Succeeded | Outcome::Destroyed => self.verification = None,
-                _ => {}
+        let Some(result) = stored.statement.component_result(&self.component) else {
+            return;
+        };
+        match result.outcome {
+            Outcome::Succeeded if result.target.content == Some(self.content) => {
+                self.success = Some(Arc::clone(stored));
             }
+            // The later verifications were of other content, or of none.
+            Outcome::Succeeded | Outcome::Destroyed => self.verification = None,
+            _ => {}
         }
     }
 }

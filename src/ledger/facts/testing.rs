@@ -11,7 +11,7 @@ use crate::domain::entry::{
     Publish, Start, Statement, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
-use crate::domain::name::{LedgerName, Person};
+use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Facts, Request};
 use crate::domain::state::{Scope, fold};
@@ -52,6 +52,8 @@ pub(super) struct World {
     pub tips: Tips,
     /// The time of the newest entry or code commit; the next one is a minute later.
     pub now: Time,
+    /// The environment that the next entries of a pattern's ledger name.
+    pub member: Option<EnvName>,
     signer: Signer,
 }
 
@@ -83,6 +85,7 @@ impl World {
             policy,
             tips,
             now: start_time(),
+            member: None,
             signer,
         };
         world.publish(&text);
@@ -158,7 +161,7 @@ impl World {
             previous: chain.tip,
             sequence: chain.sequence + 1,
             ledger,
-            environment: None,
+            environment: self.member.clone(),
             seen,
             action,
         }
