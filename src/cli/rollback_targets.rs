@@ -82,7 +82,7 @@ pub fn find_newest(
         Ok(to_release(workspace, snapshot, component, period)?
             .filter(|release| accepts(component, release)))
     };
-    // A component that was never deployed would make the search walk the whole ledger.
+    // A component that was removed has no release to go back to.
     let attempted = find_attempted(workspace, snapshot);
     let searched = components
         .iter()

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::LedgerCommit;
-use super::facts::LedgerStep;
+use super::facts::{ComponentAt, LedgerStep};
 use crate::domain::entry::StoredEntry;
 use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid};
 use crate::domain::policy::Policy;
@@ -23,6 +23,8 @@ pub(super) struct LedgerCache {
     pub entries: Cache<Oid, Arc<StoredEntry>>,
     /// The parts of ledger commits that walks need.
     pub steps: Cache<EntryId, Arc<LedgerStep>>,
+    /// The newest entry of a component's history at a ledger commit.
+    pub component_entries: Cache<ComponentAt, Option<Arc<StoredEntry>>>,
     /// Policies, by blob.
     pub policies: Cache<Oid, Arc<Policy>>,
     /// The tree and committer time of code commits.
@@ -43,6 +45,7 @@ impl Default for LedgerCache {
             ledger_commits: Cache::new(24 * MIB),
             entries: Cache::new(12 * MIB),
             steps: Cache::new(12 * MIB),
+            component_entries: Cache::new(12 * MIB),
             policies: Cache::new(8 * MIB),
             policies_in_force: Cache::new(MIB),
             code_commits: Cache::new(4 * MIB),

@@ -4,50 +4,60 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::facts::LedgerHistory;
-use crate::domain::entry::{HistoryRole, RunStep, StoredEntry};
+use super::facts::{LedgerHistory, is_older};
+use crate::domain::entry::{HistoryRole, Outcome, StoredEntry};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::history::{History, RunPeriod};
-use crate::domain::id::EntryId;
+use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::ComponentName;
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
-/// Returns the entries of an environment that affect which version was running, newest first: all
-/// from `since` on, and older ones back to the start of each run that ended since then.
-pub fn entries_since(
+/// Returns the history since a time of each component that an entry since then names together with
+/// a commit, newest first. `since` is the commit's time minus [`SKEW`](crate::domain::rules::SKEW):
+/// no accepted entry about the commit is older.
+///
+/// It walks the whole ledger back to that time, but reads only the histories of these components.
+pub fn histories_of_commit(
     history: &LedgerHistory<'_>,
     env: &EnvRef,
     tip: EntryId,
+    commit: CommitId,
     since: Time,
-) -> Result<Vec<Arc<StoredEntry>>> {
-    let mut found = Vec::new();
-    let mut ended_runs: BTreeSet<u64> = BTreeSet::new();
+) -> Result<BTreeMap<ComponentName, Vec<Arc<StoredEntry>>>> {
+    let mut names: BTreeSet<String> = BTreeSet::new();
     for walked in history.walk(tip) {
         let walked = walked?;
-        if walked.at() < since && ended_runs.is_empty() {
+        if walked.at() < since {
             break;
         }
-        if !env.matches(&walked.trailers) || walked.trailers.history_role() == HistoryRole::None {
-            continue;
+        if env.matches(&walked.trailers)
+            && walked.trailers.history_role() != HistoryRole::None
+            && walked.trailers.commits.contains(&commit)
+        {
+            names.extend(walked.trailers.components.iter().cloned());
         }
-        let stored = history.entry(env.ledger(), walked.id)?;
-        match stored.statement.action.run_step() {
-            Some(RunStep::Starts { .. }) => drop(ended_runs.remove(&stored.statement.sequence)),
-            Some(RunStep::Ends { start, .. }) => drop(ended_runs.insert(start)),
-            Some(RunStep::Resumes { .. }) | None => {}
-        }
-        found.push(stored);
     }
-    Ok(found)
+    let mut histories = BTreeMap::new();
+    for component in names.iter().filter_map(|name| name.parse().ok()) {
+        let entries = history
+            .component_entries(env, &component, tip)
+            .take_while(|stored| {
+                let is_older = |stored: &Arc<StoredEntry>| is_older(stored, since);
+                !stored.as_ref().is_ok_and(is_older)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        histories.insert(component, entries);
+    }
+    Ok(histories)
 }
 
 /// Finds, for each component, the newest of its run periods that `accept` accepts. Components
 /// without one are left out.
 ///
 /// `accept` gets the periods, newest first, each with the results that later entries add to it, and
-/// returns the value for the result. `is_trusted` returns whether the key that signed an entry is
-/// trusted. One walk serves all components, and ends when all are found.
+/// returns the value for the result. It may get a period more than once. `is_trusted` returns
+/// whether the key that signed an entry is trusted.
 pub fn find_newest_accepted<T>(
     history: &LedgerHistory<'_>,
     env: &EnvRef,
@@ -56,52 +66,52 @@ pub fn find_newest_accepted<T>(
     is_trusted: &dyn Fn(&StoredEntry) -> bool,
     accept: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
-    let mut remaining: BTreeMap<ComponentName, Vec<Arc<StoredEntry>>> =
-        components.into_iter().map(|it| (it, Vec::new())).collect();
     let mut found = BTreeMap::new();
-    for walked in history.walk(tip) {
-        if remaining.is_empty() {
-            break;
+    for component in components {
+        let entries = history.component_entries(env, &component, tip);
+        if let Some(value) = find_newest_period(entries, &component, is_trusted, accept)? {
+            found.insert(component, value);
         }
-        let walked = walked?;
-        let is_mentioned = |component: &ComponentName| {
-            walked
-                .trailers
-                .components
-                .iter()
-                .any(|it| it == component.as_str())
-        };
-        if !env.matches(&walked.trailers)
-            || walked.trailers.history_role() == HistoryRole::None
-            || !remaining.keys().any(is_mentioned)
-        {
-            continue;
-        }
-        let stored = history.entry(env.ledger(), walked.id)?;
-        let with_result: BTreeSet<ComponentName> = stored
-            .statement
-            .component_results()
-            .into_iter()
-            .map(|it| it.target.component)
-            .collect();
-        for (component, entries) in remaining
-            .iter_mut()
-            .filter(|(component, _)| is_mentioned(component))
-        {
-            entries.push(Arc::clone(&stored));
-            if !with_result.contains(component) {
-                continue;
-            }
-            // Newest first: a rollback to an older success starts a period newer than that success.
-            let history = History::read(component, entries, is_trusted);
-            for period in history.run_periods.iter().rev() {
-                if let Some(value) = accept(component, period)? {
-                    found.insert(component.clone(), value);
-                    break;
-                }
-            }
-        }
-        remaining.retain(|component, _| !found.contains_key(component));
     }
     Ok(found)
+}
+
+/// Finds the newest period that `accept` accepts in a component's history, newest entry first. The
+/// older part of the history is read only if it must be.
+fn find_newest_period<T>(
+    newest_first: impl Iterator<Item = Result<Arc<StoredEntry>>>,
+    component: &ComponentName,
+    is_trusted: &dyn Fn(&StoredEntry) -> bool,
+    accept: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
+) -> Result<Option<T>> {
+    let find = |entries: &[Arc<StoredEntry>]| {
+        // Newest first: a rollback to an older success starts a period newer than that success.
+        let history = History::read(component, entries, is_trusted);
+        for period in history.run_periods.iter().rev() {
+            if let Some(value) = accept(component, period)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    };
+    let mut entries = Vec::new();
+    // How many entries to read before the next look. Doubling it keeps the work in proportion to
+    // the number of entries.
+    let mut enough = 1;
+    for stored in newest_first {
+        let stored = stored?;
+        let is_start_of_period = stored
+            .statement
+            .component_result(component)
+            .is_some_and(|it| matches!(it.outcome, Outcome::Succeeded | Outcome::Destroyed));
+        entries.push(stored);
+        // A period is complete with the entry that begins it.
+        if is_start_of_period && entries.len() >= enough {
+            if let Some(value) = find(&entries)? {
+                return Ok(Some(value));
+            }
+            enough = entries.len() * 2;
+        }
+    }
+    find(&entries)
 }

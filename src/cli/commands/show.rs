@@ -19,7 +19,7 @@ use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::rules::SKEW;
 use crate::domain::time::Time;
-use crate::ledger::deployment_history::entries_since;
+use crate::ledger::deployment_history::histories_of_commit;
 use crate::ledger::facts::{FactGatherer, PathCommits};
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::view::attestation_text;
@@ -175,15 +175,18 @@ impl CommitReader<'_> {
             return Ok(Vec::new());
         };
         let (history, since) = (self.gatherer.history(), self.at.minus(SKEW));
-        let entries = entries_since(history, &snapshot.env, *tip, since)?;
+        let histories = histories_of_commit(history, &snapshot.env, *tip, self.commit, since)?;
         let mut runs = Vec::new();
         for component in self.workspace.policy.component_names() {
             if let Some(unfinished) = find_unfinished_run(snapshot, &component, self.commit) {
                 runs.push(unfinished);
                 continue;
             }
+            let Some(entries) = histories.get(&component) else {
+                continue;
+            };
             // What ran is shown whoever signed it. The rules decide whether it counts.
-            let history = History::read(&component, &entries, &|_| true);
+            let history = History::read(&component, entries, &|_| true);
             let own = self.find_period(&component, &history)?;
             let has_run =
                 matches!(&own, Some(run) if matches!(run.state, RunState::Runs | RunState::Ran));

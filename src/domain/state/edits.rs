@@ -120,18 +120,19 @@ impl<'a> Edits<'a> {
         }
     }
 
-    /// Removes a component. A lock on it stays.
+    /// Marks a component as removed. A lock on it stays. The entry stays as its last one, because
+    /// the component's history is followed from there.
     pub fn remove_component(&mut self, component: &ComponentName) {
         let keys = [
             SlotKey::Commit,
             SlotKey::Live,
-            SlotKey::Last,
             SlotKey::Verification,
             SlotKey::Unknown,
         ];
         for key in keys {
             self.clear(key(component.clone()));
         }
+        self.store_entry(SlotKey::Last(component.clone()));
     }
 
     /// Removes an unfinished run.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Slot, SlotKey, State, Value};
-use crate::domain::entry::{Action, Deployment, Statement, StoredEntry, VerificationResult};
+use crate::domain::entry::{
+    Action, Deployment, Outcome, Statement, StoredEntry, VerificationResult,
+};
 use crate::domain::id::{CommitId, Content, RunId};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::time::Time;
@@ -133,9 +135,15 @@ impl<'a> EnvState<'a> {
             .content
     }
 
-    /// Returns the entry that ended the newest attempt to deploy a component.
+    /// Returns the entry that ended the newest attempt to deploy a component. Returns `None` once
+    /// the component was removed.
     pub fn last_attempt(self, component: &ComponentName) -> Option<&'a Arc<StoredEntry>> {
+        let is_removal = |entry: &StoredEntry| {
+            let result = entry.statement.component_result(component);
+            result.is_some_and(|it| it.outcome == Outcome::Destroyed)
+        };
         self.entry(SlotKey::Last(component.clone()))
+            .filter(|entry| !is_removal(entry))
     }
 
     /// Returns the newest verification of the running component, if there was one after its

@@ -40,7 +40,7 @@ pub enum SlotKey {
     Commit(ComponentName),
     /// `components/api/live.json`: the entry that deployed the running content.
     Live(ComponentName),
-    /// `components/api/last.json`: the entry that ended the newest attempt.
+    /// `components/api/last.json`: the entry that ended the newest attempt, or removed it.
     Last(ComponentName),
     /// `components/api/verification.json`: the newest verification after the deployment.
     Verification(ComponentName),

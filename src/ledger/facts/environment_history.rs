@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::needs::{FactPlan, PlannedChange};
-use super::{FactGatherer, describe_error};
+use super::{FactGatherer, LedgerHistory, describe_error, is_older};
 use crate::domain::entry::{Action, Outcome, StoredEntry, VerificationResult};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, EntryId};
@@ -16,7 +16,7 @@ use crate::domain::state::{Scope, State};
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
-/// The search of the previous environment's log for one component.
+/// The search of a component's history in the previous environment.
 struct PromotionSearch {
     component: ComponentName,
     commit: CommitId,
@@ -25,20 +25,34 @@ struct PromotionSearch {
     /// The content, if its runs at other commits count, until the newest success with it is found
     /// that a listed key signed. Such a run can be older than the commit.
     awaited_content: Option<Content>,
-    is_done: bool,
-    entries: Vec<Arc<StoredEntry>>,
 }
 
 impl PromotionSearch {
-    fn add_entry(&mut self, policy: &Policy, stored: &Arc<StoredEntry>) {
-        if let Some(result) = stored.statement.component_result(&self.component)
-            && result.outcome == Outcome::Succeeded
-            && result.target.content == self.awaited_content
-            && has_listed_key(policy, stored)
-        {
-            self.awaited_content = None;
+    /// Returns the entries of the component's history that can be about the commit or the content,
+    /// newest first.
+    fn read_entries(
+        &mut self,
+        history: &LedgerHistory<'_>,
+        policy: &Policy,
+        env: &EnvRef,
+        tip: EntryId,
+    ) -> Result<Vec<Arc<StoredEntry>>> {
+        let mut entries = Vec::new();
+        for stored in history.component_entries(env, &self.component, tip) {
+            let stored = stored?;
+            if is_older(&stored, self.since) && self.awaited_content.is_none() {
+                break;
+            }
+            if let Some(result) = stored.statement.component_result(&self.component)
+                && result.outcome == Outcome::Succeeded
+                && result.target.content == self.awaited_content
+                && has_listed_key(policy, &stored)
+            {
+                self.awaited_content = None;
+            }
+            entries.push(stored);
         }
-        self.entries.push(Arc::clone(stored));
+        Ok(entries)
     }
 }
 
@@ -82,8 +96,6 @@ impl FactGatherer<'_> {
                     commit: it.commit,
                     since: time.minus(SKEW),
                     awaited_content: counted_content(policy, rules, it, facts),
-                    is_done: false,
-                    entries: Vec::new(),
                 }),
                 Err(error) => drop(facts.previous_log.insert(
                     (it.component.clone(), it.commit),
@@ -92,58 +104,18 @@ impl FactGatherer<'_> {
             }
         }
         let tip = facts.tips.get(env.ledger()).copied();
-        let walk_result = tip.map_or(Ok(()), |tip| {
-            self.walk_previous_log(policy, &env, tip, &mut searches)
-        });
         let names = searches.iter().map(|it| it.component.clone()).collect();
         facts.previous_state = Some(
             self.read_previous_state(&env, tip, names)
                 .map_err(|error| describe_error(&error)),
         );
-        for it in searches {
-            // A search that was done before the walk failed is complete.
-            let log = match &walk_result {
-                Err(error) if !it.is_done => Err(describe_error(error)),
-                _ => Ok(it.entries),
-            };
+        for mut it in searches {
+            let log = tip.map_or(Ok(Vec::new()), |tip| {
+                it.read_entries(&self.history, policy, &env, tip)
+                    .map_err(|error| describe_error(&error))
+            });
             facts.previous_log.insert((it.component, it.commit), log);
         }
-    }
-
-    /// Walks the log once for all components.
-    fn walk_previous_log(
-        &self,
-        policy: &Policy,
-        env: &EnvRef,
-        tip: EntryId,
-        searches: &mut [PromotionSearch],
-    ) -> Result<()> {
-        for walked in self.history.walk(tip) {
-            let walked = walked?;
-            for it in searches.iter_mut() {
-                it.is_done |= walked.at() < it.since && it.awaited_content.is_none();
-            }
-            if searches.iter().all(|it| it.is_done) {
-                break;
-            }
-            let is_mentioned = |component: &ComponentName| {
-                env.matches(&walked.trailers)
-                    && walked
-                        .trailers
-                        .components
-                        .iter()
-                        .any(|it| it == component.as_str())
-            };
-            let mut concerned = searches
-                .iter_mut()
-                .filter(|it| !it.is_done && is_mentioned(&it.component))
-                .peekable();
-            if concerned.peek().is_some() {
-                let stored = self.history.entry(env.ledger(), walked.id)?;
-                concerned.for_each(|it| it.add_entry(policy, &stored));
-            }
-        }
-        Ok(())
     }
 
     fn read_previous_state(
@@ -197,58 +169,78 @@ impl FactGatherer<'_> {
                 None => {}
             }
         }
-        let walk_result = if chain.sequence == 0 {
-            Ok(())
-        } else {
-            self.walk_earlier_runs(policy, env, chain.tip, &mut searches)
-        };
+        let tip = (chain.sequence > 0).then_some(chain.tip);
         for it in searches {
-            let entries = match (it.success, &walk_result) {
-                (Some(success), _) if it.is_commit_seen => {
-                    Ok(it.verification.into_iter().chain([success]).collect())
-                }
-                (_, Ok(())) => Ok(it.untrusted.into_iter().collect()),
-                (_, Err(error)) => Err(describe_error(error)),
-            };
-            facts.earlier_runs.insert(it.component, entries);
+            let component = it.component.clone();
+            let entries = tip.map_or(Ok(Vec::new()), |tip| {
+                self.read_earlier_run(policy, env, tip, it)
+                    .map_err(|error| describe_error(&error))
+            });
+            facts.earlier_runs.insert(component, entries);
         }
     }
 
-    fn walk_earlier_runs(
+    /// Returns the last success of the content of a rollback and the newest verification of it, if
+    /// its commit ran here; otherwise a run that was signed with a removed key, if there is one.
+    fn read_earlier_run(
         &self,
         policy: &Policy,
         env: &EnvRef,
         tip: EntryId,
-        searches: &mut [RollbackSearch],
-    ) -> Result<()> {
-        for walked in self.history.walk(tip) {
-            if searches.iter().all(RollbackSearch::is_done) {
+        mut search: RollbackSearch,
+    ) -> Result<Vec<Arc<StoredEntry>>> {
+        for stored in self.history.component_entries(env, &search.component, tip) {
+            search.add_entry(policy, &stored?);
+            if search.success.is_some() {
                 break;
             }
+        }
+        if search.success.is_some() && !search.is_commit_seen {
+            self.find_runs_of_commit(policy, env, tip, &mut search)?;
+        }
+        Ok(match search.success.filter(|_| search.is_commit_seen) {
+            Some(success) => search.verification.into_iter().chain([success]).collect(),
+            None => search.untrusted.into_iter().collect(),
+        })
+    }
+
+    /// Looks for a run of the search's commit in an environment, with any component.
+    fn find_runs_of_commit(
+        &self,
+        policy: &Policy,
+        env: &EnvRef,
+        tip: EntryId,
+        search: &mut RollbackSearch,
+    ) -> Result<()> {
+        let commit = search.commit;
+        // No accepted entry about the commit is older than this.
+        let (_, time) = self.code.commit(commit)?;
+        let since = time.minus(SKEW);
+        for walked in self.history.walk(tip) {
             let walked = walked?;
-            let is_mentioned = |it: &RollbackSearch| {
-                let names_component = walked
-                    .trailers
-                    .components
-                    .iter()
-                    .any(|name| name == it.component.as_str());
-                env.matches(&walked.trailers)
-                    && (names_component || walked.trailers.commits.contains(&it.commit))
-            };
-            let mut unfinished = searches
-                .iter_mut()
-                .filter(|it| !it.is_done() && is_mentioned(it))
-                .peekable();
-            if unfinished.peek().is_some() {
-                let stored = self.history.entry(env.ledger(), walked.id)?;
-                unfinished.for_each(|it| it.add_entry(policy, &stored));
+            if walked.at() < since {
+                break;
+            }
+            if !env.matches(&walked.trailers) || !walked.trailers.commits.contains(&commit) {
+                continue;
+            }
+            search.add_run_of_commit(policy, &self.history.entry(env.ledger(), walked.id)?);
+            if search.is_commit_seen {
+                break;
             }
         }
         Ok(())
     }
 }
 
-/// A search of the environment's own log for the last run of the content of a rollback.
+/// Returns whether an entry states that a commit ran, with any component.
+fn has_success_of(stored: &StoredEntry, commit: CommitId) -> bool {
+    let results = stored.statement.component_results();
+    let mut of_commit = results.iter().filter(|it| it.target.commit == commit);
+    of_commit.any(|it| it.outcome == Outcome::Succeeded)
+}
+
+/// A search of a component's own history for the last run of the content of a rollback.
 struct RollbackSearch {
     component: ComponentName,
     commit: CommitId,
@@ -264,51 +256,44 @@ struct RollbackSearch {
 }
 
 impl RollbackSearch {
-    fn is_done(&self) -> bool {
-        self.success.is_some() && self.is_commit_seen
-    }
-
-    fn add_entry(&mut self, policy: &Policy, stored: &Arc<StoredEntry>) {
-        let results = stored.statement.component_results();
-        let is_trusted = has_listed_key(policy, stored);
-        let is_of_commit = results.iter().any(|result| {
-            result.target.commit == self.commit && result.outcome == Outcome::Succeeded
-        });
-        self.is_commit_seen |= is_of_commit && is_trusted;
-        if is_of_commit && !is_trusted {
-            self.untrusted.get_or_insert_with(|| Arc::clone(stored));
-        }
-        if self.success.is_some() {
+    /// Takes note of an entry that states that the commit ran.
+    fn add_run_of_commit(&mut self, policy: &Policy, stored: &Arc<StoredEntry>) {
+        if !has_success_of(stored, self.commit) {
             return;
         }
+        if has_listed_key(policy, stored) {
+            self.is_commit_seen = true;
+        } else {
+            self.untrusted.get_or_insert_with(|| Arc::clone(stored));
+        }
+    }
+
+    /// Reads the next older entry of the component's history.
+    fn add_entry(&mut self, policy: &Policy, stored: &Arc<StoredEntry>) {
+        let is_trusted = has_listed_key(policy, stored);
+        self.add_run_of_commit(policy, stored);
         // A failure counts whoever signed it.
         if let Action::Verification(it) = &stored.statement.action
             && (is_trusted || it.verification == VerificationResult::Failed)
-            && it
-                .components
-                .iter()
-                .any(|verified| verified.component == self.component)
         {
             self.verification.get_or_insert_with(|| Arc::clone(stored));
         }
-        for result in results
-            .iter()
-            .filter(|result| result.target.component == self.component)
-        {
-            match result.outcome {
-                Outcome::Succeeded if result.target.content == Some(self.content) => {
-                    if is_trusted {
-                        self.success = Some(Arc::clone(stored));
-                    } else {
-                        self.untrusted.get_or_insert_with(|| Arc::clone(stored));
-                        // Only a failure of this period counts for an older one.
-                        self.verification.take_if(|it| !is_failed_verification(it));
-                    }
+        let Some(result) = stored.statement.component_result(&self.component) else {
+            return;
+        };
+        match result.outcome {
+            Outcome::Succeeded if result.target.content == Some(self.content) => {
+                if is_trusted {
+                    self.success = Some(Arc::clone(stored));
+                } else {
+                    self.untrusted.get_or_insert_with(|| Arc::clone(stored));
+                    // Only a failure of this period counts for an older one.
+                    self.verification.take_if(|it| !is_failed_verification(it));
                 }
-                // The later verifications were of other content, or of none.
-                Outcome::Succeeded | Outcome::Destroyed => self.verification = None,
-                _ => {}
             }
+            // The later verifications were of other content, or of none.
+            Outcome::Succeeded | Outcome::Destroyed => self.verification = None,
+            _ => {}
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod behind;
 mod commit_facts;
+mod component_history;
 mod contents;
 mod environment_history;
 mod evidence;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub use behind::BranchLag;
+pub(super) use component_history::{ComponentAt, is_older};
 pub use history::{LedgerHistory, LedgerStep, WalkedEntry};
 pub use path_commits::PathCommits;
 

@@ -9,7 +9,7 @@ use crate::domain::entry::{
     Outcome, Publish, Start, Statement, Target, VerificationResult,
 };
 use crate::domain::id::{CommitId, Digest, EntryId, PublicKey, RunId};
-use crate::domain::name::{LedgerName, Person};
+use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::policy::{Policy, PublishedPolicy};
 use crate::domain::rules::{Facts, Request};
 use crate::domain::state::{Scope, fold};
@@ -56,6 +56,8 @@ pub(super) struct World {
     pub tips: Tips,
     /// The time of the newest entry or code commit; the next one is a minute later.
     pub now: Time,
+    /// The environment that the next entries of a pattern's ledger name.
+    pub member: Option<EnvName>,
     signer: Signer,
     /// The text of the policy.
     text: String,
@@ -86,6 +88,7 @@ impl World {
             policy,
             tips,
             now: start_time(),
+            member: None,
             signer,
             text: text.clone(),
         };
@@ -183,7 +186,7 @@ impl World {
             previous: chain.tip,
             sequence: chain.sequence + 1,
             ledger,
-            environment: None,
+            environment: self.member.clone(),
             seen,
             action,
         }

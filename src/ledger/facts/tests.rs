@@ -2,6 +2,7 @@
 //! established is an error, not an answer.
 
 mod code;
+mod component_history;
 mod ledgers;
 
 use std::sync::Arc;

@@ -227,3 +227,52 @@ fn success_uses_up_approvals() {
     assert_eq!(remaining(&exec(0)), [1, 2, 3, 4, 5, 7]);
     assert_eq!(remaining(&exec(1)), all);
 }
+
+/// A removed component leaves only its last entry behind, from which its history is followed. It
+/// has no history for a baseline, and a later deployment replaces the entry.
+#[test]
+fn removal_keeps_the_last_entry() {
+    let (new, tree) = ("aa".repeat(20), "cc".repeat(20));
+    let record = |component: serde_json::Value, outcome: &str| {
+        let result = json!({ "component": "api", "outcome": outcome, "verification": "none" });
+        Action::Record(read(
+            json!({ "kind": "deploy", "components": [component], "results": [result] }),
+        ))
+    };
+    let deployed = record(
+        json!({ "component": "api", "commit": new, "content": tree }),
+        "succeeded",
+    );
+    let removed = record(
+        json!({ "component": "api", "commit": new, "from": new }),
+        "destroyed",
+    );
+    let verified = Action::Verification(read(
+        json!({ "components": [{ "component": "api", "commit": new }], "verification": "passed" }),
+    ));
+    let api = "api".parse().unwrap();
+    for (actions, paths, is_present) in [
+        (
+            vec![&deployed, &verified, &removed],
+            vec!["components/api/last.json"],
+            false,
+        ),
+        (
+            vec![&deployed, &removed, &deployed],
+            vec![
+                "components/api/commit",
+                "components/api/live.json",
+                "components/api/last.json",
+            ],
+            true,
+        ),
+    ] {
+        let state = after(&actions.into_iter().cloned().collect::<Vec<_>>());
+        let found: Vec<_> = state.slots().map(|(slot, _)| slot.to_string()).collect();
+        assert_eq!(found, paths);
+        let here = state.environment(None);
+        assert_eq!(here.last_attempt(&api).is_some(), is_present);
+        assert_eq!(here.has_history(&api), is_present);
+        assert_eq!(here.present_commits().contains_key(&api), is_present);
+    }
+}
