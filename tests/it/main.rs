@@ -33,6 +33,7 @@ mod mutations;
 mod pipelines;
 mod policy_changes;
 mod policy_test;
+mod promotion_lists;
 mod races;
 mod read_commands;
 mod readme_policy;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::domain::entry::StoredEntry;
 use crate::domain::id::{CommitId, Content, EntryId, PublicKey};
-use crate::domain::name::{ComponentName, LedgerName, ProjectName};
+use crate::domain::name::{ComponentName, EnvName, LedgerName, ProjectName};
 use crate::domain::state::State;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
@@ -91,12 +91,12 @@ pub struct Facts {
     pub running_content_in_history: BTreeMap<(CommitId, ComponentName), Fact<bool>>,
     /// Whether the first commit contains (is, or descends from) the second.
     pub containment: BTreeMap<(CommitId, CommitId), Fact<bool>>,
-    /// For each changed component and its commit, the entries of the `promote_from` environment
-    /// about the component, newest first: all since the commit was made (less [`SKEW`]), and back
-    /// to the success that put its content there.
-    pub previous_log: BTreeMap<(ComponentName, CommitId), Fact<Vec<Arc<StoredEntry>>>>,
-    /// The state of the `promote_from` environment.
-    pub previous_state: Option<Fact<State>>,
+    /// For each `promote_from` environment, each changed component and its commit, the entries of
+    /// that environment about the component, newest first: all since the commit was made (less
+    /// [`SKEW`]), and back to the success that put its content there.
+    pub previous_log: BTreeMap<(EnvName, ComponentName, CommitId), Fact<Vec<Arc<StoredEntry>>>>,
+    /// The state of each `promote_from` environment.
+    pub previous_state: BTreeMap<EnvName, Fact<State>>,
     /// The entries of `evidence` about the request's commits, and the artifacts of its components'
     /// contents; newest first.
     pub evidence: Option<Fact<Vec<Arc<StoredEntry>>>>,

@@ -1,4 +1,5 @@
-//! The rule `soak`: the commit ran in `promote_from` for long enough, verified and without a break.
+//! The rule `soak`: the content or commit ran in each `promote_from` environment for long enough,
+//! verified and without a break.
 //! The longest such time counts.
 //!
 //! The ends of that time are by the clocks of different machines. A clock that differs by the
@@ -19,10 +20,10 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Soak,
     name: "soak",
-    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires, verified and without interruption. The tolerance for clocks, 5 minutes, is subtracted from the time that it ran.",
+    description: "The content or commit (see `match`) ran in each `promote_from` environment for at least the time that `soak` requires, verified and without interruption. The tolerance for clocks, 5 minutes, is subtracted from the time that it ran.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::Soak),
-    reads: &[OtherLedger::PreviousEnvironment],
+    reads: &[OtherLedger::PreviousEnvironments],
     needs: previous_log::needs,
     check,
 };
@@ -33,15 +34,17 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let environment = ctx.environment()?;
-    let (Some(source), Some(soak)) = (&environment.promote_from, environment.soak) else {
+    let Some(soak) = environment.soak else {
         return Ok(Vec::new());
     };
     let mut findings = Findings::new(Rule::Soak);
     for change in ctx.deployment()?.changed() {
-        findings.add(
-            &change.target.component,
-            check_component(ctx, source, soak, change),
-        );
+        for source in &environment.promote_from {
+            findings.add(
+                &change.target.component,
+                check_component(ctx, source, soak, change),
+            );
+        }
     }
     Ok(findings.checks())
 }
@@ -56,7 +59,7 @@ fn check_component(
     soak: Span,
     change: &ComponentChange,
 ) -> Fact<Option<Violation>> {
-    let Some(mut times) = verified_times(ctx, change)? else {
+    let Some(mut times) = verified_times(ctx, source, change)? else {
         return Ok(None);
     };
     let length = |(from, to): &VerifiedTime| to.unwrap_or(ctx.now).duration_since(*from);
@@ -93,13 +96,17 @@ fn check_component(
     Ok(Some(Violation::new(detail)))
 }
 
-/// Returns the times during which the previous environment ran the content or commit verified, or
+/// Returns the times during which a previous environment ran the content or commit verified, or
 /// was without a component that is destroyed.
 ///
 /// `None` if the component to destroy neither runs there nor appears in the log: its removal needs
 /// no soak.
-fn verified_times(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Vec<VerifiedTime>>> {
-    let history = previous_log::previous_history(ctx, change)?;
+fn verified_times(
+    ctx: &Context<'_>,
+    source: &EnvName,
+    change: &ComponentChange,
+) -> Fact<Option<Vec<VerifiedTime>>> {
+    let history = previous_log::previous_history(ctx, source, change)?;
     if !change.is_removal() {
         let none_counts = previous_log::none_counts(ctx, change);
         let times = previous_log::counted_periods(ctx, &history, change)?
@@ -113,7 +120,7 @@ fn verified_times(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ve
         .collect();
     let component = &change.target.component;
     let always_absent = absent.is_empty()
-        && previous_log::previous_state(ctx)?
+        && previous_log::previous_state(ctx, source)?
             .commit(component)
             .is_none();
     Ok((!always_absent).then_some(absent))

@@ -17,13 +17,14 @@ use crate::domain::entry::{
 };
 use crate::domain::history::RunSubject;
 use crate::domain::id::{CommitId, Digest};
+use crate::domain::name::EnvName;
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Yanked,
     name: "yanked",
-    description: "Neither the commit nor a deployed artifact is yanked (marked as unusable with `git deploy yank`). Content that ran in the `promote_from` environment only as yanked commits counts as yanked, too.",
+    description: "Neither the commit nor a deployed artifact is yanked (marked as unusable with `git deploy yank`). Content that ran in a `promote_from` environment only as yanked commits counts as yanked, too.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -84,17 +85,20 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         for change in deployment.deployed() {
             let target = &change.target;
             commits.insert(target.commit);
-            commits.extend(find_yanked_evidence(ctx, yanks, change));
+            for source in &ctx.environment()?.promote_from {
+                commits.extend(find_yanked_evidence(ctx, source, yanks, change));
+            }
             digests.extend(deployed_digests(ctx, deployment.kind, target)?);
         }
     }
     Ok(find_yanks(yanks, &commits, &digests))
 }
 
-/// Returns the commits as which the content was deployed to the previous environment, if each of them
+/// Returns the commits as which the content was deployed to a previous environment, if each of them
 /// is yanked: another commit with the same content does not make it usable again.
 fn find_yanked_evidence(
     ctx: &Context<'_>,
+    source: &EnvName,
     yanks: &State,
     change: &ComponentChange,
 ) -> BTreeSet<CommitId> {
@@ -102,7 +106,7 @@ fn find_yanked_evidence(
         return BTreeSet::new();
     };
     // The log is read for a promotion only.
-    let Ok(history) = previous_log::previous_history(ctx, change) else {
+    let Ok(history) = previous_log::previous_history(ctx, source, change) else {
         return BTreeSet::new();
     };
     let periods = history.run_periods_of(RunSubject::Content(content));

@@ -9,7 +9,7 @@ use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Outcome, StoredEntry};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, EntryId};
-use crate::domain::name::ComponentName;
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{Environment, Policy, PromotionMatch};
 use crate::domain::rules::{Facts, SKEW};
 use crate::domain::state::{Scope, State};
@@ -56,8 +56,8 @@ fn counted_content(
 }
 
 impl FactGatherer<'_> {
-    /// Gathers the previous environment's log of each changed component, and its state.
-    pub(super) fn gather_previous_environment(
+    /// Gathers each previous environment's log of each changed component, and its state.
+    pub(super) fn gather_previous_environments(
         &self,
         policy: &Policy,
         plan: &FactPlan<'_>,
@@ -66,7 +66,19 @@ impl FactGatherer<'_> {
         let Some((_, rules)) = &plan.environment else {
             return;
         };
-        let Some(previous) = &rules.promote_from else {
+        for previous in &rules.promote_from {
+            self.gather_previous_environment(policy, plan, previous, facts);
+        }
+    }
+
+    fn gather_previous_environment(
+        &self,
+        policy: &Policy,
+        plan: &FactPlan<'_>,
+        previous: &EnvName,
+        facts: &mut Facts,
+    ) {
+        let Some((_, rules)) = &plan.environment else {
             return;
         };
         let Some(previous_rules) = policy.environment(previous) else {
@@ -85,7 +97,7 @@ impl FactGatherer<'_> {
                     entries: Vec::new(),
                 }),
                 Err(error) => drop(facts.previous_log.insert(
-                    (it.component.clone(), it.commit),
+                    (previous.clone(), it.component.clone(), it.commit),
                     Err(describe_error(&error)),
                 )),
             }
@@ -95,17 +107,17 @@ impl FactGatherer<'_> {
             self.walk_previous_log(&env, tip, &mut searches)
         });
         let names = searches.iter().map(|it| it.component.clone()).collect();
-        facts.previous_state = Some(
-            self.read_previous_state(&env, tip, names)
-                .map_err(|error| describe_error(&error)),
-        );
+        let state = self.read_previous_state(&env, tip, names);
+        let state = state.map_err(|error| describe_error(&error));
+        facts.previous_state.insert(previous.clone(), state);
         for it in searches {
             // A search that was done before the walk failed is complete.
             let log = match &walk_result {
                 Err(error) if !it.is_done => Err(describe_error(error)),
                 _ => Ok(it.entries),
             };
-            facts.previous_log.insert((it.component, it.commit), log);
+            let key = (previous.clone(), it.component, it.commit);
+            facts.previous_log.insert(key, log);
         }
     }
 

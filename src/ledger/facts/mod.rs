@@ -315,7 +315,7 @@ impl<'a> FactGatherer<'a> {
             self.gather_versions(&plan, &mut facts);
         }
         if plan.needs(&FactNeed::PreviousLog) {
-            self.gather_previous_environment(policy, &plan, &mut facts);
+            self.gather_previous_environments(policy, &plan, &mut facts);
         }
         if plan.needs(&FactNeed::Authors) {
             facts.authors = Some(

@@ -123,7 +123,7 @@ impl Drafter<'_> {
         let before = self
             .rules
             .promote_from
-            .as_ref()
+            .first()
             .filter(|_| self.below(5) > 0);
         let state = before.map(|name| self.load(&self.policy.environment(name).unwrap().ledger));
         let running: Vec<CommitId> = state
