@@ -19,7 +19,7 @@ pub mod domain {
             ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Expire, Finish,
             Hold, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record, RecordedResult,
             Resume, Revoke, Start, Statement, StoredEntry, Target, Unlock, Unverified, Unyank,
-            Verification, VerificationResult, Yank, note_line, read_trailers,
+            Verification, VerificationResult, Yank, YankedContent, note_line, read_trailers,
         };
     }
     /// Items of `domain::id`.

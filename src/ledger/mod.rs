@@ -20,6 +20,7 @@ pub mod sync;
 mod tree_after;
 mod validation;
 pub mod writer;
+pub mod yank_coverage;
 
 use std::collections::BTreeMap;
 

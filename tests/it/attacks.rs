@@ -43,6 +43,8 @@
 //! | | a restored backup, a rewound server | `g13_cheating_server::a_restored_backup_is_detected`, `rewound_ledgers_are_detected` | `write_commands::a_forgetful_server_is_reported` |
 //! | | two histories, a grafted policy | `g13_cheating_server::two_histories_are_detected`, `another_beginning_is_detected` | the unit tests of `ledger::sync` |
 //! | | altered notes, missing objects | `g13_cheating_server::altered_notes_are_detected` | `forgeries::lost_objects_accuse_nobody` |
+//! | 14 | yanked content as another commit, by a rollback, redeployed | `g14_yanked_content::yanked_content_returns_under_no_name` | `rules::yanked_commits_are_refused` |
+//! | | a yank of content that the commit did not bring | `g14_yanked_content::a_yank_covers_what_the_commit_brought` | the unit tests of `rules::content` |
 //!
 //! Somebody who had nothing but the page of rules and the binary made 59 tries. Most are among the above; these are in no group, or go further:
 //!
@@ -81,4 +83,5 @@ mod g10_text;
 mod g11_races;
 mod g12_names;
 mod g13_cheating_server;
+mod g14_yanked_content;
 mod outsider;

@@ -85,6 +85,9 @@ pub struct Facts {
     /// running commits; for a branch or tag every component at the new commit; and each
     /// [`FactNeed::Content`](super::FactNeed::Content). `Ok(None)`: the component is absent there.
     pub contents: BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
+    /// The content of a component at the first parent of a commit; `Ok(None)`: the component is
+    /// absent there, or the commit has no parent.
+    pub parent_contents: BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
     /// Whether the running content of a component is that of a commit in the history of a new
     /// commit, for those that do not contain the running commit: after a squash or rebase, the
     /// running commit is in no branch.
@@ -100,7 +103,7 @@ pub struct Facts {
     /// The entries of `evidence` about the request's commits, and the artifacts of its components'
     /// contents; newest first.
     pub evidence: Option<Fact<Vec<Arc<StoredEntry>>>>,
-    /// The open yanks in `evidence` of the request's commits and artifacts.
+    /// The open yanks in `evidence` of the request's commits, contents and artifacts.
     pub yanks: Option<Fact<State>>,
     /// The key that signed each entry that may count: the approvals of the request's commits (or of
     /// its policy) in `state`, and the attestations and artifacts in `evidence`; by ledger and

@@ -1,4 +1,6 @@
-//! The rule `yanked`: neither the commit nor a deployed artifact was yanked.
+//! The rule `yanked`: neither the commit, nor its content, nor a deployed artifact was yanked.
+//!
+//! The yank of a commit lists the contents that it covers. They are refused under every commit.
 //!
 //! If an entry names no artifact, the rule checks the artifacts with which the content ran before
 //! (for a rollback) or those registered for the content.
@@ -13,18 +15,18 @@ use super::previous_log;
 use super::request::{Request, RequestContext};
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{
-    Action, Artifact, ComponentChange, DeploymentKind, Statement, StoredEntry, Target,
+    Action, Artifact, ComponentChange, DeploymentKind, Statement, StoredEntry, Target, Yank,
 };
 use crate::domain::history::RunSubject;
-use crate::domain::id::{CommitId, Digest};
-use crate::domain::name::EnvName;
+use crate::domain::id::{CommitId, Content, Digest};
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Yanked,
     name: "yanked",
-    description: "Neither the commit nor a deployed artifact is yanked (marked as unusable with `git deploy yank`). Content that ran in a `promote_from` environment only as yanked commits counts as yanked, too.",
+    description: "Neither the commit, nor a component's content, nor a deployed artifact is yanked (marked as unusable with `git deploy yank`). The yank of a commit covers the contents in which it differs from its first parent, under any commit. Content that ran in a `promote_from` environment only as yanked commits counts as yanked, too.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -41,7 +43,12 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
 
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     if subject.kind != RequestKind::Rollback {
-        return vec![FactNeed::Yanks, FactNeed::Evidence];
+        let mut needs = vec![FactNeed::Yanks, FactNeed::Evidence];
+        if let Some(Action::Approve(it)) = subject.statement.map(|it| &it.action) {
+            let components = it.components.iter().cloned();
+            needs.extend(components.map(|component| FactNeed::Content(it.commit, component)));
+        }
+        return needs;
     }
     let mut needs = vec![FactNeed::Yanks, FactNeed::EarlierRuns];
     let deployment = subject.statement.and_then(Statement::deployment);
@@ -69,6 +76,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         None => return Err("the open yanks were not read".to_owned()),
     };
     let mut commits = BTreeSet::new();
+    let mut contents = BTreeSet::new();
     let mut digests = BTreeSet::new();
     if let Request::Entry {
         statement: Statement {
@@ -80,18 +88,25 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     {
         // An approval is for a commit. Its artifacts are checked when it is deployed.
         commits.insert(it.commit);
+        // Of an approved commit that no longer exists, an audit cannot compute the contents.
+        let is_missing = ctx.facts.missing_commits.contains(&it.commit);
+        for component in it.components.iter().filter(|_| !is_missing) {
+            let content = ctx.content(it.commit, component)?;
+            contents.extend(content.map(|content| (component, content)));
+        }
     } else {
         let deployment = ctx.deployment()?;
         for change in deployment.deployed() {
             let target = &change.target;
             commits.insert(target.commit);
+            contents.extend(target.content.map(|content| (&target.component, content)));
             for source in &ctx.environment()?.promote_from {
                 commits.extend(find_yanked_evidence(ctx, source, yanks, change));
             }
             digests.extend(deployed_digests(ctx, deployment.kind, target)?);
         }
     }
-    Ok(find_yanks(yanks, &commits, &digests))
+    Ok(find_yanks(yanks, &commits, &contents, &digests))
 }
 
 /// Returns the commits as which the content was deployed to a previous environment, if each of them
@@ -168,18 +183,45 @@ fn registered_digests(
 fn find_yanks(
     yanks: &State,
     commits: &BTreeSet<CommitId>,
+    contents: &BTreeSet<(&ComponentName, Content)>,
     digests: &BTreeSet<Digest>,
 ) -> Vec<Check> {
-    let of_commits = commits
+    let of_commits: Vec<_> = commits
         .iter()
-        .filter_map(|commit| Some((commit.short(), yanks.yanked_commit(*commit)?)));
+        .filter_map(|commit| Some((commit.short(), yanks.yanked_commit(*commit)?)))
+        .collect();
+    // A yank that is reported for its commit is not reported again for its contents.
+    let reported: BTreeSet<u64> = of_commits
+        .iter()
+        .map(|(_, it)| it.statement.sequence)
+        .collect();
+    let of_contents = contents
+        .iter()
+        .filter_map(|(component, content)| {
+            let yank = yanks.yanked_content(component, *content)?;
+            Some((describe_content(component, yank), yank))
+        })
+        .filter(|(_, yank)| !reported.contains(&yank.statement.sequence));
     let of_digests = digests
         .iter()
         .filter_map(|digest| Some((digest.short(), yanks.yanked_digest(digest)?)));
+    let of_commits = of_commits.into_iter();
     of_commits
+        .chain(of_contents)
         .chain(of_digests)
         .map(|(object, yank)| refuse(&object, yank))
         .collect()
+}
+
+/// Describes a yanked content by the commit with which it was yanked.
+fn describe_content(component: &ComponentName, yank: &StoredEntry) -> String {
+    match &yank.statement.action {
+        Action::Yank(Yank {
+            commit: Some(commit),
+            ..
+        }) => format!("the content of {component}, with {},", commit.short()),
+        _ => format!("the content of {component}"),
+    }
 }
 
 fn refuse(object: &str, yank: &StoredEntry) -> Check {
@@ -211,13 +253,16 @@ mod tests {
 
     fn yank(case: &mut Case, key: SlotKey) {
         let (commit, digest) = match &key {
-            SlotKey::YankedCommit(commit) => (Some(*commit), None),
+            SlotKey::YankedCommit(commit) | SlotKey::YankedContent { commit, .. } => {
+                (Some(*commit), None)
+            }
             SlotKey::YankedDigest(digest) => (None, Some(digest.clone())),
             other => panic!("{other:?} is not a yank"),
         };
         let action = Action::Yank(Yank {
             commit,
             digest,
+            contents: Vec::new(),
             reason: parse("eats data"),
         });
         let mut yanks = State::empty();
@@ -355,6 +400,45 @@ mod tests {
         case.source(vec![("ci", ran("catalogue", 1, None)), ("ci", good)]);
         yank(&mut case, SlotKey::YankedCommit(commit(1)));
         case.passes(Rule::Yanked);
+    }
+
+    /// A yanked content is refused under every commit, of its component only, and in each kind of
+    /// request; an approval too.
+    #[test]
+    fn contents() {
+        let covered = |component, number| SlotKey::YankedContent {
+            component: parse(component),
+            content: content(number),
+            commit: commit(9),
+        };
+        let back = start(
+            1,
+            deployment(DeploymentKind::Rollback, vec![change("catalogue", 1, None)]),
+        );
+        let mut glass = case();
+        glass.deployment().break_glass = Some(parse("it burns"));
+        let mut approval = Case::new(POLICY, "prod", "bob", approve(1, &["catalogue"]));
+        let key = (commit(1), parse("catalogue"));
+        approval.facts.contents.insert(key, Ok(Some(content(1))));
+        for mut case in [
+            case(),
+            glass,
+            Case::new(POLICY, "prod", "alice", back),
+            approval,
+        ] {
+            for other in [covered("catalogue", 2), covered("web", 1)] {
+                yank(&mut case, other);
+                case.passes(Rule::Yanked);
+            }
+            yank(&mut case, covered("catalogue", 1));
+            let words = "the content of catalogue, with 090909090909, was yanked by bob: eats data";
+            case.fails(Rule::Yanked, words);
+        }
+        let mut missing = Case::new(POLICY, "prod", "bob", approve(1, &["catalogue"]));
+        missing.facts.contents.clear();
+        missing.unknown(Rule::Yanked, "was not read");
+        missing.facts.missing_commits.insert(commit(1));
+        missing.passes(Rule::Yanked);
     }
 
     /// Without the yanks the answer is "cannot tell".

@@ -103,6 +103,15 @@ impl<'a> FactPlan<'a> {
         changes.chain(needed).collect()
     }
 
+    /// Returns the components at commits whose content at the first parent is needed.
+    pub fn parent_contents(&self) -> Vec<(CommitId, ComponentName)> {
+        let needed = self.needs.iter().filter_map(|need| match need {
+            FactNeed::ParentContent(commit, component) => Some((*commit, component.clone())),
+            _ => None,
+        });
+        needed.collect()
+    }
+
     /// Returns the pairs of commits for which a rule needs to know whether the first contains the
     /// second.
     pub fn containments(&self) -> Vec<(CommitId, CommitId)> {

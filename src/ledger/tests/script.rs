@@ -81,6 +81,9 @@ fn evidence(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
         "empty": [], "none": {}, "yes": true
     });
     let digest = format!("sha512:{}", "ab".repeat(64));
+    let contents = json!([
+        { "component": "api", "content": three.content }, { "component": "web", "content": two.content }
+    ]);
     [
         Action::Build(read(
             json!({ "component": "api", "commit": one.commit, "result": "succeeded", "log": "https://ci.example.com/1" }),
@@ -99,8 +102,9 @@ fn evidence(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
             "predicate": { "unresolved": 1, "approvals": 2 }
         }))),
         Action::Yank(read(json!({ "digest": digest, "reason": "built on a compromised machine" }))),
-        Action::Yank(read(json!({ "commit": three.commit, "reason": "loses orders" }))),
-        Action::Unyank(read(json!({ "commit": three.commit, "reason": "it was the test that was wrong" }))),
+        Action::Yank(read(json!({ "commit": two.commit, "contents": contents, "reason": "leaks" }))),
+        Action::Yank(read(json!({ "commit": three.commit, "contents": contents, "reason": "loses orders" }))),
+        Action::Unyank(read(json!({ "commit": three.commit, "contents": contents, "reason": "it was the test that was wrong" }))),
     ]
     .map(|action| step("evidence", "ci", action))
     .into()

@@ -43,6 +43,7 @@ pub use deployment::{ComponentChange, Deployment, DeploymentKind};
 pub use result::{ComponentResult, Outcome, RecordedResult, VerificationResult, overall_outcome};
 pub use target::{ComponentAtCommit, Image, Target};
 pub use unlock::Hold;
+pub use yank::YankedContent;
 
 /// Defines the enum of all actions, and the dispatch to each of them, from one list.
 macro_rules! actions {

@@ -167,6 +167,12 @@ impl Case {
                 facts.containment.insert((target.commit, from), Ok(true));
             }
         }
+        if let Action::Approve(it) = &statement.action {
+            for component in &it.components {
+                let key = (it.commit, component.clone());
+                facts.contents.entry(key).or_insert(Ok(None));
+            }
+        }
         if let Action::Baseline(it) = &statement.action {
             for target in &it.components {
                 facts.contents.insert(

@@ -115,6 +115,7 @@ fn evidence_and_yanks() {
         Action::Yank(Yank {
             commit: None,
             digest: Some(bad.clone()),
+            contents: Vec::new(),
             reason: parse("bad"),
         }),
     );
