@@ -19,7 +19,8 @@ pub mod domain {
             ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry, Expire, Finish,
             Hold, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record, RecordedResult,
             Resume, Revoke, Start, Statement, StoredEntry, Target, Unlock, Unverified, Unyank,
-            Verification, VerificationResult, Yank, YankedContent, note_line, read_trailers,
+            Verification, VerificationResult, VersionTag, Yank, YankedContent, note_line,
+            read_trailers,
         };
     }
     /// Items of `domain::id`.

@@ -12,6 +12,7 @@ pub mod entry_validator;
 pub mod facts;
 mod genesis;
 mod ledger_commit;
+mod missing_tags;
 pub mod notes;
 pub mod notes_sync;
 pub mod recovery;

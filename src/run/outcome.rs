@@ -191,6 +191,7 @@ mod tests {
             commit,
             content,
             version: None,
+            tag: None,
             artifacts: Vec::new(),
         };
         ComponentChange {

@@ -16,6 +16,7 @@ mod bad_input;
 mod ci_recipes;
 mod cli;
 mod decisions;
+mod deleted_tags;
 mod demo;
 mod diff;
 mod ephemeral;

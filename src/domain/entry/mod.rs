@@ -25,7 +25,8 @@ pub use action::{
     ComponentAtCommit, ComponentChange, ComponentResult, Deployment, DeploymentKind, Expire,
     Finish, HistoryRole, Hold, Image, LedgerKind, Lock, Outcome, PolicyApprove, PolicyRevoke,
     Publish, Record, RecordedResult, Resume, Revoke, RunStep, Start, TEST_COUNTS_KEY, Target,
-    Unlock, Unyank, Verification, VerificationResult, Yank, YankedContent, overall_outcome,
+    Unlock, Unyank, Verification, VerificationResult, VersionTag, Yank, YankedContent,
+    overall_outcome,
 };
 pub(crate) use action::{ActionInfo, CodeClaim, CommitRole, EnvironmentBody};
 pub use invalid::{InvalidError, MAX_BYTES, MAX_PREDICATE};

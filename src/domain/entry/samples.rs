@@ -8,9 +8,9 @@ pub(crate) use proptest::prelude::*;
 pub(crate) use super::DeploymentKind;
 use super::{
     Action, ComponentChange, ComponentResult, Deployment, Entry, Image, LedgerKind, Outcome,
-    RecordedResult, Statement, Target, Unverified, VerificationResult,
+    RecordedResult, Statement, Target, Unverified, VerificationResult, VersionTag,
 };
-use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId};
+use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId, TagObject};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
@@ -77,6 +77,10 @@ pub(crate) fn target(component: ComponentName, is_removed: bool) -> impl Strateg
             component: component.clone(),
             commit,
             content: (!is_removed).then_some(content),
+            tag: version.clone().map(|name| VersionTag {
+                name,
+                object: TagObject(commit.0),
+            }),
             version,
             artifacts: images
                 .into_iter()

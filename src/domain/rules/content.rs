@@ -190,7 +190,9 @@ fn check_change(
         )));
     }
     if (is_exec || change.is_removal())
-        && !(change.target.version.is_none() && change.target.artifacts.is_empty())
+        && !(change.target.version.is_none()
+            && change.target.tag.is_none()
+            && change.target.artifacts.is_empty())
     {
         // Stating them would have no effect: the version and artifacts of a running component are
         // those of the entry that deployed it.

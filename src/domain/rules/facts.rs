@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::entry::StoredEntry;
+use crate::domain::entry::{StoredEntry, VersionTag};
 use crate::domain::id::{CommitId, Content, EntryId, PublicKey};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, ProjectName};
 use crate::domain::state::State;
@@ -117,6 +117,11 @@ pub struct Facts {
     /// The version of each changed component at its commit, read from the policy's `file:` or
     /// `tag:`.
     pub versions: BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>,
+    /// For a version that was read from a tag, that tag.
+    pub version_tags: BTreeMap<(CommitId, ComponentName), VersionTag>,
+    /// The tags of a past entry that this clone lacks, or has elsewhere, each with the reason. The
+    /// entry's version is then that of the tag that it names.
+    pub missing_tags: BTreeMap<VersionTag, String>,
     /// For a rollback, by component: the newest entry of this ledger that deployed the requested
     /// content, and the newest later verification of that run period. Newest first; empty if the
     /// content or the requested commit never ran here.

@@ -1,5 +1,5 @@
 //! Collects what is allowed but worth knowing: break-glass deployments, recovered policies, and
-//! entries that depend on keys removed later.
+//! entries that depend on keys removed later or on tags that are gone.
 //!
 //! A retired key causes no remark: entries signed with it still count. A removed key may have been
 //! stolen.
@@ -62,6 +62,12 @@ impl RemarkCollector<'_> {
                     .map(|admitted| (RemarkKind::AdmitsEntry, self.describe_admitted(*admitted))),
             );
         }
+        texts.extend(
+            facts
+                .missing_tags
+                .values()
+                .map(|why| (RemarkKind::MissingTag, format!("cannot re-check: {why}"))),
+        );
         let dependencies = self.describe_removed_key_dependencies(statement, seen_policy, facts);
         texts.extend(
             dependencies

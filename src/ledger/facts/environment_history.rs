@@ -114,7 +114,9 @@ impl FactGatherer<'_> {
             // A search that was done before the walk failed is complete.
             let log = match &walk_result {
                 Err(error) if !it.is_done => Err(describe_error(error)),
-                _ => Ok(it.entries),
+                _ => self
+                    .check_tags_of(env.ledger(), &it.component, &it.entries)
+                    .map(|()| it.entries),
             };
             let key = (previous.clone(), it.component, it.commit);
             facts.previous_log.insert(key, log);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::entry::{Deployment, DeploymentKind};
+use crate::domain::entry::{Deployment, DeploymentKind, VersionTag};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -23,6 +23,8 @@ pub(super) struct PlannedChange {
     pub commit: CommitId,
     /// Its running commit; `None` if it does not run.
     pub from: Option<CommitId>,
+    /// The tag that the entry names as the source of its version.
+    pub tag: Option<VersionTag>,
     /// Whether its content changes, or may change.
     pub is_changed: bool,
 }
@@ -164,6 +166,7 @@ impl<'a> FactPlan<'a> {
                 component: change.target.component.clone(),
                 commit: change.target.commit,
                 from: change.from,
+                tag: change.target.tag.clone(),
                 is_changed: deployment.kind != DeploymentKind::Exec,
             });
         }
@@ -192,6 +195,7 @@ impl<'a> FactPlan<'a> {
                 component,
                 commit: new,
                 from,
+                tag: None,
                 is_changed: true,
             });
         }

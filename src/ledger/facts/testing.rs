@@ -230,6 +230,7 @@ impl World {
             commit,
             content,
             version: None,
+            tag: None,
             artifacts: Vec::new(),
         };
         ComponentChange {

@@ -167,7 +167,7 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
     let artifacts = json!([{ "name": "ghcr.io/acme/api", "digest": IMAGE }]);
     let description =
         "Promote 1.4.2 after canary.\n\nDeploy-Commit: this is no trailer\n--- nor the end";
-    let api = json!({ "component": "api", "commit": two.commit, "content": two.content, "version": "1.4.2", "artifacts": artifacts });
+    let api = json!({ "component": "api", "commit": two.commit, "content": two.content, "version": "1.4.2", "tag": { "name": "api/v1.4.2", "object": two.commit }, "artifacts": artifacts });
     let with = |base: &Value, more: Value| {
         let mut all = base.clone();
         all.as_object_mut()

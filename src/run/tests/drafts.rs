@@ -486,6 +486,7 @@ impl Drafter<'_> {
                 commit,
                 content: Some(content),
                 version: None,
+                tag: None,
                 artifacts: Vec::new(),
             })
         };
@@ -616,6 +617,7 @@ fn of_running_components(kind: DeploymentKind, env_state: EnvState<'_>) -> Deplo
             commit,
             content: env_state.content(component).filter(|_| !is_removal),
             version: None,
+            tag: None,
             artifacts: Vec::new(),
         },
         from: env_state.commit(component).filter(|_| is_removal),

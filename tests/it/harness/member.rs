@@ -214,6 +214,7 @@ impl<'w> Member<'w> {
             commit: id(commit),
             content: Some(content),
             version: None,
+            tag: None,
             artifacts: vec![],
         };
         let change = ComponentChange {

@@ -41,7 +41,7 @@ pub(crate) use definition::{
 pub use definition::{HistoryRole, LedgerKind, RunStep};
 pub use deployment::{ComponentChange, Deployment, DeploymentKind};
 pub use result::{ComponentResult, Outcome, RecordedResult, VerificationResult, overall_outcome};
-pub use target::{ComponentAtCommit, Image, Target};
+pub use target::{ComponentAtCommit, Image, Target, VersionTag};
 pub use unlock::Hold;
 pub use yank::YankedContent;
 
