@@ -16,6 +16,9 @@ use crate::domain::time::{Span, Time};
 /// A fact, or why it could not be established.
 pub type Fact<T> = Result<T, String>;
 
+/// Entries of a ledger.
+type Entries = Vec<Arc<StoredEntry>>;
+
 /// The largest difference allowed between an entry's time and the server's clock, and between a
 /// commit's time and an entry's.
 pub const SKEW: Span = Span::from_seconds(300);
@@ -97,12 +100,12 @@ pub struct Facts {
     /// For each `promote_from` environment, each changed component and its commit, the entries of
     /// that environment about the component, newest first: all since the commit was made (less
     /// [`SKEW`]), and back to the success that put its content there.
-    pub previous_log: BTreeMap<(EnvName, ComponentName, CommitId), Fact<Vec<Arc<StoredEntry>>>>,
+    pub previous_log: BTreeMap<(EnvName, ComponentName, CommitId), Fact<Entries>>,
     /// The state of each `promote_from` environment.
     pub previous_state: BTreeMap<EnvName, Fact<State>>,
     /// The entries of `evidence` about the request's commits, and the artifacts of its components'
     /// contents; newest first.
-    pub evidence: Option<Fact<Vec<Arc<StoredEntry>>>>,
+    pub evidence: Option<Fact<Entries>>,
     /// The open yanks in `evidence` of the request's commits, contents and artifacts.
     pub yanks: Option<Fact<State>>,
     /// The key that signed each entry that may count: the approvals of the request's commits (or of
@@ -125,7 +128,7 @@ pub struct Facts {
     /// For a rollback, by component: the newest entry of this ledger that deployed the requested
     /// content, and the newest later verification of that run period. Newest first; empty if the
     /// content or the requested commit never ran here.
-    pub earlier_runs: BTreeMap<ComponentName, Fact<Vec<Arc<StoredEntry>>>>,
+    pub earlier_runs: BTreeMap<ComponentName, Fact<Entries>>,
     /// For a `publish`: for each existing ledger of an environment, whether the entry's `seen`
     /// names its tip.
     pub environments_seen: BTreeMap<LedgerName, bool>,
