@@ -19,8 +19,8 @@ pub mod domain {
             ComponentAtCommit, ComponentChange, ComponentResult, Deployment, DeploymentKind, Entry,
             Expire, Finish, Hold, Lock, Outcome, PolicyApprove, PolicyRevoke, Publish, Record,
             RecordedResult, Resume, Revoke, Start, Statement, StoredEntry, Target, Unlock,
-            Unverified, Unyank, Verification, VerificationResult, Yank, format_note_line,
-            read_trailers,
+            Unverified, Unyank, Verification, VerificationResult, VersionTag, Yank, YankedContent,
+            format_note_line, read_trailers,
         };
     }
     /// Items of `domain::id`.

@@ -176,6 +176,7 @@ pub fn write_ledgers(local: &Path, keys: &SignerKeys, size: Size) -> Result<Entr
             commit,
             content,
             version: None,
+            tag: None,
             artifacts: Vec::new(),
         });
         ledgers.write_round(

@@ -12,7 +12,7 @@ use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui, key_lookup};
 use crate::domain::entry::{DeploymentKind, Target};
 use crate::domain::env_ref::EnvRef;
-use crate::domain::id::CommitId;
+use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::policy::Environment;
 use crate::domain::state::{EnvState, Scope, SlotKey, State};
@@ -96,10 +96,11 @@ pub fn read_environments(workspace: &Workspace) -> Result<Vec<EnvironmentSnapsho
     Ok(snapshots)
 }
 
-/// Reads which of these commits are yanked.
+/// Reads which of these commits, and of these contents of components, are yanked.
 pub fn read_yanks(
     workspace: &Workspace,
     commits: impl IntoIterator<Item = CommitId>,
+    contents: impl IntoIterator<Item = (ComponentName, Content)>,
 ) -> crate::git::Result<State> {
     let ledger = LedgerName::evidence();
     let Some(tip) = workspace.tips.get(&ledger) else {
@@ -107,10 +108,12 @@ pub fn read_yanks(
     };
     let tree = workspace.repository.read_commit(tip.0)?.tree;
     let commits: BTreeSet<CommitId> = commits.into_iter().collect();
-    StateReader::new(&workspace.repository).load_slots(
+    let contents: BTreeSet<(ComponentName, Content)> = contents.into_iter().collect();
+    StateReader::new(&workspace.repository).load_yanks(
         tree,
         &ledger,
         commits.into_iter().map(SlotKey::YankedCommit),
+        contents,
     )
 }
 

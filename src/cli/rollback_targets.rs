@@ -143,13 +143,11 @@ fn to_release(
         return Ok(None);
     };
     let is_held = snapshot.state().hold(component, content).is_some();
-    if is_held
-        || period.untrusted.is_some()
-        || !period.is_verified(verification_optional)
-        || read_context::read_yanks(workspace, [commit])?
-            .yanked_commit(commit)
-            .is_some()
-    {
+    if is_held || period.untrusted.is_some() || !period.is_verified(verification_optional) {
+        return Ok(None);
+    }
+    let yanks = read_context::read_yanks(workspace, [commit], [(component.clone(), content)])?;
+    if yanks.yanked_commit(commit).is_some() || yanks.yanked_content(component, content).is_some() {
         return Ok(None);
     }
     let Some(target) = period

@@ -123,6 +123,10 @@ oid!(
     EntryId
 );
 oid!(
+    /// The object that a tag's ref names: a tag object, or the commit itself.
+    TagObject
+);
+oid!(
     /// The content of a component at a commit: the id of a tree with only the component's paths.
     Content
 );

@@ -14,6 +14,7 @@ pub mod entry_validator;
 pub mod facts;
 mod genesis;
 mod ledger_commit;
+mod missing_tags;
 pub mod notes;
 pub mod notes_sync;
 mod policy_in_force;
@@ -23,6 +24,7 @@ pub mod sync;
 mod tree_after;
 mod validation;
 pub mod writer;
+pub mod yank_coverage;
 
 use std::collections::BTreeMap;
 

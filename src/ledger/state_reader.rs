@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::entry_files::{ENTRY_FILE, KEYS_FILE, POLICY_FILE, SIGNATURE_FILE};
 use crate::domain::entry::{MAX_BYTES, StoredEntry};
-use crate::domain::id::{CommitId, Oid};
-use crate::domain::name::LedgerName;
+use crate::domain::id::{CommitId, Content, Oid};
+use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::state::{Scope, Slot, SlotKey, State, Value};
 use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
@@ -103,6 +103,22 @@ impl<'a> StateReader<'a> {
             if let Some(TreeItem::Leaf(leaf)) = self.repository.item_at(tree, &path)? {
                 self.load_slot(&path, leaf, ledger, &mut state)?;
             }
+        }
+        Ok(state)
+    }
+
+    /// Loads the slots with these keys, and the yanks that cover these contents.
+    pub fn load_yanks(
+        &self,
+        tree: Oid,
+        ledger: &LedgerName,
+        keys: impl IntoIterator<Item = SlotKey>,
+        contents: impl IntoIterator<Item = (ComponentName, Content)>,
+    ) -> Result<State> {
+        let mut state = self.load_slots(tree, ledger, keys)?;
+        for (component, content) in contents {
+            let folder = format!("yanked/content/{component}/{content}");
+            self.load_folder(tree, &folder, ledger, &mut state)?;
         }
         Ok(state)
     }

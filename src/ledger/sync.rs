@@ -162,6 +162,8 @@ fn accept_fetched(
     };
     synced.pinned = pinned;
     synced.problems = verify_remote_ledgers(repository, &project, &mut tips, &incoming, |moved| {
+        // First, so that no interruption makes the entries look checked.
+        repository.add_missing_tags(&moved.ledger, &moved.missing_tags)?;
         move_ledger(repository, &moved.ledger, moved.old, moved.new)?;
         synced.moved.push(moved);
         Ok(())

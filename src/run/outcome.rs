@@ -193,6 +193,7 @@ mod tests {
             commit,
             content,
             version: None,
+            tag: None,
             artifacts: Vec::new(),
         };
         ComponentChange {

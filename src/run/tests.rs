@@ -252,7 +252,7 @@ impl World {
             };
             let before = policy
                 .environment(name)
-                .and_then(|rules| rules.promote_from.clone());
+                .and_then(|rules| rules.promote_from.first().cloned());
             let environment = before.filter(|_| check.rule == Rule::PreviousEnvironment);
             focus.todo.extend(
                 needed

@@ -221,6 +221,7 @@ mod tests {
             commit,
             content,
             version: None,
+            tag: None,
             artifacts: Vec::new(),
         };
         ComponentResult {

@@ -45,6 +45,8 @@
 //! | | altered notes, missing objects | `g13_cheating_server::altered_notes_are_detected` | `forgeries::lost_objects_accuse_nobody` |
 //! | 14 | other scripts beside the running content: deploy, roll back to, verify them | `g14_equal_content::commits_with_the_running_content_stay_out` | `merge_buttons` |
 //! | | folders and files that a malformed tree hides | `g14_equal_content::malformed_trees_hide_nothing` | the unit tests of `git::tree` and `git::content` |
+//! | 15 | yanked content as another commit, by a rollback, redeployed | `g15_yanked_content::yanked_content_returns_under_no_name` | `rules::yanked_commits_are_refused` |
+//! | | a yank of content that the commit did not bring | `g15_yanked_content::a_yank_covers_what_the_commit_brought` | the unit tests of `rules::content` |
 //!
 //! Somebody who had nothing but the page of rules and the binary made 59 tries. Most are among the above; these are in no group, or go further:
 //!
@@ -84,4 +86,5 @@ mod g11_races;
 mod g12_names;
 mod g13_cheating_server;
 mod g14_equal_content;
+mod g15_yanked_content;
 mod outsider;

@@ -274,6 +274,7 @@ fn yanked_commits_are_refused() {
     let commit = Yank {
         commit: Some(one),
         digest: None,
+        contents: Vec::new(),
         reason,
     };
     let built = Yank {

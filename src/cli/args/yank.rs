@@ -3,11 +3,11 @@
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, Ui};
-use crate::domain::entry::{Action, Yank};
+use crate::domain::entry::{Action, Yank, YankedContent};
 use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::LedgerName;
 use crate::domain::text::Line;
-use crate::ledger::writer::{AppendedEntry, EntryDraft};
+use crate::ledger::writer::{AppendedEntry, EntryDraft, LedgerSnapshot};
 
 /// The arguments of `yank` and `unyank`.
 #[derive(clap::Args)]
@@ -21,6 +21,10 @@ pub struct YankArgs {
     #[command(flatten)]
     write: WriteArgs,
 }
+
+/// Returns the contents that the yank of a commit covers.
+type FindContents<'a> =
+    dyn Fn(&LedgerSnapshot<'_>, CommitId) -> Result<Vec<YankedContent>, CliError> + 'a;
 
 /// What is yanked or unyanked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,28 +58,34 @@ impl YankArgs {
         }
     }
 
-    /// Writes the yank or unyank to the ledger `evidence`.
+    /// Writes the yank or unyank to the ledger `evidence`. `find_contents` returns the contents that
+    /// the yank of a commit covers.
     pub fn append_yank(
         &self,
         ui: &Ui,
         workspace: &Workspace,
         subject: &YankSubject,
         action: fn(Yank) -> Action,
+        find_contents: &FindContents<'_>,
     ) -> Result<AppendedEntry, CliError> {
         let (commit, digest) = match subject {
             YankSubject::Commit(commit) => (Some(*commit), None),
             YankSubject::Digest(digest) => (None, Some(digest.clone())),
         };
-        let yank = Yank {
-            commit,
-            digest,
-            reason: self.message.clone(),
-        };
         workspace.append(
             ui,
             &LedgerName::evidence(),
             self.write.append_options(),
-            &|_| Ok(EntryDraft::from(action(yank.clone()))),
+            &|view| {
+                let contents = commit.map(|commit| find_contents(view, commit));
+                let yank = Yank {
+                    commit,
+                    digest: digest.clone(),
+                    contents: contents.transpose()?.unwrap_or_default(),
+                    reason: self.message.clone(),
+                };
+                Ok(EntryDraft::from(action(yank)))
+            },
         )
     }
 }

@@ -279,6 +279,7 @@ impl Comparison<'_> {
         let rule = self.snapshot.rules.version.as_ref()?;
         self.gatherer
             .read_versions(rule, std::iter::once((commit, component.clone())))
+            .0
             .into_values()
             .find_map(|version| version.ok().flatten())
     }

@@ -102,6 +102,7 @@ fn compose_deployment(
         // The running version and artifacts are those of the entry that deployed them.
         target: Target {
             version: None,
+            tag: None,
             artifacts: Vec::new(),
             ..running.clone()
         },

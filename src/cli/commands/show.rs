@@ -146,12 +146,12 @@ impl CommitReader<'_> {
             if snapshot.rules.is_pattern() && runs.is_empty() {
                 continue;
             }
-            // The previous environment, if the commit must still be deployed there first.
+            // A previous environment, if the commit must still be deployed there first.
             let previous = snapshot
                 .rules
                 .promote_from
-                .as_ref()
-                .filter(|previous| !reached.contains(*previous));
+                .iter()
+                .find(|previous| !reached.contains(*previous));
             let next = match previous {
                 _ if ran || unfinished || snapshot.rules.is_pattern() => None,
                 Some(previous) => Some(NextStep::After {

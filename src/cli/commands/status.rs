@@ -80,7 +80,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let running = snapshots
         .iter()
         .flat_map(|snapshot| snapshot.state().components().into_values());
-    let yanks = read_context::read_yanks(&workspace, running)
+    let contents = snapshots.iter().flat_map(|snapshot| {
+        let state = snapshot.state();
+        let components = state.components().into_keys();
+        components.filter_map(move |name| Some((name.clone(), state.content(name)?)))
+    });
+    let yanks = read_context::read_yanks(&workspace, running, contents)
         .context(ErrorKind::CannotTell, "cannot read what was yanked")?;
     let reader = StatusReader {
         workspace: &workspace,
@@ -149,9 +154,11 @@ impl StatusReader<'_> {
         let mut components = list_components(state);
         components.retain(|it| is_shown(&it.component));
         for it in &mut components {
-            it.yanked = it
-                .commit
-                .and_then(|commit| find_yank_reason(self.yanks.yanked_commit(commit)));
+            let of_commit = it.commit.and_then(|it| self.yanks.yanked_commit(it));
+            let content = state.content(&it.component);
+            let of_content =
+                content.and_then(|content| self.yanks.yanked_content(&it.component, content));
+            it.yanked = find_yank_reason(of_commit.or(of_content));
             count_behind(&self.branch_lag, tip, it);
         }
         let differing = compare

@@ -1,17 +1,24 @@
 //! `git deploy yank`: blocks a commit or an artifact from all further deployments.
 
+use std::cell::RefCell;
+
 use crate::cli::args::yank::{YankArgs, YankSubject};
 use crate::cli::read_context::read_environments;
 use crate::cli::workspace::Workspace;
-use crate::cli::{CliError, Ui, append_report};
-use crate::domain::entry::Action;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
+use crate::domain::entry::{Action, YankedContent};
 use crate::domain::id::CommitId;
+use crate::domain::name::ComponentName;
+use crate::ledger::writer::LedgerSnapshot;
+use crate::ledger::yank_coverage::{YankCoverage, find_coverage};
 use crate::view::grouping::list_or_count;
 
 /// Block a commit or artifact from all further deployments
 ///
-/// A yanked commit can neither be deployed nor rolled back to. Environments that already run it
-/// keep it until something else is deployed.
+/// A yanked commit can neither be deployed nor rolled back to. The yank also covers the contents that
+/// the commit brought, under any commit: of each component in which it differs from its first
+/// parent, unless that content succeeded somewhere before the commit was first deployed.
+/// Environments that already run it keep it until something else is deployed.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -29,33 +36,90 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let subject = args.yank.parse_subject(&workspace)?;
+    let coverage = RefCell::default();
+    let find_contents = |view: &LedgerSnapshot<'_>, commit| {
+        let found = find_yank_coverage(view, commit)?;
+        let contents = found.contents.clone();
+        coverage.replace(found);
+        Ok(contents)
+    };
     let appended = args
         .yank
-        .append_yank(ui, &workspace, &subject, Action::Yank)?;
+        .append_yank(ui, &workspace, &subject, Action::Yank, &find_contents)?;
     let sentence = format!(
         "{subject} is yanked by {} and can no longer be deployed.",
         appended.statement.by
     );
     append_report::report_entry(ui, &sentence, &appended)?;
     if let YankSubject::Commit(commit) = subject {
-        report_still_running(&workspace, ui, commit)?;
+        let coverage = coverage.into_inner();
+        report_coverage(ui, &coverage);
+        report_still_running(&workspace, ui, commit, &coverage.contents)?;
     }
     Ok(())
 }
 
-/// Prints the environments that still run the commit: a yank does not remove it from them.
-fn report_still_running(workspace: &Workspace, ui: &Ui, commit: CommitId) -> Result<(), CliError> {
+fn find_yank_coverage(
+    view: &LedgerSnapshot<'_>,
+    commit: CommitId,
+) -> Result<YankCoverage, CliError> {
+    let policy = view
+        .policy
+        .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
+    find_coverage(view.gatherer, policy, view.tips, commit).context(
+        ErrorKind::CannotTell,
+        format!("cannot determine what {} changes", commit.short()),
+    )
+}
+
+/// Prints the contents that a yank covers, and those that it does not cover.
+fn report_coverage(ui: &Ui, coverage: &YankCoverage) {
+    let names: Vec<&str> = coverage
+        .contents
+        .iter()
+        .map(|it| it.component.as_str())
+        .collect();
+    if !names.is_empty() {
+        ui.eprint_sentence(format_args!(
+            "Its content of {} is yanked under any commit.",
+            names.join(", ")
+        ));
+    }
+    for it in &coverage.earlier {
+        ui.eprint_sentence(format_args!(
+            "Its content of {} is not yanked: it ran in {} before, as {}.",
+            it.component,
+            it.ledger,
+            it.commit.0.prefix(7)
+        ));
+    }
+}
+
+/// Prints the environments that still run the commit or its contents: a yank does not remove them.
+fn report_still_running(
+    workspace: &Workspace,
+    ui: &Ui,
+    commit: CommitId,
+    contents: &[YankedContent],
+) -> Result<(), CliError> {
     for snapshot in read_environments(workspace)? {
-        let running = snapshot.state().components();
+        let state = snapshot.state();
+        let running = state.components();
+        let is_yanked = |component: &ComponentName| {
+            let content = state.content(component);
+            contents
+                .iter()
+                .any(|it| it.component == *component && Some(it.content) == content)
+        };
         let names: Vec<&str> = running
             .iter()
-            .filter(|(_, running)| **running == commit)
+            .filter(|(name, running)| **running == commit || is_yanked(name))
             .map(|(name, _)| name.as_str())
             .collect();
         if !names.is_empty() {
             let name = snapshot.name();
             let sentence = format!(
-                "{name} still runs this commit ({}). To roll back",
+                "{name} still runs it ({}). To roll back",
                 list_or_count(&names)
             );
             ui.eprint(ui.format_with_command(

@@ -41,6 +41,7 @@ pub fn build_destruction(
             commit,
             content: None,
             version: None,
+            tag: None,
             artifacts: Vec::new(),
         };
         ComponentChange {

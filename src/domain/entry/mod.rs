@@ -26,7 +26,8 @@ pub use action::{
     ComponentResult, Deployment, DeploymentKind, Expire, Finish, HistoryRole, Hold, Image, Labels,
     LedgerKind, Lock, MAX_COMMANDS, MAX_LABELS, Origin, Outcome, PolicyApprove, PolicyRevoke,
     Publish, Record, RecordedResult, Resume, Revoke, RunStep, Start, TEST_COUNTS_KEY, Target,
-    Unlock, Unyank, Verification, VerificationResult, Yank, overall_outcome,
+    Unlock, Unyank, Verification, VerificationResult, VersionTag, Yank, YankedContent,
+    overall_outcome,
 };
 pub(crate) use action::{ActionInfo, CodeClaim, CommitRole, EnvironmentBody, attempted_results};
 pub use invalid::{InvalidError, MAX_BYTES, MAX_PREDICATE};

@@ -8,10 +8,10 @@ pub(crate) use proptest::prelude::*;
 pub(crate) use super::DeploymentKind;
 use super::{
     Action, ComponentChange, ComponentResult, Deployment, Entry, Image, Labels, LedgerKind, Origin,
-    Outcome, RecordedResult, Statement, Target, Unverified, VerificationResult,
+    Outcome, RecordedResult, Statement, Target, Unverified, VerificationResult, VersionTag,
 };
 use crate::domain::id::{
-    Algorithm, CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId, is_small_order,
+    Algorithm, CommitId, Content, Digest, EntryId, Oid, PublicKey, RunId, TagObject, is_small_order,
 };
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
@@ -90,6 +90,10 @@ pub(crate) fn target(component: ComponentName, is_removed: bool) -> impl Strateg
             component: component.clone(),
             commit,
             content: (!is_removed).then_some(content),
+            tag: version.clone().map(|name| VersionTag {
+                name,
+                object: TagObject(commit.0),
+            }),
             version,
             artifacts: images
                 .into_iter()

@@ -30,6 +30,7 @@ fn target(commit_and_content: (u8, u8)) -> Target {
         commit: commit(commit_and_content.0),
         content: Some(Content(oid(commit_and_content.1))),
         version: None,
+        tag: None,
         artifacts: vec![],
     }
 }

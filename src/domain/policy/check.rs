@@ -80,9 +80,8 @@ fn check_branches(policy: &Policy, errors: &ErrorCollector<'_>) {
 
 fn check_promotions(policy: &Policy, errors: &ErrorCollector<'_>) {
     for environment in policy.all_environments() {
-        if let Some(from) = &environment.promote_from
-            && !policy.environments.contains_key(from)
-        {
+        let is_unknown = |from: &&EnvName| !policy.environments.contains_key(*from);
+        for from in environment.promote_from.iter().filter(is_unknown) {
             let message = format!("\"{from}\" is not an environment of this policy");
             let hint = if policy.environment(from).is_some() {
                 Some(

@@ -9,6 +9,7 @@ use super::approval::{APPROVALS, ApprovalRequirement, read_approvals};
 use super::attestation::{RequiredCheck, read_required_check};
 use super::environment_tables::{Advance, Ephemeral};
 use super::exceptions::{BreakGlass, Hotfix, HotfixContext};
+use super::fields::TableField;
 use super::forms::{BRANCH, INPUT, MEMBERS, NAME, PREDICATE, SPAN};
 use super::freeze::{Freeze, FreezeTable};
 use super::notify::{NOTIFY, Notify, read_notify};
@@ -104,29 +105,31 @@ policy_table! {
             }),
         }
         /// The environment in which the same content or commit (see `match`) must have succeeded
-        /// before, and passed verification if the component has a `verify` command.
-        pub promote_from: Option<EnvName> {
-            form: ValueForm::Text(&NAME),
+        /// before, and passed verification if the component has a `verify` command. If it is a
+        /// list, that must hold in each of them: `["e2e", "perf"]` joins two parallel environments.
+        pub promote_from: BTreeSet<EnvName> {
+            form: ValueForm::OneOrMore(&ValueForm::Text(&NAME)),
             example: "\"stage\"",
-            read: key.parse(),
+            default: "no other environment comes before this one",
+            read: read_promotion_sources(&key),
         }
-        /// What must have run in the environment that `promote_from` names. `content`: the same
+        /// What must have run in the environments that `promote_from` names. `content`: the same
         /// content of the component, under any commit (for example, the one before a squash).
         /// `commit`: the same commit.
         pub promotion_match as "match": Option<PromotionMatch> {
             form: ValueForm::Words(PromotionMatch::NAMES),
             example: "\"content\"",
             default: "the content for a component that is the whole tree, or that has an `apply` command (it sees only that content); the commit for any other",
-            needs: "promote_from", because: "it says what must have run in that environment",
+            needs: "promote_from", because: "it says what must have run in those environments",
             used_as: "promotion_match",
             read: key.word(),
         }
-        /// How long this must have run in the environment that `promote_from` names, verified and
+        /// How long this must have run in each environment that `promote_from` names, verified and
         /// without interruption.
         pub soak: Option<Span> {
             form: ValueForm::Text(&SPAN),
             example: "\"1h\"",
-            needs: "promote_from", because: "it is the time that the commit must run in that environment",
+            needs: "promote_from", because: "it is the time that the commit must run in those environments",
             read: key.span(),
         }
         /// The approvals that a deployment needs, at most 20 in total. A number requires that many
@@ -297,6 +300,16 @@ pub(super) struct EnvironmentContext<'a> {
     pub(super) roster: &'a Roster,
     /// The recipients of an environment without its own `notify`.
     pub(super) notify: &'a [Notify],
+}
+
+/// Reads `promote_from`: the name of an environment, or a list of names.
+fn read_promotion_sources(key: &TableField<'_, '_>) -> BTreeSet<EnvName> {
+    let empty = key.value().filter(|value| value.list().is_empty());
+    if let Some(value) = empty {
+        let hint = "leave the key out if nothing must run elsewhere first".to_owned();
+        value.report("it names no environment", Some(hint));
+    }
+    key.read_each(TomlValue::parse).into_iter().collect()
 }
 
 impl Environment {

@@ -6,40 +6,33 @@ use super::{Environment, Policy};
 use crate::domain::name::EnvName;
 
 impl Policy {
-    /// Returns all environments, each after the one that it promotes from. Those that promote from
+    /// Returns all environments, each after those that it promotes from. Those that promote from
     /// none are sorted by name, patterns last.
     pub fn environments_in_order(&self) -> Vec<&Environment> {
         let mut ordered = Vec::new();
         let mut seen = BTreeSet::new();
         for environment in self.all_environments() {
-            if self.previous_environment(environment).is_none() {
-                self.add_with_followers(environment, &mut seen, &mut ordered);
-            }
+            self.add_if_ready(environment, &mut seen, &mut ordered);
         }
         ordered
     }
 
-    /// Returns the environment that an environment promotes from.
-    fn previous_environment(&self, environment: &Environment) -> Option<&Environment> {
-        self.environment(environment.promote_from.as_ref()?)
-    }
-
-    /// Adds an environment, and after it those that promote from it, directly or indirectly.
-    fn add_with_followers<'a>(
+    /// Adds an environment if all that it promotes from are there, and after it those that promote
+    /// from it, directly or indirectly.
+    fn add_if_ready<'a>(
         &'a self,
         environment: &'a Environment,
         seen: &mut BTreeSet<&'a EnvName>,
         ordered: &mut Vec<&'a Environment>,
     ) {
-        // A validated policy has no cycle. This check makes the walk end anyway.
-        if !seen.insert(&environment.name) {
+        let is_ready = environment.promote_from.iter().all(|it| seen.contains(it));
+        if !is_ready || !seen.insert(&environment.name) {
             return;
         }
         ordered.push(environment);
         for next in self.all_environments() {
-            let previous = self.previous_environment(next);
-            if previous.is_some_and(|previous| previous.name == environment.name) {
-                self.add_with_followers(next, seen, ordered);
+            if next.promote_from.contains(&environment.name) {
+                self.add_if_ready(next, seen, ordered);
             }
         }
     }
@@ -62,6 +55,8 @@ mod tests {
             alpha = { promote_from = "mid" }
             mid = { promote_from = "zero" }
             box = {}
+            joined = { promote_from = ["zero", "box"] }
+            after = { promote_from = "joined" }
             "pr-*" = { ephemeral = { ttl = "8h", limit = 2 } }
         "#;
         let policy = Policy::parse(text).unwrap();
@@ -70,6 +65,9 @@ mod tests {
             .iter()
             .map(|environment| environment.name.as_str())
             .collect();
-        assert_eq!(names, ["box", "zero", "mid", "alpha", "pr"]);
+        assert_eq!(
+            names,
+            ["box", "zero", "joined", "after", "mid", "alpha", "pr"]
+        );
     }
 }

@@ -360,7 +360,7 @@ fn starter_parses() {
     assert_eq!(env(&policy, "prod").approvals.len(), 1);
     assert_eq!(
         env(&policy, "prod").promote_from,
-        Some("st.age".parse().unwrap())
+        ["st.age".parse().unwrap()].into()
     );
     assert_eq!(policy.people.len(), 2);
     assert!(text.lines().count() <= 13, "{text}");

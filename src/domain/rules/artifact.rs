@@ -15,14 +15,14 @@ use super::request_kind::{RequestKind, RequestKinds};
 use super::{key_trust, previous_log};
 use crate::domain::entry::{Action, Artifact, ComponentChange, DeploymentKind, Image, StoredEntry};
 use crate::domain::id::Digest;
-use crate::domain::name::ComponentName;
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::text::Line;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Artifact,
     name: "artifact",
-    description: "Each deployed artifact is registered for the component's content and is the one that ran in the `promote_from` environment. A rollback deploys the artifacts of the release that it restores. Digests are compared, not names. At one commit, the same artifact name cannot be registered with two digests.",
+    description: "Each deployed artifact is registered for the component's content and is the one that ran in each `promote_from` environment. A rollback deploys the artifacts of the release that it restores. Digests are compared, not names. At one commit, the same artifact name cannot be registered with two digests.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -196,13 +196,25 @@ fn describe_ambiguity<'i>(images: impl Iterator<Item = &'i Image>) -> Option<Str
     ))
 }
 
-/// Checks that the change names the artifacts that ran in the previous environment.
+/// Checks that the change names the artifacts that ran in each previous environment. Returns the
+/// first difference.
 fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
-    let Some(source) = &ctx.environment()?.promote_from else {
-        return Ok(None);
-    };
+    for source in &ctx.environment()?.promote_from {
+        let violation = check_as_in(ctx, source, change)?;
+        if violation.is_some() {
+            return Ok(violation);
+        }
+    }
+    Ok(None)
+}
+
+fn check_as_in(
+    ctx: &Context<'_>,
+    source: &EnvName,
+    change: &ComponentChange,
+) -> Fact<Option<Violation>> {
     let is_hotfix = ctx.deployment()?.kind == DeploymentKind::Hotfix;
-    let history = match previous_log::previous_history(ctx, change) {
+    let history = match previous_log::previous_history(ctx, source, change) {
         // The log was not gathered for a hotfix that skips the previous environment. For any other
         // hotfix, the rule `previous environment` reports that the log is missing.
         Err(_) if is_hotfix => return Ok(None),

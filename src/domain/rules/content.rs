@@ -12,6 +12,7 @@ use super::request::{Request, RequestContext};
 use super::request_kind::RequestKinds;
 use crate::domain::entry::{
     Action, CodeClaim, ComponentAtCommit, ComponentChange, Deployment, DeploymentKind, Publish,
+    Yank, YankedContent,
 };
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -22,7 +23,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Content,
     name: "content",
-    description: "Everything that the entry states about components is true: each exists in the policy, has the stated content at its commit, and replaces the commit that is running now.",
+    description: "Everything that the entry states about components is true: each exists in the policy, has the stated content at its commit, and replaces the commit that is running now. A yank covers only contents in which the commit differs from its first parent.",
     faced_by: RequestKinds::ENTRIES,
     hotfix_skip: None,
     reads: &[],
@@ -37,13 +38,20 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
         return Vec::new();
     };
     let claims = statement.action.body().code_claims();
-    claims
+    let mut needs: Vec<FactNeed> = claims
         .into_iter()
         .filter_map(|claim| {
             let (commit, _) = claim.content?;
             Some(FactNeed::Content(commit, claim.component.clone()))
         })
-        .collect()
+        .collect();
+    if let Action::Yank(it) = &statement.action
+        && let Some(commit) = it.commit
+    {
+        let components = it.contents.iter().map(|it| it.component.clone());
+        needs.extend(components.map(|component| FactNeed::ParentContent(commit, component)));
+    }
+    needs
 }
 
 fn check(ctx: &Context<'_>) -> Vec<Check> {
@@ -60,13 +68,10 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
         Action::Record(it) => check_deployment(ctx, &it.deployment),
         Action::Verification(it) => check_verification(ctx, &it.components),
         Action::Publish(it) => check_publish(ctx, it, policy_text),
-        action => {
-            let claims = action.body().code_claims();
-            Ok(claims
-                .iter()
-                .filter_map(|it| check_claim(ctx, it))
-                .collect())
+        Action::Yank(it) => {
+            Ok([check_claims(ctx, &statement.action), check_yank(ctx, it)].concat())
         }
+        action => Ok(check_claims(ctx, action)),
     };
     or_unknown(
         Rule::Content,
@@ -76,6 +81,43 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
 
 fn fail(why: impl Into<String>) -> Check {
     Check::fail(Rule::Content, why)
+}
+
+fn check_claims(ctx: &Context<'_>, action: &Action) -> Vec<Check> {
+    let claims = action.body().code_claims();
+    let checks = claims.iter().filter_map(|it| check_claim(ctx, it));
+    checks.collect()
+}
+
+/// Checks that a yanked commit brought the contents that the yank covers: its first parent has
+/// others.
+fn check_yank(ctx: &Context<'_>, yank: &Yank) -> Vec<Check> {
+    let Some(commit) = yank.commit else {
+        return Vec::new();
+    };
+    let check = |it: &YankedContent| {
+        if ctx.facts.missing_commits.contains(&commit) {
+            return None;
+        }
+        let key = (commit, it.component.clone());
+        match ctx.facts.parent_contents.get(&key) {
+            Some(Ok(before)) if *before != Some(it.content) => None,
+            Some(Ok(_)) => Some(fail(format!(
+                "{} does not change {}: its first parent has the same content",
+                commit.short(),
+                it.component
+            ))),
+            Some(Err(why)) => Some(Check::unknown(
+                Rule::Content,
+                crate::domain::text::sanitize(why),
+            )),
+            None => Some(Check::unknown(
+                Rule::Content,
+                "the content of the first parent was not read",
+            )),
+        }
+    };
+    yank.contents.iter().filter_map(check).collect()
 }
 
 /// Checks what an action states about a component.
@@ -148,7 +190,9 @@ fn check_change(
         )));
     }
     if (is_exec || change.is_removal())
-        && !(change.target.version.is_none() && change.target.artifacts.is_empty())
+        && !(change.target.version.is_none()
+            && change.target.tag.is_none()
+            && change.target.artifacts.is_empty())
     {
         // Stating them would have no effect: the version and artifacts of a running component are
         // those of the entry that deployed it.

@@ -187,6 +187,7 @@ impl<'a> Context<'a> {
                 commit,
                 content,
                 version: None,
+                tag: None,
                 artifacts: Vec::new(),
             };
             components.push(ComponentChange {

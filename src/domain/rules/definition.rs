@@ -42,8 +42,8 @@ pub struct RuleDefinition {
 pub enum OtherLedger {
     /// The ledger `evidence`.
     Evidence,
-    /// The ledger of the environment that `promote_from` names.
-    PreviousEnvironment,
+    /// The ledgers of the environments that `promote_from` names.
+    PreviousEnvironments,
 }
 
 /// Returns no needs, for a rule that reads only facts that are gathered for every request.

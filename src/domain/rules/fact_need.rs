@@ -35,6 +35,9 @@ pub enum FactNeed {
     EarlierRuns,
     /// The content of a component at a commit, in [`Facts::contents`](super::Facts::contents).
     Content(CommitId, ComponentName),
+    /// The content of a component at the first parent of a commit, in
+    /// [`Facts::parent_contents`](super::Facts::parent_contents).
+    ParentContent(CommitId, ComponentName),
     /// Whether the first commit contains the second, in
     /// [`Facts::containment`](super::Facts::containment).
     Containment(CommitId, CommitId),

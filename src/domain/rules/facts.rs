@@ -6,15 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::entry::StoredEntry;
+use crate::domain::entry::{StoredEntry, VersionTag};
 use crate::domain::id::{CommitId, Content, EntryId, PublicKey};
-use crate::domain::name::{ComponentName, LedgerName, ProjectName};
+use crate::domain::name::{ComponentName, EnvName, LedgerName, ProjectName};
 use crate::domain::state::State;
 use crate::domain::text::Line;
 use crate::domain::time::{Span, Time};
 
 /// A fact, or why it could not be established.
 pub type Fact<T> = Result<T, String>;
+
+/// Entries of a ledger.
+type Entries = Vec<Arc<StoredEntry>>;
 
 /// The largest difference allowed between an entry's time and the server's clock, and between a
 /// commit's time and an entry's.
@@ -85,22 +88,25 @@ pub struct Facts {
     /// running commits; for a branch or tag every component at the new commit; and each
     /// [`FactNeed::Content`](super::FactNeed::Content). `Ok(None)`: the component is absent there.
     pub contents: BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
+    /// The content of a component at the first parent of a commit; `Ok(None)`: the component is
+    /// absent there, or the commit has no parent.
+    pub parent_contents: BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
     /// Whether the running content of a component is that of a commit in the history of a new
     /// commit, for those that do not contain the running commit: after a squash or rebase, the
     /// running commit is in no branch.
     pub running_content_in_history: BTreeMap<(CommitId, ComponentName), Fact<bool>>,
     /// Whether the first commit contains (is, or descends from) the second.
     pub containment: BTreeMap<(CommitId, CommitId), Fact<bool>>,
-    /// For each changed component and its commit, the entries of the `promote_from` environment
-    /// about the component, newest first: all since the commit was made (less [`SKEW`]), and back
-    /// to the success that put its content there.
-    pub previous_log: BTreeMap<(ComponentName, CommitId), Fact<Vec<Arc<StoredEntry>>>>,
-    /// The state of the `promote_from` environment.
-    pub previous_state: Option<Fact<State>>,
+    /// For each `promote_from` environment, each changed component and its commit, the entries of
+    /// that environment about the component, newest first: all since the commit was made (less
+    /// [`SKEW`]), and back to the success that put its content there.
+    pub previous_log: BTreeMap<(EnvName, ComponentName, CommitId), Fact<Entries>>,
+    /// The state of each `promote_from` environment.
+    pub previous_state: BTreeMap<EnvName, Fact<State>>,
     /// The entries of `evidence` about the request's commits, and the artifacts of its components'
     /// contents; newest first.
-    pub evidence: Option<Fact<Vec<Arc<StoredEntry>>>>,
-    /// The open yanks in `evidence` of the request's commits and artifacts.
+    pub evidence: Option<Fact<Entries>>,
+    /// The open yanks in `evidence` of the request's commits, contents and artifacts.
     pub yanks: Option<Fact<State>>,
     /// E-mail addresses (ASCII lower case) of the authors, committers and co-authors of the commits
     /// that the request brings in.
@@ -110,10 +116,15 @@ pub struct Facts {
     /// The version of each changed component at its commit, read from the policy's `file:` or
     /// `tag:`.
     pub versions: BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>,
+    /// For a version that was read from a tag, that tag.
+    pub version_tags: BTreeMap<(CommitId, ComponentName), VersionTag>,
+    /// The tags of a past entry that this clone lacks, or has elsewhere, each with the reason. The
+    /// entry's version is then that of the tag that it names.
+    pub missing_tags: BTreeMap<VersionTag, String>,
     /// For a rollback, by component: the newest entry of this ledger that deployed the requested
     /// content, and the newest later verification of that run period. Newest first; empty if the
     /// content or the requested commit never ran here.
-    pub earlier_runs: BTreeMap<ComponentName, Fact<Vec<Arc<StoredEntry>>>>,
+    pub earlier_runs: BTreeMap<ComponentName, Fact<Entries>>,
     /// For a `publish`: for each existing ledger of an environment, whether the entry's `seen`
     /// names its tip.
     pub environments_seen: BTreeMap<LedgerName, bool>,

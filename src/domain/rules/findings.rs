@@ -1,7 +1,7 @@
 //! Groups a rule's findings about components by their text, so that many components with the same
 //! problem give one line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use super::context::pass_if_none;
@@ -48,7 +48,7 @@ pub(super) const COMPONENT: &str = "COMPONENT";
 /// The findings of one rule.
 pub(super) struct Findings {
     rule: Rule,
-    component_count: usize,
+    components: BTreeSet<String>,
     /// The components with each violation.
     violations: BTreeMap<Violation, Vec<String>>,
     /// The components for which a fact is missing, by the reason.
@@ -59,15 +59,15 @@ impl Findings {
     pub fn new(rule: Rule) -> Self {
         Self {
             rule,
-            component_count: 0,
+            components: BTreeSet::new(),
             violations: BTreeMap::new(),
             missing: BTreeMap::new(),
         }
     }
 
-    /// Adds the finding about one component.
+    /// Adds a finding about one component.
     pub fn add(&mut self, component: &impl Display, finding: Fact<Option<Violation>>) {
-        self.component_count += 1;
+        self.components.insert(component.to_string());
         match finding {
             Ok(None) => {}
             Ok(Some(violation)) => self
@@ -86,11 +86,7 @@ impl Findings {
     /// Returns the checks: one per distinct finding, or a pass if there is none. The component is
     /// not named if there is only one.
     pub fn checks(self) -> Vec<Check> {
-        let Self {
-            rule,
-            component_count,
-            ..
-        } = self;
+        let (rule, component_count) = (self.rule, self.components.len());
         let with_names = |names: &[String], detail: String| match component_count {
             1 => detail,
             all if all == names.len() && all > SHOWN => format!("all {all} components: {detail}"),

@@ -245,13 +245,14 @@ fn ledgers_read_for(subject: &RequestContext<'_>) -> BTreeSet<LedgerName> {
     let mut ledgers = BTreeSet::from([LedgerName::policy()]);
     for rule in faced_rules(kind, subject.environment) {
         for ledger in rule.definition().reads {
-            ledgers.extend(match ledger {
-                OtherLedger::Evidence => Some(LedgerName::evidence()),
-                OtherLedger::PreviousEnvironment => subject
-                    .environment
-                    .and_then(|it| it.promote_from.as_ref())
-                    .and_then(|name| subject.policy.ledger_of(name)),
-            });
+            match ledger {
+                OtherLedger::Evidence => drop(ledgers.insert(LedgerName::evidence())),
+                OtherLedger::PreviousEnvironments => {
+                    let sources = subject.environment.map(|it| &it.promote_from);
+                    let names = sources.into_iter().flatten();
+                    ledgers.extend(names.filter_map(|name| subject.policy.ledger_of(name)));
+                }
+            }
         }
     }
     if kind == RequestKind::Publish {

@@ -1,5 +1,5 @@
-//! The rule `previous environment`: for each changed component, the same commit was a success in
-//! the `promote_from` environment.
+//! The rule `previous environment`: for each changed component, the same content or commit was a
+//! success in each `promote_from` environment.
 //!
 //! It need not run there now. The newest result counts: a later failure, failed verification or
 //! hold cancels the success.
@@ -21,10 +21,10 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::PreviousEnvironment,
     name: "previous environment",
-    description: "The content or commit (see `match`) ran in the `promote_from` environment, its latest result there is a success (verified, if the component has a `verify` command), and it is not on hold there. A run that was signed with a removed key does not count.",
+    description: "The content or commit (see `match`) ran in each `promote_from` environment, its latest result there is a success (verified, if the component has a `verify` command), and it is not on hold there. A run that was signed with a removed key does not count.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::PromoteFrom),
-    reads: &[OtherLedger::PreviousEnvironment],
+    reads: &[OtherLedger::PreviousEnvironments],
     needs: previous_log::needs,
     check,
 };
@@ -34,15 +34,18 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
 }
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
-    let Some(source) = &ctx.environment()?.promote_from else {
+    let sources = &ctx.environment()?.promote_from;
+    if sources.is_empty() {
         return Ok(Vec::new());
-    };
+    }
     let mut findings = Findings::new(Rule::PreviousEnvironment);
     for change in ctx.deployment()?.changed() {
-        findings.add(
-            &change.target.component,
-            check_component(ctx, source, change),
-        );
+        for source in sources {
+            findings.add(
+                &change.target.component,
+                check_component(ctx, source, change),
+            );
+        }
     }
     Ok(findings.checks())
 }
@@ -54,8 +57,8 @@ fn check_component(
 ) -> Fact<Option<Violation>> {
     let (component, commit) = (&change.target.component, change.target.commit);
     let (previous_state, history) = (
-        previous_log::previous_state(ctx)?,
-        previous_log::previous_history(ctx, change)?,
+        previous_log::previous_state(ctx, source)?,
+        previous_log::previous_history(ctx, source, change)?,
     );
     let record_command = format!("git deploy record {source} {}", commit.short());
     if change.is_removal() {

@@ -1,4 +1,4 @@
-//! Reads the state and history of the previous environment, the one that `promote_from` names.
+//! Reads the states and histories of the previous environments, those that `promote_from` names.
 
 use std::collections::BTreeSet;
 
@@ -14,36 +14,38 @@ use crate::domain::name::EnvName;
 use crate::domain::policy::PromotionMatch;
 use crate::domain::state::EnvState;
 
-/// Returns the need for the log, if there is a previous environment.
+/// Returns the need for the log, if there are previous environments.
 ///
 /// The rule `soak` needs it even in an environment without `soak`: a hotfix that faces that rule
 /// and not `previous environment` is still compared with the artifacts that ran there.
 pub(super) fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     let has_previous = subject
         .environment
-        .is_some_and(|it| it.promote_from.is_some());
+        .is_some_and(|it| !it.promote_from.is_empty());
     has_previous
         .then_some(FactNeed::PreviousLog)
         .into_iter()
         .collect()
 }
 
-/// Returns the history of a changed component in the previous environment.
+/// Returns the history of a changed component in a previous environment.
 pub(super) fn previous_history<'a>(
     ctx: &Context<'a>,
+    source: &EnvName,
     change: &ComponentChange,
 ) -> Fact<History<'a>> {
     let (component, commit) = (&change.target.component, change.target.commit);
-    match ctx.facts.previous_log.get(&(component.clone(), commit)) {
+    let key = (source.clone(), component.clone(), commit);
+    match ctx.facts.previous_log.get(&key) {
         Some(Ok(entries)) => Ok(History::read(component, entries, &|entry| {
             has_listed_key(ctx.policy, entry)
         })),
         Some(Err(why)) => Err(why.clone()),
-        None => Err("the log of the previous environment was not read".to_owned()),
+        None => Err(format!("the log of {source} was not read")),
     }
 }
 
-/// Returns what of a component must have run in the previous environment.
+/// Returns what of a component must have run in each previous environment.
 pub(super) fn run_subject(ctx: &Context<'_>, change: &ComponentChange) -> Fact<RunSubject> {
     let target = &change.target;
     let by_commit = RunSubject::Commit(target.commit);
@@ -90,21 +92,20 @@ pub(super) fn counted_periods<'h, 'a>(
         .collect())
 }
 
-/// Returns the state of the previous environment.
-pub(super) fn previous_state<'a>(ctx: &Context<'a>) -> Fact<EnvState<'a>> {
-    match &ctx.facts.previous_state {
-        Some(Ok(state)) => {
-            let name = ctx.environment()?.promote_from.as_ref();
+/// Returns the state of a previous environment.
+pub(super) fn previous_state<'a>(ctx: &Context<'a>, source: &EnvName) -> Fact<EnvState<'a>> {
+    match ctx.facts.previous_state.get_key_value(source) {
+        Some((source, Ok(state))) => {
             // A member of a pattern is only a part of its ledger's state.
             let is_member = |name: &&EnvName| {
                 ctx.policy
                     .environment(name)
                     .is_some_and(|it| it.ephemeral.is_some())
             };
-            Ok(state.environment(name.filter(is_member)))
+            Ok(state.environment(Some(source).filter(is_member)))
         }
-        Some(Err(why)) => Err(why.clone()),
-        None => Err("the state of the previous environment was not read".to_owned()),
+        Some((_, Err(why))) => Err(why.clone()),
+        None => Err(format!("the state of {source} was not read")),
     }
 }
 

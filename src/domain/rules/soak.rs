@@ -1,5 +1,5 @@
-//! The rule `soak`: the content or commit ran in `promote_from` for long enough, verified and
-//! without interruption. Periods are not added up: one of them must be long enough.
+//! The rule `soak`: the content or commit ran in each `promote_from` environment for long enough,
+//! verified and without interruption. Periods are not added up: one of them must be long enough.
 //!
 //! The start and the end of a period can come from the clocks of different machines. A difference
 //! between the clocks must not make a period long enough, so the tolerance is added to the required
@@ -20,10 +20,10 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Soak,
     name: "soak",
-    description: "The content or commit (see `match`) ran in the `promote_from` environment for at least the time that `soak` requires plus 5 minutes of tolerance for clocks that differ, verified and without interruption. A run that was signed with a removed key does not count.",
+    description: "The content or commit (see `match`) ran in each `promote_from` environment for at least the time that `soak` requires plus 5 minutes of tolerance for clocks that differ, verified and without interruption. A run that was signed with a removed key does not count.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: Some(HotfixSkip::Soak),
-    reads: &[OtherLedger::PreviousEnvironment],
+    reads: &[OtherLedger::PreviousEnvironments],
     needs: previous_log::needs,
     check,
 };
@@ -34,15 +34,17 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
 
 fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let environment = ctx.environment()?;
-    let (Some(source), Some(soak)) = (&environment.promote_from, environment.soak) else {
+    let Some(soak) = environment.soak else {
         return Ok(Vec::new());
     };
     let mut findings = Findings::new(Rule::Soak);
     for change in ctx.deployment()?.changed() {
-        findings.add(
-            &change.target.component,
-            check_component(ctx, source, soak, change),
-        );
+        for source in &environment.promote_from {
+            findings.add(
+                &change.target.component,
+                check_component(ctx, source, soak, change),
+            );
+        }
     }
     Ok(findings.checks())
 }
@@ -57,7 +59,7 @@ fn check_component(
     soak: Span,
     change: &ComponentChange,
 ) -> Fact<Option<Violation>> {
-    let Some(mut periods) = find_verified_periods(ctx, change)? else {
+    let Some(mut periods) = find_verified_periods(ctx, source, change)? else {
         return Ok(None);
     };
     let length = |(from, to): &VerifiedPeriod| to.unwrap_or(ctx.now).duration_since(*from);
@@ -94,15 +96,16 @@ fn check_component(
     Ok(Some(Violation::new(detail)))
 }
 
-/// Returns the periods in which the previous environment ran the content or commit verified or, for
-/// a removal, ran without the component.
+/// Returns the periods in which a previous environment ran the content or commit verified or, for a
+/// removal, ran without the component.
 ///
 /// Returns `None` if the component to remove never ran there: its removal needs no soak.
 fn find_verified_periods(
     ctx: &Context<'_>,
+    source: &EnvName,
     change: &ComponentChange,
 ) -> Fact<Option<Vec<VerifiedPeriod>>> {
-    let history = previous_log::previous_history(ctx, change)?;
+    let history = previous_log::previous_history(ctx, source, change)?;
     if !change.is_removal() {
         let unverified_counts = previous_log::unverified_counts(ctx, change);
         let periods = previous_log::counted_periods(ctx, &history, change)?
@@ -119,7 +122,7 @@ fn find_verified_periods(
         .collect();
     let component = &change.target.component;
     let never_ran = absences.is_empty()
-        && previous_log::previous_state(ctx)?
+        && previous_log::previous_state(ctx, source)?
             .commit(component)
             .is_none();
     Ok((!never_ran).then_some(absence_periods))

@@ -4,6 +4,8 @@
 
 mod runs;
 
+use std::collections::BTreeSet;
+
 use super::context::{Context, or_unknown, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::Fact;
@@ -11,7 +13,7 @@ use super::request::Request;
 use super::request_kind::RequestKinds;
 use crate::domain::entry::{
     Action, Baseline, Deployment, DeploymentKind, Lock, PolicyRevoke, Revoke, Statement, Target,
-    Unlock, Yank,
+    Unlock, Yank, YankedContent,
 };
 use crate::domain::name::EnvName;
 use crate::domain::policy::Ephemeral;
@@ -71,7 +73,7 @@ fn judge(ctx: &Context<'_>, statement: &Statement) -> Fact<Vec<Check>> {
         ),
         Action::Baseline(it) => check_baseline(ctx, statement, it, env_state),
         Action::Yank(it) => require(!is_yanked(state, it), "it is already yanked"),
-        Action::Unyank(it) => require(is_yanked(state, &it.0), "it is not yanked"),
+        Action::Unyank(it) => check_unyank(state, &it.0),
         Action::PolicyRevoke(it) => require(
             has_policy_approval(state, it),
             "there is no such approval to revoke",
@@ -179,6 +181,26 @@ fn is_yanked(state: &State, yank: &Yank) -> bool {
             .digest
             .as_ref()
             .is_some_and(|digest| state.yanked_digest(digest).is_some())
+}
+
+/// Returns the contents that the open yank of a commit covers.
+fn yanked_contents(state: &State, yank: &Yank) -> BTreeSet<YankedContent> {
+    let open = yank.commit.and_then(|commit| state.yanked_commit(commit));
+    match open.map(|entry| &entry.statement.action) {
+        Some(Action::Yank(it)) => it.contents.iter().cloned().collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+fn check_unyank(state: &State, yank: &Yank) -> Vec<Check> {
+    if !is_yanked(state, yank) {
+        return require(false, "it is not yanked");
+    }
+    let contents: BTreeSet<YankedContent> = yank.contents.iter().cloned().collect();
+    require(
+        contents == yanked_contents(state, yank),
+        "its contents are not those that the yank covers",
+    )
 }
 
 fn check_deployment(

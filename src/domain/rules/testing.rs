@@ -90,6 +90,7 @@ pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> ComponentChan
         commit: commit(to),
         content: Some(content(to)),
         version: None,
+        tag: None,
         artifacts: Vec::new(),
     };
     ComponentChange {

@@ -10,7 +10,7 @@ use super::facts::Fact;
 use super::findings::{Findings, Violation};
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
-use crate::domain::entry::ComponentChange;
+use crate::domain::entry::{ComponentChange, VersionTag};
 use crate::domain::policy::{VersionRule, VersionSource, compare_versions};
 use crate::domain::text::{Line, sanitize};
 use crate::domain::verdict::{Check, Rule};
@@ -18,7 +18,7 @@ use crate::domain::verdict::{Check, Rule};
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Version,
     name: "version",
-    description: "The version in the entry is the commit's version, and is higher than the running one if `require_bump` is set.",
+    description: "The version in the entry is the commit's version, from the tag that the entry names (if versions come from tags), and is higher than the running one if `require_bump` is set.",
     faced_by: RequestKinds::of(&[RequestKind::Deploy, RequestKind::Hotfix, RequestKind::Merge]),
     hotfix_skip: None,
     reads: &[],
@@ -77,6 +77,9 @@ fn check_component(
                 "it names version {named}, but the commit has {commit_version}"
             ))));
         }
+        if let Some(violation) = check_tag(ctx, change) {
+            return Ok(Some(violation));
+        }
         commit_version
     };
     let running = ctx
@@ -97,9 +100,31 @@ fn check_component(
     )
 }
 
+/// Checks that the entry names the tag that its version was read from, and none for a version that
+/// was read from a file.
+fn check_tag(ctx: &Context<'_>, change: &ComponentChange) -> Option<Violation> {
+    let target = &change.target;
+    let key = (target.commit, target.component.clone());
+    let read = ctx.facts.version_tags.get(&key);
+    if ctx.statement.is_none() || target.tag.as_ref() == read {
+        return None;
+    }
+    let describe = |tag: Option<&VersionTag>| {
+        tag.map_or("no tag".to_owned(), |tag| {
+            format!("the tag {} ({})", tag.name, tag.object.short())
+        })
+    };
+    Some(Violation::new(format!(
+        "it names {}, but the version is from {}",
+        describe(target.tag.as_ref()),
+        describe(read)
+    )))
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::domain::entry::{Action, DeploymentKind, Outcome, VerificationResult};
+    use crate::domain::entry::{Action, DeploymentKind, Outcome, VerificationResult, VersionTag};
+    use crate::domain::id::TagObject;
     use crate::domain::rules::testing::{Case, change, commit, deployment, parse, record, start};
     use crate::domain::verdict::Rule;
 
@@ -175,6 +200,34 @@ mod tests {
             Err("no such object".to_owned()),
         );
         unread.unknown(Rule::Version, "no such object");
+    }
+
+    /// An entry names the tag that its version was read from, with its object, and only that one.
+    #[test]
+    fn tags() {
+        let policy = "[environments.prod]\nversion = { from = \"tag:v*\" }";
+        let tag = |name: &str, object: u8| VersionTag {
+            name: parse(name),
+            object: TagObject(commit(object).0),
+        };
+        let rows = [
+            (Some(tag("v1.10.0", 9)), Some(tag("v1.10.0", 9)), true),
+            (Some(tag("v1.10.0", 8)), Some(tag("v1.10.0", 9)), false),
+            (Some(tag("x1.10.0", 9)), Some(tag("v1.10.0", 9)), false),
+            (None, Some(tag("v1.10.0", 9)), false),
+            (Some(tag("v1.10.0", 9)), None, false),
+        ];
+        for (named, read, passes) in rows {
+            let mut case = case(policy, Some("1.10.0"), Some("1.10.0"));
+            case.deployment().components[0].target.tag = named;
+            let key = (commit(2), parse("catalogue"));
+            case.facts.version_tags = read.map(|tag| (key, tag)).into_iter().collect();
+            if passes {
+                case.passes(Rule::Version);
+            } else {
+                case.fails(Rule::Version, "but the version is from");
+            }
+        }
     }
 
     /// A version that a command printed cannot be read again, but is compared with the running one.

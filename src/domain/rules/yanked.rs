@@ -1,4 +1,6 @@
-//! The rule `yanked`: neither the commit nor a deployed artifact was yanked.
+//! The rule `yanked`: neither the commit, nor its content, nor a deployed artifact was yanked.
+//!
+//! The yank of a commit lists the contents that it covers. They are refused under every commit.
 //!
 //! If an entry names no artifact, the rule checks the artifacts with which the content ran before
 //! (for a rollback) or those registered for the content.
@@ -13,17 +15,18 @@ use super::previous_log;
 use super::request::{Request, RequestContext};
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::{
-    Action, Artifact, ComponentChange, DeploymentKind, Statement, StoredEntry, Target,
+    Action, Artifact, ComponentChange, DeploymentKind, Statement, StoredEntry, Target, Yank,
 };
 use crate::domain::history::RunSubject;
-use crate::domain::id::{CommitId, Digest};
+use crate::domain::id::{CommitId, Content, Digest};
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::state::State;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Yanked,
     name: "yanked",
-    description: "Neither the commit nor a deployed artifact is yanked (marked as unusable with `git deploy yank`). Content that ran in the `promote_from` environment only as yanked commits counts as yanked, too.",
+    description: "Neither the commit, nor a component's content, nor a deployed artifact is yanked (marked as unusable with `git deploy yank`). The yank of a commit covers the contents in which it differs from its first parent, under any commit. Content that ran in a `promote_from` environment only as yanked commits counts as yanked, too.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -40,7 +43,12 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
 
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     if subject.kind != RequestKind::Rollback {
-        return vec![FactNeed::Yanks, FactNeed::Evidence];
+        let mut needs = vec![FactNeed::Yanks, FactNeed::Evidence];
+        if let Some(Action::Approve(it)) = subject.statement.map(|it| &it.action) {
+            let components = it.components.iter().cloned();
+            needs.extend(components.map(|component| FactNeed::Content(it.commit, component)));
+        }
+        return needs;
     }
     let mut needs = vec![FactNeed::Yanks, FactNeed::EarlierRuns];
     let deployment = subject.statement.and_then(Statement::deployment);
@@ -68,6 +76,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         None => return Err("the open yanks were not read".to_owned()),
     };
     let mut commits = BTreeSet::new();
+    let mut contents = BTreeSet::new();
     let mut digests = BTreeSet::new();
     if let Request::Entry {
         statement: Statement {
@@ -79,22 +88,32 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     {
         // An approval is for a commit. Its artifacts are checked when it is deployed.
         commits.insert(it.commit);
+        // Of an approved commit that no longer exists, an audit cannot compute the contents.
+        let is_missing = ctx.facts.missing_commits.contains(&it.commit);
+        for component in it.components.iter().filter(|_| !is_missing) {
+            let content = ctx.content(it.commit, component)?;
+            contents.extend(content.map(|content| (component, content)));
+        }
     } else {
         let deployment = ctx.deployment()?;
         for change in deployment.deployed() {
             let target = &change.target;
             commits.insert(target.commit);
-            commits.extend(find_yanked_evidence(ctx, yanks, change));
+            contents.extend(target.content.map(|content| (&target.component, content)));
+            for source in &ctx.environment()?.promote_from {
+                commits.extend(find_yanked_evidence(ctx, source, yanks, change));
+            }
             digests.extend(deployed_digests(ctx, deployment.kind, target)?);
         }
     }
-    Ok(find_yanks(yanks, &commits, &digests))
+    Ok(find_yanks(yanks, &commits, &contents, &digests))
 }
 
-/// Returns the commits as which the content was deployed to the previous environment, if each of them
+/// Returns the commits as which the content was deployed to a previous environment, if each of them
 /// is yanked: another commit with the same content does not make it usable again.
 fn find_yanked_evidence(
     ctx: &Context<'_>,
+    source: &EnvName,
     yanks: &State,
     change: &ComponentChange,
 ) -> BTreeSet<CommitId> {
@@ -102,7 +121,7 @@ fn find_yanked_evidence(
         return BTreeSet::new();
     };
     // The log is read for a promotion only.
-    let Ok(history) = previous_log::previous_history(ctx, change) else {
+    let Ok(history) = previous_log::previous_history(ctx, source, change) else {
         return BTreeSet::new();
     };
     let periods = history.run_periods_of(RunSubject::Content(content));
@@ -165,18 +184,45 @@ fn registered_digests(
 fn find_yanks(
     yanks: &State,
     commits: &BTreeSet<CommitId>,
+    contents: &BTreeSet<(&ComponentName, Content)>,
     digests: &BTreeSet<Digest>,
 ) -> Vec<Check> {
-    let of_commits = commits
+    let of_commits: Vec<_> = commits
         .iter()
-        .filter_map(|commit| Some((commit.short(), yanks.yanked_commit(*commit)?)));
+        .filter_map(|commit| Some((commit.short(), yanks.yanked_commit(*commit)?)))
+        .collect();
+    // A yank that is reported for its commit is not reported again for its contents.
+    let reported: BTreeSet<u64> = of_commits
+        .iter()
+        .map(|(_, it)| it.statement.sequence)
+        .collect();
+    let of_contents = contents
+        .iter()
+        .filter_map(|(component, content)| {
+            let yank = yanks.yanked_content(component, *content)?;
+            Some((describe_content(component, yank), yank))
+        })
+        .filter(|(_, yank)| !reported.contains(&yank.statement.sequence));
     let of_digests = digests
         .iter()
         .filter_map(|digest| Some((digest.short(), yanks.yanked_digest(digest)?)));
+    let of_commits = of_commits.into_iter();
     of_commits
+        .chain(of_contents)
         .chain(of_digests)
         .map(|(object, yank)| refuse(&object, yank))
         .collect()
+}
+
+/// Describes a yanked content by the commit with which it was yanked.
+fn describe_content(component: &ComponentName, yank: &StoredEntry) -> String {
+    match &yank.statement.action {
+        Action::Yank(Yank {
+            commit: Some(commit),
+            ..
+        }) => format!("the content of {component}, with {},", commit.short()),
+        _ => format!("the content of {component}"),
+    }
 }
 
 fn refuse(object: &str, yank: &StoredEntry) -> Check {
@@ -191,178 +237,4 @@ fn refuse(object: &str, yank: &StoredEntry) -> Check {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::entry::{Image, Outcome, VerificationResult, Yank};
-    use crate::domain::rules::testing::{
-        Case, approve, change, commit, content, deploy, deployment, entry_time, parse, ran, record,
-        start, statement, stored_entry,
-    };
-    use crate::domain::state::{Slot, SlotKey, Value};
-
-    const POLICY: &str = "[environments]\nprod = { approvals = 1 }\n";
-
-    fn case() -> Case {
-        Case::new(POLICY, "prod", "alice", deploy("catalogue", 1, None))
-    }
-
-    fn yank(case: &mut Case, key: SlotKey) {
-        let (commit, digest) = match &key {
-            SlotKey::YankedCommit(commit) => (Some(*commit), None),
-            SlotKey::YankedDigest(digest) => (None, Some(digest.clone())),
-            other => panic!("{other:?} is not a yank"),
-        };
-        let action = Action::Yank(Yank {
-            commit,
-            digest,
-            reason: parse("eats data"),
-        });
-        let mut yanks = State::empty();
-        let entry = stored_entry(&statement("evidence", "bob", entry_time(), action));
-        yanks.insert(
-            Slot {
-                environment: None,
-                key,
-            },
-            Value::Entry(entry),
-        );
-        case.facts.yanks = Some(Ok(yanks));
-    }
-
-    /// A yanked commit is neither deployed nor rolled back to nor approved.
-    #[test]
-    fn commits() {
-        case().passes(Rule::Yanked);
-        let back = start(
-            1,
-            deployment(DeploymentKind::Rollback, vec![change("catalogue", 1, None)]),
-        );
-        let mut glass = case();
-        glass.deployment().break_glass = Some(parse("it burns"));
-        let cases = [
-            case(),
-            glass,
-            Case::new(POLICY, "prod", "alice", back),
-            Case::new(POLICY, "prod", "bob", approve(1, &["catalogue"])),
-        ];
-        for mut case in cases {
-            case.passes(Rule::Yanked);
-            yank(&mut case, SlotKey::YankedCommit(commit(2)));
-            case.passes(Rule::Yanked);
-            yank(&mut case, SlotKey::YankedCommit(commit(1)));
-            let check = case.fails(Rule::Yanked, "010101010101 was yanked by bob: eats data");
-            assert_eq!(check.remedy, None);
-        }
-    }
-
-    /// A yanked artifact is refused under any name, even if the entry names no artifact.
-    #[test]
-    fn artifacts() {
-        let digest = Digest::sha256(b"bad");
-        let image = Image {
-            name: parse("img"),
-            digest: digest.clone(),
-        };
-        let mut named = case();
-        named.deployment().components[0].target.artifacts = vec![image.clone()];
-        yank(&mut named, SlotKey::YankedDigest(digest.clone()));
-        named.fails(Rule::Yanked, "yanked by bob");
-        let mut unnamed = case();
-        yank(&mut unnamed, SlotKey::YankedDigest(digest));
-        unnamed.passes(Rule::Yanked);
-        let artifact = Artifact {
-            component: parse("catalogue"),
-            commit: commit(8),
-            content: content(1),
-            image,
-            builder: None,
-        };
-        unnamed.facts.evidence = Some(Ok(vec![stored_entry(&statement(
-            "evidence",
-            "ci",
-            entry_time(),
-            Action::Artifact(artifact),
-        ))]));
-        unnamed.fails(Rule::Yanked, "yanked by bob");
-    }
-
-    /// A rollback does not bring back an artifact that was yanked since it ran.
-    #[test]
-    fn artifacts_of_an_earlier_release() {
-        let digest = Digest::sha256(b"bad");
-        let back = start(
-            1,
-            deployment(
-                DeploymentKind::Rollback,
-                vec![change("catalogue", 1, Some(2))],
-            ),
-        );
-        let mut case = Case::after(
-            POLICY,
-            "prod",
-            vec![("alice", ran("catalogue", 2, None))],
-            "alice",
-            back,
-        );
-        let mut earlier_deployment =
-            deployment(DeploymentKind::Deploy, vec![change("catalogue", 1, None)]);
-        earlier_deployment.components[0].target.artifacts = vec![Image {
-            name: parse("img"),
-            digest: digest.clone(),
-        }];
-        let earlier_deployment = record(
-            earlier_deployment,
-            Outcome::Succeeded,
-            VerificationResult::Passed,
-        );
-        let earlier = vec![stored_entry(&statement(
-            "prod",
-            "alice",
-            entry_time(),
-            earlier_deployment,
-        ))];
-        case.facts.earlier_runs = [(parse("catalogue"), Ok(earlier))].into();
-        case.facts.evidence = None;
-        case.passes(Rule::Yanked);
-        yank(&mut case, SlotKey::YankedDigest(digest));
-        case.fails(Rule::Yanked, "yanked by bob");
-    }
-
-    /// Content that ran only as yanked commits is not usable as another commit; content that also
-    /// ran as a good one is.
-    #[test]
-    fn content_of_yanked_commits() {
-        let policy = "[environments.stage]\n[environments.prod]\npromote_from = \"stage\"\n";
-        let again = |to| {
-            let mut again = change("catalogue", to, None);
-            again.target.content = change("catalogue", 1, None).target.content;
-            again
-        };
-        let wanted = start(1, deployment(DeploymentKind::Deploy, vec![again(2)]));
-        let mut case = Case::new(policy, "prod", "alice", wanted);
-        case.source(vec![("ci", ran("catalogue", 1, None))]);
-        case.passes(Rule::Yanked);
-        yank(&mut case, SlotKey::YankedCommit(commit(1)));
-        case.fails(Rule::Yanked, "010101010101 was yanked by");
-        let good = record(
-            deployment(DeploymentKind::Deploy, vec![again(3)]),
-            Outcome::Succeeded,
-            VerificationResult::None,
-        );
-        case.source(vec![("ci", ran("catalogue", 1, None)), ("ci", good)]);
-        yank(&mut case, SlotKey::YankedCommit(commit(1)));
-        case.passes(Rule::Yanked);
-    }
-
-    /// Without the yanks the answer is "cannot tell".
-    #[test]
-    fn cannot_tell() {
-        let mut case = case();
-        case.facts.evidence = None;
-        case.unknown(Rule::Yanked, "evidence");
-        case.facts.yanks = Some(Err("too long a walk".to_owned()));
-        case.unknown(Rule::Yanked, "too long");
-        case.facts.yanks = None;
-        case.unknown(Rule::Yanked, "not read");
-    }
-}
+mod tests;

@@ -99,10 +99,15 @@ fn lock_key(component: Option<&ComponentName>) -> SlotKey {
 
 fn yank_keys(yank: &Yank) -> impl Iterator<Item = SlotKey> {
     let digest = yank.digest.clone().map(SlotKey::YankedDigest);
-    yank.commit
-        .map(SlotKey::YankedCommit)
-        .or(digest)
-        .into_iter()
+    let contents = yank.commit.into_iter().flat_map(|commit| {
+        yank.contents.iter().map(move |it| SlotKey::YankedContent {
+            component: it.component.clone(),
+            content: it.content,
+            commit,
+        })
+    });
+    let object = yank.commit.map(SlotKey::YankedCommit).or(digest);
+    object.into_iter().chain(contents)
 }
 
 fn fold_expiry(deployment: &Deployment, edits: &mut Edits<'_>) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::slot::{Slot, SlotKey, Value};
 use crate::domain::entry::StoredEntry;
-use crate::domain::id::{CommitId, Digest};
-use crate::domain::name::EnvName;
+use crate::domain::id::{CommitId, Content, Digest};
+use crate::domain::name::{ComponentName, EnvName};
 
 /// One change of a state: a slot gets a value, or is emptied.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,20 @@ impl State {
     /// Returns the open yank of a commit, in `evidence`.
     pub fn yanked_commit(&self, commit: CommitId) -> Option<&Arc<StoredEntry>> {
         self.entry(None, SlotKey::YankedCommit(commit))
+    }
+
+    /// Returns an open yank that covers a component's content, in `evidence`.
+    pub fn yanked_content(
+        &self,
+        component: &ComponentName,
+        content: Content,
+    ) -> Option<&Arc<StoredEntry>> {
+        let is_wanted = |key: &SlotKey| {
+            matches!(key, SlotKey::YankedContent { component: name, content: other, .. }
+                if name == component && *other == content)
+        };
+        let mut slots = self.slots.iter().filter(|(slot, _)| is_wanted(&slot.key));
+        slots.find_map(|(_, value)| value.entry())
     }
 
     /// Returns the open yank of a digest, in `evidence`.

@@ -69,6 +69,16 @@ pub enum SlotKey {
     Expires,
     /// `yanked/commit/<id>.json`, in `evidence`
     YankedCommit(CommitId),
+    /// `yanked/content/api/<content>/<commit>.json`, in `evidence`: the yank of the commit, which
+    /// covers this content.
+    YankedContent {
+        /// The component.
+        component: ComponentName,
+        /// Its content.
+        content: Content,
+        /// The yanked commit.
+        commit: CommitId,
+    },
     /// `yanked/sha256/<hex>.json`, in `evidence`
     YankedDigest(Digest),
     /// `approvals/<sha256>/bob/17.json`, in `policy`
@@ -121,6 +131,11 @@ impl fmt::Display for Slot {
             SlotKey::Lock => f.write_str("lock.json"),
             SlotKey::Expires => f.write_str("expires.json"),
             SlotKey::YankedCommit(commit) => write!(f, "yanked/commit/{commit}.json"),
+            SlotKey::YankedContent {
+                component,
+                content,
+                commit,
+            } => write!(f, "yanked/content/{component}/{content}/{commit}.json"),
             SlotKey::YankedDigest(digest) => write!(
                 f,
                 "yanked/{}/{}.json",
@@ -225,6 +240,11 @@ fn parse_key(path: &str) -> Option<SlotKey> {
         ["lock.json"] => SlotKey::Lock,
         ["expires.json"] => SlotKey::Expires,
         ["yanked", "commit", file] => SlotKey::YankedCommit(json(file)?),
+        ["yanked", "content", component, content, file] => SlotKey::YankedContent {
+            component: component.parse().ok()?,
+            content: content.parse().ok()?,
+            commit: json(file)?,
+        },
         ["yanked", algorithm, file] => SlotKey::YankedDigest(
             Digest::new(algorithm.parse().ok()?, file.strip_suffix(".json")?).ok()?,
         ),
@@ -254,6 +274,7 @@ mod tests {
             "lock.json",
             "expires.json",
             &format!("yanked/commit/{id}.json"),
+            &format!("yanked/content/api/{id}/{id}.json"),
             &format!("yanked/sha512/{}.json", "a".repeat(128)),
             "environments/pr-17/lock.json",
             "environments/pr-17/components/api/commit",

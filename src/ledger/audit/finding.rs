@@ -133,6 +133,8 @@ pub enum RemarkKind {
     AdmittedEntry,
     /// Something depends on a key that was removed later.
     RemovedKey,
+    /// The tag that gave a version is gone or has moved, so the version cannot be checked again.
+    MissingTag,
     /// The notes are missing or not up to date.
     NotesBehind,
     /// Some lines of the notes cannot be checked in this clone.

@@ -1,5 +1,5 @@
 //! Collects what is allowed but worth knowing: break-glass deployments, recovered policies, and
-//! entries that depend on keys removed later.
+//! entries that depend on keys removed later or on tags that are gone.
 //!
 //! A retired key causes no remark: entries signed with it still count. A removed key may have been
 //! stolen.
@@ -63,6 +63,12 @@ impl RemarkCollector<'_> {
                     .map(|admitted| (RemarkKind::AdmitsEntry, self.describe_admitted(*admitted))),
             );
         }
+        texts.extend(
+            facts
+                .missing_tags
+                .values()
+                .map(|why| (RemarkKind::MissingTag, format!("cannot re-check: {why}"))),
+        );
         let dependencies = self.describe_removed_key_dependencies(statement, seen_policy, facts);
         texts.extend(
             dependencies
@@ -245,7 +251,7 @@ fn find_required_evidence<'f>(
     required_evidence
 }
 
-/// Returns, for each component, the newest run in the previous environment, with a description of
+/// Returns, for each component and previous environment, the newest run there, with a description of
 /// it, if all runs of the content there were signed with removed keys.
 fn find_only_runs<'f>(
     deployment: &Deployment,
@@ -253,9 +259,18 @@ fn find_only_runs<'f>(
     has_removed_key: &dyn Fn(&StoredEntry) -> bool,
 ) -> Vec<(String, &'f StoredEntry)> {
     let mut runs = Vec::new();
-    for target in deployment.changed().map(|change| &change.target) {
-        let key = (target.component.clone(), target.commit);
-        let (Some(content), Some(Ok(log))) = (target.content, facts.previous_log.get(&key)) else {
+    let targets = deployment.changed().map(|change| &change.target);
+    let logs = targets.flat_map(|target| {
+        facts
+            .previous_log
+            .iter()
+            .filter(|((_, component, commit), _)| {
+                *component == target.component && *commit == target.commit
+            })
+            .map(move |((source, ..), log)| (target, source, log))
+    });
+    for (target, source, log) in logs {
+        let (Some(content), Ok(log)) = (target.content, log) else {
             continue;
         };
         let history = History::read(&target.component, log, &|entry| !has_removed_key(entry));
@@ -266,7 +281,10 @@ fn find_only_runs<'f>(
         if let Some(Some(newest)) = untrusted.clone().next_back()
             && untrusted.clone().all(|it| it.is_some())
         {
-            runs.push((format!("the run of {}", target.component), &**newest));
+            runs.push((
+                format!("the run of {} in {source}", target.component),
+                &**newest,
+            ));
         }
     }
     runs

@@ -14,7 +14,7 @@ use crate::git::error::{Error, Result};
 use crate::ledger::Tips;
 
 /// Lists the other commits as which the content of a change was deployed to the previous
-/// environment.
+/// environments.
 pub(super) fn list_earlier_commits<'f>(
     change: &'f PlannedChange,
     facts: &'f Facts,
@@ -22,12 +22,14 @@ pub(super) fn list_earlier_commits<'f>(
     let key = (change.commit, change.component.clone());
     let content = facts.contents.get(&key).cloned();
     let content = content.and_then(|content| content.ok().flatten());
-    let log = facts
+    let logs = facts
         .previous_log
-        .get(&(change.component.clone(), change.commit));
-    let results = log
-        .and_then(|log| log.as_ref().ok())
-        .into_iter()
+        .iter()
+        .filter(|((_, component, commit), _)| {
+            (component, *commit) == (&change.component, change.commit)
+        });
+    let results = logs
+        .filter_map(|(_, log)| log.as_ref().ok())
         .flatten()
         .filter_map(|entry| entry.statement.component_result(&change.component));
     results
@@ -175,7 +177,7 @@ impl FactGatherer<'_> {
     /// For each component, these are the commits between its running commit and the new one, even
     /// if another component already runs them. If a component does not run yet, only the new commit
     /// itself counts instead of all history, so that at least its author cannot approve it alone.
-    /// The same counts of each commit as which the content ran in the previous environment: a squash
+    /// The same counts of each commit as which the content ran in a previous environment: a squash
     /// by someone else does not hide the authors.
     pub(super) fn read_authors(
         &self,

@@ -9,7 +9,7 @@ use super::{FactGatherer, LedgerHistory, describe_error, is_older};
 use crate::domain::entry::{Action, Outcome, StoredEntry, VerificationResult};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, EntryId};
-use crate::domain::name::ComponentName;
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{Environment, Policy, PromotionMatch};
 use crate::domain::rules::{Facts, SKEW, has_listed_key};
 use crate::domain::state::{Scope, State};
@@ -71,8 +71,8 @@ fn counted_content(
 }
 
 impl FactGatherer<'_> {
-    /// Gathers the previous environment's log of each changed component, and its state.
-    pub(super) fn gather_previous_environment(
+    /// Gathers each previous environment's log of each changed component, and its state.
+    pub(super) fn gather_previous_environments(
         &self,
         policy: &Policy,
         plan: &FactPlan<'_>,
@@ -81,7 +81,19 @@ impl FactGatherer<'_> {
         let Some((_, rules)) = &plan.environment else {
             return;
         };
-        let Some(previous) = &rules.promote_from else {
+        for previous in &rules.promote_from {
+            self.gather_previous_environment(policy, plan, previous, facts);
+        }
+    }
+
+    fn gather_previous_environment(
+        &self,
+        policy: &Policy,
+        plan: &FactPlan<'_>,
+        previous: &EnvName,
+        facts: &mut Facts,
+    ) {
+        let Some((_, rules)) = &plan.environment else {
             return;
         };
         let Some(previous_rules) = policy.environment(previous) else {
@@ -98,23 +110,27 @@ impl FactGatherer<'_> {
                     awaited_content: counted_content(policy, rules, it, facts),
                 }),
                 Err(error) => drop(facts.previous_log.insert(
-                    (it.component.clone(), it.commit),
+                    (previous.clone(), it.component.clone(), it.commit),
                     Err(describe_error(&error)),
                 )),
             }
         }
         let tip = facts.tips.get(env.ledger()).copied();
         let names = searches.iter().map(|it| it.component.clone()).collect();
-        facts.previous_state = Some(
-            self.read_previous_state(&env, tip, names)
-                .map_err(|error| describe_error(&error)),
-        );
+        let state = self.read_previous_state(&env, tip, names);
+        let state = state.map_err(|error| describe_error(&error));
+        facts.previous_state.insert(previous.clone(), state);
         for mut it in searches {
-            let log = tip.map_or(Ok(Vec::new()), |tip| {
+            let entries = tip.map_or(Ok(Vec::new()), |tip| {
                 it.read_entries(&self.history, policy, &env, tip)
                     .map_err(|error| describe_error(&error))
             });
-            facts.previous_log.insert((it.component, it.commit), log);
+            let log = entries.and_then(|entries| {
+                self.check_tags_of(env.ledger(), &it.component, &entries)
+                    .map(|()| entries)
+            });
+            let key = (previous.clone(), it.component, it.commit);
+            facts.previous_log.insert(key, log);
         }
     }
 

@@ -119,8 +119,8 @@ impl FactGatherer<'_> {
         search.since = search.since.min(time.minus(SKEW));
     }
 
-    /// Returns the open yanks of the commits, of the digests that the request names, and of the
-    /// digests found for its components.
+    /// Returns the open yanks of the commits, of the contents, of the digests that the request names,
+    /// and of the digests found for its components.
     pub(super) fn read_yanks(&self, plan: &FactPlan<'_>, facts: &Facts) -> Fact<State> {
         let ledger = LedgerName::evidence();
         let Some(tip) = facts.tips.get(&ledger) else {
@@ -157,9 +157,16 @@ impl FactGatherer<'_> {
         let keys = commits
             .map(SlotKey::YankedCommit)
             .chain(digests.into_iter().map(SlotKey::YankedDigest));
+        let contents = facts
+            .contents
+            .iter()
+            .filter_map(|((_, component), content)| {
+                Some((component.clone(), content.as_ref().ok().copied().flatten()?))
+            });
+        let contents: BTreeSet<(ComponentName, Content)> = contents.collect();
         let load = || {
-            self.states
-                .load_slots(self.chain(&ledger, Some(*tip))?.1, &ledger, keys)
+            let tree = self.chain(&ledger, Some(*tip))?.1;
+            self.states.load_yanks(tree, &ledger, keys, contents)
         };
         load().map_err(|error| describe_error(&error))
     }

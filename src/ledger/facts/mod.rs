@@ -26,8 +26,8 @@ pub use history::{LedgerHistory, LedgerStep, WalkedEntry};
 pub use path_commits::PathCommits;
 
 use crate::domain::entry::CommitRole;
-use crate::domain::id::{CommitId, Content, EntryId, Oid};
-use crate::domain::name::{ComponentName, LedgerName};
+use crate::domain::id::{CommitId, EntryId, Oid};
+use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, CommitFact, Fact, FactNeed, Facts, Request};
 #[cfg(test)]
@@ -211,16 +211,6 @@ impl<'a> FactGatherer<'a> {
             .map_err(|error| describe_error(&error))
     }
 
-    /// Returns the content of a component at a commit; `None` if the component is absent there.
-    pub fn content(
-        &self,
-        policy: &Policy,
-        commit: CommitId,
-        component: &ComponentName,
-    ) -> Result<Option<Content>> {
-        self.code.content(policy, commit, component)
-    }
-
     /// Gathers the facts for a request, on the given tips of all other ledgers: those that the
     /// entry has seen, or the present ones.
     ///
@@ -284,7 +274,7 @@ impl<'a> FactGatherer<'a> {
             self.gather_versions(&plan, &mut facts);
         }
         if plan.needs(&FactNeed::PreviousLog) {
-            self.gather_previous_environment(policy, &plan, &mut facts);
+            self.gather_previous_environments(policy, &plan, &mut facts);
         }
         if plan.needs(&FactNeed::Authors) {
             facts.authors = Some(
@@ -342,6 +332,12 @@ impl<'a> FactGatherer<'a> {
                 .content(policy, commit, &component)
                 .map_err(|error| describe_error(&error));
             facts.contents.insert((commit, component), content);
+        }
+        for (commit, component) in plan.parent_contents() {
+            let content = self
+                .parent_content(policy, commit, &component)
+                .map_err(|error| describe_error(&error));
+            facts.parent_contents.insert((commit, component), content);
         }
         for (commit, base) in plan.containments() {
             self.gather_containment(commit, base, facts);

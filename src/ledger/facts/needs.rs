@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::entry::{Deployment, DeploymentKind};
+use crate::domain::entry::{Deployment, DeploymentKind, VersionTag};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
@@ -23,6 +23,8 @@ pub(super) struct PlannedChange {
     pub commit: CommitId,
     /// Its running commit; `None` if it does not run.
     pub from: Option<CommitId>,
+    /// The tag that the entry names as the source of its version.
+    pub tag: Option<VersionTag>,
     /// Whether its content changes, or may change.
     pub is_changed: bool,
 }
@@ -103,6 +105,15 @@ impl<'a> FactPlan<'a> {
         changes.chain(needed).collect()
     }
 
+    /// Returns the components at commits whose content at the first parent is needed.
+    pub fn parent_contents(&self) -> Vec<(CommitId, ComponentName)> {
+        let needed = self.needs.iter().filter_map(|need| match need {
+            FactNeed::ParentContent(commit, component) => Some((*commit, component.clone())),
+            _ => None,
+        });
+        needed.collect()
+    }
+
     /// Returns the pairs of commits for which a rule needs to know whether the first contains the
     /// second.
     pub fn containments(&self) -> Vec<(CommitId, CommitId)> {
@@ -155,6 +166,7 @@ impl<'a> FactPlan<'a> {
                 component: change.target.component.clone(),
                 commit: change.target.commit,
                 from: change.from,
+                tag: change.target.tag.clone(),
                 is_changed: deployment.kind != DeploymentKind::Exec,
             });
         }
@@ -183,6 +195,7 @@ impl<'a> FactPlan<'a> {
                 component,
                 commit: new,
                 from,
+                tag: None,
                 is_changed: true,
             });
         }

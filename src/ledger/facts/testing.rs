@@ -258,6 +258,7 @@ impl World {
             commit,
             content,
             version: None,
+            tag: None,
             artifacts: Vec::new(),
         };
         ComponentChange {

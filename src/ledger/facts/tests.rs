@@ -13,7 +13,8 @@ use crate::domain::entry::{
     Abort, Action, Artifact, Attestation, ComponentAtCommit, DeploymentKind, Image, Lock, Outcome,
     StoredEntry, Verification, VerificationResult, Yank,
 };
-use crate::domain::id::{Digest, RunId};
+use crate::domain::id::{Content, Digest, RunId};
+use crate::domain::name::ComponentName;
 use crate::domain::policy::DeployOn;
 use crate::domain::rules::{SKEW, SeenFact};
 use crate::domain::time::Span;

@@ -2,11 +2,13 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::needs::FactPlan;
-use super::{FactGatherer, describe_error};
-use crate::domain::id::{CommitId, Oid};
-use crate::domain::name::ComponentName;
+use super::needs::{FactPlan, PlannedChange};
+use super::{BranchSource, FactGatherer, describe_error};
+use crate::domain::entry::{StoredEntry, VersionTag};
+use crate::domain::id::{CommitId, Oid, TagObject};
+use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::{
     Placeholder, Template, VersionRule, VersionScheme, VersionSource, VersionTagPattern,
     compare_versions,
@@ -16,14 +18,17 @@ use crate::domain::text::{Line, sanitize};
 use crate::git::error::{Error, Result};
 use crate::git::object::ObjectKind;
 use crate::git::tree_entries::parse_entries;
+use crate::ledger::missing_tags::SERVER_ENFORCES_SETTING;
 
 /// The largest file that holds a version, in bytes.
 const FILE_LIMIT: usize = 1_024;
 
 /// The version of each component at a commit.
 type Versions = BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>;
-/// Tags below a prefix, each with its commit.
-type Tags = Result<Vec<(String, CommitId)>>;
+/// The tag that gave each version.
+type VersionTags = BTreeMap<(CommitId, ComponentName), VersionTag>;
+/// Tags below a prefix, each with its object and commit.
+type Tags = Result<Vec<(String, TagObject, CommitId)>>;
 
 impl FactGatherer<'_> {
     /// Gathers the versions of the changed components. A version that a command prints is left
@@ -37,19 +42,100 @@ impl FactGatherer<'_> {
             return;
         };
         let changed = plan.changes.iter().filter(|it| it.is_changed);
-        facts
-            .versions
-            .extend(self.read_versions(rule, changed.map(|it| (it.commit, it.component.clone()))));
+        let targets = changed.clone().map(|it| (it.commit, it.component.clone()));
+        (facts.versions, facts.version_tags) = self.read_versions(rule, targets);
+        // The tag of a past entry may be gone, and others may be there.
+        let VersionSource::Tag(pattern) = &rule.from else {
+            return;
+        };
+        for it in changed.filter(|_| self.branches == BranchSource::AsEntered) {
+            if let Some(tag) = &it.tag {
+                let key = (it.commit, it.component.clone());
+                let version = self.read_named_tag(pattern, it, tag, facts);
+                facts.versions.insert(key.clone(), version);
+                facts.version_tags.insert(key, tag.clone());
+            }
+        }
     }
 
-    /// Reads the versions of components at commits. A version that a command prints is left out.
+    /// Returns the version that a tag gives, which a past entry names. If the tag is not there any
+    /// more, the entry is believed, and the tag is noted in [`Facts::missing_tags`].
+    fn read_named_tag(
+        &self,
+        pattern: &VersionTagPattern,
+        change: &PlannedChange,
+        tag: &VersionTag,
+        facts: &mut Facts,
+    ) -> Fact<Option<Line>> {
+        let Some(version) = pattern.version_of(&change.component, tag.name.as_str()) else {
+            return Ok(None);
+        };
+        let version = version.parse().map_err(|error| describe_error(&error))?;
+        // An object that is there, and leads to another commit, cannot have given the version.
+        let object = self.repository.peel_to_commit(tag.object.0);
+        if object.is_ok_and(|commit| commit != Some(change.commit.0)) {
+            return Ok(None);
+        }
+        if let Some(why) = self.find_tag_fault(tag) {
+            facts.missing_tags.insert(tag.clone(), why);
+        }
+        Ok(Some(version))
+    }
+
+    /// Checks the tags that gave the versions of a component in entries of a previous environment.
+    ///
+    /// Fails with the reason if a tag was missing when this clone first fetched the entry, and still
+    /// is: without the server's word, the entry is no evidence for a promotion. An audit leaves that
+    /// to the clone that wrote the entry.
+    pub(super) fn check_tags_of(
+        &self,
+        ledger: &LedgerName,
+        component: &ComponentName,
+        entries: &[Arc<StoredEntry>],
+    ) -> Fact<()> {
+        if self.branches == BranchSource::AsEntered {
+            return Ok(());
+        }
+        let missing = self
+            .repository
+            .find_missing_tags(ledger)
+            .map_err(|error| describe_error(&error))?;
+        for entry in entries.iter().filter(|_| !missing.is_empty()) {
+            let result = entry.statement.component_result(component);
+            if let Some(tag) = result.and_then(|it| it.target.tag)
+                && missing.contains(&tag)
+                && let Some(why) = self.find_tag_fault(&tag)
+            {
+                return Err(format!(
+                    "cannot re-check {ledger}@{}: {why}; if the server has git-deploy's hooks, run: git config {SERVER_ENFORCES_SETTING} true",
+                    entry.statement.sequence
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns why a tag cannot be checked again: it is gone, or names another object.
+    pub(super) fn find_tag_fault(&self, tag: &VersionTag) -> Option<String> {
+        match self.repository.read_ref(&format!("refs/tags/{}", tag.name)) {
+            Ok(Some(id)) if id == tag.object.0 => None,
+            Ok(Some(_)) => Some(format!("tag {} has moved", tag.name)),
+            Ok(None) => Some(format!("tag {} is gone", tag.name)),
+            Err(error) => Some(describe_error(&error)),
+        }
+    }
+
+    /// Reads the versions of components at commits, and the tags that gave them. A version that a
+    /// command prints is left out.
     pub fn read_versions(
         &self,
         rule: &VersionRule,
         targets: impl Iterator<Item = (CommitId, ComponentName)>,
-    ) -> Versions {
+    ) -> (Versions, VersionTags) {
+        let mut version_tags = VersionTags::new();
         let mut tags: HashMap<String, Tags> = HashMap::new();
-        let version = |(commit, component): (CommitId, ComponentName)| {
+        let mut versions = Versions::new();
+        for (commit, component) in targets {
             let version = match &rule.from {
                 VersionSource::File(template) => {
                     self.read_version_file(template, commit, &component)
@@ -59,13 +145,18 @@ impl FactGatherer<'_> {
                     let tags = tags
                         .entry(prefix)
                         .or_insert_with_key(|prefix| self.list_tags(prefix));
-                    find_highest_version(tag, rule.scheme, tags, commit, &component)
+                    let found = find_highest_version(tag, rule.scheme, tags, commit, &component);
+                    found.map(|found| {
+                        let (version, tag) = found?;
+                        version_tags.insert((commit, component.clone()), tag);
+                        Some(version)
+                    })
                 }
-                VersionSource::Command(_) => return None,
+                VersionSource::Command(_) => continue,
             };
-            Some(((commit, component), version))
-        };
-        targets.filter_map(version).collect()
+            versions.insert((commit, component), version);
+        }
+        (versions, version_tags)
     }
 
     fn read_version_file(
@@ -138,7 +229,7 @@ impl FactGatherer<'_> {
         let mut tags = Vec::new();
         for (name, id) in self.repository.list_refs(prefix)? {
             if let Some(commit) = self.repository.peel_to_commit(id)? {
-                tags.push((name, CommitId(commit)));
+                tags.push((name, TagObject(id), CommitId(commit)));
             }
         }
         Ok(tags)
@@ -155,37 +246,39 @@ fn tag_folder(tag: &VersionTagPattern, component: &ComponentName) -> String {
     format!("refs/tags/{folder}")
 }
 
-/// Returns the highest version among the tags on a commit.
+/// Returns the highest version among the tags on a commit, and its tag.
 fn find_highest_version(
     tag: &VersionTagPattern,
     scheme: VersionScheme,
     tags: &Tags,
     commit: CommitId,
     component: &ComponentName,
-) -> Fact<Option<Line>> {
+) -> Fact<Option<(Line, VersionTag)>> {
     let tags = tags.as_ref().map_err(|error| describe_error(error))?;
     let tags_on_commit = tags
         .iter()
-        .filter(|(_, at)| *at == commit)
-        .filter_map(|(name, _)| name.strip_prefix("refs/tags/"));
-    let mut highest: Option<&str> = None;
-    for version in tags_on_commit.filter_map(|name| tag.version_of(component, name)) {
+        .filter(|(_, _, at)| *at == commit)
+        .filter_map(|(name, object, _)| Some((name.strip_prefix("refs/tags/")?, *object)));
+    let mut highest: Option<(&str, &str, TagObject)> = None;
+    let versions = tags_on_commit
+        .filter_map(|(name, object)| Some((tag.version_of(component, name)?, name, object)));
+    for (version, name, object) in versions {
         let is_higher = match highest {
             None => true,
-            Some(old) => {
+            Some((old, ..)) => {
                 compare_versions(scheme, old, version).map_err(|error| describe_error(&error))?
                     == Ordering::Greater
             }
         };
         if is_higher {
-            highest = Some(version);
+            highest = Some((version, name, object));
         }
     }
     highest
-        .map(|version| {
-            version
-                .parse::<Line>()
-                .map_err(|error| describe_error(&error))
+        .map(|(version, name, object)| {
+            let parse = |text: &str| text.parse::<Line>().map_err(|error| describe_error(&error));
+            let name = parse(name)?;
+            Ok((parse(version)?, VersionTag { name, object }))
         })
         .transpose()
 }

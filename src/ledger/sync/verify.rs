@@ -2,7 +2,10 @@
 //!
 //! A ledger with an invalid entry is left out, and the others are verified again without it.
 
+use std::collections::BTreeSet;
+
 use super::problem::{LedgerFault, LedgerProblem};
+use crate::domain::entry::VersionTag;
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::git::error::Result;
@@ -23,6 +26,9 @@ pub struct MovedLedger {
     pub new: EntryId,
     /// How many entries are new.
     pub entries: usize,
+    /// The tags that the new entries name as the source of a version, and that this clone lacks or
+    /// has elsewhere.
+    pub missing_tags: BTreeSet<VersionTag>,
 }
 
 /// Verifies the remote's ledgers beyond `tips`, updates `tips`, calls `move_forward` for each
@@ -112,11 +118,12 @@ fn verify_once(
             continue;
         };
         match verify_ledger(repository, validator, &chains, ledger, own, new)? {
-            Ok(entries) => round.moves.push(MovedLedger {
+            Ok((entries, missing_tags)) => round.moves.push(MovedLedger {
                 ledger: ledger.clone(),
                 old: own,
                 new,
                 entries,
+                missing_tags,
             }),
             Err(fault) => round.problems.push(LedgerProblem {
                 ledger: ledger.clone(),
@@ -129,7 +136,8 @@ fn verify_once(
     Ok(round)
 }
 
-/// Validates the entries after `old` up to `new`; returns their number, or what is wrong.
+/// Validates the entries after `old` up to `new`. Returns their number and the tags that they name
+/// and that are missing here, or what is wrong.
 fn verify_ledger(
     repository: &Repository,
     validator: &EntryValidator<'_>,
@@ -137,7 +145,7 @@ fn verify_ledger(
     ledger: &LedgerName,
     old: Option<EntryId>,
     new: EntryId,
-) -> Result<std::result::Result<usize, LedgerFault>> {
+) -> Result<std::result::Result<(usize, BTreeSet<VersionTag>), LedgerFault>> {
     let Some(mut ids) = repository.chain_between(old, new)? else {
         return Ok(Err(LedgerFault::Rewound));
     };
@@ -148,6 +156,7 @@ fn verify_ledger(
         }
         ids.remove(0);
     }
+    let mut missing_tags = BTreeSet::new();
     for id in &ids {
         let validated = validator.validate(
             ledger,
@@ -155,6 +164,9 @@ fn verify_ledger(
             *id,
             ValidationContext::History(&|ledger, id| chains.contains(ledger, id)),
         );
+        if let Some(facts) = validated.facts {
+            missing_tags.extend(facts.missing_tags.into_keys());
+        }
         match validated.next_tip {
             Some(next) => tip = next,
             None => {
@@ -165,5 +177,5 @@ fn verify_ledger(
             }
         }
     }
-    Ok(Ok(ids.len()))
+    Ok(Ok((ids.len(), missing_tags)))
 }

@@ -83,6 +83,9 @@ fn evidence(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
         "empty": [], "none": {}, "yes": true
     });
     let digest = format!("sha512:{}", "ab".repeat(64));
+    let contents = json!([
+        { "component": "api", "content": three.content }, { "component": "web", "content": two.content }
+    ]);
     [
         Action::Build(read(
             json!({ "component": "api", "commit": one.commit, "result": "succeeded", "log": "https://ci.example.com/1" }),
@@ -101,8 +104,9 @@ fn evidence(one: &Code, two: &Code, three: &Code) -> Vec<Step> {
             "predicate": { "unresolved": 1, "approvals": 2 }
         }))),
         Action::Yank(read(json!({ "digest": digest, "reason": "built on a compromised machine" }))),
-        Action::Yank(read(json!({ "commit": three.commit, "reason": "loses orders" }))),
-        Action::Unyank(read(json!({ "commit": three.commit, "reason": "it was the test that was wrong" }))),
+        Action::Yank(read(json!({ "commit": two.commit, "contents": contents, "reason": "leaks" }))),
+        Action::Yank(read(json!({ "commit": three.commit, "contents": contents, "reason": "loses orders" }))),
+        Action::Unyank(read(json!({ "commit": three.commit, "contents": contents, "reason": "it was the test that was wrong" }))),
     ]
     .map(|action| step("evidence", "ci", action))
     .into()
@@ -185,7 +189,7 @@ fn runs(one: &Code, two: &Code, _: &Code) -> Vec<Step> {
     let labels = json!({ "region": "eu-west-1", "ticket": "OPS-7" });
     let description =
         "Promote 1.4.2 after canary.\n\nDeploy-Commit: this is no trailer\n--- nor the end";
-    let api = json!({ "component": "api", "commit": two.commit, "content": two.content, "version": "1.4.2", "artifacts": artifacts });
+    let api = json!({ "component": "api", "commit": two.commit, "content": two.content, "version": "1.4.2", "tag": { "name": "api/v1.4.2", "object": two.commit }, "artifacts": artifacts });
     let with = |base: &Value, more: Value| {
         let mut all = base.clone();
         all.as_object_mut()

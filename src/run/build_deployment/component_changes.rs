@@ -48,6 +48,7 @@ pub(super) fn build_change(
         commit,
         content,
         version: None,
+        tag: None,
         artifacts: Vec::new(),
     };
     ComponentChange {

@@ -94,19 +94,18 @@ pub(super) fn add_version_and_artifacts(
         let result = results.find(|it| it.target.content == target.content);
         if let Some(result) = result {
             target.version = result.target.version;
+            target.tag = result.target.tag;
             target.artifacts = result.target.artifacts;
         }
         return Ok(());
     }
     let by_hand = spec.versions.get(&target.component).cloned();
+    let key = (target.commit, target.component.clone());
     target.version = match by_hand {
         Some(version) => Some(version),
-        None => version_or_error(
-            facts
-                .versions
-                .get(&(target.commit, target.component.clone())),
-        )?,
+        None => version_or_error(facts.versions.get(&key))?,
     };
+    target.tag = facts.version_tags.get(&key).cloned();
     if let Some(Ok(evidence)) = &facts.evidence {
         target.artifacts = find_artifacts(
             target,

@@ -298,11 +298,10 @@ fn add_versions_and_artifacts(deployment: &mut Deployment, facts: &Facts) {
         .filter(|change| !change.is_removal())
     {
         let target = &mut change.target;
-        if let Some(Ok(Some(version))) = facts
-            .versions
-            .get(&(target.commit, target.component.clone()))
-        {
+        let key = (target.commit, target.component.clone());
+        if let Some(Ok(Some(version))) = facts.versions.get(&key) {
             target.version = Some(version.clone());
+            target.tag = facts.version_tags.get(&key).cloned();
         }
         if let Some(Ok(evidence)) = facts
             .evidence

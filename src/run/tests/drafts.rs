@@ -21,6 +21,7 @@ use crate::git::tests::SeededRandom;
 use crate::ledger::StateReader;
 use crate::ledger::testing::{draft_publish, parse};
 use crate::ledger::writer::{EntryDraft, LedgerSnapshot};
+use crate::ledger::yank_coverage::find_coverage;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection, build_deployment};
 use crate::run::outcome::build_finish;
 
@@ -124,7 +125,7 @@ impl Drafter<'_> {
         let before = self
             .rules
             .promote_from
-            .as_ref()
+            .first()
             .filter(|_| self.below(5) > 0);
         let state = before.map(|name| self.load(&self.policy.environment(name).unwrap().ledger));
         let running: Vec<CommitId> = state
@@ -487,6 +488,7 @@ impl Drafter<'_> {
                 commit,
                 content: Some(content),
                 version: None,
+                tag: None,
                 artifacts: Vec::new(),
             })
         };
@@ -515,6 +517,7 @@ impl Drafter<'_> {
         let yank = || Yank {
             commit: (self.below(2) == 0).then_some(commit),
             digest: None,
+            contents: Vec::new(),
             reason: parse("it leaks"),
         };
         Ok(match kind {
@@ -577,31 +580,26 @@ impl Drafter<'_> {
                     predicate,
                 })
             }
-            "yank" => match yank() {
-                it @ Yank {
-                    commit: Some(_), ..
-                } => Action::Yank(it),
-                it => Action::Yank(Yank {
-                    digest: Some(digest),
-                    ..it
-                }),
-            },
+            "yank" => {
+                let mut it = yank();
+                match it.commit {
+                    None => it.digest = Some(digest),
+                    Some(commit) => {
+                        let (gatherer, tips) = (self.view.gatherer, self.view.tips);
+                        it.contents = find_coverage(gatherer, self.policy, tips, commit)
+                            .map_err(|error| error.to_string())?
+                            .contents;
+                    }
+                }
+                Action::Yank(it)
+            }
             _ => {
-                let commits = self
-                    .commits
-                    .iter()
-                    .filter(|commit| state.yanked_commit(**commit).is_some());
-                let commits = commits.map(|commit| Yank {
-                    commit: Some(*commit),
-                    ..yank()
+                let entries = state.slots().filter_map(|(_, value)| value.entry());
+                let yanks = entries.filter_map(|entry| match &entry.statement.action {
+                    Action::Yank(it) => Some(it.clone()),
+                    _ => None,
                 });
-                let digests = state.yanked_digest(&digest).map(|_| Yank {
-                    commit: None,
-                    digest: Some(digest.clone()),
-                    ..yank()
-                });
-                let yanks: Vec<_> = commits.chain(digests).collect();
-                Action::Unyank(Unyank(self.pick(yanks)?))
+                Action::Unyank(Unyank(self.pick(yanks.collect::<Vec<_>>())?))
             }
         })
     }
@@ -621,6 +619,7 @@ fn of_running_components(kind: DeploymentKind, env_state: EnvState<'_>) -> Deplo
             commit,
             content: env_state.content(component).filter(|_| !is_removal),
             version: None,
+            tag: None,
             artifacts: Vec::new(),
         },
         from: env_state.commit(component).filter(|_| is_removal),

@@ -197,6 +197,7 @@ fn impossible_transitions_are_refused() {
             Action::Unyank(Unyank(Yank {
                 commit: Some(head),
                 digest: None,
+                contents: Vec::new(),
                 reason: reason(),
             })),
         ),
@@ -423,6 +424,7 @@ fn a_yank(member: &Member<'_>) -> Action {
     Action::Yank(Yank {
         commit: Some(CommitId(commit.parse().unwrap())),
         digest: None,
+        contents: Vec::new(),
         reason: "bad".parse().unwrap(),
     })
 }

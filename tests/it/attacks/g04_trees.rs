@@ -315,6 +315,7 @@ fn ledgers_without_code_take_no_other_files() {
     let yank = Yank {
         commit: Some(CommitId(head.parse().unwrap())),
         digest: None,
+        contents: Vec::new(),
         reason: "bad".parse().unwrap(),
     };
     ci.append("evidence", Action::Yank(yank), None, |_| ());

@@ -503,6 +503,7 @@ fn other_words<'w>(
     let yank = Yank {
         commit: Some(two),
         digest: None,
+        contents: Vec::new(),
         reason: "because".parse().unwrap(),
     };
     ci.deploy(&["sync"]).ok();

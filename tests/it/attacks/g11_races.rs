@@ -189,6 +189,7 @@ fn withdrawn_grounds_stop_a_deployment() {
     let yank = || Yank {
         commit: Some(head),
         digest: None,
+        contents: Vec::new(),
         reason: "it eats data".parse().unwrap(),
     };
     loses(

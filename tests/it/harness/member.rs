@@ -217,6 +217,7 @@ impl<'w> Member<'w> {
             commit: id(commit),
             content: Some(content),
             version: None,
+            tag: None,
             artifacts: vec![],
         };
         let change = ComponentChange {

@@ -382,6 +382,7 @@ fn made<'p, 'w>(project: &'p Project<'w>) -> Vec<(&'p Member<'w>, &'static str, 
     let yank = Yank {
         commit: Some(head),
         digest: None,
+        contents: Vec::new(),
         reason: "broken".parse().unwrap(),
     };
     let policy = project.policy(&POLICY.replace("approvals = 1", "approvals = 2"));

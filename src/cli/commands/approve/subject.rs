@@ -173,6 +173,7 @@ fn compose_command(
         commit,
         content,
         version: None,
+        tag: None,
         artifacts: Vec::new(),
     };
     let change = ComponentChange {

@@ -79,6 +79,6 @@ pub(super) fn find_first_environment(policy: &Policy) -> Option<&EnvName> {
     policy
         .environments
         .values()
-        .find(|environment| environment.promote_from.is_none())
+        .find(|environment| environment.promote_from.is_empty())
         .map(|environment| &environment.name)
 }

@@ -47,8 +47,7 @@ impl ActionBody for Baseline {
     }
 
     fn other_ids(&self) -> Vec<Oid> {
-        let contents = self.components.iter().filter_map(|target| target.content);
-        contents.map(|content| content.0).collect()
+        self.components.iter().flat_map(Target::other_ids).collect()
     }
 
     fn code_claims(&self) -> Vec<CodeClaim<'_>> {

@@ -140,11 +140,10 @@ impl Deployment {
     /// Lists the ids in it, other than the commits of its targets.
     pub(super) fn other_ids(&self) -> Vec<Oid> {
         let commits = self.components.iter().filter_map(|change| change.from);
-        let contents = self.targets().filter_map(|target| target.content);
         commits
             .chain(self.branch_tip)
             .map(|commit| commit.0)
-            .chain(contents.map(|content| content.0))
+            .chain(self.targets().flat_map(Target::other_ids))
             .collect()
     }
 

@@ -47,8 +47,9 @@ pub use deployment::{ComponentChange, Deployment, DeploymentKind, Labels, MAX_LA
 pub use origin::Origin;
 pub(crate) use result::attempted_results;
 pub use result::{ComponentResult, Outcome, RecordedResult, VerificationResult, overall_outcome};
-pub use target::{ComponentAtCommit, Image, Target};
+pub use target::{ComponentAtCommit, Image, Target, VersionTag};
 pub use unlock::Hold;
+pub use yank::YankedContent;
 
 /// Defines the enum of all actions, and the dispatch to each of them, from one list.
 macro_rules! actions {

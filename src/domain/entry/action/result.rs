@@ -87,8 +87,8 @@ impl ComponentResult {
 
     /// Lists the ids in it, other than the commit of its target.
     pub(super) fn other_ids(&self) -> impl Iterator<Item = Oid> {
-        let content = self.target.content.map(|content| content.0);
-        self.to.map(|commit| commit.0).into_iter().chain(content)
+        let to = self.to.map(|commit| commit.0);
+        to.into_iter().chain(self.target.other_ids())
     }
 
     /// Checks the fields against each other.

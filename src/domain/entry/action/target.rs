@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use InvalidError::{Contradiction, Order};
 
 use crate::domain::entry::invalid::{InvalidError, ascending, has_no_white_space, require};
-use crate::domain::id::{CommitId, Content, Digest};
+use crate::domain::id::{CommitId, Content, Digest, Oid, TagObject};
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
 
@@ -45,6 +45,15 @@ pub struct ComponentAtCommit {
     pub commit: CommitId,
 }
 
+/// The tag that gave a version. It can be deleted or moved later, so the entry names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct VersionTag {
+    /// Its short name: `v1.4.2`.
+    pub name: Line,
+    /// The object that its ref names: a tag object, or the commit.
+    pub object: TagObject,
+}
+
 /// A component at a commit, with the content, version and artifacts to deploy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
@@ -58,12 +67,22 @@ pub struct Target {
     /// Its version, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Line>,
+    /// The tag that the version was read from, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<VersionTag>,
     /// Its artifacts, in bytewise order of name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Image>,
 }
 
 impl Target {
+    /// Lists the ids of its content and of the tag that gave its version.
+    pub(super) fn other_ids(&self) -> impl Iterator<Item = Oid> {
+        let content = self.content.map(|content| content.0);
+        let tag = self.tag.as_ref().map(|tag| tag.object.0);
+        content.into_iter().chain(tag)
+    }
+
     /// Checks that targets are in ascending order, and that each is valid.
     pub(super) fn validate_all<'a>(
         mut targets: impl Iterator<Item = &'a Self> + Clone,
@@ -81,6 +100,13 @@ impl Target {
             require(
                 target.version.as_ref().is_none_or(has_no_white_space),
                 Contradiction("a version must not contain white space"),
+            )?;
+            require(
+                target
+                    .tag
+                    .as_ref()
+                    .is_none_or(|tag| target.version.is_some() && has_no_white_space(&tag.name)),
+                Contradiction("a tag gives a version, and its name contains no white space"),
             )
         })
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::yank::Yank;
 use super::{ActionBody, ActionInfo, ActionType, CodeClaim, CommitRole, HistoryRole};
 use crate::domain::entry::invalid::InvalidError;
-use crate::domain::entry::log_text::{self, LogText, Tone};
+use crate::domain::entry::log_text::{LogText, Tone};
 use crate::domain::entry::note::Note;
 use crate::domain::entry::subject::Subject;
 use crate::domain::entry::trailer::Trailer;
@@ -40,7 +40,8 @@ impl ActionBody for Unyank {
     }
 
     fn code_claims(&self) -> Vec<CodeClaim<'_>> {
-        self.0.code_claims()
+        // The contents are those of the yank, as computed then: the policy's paths may have changed.
+        Vec::new()
     }
 
     fn headline(&self, _: &str) -> String {
@@ -52,13 +53,11 @@ impl ActionBody for Unyank {
     }
 
     fn note(&self, _: CommitId) -> Note {
-        Note::new("unyanked", format!("\"{}\"", self.0.reason))
+        Note::new("unyanked", self.0.note_text())
     }
 
     fn log(&self) -> LogText {
-        let object = self.0.object(log_text::commit);
-        let object = format!("{object}, \"{}\"", self.0.reason);
-        LogText::new("unyanked", Tone::Neutral, object)
+        LogText::new("unyanked", Tone::Neutral, self.0.log_text())
     }
 
     fn validate(&self, environment: Option<&EnvName>) -> Result<(), InvalidError> {

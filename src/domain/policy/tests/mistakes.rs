@@ -265,6 +265,21 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
         "dev = { promote_from = \"prod\" }",
         &["in a circle: dev → prod → stage → dev"],
     ),
+    (
+        "dev   = {}",
+        "dev = { promote_from = [\"stage\", \"prod\"] }",
+        &["in a circle: dev → "],
+    ),
+    (
+        "promote_from = \"dev\"",
+        "promote_from = [\"dev\", \"dve\"]",
+        &["\"dve\" is not an environment"],
+    ),
+    (
+        "promote_from = \"dev\"",
+        "promote_from = []",
+        &["it names no environment"],
+    ),
     ("dev   = {}", "policy = {}\ndev = {}", &["reserved"]),
     (
         "dev   = {}",

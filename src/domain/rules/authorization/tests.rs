@@ -281,6 +281,7 @@ fn yanks() {
     let yank = Yank {
         commit: Some(commit(1)),
         digest: None,
+        contents: Vec::new(),
         reason: parse("bad"),
     };
     assert_eq!(

@@ -160,6 +160,7 @@ fn ledgers_that_are_read() {
     let yank = crate::domain::entry::Yank {
         commit: Some(commit(1)),
         digest: None,
+        contents: Vec::new(),
         reason: parse("x"),
     };
     assert_eq!(names("evidence", Action::Yank(yank)), ["policy"]);

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::entry::{
-    Artifact, Baseline, Build, Hold, Image, Lock, Unlock, Verification, VerificationResult,
+    Artifact, Baseline, Build, Hold, Image, Lock, Unlock, Verification, VerificationResult, Yank,
+    YankedContent,
 };
 use crate::domain::policy::PublishedPolicy;
 use crate::domain::rules::testing::{
@@ -152,6 +153,15 @@ fn contents_in_other_actions() {
         image,
         builder: None,
     };
+    let yank = Yank {
+        commit: Some(commit(1)),
+        digest: None,
+        contents: vec![YankedContent {
+            component: parse("api"),
+            content: content(1),
+        }],
+        reason: parse("bad"),
+    };
     let unlock = Unlock {
         component: None,
         commit: Some(commit(1)),
@@ -164,12 +174,16 @@ fn contents_in_other_actions() {
     for (ledger, action) in [
         ("prod", baseline),
         ("evidence", Action::Artifact(artifact)),
+        ("evidence", Action::Yank(yank)),
         ("prod", Action::Unlock(unlock)),
     ] {
         let mut case = Case::new(POLICY, ledger, "alice", action);
         case.facts
             .contents
             .insert((commit(1), parse("api")), Ok(Some(content(1))));
+        case.facts
+            .parent_contents
+            .insert((commit(1), parse("api")), Ok(None));
         case.passes(Rule::Content);
         case.facts
             .contents
@@ -248,4 +262,39 @@ fn policies() {
     let mut case = Case::new(POLICY, "policy", "alice", publish(&renamed));
     case.policy_text = Some(renamed.into_bytes());
     case.fails(Rule::Content, "name is catalogue and cannot change to shop");
+}
+
+/// The yank of a commit covers only contents that the commit brought.
+#[test]
+fn contents_of_a_yank() {
+    let yank = Action::Yank(Yank {
+        commit: Some(commit(1)),
+        digest: None,
+        contents: vec![YankedContent {
+            component: parse("api"),
+            content: content(1),
+        }],
+        reason: parse("bad"),
+    });
+    let mut case = Case::new(POLICY, "evidence", "alice", yank);
+    case.facts
+        .contents
+        .insert((commit(1), parse("api")), Ok(Some(content(1))));
+    case.unknown(Rule::Content, "first parent was not read");
+    let key = (commit(1), parse::<ComponentName>("api"));
+    for (before, words) in [
+        (Ok(Some(content(1))), "010101010101 does not change api"),
+        (Err("no such commit".to_owned()), "no such commit"),
+        (Ok(Some(content(2))), ""),
+        (Ok(None), ""),
+    ] {
+        case.facts
+            .parent_contents
+            .insert(key.clone(), before.clone());
+        match (before, words) {
+            (_, "") => case.passes(Rule::Content),
+            (Err(_), words) => drop(case.unknown(Rule::Content, words)),
+            (Ok(_), words) => drop(case.fails(Rule::Content, words)),
+        }
+    }
 }

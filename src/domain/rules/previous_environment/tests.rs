@@ -256,15 +256,46 @@ fn missing() {
         .for_each(|log| *log = Err("past 100,000 entries".to_owned()));
     case.unknown(Rule::PreviousEnvironment, "past 100,000 entries");
     case.facts.previous_log.clear();
-    case.unknown(
-        Rule::PreviousEnvironment,
-        "the log of the previous environment was not read",
-    );
+    case.unknown(Rule::PreviousEnvironment, "the log of stage was not read");
     case.source(vec![("ci", ran("catalogue", 1, None))])
         .facts
-        .previous_state = None;
-    case.unknown(
-        Rule::PreviousEnvironment,
-        "the state of the previous environment was not read",
-    );
+        .previous_state
+        .clear();
+    case.unknown(Rule::PreviousEnvironment, "the state of stage was not read");
+}
+
+/// A list of environments demands all of them, and the refusal names the one that lacks it.
+#[test]
+fn several_environments() {
+    let policy = "[environments.e2e]\n[environments.perf]\n[environments.prod]\npromote_from = [\"e2e\", \"perf\"]\nsoak = \"1h\"\n";
+    let good = || vec![("ci", ran("catalogue", 1, None))];
+    let other = || vec![("ci", ran("catalogue", 2, None))];
+    let case = |e2e, perf| {
+        let mut case = Case::new(policy, "prod", "alice", deploy("catalogue", 1, None));
+        case.source_named("e2e", e2e).source_named("perf", perf);
+        case
+    };
+    case(good(), good()).passes(Rule::PreviousEnvironment);
+    for (e2e, perf, lacking) in [
+        (good(), other(), "perf never ran 010101010101"),
+        (other(), good(), "e2e never ran 010101010101"),
+    ] {
+        let mut case = case(e2e, perf);
+        let check = case.fails(Rule::PreviousEnvironment, lacking);
+        let (environment, _) = lacking.split_once(' ').unwrap();
+        assert_eq!(
+            check.remedy.unwrap(),
+            format!("git deploy record {environment} 010101010101")
+        );
+        assert_eq!(case.checks(Rule::PreviousEnvironment).len(), 1);
+        case.fails(Rule::Soak, &format!("never verified in {environment}"));
+        let gone: crate::domain::name::EnvName = parse(environment);
+        case.facts.previous_state.remove(&gone);
+        case.unknown(
+            Rule::PreviousEnvironment,
+            &format!("the state of {environment} was not read"),
+        );
+    }
+    let both = case(other(), other()).checks(Rule::PreviousEnvironment);
+    assert_eq!(both.len(), 2);
 }

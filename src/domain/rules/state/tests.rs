@@ -258,6 +258,7 @@ fn yanks() {
     let yank = Yank {
         commit: None,
         digest: Some(Digest::sha256(b"x")),
+        contents: Vec::new(),
         reason: parse("bad"),
     };
     let evidence = |history, action| Case::after(POLICY, "evidence", history, "alice", action);
@@ -266,6 +267,30 @@ fn yanks() {
     evidence(open(), Action::Yank(yank.clone())).fails(Rule::State, "already yanked");
     evidence(open(), Action::Unyank(Unyank(yank.clone()))).passes(Rule::State);
     evidence(vec![], Action::Unyank(Unyank(yank.clone()))).fails(Rule::State, "not yanked");
+    // The contents that become usable again are those that the yank covers.
+    let covered = |number: u8| YankedContent {
+        component: parse("api"),
+        content: content(number),
+    };
+    let of_commit = |contents| Yank {
+        commit: Some(commit(1)),
+        digest: None,
+        contents,
+        reason: parse("bad"),
+    };
+    let open = || vec![("bob", Action::Yank(of_commit(vec![covered(1), covered(2)])))];
+    for contents in [vec![], vec![covered(1)], vec![covered(1), covered(3)]] {
+        evidence(open(), Action::Unyank(Unyank(of_commit(contents))))
+            .fails(Rule::State, "not those that the yank covers");
+    }
+    let all = of_commit(vec![covered(1), covered(2)]);
+    let case = evidence(open(), Action::Unyank(Unyank(all)));
+    case.passes(Rule::State);
+    assert!(
+        case.state()
+            .yanked_content(&parse("api"), content(2))
+            .is_some()
+    );
 }
 
 fn hours(hours: u64) -> Time {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{entry_time, fold_history, key, oid, parse, policy, statement};
 use crate::domain::entry::{Action, Deployment, Statement};
 use crate::domain::id::{EntryId, PublicKey};
-use crate::domain::name::Person;
+use crate::domain::name::{EnvName, Person};
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, CommitFact, Facts, Request, SeenFact, evaluate, ledgers_read};
 use crate::domain::state::State;
@@ -153,6 +153,12 @@ impl Case {
                 facts.containment.insert((target.commit, from), Ok(true));
             }
         }
+        if let Action::Approve(it) = &statement.action {
+            for component in &it.components {
+                let key = (it.commit, component.clone());
+                facts.contents.entry(key).or_insert(Ok(None));
+            }
+        }
         if let Action::Baseline(it) = &statement.action {
             for target in &it.components {
                 facts.contents.insert(
@@ -171,16 +177,22 @@ impl Case {
         }
     }
 
-    /// Sets the log of the previous environment, `stage`, and the facts that follow.
+    /// Sets the log of the previous environment `stage`, and the facts that follow.
     pub fn source(&mut self, history: Vec<(&str, Action)>) -> &mut Self {
-        let (state, log) = fold_history("stage", None, history);
+        self.source_named("stage", history)
+    }
+
+    /// Sets the log of a previous environment, and the facts that follow.
+    pub fn source_named(&mut self, name: &str, history: Vec<(&str, Action)>) -> &mut Self {
+        let (state, log) = fold_history(name, None, history);
+        let name: EnvName = parse(name);
         for change in self.deployment().components.clone() {
             self.facts.previous_log.insert(
-                (change.target.component, change.target.commit),
+                (name.clone(), change.target.component, change.target.commit),
                 Ok(log.clone()),
             );
         }
-        self.facts.previous_state = Some(Ok(state));
+        self.facts.previous_state.insert(name, Ok(state));
         self.gather();
         self
     }

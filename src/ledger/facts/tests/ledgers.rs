@@ -30,14 +30,13 @@ fn previous_log() {
     };
     world.append("dev", Action::Abort(abort));
 
-    let key = |commit| (parse("catalogue"), commit);
+    let key = |commit| (parse("dev"), parse("catalogue"), commit);
     let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", two);
     let all = ["6 abort", "5 start", "3 verification", "2 finish"];
     assert_eq!(names(&facts.previous_log[&key(two)]), all);
     assert_eq!(
-        facts
-            .previous_state
-            .unwrap()
+        facts.previous_state["dev"]
+            .as_ref()
             .unwrap()
             .environment(None)
             .commit(&parse("catalogue")),
@@ -113,6 +112,7 @@ fn evidence_and_yanks() {
         Action::Yank(Yank {
             commit: None,
             digest: Some(bad.clone()),
+            contents: Vec::new(),
             reason: parse("bad"),
         }),
     );
@@ -165,7 +165,7 @@ fn earlier_runs() {
         names(&facts.earlier_runs[&name()]),
         ["4 verification", "2 finish"]
     );
-    assert_eq!((facts.authors, facts.previous_state), (None, None));
+    assert!(facts.authors.is_none() && facts.previous_state.is_empty());
     let facts = world.facts_of("dev", DeploymentKind::Rollback, "catalogue", three);
     assert_eq!(names(&facts.earlier_runs[&name()]), Vec::<String>::new());
     // Another commit with the same content never ran here: it could contain other unjudged changes.
@@ -212,7 +212,7 @@ fn removed_keys() {
             assert_eq!(names(&facts.earlier_runs[&name]), [run]);
         }
         let facts = world.facts_of("prod", DeploymentKind::Deploy, "catalogue", twin);
-        let log = names(&facts.previous_log[&(name.clone(), twin)]);
+        let log = names(&facts.previous_log[&(parse("dev"), name.clone(), twin)]);
         assert_eq!(log.last().unwrap(), oldest_of_twin, "{log:?}");
     }
 }

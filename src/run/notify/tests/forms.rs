@@ -23,6 +23,7 @@ fn change(component: &str, from: Option<&str>, is_removal: bool) -> ComponentCha
         commit: commit("2"),
         content: (!is_removal).then(|| Content(commit("3").0)),
         version: Some("1.4.2".parse().unwrap()),
+        tag: None,
         artifacts: vec![Image {
             name: "ghcr.io/acme/api".parse().unwrap(),
             digest,
