@@ -174,6 +174,7 @@ impl Drafter<'_> {
             "resume" => Action::Resume(Resume {
                 start: self.pick(env_state.runs())?.sequence,
                 run: RunId(clock::random().unwrap()),
+                reason: Some(parse("lost")),
             }),
             "abort" => {
                 let run = self.pick(env_state.runs())?;

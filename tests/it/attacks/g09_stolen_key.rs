@@ -418,7 +418,11 @@ fn a_deployers_key_can_only_deploy() {
         (
             "resume",
             &["state"],
-            Action::Resume(Resume { start: 1, run }),
+            Action::Resume(Resume {
+                start: 1,
+                run,
+                reason: Some("lost".parse().unwrap()),
+            }),
         ),
         (
             "abort",
@@ -658,6 +662,7 @@ fn a_run_ends_as_it_began() {
         Action::Resume(Resume {
             start: began.sequence,
             run: RunId([9; 16]),
+            reason: Some("lost".parse().unwrap()),
         }),
         None,
         |_| (),
@@ -674,6 +679,7 @@ fn a_run_ends_as_it_began() {
         Action::Resume(Resume {
             start: began.sequence,
             run: start.run,
+            reason: Some("lost".parse().unwrap()),
         }),
         None,
         |_| (),
