@@ -50,7 +50,7 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.at.find(&workspace, ui)?;
+    let (name, rev) = args.at.find_to_review(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let kind = match (args.rollback, args.hotfix) {

@@ -76,7 +76,7 @@ enum PlanFormat {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.at.find(&workspace, ui)?;
+    let (name, rev) = args.at.find_to_review(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     // Read first, so that an unreadable file is reported before any plan command runs.
     let earlier = args.since.as_ref().map(|file| {
