@@ -49,5 +49,6 @@ mod terraform_plan;
 mod terraform_run;
 mod transcripts;
 mod transports;
+mod unmatched_paths;
 mod usability;
 mod write_commands;

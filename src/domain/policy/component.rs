@@ -45,8 +45,8 @@ policy_table! {
 
     keys {
         /// The files that belong to the component. A path without a glob character is a file, or a
-        /// folder with everything below it; `*` and `?` do not match a `/`, `**` does. A file may
-        /// belong to several components.
+        /// folder with everything below it; `*` and `?` do not match a `/`, `**` does. A backslash
+        /// quotes a glob character: `'app/\[id\]/**'`. A file may belong to several components.
         pub paths: Option<Paths> {
             form: ValueForm::OneOrMore(&ValueForm::Text(&PATH)),
             example: "[\"api/**\", \"lib/**\"]",
