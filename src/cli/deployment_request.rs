@@ -226,6 +226,13 @@ pub fn explain_compose_error(policy: &Policy, error: BuildError) -> CliError {
     match error {
         BuildError::UnknownComponent(_) => explain_unknown_component(policy, error.to_string()),
         BuildError::NotInCommit { .. } | BuildError::NoComponents(_) => {
+        BuildError::Undeclared {
+            ref component,
+            ref environment,
+        } => {
+            let hint = format!("git deploy record {environment} --destroy --component {component}");
+            CliError::new(ErrorKind::Usage, error.to_string()).hint(hint)
+        }
             CliError::new(ErrorKind::Usage, error.to_string())
         }
         BuildError::MissingFact(_) | BuildError::Git(_) => CliError::new(

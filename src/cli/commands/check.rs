@@ -8,10 +8,11 @@ use crate::cli::deployment_request::select_to_change;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
 use crate::domain::entry::DeploymentKind;
-use crate::domain::name::{ComponentName, Person};
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::policy::Environment;
 use crate::domain::verdict::Decision;
 use crate::run::build_deployment::{BuildError, Commits, DeploymentSpec};
-use crate::run::preview::PreviewError;
+use crate::run::preview::{Preview, PreviewError};
 use crate::view::check::{self, DeploymentCheck};
 
 /// Check whether the rules allow a deployment, and what is missing
@@ -38,6 +39,9 @@ pub struct Args {
     /// Check a rollback to a release that was good here
     #[arg(long, conflicts_with = "hotfix")]
     rollback: bool,
+    /// Also check the removal of components that the commit no longer has
+    #[arg(long, conflicts_with = "rollback")]
+    destroy: bool,
     /// Check a hotfix on top of the running commit
     #[arg(long)]
     hotfix: bool,
@@ -53,29 +57,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let (name, rev) = args.at.find_to_review(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
-    let kind = match (args.rollback, args.hotfix) {
-        (true, _) => DeploymentKind::Rollback,
-        (false, true) => DeploymentKind::Hotfix,
-        (false, false) => DeploymentKind::Deploy,
-    };
-    let by = args
-        .by
-        .clone()
-        .or_else(|| read_context::find_deployer(&workspace, rules, kind));
-    let by = by.ok_or_else(|| {
-        CliError::new(
-            ErrorKind::CannotTell,
-            format!("{name} has no deployers in the policy"),
-        )
-    })?;
-    let selection = select_to_change(&args.components);
+    let by = find_deployer(args, &workspace, &name, rules)?;
     let spec = DeploymentSpec {
         env: &env,
         rules,
         commits: Commits::One(commit),
-        selection,
-        kind,
-        destroy: false,
+        selection: select_to_change(&args.components),
+        kind: args.kind(),
+        destroy: args.destroy,
         versions: BTreeMap::new(),
     };
     // A rollback, or a run of named components, leaves none out.
@@ -92,6 +81,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         return Err(CliError::reported(ErrorKind::CannotTell));
     };
     let report = DeploymentCheck {
+    let snapshot = read_context::read_environment(&workspace, name.as_str())?;
+    let mut undeclared = read_context::find_undeclared(&workspace.policy, snapshot.state());
+    undeclared.retain(|name| {
+        deployment
+            .components
+            .iter()
+            .all(|it| it.target.component != *name)
+    });
         environment: &name,
         commit,
         by: &by,
@@ -99,6 +96,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         verdict: &answer.verdict,
         left_out: &answer.left_out,
     };
+        undeclared: if is_run_of_all { &undeclared } else { &[] },
     if ui.json() {
         ui.print_document("check", &check::to_document(&report))?;
     } else {
@@ -106,6 +104,40 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         read_context::print_fetch_age(&workspace, ui);
     }
     match answer.verdict.decision() {
+    to_exit_code(&answer)
+}
+
+impl Args {
+    fn kind(&self) -> DeploymentKind {
+        match (self.rollback, self.hotfix) {
+            (true, _) => DeploymentKind::Rollback,
+            (false, true) => DeploymentKind::Hotfix,
+            (false, false) => DeploymentKind::Deploy,
+        }
+    }
+}
+
+/// Returns the deployer to check for: the named one, the user, or the first eligible one.
+fn find_deployer(
+    args: &Args,
+    workspace: &Workspace,
+    name: &EnvName,
+    rules: &Environment,
+) -> Result<Person, CliError> {
+    let by = args
+        .by
+        .clone()
+        .or_else(|| read_context::find_deployer(workspace, rules, args.kind()));
+    by.ok_or_else(|| {
+        CliError::new(
+            ErrorKind::CannotTell,
+            format!("{name} has no deployers in the policy"),
+        )
+    })
+}
+
+/// Fails unless the rules allow the whole deployment.
+fn to_exit_code(answer: &Preview) -> Result<(), CliError> {
         Decision::Allowed if answer.left_out.is_empty() => Ok(()),
         // The answer is also no if the rules allow only a part of it.
         Decision::Allowed | Decision::Refused => Err(CliError::reported(ErrorKind::Denied)),
@@ -119,6 +151,7 @@ fn explain_preview_error(error: PreviewError, name: &str) -> CliError {
         PreviewError::Build(
             BuildError::UnknownComponent(_)
             | BuildError::NotInCommit { .. }
+            | BuildError::Undeclared { .. }
             | BuildError::NoComponents(_),
         ) => ErrorKind::Usage,
         _ => ErrorKind::CannotTell,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::entry::DeploymentKind;
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
-use crate::domain::name::ComponentName;
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Environment;
 use crate::domain::text::Line;
 
@@ -72,6 +72,14 @@ pub enum BuildError {
     /// The policy has no such component.
     #[error("the policy has no component {0}")]
     UnknownComponent(ComponentName),
+    /// The policy no longer has a component that was named and still runs.
+    #[error("the policy no longer has the component {component}, but {environment} still runs it")]
+    Undeclared {
+        /// The component.
+        component: ComponentName,
+        /// The environment.
+        environment: EnvName,
+    },
     /// A component that was named is not in the commit.
     #[error("{component} has no file in {}", commit.short())]
     NotInCommit {
