@@ -218,6 +218,7 @@ pub fn draft_baseline(
         kind: entry::DeploymentKind::Deploy,
         destroy: false,
         versions: versions.clone(),
+        artifact: None,
     };
     let deployment = build_deployment(view, policy, &spec)
         .map_err(|error| explain_compose_error(policy, error))?;

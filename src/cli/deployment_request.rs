@@ -208,6 +208,7 @@ pub fn compose_request(
         kind: request.kind,
         destroy: request.destroy,
         versions: request.versions.clone(),
+        artifact: None,
     };
     compose_from_spec(view, policy, &spec)
 }
@@ -225,7 +226,6 @@ pub fn compose_from_spec(
 pub fn explain_compose_error(policy: &Policy, error: BuildError) -> CliError {
     match error {
         BuildError::UnknownComponent(_) => explain_unknown_component(policy, error.to_string()),
-        BuildError::NotInCommit { .. } | BuildError::NoComponents(_) => {
         BuildError::Undeclared {
             ref component,
             ref environment,
@@ -233,6 +233,7 @@ pub fn explain_compose_error(policy: &Policy, error: BuildError) -> CliError {
             let hint = format!("git deploy record {environment} --destroy --component {component}");
             CliError::new(ErrorKind::Usage, error.to_string()).hint(hint)
         }
+        BuildError::NotInCommit { .. } | BuildError::NoComponents(_) => {
             CliError::new(ErrorKind::Usage, error.to_string())
         }
         BuildError::MissingFact(_) | BuildError::Git(_) => CliError::new(

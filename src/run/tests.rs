@@ -595,6 +595,7 @@ fn rollback_uses_the_same_artifact() {
                 kind,
                 destroy: false,
                 versions,
+                artifact: None,
             };
             let deployment = build_deployment(view, &rules, &spec)?;
             let component = parse("catalogue");

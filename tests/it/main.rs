@@ -39,6 +39,7 @@ mod read_commands;
 mod readme_policy;
 mod repair;
 mod repositories;
+mod rollback;
 mod rules;
 mod run;
 mod server;

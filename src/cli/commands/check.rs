@@ -66,6 +66,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         kind: args.kind(),
         destroy: args.destroy,
         versions: BTreeMap::new(),
+        artifact: None,
     };
     // A rollback, or a run of named components, leaves none out.
     let is_run_of_all = args.components.is_empty() && !args.rollback;
@@ -80,7 +81,6 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let Some(deployment) = answer.deployment() else {
         return Err(CliError::reported(ErrorKind::CannotTell));
     };
-    let report = DeploymentCheck {
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     let mut undeclared = read_context::find_undeclared(&workspace.policy, snapshot.state());
     undeclared.retain(|name| {
@@ -89,21 +89,21 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             .iter()
             .all(|it| it.target.component != *name)
     });
+    let report = DeploymentCheck {
         environment: &name,
         commit,
         by: &by,
         deployment,
         verdict: &answer.verdict,
         left_out: &answer.left_out,
-    };
         undeclared: if is_run_of_all { &undeclared } else { &[] },
+    };
     if ui.json() {
         ui.print_document("check", &check::to_document(&report))?;
     } else {
         ui.print(check::render_text(&report, ui.width()));
         read_context::print_fetch_age(&workspace, ui);
     }
-    match answer.verdict.decision() {
     to_exit_code(&answer)
 }
 
@@ -138,6 +138,7 @@ fn find_deployer(
 
 /// Fails unless the rules allow the whole deployment.
 fn to_exit_code(answer: &Preview) -> Result<(), CliError> {
+    match answer.verdict.decision() {
         Decision::Allowed if answer.left_out.is_empty() => Ok(()),
         // The answer is also no if the rules allow only a part of it.
         Decision::Allowed | Decision::Refused => Err(CliError::reported(ErrorKind::Denied)),
@@ -150,8 +151,8 @@ fn explain_preview_error(error: PreviewError, name: &str) -> CliError {
     let kind = match &error {
         PreviewError::Build(
             BuildError::UnknownComponent(_)
-            | BuildError::NotInCommit { .. }
             | BuildError::Undeclared { .. }
+            | BuildError::NotInCommit { .. }
             | BuildError::NoComponents(_),
         ) => ErrorKind::Usage,
         _ => ErrorKind::CannotTell,

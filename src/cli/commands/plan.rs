@@ -141,6 +141,7 @@ fn compose_deployment(
 
 /// Checks that no plan command has failed.
 fn require_all_planned(plan: &DeploymentPlan, name: &EnvName) -> Result<(), CliError> {
+        artifact: None,
     let failed: Vec<&str> = plan
         .components
         .iter()

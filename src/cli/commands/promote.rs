@@ -85,6 +85,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             kind: entry::DeploymentKind::Deploy,
             destroy: false,
             versions: BTreeMap::new(),
+            artifact: None,
         };
         let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
         left_out.print(ui, (view, policy), &spec)?;

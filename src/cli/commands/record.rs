@@ -5,7 +5,7 @@
 
 mod versions;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use versions::parse_versions;
 
@@ -207,7 +207,8 @@ fn record_deployment(
         _ => result_text::summarize_outcomes(name, &appended.statement.component_results()),
     };
     append_report::report_entry(ui, &sentence, &appended)?;
-    append_report::report_holds(ui, env.name(), &appended);
+    let deployment = appended.statement.deployment();
+    append_report::report_holds(ui, workspace, env.name(), deployment, &appended);
     Ok(())
 }
 
@@ -293,6 +294,8 @@ fn finish_run(
         .transpose()?;
     let source = key_lookup::find_source(Some(&workspace.repository))?;
     let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
+    // The deployment of the run's start. Each attempt to write the entry replaces it.
+    let deployment: RefCell<Option<Deployment>> = RefCell::default();
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let signer = view
             .policy
@@ -303,6 +306,7 @@ fn finish_run(
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
         let runs = env.state_in(&state).runs();
         let run = find_run(args, env, runs, signer, commit)?;
+        *deployment.borrow_mut() = run.deployment().cloned();
         Ok(EntryDraft::in_environment(
             env,
             Action::Finish(build_finish(args, run)?),
@@ -316,7 +320,8 @@ fn finish_run(
         ),
         &appended,
     )?;
-    append_report::report_holds(ui, env.name(), &appended);
+    let deployment = deployment.borrow();
+    append_report::report_holds(ui, workspace, env.name(), deployment.as_ref(), &appended);
     Ok(())
 }
 

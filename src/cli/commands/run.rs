@@ -99,6 +99,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             },
             destroy: args.destroy,
             versions: BTreeMap::new(),
+            artifact: None,
         };
         let mut deployment = deployment_request::compose_from_spec(view, policy, &spec)?;
         left_out.print(ui, (view, policy), &spec)?;

@@ -13,7 +13,10 @@ use super::findings::{COMPONENT, Findings, Violation, join_names};
 use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use super::{key_trust, previous_log};
-use crate::domain::entry::{Action, Artifact, ComponentChange, DeploymentKind, Image, StoredEntry};
+use crate::domain::entry::{
+    Action, Artifact, ComponentChange, DeploymentKind, Image, Outcome, StoredEntry,
+    VerificationResult,
+};
 use crate::domain::id::Digest;
 use crate::domain::name::ComponentName;
 use crate::domain::text::Line;
@@ -229,7 +232,8 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Opt
     }))
 }
 
-/// Checks that a rollback names the artifacts of the release that it restores.
+/// Checks that a rollback names the artifacts of the release that it restores: those of the newest
+/// run of the content, or of an earlier one that succeeded.
 fn check_as_in_earlier_run(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
     let earlier = match ctx.facts.earlier_runs.get(&change.target.component) {
         Some(Ok(earlier)) => earlier,
@@ -243,6 +247,22 @@ fn check_as_in_earlier_run(ctx: &Context<'_>, change: &ComponentChange) -> Fact<
     let Some(earlier_entry) = earlier.iter().find(deploys) else {
         return Ok(None);
     };
+    let has_succeeded = |entry: &&std::sync::Arc<StoredEntry>| {
+        let result = entry.statement.component_result(&change.target.component);
+        result.is_some_and(|it| {
+            it.outcome == Outcome::Succeeded
+                && it.verification != VerificationResult::Failed
+                && it.target.content == change.target.content
+        })
+    };
+    if earlier
+        .iter()
+        .filter(deploys)
+        .filter(has_succeeded)
+        .any(|entry| describe_difference(entry, change).is_none())
+    {
+        return Ok(None);
+    }
     Ok(describe_difference(earlier_entry, change)
         .map(|ran| Violation::new(format!("the earlier release had {ran}"))))
 }

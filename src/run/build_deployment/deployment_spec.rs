@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::entry::DeploymentKind;
 use crate::domain::env_ref::EnvRef;
-use crate::domain::id::CommitId;
+use crate::domain::id::{CommitId, Digest};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Environment;
 use crate::domain::text::Line;
@@ -45,6 +45,9 @@ pub struct DeploymentSpec<'a> {
     pub destroy: bool,
     /// Versions given by hand, by component. They take precedence over the policy's.
     pub versions: BTreeMap<ComponentName, Line>,
+    /// An artifact of the release that a rollback restores. It matters if the same content ran with
+    /// different artifacts.
+    pub artifact: Option<Digest>,
 }
 
 /// The commits to deploy.
