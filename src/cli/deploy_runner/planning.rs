@@ -120,6 +120,7 @@ impl DeployRunner<'_> {
             environment: self.env.name().clone(),
             commit,
             components,
+            left_out: Vec::new(),
             comparison: None,
         })
     }
