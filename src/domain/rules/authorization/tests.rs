@@ -192,11 +192,11 @@ fn resumes() {
     );
     early.now = entry_time().plus(Span::from_seconds(59 * 60));
     early.passes(Rule::Authorization);
+    early.facts.state = None;
+    early.unknown(Rule::Authorization, "not read");
     early
         .by("carol")
         .fails(Rule::Authorization, "carol may not deploy to prod");
-    early.facts.state = None;
-    early.unknown(Rule::Authorization, "not read");
 }
 
 /// Only eligible approvers may approve. The approver or an admin may revoke.
