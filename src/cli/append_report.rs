@@ -1,11 +1,15 @@
 //! Shared by the commands that write an entry: their options, and the report of the written entry.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::entry_name::format_entry_name;
+use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::id::EntryId;
+use crate::domain::entry::{ComponentChange, ComponentResult, Deployment, DeploymentKind, Outcome};
+use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{EnvName, LedgerName, Person};
 use crate::domain::text::{Description, Line};
 use crate::ledger::writer::{AppendOptions, AppendedEntry};
@@ -112,13 +116,25 @@ pub fn report_entry(ui: &Ui, sentence: &str, appended: &AppendedEntry) -> Result
     Ok(())
 }
 
-/// Prints the command that lifts the hold for each commit that failed or was rolled back. Prints
-/// nothing after a dry run.
-pub fn report_holds(ui: &Ui, name: &EnvName, appended: &AppendedEntry) {
+/// Prints the command that lifts the hold for each commit that failed or was rolled back: by the
+/// deployment itself, or by a person, whose rollback is `deployment`. Prints nothing after a dry run.
+pub fn report_holds(
+    ui: &Ui,
+    workspace: &Workspace,
+    name: &EnvName,
+    deployment: Option<&Deployment>,
+    appended: &AppendedEntry,
+) {
     if appended.dry_run {
         return;
     }
-    for commit in result_text::list_commits_on_hold(&appended.statement.component_results()) {
+    let results = appended.statement.component_results();
+    let mut commits = result_text::list_commits_on_hold(&results);
+    let rollback = deployment.filter(|it| it.kind == DeploymentKind::Rollback);
+    commits.extend(rollback.map_or_else(BTreeSet::new, |rollback| {
+        list_rolled_back(workspace, rollback, &results)
+    }));
+    for commit in commits {
         let commit = commit.0.prefix(7);
         let sentence = format!("{commit} stays on hold in {name} until a person lifts the hold");
         ui.print(ui.format_with_command(
@@ -126,6 +142,30 @@ pub fn report_holds(ui: &Ui, name: &EnvName, appended: &AppendedEntry) {
             &format!("git deploy unlock {name} --commit {commit}"),
         ));
     }
+}
+
+/// Returns the commits that a person's rollback took out, and whose content is on hold now.
+fn list_rolled_back(
+    workspace: &Workspace,
+    rollback: &Deployment,
+    results: &[ComponentResult],
+) -> BTreeSet<CommitId> {
+    let has_succeeded = |change: &&ComponentChange| {
+        results.iter().any(|it| {
+            it.target.component == change.target.component && it.outcome == Outcome::Succeeded
+        })
+    };
+    let gatherer = workspace.gatherer();
+    let find_content = |commit, component| gatherer.content(&workspace.policy, commit, component);
+    rollback
+        .deployed()
+        .filter(has_succeeded)
+        .filter_map(|change| {
+            let (from, component) = (change.from?, &change.target.component);
+            let content = find_content(from, component).ok().flatten()?;
+            (Some(content) != change.target.content).then_some(from)
+        })
+        .collect()
 }
 
 /// Formats a sentence followed by the name of its entry. If both do not fit on one line, the entry

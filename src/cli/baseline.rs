@@ -218,6 +218,7 @@ pub fn draft_baseline(
         kind: entry::DeploymentKind::Deploy,
         destroy: false,
         versions: versions.clone(),
+        artifact: None,
     };
     let deployment = build_deployment(snapshot, policy, &spec)
         .map_err(|error| explain_build_error(policy, error))?;

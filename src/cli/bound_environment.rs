@@ -19,9 +19,21 @@ pub(super) struct BoundEnvironment {
     pub(super) from: String,
 }
 
+/// What a command does with the environment, which decides what a change request leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It writes an entry, or reads about one environment: a change request means its own
+    /// environment.
+    Act,
+    /// It reviews a proposed deployment: a change request means the environment of the branch that
+    /// it is to be merged into.
+    Review,
+}
+
 /// Determines the bound environment. The inner error is the reason why there is none.
 pub(super) fn find_bound(
     workspace: &Workspace,
+    purpose: Purpose,
 ) -> Result<Result<BoundEnvironment, String>, CliError> {
     let repository = &workspace.repository;
     let trigger = if let Some(job) = read_ci_job(&read_variable) {
@@ -37,15 +49,26 @@ pub(super) fn find_bound(
         let branch = branch.ok_or_else(|| "no branch is checked out here".to_owned());
         branch.and_then(|branch| Ok(Trigger::Branch(branch.parse()?)))
     };
-    Ok(trigger.and_then(|trigger| find_environment_for(&workspace.policy, &trigger)))
+    Ok(trigger.and_then(|trigger| find_environment_for(&workspace.policy, &trigger, purpose)))
 }
 
 /// Returns the one environment that the policy binds to a trigger, or the reason why there is none.
-fn find_environment_for(policy: &Policy, trigger: &Trigger) -> Result<BoundEnvironment, String> {
+fn find_environment_for(
+    policy: &Policy,
+    trigger: &Trigger,
+    purpose: Purpose,
+) -> Result<BoundEnvironment, String> {
+    let target = find_target(policy, trigger);
+    if let (Purpose::Review, Some(target)) = (purpose, &target) {
+        return Ok(BoundEnvironment {
+            name: target.0.name.clone(),
+            from: target.1.clone(),
+        });
+    }
     let from = match trigger {
         Trigger::Branch(branch) => format!("the branch {branch}"),
         Trigger::Tag(tag) => format!("the tag {tag}"),
-        Trigger::Change(number) => format!("the change request {number}"),
+        Trigger::Change { number, .. } => format!("the change request {number}"),
     };
     let candidates: Vec<String> = match trigger {
         Trigger::Branch(branch) => policy
@@ -58,7 +81,7 @@ fn find_environment_for(policy: &Policy, trigger: &Trigger) -> Result<BoundEnvir
             .into_iter()
             .map(Environment::display_name)
             .collect(),
-        Trigger::Change(number) => policy
+        Trigger::Change { number, .. } => policy
             .patterns
             .keys()
             .map(|prefix| format!("{prefix}-{number}"))
@@ -72,12 +95,34 @@ fn find_environment_for(policy: &Policy, trigger: &Trigger) -> Result<BoundEnvir
                 "{from} belongs to {name}, but does not identify one environment"
             )),
         },
-        [] => Err(format!("{from} is bound to no environment")),
+        [] => Err(match target {
+            // Nothing is deployed to the target's environment unless it is named.
+            Some((environment, branch)) => format!(
+                "{from} is bound to no environment, and {branch} to {}, which must be named",
+                environment.display_name()
+            ),
+            None => format!("{from} is bound to no environment"),
+        }),
         several => Err(format!(
             "{from} matches several environments: {}",
             several.join(", ")
         )),
     }
+}
+
+/// Returns the environment of the branch that a change request is to be merged into, and that branch
+/// in words.
+fn find_target<'p>(policy: &'p Policy, trigger: &Trigger) -> Option<(&'p Environment, String)> {
+    let Trigger::Change {
+        number,
+        target: Some(branch),
+    } = trigger
+    else {
+        return None;
+    };
+    let environment = policy.environment_of_branch(branch.as_str())?;
+    let from = format!("the target branch {branch} of the change request {number}");
+    Some((environment, from))
 }
 
 #[cfg(test)]
@@ -98,7 +143,15 @@ mod tests {
 
     /// Returns the environment that these variables lead to, or the reason why there is none.
     fn bound(variables: &[(&str, &str)]) -> Result<String, String> {
-        let policy = Policy::parse(POLICY).unwrap();
+        bound_for(Purpose::Act, POLICY, variables)
+    }
+
+    fn bound_for(
+        purpose: Purpose,
+        policy: &str,
+        variables: &[(&str, &str)],
+    ) -> Result<String, String> {
+        let policy = Policy::parse(policy).unwrap();
         let variable = |name: &str| {
             variables
                 .iter()
@@ -109,7 +162,7 @@ mod tests {
         let trigger = read_ci_job(&variable)
             .ok_or("no CI")??
             .require_checkout(head)?;
-        find_environment_for(&policy, &trigger)
+        find_environment_for(&policy, &trigger, purpose)
             .map(|bound| format!("{} from {}", bound.name, bound.from))
     }
 
@@ -169,6 +222,84 @@ mod tests {
             ("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER", "17"),
         ];
         assert_eq!(with(&azure, &github_on_azure), change);
+    }
+
+    /// A change request is reviewed for the environment of its target branch, and deploys only to its
+    /// own: without a pattern, the refusal names both.
+    #[test]
+    fn change_requests_are_reviewed_for_their_target() {
+        let without_pattern: String = POLICY
+            .lines()
+            .filter(|line| !line.contains("pr-*"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let systems: [&[(&str, &str)]; 5] = [
+            &[
+                ("GITHUB_ACTIONS", "true"),
+                ("GITHUB_REF", "refs/pull/17/merge"),
+                ("GITHUB_BASE_REF", "TARGET"),
+            ],
+            &[
+                ("GITLAB_CI", "true"),
+                ("CI_MERGE_REQUEST_IID", "17"),
+                ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "TARGET"),
+            ],
+            &[
+                ("GITLAB_CI", "true"),
+                ("CI_EXTERNAL_PULL_REQUEST_IID", "17"),
+                ("CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_NAME", "TARGET"),
+            ],
+            &[
+                ("TF_BUILD", "True"),
+                ("SYSTEM_PULLREQUEST_PULLREQUESTID", "17"),
+                ("SYSTEM_PULLREQUEST_TARGETBRANCH", "refs/heads/TARGET"),
+            ],
+            &[
+                ("TF_BUILD", "True"),
+                ("BUILD_SOURCEBRANCH", "refs/pull/17/merge"),
+                ("SYSTEM_PULLREQUEST_TARGETBRANCH", "TARGET"),
+            ],
+        ];
+        let (own, target) = (
+            "pr-17 from the change request 17",
+            "prod from the target branch main of the change request 17",
+        );
+        let neither = "the change request 17 is bound to no environment";
+        let both = format!(
+            "{neither}, and the target branch main of the change request 17 to prod, which must be named"
+        );
+        let rows: [(Purpose, &str, &str, Result<&str, &str>); 6] = [
+            (Purpose::Review, POLICY, "main", Ok(target)),
+            (Purpose::Act, POLICY, "main", Ok(own)),
+            // No environment belongs to the target.
+            (Purpose::Review, POLICY, "other", Ok(own)),
+            (Purpose::Review, &without_pattern, "main", Ok(target)),
+            (Purpose::Act, &without_pattern, "main", Err(&both)),
+            (Purpose::Act, &without_pattern, "other", Err(neither)),
+        ];
+        for variables in systems {
+            for (purpose, policy, branch, expected) in rows {
+                let values: Vec<(&str, String)> = variables
+                    .iter()
+                    .map(|(name, value)| (*name, value.replace("TARGET", branch)))
+                    .collect();
+                let values: Vec<(&str, &str)> = values
+                    .iter()
+                    .map(|(name, value)| (*name, value.as_str()))
+                    .collect();
+                let bound = bound_for(purpose, policy, &values);
+                let bound = bound.as_deref().map_err(String::as_str);
+                assert_eq!(bound, expected, "{purpose:?} {values:?}");
+            }
+            let mut hostile = variables.to_vec();
+            for variable in &mut hostile {
+                if variable.1.contains("TARGET") {
+                    variable.1 = "--force";
+                }
+            }
+            let reason = bound_for(Purpose::Review, POLICY, &hostile).unwrap_err();
+            assert!(reason.contains("is not a valid branch"), "{reason}");
+        }
     }
 
     /// Checks that unclear or unrelated variables lead to no environment, because a wrong one is

@@ -26,7 +26,7 @@ impl CiJob {
         match self.trigger {
             // A change request leads only to its own environment, and its commit is a merge that
             // need not be checked out.
-            Trigger::Change(_) => Ok(self.trigger),
+            Trigger::Change { .. } => Ok(self.trigger),
             _ if head.is_some() && commit == head => Ok(self.trigger),
             _ => Err(format!("{name} is not the commit that is checked out here")),
         }

@@ -208,6 +208,7 @@ pub fn build_requested(
         kind: request.kind,
         destroy: request.destroy,
         versions: request.versions.clone(),
+        artifact: None,
     };
     build_from_spec(snapshot, policy, &spec)
 }
@@ -225,6 +226,13 @@ pub fn build_from_spec(
 pub fn explain_build_error(policy: &Policy, error: BuildError) -> CliError {
     match error {
         BuildError::UnknownComponent(_) => explain_unknown_component(policy, error.to_string()),
+        BuildError::Undeclared {
+            ref component,
+            ref environment,
+        } => {
+            let hint = format!("git deploy record {environment} --destroy --component {component}");
+            CliError::new(ErrorKind::Usage, error.to_string()).hint(hint)
+        }
         BuildError::NotInCommit { .. } | BuildError::NoComponents(_) => {
             CliError::new(ErrorKind::Usage, error.to_string())
         }

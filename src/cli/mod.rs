@@ -33,6 +33,7 @@ mod rollback_targets;
 pub mod schemas;
 mod sync_report;
 mod ui;
+mod unmatched_paths;
 mod workspace;
 
 use std::ffi::OsString;

@@ -3,7 +3,7 @@
 //!
 //! Nothing here uses the network or opens a secret key.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use crate::domain::entry::{DeploymentKind, Target};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, EnvName, LedgerName, Person};
-use crate::domain::policy::Environment;
+use crate::domain::policy::{Environment, Policy};
 use crate::domain::state::{EnvState, Scope, SlotKey, State};
 use crate::domain::text::Line;
 use crate::ledger::StateReader;
@@ -191,4 +191,30 @@ pub fn identify_user(workspace: &Workspace) -> Option<Person> {
         read("user.email").and_then(|address| workspace.policy.person_of_email(address.as_bytes()))
     };
     by_key.or_else(by_address).cloned()
+}
+
+/// Returns the components that run in an environment, or may have left something behind there, but
+/// are not in the policy, under any name.
+pub fn find_undeclared(policy: &Policy, state: EnvState<'_>) -> Vec<ComponentName> {
+    let is_undeclared =
+        |name: &&ComponentName| !policy.has_component(name) && policy.renamed_to(name).is_none();
+    state
+        .present_commits()
+        .into_keys()
+        .filter(is_undeclared)
+        .cloned()
+        .collect()
+}
+
+/// Returns the components that run in an environment under an old name, with the new one.
+pub fn find_renamed(
+    policy: &Policy,
+    state: EnvState<'_>,
+) -> BTreeMap<ComponentName, ComponentName> {
+    let find_new = |old: &ComponentName| Some((old.clone(), policy.renamed_to(old)?.clone()));
+    state
+        .components()
+        .into_keys()
+        .filter_map(find_new)
+        .collect()
 }

@@ -3,19 +3,24 @@
 //! A release is good if it succeeded, its newest verification passed, and it is neither on hold nor
 //! yanked. A run that was signed with a removed key does not count. Components without a verify command only need to have succeeded.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::read_context::{self, EnvironmentSnapshot};
 use super::workspace::Workspace;
 use super::{CliError, ErrorContext as _, ErrorKind};
-use crate::domain::entry::{Target, VerificationResult};
+use crate::domain::entry::{Action, Target, VerificationResult};
 use crate::domain::history::RunPeriod;
-use crate::domain::id::Content;
+use crate::domain::id::{CommitId, Content};
 use crate::domain::name::{ComponentName, Person};
 use crate::domain::rules::has_listed_key;
+use crate::domain::text::Line;
 use crate::domain::time::Time;
 use crate::ledger::deployment_history::find_newest_accepted;
 use crate::view::good;
+
+/// The most rejected releases that are listed.
+const MAX_REJECTED: usize = 3;
 
 /// A good release of a component.
 #[derive(Debug, Clone)]
@@ -126,6 +131,94 @@ pub fn build_good_view(
     })
 }
 
+/// Why a release is not good.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Its content is on hold.
+    #[error("on hold")]
+    OnHold,
+    /// It was not verified, or its newest verification failed.
+    #[error("not verified")]
+    NotVerified,
+    /// Its run was signed with a key that the policy no longer lists.
+    #[error("signed with a removed key")]
+    RemovedKey,
+    /// It is yanked.
+    #[error("yanked: \"{0}\"")]
+    Yanked(Line),
+}
+
+/// Finds why the earlier releases of a component cannot be rolled back to, newest first and each
+/// commit once. Only those are examined for which `is_candidate` returns true.
+pub fn find_rejected(
+    workspace: &Workspace,
+    snapshot: &EnvironmentSnapshot<'_>,
+    component: &ComponentName,
+    is_candidate: &dyn Fn(&RunPeriod<'_>) -> bool,
+) -> Result<Vec<(CommitId, Rejection)>, CliError> {
+    let found = RefCell::new(Vec::new());
+    let collect = |component: &ComponentName, period: &RunPeriod<'_>| {
+        let mut found = found.borrow_mut();
+        if is_candidate(period)
+            && found.iter().all(|(commit, _)| *commit != period.commit)
+            && let Some(reason) = find_rejection(workspace, snapshot, component, period)?
+        {
+            found.push((period.commit, reason));
+        }
+        Ok((found.len() >= MAX_REJECTED).then_some(()))
+    };
+    let Some(tip) = workspace.tips.get(snapshot.env.ledger()) else {
+        return Ok(Vec::new());
+    };
+    find_newest_accepted(
+        workspace.gatherer().history(),
+        &snapshot.env,
+        *tip,
+        [component.clone()].into(),
+        &|entry| has_listed_key(&workspace.policy, entry),
+        &collect,
+    )
+    .context(
+        ErrorKind::CannotTell,
+        "cannot determine the last good releases",
+    )?;
+    Ok(found.into_inner())
+}
+
+/// Returns why the release of a period is not good; `None` if it is, or if the component was absent.
+fn find_rejection(
+    workspace: &Workspace,
+    snapshot: &EnvironmentSnapshot<'_>,
+    component: &ComponentName,
+    period: &RunPeriod<'_>,
+) -> crate::git::Result<Option<Rejection>> {
+    let Some(content) = period.content else {
+        return Ok(None);
+    };
+    let verification_optional = workspace
+        .policy
+        .component(component)
+        .is_none_or(|it| it.verify.is_none());
+    let yanks =
+        read_context::read_yanks(workspace, [period.commit], [(component.clone(), content)])?;
+    if let Some(Action::Yank(yank)) = yanks
+        .yanked_commit(period.commit)
+        .or_else(|| yanks.yanked_content(component, content))
+        .map(|entry| &entry.statement.action)
+    {
+        return Ok(Some(Rejection::Yanked(yank.reason.clone())));
+    }
+    Ok(if snapshot.state().hold(component, content).is_some() {
+        Some(Rejection::OnHold)
+    } else if period.untrusted.is_some() {
+        Some(Rejection::RemovedKey)
+    } else if period.is_verified(verification_optional) {
+        None
+    } else {
+        Some(Rejection::NotVerified)
+    })
+}
+
 /// Converts a period in which a component ran to a release. Returns `None` if the release is not
 /// good.
 fn to_release(
@@ -134,20 +227,11 @@ fn to_release(
     component: &ComponentName,
     period: &RunPeriod<'_>,
 ) -> crate::git::Result<Option<GoodRelease>> {
-    let verification_optional = workspace
-        .policy
-        .component(component)
-        .is_none_or(|it| it.verify.is_none());
     let commit = period.commit;
     let Some(content) = period.content else {
         return Ok(None);
     };
-    let is_held = snapshot.state().hold(component, content).is_some();
-    if is_held || period.untrusted.is_some() || !period.is_verified(verification_optional) {
-        return Ok(None);
-    }
-    let yanks = read_context::read_yanks(workspace, [commit], [(component.clone(), content)])?;
-    if yanks.yanked_commit(commit).is_some() || yanks.yanked_content(component, content).is_some() {
+    if find_rejection(workspace, snapshot, component, period)?.is_some() {
         return Ok(None);
     }
     let Some(target) = period

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use super::serde_str::impl_serde_str;
 
-/// The longest name, in bytes.
+/// The longest name, in characters. Each character of a valid name is one byte.
 pub const MAX_LEN: usize = 63;
 
 /// Why a string is not a name.
@@ -18,7 +18,7 @@ pub enum NameError {
     /// The empty string.
     #[error("a name must not be empty")]
     Empty,
-    /// More than [`MAX_LEN`] bytes.
+    /// More than [`MAX_LEN`] characters.
     #[error("a name has at most {MAX_LEN} characters, this one has {0}")]
     TooLong(usize),
     /// A character outside the grammar.
@@ -39,8 +39,9 @@ fn check(text: &str) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty);
     }
-    if text.len() > MAX_LEN {
-        return Err(NameError::TooLong(text.chars().count()));
+    let length = text.chars().count();
+    if length > MAX_LEN {
+        return Err(NameError::TooLong(length));
     }
     let is_allowed = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
     if !text.as_bytes()[0].is_ascii_alphanumeric() || !text.as_bytes().iter().all(is_allowed) {
@@ -219,6 +220,16 @@ mod tests {
         ] {
             assert!(bad.parse::<EnvName>().is_err(), "{bad:?}");
         }
+        assert_eq!(
+            "x".repeat(64).parse::<EnvName>(),
+            Err(NameError::TooLong(64))
+        );
+        // Few enough characters, but more bytes.
+        let umlauts = "ä".repeat(40);
+        assert_eq!(
+            umlauts.parse::<EnvName>(),
+            Err(NameError::Character(umlauts))
+        );
         assert_eq!(
             "policy".parse::<EnvName>(),
             Err(NameError::Reserved("policy".into()))

@@ -19,6 +19,46 @@ impl Repository {
     /// Computes the patch id of each commit's change against its first parent. A commit without
     /// changes has none.
     pub fn patch_ids(&self, commits: &[Commit]) -> Result<HashMap<Oid, String>> {
+        self.compute_patch_ids(commits, &[])
+    }
+
+    /// Computes the patch id of the change that takes back a commit's change. Returns `None` for a
+    /// commit without changes.
+    pub fn inverse_patch_id(&self, commit: Oid) -> Result<Option<String>> {
+        let commit = self.read_commit(commit)?;
+        let id = commit.id;
+        // `-R` also swaps the prefixes, which are part of the patch id.
+        let inverse = ["-R", "--src-prefix=b/", "--dst-prefix=a/"];
+        Ok(self.compute_patch_ids(&[commit], &inverse)?.remove(&id))
+    }
+
+    /// Lists the commits in the history of `running`, and not in that of `commit`, whose message says
+    /// that they revert `commit`, as `git revert` writes it. Newest first.
+    pub fn commits_naming_revert(&self, running: Oid, commit: Oid) -> Result<Vec<Oid>> {
+        let output = self
+            .git("rev-list")
+            .args([
+                "--fixed-strings",
+                &format!("--grep=This reverts commit {commit}"),
+            ])
+            .args([running.to_string(), format!("^{commit}")])
+            .run()?
+            .into_stdout()?;
+        let parse = |line: &str| {
+            let id = line.parse().ok();
+            id.ok_or_else(|| Error::corrupt("the output of git rev-list", "no commit id"))
+        };
+        String::from_utf8_lossy(&output)
+            .lines()
+            .map(parse)
+            .collect()
+    }
+
+    fn compute_patch_ids(
+        &self,
+        commits: &[Commit],
+        more_options: &[&str],
+    ) -> Result<HashMap<Oid, String>> {
         let mut patch_ids = HashMap::new();
         for batch in commits.chunks(BATCH_SIZE) {
             let mut lines = String::new();
@@ -46,6 +86,7 @@ impl Repository {
                 .git("diff-tree")
                 .arg("--stdin")
                 .args(options)
+                .args(more_options)
                 .arg("--no-color")
                 .input(lines)
                 .run()?

@@ -32,7 +32,8 @@ pub fn build_deployment(
     let scope = match &spec.selection {
         // An environment pattern's ledger is read whole, because its environments are small.
         Selection::Named(names) if !spec.rules.is_pattern() && !spec.destroy => {
-            Scope::Components(names.clone())
+            let old_names = names.iter().filter_map(|name| policy.renamed_from(name));
+            Scope::Components(old_names.chain(names).cloned().collect())
         }
         _ => Scope::All,
     };
@@ -61,8 +62,8 @@ pub fn build_deployment(
     Ok(deployment)
 }
 
-/// Lists the running components that the commit no longer has. The list is empty if the deployment
-/// destroys them.
+/// Lists the running components that the commit no longer has, under any name. The list is empty if
+/// the deployment destroys them.
 pub fn list_removed_components(
     snapshot: &LedgerSnapshot<'_>,
     policy: &Policy,
@@ -76,7 +77,7 @@ pub fn list_removed_components(
         .state_in(&state)
         .components()
         .into_keys()
-        .filter(|_| !spec.destroy)
+        .filter(|name| !spec.destroy && policy.renamed_to(name).is_none())
     {
         let Some(commit) = spec.commits.get(component) else {
             continue;

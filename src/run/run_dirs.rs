@@ -19,7 +19,7 @@ use crate::clock;
 use crate::domain::entry::Target;
 use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::EnvName;
-use crate::domain::policy::{Policy, Submodules, tag_timestamp};
+use crate::domain::policy::{Paths, Policy, Submodules, tag_timestamp};
 use crate::git::Repository;
 use crate::git::checkout::FileWriter;
 use crate::ledger::facts::PolicyComponent;
@@ -170,11 +170,11 @@ impl<'a> WorkDirs<'a> {
             .policy
             .component(&target.component)
             .and_then(|it| it.paths.as_ref());
-        let base = paths.map_or("", |paths| paths.base_dir());
-        let folder = if checkout.has_file(base) {
+        let base = paths.map_or_else(String::new, Paths::base_dir);
+        let folder = if checkout.has_file(&base) {
             base.rsplit_once('/').map_or("", |(above, _)| above)
         } else {
-            base
+            &base
         };
         checkout.folder.join(folder)
     }

@@ -605,6 +605,7 @@ fn rollback_uses_the_same_artifact() {
                 kind,
                 destroy: false,
                 versions,
+                artifact: None,
             };
             let deployment = build_deployment(snapshot, &rules, &spec)?;
             let component = parse("catalogue");

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::symbols::Mark;
+use super::undeclared::Undeclared;
 use super::{result_text, verdict, wrap};
 use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
@@ -29,6 +30,8 @@ pub struct DeploymentCheck<'a> {
     pub verdict: &'a Verdict,
     /// The components that a run would leave out.
     pub left_out: &'a [LeftOut],
+    /// The components that run but that the policy no longer has.
+    pub undeclared: &'a [ComponentName],
 }
 
 /// The body of the document.
@@ -48,6 +51,9 @@ pub struct CheckDocument {
     /// The components that a run would leave out for now.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOutComponent>,
+    /// The components that run but are no longer declared in the policy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undeclared: Vec<ComponentName>,
     /// `decision`, and `checks`: every rule with its outcome, the reason and the next command.
     #[serde(flatten, serialize_with = "verdict::serialize")]
     #[schemars(with = "verdict::VerdictDocument<'_>")]
@@ -100,16 +106,30 @@ pub fn to_document(check: &DeploymentCheck<'_>) -> CheckDocument {
         kind: check.deployment.kind,
         by: check.by.clone(),
         components: check.deployment.components.iter().map(component).collect(),
-        left_out: check.left_out.iter().map(convert_left_out).collect(),
+        left_out: check.left_out.iter().map(Into::into).collect(),
+        undeclared: check.undeclared.to_vec(),
         verdict: check.verdict.clone(),
     }
 }
 
-fn convert_left_out(left_out: &LeftOut) -> LeftOutComponent {
-    LeftOutComponent {
-        component: left_out.component.clone(),
-        after: left_out.after.clone(),
-        reason: left_out.format_reason(),
+impl From<&LeftOut> for LeftOutComponent {
+    fn from(left_out: &LeftOut) -> Self {
+        Self {
+            component: left_out.component.clone(),
+            after: left_out.after.clone(),
+            reason: left_out.format_reason(),
+        }
+    }
+}
+
+impl LeftOutComponent {
+    /// Returns the sentence about it, without a full stop: `api is left out: it is on hold`.
+    pub fn describe(&self) -> String {
+        let verb = match self.after {
+            None => "left out",
+            Some(_) => "skipped",
+        };
+        format!("{} is {verb}: {}", self.component, self.reason)
     }
 }
 
@@ -133,6 +153,11 @@ pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String 
     }
     for it in check.left_out {
         lines.extend(wrap::wrap_indented("    ", 2, &format!("{it}"), width));
+    }
+    if let Some(it) = Undeclared::describe(check.environment, check.undeclared) {
+        lines.extend(wrap::wrap_indented("    ", 2, &it.text, width));
+        // Unbroken, so that it can be copied.
+        lines.push(format!("      → {}", it.command));
     }
     lines.extend(verdict::render_verdict(check.verdict, true, width));
     let (mark, answer) = match check.verdict.decision() {

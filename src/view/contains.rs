@@ -72,6 +72,9 @@ pub enum ComponentAnswer {
     No {
         /// The reason, in a sentence.
         reason: String,
+        /// The deployed commit that reverts it, if it was deployed before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reverted_by: Option<CommitId>,
     },
     /// The answer is unknown.
     #[serde(rename_all = "camelCase")]
@@ -94,6 +97,14 @@ pub enum MatchKind {
 }
 
 impl ComponentAnswer {
+    /// Creates the answer for a change that was never deployed.
+    pub fn no(reason: String) -> Self {
+        Self::No {
+            reason,
+            reverted_by: None,
+        }
+    }
+
     /// Returns the answer without the details.
     pub fn answer(&self) -> ContainmentAnswer {
         match self {
@@ -139,7 +150,7 @@ pub fn render_text(
         ComponentAnswer::Yes { kind, cherry_picks } => {
             (Mark::Yes, describe_match(it, *kind, cherry_picks))
         }
-        ComponentAnswer::No { reason } => (Mark::No, sanitize(reason)),
+        ComponentAnswer::No { reason, .. } => (Mark::No, sanitize(reason)),
         ComponentAnswer::CannotTell { reason } => (Mark::Unknown, sanitize(reason)),
     };
     let rows = grouping::group_with_labels(

@@ -29,5 +29,6 @@ pub mod symbols;
 pub mod table;
 pub mod text_diff;
 pub mod time;
+pub mod undeclared;
 pub mod verdict;
 pub mod wrap;

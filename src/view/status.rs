@@ -52,6 +52,7 @@ mod tests {
             holds: Vec::new(),
             components,
             undeclared: Vec::new(),
+            renamed: std::collections::BTreeMap::new(),
             differing_components: None,
         };
         let many: Vec<ComponentStatus> = (0..40)

@@ -342,7 +342,10 @@ fn a_killed_destruction_is_resumed() {
                 .contains("is unfinished")
         );
     }
-    let resumed = project.bob.deploy(&["resume", "pr-1", "--yes"]).ok();
+    let resumed = project
+        .bob
+        .deploy(&["resume", "pr-1", "--yes", "--take-over", "-m", "lost"])
+        .ok();
     assert!(resumed.text().contains("pr-1 is destroyed"), "{resumed}");
     assert_eq!(
         (running(&world, "pr-1"), known(&project).as_str()),

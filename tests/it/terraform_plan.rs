@@ -222,6 +222,7 @@ fn shows_no_value(plan: &TerraformPlan, printed: &str) {
         environment: "dev".parse().unwrap(),
         commit: plan.commit,
         components: vec![component],
+        left_out: Vec::new(),
         comparison: None,
     };
     let document = git_deploy::testing::view::json::render_document("plan", &plans).unwrap();

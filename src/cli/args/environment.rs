@@ -3,7 +3,7 @@
 //!
 //! If the environment cannot be determined for certain, the command fails and asks for the name.
 
-use crate::cli::bound_environment::{BoundEnvironment, find_bound};
+use crate::cli::bound_environment::{BoundEnvironment, Purpose, find_bound};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::name::{ComponentName, EnvName};
@@ -14,8 +14,9 @@ use crate::domain::policy::Environment;
 pub struct EnvRevArgs {
     /// The environment. Defaults to the one of the current branch or CI job
     ///
-    /// In CI, the branch, tag or change request that the job runs for determines the environment.
-    /// The command fails if none or several match.
+    /// In CI, the branch, tag or change request that the job runs for determines the environment. For
+    /// a change request, check, diff and plan look at the environment of its target branch; other
+    /// commands mean its own environment, such as pr-17. The command fails if none or several match.
     #[arg(value_name = "ENV")]
     env: Option<String>,
     /// The commit to use [default: HEAD]
@@ -76,12 +77,31 @@ impl EnvRevArgs {
         workspace: &Workspace,
         ui: &Ui,
     ) -> Result<(EnvName, Option<&str>), CliError> {
+        self.find_for(Purpose::Act, workspace, ui)
+    }
+
+    /// Like [`Self::find`], for a command that reviews a proposed deployment: in the CI job of a
+    /// change request, the environment is that of its target branch.
+    pub fn find_to_review(
+        &self,
+        workspace: &Workspace,
+        ui: &Ui,
+    ) -> Result<(EnvName, Option<&str>), CliError> {
+        self.find_for(Purpose::Review, workspace, ui)
+    }
+
+    fn find_for(
+        &self,
+        purpose: Purpose,
+        workspace: &Workspace,
+        ui: &Ui,
+    ) -> Result<(EnvName, Option<&str>), CliError> {
         let (first, rev) = (self.env.as_deref(), self.rev.as_deref());
         match first {
             Some(word) if rev.is_some() || is_environment(workspace, word) => {
                 Ok((workspace.find_environment(word)?.0.name().clone(), rev))
             }
-            Some(word) => match find_bound(workspace)? {
+            Some(word) => match find_bound(workspace, purpose)? {
                 Ok(bound) if is_commit(workspace, word) => Ok((report_inferred(ui, bound), first)),
                 Ok(_) => Err(explain_no_environment(
                     workspace,
@@ -93,7 +113,7 @@ impl EnvRevArgs {
                     Err(explain_no_environment(workspace, word, &why))
                 }
             },
-            None => Ok((infer_environment(workspace, ui)?, None)),
+            None => Ok((infer_environment(purpose, workspace, ui)?, None)),
         }
     }
 }
@@ -113,7 +133,7 @@ impl EnvArg {
     pub fn find(&self, workspace: &Workspace, ui: &Ui) -> Result<EnvName, CliError> {
         match &self.env {
             Some(name) => Ok(workspace.find_environment(name)?.0.name().clone()),
-            None => infer_environment(workspace, ui),
+            None => infer_environment(Purpose::Act, workspace, ui),
         }
     }
 }
@@ -141,10 +161,14 @@ fn explain_no_environment(workspace: &Workspace, word: &str, why: &str) -> CliEr
     )
 }
 
-fn infer_environment(workspace: &Workspace, ui: &Ui) -> Result<EnvName, CliError> {
+fn infer_environment(
+    purpose: Purpose,
+    workspace: &Workspace,
+    ui: &Ui,
+) -> Result<EnvName, CliError> {
     Ok(report_inferred(
         ui,
-        find_bound(workspace)?.map_err(|why| explain_unbound(workspace, &why))?,
+        find_bound(workspace, purpose)?.map_err(|why| explain_unbound(workspace, &why))?,
     ))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Anyone can set CI variables, especially in a change request from a fork. They are therefore
 //! parsed as strictly as a name in the policy, and the branch name of a change request is never
-//! used.
+//! used. Its target branch only says which environment is looked at, never which one is deployed to.
 
 use super::Variables;
 use crate::domain::policy::BranchName;
@@ -14,8 +14,13 @@ pub(in crate::cli) enum Trigger {
     Branch(BranchName),
     /// A tag. The rules for its name are those for a branch.
     Tag(BranchName),
-    /// A change request, by its number.
-    Change(u64),
+    /// A change request.
+    Change {
+        /// Its number.
+        number: u64,
+        /// The branch that it is to be merged into, if the CI system names it.
+        target: Option<BranchName>,
+    },
 }
 
 pub(super) fn read_github(variable: Variables<'_>) -> Result<Trigger, String> {
@@ -23,7 +28,7 @@ pub(super) fn read_github(variable: Variables<'_>) -> Result<Trigger, String> {
     // On `pull_request_target` and after a merge, the job runs for a change request, but its ref is
     // the target branch.
     match trigger {
-        Trigger::Change(_) => Ok(trigger),
+        Trigger::Change { .. } => with_target(trigger, "GITHUB_BASE_REF", variable),
         _ if variable("GITHUB_HEAD_REF").is_some() => {
             Err("GITHUB_REF does not name the change request".to_owned())
         }
@@ -32,9 +37,18 @@ pub(super) fn read_github(variable: Variables<'_>) -> Result<Trigger, String> {
 }
 
 pub(super) fn read_gitlab(variable: Variables<'_>) -> Result<Trigger, String> {
-    for name in ["CI_MERGE_REQUEST_IID", "CI_EXTERNAL_PULL_REQUEST_IID"] {
+    for (name, target) in [
+        (
+            "CI_MERGE_REQUEST_IID",
+            "CI_MERGE_REQUEST_TARGET_BRANCH_NAME",
+        ),
+        (
+            "CI_EXTERNAL_PULL_REQUEST_IID",
+            "CI_EXTERNAL_PULL_REQUEST_TARGET_BRANCH_NAME",
+        ),
+    ] {
         if let Some(value) = variable(name) {
-            return parse_number(name, &value);
+            return with_target(parse_number(name, &value)?, target, variable);
         }
     }
     match (variable("CI_COMMIT_TAG"), variable("CI_COMMIT_BRANCH")) {
@@ -44,6 +58,10 @@ pub(super) fn read_gitlab(variable: Variables<'_>) -> Result<Trigger, String> {
     }
 }
 
+/// Azure's variable with the target branch of a change request: a full ref for a repository on Azure,
+/// a short name for one on GitHub.
+const AZURE_TARGET: &str = "SYSTEM_PULLREQUEST_TARGETBRANCH";
+
 pub(super) fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
     // For a repository on GitHub the number differs from the id. Environments are named after the
     // number.
@@ -52,10 +70,24 @@ pub(super) fn read_azure(variable: Variables<'_>) -> Result<Trigger, String> {
         "SYSTEM_PULLREQUEST_PULLREQUESTID",
     ] {
         if let Some(value) = variable(name) {
-            return parse_number(name, &value);
+            return with_target(parse_number(name, &value)?, AZURE_TARGET, variable);
         }
     }
-    parse_reference("BUILD_SOURCEBRANCH", variable)
+    let trigger = parse_reference("BUILD_SOURCEBRANCH", variable)?;
+    with_target(trigger, AZURE_TARGET, variable)
+}
+
+/// Adds the target branch in the variable `name` to a change request.
+fn with_target(trigger: Trigger, name: &str, variable: Variables<'_>) -> Result<Trigger, String> {
+    let Trigger::Change { number, .. } = trigger else {
+        return Ok(trigger);
+    };
+    let target = variable(name).map(|value| {
+        let short = value.strip_prefix("refs/heads/").unwrap_or(&value);
+        parse_short_name(name, short)
+    });
+    let target = target.transpose()?;
+    Ok(Trigger::Change { number, target })
 }
 
 /// Reads the variables of a multibranch project, or else those of the Git plugin.
@@ -125,6 +157,9 @@ fn parse_number(name: &str, value: &str) -> Result<Trigger, String> {
         .ok()
         .filter(|number: &u64| *number > 0 && number.to_string() == value);
     number
-        .map(Trigger::Change)
+        .map(|number| Trigger::Change {
+            number,
+            target: None,
+        })
         .ok_or_else(|| format!("{name} is not a number: {:?}", sanitize(value)))
 }

@@ -9,10 +9,11 @@ use crate::cli::deployment_request::select_to_change;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, read_context};
 use crate::domain::entry::DeploymentKind;
-use crate::domain::name::{ComponentName, Person};
+use crate::domain::name::{ComponentName, EnvName, Person};
+use crate::domain::policy::Environment;
 use crate::domain::verdict::Decision;
 use crate::run::build_deployment::{BuildError, Commits, DeploymentSpec};
-use crate::run::preview::{PreviewError, Previewer};
+use crate::run::preview::{Preview, PreviewError, Previewer};
 use crate::view::check::{self, DeploymentCheck};
 
 /// Check whether the rules allow a deployment, and what is missing
@@ -39,6 +40,9 @@ pub struct Args {
     /// Check a rollback to a release that was good here
     #[arg(long, conflicts_with = "hotfix")]
     rollback: bool,
+    /// Also check the removal of components that the commit no longer has
+    #[arg(long, conflicts_with = "rollback")]
+    destroy: bool,
     /// Check a hotfix on top of the running commit
     #[arg(long)]
     hotfix: bool,
@@ -56,33 +60,19 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.at.find(&workspace, ui)?;
+    let (name, rev) = args.at.find_to_review(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
-    let kind = match (args.rollback, args.hotfix) {
-        (true, _) => DeploymentKind::Rollback,
-        (false, true) => DeploymentKind::Hotfix,
-        (false, false) => DeploymentKind::Deploy,
-    };
-    let by = args
-        .by
-        .clone()
-        .or_else(|| read_context::find_deployer(&workspace, rules, kind));
-    let by = by.ok_or_else(|| {
-        CliError::new(
-            ErrorKind::CannotTell,
-            format!("{name} has no deployers in the policy"),
-        )
-    })?;
-    let selection = select_to_change(&args.components);
+    let by = find_deployer(args, &workspace, &name, rules)?;
     let spec = DeploymentSpec {
         env: &env,
         rules,
         commits: Commits::One(commit),
-        selection,
-        kind,
-        destroy: false,
+        selection: select_to_change(&args.components),
+        kind: args.kind(),
+        destroy: args.destroy,
         versions: BTreeMap::new(),
+        artifact: None,
     };
     // A rollback, or a run of named components, leaves none out.
     let is_run_of_all = args.components.is_empty() && !args.rollback;
@@ -101,6 +91,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let Some(deployment) = answer.deployment() else {
         return Err(CliError::reported(ErrorKind::CannotTell));
     };
+    let snapshot = read_context::read_environment(&workspace, name.as_str())?;
+    let mut undeclared = read_context::find_undeclared(&workspace.policy, snapshot.state());
+    undeclared.retain(|name| {
+        deployment
+            .components
+            .iter()
+            .all(|it| it.target.component != *name)
+    });
     let report = DeploymentCheck {
         environment: &name,
         commit,
@@ -108,6 +106,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         deployment,
         verdict: &answer.verdict,
         left_out: &answer.left_out,
+        undeclared: if is_run_of_all { &undeclared } else { &[] },
     };
     if ui.json() {
         ui.print_document("check", &check::to_document(&report))?;
@@ -115,6 +114,40 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ui.print(check::render_text(&report, ui.width()));
         read_context::print_fetch_age(&workspace, ui);
     }
+    to_exit_code(&answer)
+}
+
+impl Args {
+    fn kind(&self) -> DeploymentKind {
+        match (self.rollback, self.hotfix) {
+            (true, _) => DeploymentKind::Rollback,
+            (false, true) => DeploymentKind::Hotfix,
+            (false, false) => DeploymentKind::Deploy,
+        }
+    }
+}
+
+/// Returns the deployer to check for: the named one, the user, or the first eligible one.
+fn find_deployer(
+    args: &Args,
+    workspace: &Workspace,
+    name: &EnvName,
+    rules: &Environment,
+) -> Result<Person, CliError> {
+    let by = args
+        .by
+        .clone()
+        .or_else(|| read_context::find_deployer(workspace, rules, args.kind()));
+    by.ok_or_else(|| {
+        CliError::new(
+            ErrorKind::CannotTell,
+            format!("{name} has no deployers in the policy"),
+        )
+    })
+}
+
+/// Fails unless the rules allow the whole deployment.
+fn to_exit_code(answer: &Preview) -> Result<(), CliError> {
     match answer.verdict.decision() {
         Decision::Allowed if answer.left_out.is_empty() => Ok(()),
         // The answer is also no if the rules allow only a part of it.
@@ -128,6 +161,7 @@ fn explain_preview_error(error: PreviewError, name: &str) -> CliError {
     let kind = match &error {
         PreviewError::Build(
             BuildError::UnknownComponent(_)
+            | BuildError::Undeclared { .. }
             | BuildError::NotInCommit { .. }
             | BuildError::NoComponents(_),
         ) => ErrorKind::Usage,

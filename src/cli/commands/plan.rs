@@ -1,5 +1,6 @@
 //! `git deploy plan`: shows what a deployment would do, without doing it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,7 +9,7 @@ use clap::ValueEnum;
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::DeployRunner;
-use crate::cli::deployment_request::{self, find_expiry, find_rules};
+use crate::cli::deployment_request::{self, explain_build_error, find_expiry, find_rules};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};
 use crate::domain::entry::{self, Deployment};
@@ -16,7 +17,7 @@ use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::ledger::writer::LedgerSnapshot;
-use crate::run::build_deployment::{Commits, DeploymentSpec};
+use crate::run::build_deployment::{Commits, DeploymentSpec, LeftOut, Selection, list_left_out};
 use crate::view::plan::{self as view, DeploymentPlan, PlanState};
 
 /// Show what a deployment would do, without doing it
@@ -74,9 +75,13 @@ enum PlanFormat {
 
 /// Plans the components, prints the plans, and fails if a plan command fails.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
+    if ui.json() && args.format == PlanFormat::Markdown {
+        let message = "the options --format markdown and --json cannot be used together";
+        return Err(CliError::new(ErrorKind::Usage, message));
+    }
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.at.find(&workspace, ui)?;
+    let (name, rev) = args.at.find_to_review(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     // Read first, so that an unreadable file is reported before any plan command runs.
     let earlier = args.since.as_ref().map(|file| {
@@ -95,11 +100,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             format!("{name} has no deployers in the policy"),
         )
     })?;
-    let build = |snapshot: &LedgerSnapshot<'_>| build_deployment(args, ui, &env, commit, snapshot);
+    let left_out = RefCell::new(Vec::new());
+    let build = |snapshot: &LedgerSnapshot<'_>| {
+        build_deployment(args, ui, (&env, commit), &left_out, snapshot)
+    };
     let (deployment, _) = runner.ask_rules(&person, &build, &BTreeMap::new())?;
     let quiet = ui.json() || args.format != PlanFormat::Text;
     let plans = runner.plan(&deployment, quiet)?;
     let mut document = runner.build_plan_view(commit, &deployment, &plans)?;
+    document.left_out = left_out.borrow().iter().map(Into::into).collect();
     if let Some(earlier) = earlier {
         let comparison = view::compare_plans(&earlier, env.name(), &document.components);
         document.comparison =
@@ -120,8 +129,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 fn build_deployment(
     args: &Args,
     ui: &Ui,
-    env: &EnvRef,
-    commit: CommitId,
+    (env, commit): (&EnvRef, CommitId),
+    left_out: &RefCell<Vec<LeftOut>>,
     snapshot: &LedgerSnapshot<'_>,
 ) -> Result<Deployment, CliError> {
     let (policy, rules) = find_rules(env, snapshot)?;
@@ -133,8 +142,14 @@ fn build_deployment(
         kind: entry::DeploymentKind::Deploy,
         destroy: args.destroy,
         versions: BTreeMap::new(),
+        artifact: None,
     };
     let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
+    if spec.selection == Selection::UnblockedWithDependents {
+        let found = list_left_out(snapshot, policy, &spec);
+        let found = found.map_err(|error| explain_build_error(policy, error))?;
+        left_out.replace(found);
+    }
     deployment.expires = find_expiry(env, snapshot, ui, None)?;
     Ok(deployment)
 }

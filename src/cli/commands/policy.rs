@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::policy_file::ProposedPolicy;
+use crate::cli::unmatched_paths::find_unmatched;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, PolicyApprove, PolicyRevoke, StoredEntry};
@@ -239,6 +240,9 @@ fn diff_policy(args: &DiffArgs, workspace: &Workspace, ui: &Ui) -> Result<(), Cl
         return print_comparison_document(&old, &proposal, ui);
     }
     print_changed_lines(&old, &proposal, ui);
+    for warning in find_unmatched(&workspace.repository, args.source.as_deref(), &proposal)? {
+        ui.eprint_sentence(warning);
+    }
     Ok(())
 }
 

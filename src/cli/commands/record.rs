@@ -209,7 +209,8 @@ fn record_deployment(
         _ => result_text::summarize_outcomes(name, &appended.statement.component_results()),
     };
     append_report::report_entry(ui, &sentence, &appended)?;
-    append_report::report_holds(ui, env.name(), &appended);
+    let deployment = appended.statement.deployment();
+    append_report::report_holds(ui, workspace, env.name(), deployment, &appended);
     Ok(())
 }
 

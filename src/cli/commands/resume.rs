@@ -1,5 +1,6 @@
 //! `git deploy resume`: takes over an unfinished run and continues from what is recorded.
 
+use crate::cli::append_report;
 use crate::cli::args::environment::EnvArg;
 use crate::cli::args::run::RunOptions;
 use crate::cli::deploy_runner::{DeployRunner, Preparation, StartedRun};
@@ -11,24 +12,37 @@ use crate::clock;
 use crate::domain::entry::{self, Action, Deployment, Resume};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::RunId;
+use crate::domain::name::Person;
 use crate::domain::state::{OpenRun, Scope};
+use crate::domain::text::Line;
+use crate::domain::time::Time;
 use crate::view::result_text;
 
 /// Take over an unfinished run and complete it
 ///
 /// For a run whose process was killed or whose machine was lost. All changes are planned again. If
-/// the original process is still alive, it stops at its next step.
+/// the original process is still alive, it stops at its next step. Another person's run can be
+/// resumed once it is stale (`stale_after` in the policy), or before with --take-over.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
   git deploy resume prod
-  git deploy resume prod --run 412 --yes")]
+  git deploy resume prod --run 412 --yes
+
+  Take over the run of a machine that was lost a moment ago:
+    git deploy resume prod --take-over -m \"The runner was shut down\"")]
 pub struct Args {
     #[command(flatten)]
     environment: EnvArg,
     /// The run to take over. Optional if there is only one
     #[arg(long, value_name = "NUMBER")]
     run: Option<u64>,
+    /// Take over another person's run before it is stale
+    #[arg(long, requires = "message")]
+    take_over: bool,
+    /// Why it is taken over, shown to everyone
+    #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line, requires = "take_over")]
+    message: Option<Line>,
     #[command(flatten)]
     options: RunOptions,
 }
@@ -40,6 +54,10 @@ struct FoundRun {
     /// The number of its newest start or resume entry, whose signer owns the run.
     owner_entry: u64,
     deployment: Deployment,
+    /// Who owns the run.
+    owner: Person,
+    /// When it is stale, so that any deployer may take it over.
+    stale_at: Option<Time>,
     /// A sentence for the user: whose run it is, and since when.
     description: String,
 }
@@ -56,6 +74,10 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         }
     };
     let found = find_resumable_run(args, ui, &workspace, &env)?;
+    let (signer, _) = workspace.find_current_signer()?;
+    if found.owner != signer && !args.take_over {
+        refuse_before_stale(ui, &env, &found)?;
+    }
     ui.print_sentence(format_args!("{}", found.description));
     for line in result_text::render_changes(&found.deployment, ui.width()) {
         ui.print(line);
@@ -63,9 +85,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if !ui.confirm("Has it stopped, and should it be taken over?")? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was done"));
     }
-    workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?;
-    let started = take_over(&runner, found)?;
+    let started = take_over(&runner, found, args.message.as_ref())?;
     let preparation = Preparation::new(&runner, &started.deployment)?;
     let progress = DeploymentProgress::new(ui, preparation.name_width);
     let planning = DeploymentProgress::for_planning(ui, preparation.name_width);
@@ -88,6 +109,7 @@ fn find_resumable_run(
     let runs = env.state_in(&state).runs();
     let found = describe_run(
         ui,
+        workspace,
         env,
         deployment_request::find_run(args.run, "resume", ui, env, runs)?,
     )?;
@@ -103,12 +125,32 @@ fn find_resumable_run(
     Ok(found)
 }
 
+/// Fails if another person's run is not stale: its process may be alive. The rules refuse it as well.
+fn refuse_before_stale(ui: &Ui, env: &EnvRef, found: &FoundRun) -> Result<(), CliError> {
+    let Some(stale_at) = found.stale_at.filter(|at| *at > ui.now()) else {
+        return Ok(());
+    };
+    let (sequence, owner, name) = (found.sequence, &found.owner, env.name());
+    let until = ui.format_time(stale_at);
+    let message = format!("run {sequence} is {owner}'s and not stale yet ({until})");
+    Err(CliError::new(ErrorKind::Denied, message)
+        .because("its process may still be working")
+        .hint(format!("git deploy status {name}"))
+        .hint(format!(
+            "git deploy resume {name} --run {sequence} --take-over -m REASON"
+        )))
+}
+
 /// Writes the entry that makes this client the owner of the run.
 ///
 /// # Errors
 ///
 /// Fails if the run has ended, or if another client has taken it over since it was shown.
-fn take_over(runner: &DeployRunner<'_>, found: FoundRun) -> Result<StartedRun, CliError> {
+fn take_over(
+    runner: &DeployRunner<'_>,
+    found: FoundRun,
+    reason: Option<&Line>,
+) -> Result<StartedRun, CliError> {
     let env = runner.env;
     let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
     runner.append(&|view| {
@@ -133,6 +175,7 @@ fn take_over(runner: &DeployRunner<'_>, found: FoundRun) -> Result<StartedRun, C
             Some(_) => Ok(Action::Resume(Resume {
                 start: found.sequence,
                 run,
+                reason: reason.cloned(),
             })),
         }
     })?;
@@ -148,7 +191,12 @@ fn take_over(runner: &DeployRunner<'_>, found: FoundRun) -> Result<StartedRun, C
 /// # Errors
 ///
 /// Fails if the run's start entry has no deployment that can be read.
-fn describe_run(ui: &Ui, env: &EnvRef, run: OpenRun<'_>) -> Result<FoundRun, CliError> {
+fn describe_run(
+    ui: &Ui,
+    workspace: &Workspace,
+    env: &EnvRef,
+    run: OpenRun<'_>,
+) -> Result<FoundRun, CliError> {
     let deployment = run.deployment().cloned();
     let deployment = deployment.ok_or_else(|| {
         CliError::new(
@@ -164,9 +212,12 @@ fn describe_run(ui: &Ui, env: &EnvRef, run: OpenRun<'_>) -> Result<FoundRun, Cli
         owner.by,
         ui.format_time(owner.at)
     );
+    let rules = workspace.policy.environment(env.name());
     Ok(FoundRun {
         sequence: run.sequence,
         owner_entry: owner.sequence,
+        owner: owner.by.clone(),
+        stale_at: rules.map(|rules| owner.at.plus(rules.stale_after)),
         deployment,
         description,
     })

@@ -11,8 +11,9 @@ use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::rollback_targets::{self, GoodRelease};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
-use crate::domain::entry;
-use crate::domain::id::CommitId;
+use crate::domain::entry::{self, Outcome};
+use crate::domain::history::RunPeriod;
+use crate::domain::id::{CommitId, Content, Digest};
 use crate::domain::name::ComponentName;
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::view::good;
@@ -20,7 +21,8 @@ use crate::view::good;
 /// Roll back to the last good release
 ///
 /// Without --to, rolls back the components that the newest deployment changed, each to its last
-/// good release before that. Approvals and checks are not required again.
+/// good release before that. Does nothing if that deployment was rolled back automatically. Approvals
+/// and checks are not required again. The content that is rolled back stays on hold.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -31,7 +33,10 @@ Examples:
     git deploy rollback prod --list
 
   Roll one component back to a release:
-    git deploy rollback prod --component api --to v1.4.1")]
+    git deploy rollback prod --component api --to v1.4.1
+
+  Roll back to the release that had an artifact:
+    git deploy rollback prod --to registry.example.com/api@sha256:9f86d081…")]
 pub struct Args {
     #[command(flatten)]
     environment: EnvArg,
@@ -40,8 +45,10 @@ pub struct Args {
     /// Defaults to those that the newest deployment changed or, with --to, to all that differ.
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
-    /// Roll back to this commit, which must have been good here
-    #[arg(long, value_name = "REV", conflicts_with = "list")]
+    /// Roll back to this commit, or to the release with this artifact
+    ///
+    /// It must have been good here.
+    #[arg(long, value_name = "REV|NAME@DIGEST", conflicts_with = "list")]
     to: Option<String>,
     /// List the releases to roll back to, and do nothing
     #[arg(long)]
@@ -69,15 +76,8 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if args.list {
         return list_targets(ui, &workspace, &snapshot, &named);
     }
-    let (commits, selection) = if let Some(rev) = &args.to {
-        (
-            Commits::One(workspace.resolve_commit(rev)?),
-            deployment_request::select_to_change(&args.components),
-        )
-    } else {
-        let commits = find_rollback_commits(&workspace, &snapshot, &named)?;
-        let selection = Selection::Named(commits.keys().cloned().collect());
-        (Commits::Each(commits), selection)
+    let Some(goal) = find_goal(args, ui, &workspace, &snapshot, &named)? else {
+        return Ok(());
     };
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
@@ -88,16 +88,137 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let spec = DeploymentSpec {
             env: &env,
             rules,
-            commits: commits.clone(),
-            selection: selection.clone(),
+            commits: goal.commits.clone(),
+            selection: goal.selection.clone(),
             kind: entry::DeploymentKind::Rollback,
             destroy: false,
             versions: BTreeMap::new(),
+            artifact: goal.artifact.clone(),
         };
         let mut deployment = deployment_request::build_from_spec(view, policy, &spec)?;
         args.metadata.apply_to(&mut deployment, view)?;
         Ok(deployment)
     })
+}
+
+/// What a rollback goes back to.
+struct Goal {
+    commits: Commits,
+    selection: Selection,
+    /// An artifact of the release.
+    artifact: Option<Digest>,
+}
+
+/// Finds what to go back to. Returns `None`, and says so, if there is nothing to do.
+fn find_goal(
+    args: &Args,
+    ui: &Ui,
+    workspace: &Workspace,
+    snapshot: &EnvironmentSnapshot<'_>,
+    named: &BTreeSet<ComponentName>,
+) -> Result<Option<Goal>, CliError> {
+    let to_each = |commits: BTreeMap<ComponentName, CommitId>, artifact| Goal {
+        selection: Selection::Named(commits.keys().cloned().collect()),
+        commits: Commits::Each(commits),
+        artifact,
+    };
+    let digest = args.to.as_deref().and_then(parse_artifact);
+    Ok(Some(match (&args.to, digest) {
+        (_, Some(digest)) => {
+            let commits = find_releases_with(workspace, snapshot, named, &digest)?;
+            to_each(commits, Some(digest))
+        }
+        (Some(rev), None) => Goal {
+            commits: Commits::One(workspace.resolve_commit(rev)?),
+            selection: deployment_request::select_to_change(&args.components),
+            artifact: None,
+        },
+        (None, None) => {
+            if let Some(commits) = find_automatic_rollback(snapshot, named) {
+                report_automatic_rollback(ui, snapshot, &commits);
+                return Ok(None);
+            }
+            to_each(find_rollback_commits(workspace, snapshot, named)?, None)
+        }
+    }))
+}
+
+/// Parses the digest of `NAME@sha256:…`. Rules compare digests, so the name does not matter.
+fn parse_artifact(word: &str) -> Option<Digest> {
+    word.rsplit_once('@')?.1.parse().ok()
+}
+
+/// Returns the commits that the newest deployment attempted, if all that it changed was rolled back
+/// automatically.
+fn find_automatic_rollback(
+    snapshot: &EnvironmentSnapshot<'_>,
+    named: &BTreeSet<ComponentName>,
+) -> Option<BTreeSet<CommitId>> {
+    let state = snapshot.state();
+    let is_meant = |name: &&ComponentName| named.is_empty() || named.contains(*name);
+    let components = state.components();
+    let attempts = components
+        .keys()
+        .filter(|name| is_meant(name))
+        .filter_map(|name| state.last_attempt(name));
+    let newest = attempts.max_by_key(|entry| entry.statement.sequence)?;
+    let results = newest.statement.component_results();
+    let mut changed = results
+        .iter()
+        .filter(|it| is_meant(&&it.target.component) && it.outcome != Outcome::Skipped)
+        .peekable();
+    changed.peek()?;
+    changed
+        .map(|it| (it.outcome == Outcome::RolledBack).then_some(it.target.commit))
+        .collect()
+}
+
+fn report_automatic_rollback(
+    ui: &Ui,
+    snapshot: &EnvironmentSnapshot<'_>,
+    commits: &BTreeSet<CommitId>,
+) {
+    let (name, commits): (_, Vec<String>) = (
+        snapshot.name(),
+        commits.iter().map(|it| it.0.prefix(7)).collect(),
+    );
+    let sentence = format!(
+        "There is nothing to do: the deployment of {} to {name} was rolled back automatically. To go back further, choose a release",
+        commits.join(", ")
+    );
+    ui.print(ui.format_with_command(&sentence, &format!("git deploy rollback {name} --list")));
+}
+
+/// Returns the newest good release of each component that had an artifact.
+fn find_releases_with(
+    workspace: &Workspace,
+    snapshot: &EnvironmentSnapshot<'_>,
+    named: &BTreeSet<ComponentName>,
+    digest: &Digest,
+) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
+    let wanted = if named.is_empty() {
+        rollback_targets::find_attempted(workspace, snapshot)
+    } else {
+        named.clone()
+    };
+    let has_artifact = |_: &ComponentName, release: &GoodRelease| {
+        let mut images = release.target.artifacts.iter();
+        images.any(|image| image.digest == *digest)
+    };
+    let releases = rollback_targets::find_newest(workspace, snapshot, &wanted, &has_artifact)?;
+    if releases.is_empty() {
+        let message = format!(
+            "no good release in {} had the artifact {}",
+            snapshot.name(),
+            digest.short()
+        );
+        return Err(CliError::new(ErrorKind::Denied, message)
+            .hint(format!("git deploy rollback {} --list", snapshot.name())));
+    }
+    Ok(releases
+        .into_iter()
+        .map(|(component, release)| (component, release.target.commit))
+        .collect())
 }
 
 /// Returns the commit that each component goes back to. Without named components, chooses those of
@@ -123,29 +244,43 @@ fn find_rollback_commits(
         ));
     }
     let is_candidate = |component: &ComponentName, release: &GoodRelease| {
-        differs_from_running(snapshot, component, release)
+        differs_from_running(snapshot, component, Some(release.content))
     };
     let releases = rollback_targets::find_newest(workspace, snapshot, &wanted, &is_candidate)?;
-    if let Some(stuck) = wanted
-        .iter()
-        .find(|component| !releases.contains_key(*component))
-    {
-        let message = format!(
-            "{stuck} cannot be rolled back in {}: it has no earlier good release",
-            snapshot.name()
-        );
-        let running = snapshot
-            .state()
-            .commit(stuck)
-            .map_or_else(|| "nothing".to_owned(), |commit| commit.short());
-        return Err(CliError::new(ErrorKind::Denied, message)
-            .because(format!("it runs {running}"))
-            .hint(format!("git deploy rollback {} --list", snapshot.name())));
+    match wanted.iter().find(|it| !releases.contains_key(*it)) {
+        Some(stuck) => Err(explain_stuck(workspace, snapshot, stuck)?),
+        None => Ok(releases
+            .into_iter()
+            .map(|(component, release)| (component, release.target.commit))
+            .collect()),
     }
-    Ok(releases
-        .into_iter()
-        .map(|(component, release)| (component, release.target.commit))
-        .collect())
+}
+
+/// Explains why a component cannot be rolled back: what it runs, and why each earlier release is not
+/// good.
+fn explain_stuck(
+    workspace: &Workspace,
+    snapshot: &EnvironmentSnapshot<'_>,
+    stuck: &ComponentName,
+) -> Result<CliError, CliError> {
+    let name = snapshot.name();
+    let differs = |period: &RunPeriod<'_>| differs_from_running(snapshot, stuck, period.content);
+    let rejected = rollback_targets::find_rejected(workspace, snapshot, stuck, &differs)?;
+    let running = snapshot.state().commit(stuck);
+    let mut reasons = vec![running.map_or_else(
+        || "it runs nothing".to_owned(),
+        |commit| format!("it runs {}", commit.short()),
+    )];
+    reasons.extend(
+        rejected
+            .iter()
+            .map(|(commit, reason)| format!("{} is {reason}", commit.short())),
+    );
+    let message =
+        format!("{stuck} cannot be rolled back in {name}: it has no earlier good release");
+    Ok(CliError::new(ErrorKind::Denied, message)
+        .because(reasons.join("\n"))
+        .hint(format!("git deploy rollback {name} --list")))
 }
 
 /// Returns whether a release differs from the running one. Returns `true` for every release if the
@@ -153,10 +288,10 @@ fn find_rollback_commits(
 fn differs_from_running(
     snapshot: &EnvironmentSnapshot<'_>,
     component: &ComponentName,
-    release: &GoodRelease,
+    content: Option<Content>,
 ) -> bool {
     let state = snapshot.state();
-    state.unknown_since(component).is_some() || state.content(component) != Some(release.content)
+    state.unknown_since(component).is_some() || state.content(component) != content
 }
 
 /// Returns the components whose running version is unknown. If there are none, returns those that
@@ -196,7 +331,7 @@ fn list_targets(
         named.clone()
     };
     let is_candidate = |component: &ComponentName, release: &GoodRelease| {
-        differs_from_running(snapshot, component, release)
+        differs_from_running(snapshot, component, Some(release.content))
     };
     let report = rollback_targets::build_good_view(workspace, snapshot, wanted, &is_candidate)?;
     if ui.json() {

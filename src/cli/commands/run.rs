@@ -100,6 +100,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             },
             destroy: args.destroy,
             versions: BTreeMap::new(),
+            artifact: None,
         };
         let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
         left_out.print(ui, (snapshot, policy), &spec)?;

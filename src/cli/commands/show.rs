@@ -319,6 +319,7 @@ impl CommitReader<'_> {
             kind,
             destroy: false,
             versions: BTreeMap::new(),
+            artifact: None,
         };
         match self.workspace.previewer().preview_start(&by, &spec) {
             Ok(answer) => NextStep::Evaluated {

@@ -16,7 +16,7 @@ use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{Action, StoredEntry};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
-use crate::domain::policy::BranchName;
+use crate::domain::policy::{BranchName, Policy};
 use crate::domain::state::State;
 use crate::domain::text::Line;
 use crate::domain::time::Time;
@@ -159,13 +159,17 @@ impl StatusReader<'_> {
             let of_content =
                 content.and_then(|content| self.yanks.yanked_content(&it.component, content));
             it.yanked = find_yank_reason(of_commit.or(of_content));
-            count_behind(&self.branch_lag, tip, it);
+            count_behind(&self.workspace.policy, &self.branch_lag, tip, it);
         }
         let differing = compare
             .then(|| find_differing(self.workspace, snapshot, branch.zip(tip), self.component));
         let mut holds = find_holds(state);
         holds.retain(|it| is_shown(&it.component));
-        let declared = self.workspace.policy.component_names();
+        let policy = &self.workspace.policy;
+        let mut renamed = read_context::find_renamed(policy, state);
+        renamed.retain(|old, _| is_shown(old));
+        let mut undeclared = read_context::find_undeclared(policy, state);
+        undeclared.retain(|it| is_shown(it));
         Ok(EnvironmentStatus {
             name: snapshot.name().clone(),
             branch: own_branch
@@ -175,12 +179,8 @@ impl StatusReader<'_> {
             expires: state.expires(),
             expired: state.expires().is_some_and(|end| end <= self.now),
             holds,
-            undeclared: components
-                .iter()
-                .map(|it| &it.component)
-                .filter(|it| !declared.contains(*it))
-                .cloned()
-                .collect(),
+            undeclared,
+            renamed,
             components,
             differing_components: differing.transpose()?,
         })
@@ -216,11 +216,18 @@ fn parse_words<'a>(
 
 /// Counts the commits that a component is behind its branch. Leaves the count absent if the branch
 /// or its history is not in this clone.
-fn count_behind(branch_lag: &BranchLag<'_>, tip: Option<CommitId>, it: &mut ComponentStatus) {
+fn count_behind(
+    policy: &Policy,
+    branch_lag: &BranchLag<'_>,
+    tip: Option<CommitId>,
+    it: &mut ComponentStatus,
+) {
     let Some((tip, commit)) = tip.zip(it.commit) else {
         return;
     };
-    if let Ok(ahead) = branch_lag.commits_behind(&it.component, tip, commit) {
+    // The policy declares the paths of a renamed component under its new name.
+    let component = policy.renamed_to(&it.component).unwrap_or(&it.component);
+    if let Ok(ahead) = branch_lag.commits_behind(component, tip, commit) {
         it.behind = Some(CommitCount {
             commits: ahead.commits.len(),
             truncated: ahead.is_truncated,

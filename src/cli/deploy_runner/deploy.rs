@@ -79,7 +79,13 @@ impl DeployRunner<'_> {
             report.not_rolled_back.clear();
             self.undo_creation(&appended);
         } else {
-            append_report::report_holds(self.ui, self.env.name(), &appended);
+            append_report::report_holds(
+                self.ui,
+                self.workspace,
+                self.env.name(),
+                Some(&run.deployment),
+                &appended,
+            );
         }
         if report.is_success() {
             self.advance_branch(&run.deployment);

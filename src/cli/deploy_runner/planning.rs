@@ -124,6 +124,7 @@ impl DeployRunner<'_> {
             environment: self.env.name().clone(),
             commit,
             components,
+            left_out: Vec::new(),
             comparison: None,
         })
     }
@@ -160,12 +161,20 @@ impl DeployRunner<'_> {
                 }
             })
         };
-        let (_, without_command): (Vec<&ComponentChange>, Vec<&ComponentChange>) =
-            deployment.changed().partition(has_command);
+        // The policy cannot have a command for a component that it does not declare.
+        let (undeclared, declared): (Vec<&ComponentChange>, Vec<&ComponentChange>) = deployment
+            .changed()
+            .partition(|it| !policy.has_component(&it.target.component));
+        for change in undeclared {
+            self.ui.eprint_sentence(format_args!(
+                "The policy no longer has {}: nothing is executed for it, only its removal is recorded.",
+                change.target.component
+            ));
+        }
         // Files that belong to no component never have a command.
-        let without_command: Vec<&ComponentChange> = without_command
+        let without_command: Vec<&ComponentChange> = declared
             .into_iter()
-            .filter(|it| it.target.component != ComponentName::rest())
+            .filter(|it| !has_command(it) && it.target.component != ComponentName::rest())
             .collect();
         let Some(first) = without_command.first() else {
             return Ok(());

@@ -16,6 +16,7 @@ pub(super) fn check(policy: &Policy, errors: &ErrorCollector<'_>) {
     check_branches(policy, errors);
     check_promotions(policy, errors);
     check_dependencies(policy, errors);
+    check_renames(policy, errors);
     policy
         .all_environments()
         .for_each(|environment| check_attestations(policy, environment, errors));
@@ -60,6 +61,22 @@ fn check_patterns(policy: &Policy, errors: &ErrorCollector<'_>) {
                     Some("rename one of them"),
                 );
             }
+        }
+    }
+}
+
+/// Reports an old name that two components claim: only one can continue its history.
+fn check_renames(policy: &Policy, errors: &ErrorCollector<'_>) {
+    let mut owners = BTreeMap::new();
+    for component in policy.components.values() {
+        if let Some(old) = &component.renamed_from
+            && let Some(other) = owners.insert(old, &component.name)
+        {
+            errors.add_for_key(
+                &format!("components.{}.renamed_from", component.name),
+                format!("{other} is renamed from {old} already"),
+                None,
+            );
         }
     }
 }

@@ -45,13 +45,20 @@ policy_table! {
 
     keys {
         /// The files that belong to the component. A path without a glob character is a file, or a
-        /// folder with everything below it; `*` and `?` do not match a `/`, `**` does. A file may
-        /// belong to several components.
+        /// folder with everything below it; `*` and `?` do not match a `/`, `**` does. A backslash
+        /// quotes a glob character: `'app/\[id\]/**'`. A file may belong to several components.
         pub paths: Option<Paths> {
             form: ValueForm::OneOrMore(&ValueForm::Text(&PATH)),
             example: "[\"api/**\", \"lib/**\"]",
             default: "the whole tree",
             read: key.read(read_paths),
+        }
+        /// The name that this component had before. It continues the history of that component:
+        /// wherever the old name still runs, the first deployment under the new name replaces it.
+        pub renamed_from: Option<ComponentName> {
+            form: ValueForm::Text(&NAME),
+            example: "\"backend\"",
+            read: key.read(|value| read_old_name(value, context.declared)),
         }
         /// The components that are deployed before this one.
         pub depends_on: BTreeSet<ComponentName> {
@@ -210,6 +217,19 @@ pub(super) fn read_paths(value: &TomlValue<'_>) -> Option<Paths> {
     Paths::new(patterns)
         .map_err(|error| value.report(error.to_string(), None))
         .ok()
+}
+
+/// Reads `renamed_from`. A component of that name would have two histories.
+fn read_old_name(value: &TomlValue<'_>, declared: &BTreeSet<&str>) -> Option<ComponentName> {
+    let name: ComponentName = value.parse()?;
+    if declared.contains(name.as_str()) {
+        value.report(
+            format!("{name} is still a component of this policy, so nothing was renamed from it"),
+            None,
+        );
+        return None;
+    }
+    Some(name)
 }
 
 fn read_dependency(value: &TomlValue<'_>, declared: &BTreeSet<&str>) -> Option<ComponentName> {

@@ -221,6 +221,18 @@ impl Policy {
             || self.has_rest() && *component == ComponentName::rest()
     }
 
+    /// Returns the name that a component had before, if it was renamed.
+    pub fn renamed_from(&self, component: &ComponentName) -> Option<&ComponentName> {
+        self.component(component)?.renamed_from.as_ref()
+    }
+
+    /// Returns the component that was renamed from this one.
+    pub fn renamed_to(&self, old: &ComponentName) -> Option<&ComponentName> {
+        let mut all = self.components.values();
+        all.find(|it| it.renamed_from.as_ref() == Some(old))
+            .map(|it| &it.name)
+    }
+
     /// Returns how a file, or a link (a symbolic link or a submodule), belongs to the component,
     /// declared or `rest`. An unknown component owns nothing.
     pub fn file_ownership(

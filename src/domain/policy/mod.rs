@@ -58,7 +58,7 @@ pub use key_list::PublishedPolicy;
 pub use notify::{Notify, NotifyChannel, NotifyEvent, WebhookAddress, WebhookFormat};
 pub use parse::MAX_BYTES;
 pub use path_index::{FolderOwners, FolderPosition, PathIndex};
-pub use paths::{Coverage, FileOwnership, Paths};
+pub use paths::{Coverage, FileOwnership, Paths, quote_brackets};
 pub use people::{KeyStatus, Members};
 pub use placeholder::Placeholder;
 pub use predicate::PredicateType;

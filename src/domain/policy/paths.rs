@@ -2,9 +2,14 @@
 //!
 //! A path is bytes as in git: relative, with parts separated by `/`. A pattern without a glob
 //! character is a file, or a folder with everything below it. `*` and `?` do not match a `/`, `**`
-//! does.
+//! does. A backslash quotes a glob character.
 
-use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
+mod pattern;
+
+use globset::{Candidate, GlobSet, GlobSetBuilder};
+
+pub use pattern::quote_brackets;
+use pattern::{compile_glob, folders_on_the_way, has_glob, pattern_problem, unquote};
 
 /// Checks whether a file, given its path, decides how git checks out the files beside and below it.
 ///
@@ -114,7 +119,7 @@ impl Paths {
                 paths.matches_all = true;
             } else if !has_glob(folder) && (folder == trimmed || !folder.is_empty()) {
                 // `x` also matches a file `x`, and `x/**` does not: only `x` needs a glob.
-                paths.prefixes.push(folder.as_bytes().into());
+                paths.prefixes.push(unquote(folder).as_bytes().into());
                 if folder == trimmed {
                     globs.add(compile_glob(trimmed).map_err(error)?);
                 }
@@ -124,7 +129,7 @@ impl Paths {
                     .split('/')
                     .take_while(|part| !has_glob(part))
                     .collect();
-                paths.stems.push(stem.join("/").as_bytes().into());
+                paths.stems.push(unquote(&stem.join("/")).as_bytes().into());
                 for way in folders_on_the_way(trimmed) {
                     ways.add(way);
                 }
@@ -148,17 +153,13 @@ impl Paths {
 
     /// Returns the path before the first glob character of the first pattern: the component's
     /// folder, or a file.
-    pub fn base_dir(&self) -> &str {
+    pub fn base_dir(&self) -> String {
         let first = self.patterns.first().map_or("", String::as_str);
-        let literal = first
+        let literal: Vec<&str> = first
             .split('/')
-            .take_while(|part| !part.is_empty() && !has_glob(part));
-        // Count each part with its slash, except for the last slash.
-        let length = literal
-            .map(|part| part.len() + 1)
-            .sum::<usize>()
-            .saturating_sub(1);
-        first.get(..length).unwrap_or_default()
+            .take_while(|part| !part.is_empty() && !has_glob(part))
+            .collect();
+        unquote(&literal.join("/"))
     }
 
     /// Checks whether the component owns everything.
@@ -230,213 +231,5 @@ fn is_at_or_under(path: &[u8], folder: &[u8]) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
 }
 
-/// Returns globs for the folders above what a pattern matches, up to the first part with `**`.
-///
-/// A part that does not compile alone holds half of a group such as `{a,b/c}`: the folders below it
-/// stay unknown.
-fn folders_on_the_way(pattern: &str) -> Vec<globset::Glob> {
-    let ends = pattern.match_indices('/').map(|(end, _)| end);
-    let above = ends.filter_map(|end| pattern.get(..end));
-    above
-        .take_while(|folder| !folder.contains("**"))
-        .filter_map(|folder| compile_glob(folder).ok())
-        .collect()
-}
-
-fn has_glob(text: &str) -> bool {
-    text.contains(['*', '?', '[', ']', '{', '}'])
-}
-
-fn compile_glob(pattern: &str) -> Result<globset::Glob, String> {
-    GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .backslash_escape(false)
-        .build()
-        .map_err(|error| error.kind().to_string())
-}
-
-/// Returns what is wrong with a pattern; `None` if it is fine.
-fn pattern_problem(pattern: &str) -> Option<&'static str> {
-    let body = pattern.strip_suffix('/').unwrap_or(pattern);
-    if pattern.is_empty() || pattern.len() > 4_096 {
-        Some("it must have 1 to 4,096 bytes")
-    } else if pattern.starts_with('/') {
-        Some("it must not begin with '/': paths start at the root of the repository anyway")
-    } else if pattern.contains('\\') {
-        Some("parts are separated by '/', and a special character is quoted as in [*]")
-    } else if pattern
-        .chars()
-        .any(|character| !crate::domain::text::is_plain(character))
-    {
-        Some("it contains a character that is not plain text; match it with '?' or '*'")
-    } else if pattern.starts_with('!') {
-        Some("a pattern cannot exclude files; list the files that belong to the component")
-    } else if body != pattern && has_glob(body) && !body.ends_with("**") {
-        Some("it matches folders but no files in them; end it with '/**'")
-    } else if body
-        .split('/')
-        .any(|part| part.is_empty() || part == "." || part == "..")
-    {
-        Some("none of its parts may be empty, '.' or '..'")
-    } else {
-        None
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn paths(patterns: &[&str]) -> Paths {
-        Paths::new(patterns.iter().copied()).unwrap()
-    }
-
-    /// The files of a component decide what is gated and what is deployed with it.
-    #[test]
-    fn files() {
-        let yes: [(&str, &[u8]); 11] = [
-            ("api/**", b"api/a"),
-            ("api/**", b"api/a/b.\xff"),
-            ("api", b"api/a/b"),
-            ("api", b"api"),
-            ("api/", b"api/x"),
-            ("*.tf", b"main.tf"),
-            ("**/*.tf", b"a/b/main.tf"),
-            ("a/*/c", b"a/b/c"),
-            ("{a,b/c}/**", b"b/c/d"),
-            ("a/[*]", b"a/*"),
-            ("**", b"anything"),
-        ];
-        for (pattern, path) in yes {
-            assert!(paths(&[pattern]).matches(path), "{pattern} {path:?}");
-        }
-        let no: [(&str, &[u8]); 8] = [
-            ("api/**", b"api"),
-            ("api/**", b"apis/a"),
-            ("api", b"lib/api"),
-            ("*.tf", b"a/main.tf"),
-            ("a/*/c", b"a/b/b/c"),
-            ("a?c", b"a/c"),
-            ("API", b"api"),
-            ("api", b".gitattributes"),
-        ];
-        for (pattern, path) in no {
-            assert!(!paths(&[pattern]).matches(path), "{pattern} {path:?}");
-        }
-    }
-
-    /// A link in the place of a folder changes what a component's commands find; a neighbour does
-    /// not.
-    #[test]
-    fn blocked_folders() {
-        let yes: [(&str, &[u8], bool); 7] = [
-            ("plugins/**", b"plugins", false),
-            ("a/b/c", b"a", false),
-            ("a/b/*.tf", b"a/b", false),
-            ("services/*/deploy.sh", b"services/evil", true),
-            ("s*/x/*.sh", b"s1", true),
-            ("{a,b/c}/d", b"a/d", true),
-            ("x/{a,b/c}/d", b"x", true),
-        ];
-        for (pattern, path, is_link) in yes {
-            let set = paths(&[pattern]);
-            assert!(set.blocks(path, is_link) || set.matches(path), "{pattern}");
-        }
-        let no: [(&str, &[u8], bool); 6] = [
-            ("plugins/**", b"plugin", true),
-            ("services/*/deploy.sh", b"services/README.md", false),
-            ("services/*/deploy.sh", b"other", true),
-            ("**/*.tf", b"docs/latest", true),
-            ("a/b", b"a/c", true),
-            ("a/**/x", b"a/b", true),
-        ];
-        for (pattern, path, is_link) in no {
-            assert!(!paths(&[pattern]).blocks(path, is_link), "{pattern}");
-        }
-    }
-
-    /// A walk that skips or takes a whole folder must find the same files as one that reads
-    /// everything.
-    #[test]
-    fn folders_agree_with_files() {
-        let sets = [
-            paths(&["api/**", "lib/one"]),
-            paths(&["*/x", "a/b/**"]),
-            paths(&["**/x"]),
-            paths(&["a*/**"]),
-            paths(&["{a,b/c}/**", "a/b/c/d"]),
-            paths(&["**"]),
-            paths(&["a/**/x"]),
-        ];
-        let parts = ["a", "b", "api", "lib", "one", "x", "c"];
-        for set in &sets {
-            for folder in parts
-                .iter()
-                .flat_map(|one| parts.iter().map(move |two| format!("{one}/{two}")))
-            {
-                let beneath = parts.map(|name| format!("{folder}/{name}"));
-                let some = beneath.iter().any(|path| set.matches(path.as_bytes()));
-                let every = beneath.iter().all(|path| set.matches(path.as_bytes()));
-                for up in [folder.as_str(), folder.split_once('/').unwrap().0] {
-                    match set.coverage(up.as_bytes()) {
-                        Coverage::Whole => assert!(every, "{set:?} {up}"),
-                        Coverage::Nothing => assert!(!some, "{set:?} {up}"),
-                        Coverage::Descend => {}
-                    }
-                }
-            }
-        }
-        let set = paths(&["api/v1/**"]);
-        let covers = ["", "api", "api/v1", "api/v1/x", "api/v2", "ap"]
-            .map(|folder| set.coverage(folder.as_bytes()));
-        let (whole, nothing, descend) = (Coverage::Whole, Coverage::Nothing, Coverage::Descend);
-        assert_eq!(covers, [descend, descend, whole, whole, nothing, nothing]);
-    }
-
-    /// The folder in which a component's commands run depends on its first pattern only.
-    #[test]
-    fn base_dirs() {
-        for (pattern, base_dir) in [
-            ("infra/network/**", "infra/network"),
-            ("api", "api"),
-            ("api/", "api"),
-            ("**", ""),
-            ("a/b*/c", "a"),
-            ("*.tf", ""),
-        ] {
-            assert_eq!(
-                paths(&[pattern, "other/**"]).base_dir(),
-                base_dir,
-                "{pattern}"
-            );
-        }
-    }
-
-    /// No pattern reaches outside the repository or is misleading.
-    #[test]
-    fn bad_patterns() {
-        for bad in [
-            "",
-            "/a",
-            "../a",
-            "a/../b",
-            "./a",
-            "a//b",
-            "a\\b",
-            "!a",
-            "a\0b",
-            "a[",
-            "a{b",
-            "a\u{202e}b",
-            "/",
-            "a//",
-            "a*/",
-        ] {
-            assert!(
-                matches!(Paths::new([bad]), Err(PathsError::Pattern { .. })),
-                "{bad:?}"
-            );
-        }
-        assert_eq!(Paths::new([]).unwrap_err(), PathsError::Empty);
-    }
-}
+mod tests;

@@ -242,7 +242,8 @@ fn check_as_in(
     }))
 }
 
-/// Checks that a rollback names the artifacts of the release that it restores.
+/// Checks that a rollback names the artifacts of the release that it restores. The facts contain the
+/// newest run of the content with these artifacts, or else the newest with others.
 fn check_as_in_earlier_run(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
     let earlier = match ctx.facts.earlier_runs.get(&change.target.component) {
         Some(Ok(earlier)) => earlier,

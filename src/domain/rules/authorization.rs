@@ -4,6 +4,8 @@
 //! A policy is published by an admin of the policy in force. Two cases differ: a root key publishes
 //! the first policy of a project, and the server's owner can allow one key to publish a recovery.
 
+mod runs;
+
 use std::collections::BTreeSet;
 
 use super::context::{Context, or_unknown, pass_if_none};
@@ -11,11 +13,10 @@ use super::definition::{RuleDefinition, needs_nothing};
 use super::facts::{Chain, Fact};
 use super::request::Request;
 use super::request_kind::RequestKinds;
-use crate::domain::entry::{Abort, Action, Deployment, DeploymentKind, Publish, Statement, Yank};
+use crate::domain::entry::{Action, Deployment, DeploymentKind, Publish, Statement, Yank};
 use crate::domain::id::PublicKey;
 use crate::domain::name::Person;
 use crate::domain::policy::{Environment, KeyStatus, Members, Policy, PredicateType};
-use crate::domain::state::OpenRun;
 use crate::domain::verdict::{Check, Rule};
 
 /// The reason why a signer is not allowed to write the entry; `None` if the signer is allowed.
@@ -134,18 +135,19 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
     Ok(match &statement.action {
         Action::Start(it) => check_deployer(ctx, ctx.environment()?, by, &it.deployment),
         Action::Record(it) => check_deployer(ctx, ctx.environment()?, by, &it.deployment),
-        Action::Resume(_) | Action::Expire(_) | Action::Verification(_) => {
+        Action::Resume(it) => runs::check_resume(ctx, it, by)?,
+        Action::Expire(_) | Action::Verification(_) => {
             check_member(by, &ctx.environment()?.deployers, || {
                 format!("deploy to {}", ctx.environment_label())
             })
         }
-        Action::Finish(it) => object_unless(owns_run(ctx, it.start, by)?, || {
+        Action::Finish(it) => object_unless(runs::owns_run(ctx, it.start, by)?, || {
             format!(
                 "only the person who started or last resumed run {} may finish it",
                 it.start
             )
         }),
-        Action::Abort(it) => check_abort(ctx, it, by)?,
+        Action::Abort(it) => runs::check_abort(ctx, it, by)?,
         Action::Approve(_) => check_approver(ctx, by)?,
         Action::Revoke(it) => object_unless(it.approver == *by || is_admin()?, || {
             format!(
@@ -231,38 +233,6 @@ fn check_deployer(
             }),
         },
     }
-}
-
-fn find_run<'a>(ctx: &Context<'a>, start: u64) -> Fact<Option<OpenRun<'a>>> {
-    Ok(ctx.environment_state()?.run(start))
-}
-
-fn owns_run(ctx: &Context<'_>, start: u64, by: &Person) -> Fact<bool> {
-    Ok(find_run(ctx, start)?.is_some_and(|run| run.owner.statement.by == *by))
-}
-
-fn check_abort(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Fact<Objection> {
-    if owns_run(ctx, abort.start, by)? || admins(ctx)?.contains(by) {
-        return Ok(None);
-    }
-    let Some(environment) = ctx.environment else {
-        let why = format!(
-            "the policy no longer has {}: only the run's owner or an admin may abort it",
-            ctx.environment_label()
-        );
-        return Ok(Some(why));
-    };
-    let stale_at =
-        find_run(ctx, abort.start)?.map(|run| run.owner.statement.at.plus(environment.stale_after));
-    Ok(match stale_at {
-        Some(at) if at > ctx.now => Some(format!(
-            "run {} is not stale: until {at} only its owner or an admin may abort it",
-            abort.start
-        )),
-        _ => check_member(by, &environment.deployers, || {
-            format!("abort a run in {}", ctx.environment_label())
-        }),
-    })
 }
 
 fn check_approver(ctx: &Context<'_>, by: &Person) -> Fact<Objection> {

@@ -124,7 +124,7 @@ fn check_yank(ctx: &Context<'_>, yank: &Yank) -> Vec<Check> {
 fn check_claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
     let unknown = claim
         .must_be_known
-        .then(|| check_component_known(ctx, claim.component))
+        .then(|| check_component_known_or_running(ctx, claim.component))
         .flatten();
     unknown.or_else(|| {
         let (commit, content) = claim.content?;
@@ -135,6 +135,16 @@ fn check_claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
 fn check_component_known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
     (!ctx.policy.has_component(component))
         .then(|| fail(format!("the policy has no component {component}")))
+}
+
+/// Checks that the policy has a component, or that it still runs in the environment: its removal
+/// can be approved, and it can be locked.
+fn check_component_known_or_running(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
+    let is_running = || {
+        ctx.environment_state()
+            .is_ok_and(|state| state.present_commit(component).is_some())
+    };
+    check_component_known(ctx, component).filter(|_| !is_running())
 }
 
 /// Checks that a component has the stated content at a commit; `None` states that it is absent

@@ -82,13 +82,21 @@ fn check_forward(
     change: &ComponentChange,
 ) -> Fact<Option<Check>> {
     let (component, commit) = (&change.target.component, change.target.commit);
+    let is_hotfix = deployment.kind == DeploymentKind::Hotfix;
     let Some(running) = env_state.commit(component) else {
-        let is_hotfix = deployment.kind == DeploymentKind::Hotfix;
-        return Ok(is_hotfix.then(|| refuse_absent_hotfix(ctx, change)));
+        // If it was renamed, it runs under its old name. The removal of that one, which is part of
+        // the deployment, is compared with the running commit.
+        let old = ctx.policy.renamed_from(component);
+        let runs_as_old = old.is_some_and(|old| env_state.commit(old).is_some());
+        return Ok((is_hotfix && !runs_as_old).then(|| refuse_absent_hotfix(ctx, change)));
     };
+    let is_undeclared = !ctx.policy.has_component(component);
+    if is_undeclared && !is_hotfix && ctx.policy.renamed_to(component).is_none() {
+        // No commit has a component that the policy does not declare, so none is further ahead.
+        return Ok(None);
+    }
     let has_running_content = env_state.unknown_since(component).is_none()
         && env_state.content(component) == change.target.content;
-    let is_hotfix = deployment.kind == DeploymentKind::Hotfix;
     let is_required = is_hotfix || ctx.environment()?.branch.is_some() && !has_running_content;
     if !is_required
         || ctx.contains(commit, running)?

@@ -1,15 +1,12 @@
 //! Reads the states and histories of the previous environments, those that `promote_from` names.
 
-use std::collections::BTreeSet;
-
 use super::context::Context;
 use super::fact_need::FactNeed;
 use super::facts::Fact;
 use super::key_trust::has_listed_key;
 use super::request::RequestContext;
-use crate::domain::entry::{ComponentChange, Target};
+use crate::domain::entry::ComponentChange;
 use crate::domain::history::{History, RunPeriod, RunSubject};
-use crate::domain::id::Digest;
 use crate::domain::name::EnvName;
 use crate::domain::policy::PromotionMatch;
 use crate::domain::state::EnvState;
@@ -68,13 +65,7 @@ pub(super) fn counted_periods<'h, 'a>(
     history: &'h History<'a>,
     change: &ComponentChange,
 ) -> Fact<Vec<&'h RunPeriod<'a>>> {
-    let digests = |target: &Target| {
-        let images = target.artifacts.iter();
-        images
-            .map(|image| image.digest.clone())
-            .collect::<BTreeSet<Digest>>()
-    };
-    let wanted = digests(&change.target);
+    let wanted = change.target.digests();
     let subject = run_subject(ctx, change)?;
     let is_same_build = |period: &&RunPeriod<'a>| {
         matches!(subject, RunSubject::Commit(_))
@@ -83,7 +74,7 @@ pub(super) fn counted_periods<'h, 'a>(
                 .entry
                 .statement
                 .component_result(&change.target.component)
-                .is_some_and(|result| digests(&result.target) == wanted)
+                .is_some_and(|result| result.target.digests() == wanted)
     };
     Ok(history
         .run_periods_of(subject)

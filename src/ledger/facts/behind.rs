@@ -26,7 +26,10 @@ struct ObservedBranch<'a> {
     missing: RefCell<HashMap<CommitId, Rc<MissingInWindow>>>,
 }
 
-/// Counts the commits that components are behind a branch, up to a limit.
+/// The most commits to walk for a running commit that is older than the observed part of a branch.
+const EXACT_LIMIT: usize = 5_000;
+
+/// Counts the commits that components are behind a branch.
 pub struct BranchLag<'a> {
     repository: &'a Repository,
     path_commits: PathCommits<'a>,
@@ -35,11 +38,12 @@ pub struct BranchLag<'a> {
 }
 
 impl<'a> BranchLag<'a> {
-    /// Creates a counter that looks back over at most `limit` commits of each branch.
+    /// Creates a counter that observes the newest `limit` commits of each branch. For a running
+    /// commit that is older, it walks all commits in between, up to [`EXACT_LIMIT`].
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
         Self {
             repository,
-            path_commits: PathCommits::new(repository, policy, limit),
+            path_commits: PathCommits::new(repository, policy, EXACT_LIMIT),
             limit,
             branches: RefCell::default(),
         }
@@ -62,6 +66,12 @@ impl<'a> BranchLag<'a> {
         };
         let branch = self.load_branch(tip)?;
         let missing = branch.find_missing(running)?;
+        // Older commits may touch the component too, however few of the newest ones do.
+        if missing.may_miss_older
+            && let Ok(exact) = self.path_commits.touching(component, tip, running)
+        {
+            return Ok(exact);
+        }
         let mut commits = Vec::new();
         for position in &missing.indexes {
             let (Some(id), Some(cell)) = (
@@ -112,5 +122,65 @@ impl ObservedBranch<'_> {
             .borrow_mut()
             .insert(running, Rc::clone(&missing));
         Ok(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::git::tests::TestRepository;
+
+    const POLICY: &str = r#"
+        schema = 1
+        project = "catalogue"
+        [people]
+        alice = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+        [environments]
+        dev = {}
+        [components]
+        api = { paths = "api" }
+        web = { paths = "web" }
+    "#;
+
+    /// The count is that of the commits that touch the component, also if the running commit is
+    /// older than the observed part of the branch, whatever the observed part touches.
+    #[test]
+    fn counts_are_exact_beyond_the_window() {
+        let policy = Policy::parse(POLICY).unwrap();
+        let scratch = TestRepository::bare();
+        let blob = |text: &str| {
+            std::fs::write(scratch.sibling_path("blob"), text).unwrap();
+            let path = scratch.sibling_path("blob");
+            scratch.oid(&["hash-object", "-w", path.to_str().unwrap()])
+        };
+        let mut commits: Vec<CommitId> = Vec::new();
+        for number in 0..30 {
+            // Every tenth commit touches api, the others web.
+            let api = blob(&format!("api {}", number / 10));
+            let web = blob(&format!("web {}", number - number / 10));
+            let tree = scratch.tree(&[
+                ("100644", "api/x".to_owned(), api),
+                ("100644", "web/x".to_owned(), web),
+            ]);
+            let (tree, message) = (tree.to_string(), number.to_string());
+            let parent = commits.last().map(|it| it.0.to_string());
+            let mut args = vec!["commit-tree", &tree, "-m", &message];
+            args.extend(parent.iter().flat_map(|parent| ["-p", parent]));
+            commits.push(CommitId(scratch.oid(&args)));
+        }
+        let repository = scratch.open();
+        let (api, web) = ("api".parse().unwrap(), "web".parse().unwrap());
+        for limit in [3, 100] {
+            let lag = BranchLag::new(&repository, &policy, limit);
+            let count = |component, running: usize| {
+                let (tip, running) = (commits[29], commits[running]);
+                let behind = lag.commits_behind(component, tip, running).unwrap();
+                assert!(!behind.is_truncated);
+                behind.commits.len()
+            };
+            assert_eq!((count(&api, 0), count(&web, 0)), (2, 27));
+            assert_eq!((count(&api, 10), count(&web, 10)), (1, 18));
+            assert_eq!((count(&api, 28), count(&web, 28)), (0, 1));
+        }
     }
 }

@@ -113,8 +113,11 @@ impl FactGatherer<'_> {
         let commits =
             self.repository
                 .commits_missing_from(change.commit.0, &[from.0], self.authors_limit)?;
+        // The policy declares the paths of a renamed component under its new name.
+        let renamed = policy.renamed_to(&change.component);
+        let component = renamed.unwrap_or(&change.component);
         for commit in commits {
-            if self.content(policy, CommitId(commit), &change.component)? == Some(content) {
+            if self.content(policy, CommitId(commit), component)? == Some(content) {
                 return Ok(true);
             }
         }

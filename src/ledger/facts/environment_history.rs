@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::needs::{FactPlan, PlannedChange};
 use super::{FactGatherer, LedgerHistory, describe_error, is_older};
-use crate::domain::entry::{Action, Outcome, StoredEntry, VerificationResult};
+use crate::domain::entry::{Action, Outcome, StoredEntry, Target, VerificationResult};
 use crate::domain::env_ref::EnvRef;
-use crate::domain::id::{CommitId, Content, EntryId};
+use crate::domain::id::{CommitId, Content, Digest, EntryId};
 use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::{Environment, Policy, PromotionMatch};
 use crate::domain::rules::{Facts, SKEW, has_listed_key};
@@ -174,6 +174,8 @@ impl FactGatherer<'_> {
                         component,
                         commit,
                         content,
+                        digests: it.digests.clone(),
+                        other_build: None,
                         verification: None,
                         success: None,
                         is_commit_seen: false,
@@ -211,6 +213,7 @@ impl FactGatherer<'_> {
                 break;
             }
         }
+        search.use_other_build();
         if search.success.is_some() && !search.is_commit_seen {
             self.find_runs_of_commit(policy, env, tip, &mut search)?;
         }
@@ -261,6 +264,10 @@ struct RollbackSearch {
     component: ComponentName,
     commit: CommitId,
     content: Content,
+    /// The digests of the artifacts that the entry names; empty if it names none.
+    digests: BTreeSet<Digest>,
+    /// The newest success of the content with other artifacts, with its newest verification.
+    other_build: Option<(Arc<StoredEntry>, Option<Arc<StoredEntry>>)>,
     /// The newest verification of the run period that the walk is in.
     verification: Option<Arc<StoredEntry>>,
     success: Option<Arc<StoredEntry>>,
@@ -272,6 +279,22 @@ struct RollbackSearch {
 }
 
 impl RollbackSearch {
+    /// Returns whether a run of the content had the artifacts that the entry names.
+    fn is_wanted_build(&self, target: &Target) -> bool {
+        self.digests.is_empty() || self.digests == target.digests()
+    }
+
+    /// Uses the newest success with other artifacts if there is none with the wanted ones, so that
+    /// the rules can tell what ran.
+    fn use_other_build(&mut self) {
+        if self.success.is_none()
+            && let Some((success, verification)) = self.other_build.take()
+        {
+            self.success = Some(success);
+            self.verification = verification;
+        }
+    }
+
     /// Takes note of an entry that states that the commit ran.
     fn add_run_of_commit(&mut self, policy: &Policy, stored: &Arc<StoredEntry>) {
         if !has_success_of(stored, self.commit) {
@@ -299,8 +322,12 @@ impl RollbackSearch {
         };
         match result.outcome {
             Outcome::Succeeded if result.target.content == Some(self.content) => {
-                if is_trusted {
+                if is_trusted && self.is_wanted_build(&result.target) {
                     self.success = Some(Arc::clone(stored));
+                } else if is_trusted {
+                    let verification = self.verification.take();
+                    self.other_build
+                        .get_or_insert_with(|| (Arc::clone(stored), verification));
                 } else {
                     self.untrusted.get_or_insert_with(|| Arc::clone(stored));
                     // Only a failure of this period counts for an older one.

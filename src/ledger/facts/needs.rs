@@ -25,6 +25,8 @@ pub(super) struct PlannedChange {
     pub from: Option<CommitId>,
     /// The tag that the entry names as the source of its version.
     pub tag: Option<VersionTag>,
+    /// The digests of the artifacts that the entry names.
+    pub digests: BTreeSet<Digest>,
     /// Whether its content changes, or may change.
     pub is_changed: bool,
 }
@@ -159,14 +161,14 @@ impl<'a> FactPlan<'a> {
     fn add_deployment(&mut self, deployment: &Deployment) {
         for change in &deployment.components {
             self.commits.extend(change.from);
-            let artifacts = change.target.artifacts.iter();
-            self.digests
-                .extend(artifacts.map(|image| image.digest.clone()));
+            let digests = change.target.digests();
+            self.digests.extend(digests.iter().cloned());
             self.changes.push(PlannedChange {
                 component: change.target.component.clone(),
                 commit: change.target.commit,
                 from: change.from,
                 tag: change.target.tag.clone(),
+                digests,
                 is_changed: deployment.kind != DeploymentKind::Exec,
             });
         }
@@ -196,6 +198,7 @@ impl<'a> FactPlan<'a> {
                 commit: new,
                 from,
                 tag: None,
+                digests: BTreeSet::new(),
                 is_changed: true,
             });
         }

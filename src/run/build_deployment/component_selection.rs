@@ -26,7 +26,13 @@ pub(super) fn select_components(
     if let Selection::Named(wanted) = &spec.selection
         && let Some(unknown) = wanted.iter().find(|name| !all.contains(*name))
     {
-        return Err(BuildError::UnknownComponent(unknown.clone()));
+        return Err(match env_state.present_commit(unknown) {
+            Some(_) => BuildError::Undeclared {
+                component: unknown.clone(),
+                environment: spec.env.name().clone(),
+            },
+            None => BuildError::UnknownComponent(unknown.clone()),
+        });
     }
     let (mut components, mut is_any_in_commit) = (Vec::new(), false);
     let mut unchanged = Vec::new();
@@ -61,11 +67,25 @@ pub(super) fn select_components(
         let skipped = find_skipped(env_state, policy, &components);
         components.retain(|change| !skipped.contains_key(&change.target.component));
     }
-    let components = remove_blocked(env_state, &spec.selection, components);
+    let mut components = remove_blocked(env_state, &spec.selection, components);
+    add_replaced(env_state, policy, &mut components);
     if components.is_empty() && !is_any_in_commit {
         return Err(BuildError::NoComponents(name_commits(&spec.commits)));
     }
     Ok(components)
+}
+
+/// Adds the removal of each component that still runs under the old name of a deployed one.
+fn add_replaced(env_state: EnvState<'_>, policy: &Policy, components: &mut Vec<ComponentChange>) {
+    let find_replaced = |change: &ComponentChange| {
+        let old = policy.renamed_from(&change.target.component)?;
+        let is_included = components.iter().any(|it| it.target.component == *old);
+        (!change.is_removal() && !is_included && env_state.commit(old).is_some())
+            .then(|| build_change(env_state, old, change.target.commit, None))
+    };
+    let replaced: Vec<ComponentChange> = components.iter().filter_map(find_replaced).collect();
+    components.extend(replaced);
+    components.sort_by(|one, other| one.target.component.cmp(&other.target.component));
 }
 
 /// Names the commits of a deployment for an error.

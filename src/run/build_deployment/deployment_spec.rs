@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::entry::DeploymentKind;
 use crate::domain::env_ref::EnvRef;
-use crate::domain::id::CommitId;
-use crate::domain::name::ComponentName;
+use crate::domain::id::{CommitId, Digest};
+use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::policy::Environment;
 use crate::domain::text::Line;
 
@@ -45,6 +45,9 @@ pub struct DeploymentSpec<'a> {
     pub destroy: bool,
     /// Versions given by hand, by component. They take precedence over the policy's.
     pub versions: BTreeMap<ComponentName, Line>,
+    /// An artifact of the release that a rollback restores. It matters if the same content ran with
+    /// different artifacts.
+    pub artifact: Option<Digest>,
 }
 
 /// The commits to deploy.
@@ -72,6 +75,14 @@ pub enum BuildError {
     /// The policy has no such component.
     #[error("the policy has no component {0}")]
     UnknownComponent(ComponentName),
+    /// The policy no longer has a component that was named and still runs.
+    #[error("the policy no longer has the component {component}, but {environment} still runs it")]
+    Undeclared {
+        /// The component.
+        component: ComponentName,
+        /// The environment.
+        environment: EnvName,
+    },
     /// A component that was named is not in the commit.
     #[error("{component} has no file in {}", commit.short())]
     NotInCommit {

@@ -91,7 +91,13 @@ pub(super) fn add_version_and_artifacts(
             .into_iter()
             .flatten()
             .filter_map(|stored| stored.statement.component_result(&target.component));
-        let result = results.find(|it| it.target.content == target.content);
+        let has_artifact = |it: &Target| {
+            let mut images = it.artifacts.iter();
+            let wanted = spec.artifact.as_ref();
+            wanted.is_none_or(|digest| images.any(|image| image.digest == *digest))
+        };
+        let result =
+            results.find(|it| it.target.content == target.content && has_artifact(&it.target));
         if let Some(result) = result {
             target.version = result.target.version;
             target.tag = result.target.tag;

@@ -45,6 +45,28 @@ pub fn make_plans(
         }
     }
     let graph = Graph::new(runner.command_env.policy, &all);
+    let unplanned: Vec<(ComponentName, PlanResult)> = errors
+        .iter()
+        .map(|(component, error)| {
+            let waits_for = find_awaited((component, error), &graph, &plans, &errors);
+            runner
+                .observer
+                .on_plan_missing(component, error, &waits_for);
+            (component.clone(), describe_missing_plan(error, waits_for))
+        })
+        .collect();
+    plans.extend(unplanned);
+    plans
+}
+
+/// Returns the components after whose deployment a plan that failed is made again: those that it
+/// depends on and that may change, if the output of its command names one of them.
+fn find_awaited(
+    (component, error): (&ComponentName, &StepError),
+    graph: &Graph,
+    plans: &BTreeMap<ComponentName, PlanResult>,
+    errors: &BTreeMap<ComponentName, StepError>,
+) -> Vec<ComponentName> {
     let may_change = |component: &ComponentName| {
         let is_unchanged = matches!(
             plans.get(component),
@@ -52,37 +74,29 @@ pub fn make_plans(
         );
         !is_unchanged || errors.contains_key(component)
     };
-    let unplanned: Vec<(ComponentName, PlanResult)> = errors
-        .iter()
-        .map(|(component, error)| {
-            let waits_for: Vec<ComponentName> = graph
-                .predecessors(component)
-                .filter(|before| may_change(before))
-                .cloned()
-                .collect();
-            let waits_for = if names_any(component, error, &waits_for) {
-                waits_for
-            } else {
-                Vec::new()
-            };
-            runner
-                .observer
-                .on_plan_missing(component, error, &waits_for);
-            let (reason, output) = (error.reason.clone(), error.last_lines.join("\n"));
-            let result = if waits_for.is_empty() {
-                PlanResult::Failed { reason, output }
-            } else {
-                PlanResult::Deferred {
-                    waits_for,
-                    reason,
-                    output,
-                }
-            };
-            (component.clone(), result)
-        })
+    let waits_for: Vec<ComponentName> = graph
+        .predecessors(component)
+        .filter(|before| may_change(before))
+        .cloned()
         .collect();
-    plans.extend(unplanned);
-    plans
+    if names_any(component, error, &waits_for) {
+        waits_for
+    } else {
+        Vec::new()
+    }
+}
+
+fn describe_missing_plan(error: &StepError, waits_for: Vec<ComponentName>) -> PlanResult {
+    let (reason, output) = (error.reason.clone(), error.last_lines.join("\n"));
+    if waits_for.is_empty() {
+        PlanResult::Failed { reason, output }
+    } else {
+        PlanResult::Deferred {
+            waits_for,
+            reason,
+            output,
+        }
+    }
 }
 
 /// Returns whether the output of a failed plan command names one of these components. Its own name

@@ -176,6 +176,7 @@ impl Drafter<'_> {
             "resume" => Action::Resume(Resume {
                 start: self.pick(env_state.runs())?.sequence,
                 run: RunId(clock::random().unwrap()),
+                reason: Some(parse("lost")),
             }),
             "abort" => {
                 let run = self.pick(env_state.runs())?;
@@ -283,13 +284,8 @@ impl Drafter<'_> {
             if kind == DeploymentKind::Rollback && self.focus.is_none() && !past.is_empty() {
                 Commits::One(self.pick(past)?)
             } else if self.below(6) == 0 {
-                Commits::Each(
-                    self.policy
-                        .component_names()
-                        .into_iter()
-                        .map(|name| (name.clone(), each(&name)))
-                        .collect(),
-                )
+                let names = self.policy.component_names().into_iter();
+                Commits::Each(names.map(|name| (name.clone(), each(&name))).collect())
             } else {
                 Commits::One(self.pick_commit())
             };
@@ -301,6 +297,7 @@ impl Drafter<'_> {
             kind,
             destroy: self.below(2) == 0,
             versions: BTreeMap::new(),
+            artifact: None,
         };
         let mut deployment =
             build_deployment(self.view, self.policy, &spec).map_err(|error| error.to_string())?;

@@ -7,6 +7,7 @@ use super::component::ComponentPlan;
 use super::difference::PlanComparison;
 use crate::domain::id::CommitId;
 use crate::domain::name::EnvName;
+use crate::view::check::LeftOutComponent;
 
 /// The body of the document.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -18,6 +19,9 @@ pub struct DeploymentPlan {
     pub commit: CommitId,
     /// Every component of the deployment.
     pub components: Vec<ComponentPlan>,
+    /// The components that differ but that a run would leave out for now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutComponent>,
     /// How the plans differ from those of an earlier document, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comparison: Option<PlanComparison>,

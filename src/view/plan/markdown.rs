@@ -31,6 +31,13 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
         escape_code(&plans.commit.0.prefix(7))
     );
     write_table(plans, &mut all);
+    for it in &plans.left_out {
+        let (component, sentence) = (it.component.as_str(), it.describe());
+        let rest = sentence.strip_prefix(component).unwrap_or_default();
+        // Names contain no characters that Markdown interprets, apart from `_`.
+        let rest = rest.replace('_', "\\_");
+        let _ = writeln!(all, "{}{rest}.\n", escape_code(component));
+    }
     let mut parts: Vec<Section> = plans
         .components
         .iter()

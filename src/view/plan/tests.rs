@@ -62,6 +62,7 @@ fn plans(components: Vec<ComponentPlan>) -> DeploymentPlan {
         environment: "stage".parse().unwrap(),
         commit: COMMIT.parse().unwrap(),
         components,
+        left_out: Vec::new(),
         comparison: None,
     }
 }

@@ -44,6 +44,10 @@ pub fn render_text(plans: &DeploymentPlan, full: bool, width: Option<usize>) -> 
     if plans.components.is_empty() {
         lines.push(format!("  {} nothing changes", Mark::None));
     }
+    for it in &plans.left_out {
+        let indent = format!("  {} ", Mark::None);
+        lines.extend(wrap::wrap_indented(&indent, 4, &it.describe(), width));
+    }
     if let Some(comparison) = &plans.comparison {
         lines.extend(render_differences(comparison, width));
     }

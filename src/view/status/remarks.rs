@@ -3,11 +3,11 @@
 
 use super::report::{EnvironmentStatus, LockInfo};
 use crate::domain::entry::Outcome;
-use crate::domain::name::ComponentName;
 use crate::domain::time::Time;
 use crate::view::grouping::{group_equal, list_or_count};
 use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
+use crate::view::undeclared::Undeclared;
 
 /// Adds the remarks on an environment. `when` formats a time.
 pub(super) fn add_remarks(
@@ -93,26 +93,17 @@ fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
     }
 }
 
-/// Adds the components that the policy no longer declares.
+/// Adds the components that the policy no longer declares, and those that it has under a new name.
 fn add_undeclared(table: &mut Table, environment: &EnvironmentStatus) {
-    if environment.undeclared.is_empty() {
-        return;
-    }
     let name = &environment.name;
-    let names: Vec<&str> = environment
-        .undeclared
-        .iter()
-        .map(ComponentName::as_str)
-        .collect();
-    let are = if names.len() == 1 {
-        "is no longer a component"
-    } else {
-        "are no longer components"
-    };
-    table.add_command_remark(
-        style_warning(format!("{} {are} of the policy", list_or_count(&names))),
-        format!("git deploy record {name} {name} --destroy"),
-    );
+    if let Some(remark) = Undeclared::describe(name, &environment.undeclared) {
+        table.add_command_remark(style_warning(remark.text), remark.command);
+    }
+    for (old, new) in &environment.renamed {
+        table.add_remark(format!(
+            "{old} is named {new} in the policy: the next deployment of {new} to {name} replaces it"
+        ));
+    }
 }
 
 /// Adds the expiry of an ephemeral environment.

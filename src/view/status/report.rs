@@ -1,5 +1,7 @@
 //! The document `git-deploy/status/v1`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -56,6 +58,10 @@ pub struct EnvironmentStatus {
     /// The components that run but are no longer declared in the policy.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undeclared: Vec<ComponentName>,
+    /// The components that still run under their old name (`renamed_from` in the policy), with the
+    /// new one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub renamed: BTreeMap<ComponentName, ComponentName>,
     /// With `--exit-code`: the components whose content differs from the branch; empty if there are
     /// none.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -171,7 +171,15 @@ fn impossible_transitions_are_refused() {
                 reason: reason(),
             }),
         ),
-        (ci, "prod", Action::Resume(Resume { start: 1, run })),
+        (
+            ci,
+            "prod",
+            Action::Resume(Resume {
+                start: 1,
+                run,
+                reason: Some("lost".parse().unwrap()),
+            }),
+        ),
         (
             bob,
             "prod",

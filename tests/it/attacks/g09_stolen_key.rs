@@ -419,7 +419,11 @@ fn a_deployers_key_can_only_deploy() {
         (
             "resume",
             &["state"],
-            Action::Resume(Resume { start: 1, run }),
+            Action::Resume(Resume {
+                start: 1,
+                run,
+                reason: Some("lost".parse().unwrap()),
+            }),
         ),
         (
             "abort",
@@ -663,6 +667,7 @@ fn a_run_ends_as_it_began() {
         Action::Resume(Resume {
             start: began.sequence,
             run: RunId([9; 16]),
+            reason: Some("lost".parse().unwrap()),
         }),
         None,
         |_| (),
@@ -679,6 +684,7 @@ fn a_run_ends_as_it_began() {
         Action::Resume(Resume {
             start: began.sequence,
             run: start.run,
+            reason: Some("lost".parse().unwrap()),
         }),
         None,
         |_| (),

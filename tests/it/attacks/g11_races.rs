@@ -514,6 +514,7 @@ fn a_run_ends_once() {
         Action::Resume(Resume {
             start: run.0,
             run: RunId([byte; 16]),
+            reason: Some("lost".parse().unwrap()),
         })
     };
     loses(

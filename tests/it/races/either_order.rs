@@ -232,6 +232,7 @@ fn every_outcome_matches_an_order() {
             Action::Resume(Resume {
                 start: 1,
                 run: RunId([run; 16]),
+                reason: Some("lost".parse().unwrap()),
             }),
             None,
             |_| (),

@@ -125,7 +125,7 @@ fn one_off_commands_leave_no_open_run() {
     let run = play
         .project
         .bob
-        .deploy(&["resume", "dev", "--yes"])
+        .deploy(&["resume", "dev", "--yes", "--take-over", "-m", "lost"])
         .fails(2);
     assert!(
         run.words_of_err()

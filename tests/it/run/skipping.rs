@@ -31,6 +31,21 @@ fn a_failed_dependency_is_waited_for() {
     let check = play.project.ci.deploy(&["check", "dev"]).fails(1);
     assert!(check.text().contains(skipped), "{check}");
 
+    let planned = |more: &[&str]| play.project.ci.deploy(&[&["plan", "dev"], more].concat());
+    assert!(planned(&[]).text().contains(skipped));
+    let markdown = planned(&["--format", "markdown"]);
+    assert!(
+        markdown
+            .text()
+            .contains("<code>api</code> is skipped: it depends on db, which is on hold."),
+        "{markdown}"
+    );
+    let json = planned(&["--json"]).json();
+    assert_eq!(json["leftOut"][0]["component"], "api");
+    let both = planned(&["--format", "markdown", "--json"]).fails(2);
+    assert!(both.err().contains("cannot be used together"), "{both}");
+    play.done();
+
     // A part of it can.
     play.change(&[("web/n", "3\n")]);
     let partly = play.run(&[]).fails(6);

@@ -38,7 +38,7 @@ fn a_killed_run_can_be_resumed() {
         bob.deploy(&["sync"]).ok();
         let status = bob.deploy(&["status", "dev"]).ok();
         assert!(status.text().contains("deploying"), "{status}");
-        let resume = ["resume", "dev", "--yes"];
+        let resume = ["resume", "dev", "--yes", "--take-over", "-m", "lost"];
         let (one, two) = std::thread::scope(|scope| {
             let other = scope.spawn(|| carol.deploy(&resume));
             (bob.deploy(&resume), other.join().unwrap())
@@ -87,7 +87,10 @@ fn a_lost_run_begins_nothing_more() {
         let background = BackgroundRun::begin(&ci.repo, &["run", "dev", "--yes"]);
         play.wait_for("go.there");
         match ending {
-            "resume" => drop(bob.deploy(&["resume", "dev", "--yes"]).ok()),
+            "resume" => drop(
+                bob.deploy(&["resume", "dev", "--yes", "--take-over", "-m", "lost"])
+                    .ok(),
+            ),
             _ => drop(alice.deploy(&["abort", "dev", "-m", "enough"]).ok()),
         }
         // What was known a moment ago is believed for a second.

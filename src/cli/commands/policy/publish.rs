@@ -4,6 +4,7 @@ use super::difference::{print_changed_lines, print_comparison_document, read_pol
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::key_lookup::open_signer;
 use crate::cli::policy_file::{POLICY_FILE, ProposedPolicy};
+use crate::cli::unmatched_paths::find_unmatched;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::{Digest, PublicKey};
@@ -48,7 +49,9 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
             Ok(())
         };
     }
-    for warning in find_warnings(&proposal.policy) {
+    let source = args.source.as_deref();
+    let unmatched = find_unmatched(&workspace.repository, source, &proposal)?;
+    for warning in find_warnings(&proposal.policy).into_iter().chain(unmatched) {
         ui.eprint_sentence(warning);
     }
     if !args.write.dry_run && !ui.confirm("Publish this policy?")? {

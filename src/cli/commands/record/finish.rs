@@ -1,10 +1,12 @@
 //! `git deploy record --finish`: ends a run that `--start` began.
 
+use std::cell::RefCell;
+
 use super::Args;
 use crate::cli::key_lookup;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, append_report};
-use crate::domain::entry::{self, Action, Finish};
+use crate::domain::entry::{self, Action, Deployment, Finish};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::CommitId;
 use crate::domain::name::Person;
@@ -26,6 +28,8 @@ pub(super) fn finish_run(
         .transpose()?;
     let source = key_lookup::find_source(Some(&workspace.repository))?;
     let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
+    // The deployment of the run's start. Each attempt to write the entry replaces it.
+    let deployment: RefCell<Option<Deployment>> = RefCell::default();
     let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
         let signer = view
             .policy
@@ -36,6 +40,7 @@ pub(super) fn finish_run(
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
         let runs = env.state_in(&state).runs();
         let run = find_run(args, env, runs, signer, commit)?;
+        *deployment.borrow_mut() = run.deployment().cloned();
         Ok(EntryDraft::in_environment(
             env,
             Action::Finish(build_finish(args, run)?),
@@ -49,7 +54,8 @@ pub(super) fn finish_run(
         ),
         &appended,
     )?;
-    append_report::report_holds(ui, env.name(), &appended);
+    let deployment = deployment.borrow();
+    append_report::report_holds(ui, workspace, env.name(), deployment.as_ref(), &appended);
     Ok(())
 }
 

@@ -23,6 +23,9 @@ pub struct Resume {
     pub start: u64,
     /// The run's new id: only the runner that pushed this entry may continue the run.
     pub run: RunId,
+    /// Why the run is taken over from its owner before it is stale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Line>,
 }
 
 impl ActionType for Resume {
@@ -55,7 +58,7 @@ impl ActionBody for Resume {
     }
 
     fn free_text(&self) -> Option<&str> {
-        None
+        self.reason.as_ref().map(Line::as_str)
     }
 
     fn note(&self, _: CommitId) -> Note {
@@ -63,7 +66,10 @@ impl ActionBody for Resume {
     }
 
     fn log(&self) -> LogText {
-        LogText::new("resumed", Tone::Neutral, format!("run {}", self.start))
+        let reason = self.reason.as_ref();
+        let reason = reason.map_or_else(String::new, |reason| format!(", \"{reason}\""));
+        let object = format!("run {}{reason}", self.start);
+        LogText::new("resumed", Tone::Neutral, object)
     }
 
     fn validate(&self, _: Option<&EnvName>) -> Result<(), InvalidError> {
@@ -108,8 +114,8 @@ impl EnvironmentBody for Resume {
 impl crate::domain::entry::samples::Sample for Resume {
     fn sample(_: bool) -> proptest::strategy::BoxedStrategy<Self> {
         use crate::domain::entry::samples::*;
-        (0u64..4, run())
-            .prop_map(|(start, run)| Self { start, run })
+        (0u64..4, run(), proptest::option::of(line()))
+            .prop_map(|(start, run, reason)| Self { start, run, reason })
             .boxed()
     }
 }

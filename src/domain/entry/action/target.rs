@@ -2,6 +2,8 @@
 //!
 //! The order of the fields is that of the signed JSON, so it must not change.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use InvalidError::{Contradiction, Order};
@@ -76,6 +78,12 @@ pub struct Target {
 }
 
 impl Target {
+    /// Returns the digests of its artifacts. Rules compare these and not the names.
+    pub fn digests(&self) -> BTreeSet<Digest> {
+        let images = self.artifacts.iter();
+        images.map(|image| image.digest.clone()).collect()
+    }
+
     /// Lists the ids of its content and of the tag that gave its version.
     pub(super) fn other_ids(&self) -> impl Iterator<Item = Oid> {
         let content = self.content.map(|content| content.0);

@@ -376,6 +376,16 @@ pub(crate) const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "[environments]",
+        "[components]\na = { renamed_from = \"b\" }\nb = {}\n[environments]",
+        &["b is still a component"],
+    ),
+    (
+        "[environments]",
+        "[components]\na = { renamed_from = \"c\" }\nb = { renamed_from = \"c\" }\n[environments]",
+        &["a is renamed from c already"],
+    ),
+    (
+        "[environments]",
         "[components.a]\npaths = []\n[environments]",
         &["the list is empty"],
     ),

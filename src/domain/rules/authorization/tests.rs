@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::domain::entry::{
-    Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit, Expire, Image, Lock,
-    PolicyApprove, PolicyRevoke, Resume, Revoke, Unlock, Verification, VerificationResult,
+    Abort, Artifact, Attestation, Baseline, Build, BuildResult, ComponentAtCommit, Expire, Image,
+    Lock, PolicyApprove, PolicyRevoke, Resume, Revoke, Unlock, Verification, VerificationResult,
 };
 use crate::domain::entry::{Outcome, Unyank};
 use crate::domain::id::{Digest, RunId};
@@ -121,6 +121,7 @@ fn runs() {
     let resume = Action::Resume(Resume {
         start: 1,
         run: RunId([2; 16]),
+        reason: Some(parse("lost")),
     });
     assert_eq!(allowed("prod", &[("erin", begun.clone())], &end), ["erin"]);
     assert_eq!(
@@ -158,6 +159,44 @@ fn runs() {
         .fails(Rule::Authorization, "carol may not abort a run in prod");
     stale.facts.state = None;
     stale.unknown(Rule::Authorization, "not read");
+}
+
+/// A deployer takes over another's run once it is stale, or with a reason; the owner and no other
+/// person needs neither.
+#[test]
+fn resumes() {
+    let begun = start_of(DeploymentKind::Deploy);
+    let resume = |reason: Option<&str>| {
+        Action::Resume(Resume {
+            start: 1,
+            run: RunId([2; 16]),
+            reason: reason.map(parse),
+        })
+    };
+    let after = |by: &str, reason| {
+        Case::after(
+            POLICY,
+            "prod",
+            vec![("ci", begun.clone())],
+            by,
+            resume(reason),
+        )
+    };
+    after("ci", None).passes(Rule::Authorization);
+    after("bob", Some("lost")).passes(Rule::Authorization);
+    after("carol", Some("lost")).fails(Rule::Authorization, "carol may not deploy to prod");
+    let mut early = after("bob", None);
+    early.fails(
+        Rule::Authorization,
+        "run 1 is ci's and not stale until 2026-03-05T10:59:00Z",
+    );
+    early.now = entry_time().plus(Span::from_seconds(59 * 60));
+    early.passes(Rule::Authorization);
+    early.facts.state = None;
+    early.unknown(Rule::Authorization, "not read");
+    early
+        .by("carol")
+        .fails(Rule::Authorization, "carol may not deploy to prod");
 }
 
 /// Only eligible approvers may approve. The approver or an admin may revoke.

@@ -98,6 +98,23 @@ fn destroyed() {
     .passes(Rule::Content);
 }
 
+/// A component that the policy no longer has can be approved and locked while it runs.
+#[test]
+fn running_components_are_known() {
+    let lock = Action::Lock(Lock {
+        component: Some(parse("old")),
+        reason: parse("it leaves"),
+    });
+    for action in [lock, approve(2, &["old"])] {
+        let after = |component: &str| {
+            let history = vec![("alice", ran(component, 1, None))];
+            Case::after(POLICY, "prod", history, "alice", action.clone())
+        };
+        after("old").passes(Rule::Content);
+        after("other").fails(Rule::Content, "no component old");
+    }
+}
+
 /// A command is run only in running components, at their commits.
 #[test]
 fn commanded() {

@@ -69,6 +69,31 @@ fn hotfix() {
     }
 }
 
+/// No commit has a component that the policy does not declare, so its removal need not be forward,
+/// unless it continues under a new name.
+#[test]
+fn removals_of_undeclared_components() {
+    let removal = |rest: &str, contains| {
+        let mut old = change("old", 2, Some(1));
+        old.target.content = None;
+        let wanted = start(1, deployment(DeploymentKind::Deploy, vec![old]));
+        let history = vec![("alice", ran("old", 1, None))];
+        let policy = format!("{BOUND}{rest}");
+        let mut case = Case::after(&policy, "prod", history, "alice", wanted);
+        case.facts
+            .containment
+            .insert((commit(2), commit(1)), Ok(contains));
+        let key = (commit(2), parse("old"));
+        case.facts.running_content_in_history.insert(key, Ok(false));
+        case
+    };
+    let api = "[components]\napi = { paths = \"api\" }\n";
+    let renamed = "[components]\nnew = { paths = \"api\", renamed_from = \"old\" }\n";
+    removal(api, false).passes(Rule::FastForward);
+    removal(renamed, true).passes(Rule::FastForward);
+    removal(renamed, false).fails(Rule::FastForward, "contains neither 010101010101");
+}
+
 /// A hotfix needs a component that runs: one that was never deployed, failed at its first deployment
 /// or was removed is refused, whatever rules a hotfix skips.
 #[test]

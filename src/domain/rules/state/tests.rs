@@ -72,6 +72,7 @@ fn the_newest_run() {
         Action::Resume(Resume {
             start: 2,
             run: RunId([run; 16]),
+            reason: None,
         })
     };
     let abort = |run| abort(run, &[("catalogue", 2)]);

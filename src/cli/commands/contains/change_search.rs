@@ -1,0 +1,353 @@
+//! Searches for the changes of commits in what one environment runs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{SEARCH_LIMIT, reverts};
+use crate::cli::read_context::EnvironmentSnapshot;
+use crate::cli::workspace::Workspace;
+use crate::cli::{CliError, ErrorContext as _, ErrorKind};
+use crate::domain::id::{CommitId, Oid};
+use crate::domain::name::ComponentName;
+use crate::git::{Commit, Error};
+use crate::ledger::facts::{FactGatherer, PathCommits};
+use crate::run::default_description::read_subject;
+use crate::view::contains::{ComponentAnswer, ComponentContainment, MatchKind};
+
+/// Searches for changes in what one environment runs.
+pub(super) struct ChangeSearch<'a> {
+    pub workspace: &'a Workspace,
+    pub snapshot: &'a EnvironmentSnapshot<'a>,
+    pub gatherer: &'a FactGatherer<'a>,
+    pub path_commits: PathCommits<'a>,
+    /// The patch ids computed so far, by commit, because several components search the same
+    /// commits. `None` for a commit that changes nothing.
+    pub patch_ids: HashMap<Oid, Option<String>>,
+}
+
+/// What to look for in a component.
+#[derive(Clone, Copy)]
+enum SearchTarget {
+    /// The change that one commit makes.
+    Change(CommitId),
+    /// Everything in the history of a commit.
+    All(CommitId),
+}
+
+impl SearchTarget {
+    fn commit(self) -> CommitId {
+        match self {
+            Self::Change(commit) | Self::All(commit) => commit,
+        }
+    }
+}
+
+impl ChangeSearch<'_> {
+    /// Searches every affected component. Also returns the subject of the commit, if `revision`
+    /// names one.
+    pub fn find_all(
+        mut self,
+        revision: &str,
+        only: &[ComponentName],
+    ) -> Result<(Option<String>, Vec<ComponentContainment>), CliError> {
+        let (subject, targets) = self.find_targets(revision)?;
+        if let Some(unknown) = only.iter().find(|name| !targets.contains_key(*name)) {
+            crate::cli::deployment_request::require_component(&self.workspace.policy, unknown)?;
+            let message = format!(
+                "{revision} does not change {unknown}: it changes {}",
+                join_names(targets.keys())
+            );
+            return Err(CliError::new(ErrorKind::Usage, message));
+        }
+        let mut components = Vec::new();
+        for (component, target) in targets {
+            if only.is_empty() || only.contains(&component) {
+                components.push(ComponentContainment {
+                    result: self.find(&component, target)?,
+                    running: self.find_running(&component)?.map(|(commit, _)| commit),
+                    commit: target.commit(),
+                    component,
+                });
+            }
+        }
+        Ok((subject, components))
+    }
+
+    /// Returns the subject of the commit, if `revision` names one, and what to look for in each
+    /// component.
+    ///
+    /// If `revision` names an environment, looks for everything that it runs. If it names a commit,
+    /// looks for that commit's change in the components that it touches, or in every running
+    /// component if it touches none.
+    fn find_targets(
+        &self,
+        revision: &str,
+    ) -> Result<(Option<String>, BTreeMap<ComponentName, SearchTarget>), CliError> {
+        if let Some(running) = self.workspace.find_running(revision)? {
+            // A component that was renamed since is searched under its new name.
+            let policy = &self.workspace.policy;
+            let all = running.into_iter().map(|(component, commit)| {
+                let renamed = policy.renamed_to(&component).cloned();
+                (renamed.unwrap_or(component), SearchTarget::All(commit))
+            });
+            return Ok((None, all.collect()));
+        }
+        let commit = self.workspace.resolve_commit(revision)?;
+        let cannot_read = || format!("cannot read what {} changes", commit.short());
+        let mut touched = BTreeMap::new();
+        for component in self.workspace.policy.component_names() {
+            if self
+                .path_commits
+                .touches(commit, &component)
+                .context(ErrorKind::CannotTell, cannot_read())?
+            {
+                touched.insert(component, SearchTarget::Change(commit));
+            }
+        }
+        if touched.is_empty() {
+            let running = self.snapshot.state().components().into_keys().cloned();
+            touched.extend(running.map(|component| (component, SearchTarget::Change(commit))));
+        }
+        if touched.is_empty() {
+            let name = self.snapshot.name();
+            return Err(
+                CliError::new(ErrorKind::Usage, format!("nothing runs in {name} yet"))
+                    .hint("git deploy status"),
+            );
+        }
+        let commit = self
+            .workspace
+            .repository
+            .read_commit(commit.0)
+            .context(ErrorKind::CannotTell, cannot_read())?;
+        Ok((read_subject(&commit), touched))
+    }
+
+    /// Searches one component: first compares contents, which is fast, and then searches the
+    /// history.
+    fn find(
+        &mut self,
+        component: &ComponentName,
+        target: SearchTarget,
+    ) -> Result<ComponentAnswer, CliError> {
+        let state = self.snapshot.state();
+        let cannot_tell = |reason: String| Ok(ComponentAnswer::CannotTell { reason });
+        if state.unknown_since(component).is_some() {
+            return cannot_tell(format!(
+                "the running version in {} is unknown",
+                self.snapshot.name()
+            ));
+        }
+        let Some((running, running_content)) = self.find_running(component)? else {
+            return Ok(ComponentAnswer::no(format!(
+                "{} does not run it",
+                self.snapshot.name()
+            )));
+        };
+        let commit = target.commit();
+        let content = self
+            .gatherer
+            .content(&self.workspace.policy, commit, component);
+        if content.is_ok_and(|content| content.is_some() && content == running_content) {
+            let is_ancestor = self.workspace.repository.is_ancestor(commit.0, running.0);
+            let kind = if is_ancestor.unwrap_or(false) {
+                MatchKind::History
+            } else {
+                MatchKind::Content
+            };
+            return Ok(ComponentAnswer::Yes {
+                kind,
+                cherry_picks: Vec::new(),
+            });
+        }
+        match self.search_history(component, target, running) {
+            Ok(answer) => Ok(answer),
+            Err(Error::Shallow | Error::Missing(_)) => cannot_tell(
+                "part of the history in between is missing: git fetch --unshallow, or git fetch"
+                    .to_owned(),
+            ),
+            Err(Error::LimitExceeded { what, limit }) => {
+                cannot_tell(format!("{what} is above {limit}"))
+            }
+            Err(error) => {
+                Err(CliError::new(ErrorKind::CannotTell, "cannot read the history").because(error))
+            }
+        }
+    }
+
+    /// Searches the history for a component whose content differs.
+    fn search_history(
+        &mut self,
+        component: &ComponentName,
+        target: SearchTarget,
+        running: CommitId,
+    ) -> crate::git::Result<ComponentAnswer> {
+        let repository = &self.workspace.repository;
+        let commit = target.commit();
+        if repository.is_ancestor(commit.0, running.0)? {
+            let reverted = match target {
+                SearchTarget::Change(commit) => {
+                    self.find_revert(component, running, (commit.0, commit.0))?
+                }
+                SearchTarget::All(_) => None,
+            };
+            return Ok(reverted.unwrap_or(ComponentAnswer::Yes {
+                kind: MatchKind::History,
+                cherry_picks: Vec::new(),
+            }));
+        }
+        let needed = match target {
+            SearchTarget::Change(commit) => vec![commit.0],
+            SearchTarget::All(commit) => {
+                let ahead = self.path_commits.touching(component, commit, running)?;
+                if ahead.is_truncated {
+                    let what = "the number of commits to look for".to_owned();
+                    return Err(Error::LimitExceeded {
+                        what,
+                        limit: SEARCH_LIMIT as u64,
+                    });
+                }
+                ahead.commits
+            }
+        };
+        let deployed = self.path_commits.touching(component, running, commit)?;
+        let matches = self.match_changes(&needed, &deployed.commits)?;
+        let missing: Vec<Oid> = needed
+            .iter()
+            .filter(|id| !matches.contains_key(*id))
+            .copied()
+            .collect();
+        if let (SearchTarget::Change(commit), Some(found)) = (target, matches.get(&commit.0))
+            && let Some(reverted) = self.find_revert(component, running, (commit.0, *found))?
+        {
+            return Ok(reverted);
+        }
+        if missing.is_empty() {
+            let kind = if needed.is_empty() {
+                MatchKind::History
+            } else {
+                MatchKind::Patch
+            };
+            return Ok(ComponentAnswer::Yes {
+                kind,
+                cherry_picks: matches.into_values().map(CommitId).collect(),
+            });
+        }
+        Ok(answer_for_missing(
+            target,
+            running,
+            &missing,
+            deployed.is_truncated,
+        ))
+    }
+
+    /// Returns the answer if a change is in the running history and a later commit there reverts it.
+    /// `occurrence` is the commit that was asked for, and the deployed one that makes its change.
+    fn find_revert(
+        &self,
+        component: &ComponentName,
+        running: CommitId,
+        (asked, found): (Oid, Oid),
+    ) -> crate::git::Result<Option<ComponentAnswer>> {
+        let repository = &self.workspace.repository;
+        let later = |since: Oid| {
+            let since = CommitId(since);
+            Ok(self
+                .path_commits
+                .touching(component, running, since)?
+                .commits)
+        };
+        let history = reverts::RevertSearch {
+            repository,
+            running: running.0,
+            later: &later,
+        };
+        let revert = history.find(&[asked, found])?;
+        let Some(revert) = revert else {
+            return Ok(None);
+        };
+        let subject = read_subject(&repository.read_commit(revert)?);
+        let subject = subject.map_or_else(String::new, |it| format!(" \"{it}\""));
+        Ok(Some(ComponentAnswer::No {
+            reason: format!("reverted by {}{subject}", revert.prefix(7)),
+            reverted_by: Some(CommitId(revert)),
+        }))
+    }
+
+    /// Maps needed commits to deployed commits that make the same change. Leaves out needed
+    /// commits without such a match.
+    fn match_changes(
+        &mut self,
+        needed: &[Oid],
+        deployed: &[Oid],
+    ) -> crate::git::Result<BTreeMap<Oid, Oid>> {
+        if needed.is_empty() || deployed.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        self.compute_patch_ids(needed, false)?;
+        // The commits that a merge brought in are in the list themselves.
+        self.compute_patch_ids(deployed, true)?;
+        let patch_id = |id: &Oid| self.patch_ids.get(id)?.as_deref();
+        let by_patch: HashMap<&str, Oid> = deployed
+            .iter()
+            .filter_map(|id| Some((patch_id(id)?, *id)))
+            .collect();
+        Ok(needed
+            .iter()
+            .filter_map(|id| Some((*id, *by_patch.get(patch_id(id)?)?)))
+            .collect())
+    }
+
+    /// Computes the missing patch ids of commits. With `without_merges`, skips merge commits.
+    fn compute_patch_ids(&mut self, ids: &[Oid], without_merges: bool) -> crate::git::Result<()> {
+        let repository = &self.workspace.repository;
+        let mut commits: Vec<Commit> = Vec::new();
+        for id in ids.iter().filter(|id| !self.patch_ids.contains_key(*id)) {
+            let commit = repository.read_commit(*id)?;
+            if !(without_merges && commit.parents.len() > 1) {
+                commits.push(commit);
+            }
+        }
+        let mut patch_ids = repository.patch_ids(&commits)?;
+        self.patch_ids.extend(
+            commits
+                .iter()
+                .map(|commit| (commit.id, patch_ids.remove(&commit.id))),
+        );
+        Ok(())
+    }
+}
+
+/// Returns the answer if changes were not found among the deployed commits. `missing` lists the
+/// commits that make these changes, newest first, and is not empty. With `is_truncated`, only the
+/// first `SEARCH_LIMIT` deployed commits were examined.
+fn answer_for_missing(
+    target: SearchTarget,
+    running: CommitId,
+    missing: &[Oid],
+    is_truncated: bool,
+) -> ComponentAnswer {
+    let running = running.0.prefix(7);
+    if is_truncated {
+        let reason =
+            format!("more than {SEARCH_LIMIT} commits of {running} may hold the same change");
+        return ComponentAnswer::CannotTell { reason };
+    }
+    let newest = missing.first().map(|id| id.prefix(7)).unwrap_or_default();
+    let reason = match (target, missing.len()) {
+        (SearchTarget::Change(_), _) => {
+            format!("{running} has neither the commit nor one that makes the same change")
+        }
+        (SearchTarget::All(_), 1) => format!("{running} lacks {newest}"),
+        (SearchTarget::All(_), count) => {
+            format!("{running} lacks {count} commits, the newest {newest}")
+        }
+    };
+    ComponentAnswer::no(reason)
+}
+
+fn join_names<'n>(components: impl Iterator<Item = &'n ComponentName>) -> String {
+    components
+        .map(ComponentName::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,113 @@
+//! `git deploy rollback`: what it goes back to, what it says, and what is on hold afterwards.
+
+use crate::harness::{Project, World};
+
+const POLICY: &str = "[environments]\nprod = { rollback = \"auto\" }\n[components.api]\npaths = \"api/**\"\napply = \"test ! -e broken\"\n";
+
+/// Pushes a change and deploys it.
+fn deploy(project: &Project<'_>, text: &str) -> String {
+    let commit = project.push("api/x", text);
+    project.ci.deploy(&["run", "prod", "--yes"]).ok();
+    commit
+}
+
+fn running(project: &Project<'_>) -> String {
+    let status = project.ci.deploy(&["status", "prod", "--json"]).ok().json();
+    let component = &status["environments"][0]["components"][0];
+    component["commit"].as_str().unwrap().to_owned()
+}
+
+/// The rolled back content is on hold, and the printed command lifts the hold.
+#[test]
+fn rolled_back_content_is_held() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let first = deploy(&project, "first\n");
+    let second = deploy(&project, "two\n");
+    let back = project.ci.deploy(&["rollback", "prod", "--yes"]).ok();
+    assert_eq!(running(&project), first);
+    let unlock = format!("git deploy unlock prod --commit {}", &second[..7]);
+    assert!(back.text().contains(&unlock), "{back}");
+    project.ci.deploy(&["run", "prod", "--yes"]).fails(1);
+    let words: Vec<&str> = unlock.split(' ').skip(2).collect();
+    project.bob.deploy(&words).ok();
+    project.ci.deploy(&["run", "prod", "--yes"]).ok();
+    // The same holds for a rollback that another system made.
+    let recorded = ["record", "prod", &first, "--rollback"];
+    let back = project.ci.deploy(&recorded).ok();
+    assert!(back.text().contains(&unlock), "{back}");
+    project.audited();
+}
+
+/// After an automatic rollback there is nothing to do: the release before that is not touched.
+#[test]
+fn nothing_to_do_after_an_automatic_rollback() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    deploy(&project, "first\n");
+    let second = deploy(&project, "two\n");
+    project.commit("api/x", "three\n");
+    project.push("api/broken", "");
+    project.ci.deploy(&["run", "prod", "--yes"]).fails(4);
+    for more in [&[][..], &["--component", "api"]] {
+        let args = [&["rollback", "prod", "--yes"], more].concat();
+        let said = project.ci.deploy(&args).ok();
+        assert!(
+            said.text().contains("was rolled back automatically"),
+            "{said}"
+        );
+        assert_eq!(running(&project), second);
+    }
+    // A person may still choose a release.
+    let to = ["rollback", "prod", "--to", "HEAD~3", "--yes"];
+    project.ci.deploy(&to).ok();
+    assert_ne!(running(&project), second);
+}
+
+/// A yanked release is no target, and the refusal says so.
+#[test]
+fn yanked_releases_are_named() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let first = deploy(&project, "first\n");
+    deploy(&project, "two\n");
+    project
+        .alice
+        .deploy(&["yank", &first, "-m", "leaks memory"])
+        .ok();
+    let stuck = project.ci.deploy(&["rollback", "prod", "--yes"]).fails(1);
+    let expected = format!("{} is yanked: \"leaks memory\"", &first[..12]);
+    assert!(stuck.words_of_err().contains(&expected), "{stuck}");
+}
+
+/// A rollback to an artifact finds the release that had it, even if the same content ran with
+/// another one.
+#[test]
+fn rollback_to_an_artifact() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let image = |byte: &str| format!("shop/api@sha256:{}", byte.repeat(64));
+    let register = |byte: &str, commit: &str| {
+        let args = ["register", &image(byte), commit, "--component", "api"];
+        project.ci.deploy(&args).ok();
+    };
+    let first = project.push("api/x", "first\n");
+    register("a", &first);
+    project.ci.deploy(&["run", "prod", "--yes"]).ok();
+    let second = project.push("api/x", "two\n");
+    register("b", &second);
+    project.ci.deploy(&["run", "prod", "--yes"]).ok();
+    let unknown = ["rollback", "prod", "--yes", "--to", &image("c")];
+    let said = project.ci.deploy(&unknown).fails(1);
+    assert!(
+        said.err()
+            .contains("no good release in prod had the artifact"),
+        "{said}"
+    );
+    // The name may differ: digests decide.
+    let other_name = image("a").replace("shop/api", "mirror/api");
+    let to = ["rollback", "prod", "--yes", "--to", &other_name];
+    project.ci.deploy(&to).ok();
+    assert_eq!(running(&project), first);
+    project.audited();
+}
