@@ -162,6 +162,11 @@ impl TreeComparison<'_, '_> {
             let Some(either) = old_entry.or(new_entry) else {
                 return Ok(());
             };
+            // A link can belong to components that a file of the same name does not belong to.
+            let is_link = [&old_entry, &new_entry]
+                .into_iter()
+                .flatten()
+                .any(TreeEntry::is_link);
             self.examined += 1;
             if self.examined > ENTRY_LIMIT {
                 return Err(Error::limit_exceeded(
@@ -171,6 +176,7 @@ impl TreeComparison<'_, '_> {
             }
             self.compare_entry(
                 &either,
+                is_link,
                 old_entry.map(|it| it.id),
                 new_entry.map(|it| it.id),
                 path,
@@ -185,6 +191,7 @@ impl TreeComparison<'_, '_> {
     fn compare_entry(
         &mut self,
         entry: &TreeEntry<'_>,
+        is_link: bool,
         old: Option<Oid>,
         new: Option<Oid>,
         path: &mut Vec<u8>,
@@ -198,7 +205,6 @@ impl TreeComparison<'_, '_> {
         path.extend(entry.name);
         let owners = &self.finder.owners;
         if !entry.is_tree() {
-            let is_link = entry.is_link();
             self.mark_changed(&owners.owners_of_file(position, path, is_link));
         } else if old != new {
             self.compare_folders(

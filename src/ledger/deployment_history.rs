@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::facts::{LedgerHistory, is_older};
-use crate::domain::entry::{Outcome, StoredEntry};
+use super::facts::{LedgerHistory, begins_period, is_older};
+use crate::domain::entry::StoredEntry;
 use crate::domain::env_ref::EnvRef;
 use crate::domain::history::{History, RunPeriod};
 use crate::domain::id::EntryId;
@@ -37,12 +37,6 @@ pub fn read_recent_histories(
         histories.insert(component, entries);
     }
     Ok(histories)
-}
-
-/// Returns whether an entry deploys or removes a component, and so begins a period of its history.
-fn begins_period(stored: &StoredEntry, component: &ComponentName) -> bool {
-    let result = stored.statement.component_result(component);
-    result.is_some_and(|it| matches!(it.outcome, Outcome::Succeeded | Outcome::Destroyed))
 }
 
 /// Finds, for each component, the newest of its run periods that `accept` accepts. Components

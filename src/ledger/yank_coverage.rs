@@ -2,7 +2,8 @@
 //!
 //! These are the contents that the commit brought: each component in which it differs from its first
 //! parent. Content that succeeded somewhere before the commit was first deployed is not its fault,
-//! for example the content that a revert goes back to.
+//! for example the content that a revert goes back to. A success with a commit that contains the
+//! yanked one is no such exception: it deployed what the commit brought.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::Policy;
 use crate::domain::time::Time;
 use crate::git::error::Result;
+use crate::git::repo::Repository;
 
 /// A success of content with another commit than the yanked one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub struct YankCoverage {
 struct Search {
     /// When the commit was first deployed.
     first_deployed: Option<Time>,
-    /// The oldest success of each content with another commit.
+    /// The oldest success of each content with a commit that does not contain the yanked one.
     successes: BTreeMap<ComponentName, (Time, EarlierSuccess)>,
 }
 
@@ -49,6 +51,7 @@ struct Search {
 /// Looks through the ledgers of all environments, for a person who writes a yank. Entries that
 /// cannot be read, or are beyond the limit of a walk, make no exception: the content is covered.
 pub fn find_coverage(
+    repository: &Repository,
     gatherer: &FactGatherer<'_>,
     policy: &Policy,
     tips: &Tips,
@@ -64,6 +67,9 @@ pub fn find_coverage(
         }
     }
     let mut search = Search::default();
+    // If the commits cannot be compared, there is no exception.
+    let contains_yanked =
+        |other: CommitId| repository.is_ancestor(commit.0, other.0).unwrap_or(true);
     for ledger in policy.ledgers() {
         if let Some(tip) = tips.get(&ledger).filter(|_| !brought.is_empty()) {
             for walked in gatherer.history().walk(*tip) {
@@ -76,7 +82,7 @@ pub fn find_coverage(
                             .iter()
                             .any(|it| brought.contains_key(&**it)));
                 if is_about && let Ok(stored) = gatherer.history().entry(&ledger, walked.id) {
-                    search.add_entry(&stored, &ledger, commit, &brought);
+                    search.add_entry(&stored, &ledger, commit, &brought, &contains_yanked);
                 }
             }
         }
@@ -91,6 +97,7 @@ impl Search {
         ledger: &LedgerName,
         commit: CommitId,
         brought: &BTreeMap<ComponentName, Content>,
+        contains_yanked: &dyn Fn(CommitId) -> bool,
     ) {
         let statement = &stored.statement;
         if statement.commits().contains(&commit) {
@@ -103,7 +110,7 @@ impl Search {
             let target = &result.target;
             let is_same = target.content.is_some()
                 && target.content == brought.get(&target.component).copied();
-            if !is_same || target.commit == commit || result.outcome != Outcome::Succeeded {
+            if !is_same || result.outcome != Outcome::Succeeded || contains_yanked(target.commit) {
                 continue;
             }
             let success = EarlierSuccess {

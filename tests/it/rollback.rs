@@ -111,3 +111,17 @@ fn rollback_to_an_artifact() {
     assert_eq!(running(&project), first);
     project.audited();
 }
+
+/// A commit that never ran stands for the release with the same content: a squash of what ran.
+#[test]
+fn rollback_to_equal_content() {
+    let world = World::new();
+    let project = Project::new(&world, POLICY);
+    let first = deploy(&project, "first\n");
+    deploy(&project, "two\n");
+    let squash = project.push("api/x", "first\n");
+    let to = ["rollback", "prod", "--yes", "--to", &squash];
+    project.ci.deploy(&to).ok();
+    assert_eq!(running(&project), first);
+    project.audited();
+}

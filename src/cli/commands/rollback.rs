@@ -10,7 +10,7 @@ use crate::cli::deployment_request::{self, find_rules};
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::rollback_targets::{self, GoodRelease};
 use crate::cli::workspace::Workspace;
-use crate::cli::{CliError, ErrorKind, Ui};
+use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::entry::{self, Outcome};
 use crate::domain::history::RunPeriod;
 use crate::domain::id::{CommitId, Content, Digest};
@@ -129,7 +129,12 @@ fn find_goal(
             to_each(commits, Some(digest))
         }
         (Some(rev), None) => Goal {
-            commits: Commits::One(workspace.resolve_commit(rev)?),
+            commits: find_commits_with_content(
+                workspace,
+                snapshot,
+                named,
+                workspace.resolve_commit(rev)?,
+            )?,
             selection: deployment_request::select_to_change(&args.components),
             artifact: None,
         },
@@ -219,6 +224,54 @@ fn find_releases_with(
         .into_iter()
         .map(|(component, release)| (component, release.target.commit))
         .collect())
+}
+
+/// Returns the commit that each component goes back to for `--to REV`: REV, or the commit of a good
+/// release with the same content if the component never ran REV itself, for example because REV is a
+/// squash of the commits that ran.
+fn find_commits_with_content(
+    workspace: &Workspace,
+    snapshot: &EnvironmentSnapshot<'_>,
+    named: &BTreeSet<ComponentName>,
+    commit: CommitId,
+) -> Result<Commits, CliError> {
+    let components = if named.is_empty() {
+        workspace.policy.component_names()
+    } else {
+        named.clone()
+    };
+    let gatherer = workspace.gatherer();
+    let mut contents = BTreeMap::new();
+    for component in &components {
+        let content = gatherer.content(&workspace.policy, commit, component);
+        let content = content.context(
+            ErrorKind::CannotTell,
+            "cannot read the contents of the commit",
+        )?;
+        contents.extend(content.map(|content| (component.clone(), content)));
+    }
+    let is_of_commit = |_: &ComponentName, release: &GoodRelease| release.target.commit == commit;
+    let exact = rollback_targets::find_newest(workspace, snapshot, &components, &is_of_commit)?;
+    let has_content = |component: &ComponentName, release: &GoodRelease| {
+        contents.get(component) == Some(&release.content)
+    };
+    let missing: BTreeSet<ComponentName> = components
+        .iter()
+        .filter(|component| !exact.contains_key(*component))
+        .cloned()
+        .collect();
+    let equal = rollback_targets::find_newest(workspace, snapshot, &missing, &has_content)?;
+    if equal.is_empty() {
+        return Ok(Commits::One(commit));
+    }
+    let commit_of = |component: ComponentName| {
+        let release = equal.get(&component);
+        let commit = release.map_or(commit, |release| release.target.commit);
+        (component, commit)
+    };
+    Ok(Commits::Each(
+        components.into_iter().map(commit_of).collect(),
+    ))
 }
 
 /// Returns the commit that each component goes back to. Without named components, chooses those of

@@ -66,7 +66,7 @@ fn find_yank_coverage(
     let policy = view
         .policy
         .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
-    find_coverage(view.gatherer, policy, view.tips, commit).context(
+    find_coverage(view.repository, view.gatherer, policy, view.tips, commit).context(
         ErrorKind::CannotTell,
         format!("cannot determine what {} changes", commit.short()),
     )

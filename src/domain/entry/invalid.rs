@@ -49,7 +49,7 @@ pub(super) fn require(condition: bool, error: InvalidError) -> Result<(), Invali
     if condition { Ok(()) } else { Err(error) }
 }
 
-/// Checks that digests of published files are SHA-256: the tree of the policy's ledger has no path
+/// Checks that digests of published files and of command lines are SHA-256. The format has no place
 /// for others.
 pub(super) fn require_sha256<'d>(
     digests: impl IntoIterator<Item = &'d Digest>,
@@ -57,7 +57,9 @@ pub(super) fn require_sha256<'d>(
     let mut digests = digests.into_iter();
     require(
         digests.all(|digest| digest.algorithm() == Algorithm::Sha256),
-        InvalidError::Contradiction("the digest of a policy or of its key list is a SHA-256"),
+        InvalidError::Contradiction(
+            "the digest of a policy, of its key list or of a command is a SHA-256",
+        ),
     )
 }
 

@@ -51,7 +51,7 @@ pub use component::{Component, Submodules};
 pub use environment::{DeployOn, Enforcement, Environment, PromotionMatch, Rollback};
 pub use environment_tables::Ephemeral;
 pub use error::suggest_nearest;
-pub use exceptions::HotfixSkip;
+pub use exceptions::{Hotfix, HotfixSkip};
 pub use file::Policy;
 pub use freeze::Freeze;
 pub use key_list::PublishedPolicy;

@@ -14,7 +14,7 @@ mod refusal;
 use std::collections::BTreeSet;
 
 use super::context::{Context, or_unknown};
-use super::definition::RuleDefinition;
+use super::definition::{OtherLedger, RuleDefinition};
 use super::fact_need::FactNeed;
 use super::facts::Fact;
 use super::findings::join_names;
@@ -48,7 +48,7 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
         RequestKind::BreakGlass,
     ]),
     hotfix_skip: None,
-    reads: &[],
+    reads: &[OtherLedger::PreviousEnvironments],
     needs,
     check,
 };
@@ -61,10 +61,13 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
         (_, Some(environment)) => {
             let required = &environment.approvals;
             let mut all = required.iter().map(|requirement| requirement.prevent_self);
-            all.any(PreventSelf::excludes_authors)
-                .then_some(FactNeed::Authors)
-                .into_iter()
-                .collect()
+            if all.any(PreventSelf::excludes_authors) {
+                // The authors of the commits as which the content ran in a previous environment are
+                // excluded too, even for a hotfix that skips the promotion.
+                vec![FactNeed::Authors, FactNeed::PreviousLog]
+            } else {
+                Vec::new()
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{key_trust, previous_log};
 use crate::domain::entry::{Action, Artifact, ComponentChange, DeploymentKind, Image, StoredEntry};
 use crate::domain::id::Digest;
 use crate::domain::name::{ComponentName, EnvName};
+use crate::domain::policy::{Hotfix, HotfixSkip};
 use crate::domain::text::Line;
 use crate::domain::verdict::{Check, Rule};
 
@@ -36,9 +37,8 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     check,
 };
 
-/// Returns the facts that the rule reads, except for the previous environment's log. The rules
-/// `previous environment` and `soak` declare that log, and a hotfix that skips both of them is not
-/// compared with it.
+/// Returns the facts that the rule reads, except for the previous environment's log, which the rule
+/// `previous environment` declares.
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     let needs_evidence = subject.kind == RequestKind::Artifact
         || subject.environment.is_some_and(|it| it.artifact_required)
@@ -213,13 +213,18 @@ fn check_as_in(
     source: &EnvName,
     change: &ComponentChange,
 ) -> Fact<Option<Violation>> {
+    let skips_promotion = |hotfix: &Hotfix| hotfix.skip.contains(&HotfixSkip::PromoteFrom);
     let is_hotfix = ctx.deployment()?.kind == DeploymentKind::Hotfix;
-    let history = match previous_log::previous_history(ctx, source, change) {
-        // The log was not gathered for a hotfix that skips the previous environment. For any other
-        // hotfix, the rule `previous environment` reports that the log is missing.
-        Err(_) if is_hotfix => return Ok(None),
-        history => history?,
-    };
+    if is_hotfix
+        && ctx
+            .environment()?
+            .hotfix
+            .as_ref()
+            .is_some_and(skips_promotion)
+    {
+        return Ok(None);
+    }
+    let history = previous_log::previous_history(ctx, source, change)?;
     // The rule `previous environment` checks that it ran at all.
     let counted = previous_log::counted_periods(ctx, &history, change)?;
     let subject = previous_log::run_subject(ctx, change)?;

@@ -91,7 +91,10 @@ fn check_component(
         LatestEvent::Failed(attempt) => Some(
             Violation::new(describe_failure(ctx, source, change, attempt)).remedy(record_command),
         ),
-        LatestEvent::Ran(period) | LatestEvent::Untrusted(period) => {
+        LatestEvent::Ran(newest) | LatestEvent::Untrusted(newest) => {
+            // Another build of the same content says nothing about the deployed one.
+            let same_build = previous_log::counted_periods(ctx, &history, change)?;
+            let period = same_build.last().copied().unwrap_or(newest);
             let unverified_counts = previous_log::unverified_counts(ctx, change);
             let needs_no_result =
                 unverified_counts && (period.is_baseline || period.untrusted.is_some());

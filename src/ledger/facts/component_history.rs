@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::LedgerHistory;
-use crate::domain::entry::{Action, StoredEntry};
+use crate::domain::entry::{Action, Outcome, StoredEntry};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{EntryId, Oid};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
@@ -183,4 +183,10 @@ impl Iterator for ComponentEntries<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         self.step().transpose()
     }
+}
+
+/// Returns whether an entry deploys or removes a component, and so begins a period of its history.
+pub fn begins_period(stored: &StoredEntry, component: &ComponentName) -> bool {
+    let result = stored.statement.component_result(component);
+    result.is_some_and(|it| matches!(it.outcome, Outcome::Succeeded | Outcome::Destroyed))
 }

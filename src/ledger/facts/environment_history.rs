@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::needs::{FactPlan, PlannedChange};
-use super::{FactGatherer, LedgerHistory, describe_error, is_older};
+use super::needs::FactPlan;
+use super::{FactGatherer, LedgerHistory, begins_period, describe_error, is_older};
 use crate::domain::entry::{Action, Outcome, StoredEntry, Target, VerificationResult};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, Digest, EntryId};
 use crate::domain::name::{ComponentName, EnvName};
-use crate::domain::policy::{Environment, Policy, PromotionMatch};
+use crate::domain::policy::{Policy, PromotionMatch};
 use crate::domain::rules::{Facts, SKEW, has_listed_key};
 use crate::domain::state::{Scope, State};
 use crate::domain::time::Time;
@@ -22,52 +22,33 @@ struct PromotionSearch {
     commit: CommitId,
     /// The time of the oldest entry that can be about the commit.
     since: Time,
-    /// The content, if its runs at other commits count, until the newest success with it is found
-    /// that a listed key signed. Such a run can be older than the commit.
-    awaited_content: Option<Content>,
+    /// Whether runs of the content at other commits count. Such a run can be older than the commit,
+    /// and each one's authors count.
+    counts_content: bool,
 }
 
 impl PromotionSearch {
     /// Returns the entries of the component's history that can be about the commit or the content,
     /// newest first.
     fn read_entries(
-        &mut self,
+        &self,
         history: &LedgerHistory<'_>,
-        policy: &Policy,
         env: &EnvRef,
         tip: EntryId,
     ) -> Result<Vec<Arc<StoredEntry>>> {
         let mut entries = Vec::new();
+        // At least the current period is read: a removal counts from its beginning.
+        let mut has_deployment = false;
         for stored in history.component_entries(env, &self.component, tip) {
             let stored = stored?;
-            if is_older(&stored, self.since) && self.awaited_content.is_none() {
+            if has_deployment && !self.counts_content && is_older(&stored, self.since) {
                 break;
             }
-            if let Some(result) = stored.statement.component_result(&self.component)
-                && result.outcome == Outcome::Succeeded
-                && result.target.content == self.awaited_content
-                && has_listed_key(policy, &stored)
-            {
-                self.awaited_content = None;
-            }
+            has_deployment |= begins_period(&stored, &self.component);
             entries.push(stored);
         }
         Ok(entries)
     }
-}
-
-/// Returns the content of a change, if its runs at other commits count for a promotion.
-fn counted_content(
-    policy: &Policy,
-    rules: &Environment,
-    change: &PlannedChange,
-    facts: &Facts,
-) -> Option<Content> {
-    if policy.promotion_match(rules, &change.component) == PromotionMatch::Commit {
-        return None;
-    }
-    let key = (change.commit, change.component.clone());
-    facts.contents.get(&key)?.clone().ok().flatten()
 }
 
 impl FactGatherer<'_> {
@@ -107,7 +88,8 @@ impl FactGatherer<'_> {
                     component: it.component.clone(),
                     commit: it.commit,
                     since: time.minus(SKEW),
-                    awaited_content: counted_content(policy, rules, it, facts),
+                    counts_content: policy.promotion_match(rules, &it.component)
+                        == PromotionMatch::Content,
                 }),
                 Err(error) => drop(facts.previous_log.insert(
                     (previous.clone(), it.component.clone(), it.commit),
@@ -120,9 +102,9 @@ impl FactGatherer<'_> {
         let state = self.read_previous_state(&env, tip, names);
         let state = state.map_err(|error| describe_error(&error));
         facts.previous_state.insert(previous.clone(), state);
-        for mut it in searches {
+        for it in searches {
             let entries = tip.map_or(Ok(Vec::new()), |tip| {
-                it.read_entries(&self.history, policy, &env, tip)
+                it.read_entries(&self.history, &env, tip)
                     .map_err(|error| describe_error(&error))
             });
             let log = entries.and_then(|entries| {
@@ -179,6 +161,7 @@ impl FactGatherer<'_> {
                         verification: None,
                         success: None,
                         is_commit_seen: false,
+                        is_removed: false,
                         untrusted: None,
                     });
                 }
@@ -209,7 +192,7 @@ impl FactGatherer<'_> {
     ) -> Result<Vec<Arc<StoredEntry>>> {
         for stored in self.history.component_entries(env, &search.component, tip) {
             search.add_entry(policy, &stored?);
-            if search.success.is_some() {
+            if search.success.is_some() || search.is_removed {
                 break;
             }
         }
@@ -274,6 +257,8 @@ struct RollbackSearch {
     /// Whether its commit ran here, with this component or another. A commit that never ran here
     /// can contain, in addition to this content, code that no rule has judged.
     is_commit_seen: bool,
+    /// Whether the component was removed. Older runs are no release to go back to.
+    is_removed: bool,
     /// The newest run of the content or the commit that was signed with a removed key.
     untrusted: Option<Arc<StoredEntry>>,
 }
@@ -334,8 +319,9 @@ impl RollbackSearch {
                     self.verification.take_if(|it| !is_failed_verification(it));
                 }
             }
-            // The later verifications were of other content, or of none.
-            Outcome::Succeeded | Outcome::Destroyed => self.verification = None,
+            // The later verifications were of other content.
+            Outcome::Succeeded => self.verification = None,
+            Outcome::Destroyed => self.is_removed = true,
             _ => {}
         }
     }

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub use behind::BranchLag;
-pub(super) use component_history::{ComponentAt, is_older};
+pub(super) use component_history::{ComponentAt, begins_period, is_older};
 pub use history::{LedgerHistory, LedgerStep, WalkedEntry};
 pub use path_commits::PathCommits;
 

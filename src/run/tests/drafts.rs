@@ -583,9 +583,15 @@ impl Drafter<'_> {
                     None => it.digest = Some(digest),
                     Some(commit) => {
                         let (gatherer, tips) = (self.view.gatherer, self.view.tips);
-                        it.contents = find_coverage(gatherer, self.policy, tips, commit)
-                            .map_err(|error| error.to_string())?
-                            .contents;
+                        it.contents = find_coverage(
+                            self.view.repository,
+                            gatherer,
+                            self.policy,
+                            tips,
+                            commit,
+                        )
+                        .map_err(|error| error.to_string())?
+                        .contents;
                     }
                 }
                 Action::Yank(it)

@@ -7,7 +7,7 @@ use super::{
     EnvironmentBody, HistoryRole, RunStep,
 };
 use crate::domain::entry::headline;
-use crate::domain::entry::invalid::{InvalidError, ascending, require};
+use crate::domain::entry::invalid::{InvalidError, ascending, require, require_sha256};
 use crate::domain::entry::log_text::{self, LogText, Tone};
 use crate::domain::entry::note::{self, Note};
 use crate::domain::entry::subject::Subject;
@@ -145,6 +145,9 @@ impl ActionBody for Approve {
             self.plans.keys().all(|it| self.components.contains(it)),
             Contradiction("an approved plan belongs to a component that is not approved"),
         )?;
+        if let ApprovalPurpose::Exec { command } = &self.purpose {
+            require_sha256([command])?;
+        }
         require(
             self.plans.is_empty() || self.purpose == ApprovalPurpose::Deploy,
             Contradiction("only a deployment has approved plans"),
