@@ -42,7 +42,7 @@ Examples:
     git deploy diff prod v1.5.0 --component api")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRevArgs,
+    env_rev: EnvRevArgs,
     /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -58,7 +58,7 @@ const HISTORY_LIMIT: usize = 10_000;
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.at.find_to_review(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find_to_review(&workspace, ui)?;
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     let revision = rev.unwrap_or("HEAD");
     let targets = find_targets(&workspace, &snapshot, revision)?;

@@ -28,7 +28,7 @@ Examples:
     git deploy revoke prod v1.5.0 --of bob -m \"Found a regression\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRevArgs,
+    env_rev: EnvRevArgs,
     /// Withdraw this person's approval (admins only). Defaults to your own
     #[arg(long, value_name = "PERSON")]
     of: Option<Person>,
@@ -42,7 +42,7 @@ pub struct Args {
 /// Writes the revocation of an approval.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let (name, rev) = args.at.find(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let approver = match &args.of {
