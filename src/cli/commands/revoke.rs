@@ -79,23 +79,23 @@ fn require_approval(
     let state = snapshot
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, cannot_tell)?;
-    let all: BTreeSet<(CommitId, Person)> = env
+    let open_approvals: BTreeSet<(CommitId, Person)> = env
         .state_in(&state)
         .approvals()
         .map(|(commit, _, entry)| (commit, entry.statement.by.clone()))
         .collect();
-    if all.contains(&(commit, approver.clone())) {
+    if open_approvals.contains(&(commit, approver.clone())) {
         return Ok(());
     }
     let (name, short) = (env.name(), commit.0.prefix(7));
     let message = format!("{approver} has no open approval of {short} for {name}");
     let mut error = CliError::new(ErrorKind::Usage, message);
-    if all.is_empty() {
+    if open_approvals.is_empty() {
         error = error.because(format!(
             "no approved commit is waiting to be deployed to {name}"
         ));
     }
-    for (commit, by) in &all {
+    for (commit, by) in &open_approvals {
         let commit = commit.0.prefix(7);
         let option = if by == approver {
             String::new()
