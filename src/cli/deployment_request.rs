@@ -160,11 +160,11 @@ pub fn find_built_component(
     if let Some(name) = named {
         return require_component(policy, name).map(|()| name.clone());
     }
-    let names: Vec<ComponentName> = policy.component_names().into_iter().collect();
-    if let [name] = &names[..] {
+    let components: Vec<ComponentName> = policy.component_names().into_iter().collect();
+    if let [name] = &components[..] {
         return Ok(name.clone());
     }
-    let list: Vec<&str> = names.iter().map(ComponentName::as_str).collect();
+    let list: Vec<&str> = components.iter().map(ComponentName::as_str).collect();
     Err(CliError::new(
         ErrorKind::Usage,
         format!("the policy has several components: {}", list.join(", ")),
@@ -248,8 +248,8 @@ pub fn explain_build_error(policy: &Policy, error: BuildError) -> CliError {
     }
 }
 
-/// Finds the run with this number, or the only run. `verb` is the name of the running command, which
-/// the hints of an error repeat.
+/// Finds the run with this number, or the only run. `verb` is the name of the current command; the hints
+/// of an error repeat it.
 ///
 /// # Errors
 ///

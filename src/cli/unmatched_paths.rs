@@ -65,7 +65,7 @@ pub fn find_unmatched(
 }
 
 /// Returns a sentence if a pattern matches no file. If the pattern would match with quoted brackets,
-/// the sentence suggests to quote them.
+/// the sentence suggests quoting them.
 fn describe_unmatched(
     repository: &Repository,
     commit: CommitId,

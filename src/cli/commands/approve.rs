@@ -171,7 +171,7 @@ fn parse_plan(text: &str) -> Result<(ComponentName, Digest), String> {
     ))
 }
 
-/// Collects the plans named_commit with `--plan` and those in the file of `--plans`. `--plan` overrides
+/// Collects the plans named with `--plan` and those in the file of `--plans`. `--plan` overrides
 /// the file.
 fn collect_plans(
     args: &Args,

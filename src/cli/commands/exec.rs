@@ -167,11 +167,11 @@ fn find_target(
         }
         (None, [name]) => name,
         (None, several) => {
-            let names: Vec<&str> = several.iter().map(ComponentName::as_str).collect();
+            let running_names: Vec<&str> = several.iter().map(ComponentName::as_str).collect();
             let message = format!(
                 "{} runs several components: {}",
                 snapshot.name(),
-                names.join(", ")
+                running_names.join(", ")
             );
             return Err(CliError::new(ErrorKind::Usage, message).hint("--component NAME"));
         }

@@ -18,7 +18,7 @@ use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{Commits, DeploymentSpec, LeftOut, Selection, list_left_out};
-use crate::view::plan::{self as view, DeploymentPlan, PlanState};
+use crate::view::plan::{self as view, DeploymentPlan, PlanDetail, PlanState};
 
 /// Show what a deployment would do, without doing it
 ///
@@ -120,7 +120,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     match args.format {
         PlanFormat::Text if !ui.json() => {
-            ui.print(view::render_text(&document, args.full, ui.width()));
+            let detail = if args.full {
+                PlanDetail::Output
+            } else {
+                PlanDetail::Changes
+            };
+            ui.print(view::render_text(&document, detail, ui.width()));
             read_context::print_fetch_age(&workspace, ui);
         }
         PlanFormat::Markdown => ui.print(view::render_markdown(&document)),

@@ -146,7 +146,7 @@ impl CommitReader<'_> {
             if snapshot.rules.is_pattern() && runs.is_empty() {
                 continue;
             }
-            // The first environment in which the commit must still run before this one.
+            // The first previous environment that the commit has not reached yet.
             let previous = snapshot
                 .rules
                 .promote_from

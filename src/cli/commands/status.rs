@@ -22,7 +22,7 @@ use crate::domain::text::Line;
 use crate::domain::time::Time;
 use crate::ledger::facts::BranchLag;
 use crate::view::commit_count::CommitCount;
-use crate::view::status::{self, ComponentStatus, EnvironmentStatus, StatusReport};
+use crate::view::status::{self, ComponentStatus, EnvironmentStatus, RowSharing, StatusReport};
 
 /// The maximum number of commits to count, which keeps the command fast for environments that were
 /// not deployed to for years.
@@ -114,12 +114,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if ui.json() {
         ui.print_document("status", &report)?;
     } else {
-        ui.print(status::render_text(
-            &report,
-            args.all,
-            ui.width(),
-            &|time| ui.format_time(time),
-        ));
+        let sharing = if args.all {
+            RowSharing::None
+        } else {
+            RowSharing::Equal
+        };
+        ui.print(status::render_text(&report, sharing, ui.width(), &|time| {
+            ui.format_time(time)
+        }));
     }
     report_differences(&report, ui)
 }

@@ -85,7 +85,11 @@ impl DeployRunner<'_> {
                 can_be_approved |= check.remedy.take().is_some();
             }
         }
-        for line in view::verdict::render_verdict(&verdict, false, self.ui.width()) {
+        for line in view::verdict::render_verdict(
+            &verdict,
+            view::verdict::PassedRules::Counted,
+            self.ui.width(),
+        ) {
             self.ui.eprint(line);
         }
         self.notify(NotifyEvent::ApprovalNeeded, person, deployment, |notice| {
@@ -216,7 +220,11 @@ impl DeployRunner<'_> {
                 format!("cannot tell whether the rules allow it: {consequence}"),
             ),
         };
-        for line in view::verdict::render_verdict(verdict, false, self.ui.width()) {
+        for line in view::verdict::render_verdict(
+            verdict,
+            view::verdict::PassedRules::Counted,
+            self.ui.width(),
+        ) {
             self.ui.eprint(line);
         }
         if kind == ErrorKind::Denied {

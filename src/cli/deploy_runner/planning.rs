@@ -12,7 +12,7 @@ use crate::run::component_steps::StepRunner;
 use crate::run::execute;
 use crate::view::grouping::list_or_count;
 use crate::view::plan::{
-    ComponentPlan, ComponentTransition, DeploymentPlan, PlanState, render_text,
+    ComponentPlan, ComponentTransition, DeploymentPlan, PlanDetail, PlanState, render_text,
 };
 
 /// Whether planning prints its progress.
@@ -152,7 +152,8 @@ impl DeployRunner<'_> {
         let commits = deployment.changed().map(|change| change.target.commit);
         if let Some(commit) = commits.max().filter(|_| !plans.is_empty()) {
             let shown = self.build_plan_view(commit, deployment, plans)?;
-            self.ui.print(render_text(&shown, false, self.ui.width()));
+            self.ui
+                .print(render_text(&shown, PlanDetail::Changes, self.ui.width()));
         }
         Ok(())
     }
