@@ -159,10 +159,10 @@ impl Workspace {
                 .collect();
             let suggestion = suggest_nearest(name, names.iter().map(String::as_str))
                 .map_or_else(String::new, |nearest| format!("; {nearest}"));
-            let known = names.join(", ");
+            let list = names.join(", ");
             CliError::new(
                 ErrorKind::Usage,
-                format!("there is no environment {name:?}: the policy has {known}{suggestion}"),
+                format!("there is no environment {name:?}: the policy has {list}{suggestion}"),
             )
         };
         let name: EnvName = name.parse().map_err(|_| unknown())?;

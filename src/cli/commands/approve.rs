@@ -115,13 +115,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             let now = ui.now().max(snapshot.tip.chain.at);
             let approve = draft_approval(args, &deployment, &plans, now, rules)?;
             let commit = approve.commit;
-            let by = workspace.identify_signer()?;
-            let approved = (&env, &deployment);
-            match refuse_proposed_approval(snapshot, policy, approved, (&by, &approve), now) {
+            let approver = workspace.identify_signer()?;
+            let target = (&env, &deployment);
+            match refuse_proposed_approval(snapshot, policy, target, (&approver, &approve), now) {
                 Ok(reason) if args.anyway => refusal.set(reason),
                 Ok(None) => {}
                 Ok(Some(reason)) => {
-                    return Err(explain_refused_approval(&env, &by, commit, reason));
+                    return Err(explain_refused_approval(&env, &approver, commit, reason));
                 }
                 Err(_) if args.anyway => {}
                 Err(why) => return Err(explain_unknown_approval(&env, why)),
@@ -143,7 +143,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 }
 
 /// Returns the sentence that reports a written approval.
-fn describe_approval(approve: &Approve, by: &Person, env: &EnvRef, deadline: &str) -> String {
+fn describe_approval(approve: &Approve, approver: &Person, env: &EnvRef, deadline: &str) -> String {
     let names: Vec<&str> = approve
         .components
         .iter()
@@ -152,12 +152,14 @@ fn describe_approval(approve: &Approve, by: &Person, env: &EnvRef, deadline: &st
     let (commit, name) = (approve.commit.0.prefix(7), env.name());
     let components = format!("{} ({commit})", list_or_count(&names));
     match &approve.purpose {
-        ApprovalPurpose::Deploy => format!("{by} approves {components} for {name}, {deadline}."),
+        ApprovalPurpose::Deploy => {
+            format!("{approver} approves {components} for {name}, {deadline}.")
+        }
         ApprovalPurpose::Destroy => {
-            format!("{by} approves the removal of {components} from {name}, {deadline}.")
+            format!("{approver} approves the removal of {components} from {name}, {deadline}.")
         }
         ApprovalPurpose::Exec { .. } => {
-            format!("{by} approves this command for {components} in {name}, {deadline}.")
+            format!("{approver} approves this command for {components} in {name}, {deadline}.")
         }
     }
 }
@@ -242,12 +244,12 @@ fn draft_approval(
 /// Returns the error for an approval that would not count.
 fn explain_refused_approval(
     env: &EnvRef,
-    by: &Person,
+    approver: &Person,
     commit: CommitId,
     refusal: ApprovalRefusal,
 ) -> CliError {
     let (name, commit) = (env.name(), commit.short());
-    let message = format!("an approval by {by} would not count in {name}");
+    let message = format!("an approval by {approver} would not count in {name}");
     match refusal {
         ApprovalRefusal::OtherPlan => CliError::new(
             ErrorKind::Denied,

@@ -134,11 +134,11 @@ fn find_deployer(
     name: &EnvName,
     rules: &Environment,
 ) -> Result<Person, CliError> {
-    let by = args
+    let deployer = args
         .by
         .clone()
         .or_else(|| read_context::find_deployer(workspace, rules, args.kind()));
-    by.ok_or_else(|| {
+    deployer.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
             format!("{name} has no deployers in the policy"),

@@ -215,9 +215,8 @@ impl ChangeSearch<'_> {
             SearchTarget::All(commit) => {
                 let ahead = self.path_commits.touching(component, commit, running)?;
                 if ahead.is_truncated {
-                    let what = "the number of commits to look for".to_owned();
                     return Err(Error::LimitExceeded {
-                        what,
+                        what: "the number of commits to look for".to_owned(),
                         limit: SEARCH_LIMIT as u64,
                     });
                 }

@@ -63,7 +63,7 @@ impl<'a> InclusionFinder<'a> {
         content: Option<Content>,
         history: &'h History<'p>,
     ) -> Result<Option<Inclusion<'h, 'p>>> {
-        let found = self
+        let result = self
             .find_moved(
                 component,
                 history,
@@ -74,7 +74,7 @@ impl<'a> InclusionFinder<'a> {
                 Some(inclusion) => Ok(Some(inclusion)),
                 None => self.find_equivalent(component, content, history),
             });
-        match found {
+        match result {
             Err(Error::Shallow | Error::Missing(_)) => Ok(None),
             result => result,
         }
