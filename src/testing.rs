@@ -143,7 +143,8 @@ pub mod view {
     /// Items of `view::plan`.
     pub mod plan {
         pub use crate::view::plan::{
-            ComponentPlan, ComponentTransition, DeploymentPlan, render_markdown, render_text,
+            ComponentPlan, ComponentTransition, DeploymentPlan, PlanDetail, render_markdown,
+            render_text,
         };
     }
 }

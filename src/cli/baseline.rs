@@ -53,7 +53,7 @@ impl std::str::FromStr for BaselineArg {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BaselineCommits {
     /// The commit of every component that is not named.
-    pub all: Option<CommitId>,
+    pub others: Option<CommitId>,
     /// The commits of the named components.
     pub named: BTreeMap<ComponentName, CommitId>,
 }
@@ -67,14 +67,14 @@ impl BaselineCommits {
             .map(|component| (component.clone(), commit))
             .collect();
         Self {
-            all: components.is_empty().then_some(commit),
+            others: components.is_empty().then_some(commit),
             named,
         }
     }
 
     /// Returns the commit of a component, if one was given.
     fn commit_of(&self, component: &ComponentName) -> Option<CommitId> {
-        self.named.get(component).copied().or(self.all)
+        self.named.get(component).copied().or(self.others)
     }
 
     /// Returns the commit of each component that has files in it.
@@ -136,9 +136,9 @@ pub fn resolve_baselines(
     policy: &Policy,
     resolve: &dyn Fn(&str) -> Result<CommitId, CliError>,
 ) -> Result<BTreeMap<EnvName, BaselineCommits>, CliError> {
-    let mut all: BTreeMap<EnvName, BaselineCommits> = BTreeMap::new();
-    for it in arguments {
-        let name = &it.environment;
+    let mut by_environment: BTreeMap<EnvName, BaselineCommits> = BTreeMap::new();
+    for argument in arguments {
+        let name = &argument.environment;
         match policy.environment(name) {
             None => {
                 let names: Vec<String> = policy
@@ -160,17 +160,17 @@ pub fn resolve_baselines(
             }
             Some(_) => {}
         }
-        let commit = resolve(&it.revision)?;
-        let runs = all.entry(name.clone()).or_default();
-        let before = match &it.component {
+        let commit = resolve(&argument.revision)?;
+        let commits = by_environment.entry(name.clone()).or_default();
+        let previous = match &argument.component {
             Some(component) => {
                 require_component(policy, component)?;
-                runs.named.insert(component.clone(), commit)
+                commits.named.insert(component.clone(), commit)
             }
-            None => runs.all.replace(commit),
+            None => commits.others.replace(commit),
         };
-        if before.is_some_and(|before| before != commit) {
-            let subject = it.component.as_ref().map_or_else(
+        if previous.is_some_and(|previous| previous != commit) {
+            let subject = argument.component.as_ref().map_or_else(
                 || name.to_string(),
                 |component| format!("{name}:{component}"),
             );
@@ -180,7 +180,7 @@ pub fn resolve_baselines(
             ));
         }
     }
-    Ok(all)
+    Ok(by_environment)
 }
 
 /// Builds the baseline entry of an environment.
@@ -191,21 +191,22 @@ pub fn resolve_baselines(
 pub fn draft_baseline(
     env: &EnvRef,
     snapshot: &LedgerSnapshot<'_>,
-    runs: &BaselineCommits,
+    baseline_commits: &BaselineCommits,
     versions: &BTreeMap<ComponentName, Line>,
     comment: Option<Line>,
 ) -> Result<EntryDraft, CliError> {
     let (policy, rules) = find_rules(env, snapshot)?;
-    runs.named
+    baseline_commits
+        .named
         .keys()
         .try_for_each(|component| require_component(policy, component))?;
     let state = snapshot
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
     let env_state = env.state_in(&state);
-    let resolved = runs.resolve_components(snapshot.gatherer, policy, env.name())?;
+    let resolved = baseline_commits.resolve_components(snapshot.gatherer, policy, env.name())?;
     let has_history = |component: &ComponentName| env_state.has_history(component);
-    let only_new = runs.all.is_some() && !resolved.keys().all(has_history);
+    let only_new = baseline_commits.others.is_some() && !resolved.keys().all(has_history);
     let commits = resolved
         .into_iter()
         .filter(|(component, _)| !(only_new && has_history(component)))

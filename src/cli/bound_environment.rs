@@ -19,7 +19,8 @@ pub(super) struct BoundEnvironment {
     pub(super) from: String,
 }
 
-/// What a command does with the environment, which decides what a change request leads to.
+/// What a command does with the environment. This determines which environment a change request leads
+/// to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// It writes an entry, or reads about one environment: a change request means its own
@@ -61,8 +62,8 @@ fn find_environment_for(
     let target = find_target(policy, trigger);
     if let (Purpose::Review, Some(target)) = (purpose, &target) {
         return Ok(BoundEnvironment {
-            name: target.0.name.clone(),
-            from: target.1.clone(),
+            name: target.environment.name.clone(),
+            from: target.branch.clone(),
         });
     }
     let from = match trigger {
@@ -96,8 +97,11 @@ fn find_environment_for(
             )),
         },
         [] => Err(match target {
-            // Nothing is deployed to the target's environment unless it is named.
-            Some((environment, branch)) => format!(
+            // Without its name on the command line, nothing is deployed to this environment.
+            Some(MergeTarget {
+                environment,
+                branch,
+            }) => format!(
                 "{from} is bound to no environment, and {branch} to {}, which must be named",
                 environment.display_name()
             ),
@@ -110,9 +114,16 @@ fn find_environment_for(
     }
 }
 
-/// Returns the environment of the branch that a change request is to be merged into, and that branch
-/// in words.
-fn find_target<'p>(policy: &'p Policy, trigger: &Trigger) -> Option<(&'p Environment, String)> {
+/// The environment of the branch that a change request is to be merged into.
+struct MergeTarget<'p> {
+    environment: &'p Environment,
+    /// The branch, in words: `the target branch main of the change request 17`.
+    branch: String,
+}
+
+/// Finds the environment of a change request's target branch. Returns `None` if the trigger is not a
+/// change request, or if the branch has no environment.
+fn find_target<'p>(policy: &'p Policy, trigger: &Trigger) -> Option<MergeTarget<'p>> {
     let Trigger::Change {
         number,
         target: Some(branch),
@@ -121,8 +132,11 @@ fn find_target<'p>(policy: &'p Policy, trigger: &Trigger) -> Option<(&'p Environ
         return None;
     };
     let environment = policy.environment_of_branch(branch.as_str())?;
-    let from = format!("the target branch {branch} of the change request {number}");
-    Some((environment, from))
+    let branch = format!("the target branch {branch} of the change request {number}");
+    Some(MergeTarget {
+        environment,
+        branch,
+    })
 }
 
 #[cfg(test)]

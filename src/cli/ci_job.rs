@@ -1,4 +1,5 @@
-//! Determines what a CI job runs for and where it runs, from the variables of the job.
+//! Determines from the variables of a CI job which branch, tag or change request the job runs for, and
+//! the origin of its deployments.
 
 mod origin;
 mod systems;
@@ -13,16 +14,18 @@ pub(super) use trigger::Trigger;
 /// A CI job.
 pub(super) struct CiJob {
     trigger: Trigger,
-    /// The variable that names the job's commit, and its value.
-    commit: (&'static str, Option<String>),
+    /// The name of the variable with the job's commit.
+    commit_variable: &'static str,
+    /// The value of that variable.
+    commit: Option<String>,
 }
 
 impl CiJob {
     /// Returns the trigger if the job runs for the checked-out commit, else the reason. The job may
     /// run for another repository, or have checked out another commit.
     pub(super) fn require_checkout(self, head: Option<CommitId>) -> Result<Trigger, String> {
-        let (name, commit) = &self.commit;
-        let commit: Option<CommitId> = commit.as_deref().and_then(|text| text.parse().ok());
+        let name = self.commit_variable;
+        let commit: Option<CommitId> = self.commit.as_deref().and_then(|text| text.parse().ok());
         match self.trigger {
             // A change request leads only to its own environment, and its commit is a merge that
             // need not be checked out.
@@ -33,8 +36,8 @@ impl CiJob {
     }
 }
 
-/// A function that looks up a variable. Empty variables count as unset, because CI systems set them
-/// so.
+/// A function that looks up a variable. It must treat an empty variable as unset, because some CI
+/// systems set variables without a value to the empty text.
 pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Looks up a variable of this process. Ignores a value that is not Unicode.
@@ -49,7 +52,7 @@ pub(super) fn read_ci_job(variable: Variables<'_>) -> Option<Result<CiJob, Strin
         .iter()
         .filter(|system| (system.is_active)(variable))
         .filter_map(|system| Some((system, system.commit?)));
-    let (system, commit) = active.next()?;
+    let (system, commit_variable) = active.next()?;
     if active.next().is_some() {
         return Some(Err(TWO_SYSTEMS.to_owned()));
     }
@@ -57,9 +60,10 @@ pub(super) fn read_ci_job(variable: Variables<'_>) -> Option<Result<CiJob, Strin
         .unwrap_or_else(|| Err("the CI job names no branch, tag or change request".to_owned()));
     Some(trigger.map(|trigger| CiJob {
         trigger,
-        commit: (commit, variable(commit)),
+        commit_variable,
+        commit: variable(commit_variable),
     }))
 }
 
-/// The message if it is unclear in which CI system a job runs.
+/// The reason if the variables match two CI systems, so that the job's own system is unclear.
 const TWO_SYSTEMS: &str = "the variables of two CI systems are set";

@@ -16,6 +16,7 @@ mod run_ownership;
 mod runner;
 mod start;
 
-pub use destroy::{build_destruction, make_gone_error};
+pub use destroy::{Destruction, build_destruction, make_gone_error};
+pub use planning::PlanProgress;
 pub use preparation::Preparation;
 pub use runner::{ComponentPlans, DeployRunner, StartedRun, handle_interrupts};

@@ -18,15 +18,18 @@ use crate::run::build_deployment::{
     BuildError, Commits, DeploymentSpec, Selection, build_deployment,
 };
 
-/// Finds an environment that the policy no longer has but whose ledger exists, so that its
-/// unfinished runs can still be ended. Returns `None` if the policy has the environment.
+/// Finds an environment that was removed from the policy but still has a ledger, so that its
+/// unfinished runs can be ended. Returns `None` if the policy has the environment.
 pub fn find_dropped_environment(workspace: &Workspace, word: Option<&str>) -> Option<EnvRef> {
     let name: EnvName = word?
         .parse()
         .ok()
         .filter(|name| workspace.policy.environment(name).is_none())?;
     // The ledger of `pr-17` is `pr`.
-    let dashes = name.as_str().match_indices('-').map(|(at, _)| at);
+    let dashes = name
+        .as_str()
+        .match_indices('-')
+        .map(|(position, _)| position);
     let ends = std::iter::once(name.as_str().len()).chain(dashes);
     let mut ledgers = ends.filter_map(|end| name.as_str().get(..end)?.parse::<LedgerName>().ok());
     let ledger =
@@ -127,7 +130,8 @@ pub fn select_to_deploy(named: &[ComponentName], all: bool) -> Selection {
 ///
 /// # Errors
 ///
-/// Fails if not: an entry that names an unknown component would have no effect.
+/// Fails if the policy does not have it, because an entry that names an unknown component has no
+/// effect.
 pub fn require_component(policy: &Policy, component: &ComponentName) -> Result<(), CliError> {
     if policy.has_component(component) {
         return Ok(());
@@ -156,11 +160,11 @@ pub fn find_built_component(
     if let Some(name) = named {
         return require_component(policy, name).map(|()| name.clone());
     }
-    let all: Vec<ComponentName> = policy.component_names().into_iter().collect();
-    if let [name] = &all[..] {
+    let components: Vec<ComponentName> = policy.component_names().into_iter().collect();
+    if let [name] = &components[..] {
         return Ok(name.clone());
     }
-    let list: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
+    let list: Vec<&str> = components.iter().map(ComponentName::as_str).collect();
     Err(CliError::new(
         ErrorKind::Usage,
         format!("the policy has several components: {}", list.join(", ")),
@@ -244,7 +248,8 @@ pub fn explain_build_error(policy: &Policy, error: BuildError) -> CliError {
     }
 }
 
-/// Finds the run of this number, or the only run. `verb` is the command, for the error's hints.
+/// Finds the run with this number, or the only run. `verb` is the name of the current command; the hints
+/// of an error repeat it.
 ///
 /// # Errors
 ///
@@ -275,13 +280,13 @@ pub fn find_run<'a>(
             let reason = if verb == "abort" { " -m REASON" } else { "" };
             let descriptions: Vec<String> =
                 candidates.iter().map(|run| describe_run(run, ui)).collect();
-            let failure = CliError::new(
+            let error = CliError::new(
                 ErrorKind::Usage,
                 format!("{name} has several runs under way: choose one"),
             );
-            let failure = failure.because(descriptions.join("\n"));
-            Err(candidates.iter().fold(failure, |failure, run| {
-                failure.hint(format!(
+            let error = error.because(descriptions.join("\n"));
+            Err(candidates.iter().fold(error, |error, run| {
+                error.hint(format!(
                     "git deploy {verb} {name} --run {}{reason}",
                     run.sequence
                 ))
@@ -321,7 +326,8 @@ pub fn build_abort(run: &OpenRun<'_>, reason: Line) -> Option<Abort> {
     })
 }
 
-/// Checks whether some approval requirement of an environment accepts only approvals of a plan.
+/// Returns whether at least one approval requirement of an environment accepts only approvals that name
+/// the plans.
 pub fn binds_approvals_to_plans(policy: &Policy, env: &EnvRef) -> bool {
     let rules = policy.environment(env.name());
     rules.is_some_and(|rules| {

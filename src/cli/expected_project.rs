@@ -5,10 +5,10 @@ use super::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::name::{LedgerName, ProjectName};
 use crate::ledger::Project;
 
-/// Checks that the repository belongs to the project of `--project`. Succeeds if no project is
-/// known here.
+/// Checks that the repository belongs to the project of `--project`. Succeeds without `--project`, or
+/// if there is no repository or no project here yet.
 pub fn check_expected_project(ui: &Ui) -> Result<(), CliError> {
-    let (Some(wanted), Ok(repository)) = (ui.project(), open_repository()) else {
+    let (Some(expected), Ok(repository)) = (ui.project(), open_repository()) else {
         return Ok(());
     };
     let message = "cannot read the project";
@@ -18,17 +18,17 @@ pub fn check_expected_project(ui: &Ui) -> Result<(), CliError> {
     let Some(tip) = tip else { return Ok(()) };
     let project =
         Project::from_policy_tip(&repository, tip).context(ErrorKind::CannotTell, message)?;
-    require_project(wanted, &project)
+    require_project(expected, &project)
 }
 
 /// Checks that a project is the one of `--project`.
-pub fn require_project(wanted: &ProjectName, project: &Project) -> Result<(), CliError> {
-    if project.name == *wanted {
+pub fn require_project(expected: &ProjectName, project: &Project) -> Result<(), CliError> {
+    if project.name == *expected {
         return Ok(());
     }
     Err(CliError::new(
         ErrorKind::Usage,
-        format!("this is the project {}, not {wanted}", project.name),
+        format!("this is the project {}, not {expected}", project.name),
     )
-    .hint(format!("in a clone of {wanted}, repeat the command")))
+    .hint(format!("in a clone of {expected}, repeat the command")))
 }

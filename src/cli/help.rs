@@ -26,7 +26,7 @@ pub fn build_command() -> clap::Command {
     let heading = *command.get_styles().get_header();
     let literal = *command.get_styles().get_literal();
     let width = ui::detect_width(std::io::stdout().is_terminal());
-    let longest = command
+    let name_width = command
         .get_subcommands()
         .map(|sub| sub.get_name().len())
         .max()
@@ -36,7 +36,7 @@ pub fn build_command() -> clap::Command {
         let _ = writeln!(template, "\n{heading}{group}:{heading:#}");
         for sub in commands {
             let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-            let head = format!("  {literal}{:longest$}{literal:#}  ", sub.get_name());
+            let head = format!("  {literal}{:name_width$}{literal:#}  ", sub.get_name());
             let _ = writeln!(
                 template,
                 "{}",

@@ -15,17 +15,19 @@ use crate::view::grouping::list_or_count;
 /// The components that a run leaves out.
 #[derive(Default)]
 pub struct LeftOutReport {
-    /// Set by the first report, because a deployment may be computed several times.
+    /// Set when the components are printed. A deployment can be computed several times, but they are
+    /// printed only once.
     components: OnceCell<Vec<LeftOut>>,
 }
 
 impl LeftOutReport {
-    /// Prints, once, the components that a run leaves out, with the reason, and those that are no
-    /// longer in the code. Does nothing if the components to deploy were chosen by name.
+    /// Prints the components that a run leaves out, with the reason, and those that are no longer in
+    /// the code. Does nothing if it has printed before, or if the user named the components to deploy.
     pub fn print(
         &self,
         ui: &Ui,
-        (snapshot, policy): (&LedgerSnapshot<'_>, &Policy),
+        snapshot: &LedgerSnapshot<'_>,
+        policy: &Policy,
         spec: &DeploymentSpec<'_>,
     ) -> Result<(), CliError> {
         if spec.selection != Selection::UnblockedWithDependents || self.components.get().is_some() {
@@ -43,17 +45,17 @@ impl LeftOutReport {
         }
         let left_out = list_left_out(snapshot, policy, spec)
             .map_err(|error| explain_build_error(policy, error))?;
-        for it in self.components.get_or_init(|| left_out) {
-            ui.eprint_sentence(format_args!("{it}."));
+        for component in self.components.get_or_init(|| left_out) {
+            ui.eprint_sentence(format_args!("{component}."));
         }
         Ok(())
     }
 
-    /// Checks, after a deployment that succeeded, that it left nothing out.
+    /// Checks, after a successful deployment, that it left no component out.
     ///
     /// # Errors
     ///
-    /// Fails if it did: only a part of what was asked for was deployed.
+    /// Fails if a component was left out, because the deployment is then only partial.
     pub fn require_none(&self, name: &EnvName) -> Result<(), CliError> {
         let names: Vec<&str> = self
             .components

@@ -16,7 +16,7 @@ use crate::view::grouping::list_or_count;
 use crate::view::symbols::Mark;
 use crate::view::wrap;
 
-/// How often an active line is redrawn.
+/// The interval at which an active line is redrawn.
 const TICK_INTERVAL: Duration = Duration::from_millis(100);
 /// Steps that take at least this long are printed with their duration.
 const MIN_SHOWN_DURATION: Duration = Duration::from_secs(2);
@@ -27,13 +27,20 @@ pub struct DeploymentProgress<'a> {
     /// The width of the component names, which aligns the columns.
     name_width: usize,
     /// Whether to print nothing.
-    hidden: bool,
-    /// Whether failed plans are printed only when it is known whether they merely have to wait, and
-    /// without their output, which the plans that are printed afterwards contain.
-    planning: bool,
+    is_hidden: bool,
+    /// Whether only plans are made. A failed plan is then printed once it is clear whether it failed or
+    /// must wait for another component, and without its output, which is printed with the plans.
+    is_planning: bool,
     /// The updating lines; only on a terminal.
     bars: Option<MultiProgress>,
-    active: Mutex<BTreeMap<ComponentName, (Stopwatch, Option<ProgressBar>)>>,
+    active: Mutex<BTreeMap<ComponentName, ActiveStep>>,
+}
+
+/// A step that is running.
+struct ActiveStep {
+    stopwatch: Stopwatch,
+    /// The updating line; only on a terminal.
+    bar: Option<ProgressBar>,
 }
 
 impl<'a> DeploymentProgress<'a> {
@@ -46,8 +53,8 @@ impl<'a> DeploymentProgress<'a> {
         Self {
             ui,
             name_width,
-            hidden: false,
-            planning: false,
+            is_hidden: false,
+            is_planning: false,
             bars,
             active: Mutex::default(),
         }
@@ -56,7 +63,7 @@ impl<'a> DeploymentProgress<'a> {
     /// Returns the progress output for planning, after which the plans are printed.
     pub fn for_planning(ui: &'a Ui, name_width: usize) -> Self {
         Self {
-            planning: true,
+            is_planning: true,
             ..Self::new(ui, name_width)
         }
     }
@@ -66,8 +73,8 @@ impl<'a> DeploymentProgress<'a> {
         Self {
             ui,
             name_width: 0,
-            hidden: true,
-            planning: false,
+            is_hidden: true,
+            is_planning: false,
             bars: None,
             active: Mutex::default(),
         }
@@ -75,7 +82,7 @@ impl<'a> DeploymentProgress<'a> {
 
     /// Prints text without disturbing the updating lines.
     pub fn print(&self, text: &str) {
-        if self.hidden {
+        if self.is_hidden {
             return;
         }
         self.suspend(|| self.ui.print(text));
@@ -141,12 +148,13 @@ impl StepObserver for DeploymentProgress<'_> {
             self.print(&format!("{} …", self.format_head(component, step)));
         }
         let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        active.insert(component.clone(), (Stopwatch::start(), bar));
+        let stopwatch = Stopwatch::start();
+        active.insert(component.clone(), ActiveStep { stopwatch, bar });
     }
 
     fn on_line(&self, component: &ComponentName, line: &dyn Fn() -> String) {
         let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, Some(bar))) = active.get(component) {
+        if let Some(bar) = active.get(component).and_then(|step| step.bar.as_ref()) {
             // The ticks limit redrawing. Text wider than the terminal is cut.
             bar.set_message(line());
         }
@@ -163,15 +171,15 @@ impl StepObserver for DeploymentProgress<'_> {
         drop(active);
         let duration = ended
             .as_ref()
-            .map(|(watch, _)| watch.elapsed())
+            .map(|step| step.stopwatch.elapsed())
             .unwrap_or_default();
-        if let Some(bar) = ended.and_then(|(_, bar)| bar) {
+        if let Some(bar) = ended.and_then(|step| step.bar) {
             bar.finish_and_clear();
         }
         let head = self.format_head(component, step);
         match result {
             Ok(summary) => self.print_result(&head, Mark::Yes, summary, duration),
-            Err(_) if self.planning => {}
+            Err(_) if self.is_planning => {}
             Err(error) => {
                 self.print_result(&head, Mark::No, &error.reason, duration);
                 let width = self.ui.width();
@@ -194,7 +202,7 @@ impl StepObserver for DeploymentProgress<'_> {
         error: &StepError,
         waits_for: &[ComponentName],
     ) {
-        if !self.planning {
+        if !self.is_planning {
             return;
         }
         let head = self.format_head(component, error.step);
@@ -212,6 +220,6 @@ impl StepObserver for DeploymentProgress<'_> {
 /// Returns whether updating lines are unwanted: in CI, whose jobs may have a terminal, and on dumb
 /// terminals.
 fn is_plain() -> bool {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    set("CI") || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_set("CI") || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

@@ -37,9 +37,9 @@ impl Workspace {
             .into_iter()
             .map(|(name, commit)| (name.clone(), commit))
             .collect();
-        let known = self.policy.component_names();
-        if running.keys().any(|name| known.contains(name)) {
-            running.retain(|name, _| known.contains(name));
+        let declared = self.policy.component_names();
+        if running.keys().any(|name| declared.contains(name)) {
+            running.retain(|name, _| declared.contains(name));
         }
         Ok(Some(running))
     }

@@ -1,7 +1,8 @@
 //! Finds the good releases of an environment, to which components can be rolled back.
 //!
 //! A release is good if it succeeded, its newest verification passed, and it is neither on hold nor
-//! yanked. A run that was signed with a removed key does not count. Components without a verify command only need to have succeeded.
+//! yanked. A release of a component without a verify command only needs to have succeeded. A run that
+//! was signed with a removed key does not count.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,7 @@ use crate::domain::time::Time;
 use crate::ledger::deployment_history::find_newest_accepted;
 use crate::view::good;
 
-/// The most rejected releases that are listed.
+/// The maximum number of rejected releases to list.
 const MAX_REJECTED: usize = 3;
 
 /// A good release of a component.
@@ -43,7 +44,7 @@ pub struct GoodRelease {
 
 impl GoodRelease {
     /// Converts the release to the form that `git deploy good` shows.
-    pub fn into_view(self) -> good::GoodReleaseRow {
+    pub fn into_row(self) -> good::GoodReleaseRow {
         good::GoodReleaseRow {
             commit: self.target.commit,
             version: self.target.version,
@@ -63,15 +64,15 @@ pub fn find_attempted(
     snapshot: &EnvironmentSnapshot<'_>,
 ) -> BTreeSet<ComponentName> {
     let state = snapshot.state();
-    let mut all: BTreeSet<ComponentName> = state.components().into_keys().cloned().collect();
-    all.extend(
+    let mut attempted: BTreeSet<ComponentName> = state.components().into_keys().cloned().collect();
+    attempted.extend(
         workspace
             .policy
             .component_names()
             .into_iter()
             .filter(|name| state.last_attempt(name).is_some()),
     );
-    all
+    attempted
 }
 
 /// Finds, for each component, the newest good release for which `accepts` returns true. Leaves out
@@ -111,9 +112,9 @@ pub fn find_newest(
     }
 }
 
-/// Finds the newest good releases in the form that is shown, including the components that have
-/// none.
-pub fn build_good_view(
+/// Finds the newest good releases in the form that is displayed. Also lists components without a good
+/// release.
+pub fn build_good_releases(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
     components: BTreeSet<ComponentName>,
@@ -121,7 +122,7 @@ pub fn build_good_view(
 ) -> Result<good::GoodReleases, CliError> {
     let mut releases = find_newest(workspace, snapshot, &components, accepts)?;
     let component = |component: ComponentName| {
-        let release = releases.remove(&component).map(GoodRelease::into_view);
+        let release = releases.remove(&component).map(GoodRelease::into_row);
         good::ComponentRelease { component, release }
     };
     let components = components.into_iter().map(component).collect();
@@ -148,24 +149,35 @@ pub enum Rejection {
     Yanked(Line),
 }
 
-/// Finds why the earlier releases of a component cannot be rolled back to, newest first and each
-/// commit once. Only those are examined for which `is_candidate` returns true.
+/// An earlier release to which a component cannot be rolled back.
+pub struct RejectedRelease {
+    /// The commit of the release.
+    pub commit: CommitId,
+    /// Why it is not good.
+    pub reason: Rejection,
+}
+
+/// Finds earlier releases to which a component cannot be rolled back, newest first and each commit
+/// once. Examines only run periods for which `is_candidate` returns true.
 pub fn find_rejected(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
     component: &ComponentName,
     is_candidate: &dyn Fn(&RunPeriod<'_>) -> bool,
-) -> Result<Vec<(CommitId, Rejection)>, CliError> {
-    let found = RefCell::new(Vec::new());
+) -> Result<Vec<RejectedRelease>, CliError> {
+    let rejected: RefCell<Vec<RejectedRelease>> = RefCell::default();
     let collect = |component: &ComponentName, period: &RunPeriod<'_>| {
-        let mut found = found.borrow_mut();
+        let mut rejected = rejected.borrow_mut();
         if is_candidate(period)
-            && found.iter().all(|(commit, _)| *commit != period.commit)
+            && rejected.iter().all(|it| it.commit != period.commit)
             && let Some(reason) = find_rejection(workspace, snapshot, component, period)?
         {
-            found.push((period.commit, reason));
+            rejected.push(RejectedRelease {
+                commit: period.commit,
+                reason,
+            });
         }
-        Ok((found.len() >= MAX_REJECTED).then_some(()))
+        Ok((rejected.len() >= MAX_REJECTED).then_some(()))
     };
     let Some(tip) = workspace.tips.get(snapshot.env.ledger()) else {
         return Ok(Vec::new());
@@ -182,10 +194,11 @@ pub fn find_rejected(
         ErrorKind::CannotTell,
         "cannot determine the last good releases",
     )?;
-    Ok(found.into_inner())
+    Ok(rejected.into_inner())
 }
 
-/// Returns why the release of a period is not good; `None` if it is, or if the component was absent.
+/// Returns why the release of a period is not good. Returns `None` if it is good, or if the component
+/// was absent in that period.
 fn find_rejection(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,

@@ -86,7 +86,7 @@ pub fn report_trust(repository: &Repository, synced: &SyncResult, ui: &Ui) -> Re
             project.name
         ));
         ui.project()
-            .map_or(Ok(()), |wanted| require_project(wanted, &project))?;
+            .map_or(Ok(()), |expected| require_project(expected, &project))?;
     }
     Ok(())
 }

@@ -55,10 +55,10 @@ impl Ui {
             ColorMode::Always => ColorChoice::Always,
             ColorMode::Never => ColorChoice::Never,
         };
-        let terminal = io::stdout().is_terminal();
+        let is_terminal = io::stdout().is_terminal();
         let dates = match options.dates {
             DatesMode::Relative => TimeStyle::Relative,
-            DatesMode::Auto if terminal => TimeStyle::Relative,
+            DatesMode::Auto if is_terminal => TimeStyle::Relative,
             DatesMode::Auto | DatesMode::Iso => TimeStyle::Iso,
         };
         Self {
@@ -67,7 +67,7 @@ impl Ui {
             remote: options.remote.clone(),
             project: options.project.clone(),
             dates,
-            width: detect_width(terminal),
+            width: detect_width(is_terminal),
             output: Mutex::new(OutputStreams {
                 out: AutoStream::new(io::stdout(), choice),
                 err: AutoStream::new(io::stderr(), choice),
@@ -291,13 +291,13 @@ impl OutputStreams {
 
 /// Returns the maximum width: `COLUMNS` if it is set, as in git, else the terminal's width. Returns
 /// `None` for files and pipes.
-pub(super) fn detect_width(terminal: bool) -> Option<usize> {
+pub(super) fn detect_width(is_terminal: bool) -> Option<usize> {
     let columns = std::env::var("COLUMNS")
         .ok()
         .and_then(|text| text.parse().ok())
         .filter(|columns| *columns > 0);
     columns.or_else(|| {
-        terminal
+        is_terminal
             .then(terminal_size::terminal_size)
             .flatten()
             .map(|(terminal_size::Width(width), _)| width.into())

@@ -1,5 +1,5 @@
-//! Finds the patterns of a proposed policy that match no file, which are often mistakes: the component
-//! would be absent, or lack files.
+//! Finds the patterns of a proposed policy that match no file. They are often mistakes, because of which
+//! a component would be absent or lack files.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ pub fn find_unmatched(
     proposal: &ProposedPolicy,
 ) -> Result<Vec<String>, CliError> {
     let cannot_read = "cannot read the files that the paths of the policy match";
-    // A file is compared with HEAD.
+    // A policy from a file has no commit of its own, so its patterns are compared with HEAD.
     let revision = source
         .filter(|it| !Path::new(it).is_file())
         .unwrap_or("HEAD");
@@ -64,8 +64,8 @@ pub fn find_unmatched(
     Ok(sentences)
 }
 
-/// Returns a sentence if a pattern matches no file. If it matches with quoted brackets, suggests
-/// these.
+/// Returns a sentence if a pattern matches no file. If the pattern would match with quoted brackets,
+/// the sentence suggests quoting them.
 fn describe_unmatched(
     repository: &Repository,
     commit: CommitId,
@@ -84,8 +84,8 @@ fn describe_unmatched(
         return Ok(None);
     }
     let quoted = quote_brackets(pattern);
-    let is_better = quoted.as_deref().map(has_files).transpose()?;
-    let suggestion = match quoted.filter(|_| is_better == Some(true)) {
+    let quoted_matches = quoted.as_deref().map(has_files).transpose()?;
+    let suggestion = match quoted.filter(|_| quoted_matches == Some(true)) {
         // In single quotes TOML keeps the backslash.
         Some(quoted) => format!(" For a folder with brackets in its name, write '{quoted}'."),
         None => String::new(),

@@ -52,11 +52,11 @@ impl Workspace {
     pub fn open(ui: &Ui) -> Result<Self, CliError> {
         let repository = open_repository()?;
         let remote = find_remote(&repository, ui)?;
-        let is_unknown = repository
+        let was_never_fetched = repository
             .tip(&LedgerName::policy())
             .context(ErrorKind::CannotTell, "cannot read the ledgers")?
             .is_none();
-        if let Some(remote) = remote.as_deref().filter(|_| is_unknown) {
+        if let Some(remote) = remote.as_deref().filter(|_| was_never_fetched) {
             let synced = sync_ledgers(&repository, remote, ui)?;
             super::sync_report::report_trust(&repository, &synced, ui)?;
         }
@@ -159,10 +159,10 @@ impl Workspace {
                 .collect();
             let suggestion = suggest_nearest(name, names.iter().map(String::as_str))
                 .map_or_else(String::new, |nearest| format!("; {nearest}"));
-            let known = names.join(", ");
+            let list = names.join(", ");
             CliError::new(
                 ErrorKind::Usage,
-                format!("there is no environment {name:?}: the policy has {known}{suggestion}"),
+                format!("there is no environment {name:?}: the policy has {list}{suggestion}"),
             )
         };
         let name: EnvName = name.parse().map_err(|_| unknown())?;
@@ -247,18 +247,19 @@ impl Workspace {
     ) -> Result<AppendedEntry, CliError> {
         // A retired key may still end its own open run. The rules decide what else it may do.
         let (person, signer, status) = self.find_listed_signer()?;
-        let appended = self.append_as(ui, (&person, &signer), ledger, options, draft);
+        let appended = self.append_as(ui, &person, &signer, ledger, options, draft);
         appended.map_err(|failure| match status {
             KeyStatus::Current => failure,
             KeyStatus::Retired => failure.hint(RETIRED_KEY_HINT),
         })
     }
 
-    /// Writes one entry signed by this person. The policy in force may not list the person yet.
+    /// Writes one entry signed by this person. The policy in force need not list the person yet.
     pub fn append_as(
         &self,
         ui: &Ui,
-        (person, signer): (&Person, &Signer),
+        person: &Person,
+        signer: &Signer,
         ledger: &LedgerName,
         options: AppendOptions,
         draft: &dyn Fn(&LedgerSnapshot<'_>) -> Result<EntryDraft, CliError>,
@@ -270,7 +271,7 @@ impl Workspace {
 
     /// Evaluates the rules for an entry on the ledgers as of the last fetch. Signs and writes
     /// nothing.
-    pub fn ask_rules(
+    pub fn evaluate_rules(
         &self,
         ui: &Ui,
         person: &Person,

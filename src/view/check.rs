@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::symbols::Mark;
-use super::undeclared::Undeclared;
+use super::undeclared::UndeclaredRemark;
 use super::{result_text, verdict, wrap};
 use crate::domain::entry::{ComponentChange, Deployment, DeploymentKind};
 use crate::domain::id::CommitId;
@@ -123,7 +123,7 @@ impl From<&LeftOut> for LeftOutComponent {
 }
 
 impl LeftOutComponent {
-    /// Returns the sentence about it, without a full stop: `api is left out: it is on hold`.
+    /// Describes the component in a sentence without a full stop: `api is left out: it is on hold`.
     pub fn describe(&self) -> String {
         let verb = match self.after {
             None => "left out",
@@ -151,15 +151,20 @@ pub fn render_text(check: &DeploymentCheck<'_>, width: Option<usize>) -> String 
         let dim = Style::new().dimmed();
         lines.push(format!("    {dim}it already has this content{dim:#}"));
     }
-    for it in check.left_out {
-        lines.extend(wrap::wrap_indented("    ", 2, &format!("{it}"), width));
+    for left_out in check.left_out {
+        let sentence = left_out.to_string();
+        lines.extend(wrap::wrap_indented("    ", 2, &sentence, width));
     }
-    if let Some(it) = Undeclared::describe(check.environment, check.undeclared) {
-        lines.extend(wrap::wrap_indented("    ", 2, &it.text, width));
-        // Unbroken, so that it can be copied.
-        lines.push(format!("      → {}", it.command));
+    if let Some(remark) = UndeclaredRemark::describe(check.environment, check.undeclared) {
+        lines.extend(wrap::wrap_indented("    ", 2, &remark.text, width));
+        // The command is not wrapped, so that it can be copied.
+        lines.push(format!("      → {}", remark.command));
     }
-    lines.extend(verdict::render_verdict(check.verdict, true, width));
+    lines.extend(verdict::render_verdict(
+        check.verdict,
+        verdict::PassedRules::Named,
+        width,
+    ));
     let (mark, answer) = match check.verdict.decision() {
         Decision::Allowed if check.left_out.is_empty() => (Mark::Yes, "the rules allow it"),
         Decision::Allowed => (Mark::No, "the rules allow only a part of it"),

@@ -1,4 +1,4 @@
-//! A number of commits that may not have been counted to the end.
+//! A number of commits, which is incomplete if the count was stopped at a limit.
 
 use std::fmt;
 

@@ -139,7 +139,7 @@ pub fn render_text(
 ) -> String {
     let subject = subject.map_or_else(String::new, |subject| format!(" \"{}\"", sanitize(subject)));
     let (environment, revision) = (&contains.environment, format_revision(&contains.revision));
-    let first = match contains.answer {
+    let heading = match contains.answer {
         ContainmentAnswer::Yes => format!("{environment} has {revision}{subject}:"),
         ContainmentAnswer::No => format!("{environment} does not have {revision}{subject}:"),
         ContainmentAnswer::CannotTell => {
@@ -160,13 +160,13 @@ pub fn render_text(
             .map(|it| (&it.component, describe(it))),
         contains.components.len(),
     );
-    let mut lines = wrap::wrap_indented("", 2, &first, width);
-    let label = grouping::label_width(&rows, width);
+    let mut lines = wrap::wrap_indented("", 2, &heading, width);
+    let label_width = grouping::label_width(&rows, width);
     for (components, (mark, text)) in rows {
         lines.extend(grouping::render_group(
             &format!("  {mark} "),
             &components,
-            label,
+            label_width,
             &text,
             width,
         ));
@@ -174,18 +174,26 @@ pub fn render_text(
     lines.join("\n")
 }
 
-/// More cherry-picked commits than this are only counted.
+/// The maximum number of cherry-picked commits that are named. More are only counted.
 const MAX_NAMED: usize = 3;
 
-/// Returns a phrase that says how the change was found.
-fn describe_match(it: &ComponentContainment, kind: MatchKind, cherry_picks: &[CommitId]) -> String {
-    let running = it
+/// Describes how the change was found, in a phrase.
+fn describe_match(
+    component: &ComponentContainment,
+    kind: MatchKind,
+    cherry_picks: &[CommitId],
+) -> String {
+    let running = component
         .running
         .map_or_else(String::new, |commit| commit.0.prefix(7));
     match kind {
         MatchKind::History => format!("{running} has it in its history"),
         MatchKind::Content => format!("{running} has the same content"),
-        MatchKind::Patch if it.running.is_some_and(|running| cherry_picks == [running]) => {
+        MatchKind::Patch
+            if component
+                .running
+                .is_some_and(|running| cherry_picks == [running]) =>
+        {
             format!("{running} makes the same change")
         }
         MatchKind::Patch if cherry_picks.len() > MAX_NAMED => {

@@ -1,5 +1,5 @@
-//! What a deployment belongs to, where it comes from, and the commands that ran for it, as `log` and
-//! `show` present them.
+//! The details of a deployment that `log` and `show` present: its change request, release, labels and
+//! origin, its commands and its logs.
 
 use std::collections::BTreeMap;
 
@@ -144,7 +144,7 @@ impl DeploymentDetails {
         }
     }
 
-    /// Removes the commands of other components.
+    /// Returns the details without the commands of other components.
     #[must_use]
     pub fn only_for(mut self, component: &ComponentName) -> Self {
         self.commands
@@ -152,7 +152,8 @@ impl DeploymentDetails {
         self
     }
 
-    /// Returns the change request, the release and the labels in one line; empty if there are none.
+    /// Returns the change request, the release and the labels in one line. Returns an empty text if there
+    /// are none.
     pub fn summarize(&self) -> String {
         let change = self.change.iter().map(|it| format!("change {it}"));
         let release = self.release.iter().map(|it| format!("release {it}"));
@@ -160,18 +161,18 @@ impl DeploymentDetails {
             .labels
             .iter()
             .map(|(name, value)| format!("{name}={value}"));
-        let all: Vec<String> = change.chain(release).chain(labels).collect();
-        all.join(", ")
+        let parts: Vec<String> = change.chain(release).chain(labels).collect();
+        parts.join(", ")
     }
 
-    /// Returns the details in lines of text: of the commands those that failed, and no description.
+    /// Returns the details as lines of text. Lists only failed commands, and omits the description.
     pub fn to_lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let summary = self.summarize();
         lines.extend((!summary.is_empty()).then_some(summary));
         lines.extend(self.origin.as_ref().map(OriginDetails::to_text));
         let failed = self.commands.iter().filter(|command| command.status != 0);
-        let commands: Vec<String> = failed.map(CommandDetails::to_text).collect();
+        let commands: Vec<String> = failed.map(CommandDetails::describe_failure).collect();
         lines.extend((!commands.is_empty()).then(|| commands.join(", ")));
         lines.extend(self.logs.iter().map(|log| format!("log {log}")));
         lines
@@ -190,14 +191,14 @@ impl OriginDetails {
             OriginField::Tag => self.tag.as_ref().map(|it| format!("tag {it}")),
             OriginField::Email => self.email.as_ref().map(|it| format!("e-mail {it}")),
         };
-        let all: Vec<String> = OriginField::ALL.iter().filter_map(|it| text(*it)).collect();
-        all.join(", ")
+        let parts: Vec<String> = OriginField::ALL.iter().filter_map(|it| text(*it)).collect();
+        parts.join(", ")
     }
 }
 
 impl CommandDetails {
-    /// Returns the command's part of the run and its exit status.
-    fn to_text(&self) -> String {
+    /// Describes a failed command: its step, its component and its exit status.
+    fn describe_failure(&self) -> String {
         let (component, step) = (&self.component, self.step.name());
         format!("{step} of {component} failed (exit status {})", self.status)
     }

@@ -137,14 +137,20 @@ pub fn render_text(
     );
     parts.push(build_table(diff, &remark).render(width));
     let changing = diff.components.iter().filter(|it| it.change.is_change());
-    let one_component = changing.count() == 1;
+    let is_single_component = changing.count() == 1;
     if !diff.commits.is_empty() {
-        let commits = render_commits(&diff.commits, one_component, max_commits, width, when);
+        let commits = render_commits(&diff.commits, is_single_component, max_commits, width, when);
         parts.push(format!("\n{commits}"));
     }
     if !diff.lost_commits.is_empty() {
         let red = AnsiColor::Red.on_default();
-        let commits = render_commits(&diff.lost_commits, one_component, max_commits, width, when);
+        let commits = render_commits(
+            &diff.lost_commits,
+            is_single_component,
+            max_commits,
+            width,
+            when,
+        );
         parts.push(format!(
             "\n{red}Lost commits, which the running version has and the new one does not:{red:#}\n{commits}"
         ));
@@ -198,7 +204,7 @@ fn describe_hidden(diff: &DeploymentDiff, max_commits: usize) -> Option<String> 
     })
 }
 
-/// Returns a revision as it was typed, but a full commit id shortened.
+/// Returns a revision as it was typed. Shortens a full commit id.
 pub(super) fn format_revision(revision: &str) -> String {
     revision
         .parse::<CommitId>()
@@ -221,25 +227,25 @@ fn unchanged_remark(diff: &DeploymentDiff) -> String {
     }
 }
 
-/// Up to this number of components, each has its own row, even if all are equal.
+/// The maximum number of components for which each has its own row, even if all rows are equal.
 const MAX_SINGLE_ROWS: usize = 4;
 
-/// Returns what the row of a component shows, for comparison.
-fn row_key(it: &ComponentDiff) -> impl PartialEq {
+/// Returns the values that the row of a component shows. Components with equal values can share a row.
+fn row_key(component: &ComponentDiff) -> impl PartialEq {
     (
-        it.change,
-        it.from,
-        it.to,
-        it.from_version.clone(),
-        it.to_version.clone(),
-        it.gained,
-        it.lost,
+        component.change,
+        component.from,
+        component.to,
+        component.from_version.clone(),
+        component.to_version.clone(),
+        component.gained,
+        component.lost,
     )
 }
 
 /// Returns the cells of a component's row.
-fn row_cells(it: &ComponentDiff, name: &str) -> [Cell; 5] {
-    let (word, style) = match it.change {
+fn row_cells(component: &ComponentDiff, name: &str) -> [Cell; 5] {
+    let (word, style) = match component.change {
         ContentChange::New => ("new", Mark::Yes.style()),
         ContentChange::Changed => ("changes", Mark::Live.style()),
         ContentChange::LosesCommits => ("goes back", Mark::No.style()),
@@ -251,23 +257,29 @@ fn row_cells(it: &ComponentDiff, name: &str) -> [Cell; 5] {
         let count = count.filter(|count| count.commits > 0);
         count.map(|count| format!("{sign}{count}"))
     };
-    let numbers = [format_count(it.gained, ""), format_count(it.lost, "−")];
+    let numbers = [
+        format_count(component.gained, ""),
+        format_count(component.lost, "−"),
+    ];
     let numbers: Vec<String> = numbers.into_iter().flatten().collect();
-    let is_comparable = it.change.is_change() && it.from.is_some();
+    let is_comparable = component.change.is_change() && component.from.is_some();
     let numbers = match &numbers[..] {
-        [] if is_comparable && it.gained.is_none() => "?".to_owned(),
+        [] if is_comparable && component.gained.is_none() => "?".to_owned(),
         [] => Mark::None.symbol().to_string(),
-        some => some.join(" "),
+        numbers => numbers.join(" "),
     };
     let short = |commit: CommitId| commit.0.prefix(7);
     [
         Cell::from(name),
         Cell::styled(word, style),
         Cell::from(format_change(
-            it.from_version.as_ref().map(Line::to_string),
-            it.to_version.as_ref().map(Line::to_string),
+            component.from_version.as_ref().map(Line::to_string),
+            component.to_version.as_ref().map(Line::to_string),
         )),
-        Cell::from(format_change(it.from.map(short), it.to.map(short))),
+        Cell::from(format_change(
+            component.from.map(short),
+            component.to.map(short),
+        )),
         Cell::from(numbers),
     ]
 }
@@ -286,12 +298,12 @@ pub(super) fn format_change(from: Option<String>, to: Option<String>) -> String 
 /// Renders a table of at most `max_commits` commits.
 fn render_commits(
     commits: &[CommitSummary],
-    one_component: bool,
+    is_single_component: bool,
     max_commits: usize,
     width: Option<usize>,
     when: &dyn Fn(Time) -> String,
 ) -> String {
-    let headers: &[&str] = if one_component {
+    let headers: &[&str] = if is_single_component {
         &["Commit", "Subject", "Author", "When"]
     } else {
         &["Commit", "Subject", "Author", "When", "Component"]
@@ -307,7 +319,7 @@ fn render_commits(
             Cell::from(&it.author),
             Cell::from(when(it.at)),
         ];
-        if !one_component {
+        if !is_single_component {
             let names: Vec<&str> = it.components.iter().map(ComponentName::as_str).collect();
             cells.push(Cell::from(list_or_count(&names)));
         }

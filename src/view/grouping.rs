@@ -4,16 +4,19 @@ use std::fmt::Display;
 
 use super::wrap;
 
-/// Up to this number, all names are listed.
+/// The maximum number of names for which the label of a group lists all of them.
 const MAX_LISTED: usize = 4;
 /// The number of names listed for a larger group.
 const LISTED_OF_MANY: usize = 3;
 
 /// Groups names with equal text, in the order in which each text first appears.
-pub fn group_equal<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Vec<(Vec<N>, T)> {
+pub fn group_equal<N, T: PartialEq>(pairs: impl IntoIterator<Item = (N, T)>) -> Vec<(Vec<N>, T)> {
     let mut groups: Vec<(Vec<N>, T)> = Vec::new();
-    for (name, text) in all {
-        match groups.iter_mut().find(|(_, known)| *known == text) {
+    for (name, text) in pairs {
+        match groups
+            .iter_mut()
+            .find(|(_, group_text)| *group_text == text)
+        {
             Some((names, _)) => names.push(name),
             None => groups.push((vec![name], text)),
         }
@@ -23,17 +26,21 @@ pub fn group_equal<N, T: PartialEq>(all: impl IntoIterator<Item = (N, T)>) -> Ve
 
 /// Groups names like [`group_equal`], with one label per group. `total` is the number of all names.
 pub fn group_with_labels<N: Display, T: PartialEq>(
-    all: impl IntoIterator<Item = (N, T)>,
+    pairs: impl IntoIterator<Item = (N, T)>,
     total: usize,
 ) -> Vec<(String, T)> {
-    let groups = group_equal(all.into_iter().map(|(name, text)| (name.to_string(), text)));
+    let groups = group_equal(
+        pairs
+            .into_iter()
+            .map(|(name, text)| (name.to_string(), text)),
+    );
     groups
         .into_iter()
         .map(|(names, text)| (group_label(&names, total), text))
         .collect()
 }
 
-/// A sentence with more components than this shows only their number.
+/// The maximum number of components that a sentence names. For more, it gives only their number.
 const MAX_IN_SENTENCE: usize = 3;
 
 /// Returns the names for use in a sentence, or their number if there are many.
@@ -45,26 +52,26 @@ pub fn list_or_count(names: &[&str]) -> String {
     }
 }
 
-/// A group of at least this size may share a row of a table. A smaller group may share one only if
-/// it contains all rows.
+/// The minimum size of a group that shares a row of a table. A smaller group shares one only if it
+/// contains all rows.
 const MIN_GROUP: usize = 3;
 
 /// Groups the rows of a table: each name has its own row, except those of the largest group,
 /// which share the last row.
 pub fn group_rows<N: Display, T: PartialEq + Clone>(
-    all: impl IntoIterator<Item = (N, T)>,
+    rows: impl IntoIterator<Item = (N, T)>,
 ) -> Vec<(String, T)> {
-    let all: Vec<(String, T)> = all
+    let rows: Vec<(String, T)> = rows
         .into_iter()
         .map(|(name, text)| (name.to_string(), text))
         .collect();
-    let total = all.len();
-    let groups = group_equal(all.iter().map(|(name, text)| (name, text)));
+    let total = rows.len();
+    let groups = group_equal(rows.iter().map(|(name, text)| (name, text)));
     let largest = groups.iter().max_by_key(|(names, _)| names.len());
     let Some((members, text)) =
         largest.filter(|(names, _)| names.len() >= MIN_GROUP || names.len() == total && total > 1)
     else {
-        return all;
+        return rows;
     };
     let word = if members.len() == total {
         "all"
@@ -72,8 +79,8 @@ pub fn group_rows<N: Display, T: PartialEq + Clone>(
         "others"
     };
     let shared_row = (format!("{word} ({})", members.len()), (*text).clone());
-    all.into_iter()
-        .filter(|(_, it)| *it != shared_row.1)
+    rows.into_iter()
+        .filter(|(_, text)| *text != shared_row.1)
         .chain([shared_row.clone()])
         .collect()
 }

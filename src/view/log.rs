@@ -153,36 +153,36 @@ fn build_table(log: &LogPage, with_ledgers: bool, when: &dyn Fn(Time) -> String)
     let mut table = Table::new(&["When", "Where", "Did", "What", "Who", "Entry"])
         .shorten_columns(&[4, 1, 3])
         .with_min_width(1, 14);
-    for event in &log.entries {
-        let location = event
+    for log_entry in &log.entries {
+        let location = log_entry
             .environment
             .as_ref()
-            .map_or_else(|| event.ledger.to_string(), EnvName::to_string);
-        let style = match event.tone {
+            .map_or_else(|| log_entry.ledger.to_string(), EnvName::to_string);
+        let style = match log_entry.tone {
             Tone::Bad => Mark::No.style(),
             Tone::Good => Mark::Yes.style(),
             Tone::Started => Mark::Live.style(),
             Tone::Neutral => anstyle::Style::new(),
         };
-        let break_glass = event
+        let break_glass = log_entry
             .break_glass
             .as_ref()
             .map_or_else(String::new, |reason| format!(", BREAK-GLASS \"{reason}\""));
-        let references = event.details.summarize();
+        let references = log_entry.details.summarize();
         let references = if references.is_empty() {
             references
         } else {
             format!(", {references}")
         };
-        let id = event.entry.0.prefix(10);
+        let id = log_entry.entry.0.prefix(10);
         table.add_row([
-            Cell::from(when(event.at)),
+            Cell::from(when(log_entry.at)),
             Cell::from(location),
-            Cell::styled(event.result, style),
-            Cell::from(format!("{}{references}{break_glass}", event.summary)),
-            Cell::from(format_signers(event)),
+            Cell::styled(log_entry.result, style),
+            Cell::from(format!("{}{references}{break_glass}", log_entry.summary)),
+            Cell::from(format_signers(log_entry)),
             Cell::from(if with_ledgers {
-                format!("{}@{id}", event.ledger)
+                format!("{}@{id}", log_entry.ledger)
             } else {
                 id
             }),
@@ -192,16 +192,16 @@ fn build_table(log: &LogPage, with_ledgers: bool, when: &dyn Fn(Time) -> String)
 }
 
 /// Returns who signed, on whose behalf, and who approved.
-fn format_signers(event: &LogEntry) -> String {
-    let behalf = event
+fn format_signers(log_entry: &LogEntry) -> String {
+    let behalf = log_entry
         .requested_by
         .as_ref()
         .map_or_else(String::new, |person| format!(" for {person}"));
-    let people: Vec<&str> = event.approved_by.iter().map(Person::as_str).collect();
+    let people: Vec<&str> = log_entry.approved_by.iter().map(Person::as_str).collect();
     let approved = if people.is_empty() {
         String::new()
     } else {
         format!(", approved by {}", people.join(", "))
     };
-    format!("by {}{behalf}{approved}", event.by)
+    format!("by {}{behalf}{approved}", log_entry.by)
 }

@@ -17,4 +17,4 @@ pub use component::{ComponentPlan, ComponentTransition, PlanState};
 pub use difference::{compare_plans, read_digests};
 pub use document::DeploymentPlan;
 pub use markdown::render_markdown;
-pub use text::render_text;
+pub use text::{PlanDetail, render_text};

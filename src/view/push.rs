@@ -27,9 +27,17 @@ pub struct JudgedUpdate<'a> {
     pub is_enforced: bool,
 }
 
+/// Whether the updates of a push are accepted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acceptance {
+    /// All updates of the push are accepted, or none.
+    WholePush,
+    /// Each update is accepted separately.
+    PerRef,
+}
+
 /// Renders the report, styled, without a final newline. Returns `None` if every rule passes.
-/// `is_atomic` means that the push is accepted as a whole or not at all.
-pub fn render_report(updates: &[JudgedUpdate<'_>], is_atomic: bool) -> Option<String> {
+pub fn render_report(updates: &[JudgedUpdate<'_>], acceptance: Acceptance) -> Option<String> {
     let reported: Vec<_> = updates
         .iter()
         .filter(|update| !update.verdict.is_allowed())
@@ -50,7 +58,10 @@ pub fn render_report(updates: &[JudgedUpdate<'_>], is_atomic: bool) -> Option<St
             .iter()
             .any(|update| update.is_enforced && update.verdict.decision() == decision)
     };
-    if has_decision(Decision::CannotTell) && !has_decision(Decision::Refused) && is_atomic {
+    if has_decision(Decision::CannotTell)
+        && !has_decision(Decision::Refused)
+        && acceptance == Acceptance::WholePush
+    {
         lines.push(
             "git-deploy: nothing was accepted: the rules marked ? could not be checked".to_owned(),
         );
@@ -82,7 +93,11 @@ fn render_update(update: &JudgedUpdate<'_>) -> Vec<String> {
             .chain(wrap::wrap_hanging("    ", &summary, Some(WRAP_WIDTH)))
             .collect()
     };
-    let mut rules = verdict::render_verdict(update.verdict, false, Some(WRAP_WIDTH));
+    let mut rules = verdict::render_verdict(
+        update.verdict,
+        verdict::PassedRules::Counted,
+        Some(WRAP_WIDTH),
+    );
     if rules.len() > MAX_LINES {
         let more = rules.len() - MAX_LINES;
         rules.truncate(MAX_LINES);
@@ -102,7 +117,8 @@ mod tests {
     use crate::domain::verdict::{Check, Rule};
 
     fn plain(updates: &[JudgedUpdate<'_>]) -> String {
-        anstream::adapter::strip_str(&render_report(updates, true).unwrap()).to_string()
+        anstream::adapter::strip_str(&render_report(updates, Acceptance::WholePush).unwrap())
+            .to_string()
     }
 
     fn update(verdict: &Verdict) -> JudgedUpdate<'_> {
@@ -184,6 +200,6 @@ mod tests {
         let fine = Verdict {
             checks: vec![Check::pass(Rule::Chain, "")],
         };
-        assert!(render_report(&[update(&fine)], true).is_none());
+        assert!(render_report(&[update(&fine)], Acceptance::WholePush).is_none());
     }
 }

@@ -114,30 +114,30 @@ impl ReplayedDeployment {
         width: Option<usize>,
         when: &dyn Fn(Time) -> String,
     ) -> Vec<String> {
-        let event = &self.log_entry;
+        let log_entry = &self.log_entry;
         let dim = Style::new().dimmed();
-        let environment = event
+        let environment = log_entry
             .environment
             .as_ref()
-            .filter(|it| it.as_str() != event.ledger.as_str());
+            .filter(|it| it.as_str() != log_entry.ledger.as_str());
         let environment =
             environment.map_or_else(String::new, |environment| format!("{environment}: "));
         let description = if self.targets.is_empty() {
-            event.summary.as_str()
+            log_entry.summary.as_str()
         } else {
             &self.targets
         };
         let head = format!(
             "  {} {}@{}  ",
             decision.mark(),
-            event.ledger,
-            event.entry.0.prefix(10)
+            log_entry.ledger,
+            log_entry.entry.0.prefix(10)
         );
         let text = format!(
             "{environment}{}  {dim}by {}, {}{dim:#}",
             sanitize(description),
-            event.by,
-            when(event.at)
+            log_entry.by,
+            when(log_entry.at)
         );
         let mut lines = wrap::wrap_indented(&head, INDENT, &text, width);
         let margin = " ".repeat(INDENT);
@@ -155,7 +155,7 @@ impl ReplayedDeployment {
                 "{margin}{dim}the policy in force would refuse it too{dim:#}"
             ));
         }
-        if let Some(reason) = event
+        if let Some(reason) = log_entry
             .break_glass
             .as_ref()
             .filter(|_| decision == ReplayDecision::Allowed)
@@ -196,9 +196,10 @@ impl ReplayDecision {
 
 /// Orders the rules by the number of refusals, highest first.
 pub fn rank_refusals(rules: impl IntoIterator<Item = (Rule, usize)>) -> Vec<RuleRefusals> {
-    let mut all: Vec<(Rule, usize)> = rules.into_iter().collect();
-    all.sort_by_key(|(rule, deployments)| (std::cmp::Reverse(*deployments), *rule));
-    all.into_iter()
+    let mut ranked: Vec<(Rule, usize)> = rules.into_iter().collect();
+    ranked.sort_by_key(|(rule, deployments)| (std::cmp::Reverse(*deployments), *rule));
+    ranked
+        .into_iter()
         .map(|(rule, deployments)| RuleRefusals { rule, deployments })
         .collect()
 }
@@ -214,14 +215,14 @@ pub fn render_text(
     let since = replay
         .since
         .map_or_else(String::new, |since| format!(", since {}", when(since)));
-    let same = if replay.is_in_force {
+    let in_force_remark = if replay.is_in_force {
         ", the policy in force,"
     } else {
         ""
     };
     let mut lines = vec![
         format!(
-            "{}{same} on {}{since}:",
+            "{}{in_force_remark} on {}{since}:",
             sanitize(&replay.source),
             count_deployments(total.deployments)
         ),

@@ -18,23 +18,23 @@ pub fn format_target(target: &Target) -> String {
     }
 }
 
-/// A list with more components than this shows only their number.
+/// The maximum number of components or commits that a list names. For more, it gives only their number.
 const MAX_NAMED: usize = 3;
 
 /// Returns the targets in words, or their number if there are many.
 pub(super) fn list_targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
-    let all: Vec<&Target> = targets.collect();
-    if all.len() <= MAX_NAMED {
-        return all
+    let listed: Vec<&Target> = targets.collect();
+    if listed.len() <= MAX_NAMED {
+        return listed
             .into_iter()
             .map(format_target)
             .collect::<Vec<_>>()
             .join(", ");
     }
-    let first = all.first().map(|target| target.commit);
-    let shared = first.filter(|first| all.iter().all(|target| target.commit == *first));
+    let first = listed.first().map(|target| target.commit);
+    let shared = first.filter(|first| listed.iter().all(|target| target.commit == *first));
     let commit = shared.map_or_else(String::new, |commit| format!(" ({})", commit.0.prefix(7)));
-    format!("{} components{commit}", all.len())
+    format!("{} components{commit}", listed.len())
 }
 
 /// Returns the commits, each with its components: `8f3c2a1 (api 1.4.2, web)`. If there are many, it
@@ -90,10 +90,10 @@ pub fn render_changes(deployment: &Deployment, width: Option<usize>) -> Vec<Stri
             .map(|change| (&change.target.component, format_change(change))),
         deployment.components.len(),
     );
-    let label = grouping::label_width(&rows, width);
+    let label_width = grouping::label_width(&rows, width);
     rows.into_iter()
         .flat_map(|(components, text)| {
-            grouping::render_group("    ", &components, label, &text, width)
+            grouping::render_group("    ", &components, label_width, &text, width)
         })
         .collect()
 }
@@ -117,7 +117,7 @@ pub fn summarize_outcomes(environment: &str, results: &[ComponentResult]) -> Str
         (!targets.is_empty()).then(|| list_targets(targets.into_iter()))
     };
     let succeeded = targets_with(Outcome::Succeeded);
-    let were = if targets_with(Outcome::RolledBack).len() == 1 {
+    let verb = if targets_with(Outcome::RolledBack).len() == 1 {
         "was"
     } else {
         "were"
@@ -127,7 +127,7 @@ pub fn summarize_outcomes(environment: &str, results: &[ComponentResult]) -> Str
             .then(|| format!("{environment} is now at {}", list_by_commit(&succeeded))),
         list(Outcome::Failed).map(|list| format!("{list} failed in {environment}")),
         list(Outcome::RolledBack)
-            .map(|list| format!("{list} failed in {environment} and {were} rolled back")),
+            .map(|list| format!("{list} failed in {environment} and {verb} rolled back")),
         list(Outcome::Destroyed).map(|list| format!("{environment} no longer has {list}")),
     ];
     let sentences: Vec<String> = sentences.into_iter().flatten().collect();

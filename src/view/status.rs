@@ -10,7 +10,7 @@ mod text;
 pub use report::{
     ComponentState, ComponentStatus, EnvironmentStatus, HeldComponent, LockInfo, StatusReport,
 };
-pub use text::{render_age, render_text};
+pub use text::{RowSharing, render_age, render_text};
 
 #[cfg(test)]
 mod tests {
@@ -90,7 +90,7 @@ mod tests {
     /// Checks that the table has few lines, however many components there are.
     #[test]
     fn equal_components_share_rows() {
-        let text = render_text(&sample(), false, None, &|time| {
+        let text = render_text(&sample(), RowSharing::Equal, None, &|time| {
             time.to_string()[11..16].to_owned()
         });
         assert_eq!(
@@ -115,7 +115,7 @@ mod tests {
         components[11]
             .missing_commits
             .push("993c2a10aa05736482d4523166f70cb561afa111".parse().unwrap());
-        let text = super::render_text(&some, false, None, &|_| "10:00".to_owned());
+        let text = super::render_text(&some, RowSharing::Equal, None, &|_| "10:00".to_owned());
         let text = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(
             text.lines().skip(1).take(3).collect::<Vec<_>>(),
@@ -125,7 +125,7 @@ mod tests {
                 "             others (38)  1.5.0    8f3c2a1  live       10:00  ci  13",
             ]
         );
-        let all = super::render_text(&sample(), true, None, &|time| time.to_string());
+        let all = super::render_text(&sample(), RowSharing::None, None, &|time| time.to_string());
         assert_eq!(
             all.lines().filter(|line| line.contains("1.5.0")).count(),
             40

@@ -187,26 +187,26 @@ impl Table {
                 table = self.lay_out_cells(&limits);
             }
         }
-        let shown = table.to_string();
-        let mut lines = shown.lines().map(|line| line.trim_end().to_owned());
-        let mut all = Vec::new();
+        let aligned = table.to_string();
+        let mut lines = aligned.lines().map(|line| line.trim_end().to_owned());
+        let mut rendered = Vec::new();
         for row in &self.rows {
             match row {
-                Row::Cells(_) => all.extend(lines.next()),
-                Row::Heading(cell) => all.extend(wrap::wrap_indented(
+                Row::Cells(_) => rendered.extend(lines.next()),
+                Row::Heading(cell) => rendered.extend(wrap::wrap_indented(
                     "",
                     REMARK_INDENT,
                     &cell.styled_text(),
                     width,
                 )),
-                Row::Remark(cell, None) => all.extend(wrap::wrap_indented(
+                Row::Remark(cell, None) => rendered.extend(wrap::wrap_indented(
                     INDENT,
                     REMARK_INDENT,
                     &cell.styled_text(),
                     width,
                 )),
                 Row::Remark(cell, Some(command)) => {
-                    all.extend(wrap::wrap_with_command(
+                    rendered.extend(wrap::wrap_with_command(
                         INDENT,
                         REMARK_INDENT,
                         &cell.styled_text(),
@@ -217,7 +217,7 @@ impl Table {
                 }
             }
         }
-        all.join("\n")
+        rendered.join("\n")
     }
 
     /// Lays out the rows without the remarks. A column with a limit has at most this width.

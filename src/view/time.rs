@@ -11,7 +11,7 @@ pub enum TimeStyle {
     Relative,
 }
 
-/// Formats a time, relative to `now` if wanted.
+/// Formats a time in the given style.
 pub fn format_time(time: Time, now: Time, dates: TimeStyle) -> String {
     match dates {
         TimeStyle::Iso => time.to_string(),
@@ -29,8 +29,8 @@ pub fn format_time(time: Time, now: Time, dates: TimeStyle) -> String {
 pub fn format_deadline(time: Time, now: Time, dates: TimeStyle) -> String {
     match dates {
         TimeStyle::Iso => format!("until {time}"),
-        // Rounded up by almost a minute: a deadline of 7 days that was set seconds ago is not 6
-        // days.
+        // Adds almost a minute before rounding down. Otherwise a deadline of 7 days that was set a few
+        // seconds ago would be shown as 6 days.
         TimeStyle::Relative => format!(
             "for {}",
             format_approx(Span::from_seconds(

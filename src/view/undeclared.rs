@@ -1,17 +1,17 @@
-//! Components that run in an environment although the policy no longer declares them.
+//! The remark about components that run in an environment although the policy no longer declares them.
 
 use crate::domain::name::{ComponentName, EnvName};
 use crate::view::grouping::list_or_count;
 
 /// A remark about undeclared components.
-pub struct Undeclared {
-    /// What is the case, in one sentence without a full stop.
+pub struct UndeclaredRemark {
+    /// The remark: one sentence without a full stop.
     pub text: String,
     /// The command that removes them.
     pub command: String,
 }
 
-impl Undeclared {
+impl UndeclaredRemark {
     /// Describes the undeclared components that run in an environment. Returns `None` if there are
     /// none.
     pub fn describe(environment: &EnvName, components: &[ComponentName]) -> Option<Self> {
@@ -19,13 +19,13 @@ impl Undeclared {
             return None;
         }
         let names: Vec<&str> = components.iter().map(ComponentName::as_str).collect();
-        let text = if names.len() == 1 {
+        let predicate = if names.len() == 1 {
             "is no longer a component of the policy"
         } else {
             "are no longer components of the policy"
         };
         Some(Self {
-            text: format!("{} {text}", list_or_count(&names)),
+            text: format!("{} {predicate}", list_or_count(&names)),
             command: format!(
                 "git deploy record {environment} --destroy --component {}",
                 names.join(" --component ")

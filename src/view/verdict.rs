@@ -12,9 +12,21 @@ use crate::domain::verdict::{Check, CheckResult, Decision, Verdict};
 /// The width of the column of rule names.
 const RULE_WIDTH: usize = 20;
 
+/// How the rules that pass are rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassedRules {
+    /// Only their number.
+    Counted,
+    /// Their names, and the details of those that have any.
+    Named,
+}
+
 /// Renders a verdict as styled lines, indented by two columns. Rules that do not pass come first.
-/// Rules that pass are counted, or named with `all`.
-pub fn render_verdict(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec<String> {
+pub fn render_verdict(
+    verdict: &Verdict,
+    passed_rules: PassedRules,
+    width: Option<usize>,
+) -> Vec<String> {
     let (passed, unmet): (Vec<&Check>, Vec<&Check>) = verdict
         .checks
         .iter()
@@ -23,7 +35,7 @@ pub fn render_verdict(verdict: &Verdict, all: bool, width: Option<usize>) -> Vec
         .into_iter()
         .flat_map(|check| render_check(check, width))
         .collect();
-    if all {
+    if passed_rules == PassedRules::Named {
         let (without_detail, with_detail): (Vec<&Check>, Vec<&Check>) = passed
             .into_iter()
             .partition(|check| check.detail.is_empty());

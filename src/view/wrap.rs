@@ -73,7 +73,7 @@ pub fn wrap_remote_line(prefix: &str, line: &str, width: Option<usize>) -> Vec<S
         width.map(|width| width.saturating_sub(display_width(prefix))),
     );
     let margin = line.len() - line.trim_start().len();
-    let column = line.rfind("  ").map_or(0, |at| at + 2);
+    let column = line.rfind("  ").map_or(0, |index| index + 2);
     let (head, text) = line.split_at(column);
     let lines = match width {
         _ if text.starts_with('→') => vec![line.to_owned()],
@@ -129,13 +129,13 @@ fn split_words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let mut previous = None;
-        let end = rest.char_indices().find_map(|(at, current)| {
+        let end = rest.char_indices().find_map(|(index, current)| {
             let last = previous.replace(current)?;
             let is_wide =
                 |character: char| character.width() == Some(2) && character.is_alphabetic();
             let starts_word = last == ' ' && current != ' ';
             let within_script = is_wide(last) && is_wide(current);
-            (starts_word || within_script).then_some(at)
+            (starts_word || within_script).then_some(index)
         });
         let (piece, after) = rest.split_at(end.unwrap_or(rest.len()));
         rest = after;

@@ -13,7 +13,7 @@ use git_deploy::testing::domain::plan::{
 };
 use git_deploy::testing::domain::policy::Policy;
 use git_deploy::testing::view::plan::{
-    ComponentPlan, ComponentTransition, DeploymentPlan, render_markdown, render_text,
+    ComponentPlan, ComponentTransition, DeploymentPlan, PlanDetail, render_markdown, render_text,
 };
 
 use crate::harness::has_tool;
@@ -227,8 +227,8 @@ fn shows_no_value(plan: &TerraformPlan, printed: &str) {
     };
     let document = git_deploy::testing::view::json::render_document("plan", &plans).unwrap();
     for shown in [
-        render_text(&plans, false, None),
-        render_text(&plans, true, None),
+        render_text(&plans, PlanDetail::Changes, None),
+        render_text(&plans, PlanDetail::Output, None),
         render_markdown(&plans),
         document,
     ] {

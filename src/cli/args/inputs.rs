@@ -1,5 +1,5 @@
-//! The options for the inputs of a deployment: what it belongs to, and where it comes from. In a CI
-//! job, its variables provide defaults.
+//! The options for the inputs of a deployment: its change request, release, labels and origin. In a CI
+//! job, the job's variables provide defaults.
 
 use crate::cli::ci_job::{read_ci_origin, read_variable};
 use crate::cli::{CliError, ErrorKind, Ui, append_report};
@@ -72,9 +72,9 @@ impl InputArgs {
             let message = format!("a deployment has at most {MAX_LABELS} labels");
             return Err(CliError::new(ErrorKind::Usage, message));
         }
-        let mut given = Origin::default();
+        let mut given_origin = Origin::default();
         for (field, value) in &self.origin {
-            given.set(*field, value).map_err(|why| {
+            given_origin.set(*field, value).map_err(|why| {
                 CliError::new(ErrorKind::Usage, format!("{}: {why}", field.name()))
             })?;
         }
@@ -82,7 +82,7 @@ impl InputArgs {
             change: self.change.clone().or(ci.change),
             release: self.release.clone(),
             labels,
-            origin: ci.origin.overridden_by(given),
+            origin: ci.origin.overridden_by(given_origin),
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::ledger::writer::{AppendedEntry, EntryDraft, LedgerSnapshot};
 pub struct YankArgs {
     /// The commit, the environment that runs it, or an artifact as DIGEST or NAME@DIGEST
     #[arg(value_name = "REV|DIGEST")]
-    named: String,
+    argument: String,
     /// The reason, shown to everyone
     #[arg(short, long, value_name = "REASON", value_parser = append_report::parse_line)]
     message: Line,
@@ -49,12 +49,14 @@ impl YankArgs {
     /// have the form `<rev>:<path>`, which names a file or folder.
     pub fn parse_subject(&self, workspace: &Workspace) -> Result<YankSubject, CliError> {
         let digest = self
-            .named
+            .argument
             .rsplit_once('@')
-            .map_or(self.named.as_str(), |(_, digest)| digest);
+            .map_or(self.argument.as_str(), |(_, digest)| digest);
         match digest.parse() {
             Ok(digest) => Ok(YankSubject::Digest(digest)),
-            Err(_) => Ok(YankSubject::Commit(workspace.resolve_commit(&self.named)?)),
+            Err(_) => Ok(YankSubject::Commit(
+                workspace.resolve_commit(&self.argument)?,
+            )),
         }
     }
 
@@ -76,8 +78,8 @@ impl YankArgs {
             ui,
             &LedgerName::evidence(),
             self.write.append_options(),
-            &|view| {
-                let contents = commit.map(|commit| find_contents(view, commit));
+            &|snapshot| {
+                let contents = commit.map(|commit| find_contents(snapshot, commit));
                 let yank = Yank {
                     commit,
                     digest: digest.clone(),

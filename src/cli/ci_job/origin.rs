@@ -9,47 +9,48 @@ use crate::domain::address::Address;
 use crate::domain::entry::Origin;
 use crate::domain::text::Line;
 
-/// What the variables of a CI job state about a deployment.
+/// The facts about a deployment that the variables of a CI job state.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::cli) struct CiOrigin {
     /// The change request that the job runs for.
     pub change: Option<Line>,
     /// The other values.
     pub origin: Origin,
-    /// Why values were left out.
+    /// One sentence for each value that was left out.
     pub warnings: Vec<String>,
 }
 
 /// Reads the variables. The result is empty outside of a known CI system.
 pub(in crate::cli) fn read_ci_origin(variable: Variables<'_>) -> CiOrigin {
-    let mut read = CiOrigin::default();
+    let mut ci_origin = CiOrigin::default();
     let mut active = SYSTEMS.iter().filter(|system| (system.is_active)(variable));
     match (active.next(), active.next()) {
         (None, _) => {}
-        (Some(system), None) => read.add_system(system, variable),
-        (Some(_), Some(_)) => read
+        (Some(system), None) => ci_origin.add_system(system, variable),
+        (Some(_), Some(_)) => ci_origin
             .warnings
             .push(format!("the origin is not recorded: {TWO_SYSTEMS}")),
     }
-    read
+    ci_origin
 }
 
 impl CiOrigin {
     fn add_system(&mut self, system: &CiSystem, variable: Variables<'_>) {
         let address = |text: &str| Address::without_credentials(&text.replace(' ', "%20"));
         self.origin.system = system.name.parse().ok();
-        self.origin.run_url = self.read("run-url", system.run_url, variable, address);
-        self.origin.actor = self.read("actor", system.actor, variable, str::parse);
-        self.origin.repository = self.read("repository", system.repository, variable, |text| {
-            address(text).map(Address::without_query)
-        });
-        self.origin.email = self.read("email", system.email, variable, str::parse);
+        self.origin.run_url = self.read_input("run-url", system.run_url, variable, address);
+        self.origin.actor = self.read_input("actor", system.actor, variable, str::parse);
+        self.origin.repository =
+            self.read_input("repository", system.repository, variable, |text| {
+                address(text).map(Address::without_query)
+            });
+        self.origin.email = self.read_input("email", system.email, variable, str::parse);
         match (system.read_trigger)(variable) {
             None => {}
             Some(Ok(Trigger::Branch(name))) => self.origin.branch = name.as_str().parse().ok(),
             Some(Ok(Trigger::Tag(name))) => self.origin.tag = name.as_str().parse().ok(),
             Some(Ok(Trigger::Change { number, .. })) => {
-                self.change = number.to_string().parse().ok()
+                self.change = number.to_string().parse().ok();
             }
             Some(Err(why)) => self.warnings.push(format!(
                 "the branch, tag or change request of the CI job is not recorded: {why}"
@@ -57,8 +58,9 @@ impl CiOrigin {
         }
     }
 
-    /// Reads the first of the alternatives whose variables are all set.
-    fn read<T, E: std::fmt::Display>(
+    /// Reads the value of an input from the first alternative whose variables are all set. Adds a warning
+    /// if that value is not valid.
+    fn read_input<T, E: std::fmt::Display>(
         &mut self,
         name: &str,
         alternatives: &[&str],

@@ -18,7 +18,7 @@ use super::trigger::{Trigger, read_azure, read_buildkite, read_github, read_gitl
 pub(super) struct CiSystem {
     /// The name that entries record.
     pub name: &'static str,
-    /// Checks whether a job of the system is running.
+    /// Returns whether the variables show that a job of the system is running.
     pub is_active: fn(Variables<'_>) -> bool,
     /// The variable that names the job's commit. Without one, the job does not determine an
     /// environment.
@@ -107,7 +107,8 @@ pub(super) const SYSTEMS: &[CiSystem] = &[
     },
 ];
 
-/// What GitHub, Gitea and Forgejo have in common. The last two number the runs of a repository.
+/// The variables that GitHub, Gitea and Forgejo share. In the URL of a run, Gitea and Forgejo use the
+/// number of the run within its repository.
 const GITHUB_VARIABLES: CiSystem = CiSystem {
     name: "github",
     is_active: |_| false,

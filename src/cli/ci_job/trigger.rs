@@ -2,7 +2,7 @@
 //!
 //! Anyone can set CI variables, especially in a change request from a fork. They are therefore
 //! parsed as strictly as a name in the policy, and the branch name of a change request is never
-//! used. Its target branch only says which environment is looked at, never which one is deployed to.
+//! used. Its target branch only determines which environment is displayed, never where to deploy.
 
 use super::Variables;
 use crate::domain::policy::BranchName;

@@ -1,4 +1,4 @@
-//! `git deploy abort`: gives up an unfinished run.
+//! `git deploy abort`: ends an unfinished run without completing it.
 
 use crate::cli::append_report::{self, WriteArgs};
 use crate::cli::args::environment::EnvArg;
@@ -11,7 +11,7 @@ use crate::domain::state::Scope;
 use crate::domain::text::Line;
 use crate::ledger::writer::{AppendedEntry, EntryDraft};
 
-/// Give up an unfinished run
+/// End an unfinished run without completing it
 ///
 /// Allowed for the run's owner, for admins, and for every deployer once the run is stale. The state
 /// of the components that it was changing is unknown until they are deployed again or recorded with

@@ -50,7 +50,7 @@ Examples:
     git deploy approve prod --component api --exec -- ./manage migrate")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRevArgs,
+    env_rev: EnvRevArgs,
     /// Approve only this component (repeatable). Defaults to all that a deployment would change
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -89,7 +89,7 @@ pub struct Args {
     write: WriteArgs,
 }
 
-/// How many days an approval is valid if the policy requires no approvals.
+/// The number of days that an approval is valid if the policy requires no approvals.
 const DEFAULT_VALIDITY_DAYS: u64 = 7;
 
 /// The hint for an approval that would not count.
@@ -98,32 +98,36 @@ const ANYWAY_HINT: &str = "to write it nevertheless, repeat the command with --a
 /// Writes an approval of the deployment that `git deploy run` would start now.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let (name, rev) = args.at.find(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
-    let named = rev.map(|rev| workspace.resolve_commit(rev)).transpose()?;
+    let named_commit = rev.map(|rev| workspace.resolve_commit(rev)).transpose()?;
     let head = || workspace.resolve_commit("HEAD");
-    let plans = collect_plans(args, &name, &|| named.map_or_else(head, Ok))?;
-    // Describes the deployment. Each attempt to write the entry replaces it.
+    let plans = collect_plans(args, &name, &|| named_commit.map_or_else(head, Ok))?;
+    // The description of the deployment. Each attempt to write the entry replaces it.
     let description: RefCell<Vec<String>> = RefCell::default();
     let refusal: Cell<Option<ApprovalRefusal>> = Cell::default();
-    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let deployment = subject::compose_approved(args, &env, view, named, &head)?;
-        *description.borrow_mut() = describe_approved(&deployment, view, ui.width())?;
-        let (policy, rules) = find_rules(&env, view)?;
-        let now = ui.now().max(view.tip.chain.at);
-        let approve = draft_approval(args, &deployment, &plans, now, rules)?;
-        let commit = approve.commit;
-        let by = workspace.identify_signer()?;
-        let judged = (&env, &deployment);
-        match refuse_proposed_approval(view, policy, judged, (&by, &approve), now) {
-            Ok(found) if args.anyway => refusal.set(found),
-            Ok(None) => {}
-            Ok(Some(found)) => return Err(explain_refused_approval(&env, &by, commit, found)),
-            Err(_) if args.anyway => {}
-            Err(why) => return Err(explain_unknown_approval(&env, why)),
-        }
-        Ok(EntryDraft::in_environment(&env, Action::Approve(approve)))
-    })?;
+    let appended =
+        workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+            let deployment =
+                subject::build_approved_deployment(args, &env, snapshot, named_commit, &head)?;
+            *description.borrow_mut() = describe_deployment(&deployment, snapshot, ui.width())?;
+            let (policy, rules) = find_rules(&env, snapshot)?;
+            let now = ui.now().max(snapshot.tip.chain.at);
+            let approve = draft_approval(args, &deployment, &plans, now, rules)?;
+            let commit = approve.commit;
+            let approver = workspace.identify_signer()?;
+            let target = (&env, &deployment);
+            match refuse_proposed_approval(snapshot, policy, target, (&approver, &approve), now) {
+                Ok(reason) if args.anyway => refusal.set(reason),
+                Ok(None) => {}
+                Ok(Some(reason)) => {
+                    return Err(explain_refused_approval(&env, &approver, commit, reason));
+                }
+                Err(_) if args.anyway => {}
+                Err(why) => return Err(explain_unknown_approval(&env, why)),
+            }
+            Ok(EntryDraft::in_environment(&env, Action::Approve(approve)))
+        })?;
     for line in description.into_inner() {
         ui.print(line);
     }
@@ -134,12 +138,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         return Ok(());
     };
     let by = &appended.statement.by;
-    let sentence = describe_written(approve, by, &env, &ui.format_deadline(approve.expires));
+    let sentence = describe_approval(approve, by, &env, &ui.format_deadline(approve.expires));
     append_report::report_entry(ui, &sentence, &appended)
 }
 
-/// Returns the sentence about a written approval.
-fn describe_written(approve: &Approve, by: &Person, env: &EnvRef, until: &str) -> String {
+/// Returns the sentence that reports a written approval.
+fn describe_approval(approve: &Approve, approver: &Person, env: &EnvRef, deadline: &str) -> String {
     let names: Vec<&str> = approve
         .components
         .iter()
@@ -148,12 +152,14 @@ fn describe_written(approve: &Approve, by: &Person, env: &EnvRef, until: &str) -
     let (commit, name) = (approve.commit.0.prefix(7), env.name());
     let components = format!("{} ({commit})", list_or_count(&names));
     match &approve.purpose {
-        ApprovalPurpose::Deploy => format!("{by} approves {components} for {name}, {until}."),
+        ApprovalPurpose::Deploy => {
+            format!("{approver} approves {components} for {name}, {deadline}.")
+        }
         ApprovalPurpose::Destroy => {
-            format!("{by} approves the removal of {components} from {name}, {until}.")
+            format!("{approver} approves the removal of {components} from {name}, {deadline}.")
         }
         ApprovalPurpose::Exec { .. } => {
-            format!("{by} approves this command for {components} in {name}, {until}.")
+            format!("{approver} approves this command for {components} in {name}, {deadline}.")
         }
     }
 }
@@ -178,6 +184,7 @@ fn collect_plans(
     if let Some(file) = &args.file {
         let cannot_read = || format!("cannot read the plans in {}", file.display());
         let bytes = std::fs::read(file).context(ErrorKind::CannotTell, cannot_read())?;
+        // The commit that the plans were made for.
         let planned;
         (planned, plans) = read_digests(&bytes, name).context(ErrorKind::Usage, cannot_read())?;
         let commit = commit()?;
@@ -237,12 +244,12 @@ fn draft_approval(
 /// Returns the error for an approval that would not count.
 fn explain_refused_approval(
     env: &EnvRef,
-    by: &Person,
+    approver: &Person,
     commit: CommitId,
     refusal: ApprovalRefusal,
 ) -> CliError {
     let (name, commit) = (env.name(), commit.short());
-    let message = format!("an approval by {by} would not count in {name}");
+    let message = format!("an approval by {approver} would not count in {name}");
     match refusal {
         ApprovalRefusal::OtherPlan => CliError::new(
             ErrorKind::Denied,
@@ -274,16 +281,16 @@ fn explain_unknown_approval(env: &EnvRef, why: String) -> CliError {
 
 /// Describes the deployment in lines of text: the changed components and the subjects of their
 /// commits.
-fn describe_approved(
+fn describe_deployment(
     deployment: &Deployment,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     width: Option<usize>,
 ) -> Result<Vec<String>, CliError> {
     if let Some(command) = &deployment.command {
         return Ok(wrap::wrap_indented("    ", 4, command.as_str(), width));
     }
     let mut lines = result_text::render_changes(deployment, width);
-    let subjects = build_description(view.repository, deployment)
+    let subjects = build_description(snapshot.repository, deployment)
         .context(ErrorKind::CannotTell, "cannot read what is approved")?;
     lines.extend(
         subjects

@@ -106,7 +106,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         "test-result" | "change-review" => {
             format!(" {}", attestation_text::format_outcome(&attestation))
         }
-        // Other predicate types may not state a result, so only a failure is shown.
+        // A predicate of another type need not state a result, so only a failure is shown.
         _ if attestation.result() == AttestationResult::Failed => " FAILED".to_owned(),
         _ => String::new(),
     };
@@ -208,9 +208,10 @@ fn build_predicate_from_reports(args: &Args, ui: &Ui) -> Result<Map<String, Valu
     Ok(predicate.map)
 }
 
-/// Reads a file, or standard input if `file` is `-`. Fails if there are more than `limit` bytes.
+/// Reads a file, or standard input if `file` is `-`. Fails if it contains more than `limit` bytes.
 fn read_limited(file: &str, limit: usize) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
+    // One byte more than the limit is enough to detect a file that is too long.
     let max = limit as u64 + 1;
     let result = match file {
         "-" => std::io::stdin().lock().take(max).read_to_end(&mut bytes),

@@ -150,11 +150,10 @@ fn audit_selected(
         read_earlier_tips(file, project, tips, &mut other)
     })?;
     let progress = AuditProgressBar::new();
-    let notes = args.ledger.is_none() && args.since.is_none();
     let plan = AuditPlan {
         ledgers: &selected,
         since: &since,
-        notes,
+        notes: args.ledger.is_none() && args.since.is_none(),
         chunk_size: audit::CHUNK_SIZE,
     };
     let report = audit::audit(repository, project, tips, &plan, &progress);
@@ -211,14 +210,14 @@ fn select_ledgers(
         .ok()
         .filter(|ledger| tips.contains_key(ledger));
     // Only the policy maps an environment of a pattern to its ledger.
-    let of_pattern = || {
+    let find_pattern_ledger = || {
         let gatherer = FactGatherer::new(repository, project);
         let in_force = gatherer.policy_at(*tips.get(&policy)?).ok().flatten()?;
         in_force
             .ledger_of(&name.parse::<EnvName>().ok()?)
             .filter(|ledger| tips.contains_key(ledger))
     };
-    let ledger = named.or_else(of_pattern).ok_or_else(|| {
+    let ledger = named.or_else(find_pattern_ledger).ok_or_else(|| {
         let ledgers: Vec<&str> = tips.keys().map(LedgerName::as_str).collect();
         CliError::new(
             ErrorKind::Usage,

@@ -33,7 +33,7 @@ Examples:
     git deploy check prod --component api")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRevArgs,
+    env_rev: EnvRevArgs,
     /// Only this component, even if it is unchanged (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -60,7 +60,7 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.at.find_to_review(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find_to_review(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let by = find_deployer(args, &workspace, &name, rules)?;
@@ -134,11 +134,11 @@ fn find_deployer(
     name: &EnvName,
     rules: &Environment,
 ) -> Result<Person, CliError> {
-    let by = args
+    let deployer = args
         .by
         .clone()
         .or_else(|| read_context::find_deployer(workspace, rules, args.kind()));
-    by.ok_or_else(|| {
+    deployer.ok_or_else(|| {
         CliError::new(
             ErrorKind::CannotTell,
             format!("{name} has no deployers in the policy"),

@@ -39,7 +39,7 @@ Examples:
     if git deploy contains prod 3f2a9c1; then echo \"deployed\"; fi")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRevArgs,
+    env_rev: EnvRevArgs,
     /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -52,7 +52,7 @@ const SEARCH_LIMIT: usize = 2_000;
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.at.find(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find(&workspace, ui)?;
     let revision = rev.unwrap_or("HEAD");
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     let gatherer = workspace.gatherer();

@@ -3,7 +3,7 @@
 use crate::cli::args::environment::EnvArg;
 use crate::cli::args::inputs::InputArgs;
 use crate::cli::args::run::RunOptions;
-use crate::cli::deploy_runner::{DeployRunner, build_destruction, make_gone_error};
+use crate::cli::deploy_runner::{DeployRunner, Destruction, build_destruction, make_gone_error};
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui, append_report};
@@ -12,7 +12,7 @@ use crate::domain::env_ref::EnvRef;
 use crate::domain::name::Person;
 use crate::domain::state::Scope;
 use crate::domain::text::{Description, Line};
-use crate::ledger::writer::{AppendedEntry, LedgerSnapshot};
+use crate::ledger::writer::LedgerSnapshot;
 use crate::view::destroyed::{DestroyOutcome, DestroyReport, DestroyedEnvironment};
 use crate::view::result_text;
 
@@ -71,34 +71,33 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         ));
         return print_document(ui, describe(DestroyOutcome::Absent, None, None));
     }
-    let (appended, result) = destroy_environment(args, ui, &workspace, &env)?;
+    let Destruction { finish, result } = destroy_environment(args, ui, &workspace, &env)?;
     let sentence = result_text::summarize_deployment(
         name.as_str(),
         entry::DeploymentKind::Destroy,
-        &appended.statement.component_results(),
+        &finish.statement.component_results(),
     );
     ui.print(append_report::format_with_entry(
         ui,
         &sentence,
-        &format_entry_name(env.ledger(), appended.id),
+        &format_entry_name(env.ledger(), finish.id),
     ));
     let (outcome, why) = if result.is_ok() {
         (DestroyOutcome::Destroyed, None)
     } else {
         (DestroyOutcome::Failed, Some(sentence))
     };
-    print_document(ui, describe(outcome, Some(appended.id), why))?;
+    print_document(ui, describe(outcome, Some(finish.id), why))?;
     result
 }
 
-/// Destroys the environment after confirmation. Returns the finish entry, and whether all
-/// components were destroyed.
+/// Destroys the environment after confirmation.
 fn destroy_environment(
     args: &Args,
     ui: &Ui,
     workspace: &Workspace,
     env: &EnvRef,
-) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
+) -> Result<Destruction, CliError> {
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, workspace, env, &args.options)?
         .with_requester(args.requested_by.as_ref())

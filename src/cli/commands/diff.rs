@@ -42,7 +42,7 @@ Examples:
     git deploy diff prod v1.5.0 --component api")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRevArgs,
+    env_rev: EnvRevArgs,
     /// Only this component (repeatable)
     #[arg(short, long = "component", value_name = "NAME")]
     components: Vec<ComponentName>,
@@ -58,7 +58,7 @@ const HISTORY_LIMIT: usize = 10_000;
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.at.find_to_review(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find_to_review(&workspace, ui)?;
     let snapshot = read_context::read_environment(&workspace, name.as_str())?;
     let revision = rev.unwrap_or("HEAD");
     let targets = find_targets(&workspace, &snapshot, revision)?;
@@ -105,12 +105,12 @@ fn find_targets(
     revision: &str,
 ) -> Result<BTreeMap<ComponentName, ComponentTarget>, CliError> {
     let mut targets: BTreeMap<ComponentName, ComponentTarget> = BTreeMap::new();
-    let mut all = workspace.policy.component_names();
-    all.extend(snapshot.state().components().into_keys().cloned());
+    let mut components = workspace.policy.component_names();
+    components.extend(snapshot.state().components().into_keys().cloned());
     if let Some(running) = workspace.find_running(revision)? {
         let source = read_context::read_environment(workspace, revision)?;
-        all.extend(running.keys().cloned());
-        for component in all {
+        components.extend(running.keys().cloned());
+        for component in components {
             let version = source.version(&component);
             let commit = running.get(&component).copied();
             targets.insert(component, ComponentTarget { commit, version });
@@ -118,7 +118,7 @@ fn find_targets(
         return Ok(targets);
     }
     let commit = Some(workspace.resolve_commit(revision)?);
-    targets.extend(all.into_iter().map(|component| {
+    targets.extend(components.into_iter().map(|component| {
         (
             component,
             ComponentTarget {
@@ -197,7 +197,8 @@ impl Comparison<'_> {
             return Ok(Some(self.describe_component(
                 component,
                 ContentChange::Unchanged,
-                (Some(from), Some(to)),
+                Some(from),
+                Some(to),
                 target,
             )));
         }
@@ -210,7 +211,7 @@ impl Comparison<'_> {
             None => None,
         };
         let to = target.commit.filter(|_| content.is_some());
-        let describe = |change| self.describe_component(component, change, (from, to), target);
+        let describe = |change| self.describe_component(component, change, from, to, target);
         if from.is_some() && is_known && content.is_some() && content == state.content(component) {
             return Ok(Some(describe(ContentChange::Unchanged)));
         }
@@ -256,7 +257,8 @@ impl Comparison<'_> {
         &self,
         component: &ComponentName,
         change: ContentChange,
-        (from, to): (Option<CommitId>, Option<CommitId>),
+        from: Option<CommitId>,
+        to: Option<CommitId>,
         target: &ComponentTarget,
     ) -> ComponentDiff {
         ComponentDiff {
@@ -324,12 +326,13 @@ impl Comparison<'_> {
         components: &[ComponentDiff],
     ) -> Result<(Vec<CommitSummary>, Vec<CommitSummary>, bool), CliError> {
         let (mut gained, mut lost) = (CommitList::default(), CommitList::default());
-        for it in components.iter().filter(|it| it.change.is_change()) {
-            let (Some(from), Some(to)) = (it.from, it.to) else {
+        for diff in components.iter().filter(|it| it.change.is_change()) {
+            let (Some(from), Some(to)) = (diff.from, diff.to) else {
                 continue;
             };
-            gained.add(&it.component, self.find_commits(&it.component, to, from)?);
-            lost.add(&it.component, self.find_commits(&it.component, from, to)?);
+            let name = &diff.component;
+            gained.add(name, self.find_commits(name, to, from)?);
+            lost.add(name, self.find_commits(name, from, to)?);
         }
         let is_truncated = gained.is_truncated || lost.is_truncated;
         Ok((

@@ -27,9 +27,8 @@ use crate::run::{execute, outcome};
 /// Run a one-off command in an environment, and record it
 ///
 /// The command runs in a checkout of the component's running commit, with its variables and
-/// secrets. The ledger records the command, who ran it, its exit status and a digest of its output, but not
-/// the output.
-/// Exits with 4 if the command fails.
+/// secrets. The ledger records the command, who ran it, its exit status and a digest of its output,
+/// but not the output. Exits with 4 if the command fails.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -63,23 +62,23 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         .with_requester(args.metadata.requested_by.as_ref())
         .with_inputs(args.metadata.inputs.read(ui)?);
     let target = find_target(&workspace, &runner, args.component.as_ref())?;
-    let compose =
-        |view: &LedgerSnapshot<'_>| compose_deployment(args, &target, command.clone(), view);
-    let deployment = runner.check_rules(&person, &compose)?;
+    let build =
+        |snapshot: &LedgerSnapshot<'_>| build_deployment(args, &target, command.clone(), snapshot);
+    let deployment = runner.check_rules(&person, &build)?;
     if !runner.confirm(&format!("Run it in {}?", env.name()))? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was run"));
     }
     let preparation = Preparation::new(&runner, &deployment)?;
-    let started = runner.write_start(&compose, &deployment, &ComponentPlans::new())?;
+    let started = runner.write_start(&build, &deployment, &ComponentPlans::new())?;
     let commands = CommandLog::default();
     let result = run_command(&runner, &preparation, started.run, &target, &args.command);
     if let Ok(result) = &result {
         commands.add(&target.component, CommandStep::Exec, result);
     }
-    // A failure is recorded as well, because a start needs a finish.
+    // A failure is also recorded, because every start entry needs a finish entry.
     let status = shell_status(&result);
     let commands = commands.into_commands();
-    write_finish(&runner, &started, &target, (status, commands))?;
+    write_finish(&runner, &started, &target, status, commands)?;
     let end = result?.end;
     if end.is_success() {
         return Ok(());
@@ -90,16 +89,16 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     ))
 }
 
-/// Computes the deployment that records the command: it changes no component.
-fn compose_deployment(
+/// Computes the deployment that records the command. It changes no component.
+fn build_deployment(
     args: &Args,
     running: &Target,
     command: Line,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
 ) -> Result<Deployment, CliError> {
     let change = ComponentChange {
         from: None,
-        // The running version and artifacts are those of the entry that deployed them.
+        // The entry that deployed the component already records its version and artifacts.
         target: Target {
             version: None,
             tag: None,
@@ -110,7 +109,7 @@ fn compose_deployment(
         renamed_to: None,
     };
     let mut deployment = Deployment::new(entry::DeploymentKind::Exec, vec![change]);
-    args.metadata.apply_to(&mut deployment, view)?;
+    args.metadata.apply_to(&mut deployment, snapshot)?;
     deployment.command = Some(command);
     Ok(deployment)
 }
@@ -127,7 +126,8 @@ fn write_finish(
     runner: &DeployRunner<'_>,
     started: &StartedRun,
     target: &Target,
-    (status, commands): (u8, Vec<CommandRecord>),
+    status: u8,
+    commands: Vec<CommandRecord>,
 ) -> Result<(), CliError> {
     let result = execute::make_result(&target.component, entry::Outcome::Executed);
     let finish = Finish {
@@ -167,12 +167,12 @@ fn find_target(
             name
         }
         (None, [name]) => name,
-        (None, all) => {
-            let all: Vec<&str> = all.iter().map(ComponentName::as_str).collect();
+        (None, several) => {
+            let running_names: Vec<&str> = several.iter().map(ComponentName::as_str).collect();
             let message = format!(
                 "{} runs several components: {}",
                 snapshot.name(),
-                all.join(", ")
+                running_names.join(", ")
             );
             return Err(CliError::new(ErrorKind::Usage, message).hint("--component NAME"));
         }

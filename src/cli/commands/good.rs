@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::cli::args::environment::EnvArg;
 use crate::cli::deployment_request::require_component;
 use crate::cli::read_context;
-use crate::cli::rollback_targets::{build_good_view, find_attempted};
+use crate::cli::rollback_targets::{build_good_releases, find_attempted};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorKind, Ui};
 use crate::domain::name::ComponentName;
@@ -51,7 +51,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             format!("nothing has been deployed to {} yet", snapshot.name()),
         ));
     }
-    let report = build_good_view(&workspace, &snapshot, shown, &|_, _| true)?;
+    let report = build_good_releases(&workspace, &snapshot, shown, &|_, _| true)?;
     if ui.json() {
         ui.print_document("good", &report)?;
     } else {

@@ -20,13 +20,13 @@ use crate::server::{
     HookError, TIME_LIMIT, UpdateVerdict, chained_hooks, deadline, decide_push, post_receive,
     pre_push, pre_receive, proc_receive, reference_transaction, shim, update_hook,
 };
-use crate::view::push;
+use crate::view::push::{self, Acceptance};
 
 /// Run a Git hook (called by the installed hook files)
 ///
 /// On a server, pre-receive checks a whole push, and proc-receive checks again and carries out the
-/// updates of ledgers and of environments' branches. On hosts that do not run proc-receive, update checks each ref again.
-/// post-receive updates the notes and hands accepted entries on. reference-transaction blocks
+/// updates of ledgers and of environments' branches. On hosts that do not run proc-receive, update
+/// checks each ref again. post-receive updates the notes and hands accepted entries on. reference-transaction blocks
 /// updates that bypass the other hooks. In a clone, pre-push checks a push before it is sent.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
@@ -117,14 +117,14 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Hook::Update => report_verdicts(
             ui,
             run_with_deadline(move || update_hook::judge(&arguments, Repository::open_in_hook)),
-            false,
+            Acceptance::PerRef,
         ),
         Hook::ReferenceTransaction => {
             let state = arguments.first().cloned().unwrap_or_default();
             let judged = run_with_deadline(move || {
                 reference_transaction::judge(state.as_bytes(), &lines, open_repository_anywhere)
             });
-            report_verdicts(ui, judged, true)
+            report_verdicts(ui, judged, Acceptance::WholePush)
         }
         Hook::PostReceive => {
             git::clean_up_on_signals();
@@ -136,7 +136,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         Hook::PreReceive | Hook::ProcReceive => report_verdicts(
             ui,
             run_with_deadline(move || pre_receive::judge(&lines, Repository::open_in_hook)),
-            true,
+            Acceptance::WholePush,
         ),
     }
 }
@@ -180,15 +180,14 @@ fn run_with_deadline<T: Send + 'static>(
     deadline::run_within(TIME_LIMIT, |_| work())
 }
 
-/// Prints the verdicts, and fails unless all of them allow the push. `whole` states that the push
-/// is accepted completely or not at all.
+/// Prints the verdicts, and fails unless all of them allow the push.
 fn report_verdicts(
     ui: &Ui,
     judged: Result<Vec<UpdateVerdict>, HookError>,
-    whole: bool,
+    acceptance: Acceptance,
 ) -> Result<(), CliError> {
     let verdicts = judged.map_err(explain_hook_error)?;
-    print_verdicts(ui, &verdicts, whole);
+    print_verdicts(ui, &verdicts, acceptance);
     match decide_push(&verdicts) {
         Decision::Refused => Err(CliError::reported(ErrorKind::Denied)),
         Decision::CannotTell => Err(CliError::reported(ErrorKind::CannotTell)),
@@ -196,29 +195,29 @@ fn report_verdicts(
     }
 }
 
-/// Carries out the accepted updates of ledgers and environments' branches. `update` is the previously installed update
-/// hook.
+/// Carries out the accepted updates of ledgers and environments' branches. `update` is the previously
+/// installed update hook.
 fn run_proc_receive(update: Option<PathBuf>, ui: &Ui) -> Result<(), CliError> {
-    let done = deadline::run_within(TIME_LIMIT, move |watch| {
+    let result = deadline::run_within(TIME_LIMIT, move |watch| {
         // Not a locked handle: after a timeout this thread still holds its locks, and the main
         // thread must be able to write.
-        let (mut from, mut to) = (io::stdin(), io::stdout());
+        let (mut input, mut output) = (io::stdin(), io::stdout());
         proc_receive::run(
             update.as_deref(),
-            &mut from,
-            &mut to,
+            &mut input,
+            &mut output,
             Repository::open_in_hook,
             watch,
         )
     });
-    let done = done.map_err(explain_hook_error)?;
-    print_verdicts(ui, &done.judgements, false);
-    if let Some(error) = done.notes_error {
+    let result = result.map_err(explain_hook_error)?;
+    print_verdicts(ui, &result.judgements, Acceptance::PerRef);
+    if let Some(error) = result.notes_error {
         ui.eprint(format_args!(
             "git-deploy: accepted, but the notes are out of date until the next push: {error}"
         ));
     }
-    if let Some(error) = done.setting_error {
+    if let Some(error) = result.setting_error {
         ui.eprint(format_args!(
             "git-deploy: accepted, but the server's git does not follow the new policy, and pushes of branches that it binds are not accepted until the server's owner repeats git-deploy server init: {error}"
         ));
@@ -279,7 +278,7 @@ fn run_pre_push(ui: &Ui, arguments: &[OsString], lines: &[u8]) -> Result<(), Cli
         Ok(verdicts) => verdicts,
         Err(error) => return let_server_decide(&error),
     };
-    print_verdicts(ui, &verdicts, false);
+    print_verdicts(ui, &verdicts, Acceptance::PerRef);
     if decide_push(&verdicts) == Decision::Refused {
         let message = format!("{ledger_remote} would refuse this push: nothing was pushed");
         return Err(CliError::new(ErrorKind::Denied, message)
@@ -302,7 +301,7 @@ fn is_governed(
     Ok(policy.is_some_and(|policy| pre_push::concerns_policy(&policy, updates)))
 }
 
-fn print_verdicts(ui: &Ui, verdicts: &[UpdateVerdict], whole: bool) {
+fn print_verdicts(ui: &Ui, verdicts: &[UpdateVerdict], acceptance: Acceptance) {
     let updates: Vec<push::JudgedUpdate<'_>> = verdicts
         .iter()
         .map(|it| push::JudgedUpdate {
@@ -312,7 +311,7 @@ fn print_verdicts(ui: &Ui, verdicts: &[UpdateVerdict], whole: bool) {
             is_enforced: it.is_enforced,
         })
         .collect();
-    if let Some(report) = push::render_report(&updates, whole) {
+    if let Some(report) = push::render_report(&updates, acceptance) {
         ui.eprint(report);
     }
 }

@@ -104,7 +104,7 @@ pub(in crate::cli) struct InitDocument {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let repository = open_repository()?;
     let remote = find_remote(&repository, ui)?;
-    let mut done = InitDocument {
+    let mut document = InitDocument {
         remote: remote.clone(),
         ..InitDocument::default()
     };
@@ -113,7 +113,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let file =
             require_default_key_path().map_err(|error| error.hint("git config deploy.key FILE"))?;
         let key = key_lookup::create_key_file(&file, args.no_password)?;
-        done.created.push("key");
+        document.created.push("key");
         ui.print(format_args!(
             "Created the key {}. Its public key:\n  {key}",
             file.display()
@@ -132,19 +132,19 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     if args.pre_push {
         install_pre_push(&repository, ui)?;
-        done.created.push("pre-push");
+        document.created.push("pre-push");
     }
     let tips = repository
         .tips()
         .context(ErrorKind::CannotTell, "cannot read the ledgers")?;
     if tips.contains_key(&LedgerName::policy()) {
-        return join_project(args, ui, done);
+        return join_project(args, ui, document);
     }
-    begin_project(args, ui, &repository, done)
+    begin_project(args, ui, &repository, document)
 }
 
 /// Joins the existing project: pins it, and prints its admins and the next steps.
-fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliError> {
+fn join_project(args: &Args, ui: &Ui, mut document: InitDocument) -> Result<(), CliError> {
     // Opened here, because the configuration and the ledgers have just changed.
     let workspace = Workspace::open(ui)?;
     let (policy, project) = (&workspace.policy, &workspace.project);
@@ -169,11 +169,11 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
     }
     let source = key_lookup::find_source(Some(&workspace.repository))?;
     let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
-    done.admins = policy.admins(&project.root_keys).into_iter().collect();
-    done.public_key = Some(key);
-    done.project = Some(project.name.clone());
-    done.root = Some(project.id);
-    let admins: Vec<&str> = done.admins.iter().map(Person::as_str).collect();
+    document.admins = policy.admins(&project.root_keys).into_iter().collect();
+    document.public_key = Some(key);
+    document.project = Some(project.name.clone());
+    document.root = Some(project.id);
+    let admins: Vec<&str> = document.admins.iter().map(Person::as_str).collect();
     let admins = admins.join(", ");
     ui.print_sentence(format_args!(
         "This is the project {}. Its policy is administered by {admins}.",
@@ -183,7 +183,7 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
         Some((person, KeyStatus::Current)) => {
             ui.print(format_args!("You are {person}."));
             if let Some(file) = restore_policy_file(&workspace, person)? {
-                done.created.push(POLICY_FILE);
+                document.created.push(POLICY_FILE);
                 ui.print_sentence(format_args!(
                     "{file} was missing and has been restored: git add {file} && git commit"
                 ));
@@ -196,9 +196,9 @@ fn join_project(args: &Args, ui: &Ui, mut done: InitDocument) -> Result<(), CliE
         None if !baselines.is_empty() => drop(workspace.find_current_signer()?),
         None => explain_unlisted_key(args, ui, &workspace.repository, key, &admins),
     }
-    record_baselines(&workspace, ui, &baselines, &mut done.baselines)?;
+    record_baselines(&workspace, ui, &baselines, &mut document.baselines)?;
     ui.print("Next: git deploy status");
-    print_document(ui, &done)
+    print_document(ui, &document)
 }
 
 /// Prints how a member whose key the policy does not list can be added to it.
@@ -233,7 +233,7 @@ fn begin_project(
     args: &Args,
     ui: &Ui,
     repository: &Repository,
-    mut done: InitDocument,
+    mut document: InitDocument,
 ) -> Result<(), CliError> {
     let signer = open_signer(repository)?;
     let key = signer.public_key();
@@ -254,7 +254,7 @@ fn begin_project(
     let project = write_genesis(repository, &proposal.policy.project, key)?;
     let gatherer = FactGatherer::new(repository, &project);
     require_components(&baselines, &gatherer, &proposal.policy)?;
-    publish_first_policy(ui, repository, &project, &proposal, (&person, &signer))?;
+    publish_first_policy(ui, repository, &project, &proposal, &person, &signer)?;
     pin_project(repository, project.id)?;
     if let Some(file) = &new_file {
         // Written last, so that a failure leaves no file behind. An existing file is never
@@ -263,13 +263,13 @@ fn begin_project(
             ErrorKind::CannotTell,
             format!("cannot write {}", file.display()),
         )?;
-        done.created.push(POLICY_FILE);
+        document.created.push(POLICY_FILE);
     }
-    done.created.push("policy");
-    done.project = Some(project.name.clone());
-    done.root = Some(project.id);
-    done.public_key = Some(key);
-    done.admins = vec![person.clone()];
+    document.created.push("policy");
+    document.project = Some(project.name.clone());
+    document.root = Some(project.id);
+    document.public_key = Some(key);
+    document.admins = vec![person.clone()];
     ui.print_sentence(format_args!(
         "The first policy of {} is in force. You ({person}) are its admin.",
         project.name
@@ -281,12 +281,17 @@ fn begin_project(
     }
     if !baselines.is_empty() {
         // Opened here, because the pin and the policy exist only now.
-        record_baselines(&Workspace::open(ui)?, ui, &baselines, &mut done.baselines)?;
+        record_baselines(
+            &Workspace::open(ui)?,
+            ui,
+            &baselines,
+            &mut document.baselines,
+        )?;
         ui.print("Next: git deploy status");
     } else if let Some(first) = find_first_environment(&proposal.policy) {
         ui.print(format_args!("Next: git deploy record {first}"));
     }
-    print_document(ui, &done)
+    print_document(ui, &document)
 }
 
 /// Resolves a revision, without a workspace: there is no policy yet.
@@ -305,16 +310,16 @@ fn resolve_commit(repository: &Repository, revision: &str) -> Result<CommitId, C
 }
 
 /// Prints the JSON document, if it was asked for.
-fn print_document(ui: &Ui, done: &InitDocument) -> Result<(), CliError> {
+fn print_document(ui: &Ui, document: &InitDocument) -> Result<(), CliError> {
     if ui.json() {
-        ui.print_document("init", done)
+        ui.print_document("init", document)
     } else {
         Ok(())
     }
 }
 
-/// Reads the `deploy.toml` of the work tree. If there is none, composes one, and also returns the
-/// path to write it to.
+/// Reads the `deploy.toml` of the work tree. If there is none, builds one, and also returns the path to
+/// which it is to be written.
 fn open_or_build_policy(
     args: &Args,
     ui: &Ui,
@@ -358,8 +363,8 @@ fn open_or_build_policy(
         &[(determine_person(args, repository)?, key)],
         &environments,
     );
-    // Parsed before it is written, because the arguments may not make a valid policy: for example,
-    // an environment may be named twice.
+    // Parsed before it is written, because the arguments can make an invalid policy: for example, if
+    // an environment is named twice.
     let proposal = ProposedPolicy::parse(POLICY_FILE.to_owned(), text.as_bytes(), ui)?;
     Ok((proposal, Some(file)))
 }

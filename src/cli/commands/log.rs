@@ -97,13 +97,13 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             None => args.all || ledger.is_environment(),
         };
         if is_shown {
-            let unfinished = find_parents_of_unfinished_starts(
+            let unfinished_starts = find_parents_of_unfinished_starts(
                 &workspace.read_state(ledger, &Scope::Components(BTreeSet::new()))?,
             );
             let filter = CommitFilter {
                 env: only.as_ref().map(|(env, _)| env.clone()),
-                unfinished,
-                all: args.all,
+                parents_of_unfinished_starts: unfinished_starts,
+                includes_all: args.all,
                 with_approvals: has_criteria,
                 components: args.components.clone(),
             };
@@ -165,9 +165,9 @@ struct CommitFilter {
     /// The environment to show, or all if `None`.
     env: Option<EnvRef>,
     /// The parents of the starts of unfinished runs.
-    unfinished: BTreeSet<EntryId>,
+    parents_of_unfinished_starts: BTreeSet<EntryId>,
     /// Whether to accept every kind of entry, not only deployments.
-    all: bool,
+    includes_all: bool,
     /// Whether to accept approvals and their revocations, too.
     with_approvals: bool,
 }
@@ -180,22 +180,21 @@ impl CommitFilter {
         let trailers = &walked.trailers;
         let in_environment = self.env.as_ref().is_none_or(|env| env.matches(trailers));
         // The start of a finished run is not shown: its finish is.
-        let is_newest_of_run = trailers.action != "start"
+        let is_newest_of_its_run = trailers.action != "start"
             || walked
                 .previous
-                .is_some_and(|id| self.unfinished.contains(&id));
+                .is_some_and(|id| self.parents_of_unfinished_starts.contains(&id));
         let is_deployment = matches!(
             trailers.history_role(),
             HistoryRole::Request | HistoryRole::Outcome
         );
-        let named =
-            |it: &ComponentName| trailers.components.iter().any(|known| known == it.as_str());
+        let named = |it: &ComponentName| trailers.components.iter().any(|name| name == it.as_str());
         let has_component = self.components.is_empty() || self.components.iter().any(named);
         let is_approval =
             self.with_approvals && matches!(trailers.action.as_str(), "approve" | "revoke");
         in_environment
             && has_component
-            && (self.all || is_approval || is_deployment && is_newest_of_run)
+            && (self.includes_all || is_approval || is_deployment && is_newest_of_its_run)
     }
 }
 
@@ -215,12 +214,12 @@ fn merge_newest(
         let mut next: BTreeMap<_, usize> = BTreeMap::new();
         for (index, (_, walk)) in walks.iter_mut().enumerate() {
             // An error comes first, because the times of the entries after it are unknown.
-            let at = match walk.peek() {
+            let time = match walk.peek() {
                 Some(Ok(walked)) => Some(walked.at()),
                 Some(Err(_)) => None,
                 None => continue,
             };
-            next.insert((at.is_none(), at, std::cmp::Reverse(index)), index);
+            next.insert((time.is_none(), time, std::cmp::Reverse(index)), index);
         }
         let Some((_, index)) = next.pop_last() else {
             return Ok(LogPage {

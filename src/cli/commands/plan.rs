@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::cli::args::environment::EnvRevArgs;
 use crate::cli::args::run::RunOptions;
-use crate::cli::deploy_runner::DeployRunner;
+use crate::cli::deploy_runner::{DeployRunner, PlanProgress};
 use crate::cli::deployment_request::{self, explain_build_error, find_expiry, find_rules};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui, read_context};
@@ -18,7 +18,7 @@ use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName};
 use crate::ledger::writer::LedgerSnapshot;
 use crate::run::build_deployment::{Commits, DeploymentSpec, LeftOut, Selection, list_left_out};
-use crate::view::plan::{self as view, DeploymentPlan, PlanState};
+use crate::view::plan::{self as view, DeploymentPlan, PlanDetail, PlanState};
 
 /// Show what a deployment would do, without doing it
 ///
@@ -38,7 +38,7 @@ Examples:
     git deploy plan prod --since plans.json")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRevArgs,
+    env_rev: EnvRevArgs,
     /// Plan only this component (repeatable). Defaults to those that differ
     #[arg(short, long = "component", value_name = "NAME", conflicts_with = "all")]
     components: Vec<ComponentName>,
@@ -81,7 +81,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     let workspace = Workspace::open(ui)?;
     read_context::report_problems(&workspace, ui)?;
-    let (name, rev) = args.at.find_to_review(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find_to_review(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
     // Read first, so that an unreadable file is reported before any plan command runs.
     let earlier = args.since.as_ref().map(|file| {
@@ -102,11 +102,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     })?;
     let left_out = RefCell::new(Vec::new());
     let build = |snapshot: &LedgerSnapshot<'_>| {
-        build_deployment(args, ui, (&env, commit), &left_out, snapshot)
+        build_deployment(args, ui, &env, commit, &left_out, snapshot)
     };
-    let (deployment, _) = runner.ask_rules(&person, &build, &BTreeMap::new())?;
-    let quiet = ui.json() || args.format != PlanFormat::Text;
-    let plans = runner.plan(&deployment, quiet)?;
+    let (deployment, _) = runner.evaluate_rules(&person, &build, &BTreeMap::new())?;
+    let progress = if ui.json() || args.format != PlanFormat::Text {
+        PlanProgress::Hidden
+    } else {
+        PlanProgress::Shown
+    };
+    let plans = runner.plan(&deployment, progress)?;
     let mut document = runner.build_plan_view(commit, &deployment, &plans)?;
     document.left_out = left_out.borrow().iter().map(Into::into).collect();
     if let Some(earlier) = earlier {
@@ -116,7 +120,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     }
     match args.format {
         PlanFormat::Text if !ui.json() => {
-            ui.print(view::render_text(&document, args.full, ui.width()));
+            let detail = if args.full {
+                PlanDetail::Output
+            } else {
+                PlanDetail::Changes
+            };
+            ui.print(view::render_text(&document, detail, ui.width()));
             read_context::print_fetch_age(&workspace, ui);
         }
         PlanFormat::Markdown => ui.print(view::render_markdown(&document)),
@@ -125,11 +134,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     require_all_planned(&document, &name)
 }
 
-/// Computes the deployment to plan.
+/// Computes the deployment to plan, and stores the components that it leaves out in `left_out`.
 fn build_deployment(
     args: &Args,
     ui: &Ui,
-    (env, commit): (&EnvRef, CommitId),
+    env: &EnvRef,
+    commit: CommitId,
     left_out: &RefCell<Vec<LeftOut>>,
     snapshot: &LedgerSnapshot<'_>,
 ) -> Result<Deployment, CliError> {
@@ -146,9 +156,8 @@ fn build_deployment(
     };
     let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
     if spec.selection == Selection::UnblockedWithDependents {
-        let found = list_left_out(snapshot, policy, &spec);
-        let found = found.map_err(|error| explain_build_error(policy, error))?;
-        left_out.replace(found);
+        let listed = list_left_out(snapshot, policy, &spec);
+        left_out.replace(listed.map_err(|error| explain_build_error(policy, error))?);
     }
     deployment.expires = find_expiry(env, snapshot, ui, None)?;
     Ok(deployment)

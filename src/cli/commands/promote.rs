@@ -47,12 +47,12 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let name = args.environment.find(&workspace, ui)?;
     let (env, rules) = workspace.find_environment(name.as_str())?;
-    let named: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
-    let commits = find_commits(&workspace, rules, &named)?;
-    let selection = if named.is_empty() {
+    let named_components: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
+    let commits = find_commits(&workspace, rules, &named_components)?;
+    let selection = if named_components.is_empty() {
         Selection::UnblockedWithDependents
     } else {
-        Selection::Named(named)
+        Selection::Named(named_components)
     };
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
@@ -72,7 +72,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             artifact: None,
         };
         let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
-        left_out.print(ui, (snapshot, policy), &spec)?;
+        left_out.print(ui, snapshot, policy, &spec)?;
         args.metadata.apply_to(&mut deployment, snapshot)?;
         deployment.expires = find_expiry(&env, snapshot, ui, None)?;
         Ok(deployment)
@@ -80,53 +80,57 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     left_out.require_none(&name)
 }
 
-/// Returns the commit at which each component, or each named one, is promoted: the one that the
-/// previous environments run.
+/// Returns the commit at which each component is promoted: the one that the previous environments run.
+/// If components are named, returns only theirs.
 fn find_commits(
     workspace: &Workspace,
     rules: &Environment,
-    named: &BTreeSet<ComponentName>,
+    named_components: &BTreeSet<ComponentName>,
 ) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
     let name = &rules.name;
-    let mut running = Vec::new();
+    let mut sources = Vec::new();
     for source in &rules.promote_from {
         let commits = workspace.find_running(source.as_str())?;
-        running.push((source, commits.unwrap_or_default()));
+        sources.push(SourceEnvironment {
+            name: source,
+            commits: commits.unwrap_or_default(),
+        });
     }
-    let Some((first, _)) = running.first() else {
+    let Some(first) = sources.first() else {
         return Err(CliError::new(
             ErrorKind::Usage,
             format!("{name} has no promote_from in the policy, so nothing can be promoted to it"),
         )
         .hint(format!("git deploy run {name} REV")));
     };
-    let status = format!("git deploy status {first}");
-    let components: BTreeSet<ComponentName> = if named.is_empty() {
-        let running = running.iter().flat_map(|(_, commits)| commits.keys());
+    let status = format!("git deploy status {}", first.name);
+    let components: BTreeSet<ComponentName> = if named_components.is_empty() {
+        let running = sources.iter().flat_map(|source| source.commits.keys());
         running.cloned().collect()
     } else {
-        named.clone()
+        named_components.clone()
     };
     let (mut chosen, mut differing) = (BTreeMap::new(), Vec::new());
     for component in components {
-        let is_absent = |(_, commits): &&Running<'_>| !commits.contains_key(&component);
-        if let Some((source, _)) = running.iter().find(is_absent)
-            && (named.contains(&component) || running.len() > 1)
+        let lacks_component =
+            |source: &&SourceEnvironment<'_>| !source.commits.contains_key(&component);
+        if let Some(source) = sources.iter().find(lacks_component)
+            && (named_components.contains(&component) || sources.len() > 1)
         {
             deployment_request::require_component(&workspace.policy, &component)?;
-            differing.push(format!("{component} does not run in {source}"));
+            differing.push(format!("{component} does not run in {}", source.name));
             continue;
         }
-        match find_common_commit(workspace, rules, &component, &running)? {
+        match find_common_commit(workspace, rules, &component, &sources)? {
             Some(commit) => drop(chosen.insert(component, commit)),
-            None => differing.push(describe_difference(&component, &running)),
+            None => differing.push(describe_difference(&component, &sources)),
         }
     }
     if differing.is_empty() {
         return Ok(chosen);
     }
     let error = CliError::new(ErrorKind::Usage, differing.join("; "));
-    if chosen.is_empty() || !named.is_empty() {
+    if chosen.is_empty() || !named_components.is_empty() {
         return Err(error.hint(status));
     }
     let options: Vec<String> = chosen
@@ -136,23 +140,29 @@ fn find_commits(
     Err(error.hint(format!("git deploy promote {name}{}", options.concat())))
 }
 
-/// An environment, and the commit of each component that runs there.
-type Running<'a> = (&'a EnvName, BTreeMap<ComponentName, CommitId>);
+/// The components that a previous environment runs.
+struct SourceEnvironment<'a> {
+    name: &'a EnvName,
+    /// The commit of each running component.
+    commits: BTreeMap<ComponentName, CommitId>,
+}
 
-/// Returns the commit of a component that all environments run, or one of several that the policy
-/// takes for the same: those with the same content.
+/// Returns the commit of a component that all source environments run. If the policy compares
+/// contents, the environments may run different commits with the same content, and the function
+/// returns one of these. Returns `None` if the environments differ.
 fn find_common_commit(
     workspace: &Workspace,
     rules: &Environment,
     component: &ComponentName,
-    running: &[Running<'_>],
+    sources: &[SourceEnvironment<'_>],
 ) -> Result<Option<CommitId>, CliError> {
-    let commits: BTreeSet<CommitId> = running
+    let commits: BTreeSet<CommitId> = sources
         .iter()
-        .filter_map(|(_, commits)| commits.get(component).copied())
+        .filter_map(|source| source.commits.get(component).copied())
         .collect();
-    let by_content = workspace.policy.promotion_match(rules, component) == PromotionMatch::Content;
-    if commits.len() > 1 && by_content {
+    let compares_content =
+        workspace.policy.promotion_match(rules, component) == PromotionMatch::Content;
+    if commits.len() > 1 && compares_content {
         let gatherer = workspace.gatherer();
         let mut contents = BTreeSet::new();
         for commit in &commits {
@@ -167,12 +177,14 @@ fn find_common_commit(
     Ok(commits.first().copied().filter(|_| commits.len() == 1))
 }
 
-/// Describes what each environment runs of a component: `e2e runs 1234 of api, perf runs 5678`.
-fn describe_difference(component: &ComponentName, running: &[Running<'_>]) -> String {
-    let runs: Vec<String> = running
+/// Describes which commit of a component each environment runs: `api is not the same: e2e runs 1234,
+/// perf runs 5678`.
+fn describe_difference(component: &ComponentName, sources: &[SourceEnvironment<'_>]) -> String {
+    let runs: Vec<String> = sources
         .iter()
-        .filter_map(|(source, commits)| {
-            Some(format!("{source} runs {}", commits.get(component)?.short()))
+        .filter_map(|source| {
+            let commit = source.commits.get(component)?;
+            Some(format!("{} runs {}", source.name, commit.short()))
         })
         .collect();
     format!("{component} is not the same: {}", runs.join(", "))

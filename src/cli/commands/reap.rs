@@ -12,7 +12,7 @@ use expiring::{ExpiringEnvironment, find_expiring};
 
 use crate::cli::args::inputs::InputArgs;
 use crate::cli::args::run::RunOptions;
-use crate::cli::deploy_runner::{DeployRunner, build_destruction, handle_interrupts};
+use crate::cli::deploy_runner::{DeployRunner, Destruction, build_destruction, handle_interrupts};
 use crate::cli::deployment_request::build_abort;
 use crate::cli::entry_name::format_entry_name;
 use crate::cli::workspace::Workspace;
@@ -291,16 +291,16 @@ impl Reaper<'_> {
             build_destruction(env, snapshot, &check_state)?
                 .ok_or_else(|| skip("it is already destroyed".to_owned()))
         };
-        let (appended, result) = runner.destroy(&self.person, &build, &|| Ok(()))?;
+        let Destruction { finish, result } = runner.destroy(&self.person, &build, &|| Ok(()))?;
         let sentence = result_text::summarize_deployment(
             env.name().as_str(),
             entry::DeploymentKind::Destroy,
-            &appended.statement.component_results(),
+            &finish.statement.component_results(),
         );
         self.ui.print(append_report::format_with_entry(
             self.ui,
             &sentence,
-            &format_entry_name(env.ledger(), appended.id),
+            &format_entry_name(env.ledger(), finish.id),
         ));
         let destroyed = match &result {
             Ok(()) => describe_environment(environment, DestroyOutcome::Destroyed, None),
@@ -311,7 +311,7 @@ impl Reaper<'_> {
         };
         Ok((
             DestroyedEnvironment {
-                entry: Some(appended.id),
+                entry: Some(finish.id),
                 ..destroyed
             },
             result,

@@ -53,7 +53,7 @@ Examples:
     git deploy record prod v1.4.1 --rollback")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRevArgs,
+    env_rev: EnvRevArgs,
     /// Record that the deployment begins, and lock its components
     #[arg(long, conflicts_with = "finish")]
     start: bool,
@@ -122,11 +122,11 @@ struct DeploymentArgs {
 /// Writes a record, a start, a finish or a baseline, depending on the options.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let (word, rev) = args.at.as_typed();
-    if let Some(env) = find_dropped_environment(&workspace, word).filter(|_| args.finish) {
+    let (typed_env, rev) = args.env_rev.as_typed();
+    if let Some(env) = find_dropped_environment(&workspace, typed_env).filter(|_| args.finish) {
         return finish_run(args, ui, &workspace, &env, rev);
     }
-    let (name, rev) = args.at.find(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     if args.finish {
         return finish_run(args, ui, &workspace, &env, rev);
@@ -164,15 +164,15 @@ fn record_deployment(
     env: &EnvRef,
     commit: CommitId,
 ) -> Result<(), CliError> {
-    let has_nothing_to_write = Cell::new(false);
+    let is_unchanged = Cell::new(false);
     let inputs = args.deployment.metadata.inputs.read(ui)?;
-    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let mut deployment = compose_recorded(args, ui, env, view, commit)?;
+    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+        let mut deployment = build_recorded_deployment(args, ui, env, snapshot, commit)?;
         inputs.apply_to(&mut deployment);
         let action = if let Some(renewal) = Expire::replacing(&deployment) {
             Action::Expire(renewal)
         } else if deployment.components.is_empty() {
-            has_nothing_to_write.set(true);
+            is_unchanged.set(true);
             return Err(CliError::reported(ErrorKind::Usage));
         } else if args.start {
             let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
@@ -193,8 +193,8 @@ fn record_deployment(
     });
     let sentence = result_text::describe_unchanged(env.name());
     let appended = match appended {
-        // Any other error, such as a refused renewal, is one.
-        Err(_) if has_nothing_to_write.get() => {
+        // The environment already has this content, which is not an error.
+        Err(_) if is_unchanged.get() => {
             ui.print_sentence(format_args!("{sentence}"));
             return Ok(());
         }
@@ -215,15 +215,15 @@ fn record_deployment(
 }
 
 /// Computes the deployment to record or to start.
-fn compose_recorded(
+fn build_recorded_deployment(
     args: &Args,
     ui: &Ui,
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Deployment, CliError> {
     let options = &args.deployment;
-    let (policy, _) = find_rules(env, view)?;
+    let (policy, _) = find_rules(env, snapshot)?;
     let request = DeploymentRequest {
         commit,
         selection: if options.all {
@@ -239,10 +239,10 @@ fn compose_recorded(
         destroy: options.destroy,
         versions: &parse_versions(&options.versions, policy)?,
     };
-    let mut deployment = build_requested(env, view, &request)?;
-    options.metadata.apply_to(&mut deployment, view)?;
+    let mut deployment = build_requested(env, snapshot, &request)?;
+    options.metadata.apply_to(&mut deployment, snapshot)?;
     // Every deployment to an ephemeral environment renews its time to live.
-    deployment.expires = find_expiry(env, view, ui, None)?;
+    deployment.expires = find_expiry(env, snapshot, ui, None)?;
     Ok(deployment)
 }
 
@@ -265,10 +265,11 @@ fn record_baseline(
         "the message of a baseline must be one line",
     )?;
     let commits = BaselineCommits::new(commit, &options.components);
-    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let versions = parse_versions(&options.versions, find_rules(env, view)?.0)?;
-        baseline::draft_baseline(env, view, &commits, &versions, comment.clone())
-    })?;
+    let appended =
+        workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+            let versions = parse_versions(&options.versions, find_rules(env, snapshot)?.0)?;
+            baseline::draft_baseline(env, snapshot, &commits, &versions, comment.clone())
+        })?;
     let summary = result_text::summarize_outcomes(
         env.name().as_str(),
         &appended.statement.component_results(),

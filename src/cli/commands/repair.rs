@@ -106,7 +106,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         )),
         (_, true) => ui.print_sentence("Nothing was pushed."),
         ([ledger], false) => ui.print_sentence(format_args!("{} is restored.", ledger.name)),
-        (all, false) => ui.print_sentence(format_args!("{} ledgers are restored.", all.len())),
+        (several, false) => {
+            ui.print_sentence(format_args!("{} ledgers are restored.", several.len()));
+        }
     }
     Ok(())
 }

@@ -48,7 +48,7 @@ pub struct Args {
 }
 
 /// An unfinished run to take over, read from the ledger.
-struct FoundRun {
+struct ResumableRun {
     /// The number of its start entry.
     sequence: u64,
     /// The number of its newest start or resume entry, whose signer owns the run.
@@ -73,20 +73,20 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
                 .0
         }
     };
-    let found = find_resumable_run(args, ui, &workspace, &env)?;
+    let resumable = find_resumable_run(args, ui, &workspace, &env)?;
     let (signer, _) = workspace.find_current_signer()?;
-    if found.owner != signer && !args.take_over {
-        refuse_before_stale(ui, &env, &found)?;
+    if resumable.owner != signer && !args.take_over {
+        refuse_before_stale(ui, &env, &resumable)?;
     }
-    ui.print_sentence(format_args!("{}", found.description));
-    for line in result_text::render_changes(&found.deployment, ui.width()) {
+    ui.print_sentence(format_args!("{}", resumable.description));
+    for line in result_text::render_changes(&resumable.deployment, ui.width()) {
         ui.print(line);
     }
     if !ui.confirm("Has it stopped, and should it be taken over?")? {
         return Err(CliError::new(ErrorKind::Denied, "nothing was done"));
     }
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?;
-    let started = take_over(&runner, found, args.message.as_ref())?;
+    let started = take_over(&runner, resumable, args.message.as_ref())?;
     let preparation = Preparation::new(&runner, &started.deployment)?;
     let progress = DeploymentProgress::new(ui, preparation.name_width);
     let planning = DeploymentProgress::for_planning(ui, preparation.name_width);
@@ -104,33 +104,33 @@ fn find_resumable_run(
     ui: &Ui,
     workspace: &Workspace,
     env: &EnvRef,
-) -> Result<FoundRun, CliError> {
+) -> Result<ResumableRun, CliError> {
     let state = workspace.read_state(env.ledger(), &Scope::All)?;
     let runs = env.state_in(&state).runs();
-    let found = describe_run(
+    let resumable = describe_run(
         ui,
         workspace,
         env,
         deployment_request::find_run(args.run, "resume", ui, env, runs)?,
     )?;
-    if found.deployment.kind == entry::DeploymentKind::Exec {
+    if resumable.deployment.kind == entry::DeploymentKind::Exec {
         return Err(
             CliError::new(ErrorKind::Usage, "a one-off command cannot be resumed").hint(format!(
                 "git deploy abort {} --run {} -m REASON",
                 env.name(),
-                found.sequence
+                resumable.sequence
             )),
         );
     }
-    Ok(found)
+    Ok(resumable)
 }
 
 /// Fails if another person's run is not stale: its process may be alive. The rules refuse it as well.
-fn refuse_before_stale(ui: &Ui, env: &EnvRef, found: &FoundRun) -> Result<(), CliError> {
-    let Some(stale_at) = found.stale_at.filter(|at| *at > ui.now()) else {
+fn refuse_before_stale(ui: &Ui, env: &EnvRef, resumable: &ResumableRun) -> Result<(), CliError> {
+    let Some(stale_at) = resumable.stale_at.filter(|stale_at| *stale_at > ui.now()) else {
         return Ok(());
     };
-    let (sequence, owner, name) = (found.sequence, &found.owner, env.name());
+    let (sequence, owner, name) = (resumable.sequence, &resumable.owner, env.name());
     let until = ui.format_time(stale_at);
     let message = format!("run {sequence} is {owner}'s and not stale yet ({until})");
     Err(CliError::new(ErrorKind::Denied, message)
@@ -148,41 +148,41 @@ fn refuse_before_stale(ui: &Ui, env: &EnvRef, found: &FoundRun) -> Result<(), Cl
 /// Fails if the run has ended, or if another client has taken it over since it was shown.
 fn take_over(
     runner: &DeployRunner<'_>,
-    found: FoundRun,
+    resumable: ResumableRun,
     reason: Option<&Line>,
 ) -> Result<StartedRun, CliError> {
     let env = runner.env;
     let run = RunId(clock::random().context(ErrorKind::CannotTell, "cannot begin a run")?);
-    runner.append(&|view| {
-        let state = view
+    runner.append(&|snapshot| {
+        let state = snapshot
             .load_state(env.ledger(), &Scope::All)
             .context(ErrorKind::CannotTell, "cannot read the ledger")?;
         let owner = env
             .state_in(&state)
-            .run(found.sequence)
+            .run(resumable.sequence)
             .map(|run| run.owner.statement.clone());
         match owner {
-            // If two clients take over at once, the second one gives way.
-            Some(owner) if owner.sequence != found.owner_entry => {
+            // Another client has taken over the run since it was displayed here.
+            Some(owner) if owner.sequence != resumable.owner_entry => {
                 let message = format!("{} has just taken over the run", owner.by);
                 Err(CliError::new(ErrorKind::Denied, message)
                     .hint(format!("git deploy status {}", env.name())))
             }
             None => Err(CliError::new(
                 ErrorKind::Denied,
-                format!("run {} has ended", found.sequence),
+                format!("run {} has ended", resumable.sequence),
             )),
             Some(_) => Ok(Action::Resume(Resume {
-                start: found.sequence,
+                start: resumable.sequence,
                 run,
                 reason: reason.cloned(),
             })),
         }
     })?;
     Ok(StartedRun {
-        sequence: found.sequence,
+        sequence: resumable.sequence,
         run,
-        deployment: found.deployment,
+        deployment: resumable.deployment,
     })
 }
 
@@ -196,7 +196,7 @@ fn describe_run(
     workspace: &Workspace,
     env: &EnvRef,
     run: OpenRun<'_>,
-) -> Result<FoundRun, CliError> {
+) -> Result<ResumableRun, CliError> {
     let deployment = run.deployment().cloned();
     let deployment = deployment.ok_or_else(|| {
         CliError::new(
@@ -213,7 +213,7 @@ fn describe_run(
         ui.format_time(owner.at)
     );
     let rules = workspace.policy.environment(env.name());
-    Ok(FoundRun {
+    Ok(ResumableRun {
         sequence: run.sequence,
         owner_entry: owner.sequence,
         owner: owner.by.clone(),

@@ -28,7 +28,7 @@ Examples:
     git deploy revoke prod v1.5.0 --of bob -m \"Found a regression\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRevArgs,
+    env_rev: EnvRevArgs,
     /// Withdraw this person's approval (admins only). Defaults to your own
     #[arg(long, value_name = "PERSON")]
     of: Option<Person>,
@@ -42,7 +42,7 @@ pub struct Args {
 /// Writes the revocation of an approval.
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
-    let (name, rev) = args.at.find(&workspace, ui)?;
+    let (name, rev) = args.env_rev.find(&workspace, ui)?;
     let (env, _) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
     let approver = match &args.of {
@@ -79,23 +79,23 @@ fn require_approval(
     let state = snapshot
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, cannot_tell)?;
-    let all: BTreeSet<(CommitId, Person)> = env
+    let open_approvals: BTreeSet<(CommitId, Person)> = env
         .state_in(&state)
         .approvals()
         .map(|(commit, _, entry)| (commit, entry.statement.by.clone()))
         .collect();
-    if all.contains(&(commit, approver.clone())) {
+    if open_approvals.contains(&(commit, approver.clone())) {
         return Ok(());
     }
     let (name, short) = (env.name(), commit.0.prefix(7));
     let message = format!("{approver} has no open approval of {short} for {name}");
     let mut error = CliError::new(ErrorKind::Usage, message);
-    if all.is_empty() {
+    if open_approvals.is_empty() {
         error = error.because(format!(
             "no approved commit is waiting to be deployed to {name}"
         ));
     }
-    for (commit, by) in &all {
+    for (commit, by) in &open_approvals {
         let commit = commit.0.prefix(7);
         let option = if by == approver {
             String::new()

@@ -72,52 +72,52 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     for component in &args.components {
         deployment_request::require_component(&workspace.policy, component)?;
     }
-    let named: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
+    let named_components: BTreeSet<ComponentName> = args.components.iter().cloned().collect();
     if args.list {
-        return list_targets(ui, &workspace, &snapshot, &named);
+        return list_targets(ui, &workspace, &snapshot, &named_components);
     }
-    let Some(goal) = find_goal(args, ui, &workspace, &snapshot, &named)? else {
+    let Some(target) = find_target(args, ui, &workspace, &snapshot, &named_components)? else {
         return Ok(());
     };
     let (person, _) = workspace.find_current_signer()?;
     let runner = DeployRunner::new(ui, &workspace, &env, &args.options)?
         .with_requester(args.metadata.requested_by.as_ref())
         .with_inputs(args.metadata.inputs.read(ui)?);
-    runner.deploy(&person, &|view| {
-        let (policy, rules) = find_rules(&env, view)?;
+    runner.deploy(&person, &|snapshot| {
+        let (policy, rules) = find_rules(&env, snapshot)?;
         let spec = DeploymentSpec {
             env: &env,
             rules,
-            commits: goal.commits.clone(),
-            selection: goal.selection.clone(),
+            commits: target.commits.clone(),
+            selection: target.selection.clone(),
             kind: entry::DeploymentKind::Rollback,
             destroy: false,
             versions: BTreeMap::new(),
-            artifact: goal.artifact.clone(),
+            artifact: target.artifact.clone(),
         };
-        let mut deployment = deployment_request::build_from_spec(view, policy, &spec)?;
-        args.metadata.apply_to(&mut deployment, view)?;
+        let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
+        args.metadata.apply_to(&mut deployment, snapshot)?;
         Ok(deployment)
     })
 }
 
-/// What a rollback goes back to.
-struct Goal {
+/// The releases to which a rollback goes back.
+struct RollbackTarget {
     commits: Commits,
     selection: Selection,
-    /// An artifact of the release.
+    /// The artifact that the release must have, if one was named.
     artifact: Option<Digest>,
 }
 
-/// Finds what to go back to. Returns `None`, and says so, if there is nothing to do.
-fn find_goal(
+/// Finds the releases to go back to. If there is nothing to do, prints why and returns `None`.
+fn find_target(
     args: &Args,
     ui: &Ui,
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
-    named: &BTreeSet<ComponentName>,
-) -> Result<Option<Goal>, CliError> {
-    let to_each = |commits: BTreeMap<ComponentName, CommitId>, artifact| Goal {
+    named_components: &BTreeSet<ComponentName>,
+) -> Result<Option<RollbackTarget>, CliError> {
+    let to_each = |commits: BTreeMap<ComponentName, CommitId>, artifact| RollbackTarget {
         selection: Selection::Named(commits.keys().cloned().collect()),
         commits: Commits::Each(commits),
         artifact,
@@ -125,25 +125,28 @@ fn find_goal(
     let digest = args.to.as_deref().and_then(parse_artifact);
     Ok(Some(match (&args.to, digest) {
         (_, Some(digest)) => {
-            let commits = find_releases_with(workspace, snapshot, named, &digest)?;
+            let commits = find_releases_with(workspace, snapshot, named_components, &digest)?;
             to_each(commits, Some(digest))
         }
-        (Some(rev), None) => Goal {
+        (Some(rev), None) => RollbackTarget {
             commits: find_commits_with_content(
                 workspace,
                 snapshot,
-                named,
+                named_components,
                 workspace.resolve_commit(rev)?,
             )?,
             selection: deployment_request::select_to_change(&args.components),
             artifact: None,
         },
         (None, None) => {
-            if let Some(commits) = find_automatic_rollback(snapshot, named) {
+            if let Some(commits) = find_automatic_rollback(snapshot, named_components) {
                 report_automatic_rollback(ui, snapshot, &commits);
                 return Ok(None);
             }
-            to_each(find_rollback_commits(workspace, snapshot, named)?, None)
+            to_each(
+                find_rollback_commits(workspace, snapshot, named_components)?,
+                None,
+            )
         }
     }))
 }
@@ -153,24 +156,25 @@ fn parse_artifact(word: &str) -> Option<Digest> {
     word.rsplit_once('@')?.1.parse().ok()
 }
 
-/// Returns the commits that the newest deployment attempted, if all that it changed was rolled back
-/// automatically.
+/// Returns the commits that the newest deployment attempted, if every component that it changed was
+/// rolled back automatically.
 fn find_automatic_rollback(
     snapshot: &EnvironmentSnapshot<'_>,
-    named: &BTreeSet<ComponentName>,
+    named_components: &BTreeSet<ComponentName>,
 ) -> Option<BTreeSet<CommitId>> {
     let state = snapshot.state();
-    let is_meant = |name: &&ComponentName| named.is_empty() || named.contains(*name);
-    let components = state.components();
-    let attempts = components
+    let is_selected =
+        |name: &&ComponentName| named_components.is_empty() || named_components.contains(*name);
+    let running = state.components();
+    let attempts = running
         .keys()
-        .filter(|name| is_meant(name))
+        .filter(|name| is_selected(name))
         .filter_map(|name| state.last_attempt(name));
     let newest = attempts.max_by_key(|entry| entry.statement.sequence)?;
     let results = newest.statement.component_results();
     let mut changed = results
         .iter()
-        .filter(|it| is_meant(&&it.target.component) && it.outcome != Outcome::Skipped)
+        .filter(|it| is_selected(&&it.target.component) && it.outcome != Outcome::Skipped)
         .peekable();
     changed.peek()?;
     changed
@@ -183,10 +187,8 @@ fn report_automatic_rollback(
     snapshot: &EnvironmentSnapshot<'_>,
     commits: &BTreeSet<CommitId>,
 ) {
-    let (name, commits): (_, Vec<String>) = (
-        snapshot.name(),
-        commits.iter().map(|it| it.0.prefix(7)).collect(),
-    );
+    let name = snapshot.name();
+    let commits: Vec<String> = commits.iter().map(|it| it.0.prefix(7)).collect();
     let sentence = format!(
         "There is nothing to do: the deployment of {} to {name} was rolled back automatically. To go back further, choose a release",
         commits.join(", ")
@@ -198,19 +200,19 @@ fn report_automatic_rollback(
 fn find_releases_with(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
-    named: &BTreeSet<ComponentName>,
+    named_components: &BTreeSet<ComponentName>,
     digest: &Digest,
 ) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
-    let wanted = if named.is_empty() {
+    let components = if named_components.is_empty() {
         rollback_targets::find_attempted(workspace, snapshot)
     } else {
-        named.clone()
+        named_components.clone()
     };
     let has_artifact = |_: &ComponentName, release: &GoodRelease| {
         let mut images = release.target.artifacts.iter();
         images.any(|image| image.digest == *digest)
     };
-    let releases = rollback_targets::find_newest(workspace, snapshot, &wanted, &has_artifact)?;
+    let releases = rollback_targets::find_newest(workspace, snapshot, &components, &has_artifact)?;
     if releases.is_empty() {
         let message = format!(
             "no good release in {} had the artifact {}",
@@ -283,14 +285,14 @@ fn find_commits_with_content(
 fn find_rollback_commits(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
-    named: &BTreeSet<ComponentName>,
+    named_components: &BTreeSet<ComponentName>,
 ) -> Result<BTreeMap<ComponentName, CommitId>, CliError> {
-    let wanted = if named.is_empty() {
+    let components = if named_components.is_empty() {
         find_default_components(snapshot)
     } else {
-        named.clone()
+        named_components.clone()
     };
-    if wanted.is_empty() {
+    if components.is_empty() {
         return Err(CliError::new(
             ErrorKind::Usage,
             format!("nothing has been deployed to {} yet", snapshot.name()),
@@ -299,9 +301,9 @@ fn find_rollback_commits(
     let is_candidate = |component: &ComponentName, release: &GoodRelease| {
         differs_from_running(snapshot, component, Some(release.content))
     };
-    let releases = rollback_targets::find_newest(workspace, snapshot, &wanted, &is_candidate)?;
-    match wanted.iter().find(|it| !releases.contains_key(*it)) {
-        Some(stuck) => Err(explain_stuck(workspace, snapshot, stuck)?),
+    let releases = rollback_targets::find_newest(workspace, snapshot, &components, &is_candidate)?;
+    match components.iter().find(|it| !releases.contains_key(*it)) {
+        Some(stuck) => Err(explain_no_release(workspace, snapshot, stuck)?),
         None => Ok(releases
             .into_iter()
             .map(|(component, release)| (component, release.target.commit))
@@ -309,17 +311,18 @@ fn find_rollback_commits(
     }
 }
 
-/// Explains why a component cannot be rolled back: what it runs, and why each earlier release is not
-/// good.
-fn explain_stuck(
+/// Returns the error for a component that cannot be rolled back. It lists the running commit, and why
+/// the earlier releases are not good.
+fn explain_no_release(
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
-    stuck: &ComponentName,
+    component: &ComponentName,
 ) -> Result<CliError, CliError> {
     let name = snapshot.name();
-    let differs = |period: &RunPeriod<'_>| differs_from_running(snapshot, stuck, period.content);
-    let rejected = rollback_targets::find_rejected(workspace, snapshot, stuck, &differs)?;
-    let running = snapshot.state().commit(stuck);
+    let differs =
+        |period: &RunPeriod<'_>| differs_from_running(snapshot, component, period.content);
+    let rejected = rollback_targets::find_rejected(workspace, snapshot, component, &differs)?;
+    let running = snapshot.state().commit(component);
     let mut reasons = vec![running.map_or_else(
         || "it runs nothing".to_owned(),
         |commit| format!("it runs {}", commit.short()),
@@ -327,10 +330,10 @@ fn explain_stuck(
     reasons.extend(
         rejected
             .iter()
-            .map(|(commit, reason)| format!("{} is {reason}", commit.short())),
+            .map(|it| format!("{} is {}", it.commit.short(), it.reason)),
     );
     let message =
-        format!("{stuck} cannot be rolled back in {name}: it has no earlier good release");
+        format!("{component} cannot be rolled back in {name}: it has no earlier good release");
     Ok(CliError::new(ErrorKind::Denied, message)
         .because(reasons.join("\n"))
         .hint(format!("git deploy rollback {name} --list")))
@@ -375,18 +378,19 @@ fn list_targets(
     ui: &Ui,
     workspace: &Workspace,
     snapshot: &EnvironmentSnapshot<'_>,
-    named: &BTreeSet<ComponentName>,
+    named_components: &BTreeSet<ComponentName>,
 ) -> Result<(), CliError> {
     read_context::report_problems(workspace, ui)?;
-    let wanted = if named.is_empty() {
+    let components = if named_components.is_empty() {
         rollback_targets::find_attempted(workspace, snapshot)
     } else {
-        named.clone()
+        named_components.clone()
     };
     let is_candidate = |component: &ComponentName, release: &GoodRelease| {
         differs_from_running(snapshot, component, Some(release.content))
     };
-    let report = rollback_targets::build_good_view(workspace, snapshot, wanted, &is_candidate)?;
+    let report =
+        rollback_targets::build_good_releases(workspace, snapshot, components, &is_candidate)?;
     if ui.json() {
         return ui.print_document("good", &report);
     }

@@ -39,7 +39,7 @@ Examples:
     git deploy run prod --hotfix -m \"Fix the checkout\"")]
 pub struct Args {
     #[command(flatten)]
-    at: EnvRevArgs,
+    env_rev: EnvRevArgs,
     /// Deploy only this component (repeatable)
     ///
     /// Defaults to all components that differ from what the environment runs.
@@ -71,12 +71,12 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let mut components = args.components.clone();
-    let (name, rev) = match args.at.parse_component_first(&workspace) {
+    let (name, rev) = match args.env_rev.parse_component_first(&workspace) {
         Some((component, name)) => {
             components.extend(component);
             (name, None)
         }
-        None => args.at.find(&workspace, ui)?,
+        None => args.env_rev.find(&workspace, ui)?,
     };
     let (env, _) = workspace.find_environment(name.as_str())?;
     let commit = workspace.resolve_commit(rev.unwrap_or("HEAD"))?;
@@ -103,7 +103,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             artifact: None,
         };
         let mut deployment = deployment_request::build_from_spec(snapshot, policy, &spec)?;
-        left_out.print(ui, (snapshot, policy), &spec)?;
+        left_out.print(ui, snapshot, policy, &spec)?;
         args.metadata.apply_to(&mut deployment, snapshot)?;
         deployment.expires = find_expiry(&env, snapshot, ui, args.ttl)?;
         Ok(deployment)

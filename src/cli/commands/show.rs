@@ -1,28 +1,26 @@
 //! `git deploy show`: shows the path of one commit to production: its builds and tests, where it
 //! ran, and what blocks the next step.
 
+mod evidence;
 mod inclusion;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use evidence::summarize_evidence;
 use inclusion::{Inclusion, InclusionFinder};
 
 use crate::cli::read_context::{self, EnvironmentSnapshot};
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
-use crate::domain::entry::{
-    Action, Attestation, AttestationResult, BuildResult, DeploymentKind, Statement, StoredEntry,
-    Tone, VerificationResult,
-};
+use crate::domain::entry::{DeploymentKind, Statement, VerificationResult};
 use crate::domain::history::{AttemptFailure, History, LatestEvent, RunSubject};
-use crate::domain::id::{CommitId, EntryId};
+use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::rules::SKEW;
 use crate::domain::time::Time;
 use crate::ledger::deployment_history::read_recent_histories;
 use crate::ledger::facts::{FactGatherer, PathCommits};
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
-use crate::view::attestation_text;
 use crate::view::contains::MatchKind;
 use crate::view::deployment_details::DeploymentDetails;
 use crate::view::show::{
@@ -61,7 +59,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         workspace: &workspace,
         gatherer: &gatherer,
         commit: id,
-        at: commit.committer_time,
+        commit_time: commit.committer_time,
         is_merge: commit.parents.len() > 1,
         path_commits: PathCommits::new(&workspace.repository, &workspace.policy, 0),
         inclusion_finder: InclusionFinder::new(&workspace.repository, id),
@@ -93,8 +91,9 @@ struct CommitReader<'a> {
     workspace: &'a Workspace,
     gatherer: &'a FactGatherer<'a>,
     commit: CommitId,
-    /// The date of the commit. Older entries cannot be about it, except for a skew of the clocks.
-    at: Time,
+    /// When the commit was made. Entries before this time, less the tolerance for clocks, cannot be
+    /// about the commit and are not read.
+    commit_time: Time,
     is_merge: bool,
     path_commits: PathCommits<'a>,
     inclusion_finder: InclusionFinder<'a>,
@@ -111,7 +110,7 @@ impl CommitReader<'_> {
             &ledger,
             *tip,
             self.commit,
-            self.at.minus(SKEW),
+            self.commit_time.minus(SKEW),
         )?;
         Ok(entries
             .iter()
@@ -120,44 +119,45 @@ impl CommitReader<'_> {
             .collect())
     }
 
-    /// Returns the environments in promotion order. Environments of a pattern are included only if
-    /// the commit was deployed there.
+    /// Returns the environments in promotion order. Includes environments of a pattern only if the
+    /// commit was deployed there.
     fn read_environments(&self) -> Result<Vec<EnvironmentRow>, CliError> {
         let mut reached: BTreeSet<EnvName> = BTreeSet::new();
         let mut rows = Vec::new();
         for snapshot in read_context::read_environments(self.workspace)? {
-            let runs = self.find_periods(&snapshot).context(
+            let runs = self.find_runs(&snapshot).context(
                 ErrorKind::CannotTell,
                 format!("cannot read what ran in {}", snapshot.name()),
             )?;
-            let ran = runs
-                .iter()
-                .any(|run| matches!(run.state, RunState::Runs | RunState::Ran));
-            // Promotion follows the commit and its content, not a later commit that contains it.
-            let is_reached = runs.iter().any(|run| {
-                let is_of_content = run.with.as_ref().map(|with| with.kind);
-                matches!(run.state, RunState::Runs | RunState::Ran)
-                    && matches!(is_of_content, None | Some(MatchKind::Content))
-            });
-            if is_reached {
+            let has_run = runs.iter().any(is_running_or_past);
+            // A run of the commit itself or of equal content counts for promotion. A run of a later
+            // commit that contains this one does not.
+            let counts_for_promotion =
+                runs.iter()
+                    .filter(|run| is_running_or_past(run))
+                    .any(|run| {
+                        let match_kind = run.with.as_ref().map(|with| with.kind);
+                        matches!(match_kind, None | Some(MatchKind::Content))
+                    });
+            if counts_for_promotion {
                 reached.insert(snapshot.name().clone());
             }
-            let unfinished = runs.iter().any(|run| run.state == RunState::Deploying);
+            let is_deploying = runs.iter().any(|run| run.state == RunState::Deploying);
             if snapshot.rules.is_pattern() && runs.is_empty() {
                 continue;
             }
-            // A previous environment, if the commit must still be deployed there first.
+            // The first previous environment that the commit has not reached yet.
             let previous = snapshot
                 .rules
                 .promote_from
                 .iter()
                 .find(|previous| !reached.contains(*previous));
             let next = match previous {
-                _ if ran || unfinished || snapshot.rules.is_pattern() => None,
+                _ if has_run || is_deploying || snapshot.rules.is_pattern() => None,
                 Some(previous) => Some(NextStep::After {
                     environment: previous.clone(),
                 }),
-                None => Some(self.ask_rules(&snapshot)),
+                None => Some(self.evaluate_rules(&snapshot)),
             };
             rows.push(EnvironmentRow {
                 environment: snapshot.name().clone(),
@@ -170,11 +170,11 @@ impl CommitReader<'_> {
 
     /// Returns the newest attempt or run of the commit in an environment, for each component.
     /// Leaves out components that never ran the commit, a commit that contains it, or its content.
-    fn find_periods(&self, snapshot: &EnvironmentSnapshot<'_>) -> crate::git::Result<Vec<RunRow>> {
+    fn find_runs(&self, snapshot: &EnvironmentSnapshot<'_>) -> crate::git::Result<Vec<RunRow>> {
         let Some(tip) = self.workspace.tips.get(&snapshot.rules.ledger) else {
             return Ok(Vec::new());
         };
-        let (history, since) = (self.gatherer.history(), self.at.minus(SKEW));
+        let (history, since) = (self.gatherer.history(), self.commit_time.minus(SKEW));
         let components = self.workspace.policy.component_names();
         let histories = read_recent_histories(history, &snapshot.env, *tip, components, since)?;
         let mut runs = Vec::new();
@@ -183,14 +183,13 @@ impl CommitReader<'_> {
                 runs.push(unfinished);
                 continue;
             }
-            // What ran is shown whoever signed it. The rules decide whether it counts.
+            // Accepts every signer: a run that does not count for the rules is shown too.
             let history = History::read(component, entries, &|_| true);
-            let own = self.find_period(component, &history)?;
-            let has_run =
-                matches!(&own, Some(run) if matches!(run.state, RunState::Runs | RunState::Ran));
-            runs.extend(own);
+            let own_run = self.find_own_run(component, &history)?;
+            let has_run = own_run.as_ref().is_some_and(is_running_or_past);
+            runs.extend(own_run);
             if !has_run {
-                runs.extend(self.find_included(component, &history)?);
+                runs.extend(self.find_containing_run(component, &history)?);
             }
         }
         Ok(runs)
@@ -198,14 +197,15 @@ impl CommitReader<'_> {
 
     /// Returns the run of a commit that contains this one, in the history of a component that this
     /// commit touches.
-    fn find_included(
+    fn find_containing_run(
         &self,
         component: &ComponentName,
         history: &History<'_>,
     ) -> crate::git::Result<Option<RunRow>> {
-        // A merge may change a component without differing from each of its parents.
-        let touches = || Ok(self.is_merge || self.path_commits.touches(self.commit, component)?);
-        if history.run_periods.is_empty() || !touches()? {
+        // A merge can change a component and yet have the same files of it as one of its parents.
+        let touches_component =
+            || Ok(self.is_merge || self.path_commits.touches(self.commit, component)?);
+        if history.run_periods.is_empty() || !touches_component()? {
             return Ok(None);
         }
         let content = self
@@ -213,13 +213,13 @@ impl CommitReader<'_> {
             .content(&self.workspace.policy, self.commit, component)
             .ok()
             .flatten();
-        let found = self.inclusion_finder.find(component, content, history)?;
-        let Some(Inclusion { period, to, kind }) = found else {
+        let inclusion = self.inclusion_finder.find(component, content, history)?;
+        let Some(Inclusion { period, end, kind }) = inclusion else {
             return Ok(None);
         };
         Ok(Some(RunRow {
             component: component.clone(),
-            state: if to.is_none() {
+            state: if end.is_none() {
                 RunState::Runs
             } else {
                 RunState::Ran
@@ -229,7 +229,7 @@ impl CommitReader<'_> {
                 kind,
             }),
             from: period.from,
-            to,
+            to: end,
             verification: period.last_verification(),
             by: period.entry.statement.by.clone(),
             details: self.read_details(&period.entry.statement, component)?,
@@ -237,7 +237,7 @@ impl CommitReader<'_> {
     }
 
     /// Returns the newest attempt or run of the commit in the history of a component.
-    fn find_period(
+    fn find_own_run(
         &self,
         component: &ComponentName,
         history: &History<'_>,
@@ -290,7 +290,8 @@ impl CommitReader<'_> {
         }))
     }
 
-    /// Returns the details of a deployment that concern a component, from the entry that ended it.
+    /// Returns the details of a deployment that concern a component, given the statement of the entry
+    /// that ended the deployment.
     fn read_details(
         &self,
         statement: &Statement,
@@ -301,8 +302,8 @@ impl CommitReader<'_> {
         Ok(DeploymentDetails::new(statement, start).only_for(component))
     }
 
-    /// Evaluates the rules for a deployment of the commit to the environment now.
-    fn ask_rules(&self, snapshot: &EnvironmentSnapshot<'_>) -> NextStep {
+    /// Evaluates the rules as if the commit were deployed to the environment now.
+    fn evaluate_rules(&self, snapshot: &EnvironmentSnapshot<'_>) -> NextStep {
         let kind = DeploymentKind::Deploy;
         let Some(by) = read_context::find_deployer(self.workspace, snapshot.rules, kind) else {
             return NextStep::CannotTell {
@@ -330,6 +331,11 @@ impl CommitReader<'_> {
     }
 }
 
+/// Returns whether a deployment succeeded: its version runs now or ran for some time.
+fn is_running_or_past(run: &RunRow) -> bool {
+    matches!(run.state, RunState::Runs | RunState::Ran)
+}
+
 /// Returns the unfinished run that is deploying the commit, if there is one.
 fn find_unfinished_run(
     snapshot: &EnvironmentSnapshot<'_>,
@@ -351,72 +357,4 @@ fn find_unfinished_run(
         by: statement.by.clone(),
         details: DeploymentDetails::new(&run.start.statement, None),
     })
-}
-
-/// Summarizes an entry of the ledger `evidence` in one row. Actions without a summary of their own
-/// use that of the log.
-fn summarize_evidence(id: EntryId, entry: &StoredEntry) -> EvidenceRow {
-    let (what, positive, detail) = match &entry.statement.action {
-        Action::Build(it) => match it.result {
-            BuildResult::Succeeded => ("built", true, it.component.to_string()),
-            BuildResult::Failed => ("built", false, format!("{} failed", it.component)),
-        },
-        Action::Artifact(it) => {
-            let digest = &it.image.digest;
-            let short = digest.hex().get(..6).unwrap_or_default();
-            (
-                "built",
-                true,
-                format!(
-                    "{} {}@{}:{short}…",
-                    it.component,
-                    it.image.name,
-                    digest.algorithm().name()
-                ),
-            )
-        }
-        Action::Attestation(it) => summarize_attestation(it),
-        Action::Yank(it) => ("yanked", false, format!("\"{}\"", it.reason)),
-        Action::Unyank(it) => ("unyanked", true, format!("\"{}\"", it.0.reason)),
-        other => {
-            let text = other.body().log();
-            (text.verb, text.tone != Tone::Bad, text.object)
-        }
-    };
-    let statement = &entry.statement;
-    EvidenceRow {
-        what,
-        positive,
-        detail,
-        by: statement.by.clone(),
-        at: statement.at,
-        entry: id,
-    }
-}
-
-/// Returns a verb, whether the result is positive, and the details.
-fn summarize_attestation(it: &Attestation) -> (&'static str, bool, String) {
-    let positive = it.result() == AttestationResult::Passed;
-    let verb = match it.short_type() {
-        "test-result" => "tested",
-        "change-review" => "reviewed",
-        _ => "attested",
-    };
-    let suite = it
-        .suite
-        .as_ref()
-        .map_or_else(String::new, |suite| format!(" {suite}"));
-    let place = it
-        .environment
-        .as_ref()
-        .map_or_else(String::new, |environment| format!(" in {environment}"));
-    (
-        verb,
-        positive,
-        format!(
-            "{}{suite} {}{place}",
-            it.short_type(),
-            attestation_text::format_outcome(it)
-        ),
-    )
 }

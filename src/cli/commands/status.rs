@@ -22,7 +22,7 @@ use crate::domain::text::Line;
 use crate::domain::time::Time;
 use crate::ledger::facts::BranchLag;
 use crate::view::commit_count::CommitCount;
-use crate::view::status::{self, ComponentStatus, EnvironmentStatus, StatusReport};
+use crate::view::status::{self, ComponentStatus, EnvironmentStatus, RowSharing, StatusReport};
 
 /// The maximum number of commits to count, which keeps the command fast for environments that were
 /// not deployed to for years.
@@ -114,17 +114,19 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     if ui.json() {
         ui.print_document("status", &report)?;
     } else {
-        ui.print(status::render_text(
-            &report,
-            args.all,
-            ui.width(),
-            &|time| ui.format_time(time),
-        ));
+        let sharing = if args.all {
+            RowSharing::None
+        } else {
+            RowSharing::Equal
+        };
+        ui.print(status::render_text(&report, sharing, ui.width(), &|time| {
+            ui.format_time(time)
+        }));
     }
     report_differences(&report, ui)
 }
 
-/// Reads the status of environments. Holds what is the same for all of them.
+/// Reads the status of environments. Its fields are the same for all of them.
 struct StatusReader<'a> {
     workspace: &'a Workspace,
     /// The default branch.
@@ -153,13 +155,14 @@ impl StatusReader<'_> {
         let is_shown = |name: &ComponentName| self.component.is_none_or(|only| name == only);
         let mut components = list_components(state);
         components.retain(|it| is_shown(&it.component));
-        for it in &mut components {
-            let of_commit = it.commit.and_then(|it| self.yanks.yanked_commit(it));
-            let content = state.content(&it.component);
-            let of_content =
-                content.and_then(|content| self.yanks.yanked_content(&it.component, content));
-            it.yanked = find_yank_reason(of_commit.or(of_content));
-            count_behind(&self.workspace.policy, &self.branch_lag, tip, it);
+        for status in &mut components {
+            let yanks = self.yanks;
+            let commit_yank = status.commit.and_then(|commit| yanks.yanked_commit(commit));
+            let content = state.content(&status.component);
+            let content_yank =
+                content.and_then(|content| yanks.yanked_content(&status.component, content));
+            status.yanked = find_yank_reason(commit_yank.or(content_yank));
+            count_behind(&self.workspace.policy, &self.branch_lag, tip, status);
         }
         let differing = compare
             .then(|| find_differing(self.workspace, snapshot, branch.zip(tip), self.component));
@@ -220,19 +223,21 @@ fn count_behind(
     policy: &Policy,
     branch_lag: &BranchLag<'_>,
     tip: Option<CommitId>,
-    it: &mut ComponentStatus,
+    status: &mut ComponentStatus,
 ) {
-    let Some((tip, commit)) = tip.zip(it.commit) else {
+    let Some((tip, commit)) = tip.zip(status.commit) else {
         return;
     };
     // The policy declares the paths of a renamed component under its new name.
-    let component = policy.renamed_to(&it.component).unwrap_or(&it.component);
+    let component = policy
+        .renamed_to(&status.component)
+        .unwrap_or(&status.component);
     if let Ok(ahead) = branch_lag.commits_behind(component, tip, commit) {
-        it.behind = Some(CommitCount {
+        status.behind = Some(CommitCount {
             commits: ahead.commits.len(),
             truncated: ahead.is_truncated,
         });
-        it.missing_commits = ahead.commits.into_iter().map(CommitId).collect();
+        status.missing_commits = ahead.commits.into_iter().map(CommitId).collect();
     }
 }
 
@@ -256,10 +261,10 @@ fn find_differing(
         .hint("git fetch")
     })?;
     let (state, gatherer) = (snapshot.state(), workspace.gatherer());
-    let mut all: BTreeSet<ComponentName> = state.components().into_keys().cloned().collect();
-    all.extend(workspace.policy.component_names());
+    let mut components: BTreeSet<ComponentName> = state.components().into_keys().cloned().collect();
+    components.extend(workspace.policy.component_names());
     let mut differing = Vec::new();
-    for component in all
+    for component in components
         .into_iter()
         .filter(|it| only.is_none_or(|only| it == only))
     {
@@ -277,7 +282,7 @@ fn find_differing(
 
 /// Prints the environments that differ from their branches, and fails if there are any.
 fn report_differences(report: &StatusReport, ui: &Ui) -> Result<(), CliError> {
-    let mut all_match = true;
+    let mut has_difference = false;
     for environment in &report.environments {
         let Some(differing) = environment
             .differing_components
@@ -286,7 +291,7 @@ fn report_differences(report: &StatusReport, ui: &Ui) -> Result<(), CliError> {
         else {
             continue;
         };
-        all_match = false;
+        has_difference = true;
         let branch = environment
             .branch
             .as_ref()
@@ -299,14 +304,14 @@ fn report_differences(report: &StatusReport, ui: &Ui) -> Result<(), CliError> {
             names.join(", ")
         ));
     }
-    if all_match {
-        Ok(())
-    } else {
+    if has_difference {
         Err(CliError::reported(ErrorKind::Denied))
+    } else {
+        Ok(())
     }
 }
 
-/// Returns the reason that a yank gives.
+/// Returns the reason in a yank entry. Returns `None` without an entry.
 fn find_yank_reason(yank: Option<&Arc<StoredEntry>>) -> Option<Line> {
     match &yank?.statement.action {
         Action::Yank(it) => Some(it.reason.clone()),

@@ -72,9 +72,9 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
             _,
         ) => {
             let names: Vec<&str> = holds.iter().map(|hold| hold.component.as_str()).collect();
-            let are = if names.len() == 1 { "is" } else { "are" };
+            let verb = if names.len() == 1 { "is" } else { "are" };
             format!(
-                "{} ({}) {are} no longer on hold in {}.",
+                "{} ({}) {verb} no longer on hold in {}.",
                 names.join(", "),
                 commit.0.prefix(7),
                 env.name()
@@ -90,7 +90,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 ///
 /// # Errors
 ///
-/// Fails if there are none.
+/// Fails if none of these contents is on hold.
 fn find_holds(
     env: &EnvRef,
     snapshot: &LedgerSnapshot<'_>,

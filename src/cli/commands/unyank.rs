@@ -40,15 +40,15 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
 
 /// Returns the contents that the open yank of a commit covers.
 fn find_yanked_contents(
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Vec<YankedContent>, CliError> {
-    let state = view
+    let state = snapshot
         .load_state(&LedgerName::evidence(), &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the open yanks")?;
     Ok(
         match state.yanked_commit(commit).map(|it| &it.statement.action) {
-            Some(Action::Yank(it)) => it.contents.clone(),
+            Some(Action::Yank(yank)) => yank.contents.clone(),
             _ => Vec::new(),
         },
     )

@@ -92,7 +92,7 @@ fn run_verify_commands(
         plan: None,
         renamed_to: None,
     });
-    // Never written: it only states which components to verify, and at which commits.
+    // This deployment is not written. It only lists the components to verify, with their commits.
     let deployment = Deployment::new(entry::DeploymentKind::Deploy, changes.collect());
     let preparation = Preparation::new(runner, &deployment)?;
     let progress = DeploymentProgress::new(runner.ui, preparation.name_width);

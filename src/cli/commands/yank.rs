@@ -36,11 +36,12 @@ pub struct Args {
 pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     let workspace = Workspace::open_to_write(ui)?;
     let subject = args.yank.parse_subject(&workspace)?;
+    // The coverage of the written yank. Each attempt to write the entry replaces it.
     let coverage = RefCell::default();
-    let find_contents = |view: &LedgerSnapshot<'_>, commit| {
-        let found = find_yank_coverage(view, commit)?;
-        let contents = found.contents.clone();
-        coverage.replace(found);
+    let find_contents = |snapshot: &LedgerSnapshot<'_>, commit| {
+        let found_coverage = find_yank_coverage(snapshot, commit)?;
+        let contents = found_coverage.contents.clone();
+        coverage.replace(found_coverage);
         Ok(contents)
     };
     let appended = args
@@ -59,14 +60,22 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Finds the contents that a yank of a commit covers, and those that it does not cover.
 fn find_yank_coverage(
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<YankCoverage, CliError> {
-    let policy = view
+    let policy = snapshot
         .policy
         .ok_or_else(|| CliError::new(ErrorKind::CannotTell, "no policy is in force"))?;
-    find_coverage(view.repository, view.gatherer, policy, view.tips, commit).context(
+    find_coverage(
+        snapshot.repository,
+        snapshot.gatherer,
+        policy,
+        snapshot.tips,
+        commit,
+    )
+    .context(
         ErrorKind::CannotTell,
         format!("cannot determine what {} changes", commit.short()),
     )
@@ -85,12 +94,12 @@ fn report_coverage(ui: &Ui, coverage: &YankCoverage) {
             names.join(", ")
         ));
     }
-    for it in &coverage.earlier {
+    for earlier in &coverage.earlier {
         ui.eprint_sentence(format_args!(
             "Its content of {} is not yanked: it ran in {} before, as {}.",
-            it.component,
-            it.ledger,
-            it.commit.0.prefix(7)
+            earlier.component,
+            earlier.ledger,
+            earlier.commit.0.prefix(7)
         ));
     }
 }

@@ -28,7 +28,7 @@ impl DeployRunner<'_> {
         person: &Person,
         build: &BuildDeployment<'_>,
     ) -> Result<Deployment, CliError> {
-        let (deployment, verdict) = self.ask_rules(person, build, &ComponentPlans::new())?;
+        let (deployment, verdict) = self.evaluate_rules(person, build, &ComponentPlans::new())?;
         self.print_changes(&deployment);
         // Neither a one-off command nor a deployment without changes has plans to wait for.
         match is_waiting_for_approvals(&verdict) {
@@ -37,7 +37,7 @@ impl DeployRunner<'_> {
             }
             true if deployment.changed().next().is_some() => Ok(deployment),
             _ => self
-                .require_allowed(&verdict, (person, &deployment))
+                .require_allowed(&verdict, person, &deployment)
                 .map(|()| deployment),
         }
     }
@@ -52,20 +52,20 @@ impl DeployRunner<'_> {
         &self,
         person: &Person,
         build: &BuildDeployment<'_>,
-        shown: &Deployment,
+        shown_deployment: &Deployment,
         plans: &ComponentPlans,
     ) -> Result<(), CliError> {
-        let (deployment, verdict) = self.ask_rules(person, build, plans)?;
+        let (deployment, verdict) = self.evaluate_rules(person, build, plans)?;
         if !deployment
             .components
             .iter()
             .map(|it| &it.target)
-            .eq(shown.components.iter().map(|it| &it.target))
+            .eq(shown_deployment.components.iter().map(|it| &it.target))
         {
             return Err(explain_outdated_plan("the running version has changed"));
         }
         if !is_waiting_for_approvals(&verdict) {
-            return self.require_allowed(&verdict, (person, &deployment));
+            return self.require_allowed(&verdict, person, &deployment);
         }
         Err(self.explain_missing_approvals(person, &deployment, verdict)?)
     }
@@ -78,14 +78,18 @@ impl DeployRunner<'_> {
         deployment: &Deployment,
         mut verdict: Verdict,
     ) -> Result<CliError, CliError> {
-        // The hints below are more complete than the remedies, which lack plans and components.
+        // Removes the remedies of approvals: the hints below also name the plans and components.
         let mut can_be_approved = false;
         for check in &mut verdict.checks {
             if check.rule == Rule::Approvals {
                 can_be_approved |= check.remedy.take().is_some();
             }
         }
-        for line in view::verdict::render_verdict(&verdict, false, self.ui.width()) {
+        for line in view::verdict::render_verdict(
+            &verdict,
+            view::verdict::PassedRules::Counted,
+            self.ui.width(),
+        ) {
             self.ui.eprint(line);
         }
         self.notify(NotifyEvent::ApprovalNeeded, person, deployment, |notice| {
@@ -95,7 +99,7 @@ impl DeployRunner<'_> {
             }
         });
         let subject = describe_deployment(deployment.kind, self.env.name());
-        let failure = CliError::new(ErrorKind::Waiting, format!("{subject} waits for approvals"));
+        let error = CliError::new(ErrorKind::Waiting, format!("{subject} waits for approvals"));
         let commands = if can_be_approved {
             self.list_approve_commands(deployment)?
         } else {
@@ -103,12 +107,12 @@ impl DeployRunner<'_> {
         };
         Ok(commands
             .into_iter()
-            .fold(failure, CliError::hint)
+            .fold(error, CliError::hint)
             .with_verdict(verdict))
     }
 
-    /// Returns the approve command for each commit and purpose. The command names the components if it would
-    /// otherwise cover more than these.
+    /// Returns the approve command for each commit and purpose. The command names the components if it
+    /// would otherwise cover others, too.
     fn list_approve_commands(&self, deployment: &Deployment) -> Result<Vec<String>, CliError> {
         let snapshot = self.read_environment()?;
         let differs = |change: &ComponentChange| {
@@ -132,7 +136,7 @@ impl DeployRunner<'_> {
             .iter()
             .all(is_included)
             && changes.iter().all(|it| differs(it));
-        // Approving the destruction of a running component, or a command in it, requires its name.
+        // An approval of a destruction or of a command must always name the component.
         let needs_names = matches!(
             deployment.kind,
             entry::DeploymentKind::Destroy | entry::DeploymentKind::Exec
@@ -157,7 +161,7 @@ impl DeployRunner<'_> {
                 }
             }
             words.extend((purpose == ApprovalPurpose::Destroy).then(|| "--destroy".to_owned()));
-            // The last option: the rest of the line is the command, quoted for a shell.
+            // `--exec` must be last, because the rest of the line is the command, quoted for a shell.
             let command = deployment.command.as_ref();
             words.extend(command.map(|command| format!("--exec -- {command}")));
             words.join(" ")
@@ -167,7 +171,7 @@ impl DeployRunner<'_> {
 
     /// Computes the deployment from the present state and evaluates the rules for it. Writes
     /// nothing.
-    pub fn ask_rules(
+    pub fn evaluate_rules(
         &self,
         person: &Person,
         build: &BuildDeployment<'_>,
@@ -175,7 +179,7 @@ impl DeployRunner<'_> {
     ) -> Result<(Deployment, Verdict), CliError> {
         let (statement, verdict) =
             self.workspace
-                .ask_rules(self.ui, person, self.env.ledger(), &|snapshot| {
+                .evaluate_rules(self.ui, person, self.env.ledger(), &|snapshot| {
                     let deployment = add_plans(build(snapshot)?, plans);
                     // This start is never written, so its run id does not matter.
                     Ok(self.build_draft(Action::Start(Start {
@@ -191,10 +195,13 @@ impl DeployRunner<'_> {
         Ok((deployment, verdict))
     }
 
+    /// Fails unless the rules allow the deployment. Prints the verdict, and sends a notification if the
+    /// rules refuse it.
     fn require_allowed(
         &self,
         verdict: &Verdict,
-        (by, deployment): (&Person, &Deployment),
+        person: &Person,
+        deployment: &Deployment,
     ) -> Result<(), CliError> {
         let name = self.env.name();
         let consequence = match deployment.kind {
@@ -213,11 +220,15 @@ impl DeployRunner<'_> {
                 format!("cannot tell whether the rules allow it: {consequence}"),
             ),
         };
-        for line in view::verdict::render_verdict(verdict, false, self.ui.width()) {
+        for line in view::verdict::render_verdict(
+            verdict,
+            view::verdict::PassedRules::Counted,
+            self.ui.width(),
+        ) {
             self.ui.eprint(line);
         }
         if kind == ErrorKind::Denied {
-            self.notify(NotifyEvent::Refused, by, deployment, |notice| Notice {
+            self.notify(NotifyEvent::Refused, person, deployment, |notice| Notice {
                 reasons: list_reasons(verdict),
                 ..notice
             });

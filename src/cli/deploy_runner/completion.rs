@@ -126,21 +126,21 @@ impl DeployRunner<'_> {
             ([], _) => format!("{subject} could not be completed"),
             (_, _) => format!("{subject} failed"),
         };
-        let mut failure = CliError::new(ErrorKind::Command, message);
+        let mut error = CliError::new(ErrorKind::Command, message);
         if !failures.is_empty() {
-            failure = failure.because(failures.join("\n"));
+            error = error.because(failures.join("\n"));
         }
         let log = report
             .errors
             .values()
             .map(|error| &error.log)
             .find(|log| log.is_file());
-        let failure = log.into_iter().fold(failure, |failure, log| {
-            failure.hint(format!("less {}", log.display()))
+        let error = log.into_iter().fold(error, |error, log| {
+            error.hint(format!("less {}", log.display()))
         });
         Err(match kind {
-            entry::DeploymentKind::Destroy => failure.hint(format!("git deploy destroy {name}")),
-            _ => failure.hint(format!("git deploy status {name}")),
+            entry::DeploymentKind::Destroy => error.hint(format!("git deploy destroy {name}")),
+            _ => error.hint(format!("git deploy status {name}")),
         })
     }
 
@@ -158,12 +158,12 @@ impl DeployRunner<'_> {
             .changed()
             .map(|change| change.target.commit)
             .collect();
-        let forward = matches!(
+        let is_forward = matches!(
             deployment.kind,
             entry::DeploymentKind::Deploy | entry::DeploymentKind::Hotfix
         );
         let (Some(branch), Some(commit), 1, true) =
-            (branch, commits.first(), commits.len(), forward)
+            (branch, commits.first(), commits.len(), is_forward)
         else {
             return;
         };

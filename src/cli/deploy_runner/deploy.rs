@@ -21,7 +21,7 @@ impl DeployRunner<'_> {
         }
         self.check_commands(&deployment)?;
         if !self.ui.can_ask() {
-            // `confirm` fails here. Otherwise it would fail only after all plans were made.
+            // `confirm` fails without a terminal. Fail now instead of after all plans are made.
             return self.ui.confirm("Continue?").map(drop);
         }
         let preparation = Preparation::new(self, &deployment)?;
@@ -66,7 +66,8 @@ impl DeployRunner<'_> {
         plans: &ComponentPlans,
     ) -> Result<(), CliError> {
         let (appended, mut report) = self.execute_run(&preparation, progress, run, plans)?;
-        // A destruction of what failed works in the same folders.
+        // Releases the work folders. If this run failed to create its environment, the environment is
+        // destroyed below, which needs the same folders.
         drop(preparation);
         let (name, kind) = (self.env.name().as_str(), run.deployment.kind);
         append_report::report_entry(

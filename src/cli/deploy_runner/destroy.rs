@@ -62,6 +62,14 @@ pub fn build_destruction(
     )))
 }
 
+/// A destruction that was carried out and recorded.
+pub struct Destruction {
+    /// The finish entry.
+    pub finish: AppendedEntry,
+    /// An error if not every component was destroyed.
+    pub result: Result<(), CliError>,
+}
+
 /// Creates the error for an environment that another process destroyed after this command found it.
 /// The kind is "cannot tell": nothing refuses the request, but this command cannot report whether
 /// the other process destroyed every component.
@@ -73,15 +81,13 @@ pub fn make_gone_error(env: &EnvRef) -> CliError {
 }
 
 impl DeployRunner<'_> {
-    /// Checks the rules, calls `confirm`, which may stop here, and destroys the environment.
-    ///
-    /// Returns the finish entry, and an error if not every component was destroyed.
+    /// Checks the rules, calls `confirm`, and destroys the environment unless `confirm` fails.
     pub fn destroy(
         &self,
         person: &Person,
         build: &BuildDeployment<'_>,
         confirm: &dyn Fn() -> Result<(), CliError>,
-    ) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
+    ) -> Result<Destruction, CliError> {
         let deployment = self.check_rules(person, build)?;
         self.check_approvals(person, build, &deployment, &ComponentPlans::new())?;
         self.report_without_destroy(&deployment);
@@ -89,12 +95,12 @@ impl DeployRunner<'_> {
         let preparation = Preparation::new(self, &deployment)?;
         let progress = DeploymentProgress::new(self.ui, preparation.name_width);
         let run = self.write_start(build, &deployment, &ComponentPlans::new())?;
-        let (appended, report) =
+        let (finish, report) =
             self.execute_run(&preparation, &progress, &run, &ComponentPlans::new())?;
-        Ok((
-            appended,
-            self.report_outcome(entry::DeploymentKind::Destroy, &report),
-        ))
+        Ok(Destruction {
+            finish,
+            result: self.report_outcome(entry::DeploymentKind::Destroy, &report),
+        })
     }
 
     /// Prints the components that have no destroy command in the policy. Files that belong to no
@@ -137,7 +143,7 @@ impl DeployRunner<'_> {
         {
             return false;
         }
-        let read = || -> Result<bool, CliError> {
+        let has_only_this_deployment = || -> Result<bool, CliError> {
             let state = Workspace::open(self.ui)?.read_state(self.env.ledger(), &Scope::All)?;
             let env_state = self.env.state_in(&state);
             let is_deployed_here = |name: &ComponentName| {
@@ -150,7 +156,7 @@ impl DeployRunner<'_> {
                 && env_state.components().into_keys().all(is_deployed_here))
         };
         // If the state cannot be read, the environment is left for a person to destroy.
-        read().unwrap_or(false)
+        has_only_this_deployment().unwrap_or(false)
     }
 
     /// Destroys the environment that a run failed to create. Only prints the command if the policy
@@ -158,20 +164,20 @@ impl DeployRunner<'_> {
     pub(super) fn undo_creation(&self, failed: &AppendedEntry) {
         let (ui, name) = (self.ui, self.env.name());
         let rules = self.workspace.policy.environment(name);
-        let manual = rules.is_some_and(|rules| rules.rollback == Rollback::Manual);
+        let is_manual = rules.is_some_and(|rules| rules.rollback == Rollback::Manual);
         let print_command = |sentence: &str| {
             ui.eprint(ui.format_with_command(sentence, &format!("git deploy destroy {name}")));
         };
-        if manual || self.cancellation.is_draining() {
+        if is_manual || self.cancellation.is_draining() {
             return print_command(&format!("{name} is left as it is. To destroy it"));
         }
         ui.print_sentence(format_args!("{name} is new, so it is destroyed again."));
         match self.destroy_created(&failed.statement.by) {
-            Ok((appended, result)) => {
+            Ok(Destruction { finish, result }) => {
                 ui.print_sentence(result_text::summarize_deployment(
                     name.as_str(),
                     entry::DeploymentKind::Destroy,
-                    &appended.statement.component_results(),
+                    &finish.statement.component_results(),
                 ));
                 if result.is_err() {
                     print_command("To continue");
@@ -191,11 +197,8 @@ impl DeployRunner<'_> {
         }
     }
 
-    fn destroy_created(
-        &self,
-        person: &Person,
-    ) -> Result<(AppendedEntry, Result<(), CliError>), CliError> {
-        // Opened again, because the finish entry was written after the first time.
+    fn destroy_created(&self, person: &Person) -> Result<Destruction, CliError> {
+        // Opens the ledgers again: `self.workspace` was opened before the finish entry was written.
         let workspace = Workspace::open(self.ui)?;
         let runner = DeployRunner::with_cancellation(
             self.ui,

@@ -112,30 +112,31 @@ impl DeployRunner<'_> {
     /// Writes the entry that ends a run. Retries for about half a minute, so that a short outage of
     /// the remote does not leave the run open.
     pub fn write_end(&self, sequence: u64, end: &Action) -> Result<AppendedEntry, CliError> {
-        const TRIES: u32 = 5;
-        let mut tries = 0;
+        const RETRIES: u32 = 5;
+        let mut retries = 0;
         loop {
             match self.append_with(
                 AppendOptions {
-                    unanswered_retries: TRIES,
+                    unanswered_retries: RETRIES,
                     ..AppendOptions::default()
                 },
                 &|_| Ok(end.clone()),
             ) {
-                Err(failure)
-                    if failure.kind() == ErrorKind::CannotTell
-                        && tries < TRIES
+                Err(error)
+                    if error.kind() == ErrorKind::CannotTell
+                        && retries < RETRIES
                         && !self.cancellation.is_killing() =>
                 {
-                    std::thread::sleep(std::time::Duration::from_secs(1 << tries));
-                    tries += 1;
+                    // Waits for 1, 2, 4, 8 and 16 seconds.
+                    std::thread::sleep(std::time::Duration::from_secs(1 << retries));
+                    retries += 1;
                 }
-                Err(failure) => {
+                Err(error) => {
                     let name = self.env.name();
                     self.ui.eprint_sentence(format_args!(
                         "Run {sequence} in {name} has ended, but its result is not recorded."
                     ));
-                    return Err(failure.hint(format!("git deploy resume {name}")));
+                    return Err(error.hint(format!("git deploy resume {name}")));
                 }
                 Ok(appended) => return Ok(appended),
             }
@@ -143,12 +144,12 @@ impl DeployRunner<'_> {
     }
 }
 
-/// How many bytes of an entry are left for what a `finish` does not contain itself: its signer, the
-/// tips of other ledgers, and its subjects.
+/// The number of bytes of an entry that are reserved for the parts outside the `finish` action, such
+/// as the signer, the tips of other ledgers and the subjects of the commits.
 const RESERVED_BYTES: usize = MAX_BYTES / 2;
 
-/// Adds the commands that a run carried out. Leaves them out if the entry could become too large: a
-/// run must always be finished.
+/// Adds the commands that a run executed. Leaves them out if the entry could become too large, because
+/// it must be possible to finish every run.
 fn add_commands(finish: Finish, commands: Vec<CommandRecord>) -> Finish {
     let with_commands = Finish { commands, ..finish };
     let size = serde_json::to_vec_pretty(&with_commands).map_or(usize::MAX, |bytes| bytes.len());

@@ -77,8 +77,8 @@ impl NotificationCommands {
             log: None,
             on_line: None,
         };
-        // The command is short, and runs even while the deployment is being interrupted, so that
-        // the interruption is reported too.
+        // Ctrl-C does not cancel the command, so that an interrupted deployment is also reported. The
+        // timeout keeps it short.
         let result =
             process::run(&spec, &Cancellation::default()).map_err(|error| error.to_string())?;
         if result.end.is_success() {
@@ -96,13 +96,13 @@ impl CommandRunner for NotificationCommands {
         input: &[u8],
         variables: &[(&'static str, String)],
     ) -> Result<(), String> {
-        let mut all = inherit_variables();
-        all.extend(
+        let mut environment = inherit_variables();
+        environment.extend(
             variables
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), value.into())),
         );
-        Self::run_command(command, input, &all).map(drop)
+        Self::run_command(command, input, &environment).map(drop)
     }
 
     fn read_secret(&self, command: &ShellCommand) -> Result<String, String> {

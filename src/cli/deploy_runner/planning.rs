@@ -12,12 +12,25 @@ use crate::run::component_steps::StepRunner;
 use crate::run::execute;
 use crate::view::grouping::list_or_count;
 use crate::view::plan::{
-    ComponentPlan, ComponentTransition, DeploymentPlan, PlanState, render_text,
+    ComponentPlan, ComponentTransition, DeploymentPlan, PlanDetail, PlanState, render_text,
 };
 
+/// Whether planning prints its progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanProgress {
+    /// Prints it.
+    Shown,
+    /// Prints nothing, because the plans are the only output.
+    Hidden,
+}
+
 impl DeployRunner<'_> {
-    /// Plans a deployment without starting it. With `quiet`, prints no progress.
-    pub fn plan(&self, deployment: &Deployment, quiet: bool) -> Result<ComponentPlans, CliError> {
+    /// Plans a deployment without starting it.
+    pub fn plan(
+        &self,
+        deployment: &Deployment,
+        progress: PlanProgress,
+    ) -> Result<ComponentPlans, CliError> {
         let has_plan = |change: &ComponentChange| {
             let component = self.workspace.policy.component(&change.target.component);
             !change.is_removal() && component.is_some_and(|it| it.plan.is_some())
@@ -26,10 +39,11 @@ impl DeployRunner<'_> {
             return Ok(ComponentPlans::new());
         }
         let preparation = Preparation::new(self, deployment)?;
-        let progress = if quiet {
-            DeploymentProgress::hidden(self.ui)
-        } else {
-            DeploymentProgress::for_planning(self.ui, preparation.name_width)
+        let progress = match progress {
+            PlanProgress::Hidden => DeploymentProgress::hidden(self.ui),
+            PlanProgress::Shown => {
+                DeploymentProgress::for_planning(self.ui, preparation.name_width)
+            }
         };
         let command_env = self.command_env(&preparation, None)?;
         let step_runner = StepRunner {
@@ -48,7 +62,7 @@ impl DeployRunner<'_> {
 
     /// Plans the changes of a run that was taken over.
     ///
-    /// If approvals bind plans, drops each plan that neither matches the approved one nor is empty.
+    /// If approvals bind plans, keeps a plan only if it is empty or matches the approved one.
     pub fn replan(
         &self,
         preparation: &Preparation<'_>,
@@ -138,7 +152,8 @@ impl DeployRunner<'_> {
         let commits = deployment.changed().map(|change| change.target.commit);
         if let Some(commit) = commits.max().filter(|_| !plans.is_empty()) {
             let shown = self.build_plan_view(commit, deployment, plans)?;
-            self.ui.print(render_text(&shown, false, self.ui.width()));
+            self.ui
+                .print(render_text(&shown, PlanDetail::Changes, self.ui.width()));
         }
         Ok(())
     }
@@ -148,7 +163,7 @@ impl DeployRunner<'_> {
     ///
     /// # Errors
     ///
-    /// Fails if no component has a command: another system probably deploys them.
+    /// Fails if no changed component has a command. Another system probably deploys these components.
     pub(super) fn check_commands(&self, deployment: &Deployment) -> Result<(), CliError> {
         let policy = &self.workspace.policy;
         let has_command = |change: &&ComponentChange| {
@@ -254,10 +269,10 @@ impl DeployRunner<'_> {
                 let commit = change
                     .map(|it| it.target.commit.0.prefix(12))
                     .unwrap_or_default();
-                let first = names.join(" --component ");
+                let waited_for = names.join(" --component ");
                 return Err(CliError::new(ErrorKind::Command, message)
                     .hint(format!(
-                        "git deploy run {name} {commit} --component {first}"
+                        "git deploy run {name} {commit} --component {waited_for}"
                     ))
                     .hint(format!("git deploy run {name} {commit}")));
             }

@@ -27,8 +27,9 @@ impl<'a> Preparation<'a> {
     pub fn new(runner: &DeployRunner<'a>, deployment: &Deployment) -> Result<Self, CliError> {
         let workspace = runner.workspace;
         let snapshot = runner.read_environment()?;
-        let all = rollback_targets::find_attempted(workspace, &snapshot);
-        let last_good = rollback_targets::find_newest(workspace, &snapshot, &all, &|_, _| true)?;
+        let attempted = rollback_targets::find_attempted(workspace, &snapshot);
+        let last_good =
+            rollback_targets::find_newest(workspace, &snapshot, &attempted, &|_, _| true)?;
         let on_wait = || {
             runner.ui.eprint_sentence(format_args!(
                 "Another run of {} works on this machine: waiting for its end.",
@@ -63,12 +64,12 @@ impl<'a> Preparation<'a> {
         &self,
         deployment: &Deployment,
     ) -> BTreeMap<ComponentName, Target> {
-        let target = |change: &ComponentChange| {
+        let find_target = |change: &ComponentChange| {
             let release = self.last_good.get(&change.target.component)?;
             (Some(release.target.commit) == change.from)
                 .then(|| (change.target.component.clone(), release.target.clone()))
         };
-        deployment.changed().filter_map(target).collect()
+        deployment.changed().filter_map(find_target).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::run::execute::StopReason;
 
 /// How long the result of one check stays valid.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// How many times the remote is asked again before it counts as unreachable.
+/// The number of retries before the remote counts as unreachable.
 const RETRIES: u32 = 4;
 
 /// Checks repeatedly whether this process still owns the run.
@@ -59,12 +59,12 @@ impl<'a> RunOwnership<'a> {
     }
 
     fn read_state(&self) -> Result<State, StopReason> {
-        let mut tries = 0;
+        let mut retries = 0;
         loop {
             match self.try_read_state() {
-                Err(_) if tries < RETRIES => {
-                    std::thread::sleep(Duration::from_millis(500 << tries));
-                    tries += 1;
+                Err(_) if retries < RETRIES => {
+                    std::thread::sleep(Duration::from_millis(500 << retries));
+                    retries += 1;
                 }
                 result => return result.map_err(StopReason::OwnerUnknown),
             }

@@ -50,15 +50,15 @@ pub struct StartedRun {
     pub sequence: u64,
     /// The id that the run's entries carry.
     pub run: RunId,
-    /// The deployment that its start asks for.
+    /// The deployment in its start entry.
     pub deployment: Deployment,
 }
 
 /// Installs the handler of Ctrl-C and returns the flag that it sets.
 pub fn handle_interrupts() -> Result<Arc<Cancellation>, CliError> {
-    let stop = Arc::new(Cancellation::default());
-    let announce = |stop: &Cancellation| {
-        let message = if stop.is_killing() {
+    let cancellation = Arc::new(Cancellation::default());
+    let announce = |cancellation: &Cancellation| {
+        let message = if cancellation.is_killing() {
             "interrupted: cancelling the running steps"
         } else {
             "interrupted: running steps finish and no new ones start; press Ctrl-C again to cancel them"
@@ -67,9 +67,10 @@ pub fn handle_interrupts() -> Result<Arc<Cancellation>, CliError> {
         let _ =
             std::io::Write::write_all(&mut std::io::stderr(), format!("{message}\n").as_bytes());
     };
-    stop.listen_for_signals(announce)
+    cancellation
+        .listen_for_signals(announce)
         .context(ErrorKind::CannotTell, "cannot install the signal handler")?;
-    Ok(stop)
+    Ok(cancellation)
 }
 
 impl<'a> DeployRunner<'a> {
@@ -93,13 +94,13 @@ impl<'a> DeployRunner<'a> {
         ))
     }
 
-    /// Returns a runner that is part of a larger operation and shares its stop flag.
+    /// Returns a runner that is part of a larger operation and shares its cancellation flag.
     pub fn with_cancellation(
         ui: &'a Ui,
         workspace: &'a Workspace,
         env: &'a EnvRef,
         options: &'a RunOptions,
-        stop: Arc<Cancellation>,
+        cancellation: Arc<Cancellation>,
     ) -> Self {
         Self {
             ui,
@@ -108,7 +109,7 @@ impl<'a> DeployRunner<'a> {
             requested_by: None,
             inputs: DeploymentInputs::default(),
             options,
-            cancellation: stop,
+            cancellation,
             notifications: Notifications::new(ui),
         }
     }
@@ -179,7 +180,8 @@ impl DeployRunner<'_> {
         }
     }
 
-    /// Returns how many components are processed at once: from `--parallel`, else from the policy.
+    /// Returns the maximum number of components to process at once: from `--parallel`, else from the
+    /// policy.
     pub fn parallel(&self) -> usize {
         let rules = self.workspace.policy.environment(self.env.name());
         let parallel = self
@@ -190,12 +192,12 @@ impl DeployRunner<'_> {
         parallel as usize
     }
 
-    /// Returns whether some approval requirement accepts only approvals of a plan.
+    /// Returns whether at least one approval requirement accepts only approvals that name the plans.
     pub fn binds_plans(&self) -> bool {
         binds_approvals_to_plans(&self.workspace.policy, self.env)
     }
 
-    /// Reads the environment's present state, as the reading commands do.
+    /// Reads the environment's state as of the last sync.
     pub fn read_environment(&self) -> Result<EnvironmentSnapshot<'_>, CliError> {
         read_context::read_environment(self.workspace, self.env.name().as_str())
     }

@@ -115,35 +115,36 @@ pub struct ResourceAction {
 impl ComponentPlan {
     /// Converts the result of planning a component.
     pub fn from_plan(plan: &Plan, transition: ComponentTransition) -> Self {
-        let mut it = Self::without_plan(plan.component.clone(), PlanState::Planned, transition);
+        let mut component =
+            Self::without_plan(plan.component.clone(), PlanState::Planned, transition);
         match &plan.result {
             PlanResult::Planned(PlanOutput { digest, kind, text }) => {
-                it.digest = Some(digest.clone());
-                it.output = Some(clean_output(text));
+                component.digest = Some(digest.clone());
+                component.output = Some(clean_output(text));
                 if let PlanKind::Terraform(terraform) = kind {
-                    it.terraform = Some(TerraformChanges::from(terraform));
+                    component.terraform = Some(TerraformChanges::from(terraform));
                 }
                 if plan.is_empty() {
-                    it.state = PlanState::Empty;
+                    component.state = PlanState::Empty;
                 }
             }
             PlanResult::Failed { reason, output } => {
-                it.state = PlanState::Failed;
-                it.reason = Some(shorten(&sanitize(reason), MAX_REASON_CHARS));
-                it.output = Some(clean_output(output));
+                component.state = PlanState::Failed;
+                component.reason = Some(shorten(&sanitize(reason), MAX_REASON_CHARS));
+                component.output = Some(clean_output(output));
             }
             PlanResult::Deferred {
                 waits_for,
                 reason,
                 output,
             } => {
-                it.state = PlanState::Deferred;
-                it.waits_for.clone_from(waits_for);
-                it.reason = Some(shorten(&sanitize(reason), MAX_REASON_CHARS));
-                it.output = Some(clean_output(output));
+                component.state = PlanState::Deferred;
+                component.waits_for.clone_from(waits_for);
+                component.reason = Some(shorten(&sanitize(reason), MAX_REASON_CHARS));
+                component.output = Some(clean_output(output));
             }
         }
-        it
+        component
     }
 
     /// Describes a component without the details of a plan.
@@ -251,22 +252,22 @@ const MAX_VERSION_CHARS: usize = 40;
 /// limits its length.
 pub(super) fn clean_output(text: &str) -> String {
     let plain = anstream::adapter::strip_str(text).to_string();
-    let mut all = String::with_capacity(plain.len());
+    let mut cleaned = String::with_capacity(plain.len());
     for line in plain.lines() {
-        all.push_str(&sanitize(
+        cleaned.push_str(&sanitize(
             &shorten(line.trim_end(), MAX_LINE_CHARS).replace('\t', "    "),
         ));
-        all.push('\n');
+        cleaned.push('\n');
     }
-    all
+    cleaned
 }
 
-/// Returns the first `most` characters, followed by `…` if the text is longer.
-fn shorten(text: &str, most: usize) -> String {
+/// Returns the first `max_chars` characters, followed by `…` if the text is longer.
+fn shorten(text: &str, max_chars: usize) -> String {
     let end = text
         .char_indices()
-        .nth(most)
-        .map_or(text.len(), |(at, _)| at);
+        .nth(max_chars)
+        .map_or(text.len(), |(index, _)| index);
     format!(
         "{}{}",
         &text[..end],

@@ -101,8 +101,8 @@ struct EarlierComponent {
     output: String,
 }
 
-/// Returns the commit and the digests of the plans in an earlier document for this environment. Fails if the
-/// document is too large, or of another kind or environment.
+/// Returns the commit and the digests of the plans in an earlier document for this environment. Fails
+/// if the document is too large, or of another kind or environment.
 pub fn read_digests(
     earlier: &[u8],
     environment: &EnvName,
@@ -145,45 +145,49 @@ pub fn compare_plans(
     components: &[ComponentPlan],
 ) -> Result<PlanComparison, ComparisonError> {
     let earlier = read_document(earlier, environment)?;
-    let mut all: BTreeMap<&ComponentName, [Option<(&Digest, String)>; 2]> = BTreeMap::new();
+    // The earlier plan of each component and the new one.
+    let mut plan_pairs: BTreeMap<&ComponentName, [Option<(&Digest, String)>; 2]> = BTreeMap::new();
     for it in &earlier.components {
         if let Some(digest) = &it.digest {
-            all.entry(&it.component).or_default()[0] = Some((digest, clean_output(&it.output)));
+            plan_pairs.entry(&it.component).or_default()[0] =
+                Some((digest, clean_output(&it.output)));
         }
     }
     for it in components {
         if let Some(digest) = &it.digest {
-            all.entry(&it.component).or_default()[1] =
+            plan_pairs.entry(&it.component).or_default()[1] =
                 Some((digest, it.output.clone().unwrap_or_default()));
         }
     }
-    let differences = all.into_iter().filter_map(|(component, [old, new])| {
-        let kind = match (&old, &new) {
-            (Some((old, _)), Some((new, _))) if old == new => return None,
-            (Some(_), Some(_)) => DifferenceKind::Changed,
-            (None, _) => DifferenceKind::Appeared,
-            (_, None) => DifferenceKind::Vanished,
-        };
-        let text = |it: &Option<(&Digest, String)>| {
-            it.as_ref()
-                .map(|(_, text)| text.clone())
-                .unwrap_or_default()
-        };
-        let digest =
-            |it: &Option<(&Digest, String)>| it.as_ref().map(|(digest, _)| (*digest).clone());
-        let diff = if kind == DifferenceKind::Changed {
-            render_unified_diff(&text(&old), &text(&new))
-        } else {
-            String::new()
-        };
-        Some(PlanDifference {
-            component: component.clone(),
-            kind,
-            from: digest(&old),
-            to: digest(&new),
-            diff,
-        })
-    });
+    let differences = plan_pairs
+        .into_iter()
+        .filter_map(|(component, [old, new])| {
+            let kind = match (&old, &new) {
+                (Some((old, _)), Some((new, _))) if old == new => return None,
+                (Some(_), Some(_)) => DifferenceKind::Changed,
+                (None, _) => DifferenceKind::Appeared,
+                (_, None) => DifferenceKind::Vanished,
+            };
+            let text = |it: &Option<(&Digest, String)>| {
+                it.as_ref()
+                    .map(|(_, text)| text.clone())
+                    .unwrap_or_default()
+            };
+            let digest =
+                |it: &Option<(&Digest, String)>| it.as_ref().map(|(digest, _)| (*digest).clone());
+            let diff = if kind == DifferenceKind::Changed {
+                render_unified_diff(&text(&old), &text(&new))
+            } else {
+                String::new()
+            };
+            Some(PlanDifference {
+                component: component.clone(),
+                kind,
+                from: digest(&old),
+                to: digest(&new),
+                diff,
+            })
+        });
     Ok(PlanComparison {
         commit: earlier.commit,
         differences: differences.collect(),

@@ -20,36 +20,39 @@ pub const MAX_COMMENT_BYTES: usize = 60_000;
 const MAX_TABLE_BYTES: usize = 20_000;
 /// The size reserved for remarks about what was left out.
 const RESERVED_BYTES: usize = 1_000;
-/// A section is left out if it neither fits as a whole nor has this much room for its text.
+/// The minimum room for the text of a shortened section. With less room, the section is left out.
 const MIN_SECTION_BYTES: usize = 600;
+
+/// The size reserved in each section for its tags and for the sentence about lines that are left out.
+const TAG_BYTES: usize = 200;
 
 /// Renders the comment. It has one heading and is never longer than [`MAX_COMMENT_BYTES`].
 pub fn render_markdown(plans: &DeploymentPlan) -> String {
-    let mut all = format!(
+    let mut out = format!(
         "## Plan for {} at {}\n\n",
         escape_code(plans.environment.as_str()),
         escape_code(&plans.commit.0.prefix(7))
     );
-    write_table(plans, &mut all);
+    write_table(plans, &mut out);
     for it in &plans.left_out {
         let (component, sentence) = (it.component.as_str(), it.describe());
         let rest = sentence.strip_prefix(component).unwrap_or_default();
         // Names contain no characters that Markdown interprets, apart from `_`.
         let rest = rest.replace('_', "\\_");
-        let _ = writeln!(all, "{}{rest}.\n", escape_code(component));
+        let _ = writeln!(out, "{}{rest}.\n", escape_code(component));
     }
-    let mut parts: Vec<Section> = plans
+    let mut sections: Vec<Section> = plans
         .components
         .iter()
         .filter_map(Section::from_component)
         .collect();
-    parts.sort_by_key(|it| !it.from_end);
+    sections.sort_by_key(|it| !it.from_end);
     if let Some(comparison) = &plans.comparison {
         let commit = escape_code(&comparison.commit.0.prefix(7));
         let _ = match comparison.differences.len() {
-            0 => writeln!(all, "The plans are the same as for {commit}.\n"),
-            1 => writeln!(all, "1 plan differs from the plans for {commit}.\n"),
-            count => writeln!(all, "{count} plans differ from the plans for {commit}.\n"),
+            0 => writeln!(out, "The plans are the same as for {commit}.\n"),
+            1 => writeln!(out, "1 plan differs from the plans for {commit}.\n"),
+            count => writeln!(out, "{count} plans differ from the plans for {commit}.\n"),
         };
         // The differences come first.
         let differences = comparison.differences.iter().map(|it| Section {
@@ -62,33 +65,37 @@ pub fn render_markdown(plans: &DeploymentPlan) -> String {
             text: Cow::Borrowed(&it.diff),
             from_end: false,
         });
-        parts = differences.chain(parts).collect();
+        sections = differences.chain(sections).collect();
     }
-    let room = MAX_COMMENT_BYTES.saturating_sub(all.len() + RESERVED_BYTES);
-    let mut left_out = parts.len();
-    parts.truncate(room / MIN_SECTION_BYTES);
+    let room = MAX_COMMENT_BYTES.saturating_sub(out.len() + RESERVED_BYTES);
+    let mut left_out = sections.len();
+    sections.truncate(room / MIN_SECTION_BYTES);
     let shares = distribute_bytes(
-        &parts.iter().map(Section::max_len).collect::<Vec<_>>(),
+        &sections.iter().map(Section::max_len).collect::<Vec<_>>(),
         room,
     );
-    for (part, share) in parts.iter().zip(shares) {
-        if share >= part.max_len().min(part.frame_len() + MIN_SECTION_BYTES) {
-            part.write(share, &mut all);
+    for (section, share) in sections.iter().zip(shares) {
+        if share
+            >= section
+                .max_len()
+                .min(section.frame_len() + MIN_SECTION_BYTES)
+        {
+            section.write(share, &mut out);
             left_out -= 1;
         }
     }
     let _ = match left_out {
         0 => Ok(()),
         1 => writeln!(
-            all,
+            out,
             "1 more section is left out for lack of space. The log has everything."
         ),
         count => writeln!(
-            all,
+            out,
             "{count} more sections are left out for lack of space. The log has everything."
         ),
     };
-    all
+    out
 }
 
 /// Returns a phrase for a kind of difference.
@@ -101,40 +108,40 @@ fn describe_difference(kind: DifferenceKind) -> &'static str {
 }
 
 /// Writes a table with one row per component that would change.
-fn write_table(plans: &DeploymentPlan, all: &mut String) {
-    all.push_str("| | component | version | commit | plan |\n|---|---|---|---|---|\n");
-    let end = all.len() + MAX_TABLE_BYTES;
+fn write_table(plans: &DeploymentPlan, out: &mut String) {
+    out.push_str("| | component | version | commit | plan |\n|---|---|---|---|---|\n");
+    let end = out.len() + MAX_TABLE_BYTES;
     let mut rows = 0;
-    for it in &plans.components {
-        let mark = match it.state {
+    for component in &plans.components {
+        let mark = match component.state {
             PlanState::Planned => Mark::Yes,
             PlanState::Failed => Mark::No,
             PlanState::Deferred | PlanState::Destroyed => Mark::Live,
             PlanState::Empty | PlanState::Unplanned => Mark::None,
         };
-        let mut result = it.describe(&escape_code);
-        if it.state == PlanState::Destroyed {
+        let mut result = component.describe(&escape_code);
+        if component.state == PlanState::Destroyed {
             result = format!("**{result}**");
         }
         let cells = [
-            escape_code(it.component.as_str()),
-            escape_code(&it.format_versions()),
-            escape_code(&it.format_commits()),
+            escape_code(component.component.as_str()),
+            escape_code(&component.format_versions()),
+            escape_code(&component.format_commits()),
             result,
         ];
         let row = format!("| {} | {} |\n", mark.symbol(), cells.join(" | "));
-        if all.len() + row.len() > end {
+        if out.len() + row.len() > end {
             break;
         }
-        all.push_str(&row);
+        out.push_str(&row);
         rows += 1;
     }
-    all.push('\n');
+    out.push('\n');
     let _ = match plans.components.len() - rows {
         0 => Ok(()),
-        1 => writeln!(all, "1 more component is left out for lack of space.\n"),
+        1 => writeln!(out, "1 more component is left out for lack of space.\n"),
         count => writeln!(
-            all,
+            out,
             "{count} more components are left out for lack of space.\n"
         ),
     };
@@ -151,9 +158,9 @@ struct Section<'a> {
 
 impl<'a> Section<'a> {
     /// Creates the section of a component. Returns `None` if there is nothing to show.
-    fn from_component(it: &'a ComponentPlan) -> Option<Self> {
-        let printed = it.output.as_deref().unwrap_or_default();
-        let listed = it
+    fn from_component(component: &'a ComponentPlan) -> Option<Self> {
+        let printed = component.output.as_deref().unwrap_or_default();
+        let listed = component
             .terraform
             .as_ref()
             .map(list_changes)
@@ -163,15 +170,15 @@ impl<'a> Section<'a> {
         });
         let title = format!(
             "{}: {}",
-            escape_code(it.component.as_str()),
-            it.describe(&escape_code)
+            escape_code(component.component.as_str()),
+            component.describe(&escape_code)
         );
-        let has_content = it.state != PlanState::Empty && !text.trim().is_empty();
+        let has_content = component.state != PlanState::Empty && !text.trim().is_empty();
         has_content.then_some(Self {
             title,
             language: "",
             text,
-            from_end: matches!(it.state, PlanState::Failed | PlanState::Deferred),
+            from_end: matches!(component.state, PlanState::Failed | PlanState::Deferred),
         })
     }
 
@@ -180,13 +187,14 @@ impl<'a> Section<'a> {
         self.frame_len() + self.text.len() + self.text.lines().count()
     }
 
-    /// Returns the maximum size in bytes of everything around the text.
+    /// Returns the maximum size in bytes of everything around the text: the title, the two fences, the
+    /// tags, and the sentence about lines that are left out.
     fn frame_len(&self) -> usize {
-        self.title.len() + 2 * longest_backtick_run(&self.text) + 200
+        self.title.len() + 2 * longest_backtick_run(&self.text) + TAG_BYTES
     }
 
     /// Writes the section in at most `share` bytes, which must be more than its frame takes.
-    fn write(&self, share: usize, all: &mut String) {
+    fn write(&self, share: usize, out: &mut String) {
         let (mut room, mut kept_lines) = (share.saturating_sub(self.frame_len()), Vec::new());
         let lines: Vec<&str> = self.text.lines().collect();
         let order: Box<dyn Iterator<Item = &&str>> = if self.from_end {
@@ -211,23 +219,23 @@ impl<'a> Section<'a> {
             .iter()
             .map(|line| format!("{margin}{line}\n"))
             .collect();
-        let _ = writeln!(all, "<details><summary>{}</summary>\n", self.title);
+        let _ = writeln!(out, "<details><summary>{}</summary>\n", self.title);
         if !body.is_empty() {
-            let _ = writeln!(all, "{fence}{}\n{}{fence}\n", self.language, body.concat());
+            let _ = writeln!(out, "{fence}{}\n{}{fence}\n", self.language, body.concat());
         }
-        let which = if self.from_end { "first" } else { "last" };
+        let omitted_end = if self.from_end { "first" } else { "last" };
         let _ = match lines.len() - kept_lines.len() {
             0 => Ok(()),
             1 => writeln!(
-                all,
-                "The {which} line is left out. The log has everything.\n"
+                out,
+                "The {omitted_end} line is left out. The log has everything.\n"
             ),
             count => writeln!(
-                all,
-                "The {which} {count} lines are left out. The log has everything.\n"
+                out,
+                "The {omitted_end} {count} lines are left out. The log has everything.\n"
             ),
         };
-        all.push_str("</details>\n\n");
+        out.push_str("</details>\n\n");
     }
 }
 
@@ -236,11 +244,11 @@ impl<'a> Section<'a> {
 fn list_changes(terraform: &TerraformChanges) -> String {
     let destroys =
         |it: &&ResourceAction| matches!(it.action, PlannedAction::Destroy | PlannedAction::Replace);
-    let (first, rest): (Vec<&ResourceAction>, Vec<&ResourceAction>) =
+    let (destroyed, others): (Vec<&ResourceAction>, Vec<&ResourceAction>) =
         terraform.changes.iter().partition(destroys);
-    let lines = first
+    let lines = destroyed
         .iter()
-        .chain(&rest)
+        .chain(&others)
         .map(|it| format!("{:>3} {}\n", it.action.symbol(), it.address));
     lines.collect::<Vec<_>>().concat()
 }
@@ -249,11 +257,11 @@ fn list_changes(terraform: &TerraformChanges) -> String {
 /// smaller ones leave.
 fn distribute_bytes(needs: &[usize], mut room: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..needs.len()).collect();
-    order.sort_by_key(|at| needs[*at]);
+    order.sort_by_key(|index| needs[*index]);
     let mut shares = vec![0; needs.len()];
-    for (done, at) in order.into_iter().enumerate() {
-        shares[at] = needs[at].min(room / (needs.len() - done));
-        room -= shares[at];
+    for (served, index) in order.into_iter().enumerate() {
+        shares[index] = needs[index].min(room / (needs.len() - served));
+        room -= shares[index];
     }
     shares
 }
@@ -268,13 +276,13 @@ fn longest_backtick_run(text: &str) -> usize {
 
 /// Returns a text as HTML code, with all punctuation escaped.
 fn escape_code(text: &str) -> String {
-    let mut all = "<code>".to_owned();
+    let mut out = "<code>".to_owned();
     for character in text.chars() {
         if character.is_ascii_punctuation() {
-            let _ = write!(all, "&#{};", u32::from(character));
+            let _ = write!(out, "&#{};", u32::from(character));
         } else {
-            all.push(character);
+            out.push(character);
         }
     }
-    all + "</code>"
+    out + "</code>"
 }

@@ -132,15 +132,21 @@ fn plain(text: &str) -> String {
 /// width.
 #[test]
 fn on_a_terminal() {
-    assert_snapshot!("text", plain(&render_text(&sample(), false, None)));
-    assert_snapshot!("text_full", plain(&render_text(&sample(), true, Some(60))));
+    assert_snapshot!(
+        "text",
+        plain(&render_text(&sample(), PlanDetail::Changes, None))
+    );
+    assert_snapshot!(
+        "text_full",
+        plain(&render_text(&sample(), PlanDetail::Output, Some(60)))
+    );
     let many: Vec<Value> = (0..50)
         .map(|it| json!({ "address": format!("a.b[{it}]"), "change": { "actions": ["create"] } }))
         .collect();
     let plan = PlanOutput::from_terraform(terraform(&Value::from(many), &json!({})), String::new());
     let shown = plain(&render_text(
         &plans(vec![planned("api", PlanResult::Planned(plan))]),
-        false,
+        PlanDetail::Changes,
         None,
     ));
     assert!(
@@ -185,7 +191,7 @@ fn hostile_text() {
     let document = crate::view::json::render_document("plan", &hostile).unwrap();
     let markdown = render_markdown(&hostile);
     for shown in [
-        plain(&render_text(&hostile, true, Some(80))),
+        plain(&render_text(&hostile, PlanDetail::Output, Some(80))),
         document,
         markdown.clone(),
     ] {
@@ -309,7 +315,7 @@ fn differences() {
         Some(compare_plans(earlier.as_bytes(), &now.environment, &now.components).unwrap());
     assert_snapshot!(
         "differences_text",
-        plain(&render_text(&now, false, Some(80)))
+        plain(&render_text(&now, PlanDetail::Changes, Some(80)))
     );
     assert_snapshot!("differences_markdown", render_markdown(&now));
     assert_snapshot!(

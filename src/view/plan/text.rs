@@ -11,14 +11,22 @@ use crate::domain::plan::PlannedAction;
 use crate::view::symbols::Mark;
 use crate::view::wrap;
 
-/// A component lists at most this many changes, followed by the number of the others.
+/// The maximum number of changes listed for a component, followed by the number of the others.
 const MAX_LISTED_CHANGES: usize = 20;
 /// The maximum width of the column of names.
 const MAX_NAME_WIDTH: usize = 24;
 
-/// Renders the text. With `full`, it shows the output of the plan commands instead of a list of
-/// changes.
-pub fn render_text(plans: &DeploymentPlan, full: bool, width: Option<usize>) -> String {
+/// What the text shows of each plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanDetail {
+    /// A list of the changes.
+    Changes,
+    /// The full output of the plan command.
+    Output,
+}
+
+/// Renders the text.
+pub fn render_text(plans: &DeploymentPlan, detail: PlanDetail, width: Option<usize>) -> String {
     let bold = Style::new().bold();
     let title = format!(
         "{bold}Plan for {} at {}:{bold:#}",
@@ -35,10 +43,9 @@ pub fn render_text(plans: &DeploymentPlan, full: bool, width: Option<usize>) -> 
         .unwrap_or(0);
     for it in &plans.components {
         lines.extend(render_component(it, label_width, width));
-        lines.extend(if full {
-            render_output(it, width)
-        } else {
-            render_changes(it, width)
+        lines.extend(match detail {
+            PlanDetail::Changes => render_changes(it, width),
+            PlanDetail::Output => render_output(it, width),
         });
     }
     if plans.components.is_empty() {
@@ -56,27 +63,31 @@ pub fn render_text(plans: &DeploymentPlan, full: bool, width: Option<usize>) -> 
 
 /// Renders the line of a component:
 /// `  ✓ api  1.4.1 → 1.4.2  77aa001 → 8f3c2a1  2 to add, 1 to change, 0 to destroy`
-fn render_component(it: &ComponentPlan, label_width: usize, width: Option<usize>) -> Vec<String> {
-    let mark = match it.state {
+fn render_component(
+    component: &ComponentPlan,
+    label_width: usize,
+    width: Option<usize>,
+) -> Vec<String> {
+    let mark = match component.state {
         PlanState::Planned => Mark::Yes,
         PlanState::Failed => Mark::No,
         PlanState::Deferred | PlanState::Destroyed => Mark::Live,
         PlanState::Empty | PlanState::Unplanned => Mark::None,
     };
-    let style = match it.state {
+    let style = match component.state {
         PlanState::Failed | PlanState::Destroyed => Mark::No.style(),
         _ => Style::new(),
     };
     let mut transition = String::new();
-    for part in [it.format_versions(), it.format_commits()] {
+    for part in [component.format_versions(), component.format_commits()] {
         if part != Mark::None.symbol().to_string() {
             transition.push_str(&part);
             transition.push_str("  ");
         }
     }
-    let result = it.describe(&str::to_owned);
+    let result = component.describe(&str::to_owned);
     wrap::wrap_hanging(
-        &format!("  {mark} {:<label_width$}  ", it.component),
+        &format!("  {mark} {:<label_width$}  ", component.component),
         &format!("{transition}{style}{result}{style:#}"),
         width,
     )
@@ -84,15 +95,15 @@ fn render_component(it: &ComponentPlan, label_width: usize, width: Option<usize>
 
 /// Lists what a terraform plan changes. For other plans it shows the beginning of the output, and
 /// for a failure the end.
-fn render_changes(it: &ComponentPlan, width: Option<usize>) -> Vec<String> {
-    // A plan that merely has to wait is no failure: its output is shown on request only.
-    if it.state == PlanState::Deferred {
+fn render_changes(component: &ComponentPlan, width: Option<usize>) -> Vec<String> {
+    // The output of a plan that must wait for another component is shown only on request.
+    if component.state == PlanState::Deferred {
         return Vec::new();
     }
-    let Some(terraform) = &it.terraform else {
-        let mut lines = render_output(it, width);
+    let Some(terraform) = &component.terraform else {
+        let mut lines = render_output(component, width);
         let more = lines.len().saturating_sub(MAX_LISTED_CHANGES);
-        if it.state == PlanState::Failed {
+        if component.state == PlanState::Failed {
             return lines.split_off(more);
         }
         lines.truncate(MAX_LISTED_CHANGES);
@@ -115,7 +126,7 @@ fn render_changes(it: &ComponentPlan, width: Option<usize>) -> Vec<String> {
     let outputs: Vec<&str> = terraform
         .outputs
         .iter()
-        .map(|it| it.address.as_str())
+        .map(|component| component.address.as_str())
         .collect();
     if !outputs.is_empty() {
         lines.extend(wrap::wrap_hanging(
@@ -132,22 +143,22 @@ fn render_changes(it: &ComponentPlan, width: Option<usize>) -> Vec<String> {
 }
 
 /// Renders the line of a resource.
-fn render_change(it: &ResourceAction) -> String {
-    let style = match it.action {
+fn render_change(resource: &ResourceAction) -> String {
+    let style = match resource.action {
         PlannedAction::Destroy | PlannedAction::Replace => AnsiColor::Red.on_default(),
         PlannedAction::Create | PlannedAction::Import => AnsiColor::Green.on_default(),
         _ => Style::new(),
     };
     format!(
         "    {style}{:>3}{style:#} {}",
-        it.action.symbol(),
-        it.address
+        resource.action.symbol(),
+        resource.address
     )
 }
 
 /// Renders the output of the plan command.
-fn render_output(it: &ComponentPlan, width: Option<usize>) -> Vec<String> {
-    let text = it.output.as_deref().unwrap_or_default();
+fn render_output(component: &ComponentPlan, width: Option<usize>) -> Vec<String> {
+    let text = component.output.as_deref().unwrap_or_default();
     text.lines()
         .flat_map(|line| wrap::wrap_indented("        ", 10, line, width))
         .collect()

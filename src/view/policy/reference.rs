@@ -25,9 +25,9 @@ fn write_section(path: &str, table: &KeyTable, out: &mut String) {
         out.push_str(&table_row(path, key));
     }
     out.push_str("\n```toml\n");
-    for (at, key) in table.keys.iter().enumerate() {
+    for (index, key) in table.keys.iter().enumerate() {
         // If two keys exclude each other, the example has the later one.
-        let mut later_keys = table.keys[at..].iter();
+        let mut later_keys = table.keys[index..].iter();
         if !later_keys.any(|later| key.or == Some(later.name)) {
             let _ = writeln!(out, "{} = {}", key.name, key.example);
         }
@@ -102,11 +102,14 @@ fn describe_form(form: &ValueForm, path: &str) -> (String, Vec<(String, &'static
             (format!("{words}, or a list"), tables)
         }
         ValueForm::Either(forms) => {
-            let all: Vec<_> = forms.iter().map(|form| describe_form(form, path)).collect();
-            let words: Vec<_> = all.iter().map(|(words, _)| words.as_str()).collect();
+            let described: Vec<_> = forms.iter().map(|form| describe_form(form, path)).collect();
+            let words: Vec<_> = described.iter().map(|(words, _)| words.as_str()).collect();
             (
                 words.join(", or "),
-                all.iter().flat_map(|(_, tables)| tables.clone()).collect(),
+                described
+                    .iter()
+                    .flat_map(|(_, tables)| tables.clone())
+                    .collect(),
             )
         }
     }

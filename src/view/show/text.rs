@@ -16,6 +16,9 @@ use crate::view::{grouping, time, wrap};
 
 /// The width of the text column, which is followed by the person. Enough for most lines.
 const TEXT_WIDTH: usize = 27;
+/// The additional width of the commit's subject. It has no column of names before it, so it begins
+/// further left.
+const EXTRA_SUBJECT_WIDTH: usize = 5;
 
 /// Renders the text. Times are relative to `now`.
 pub fn render_text(
@@ -24,13 +27,13 @@ pub fn render_text(
     now: Time,
     dates: TimeStyle,
 ) -> String {
-    let when = |time| time::format_time(time, now, dates);
+    let format_time = |time| time::format_time(time, now, dates);
     let bold = Style::new().bold();
     let (short, subject) = (
         show.commit.0.prefix(7),
-        pad(&sanitize(&show.subject), TEXT_WIDTH + 5),
+        pad(&sanitize(&show.subject), TEXT_WIDTH + EXTRA_SUBJECT_WIDTH),
     );
-    let who = format!("{}, {}", sanitize(&show.author), when(show.at));
+    let who = format!("{}, {}", sanitize(&show.author), format_time(show.at));
     let mut lines = wrap::wrap_hanging(
         &format!("{bold}{short}{bold:#}  "),
         &format!("{subject}   {who}"),
@@ -46,7 +49,7 @@ pub fn render_text(
         } else {
             Mark::No
         };
-        let who = format!("{}, {}", evidence.by, when(evidence.at));
+        let who = format!("{}, {}", evidence.by, format_time(evidence.at));
         layout.push_line(
             &mark,
             evidence.what,
@@ -154,14 +157,14 @@ fn push_runs(
             .map(|run| (&run.component, (describe_run(run, clock), run.by.as_str()))),
         row.runs.len(),
     );
-    let alone = rows.len() == 1;
+    let is_only_row = rows.len() == 1;
     for (index, (components, ((mark, text), by))) in rows.into_iter().enumerate() {
         let name = if index == 0 {
             row.environment.as_str()
         } else {
             ""
         };
-        let text = if alone {
+        let text = if is_only_row {
             text
         } else {
             format!("{components}: {text}")
@@ -170,8 +173,8 @@ fn push_runs(
     }
 }
 
-/// Adds what the deployments belong to, where they come from, and their commands. Each line appears
-/// once, even if several components have it.
+/// Adds the details of the deployments: their inputs, failed commands and logs. Each line appears once,
+/// even if several components have it.
 fn push_details(row: &EnvironmentRow, layout: &Layout, lines: &mut Vec<String>) {
     let mut shown: Vec<String> = Vec::new();
     for line in row.runs.iter().flat_map(|run| run.details.to_lines()) {
@@ -235,7 +238,7 @@ fn describe_included(with: &IncludedWith) -> String {
     }
 }
 
-/// Adds the lines for what is needed next.
+/// Adds the lines that describe the next step.
 fn push_next_step(
     next: &NextStep,
     name: &str,

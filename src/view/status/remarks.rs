@@ -7,7 +7,7 @@ use crate::domain::time::Time;
 use crate::view::grouping::{group_equal, list_or_count};
 use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
-use crate::view::undeclared::Undeclared;
+use crate::view::undeclared::UndeclaredRemark;
 
 /// Adds the remarks on an environment. `when` formats a time.
 pub(super) fn add_remarks(
@@ -30,9 +30,9 @@ fn style_warning(text: impl AsRef<str>) -> Cell {
 /// Adds the lock of the environment and those of its components.
 fn add_locks(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(Time) -> String) {
     let name = &environment.name;
-    let locked = |what: &str, lock: &LockInfo| {
+    let locked = |subject: &str, lock: &LockInfo| {
         style_warning(format!(
-            "{what} is locked by {}: \"{}\" ({})",
+            "{subject} is locked by {}: \"{}\" ({})",
             lock.by,
             lock.reason,
             when(lock.at)
@@ -46,8 +46,8 @@ fn add_locks(table: &mut Table, environment: &EnvironmentStatus, when: &dyn Fn(T
         .iter()
         .filter_map(|it| Some((it.component.as_str(), it.lock.clone()?)));
     for (components, lock) in group_equal(locks) {
-        let what = format!("{} in {name}", list_or_count(&components));
-        table.add_remark(locked(&what, &lock));
+        let subject = format!("{} in {name}", list_or_count(&components));
+        table.add_remark(locked(&subject, &lock));
     }
 }
 
@@ -59,10 +59,10 @@ fn add_yanks(table: &mut Table, environment: &EnvironmentStatus) {
         .iter()
         .filter_map(|it| Some((it.component.as_str(), it.yanked.clone()?)));
     for (components, reason) in group_equal(yanks) {
-        let runs = if components.len() == 1 { "runs" } else { "run" };
-        let what = list_or_count(&components);
+        let verb = if components.len() == 1 { "runs" } else { "run" };
+        let subject = list_or_count(&components);
         table.add_remark(style_warning(format!(
-            "{what} in {name} {runs} a yanked commit: \"{reason}\""
+            "{subject} in {name} {verb} a yanked commit: \"{reason}\""
         )));
     }
 }
@@ -75,8 +75,8 @@ fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
         .iter()
         .map(|it| (it.component.as_str(), (it.commit, it.outcome)));
     for (components, (commit, outcome)) in group_equal(holds) {
-        let is = if components.len() == 1 { "is" } else { "are" };
-        let what = list_or_count(&components);
+        let verb = if components.len() == 1 { "is" } else { "are" };
+        let subject = list_or_count(&components);
         let cause = match (outcome, components.len()) {
             (Outcome::RolledBack, 1) => "it was rolled back",
             (Outcome::RolledBack, _) => "they were rolled back",
@@ -86,7 +86,7 @@ fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
         let commit = commit.0.prefix(7);
         table.add_command_remark(
             style_warning(format!(
-                "{what} ({commit}) {is} on hold in {name} because {cause}"
+                "{subject} ({commit}) {verb} on hold in {name} because {cause}"
             )),
             format!("git deploy unlock {name} --commit {commit}"),
         );
@@ -96,7 +96,7 @@ fn add_holds(table: &mut Table, environment: &EnvironmentStatus) {
 /// Adds the components that the policy no longer declares, and those that it has under a new name.
 fn add_undeclared(table: &mut Table, environment: &EnvironmentStatus) {
     let name = &environment.name;
-    if let Some(remark) = Undeclared::describe(name, &environment.undeclared) {
+    if let Some(remark) = UndeclaredRemark::describe(name, &environment.undeclared) {
         table.add_command_remark(style_warning(remark.text), remark.command);
     }
     for (old, new) in &environment.renamed {

@@ -1,7 +1,7 @@
 //! The table of `git deploy status` and the remarks below it.
 //!
-//! A few components have a row each. If there are many, equal ones share a row. It comes last,
-//! because the exceptions matter more to the reader.
+//! A few components have a row each. If there are many, equal components share a row. Shared rows come
+//! last, because the exceptions matter more to the reader.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,16 +16,24 @@ use crate::view::commit_count::CommitCount;
 use crate::view::symbols::Mark;
 use crate::view::table::{Cell, Table};
 
-/// Up to this number, each component has its own row, unless all are equal.
+/// The maximum number of components for which each has its own row, unless all are equal.
 const MAX_SINGLE_ROWS: usize = 8;
 /// If there are more components, a group of at least this size shares a row.
 const MIN_GROUP: usize = 3;
 
-/// Renders the table and the remarks. `all` gives every component its own row; `when` formats a
-/// time.
+/// Which components share a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowSharing {
+    /// Equal components, if there are many.
+    Equal,
+    /// None: every component has its own row.
+    None,
+}
+
+/// Renders the table and the remarks. `when` formats a time.
 pub fn render_text(
     status: &StatusReport,
-    all: bool,
+    sharing: RowSharing,
     width: Option<usize>,
     when: &dyn Fn(Time) -> String,
 ) -> String {
@@ -42,7 +50,7 @@ pub fn render_text(
         (None, "BEHIND"),
     ];
     let [.., narrowest] = layouts;
-    let lay_out = |(environment, behind)| build_table(status, environment, behind, all, when);
+    let lay_out = |(environment, behind)| build_table(status, environment, behind, sharing, when);
     let fitting = layouts
         .into_iter()
         .map(lay_out)
@@ -60,7 +68,7 @@ fn build_table(
     status: &StatusReport,
     environment: Option<&str>,
     behind: &str,
-    all: bool,
+    sharing: RowSharing,
     when: &dyn Fn(Time) -> String,
 ) -> Table {
     let headers = [
@@ -93,7 +101,7 @@ fn build_table(
         if has_headings {
             table.add_heading(Cell::styled(environment.name.as_str(), Style::new().bold()));
         }
-        for row in environment_rows(environment, all, when) {
+        for row in environment_rows(environment, sharing, when) {
             if has_headings {
                 let [_, component, rest @ ..] = row;
                 table.add_row(std::iter::once(component.indent()).chain(rest));
@@ -120,7 +128,7 @@ pub fn render_age(fetched: Option<Time>, when: &dyn Fn(Time) -> String) -> Strin
 /// Returns the rows of an environment.
 fn environment_rows(
     environment: &EnvironmentStatus,
-    all: bool,
+    sharing: RowSharing,
     when: &dyn Fn(Time) -> String,
 ) -> Vec<[Cell; 8]> {
     let components: Vec<&ComponentStatus> = environment.components.iter().collect();
@@ -131,10 +139,9 @@ fn environment_rows(
         cells[0] = Cell::from(environment.name.as_str());
         return vec![cells];
     }
-    let (single, shared) = if all {
-        (components, Vec::new())
-    } else {
-        split_rows(components)
+    let (single, shared) = match sharing {
+        RowSharing::Equal => split_rows(components),
+        RowSharing::None => (components, Vec::new()),
     };
     let (single_count, group_count) = (single.len(), shared.len());
     let mut name = Some(environment.name.as_str());
@@ -198,30 +205,30 @@ fn split_rows(
     (single, shared)
 }
 
-/// Returns how many commits are missing from at least one component of a group, or `None` if this
-/// is unknown for any of them.
+/// Returns the number of commits that are missing from at least one component of a group. Returns
+/// `None` if the number is unknown for a component.
 fn count_missing(group: &[&ComponentStatus]) -> Option<CommitCount> {
-    let mut all: BTreeSet<CommitId> = BTreeSet::new();
+    let mut missing: BTreeSet<CommitId> = BTreeSet::new();
     let mut truncated = false;
-    for it in group {
-        truncated |= it.behind?.truncated;
-        all.extend(&it.missing_commits);
+    for component in group {
+        truncated |= component.behind?.truncated;
+        missing.extend(&component.missing_commits);
     }
     Some(CommitCount {
-        commits: all.len(),
+        commits: missing.len(),
         truncated,
     })
 }
 
 /// Returns everything by which two components can differ in the table.
-fn row_key(it: &ComponentStatus) -> impl Eq + std::hash::Hash {
+fn row_key(component: &ComponentStatus) -> impl Eq + std::hash::Hash {
     (
-        it.commit,
-        &it.version,
-        it.state,
-        &it.target,
-        it.lock.is_some(),
-        it.yanked.is_some(),
+        component.commit,
+        &component.version,
+        component.state,
+        &component.target,
+        component.lock.is_some(),
+        component.yanked.is_some(),
     )
 }
 
@@ -229,7 +236,7 @@ fn row_key(it: &ComponentStatus) -> impl Eq + std::hash::Hash {
 fn row_cells(
     name: Option<&str>,
     label: &str,
-    it: &ComponentStatus,
+    component: &ComponentStatus,
     behind: Option<CommitCount>,
     environment: &EnvironmentStatus,
     when: &dyn Fn(Time) -> String,
@@ -241,7 +248,7 @@ fn row_cells(
             truncated: false,
         }) => None,
         Some(count) => Some(count.to_string()),
-        None => it.commit.map(|_| "?".to_owned()),
+        None => component.commit.map(|_| "?".to_owned()),
     };
     // The header names the branch of most environments. An environment's own branch is next to its
     // number.
@@ -253,19 +260,19 @@ fn row_cells(
     [
         Cell::from(name.unwrap_or_default()),
         Cell::from(label),
-        Cell::from(or_dash(it.version.as_ref().map(Line::to_string))),
-        Cell::from(or_dash(it.commit.map(|commit| commit.0.prefix(7)))),
-        state_cell(it),
-        Cell::from(when(it.since)),
-        Cell::from(it.by.as_str()),
+        Cell::from(or_dash(component.version.as_ref().map(Line::to_string))),
+        Cell::from(or_dash(component.commit.map(|commit| commit.0.prefix(7)))),
+        state_cell(component),
+        Cell::from(when(component.since)),
+        Cell::from(component.by.as_str()),
         Cell::from(or_dash(number)),
     ]
 }
 
 /// Returns the cell with the state.
-fn state_cell(it: &ComponentStatus) -> Cell {
-    let to = it.target.as_deref().unwrap_or_default();
-    let (text, style) = match it.state {
+fn state_cell(component: &ComponentStatus) -> Cell {
+    let to = component.target.as_deref().unwrap_or_default();
+    let (text, style) = match component.state {
         ComponentState::Live => ("live".to_owned(), Mark::Yes.style()),
         ComponentState::Deploying => (format!("deploying {to}"), Mark::Live.style()),
         ComponentState::RollingBack => (format!("rolling back to {to}"), Mark::Live.style()),
@@ -273,7 +280,15 @@ fn state_cell(it: &ComponentStatus) -> Cell {
         ComponentState::Unknown => ("unknown".to_owned(), Mark::No.style()),
         ComponentState::Unhealthy => ("unhealthy".to_owned(), Mark::No.style()),
     };
-    let yanked = if it.yanked.is_some() { ", yanked" } else { "" };
-    let locked = if it.lock.is_some() { ", locked" } else { "" };
+    let yanked = if component.yanked.is_some() {
+        ", yanked"
+    } else {
+        ""
+    };
+    let locked = if component.lock.is_some() {
+        ", locked"
+    } else {
+        ""
+    };
     Cell::styled(format!("{text}{yanked}{locked}"), style)
 }

@@ -15,43 +15,44 @@ use crate::domain::state::Scope;
 use crate::ledger::writer::LedgerSnapshot;
 
 /// Computes the deployment, removal or command to approve. All its components are at one commit.
-/// `named` is the commit on the command line, and `head` the one that is checked out.
+/// `named_commit` is the commit on the command line, and `head` returns the checked-out one.
 ///
 /// # Errors
 ///
-/// Fails if it would change nothing.
-pub(super) fn compose_approved(
+/// Fails if there is nothing to approve.
+pub(super) fn build_approved_deployment(
     args: &Args,
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
-    named: Option<CommitId>,
+    snapshot: &LedgerSnapshot<'_>,
+    named_commit: Option<CommitId>,
     head: &dyn Fn() -> Result<CommitId, CliError>,
 ) -> Result<Deployment, CliError> {
-    let commit = || named.map_or_else(head, Ok);
+    let commit = || named_commit.map_or_else(head, Ok);
     if !args.exec.is_empty() {
-        return compose_command(args, env, view, named);
+        return build_exec(args, env, snapshot, named_commit);
     }
     if !args.destroy {
-        let deployment = compose_change(args, env, view, commit()?)?;
+        let deployment = build_deployment_of(args, env, snapshot, commit()?)?;
         return require_change(deployment, env, commit()?);
     }
-    // A removal at a commit that lacks the component, or else of an ephemeral environment.
-    if named.is_some() || env.member().is_none() {
+    // With `--destroy`, approve the removal of components that the commit no longer has. If there
+    // are none and the environment is ephemeral, approve the removal of the environment.
+    if named_commit.is_some() || env.member().is_none() {
         let commit = commit()?;
-        let mut deployment = compose_change(args, env, view, commit)?;
+        let mut deployment = build_deployment_of(args, env, snapshot, commit)?;
         deployment.components.retain(ComponentChange::is_removal);
         if env.member().is_none() || !deployment.components.is_empty() {
             return require_change(deployment, env, commit);
         }
     }
-    compose_removal(args, env, view, named)
+    build_environment_removal(args, env, snapshot, named_commit)
 }
 
 /// Computes the deployment of a commit.
-fn compose_change(
+fn build_deployment_of(
     args: &Args,
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
+    snapshot: &LedgerSnapshot<'_>,
     commit: CommitId,
 ) -> Result<Deployment, CliError> {
     let request = DeploymentRequest {
@@ -61,9 +62,10 @@ fn compose_change(
         destroy: args.destroy,
         versions: &BTreeMap::new(),
     };
-    build_requested(env, view, &request)
+    build_requested(env, snapshot, &request)
 }
 
+/// Fails if a deployment changes nothing.
 fn require_change(
     deployment: Deployment,
     env: &EnvRef,
@@ -80,16 +82,16 @@ fn require_change(
     Err(CliError::new(ErrorKind::Usage, message).hint("repeat the command with --component NAME"))
 }
 
-/// Computes the destruction of an ephemeral environment, of those components that are at the named
-/// commit.
-fn compose_removal(
+/// Computes the destruction of an ephemeral environment. If components or a commit are named, includes
+/// only those components, and only if they are at that commit.
+fn build_environment_removal(
     args: &Args,
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
-    named: Option<CommitId>,
+    snapshot: &LedgerSnapshot<'_>,
+    named_commit: Option<CommitId>,
 ) -> Result<Deployment, CliError> {
     let name = env.name();
-    let destruction = build_destruction(env, view, &|_| Ok(()))?;
+    let destruction = build_destruction(env, snapshot, &|_| Ok(()))?;
     let mut deployment = destruction.ok_or_else(|| {
         let message = format!("{name} does not exist: there is nothing to approve");
         CliError::new(ErrorKind::Usage, message)
@@ -97,13 +99,13 @@ fn compose_removal(
     deployment.components.retain(|change| {
         let component = &change.target.component;
         (args.components.is_empty() || args.components.contains(component))
-            && named.is_none_or(|commit| change.target.commit == commit)
+            && named_commit.is_none_or(|commit| change.target.commit == commit)
     });
     let commits: BTreeSet<CommitId> = deployment.targets().map(|it| it.commit).collect();
     if commits.len() == 1 {
         return Ok(deployment);
     }
-    let failure = CliError::new(
+    let error = CliError::new(
         ErrorKind::Usage,
         if commits.is_empty() {
             format!("none of these components is in {name} at this commit")
@@ -111,31 +113,31 @@ fn compose_removal(
             format!("the components of {name} are at several commits: approve one after the other")
         },
     );
-    Err(commits.into_iter().fold(failure, |failure, commit| {
+    Err(commits.into_iter().fold(error, |error, commit| {
         let at_commit = deployment.targets().filter(|it| it.commit == commit);
         let components: Vec<String> = at_commit
             .map(|it| format!(" --component {}", it.component))
             .collect();
         let components = components.concat();
-        failure.hint(format!(
+        error.hint(format!(
             "git deploy approve {name} {}{components} --destroy",
             commit.short()
         ))
     }))
 }
 
-/// Computes the `exec` of a command in the running commit of a component.
-fn compose_command(
+/// Computes the deployment of kind `exec` that runs a command in the running commit of a component.
+fn build_exec(
     args: &Args,
     env: &EnvRef,
-    view: &LedgerSnapshot<'_>,
-    named: Option<CommitId>,
+    snapshot: &LedgerSnapshot<'_>,
+    named_commit: Option<CommitId>,
 ) -> Result<Deployment, CliError> {
     let name = env.name();
     // A `--` between the option and the command is not part of the command.
     let has_dashes = args.exec.first().is_some_and(|word| word == "--");
     let command = format_command(args.exec.get(usize::from(has_dashes)..).unwrap_or_default())?;
-    let state = view
+    let state = snapshot
         .load_state(env.ledger(), &Scope::All)
         .context(ErrorKind::CannotTell, "cannot read the ledger")?;
     let env_state = env.state_in(&state);
@@ -159,10 +161,10 @@ fn compose_command(
             format!("{component} does not run in {name}"),
         ));
     };
-    if let Some(named) = named.filter(|it| *it != commit) {
-        let (named, commit) = (named.short(), commit.short());
+    if let Some(named_commit) = named_commit.filter(|it| *it != commit) {
+        let (named_commit, commit) = (named_commit.short(), commit.short());
         let message = format!(
-            "{component} runs {commit} in {name}, not {named}: a command runs in the running commit"
+            "{component} runs {commit} in {name}, not {named_commit}: a command runs in the running commit"
         );
         return Err(CliError::new(ErrorKind::Usage, message).hint(format!(
             "git deploy approve {name} {commit} --component {component} --exec -- {command}"

@@ -6,7 +6,7 @@ use super::{SEARCH_LIMIT, reverts};
 use crate::cli::read_context::EnvironmentSnapshot;
 use crate::cli::workspace::Workspace;
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
-use crate::domain::id::{CommitId, Oid};
+use crate::domain::id::{CommitId, Content, Oid};
 use crate::domain::name::ComponentName;
 use crate::git::{Commit, Error};
 use crate::ledger::facts::{FactGatherer, PathCommits};
@@ -22,6 +22,20 @@ pub(super) struct ChangeSearch<'a> {
     /// The patch ids computed so far, by commit, because several components search the same
     /// commits. `None` for a commit that changes nothing.
     pub patch_ids: HashMap<Oid, Option<String>>,
+}
+
+/// The version of a component that an environment runs.
+pub(super) struct RunningVersion {
+    pub commit: CommitId,
+    /// `None` if the component has no files at the commit.
+    pub content: Option<Content>,
+}
+
+/// Whether to skip merge commits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Merges {
+    Include,
+    Skip,
 }
 
 /// What to look for in a component.
@@ -63,7 +77,7 @@ impl ChangeSearch<'_> {
             if only.is_empty() || only.contains(&component) {
                 components.push(ComponentContainment {
                     result: self.find(&component, target)?,
-                    running: self.find_running(&component)?.map(|(commit, _)| commit),
+                    running: self.find_running(&component)?.map(|it| it.commit),
                     commit: target.commit(),
                     component,
                 });
@@ -85,11 +99,11 @@ impl ChangeSearch<'_> {
         if let Some(running) = self.workspace.find_running(revision)? {
             // A component that was renamed since is searched under its new name.
             let policy = &self.workspace.policy;
-            let all = running.into_iter().map(|(component, commit)| {
+            let targets = running.into_iter().map(|(component, commit)| {
                 let renamed = policy.renamed_to(&component).cloned();
                 (renamed.unwrap_or(component), SearchTarget::All(commit))
             });
-            return Ok((None, all.collect()));
+            return Ok((None, targets.collect()));
         }
         let commit = self.workspace.resolve_commit(revision)?;
         let cannot_read = || format!("cannot read what {} changes", commit.short());
@@ -137,7 +151,7 @@ impl ChangeSearch<'_> {
                 self.snapshot.name()
             ));
         }
-        let Some((running, running_content)) = self.find_running(component)? else {
+        let Some(running) = self.find_running(component)? else {
             return Ok(ComponentAnswer::no(format!(
                 "{} does not run it",
                 self.snapshot.name()
@@ -147,8 +161,9 @@ impl ChangeSearch<'_> {
         let content = self
             .gatherer
             .content(&self.workspace.policy, commit, component);
-        if content.is_ok_and(|content| content.is_some() && content == running_content) {
-            let is_ancestor = self.workspace.repository.is_ancestor(commit.0, running.0);
+        if content.is_ok_and(|content| content.is_some() && content == running.content) {
+            let repository = &self.workspace.repository;
+            let is_ancestor = repository.is_ancestor(commit.0, running.commit.0);
             let kind = if is_ancestor.unwrap_or(false) {
                 MatchKind::History
             } else {
@@ -159,7 +174,7 @@ impl ChangeSearch<'_> {
                 cherry_picks: Vec::new(),
             });
         }
-        match self.search_history(component, target, running) {
+        match self.search_history(component, target, running.commit) {
             Ok(answer) => Ok(answer),
             Err(Error::Shallow | Error::Missing(_)) => cannot_tell(
                 "part of the history in between is missing: git fetch --unshallow, or git fetch"
@@ -186,7 +201,7 @@ impl ChangeSearch<'_> {
         if repository.is_ancestor(commit.0, running.0)? {
             let reverted = match target {
                 SearchTarget::Change(commit) => {
-                    self.find_revert(component, running, (commit.0, commit.0))?
+                    self.find_revert(component, running, commit, commit)?
                 }
                 SearchTarget::All(_) => None,
             };
@@ -200,9 +215,8 @@ impl ChangeSearch<'_> {
             SearchTarget::All(commit) => {
                 let ahead = self.path_commits.touching(component, commit, running)?;
                 if ahead.is_truncated {
-                    let what = "the number of commits to look for".to_owned();
                     return Err(Error::LimitExceeded {
-                        what,
+                        what: "the number of commits to look for".to_owned(),
                         limit: SEARCH_LIMIT as u64,
                     });
                 }
@@ -216,8 +230,9 @@ impl ChangeSearch<'_> {
             .filter(|id| !matches.contains_key(*id))
             .copied()
             .collect();
-        if let (SearchTarget::Change(commit), Some(found)) = (target, matches.get(&commit.0))
-            && let Some(reverted) = self.find_revert(component, running, (commit.0, *found))?
+        if let (SearchTarget::Change(commit), Some(equivalent)) = (target, matches.get(&commit.0))
+            && let Some(reverted) =
+                self.find_revert(component, running, commit, CommitId(*equivalent))?
         {
             return Ok(reverted);
         }
@@ -240,13 +255,15 @@ impl ChangeSearch<'_> {
         ))
     }
 
-    /// Returns the answer if a change is in the running history and a later commit there reverts it.
-    /// `occurrence` is the commit that was asked for, and the deployed one that makes its change.
+    /// Returns the answer if a later commit in the running history reverts a change. `searched` is the
+    /// commit that the user named, and `deployed` the commit in the running history that makes the same
+    /// change.
     fn find_revert(
         &self,
         component: &ComponentName,
         running: CommitId,
-        (asked, found): (Oid, Oid),
+        searched: CommitId,
+        deployed: CommitId,
     ) -> crate::git::Result<Option<ComponentAnswer>> {
         let repository = &self.workspace.repository;
         let later = |since: Oid| {
@@ -261,7 +278,7 @@ impl ChangeSearch<'_> {
             running: running.0,
             later: &later,
         };
-        let revert = history.find(&[asked, found])?;
+        let revert = history.find(&[searched.0, deployed.0])?;
         let Some(revert) = revert else {
             return Ok(None);
         };
@@ -283,9 +300,9 @@ impl ChangeSearch<'_> {
         if needed.is_empty() || deployed.is_empty() {
             return Ok(BTreeMap::new());
         }
-        self.compute_patch_ids(needed, false)?;
-        // The commits that a merge brought in are in the list themselves.
-        self.compute_patch_ids(deployed, true)?;
+        self.compute_patch_ids(needed, Merges::Include)?;
+        // The commits that a merge brought in are in the list individually.
+        self.compute_patch_ids(deployed, Merges::Skip)?;
         let patch_id = |id: &Oid| self.patch_ids.get(id)?.as_deref();
         let by_patch: HashMap<&str, Oid> = deployed
             .iter()
@@ -297,13 +314,13 @@ impl ChangeSearch<'_> {
             .collect())
     }
 
-    /// Computes the missing patch ids of commits. With `without_merges`, skips merge commits.
-    fn compute_patch_ids(&mut self, ids: &[Oid], without_merges: bool) -> crate::git::Result<()> {
+    /// Computes the missing patch ids of commits.
+    fn compute_patch_ids(&mut self, ids: &[Oid], merges: Merges) -> crate::git::Result<()> {
         let repository = &self.workspace.repository;
         let mut commits: Vec<Commit> = Vec::new();
         for id in ids.iter().filter(|id| !self.patch_ids.contains_key(*id)) {
             let commit = repository.read_commit(*id)?;
-            if !(without_merges && commit.parents.len() > 1) {
+            if merges == Merges::Include || commit.parents.len() <= 1 {
                 commits.push(commit);
             }
         }

@@ -1,4 +1,4 @@
-//! Finds the commit of a history that takes a change back.
+//! Finds the commit in a history that reverts a change.
 //!
 //! A revert names the commit in its message, as `git revert` writes it, and makes the inverse change.
 //! Neither alone is enough: anyone can write the sentence, and the inverse of a small change can
@@ -11,7 +11,7 @@ use crate::domain::id::Oid;
 use crate::git::Result;
 use crate::git::repo::Repository;
 
-/// How many reverts of reverts are followed.
+/// The maximum depth of reverts of reverts that are followed.
 const MAX_DEPTH: usize = 50;
 
 /// A search for reverts in the history of a running commit.
@@ -19,14 +19,14 @@ pub(super) struct RevertSearch<'a> {
     pub repository: &'a Repository,
     /// The running commit.
     pub running: Oid,
-    /// Returns the commits of the history that touch the component and are not in the history of a
-    /// commit.
+    /// Returns the commits of the running history that touch the component and are not in the history
+    /// of the given commit.
     pub later: &'a dyn Fn(Oid) -> Result<Vec<Oid>>,
 }
 
 impl RevertSearch<'_> {
-    /// Finds the revert of a change, by any of the commits that make it. Returns `None` if none
-    /// counts.
+    /// Finds a revert, still in effect, of any of the commits that make a change. Returns `None` if there
+    /// is none.
     pub fn find(&self, commits: &[Oid]) -> Result<Option<Oid>> {
         self.find_to_depth(commits, MAX_DEPTH)
     }
@@ -46,15 +46,17 @@ impl RevertSearch<'_> {
                 {
                     continue;
                 }
-                let mut newest = Some(revert);
+                // The revert has no effect if the change was made again afterwards, unless each repetition
+                // was reverted, too.
+                let mut effective_revert = Some(revert);
                 for repeated in self.find_repeated(commit, revert)? {
-                    newest = self.find_to_depth(&[repeated], depth)?;
-                    if newest.is_none() {
+                    effective_revert = self.find_to_depth(&[repeated], depth)?;
+                    if effective_revert.is_none() {
                         break;
                     }
                 }
-                if newest.is_some() {
-                    return Ok(newest);
+                if effective_revert.is_some() {
+                    return Ok(effective_revert);
                 }
             }
         }
@@ -69,7 +71,7 @@ impl RevertSearch<'_> {
 
     /// Returns the commits after a revert that make the reverted change again.
     fn find_repeated(&self, commit: Oid, revert: Oid) -> Result<Vec<Oid>> {
-        let Some(wanted) = self.patch_id(commit)? else {
+        let Some(reverted_change) = self.patch_id(commit)? else {
             return Ok(Vec::new());
         };
         let mut later = Vec::new();
@@ -81,7 +83,7 @@ impl RevertSearch<'_> {
             }
         }
         let patch_ids = self.repository.patch_ids(&later)?;
-        let has_change = |id: &Oid| patch_ids.get(id) == Some(&wanted);
+        let has_change = |id: &Oid| patch_ids.get(id) == Some(&reverted_change);
         Ok(later
             .into_iter()
             .map(|it| it.id)

@@ -1,26 +1,27 @@
-//! Finds what an environment runs of a component, also if that was deployed under another name.
+//! Finds the running version of a component, even if it was deployed under another name.
 
-use super::change_search::ChangeSearch;
+use super::change_search::{ChangeSearch, RunningVersion};
 use crate::cli::{CliError, ErrorContext as _, ErrorKind};
-use crate::domain::id::{CommitId, Content};
+use crate::domain::id::CommitId;
 use crate::domain::name::{ComponentName, LedgerName};
 use crate::domain::policy::FileOwnership;
 use crate::git::content::ComponentFile;
 use crate::ledger::facts::PolicyComponent;
 
 impl ChangeSearch<'_> {
-    /// Returns the commit and the content at which a component runs.
+    /// Returns the running version of a component.
     ///
-    /// A component that does not run under its name may run as another one, which the policy no
-    /// longer has: under its old name, or because that one had all of its files (a policy without
-    /// `[components]` has one that is the whole tree).
+    /// If the component does not run under its name, looks for a running component that the policy no
+    /// longer has: one with the old name of this component, or one that had all of its files (a policy
+    /// without `[components]` has one component for the whole tree).
     pub(super) fn find_running(
         &self,
         component: &ComponentName,
-    ) -> Result<Option<(CommitId, Option<Content>)>, CliError> {
+    ) -> Result<Option<RunningVersion>, CliError> {
         let (state, policy) = (self.snapshot.state(), &self.workspace.policy);
         if let Some(commit) = state.commit(component) {
-            return Ok(Some((commit, state.content(component))));
+            let content = state.content(component);
+            return Ok(Some(RunningVersion { commit, content }));
         }
         let cannot_read = || {
             format!(
@@ -39,14 +40,14 @@ impl ChangeSearch<'_> {
             if is_same {
                 let content = self.gatherer.content(policy, commit, component);
                 let content = content.context(ErrorKind::CannotTell, cannot_read())?;
-                return Ok(Some((commit, content)));
+                return Ok(Some(RunningVersion { commit, content }));
             }
         }
         Ok(None)
     }
 
-    /// Returns whether a component that the policy no longer has was deployed at `commit` with all
-    /// files of another one, which exists there.
+    /// Returns whether an undeclared component, which was deployed at `commit`, had all files that
+    /// `component` has at that commit. Returns `false` if `component` has none there.
     fn had_all_files(
         &self,
         undeclared: &ComponentName,

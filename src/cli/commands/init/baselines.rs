@@ -28,7 +28,7 @@ pub(super) struct BaselineDocument {
     components: BTreeMap<ComponentName, CommitId>,
 }
 
-/// Writes the baselines of the environments that have no history, and adds them to `done`.
+/// Writes the baselines of the environments that have no history, and adds them to `recorded`.
 ///
 /// Environments whose baseline was already recorded are skipped, so a repeated `init` continues
 /// where the last one stopped.
@@ -36,7 +36,7 @@ pub(super) fn record_baselines(
     workspace: &Workspace,
     ui: &Ui,
     baselines: &BTreeMap<EnvName, BaselineCommits>,
-    done: &mut Vec<BaselineDocument>,
+    recorded: &mut Vec<BaselineDocument>,
 ) -> Result<(), CliError> {
     for (name, commits) in baselines {
         let (env, _) = workspace.find_environment(name.as_str())?;
@@ -67,7 +67,7 @@ pub(super) fn record_baselines(
             .into_iter()
             .map(|it| (it.target.component, it.target.commit))
             .collect();
-        done.push(BaselineDocument {
+        recorded.push(BaselineDocument {
             environment: name.clone(),
             entry: appended.id,
             components,

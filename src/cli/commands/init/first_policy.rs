@@ -40,7 +40,8 @@ pub(super) fn publish_first_policy(
     repository: &Repository,
     project: &Project,
     proposal: &ProposedPolicy,
-    (person, signer): (&Person, &Signer),
+    person: &Person,
+    signer: &Signer,
 ) -> Result<(), CliError> {
     let remote = find_remote(repository, ui)?;
     let writer = LedgerWriter {

@@ -30,7 +30,7 @@ pub(super) fn restore_policy_file(
         return Ok(None);
     };
     let statement = entry.statement();
-    let is_own_first = statement.sequence == 1 && statement.by == *person;
+    let is_own_first_policy = statement.sequence == 1 && statement.by == *person;
     let is_tracked = || -> crate::git::Result<bool> {
         let Some(head) = repository.resolve_revision("HEAD")? else {
             return Ok(false);
@@ -40,7 +40,7 @@ pub(super) fn restore_policy_file(
             .is_some())
     };
     let file = folder.join(POLICY_FILE);
-    if !is_own_first
+    if !is_own_first_policy
         || file.symlink_metadata().is_ok()
         || is_tracked().context(ErrorKind::CannotTell, cannot_read)?
     {
@@ -58,11 +58,11 @@ pub(super) fn restore_policy_file(
 }
 
 /// Checks that an existing policy, which `init` does not change, has the environments named with
-/// `--env`. `place` names the policy in the error.
+/// `--env`. `policy_name` names the policy in the error.
 pub(super) fn require_environments(
     environments: &[EnvName],
     policy: &Policy,
-    place: &str,
+    policy_name: &str,
 ) -> Result<(), CliError> {
     let Some(missing) = environments
         .iter()
@@ -72,7 +72,7 @@ pub(super) fn require_environments(
     };
     Err(CliError::new(
         ErrorKind::Usage,
-        format!("there is no environment {missing} in {place}"),
+        format!("there is no environment {missing} in {policy_name}"),
     )
     .hint(format!(
         "add it under [environments] in {POLICY_FILE}: {missing} = {{}}"

@@ -1,4 +1,4 @@
-//! Selects entries by what is in them: the change request, the release, the labels and the people.
+//! Selects entries of the log by change request, release, labels and person.
 //!
 //! An approval is selected if its commit belongs to a selected deployment. Entries are visited
 //! newest first, so a deployment is visited before its approvals.
@@ -11,7 +11,7 @@ use crate::domain::id::CommitId;
 use crate::domain::name::{EnvName, Label, LedgerName, Person};
 use crate::domain::text::Line;
 
-/// The criteria of the command line. Empty ones select everything.
+/// The criteria of the command line. A criterion that is not given selects every entry.
 #[derive(Debug, Default)]
 pub(super) struct Criteria {
     /// The change request.
@@ -20,7 +20,7 @@ pub(super) struct Criteria {
     pub release: Option<Label>,
     /// The labels, with their values.
     pub labels: Vec<(Label, Line)>,
-    /// The person who signed or asked.
+    /// The person who signed the entry or asked for the deployment.
     pub by: Option<Person>,
 }
 
@@ -35,27 +35,27 @@ pub(super) struct EntryFilter {
 /// The commits of deployments in one environment.
 #[derive(Debug, Default)]
 struct DeployedCommits {
-    /// Those of deployments that match all criteria.
+    /// The commits of deployments that match all criteria.
     matching: BTreeSet<CommitId>,
-    /// Those of deployments that match all criteria except the person.
+    /// The commits of deployments that match all criteria except the person.
     by_anyone: BTreeSet<CommitId>,
 }
 
 impl Criteria {
-    /// Returns whether there are any.
+    /// Returns whether no criterion is given.
     pub fn is_empty(&self) -> bool {
-        self.by.is_none() && !self.concern_deployments()
+        self.by.is_none() && !self.need_deployment()
     }
 
     /// Returns whether a criterion is about a field that only deployments have.
-    fn concern_deployments(&self) -> bool {
+    fn need_deployment(&self) -> bool {
         self.change.is_some() || self.release.is_some() || !self.labels.is_empty()
     }
 
-    fn match_deployment(&self, deployment: &Deployment) -> bool {
+    fn matches_deployment(&self, deployment: &Deployment) -> bool {
         let is_change = |change: &String| {
-            let found = deployment.change.as_ref();
-            found.is_some_and(|it| it.as_str() == change)
+            let recorded = deployment.change.as_ref();
+            recorded.is_some_and(|it| it.as_str() == change)
         };
         self.change.as_ref().is_none_or(is_change)
             && (self.release.is_none() || self.release == deployment.release)
@@ -65,7 +65,7 @@ impl Criteria {
                 .all(|(name, value)| deployment.labels.get(name) == Some(value))
     }
 
-    fn match_person(&self, statement: &Statement) -> bool {
+    fn matches_person(&self, statement: &Statement) -> bool {
         let is_involved = |person: &Person| {
             statement.by == *person || statement.requested_by.as_ref() == Some(person)
         };
@@ -85,26 +85,26 @@ impl EntryFilter {
     /// resumes. The entries of a ledger must be passed newest first.
     pub fn matches(&self, statement: &Statement, start: Option<&Statement>) -> bool {
         let criteria = &self.criteria;
-        let is_by = [Some(statement), start]
+        let is_of_person = [Some(statement), start]
             .into_iter()
             .flatten()
-            .any(|it| criteria.match_person(it));
+            .any(|it| criteria.matches_person(it));
         let mut deployed = self.deployed.borrow_mut();
-        let place = (statement.ledger.clone(), statement.environment.clone());
-        let commits = deployed.entry(place).or_default();
+        let environment = (statement.ledger.clone(), statement.environment.clone());
+        let commits = deployed.entry(environment).or_default();
         let deployment = statement
             .deployment()
             .or_else(|| start.and_then(Statement::deployment));
         if let Some(deployment) = deployment {
-            if !criteria.match_deployment(deployment) {
+            if !criteria.matches_deployment(deployment) {
                 return false;
             }
-            let of_deployment = deployment.targets().map(|target| target.commit);
-            commits.by_anyone.extend(of_deployment.clone());
-            if is_by {
-                commits.matching.extend(of_deployment);
+            let targets = deployment.targets().map(|target| target.commit);
+            commits.by_anyone.extend(targets.clone());
+            if is_of_person {
+                commits.matching.extend(targets);
             }
-            return is_by;
+            return is_of_person;
         }
         let approved = match &statement.action {
             Action::Approve(approve) => Some(approve.commit),
@@ -112,11 +112,12 @@ impl EntryFilter {
             _ => None,
         };
         match approved {
-            Some(commit) if criteria.concern_deployments() => {
-                commits.matching.contains(&commit) || is_by && commits.by_anyone.contains(&commit)
+            Some(commit) if criteria.need_deployment() => {
+                commits.matching.contains(&commit)
+                    || is_of_person && commits.by_anyone.contains(&commit)
             }
-            Some(commit) => is_by || commits.matching.contains(&commit),
-            None => is_by && !criteria.concern_deployments(),
+            Some(commit) => is_of_person || commits.matching.contains(&commit),
+            None => is_of_person && !criteria.need_deployment(),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::{CliError, ErrorContext as _, ErrorKind, Ui};
 use crate::domain::id::Digest;
 use crate::domain::name::LedgerName;
 use crate::domain::policy::MAX_BYTES;
-use crate::view::text_diff;
+use crate::view::text_diff::{self, NamedText};
 
 /// Reads the text of the policy in force.
 pub(super) fn read_policy_text(workspace: &Workspace) -> Result<String, CliError> {
@@ -62,7 +62,16 @@ pub(super) fn print_comparison_document(
 
 /// Prints the changed lines or, if there are none, that the proposed policy is already in force.
 pub(super) fn print_changed_lines(old: &str, proposal: &ProposedPolicy, ui: &Ui) {
-    let lines = text_diff::render_diff(("in force", old), (&proposal.name, &proposal.text));
+    let lines = text_diff::render_diff(
+        NamedText {
+            name: "in force",
+            text: old,
+        },
+        NamedText {
+            name: &proposal.name,
+            text: &proposal.text,
+        },
+    );
     if lines.is_empty() {
         ui.eprint(format_args!("{} is already in force.", proposal.name));
     }

@@ -69,7 +69,8 @@ pub(super) fn run(args: &PublishArgs, workspace: &Workspace, ui: &Ui) -> Result<
     };
     let appended = workspace.append_as(
         ui,
-        (&person, &signer),
+        &person,
+        &signer,
         &LedgerName::policy(),
         options,
         &|snapshot| {

@@ -18,8 +18,7 @@ use crate::view::replay::{self as view, ReplayReport};
 /// Reports which deployments it would have refused, and which it would newly allow. Each deployment
 /// is judged as of its own time, with the approvals, checks and promotions that existed then. Newly
 /// allowed are deployments that the rules of their time refused, such as those that used
-/// --break-glass.
-/// Exits with 1 if an accepted deployment would have been refused. Writes nothing.
+/// --break-glass. Exits with 1 if an accepted deployment would have been refused. Writes nothing.
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:

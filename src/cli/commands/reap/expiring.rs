@@ -74,7 +74,7 @@ fn require_ephemeral(word: &str, policy: &Policy) -> Result<(), CliError> {
         return Ok(());
     }
     let patterns: Vec<String> = policy.patterns.values().map(Rules::display_name).collect();
-    let known = if patterns.is_empty() {
+    let list = if patterns.is_empty() {
         "none".to_owned()
     } else {
         patterns.join(", ")
@@ -83,5 +83,5 @@ fn require_ephemeral(word: &str, policy: &Policy) -> Result<(), CliError> {
         ErrorKind::Usage,
         format!("{word:?} is not a pattern of ephemeral environments"),
     )
-    .because(format!("the policy has {known}")))
+    .because(format!("the policy has {list}")))
 }

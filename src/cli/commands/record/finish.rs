@@ -30,22 +30,23 @@ pub(super) fn finish_run(
     let key = key_lookup::find_public_key(Some(&workspace.repository), &source)?;
     // The deployment of the run's start. Each attempt to write the entry replaces it.
     let deployment: RefCell<Option<Deployment>> = RefCell::default();
-    let appended = workspace.append(ui, env.ledger(), args.write.append_options(), &|view| {
-        let signer = view
-            .policy
-            .and_then(|policy| policy.person_of_key(&key))
-            .map(|(person, _)| person);
-        let state = view
-            .load_state(env.ledger(), &Scope::All)
-            .context(ErrorKind::CannotTell, "cannot read the ledger")?;
-        let runs = env.state_in(&state).runs();
-        let run = find_run(args, env, runs, signer, commit)?;
-        *deployment.borrow_mut() = run.deployment().cloned();
-        Ok(EntryDraft::in_environment(
-            env,
-            Action::Finish(build_finish(args, run)?),
-        ))
-    })?;
+    let appended =
+        workspace.append(ui, env.ledger(), args.write.append_options(), &|snapshot| {
+            let signer = snapshot
+                .policy
+                .and_then(|policy| policy.person_of_key(&key))
+                .map(|(person, _)| person);
+            let state = snapshot
+                .load_state(env.ledger(), &Scope::All)
+                .context(ErrorKind::CannotTell, "cannot read the ledger")?;
+            let runs = env.state_in(&state).runs();
+            let run = find_run(args, env, runs, signer, commit)?;
+            *deployment.borrow_mut() = run.deployment().cloned();
+            Ok(EntryDraft::in_environment(
+                env,
+                Action::Finish(build_finish(args, run)?),
+            ))
+        })?;
     append_report::report_entry(
         ui,
         &result_text::summarize_outcomes(
@@ -72,7 +73,7 @@ fn find_run<'a>(
     signer: Option<&Person>,
     commit: Option<CommitId>,
 ) -> Result<OpenRun<'a>, CliError> {
-    let is_meant = |run: &OpenRun<'_>| match args.run {
+    let is_selected = |run: &OpenRun<'_>| match args.run {
         Some(number) => run.sequence == number,
         None => Some(&run.owner.statement.by) == signer,
     };
@@ -81,7 +82,7 @@ fn find_run<'a>(
     };
     let runs: Vec<OpenRun<'a>> = runs
         .into_iter()
-        .filter(|run| is_meant(run) && deploys_commit(run))
+        .filter(|run| is_selected(run) && deploys_commit(run))
         .collect();
     match runs[..] {
         [run] => Ok(run),

@@ -14,9 +14,9 @@ pub(super) fn parse_versions(
     policy: &Policy,
 ) -> Result<BTreeMap<ComponentName, Line>, CliError> {
     let mut versions = BTreeMap::new();
-    let (of_one, of_all): (Vec<&String>, Vec<&String>) =
+    let (for_components, for_all): (Vec<&String>, Vec<&String>) =
         options.iter().partition(|text| text.contains('='));
-    if of_all.len() > 1 {
+    if for_all.len() > 1 {
         return Err(CliError::new(
             ErrorKind::Usage,
             "two versions were given for all components",
@@ -25,7 +25,7 @@ pub(super) fn parse_versions(
     }
     // The version of all components is inserted first, so that the version of a component overrides
     // it, whichever option comes first.
-    for text in of_all {
+    for text in for_all {
         let version = parse_version(text)?;
         versions.extend(
             policy
@@ -34,7 +34,10 @@ pub(super) fn parse_versions(
                 .map(|name| (name, version.clone())),
         );
     }
-    for (name, text) in of_one.into_iter().filter_map(|text| text.split_once('=')) {
+    for (name, text) in for_components
+        .into_iter()
+        .filter_map(|text| text.split_once('='))
+    {
         let component: ComponentName = name
             .parse()
             .context(ErrorKind::Usage, format!("{name:?} is not a component"))?;

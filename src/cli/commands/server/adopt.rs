@@ -155,11 +155,11 @@ fn print_result(
     Ok(())
 }
 
-/// Returns the error for an audit with findings. `refused` states that something is wrong.
+/// Returns the error for an audit with findings. `has_violation` states that a finding is a violation.
 /// Otherwise something could not be checked.
-fn explain_findings(args: &AdoptArgs, ui: &Ui, refused: bool) -> CliError {
+fn explain_findings(args: &AdoptArgs, ui: &Ui, has_violation: bool) -> CliError {
     let path = args.init.repository.display();
-    let (kind, prefix) = if refused {
+    let (kind, prefix) = if has_violation {
         (
             ErrorKind::Denied,
             "from a repository without audit findings: ",

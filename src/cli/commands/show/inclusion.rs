@@ -1,5 +1,5 @@
-//! Finds how an environment has a commit that was not deployed there itself: inside a later commit,
-//! as equal content, or as another commit with the same change.
+//! Finds a deployed commit that includes another commit, which was not deployed itself: as an
+//! ancestor, as equal content, or as a commit with the same change.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -13,22 +13,21 @@ use crate::git::{Commit, Error, Repository, Result};
 use crate::ledger::{CommitMovement, MovedCommits, MovementKind, MovementReader};
 use crate::view::contains::MatchKind;
 
-/// The most commits whose changes are compared with that of the commit.
+/// The maximum number of commits whose changes are compared with that of the commit, so that a long
+/// history does not slow down the command.
 const COMPARE_LIMIT: usize = 2_000;
 
 /// The position of an entry: its ledger and its sequence.
 type EntryPosition = (LedgerName, u64);
 
-/// A period, when the commit was no longer there, and how the deployed commit has it.
-type FoundInclusion<'h, 'p> = (&'h RunPeriod<'p>, Option<Time>, MatchKind);
-
-/// The time in which an environment had a commit inside another one.
+/// The time during which deployed commits included the commit.
 pub struct Inclusion<'h, 'a> {
-    /// The period in which it began.
+    /// The run period whose deployment brought the commit.
     pub period: &'h RunPeriod<'a>,
-    /// When it ended, if it has.
-    pub to: Option<Time>,
-    /// How the deployed commit has it.
+    /// When a deployment took the commit out, or the component was removed. `None` if the
+    /// environment still has the commit.
+    pub end: Option<Time>,
+    /// How the deployed commit includes the commit.
     pub kind: MatchKind,
 }
 
@@ -55,76 +54,94 @@ impl<'a> InclusionFinder<'a> {
         }
     }
 
-    /// Finds how the environment has the commit in a component that it touches, at which it has
-    /// this content; `None` if it does not have it, or if this clone lacks the history to tell.
+    /// Finds the inclusion of the commit in the history of a component that the commit touches.
+    /// `content` is the component's content at the commit. Returns `None` if no deployed commit
+    /// includes it, or if this clone lacks the history to tell.
     pub fn find<'h, 'p>(
         &self,
         component: &ComponentName,
         content: Option<Content>,
         history: &'h History<'p>,
     ) -> Result<Option<Inclusion<'h, 'p>>> {
-        let found = self
-            .find_moved(component, history, &BTreeSet::from([self.commit]))
+        let result = self
+            .find_moved(
+                component,
+                history,
+                &BTreeSet::from([self.commit]),
+                MatchKind::History,
+            )
             .and_then(|found| match found {
-                Some((period, to)) => Ok(Some((period, to, MatchKind::History))),
-                None => self.find_other(component, content, history),
+                Some(inclusion) => Ok(Some(inclusion)),
+                None => self.find_equivalent(component, content, history),
             });
-        match found {
-            Ok(found) => Ok(found.map(|(period, to, kind)| Inclusion { period, to, kind })),
+        match result {
             Err(Error::Shallow | Error::Missing(_)) => Ok(None),
-            Err(error) => Err(error),
+            result => result,
         }
     }
 
-    /// Finds equal content, or else another commit with the same change.
-    fn find_other<'h, 'p>(
+    /// Finds a period with equal content, or else the inclusion of another commit with the same change.
+    fn find_equivalent<'h, 'p>(
         &self,
         component: &ComponentName,
         content: Option<Content>,
         history: &'h History<'p>,
-    ) -> Result<Option<FoundInclusion<'h, 'p>>> {
+    ) -> Result<Option<Inclusion<'h, 'p>>> {
         let mut periods = history.run_periods.iter().rev();
         let equal = periods.find(|period| content.is_some() && period.content == content);
         if let Some(period) = equal {
-            return Ok(Some((period, period.to, MatchKind::Content)));
+            return Ok(Some(Inclusion {
+                period,
+                end: period.to,
+                kind: MatchKind::Content,
+            }));
         }
         let same_change = self.find_same_change(component, history)?;
         if same_change.is_empty() {
             return Ok(None);
         }
-        let found = self.find_moved(component, history, &same_change)?;
-        Ok(found.map(|(period, to)| (period, to, MatchKind::Patch)))
+        self.find_moved(component, history, &same_change, MatchKind::Patch)
     }
 
-    /// Finds the newest period that brought one of the commits, and when they were taken out or the
-    /// component was removed.
+    /// Finds the newest period that brought one of the commits while the environment had none of them.
+    /// The inclusion ends when a deployment takes the commits out or removes the component.
     fn find_moved<'h, 'p>(
         &self,
         component: &ComponentName,
         history: &'h History<'p>,
         commits: &BTreeSet<CommitId>,
-    ) -> Result<Option<(&'h RunPeriod<'p>, Option<Time>)>> {
-        let mut found: Option<(&RunPeriod<'_>, Option<Time>)> = None;
+        match_kind: MatchKind,
+    ) -> Result<Option<Inclusion<'h, 'p>>> {
+        let mut newest: Option<Inclusion<'h, 'p>> = None;
         for period in &history.run_periods {
-            let mut kind = period.content.is_none().then_some(MovementKind::TakenOut);
+            // A period without content begins with the removal of the component.
+            let is_removal = period.content.is_none();
+            let mut movement_kind = is_removal.then_some(MovementKind::TakenOut);
             if let Some(movement) = self.read_movement(component, period.entry)? {
                 for commit in commits {
                     let statement = &period.entry.statement;
                     let moved = self
                         .movement_reader
                         .kind_of(statement, &movement, *commit)?;
-                    kind = moved.or(kind);
+                    movement_kind = moved.or(movement_kind);
                 }
             }
-            match (kind, &mut found) {
-                (Some(MovementKind::Brought), None | Some((_, Some(_)))) => {
-                    found = Some((period, None));
+            let is_included = newest.as_ref().is_some_and(|it| it.end.is_none());
+            match (movement_kind, &mut newest) {
+                (Some(MovementKind::Brought), _) if !is_included => {
+                    newest = Some(Inclusion {
+                        period,
+                        end: None,
+                        kind: match_kind,
+                    });
                 }
-                (Some(MovementKind::TakenOut), Some((_, to @ None))) => *to = Some(period.from),
+                (Some(MovementKind::TakenOut), Some(inclusion)) if is_included => {
+                    inclusion.end = Some(period.from);
+                }
                 _ => {}
             }
         }
-        Ok(found)
+        Ok(newest)
     }
 
     /// Returns the movement of a component by an entry.
@@ -135,12 +152,12 @@ impl<'a> InclusionFinder<'a> {
     ) -> Result<Option<CommitMovement>> {
         let statement = &entry.statement;
         let key = (statement.ledger.clone(), statement.sequence);
-        let mut known = self.movements.borrow_mut();
-        if !known.contains_key(&key) {
+        let mut cache = self.movements.borrow_mut();
+        if !cache.contains_key(&key) {
             let read = self.movement_reader.read(statement, statement.previous)?;
-            known.insert(key.clone(), read);
+            cache.insert(key.clone(), read);
         }
-        let mut movements = known.get(&key).into_iter().flatten();
+        let mut movements = cache.get(&key).into_iter().flatten();
         Ok(movements.find(|it| it.component == *component).cloned())
     }
 
@@ -165,15 +182,15 @@ impl<'a> InclusionFinder<'a> {
         self.compute_patch_ids(brought.iter().chain([&self.commit]))?;
         let patch_ids = self.patch_ids.borrow();
         let patch_id = |commit: &CommitId| patch_ids.get(&commit.0).cloned().flatten();
-        let Some(own) = patch_id(&self.commit) else {
+        let Some(own_patch_id) = patch_id(&self.commit) else {
             return Ok(BTreeSet::new());
         };
-        brought.retain(|commit| patch_id(commit).as_ref() == Some(&own));
+        brought.retain(|commit| patch_id(commit).as_ref() == Some(&own_patch_id));
         Ok(brought)
     }
 
-    /// Computes the missing patch ids. A merge has none: the commits that it brought in are
-    /// compared themselves.
+    /// Computes the missing patch ids. Skips merges, because the commits that they brought in are
+    /// compared individually.
     fn compute_patch_ids<'c>(&self, commits: impl Iterator<Item = &'c CommitId>) -> Result<()> {
         let mut patch_ids = self.patch_ids.borrow_mut();
         let mut missing: Vec<Commit> = Vec::new();
