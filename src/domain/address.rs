@@ -72,7 +72,7 @@ fn authority_length(text: &str) -> usize {
     text.find(['/', '?', '#']).unwrap_or(text.len())
 }
 
-/// Returns whether a text is a host name, or an IP address: one of version 6 in brackets.
+/// Returns whether a text is a host name or an IP address. An IPv6 address is in brackets.
 fn is_host(text: &str) -> bool {
     let inner = text
         .strip_prefix('[')
@@ -107,7 +107,7 @@ impl FromStr for Address {
         }
         let (scheme, rest) = text.split_once("://").ok_or(AddressError::Form)?;
         let authority = &rest[..authority_length(rest)];
-        // What follows the host and a colon is a port, never a password.
+        // The text after the host and a colon is a port, never a password.
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
             _ => (authority, None),

@@ -2,7 +2,7 @@
 
 use crate::domain::text::Line;
 
-/// Returns a word as a shell reads it, in quotes if needed.
+/// Quotes a word for a shell, if needed.
 pub fn quote_word(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()
@@ -12,10 +12,10 @@ pub fn quote_word(word: &str) -> String {
 }
 
 /// Returns whether a shell reads a command line as words and nothing else: outside quotes, it has
-/// only characters without a meaning of their own.
+/// only characters that have no special meaning.
 ///
-/// A command line in an entry is another person's text. Only such a line is safe in a command that
-/// is suggested.
+/// Another person may have written the command line of an entry. It is safe to suggest only if it
+/// passes this check.
 pub fn is_quoted_for_shell(command: &Line) -> bool {
     let mut rest = command.as_str().chars();
     while let Some(c) = rest.next() {

@@ -4,8 +4,8 @@
 //! A [`RunPeriod`] is an unbroken time in which one content ran, as one commit. It exists only if an
 //! entry states that its content ran.
 //!
-//! What an entry says in favour of a content counts only if its key is still trusted. What it says
-//! against one, a failure, always counts, so that removing a key never allows anything.
+//! A success counts only if the key that signed its entry is still trusted. A failure always counts,
+//! so that the removal of a key never allows anything.
 
 mod builder;
 
@@ -14,7 +14,23 @@ use std::sync::Arc;
 
 use super::entry::{StoredEntry, VerificationResult};
 use super::id::{CommitId, Content};
-use super::time::Time;
+use super::time::{Span, Time};
+
+/// A period in which a content ran verified without a break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifiedPeriod {
+    /// When it began.
+    pub from: Time,
+    /// When it ended; `None` while it lasts.
+    pub to: Option<Time>,
+}
+
+impl VerifiedPeriod {
+    /// Returns its length, up to `now` if it still lasts.
+    pub fn length(&self, now: Time) -> Span {
+        self.to.unwrap_or(now).duration_since(self.from)
+    }
+}
 
 /// An unbroken period in which a component ran one content.
 #[derive(Debug, Clone)]
@@ -39,7 +55,14 @@ pub struct RunPeriod<'a> {
     position: usize,
     /// The verification results, oldest first; never empty. Successes count only if the key that
     /// signed them is trusted.
-    verifications: Vec<(Time, VerificationResult)>,
+    verifications: Vec<DatedVerification>,
+}
+
+/// A verification result and its time.
+#[derive(Debug, Clone, Copy)]
+struct DatedVerification {
+    at: Time,
+    result: VerificationResult,
 }
 
 impl RunPeriod<'_> {
@@ -47,7 +70,7 @@ impl RunPeriod<'_> {
     pub fn last_verification(&self) -> VerificationResult {
         self.verifications
             .last()
-            .map_or(VerificationResult::None, |(_, result)| *result)
+            .map_or(VerificationResult::None, |verification| verification.result)
     }
 
     /// Returns whether the newest verification result counts as verified. Pass `unverified_counts`
@@ -65,24 +88,24 @@ impl RunPeriod<'_> {
         }
     }
 
-    /// Returns the spans in which it was verified without a break, oldest first. The end is `None`
-    /// if it still is.
-    pub fn verified_spans(&self, unverified_counts: bool) -> Vec<(Time, Option<Time>)> {
-        let mut spans: Vec<(Time, Option<Time>)> = Vec::new();
+    /// Returns the periods in which it was verified without a break, oldest first.
+    pub fn verified_periods(&self, unverified_counts: bool) -> Vec<VerifiedPeriod> {
+        let mut periods: Vec<VerifiedPeriod> = Vec::new();
         let mut since = None;
-        for (at, result) in &self.verifications {
+        for DatedVerification { at, result } in &self.verifications {
             match (self.counts_as_verified(*result, unverified_counts), since) {
                 (true, None) => since = Some(*at),
-                (false, Some(start)) => {
-                    // A result reported after the end says nothing about the time before the end.
-                    spans.push((start, Some(self.to.map_or(*at, |to| to.min(*at)))));
+                (false, Some(from)) => {
+                    // If the run ended before this result, the verified period ended with the run.
+                    let to = self.to.map_or(*at, |to| to.min(*at));
+                    periods.push(VerifiedPeriod { from, to: Some(to) });
                     since = None;
                 }
                 _ => {}
             }
         }
-        spans.extend(since.map(|start| (start, self.to)));
-        spans
+        periods.extend(since.map(|from| VerifiedPeriod { from, to: self.to }));
+        periods
     }
 
     /// Checks whether this commit or content ran in the period.
@@ -132,11 +155,11 @@ pub struct Attempt<'a> {
 /// The newest event in the history of a commit.
 #[derive(Debug, Clone, Copy)]
 pub enum LatestEvent<'h, 'a> {
-    /// It never ran here, and no attempt with it failed.
+    /// The commit never ran here, and no attempt with it failed.
     Never,
-    /// It ran, and no later attempt failed.
+    /// The commit ran in this period, and no later attempt failed.
     Ran(&'h RunPeriod<'a>),
-    /// It ran only according to entries whose keys are not trusted; the newest such period.
+    /// Only entries with untrusted keys state that the commit ran. This is the newest such period.
     Untrusted(&'h RunPeriod<'a>),
     /// An attempt with this commit failed or, after the commit ran, one with the same content.
     Failed(&'h Attempt<'a>),
@@ -163,19 +186,21 @@ impl<'a> History<'a> {
             .filter(move |period| period.is_of(subject))
     }
 
-    /// Returns the newest event of a commit or content. [`LatestEvent::Ran`] requires that it ran
-    /// here. If a commit did, later attempts with the same content under another commit count too.
-    /// Otherwise one could choose the commit under which a content looks best.
+    /// Returns the newest event of a commit or content. [`LatestEvent::Ran`] requires that the commit
+    /// or content ran here. For a commit that ran, later attempts with the same content at another
+    /// commit count, too. Otherwise a person could choose a commit that hides a failure of the
+    /// content.
     ///
-    /// Of its periods the newest trusted one counts, but a failed verification of a newer one, too.
+    /// Of several periods, the newest trusted one counts. A failed verification of a newer period
+    /// that is not trusted counts, too.
     pub fn latest_event(
         &self,
         subject: RunSubject,
         content: Option<Content>,
     ) -> LatestEvent<'_, 'a> {
-        let ran = self.run_periods_of(subject).next().is_some();
+        let has_run = self.run_periods_of(subject).next().is_some();
         let is_trusted = |period: &&RunPeriod<'a>| period.untrusted.is_none();
-        let ran_trusted = self
+        let has_trusted_run = self
             .run_periods_of(subject)
             .any(|period| is_trusted(&period));
         let mut contents: BTreeSet<Content> = self
@@ -184,7 +209,7 @@ impl<'a> History<'a> {
             .collect();
         let commit = match subject {
             RunSubject::Commit(commit) => {
-                contents.extend(content.filter(|_| ran));
+                contents.extend(content.filter(|_| has_run));
                 Some(commit)
             }
             RunSubject::Content(content) => {
@@ -195,14 +220,15 @@ impl<'a> History<'a> {
         let is_same =
             |content: Option<Content>| content.is_some_and(|content| contents.contains(&content));
         let periods = || {
-            let all = self.run_periods.iter();
-            all.filter(|period| ran && is_same(period.content))
+            self.run_periods
+                .iter()
+                .filter(|period| has_run && is_same(period.content))
         };
         let newest = periods().max_by_key(|period| period.position);
         let has_failed =
             |period: &&RunPeriod<'a>| period.last_verification() == VerificationResult::Failed;
         let trusted = periods()
-            .filter(|period| ran_trusted && is_trusted(period))
+            .filter(|period| has_trusted_run && is_trusted(period))
             .max_by_key(|period| period.position);
         let period = newest.filter(has_failed).or(trusted).or(newest);
         let attempt = self
@@ -213,27 +239,26 @@ impl<'a> History<'a> {
             (Some(period), Some(attempt)) if attempt.position > period.position => {
                 LatestEvent::Failed(attempt)
             }
-            (Some(period), _) if ran_trusted || has_failed(&period) => LatestEvent::Ran(period),
+            (Some(period), _) if has_trusted_run || has_failed(&period) => LatestEvent::Ran(period),
             (Some(period), _) => LatestEvent::Untrusted(period),
             (None, Some(attempt)) => LatestEvent::Failed(attempt),
             (None, None) => LatestEvent::Never,
         }
     }
 
-    /// Returns the longest unbroken verified span of a commit: start, end and length. A span that
-    /// still lasts is measured up to `now`. Baselines do not count.
+    /// Returns the longest verified period of a commit. A period that still lasts is measured up to
+    /// `now`. Baselines do not count.
     #[cfg(test)]
-    pub fn longest_verified_span(
+    pub fn longest_verified_period(
         &self,
         subject: RunSubject,
         unverified_counts: bool,
         now: Time,
-    ) -> Option<(Time, Option<Time>, super::time::Span)> {
+    ) -> Option<VerifiedPeriod> {
         self.run_periods_of(subject)
             .filter(|period| !period.is_baseline)
-            .flat_map(|period| period.verified_spans(unverified_counts))
-            .map(|(from, to)| (from, to, to.unwrap_or(now).duration_since(from)))
-            .max_by_key(|(_, to, length)| (*length, to.is_none()))
+            .flat_map(|period| period.verified_periods(unverified_counts))
+            .max_by_key(|period| (period.length(now), period.to.is_none()))
     }
 }
 

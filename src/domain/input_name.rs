@@ -1,4 +1,4 @@
-//! The names of the inputs of a deployment: what it is for, and where it comes from.
+//! The names of the inputs that describe the purpose and the origin of a deployment.
 //!
 //! The policy's key `require` and the option `--origin` use these names.
 
@@ -17,7 +17,7 @@ macro_rules! named {
         }
 
         impl $type {
-            /// All of them, in order.
+            /// All values, in order.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             /// Returns the name.
@@ -27,7 +27,7 @@ macro_rules! named {
                 }
             }
 
-            /// Finds the one of this name.
+            /// Finds the value with this name.
             pub fn find(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|it| it.name() == name)
             }
@@ -72,15 +72,15 @@ named! {
 /// An input of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InputName {
-    /// One with an option of its own.
+    /// An input with its own option.
     Purpose(PurposeField),
-    /// One about the origin of the deployment.
+    /// An input that names the origin.
     Origin(OriginField),
-    /// The label of this name.
+    /// The label with this name.
     Label(Label),
 }
 
-/// What precedes the name of a label.
+/// The prefix of an input that is a label.
 const LABEL_PREFIX: &str = "label:";
 
 impl InputName {
@@ -105,10 +105,10 @@ impl FromStr for InputName {
             let label = label.parse().map_err(|error| format!("{error}"))?;
             return Ok(Self::Label(label));
         }
-        let found = PurposeField::find(text)
+        let input = PurposeField::find(text)
             .map(Self::Purpose)
             .or_else(|| OriginField::find(text).map(Self::Origin));
-        found.ok_or_else(|| {
+        input.ok_or_else(|| {
             let purposes = PurposeField::ALL.iter().map(|it| it.name());
             let origins = OriginField::ALL.iter().map(|it| it.name());
             let names: Vec<&str> = purposes.chain(origins).collect();

@@ -1,4 +1,5 @@
-//! Plans: what a component's plan command says it would change, without changing anything.
+//! Plans: the output of a component's plan command, which describes the changes that a deployment
+//! would make.
 //!
 //! A plan may contain secrets. From terraform's JSON, only actions, addresses and output names are
 //! kept. The caller masks the secrets in the printed text. All of it is untrusted: sanitize it

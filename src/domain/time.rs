@@ -1,4 +1,4 @@
-//! Times and durations, in whole seconds of UTC.
+//! Times (points in time) and spans (lengths of time), in whole seconds of UTC.
 //!
 //! Nothing here reads a clock. Times come from entries, from commits, or from `clock`.
 
@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike as _, NaiveDate, Timelike as _};
 
 use super::serde_str::impl_serde_str;
 
-/// Why a text is not a time or a duration.
+/// Why a text is not a time or a span.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// Not `YYYY-MM-DDTHH:MM:SSZ` between 1970 and 9999.
@@ -92,7 +92,7 @@ fn parse_time(text: &str) -> Option<Time> {
     if bytes.len() != 20
         || separators
             .iter()
-            .any(|(at, byte)| bytes.get(*at) != Some(byte))
+            .any(|(index, byte)| bytes.get(*index) != Some(byte))
     {
         return None;
     }
@@ -114,30 +114,30 @@ fn parse_time(text: &str) -> Option<Time> {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let it = self.to_chrono();
-        let digits =
-            |number: u32, place: u32| b'0' + u8::try_from(number / place % 10).unwrap_or(0);
+        let time = self.to_chrono();
+        let digit =
+            |number: u32, divisor: u32| b'0' + u8::try_from(number / divisor % 10).unwrap_or(0);
         let mut bytes = *b"0000-00-00T00:00:00Z";
-        let year = it.year().unsigned_abs();
-        for (at, place) in [(0, 1_000), (1, 100), (2, 10), (3, 1)] {
-            bytes[at] = digits(year, place);
+        let year = time.year().unsigned_abs();
+        for (index, divisor) in [(0, 1_000), (1, 100), (2, 10), (3, 1)] {
+            bytes[index] = digit(year, divisor);
         }
-        let pairs = [
-            (5, it.month()),
-            (8, it.day()),
-            (11, it.hour()),
-            (14, it.minute()),
-            (17, it.second()),
+        let two_digit_numbers = [
+            (5, time.month()),
+            (8, time.day()),
+            (11, time.hour()),
+            (14, time.minute()),
+            (17, time.second()),
         ];
-        for (at, number) in pairs {
-            bytes[at] = digits(number, 10);
-            bytes[at + 1] = digits(number, 1);
+        for (index, number) in two_digit_numbers {
+            bytes[index] = digit(number, 10);
+            bytes[index + 1] = digit(number, 1);
         }
         f.pad(std::str::from_utf8(&bytes).unwrap_or_default())
     }
 }
 
-/// A duration in whole seconds, written with one unit: `90s`, `30m`, `1h`, `2d`, `1w`.
+/// A length of time in whole seconds, written with one unit: `90s`, `30m`, `1h`, `2d`, `1w`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span(u64);
 
@@ -149,16 +149,16 @@ const UNITS: [(char, u64); 5] = [
     ('m', 60),
     ('s', 1),
 ];
-/// A hundred years, the longest allowed duration.
+/// A hundred years, the longest allowed span.
 const MAX_SPAN_SECONDS: u64 = 36_525 * 86_400;
 
 impl Span {
-    /// Creates a duration from seconds.
+    /// Creates a span from seconds.
     pub const fn from_seconds(seconds: u64) -> Self {
         Self(seconds)
     }
 
-    /// Creates a duration from days.
+    /// Creates a span from days.
     pub const fn from_days(days: u64) -> Self {
         Self(days * 86_400)
     }
@@ -176,8 +176,8 @@ impl FromStr for Span {
             let unit = text.chars().last()?;
             let number = &text[..text.len() - unit.len_utf8()];
             let factor = UNITS.iter().find(|(name, _)| *name == unit)?.1;
-            let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-            let seconds = digits
+            let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            let seconds = is_number
                 .then(|| number.parse::<u64>().ok())
                 .flatten()?
                 .checked_mul(factor)?;

@@ -7,11 +7,10 @@
 use std::sync::Arc;
 
 use super::LedgerCommit;
-use super::facts::{ComponentAt, LedgerStep};
+use super::facts::{CodeCommit, ComponentAt, LedgerStep};
 use crate::domain::entry::StoredEntry;
 use crate::domain::id::{CommitId, Content, Digest, EntryId, Oid};
 use crate::domain::policy::Policy;
-use crate::domain::time::Time;
 use crate::git::cache::Cache;
 use crate::git::repo::Repository;
 
@@ -21,14 +20,14 @@ pub(super) struct LedgerCache {
     pub ledger_commits: Cache<EntryId, LedgerCommit>,
     /// Parsed entries, by blob.
     pub entries: Cache<Oid, Arc<StoredEntry>>,
-    /// The parts of ledger commits that walks need.
+    /// The parts of ledger commits that a walk along a ledger needs.
     pub steps: Cache<EntryId, Arc<LedgerStep>>,
     /// The newest entry of a component's history at a ledger commit.
     pub component_entries: Cache<ComponentAt, Option<Arc<StoredEntry>>>,
     /// Policies, by blob.
     pub policies: Cache<Oid, Arc<Policy>>,
     /// The tree and committer time of code commits.
-    pub code_commits: Cache<CommitId, (Oid, Time)>,
+    pub code_commits: Cache<CommitId, CodeCommit>,
     /// The email addresses of the people involved in a code commit, in ASCII lower case.
     pub people: Cache<Oid, Arc<[Arc<str>]>>,
     /// The content of components, by tree and by the digest of the component's definition, so that

@@ -34,7 +34,7 @@ impl Repository {
 
     /// Returns the ledger commits up to `other` that are neither `tip` nor before it, newest first.
     pub fn commits_beyond_tip(&self, tip: EntryId, other: EntryId) -> Result<Vec<EntryId>> {
-        let known_ids = self
+        let ids_up_to_tip = self
             .chain_between(None, tip)?
             .unwrap_or_default()
             .into_iter()
@@ -42,7 +42,7 @@ impl Repository {
         let mut ids = Vec::new();
         for commit in self.first_parent_walk(other.0) {
             let id = EntryId(commit?.id);
-            if known_ids.contains(&id) {
+            if ids_up_to_tip.contains(&id) {
                 break;
             }
             ids.push(id);
@@ -50,24 +50,24 @@ impl Repository {
         Ok(ids)
     }
 
-    /// Checks whether `wanted` is `tip` or a ledger commit before it. For many checks of
+    /// Checks whether `entry` is `tip` or a ledger commit before it. For many checks of
     /// one ledger, use [`ChainMembership`].
     ///
     /// # Errors
-    /// Fails if a commit is missing, even the tip, rather than answering "no".
-    /// [`Error::LimitExceeded`] past `limit` commits.
-    pub fn is_on_chain(&self, tip: EntryId, wanted: EntryId, limit: usize) -> Result<bool> {
-        let wanted_time = self.read_commit(wanted.0)?.committer_time;
-        if wanted == tip {
+    /// Fails if a commit is missing, even the tip, rather than answering "no". Fails with
+    /// [`Error::LimitExceeded`] after `limit` commits.
+    pub fn is_on_chain(&self, tip: EntryId, entry: EntryId, limit: usize) -> Result<bool> {
+        let entry_time = self.read_commit(entry.0)?.committer_time;
+        if entry == tip {
             return Ok(true);
         }
         for (index, commit) in self.first_parent_walk(tip.0).enumerate() {
             let commit = commit?;
-            if commit.id == wanted.0 {
+            if commit.id == entry.0 {
                 return Ok(true);
             }
             // The times along a ledger never decrease.
-            if commit.committer_time < wanted_time {
+            if commit.committer_time < entry_time {
                 return Ok(false);
             }
             if index >= limit {
@@ -83,7 +83,9 @@ impl Repository {
 
 /// The part of a ledger walked so far.
 struct WalkedChain<'a> {
+    /// The walk along the rest of the ledger.
     rest: FirstParents<'a>,
+    /// The commits walked so far.
     ids: HashSet<Oid>,
     /// The time of the oldest commit walked; times on a verified chain never decrease.
     oldest: Time,
@@ -112,16 +114,17 @@ impl<'a> ChainMembership<'a> {
         let Some(tip) = self.tips.get(ledger) else {
             return Ok(false);
         };
-        let wanted_time = self.repository.read_commit(id.0)?.committer_time;
+        let time = self.repository.read_commit(id.0)?.committer_time;
         let mut walked_chains = self.walked.borrow_mut();
         let walked = walked_chains
             .entry(ledger.clone())
             .or_insert_with(|| WalkedChain {
                 rest: self.repository.first_parent_walk(tip.0),
                 ids: HashSet::new(),
+                // Later than any commit, so that the walk begins.
                 oldest: Time::EPOCH.plus(crate::domain::time::Span::from_days(4_000_000)),
             });
-        while !walked.ids.contains(&id.0) && walked.oldest >= wanted_time {
+        while !walked.ids.contains(&id.0) && walked.oldest >= time {
             let Some(commit) = walked.rest.next() else {
                 break;
             };

@@ -1,7 +1,8 @@
-//! Which commits of the code a deployment brings to its environment, and which it takes out.
+//! Finds the commits of the code that a deployment brings to its environment, and those that it
+//! takes out.
 //!
-//! The answer depends on nothing but the entry, the state before it, the policy that it has seen
-//! and the code, so that every repository that has them gives the same one.
+//! The answer depends only on the entry, the state before it, the policy that it has seen and the
+//! code. Every repository that has these gives the same answer.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
@@ -19,9 +20,10 @@ use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
 use crate::git::tree::{Leaf, TreeItem};
 
-/// The most commits that one entry brings or takes out, besides those that it names.
+/// The largest number of commits that are listed for one entry, in addition to those that it names.
 const COMMIT_LIMIT: usize = 1_000;
-/// The most commits that are visited for one entry, in all its components' histories.
+/// The largest number of commits that are visited for one entry, in the histories of all its
+/// components.
 const VISIT_LIMIT: usize = 20_000;
 
 /// What a successful deployment of one component did to the commits that its environment has.
@@ -33,30 +35,30 @@ pub struct CommitMovement {
     pub from: Option<CommitId>,
     /// The commit that it runs now.
     pub to: CommitId,
-    /// The commits that it moved.
+    /// The commits that the deployment moved.
     pub commits: MovedCommits,
 }
 
 /// The commits that a deployment moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MovedCommits {
-    /// These.
+    /// All of them are listed.
     Listed {
-        /// Those that the environment newly has, apart from the deployed one.
+        /// The commits that the environment newly has, apart from the deployed one.
         brought: Vec<CommitId>,
-        /// Those that it no longer has.
+        /// The commits that the environment no longer has.
         taken_out: Vec<CommitId>,
     },
-    /// Too many to list.
+    /// There are too many to list.
     TooMany,
 }
 
 /// What a deployment did to one commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MovementKind {
-    /// The environment newly has it.
+    /// The environment newly has the commit.
     Brought,
-    /// The environment no longer has it.
+    /// The environment no longer has the commit.
     TakenOut,
 }
 
@@ -85,11 +87,12 @@ impl<'a> MovementReader<'a> {
         }
     }
 
-    /// Returns the movement of each component that an entry deployed, in order of component; none
-    /// for an entry that deployed nothing. `previous` is the ledger commit before it.
+    /// Returns the movement of each component that an entry deployed, in the order of components.
+    /// Returns none for an entry that deployed nothing. `previous` is the ledger commit before the
+    /// entry.
     ///
     /// # Errors
-    /// If this repository lacks commits, trees or the policy that the answer depends on.
+    /// Fails if this repository lacks the policy, or commits or trees that the answer depends on.
     pub fn read(&self, statement: &Statement, previous: EntryId) -> Result<Vec<CommitMovement>> {
         let mut results = statement.component_results();
         results.retain(|result| result.outcome == Outcome::Succeeded);
@@ -137,8 +140,8 @@ impl<'a> MovementReader<'a> {
 }
 
 impl MovementReader<'_> {
-    /// Returns what a movement of an entry did to a commit, even if it moved too many to list;
-    /// `None` if nothing.
+    /// Returns what a movement did to a commit, even if the movement has too many commits to list.
+    /// Returns `None` if the movement did not affect the commit.
     pub fn kind_of(
         &self,
         statement: &Statement,
@@ -156,7 +159,7 @@ impl MovementReader<'_> {
             .then_some(MovementKind::TakenOut))
     }
 
-    /// Does the same for a movement of too many commits.
+    /// Returns the same as [`Self::kind_of`] for a movement that has too many commits to list.
     fn kind_of_unlisted(
         &self,
         statement: &Statement,
@@ -178,19 +181,19 @@ impl MovementReader<'_> {
     }
 }
 
-/// The search for the commits that one entry moved. What several components need is found once.
+/// The search for the commits that one entry moved. It caches results that several components need.
 struct MovementSearch<'s, 'a> {
     repository: &'s Repository,
     code: &'s CodeReader<'a>,
     policy: &'s Policy,
     is_rollback: bool,
     is_of_pattern: bool,
-    /// How many more commits may be visited.
+    /// The number of commits that may still be visited.
     visits: usize,
     change_finder: OnceCell<ChangeFinder<'s>>,
     /// The commits in the history of the first and not in that of the second commit.
     ahead: HashMap<(CommitId, Option<CommitId>), Rc<CommitsAhead>>,
-    /// Which components each commit touches.
+    /// For each commit, whether it touches each component of the change finder.
     touched: HashMap<Oid, Rc<[bool]>>,
     /// The commits listed so far.
     listed: BTreeSet<CommitId>,
@@ -204,7 +207,8 @@ impl MovementSearch<'_, '_> {
         from: Option<CommitId>,
         to: CommitId,
     ) -> Result<MovedCommits> {
-        // An environment of a pattern begins with all of its branch's history, which says nothing.
+        // A new environment of a pattern has the whole history of its branch. Listing it would not
+        // say what the deployment changed.
         if from == Some(to) || from.is_none() && self.is_of_pattern {
             return Ok(MovedCommits::none());
         }
@@ -238,8 +242,8 @@ impl MovementSearch<'_, '_> {
 
     /// Returns the commits in the history of `new` and not in that of `old`.
     fn find_ahead(&mut self, new: CommitId, old: Option<CommitId>) -> Result<Rc<CommitsAhead>> {
-        if let Some(known) = self.ahead.get(&(new, old)) {
-            return Ok(Rc::clone(known));
+        if let Some(cached) = self.ahead.get(&(new, old)) {
+            return Ok(Rc::clone(cached));
         }
         let old_tips: Vec<Oid> = old.iter().map(|commit| commit.0).collect();
         let ahead = self
@@ -250,7 +254,8 @@ impl MovementSearch<'_, '_> {
         Ok(ahead)
     }
 
-    /// Returns those of the commits that touch a component: all of them if it is the whole tree.
+    /// Returns those of the commits that touch a component. Every commit touches a component without
+    /// paths, because that is the whole tree.
     fn find_touching(
         &mut self,
         component: &ComponentName,
@@ -269,7 +274,8 @@ impl MovementSearch<'_, '_> {
         Ok(touching)
     }
 
-    /// Checks whether a commit touches a component. A commit with a malformed tree touches all.
+    /// Checks whether a commit touches a component. A commit with a malformed tree counts as touching
+    /// every component.
     fn touches(&mut self, component: &ComponentName, commit: Oid) -> Result<bool> {
         let (repository, policy) = (self.repository, self.policy);
         let finder = self
@@ -278,23 +284,23 @@ impl MovementSearch<'_, '_> {
         let Ok(index) = finder.components().binary_search(component) else {
             return Ok(false);
         };
-        if let Some(known) = self.touched.get(&commit) {
-            return Ok(known.get(index).copied().unwrap_or_default());
+        if let Some(cached) = self.touched.get(&commit) {
+            return Ok(cached.get(index).copied().unwrap_or_default());
         }
-        let all: Rc<[bool]> = match finder.find_since_first_parent(commit) {
-            Ok(all) => all.into(),
+        let by_component: Rc<[bool]> = match finder.find_since_first_parent(commit) {
+            Ok(touched) => touched.into(),
             Err(error) if is_same_everywhere(&error) => {
                 vec![true; finder.components().len()].into()
             }
             Err(error) => return Err(error),
         };
-        let touches = all.get(index).copied().unwrap_or_default();
-        self.touched.insert(commit, all);
+        let touches = by_component.get(index).copied().unwrap_or_default();
+        self.touched.insert(commit, by_component);
         Ok(touches)
     }
 
-    /// Checks whether one of the commits has the content that a component has at `from`. Then the
-    /// commits of `from` are still there under another name, as after a squash.
+    /// Checks whether one of the commits has the content that a component has at `from`. If so, the
+    /// environment still has the changes of `from`, but in other commits, as after a squash.
     fn is_content_among(
         &self,
         component: &ComponentName,

@@ -53,18 +53,18 @@ pub fn find_newest_accepted<T>(
     is_trusted: &dyn Fn(&StoredEntry) -> bool,
     accept: &dyn Fn(&ComponentName, &RunPeriod<'_>) -> Result<Option<T>>,
 ) -> Result<BTreeMap<ComponentName, T>> {
-    let mut found = BTreeMap::new();
+    let mut accepted = BTreeMap::new();
     for component in components {
         let entries = history.component_entries(env, &component, tip);
         if let Some(value) = find_newest_period(entries, &component, is_trusted, accept)? {
-            found.insert(component, value);
+            accepted.insert(component, value);
         }
     }
-    Ok(found)
+    Ok(accepted)
 }
 
-/// Finds the newest period that `accept` accepts in a component's history, newest entry first. The
-/// older part of the history is read only if it must be.
+/// Finds the newest period that `accept` accepts in a component's history, newest entry first. Reads
+/// the older part of the history only if needed.
 fn find_newest_period<T>(
     newest_first: impl Iterator<Item = Result<Arc<StoredEntry>>>,
     component: &ComponentName,
@@ -82,19 +82,19 @@ fn find_newest_period<T>(
         Ok(None)
     };
     let mut entries = Vec::new();
-    // How many entries to read before the next look. Doubling it keeps the work in proportion to
-    // the number of entries.
-    let mut enough = 1;
+    // The number of entries to read before the next search. It doubles each time, which keeps the
+    // work proportional to the number of entries.
+    let mut next_search_at = 1;
     for stored in newest_first {
         let stored = stored?;
         let is_start_of_period = begins_period(&stored, component);
         entries.push(stored);
         // A period is complete with the entry that begins it.
-        if is_start_of_period && entries.len() >= enough {
+        if is_start_of_period && entries.len() >= next_search_at {
             if let Some(value) = find(&entries)? {
                 return Ok(Some(value));
             }
-            enough = entries.len() * 2;
+            next_search_at = entries.len() * 2;
         }
     }
     find(&entries)

@@ -11,15 +11,25 @@ use crate::domain::name::ComponentName;
 use crate::git::error::Result;
 use crate::git::repo::Repository;
 
-/// The components of each line about moved commits, by the moved commit, whether it was taken out,
-/// and the deployed commit.
-type MovedLines<'m> = BTreeMap<(CommitId, bool, CommitId), Vec<&'m ComponentName>>;
+/// The contents of a line about a moved commit, except for the components.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct MovedLine {
+    /// The commit whose note gets the line.
+    commit: CommitId,
+    /// Whether the deployment took the commit out. Otherwise, it brought the commit.
+    is_taken_out: bool,
+    /// The deployed commit.
+    to: CommitId,
+}
+
+/// The components of each line about a moved commit.
+type MovedLines<'m> = BTreeMap<MovedLine, Vec<&'m ComponentName>>;
 
 /// Computes the lines that entries add to the notes.
 pub struct EntryNotes<'a>(MovementReader<'a>);
 
 impl<'a> EntryNotes<'a> {
-    /// Creates it for one thread.
+    /// Returns a value that computes lines on one thread.
     pub fn new(repository: &'a Repository) -> Self {
         Self(MovementReader::new(repository))
     }
@@ -28,7 +38,7 @@ impl<'a> EntryNotes<'a> {
     /// `previous` is the ledger commit before the entry.
     ///
     /// # Errors
-    /// If this repository lacks commits of the code that the lines depend on.
+    /// Fails if this repository lacks commits of the code that the lines depend on.
     pub fn read_lines(
         &self,
         statement: &Statement,
@@ -50,7 +60,14 @@ impl<'a> EntryNotes<'a> {
             Some((commit, line))
         });
         let moved = group_moved_commits(&movements).into_iter().map(
-            |((commit, is_taken_out, to), components)| {
+            |(
+                MovedLine {
+                    commit,
+                    is_taken_out,
+                    to,
+                },
+                components,
+            )| {
                 let line = if is_taken_out {
                     format_taken_out_line(statement, id, &components, to)
                 } else {
@@ -72,8 +89,12 @@ fn group_moved_commits(movements: &[CommitMovement]) -> MovedLines<'_> {
         };
         for (commits, is_taken_out) in [(brought, false), (taken_out, true)] {
             for commit in commits {
-                let key = (*commit, is_taken_out, movement.to);
-                lines.entry(key).or_default().push(&movement.component);
+                let line = MovedLine {
+                    commit: *commit,
+                    is_taken_out,
+                    to: movement.to,
+                };
+                lines.entry(line).or_default().push(&movement.component);
             }
         }
     }

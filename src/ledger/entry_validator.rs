@@ -68,11 +68,10 @@ impl<'a> EntryValidator<'a> {
         }
     }
 
-    /// Returns the end of a ledger whose tip is `tip`; for `None`, the computed genesis of a ledger
-    /// that does not exist yet.
+    /// Returns the end of a ledger whose tip is `tip`. If `tip` is `None`, the ledger does not exist
+    /// yet, and its computed genesis is the end.
     pub fn load_tip(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<ChainTip> {
-        let (chain, tree) = self.gatherer.chain(ledger, tip)?;
-        Ok(ChainTip { chain, tree })
+        self.gatherer.load_tip(ledger, tip)
     }
 
     /// Validates the entry in the commit `id`, which should follow `tip`.
@@ -92,7 +91,7 @@ impl<'a> EntryValidator<'a> {
         )
     }
 
-    /// Does the same as [`EntryValidator::validate`] for a commit that was already read.
+    /// Validates an entry like [`EntryValidator::validate`], but from a commit that was already read.
     pub fn validate_commit(
         &self,
         ledger: &LedgerName,
@@ -138,7 +137,7 @@ impl<'a> EntryValidator<'a> {
     /// the computed one.
     ///
     /// # Errors
-    /// The check that fails or cannot be answered, if the rules cannot be evaluated.
+    /// Fails if the rules cannot be evaluated, returns the check that failed or that has no answer.
     fn prepare<'e>(
         &self,
         ledger: &'e LedgerName,
@@ -206,9 +205,9 @@ impl<'a> EntryValidator<'a> {
             })
     }
 
-    /// Verifies the signature with the key that the entry names. It must be one of the keys,
-    /// retired ones too, in the policy that the entry names as seen. The rule `authorization`
-    /// decides whether that person may write the entry.
+    /// Verifies the signature with the key that the entry names. The key must be a current or retired
+    /// key in the policy that the entry names as seen. The rule `authorization` decides whether that
+    /// person may write the entry.
     fn verify_signature(
         &self,
         ledger: &LedgerName,
@@ -294,7 +293,9 @@ impl<'a> EntryValidator<'a> {
         Ok(Ok(()))
     }
 
-    /// Evaluates the rules at the entry's own time with what it has seen, and now if required.
+    /// Evaluates the rules at the entry's own time, on the tips that the entry has seen. For a push,
+    /// evaluates them at the current time and on the current tips as well, and returns the stricter
+    /// verdict. Returns the facts only for an entry of the history.
     fn evaluate(
         &self,
         pending: &PendingEntry<'_>,
@@ -321,9 +322,9 @@ impl<'a> EntryValidator<'a> {
                 (verdict_then, facts)
             }
             ValidationContext::Push(present) => {
-                let mut others = present.tips.clone();
-                others.remove(pending.ledger);
-                let verdict_now = self.evaluate_at(pending, &others, present.now).0;
+                let mut other_tips = present.tips.clone();
+                other_tips.remove(pending.ledger);
+                let verdict_now = self.evaluate_at(pending, &other_tips, present.now).0;
                 (stricter_verdict(verdict_then, verdict_now), None)
             }
         }
@@ -393,8 +394,8 @@ fn list_all_keys(policy: &Policy) -> impl Iterator<Item = PublicKey> {
         .flat_map(|person| std::iter::once(person.key).chain(person.retired.iter().copied()))
 }
 
-/// Parses the policy of a first publish, which is validated by its own rules. Anything else before
-/// it is refused.
+/// Parses the policy of the first publish, which is validated by that policy itself. Refuses any
+/// other entry while no policy is in force.
 fn parse_first_policy(pending: &PendingEntry<'_>) -> std::result::Result<Policy, Box<Check>> {
     let refuse = |why: String| Box::new(Check::fail(Rule::Authorization, why));
     let text = pending
@@ -402,7 +403,7 @@ fn parse_first_policy(pending: &PendingEntry<'_>) -> std::result::Result<Policy,
         .ok_or_else(|| refuse("no policy is in force yet".to_owned()))?;
     let text =
         std::str::from_utf8(text).map_err(|_| refuse("the policy is not UTF-8".to_owned()))?;
-    Policy::parse(text).map_err(|findings| refuse(findings.to_string()))
+    Policy::parse(text).map_err(|errors| refuse(errors.to_string()))
 }
 
 /// Returns the stricter of two verdicts; the later one if they agree.

@@ -39,7 +39,7 @@ fn commit_bytes(repository: &Repository, message: &str) -> Vec<u8> {
 /// same name differ.
 ///
 /// # Errors
-/// [`Error::Corrupt`] for no root key, more than 100, or a duplicate, even under another key id.
+/// Fails with [`Error::Corrupt`] for no root key, more than 100, or a duplicate, even under another key id.
 pub fn project_genesis_bytes(
     repository: &Repository,
     name: &ProjectName,
@@ -80,7 +80,7 @@ impl Project {
     /// Reads the genesis of a policy ledger.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] for a commit that is not a genesis, byte for byte.
+    /// Fails with [`Error::Corrupt`] for a commit that is not a genesis, byte for byte.
     pub fn read(repository: &Repository, id: EntryId) -> Result<Self> {
         let corrupt = |why: &str| Error::corrupt(format!("the genesis {id}"), why);
         let commit = repository.read_commit(id.0)?;

@@ -57,21 +57,19 @@ impl Repository {
     /// Reads a commit of `ledger`.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] for a commit without an entry of that ledger.
+    /// Fails with [`Error::Corrupt`] for a commit without an entry of that ledger.
     pub fn read_ledger_commit(&self, ledger: &LedgerName, id: EntryId) -> Result<LedgerCommit> {
-        let cached = &self.ledger_cache().ledger_commits;
-        if let Some(ledger_commit) = cached.get(&id)
+        let cache = &self.ledger_cache().ledger_commits;
+        if let Some(ledger_commit) = cache.get(&id)
             && matches!(&ledger_commit, LedgerCommit::Entry { entry, .. } if entry.statement().ledger == *ledger)
         {
             return Ok(ledger_commit);
         }
         let ledger_commit = self.read_uncached_ledger_commit(ledger, id)?;
         if let LedgerCommit::Entry { commit, entry, .. } = &ledger_commit {
-            cached.insert(
-                id,
-                ledger_commit.clone(),
-                estimate_memory(entry.stored()) + commit.raw.len() + entry.signature().len() + 500,
-            );
+            let weight =
+                estimate_memory(entry.stored()) + commit.raw.len() + entry.signature().len() + 500;
+            cache.insert(id, ledger_commit.clone(), weight);
         }
         Ok(ledger_commit)
     }

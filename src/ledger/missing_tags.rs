@@ -24,7 +24,7 @@ const FILE: &str = "deploy-missing-tags";
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
 impl Repository {
-    /// Adds tags that are missing here to those of a ledger.
+    /// Adds missing tags that entries of a ledger name.
     pub(super) fn add_missing_tags(
         &self,
         ledger: &LedgerName,
@@ -48,7 +48,7 @@ impl Repository {
     }
 
     /// Returns the tags that were missing when this clone first fetched the entries of a ledger that
-    /// name them. Empty if the user says that the server enforces the rules.
+    /// name them. Returns an empty set if the user says that the server enforces the rules.
     pub(super) fn find_missing_tags(&self, ledger: &LedgerName) -> Result<BTreeSet<VersionTag>> {
         let path = self.common_dir().join(FILE);
         match std::fs::metadata(&path) {
@@ -56,7 +56,7 @@ impl Repository {
                 return Ok(BTreeSet::new());
             }
             Err(error) => return Err(Error::io("read", &path)(error)),
-            Ok(it) if it.len() > FILE_LIMIT => {
+            Ok(metadata) if metadata.len() > FILE_LIMIT => {
                 return Err(Error::corrupt(
                     path.display().to_string(),
                     "it is too large",

@@ -55,7 +55,7 @@ impl Repository {
 
     /// Returns the tips of the ledgers below another prefix.
     pub fn tips_below(&self, prefix: &str) -> Result<Tips> {
-        let ledger = |(name, id): (String, _)| {
+        let parse_tip = |(name, id): (String, _)| {
             let short = name.strip_prefix(prefix).unwrap_or(&name);
             let ledger = short.parse().map_err(|_| Error::InvalidRef {
                 name: name.clone(),
@@ -63,7 +63,7 @@ impl Repository {
             })?;
             Ok((ledger, EntryId(id)))
         };
-        self.list_refs(prefix)?.into_iter().map(ledger).collect()
+        self.list_refs(prefix)?.into_iter().map(parse_tip).collect()
     }
 
     /// Returns the tip of one ledger, or `None` if it does not exist.

@@ -1,7 +1,7 @@
 //! `refs/notes/deploy`: the history of each commit, one line per event, derived from the ledgers.
 //!
-//! The message of a notes commit names the ledger tips it covers, so after a failure it is clear
-//! what is missing. An update gives the same notes as a rebuild.
+//! The message of a notes commit names the ledger tips that the notes cover. After a failure, the
+//! next update therefore knows which lines are missing. An update gives the same notes as a rebuild.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::git::repo::Repository;
 
 /// The ref of the notes.
 pub const NOTES_REF: &str = "refs/notes/deploy";
-/// The key of the message lines that name what is covered.
+/// The start of each line of the message that names a covered ledger tip.
 const COVERS: &str = "Deploy-Covers: ";
 
 /// Lines by commit; lines of one ledger are in its order.
@@ -75,7 +75,7 @@ impl Repository {
     /// do not contain, are rebuilt.
     ///
     /// # Errors
-    /// If this repository lacks commits of the code that the lines depend on, as in a shallow clone.
+    /// Fails if this repository lacks commits of the code that the lines depend on, as in a shallow clone.
     pub fn update_notes(&self, tips: &Tips) -> Result<bool> {
         loop {
             let old = self.read_ref(NOTES_REF)?;
@@ -175,7 +175,7 @@ impl Repository {
                     self.read_commit(covered.0).is_ok()
                         && self.is_on_chain(*covered, tip, usize::MAX)?
                 }
-                // A ledger created in the meantime.
+                // The ledger was created after `tips` were read.
                 None => self
                     .tip(ledger)?
                     .map_or(Ok(false), |tip| self.contains_covered(tip, *covered))?,
@@ -265,8 +265,8 @@ fn notes_commit_bytes(tree: Oid, parent: Option<Oid>, time: Time, covers: &Tips)
     .into_bytes()
 }
 
-/// Checks whether a commit has the bytes of a notes commit. One that another program added says
-/// nothing about what its notes cover.
+/// Checks whether a commit has the bytes of a notes commit. The message of any other commit is not
+/// trusted to name the tips that the notes cover.
 fn is_notes_commit(commit: &Commit, covers: &Tips) -> bool {
     let parent = commit.parents.first().copied();
     commit.raw == notes_commit_bytes(commit.tree, parent, commit.committer_time, covers)
@@ -274,13 +274,13 @@ fn is_notes_commit(commit: &Commit, covers: &Tips) -> bool {
 
 /// Parses the ledger tips that the message of a notes commit names.
 pub fn parse_covered_tips(message: &[u8]) -> Tips {
-    let cover = |line: &str| -> Option<(LedgerName, EntryId)> {
+    let parse_line = |line: &str| -> Option<(LedgerName, EntryId)> {
         let (ledger, tip) = line.strip_prefix(COVERS)?.split_once(' ')?;
         Some((ledger.parse().ok()?, EntryId(tip.parse().ok()?)))
     };
     String::from_utf8_lossy(message)
         .lines()
-        .filter_map(cover)
+        .filter_map(parse_line)
         .collect()
 }
 

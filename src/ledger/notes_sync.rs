@@ -7,13 +7,14 @@ use crate::domain::name::LedgerName;
 use crate::git::remote::PushOutcome;
 use crate::git::repo::Repository;
 
-/// How many times to retry updating the notes while others update them. The next writer catches up.
+/// How many times to retry updating the notes while others update them. After that, the missing
+/// lines are left to the next writer.
 const NOTES_ATTEMPTS: u32 = 5;
 
 /// Brings the notes up to date after one of our entries was accepted: takes the remote's notes if
 /// they cover it, otherwise updates and pushes ours.
 ///
-/// Ledgers and notes are fetched together, so the notes never cover what this clone has not seen.
+/// Ledgers and notes are fetched together, so the notes never cover an entry that this clone lacks.
 pub fn sync_notes(
     repository: &Repository,
     remote: &str,
@@ -23,7 +24,7 @@ pub fn sync_notes(
     for _ in 0..NOTES_ATTEMPTS {
         let tips = sync(repository, remote)?.tips;
         let notes = repository.read_notes_state(repository.read_ref(NOTES_REF)?)?;
-        // Notes are unproven: they may claim to cover ids of no commit.
+        // Notes are not verified, so they may name an id that belongs to no commit.
         if let Some(covered) = notes.covers.get(ledger)
             && repository.read_commit(covered.0).is_ok()
             && repository.is_on_chain(*covered, id, usize::MAX)?
@@ -38,7 +39,7 @@ pub fn sync_notes(
         {
             continue;
         }
-        // A remote that refuses them maintains its own notes.
+        // A remote that refuses the notes maintains its own.
         break;
     }
     Ok(())

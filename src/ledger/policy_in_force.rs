@@ -15,13 +15,14 @@ impl Repository {
     /// yet.
     ///
     /// # Errors
-    /// If this version cannot read the policy.
+    /// Fails if this version cannot read the policy.
     pub(crate) fn policy_at(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
         let caches = self.ledger_cache();
-        if let Some(known) = caches.policies_in_force.get(&tip) {
-            return Ok(known);
+        if let Some(cached) = caches.policies_in_force.get(&tip) {
+            return Ok(cached);
         }
         let policy = self.read_policy_at(tip)?;
+        // The policy itself counts in the cache of policies.
         caches.policies_in_force.insert(tip, policy.clone(), 100);
         Ok(policy)
     }
@@ -34,8 +35,8 @@ impl Repository {
             Some(TreeItem::Leaf(Leaf::Blob(blob))) => blob,
             Some(_) => return Err(Error::corrupt(subject(), "it is not a file")),
         };
-        if let Some(known) = cache.get(&blob) {
-            return Ok(Some(known));
+        if let Some(cached) = cache.get(&blob) {
+            return Ok(Some(cached));
         }
         let bytes = self.read_blob(blob, POLICY_LIMIT)?;
         let text = std::str::from_utf8(&bytes)
@@ -43,6 +44,7 @@ impl Repository {
         let policy =
             Policy::parse(text).map_err(|errors| Error::corrupt(subject(), errors.to_string()))?;
         let policy = Arc::new(policy);
+        // An estimate: a parsed policy is much larger than its text.
         cache.insert(blob, Arc::clone(&policy), bytes.len() * 10);
         Ok(Some(policy))
     }

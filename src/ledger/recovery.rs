@@ -1,8 +1,8 @@
 //! Policies that a server's owner accepted after all admin keys were lost.
 //!
-//! Only the owner can allow that, and no entry can: `deploy.recovered` in git's configuration lists
-//! the keys used. The server adds a key when it accepts such a policy. In a clone, users add it
-//! after asking the owner.
+//! Only the owner can allow that, so no entry states it: `deploy.recovered` in git's configuration
+//! lists the keys used. The server adds a key when it accepts such a policy. In a clone, users add
+//! the key after asking the owner.
 
 use super::LedgerCommit;
 use super::entry_files::POLICY_FILE;
@@ -29,7 +29,7 @@ impl Repository {
         if confirmed.is_empty() {
             return Ok(None);
         }
-        let Some(found) = self.find_claimed_recovery_key(ledger, id)? else {
+        let Some(claimed) = self.find_claimed_recovery_key(ledger, id)? else {
             return Ok(None);
         };
         let mut keys = Vec::new();
@@ -39,7 +39,7 @@ impl Repository {
             })?;
             keys.push(key);
         }
-        Ok(Some(found).filter(|key| keys.contains(key)))
+        Ok(Some(claimed).filter(|key| keys.contains(key)))
     }
 
     /// Returns the key that published a policy marked as recovered, according to that policy alone.

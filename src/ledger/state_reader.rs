@@ -19,8 +19,8 @@ use crate::git::tree::{Leaf, TreeItem};
 const FILE_LIMIT: usize = 1_000_000;
 /// The maximum size of `deploy.toml`.
 pub const POLICY_LIMIT: usize = 1024 * 1024;
-/// The maximum size of its key list. A line has at most 129 bytes, and a key in the policy at least
-/// 58.
+/// The maximum size of the key list. A key takes at least 58 bytes in `deploy.toml` and at most 129
+/// in the list, so the list is never four times as large.
 const KEYS_LIMIT: usize = 4 * POLICY_LIMIT;
 /// The folder that holds the components.
 const COMPONENTS: &str = "components";
@@ -55,7 +55,7 @@ impl<'a> StateReader<'a> {
     /// Loads the part of the state that `scope` selects from a tree of `ledger`.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] for a path or file that a ledger's tree may not contain.
+    /// Fails with [`Error::Corrupt`] for a path or file that a ledger's tree may not contain.
     pub fn load(&self, tree: Oid, ledger: &LedgerName, scope: &Scope) -> Result<State> {
         let mut state = State::empty();
         match scope {

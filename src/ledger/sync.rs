@@ -61,7 +61,7 @@ impl Repository {
 pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<SyncResult, SyncError> {
     // If a ref with an invalid name makes this fail, the refs that the fetch removes are not
     // restored below.
-    let before = repository.tips_below(INCOMING).unwrap_or_default();
+    let incoming_before = repository.tips_below(INCOMING).unwrap_or_default();
     let mut synced = sync_once(repository, remote)?;
     if synced
         .problems
@@ -70,22 +70,21 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<SyncRe
     {
         // A truncated answer can look to git like one without refs, so a deletion must be seen
         // twice.
-        let again = sync_once(repository, remote);
-        let again =
-            again.inspect_err(|_| restore_incoming(repository, &before, &synced.problems))?;
-        let (first, pinned) = (std::mem::take(&mut synced.moved), synced.pinned);
+        let second = sync_once(repository, remote).inspect_err(|_| {
+            restore_incoming(repository, &incoming_before, &synced.problems);
+        })?;
         synced = SyncResult {
-            pinned: pinned.or(again.pinned),
-            moved: [first, again.moved].concat(),
-            ..again
+            pinned: synced.pinned.or(second.pinned),
+            moved: [synced.moved, second.moved].concat(),
+            ..second
         };
     }
     if synced.problems.is_empty() {
         return Ok(synced);
     }
-    let is_cut_off =
+    let lacks_history =
         synced.problems.iter().all(LedgerProblem::is_undecided) && repository.is_shallow()?;
-    Err(if is_cut_off {
+    Err(if lacks_history {
         SyncError::Shallow(synced.problems)
     } else {
         SyncError::Problems(synced.problems)
@@ -94,13 +93,13 @@ pub fn sync(repository: &Repository, remote: &str) -> std::result::Result<SyncRe
 
 /// Restores the incoming refs of ledgers that seemed deleted, when a second fetch could not confirm
 /// it.
-fn restore_incoming(repository: &Repository, before: &Tips, problems: &[LedgerProblem]) {
+fn restore_incoming(repository: &Repository, incoming: &Tips, problems: &[LedgerProblem]) {
     for problem in problems
         .iter()
         .filter(|problem| problem.fault == LedgerFault::Deleted)
     {
-        if let Some(tip) = before.get(&problem.ledger) {
-            // If this fails, the next fetch does it.
+        if let Some(tip) = incoming.get(&problem.ledger) {
+            // If this fails, the next fetch restores the ref.
             let name = format!("{INCOMING}{}", problem.ledger);
             let _ = repository.compare_and_swap(&name, None, tip.0, "git-deploy: sync");
         }
@@ -141,6 +140,7 @@ fn fetch_with_retries(repository: &Repository, remote: &str, refspecs: &[&str]) 
         match repository.fetch(remote, refspecs) {
             // Git exits with 1 if some refs were not updated, and with 128 for other failures.
             Err(Error::CommandFailed { code: Some(1), .. }) => {
+                // 40 ms at first, then twice as long each time, up to 320 ms.
                 std::thread::sleep(Duration::from_millis(20 << attempt.min(4)));
             }
             result => return result,
@@ -157,12 +157,14 @@ fn accept_fetched(
 ) -> std::result::Result<SyncResult, SyncError> {
     let incoming = repository.tips_below(INCOMING)?;
     let mut synced = SyncResult::default();
-    let Some((project, pinned)) = find_trusted_project(repository, &tips, &incoming)? else {
+    let Some(trusted) = find_trusted_project(repository, &tips, &incoming)? else {
         return Ok(synced);
     };
-    synced.pinned = pinned;
-    synced.problems = verify_remote_ledgers(repository, &project, &mut tips, &incoming, |moved| {
-        // First, so that no interruption makes the entries look checked.
+    synced.pinned = trusted.newly_pinned;
+    let project = &trusted.project;
+    synced.problems = verify_remote_ledgers(repository, project, &mut tips, &incoming, |moved| {
+        // The missing tags are recorded first. Otherwise, after an interruption, the versions of
+        // the moved entries would look checked.
         repository.add_missing_tags(&moved.ledger, &moved.missing_tags)?;
         move_ledger(repository, &moved.ledger, moved.old, moved.new)?;
         synced.moved.push(moved);
@@ -173,16 +175,23 @@ fn accept_fetched(
     Ok(synced)
 }
 
-/// Returns the project that this clone trusts, and its id if it is pinned now: the first project
-/// seen is pinned.
+/// The project that this clone trusts.
+struct TrustedProject {
+    project: Project,
+    /// Its id, if it was not pinned before.
+    newly_pinned: Option<EntryId>,
+}
+
+/// Returns the project that this clone trusts. If no project is pinned yet, pins the one that the
+/// ledgers belong to.
 fn find_trusted_project(
     repository: &Repository,
     tips: &Tips,
     incoming: &Tips,
-) -> std::result::Result<Option<(Project, Option<EntryId>)>, SyncError> {
+) -> std::result::Result<Option<TrustedProject>, SyncError> {
     let policy = LedgerName::policy();
     let root = match incoming.get(&policy).or(tips.get(&policy)) {
-        // The first commit of the chain itself, not what its tip claims.
+        // The chain itself is read, because its tip could claim another first commit.
         Some(tip) => repository
             .chain_between(None, *tip)?
             .and_then(|chain| chain.first().copied()),
@@ -192,11 +201,17 @@ fn find_trusted_project(
         (Some(pinned), Some(found)) if pinned != found => {
             Err(SyncError::OtherProject { pinned, found })
         }
-        (Some(pinned), Some(_)) => Ok(Some((Project::read(repository, pinned)?, None))),
+        (Some(pinned), Some(_)) => Ok(Some(TrustedProject {
+            project: Project::read(repository, pinned)?,
+            newly_pinned: None,
+        })),
         (None, Some(found)) => {
             let project = Project::read(repository, found)?;
             repository.set_config(PIN_SETTING, &found.to_string())?;
-            Ok(Some((project, Some(found))))
+            Ok(Some(TrustedProject {
+                project,
+                newly_pinned: Some(found),
+            }))
         }
         (_, None) => Ok(None),
     }
@@ -245,8 +260,8 @@ pub(super) fn record_push(
     }
 }
 
-/// Accepts the fetched notes. They prove nothing, so they need no proof; `audit` compares them with
-/// the ledgers.
+/// Accepts the fetched notes without verifying them, because no decision depends on notes. `audit`
+/// compares them with the ledgers.
 fn accept_fetched_notes(repository: &Repository) -> Result<()> {
     let (ours, theirs) = (
         repository.read_ref(NOTES_REF)?,

@@ -29,7 +29,7 @@ use crate::domain::name::LedgerName;
 use crate::domain::verdict::Verdict;
 use crate::signing::{Signer, verify_entry};
 
-/// The number of unconfirmed pushes after which the writer gives up.
+/// The number of unconfirmed pushes after which the writer stops trying.
 const UNCONFIRMED_LIMIT: usize = 3;
 
 /// The outcome of one attempt.
@@ -45,7 +45,7 @@ impl LedgerWriter<'_> {
     /// Retries after a lost race.
     ///
     /// # Errors
-    /// [`AppendFailure::Draft`] if `draft` fails, [`AppendFailure::Append`] if the entry is refused
+    /// Fails with [`AppendFailure::Draft`] if `draft` fails, [`AppendFailure::Append`] if the entry is refused
     /// or cannot be published.
     pub fn append<E>(
         &self,
@@ -63,7 +63,7 @@ impl LedgerWriter<'_> {
             match self.attempt(ledger, draft)? {
                 AttemptOutcome::Done(appended) => return Ok(*appended),
                 AttemptOutcome::LostRace => {}
-                // A connection may break once; repeated failures are no race.
+                // A connection may break once, but repeated failures need the user's attention.
                 AttemptOutcome::Unconfirmed(push) => {
                     unconfirmed.push(*push);
                     if unconfirmed.len() == UNCONFIRMED_LIMIT {
@@ -196,6 +196,7 @@ fn sign_statement(signer: &Signer, statement: &Statement) -> Result<Entry<Verifi
 
 /// Waits for a short random time, so that writers who lost the same race do not collide again.
 fn back_off(attempt: u32) -> Result<(), clock::RandomError> {
+    // Up to 30 ms after the first attempt, and up to 650 ms after many.
     let ceiling = 20u64 << attempt.min(5);
     let millis = u64::from(u16::from_le_bytes(clock::random::<2>()?)) % ceiling;
     std::thread::sleep(Duration::from_millis(10 + millis));

@@ -1,9 +1,9 @@
 //! Determines which contents the yank of a commit covers.
 //!
-//! These are the contents that the commit brought: each component in which it differs from its first
-//! parent. Content that succeeded somewhere before the commit was first deployed is not its fault,
-//! for example the content that a revert goes back to. A success with a commit that contains the
-//! yanked one is no such exception: it deployed what the commit brought.
+//! These are the contents that the commit introduced: of each component in which it differs from its
+//! first parent. Content that succeeded anywhere before the commit was first deployed is not
+//! covered. For example, a revert goes back to content that is not to blame. A success with a commit
+//! that contains the yanked one does not exempt its content: it deployed what the commit introduced.
 
 use std::collections::BTreeMap;
 
@@ -24,32 +24,38 @@ pub struct EarlierSuccess {
     pub component: ComponentName,
     /// The commit with which it was deployed.
     pub commit: CommitId,
-    /// The ledger that says so.
+    /// The ledger that records the success.
     pub ledger: LedgerName,
 }
 
-/// The contents that a commit brought.
+/// The contents that a commit introduced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct YankCoverage {
-    /// Those that its yank covers, in order.
+    /// The contents that its yank covers, in order.
     pub contents: Vec<YankedContent>,
-    /// For each of the others, a success before the commit was first deployed.
+    /// For each content that its yank does not cover, a success before the commit was first deployed.
     pub earlier: Vec<EarlierSuccess>,
 }
 
-/// What the ledgers say about a commit and the contents that it brought.
+/// A success and its time.
+struct DatedSuccess {
+    at: Time,
+    success: EarlierSuccess,
+}
+
+/// The search of the ledgers for a commit and the contents that it introduced.
 #[derive(Default)]
-struct Search {
+struct CoverageSearch {
     /// When the commit was first deployed.
     first_deployed: Option<Time>,
     /// The oldest success of each content with a commit that does not contain the yanked one.
-    successes: BTreeMap<ComponentName, (Time, EarlierSuccess)>,
+    successes: BTreeMap<ComponentName, DatedSuccess>,
 }
 
 /// Determines which contents the yank of a commit covers.
 ///
-/// Looks through the ledgers of all environments, for a person who writes a yank. Entries that
-/// cannot be read, or are beyond the limit of a walk, make no exception: the content is covered.
+/// Looks through the ledgers of all environments, for a person who writes a yank. If an entry cannot
+/// be read or is beyond the limit of a walk, a success in it does not exempt its content.
 pub fn find_coverage(
     repository: &Repository,
     gatherer: &FactGatherer<'_>,
@@ -57,84 +63,87 @@ pub fn find_coverage(
     tips: &Tips,
     commit: CommitId,
 ) -> Result<YankCoverage> {
-    let mut brought = BTreeMap::new();
+    let mut introduced = BTreeMap::new();
     for component in policy.component_names() {
         let Some(content) = gatherer.content(policy, commit, &component)? else {
             continue;
         };
         if gatherer.parent_content(policy, commit, &component)? != Some(content) {
-            brought.insert(component, content);
+            introduced.insert(component, content);
         }
     }
-    let mut search = Search::default();
-    // If the commits cannot be compared, there is no exception.
+    let mut search = CoverageSearch::default();
+    // If the commits cannot be compared, the content is covered.
     let contains_yanked =
         |other: CommitId| repository.is_ancestor(commit.0, other.0).unwrap_or(true);
     for ledger in policy.ledgers() {
-        if let Some(tip) = tips.get(&ledger).filter(|_| !brought.is_empty()) {
+        if let Some(tip) = tips.get(&ledger).filter(|_| !introduced.is_empty()) {
             for walked in gatherer.history().walk(*tip) {
                 let Ok(walked) = walked else { break };
                 let trailers = &walked.trailers;
-                let is_about = trailers.history_role() != HistoryRole::None
+                let is_relevant = trailers.history_role() != HistoryRole::None
                     && (trailers.commits.contains(&commit)
                         || trailers
                             .components
                             .iter()
-                            .any(|it| brought.contains_key(&**it)));
-                if is_about && let Ok(stored) = gatherer.history().entry(&ledger, walked.id) {
-                    search.add_entry(&stored, &ledger, commit, &brought, &contains_yanked);
+                            .any(|component| introduced.contains_key(&**component)));
+                if is_relevant && let Ok(stored) = gatherer.history().entry(&ledger, walked.id) {
+                    search.add_entry(&stored, &ledger, commit, &introduced, &contains_yanked);
                 }
             }
         }
     }
-    Ok(search.into_coverage(brought))
+    Ok(search.into_coverage(introduced))
 }
 
-impl Search {
+impl CoverageSearch {
     fn add_entry(
         &mut self,
         stored: &StoredEntry,
         ledger: &LedgerName,
         commit: CommitId,
-        brought: &BTreeMap<ComponentName, Content>,
+        introduced: &BTreeMap<ComponentName, Content>,
         contains_yanked: &dyn Fn(CommitId) -> bool,
     ) {
         let statement = &stored.statement;
         if statement.commits().contains(&commit) {
             let earliest = self
                 .first_deployed
-                .map_or(statement.at, |it| it.min(statement.at));
+                .map_or(statement.at, |first| first.min(statement.at));
             self.first_deployed = Some(earliest);
         }
         for result in statement.component_results() {
             let target = &result.target;
-            let is_same = target.content.is_some()
-                && target.content == brought.get(&target.component).copied();
-            if !is_same || result.outcome != Outcome::Succeeded || contains_yanked(target.commit) {
+            let is_introduced = target.content.is_some()
+                && target.content == introduced.get(&target.component).copied();
+            if !is_introduced
+                || result.outcome != Outcome::Succeeded
+                || contains_yanked(target.commit)
+            {
                 continue;
             }
-            let success = EarlierSuccess {
-                component: target.component.clone(),
-                commit: target.commit,
-                ledger: ledger.clone(),
-            };
-            let oldest = self.successes.entry(target.component.clone());
-            let oldest = oldest.or_insert_with(|| (statement.at, success.clone()));
-            if statement.at < oldest.0 {
-                *oldest = (statement.at, success);
+            let at = statement.at;
+            let oldest = self.successes.get(&target.component);
+            if oldest.is_none_or(|oldest| at < oldest.at) {
+                let success = EarlierSuccess {
+                    component: target.component.clone(),
+                    commit: target.commit,
+                    ledger: ledger.clone(),
+                };
+                self.successes
+                    .insert(target.component.clone(), DatedSuccess { at, success });
             }
         }
     }
 
-    fn into_coverage(self, brought: BTreeMap<ComponentName, Content>) -> YankCoverage {
+    fn into_coverage(self, introduced: BTreeMap<ComponentName, Content>) -> YankCoverage {
         let mut coverage = YankCoverage::default();
         let mut successes = self.successes;
-        for (component, content) in brought {
-            let before = |(at, _): &(Time, EarlierSuccess)| {
-                self.first_deployed.is_none_or(|first| *at < first)
-            };
-            match successes.remove(&component).filter(before) {
-                Some((_, success)) => coverage.earlier.push(success),
+        for (component, content) in introduced {
+            let is_earlier =
+                |dated: &DatedSuccess| self.first_deployed.is_none_or(|first| dated.at < first);
+            match successes.remove(&component).filter(is_earlier) {
+                Some(dated) => coverage.earlier.push(dated.success),
                 None => coverage.contents.push(YankedContent { component, content }),
             }
         }

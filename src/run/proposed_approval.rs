@@ -32,5 +32,5 @@ pub fn refuse_proposed_approval(
     others.remove(env.ledger());
     let gatherer = snapshot.gatherer;
     let facts = gatherer.gather_to_approve(policy, &request, &others, chain.clone());
-    rules::refuse_proposed_approval(policy, &request, &facts, now, (by, approve))
+    rules::refuse_proposed_approval(policy, &request, &facts, now, by, approve)
 }

@@ -352,9 +352,10 @@ impl World {
         let rules = policy.environment(name).unwrap();
         let run_owner = || {
             let tip = tips.get(&rules.ledger).copied();
-            let (_, tree) = FactGatherer::new(&self.repository, &self.project)
-                .chain(&rules.ledger, tip)
-                .unwrap();
+            let tree = FactGatherer::new(&self.repository, &self.project)
+                .load_tip(&rules.ledger, tip)
+                .unwrap()
+                .tree;
             let state = StateReader::new(&self.repository)
                 .load(tree, &rules.ledger, &Scope::All)
                 .unwrap();

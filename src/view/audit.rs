@@ -51,9 +51,10 @@ impl AuditDocument {
             project: Some(project),
             pinned,
             ledgers: report.ledgers,
-            notes: report
-                .notes
-                .map(|(findings, remarks)| AuditSection { findings, remarks }),
+            notes: report.notes.map(|notes| AuditSection {
+                findings: notes.findings,
+                remarks: notes.remarks,
+            }),
             other: AuditSection::default(),
         }
     }
@@ -98,13 +99,13 @@ pub fn render_text(
         } else {
             "entries"
         };
-        let span = match ledger.span {
-            Some(span) if ledger.entries == 1 => format!(", {}", when(span.from)),
-            Some(span) => format!(", from {} to {}", when(span.from), when(span.to)),
+        let period = match ledger.period {
+            Some(period) if ledger.entries == 1 => format!(", {}", when(period.from)),
+            Some(period) => format!(", from {} to {}", when(period.from), when(period.to)),
             None => String::new(),
         };
         let mark = find_mark(&ledger.findings);
-        let text = format!("{:>count_width$} {entries}{span}", ledger.entries);
+        let text = format!("{:>count_width$} {entries}{period}", ledger.entries);
         lines.extend(grouping::render_group(
             &format!("{mark} "),
             ledger.ledger.as_str(),

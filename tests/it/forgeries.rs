@@ -160,7 +160,7 @@ fn findings(repository: &Path, stretch: usize) -> Vec<AuditFinding> {
         },
         &Unwatched,
     );
-    let notes = report.notes.into_iter().flat_map(|(findings, _)| findings);
+    let notes = report.notes.into_iter().flat_map(|notes| notes.findings);
     report
         .ledgers
         .into_iter()

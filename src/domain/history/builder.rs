@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Attempt, AttemptFailure, History, RunPeriod};
+use super::{Attempt, AttemptFailure, DatedVerification, History, RunPeriod};
 use crate::domain::entry::{
     Abort, Action, ComponentResult, Deployment, Outcome, StoredEntry, Target, VerificationResult,
 };
@@ -109,9 +109,9 @@ impl<'a> HistoryBuilder<'a, '_> {
         match result.outcome {
             Outcome::Succeeded | Outcome::Destroyed => {
                 self.end_period(at);
-                let runs = result.outcome == Outcome::Succeeded;
+                let has_succeeded = result.outcome == Outcome::Succeeded;
                 self.begin_period(RunPeriod {
-                    content: target.content.filter(|_| runs),
+                    content: target.content.filter(|_| has_succeeded),
                     entry,
                     is_baseline: matches!(entry.statement.action, Action::Baseline(_)),
                     from: at,
@@ -119,7 +119,10 @@ impl<'a> HistoryBuilder<'a, '_> {
                     commit: target.commit,
                     untrusted: self.untrusted(entry),
                     position,
-                    verifications: vec![(at, result.verification)],
+                    verifications: vec![DatedVerification {
+                        at,
+                        result: result.verification,
+                    }],
                 });
             }
             Outcome::Failed => {
@@ -156,20 +159,23 @@ impl<'a> HistoryBuilder<'a, '_> {
         (!(self.is_trusted)(entry)).then_some(entry)
     }
 
-    /// Begins a period with the content that ran until now, which a rollback has deployed again,
-    /// according to `entry`.
+    /// Begins a new period with the content that ran before an attempt. `entry` states that a
+    /// rollback deployed this content again.
     fn restart_period(&mut self, entry: &'a Arc<StoredEntry>) {
         let at = entry.statement.at;
         let untrusted = self.untrusted(entry);
         let ended = self.end_period(at);
-        let before = ended.and_then(|index| self.history.run_periods.get(index));
-        if let Some(before) = before {
+        let previous = ended.and_then(|index| self.history.run_periods.get(index));
+        if let Some(previous) = previous {
             self.begin_period(RunPeriod {
                 from: at,
                 to: None,
-                verifications: vec![(at, before.last_verification())],
-                untrusted: before.untrusted.or(untrusted),
-                ..before.clone()
+                verifications: vec![DatedVerification {
+                    at,
+                    result: previous.last_verification(),
+                }],
+                untrusted: previous.untrusted.or(untrusted),
+                ..previous.clone()
             });
         }
     }
@@ -190,8 +196,8 @@ impl<'a> HistoryBuilder<'a, '_> {
             .and_then(|index| self.history.run_periods.get_mut(index));
         let period = match running.filter(|period| period.commit == commit) {
             Some(period) => Some(period),
-            // A failed verification also counts for the content that ran last, and for content that
-            // may or may not be running.
+            // A failed verification also counts for the newest earlier period of the commit: the
+            // running version may be unknown, or may have changed in the meantime.
             None if result == VerificationResult::Failed => self
                 .history
                 .run_periods
@@ -200,7 +206,7 @@ impl<'a> HistoryBuilder<'a, '_> {
             None => None,
         };
         if let Some(period) = period {
-            period.verifications.push((at, result));
+            period.verifications.push(DatedVerification { at, result });
         }
     }
 

@@ -140,12 +140,12 @@ impl SampleLedger {
         History::read(&api(), &self.0, &|_| true)
     }
 
-    /// Returns the minutes of a commit's longest verified span, as of one hour after the epoch.
+    /// Returns the minutes of a commit's longest verified period, as of one hour after the epoch.
     fn soaked_minutes(&self, number: u8) -> u64 {
         let now = Time::EPOCH.plus(Span::from_seconds(3600));
         self.read()
-            .longest_verified_span(RunSubject::Commit(commit(number)), false, now)
-            .map_or(0, |(_, _, length)| length.as_seconds() / 60)
+            .longest_verified_period(RunSubject::Commit(commit(number)), false, now)
+            .map_or(0, |period| period.length(now).as_seconds() / 60)
     }
 
     /// Returns whether the newest event of this commit and content is a verified period.

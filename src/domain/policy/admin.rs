@@ -57,8 +57,9 @@ impl Policy {
             .filter(|admin| !self.is_machine(admin))
             .count();
         // If an admin is a machine, it can publish, and then every person can approve.
-        let publisher = usize::from(persons == admins.len());
-        (required > 0 && (required as usize) + publisher > persons).then(|| {
+        let must_publish_as_person = persons == admins.len();
+        let needed = required as usize + usize::from(must_publish_as_person);
+        (required > 0 && needed > persons).then(|| {
             format!(
                 "it needs {} in addition to the publisher's signature, but the admins include only {persons} {}: no policy could be published again",
                 count_approvals(required),

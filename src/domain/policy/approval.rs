@@ -8,7 +8,7 @@ use super::table::ValueForm;
 use super::table_macros::policy_table;
 use crate::domain::time::Span;
 
-/// The most approvals that all requirements of an environment may ask for together.
+/// The largest number of approvals that all requirements of an environment may ask for together.
 const MAX_APPROVALS: u32 = 20;
 /// How long an approval counts by default.
 const EXPIRES: Span = Span::from_days(7);
@@ -59,8 +59,8 @@ policy_table! {
             default: "any plan of the same commit",
             read: key.one_of(&[("plan", ApprovalBinding::Plan)]).unwrap_or(ApprovalBinding::Commit),
         }
-        /// How long an approval counts: until 5 minutes, the tolerance for clocks, before this time
-        /// is over.
+        /// How long an approval counts. It stops counting 5 minutes (the tolerance for clocks)
+        /// before this time is over.
         pub expires: Span {
             form: ValueForm::Text(&SPAN),
             example: "\"2d\"",

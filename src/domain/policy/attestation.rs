@@ -12,7 +12,7 @@ use super::table::ValueForm;
 use super::table_macros::policy_table;
 use crate::domain::name::{EnvName, Label};
 
-/// The most types in `[checks]`.
+/// The largest number of types in `[checks]`.
 const MAX_TYPES: usize = 200;
 
 policy_table! {
@@ -86,8 +86,8 @@ pub(super) fn read_accepted_signers(
     let mut accepted = BTreeMap::new();
     for entry in value.named_values(MAX_TYPES) {
         let signers = AcceptedSigners::read(&entry.value.fields(&AcceptedSigners::TABLE), roster);
-        // A broken list is already reported. Accept everyone, so that the checks that rely on it
-        // cause no further errors.
+        // An invalid list is already reported. Everyone is accepted instead, so that checks that
+        // depend on the list report no further errors.
         let by = signers.map_or_else(|| roster.everyone.clone(), |signers| signers.by);
         if let Some(predicate_type) = entry.parse_name::<PredicateType>()
             && accepted.insert(predicate_type, by).is_some()

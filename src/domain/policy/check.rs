@@ -1,7 +1,7 @@
 //! Checks the parts of a policy against each other: names resolve, nothing is circular or claimed
 //! twice, every rule can be met.
 //!
-//! A rule that no one could ever satisfy is a mistake in the file. Otherwise it would block a
+//! A rule that no one could ever satisfy is an error in the file. Otherwise it would block a
 //! deployment later.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,12 +31,12 @@ pub(super) fn check(policy: &Policy, errors: &ErrorCollector<'_>) {
 
 /// Returns the path of an environment's key in the file.
 fn key_path(environment: &Environment, key: &str) -> String {
-    let star = if environment.ephemeral.is_some() {
+    let suffix = if environment.ephemeral.is_some() {
         "-*"
     } else {
         ""
     };
-    format!("environments.{}{star}{key}", environment.name)
+    format!("environments.{}{suffix}{key}", environment.name)
 }
 
 fn check_patterns(policy: &Policy, errors: &ErrorCollector<'_>) {
@@ -169,9 +169,9 @@ fn find_cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec
     // A node without outgoing edges is on no cycle: remove such nodes, with their incoming edges,
     // until there is none.
     let mut incoming: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let known: BTreeSet<&str> = edges.keys().copied().collect();
+    let nodes: BTreeSet<&str> = edges.keys().copied().collect();
     for (from, to) in &mut edges {
-        to.retain(|name| known.contains(name));
+        to.retain(|name| nodes.contains(name));
         for name in to.iter() {
             incoming.entry(name).or_default().push(from);
         }
@@ -195,9 +195,9 @@ fn find_cycle<'n>(mut edges: BTreeMap<&'n str, BTreeSet<&'n str>>) -> Option<Vec
     // Each remaining node has an edge to another one, so a walk must return to a node that it has
     // visited.
     let (mut walk, mut name) = (Vec::new(), *edges.keys().next()?);
-    let mut seen = BTreeMap::new();
+    let mut visited = BTreeMap::new();
     loop {
-        if let Some(start) = seen.insert(name, walk.len()) {
+        if let Some(start) = visited.insert(name, walk.len()) {
             walk.push(name);
             return Some(walk.split_off(start));
         }
@@ -319,16 +319,17 @@ fn assign_approvers<'s>(
         .collect();
     let mut assigned = BTreeMap::new();
     for slot in 0..slots.len() {
-        if !assign(slot, &slots, deployer, &mut assigned, &mut BTreeSet::new()) {
+        if !assign_slot(slot, &slots, deployer, &mut assigned, &mut BTreeSet::new()) {
             return None;
         }
     }
     Some(assigned.into_keys().collect())
 }
 
-/// Finds a person for a slot, moving others to free one up (an augmenting path). The recursion is
-/// at most as deep as there are slots: 20. `assigned` maps each chosen person to a slot.
-fn assign<'s>(
+/// Finds a person for a slot, moving others to free one up (an augmenting path). Returns whether the
+/// slot was filled. The recursion is at most as deep as there are slots: 20. `assigned` maps each
+/// chosen person to a slot.
+fn assign_slot<'s>(
     slot: usize,
     slots: &[&'s ApprovalRequirement],
     deployer: Option<&Person>,
@@ -346,7 +347,7 @@ fn assign<'s>(
         }
         let is_free = match assigned.get(person).copied() {
             None => true,
-            Some(other) => assign(other, slots, deployer, assigned, tried),
+            Some(other) => assign_slot(other, slots, deployer, assigned, tried),
         };
         if is_free {
             assigned.insert(person, slot);

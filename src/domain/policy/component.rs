@@ -14,7 +14,7 @@ use super::variables::{SECRETS, Secret, VARIABLES, VarName, read_secrets, read_v
 use crate::domain::name::{ComponentName, ProjectName, REST};
 use crate::domain::time::Span;
 
-/// The most components.
+/// The largest number of components.
 const MAX_COMPONENTS: usize = 5_000;
 
 pub(super) const PATH: TextForm = TextForm::new("path or glob", "^[^/]");
@@ -53,8 +53,9 @@ policy_table! {
             default: "the whole tree",
             read: key.read(read_paths),
         }
-        /// The name that this component had before. It continues the history of that component:
-        /// wherever the old name still runs, the first deployment under the new name replaces it.
+        /// The name that this component had before. The component continues the history of that
+        /// name: in each environment that still runs the old name, the first deployment under the
+        /// new name replaces it.
         pub renamed_from: Option<ComponentName> {
             form: ValueForm::Text(&NAME),
             example: "\"backend\"",
@@ -115,7 +116,7 @@ policy_table! {
             default: "`\"refuse\"`",
             read: key.word().unwrap_or(Submodules::Refuse),
         }
-        /// How often a failed `apply` (with a new plan) or `verify` is retried.
+        /// How many times a failed `apply` (with a new plan) or `verify` is retried.
         pub retries: u32 {
             form: ValueForm::Number(0, 10),
             example: "2",

@@ -105,8 +105,8 @@ policy_table! {
             }),
         }
         /// The environment in which the same content or commit (see `match`) must have succeeded
-        /// before, and passed verification if the component has a `verify` command. If it is a
-        /// list, that must hold in each of them: `["e2e", "perf"]` joins two parallel environments.
+        /// before, and passed verification if the component has a `verify` command. For a list, all
+        /// of them are required: `["e2e", "perf"]` joins two parallel environments.
         pub promote_from: BTreeSet<EnvName> {
             form: ValueForm::OneOrMore(&ValueForm::Text(&NAME)),
             example: "\"stage\"",
@@ -124,8 +124,8 @@ policy_table! {
             used_as: "promotion_match",
             read: key.word(),
         }
-        /// How long this must have run in each environment that `promote_from` names, verified and
-        /// without interruption.
+        /// How long the content or commit must have run in each environment that `promote_from`
+        /// names, verified and without interruption.
         pub soak: Option<Span> {
             form: ValueForm::Text(&SPAN),
             example: "\"1h\"",
@@ -209,8 +209,8 @@ policy_table! {
         }
         /// The form of the environment's tags, with `{timestamp}`, `{env}`, `{branch}`,
         /// `{version}`, `{component}` and `{commit}`. git-deploy guards these tags and does not
-        /// create them: a tag of this form can be pushed only for a commit whose content runs here,
-        /// and it cannot be moved.
+        /// create them: a tag of this form can be pushed only for a commit whose content runs in
+        /// the environment, and it cannot be moved.
         pub tag: Option<Template> {
             form: ValueForm::Text(&TEMPLATE),
             example: "\"{version}.{timestamp}.{env}\"",
@@ -327,9 +327,7 @@ impl Environment {
         }
     }
 
-    /// Checks whether a tag, by its short name, has the form of the environment's `tag`.
-    ///
-    /// The comparison is exact; see also [`Environment::claims_similar_tag`].
+    /// Checks whether a tag, by its short name, has exactly the form of the environment's `tag`.
     pub fn claims_tag(&self, tag: &str) -> bool {
         self.tag
             .as_ref()

@@ -10,29 +10,29 @@ impl Policy {
     /// none are sorted by name, patterns last.
     pub fn environments_in_order(&self) -> Vec<&Environment> {
         let mut ordered = Vec::new();
-        let mut seen = BTreeSet::new();
+        let mut added = BTreeSet::new();
         for environment in self.all_environments() {
-            self.add_if_ready(environment, &mut seen, &mut ordered);
+            self.add_if_ready(environment, &mut added, &mut ordered);
         }
         ordered
     }
 
-    /// Adds an environment if all that it promotes from are there, and after it those that promote
-    /// from it, directly or indirectly.
+    /// Adds an environment if all environments that it promotes from were added, and after it those
+    /// that promote from it, directly or indirectly.
     fn add_if_ready<'a>(
         &'a self,
         environment: &'a Environment,
-        seen: &mut BTreeSet<&'a EnvName>,
+        added: &mut BTreeSet<&'a EnvName>,
         ordered: &mut Vec<&'a Environment>,
     ) {
-        let is_ready = environment.promote_from.iter().all(|it| seen.contains(it));
-        if !is_ready || !seen.insert(&environment.name) {
+        let is_ready = environment.promote_from.iter().all(|it| added.contains(it));
+        if !is_ready || !added.insert(&environment.name) {
             return;
         }
         ordered.push(environment);
         for next in self.all_environments() {
             if next.promote_from.contains(&environment.name) {
-                self.add_if_ready(next, seen, ordered);
+                self.add_if_ready(next, added, ordered);
             }
         }
     }

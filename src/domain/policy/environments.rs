@@ -9,18 +9,25 @@ use super::reader::NamedValue;
 use super::roster::Roster;
 use crate::domain::name::EnvName;
 
-/// The most environments and patterns together.
+/// The largest number of environments and patterns together.
 const MAX_ENVIRONMENTS: usize = 500;
 
-type Environments = BTreeMap<EnvName, Environment>;
+/// The environments and patterns of the file.
+#[derive(Default)]
+pub(super) struct DeclaredEnvironments {
+    /// The environments, by name.
+    pub(super) environments: BTreeMap<EnvName, Environment>,
+    /// The patterns, by prefix.
+    pub(super) patterns: BTreeMap<EnvName, Environment>,
+}
 
-/// Reads `[environments]`. Returns the environments by name, and the patterns by prefix.
+/// Reads `[environments]`.
 pub(super) fn read_environments(
     file: &TableFields<'_>,
     roster: &Roster,
     notify: &[Notify],
-) -> (Environments, Environments) {
-    let (mut environments, mut patterns) = (BTreeMap::new(), BTreeMap::new());
+) -> DeclaredEnvironments {
+    let mut declared = DeclaredEnvironments::default();
     for entry in file.key("environments").named_values(MAX_ENVIRONMENTS) {
         let prefix = entry.key.strip_suffix("-*");
         match prefix.unwrap_or(entry.key).parse::<EnvName>() {
@@ -32,9 +39,9 @@ pub(super) fn read_environments(
                 };
                 let environment = read_environment(&entry, prefix.is_some(), context);
                 let target = if prefix.is_some() {
-                    &mut patterns
+                    &mut declared.patterns
                 } else {
-                    &mut environments
+                    &mut declared.environments
                 };
                 target.extend(environment.map(|environment| (name, environment)));
             }
@@ -45,7 +52,7 @@ pub(super) fn read_environments(
             Err(error) => entry.report(error.to_string(), None),
         }
     }
-    (environments, patterns)
+    declared
 }
 
 fn read_environment(

@@ -11,7 +11,7 @@ use crate::domain::text::sanitize;
 /// The maximum number of errors that are kept.
 const MAX_ERRORS: usize = 100;
 
-/// One mistake in a `deploy.toml`.
+/// One error in a `deploy.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyError {
     /// Line and column, both counted from 1, the column in characters.
@@ -38,7 +38,7 @@ impl fmt::Display for PolicyError {
     }
 }
 
-/// All mistakes in a `deploy.toml`, in the order of the file; never empty.
+/// All errors in a `deploy.toml`, in the order of the file. There is at least one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct PolicyErrors {
     errors: Vec<PolicyError>,
@@ -165,14 +165,17 @@ impl<'t> ErrorCollector<'t> {
     }
 }
 
-/// Suggests the known word that is nearest to a misspelled one: `did you mean "deployers"?`.
-/// Returns `None` if no word is near.
-pub fn suggest_nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
-    // A long word is not compared, since that would take long in a hostile file.
+/// Suggests the candidate that is nearest to a misspelled word: `did you mean "deployers"?`. Returns
+/// `None` if no candidate is near.
+pub fn suggest_nearest<'k>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'k str>,
+) -> Option<String> {
+    // A long word is not compared: a hostile file could make the comparisons slow.
     (word.len() <= 100)
         .then(|| {
             let word = word.to_lowercase();
-            known
+            candidates
                 .into_iter()
                 .map(|candidate| (strsim::damerau_levenshtein(&word, candidate), candidate))
                 .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))

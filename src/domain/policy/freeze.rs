@@ -76,18 +76,24 @@ pub struct Freeze {
     pub timezone: Zone,
     /// The reason, shown with a refusal.
     pub reason: Option<Line>,
-    /// The start and the end, as written in `deploy.toml`.
-    start_and_end: (String, String),
+    /// The start, as written in `deploy.toml`.
+    start_text: String,
+    /// The end, as written in `deploy.toml`.
+    end_text: String,
+}
+
+/// A moment of every week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct WeekMoment {
+    day: Weekday,
+    time: NaiveTime,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FreezeWindow {
-    /// Every week from one day and time to another.
-    Weekly {
-        start: (Weekday, NaiveTime),
-        end: (Weekday, NaiveTime),
-    },
-    /// Once.
+    /// The window repeats every week.
+    Weekly { start: WeekMoment, end: WeekMoment },
+    /// The window does not repeat.
     Once { start: Time, end: Time },
 }
 
@@ -110,7 +116,7 @@ impl BoundKind {
 
 /// The start or end of a window.
 enum WindowBound {
-    Weekly(Weekday, NaiveTime),
+    Weekly(WeekMoment),
     Once(Time),
 }
 
@@ -129,19 +135,13 @@ impl Freeze {
             parse_bound(start, timezone, BoundKind::Start)?,
             parse_bound(end, timezone, BoundKind::End)?,
         ) {
-            (
-                WindowBound::Weekly(start_day, start_time),
-                WindowBound::Weekly(end_day, end_time),
-            ) => {
-                if (start_day, start_time) == (end_day, end_time) {
+            (WindowBound::Weekly(start), WindowBound::Weekly(end)) => {
+                if start == end {
                     return Err(
                         "start and end are the same moment of the week; to stop all deployments, use git deploy lock".to_owned()
                     );
                 }
-                FreezeWindow::Weekly {
-                    start: (start_day, start_time),
-                    end: (end_day, end_time),
-                }
+                FreezeWindow::Weekly { start, end }
             }
             (WindowBound::Once(start), WindowBound::Once(end)) if start < end => {
                 FreezeWindow::Once { start, end }
@@ -159,7 +159,8 @@ impl Freeze {
             window,
             timezone,
             reason,
-            start_and_end: (start.to_owned(), end.to_owned()),
+            start_text: start.to_owned(),
+            end_text: end.to_owned(),
         })
     }
 
@@ -170,27 +171,27 @@ impl Freeze {
             FreezeWindow::Once { start, end } => (start <= now && now < end).then_some(end),
             FreezeWindow::Weekly { start, end } => {
                 let today = self.timezone.to_local(now).date();
-                let days = u64::from(
-                    (7 + end.0.num_days_from_monday() - start.0.num_days_from_monday()) % 7,
+                let days_between = u64::from(
+                    (7 + end.day.num_days_from_monday() - start.day.num_days_from_monday()) % 7,
                 );
-                let length = if days == 0 && end.1 <= start.1 {
+                let length_in_days = if days_between == 0 && end.time <= start.time {
                     7
                 } else {
-                    days
+                    days_between
                 };
                 // Look back a week and a day: if the clocks skip or repeat a time, the window that
                 // began a week ago may still be active.
                 (0..=8)
-                    .filter_map(|back| today.checked_sub_days(Days::new(back)))
-                    .filter(|day| day.weekday() == start.0)
+                    .filter_map(|days_ago| today.checked_sub_days(Days::new(days_ago)))
+                    .filter(|day| day.weekday() == start.day)
                     .filter_map(|day| {
-                        let last_day = day.checked_add_days(Days::new(length))?;
+                        let last_day = day.checked_add_days(Days::new(length_in_days))?;
                         let begin = self
                             .timezone
-                            .to_utc(day.and_time(start.1), BoundKind::Start.ambiguity())?;
+                            .to_utc(day.and_time(start.time), BoundKind::Start.ambiguity())?;
                         let until = self
                             .timezone
-                            .to_utc(last_day.and_time(end.1), BoundKind::End.ambiguity())?;
+                            .to_utc(last_day.and_time(end.time), BoundKind::End.ambiguity())?;
                         (begin <= now && now < until).then_some(until)
                     })
                     .max()
@@ -204,7 +205,7 @@ impl fmt::Display for Freeze {
         write!(
             f,
             "{} to {} {}",
-            self.start_and_end.0, self.start_and_end.1, self.timezone
+            self.start_text, self.end_text, self.timezone
         )
     }
 }
@@ -220,10 +221,8 @@ fn parse_bound(text: &str, timezone: Zone, kind: BoundKind) -> Result<WindowBoun
     if let Some((day, time)) = text.split_once(' ')
         && let Ok(day) = day.parse::<Weekday>()
     {
-        return Ok(WindowBound::Weekly(
-            day,
-            parse_clock(time).ok_or_else(error)?,
-        ));
+        let time = parse_clock(time).ok_or_else(error)?;
+        return Ok(WindowBound::Weekly(WeekMoment { day, time }));
     }
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         let day = match kind {

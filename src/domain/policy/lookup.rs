@@ -176,10 +176,11 @@ impl Policy {
         self.components.get(name)
     }
 
-    /// Returns what of a component must have run in the previous environment of an environment.
+    /// Returns what must have run in the previous environments of an environment: the component's
+    /// content or its commit.
     ///
-    /// The content is enough if nothing else can have an effect: the component is the whole tree, or
-    /// git-deploy runs its commands in a checkout of that content alone.
+    /// By default, the content is enough if nothing else can have an effect: the component is the
+    /// whole tree, or git-deploy runs its commands in a checkout of that content alone.
     pub fn promotion_match(
         &self,
         environment: &Environment,
@@ -236,9 +237,10 @@ impl Policy {
 
     /// Returns the component that was renamed from this one.
     pub fn renamed_to(&self, old: &ComponentName) -> Option<&ComponentName> {
-        let mut all = self.components.values();
-        all.find(|it| it.renamed_from.as_ref() == Some(old))
-            .map(|it| &it.name)
+        self.components
+            .values()
+            .find(|component| component.renamed_from.as_ref() == Some(old))
+            .map(|component| &component.name)
     }
 
     /// Returns how a file, or a link (a symbolic link or a submodule), belongs to the component,
@@ -277,7 +279,8 @@ impl Policy {
         match (&self.shared, self.own_coverage(component, folder)) {
             (Some(shared), Coverage::Nothing) => match shared.coverage(folder) {
                 Coverage::Nothing => Coverage::Nothing,
-                // A shared file alone makes no component present: it has to be looked at.
+                // Shared files alone do not make a component present, so the walk must look for
+                // others.
                 Coverage::Whole | Coverage::Descend => Coverage::Descend,
             },
             (_, own) => own,

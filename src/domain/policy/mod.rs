@@ -1,8 +1,8 @@
 //! The policy, `deploy.toml`: who may do what, and what must hold first.
 //!
-//! A [`Policy`] exists only validated: [`Policy::parse`] is the only way to make one, and it
-//! reports every mistake at once. All names in it resolve, groups are expanded and defaults filled
-//! in, so that the rules never have to deal with a broken policy.
+//! A [`Policy`] is always valid: [`Policy::parse`] is the only way to create one, and it reports all
+//! errors at once. All names in a policy resolve, groups are expanded and defaults are filled in, so
+//! that the rules never have to deal with an invalid policy.
 //!
 //! Each table of the file is declared in one place by `policy_table!`; see `table_macros`.
 

@@ -202,8 +202,9 @@ impl NotifyEvent {
 impl FromStr for NotifyEvent {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::WORDS.iter().find(|(word, _)| *word == text);
-        found
+        Self::WORDS
+            .iter()
+            .find(|(word, _)| *word == text)
             .map(|(_, event)| *event)
             .ok_or_else(|| format!("{text:?} is not an event"))
     }

@@ -1,6 +1,6 @@
 //! Parses the text of a `deploy.toml` into a [`Policy`].
 //!
-//! After an error, reading goes on with a default, so that all errors are reported. The result is
+//! After an error, reading continues with a default, so that all errors are reported. The result is
 //! a policy only if there was no error.
 
 use toml::de::{DeTable, DeValue};
@@ -56,21 +56,21 @@ fn read_document<'a>(root: &'a TomlValue<'a>, errors: &'a ErrorCollector<'a>) ->
     let fields = root.fields(&Policy::TABLE);
     let roster = read_roster(&fields, errors);
     let notify = fields.key("notify").read(read_notify).unwrap_or_default();
-    let (environments, patterns) = read_environments(&fields, &roster, &notify);
+    let declared = read_environments(&fields, &roster, &notify);
     let context = FileContext {
         root,
         project: fields.key("project").parse(),
         roster: &roster,
-        environments,
-        patterns,
+        environments: declared.environments,
+        patterns: declared.patterns,
     };
     let policy = Policy::read(&fields, context)?;
     check::check(&policy, errors);
     Some(policy)
 }
 
-/// Refuses a file of another schema version at once, since it may contain keys that are unknown
-/// here.
+/// Refuses a file of another schema version immediately, because it may contain keys that this
+/// version does not know.
 fn check_schema(root: &TomlValue<'_>) -> Option<()> {
     let entries = root.named_values(usize::MAX);
     if let Some(schema) = entries.iter().find(|entry| entry.key == "schema")

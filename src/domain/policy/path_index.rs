@@ -15,7 +15,7 @@ pub struct PathIndex<'a> {
     /// All components in the order of their names, with `rest`. Everywhere else, a component is an
     /// index into this list.
     names: Vec<ComponentName>,
-    /// The paths of each; `None` for `rest` and for a component without `paths`.
+    /// The paths of each component; `None` for `rest` and for a component without `paths`.
     paths: Vec<Option<&'a Paths>>,
     shared: Option<&'a Paths>,
     /// The components that own the whole tree.
@@ -57,36 +57,36 @@ impl<'a> PathIndex<'a> {
     /// Builds the index of a policy.
     pub fn new(policy: &'a Policy) -> Self {
         let names: Vec<ComponentName> = policy.component_names().into_iter().collect();
-        let (mut root, mut whole, mut rest) = (FolderNode::default(), Vec::new(), None);
-        let mut all = Vec::with_capacity(names.len());
-        for (number, name) in names.iter().enumerate() {
+        let (mut root, mut whole_tree, mut rest) = (FolderNode::default(), Vec::new(), None);
+        let mut paths_by_component = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
             let declared = policy.component(name);
             let paths = declared.and_then(|declared| declared.paths.as_ref());
             match (declared, paths) {
-                (None, _) => rest = Some(number),
-                (Some(_), None) => whole.push(number),
+                (None, _) => rest = Some(index),
+                (Some(_), None) => whole_tree.push(index),
                 (Some(_), Some(paths)) => {
                     if paths.is_all() {
-                        whole.push(number);
+                        whole_tree.push(index);
                     }
-                    root.add_paths(paths, number);
+                    root.add_paths(paths, index);
                 }
             }
-            all.push(paths);
+            paths_by_component.push(paths);
         }
-        // Shared paths are in the tree as a component of their own, behind the last one.
+        // In the tree, the shared paths belong to one more component after the last one.
         let shared = policy.shared.as_ref();
         if let Some(paths) = shared {
             root.add_paths(paths, names.len());
             if paths.is_all() {
-                whole.extend(0..names.len());
+                whole_tree.extend(0..names.len());
             }
         }
         Self {
             names,
-            paths: all,
+            paths: paths_by_component,
             shared,
-            whole_tree: whole,
+            whole_tree,
             rest,
             root,
         }
@@ -99,14 +99,14 @@ impl<'a> PathIndex<'a> {
 
     /// Returns the owners of the root, where a walk begins.
     pub fn root(&self) -> FolderOwners<'_> {
-        let place = FolderPosition {
+        let position = FolderPosition {
             node: Some(&self.root),
             stems: self.root.stems.clone(),
             fully_owned: !self.whole_tree.is_empty(),
         };
         // The root may contain files that belong to every component.
         FolderOwners {
-            position: place,
+            position,
             owners: self.whole_tree.clone(),
             descend: true,
         }
@@ -120,26 +120,26 @@ impl<'a> PathIndex<'a> {
     ) -> FolderOwners<'o> {
         let node = parent.node.and_then(|node| node.children.get(name));
         let mut stems = parent.stems.clone();
-        let mut whole = Vec::new();
+        let mut owners = Vec::new();
         if let Some(node) = node {
             stems.extend(&node.stems);
-            whole.clone_from(&node.prefixes);
+            owners.clone_from(&node.prefixes);
         }
-        let inner = !stems.is_empty() || node.is_some_and(|node| !node.children.is_empty());
-        if whole.contains(&self.names.len()) {
-            whole = (0..self.names.len()).collect();
+        let descend = !stems.is_empty() || node.is_some_and(|node| !node.children.is_empty());
+        if owners.contains(&self.names.len()) {
+            owners = (0..self.names.len()).collect();
         }
-        let taken = parent.fully_owned || !whole.is_empty();
-        // A folder to which no path leads belongs to the rest.
-        whole.extend(self.rest.filter(|_| !taken && !inner));
+        let fully_owned = parent.fully_owned || !owners.is_empty();
+        // A folder in which no component can own anything belongs to `rest`.
+        owners.extend(self.rest.filter(|_| !fully_owned && !descend));
         FolderOwners {
             position: FolderPosition {
                 node,
                 stems,
-                fully_owned: taken,
+                fully_owned,
             },
-            owners: whole,
-            descend: inner,
+            owners,
+            descend,
         }
     }
 
@@ -154,61 +154,63 @@ impl<'a> PathIndex<'a> {
         path: &[u8],
         is_link: bool,
     ) -> Vec<usize> {
-        let mut named = Vec::new();
+        let mut owners = Vec::new();
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         if affects_checkout(path) {
             parent
                 .node
                 .iter()
-                .for_each(|node| node.collect_numbers(&mut named));
+                .for_each(|node| node.collect_indexes(&mut owners));
         } else if let Some(node) = parent.node.and_then(|node| node.children.get(name)) {
-            node.collect_numbers(&mut named);
+            node.collect_indexes(&mut owners);
         }
-        named.extend(&parent.stems);
-        named.sort_unstable();
-        named.dedup();
-        let paths_of = |number: usize| self.paths.get(number).copied().flatten().or(self.shared);
+        owners.extend(&parent.stems);
+        owners.sort_unstable();
+        owners.dedup();
+        let paths_of = |index: usize| self.paths.get(index).copied().flatten().or(self.shared);
         if !affects_checkout(path) {
-            named.retain(|number| {
-                paths_of(*number)
+            owners.retain(|index| {
+                paths_of(*index)
                     .is_some_and(|paths| paths.matches(path) || paths.blocks(path, is_link))
             });
         }
-        if named.last() == Some(&self.names.len()) {
+        if owners.last() == Some(&self.names.len()) {
             return (0..self.names.len()).collect();
         }
-        // What only stands in the way of a component's paths is not taken from the rest.
-        let matches = |number: &usize| paths_of(*number).is_some_and(|paths| paths.matches(path));
-        let is_taken = parent.fully_owned || !affects_checkout(path) && named.iter().any(matches);
-        named.extend(self.rest.filter(|_| !is_taken));
-        named
+        // A file that only blocks a component's paths also belongs to `rest`.
+        let matches = |index: &usize| paths_of(*index).is_some_and(|paths| paths.matches(path));
+        let is_matched =
+            parent.fully_owned || !affects_checkout(path) && owners.iter().any(matches);
+        owners.extend(self.rest.filter(|_| !is_matched));
+        owners
     }
 }
 
-/// Adds a component once, even if several of its patterns lead here: each mention would be checked
-/// for each file below. Components come in order, so only the last one can be the same.
-fn add_once(numbers: &mut Vec<usize>, number: usize) {
-    if numbers.last() != Some(&number) {
-        numbers.push(number);
+/// Adds a component unless it is the last one in the list. Components are added in order, so a
+/// component with several patterns for the same folder is listed only once. Otherwise its paths
+/// would be matched several times for each file.
+fn add_once(indexes: &mut Vec<usize>, index: usize) {
+    if indexes.last() != Some(&index) {
+        indexes.push(index);
     }
 }
 
 impl FolderNode {
-    /// Adds the paths of a component, given by its number.
-    fn add_paths(&mut self, paths: &Paths, number: usize) {
+    /// Adds the paths of a component, given by its index.
+    fn add_paths(&mut self, paths: &Paths, index: usize) {
         for prefix in paths.prefixes() {
-            add_once(&mut self.node_at(prefix).prefixes, number);
+            add_once(&mut self.node_at(prefix).prefixes, index);
         }
         for stem in paths.stems() {
-            add_once(&mut self.node_at(stem).stems, number);
+            add_once(&mut self.node_at(stem).stems, index);
         }
     }
 
-    /// Adds the components with a path at or below this folder to `numbers`.
-    fn collect_numbers(&self, numbers: &mut Vec<usize>) {
-        numbers.extend(self.prefixes.iter().chain(&self.stems));
+    /// Adds the components with a path at or below this folder to `indexes`.
+    fn collect_indexes(&self, indexes: &mut Vec<usize>) {
+        indexes.extend(self.prefixes.iter().chain(&self.stems));
         for child in self.children.values() {
-            child.collect_numbers(numbers);
+            child.collect_indexes(indexes);
         }
     }
 

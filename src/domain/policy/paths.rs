@@ -9,7 +9,7 @@ mod pattern;
 use globset::{Candidate, GlobSet, GlobSetBuilder};
 
 pub use pattern::quote_brackets;
-use pattern::{compile_glob, folders_on_the_way, has_glob, pattern_problem, unquote};
+use pattern::{compile_glob, has_glob, parent_folder_globs, pattern_problem, unquote};
 
 /// Checks whether a file, given its path, decides how git checks out the files beside and below it.
 ///
@@ -79,9 +79,9 @@ pub struct Paths {
     /// Whether a pattern is `**`, which matches everything.
     matches_all: bool,
     globs: GlobSet,
-    /// The folders on the way to what a pattern with a glob character matches, as far as no `**`
-    /// stands in between.
-    ways: GlobSet,
+    /// Globs for the folders above the paths that a pattern with a glob character matches, up to the
+    /// first part with `**`.
+    parent_globs: GlobSet,
 }
 
 impl PartialEq for Paths {
@@ -101,9 +101,9 @@ impl Paths {
             stems: Vec::new(),
             matches_all: false,
             globs: GlobSet::empty(),
-            ways: GlobSet::empty(),
+            parent_globs: GlobSet::empty(),
         };
-        let (mut globs, mut ways) = (GlobSetBuilder::new(), GlobSetBuilder::new());
+        let (mut globs, mut parent_globs) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         for pattern in patterns {
             let error = |why: String| PathsError::Pattern {
                 pattern: pattern.to_owned(),
@@ -130,8 +130,8 @@ impl Paths {
                     .take_while(|part| !has_glob(part))
                     .collect();
                 paths.stems.push(unquote(&stem.join("/")).as_bytes().into());
-                for way in folders_on_the_way(trimmed) {
-                    ways.add(way);
+                for glob in parent_folder_globs(trimmed) {
+                    parent_globs.add(glob);
                 }
             }
         }
@@ -142,7 +142,7 @@ impl Paths {
             set.build()
                 .map_err(|error| PathsError::Set(error.to_string()))
         };
-        (paths.globs, paths.ways) = (build(&globs)?, build(&ways)?);
+        (paths.globs, paths.parent_globs) = (build(&globs)?, build(&parent_globs)?);
         Ok(paths)
     }
 
@@ -187,16 +187,19 @@ impl Paths {
             || self.globs.is_match_candidate(&Candidate::from_bytes(path))
     }
 
-    /// Checks whether something that is not a folder stands where a pattern leads through a folder.
+    /// Checks whether a file, symbolic link or submodule is at a path where a pattern needs a folder.
     ///
-    /// It belongs to the component, too: it decides what a program finds at the pattern's paths. At
-    /// a place that a glob character matches only links count, because a program can follow them,
-    /// and ordinary files are often neighbours of such folders.
+    /// It belongs to the component, too, because it decides what a program finds at the pattern's
+    /// paths. If a glob character matches the path, only links count: a program can follow a link,
+    /// but an ordinary file is often just a neighbour of the folders that the pattern needs.
     pub fn blocks(&self, path: &[u8], is_link: bool) -> bool {
-        let mut goals = self.prefixes().chain(self.stems());
+        let mut literals = self.prefixes().chain(self.stems());
         !path.is_empty()
-            && (goals.any(|goal| is_at_or_under(goal, path))
-                || is_link && self.ways.is_match_candidate(&Candidate::from_bytes(path)))
+            && (literals.any(|literal| is_at_or_under(literal, path))
+                || is_link
+                    && self
+                        .parent_globs
+                        .is_match_candidate(&Candidate::from_bytes(path)))
     }
 
     /// Returns how much of a folder belongs to the component. The root is the empty path.
@@ -209,13 +212,13 @@ impl Paths {
         {
             return Coverage::Whole;
         }
-        let leads_to = |goal: &[u8]| is_at_or_under(goal, folder);
-        let inside = self.prefixes.iter().any(|prefix| leads_to(prefix))
+        let is_in_folder = |path: &[u8]| is_at_or_under(path, folder);
+        let may_own_part = self.prefixes.iter().any(|prefix| is_in_folder(prefix))
             || self
                 .stems
                 .iter()
-                .any(|stem| leads_to(stem) || is_at_or_under(folder, stem));
-        if inside {
+                .any(|stem| is_in_folder(stem) || is_at_or_under(folder, stem));
+        if may_own_part {
             Coverage::Descend
         } else {
             Coverage::Nothing

@@ -150,7 +150,7 @@ impl Members {
         }
     }
 
-    /// Checks whether the person is one of them.
+    /// Checks whether the person is one of the members.
     pub fn contains(&self, person: &Person) -> bool {
         self.persons.contains(person)
     }

@@ -1,6 +1,6 @@
-//! Reads a TOML document value by value and reports each mistake with its position.
+//! Reads a TOML document value by value and reports each error with its position.
 //!
-//! Reading goes on after a mistake, so that all mistakes are reported together.
+//! Reading continues after an error, so that all errors are reported together.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -38,7 +38,7 @@ impl NamedValue<'_> {
             .ok()
     }
 
-    /// Reports a mistake at the key.
+    /// Reports an error at the key.
     pub(super) fn report(&self, message: impl AsRef<str>, hint: Option<String>) {
         self.value
             .errors
@@ -56,7 +56,7 @@ impl<'a> TomlValue<'a> {
         }
     }
 
-    /// Reports a mistake at this value.
+    /// Reports an error at this value.
     pub(super) fn report(&self, message: impl AsRef<str>, hint: Option<String>) {
         self.errors
             .add(Some(self.offset), &self.path, message, hint);
@@ -168,14 +168,14 @@ impl<'a> TomlValue<'a> {
     /// Reads one of a few words.
     pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;
-        let found = words.iter().find(|(word, _)| *word == text);
-        if found.is_none() {
-            let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            let message = format!("{text:?} is not {}", known.join(" or "));
+        let matching = words.iter().find(|(word, _)| *word == text);
+        if matching.is_none() {
+            let allowed: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+            let message = format!("{text:?} is not {}", allowed.join(" or "));
             let hint = suggest_nearest(text, words.iter().map(|(word, _)| *word));
             self.report(message, hint);
         }
-        found.map(|(_, value)| *value)
+        matching.map(|(_, value)| *value)
     }
 
     /// Returns the items of a list. A value that is not a list counts as a list with one item.
@@ -198,7 +198,7 @@ impl<'a> TomlValue<'a> {
         }
     }
 
-    /// Returns the value as a table; anything else is reported.
+    /// Returns the value as a table. Reports any other value.
     pub(super) fn as_table(&self) -> Option<&'a DeTable<'a>> {
         let table = self.value.as_table();
         if table.is_none() {

@@ -19,10 +19,10 @@ pub(super) struct Roster {
     pub(super) groups: BTreeMap<GroupName, BTreeSet<Person>>,
     pub(super) keys: BTreeMap<PublicKey, (Person, KeyStatus)>,
     pub(super) emails: BTreeMap<String, Person>,
-    /// All names that the file declares, even those with a broken value, so that naming one of them
-    /// is not reported as a second mistake.
+    /// All names that the file declares, even with an invalid value, so that a use of such a name is
+    /// not reported as a second error.
     declared: BTreeSet<String>,
-    /// Everyone listed.
+    /// Everyone under `[people]`.
     pub(super) everyone: Members,
     /// Everyone who is not a machine.
     pub(super) all_persons: Members,
@@ -122,10 +122,10 @@ impl Roster {
             } else if let Some((person, _)) = self.people.get_key_value(name) {
                 persons.insert(person.clone());
             } else if !self.declared.contains(name) {
-                let known = self.declared.iter().map(String::as_str);
+                let candidates = self.declared.iter().map(String::as_str);
                 value.report(
                     format!("{name:?} is neither a person nor a group of this policy"),
-                    suggest_nearest(name, known),
+                    suggest_nearest(name, candidates),
                 );
             }
             listed_names.push(name.to_owned());
@@ -137,8 +137,8 @@ impl Roster {
         (!persons.is_empty()).then(|| Members::new(Arc::new(persons), listed_names))
     }
 
-    /// Resolves the people that a value names, without machines. Reports it if no person is left;
-    /// `action` completes that message: "a machine never approves".
+    /// Resolves the people that a value names, without machines. Reports an error if no person is
+    /// left. `action` completes its message: "a machine never approves".
     pub(super) fn persons(&self, value: &TomlValue<'_>, action: &str) -> Option<Members> {
         let members = self.members(value)?;
         let persons = self.without_machines(members.persons());

@@ -36,15 +36,15 @@ pub(super) fn write_starter(
         .max()
         .unwrap_or(0);
     for (index, name) in environments.iter().enumerate() {
-        let before = index
+        let previous = index
             .checked_sub(1)
-            .and_then(|before| environments.get(before));
-        let mut rules: Vec<String> = before
-            .map(|before| format!("promote_from = \"{before}\""))
+            .and_then(|index| environments.get(index));
+        let mut rules: Vec<String> = previous
+            .map(|previous| format!("promote_from = \"{previous}\""))
             .into_iter()
             .collect();
         // A single person could never approve, because no one approves their own deployment.
-        if before.is_some() && index + 1 == environments.len() && people.len() > 1 {
+        if previous.is_some() && index + 1 == environments.len() && people.len() > 1 {
             rules.push("approvals = 1".to_owned());
         }
         let rules = if rules.is_empty() {

@@ -30,8 +30,10 @@ impl KeyTable {
 
     /// Returns what a planned key will do; `None` for any other key.
     pub fn planned_purpose(&self, name: &str) -> Option<&'static str> {
-        let found = self.planned.iter().find(|(planned, _)| *planned == name);
-        found.map(|(_, purpose)| *purpose)
+        self.planned
+            .iter()
+            .find(|(planned, _)| *planned == name)
+            .map(|(_, purpose)| *purpose)
     }
 }
 

@@ -23,7 +23,7 @@ macro_rules! policy_words {
             /// The words, for the form of a key.
             pub(super) const NAMES: &'static [&'static str] = &[$($word),+];
 
-            /// Returns the word for it.
+            /// Returns the word for the value.
             $visibility fn word(self) -> &'static str {
                 match self {
                     $( Self::$variant => $word, )+

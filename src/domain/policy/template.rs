@@ -12,6 +12,13 @@ use crate::domain::name::{ComponentName, EnvName};
 use crate::domain::text::is_plain;
 use crate::domain::time::Time;
 
+/// How the letters of a text are compared with a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LetterCase {
+    Exact,
+    Ignored,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum TemplatePart {
     Literal(Box<str>),
@@ -51,20 +58,20 @@ impl Template {
                     let (word, tail) = after
                         .split_once('}')
                         .ok_or_else(|| format!("{text:?} has a '{{' without a '}}'"))?;
-                    let known = allowed
+                    let placeholder = allowed
                         .iter()
                         .find(|placeholder| placeholder.name() == word);
                     let names: Vec<_> = allowed
                         .iter()
                         .map(|placeholder| format!("{{{}}}", placeholder.name()))
                         .collect();
-                    let known = known.ok_or_else(|| {
+                    let placeholder = placeholder.ok_or_else(|| {
                         format!(
                             "{{{word}}} is not known here; known placeholders are {}",
                             names.join(" ")
                         )
                     })?;
-                    parts.push(TemplatePart::Value(*known));
+                    parts.push(TemplatePart::Value(*placeholder));
                     tail
                 }
             };
@@ -117,7 +124,7 @@ impl Template {
         self.parts.contains(&TemplatePart::Value(placeholder))
     }
 
-    /// Fills in the placeholders; the error is the first one without a value.
+    /// Fills in the placeholders. Fails with the first placeholder that has no value.
     pub fn render(
         &self,
         value: impl Fn(Placeholder) -> Option<String>,
@@ -136,36 +143,44 @@ impl Template {
     /// `is_pattern` is true, for an environment of the pattern with the prefix `env`. The other
     /// values are unknown. Returns true in doubt, so that the tag is judged.
     pub(super) fn could_produce(&self, text: &str, env: &EnvName, is_pattern: bool) -> bool {
-        self.matches(text, false, |placeholder, rest| {
+        self.matches(text, LetterCase::Exact, |placeholder, rest| {
             placeholder.value_lengths(rest, env, is_pattern)
         })
     }
 
-    /// Does the same as [`Template::could_produce`], but ignores the case of ASCII letters.
+    /// Checks the same as [`Template::could_produce`], but ignores the case of ASCII letters.
     pub(super) fn could_produce_in_any_case(
         &self,
         text: &str,
         env: &EnvName,
         is_pattern: bool,
     ) -> bool {
-        self.matches(text, true, |placeholder, rest| match placeholder {
-            Placeholder::Timestamp => {
-                placeholder.value_lengths(&rest.to_ascii_uppercase(), env, is_pattern)
-            }
-            _ => placeholder.value_lengths(&rest.to_ascii_lowercase(), env, is_pattern),
-        })
+        self.matches(
+            text,
+            LetterCase::Ignored,
+            |placeholder, rest| match placeholder {
+                Placeholder::Timestamp => {
+                    placeholder.value_lengths(&rest.to_ascii_uppercase(), env, is_pattern)
+                }
+                _ => placeholder.value_lengths(&rest.to_ascii_lowercase(), env, is_pattern),
+            },
+        )
     }
 
     /// Checks whether the template could have produced a text for exactly this environment and
     /// component.
     pub fn could_produce_for(&self, text: &str, env: &EnvName, component: &ComponentName) -> bool {
-        self.matches(text, false, |placeholder, rest| match placeholder {
-            Placeholder::Component if rest.starts_with(component.as_str()) => {
-                vec![component.as_str().len()]
-            }
-            Placeholder::Component => Vec::new(),
-            other => other.value_lengths(rest, env, false),
-        })
+        self.matches(
+            text,
+            LetterCase::Exact,
+            |placeholder, rest| match placeholder {
+                Placeholder::Component if rest.starts_with(component.as_str()) => {
+                    vec![component.as_str().len()]
+                }
+                Placeholder::Component => Vec::new(),
+                other => other.value_lengths(rest, env, false),
+            },
+        )
     }
 
     /// Checks whether the parts can make up the text. `lengths` returns the lengths in bytes of the
@@ -173,23 +188,24 @@ impl Template {
     fn matches(
         &self,
         text: &str,
-        any_case: bool,
+        letter_case: LetterCase,
         lengths: impl Fn(Placeholder, &str) -> Vec<usize>,
     ) -> bool {
+        // A long text would take too long to compare. In doubt, the tag is judged.
         if text.len() > 1_024 {
             return true;
         }
         let starts_with = |rest: &str, literal: &str| match rest.get(..literal.len()) {
-            Some(head) if any_case => head.eq_ignore_ascii_case(literal),
+            Some(head) if letter_case == LetterCase::Ignored => head.eq_ignore_ascii_case(literal),
             head => head == Some(literal),
         };
-        // All offsets that the parts so far can reach in the text. Their number is bounded;
-        // backtracking would not be.
+        // All offsets in the text at which the parts so far can end. Unlike backtracking, this takes
+        // a bounded number of steps.
         let mut ends = BTreeSet::from([0]);
         for part in &self.parts {
             let mut next = BTreeSet::new();
             for start in ends {
-                // An offset within a character leads nowhere.
+                // No part begins within a character.
                 let Some(rest) = text.get(start..) else {
                     continue;
                 };

@@ -26,7 +26,7 @@ pub(super) const SECRETS: ValueForm = ValueForm::Named(
     &ValueForm::Either(&[ValueForm::Text(&COMMAND), ValueForm::Table(&Secret::TABLE)]),
 );
 
-/// The most variables, and the most secrets, of a component or an environment.
+/// The largest number of variables, and also of secrets, of a component or an environment.
 const MAX_VARIABLES: usize = 1_000;
 
 policy_table! {
@@ -67,7 +67,7 @@ pub(super) fn read_variables(key: &TableField<'_, '_>) -> BTreeMap<VarName, Stri
     variables
 }
 
-/// Reads `secrets`; a name among the `variables` is a mistake.
+/// Reads `secrets`. Reports a secret that has the name of one of the `variables`.
 pub(super) fn read_secrets(
     key: &TableField<'_, '_>,
     variables: &BTreeMap<VarName, String>,

@@ -170,10 +170,16 @@ pub fn compare_versions(
     }
 }
 
-/// A calendar version, ordered by its fields: the numbers, with 0 for missing ones; whether it has
-/// no modifier, since a version without one is higher; the modifier.
+/// A calendar version. Two versions are compared by these fields, from top to bottom.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Calver([u64; 4], bool, semver::Prerelease);
+struct Calver {
+    /// The numbers, with 0 for each missing one.
+    numbers: [u64; 4],
+    /// Whether there is no modifier: a version without a modifier is higher than one with it.
+    has_no_modifier: bool,
+    /// The modifier, empty if there is none.
+    modifier: semver::Prerelease,
+}
 
 impl Calver {
     fn read(text: &str) -> Option<Self> {
@@ -199,10 +205,11 @@ impl Calver {
                 .ok()
                 .filter(|read| !read.is_empty())
         });
-        match modifier {
-            None => Some(Self(values, true, semver::Prerelease::EMPTY)),
-            Some(modifier) => Some(Self(values, false, modifier?)),
-        }
+        Some(Self {
+            numbers: values,
+            has_no_modifier: modifier.is_none(),
+            modifier: modifier.unwrap_or(Some(semver::Prerelease::EMPTY))?,
+        })
     }
 }
 

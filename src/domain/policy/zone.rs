@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 
 use crate::domain::time::Time;
 
-/// Which moment to return for a local time that comes twice.
+/// Which moment to return for a local time that occurs twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ambiguity {
     /// The first of the two.
@@ -33,8 +33,8 @@ impl Zone {
         moment.to_chrono().with_timezone(&self.0).naive_local()
     }
 
-    /// Returns the moment of a local time. A time that the clocks skip stands for the moment at
-    /// which they jump. For a time that comes twice, `ambiguity` selects the moment. Returns `None`
+    /// Returns the moment of a local time. For a time that the clocks skip, this is the moment at
+    /// which they jump. For a time that occurs twice, `ambiguity` selects the moment. Returns `None`
     /// before 1970 and after 9999.
     pub(super) fn to_utc(self, local: NaiveDateTime, ambiguity: Ambiguity) -> Option<Time> {
         let seconds = match self.0.from_local_datetime(&local) {
@@ -44,13 +44,13 @@ impl Zone {
                 Ambiguity::Last => last,
             }
             .timestamp(),
-            LocalResult::None => self.jump_over(local)?,
+            LocalResult::None => self.find_jump_over(local)?,
         };
         Time::from_seconds(seconds)
     }
 
     /// Finds the moment at which the clocks jump over a local time, by bisection.
-    fn jump_over(self, local: NaiveDateTime) -> Option<i64> {
+    fn find_jump_over(self, local: NaiveDateTime) -> Option<i64> {
         // A clock differs from UTC by less than a day, and no zone jumps by more than a day.
         let (mut before, mut after) = (
             (local - TimeDelta::days(2)).and_utc().timestamp(),

@@ -29,13 +29,13 @@ use crate::domain::verdict::{Check, Rule};
 use approved_by::check_approved_by;
 use commit_approvals::{CommitApprovals, approvers, commit_approvals, is_exempt};
 pub(super) use proposed::refuse_proposed_approval;
-use publish::{check_publish, consenting_admins};
+use publish::{check_publish, policy_approvals};
 pub use refusal::ApprovalRefusal;
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
     rule: Rule::Approvals,
     name: "approvals",
-    description: "The required number of different people approved the changed components at their commits (or the policy), and the entry's field `approvedBy` names exactly the people whose approvals count. A policy is refused if its own admins could not approve the next one. An approval is for a deployment, a removal or one command, and counts for nothing else. It counts until 5 minutes, the tolerance for clocks, before it expires. A rollback and break glass need no approval.",
+    description: "The required number of different people approved the changed components at their commits (or the policy), and the entry's field `approvedBy` names exactly the people whose approvals count. A policy is refused if its own admins could not approve the next one. An approval is for a deployment, a removal or one command, and counts for nothing else. It stops counting 5 minutes (the tolerance for clocks) before it expires. A rollback and break glass need no approval.",
     faced_by: RequestKinds::of(&[
         RequestKind::Deploy,
         RequestKind::Hotfix,
@@ -60,8 +60,8 @@ fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
         }
         (_, Some(environment)) => {
             let required = &environment.approvals;
-            let mut all = required.iter().map(|requirement| requirement.prevent_self);
-            if all.any(PreventSelf::excludes_authors) {
+            let mut settings = required.iter().map(|requirement| requirement.prevent_self);
+            if settings.any(PreventSelf::excludes_authors) {
                 // The authors of the commits as which the content ran in a previous environment are
                 // excluded too, even for a hotfix that skips the promotion.
                 vec![FactNeed::Authors, FactNeed::PreviousLog]
@@ -76,12 +76,12 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     or_unknown(Rule::Approvals, judge(ctx))
 }
 
-/// Returns everyone whose approval counts for a `start`, `record` or `publish`; empty if a fact is
-/// missing.
+/// Returns everyone whose approval counts for a `start`, `record` or `publish`. Returns an empty set
+/// if a fact is missing.
 pub(super) fn counting_approvers(ctx: &Context<'_>) -> BTreeSet<Person> {
     let counting = match ctx.statement.map(|statement| &statement.action) {
         Some(Action::Publish(publish)) => {
-            consenting_admins(ctx, publish).map(|(_, persons)| persons)
+            policy_approvals(ctx, publish).map(|approvals| approvals.approvers)
         }
         Some(Action::Start(_) | Action::Record(_)) => {
             commit_approvals(ctx).map(|approvals| approvers(&approvals))
@@ -103,8 +103,8 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
             &approvers(&approvals),
         ));
     }
-    let not_required = ctx.environment()?.approvals.is_empty() || is_exempt(deployment);
-    if deployment.kind == DeploymentKind::Exec && approvals.is_empty() && !not_required {
+    let is_required = !ctx.environment()?.approvals.is_empty() && !is_exempt(deployment);
+    if deployment.kind == DeploymentKind::Exec && approvals.is_empty() && is_required {
         // Approvals are for components, so a command that names none would need no approval.
         violations.push(Check::fail(
             Rule::Approvals,
@@ -112,29 +112,29 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         ));
     }
     let mut filled = Vec::new();
-    for at_commit in &approvals {
-        match at_commit.describe_missing(ctx)? {
+    for group in &approvals {
+        match group.describe_missing(ctx)? {
             Some(missing) => {
-                let detail = at_commit.prefix_commit(&approvals, missing.detail);
+                let detail = group.prefix_commit(&approvals, missing.detail);
                 let check = Check::fail(Rule::Approvals, detail);
-                let command = approve_command(ctx, deployment, at_commit);
+                let command = approve_command(ctx, deployment, group);
                 violations.push(match command.filter(|_| missing.can_be_given) {
                     Some(command) => check.remedy(command),
                     None => check,
                 });
             }
-            None => filled.push(at_commit.prefix_commit(&approvals, at_commit.describe_tally())),
+            None => filled.push(group.prefix_commit(&approvals, group.describe_tally())),
         }
     }
-    Ok(if violations.is_empty() && !not_required {
+    Ok(if violations.is_empty() && is_required {
         vec![Check::pass(Rule::Approvals, join_names(filled))]
     } else {
         violations
     })
 }
 
-/// Returns the command that gives a missing approval at one commit. Returns `None` for a command
-/// line that a shell would not read as it is.
+/// Returns the command that gives a missing approval at one commit. Returns `None` for the approval
+/// of an `exec` whose command line a shell would not take literally.
 fn approve_command(
     ctx: &Context<'_>,
     deployment: &Deployment,
@@ -148,7 +148,7 @@ fn approve_command(
             .concat()
     };
     let options = match (&approvals.purpose, &deployment.command) {
-        // The removal of a component that its commit still has is approved only by its name.
+        // The commit still has the component, so the approval of its removal must name it.
         (ApprovalPurpose::Destroy, _) if deployment.kind == DeploymentKind::Destroy => {
             format!("{} --destroy", components())
         }

@@ -62,8 +62,8 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     }
     let (deployment, environment) = (ctx.deployment()?, ctx.environment()?);
     let is_rollback = deployment.kind == DeploymentKind::Rollback;
-    // If the policy neither requires artifacts nor names who registers them, the entry's artifacts
-    // are not checked.
+    // If the policy neither requires artifacts nor lists anyone who registers them, the entry's
+    // artifacts are not checked.
     if !is_rollback
         && !environment.artifact_required
         && ctx.policy.artifacts.listed_names().is_empty()
@@ -92,38 +92,38 @@ fn registered_artifacts<'a>(
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("the evidence was not read".to_owned()),
     };
-    let mut all = Vec::new();
+    let mut artifacts = Vec::new();
     for entry in evidence {
         if let Action::Artifact(it) = &entry.statement.action
             && it.component == *component
             && ctx.policy.artifacts.contains(&entry.statement.by)
             && key_trust::has_listed_key(ctx.policy, entry)
         {
-            all.push(it);
+            artifacts.push(it);
         }
     }
-    Ok(all)
+    Ok(artifacts)
 }
 
 /// Checks that the artifact's name is not registered with another digest for the component at its
 /// commit: a second build needs another name or commit.
 fn check_registration(ctx: &Context<'_>, new: &Artifact) -> Fact<Vec<Check>> {
     let mut findings = Findings::new(Rule::Artifact);
-    let other = registered_artifacts(ctx, &new.component)?
+    let conflicting = registered_artifacts(ctx, &new.component)?
         .into_iter()
         .find(|it| {
             it.commit == new.commit
                 && it.image.name == new.image.name
                 && it.image.digest != new.image.digest
         });
-    let to_violation = |it: &Artifact| {
+    let to_violation = |artifact: &Artifact| {
         Violation::new(format!(
             "{} is already registered for {}",
-            it.image,
-            it.commit.short()
+            artifact.image,
+            artifact.commit.short()
         ))
     };
-    findings.add(&new.component, Ok(other.map(to_violation)));
+    findings.add(&new.component, Ok(conflicting.map(to_violation)));
     Ok(findings.checks())
 }
 
@@ -136,15 +136,15 @@ fn check_as_built(
     if !required && named.is_empty() {
         return Ok(None);
     }
-    let all = registered_artifacts(ctx, &target.component)?;
-    let of_commit = all
+    let registered = registered_artifacts(ctx, &target.component)?;
+    let of_commit = registered
         .iter()
         .filter(|it| it.commit == target.commit)
         .map(|it| &it.image);
     if let Some(detail) = describe_ambiguity(of_commit) {
         return Ok(Some(Violation::new(detail)));
     }
-    let images: BTreeSet<&Image> = all
+    let images: BTreeSet<&Image> = registered
         .iter()
         .filter(|it| target.content == Some(it.content))
         .map(|it| &it.image)
@@ -175,7 +175,7 @@ fn check_as_built(
         ))));
     }
     if required {
-        check_as_in_previous(ctx, change)
+        check_as_in_sources(ctx, change)
     } else {
         Ok(None)
     }
@@ -198,9 +198,9 @@ fn describe_ambiguity<'i>(images: impl Iterator<Item = &'i Image>) -> Option<Str
 
 /// Checks that the change names the artifacts that ran in each previous environment. Returns the
 /// first difference.
-fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
+fn check_as_in_sources(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
     for source in &ctx.environment()?.promote_from {
-        let violation = check_as_in(ctx, source, change)?;
+        let violation = check_as_in_source(ctx, source, change)?;
         if violation.is_some() {
             return Ok(violation);
         }
@@ -208,7 +208,8 @@ fn check_as_in_previous(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Opt
     Ok(None)
 }
 
-fn check_as_in(
+/// Checks that the change names the artifacts that ran in one previous environment.
+fn check_as_in_source(
     ctx: &Context<'_>,
     source: &EnvName,
     change: &ComponentChange,
@@ -225,7 +226,7 @@ fn check_as_in(
         return Ok(None);
     }
     let history = previous_log::previous_history(ctx, source, change)?;
-    // The rule `previous environment` checks that it ran at all.
+    // The rule `previous environment` checks that the content or commit ran there at all.
     let counted = previous_log::counted_periods(ctx, &history, change)?;
     let subject = previous_log::run_subject(ctx, change)?;
     let mut newest_first = history.run_periods_of(subject).rev();
@@ -238,8 +239,8 @@ fn check_as_in(
         if !artifacts_of(period.entry, change).is_empty() {
             return violation;
         }
-        // The artifact was registered after that deployment. Recording the deployment again adds
-        // it.
+        // The artifact was registered after that deployment. A new record of the deployment
+        // includes it.
         let (commit, component) = (change.target.commit.short(), &change.target.component);
         violation.remedy(format!(
             "git deploy record {source} {commit} --component {component}"
@@ -248,7 +249,7 @@ fn check_as_in(
 }
 
 /// Checks that a rollback names the artifacts of the release that it restores. The facts contain the
-/// newest run of the content with these artifacts, or else the newest with others.
+/// newest run of the content with these artifacts, or else its newest run with others.
 fn check_as_in_earlier_run(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Violation>> {
     let earlier = match ctx.facts.earlier_runs.get(&change.target.component) {
         Some(Ok(earlier)) => earlier,
@@ -258,7 +259,7 @@ fn check_as_in_earlier_run(ctx: &Context<'_>, change: &ComponentChange) -> Fact<
     let deploys = |entry: &&std::sync::Arc<StoredEntry>| {
         !matches!(entry.statement.action, Action::Verification(_))
     };
-    // The rule `fast-forward` checks that it ran at all.
+    // The rule `fast-forward` checks that the content ran here at all.
     let Some(earlier_entry) = earlier.iter().find(deploys) else {
         return Ok(None);
     };

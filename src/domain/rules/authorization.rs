@@ -78,12 +78,11 @@ fn check_entry(
     }
     let signer_objection = check_listed(ctx.policy, statement).or_else(|| {
         key.and_then(|key| {
-            check_key(
-                ctx.policy,
-                key,
-                &statement.by,
-                matches!(statement.action, Action::Finish(_)),
-            )
+            let allowed = match statement.action {
+                Action::Finish(_) => AllowedKeys::CurrentOrRetired,
+                _ => AllowedKeys::Current,
+            };
+            check_key(ctx.policy, key, &statement.by, allowed)
         })
     });
     Ok(to_checks(match signer_objection {
@@ -92,24 +91,33 @@ fn check_entry(
     }))
 }
 
-/// Checks that the signer and the requester are people of the policy.
+/// Checks that the policy lists the signer and the requester.
 fn check_listed(policy: &Policy, statement: &Statement) -> Objection {
     let mut named_people = [Some(&statement.by), statement.requested_by.as_ref()]
         .into_iter()
         .flatten();
-    let stranger = named_people.find(|person| !policy.people.contains_key(*person))?;
-    Some(format!("the policy does not list {stranger}"))
+    let unlisted = named_people.find(|person| !policy.people.contains_key(*person))?;
+    Some(format!("the policy does not list {unlisted}"))
 }
 
-/// Checks that the key belongs to the signer and is current. A retired key may sign a `finish`;
-/// [`check_action`] checks that the run is the signer's own.
-fn check_key(policy: &Policy, key: &PublicKey, by: &Person, is_finish: bool) -> Objection {
+/// The keys of a person that may sign an entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AllowedKeys {
+    /// Only the current key.
+    Current,
+    /// Also a retired key. With it, a person may finish a run that began before the key was retired;
+    /// [`check_action`] checks that the run is the signer's own.
+    CurrentOrRetired,
+}
+
+/// Checks that the key belongs to the signer and may sign the entry.
+fn check_key(policy: &Policy, key: &PublicKey, by: &Person, allowed: AllowedKeys) -> Objection {
     match policy.person_of_key(key) {
         None => Some(format!("the policy does not list the key {key}")),
         Some((person, _)) if person != by => Some(format!(
             "the key belongs to {person}, but the entry names {by}"
         )),
-        Some((_, KeyStatus::Retired)) if !is_finish => Some(format!(
+        Some((_, KeyStatus::Retired)) if allowed == AllowedKeys::Current => Some(format!(
             "this key of {by} is retired: sign with the current key"
         )),
         Some(_) => None,
@@ -169,7 +177,7 @@ fn check_action(ctx: &Context<'_>, statement: &Statement) -> Fact<Objection> {
             }),
             Err(error) => Some(crate::domain::text::sanitize(&error.to_string())),
         },
-        // Every listed person and machine may yank, so that something bad can be stopped quickly.
+        // Every listed person and machine may yank, so that a bad release can be stopped quickly.
         Action::Yank(_) => None,
         Action::Unyank(it) => check_unyank(ctx, &it.0, by, is_person)?,
         Action::Baseline(_) | Action::PolicyApprove(_) | Action::PolicyRevoke(_) => {
@@ -261,7 +269,7 @@ fn check_approver(ctx: &Context<'_>, by: &Person) -> Fact<Objection> {
     })
 }
 
-/// Returns whether a person may lock and unlock here: deployers, approvers and admins may.
+/// Returns whether a person may lock and unlock the environment: a deployer, an approver or an admin.
 fn may_lock(ctx: &Context<'_>, by: &Person) -> Fact<bool> {
     let environment = ctx.environment()?;
     let is_approver = environment
@@ -312,24 +320,25 @@ fn check_publish(
         Err(errors) => {
             let shown = errors.errors().iter().take(MAX_SHOWN_ERRORS);
             return Ok(shown
-                .map(|finding| Check::fail(Rule::Authorization, finding.to_string()))
+                .map(|error| Check::fail(Rule::Authorization, error.to_string()))
                 .collect());
         }
     };
     let chain = read_chain(ctx)?;
     let by = &statement.by;
-    let why = check_publisher(ctx, statement, publish, key, &proposed)?;
+    let objection = check_publisher(ctx, statement, publish, key, &proposed)?;
     let stays_admin =
         proposed.admins(&chain.root_keys).contains(by) && proposed.people.contains_key(by);
-    Ok(to_checks(why.or_else(|| {
+    Ok(to_checks(objection.or_else(|| {
         object_unless(stays_admin, || {
             format!("{by} would no longer be an admin: the publisher of a policy must stay one")
         })
     })))
 }
 
-/// Checks whether the signer may publish the proposed policy: an admin of the policy in force; a
-/// root key for the first policy; the armed key for a recovery.
+/// Checks whether the signer may publish the proposed policy. The signer must be an admin of the
+/// policy in force. The first policy is signed with a root key instead, and a recovery with the key
+/// that the server's owner allowed.
 fn check_publisher(
     ctx: &Context<'_>,
     statement: &Statement,
@@ -343,10 +352,10 @@ fn check_publisher(
     let listed_key = |policy: &Policy| policy.people.get(by).map(|spec| spec.key);
     let check_signer = |policy: &Policy| {
         check_listed(policy, statement)
-            .or_else(|| key.and_then(|key| check_key(policy, key, by, false)))
+            .or_else(|| key.and_then(|key| check_key(policy, key, by, AllowedKeys::Current)))
     };
     let is_first = ctx.state()?.policy().is_none();
-    let why = if is_first && publish.recovered {
+    let objection = if is_first && publish.recovered {
         Some("there is nothing to recover: no policy is in force".to_owned())
     } else if is_first {
         let is_root = key
@@ -374,7 +383,7 @@ fn check_publisher(
             })
         })
     };
-    Ok(why)
+    Ok(objection)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The rule `checks`: each required attestation exists, and the latest one passed.
 //!
-//! If a check names no suite, the latest of every suite must have passed. If it names no
-//! environment, only attestations without one count. The latest attestation by any accepted signer
-//! counts.
+//! If a check names no suite, the latest attestation of every suite must have passed. If a check
+//! names no environment, only attestations without an environment count. The latest attestation is
+//! that of any accepted signer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -118,20 +118,22 @@ fn check_attestation(
         Some(Err(why)) => return Err(why.clone()),
         None => return Err("the evidence was not read".to_owned()),
     };
-    let mut newest: BTreeMap<Option<&Label>, (&StoredEntry, AttestationResult)> = BTreeMap::new();
+    let mut newest_by_suite: BTreeMap<Option<&Label>, (&StoredEntry, AttestationResult)> =
+        BTreeMap::new();
     for entry in evidence {
-        let Action::Attestation(it) = &entry.statement.action else {
+        let Action::Attestation(attestation) = &entry.statement.action else {
             continue;
         };
-        if it.commit == commit
-            && !newest.contains_key(&it.suite.as_ref())
-            && is_accepted(ctx, required, entry, it)?
+        let suite = attestation.suite.as_ref();
+        if attestation.commit == commit
+            && !newest_by_suite.contains_key(&suite)
+            && is_accepted(ctx, required, entry, attestation)?
         {
-            newest.insert(it.suite.as_ref(), (entry, it.result()));
+            newest_by_suite.insert(suite, (entry, attestation.result()));
         }
     }
     let check_label = describe_required(required);
-    if let Some((entry, _)) = newest
+    if let Some((entry, _)) = newest_by_suite
         .values()
         .find(|(_, result)| *result == AttestationResult::Failed)
     {
@@ -144,7 +146,7 @@ fn check_attestation(
                 .remedy(attest_command(required, commit)),
         ));
     }
-    Ok(newest.is_empty().then(|| {
+    Ok(newest_by_suite.is_empty().then(|| {
         let detail = format!(
             "{check_label}: none for {} from {}",
             commit.short(),
@@ -187,8 +189,7 @@ fn is_accepted(
 
 /// Lists the people and machines whose attestation counts.
 fn describe_accepted_signers(ctx: &Context<'_>, required: &RequiredCheck) -> String {
-    let all = ctx.policy.people.keys();
-    let accepted = all.filter(|person| {
+    let accepted = ctx.policy.people.keys().filter(|person| {
         ctx.policy.may_attest(person, &required.predicate_type)
             && required
                 .by

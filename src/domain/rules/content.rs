@@ -89,23 +89,23 @@ fn check_claims(ctx: &Context<'_>, action: &Action) -> Vec<Check> {
     checks.collect()
 }
 
-/// Checks that a yanked commit brought the contents that the yank covers: its first parent has
-/// others.
+/// Checks that a yanked commit introduced the contents that the yank covers: its first parent must
+/// have different ones.
 fn check_yank(ctx: &Context<'_>, yank: &Yank) -> Vec<Check> {
     let Some(commit) = yank.commit else {
         return Vec::new();
     };
-    let check = |it: &YankedContent| {
+    let check_introduced = |yanked: &YankedContent| {
         if ctx.facts.missing_commits.contains(&commit) {
             return None;
         }
-        let key = (commit, it.component.clone());
+        let key = (commit, yanked.component.clone());
         match ctx.facts.parent_contents.get(&key) {
-            Some(Ok(before)) if *before != Some(it.content) => None,
+            Some(Ok(parent_content)) if *parent_content != Some(yanked.content) => None,
             Some(Ok(_)) => Some(fail(format!(
                 "{} does not change {}: its first parent has the same content",
                 commit.short(),
-                it.component
+                yanked.component
             ))),
             Some(Err(why)) => Some(Check::unknown(
                 Rule::Content,
@@ -117,34 +117,34 @@ fn check_yank(ctx: &Context<'_>, yank: &Yank) -> Vec<Check> {
             )),
         }
     };
-    yank.contents.iter().filter_map(check).collect()
+    yank.contents.iter().filter_map(check_introduced).collect()
 }
 
 /// Checks what an action states about a component.
 fn check_claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
-    let unknown = claim
+    let unknown_component = claim
         .must_be_known
-        .then(|| check_component_known_or_running(ctx, claim.component))
+        .then(|| check_in_policy_or_running(ctx, claim.component))
         .flatten();
-    unknown.or_else(|| {
+    unknown_component.or_else(|| {
         let (commit, content) = claim.content?;
         check_content(ctx, claim.component, commit, content)
     })
 }
 
-fn check_component_known(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
+fn check_in_policy(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
     (!ctx.policy.has_component(component))
         .then(|| fail(format!("the policy has no component {component}")))
 }
 
-/// Checks that the policy has a component, or that it still runs in the environment: its removal
-/// can be approved, and it can be locked.
-fn check_component_known_or_running(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
+/// Checks that the policy has a component, or that the component still runs in the environment: a
+/// component that is no longer in the policy can be locked, and its removal can be approved.
+fn check_in_policy_or_running(ctx: &Context<'_>, component: &ComponentName) -> Option<Check> {
     let is_running = || {
         ctx.environment_state()
             .is_ok_and(|state| state.present_commit(component).is_some())
     };
-    check_component_known(ctx, component).filter(|_| !is_running())
+    check_in_policy(ctx, component).filter(|_| !is_running())
 }
 
 /// Checks that a component has the stated content at a commit; `None` states that it is absent
@@ -231,13 +231,12 @@ fn check_change(
             "`from` of {component} is not the running commit, {running}: try again"
         )));
     }
-    if (is_exec || change.is_removal())
-        && !(change.target.version.is_none()
-            && change.target.tag.is_none()
-            && change.target.artifacts.is_empty())
-    {
-        // Stating them would have no effect: the version and artifacts of a running component are
-        // those of the entry that deployed it.
+    let names_version_or_artifacts = change.target.version.is_some()
+        || change.target.tag.is_some()
+        || !change.target.artifacts.is_empty();
+    if (is_exec || change.is_removal()) && names_version_or_artifacts {
+        // Neither has an effect: the version and artifacts of a running component are those of the
+        // entry that deployed it.
         return Some(fail(format!(
             "{component} does not change, so it names neither a version nor artifacts"
         )));
@@ -253,9 +252,10 @@ fn check_change(
         }
         // The code of a component that the policy no longer has is unknown, so there is nothing to
         // compare.
-        (_, true) if check_component_known(ctx, component).is_some() => None,
+        (_, true) if check_in_policy(ctx, component).is_some() => None,
         (_, true) => check_content(ctx, component, commit, None),
-        // A running component may no longer be in the policy. A command may still be run in it.
+        // The component may still run although the policy no longer has it, so the policy is not
+        // consulted.
         (DeploymentKind::Exec, _) => (Some(commit) != running
             || change.target.content != env_state.content(component))
         .then(|| {
@@ -263,22 +263,22 @@ fn check_change(
                 "a command must name the running commit and content of {component}"
             ))
         }),
-        (_, false) => check_component_known(ctx, component)
+        (_, false) => check_in_policy(ctx, component)
             .or_else(|| check_content(ctx, component, commit, change.target.content)),
     }
 }
 
 fn check_verification(ctx: &Context<'_>, components: &[ComponentAtCommit]) -> Fact<Vec<Check>> {
     let env_state = ctx.environment_state()?;
-    let other = components
+    let not_running = components
         .iter()
         .filter(|it| env_state.commit(&it.component) != Some(it.commit));
-    Ok(other
-        .map(|it| {
+    Ok(not_running
+        .map(|verified| {
             fail(format!(
                 "{} is not the running commit of {}",
-                it.commit.short(),
-                it.component
+                verified.commit.short(),
+                verified.component
             ))
         })
         .collect())

@@ -57,6 +57,7 @@ impl<'a> Context<'a> {
             environment: subject.environment,
             environment_name: subject.environment_name,
             ledgers_read,
+            // Replaced below: it follows from the other fields.
             deployment: Err(String::new()),
         };
         ctx.deployment = match ctx.request {
@@ -93,7 +94,7 @@ impl<'a> Context<'a> {
             Request::Entry { statement, .. } => statement.environment.as_ref(),
             Request::Branch { environment, .. } | Request::Tag { environment, .. } => self
                 .environment
-                .and_then(|rules| rules.ephemeral)
+                .and_then(|settings| settings.ephemeral)
                 .map(|_| environment),
         };
         Ok(self.state()?.environment(environment))
@@ -117,7 +118,7 @@ impl<'a> Context<'a> {
 
     /// Returns the content of a component at a commit; `None` if the component is absent there.
     pub fn content(&self, commit: CommitId, component: &ComponentName) -> Fact<Option<Content>> {
-        let missing = || {
+        let not_gathered = || {
             Err(format!(
                 "the content of {component} at {} was not read",
                 commit.short()
@@ -127,7 +128,7 @@ impl<'a> Context<'a> {
             .contents
             .get(&(commit, component.clone()))
             .cloned()
-            .unwrap_or_else(missing)
+            .unwrap_or_else(not_gathered)
     }
 
     /// Returns whether `commit` is `base` or descends from it.
@@ -135,7 +136,7 @@ impl<'a> Context<'a> {
         if commit == base {
             return Ok(true);
         }
-        let missing = || {
+        let not_gathered = || {
             Err(format!(
                 "whether {} contains {} was not looked up",
                 commit.short(),
@@ -146,17 +147,17 @@ impl<'a> Context<'a> {
             .containment
             .get(&(commit, base))
             .cloned()
-            .unwrap_or_else(missing)
+            .unwrap_or_else(not_gathered)
     }
 
     /// Returns whether a commit in the history of `commit` has the running content of a component.
-    /// Asked only if `commit` does not contain the running commit.
+    /// The fact is gathered only if `commit` does not contain the running commit.
     pub fn history_has_running_content(
         &self,
         commit: CommitId,
         component: &ComponentName,
     ) -> Fact<bool> {
-        let missing = || {
+        let not_gathered = || {
             Err(format!(
                 "whether the running content of {component} is in the history of {} was not looked up",
                 commit.short()
@@ -166,10 +167,10 @@ impl<'a> Context<'a> {
             .running_content_in_history
             .get(&(commit, component.clone()))
             .cloned()
-            .unwrap_or_else(missing)
+            .unwrap_or_else(not_gathered)
     }
 
-    /// Returns the deployment of a commit: of all components whose content is not the running one.
+    /// Returns the deployment of every component whose content at a commit is not the running one.
     fn hypothetical_deployment(&self, commit: Option<CommitId>) -> Fact<Deployment> {
         let commit = commit.ok_or_else(|| "the ref is deleted".to_owned())?;
         let env_state = self.environment_state()?;

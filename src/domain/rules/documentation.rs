@@ -47,13 +47,13 @@ fn reference_is_up_to_date() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
     let text = std::fs::read_to_string(&page).unwrap();
     let (head, _) = text.split_once(MARK).unwrap();
-    let wanted = format!("{head}{MARK}{}", reference());
+    let expected = format!("{head}{MARK}{}", reference());
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&page, wanted).unwrap();
+        std::fs::write(&page, expected).unwrap();
         return;
     }
     assert!(
-        text == wanted,
+        text == expected,
         "docs/rules.md is out of date; run: UPDATE_DOCS=1 cargo test --lib rules::documentation"
     );
 }

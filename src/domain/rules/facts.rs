@@ -46,19 +46,19 @@ pub struct Chain {
 /// entry's `seen`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeenFact {
-    /// Whether the item is that tip.
+    /// Whether the item is the tip in [`Facts::tips`].
     pub is_tip: bool,
-    /// Whether it is that tip or a ledger commit before it.
+    /// Whether the item is that tip or a ledger commit before it.
     pub is_reachable: bool,
-    /// Whether it is what the previous entry saw, or comes after it; true if that entry saw nothing
-    /// of the ledger.
+    /// Whether the item is the one in the previous entry's `seen`, or comes after it. True if the
+    /// previous entry's `seen` does not name the ledger.
     pub is_forward: bool,
 }
 
 /// A fact about a commit of the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommitFact {
-    /// Its committer's time; a commit dated before 1970 counts as 1970, after 9999 as 9999.
+    /// The committer's time. A time before 1970 counts as 1970, and one after 9999 as 9999.
     pub time: Time,
 }
 
@@ -71,7 +71,7 @@ pub struct Facts {
     /// rule `chain` refuses the entry with the difference in `Err`. `None` if nothing was pushed
     /// yet.
     pub stored_as_computed: Option<Result<(), String>>,
-    /// The tips that the facts were gathered on, of every ledger but the entry's own that exists.
+    /// The tip of every existing ledger, except the entry's own, from which the facts were gathered.
     pub tips: BTreeMap<LedgerName, EntryId>,
     /// How each item of the entry's `seen` relates to the tips.
     pub seen: BTreeMap<LedgerName, Fact<SeenFact>>,
@@ -91,9 +91,9 @@ pub struct Facts {
     /// The content of a component at the first parent of a commit; `Ok(None)`: the component is
     /// absent there, or the commit has no parent.
     pub parent_contents: BTreeMap<(CommitId, ComponentName), Fact<Option<Content>>>,
-    /// Whether the running content of a component is that of a commit in the history of a new
-    /// commit, for those that do not contain the running commit: after a squash or rebase, the
-    /// running commit is in no branch.
+    /// Whether a commit in the history of a new commit has the running content of a component.
+    /// Gathered only if the new commit does not contain the running commit: after a squash or
+    /// rebase, no branch contains the running commit.
     pub running_content_in_history: BTreeMap<(CommitId, ComponentName), Fact<bool>>,
     /// Whether the first commit contains (is, or descends from) the second.
     pub containment: BTreeMap<(CommitId, CommitId), Fact<bool>>,
@@ -118,8 +118,9 @@ pub struct Facts {
     pub versions: BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>,
     /// For a version that was read from a tag, that tag.
     pub version_tags: BTreeMap<(CommitId, ComponentName), VersionTag>,
-    /// The tags of a past entry that this clone lacks, or has elsewhere, each with the reason. The
-    /// entry's version is then that of the tag that it names.
+    /// The tags of a past entry that are missing or point elsewhere in this clone, each with a
+    /// description of the problem. The rules then take the version from the tag that the entry
+    /// names.
     pub missing_tags: BTreeMap<VersionTag, String>,
     /// For a rollback, by component: the newest entry of this ledger that deployed the requested
     /// content, and the newest later verification of that run period. Newest first; empty if the

@@ -84,8 +84,8 @@ fn check_forward(
     let (component, commit) = (&change.target.component, change.target.commit);
     let is_hotfix = deployment.kind == DeploymentKind::Hotfix;
     let Some(running) = env_state.commit(component) else {
-        // If it was renamed, it runs under its old name. The removal of that one, which is part of
-        // the deployment, is compared with the running commit.
+        // A renamed component still runs under its old name. The deployment also removes the old
+        // name, and that removal is compared with the running commit.
         let old = ctx.policy.renamed_from(component);
         let runs_as_old = old.is_some_and(|old| env_state.commit(old).is_some());
         return Ok((is_hotfix && !runs_as_old).then(|| refuse_absent_hotfix(ctx, change)));
@@ -133,6 +133,23 @@ fn refuse_absent_hotfix(ctx: &Context<'_>, change: &ComponentChange) -> Check {
     ))
 }
 
+/// The success of an earlier deployment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PastSuccess {
+    Verified,
+    Unverified,
+}
+
+impl PastSuccess {
+    fn new(is_verified: bool) -> Self {
+        if is_verified {
+            Self::Verified
+        } else {
+            Self::Unverified
+        }
+    }
+}
+
 /// Checks that a rollback goes to content that ran here and was a verified success.
 fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Check>> {
     let (component, environment_label) = (&change.target.component, ctx.environment_label());
@@ -155,31 +172,26 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
         |entry: &&Arc<StoredEntry>| has_listed_key(ctx.policy, entry) || reports_failure(entry);
     // From oldest to newest. `None` until an entry deploys the content: a verification alone does
     // not show that it ran.
-    let is_verified_success =
-        entries
-            .iter()
-            .rev()
-            .filter(trusted)
-            .fold(None, |is_verified_success, entry| {
-                match &entry.statement.action {
-                    Action::Verification(it)
-                        if it
-                            .components
-                            .iter()
-                            .any(|other| other.component == *component) =>
-                    {
-                        is_verified_success.map(|_| it.verification == VerificationResult::Passed)
-                    }
-                    _ => verified_success(ctx, change, entry).or(is_verified_success),
-                }
-            });
+    let oldest_first = entries.iter().rev().filter(trusted);
+    let success = oldest_first.fold(None, |success, entry| match &entry.statement.action {
+        Action::Verification(it)
+            if it
+                .components
+                .iter()
+                .any(|verified| verified.component == *component) =>
+        {
+            let has_passed = it.verification == VerificationResult::Passed;
+            success.map(|_| PastSuccess::new(has_passed))
+        }
+        _ => past_success(ctx, change, entry).or(success),
+    });
     let label = format!("{component} at {}", change.target.commit.short());
-    Ok(match is_verified_success {
-        Some(true) if ctx.environment_state()?.commit(component).is_none() => {
+    Ok(match success {
+        Some(PastSuccess::Verified) if ctx.environment_state()?.commit(component).is_none() => {
             return Ok(Some(refuse_removed(ctx, change)));
         }
-        Some(true) => None,
-        Some(false) => Some(fail(format!(
+        Some(PastSuccess::Verified) => None,
+        Some(PastSuccess::Unverified) => Some(fail(format!(
             "{label} was not a verified success in {environment_label}"
         ))),
         None => match entries.iter().find(|entry| !trusted(entry)) {
@@ -190,7 +202,8 @@ fn check_rollback(ctx: &Context<'_>, change: &ComponentChange) -> Fact<Option<Ch
     .map(|check| check.remedy(format!("git deploy log {environment_label}"))))
 }
 
-/// Returns whether an entry states that a component is not healthy, which counts whoever signed it.
+/// Returns whether an entry reports a failed verification. Such an entry counts even if its key was
+/// removed.
 fn reports_failure(entry: &StoredEntry) -> bool {
     matches!(&entry.statement.action, Action::Verification(it)
         if it.verification == VerificationResult::Failed)
@@ -209,8 +222,8 @@ fn refuse_removed_key(ctx: &Context<'_>, change: &ComponentChange, entry: &Store
     ))
 }
 
-/// Refuses a rollback of a component that ran here and was removed since: only a successful removal
-/// ends its time here, and a rollback needs no approval.
+/// Refuses a rollback of a component that ran here and was removed since: the rollback would bring
+/// the component back without any approval.
 fn refuse_removed(ctx: &Context<'_>, change: &ComponentChange) -> Check {
     let (component, environment_label) = (&change.target.component, ctx.environment_label());
     let check = fail(format!(
@@ -222,20 +235,21 @@ fn refuse_removed(ctx: &Context<'_>, change: &ComponentChange) -> Check {
     ))
 }
 
-/// Returns whether the success of an entry was verified; `None` if the entry did not deploy the
-/// wanted content here.
-fn verified_success(
+/// Returns the success of an entry that deployed the content of the change here. Returns `None` for
+/// any other entry.
+fn past_success(
     ctx: &Context<'_>,
     change: &ComponentChange,
     entry: &StoredEntry,
-) -> Option<bool> {
+) -> Option<PastSuccess> {
     let component = &change.target.component;
     let result = entry.statement.component_result(component)?;
     let deploys_content =
         result.outcome == Outcome::Succeeded && result.target.content == change.target.content;
     // A baseline is an admin's statement and needs no verification.
     let is_baseline = matches!(entry.statement.action, Action::Baseline(_));
-    deploys_content.then(|| is_baseline || is_verified(ctx, component, result.verification))
+    deploys_content
+        .then(|| PastSuccess::new(is_baseline || is_verified(ctx, component, result.verification)))
 }
 
 /// Returns whether a result counts as verified. A missing verification counts only if the

@@ -13,7 +13,9 @@ use crate::domain::verdict::{Check, Rule};
 /// A reason to refuse, and the command to type next, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Violation {
+    /// The reason, in one line.
     pub detail: String,
+    /// The command to type next.
     pub remedy: Option<String>,
 }
 
@@ -83,13 +85,15 @@ impl Findings {
         }
     }
 
-    /// Returns the checks: one per distinct finding, or a pass if there is none. The component is
-    /// not named if there is only one.
+    /// Returns the checks: one per distinct finding, or a pass if there is none. The checks do not
+    /// name the component if the rule judged only one.
     pub fn checks(self) -> Vec<Check> {
         let (rule, component_count) = (self.rule, self.components.len());
         let with_names = |names: &[String], detail: String| match component_count {
             1 => detail,
-            all if all == names.len() && all > SHOWN => format!("all {all} components: {detail}"),
+            count if count == names.len() && count > MAX_NAMES => {
+                format!("all {count} components: {detail}")
+            }
             _ => format!("{}: {detail}", join_names(names)),
         };
         let violations = self.violations.into_iter().map(|(violation, names)| {
@@ -108,19 +112,19 @@ impl Findings {
     }
 }
 
-/// The number of names that are listed. Further ones are counted.
-const SHOWN: usize = 8;
+/// The largest number of names that are listed. Further names are only counted.
+const MAX_NAMES: usize = 8;
 
 /// Returns `a, b, c`. Names after the eighth are counted.
 pub(super) fn join_names<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     let shown = names
         .iter()
-        .take(SHOWN)
+        .take(MAX_NAMES)
         .map(String::as_str)
         .collect::<Vec<_>>()
         .join(", ");
-    match names.len().checked_sub(SHOWN) {
+    match names.len().checked_sub(MAX_NAMES) {
         Some(more @ 1..) => format!("{shown} and {more} more"),
         _ => shown,
     }

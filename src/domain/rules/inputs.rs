@@ -92,17 +92,19 @@ fn deploy_command(
         .collect();
     commits.sort_unstable();
     commits.dedup();
-    let runs_commands = |name| {
+    // `git deploy run` and its like deploy components that have an `apply` command. Deployments of
+    // the other components are recorded.
+    let has_apply = |name| {
         ctx.policy
             .component(name)
             .is_some_and(|it| it.apply.is_some())
     };
-    let is_run = matches!(statement.action, Action::Start(_))
+    let is_from_run = matches!(statement.action, Action::Start(_))
         && deployment
             .components
             .iter()
-            .any(|change| runs_commands(&change.target.component));
-    match (is_run, deployment.kind, &commits[..]) {
+            .any(|change| has_apply(&change.target.component));
+    match (is_from_run, deployment.kind, &commits[..]) {
         (true, DeploymentKind::Rollback, _) => {
             format!("git deploy rollback {environment} {options}")
         }

@@ -11,9 +11,9 @@ use crate::domain::policy::Policy;
 /// Returns whether the policy lists the key that signed an entry as a key of its signer, current or
 /// retired. A removed key is treated as stolen: entries signed with it do not count.
 ///
-/// The entry may be a copy in a ledger's state, whose signature is not there. The copy is trusted
-/// because every reader computes the state from entries that it has verified, each with the key
-/// that it names.
+/// The entry may be a copy in a ledger's state, which does not include the signature. The copy is
+/// trusted because every reader computes the state from entries whose signatures it has verified
+/// with the keys that they name.
 pub fn has_listed_key(policy: &Policy, entry: &StoredEntry) -> bool {
     let statement = &entry.statement;
     policy

@@ -76,7 +76,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
             run.sequence, start.at
         );
         let number = run.sequence;
-        // Only its runner can report how it ended; others may abort it once it is stale.
+        // Only the owner can report how the run ended. Others may abort it once it is stale.
         let is_own = ctx.statement.is_some_and(|statement| statement.by == *by);
         Check::fail(Rule::Lock, why).remedy(match (is_own, has_apply(ctx, run)) {
             (true, true) => format!("git deploy resume {environment_label} --run {number}"),
@@ -103,7 +103,7 @@ fn has_apply(ctx: &Context<'_>, run: OpenRun<'_>) -> bool {
 /// Returns whether an unfinished run blocks a deployment: it changes the same component, or one of
 /// the two destroys the whole environment.
 fn conflicts(run: &OpenRun<'_>, deployment: &Deployment, touched: &[&ComponentChange]) -> bool {
-    // Every accepted run has a deployment; one without would block.
+    // Every accepted run has a deployment. A run without one would block, to be safe.
     let Some(other) = run.start.statement.deployment() else {
         return true;
     };

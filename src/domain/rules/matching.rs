@@ -18,8 +18,9 @@ pub(super) fn match_slots<'a, T: Ord>(slots: &[&'a BTreeSet<T>]) -> Vec<Option<&
     filled
 }
 
-/// Finds a person for a slot, moving others to another of their slots if necessary. `assigned` maps
-/// each assigned person to a slot. Recurses at most as deep as there are slots.
+/// Finds a person for a slot, moving others to another of their slots if necessary. Returns whether
+/// the slot was filled. `assigned` maps each assigned person to a slot. Recurses at most as deep as
+/// there are slots, because no person is tried twice.
 fn augment<'a, T: Ord>(
     slot: usize,
     slots: &[&'a BTreeSet<T>],

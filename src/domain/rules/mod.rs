@@ -2,8 +2,8 @@
 //!
 //! Each rule is defined in one file, which states its name, what it requires, which requests face
 //! it, which facts it needs and its check. The list below is the only other place that names it:
-//! the enum, the dispatch and `docs/rules.md` derive from it. A fact that a rule needs and does not
-//! have makes it answer "cannot tell", never yes.
+//! the enum, the dispatch and `docs/rules.md` derive from it. A rule that lacks a fact answers
+//! "cannot tell", never yes.
 
 /// The list of rules: the variant of [`Rule`] and the file that defines it, in the order in which a
 /// verdict lists the answers.
@@ -163,8 +163,9 @@ pub fn evaluate(policy: &Policy, request: &Request<'_>, facts: &Facts, now: Time
 /// Returns everyone whose approval counts for a `start`, `record` or `publish`: the exact content
 /// of its `approvedBy`.
 ///
-/// Empty if no approval is required: the environment requires none, or the deployment is a rollback
-/// or breaks glass. Empty too if a fact is missing: the verdict is then "cannot tell".
+/// Returns an empty set if no approval is required: the environment requires none, or the deployment
+/// is a rollback or breaks glass. Also returns an empty set if a fact is missing: the verdict is
+/// then "cannot tell".
 pub fn counting_approvers(
     policy: &Policy,
     request: &Request<'_>,
@@ -175,11 +176,11 @@ pub fn counting_approvers(
     approvals::counting_approvers(&ctx)
 }
 
-/// Returns why an approval by this person would not count for the deployment in the request; `None`
-/// if it would, and if no approval requirement names the person, which the rule `authorization`
-/// refuses.
+/// Returns why an approval by this person would not count for the deployment in the request. Returns
+/// `None` if it would count. Also returns `None` if no approval requirement names the person: the
+/// rule `authorization` then refuses the approval.
 ///
-/// The decision is that of the rule `approvals`, for a deployment that another person starts.
+/// The rule `approvals` decides as for a deployment that another person starts.
 ///
 /// # Errors
 ///
@@ -189,7 +190,8 @@ pub fn refuse_proposed_approval(
     request: &Request<'_>,
     facts: &Facts,
     now: Time,
-    (by, approve): (&Person, &Approve),
+    by: &Person,
+    approve: &Approve,
 ) -> Fact<Option<ApprovalRefusal>> {
     let ctx = add_facts(RequestContext::new(policy, *request), facts, now);
     approvals::refuse_proposed_approval(&ctx, by, approve)

@@ -1,8 +1,8 @@
 //! The rule `previous environment`: for each changed component, the same content or commit was a
 //! success in each `promote_from` environment.
 //!
-//! It need not run there now. The newest result counts: a later failure, failed verification or
-//! hold cancels the success.
+//! The content or commit need not run there now. The newest result counts: a later failure, failed
+//! verification or hold cancels the success.
 
 use super::context::{Context, or_unknown};
 use super::definition::{OtherLedger, RuleDefinition};
@@ -96,11 +96,11 @@ fn check_component(
             let same_build = previous_log::counted_periods(ctx, &history, change)?;
             let period = same_build.last().copied().unwrap_or(newest);
             let unverified_counts = previous_log::unverified_counts(ctx, change);
-            let needs_no_result =
+            let needs_no_verification =
                 unverified_counts && (period.is_baseline || period.untrusted.is_some());
             check_run_period(source, period, unverified_counts).map(|violation| {
-                match (period.to, needs_no_result) {
-                    // Without `--all`, a running component would not be deployed again.
+                match (period.to, needs_no_verification) {
+                    // Without `--all`, `record` leaves out a component that already runs.
                     (None, true) => violation.remedy(format!("{record_command} --all")),
                     (None, false) => {
                         violation.remedy(format!("{record_command} --all --verification passed"))
@@ -115,9 +115,9 @@ fn check_component(
 /// Describes that the commit never ran, and whether its content did.
 fn describe_absence(source: &EnvName, change: &ComponentChange, history: &History<'_>) -> String {
     let commit = change.target.commit.short();
-    let same_content = change.target.content.map(RunSubject::Content);
-    let same_content = same_content.and_then(|subject| history.run_periods_of(subject).next_back());
-    match same_content {
+    let subject = change.target.content.map(RunSubject::Content);
+    let newest = subject.and_then(|subject| history.run_periods_of(subject).next_back());
+    match newest {
         Some(period) => format!(
             "{source} never ran {commit}; it ran the same content of {} at {}, which counts only with match = \"content\"",
             change.target.component,

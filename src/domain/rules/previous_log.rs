@@ -13,8 +13,8 @@ use crate::domain::state::EnvState;
 
 /// Returns the need for the log, if there are previous environments.
 ///
-/// The rule `soak` needs it even in an environment without `soak`: a hotfix that faces that rule
-/// and not `previous environment` is still compared with the artifacts that ran there.
+/// The rule `soak` needs the log even in an environment without `soak`: for a hotfix that skips only
+/// `previous environment`, the rule `artifact` still reads it.
 pub(super) fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     let has_previous = subject
         .environment
@@ -42,39 +42,40 @@ pub(super) fn previous_history<'a>(
     }
 }
 
-/// Returns what of a component must have run in each previous environment.
+/// Returns what must have run in each previous environment: the component's commit or its content.
 pub(super) fn run_subject(ctx: &Context<'_>, change: &ComponentChange) -> Fact<RunSubject> {
     let target = &change.target;
-    let by_commit = RunSubject::Commit(target.commit);
+    let commit = RunSubject::Commit(target.commit);
     Ok(
         match ctx
             .policy
             .promotion_match(ctx.environment()?, &target.component)
         {
-            PromotionMatch::Commit => by_commit,
-            PromotionMatch::Content => target.content.map_or(by_commit, RunSubject::Content),
+            PromotionMatch::Commit => commit,
+            PromotionMatch::Content => target.content.map_or(commit, RunSubject::Content),
         },
     )
 }
 
-/// Returns the periods in which it ran there, oldest first. If the change names artifacts, only
-/// those with the same digests: another build of the same content is another thing. A run that was
-/// signed with a removed key does not count.
+/// Returns the periods in which the content or commit of a change ran in a previous environment,
+/// oldest first. If the change names artifacts, a period with other digests does not count: success
+/// of one build does not vouch for another build of the same content. A run that was signed with a
+/// removed key does not count.
 pub(super) fn counted_periods<'h, 'a>(
     ctx: &Context<'a>,
     history: &'h History<'a>,
     change: &ComponentChange,
 ) -> Fact<Vec<&'h RunPeriod<'a>>> {
-    let wanted = change.target.digests();
+    let digests = change.target.digests();
     let subject = run_subject(ctx, change)?;
     let is_same_build = |period: &&RunPeriod<'a>| {
         matches!(subject, RunSubject::Commit(_))
-            || wanted.is_empty()
+            || digests.is_empty()
             || period
                 .entry
                 .statement
                 .component_result(&change.target.component)
-                .is_some_and(|result| result.target.digests() == wanted)
+                .is_some_and(|result| result.target.digests() == digests)
     };
     Ok(history
         .run_periods_of(subject)

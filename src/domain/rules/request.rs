@@ -75,7 +75,7 @@ impl<'a> RequestContext<'a> {
                 (None, Some(environment.clone()))
             }
         };
-        // A promotion tag may be for a whole pattern. An entry never is.
+        // A tag update may name a pattern instead of an environment. An entry never does.
         let pattern = |name| policy.patterns.get(name).filter(|_| statement.is_none());
         let environment = environment_name
             .as_ref()
@@ -91,8 +91,8 @@ impl<'a> RequestContext<'a> {
     }
 }
 
-/// Returns the kind of a request in an environment; `None` if the policy does not have the
-/// environment or the request names none.
+/// Returns the kind of a request. `environment` is `None` if the request names no environment, or
+/// one that the policy does not have.
 fn kind_of(request: &Request<'_>, environment: Option<&Environment>) -> RequestKind {
     match request {
         // An entry may still end a run that began while the policy had the environment.

@@ -12,9 +12,10 @@ use super::findings::{Findings, Violation, format_length, format_moment};
 use super::previous_log;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::ComponentChange;
+use crate::domain::history::VerifiedPeriod;
 use crate::domain::name::EnvName;
 use crate::domain::policy::HotfixSkip;
-use crate::domain::time::{Span, Time};
+use crate::domain::time::Span;
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -49,10 +50,6 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     Ok(findings.checks())
 }
 
-/// A period in which the content or commit ran verified: its start and end. The end is `None` if
-/// the period is ongoing.
-type VerifiedPeriod = (Time, Option<Time>);
-
 fn check_component(
     ctx: &Context<'_>,
     source: &EnvName,
@@ -62,14 +59,14 @@ fn check_component(
     let Some(mut periods) = find_verified_periods(ctx, source, change)? else {
         return Ok(None);
     };
-    let length = |(from, to): &VerifiedPeriod| to.unwrap_or(ctx.now).duration_since(*from);
+    let length = |period: &VerifiedPeriod| period.length(ctx.now);
     let required = Span::from_seconds(soak.as_seconds().saturating_add(SKEW.as_seconds()));
     if periods.iter().any(|period| length(period) >= required) {
         return Ok(None);
     }
     // An ongoing period comes first, because it can still become long enough.
-    periods.sort_by_key(|(from, to)| (to.is_some(), *from));
-    let ongoing = periods.first().filter(|(_, to)| to.is_none());
+    periods.sort_by_key(|period| (period.to.is_some(), period.from));
+    let ongoing = periods.first().filter(|period| period.to.is_none());
     let reported = ongoing.or_else(|| periods.iter().max_by_key(|period| length(period)));
     let (ongoing_verb, past_verb) = if change.is_removal() {
         ("has been without it", "was without it")
@@ -78,13 +75,13 @@ fn check_component(
     };
     let detail = match reported {
         None => format!("it was never verified in {source} (soak {soak})"),
-        Some(period @ (from, None)) => {
+        Some(period) if period.to.is_none() => {
             let remaining = required
                 .as_seconds()
                 .saturating_sub(length(period).as_seconds());
             format!(
                 "{source} {ongoing_verb} since {}, soak {soak} plus {SKEW} clock tolerance: {} left",
-                format_moment(*from, ctx.now),
+                format_moment(period.from, ctx.now),
                 format_length(Span::from_seconds(remaining))
             )
         }
@@ -111,14 +108,14 @@ fn find_verified_periods(
         let periods = previous_log::counted_periods(ctx, &history, change)?
             .into_iter()
             .filter(|period| !period.is_baseline)
-            .flat_map(|period| period.verified_spans(unverified_counts));
+            .flat_map(|period| period.verified_periods(unverified_counts));
         return Ok(Some(periods.collect()));
     }
     let absences: Vec<_> = previous_log::find_absences(&history, change).collect();
     let absence_periods: Vec<_> = absences
         .iter()
         .filter(|period| period.untrusted.is_none())
-        .flat_map(|period| period.verified_spans(true))
+        .flat_map(|period| period.verified_periods(true))
         .collect();
     let component = &change.target.component;
     let never_ran = absences.is_empty()

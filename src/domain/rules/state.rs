@@ -185,8 +185,8 @@ fn is_yanked(state: &State, yank: &Yank) -> bool {
 
 /// Returns the contents that the open yank of a commit covers.
 fn yanked_contents(state: &State, yank: &Yank) -> BTreeSet<YankedContent> {
-    let open = yank.commit.and_then(|commit| state.yanked_commit(commit));
-    match open.map(|entry| &entry.statement.action) {
+    let open_yank = yank.commit.and_then(|commit| state.yanked_commit(commit));
+    match open_yank.map(|entry| &entry.statement.action) {
         Some(Action::Yank(it)) => it.contents.iter().cloned().collect(),
         _ => BTreeSet::new(),
     }
@@ -194,7 +194,7 @@ fn yanked_contents(state: &State, yank: &Yank) -> BTreeSet<YankedContent> {
 
 fn check_unyank(state: &State, yank: &Yank) -> Vec<Check> {
     if !is_yanked(state, yank) {
-        return require(false, "it is not yanked");
+        return vec![fail("it is not yanked")];
     }
     let contents: BTreeSet<YankedContent> = yank.contents.iter().cloned().collect();
     require(
@@ -203,6 +203,7 @@ fn check_unyank(state: &State, yank: &Yank) -> Vec<Check> {
     )
 }
 
+/// Checks the limits of an ephemeral environment, and that no other environment is destroyed.
 fn check_deployment(
     ctx: &Context<'_>,
     statement: &Statement,
@@ -253,12 +254,12 @@ fn check_deployment(
     if !env_state.exists() {
         let state = ctx.state()?;
         let environments = state.environments();
-        let others: Vec<&EnvName> = environments
+        let existing: Vec<&EnvName> = environments
             .iter()
-            .filter(|other| state.environment(Some(other)).exists())
+            .filter(|name| state.environment(Some(name)).exists())
             .collect();
-        if u32::try_from(others.len()).unwrap_or(u32::MAX) >= bounds.limit {
-            violations.push(refuse_over_limit(state, &others, bounds, statement.at));
+        if u32::try_from(existing.len()).unwrap_or(u32::MAX) >= bounds.limit {
+            violations.push(refuse_over_limit(state, &existing, bounds, statement.at));
         }
     }
     Ok(violations)
@@ -266,16 +267,16 @@ fn check_deployment(
 
 /// Refuses a new environment when the limit is reached, and suggests destroying the one that
 /// expires first.
-fn refuse_over_limit(state: &State, others: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
+fn refuse_over_limit(state: &State, existing: &[&EnvName], bounds: Ephemeral, now: Time) -> Check {
     let why = format!(
         "{} of at most {} environments exist",
-        others.len(),
+        existing.len(),
         bounds.limit
     );
     let expiry_of = |name: &EnvName| state.environment(Some(name)).expires();
-    match others.iter().min_by_key(|name| expiry_of(name)) {
+    match existing.iter().min_by_key(|name| expiry_of(name)) {
         None => fail(why),
-        Some(first) if expiry_of(first).is_some_and(|end| end <= now) => {
+        Some(first) if expiry_of(first).is_some_and(|expires| expires <= now) => {
             fail(format!("{why}, and {first} has expired")).remedy("git deploy reap")
         }
         Some(first) => fail(format!("{why}: {first} expires first"))

@@ -56,18 +56,18 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     };
     let running = ctx.environment_state()?.components();
     let mut findings = Findings::new(Rule::Tag);
-    let mut is_empty = true;
+    let mut has_components = false;
     for component in running.into_keys().filter(|component| is_about(component)) {
-        is_empty = false;
+        has_components = true;
         findings.add(component, branch::check_runs(ctx, new, component));
     }
-    Ok(if is_empty {
+    Ok(if has_components {
+        findings.checks()
+    } else {
         vec![Check::fail(
             Rule::Tag,
             format!("none of its components runs in {environment}"),
         )]
-    } else {
-        findings.checks()
     })
 }
 

@@ -1,8 +1,8 @@
 //! The rule `time`: an entry's time is close to the current time, and not before the previous entry
 //! or the commits that the entry names.
 //!
-//! An entry accepted from a fast clock must not block the ledger until that time: the next entry
-//! may have the same time.
+//! An accepted entry from a fast clock has a time in the future. The next entry may repeat that
+//! time, so that the ledger is not blocked until then.
 
 use super::context::{Context, pass_if_none};
 use super::definition::{RuleDefinition, needs_nothing};
@@ -46,14 +46,14 @@ fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
     let Some(chain) = &ctx.facts.chain else {
         return Some(Check::unknown(Rule::Time, "the ledger's tip was not read"));
     };
-    let (at, before, now) = (statement.at, chain.at, ctx.now);
+    let (at, previous, now) = (statement.at, chain.at, ctx.now);
     let is_near = at.duration_since(now) <= SKEW && now.duration_since(at) <= SKEW;
-    let has_previous_time = at == before && before > now;
-    if at < before {
+    let repeats_future_time = at == previous && previous > now;
+    if at < previous {
         Some(fail(format!(
-            "{at} is earlier than the previous entry ({before})"
+            "{at} is earlier than the previous entry ({previous})"
         )))
-    } else if is_near || has_previous_time {
+    } else if is_near || repeats_future_time {
         None
     } else {
         let check = fail(format!(
@@ -67,8 +67,7 @@ fn check_order(ctx: &Context<'_>, statement: &Statement) -> Option<Check> {
 /// commit goes back to the commit's date, so a later date would hide the entry.
 fn check_commit_dates(ctx: &Context<'_>, statement: &Statement) -> Vec<Check> {
     let check_commit = |commit: crate::domain::id::CommitId| match ctx.facts.commits.get(&commit) {
-        // A missing commit has no date at which a search could stop, so its date cannot hide an
-        // entry.
+        // No search can stop at the date of a missing commit, so that date cannot hide an entry.
         Some(Err(_)) if ctx.facts.missing_commits.contains(&commit) => None,
         None => Some(Check::unknown(
             Rule::Time,

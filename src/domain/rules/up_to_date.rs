@@ -12,7 +12,7 @@ use super::request::RequestContext;
 use super::request_kind::{RequestKind, RequestKinds};
 use crate::domain::entry::Deployment;
 use crate::domain::id::CommitId;
-use crate::domain::policy::{BranchName, DeployOn};
+use crate::domain::policy::{BranchName, DeployOn, Environment};
 use crate::domain::verdict::{Check, Rule};
 
 pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
@@ -44,19 +44,12 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
     let Some(branch) = &environment.branch else {
         return Vec::new();
     };
-    let must_be_merged = environment.deploy_on == DeployOn::Merge;
-    if !must_be_merged && !environment.up_to_date {
+    if environment.deploy_on != DeployOn::Merge && !environment.up_to_date {
         return Vec::new();
     }
-    let violations = ctx.deployment().and_then(|deployment| {
-        judge(
-            ctx,
-            deployment,
-            branch,
-            must_be_merged,
-            environment.up_to_date,
-        )
-    });
+    let violations = ctx
+        .deployment()
+        .and_then(|deployment| judge(ctx, deployment, environment, branch));
     or_unknown(
         Rule::UpToDate,
         violations.map(|violations| pass_if_none(Rule::UpToDate, violations)),
@@ -66,10 +59,10 @@ fn check(ctx: &Context<'_>) -> Vec<Check> {
 fn judge(
     ctx: &Context<'_>,
     deployment: &Deployment,
+    environment: &Environment,
     branch: &BranchName,
-    must_be_merged: bool,
-    up_to_date: bool,
 ) -> Fact<Vec<Check>> {
+    let must_be_merged = environment.deploy_on == DeployOn::Merge;
     let current_tip = match &ctx.facts.branch_tip {
         Some(Ok(tip)) => *tip,
         Some(Err(why)) => return Err(why.clone()),
@@ -98,7 +91,7 @@ fn judge(
     for commit in deployed_commits(deployment) {
         for tip in &tips {
             let (short, tip_short) = (commit.short(), tip.short());
-            if up_to_date && !ctx.contains(commit, *tip)? {
+            if environment.up_to_date && !ctx.contains(commit, *tip)? {
                 let why = format!("{short} does not contain {tip_short}, the tip of {branch}");
                 violations
                     .push(Check::fail(Rule::UpToDate, why).remedy(format!("git merge {branch}")));

@@ -82,11 +82,11 @@ fn check_component(
         }
         commit_version
     };
-    let running = ctx
+    let running_version = ctx
         .environment_state()?
         .live_entry(component)
         .and_then(|entry| entry.statement.component_result(component)?.target.version);
-    let Some(running) = running.filter(|_| rule.require_bump) else {
+    let Some(running) = running_version.filter(|_| rule.require_bump) else {
         return Ok(None);
     };
     Ok(
@@ -105,8 +105,8 @@ fn check_component(
 fn check_tag(ctx: &Context<'_>, change: &ComponentChange) -> Option<Violation> {
     let target = &change.target;
     let key = (target.commit, target.component.clone());
-    let read = ctx.facts.version_tags.get(&key);
-    if ctx.statement.is_none() || target.tag.as_ref() == read {
+    let read_tag = ctx.facts.version_tags.get(&key);
+    if ctx.statement.is_none() || target.tag.as_ref() == read_tag {
         return None;
     }
     let describe = |tag: Option<&VersionTag>| {
@@ -117,7 +117,7 @@ fn check_tag(ctx: &Context<'_>, change: &ComponentChange) -> Option<Violation> {
     Some(Violation::new(format!(
         "it names {}, but the version is from {}",
         describe(target.tag.as_ref()),
-        describe(read)
+        describe(read_tag)
     )))
 }
 

@@ -44,9 +44,9 @@ pub(super) const DEFINITION: RuleDefinition = RuleDefinition {
 fn needs(subject: &RequestContext<'_>) -> Vec<FactNeed> {
     if subject.kind != RequestKind::Rollback {
         let mut needs = vec![FactNeed::Yanks, FactNeed::Evidence];
-        if let Some(Action::Approve(it)) = subject.statement.map(|it| &it.action) {
-            let components = it.components.iter().cloned();
-            needs.extend(components.map(|component| FactNeed::Content(it.commit, component)));
+        if let Some(Action::Approve(approve)) = subject.statement.map(|it| &it.action) {
+            let components = approve.components.iter().cloned();
+            needs.extend(components.map(|component| FactNeed::Content(approve.commit, component)));
         }
         return needs;
     }
@@ -79,19 +79,20 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     let mut contents = BTreeSet::new();
     let mut digests = BTreeSet::new();
     if let Request::Entry {
-        statement: Statement {
-            action: Action::Approve(it),
-            ..
-        },
+        statement:
+            Statement {
+                action: Action::Approve(approve),
+                ..
+            },
         ..
     } = ctx.request
     {
-        // An approval is for a commit. Its artifacts are checked when it is deployed.
-        commits.insert(it.commit);
-        // Of an approved commit that no longer exists, an audit cannot compute the contents.
-        let is_missing = ctx.facts.missing_commits.contains(&it.commit);
-        for component in it.components.iter().filter(|_| !is_missing) {
-            let content = ctx.content(it.commit, component)?;
+        // An approval names no artifacts. They are checked when the commit is deployed.
+        commits.insert(approve.commit);
+        // An audit cannot compute the contents of an approved commit that no longer exists.
+        let is_missing = ctx.facts.missing_commits.contains(&approve.commit);
+        for component in approve.components.iter().filter(|_| !is_missing) {
+            let content = ctx.content(approve.commit, component)?;
             let names = ctx.policy.names_of(component);
             contents.extend(names.filter_map(|name| Some((name, content?))));
         }
@@ -103,7 +104,7 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
             let names = ctx.policy.names_of(&target.component);
             contents.extend(names.filter_map(|name| Some((name, target.content?))));
             for source in &ctx.environment()?.promote_from {
-                commits.extend(find_yanked_evidence(ctx, source, yanks, change));
+                commits.extend(yanked_source_commits(ctx, source, yanks, change));
             }
             digests.extend(deployed_digests(ctx, deployment.kind, target)?);
         }
@@ -111,9 +112,10 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
     Ok(find_yanks(yanks, &commits, &contents, &digests))
 }
 
-/// Returns the commits as which the content was deployed to a previous environment, if each of them
-/// is yanked: another commit with the same content does not make it usable again.
-fn find_yanked_evidence(
+/// Returns the commits at which the content ran in a previous environment, if all of them are
+/// yanked: the content then counts as yanked, even at another commit. Returns an empty set if one of
+/// them is not yanked.
+fn yanked_source_commits(
     ctx: &Context<'_>,
     source: &EnvName,
     yanks: &State,
@@ -122,7 +124,7 @@ fn find_yanked_evidence(
     let Some(content) = change.target.content else {
         return BTreeSet::new();
     };
-    // The log is read for a promotion only.
+    // The log is gathered only for a promotion.
     let Ok(history) = previous_log::previous_history(ctx, source, change) else {
         return BTreeSet::new();
     };
@@ -137,6 +139,8 @@ fn find_yanked_evidence(
     }
 }
 
+/// Returns the digests of the artifacts that the target names. If it names none, returns the digests
+/// with which the content ran before (for a rollback) or those registered for the content.
 fn deployed_digests(ctx: &Context<'_>, kind: DeploymentKind, target: &Target) -> Fact<Vec<Digest>> {
     if !target.artifacts.is_empty() {
         return Ok(target.digests().into_iter().collect());
@@ -153,16 +157,15 @@ fn deployed_digests(ctx: &Context<'_>, kind: DeploymentKind, target: &Target) ->
             .flat_map(|result| result.target.digests())
             .collect());
     }
-    registered_digests(ctx, |it| {
-        let mut names = ctx.policy.names_of(&target.component);
-        names.any(|name| it.component == *name) && Some(it.content) == target.content
-    })
+    registered_digests(ctx, target)
 }
 
-fn registered_digests(
-    ctx: &Context<'_>,
-    is_wanted: impl Fn(&Artifact) -> bool,
-) -> Fact<Vec<Digest>> {
+/// Returns the digests of the artifacts that are registered for the target's content.
+fn registered_digests(ctx: &Context<'_>, target: &Target) -> Fact<Vec<Digest>> {
+    let is_of_target = |artifact: &Artifact| {
+        let mut names = ctx.policy.names_of(&target.component);
+        names.any(|name| artifact.component == *name) && Some(artifact.content) == target.content
+    };
     let evidence = match &ctx.facts.evidence {
         Some(Ok(evidence)) => evidence,
         Some(Err(why)) => return Err(why.clone()),
@@ -171,7 +174,7 @@ fn registered_digests(
     let artifacts = evidence
         .iter()
         .filter_map(|entry| match &entry.statement.action {
-            Action::Artifact(it) if is_wanted(it) => Some(it.image.digest.clone()),
+            Action::Artifact(it) if is_of_target(it) => Some(it.image.digest.clone()),
             _ => None,
         });
     Ok(artifacts.collect())
@@ -183,29 +186,29 @@ fn find_yanks(
     contents: &BTreeSet<(&ComponentName, Content)>,
     digests: &BTreeSet<Digest>,
 ) -> Vec<Check> {
-    let of_commits: Vec<_> = commits
+    let commit_yanks: Vec<_> = commits
         .iter()
         .filter_map(|commit| Some((commit.short(), yanks.yanked_commit(*commit)?)))
         .collect();
     // A yank that is reported for its commit is not reported again for its contents.
-    let reported: BTreeSet<u64> = of_commits
+    let reported: BTreeSet<u64> = commit_yanks
         .iter()
         .map(|(_, it)| it.statement.sequence)
         .collect();
-    let of_contents = contents
+    let content_yanks = contents
         .iter()
         .filter_map(|(component, content)| {
             let yank = yanks.yanked_content(component, *content)?;
             Some((describe_content(component, yank), yank))
         })
         .filter(|(_, yank)| !reported.contains(&yank.statement.sequence));
-    let of_digests = digests
+    let digest_yanks = digests
         .iter()
         .filter_map(|digest| Some((digest.short(), yanks.yanked_digest(digest)?)));
-    let of_commits = of_commits.into_iter();
-    of_commits
-        .chain(of_contents)
-        .chain(of_digests)
+    let commit_yanks = commit_yanks.into_iter();
+    commit_yanks
+        .chain(content_yanks)
+        .chain(digest_yanks)
         .map(|(object, yank)| refuse(&object, yank))
         .collect()
 }

@@ -12,7 +12,7 @@ use crate::ledger::{Project, Tips};
 /// Returns the project that the ledgers belong to, from the root of the policy ledger.
 ///
 /// # Errors
-/// The finding if the root is missing or invalid: then no entry can be validated.
+/// Returns the finding if the root is missing or invalid: then no entry can be validated.
 pub fn find_project(
     repository: &Repository,
     tips: &Tips,
@@ -42,19 +42,19 @@ pub fn find_project(
 /// an earlier audit.
 ///
 /// # Errors
-/// The finding if the ledger no longer contains the tip that was audited before.
+/// Returns the finding if the ledger no longer contains the tip that was audited before.
 pub(super) fn find_first_position(
     chain: &IndexedChain,
     since: Option<&EntryId>,
 ) -> std::result::Result<usize, AuditFinding> {
     match since.map(|since| (since, chain.position(*since))) {
         Some((since, None)) => {
-            let what = "the earlier audit saw this tip, but the ledger no longer contains it";
+            let detail = "the earlier audit saw this tip, but the ledger no longer contains it";
             Err(AuditFinding::chain_failure(
                 FindingKind::Chain,
                 &chain.ledger,
                 Some(*since),
-                what,
+                detail,
             ))
         }
         Some((_, Some(position))) if !chain.ledger.is_policy() => Ok(position + 1),
@@ -82,7 +82,7 @@ pub(super) fn check_root(
         .ids
         .first()
         .filter(|first| chain.gap.is_none() && **first != genesis)?;
-    let what = format!(
+    let detail = format!(
         "it does not begin with the genesis {} of this project",
         genesis.short()
     );
@@ -90,7 +90,7 @@ pub(super) fn check_root(
         FindingKind::Chain,
         &chain.ledger,
         Some(*first),
-        what,
+        detail,
     ))
 }
 

@@ -1,16 +1,16 @@
 //! Validates one chunk of a ledger on one thread.
 //!
 //! A chunk takes the entry and tree of the commit before it as they are, because the previous chunk
-//! validates them. So every entry is validated once, however the ledger is split, and a failure is
-//! reported at the entry that causes it.
+//! validates them. Therefore each entry is validated exactly once, no matter how the ledger is
+//! split, and a failure is reported at the entry that causes it.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::finding::{AuditFinding, FindingKind};
 use super::index::{ChainIndex, IndexedChain};
-use super::ledger_audit::{ChunkResult, EntrySpan};
-use super::references::{LedgerReferences, PublishRecord, record_seen};
+use super::ledger_audit::{ChunkResult, EntryPeriod};
+use super::references::{LedgerReferences, PublishRecord, SeenPosition, record_seen};
 use super::remarks::RemarkCollector;
 use crate::domain::entry::{Action, Statement};
 use crate::domain::name::LedgerName;
@@ -58,16 +58,16 @@ impl<'a> ChunkAuditor<'a> {
         }
     }
 
-    /// Validates the entries of a chain at these positions. `number` is the chain's index in
+    /// Validates the entries of a chain at these positions. `chain_number` is the chain's index in
     /// [`ChainIndex::chains`]. An error that prevents validation becomes a finding.
     pub fn audit(
         &self,
-        number: usize,
+        chain_number: usize,
         chain: &IndexedChain,
         positions: Range<usize>,
     ) -> ChunkResult {
         let mut result = ChunkResult::default();
-        if let Err(error) = self.audit_positions(number, chain, positions, &mut result) {
+        if let Err(error) = self.audit_positions(chain_number, chain, positions, &mut result) {
             result.findings.push(AuditFinding::from_error(
                 FindingKind::Chain,
                 Some(&chain.ledger),
@@ -81,7 +81,7 @@ impl<'a> ChunkAuditor<'a> {
     /// end of the chunk to the next such position. The next chunk begins there.
     fn audit_positions(
         &self,
-        number: usize,
+        chain_number: usize,
         chain: &IndexedChain,
         positions: Range<usize>,
         result: &mut ChunkResult,
@@ -110,9 +110,10 @@ impl<'a> ChunkAuditor<'a> {
                 is_readable = tip.is_some();
                 continue;
             };
-            let validated = self.audit_entry(number, chain, position, &before, result);
+            let validated = self.audit_entry(chain_number, chain, position, &before, result);
             is_readable = validated.stored.is_some();
-            // An invalid entry is taken as it is, so that the entries after it are still validated.
+            // The chain continues with an invalid entry as it is, so that later entries are still
+            // validated.
             tip = validated.next_tip.or_else(|| {
                 let tree = self.repository.read_commit(id.0).ok()?.tree;
                 Some(match &validated.stored {
@@ -145,7 +146,7 @@ impl<'a> ChunkAuditor<'a> {
     /// Validates one entry, and adds its findings, remarks and references to `result`.
     fn audit_entry(
         &self,
-        number: usize,
+        chain_number: usize,
         chain: &IndexedChain,
         position: usize,
         tip: &ChainTip,
@@ -169,14 +170,19 @@ impl<'a> ChunkAuditor<'a> {
         result.findings.extend(findings);
         if let Some(statement) = validated.stored.as_ref().map(|stored| &stored.statement) {
             let to = statement.at;
-            let from = result.span.map_or(to, |span| span.from);
-            result.span = Some(EntrySpan { from, to });
+            let from = result.period.map_or(to, |period| period.from);
+            result.period = Some(EntryPeriod { from, to });
             result.read += 1;
             self.record_references(position, statement, &mut result.references);
             if wants_notes {
-                let (place, previous) = ((number, position), tip.chain.tip);
-                let lines = &mut result.note_lines;
-                lines.add_entry(place, id, previous, statement, &self.entry_notes);
+                result.note_lines.add_entry(
+                    chain_number,
+                    position,
+                    id,
+                    tip.chain.tip,
+                    statement,
+                    &self.entry_notes,
+                );
             }
         }
         if let (Some(entry), Some(facts)) = (&validated.entry, &validated.facts) {
@@ -213,7 +219,9 @@ impl<'a> ChunkAuditor<'a> {
             };
             record_seen(&mut references.seen_positions, other, position, seen);
             if ledger.is_policy() {
-                references.policy_positions.push((position, seen));
+                references
+                    .policy_positions
+                    .push(SeenPosition { position, seen });
             }
         }
         if let Action::Publish(publish) = &statement.action {

@@ -28,8 +28,8 @@ pub(super) struct ChunkJob {
     pub positions: Range<usize>,
 }
 
-/// Validates chunks on all processors. The results are sorted by ledger and position, whichever is
-/// ready first.
+/// Validates chunks on all processors. The results are sorted by ledger and position, no matter in
+/// which order they are ready.
 pub(super) fn validate_chunks(
     repository: &Repository,
     mut jobs: Vec<ChunkJob>,
@@ -55,19 +55,34 @@ pub(super) fn validate_chunks(
     results.collect()
 }
 
-/// The packs that chunks are read from. They are reopened from time to time: the read parts of a
-/// pack count as memory until it is closed, and an audit reads everything.
+/// The packs that chunks are read from. They are reopened from time to time: an audit reads whole
+/// packs, and the parts that were read take up memory until the pack is closed.
 struct PackPool {
     shared: RepositoryHandle,
-    /// The open packs, and how many chunks used them.
-    open: Mutex<(RepositoryHandle, usize)>,
+    open: Mutex<OpenPacks>,
+}
+
+/// The packs that are open now.
+struct OpenPacks {
+    handle: RepositoryHandle,
+    /// The number of chunks that used them.
+    chunk_count: usize,
+}
+
+impl OpenPacks {
+    fn new(shared: &RepositoryHandle) -> Self {
+        Self {
+            handle: shared.with_own_packs(),
+            chunk_count: 0,
+        }
+    }
 }
 
 impl PackPool {
     /// Opens the packs.
     fn new(shared: RepositoryHandle) -> Self {
         Self {
-            open: Mutex::new((shared.with_own_packs(), 0)),
+            open: Mutex::new(OpenPacks::new(&shared)),
             shared,
         }
     }
@@ -76,11 +91,11 @@ impl PackPool {
     fn fork(&self) -> Repository {
         // A panic cannot leave the handle half changed.
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.1 == CHUNKS_PER_PACKS {
-            *open = (self.shared.with_own_packs(), 0);
+        if open.chunk_count == CHUNKS_PER_PACKS {
+            *open = OpenPacks::new(&self.shared);
         }
-        open.1 += 1;
-        open.0.fork()
+        open.chunk_count += 1;
+        open.handle.fork()
     }
 }
 

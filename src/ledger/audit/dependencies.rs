@@ -8,21 +8,31 @@ use std::collections::BTreeMap;
 use super::finding::{AuditFinding, FindingKind};
 use super::index::ChainIndex;
 use super::ledger_audit::LedgerAudit;
-use super::references::SeenPositions;
+use super::references::{SeenPosition, SeenPositions};
 use crate::domain::id::EntryId;
 use crate::domain::verdict::CheckResult;
 
-/// The first invalid position of each ledger, by number. Everything from there on is invalid.
+/// The first invalid position of each ledger, by the ledger's number. Every later position is
+/// invalid, too.
 type InvalidFrom = BTreeMap<usize, usize>;
+
+/// An entry that depends on an entry of another ledger.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Dependency {
+    /// The position of the dependent entry in its ledger.
+    position: usize,
+    /// The number of the other ledger.
+    other: usize,
+}
 
 /// Adds a finding for the first entry of each ledger that depends on an invalid entry of another
 /// ledger, unless the ledger has a failure at or before that entry.
 pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]) {
     let mut invalid: InvalidFrom = audited
         .iter()
-        .filter_map(|it| find_first_failure(index, it))
+        .filter_map(|ledger| find_first_failure(index, ledger))
         .collect();
-    let mut dependents: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+    let mut dependencies: BTreeMap<usize, Dependency> = BTreeMap::new();
     // Each round shortens the valid part of some ledger, until nothing changes.
     loop {
         let mut is_changed = false;
@@ -30,14 +40,15 @@ pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]
             let Some((number, _)) = index.chain(&ledger.ledger) else {
                 continue;
             };
-            let Some((position, other)) =
+            let Some(dependency) =
                 find_first_invalid_dependency(&ledger.references.seen_positions, &invalid)
             else {
                 continue;
             };
-            if invalid.get(&number).is_none_or(|at| position < *at) {
+            let position = dependency.position;
+            if invalid.get(&number).is_none_or(|first| position < *first) {
                 invalid.insert(number, position);
-                dependents.insert(number, (position, other));
+                dependencies.insert(number, dependency);
                 is_changed = true;
             }
         }
@@ -49,12 +60,12 @@ pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]
         let Some((number, chain)) = index.chain(&ledger.ledger) else {
             continue;
         };
-        let Some((position, other)) = dependents.get(&number) else {
+        let Some(dependency) = dependencies.get(&number) else {
             continue;
         };
         let (Some(seen_tip), Some(other)) = (
-            find_seen_tip(ledger, index, *position, *other),
-            index.chains.get(*other),
+            find_seen_tip(ledger, index, *dependency),
+            index.chains.get(dependency.other),
         ) else {
             continue;
         };
@@ -66,7 +77,7 @@ pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]
         ledger.findings.push(AuditFinding::chain_failure(
             FindingKind::Dependency,
             &ledger.ledger,
-            Some(chain.id_at(*position)),
+            Some(chain.id_at(dependency.position)),
             detail,
         ));
     }
@@ -76,38 +87,42 @@ pub(super) fn check_dependencies(index: &ChainIndex, audited: &mut [LedgerAudit]
 /// entry counts for the whole ledger.
 fn find_first_failure(index: &ChainIndex, ledger: &LedgerAudit) -> Option<(usize, usize)> {
     let (number, chain) = index.chain(&ledger.ledger)?;
-    let faults = ledger
+    let failures = ledger
         .findings
         .iter()
         .filter(|finding| finding.outcome == CheckResult::Fail);
     let positions =
-        faults.map(|finding| finding.entry.and_then(|id| chain.position(id)).unwrap_or(0));
+        failures.map(|finding| finding.entry.and_then(|id| chain.position(id)).unwrap_or(0));
     Some((number, positions.min()?))
 }
 
-/// Returns the first position that depends on an invalid entry, and the ledger of that entry.
+/// Returns the first entry that depends on an invalid entry of another ledger.
 fn find_first_invalid_dependency(
     references: &SeenPositions,
     invalid: &InvalidFrom,
-) -> Option<(usize, usize)> {
-    let in_ledger = |(other, positions): (&usize, &Vec<(usize, usize)>)| {
-        let from = invalid.get(other)?;
-        let at = positions.partition_point(|(_, seen)| seen < from);
-        positions.get(at).map(|(position, _)| (*position, *other))
+) -> Option<Dependency> {
+    let first_on = |(other, positions): (&usize, &Vec<SeenPosition>)| {
+        let first_invalid = *invalid.get(other)?;
+        let index = positions.partition_point(|reference| reference.seen < first_invalid);
+        positions.get(index).map(|reference| Dependency {
+            position: reference.position,
+            other: *other,
+        })
     };
-    references.iter().filter_map(in_ledger).min()
+    references.iter().filter_map(first_on).min()
 }
 
-/// Returns the commit of the other ledger that the entry at a position has seen.
+/// Returns the commit of the other ledger that a dependent entry has seen.
 fn find_seen_tip(
     ledger: &LedgerAudit,
     index: &ChainIndex,
-    position: usize,
-    other: usize,
+    dependency: Dependency,
 ) -> Option<EntryId> {
-    let positions = ledger.references.seen_positions.get(&other)?;
-    let (_, seen) = positions.iter().find(|(at, _)| *at == position)?;
-    Some(index.chains.get(other)?.id_at(*seen))
+    let references = ledger.references.seen_positions.get(&dependency.other)?;
+    let reference = references
+        .iter()
+        .find(|reference| reference.position == dependency.position)?;
+    Some(index.chains.get(dependency.other)?.id_at(reference.seen))
 }
 
 #[cfg(test)]

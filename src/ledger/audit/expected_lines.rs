@@ -11,19 +11,20 @@ use crate::ledger::entry_notes::EntryNotes;
 pub(super) struct ExpectedLine {
     pub commit: CommitId,
     pub at: Time,
-    /// The ledger's number, which follows the order of names.
+    /// The index of the ledger among all ledgers in the order of their names.
     pub ledger: usize,
+    /// The position of the entry in its ledger.
     pub position: usize,
-    /// The line's number among those of its entry.
+    /// The index of the line among those of its entry.
     pub number: usize,
     pub line: Box<str>,
 }
 
-/// The lines of the notes that the entries read so far give.
+/// The note lines of the entries that were read so far.
 #[derive(Debug, Default)]
 pub(super) struct ExpectedLines {
     pub lines: Vec<ExpectedLine>,
-    /// The entries whose lines cannot be computed here.
+    /// The entries whose lines cannot be computed in this repository.
     pub unknown: Vec<UnknownEntry>,
 }
 
@@ -32,15 +33,16 @@ pub(super) struct ExpectedLines {
 pub(super) struct UnknownEntry {
     /// The entry as its lines name it: `prod@3f2a9c1e77`.
     pub name: String,
-    /// Why.
+    /// Why its lines cannot be computed.
     pub why: String,
 }
 
 impl ExpectedLines {
-    /// Adds the lines of an entry, which is at this position of the ledger with this number.
+    /// Adds the lines of the entry at a position of a ledger. `ledger` is the ledger's index.
     pub fn add_entry(
         &mut self,
-        (ledger, position): (usize, usize),
+        ledger: usize,
+        position: usize,
         id: EntryId,
         previous: EntryId,
         statement: &Statement,

@@ -1,5 +1,5 @@
-//! What an audit reports: findings, which are failures or unknown, and remarks, which are allowed
-//! but worth knowing.
+//! The findings and remarks that an audit reports. A finding is a failure or an unknown answer. A
+//! remark is about something that is allowed but worth knowing.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub struct AuditFinding {
     /// The entry, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
-    /// The rule that reports it.
+    /// The rule that reports the finding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
     /// `fail`, or `unknown` if a fact is missing.
@@ -157,7 +157,7 @@ pub struct AuditRemark {
     /// The entry, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryId>,
-    /// What it is, in one line.
+    /// The remark, in one line.
     #[serde(rename = "detail")]
     pub text: String,
 }

@@ -62,13 +62,11 @@ impl IndexedChain {
     /// Returns the position of a commit in the chain; the oldest commit that can be read has
     /// position 0.
     pub fn position(&self, id: EntryId) -> Option<usize> {
-        let found = self
+        let index = self
             .by_id
-            .binary_search_by_key(&id, |position| self.id_at(*position as usize));
-        found
-            .ok()
-            .and_then(|index| self.by_id.get(index))
-            .map(|position| *position as usize)
+            .binary_search_by_key(&id, |position| self.id_at(*position as usize))
+            .ok()?;
+        self.by_id.get(index).map(|position| *position as usize)
     }
 
     /// Returns the commit at a position; the tip if the position is past the end.
@@ -116,7 +114,7 @@ impl ChainIndex {
     /// Checks whether the ledger contains the commit.
     ///
     /// # Errors
-    /// If the commit, or the one before the readable part of the chain, cannot be read: the answer
+    /// Fails if the commit, or the one before the readable part of the chain, cannot be read: the answer
     /// is then unknown.
     pub fn contains(
         &self,
@@ -138,10 +136,10 @@ impl ChainIndex {
         Ok(false)
     }
 
-    /// Checks whether `wanted` is `tip` or comes before it in the ledger; `None` if the ledger does
-    /// not contain both.
-    pub fn precedes(&self, ledger: &LedgerName, tip: EntryId, wanted: EntryId) -> Option<bool> {
+    /// Checks whether `entry` is `tip` or comes before it in the ledger. Returns `None` if the ledger
+    /// does not contain both.
+    pub fn precedes(&self, ledger: &LedgerName, tip: EntryId, entry: EntryId) -> Option<bool> {
         let (_, chain) = self.chain(ledger)?;
-        Some(chain.position(wanted)? <= chain.position(tip)?)
+        Some(chain.position(entry)? <= chain.position(tip)?)
     }
 }

@@ -6,14 +6,14 @@ use serde::Serialize;
 use super::expected_lines::ExpectedLines;
 use super::finding::{AuditFinding, AuditRemark};
 use super::index::IndexedChain;
-use super::references::{LedgerReferences, record_seen};
+use super::references::{LedgerReferences, RemovedKeyUses, SeenPosition, record_seen};
 use crate::domain::id::EntryId;
 use crate::domain::name::LedgerName;
 use crate::domain::time::Time;
 
 /// The times of the first and the last of some entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema, Serialize)]
-pub struct EntrySpan {
+pub struct EntryPeriod {
     /// The time of the first entry.
     pub from: Time,
     /// The time of the last entry.
@@ -32,10 +32,10 @@ pub struct LedgerAudit {
     pub entries: usize,
     /// The times of the first and the last of them.
     #[serde(flatten)]
-    pub span: Option<EntrySpan>,
-    /// What is wrong, in the order of the chain.
+    pub period: Option<EntryPeriod>,
+    /// The findings, in the order of the chain.
     pub findings: Vec<AuditFinding>,
-    /// What a reader should know, in the order of the chain.
+    /// The remarks, in the order of the chain.
     pub remarks: Vec<AuditRemark>,
     #[serde(skip)]
     pub(super) references: LedgerReferences,
@@ -51,7 +51,7 @@ impl LedgerAudit {
             ledger,
             tip,
             entries: 0,
-            span: None,
+            period: None,
             findings: Vec::new(),
             remarks: Vec::new(),
             references: LedgerReferences::default(),
@@ -63,8 +63,8 @@ impl LedgerAudit {
     pub(super) fn add_chunk(&mut self, chunk: ChunkResult) {
         self.entries += chunk.entries;
         self.unread = self.unread.saturating_sub(chunk.read);
-        self.span = match (self.span, chunk.span) {
-            (Some(first), Some(last)) => Some(EntrySpan {
+        self.period = match (self.period, chunk.period) {
+            (Some(first), Some(last)) => Some(EntryPeriod {
                 from: first.from,
                 to: last.to,
             }),
@@ -73,7 +73,7 @@ impl LedgerAudit {
         self.findings.extend(chunk.findings);
         self.remarks.extend(chunk.remarks);
         for (other, positions) in chunk.references.seen_positions {
-            for (position, seen) in positions {
+            for SeenPosition { position, seen } in positions {
                 record_seen(&mut self.references.seen_positions, other, position, seen);
             }
         }
@@ -81,12 +81,12 @@ impl LedgerAudit {
             .policy_positions
             .extend(chunk.references.policy_positions);
         self.references.publishes.extend(chunk.references.publishes);
-        for (person, (count, first)) in chunk.references.removed_keys {
+        for (person, uses) in chunk.references.removed_keys {
             self.references
                 .removed_keys
                 .entry(person)
-                .or_insert((0, first))
-                .0 += count;
+                .or_insert_with(|| RemovedKeyUses::new(uses.first))
+                .count += uses.count;
         }
     }
 
@@ -103,10 +103,12 @@ impl LedgerAudit {
 /// The result of one chunk.
 #[derive(Default)]
 pub(super) struct ChunkResult {
+    /// The number of validated entries.
     pub entries: usize,
-    /// How many of the entries could be read.
+    /// The number of these that could be read.
     pub read: usize,
-    pub span: Option<EntrySpan>,
+    /// The times of the first and the last of the read entries.
+    pub period: Option<EntryPeriod>,
     pub findings: Vec<AuditFinding>,
     pub remarks: Vec<AuditRemark>,
     pub references: LedgerReferences,

@@ -36,9 +36,10 @@ use expected_lines::ExpectedLines;
 pub use finding::{AuditFinding, AuditRemark, FindingKind, RemarkKind};
 use index::ChainIndex;
 pub use ledger_audit::LedgerAudit;
+pub use notes::NotesAudit;
 
-/// How many entries are validated in one chunk: enough to profit from a thread's caches, and few
-/// enough to keep all threads busy.
+/// The number of entries that are validated in one chunk: enough to profit from a thread's caches,
+/// and few enough to keep all threads busy.
 pub const CHUNK_SIZE: usize = 1_000;
 
 /// What to audit, and how.
@@ -50,7 +51,7 @@ pub struct AuditPlan<'a> {
     pub since: &'a BTreeMap<LedgerName, EntryId>,
     /// Whether to compare the notes with the ledgers. If so, `ledgers` must list all existing ones.
     pub notes: bool,
-    /// How many entries are validated in one chunk: [`CHUNK_SIZE`].
+    /// The number of entries that are validated in one chunk: [`CHUNK_SIZE`], except in tests.
     pub chunk_size: usize,
 }
 
@@ -67,8 +68,8 @@ pub trait AuditProgress: Sync {
 pub struct AuditReport {
     /// The ledgers, in the plan's order.
     pub ledgers: Vec<LedgerAudit>,
-    /// If the notes were compared: what is wrong, and what a reader should know.
-    pub notes: Option<(Vec<AuditFinding>, Vec<AuditRemark>)>,
+    /// The result for the notes, if they were compared.
+    pub notes: Option<NotesAudit>,
 }
 
 /// Audits the planned ledgers on all processors, then the order among ledgers, then the notes.
@@ -88,7 +89,7 @@ pub fn audit(
     let present_policy = tips
         .get(&LedgerName::policy())
         .and_then(|tip| gatherer.policy_at(*tip).ok().flatten());
-    let order = |ledger: &LedgerName, tip, wanted| index.precedes(ledger, tip, wanted);
+    let order = |ledger: &LedgerName, tip, entry| index.precedes(ledger, tip, entry);
     let on_validated = |entries| progress.on_validated(entries);
     let context = ChunkContext {
         project,
@@ -159,8 +160,8 @@ fn plan_jobs(
     (ledgers, jobs)
 }
 
-/// Returns the ledgers of which some entries cannot be read, so that the notes may contain lines
-/// that are unknown here.
+/// Returns the ledgers of which some entries cannot be read. The notes may contain lines of such
+/// entries.
 ///
 /// A commit that can be read but carries no entry counts as read: it adds no lines to the notes.
 fn find_partly_readable<'a>(

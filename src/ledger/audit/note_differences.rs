@@ -14,10 +14,10 @@ use crate::git::tree::Leaf;
 
 /// The largest note that is read to describe how it differs.
 const NOTE_LIMIT: usize = 64 * 1024 * 1024;
-/// How many differing lines of a note are reported; the rest is counted.
+/// The largest number of differing lines of a note that are reported. The others are counted.
 const LINE_LIMIT: usize = 20;
 
-/// What is known about lines that the notes should not have.
+/// The possible origins of lines that the notes should not have.
 pub(super) struct LineOrigins<'e> {
     /// The ledgers of which some entries cannot be read.
     pub unreadable: &'e BTreeSet<&'e LedgerName>,
@@ -30,7 +30,7 @@ pub(super) struct LineOrigins<'e> {
 }
 
 impl<'e> LineOrigins<'e> {
-    /// Collects them.
+    /// Collects the origins.
     pub fn new(
         unreadable: &'e BTreeSet<&'e LedgerName>,
         unknown: &'e [UnknownEntry],
@@ -39,8 +39,11 @@ impl<'e> LineOrigins<'e> {
         Self {
             unreadable,
             unknown: unknown.iter().map(|entry| &*entry.name).collect(),
-            uncovered: uncovered.iter().map(|it| (it.commit, &*it.line)).collect(),
-            uncovered_commits: uncovered.iter().map(|it| it.commit).collect(),
+            uncovered: uncovered
+                .iter()
+                .map(|expected| (expected.commit, &*expected.line))
+                .collect(),
+            uncovered_commits: uncovered.iter().map(|expected| expected.commit).collect(),
         }
     }
 
@@ -50,8 +53,8 @@ impl<'e> LineOrigins<'e> {
         !self.unknown.is_empty() || self.uncovered_commits.contains(&commit)
     }
 
-    /// Checks whether nothing is known about a line, because it is of an entry whose lines cannot
-    /// be computed.
+    /// Checks whether a line is of an entry whose lines cannot be computed. Such a line can be neither
+    /// confirmed nor refuted.
     fn is_unknown(&self, line: &str) -> bool {
         self.unknown.contains(entry_name(line))
     }

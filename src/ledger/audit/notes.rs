@@ -25,25 +25,31 @@ use crate::ledger::notes::NOTES_REF;
 
 /// The maximum number of notes.
 const COUNT_LIMIT: usize = 10_000_000;
-/// How many commits are searched for the last one that is not of another program.
+/// The number of notes commits that are searched for the newest one that this program wrote.
 const FOREIGN_LIMIT: usize = 100;
 
-/// Compares the notes with the expected lines, and returns what is wrong and what a reader should
-/// know.
+/// The result of comparing the notes with the ledgers.
+#[derive(Debug)]
+pub struct NotesAudit {
+    pub findings: Vec<AuditFinding>,
+    pub remarks: Vec<AuditRemark>,
+}
+
+/// Compares the notes with the expected lines.
 pub(super) fn check_notes(
     repository: &Repository,
     index: &ChainIndex,
     tips: &Tips,
     expected: ExpectedLines,
     unreadable: &BTreeSet<&LedgerName>,
-) -> (Vec<AuditFinding>, Vec<AuditRemark>) {
+) -> NotesAudit {
     let remark = |kind, text: String| AuditRemark {
         kind,
         ledger: None,
         entry: None,
         text,
     };
-    // An unknown line proves nothing either way, so it is no finding.
+    // A line that cannot be computed is neither right nor wrong, so it is only a remark.
     let unknown = describe_unknown(&expected.unknown);
     let mut remarks = Vec::new();
     let findings = match compare_notes(repository, index, tips, expected, unreadable) {
@@ -53,7 +59,10 @@ pub(super) fn check_notes(
             remarks.push(remark(RemarkKind::NotesBehind, text.to_owned()));
             Vec::new()
         }
-        Ok(Some((findings, is_behind))) => {
+        Ok(Some(NotesComparison {
+            findings,
+            is_behind,
+        })) => {
             let has_failure = findings
                 .iter()
                 .any(|finding| finding.outcome == CheckResult::Fail);
@@ -68,7 +77,7 @@ pub(super) fn check_notes(
             findings
         }
     };
-    (findings, remarks)
+    NotesAudit { findings, remarks }
 }
 
 /// Creates a failure of the notes.
@@ -91,15 +100,21 @@ pub(super) fn notes_unknown(detail: String) -> AuditFinding {
     }
 }
 
-/// Returns what is wrong with the notes, and whether they are behind the ledgers; `None` if there
-/// are no notes.
+/// The differences between existing notes and the ledgers.
+struct NotesComparison {
+    findings: Vec<AuditFinding>,
+    /// Whether the notes do not cover the current tips of the ledgers.
+    is_behind: bool,
+}
+
+/// Compares existing notes with the expected lines. Returns `None` if there are no notes.
 fn compare_notes(
     repository: &Repository,
     index: &ChainIndex,
     tips: &Tips,
     mut expected: ExpectedLines,
     unreadable: &BTreeSet<&LedgerName>,
-) -> Result<Option<(Vec<AuditFinding>, bool)>> {
+) -> Result<Option<NotesComparison>> {
     let Some(commit) = repository.read_ref(NOTES_REF)? else {
         return Ok(None);
     };
@@ -110,19 +125,24 @@ fn compare_notes(
     };
     if let Some(ends) = ends {
         expected.lines.sort_unstable();
-        let is_covered =
-            |it: &ExpectedLine| ends.get(&it.ledger).is_some_and(|end| it.position <= *end);
+        let is_covered = |line: &ExpectedLine| {
+            ends.get(&line.ledger)
+                .is_some_and(|end| line.position <= *end)
+        };
         let (covered, uncovered): (Vec<_>, Vec<_>) =
             expected.lines.into_iter().partition(is_covered);
         let origins = LineOrigins::new(unreadable, &expected.unknown, &uncovered);
         let tree = repository.read_commit(commit)?.tree;
         findings.extend(find_differing_notes(repository, tree, &covered, &origins)?);
     }
-    Ok(Some((findings, covers.as_ref() != Some(tips))))
+    Ok(Some(NotesComparison {
+        findings,
+        is_behind: covers.as_ref() != Some(tips),
+    }))
 }
 
-/// Returns a finding for each of the newest notes commits that another program wrote, and the ledger
-/// tips that the newest of the others covers; `None` if there is none.
+/// Returns the ledger tips that the newest notes commit of this program covers, if there is one, and
+/// a finding for each newer notes commit that another program wrote.
 fn find_covers(repository: &Repository, tip: Oid) -> Result<(Vec<AuditFinding>, Option<Tips>)> {
     let mut findings = Vec::new();
     for commit in repository.first_parent_walk(tip).take(FOREIGN_LIMIT) {
@@ -154,8 +174,8 @@ fn read_name(ident: &[u8]) -> String {
     text.get(..end).unwrap_or_default().to_owned()
 }
 
-/// Returns the position up to which the notes cover each ledger, by its number; `None`, with a
-/// finding, if they cover an entry that its ledger does not contain.
+/// Returns the position up to which the notes cover each ledger, by the ledger's number. Returns
+/// `None` and adds a finding if the notes cover an entry that the ledger does not contain.
 fn find_ends(
     repository: &Repository,
     index: &ChainIndex,
@@ -167,7 +187,7 @@ fn find_ends(
     for (ledger, covered) in covers {
         if let Some((number, position)) = index
             .chain(ledger)
-            .and_then(|(it, chain)| Some((it, chain.position(*covered)?)))
+            .and_then(|(number, chain)| Some((number, chain.position(*covered)?)))
         {
             ends.insert(number, position);
         } else {

@@ -28,16 +28,16 @@ pub(super) fn check_order(index: &ChainIndex, audited: &mut [LedgerAudit]) {
         let Some((_, chain)) = index.chain(&audit.ledger) else {
             continue;
         };
-        for (position, policy_position) in &audit.references.policy_positions {
-            let next = publishes.partition_point(|publish| publish.position <= *policy_position);
+        for reference in &audit.references.policy_positions {
+            let position = reference.position;
+            let next = publishes.partition_point(|publish| publish.position <= reference.seen);
             let Some(next) = publishes.get(next) else {
                 continue;
             };
-            if find_seen_position(next, &audit.ledger, chain).is_some_and(|seen| *position <= seen)
-            {
+            if find_seen_position(next, &audit.ledger, chain).is_some_and(|seen| position <= seen) {
                 continue;
             }
-            let id = chain.id_at(*position);
+            let id = chain.id_at(position);
             let publish_id = policy_chain.id_at(next.position).short();
             if next.admits.binary_search(&id).is_ok() {
                 let text = format!(
@@ -77,7 +77,7 @@ fn find_seen_position(
 mod tests {
     use super::*;
     use crate::domain::id::{EntryId, Oid};
-    use crate::ledger::audit::references::LedgerReferences;
+    use crate::ledger::audit::references::{LedgerReferences, SeenPosition};
 
     fn id(byte: u8) -> EntryId {
         EntryId(Oid::from_bytes(&[byte; 20]).unwrap())
@@ -99,7 +99,7 @@ mod tests {
     fn entries_under_an_older_policy() {
         // The policy ledger is 0 (genesis), 1 and 3 (publishes), and 2 between them (an approval,
         // which also counts as a policy tip).
-        let found = |prod: &[(u8, u8)], admits: &[u8]| {
+        let check = |prod: &[(u8, u8)], admits: &[u8]| {
             let ids: Vec<EntryId> = prod.iter().map(|(entry, _)| id(*entry)).collect();
             let chain = |name: &str, ids: Vec<EntryId>| {
                 IndexedChain::new(&name.parse().unwrap(), ids[ids.len() - 1], ids, None)
@@ -114,7 +114,10 @@ mod tests {
             let policies = prod
                 .iter()
                 .enumerate()
-                .map(|(position, (_, policy))| (position, usize::from(*policy)))
+                .map(|(position, (_, policy))| SeenPosition {
+                    position,
+                    seen: usize::from(*policy),
+                })
                 .collect();
             let audited = |name: &str, references| LedgerAudit {
                 references,
@@ -151,16 +154,16 @@ mod tests {
                 .collect();
             (findings, admitted)
         };
-        assert_eq!(found(&[(10, 1), (11, 2), (12, 3)], &[]), (vec![], vec![]));
+        assert_eq!(check(&[(10, 1), (11, 2), (12, 3)], &[]), (vec![], vec![]));
         assert_eq!(
-            found(&[(10, 1), (11, 2), (12, 2), (13, 3)], &[]),
+            check(&[(10, 1), (11, 2), (12, 2), (13, 3)], &[]),
             (vec![id(12)], vec![])
         );
         assert_eq!(
-            found(&[(10, 1), (11, 2), (12, 1), (13, 3)], &[12]),
+            check(&[(10, 1), (11, 2), (12, 1), (13, 3)], &[12]),
             (vec![], vec![id(12)])
         );
         // A ledger that the publish did not name was empty at that time.
-        assert_eq!(found(&[(20, 1)], &[]), (vec![id(20)], vec![]));
+        assert_eq!(check(&[(20, 1)], &[]), (vec![id(20)], vec![]));
     }
 }

@@ -1,4 +1,4 @@
-//! How the entries of a ledger refer to other ledgers, and who signed them with removed keys.
+//! The references of a ledger's entries to other ledgers, and the use of removed keys.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,36 @@ use crate::domain::id::EntryId;
 use crate::domain::name::Person;
 use crate::ledger::Tips;
 
-/// By the number of another ledger: the entries that have seen more of that ledger than all entries
-/// before them, each as its own position and the position seen. Both increase.
-pub(super) type SeenPositions = BTreeMap<usize, Vec<(usize, usize)>>;
+/// A reference of an entry to another ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SeenPosition {
+    /// The position of the entry in its own ledger.
+    pub position: usize,
+    /// The position of the tip of the other ledger that the entry has seen.
+    pub seen: usize,
+}
 
-/// How many entries of a ledger each person signed with keys that were removed later, and the first
-/// such entry.
-pub(super) type RemovedKeyUses = BTreeMap<Person, (usize, EntryId)>;
+/// By the number of another ledger: the references of those entries that have seen more of that
+/// ledger than all entries before them. Both positions increase.
+pub(super) type SeenPositions = BTreeMap<usize, Vec<SeenPosition>>;
 
-/// What a publish says about the other ledgers.
+/// The entries of a ledger that one person signed with keys that were removed later.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RemovedKeyUses {
+    /// The number of these entries.
+    pub count: usize,
+    /// The first of them.
+    pub first: EntryId,
+}
+
+impl RemovedKeyUses {
+    /// Returns a count of zero. `first` is the first entry that will be counted.
+    pub fn new(first: EntryId) -> Self {
+        Self { count: 0, first }
+    }
+}
+
+/// The references of a publish to the other ledgers.
 #[derive(Debug, Clone)]
 pub(super) struct PublishRecord {
     /// Its position in the policy ledger.
@@ -25,20 +46,21 @@ pub(super) struct PublishRecord {
     pub admits: Vec<EntryId>,
 }
 
-/// How the entries of a ledger refer to other ledgers.
+/// The references of a ledger's entries to other ledgers, and the use of removed keys.
 #[derive(Debug, Default)]
 pub(super) struct LedgerReferences {
-    /// How much of the other ledgers the entries have seen.
+    /// The references to each other ledger.
     pub seen_positions: SeenPositions,
-    /// The position of each entry, and of the policy that it has seen.
-    pub policy_positions: Vec<(usize, usize)>,
-    /// For the policy ledger: what each publish, oldest first, has seen and admits.
+    /// The reference of each entry to the policy ledger.
+    pub policy_positions: Vec<SeenPosition>,
+    /// For the policy ledger: the references of each publish, oldest first.
     pub publishes: Vec<PublishRecord>,
-    /// Who signed entries with keys that were removed later.
-    pub removed_keys: RemovedKeyUses,
+    /// The people who signed entries with keys that were removed later.
+    pub removed_keys: BTreeMap<Person, RemovedKeyUses>,
 }
 
-/// Records what an entry has seen, if it is more than any entry before.
+/// Records the reference of an entry to another ledger if the entry has seen more of that ledger
+/// than any entry before it.
 pub(super) fn record_seen(
     references: &mut SeenPositions,
     other: usize,
@@ -46,7 +68,7 @@ pub(super) fn record_seen(
     seen: usize,
 ) {
     let positions = references.entry(other).or_default();
-    if positions.last().is_none_or(|(_, before)| *before < seen) {
-        positions.push((position, seen));
+    if positions.last().is_none_or(|last| last.seen < seen) {
+        positions.push(SeenPosition { position, seen });
     }
 }

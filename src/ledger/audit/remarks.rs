@@ -4,7 +4,7 @@
 //! A retired key causes no remark: entries signed with it still count. A removed key may have been
 //! stolen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{AuditRemark, RemarkKind};
 use super::index::ChainIndex;
@@ -40,8 +40,8 @@ impl RemarkCollector<'_> {
         let statement = entry.statement();
         let by = &statement.by;
         let mut texts: Vec<(RemarkKind, String)> = Vec::new();
-        // Only a start or a record is a deployment: a finish, which repeats the reason of its
-        // start, gets no second remark.
+        // A finish repeats the break-glass reason of its start, but is not a deployment, so it gets
+        // no second remark.
         if let Some(reason) = statement
             .deployment()
             .and_then(|it| it.break_glass.as_ref())
@@ -86,13 +86,13 @@ impl RemarkCollector<'_> {
         &self,
         id: EntryId,
         entry: &Entry<Verified>,
-        removed: &mut RemovedKeyUses,
+        removed: &mut BTreeMap<Person, RemovedKeyUses>,
     ) {
         if self.is_removed(entry.key()) {
             removed
                 .entry(entry.statement().by.clone())
-                .or_insert((0, id))
-                .0 += 1;
+                .or_insert_with(|| RemovedKeyUses::new(id))
+                .count += 1;
         }
     }
 
@@ -154,7 +154,7 @@ impl RemarkCollector<'_> {
         {
             texts.insert(text(&what, &stored.statement.by));
         }
-        for (what, stored) in find_only_runs(deployment, facts, &has_removed_key) {
+        for (what, stored) in find_untrusted_runs(deployment, facts, &has_removed_key) {
             texts.insert(text(&what, &stored.statement.by));
         }
         texts
@@ -189,7 +189,7 @@ fn find_named_approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&
     };
     // In the ledger of a pattern, the state of each environment is separate.
     let env_state = state.environment(statement.environment.as_ref());
-    let is_for_this = |commit: CommitId, stored: &StoredEntry| {
+    let is_for_deployment = |commit: CommitId, stored: &StoredEntry| {
         let Action::Approve(approve) = &stored.statement.action else {
             return false;
         };
@@ -197,7 +197,7 @@ fn find_named_approvals<'f>(statement: &'f Statement, facts: &'f Facts) -> Vec<&
         changes.any(|it| it.target.commit == commit && deployment.purpose_of(it) == approve.purpose)
     };
     let named = env_state.approvals().filter(|(commit, _, stored)| {
-        is_for_this(*commit, stored) && deployment.approved_by.contains(&stored.statement.by)
+        is_for_deployment(*commit, stored) && deployment.approved_by.contains(&stored.statement.by)
     });
     named.map(|(_, _, stored)| &**stored).collect()
 }
@@ -211,15 +211,15 @@ fn find_required_evidence<'f>(
     facts: &'f Facts,
 ) -> Vec<(String, &'f StoredEntry)> {
     let environment_name = statement.environment();
-    let rules = environment_name
+    let environment = environment_name
         .as_ref()
         .and_then(|name| seen_policy.environment(name));
-    let (Some(Ok(evidence)), Some(rules)) = (&facts.evidence, rules) else {
+    let (Some(Ok(evidence)), Some(environment)) = (&facts.evidence, environment) else {
         return Vec::new();
     };
     let mut required_evidence = Vec::new();
-    for required in &rules.checks {
-        // Newest first: an older attestation of the same suite does not count.
+    for required in &environment.checks {
+        // The evidence is sorted newest first, and only the newest attestation of a suite counts.
         let mut suites: BTreeSet<Option<&Label>> = BTreeSet::new();
         for stored in evidence {
             let Action::Attestation(it) = &stored.statement.action else {
@@ -242,7 +242,7 @@ fn find_required_evidence<'f>(
         let Action::Artifact(it) = &stored.statement.action else {
             continue;
         };
-        if is_relevant_artifact(deployment, it, rules.artifact_required)
+        if is_relevant_artifact(deployment, it, environment.artifact_required)
             && seen_policy.artifacts.contains(&stored.statement.by)
         {
             required_evidence.push((format!("the artifact {}", it.image.name), &**stored));
@@ -251,9 +251,10 @@ fn find_required_evidence<'f>(
     required_evidence
 }
 
-/// Returns, for each component and previous environment, the newest run there, with a description of
-/// it, if all runs of the content there were signed with removed keys.
-fn find_only_runs<'f>(
+/// Returns the runs that show that a deployed content ran in a previous environment, each with a
+/// description, if all such runs there were signed with removed keys. Of these, only the newest is
+/// returned.
+fn find_untrusted_runs<'f>(
     deployment: &Deployment,
     facts: &'f Facts,
     has_removed_key: &dyn Fn(&StoredEntry) -> bool,
@@ -279,7 +280,7 @@ fn find_only_runs<'f>(
             .collect();
         let untrusted = periods.iter().map(|period| period.untrusted);
         if let Some(Some(newest)) = untrusted.clone().next_back()
-            && untrusted.clone().all(|it| it.is_some())
+            && untrusted.clone().all(|entry| entry.is_some())
         {
             runs.push((
                 format!("the run of {} in {source}", target.component),
@@ -299,36 +300,36 @@ fn has_predicate_type(attestation: &Attestation, kind: &PredicateType) -> bool {
         .is_ok_and(|it: PredicateType| it == *kind)
 }
 
-/// Checks whether a deployment names or required this artifact.
+/// Checks whether a deployment names an artifact or, if artifacts are `required`, has its content.
 fn is_relevant_artifact(deployment: &Deployment, artifact: &Artifact, required: bool) -> bool {
     let mut changed = deployment
         .changed()
         .filter(|change| change.target.component == artifact.component);
     changed.any(|change| {
-        let named = change
+        let is_named = change
             .target
             .artifacts
             .iter()
             .any(|image| image.digest == artifact.image.digest);
-        named || required && change.target.content == Some(artifact.content)
+        is_named || required && change.target.content == Some(artifact.content)
     })
 }
 
 /// Adds a remark per person about entries signed with keys that were removed later.
 pub(super) fn add_removed_key_remarks(audited: &mut LedgerAudit) {
     let ledger = audited.ledger.clone();
-    for (person, (count, first)) in std::mem::take(&mut audited.references.removed_keys) {
-        let entries = if count == 1 {
+    for (person, uses) in std::mem::take(&mut audited.references.removed_keys) {
+        let entries = if uses.count == 1 {
             "1 entry is"
         } else {
-            &format!("{count} entries are")
+            &format!("{} entries are", uses.count)
         };
         let text =
             format!("{entries} signed with a key of {person} that was removed; this is the first");
         audited.remarks.push(AuditRemark::on_entry(
             RemarkKind::RemovedKey,
             &ledger,
-            first,
+            uses.first,
             text,
         ));
     }

@@ -20,13 +20,14 @@ use crate::git::repo::Repository;
 /// The newest commits of a branch.
 struct ObservedBranch<'a> {
     window: BranchWindow<'a>,
-    /// Which components each commit touches, by the commit's index.
+    /// For each commit of the window, whether it touches each component. Computed when needed.
     touched: Vec<OnceCell<Rc<[bool]>>>,
     /// The commits of the branch that are missing from a running commit, by the running commit.
     missing: RefCell<HashMap<CommitId, Rc<MissingInWindow>>>,
 }
 
-/// The most commits to walk for a running commit that is older than the observed part of a branch.
+/// The largest number of commits to walk for a running commit that is older than the observed part
+/// of a branch.
 const EXACT_LIMIT: usize = 5_000;
 
 /// Counts the commits that components are behind a branch.
@@ -66,7 +67,8 @@ impl<'a> BranchLag<'a> {
         };
         let branch = self.load_branch(tip)?;
         let missing = branch.find_missing(running)?;
-        // Older commits may touch the component too, however few of the newest ones do.
+        // Commits before the observed part may touch the component, too. They are walked unless
+        // there are too many.
         if missing.may_miss_older
             && let Ok(exact) = self.path_commits.touching(component, tip, running)
         {
@@ -80,8 +82,8 @@ impl<'a> BranchLag<'a> {
             ) else {
                 continue;
             };
-            let touched = if let Some(known) = cell.get() {
-                known
+            let touched = if let Some(cached) = cell.get() {
+                cached
             } else {
                 let touched = self.path_commits.find_touched(CommitId(id))?;
                 cell.get_or_init(|| touched)
@@ -97,8 +99,8 @@ impl<'a> BranchLag<'a> {
     }
 
     fn load_branch(&self, tip: CommitId) -> Result<Rc<ObservedBranch<'a>>> {
-        if let Some(known) = self.branches.borrow().get(&tip) {
-            return Ok(Rc::clone(known));
+        if let Some(cached) = self.branches.borrow().get(&tip) {
+            return Ok(Rc::clone(cached));
         }
         let window = self.repository.load_branch_window(tip.0, self.limit)?;
         let touched = (0..window.count()).map(|_| OnceCell::new()).collect();
@@ -114,8 +116,8 @@ impl<'a> BranchLag<'a> {
 
 impl ObservedBranch<'_> {
     fn find_missing(&self, running: CommitId) -> Result<Rc<MissingInWindow>> {
-        if let Some(known) = self.missing.borrow().get(&running) {
-            return Ok(Rc::clone(known));
+        if let Some(cached) = self.missing.borrow().get(&running) {
+            return Ok(Rc::clone(cached));
         }
         let missing = Rc::new(self.window.find_missing(running.0)?);
         self.missing

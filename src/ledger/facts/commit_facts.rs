@@ -13,7 +13,7 @@ use crate::domain::rules::{Chain, Fact, Facts, Request};
 use crate::git::error::{Error, Result};
 use crate::ledger::Tips;
 
-/// Lists the other commits as which the content of a change was deployed to the previous
+/// Lists the other commits at which the content of a change was deployed to the previous
 /// environments.
 pub(super) fn list_earlier_commits<'f>(
     change: &'f PlannedChange,
@@ -76,28 +76,30 @@ impl FactGatherer<'_> {
         plan: &FactPlan<'_>,
         facts: &mut Facts,
     ) {
-        let running = |component: &ComponentName| match &facts.state {
+        let running_content = |component: &ComponentName| match &facts.state {
             Some(Ok(state)) => plan.environment_state(state).content(component),
             _ => None,
         };
-        let steps: Vec<_> = plan
+        let replacements: Vec<_> = plan
             .changes
             .iter()
-            .filter_map(|it| Some((it, it.from?, running(&it.component))))
+            .filter_map(|change| Some((change, change.from?, running_content(&change.component))))
             .collect();
-        for (change, from, content) in steps {
+        for (change, from, content) in replacements {
             self.gather_containment(change.commit, from, facts);
             if facts.containment.get(&(change.commit, from)) != Some(&Ok(false)) {
                 continue;
             }
-            let is_found = match content {
+            let history_has_content = match content {
                 None => Ok(false),
                 Some(content) => self
                     .is_content_in_history(policy, change, from, content)
                     .map_err(|error| describe_error(&error)),
             };
             let key = (change.commit, change.component.clone());
-            facts.running_content_in_history.insert(key, is_found);
+            facts
+                .running_content_in_history
+                .insert(key, history_has_content);
         }
     }
 
@@ -127,10 +129,12 @@ impl FactGatherer<'_> {
     /// Gathers the tip of the environment's branch, and whether it contains the commits or they
     /// contain it.
     pub(super) fn gather_branch_tip(&self, plan: &FactPlan<'_>, facts: &mut Facts) {
-        let Some((_, rules)) = &plan.environment else {
+        let Some((_, settings)) = &plan.environment else {
             return;
         };
-        let Some(branch) = &rules.branch else { return };
+        let Some(branch) = &settings.branch else {
+            return;
+        };
         let tip = match &self.branches {
             BranchSource::AsEntered => Ok(plan.named_tip),
             BranchSource::Local => self.read_branch_tip(branch, None),
@@ -145,13 +149,13 @@ impl FactGatherer<'_> {
             .into_iter()
             .chain(plan.named_tip)
             .collect();
-        for it in &plan.changes {
+        for change in &plan.changes {
             for tip in &tips {
-                if rules.up_to_date {
-                    self.gather_containment(it.commit, *tip, facts);
+                if settings.up_to_date {
+                    self.gather_containment(change.commit, *tip, facts);
                 }
-                if rules.deploy_on == DeployOn::Merge {
-                    self.gather_containment(*tip, it.commit, facts);
+                if settings.deploy_on == DeployOn::Merge {
+                    self.gather_containment(*tip, change.commit, facts);
                 }
             }
         }
@@ -180,8 +184,8 @@ impl FactGatherer<'_> {
     /// For each component, these are the commits between its running commit and the new one, even
     /// if another component already runs them. If a component does not run yet, only the new commit
     /// itself counts instead of all history, so that at least its author cannot approve it alone.
-    /// The same counts of each commit as which the content ran in a previous environment: a squash
-    /// by someone else does not hide the authors.
+    /// The authors of each other commit at which the content was deployed to a previous environment
+    /// count in the same way, so that a squash by another person does not hide them.
     pub(super) fn read_authors(
         &self,
         plan: &FactPlan<'_>,
@@ -191,18 +195,18 @@ impl FactGatherer<'_> {
         let earlier: Vec<(CommitId, Option<CommitId>)> = changed()
             .flat_map(|it| list_earlier_commits(it, facts).map(|commit| (commit, it.from)))
             .collect();
-        let all = || {
+        let all_changes = || {
             changed()
                 .map(|it| (it.commit, it.from))
                 .chain(earlier.iter().copied())
         };
-        let steps = all().filter_map(|(commit, from)| Some((commit, from?)));
+        let replacements = all_changes().filter_map(|(commit, from)| Some((commit, from?)));
         // Several components may change to one commit from different ones.
         let mut running_commits: BTreeMap<CommitId, BTreeSet<Oid>> = BTreeMap::new();
-        for (new, old) in steps {
+        for (new, old) in replacements {
             running_commits.entry(new).or_default().insert(old.0);
         }
-        let mut commits: BTreeSet<Oid> = all()
+        let mut commits: BTreeSet<Oid> = all_changes()
             .filter(|(_, from)| from.is_none())
             .map(|(commit, _)| commit.0)
             .collect();
@@ -234,8 +238,8 @@ impl FactGatherer<'_> {
     /// Returns the addresses of the author, committer and co-authors of a commit.
     fn read_addresses(&self, id: Oid) -> Result<Arc<[Arc<str>]>> {
         let cache = &self.repository.ledger_cache().people;
-        if let Some(known) = cache.get(&id) {
-            return Ok(known);
+        if let Some(cached) = cache.get(&id) {
+            return Ok(cached);
         }
         let commit = self.repository.read_commit(id)?;
         let mut addresses: BTreeSet<String> =
@@ -244,6 +248,7 @@ impl FactGatherer<'_> {
         for line in commit.message().split(|byte| *byte == b'\n') {
             addresses.extend(parse_co_author(line).into_iter().flat_map(parse_addresses));
         }
+        // The memory that the cache entry takes, in bytes, with an estimate for the allocations.
         let weight = addresses
             .iter()
             .map(|address| address.len() + 50)

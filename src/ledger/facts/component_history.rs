@@ -3,8 +3,8 @@
 //!
 //! The state after each entry stores the component's newest outcome and its newest verification.
 //! The newer of the two names the ledger commit before it, whose state stores the component's entry
-//! before that. The number of reads therefore depends on how often this component was deployed, not
-//! on how long the ledger is.
+//! before that. The number of reads therefore depends on how many times this component was
+//! deployed, not on how long the ledger is.
 
 use std::sync::Arc;
 
@@ -36,15 +36,17 @@ pub struct ComponentEntries<'a> {
     next: Option<EntryId>,
     /// The sequence number of the last entry; the next one must be lower.
     sequence: u64,
-    /// The start of the abort that was returned last.
+    /// The start of the run whose abort was returned last. It is returned next.
     aborted_start: Option<Arc<StoredEntry>>,
+    /// The number of entries that were returned, without such starts.
     passed: usize,
+    /// The largest number of entries to return.
     limit: usize,
 }
 
-/// Returns whether a component's history can be cut off at one of its entries because everything
-/// further back is older than `since`. A start only completes the abort before it, so it does not
-/// count.
+/// Returns whether an entry of a component's history is older than `since`, and so are all entries
+/// further back. Returns false for a start, because it belongs to the abort that precedes it in the
+/// iteration.
 pub fn is_older(stored: &StoredEntry, since: Time) -> bool {
     stored.statement.at < since && !matches!(stored.statement.action, Action::Start(_))
 }
@@ -52,10 +54,10 @@ pub fn is_older(stored: &StoredEntry, since: Time) -> bool {
 impl<'a> LedgerHistory<'a> {
     /// Returns the entries that make up a component's history up to `tip`, newest first: each
     /// `baseline`, `finish`, `record` and `abort` that deployed or removed it or tried to, and each
-    /// verification. [`History::read`](crate::domain::history::History::read) reads the same from
-    /// them as from the whole ledger. An abort is directly followed by the start that it aborted.
+    /// verification. [`History::read`](crate::domain::history::History::read) returns the same for
+    /// them as for the whole ledger. An abort is directly followed by the start that it aborted.
     ///
-    /// The history of an ephemeral environment ends where the whole environment was destroyed.
+    /// The history of an ephemeral environment ends at its last destruction.
     ///
     /// After 100,000 entries the next and last item is [`Error::LimitExceeded`].
     pub fn component_entries(
@@ -100,7 +102,10 @@ impl ComponentEntries<'_> {
             || statement.environment != self.environment
             || statement.sequence >= self.sequence
         {
-            return Err(self.corrupt(id, "it stores an entry of another place"));
+            return Err(self.corrupt(
+                id,
+                "it stores an entry of another ledger or environment, or a later entry",
+            ));
         }
         if self.passed >= self.limit {
             return Err(Error::limit_exceeded(
@@ -121,8 +126,8 @@ impl ComponentEntries<'_> {
     fn find_newest(&self, id: EntryId) -> Result<Option<Arc<StoredEntry>>> {
         let cache = &self.repository.ledger_cache().component_entries;
         let key: ComponentAt = (id, Arc::clone(&self.last_path));
-        if let Some(known) = cache.get(&key) {
-            return Ok(known);
+        if let Some(cached) = cache.get(&key) {
+            return Ok(cached);
         }
         let tree = self.repository.read_commit(id.0)?.tree;
         let paths = [SlotKey::Last, SlotKey::Verification].map(|key| {
@@ -134,7 +139,7 @@ impl ComponentEntries<'_> {
             if let Some(entry) = self.read_entry(id, tree, &path)?
                 && newest
                     .as_ref()
-                    .is_none_or(|it| it.statement.sequence < entry.statement.sequence)
+                    .is_none_or(|other| other.statement.sequence < entry.statement.sequence)
             {
                 newest = Some(entry);
             }
@@ -144,7 +149,7 @@ impl ComponentEntries<'_> {
         Ok(newest)
     }
 
-    /// Reads the start of a run from the state that an abort of the run was appended to.
+    /// Reads the start of an aborted run from the state before the abort.
     fn read_start(&self, before: EntryId, start: u64) -> Result<Arc<StoredEntry>> {
         let tree = self.repository.read_commit(before.0)?.tree;
         let path = self.path_of(SlotKey::RunStart(start));

@@ -14,14 +14,14 @@ const CACHED_COMMIT_BYTES: usize = 150;
 /// The memory that the cached content of a component takes, in bytes.
 const CACHED_CONTENT_BYTES: usize = 250;
 
-/// One component of a policy; tells a tree walk which paths belong to it.
+/// One component of a policy. It classifies the paths of a tree for a tree walk.
 pub struct PolicyComponent<'a> {
     policy: &'a Policy,
     name: ComponentName,
 }
 
 impl<'a> PolicyComponent<'a> {
-    /// Names a component of a policy, declared or `rest`.
+    /// Returns the component with this name, declared or `rest`.
     pub fn new(policy: &'a Policy, name: &ComponentName) -> Self {
         Self {
             policy,
@@ -40,6 +40,14 @@ impl ComponentPaths for PolicyComponent<'_> {
     }
 }
 
+/// The parts of a code commit that facts need.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeCommit {
+    pub tree: Oid,
+    /// The committer's time.
+    pub time: Time,
+}
+
 /// Reads commits of the code.
 pub struct CodeReader<'a> {
     repository: &'a Repository,
@@ -50,19 +58,19 @@ impl<'a> CodeReader<'a> {
         Self { repository }
     }
 
-    /// Returns the tree and the committer's time of a commit.
-    pub fn commit(&self, commit: CommitId) -> Result<(Oid, Time)> {
+    /// Reads a commit of the code.
+    pub fn commit(&self, commit: CommitId) -> Result<CodeCommit> {
         let cache = &self.repository.ledger_cache().code_commits;
-        if let Some(known) = cache.get(&commit) {
-            return Ok(known);
+        if let Some(cached) = cache.get(&commit) {
+            return Ok(cached);
         }
         let read = self.repository.read_commit(commit.0)?;
-        cache.insert(
-            commit,
-            (read.tree, read.committer_time),
-            CACHED_COMMIT_BYTES,
-        );
-        Ok((read.tree, read.committer_time))
+        let code_commit = CodeCommit {
+            tree: read.tree,
+            time: read.committer_time,
+        };
+        cache.insert(commit, code_commit, CACHED_COMMIT_BYTES);
+        Ok(code_commit)
     }
 
     /// Returns the content of a component at a commit; `None` if the component is absent there.
@@ -73,12 +81,12 @@ impl<'a> CodeReader<'a> {
         name: &ComponentName,
     ) -> Result<Option<Content>> {
         let key = (
-            self.commit(commit)?.0,
+            self.commit(commit)?.tree,
             Digest::sha256(paths_key(policy, name).as_bytes()),
         );
         let cache = &self.repository.ledger_cache().contents;
-        if let Some(known) = cache.get(&key) {
-            return Ok(known);
+        if let Some(cached) = cache.get(&key) {
+            return Ok(cached);
         }
         let content = self
             .repository
@@ -119,16 +127,16 @@ impl FactGatherer<'_> {
 /// contains a newline.
 fn paths_key(policy: &Policy, name: &ComponentName) -> String {
     let join = |paths: &Paths| paths.patterns().join("\n");
-    let written = |component: &Component| match &component.paths {
+    let paths_of = |component: &Component| match &component.paths {
         None => "whole".to_owned(),
         Some(paths) => format!("paths\n{}", join(paths)),
     };
     let own = match policy.component(name) {
-        Some(component) => written(component),
+        Some(component) => paths_of(component),
         None if *name == ComponentName::rest() && policy.has_rest() => {
-            let all: Vec<String> = policy.components.values().map(written).collect();
+            let declared: Vec<String> = policy.components.values().map(paths_of).collect();
             // An empty line separates the components, since no pattern is empty.
-            format!("rest\n{}", all.join("\n\n"))
+            format!("rest\n{}", declared.join("\n\n"))
         }
         None => "nothing".to_owned(),
     };

@@ -1,11 +1,11 @@
-//! Facts from the logs of environments: of the previous one for a promotion, and of the same one
-//! for a rollback.
+//! Facts from the logs of environments: of the previous environments for a promotion, and of the
+//! environment itself for a rollback.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::needs::FactPlan;
-use super::{FactGatherer, LedgerHistory, begins_period, describe_error, is_older};
+use super::{CodeCommit, FactGatherer, LedgerHistory, begins_period, describe_error, is_older};
 use crate::domain::entry::{Action, Outcome, StoredEntry, Target, VerificationResult};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::id::{CommitId, Content, Digest, EntryId};
@@ -59,10 +59,10 @@ impl FactGatherer<'_> {
         plan: &FactPlan<'_>,
         facts: &mut Facts,
     ) {
-        let Some((_, rules)) = &plan.environment else {
+        let Some((_, settings)) = &plan.environment else {
             return;
         };
-        for previous in &rules.promote_from {
+        for previous in &settings.promote_from {
             self.gather_previous_environment(policy, plan, previous, facts);
         }
     }
@@ -74,25 +74,25 @@ impl FactGatherer<'_> {
         previous: &EnvName,
         facts: &mut Facts,
     ) {
-        let Some((_, rules)) = &plan.environment else {
+        let Some((_, settings)) = &plan.environment else {
             return;
         };
-        let Some(previous_rules) = policy.environment(previous) else {
+        let Some(previous_settings) = policy.environment(previous) else {
             return;
         };
-        let env = EnvRef::new(previous, previous_rules);
+        let env = EnvRef::new(previous, previous_settings);
         let mut searches = Vec::new();
-        for it in plan.changes.iter().filter(|it| it.is_changed) {
-            match self.code.commit(it.commit) {
-                Ok((_, time)) => searches.push(PromotionSearch {
-                    component: it.component.clone(),
-                    commit: it.commit,
+        for change in plan.changes.iter().filter(|it| it.is_changed) {
+            match self.code.commit(change.commit) {
+                Ok(CodeCommit { time, .. }) => searches.push(PromotionSearch {
+                    component: change.component.clone(),
+                    commit: change.commit,
                     since: time.minus(SKEW),
-                    counts_content: policy.promotion_match(rules, &it.component)
+                    counts_content: policy.promotion_match(settings, &change.component)
                         == PromotionMatch::Content,
                 }),
                 Err(error) => drop(facts.previous_log.insert(
-                    (previous.clone(), it.component.clone(), it.commit),
+                    (previous.clone(), change.component.clone(), change.commit),
                     Err(describe_error(&error)),
                 )),
             }
@@ -102,16 +102,17 @@ impl FactGatherer<'_> {
         let state = self.read_previous_state(&env, tip, names);
         let state = state.map_err(|error| describe_error(&error));
         facts.previous_state.insert(previous.clone(), state);
-        for it in searches {
+        for search in searches {
             let entries = tip.map_or(Ok(Vec::new()), |tip| {
-                it.read_entries(&self.history, &env, tip)
+                search
+                    .read_entries(&self.history, &env, tip)
                     .map_err(|error| describe_error(&error))
             });
             let log = entries.and_then(|entries| {
-                self.check_tags_of(env.ledger(), &it.component, &entries)
+                self.check_tags_of(env.ledger(), &search.component, &entries)
                     .map(|()| entries)
             });
-            let key = (previous.clone(), it.component, it.commit);
+            let key = (previous.clone(), search.component, search.commit);
             facts.previous_log.insert(key, log);
         }
     }
@@ -125,7 +126,7 @@ impl FactGatherer<'_> {
         let Some(tip) = tip else {
             return Ok(State::empty());
         };
-        let (_, tree) = self.chain(env.ledger(), Some(tip))?;
+        let tree = self.load_tip(env.ledger(), Some(tip))?.tree;
         let scope = if env.member().is_some() {
             Scope::All
         } else {
@@ -135,8 +136,8 @@ impl FactGatherer<'_> {
     }
 
     /// Gathers, for each component of a rollback, the last run of the content that it goes back to.
-    /// There is none if the commit never ran here. If it did only according to a run that was signed
-    /// with a removed key, that run is returned, for the rule to refuse it.
+    /// There is none if the commit never ran here. If every such run was signed with a removed key,
+    /// gathers the newest of these, for the rule to refuse it.
     pub(super) fn gather_earlier_runs(
         &self,
         policy: &Policy,
@@ -147,16 +148,15 @@ impl FactGatherer<'_> {
             return;
         };
         let mut searches = Vec::new();
-        for it in plan.changes.iter().filter(|it| it.is_changed) {
-            let component = it.component.clone();
-            match facts.contents.get(&(it.commit, component.clone())) {
+        for change in plan.changes.iter().filter(|it| it.is_changed) {
+            let component = change.component.clone();
+            match facts.contents.get(&(change.commit, component.clone())) {
                 Some(Ok(Some(content))) => {
-                    let (commit, content) = (it.commit, *content);
                     searches.push(RollbackSearch {
                         component,
-                        commit,
-                        content,
-                        digests: it.digests.clone(),
+                        commit: change.commit,
+                        content: *content,
+                        digests: change.digests.clone(),
                         other_build: None,
                         verification: None,
                         success: None,
@@ -171,10 +171,10 @@ impl FactGatherer<'_> {
             }
         }
         let tip = (chain.sequence > 0).then_some(chain.tip);
-        for it in searches {
-            let component = it.component.clone();
+        for search in searches {
+            let component = search.component.clone();
             let entries = tip.map_or(Ok(Vec::new()), |tip| {
-                self.read_earlier_run(policy, env, tip, it)
+                self.read_earlier_run(policy, env, tip, search)
                     .map_err(|error| describe_error(&error))
             });
             facts.earlier_runs.insert(component, entries);
@@ -182,7 +182,8 @@ impl FactGatherer<'_> {
     }
 
     /// Returns the last success of the content of a rollback and the newest verification of it, if
-    /// its commit ran here; otherwise a run that was signed with a removed key, if there is one.
+    /// its commit ran here. Otherwise returns the newest run that was signed with a removed key, if
+    /// there is one.
     fn read_earlier_run(
         &self,
         policy: &Policy,
@@ -216,8 +217,7 @@ impl FactGatherer<'_> {
     ) -> Result<()> {
         let commit = search.commit;
         // No accepted entry about the commit is older than this.
-        let (_, time) = self.code.commit(commit)?;
-        let since = time.minus(SKEW);
+        let since = self.code.commit(commit)?.time.minus(SKEW);
         for walked in self.history.walk(tip) {
             let walked = walked?;
             if walked.at() < since {
@@ -249,13 +249,14 @@ struct RollbackSearch {
     content: Content,
     /// The digests of the artifacts that the entry names; empty if it names none.
     digests: BTreeSet<Digest>,
-    /// The newest success of the content with other artifacts, with its newest verification.
-    other_build: Option<(Arc<StoredEntry>, Option<Arc<StoredEntry>>)>,
-    /// The newest verification of the run period that the walk is in.
+    /// The newest success of the content with other artifacts.
+    other_build: Option<OtherBuild>,
+    /// The newest verification of the run period that the walk has reached.
     verification: Option<Arc<StoredEntry>>,
+    /// The newest success of the content with the named artifacts.
     success: Option<Arc<StoredEntry>>,
-    /// Whether its commit ran here, with this component or another. A commit that never ran here
-    /// can contain, in addition to this content, code that no rule has judged.
+    /// Whether the commit ran here, with this component or another. A commit that never ran here can
+    /// contain, in addition to this content, code that no rule has judged.
     is_commit_seen: bool,
     /// Whether the component was removed. Older runs are no release to go back to.
     is_removed: bool,
@@ -263,24 +264,31 @@ struct RollbackSearch {
     untrusted: Option<Arc<StoredEntry>>,
 }
 
+/// A success of the searched content with other artifacts than the entry names.
+struct OtherBuild {
+    success: Arc<StoredEntry>,
+    /// The newest verification of that run.
+    verification: Option<Arc<StoredEntry>>,
+}
+
 impl RollbackSearch {
     /// Returns whether a run of the content had the artifacts that the entry names.
-    fn is_wanted_build(&self, target: &Target) -> bool {
+    fn has_named_artifacts(&self, target: &Target) -> bool {
         self.digests.is_empty() || self.digests == target.digests()
     }
 
-    /// Uses the newest success with other artifacts if there is none with the wanted ones, so that
-    /// the rules can tell what ran.
+    /// Uses the newest success with other artifacts if there is none with the named ones, so that
+    /// the rules can report what ran.
     fn use_other_build(&mut self) {
         if self.success.is_none()
-            && let Some((success, verification)) = self.other_build.take()
+            && let Some(other) = self.other_build.take()
         {
-            self.success = Some(success);
-            self.verification = verification;
+            self.success = Some(other.success);
+            self.verification = other.verification;
         }
     }
 
-    /// Takes note of an entry that states that the commit ran.
+    /// Records whether an entry states that the commit ran.
     fn add_run_of_commit(&mut self, policy: &Policy, stored: &Arc<StoredEntry>) {
         if !has_success_of(stored, self.commit) {
             return;
@@ -296,7 +304,7 @@ impl RollbackSearch {
     fn add_entry(&mut self, policy: &Policy, stored: &Arc<StoredEntry>) {
         let is_trusted = has_listed_key(policy, stored);
         self.add_run_of_commit(policy, stored);
-        // A failure counts whoever signed it.
+        // A failed verification counts even if its key was removed.
         if let Action::Verification(it) = &stored.statement.action
             && (is_trusted || it.verification == VerificationResult::Failed)
         {
@@ -307,19 +315,22 @@ impl RollbackSearch {
         };
         match result.outcome {
             Outcome::Succeeded if result.target.content == Some(self.content) => {
-                if is_trusted && self.is_wanted_build(&result.target) {
+                if is_trusted && self.has_named_artifacts(&result.target) {
                     self.success = Some(Arc::clone(stored));
                 } else if is_trusted {
                     let verification = self.verification.take();
-                    self.other_build
-                        .get_or_insert_with(|| (Arc::clone(stored), verification));
+                    self.other_build.get_or_insert_with(|| OtherBuild {
+                        success: Arc::clone(stored),
+                        verification,
+                    });
                 } else {
                     self.untrusted.get_or_insert_with(|| Arc::clone(stored));
-                    // Only a failure of this period counts for an older one.
+                    // This period does not count, but its failed verification also counts against
+                    // an older period of the same content.
                     self.verification.take_if(|it| !is_failed_verification(it));
                 }
             }
-            // The later verifications were of other content.
+            // The verifications after this entry were of other content.
             Outcome::Succeeded => self.verification = None,
             Outcome::Destroyed => self.is_removed = true,
             _ => {}
@@ -327,7 +338,7 @@ impl RollbackSearch {
     }
 }
 
-/// Returns whether an entry states that a component is not healthy.
+/// Returns whether an entry reports a failed verification.
 fn is_failed_verification(stored: &StoredEntry) -> bool {
     matches!(&stored.statement.action, Action::Verification(it)
         if it.verification == VerificationResult::Failed)

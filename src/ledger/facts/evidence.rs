@@ -19,10 +19,10 @@ use crate::git::error::Result;
 /// A search of the ledger `evidence`.
 struct EvidenceSearch {
     commits: BTreeSet<CommitId>,
-    /// The contents whose artifacts count, whatever commit they were built from, and whether one
-    /// was found.
+    /// The contents whose artifacts count, even if they were built from another commit. The value is
+    /// whether an artifact of the content was found.
     contents: BTreeMap<(ComponentName, Content), bool>,
-    /// Whether the walk continues beyond `since` until an artifact of each is found.
+    /// Whether the walk continues beyond `since` until an artifact of each content is found.
     needs_artifacts: bool,
     /// The time of the oldest entry that is needed.
     since: Time,
@@ -65,7 +65,7 @@ impl FactGatherer<'_> {
     /// Returns whether the yank of a digest is open. The artifact of any content may then be yanked,
     /// even if it was registered long before the deployed commit was made.
     fn has_yanked_digests(&self, tip: EntryId) -> Result<bool> {
-        let tree = self.chain(&LedgerName::evidence(), Some(tip))?.1;
+        let tree = self.load_tip(&LedgerName::evidence(), Some(tip))?.tree;
         for algorithm in Algorithm::ALL {
             let folder = format!("yanked/{}", algorithm.name());
             if self.repository.item_at(tree, &folder)?.is_some() {
@@ -81,7 +81,7 @@ impl FactGatherer<'_> {
         search: &mut EvidenceSearch,
     ) -> Result<Vec<Arc<StoredEntry>>> {
         let ledger = LedgerName::evidence();
-        let mut found = Vec::new();
+        let mut entries = Vec::new();
         for walked in self.history.walk(tip) {
             let walked = walked?;
             if walked.at() < search.since && !search.lacks_artifacts() {
@@ -101,7 +101,7 @@ impl FactGatherer<'_> {
                 .as_ref()
                 .and_then(|text| text.parse().ok())
                 .map(Content);
-            let is_wanted_artifact = search.contents.keys().any(|(component, content)| {
+            let is_artifact_of_contents = search.contents.keys().any(|(component, content)| {
                 mentioned_content == Some(*content)
                     && walked
                         .trailers
@@ -109,31 +109,32 @@ impl FactGatherer<'_> {
                         .iter()
                         .any(|it| it == component.as_str())
             });
-            if is_about_commits || is_wanted_artifact {
+            if is_about_commits || is_artifact_of_contents {
                 let stored = self.history.entry(&ledger, walked.id)?;
-                self.note_artifact(&stored, search);
-                found.push(stored);
+                self.record_artifact(&stored, search);
+                entries.push(stored);
             }
         }
-        Ok(found)
+        Ok(entries)
     }
 
     /// Records that an artifact of some content was found, and extends the walk to the time of the
     /// artifact's commit: another digest for the same commit cannot be registered earlier.
-    fn note_artifact(&self, stored: &StoredEntry, search: &mut EvidenceSearch) {
-        let Action::Artifact(it) = &stored.statement.action else {
+    fn record_artifact(&self, stored: &StoredEntry, search: &mut EvidenceSearch) {
+        let Action::Artifact(artifact) = &stored.statement.action else {
             return;
         };
-        let Some(is_found) = search.contents.get_mut(&(it.component.clone(), it.content)) else {
+        let key = (artifact.component.clone(), artifact.content);
+        let Some(is_found) = search.contents.get_mut(&key) else {
             return;
         };
         *is_found = true;
-        // Its commit may no longer exist, for example after a squash. Then the entry's own time is
-        // used.
+        // The artifact's commit may no longer exist, for example after a squash. Then the entry's
+        // own time is used.
         let time = self
             .code
-            .commit(it.commit)
-            .map_or(stored.statement.at, |(_, time)| time);
+            .commit(artifact.commit)
+            .map_or(stored.statement.at, |commit| commit.time);
         search.since = search.since.min(time.minus(SKEW));
     }
 
@@ -193,7 +194,7 @@ impl FactGatherer<'_> {
             });
         let contents: BTreeSet<(ComponentName, Content)> = contents.collect();
         let load = || {
-            let tree = self.chain(&ledger, Some(*tip))?.1;
+            let tree = self.load_tip(&ledger, Some(*tip))?.tree;
             self.states.load_yanks(tree, &ledger, keys, contents)
         };
         load().map_err(|error| describe_error(&error))
@@ -210,19 +211,20 @@ impl EvidenceSearch {
                 .ok_or("a commit's time was not read")?
             {
                 Err(_) if facts.missing_commits.contains(commit) => at,
-                known => known.clone()?.time,
+                fact => fact.clone()?.time,
             };
             since = Some(since.map_or(time, |other| other.min(time)));
         }
         let mut contents = BTreeMap::new();
-        for it in plan.changes.iter().filter(|it| it.is_changed) {
-            if let Some(content) = facts.contents.get(&(it.commit, it.component.clone())) {
+        for change in plan.changes.iter().filter(|it| it.is_changed) {
+            let component = &change.component;
+            if let Some(content) = facts.contents.get(&(change.commit, component.clone())) {
                 let Some(content) = content.clone()? else {
                     continue;
                 };
-                for name in policy.names_of(&it.component) {
+                for name in policy.names_of(component) {
                     // An artifact under a former name counts, and none has to be found.
-                    let is_found = *name != it.component;
+                    let is_found = name != component;
                     contents.insert((name.clone(), content), is_found);
                 }
             }
@@ -230,7 +232,7 @@ impl EvidenceSearch {
         let required = plan
             .environment
             .as_ref()
-            .is_some_and(|(_, rules)| rules.artifact_required);
+            .is_some_and(|(_, settings)| settings.artifact_required);
         Ok(Self {
             commits: plan.subjects.clone(),
             contents,

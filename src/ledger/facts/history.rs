@@ -72,7 +72,7 @@ impl<'a> LedgerHistory<'a> {
         Self { repository, limit }
     }
 
-    /// Returns how many ledger commits one walk may pass.
+    /// Returns the largest number of ledger commits in one walk.
     pub(super) fn limit(&self) -> usize {
         self.limit
     }
@@ -105,7 +105,7 @@ impl<'a> LedgerHistory<'a> {
     /// Reads an entry of a ledger.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] for a genesis, and for a commit that carries no entry of that ledger.
+    /// Fails with [`Error::Corrupt`] for a genesis, and for a commit that carries no entry of that ledger.
     pub fn entry(&self, ledger: &LedgerName, id: EntryId) -> Result<Arc<StoredEntry>> {
         let LedgerCommit::Entry { entry, .. } = self.repository.read_ledger_commit(ledger, id)?
         else {
@@ -120,7 +120,7 @@ impl<'a> LedgerHistory<'a> {
     /// Returns the start of the run that an entry ends or resumes. Returns `None` for other entries.
     ///
     /// # Errors
-    /// As for [`Self::walk`] and [`Self::entry`].
+    /// Fails like [`Self::walk`] and [`Self::entry`].
     pub fn start_of(&self, statement: &Statement) -> Result<Option<Arc<StoredEntry>>> {
         let start = match statement.action.run_step() {
             Some(RunStep::Ends { start, .. } | RunStep::Resumes { start, .. }) => start,
@@ -149,17 +149,17 @@ impl<'a> LedgerHistory<'a> {
         commit: CommitId,
         since: Time,
     ) -> Result<Vec<(EntryId, Arc<StoredEntry>)>> {
-        let mut found = Vec::new();
+        let mut entries = Vec::new();
         for walked in self.walk(tip) {
             let walked = walked?;
             if walked.at() < since {
                 break;
             }
             if walked.trailers.commits.contains(&commit) {
-                found.push((walked.id, self.entry(ledger, walked.id)?));
+                entries.push((walked.id, self.entry(ledger, walked.id)?));
             }
         }
-        Ok(found)
+        Ok(entries)
     }
 }
 
@@ -176,6 +176,8 @@ fn read_step(repository: &Repository, id: EntryId) -> Result<Arc<LedgerStep>> {
         previous,
         trailers,
     });
-    cache.insert(id, Arc::clone(&step), commit.raw.len() / 2 + 200);
+    // An estimate of the memory that the step takes: the trailers are about half of the commit.
+    let weight = commit.raw.len() / 2 + 200;
+    cache.insert(id, Arc::clone(&step), weight);
     Ok(step)
 }

@@ -26,7 +26,9 @@ pub use history::{LedgerHistory, LedgerStep, WalkedEntry};
 pub use path_commits::PathCommits;
 
 use crate::domain::entry::CommitRole;
-use crate::domain::id::{CommitId, EntryId, Oid};
+#[cfg(test)]
+use crate::domain::id::Oid;
+use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::LedgerName;
 use crate::domain::policy::Policy;
 use crate::domain::rules::{Chain, CommitFact, Fact, FactNeed, Facts, Request};
@@ -37,15 +39,17 @@ use crate::domain::text::sanitize;
 use crate::domain::time::Time;
 use crate::git::error::{Error, Result};
 use crate::git::repo::Repository;
+use crate::ledger::validation::ChainTip;
 use crate::ledger::{LedgerCommit, Project, StateReader, Tips};
-pub(super) use contents::CodeReader;
 pub use contents::PolicyComponent;
+pub(super) use contents::{CodeCommit, CodeReader};
 use needs::FactPlan;
 
 /// The largest number of newly deployed commits whose authors are read.
 const AUTHORS_LIMIT: usize = 1_000_000;
 
-/// The largest number of cached ends of ledgers: an audit constantly needs new ones.
+/// The largest number of cached ends of ledgers. An audit reads a new end for each entry, so the
+/// cache would grow without a limit.
 const MAX_CACHED_ENDS: usize = 1_024;
 
 /// Where the tip of an environment's branch comes from.
@@ -59,8 +63,8 @@ enum BranchSource {
     AsEntered,
 }
 
-/// Returns whether the second commit is the first or before it in the ledger; `None` if that is
-/// unknown.
+/// A function that returns whether the second commit equals the first or comes before it in the
+/// ledger. It returns `None` if it does not know.
 pub type EntryOrder<'a> = dyn Fn(&LedgerName, EntryId, EntryId) -> Option<bool> + Sync + 'a;
 
 /// Gathers facts in one repository for one project. It belongs to one thread.
@@ -74,7 +78,7 @@ pub struct FactGatherer<'a> {
     code: CodeReader<'a>,
     order: Option<&'a EntryOrder<'a>>,
     /// A cache of the ends of ledgers: the same ones are needed for two sets of tips.
-    ends: RefCell<HashMap<(LedgerName, EntryId), (Chain, Oid)>>,
+    ends: RefCell<HashMap<(LedgerName, EntryId), ChainTip>>,
 }
 
 impl<'a> FactGatherer<'a> {
@@ -111,8 +115,8 @@ impl<'a> FactGatherer<'a> {
         self
     }
 
-    /// Sets a function that knows the order of entries, for a caller that has read whole chains. It
-    /// is called before the chain is walked.
+    /// Sets a function that returns the order of entries, for a caller that has read whole chains.
+    /// A chain is walked only if the function does not know the order.
     #[must_use]
     pub fn with_order(mut self, order: &'a EntryOrder<'a>) -> Self {
         self.order = Some(order);
@@ -135,17 +139,17 @@ impl<'a> FactGatherer<'a> {
     /// yet.
     ///
     /// # Errors
-    /// If this version cannot read the policy.
+    /// Fails if this version cannot read the policy.
     pub fn policy_at(&self, tip: EntryId) -> Result<Option<Arc<Policy>>> {
         self.repository.policy_at(tip)
     }
 
-    /// Returns the end of a ledger and the tree of its state. Without a tip, or at the genesis, it
-    /// is that of a ledger without entries.
+    /// Returns the end of a ledger. If there is no tip, or the tip is the genesis, returns the end of
+    /// a ledger without entries.
     ///
     /// # Errors
-    /// If the tip carries no entry of this ledger and project and is not the ledger's genesis.
-    pub fn chain(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<(Chain, Oid)> {
+    /// Fails if the tip carries no entry of this ledger and project and is not the ledger's genesis.
+    pub fn load_tip(&self, ledger: &LedgerName, tip: Option<EntryId>) -> Result<ChainTip> {
         let genesis = self.project.genesis_id(self.repository, ledger)?;
         let chain = |tip, sequence, at, seen| Chain {
             project: self.project.id,
@@ -157,12 +161,14 @@ impl<'a> FactGatherer<'a> {
             seen,
         };
         let Some(tip) = tip.filter(|tip| *tip != genesis) else {
-            let empty = self.repository.hash_kind().empty_tree();
-            return Ok((chain(genesis, 0, Time::EPOCH, BTreeMap::new()), empty));
+            return Ok(ChainTip {
+                chain: chain(genesis, 0, Time::EPOCH, BTreeMap::new()),
+                tree: self.repository.hash_kind().empty_tree(),
+            });
         };
         let key = (ledger.clone(), tip);
-        if let Some(known) = self.ends.borrow().get(&key) {
-            return Ok(known.clone());
+        if let Some(cached) = self.ends.borrow().get(&key) {
+            return Ok(cached.clone());
         }
         let corrupt = |why| {
             Err(Error::corrupt(
@@ -179,15 +185,11 @@ impl<'a> FactGatherer<'a> {
             }
             LedgerCommit::Entry { entry, commit, .. } => {
                 let statement = entry.statement();
-                (
-                    chain(
-                        tip,
-                        statement.sequence,
-                        statement.at,
-                        statement.seen.clone(),
-                    ),
-                    commit.tree,
-                )
+                let seen = statement.seen.clone();
+                ChainTip {
+                    chain: chain(tip, statement.sequence, statement.at, seen),
+                    tree: commit.tree,
+                }
             }
         };
         let mut ends = self.ends.borrow_mut();
@@ -215,7 +217,7 @@ impl<'a> FactGatherer<'a> {
     /// entry has seen, or the present ones.
     ///
     /// `chain` is the end of the entry's own ledger, and `None` for a branch or tag; `state` is the
-    /// state before the request. What only the caller can know stays empty:
+    /// state before the request. Two facts that only the caller can know stay empty:
     /// [`Facts::stored_as_computed`] and [`Facts::recovery`].
     pub fn gather(
         &self,
@@ -318,7 +320,7 @@ impl<'a> FactGatherer<'a> {
             let fact = self
                 .code
                 .commit(*commit)
-                .map(|(_, time)| CommitFact { time });
+                .map(|commit| CommitFact { time: commit.time });
             if fact.as_ref().is_err_and(Error::is_missing) && self.may_be_missing(request, *commit)
             {
                 facts.missing_commits.insert(*commit);

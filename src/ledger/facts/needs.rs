@@ -1,8 +1,8 @@
-//! Plans which facts are gathered for a request: those about its changes, and those that the rules
-//! it faces declare to need.
+//! Plans which facts are gathered for a request: those about its changes, and those that its rules
+//! declare as needed.
 //!
-//! A lock, for example, needs no walk over history. A missing fact makes a rule answer "cannot
-//! tell": a mistake here can block a deployment, but never allow one.
+//! A lock, for example, needs no walk over history. If a fact is missing, a rule answers "cannot
+//! tell". A mistake in this module can therefore block a deployment, but never allow one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ pub(super) struct PlannedChange {
 
 /// The facts to gather for a request.
 pub(super) struct FactPlan<'a> {
-    /// The environment and its rules.
+    /// The environment and its settings.
     pub environment: Option<(EnvRef, &'a Environment)>,
     /// The components that the request changes, or that a branch or tag would change.
     pub changes: Vec<PlannedChange>,
@@ -45,6 +45,7 @@ pub(super) struct FactPlan<'a> {
     pub digests: BTreeSet<Digest>,
     /// The branch's tip that the entry names.
     pub named_tip: Option<CommitId>,
+    /// Whether the request is an update of a branch or tag.
     is_ref: bool,
     kind: RequestKind,
     needs: BTreeSet<FactNeed>,
@@ -59,7 +60,7 @@ impl<'a> FactPlan<'a> {
             environment: context
                 .environment_name
                 .zip(context.environment)
-                .map(|(name, rules)| (EnvRef::new(&name, rules), rules)),
+                .map(|(name, settings)| (EnvRef::new(&name, settings), settings)),
             changes: Vec::new(),
             subjects: BTreeSet::new(),
             commits: BTreeSet::new(),
@@ -96,9 +97,9 @@ impl<'a> FactPlan<'a> {
     /// Returns the components at commits whose contents are needed: the changing ones at their
     /// running and new commits, and those that rules need.
     pub fn contents(&self) -> BTreeSet<(CommitId, ComponentName)> {
-        let changes = self.changes.iter().flat_map(|it| {
-            let commits = [Some(it.commit), it.from].into_iter().flatten();
-            commits.map(|commit| (commit, it.component.clone()))
+        let changes = self.changes.iter().flat_map(|change| {
+            let commits = [Some(change.commit), change.from].into_iter().flatten();
+            commits.map(|commit| (commit, change.component.clone()))
         });
         let needed = self.needs.iter().filter_map(|need| match need {
             FactNeed::Content(commit, component) => Some((*commit, component.clone())),
@@ -175,7 +176,7 @@ impl<'a> FactPlan<'a> {
         self.named_tip = deployment.branch_tip;
     }
 
-    /// Adds what the deployment of a branch's or tag's new commit would change.
+    /// Adds the changes that a deployment of the new commit of a branch or tag would make.
     fn add_all_components(&mut self, policy: &Policy, new: CommitId, state: &Fact<State>) {
         // A running component may no longer be in the policy.
         let mut components = policy.component_names();
@@ -204,8 +205,8 @@ impl<'a> FactPlan<'a> {
         }
     }
 
-    /// Marks the components of a branch or tag that are known to have the running content as
-    /// unchanged. Does nothing for an entry.
+    /// Marks those components of a branch or tag as unchanged that have the running content. Does
+    /// nothing for an entry.
     pub fn mark_unchanged(
         &mut self,
         state: &State,
@@ -216,10 +217,11 @@ impl<'a> FactPlan<'a> {
         }
         let mut changes = std::mem::take(&mut self.changes);
         let env_state = self.environment_state(state);
-        for it in &mut changes {
-            let content = contents.get(&(it.commit, it.component.clone()));
-            let is_same = content == Some(&Ok(env_state.content(&it.component)));
-            it.is_changed = !is_same || env_state.unknown_since(&it.component).is_some();
+        for change in &mut changes {
+            let component = &change.component;
+            let content = contents.get(&(change.commit, component.clone()));
+            let is_same = content == Some(&Ok(env_state.content(component)));
+            change.is_changed = !is_same || env_state.unknown_since(component).is_some();
         }
         self.changes = changes;
     }

@@ -1,7 +1,7 @@
 //! The commits between two commits, per component: those that touch its paths.
 //!
-//! Each pair is walked once and each commit compared with its parents once, however many components
-//! and environments are asked for.
+//! Each pair is walked once and each commit is compared with its parents once, even for many
+//! components and environments.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,16 +23,17 @@ pub struct PathCommits<'a> {
     repository: &'a Repository,
     limit: usize,
     change_finder: ChangeFinder<'a>,
+    /// The commits in the history of the new commit and not of the old one, by new and old commit.
     ahead: RefCell<HashMap<(CommitId, CommitId), Rc<CommitsAhead>>>,
-    /// Which components each commit touches.
+    /// For each commit, whether it touches each component.
     touched: RefCell<HashMap<CommitId, Rc<[bool]>>>,
-    /// Which components differ between two commits.
+    /// For each pair of commits, whether each component differs between them.
     differing: RefCell<HashMap<CommitPair, Rc<[bool]>>>,
 }
 
 impl<'a> PathCommits<'a> {
-    /// Returns a reader that walks at most `limit` commits. Of a longer range, only the
-    /// newest commits are known.
+    /// Returns a reader that walks at most `limit` commits. For a longer range, it returns only the
+    /// newest commits.
     pub fn new(repository: &'a Repository, policy: &'a Policy, limit: usize) -> Self {
         let change_finder = ChangeFinder::new(repository, policy);
         Self {
@@ -45,10 +46,10 @@ impl<'a> PathCommits<'a> {
         }
     }
 
-    /// Returns the commits in the history of `new` and not of `old`, whatever they touch.
+    /// Returns the commits in the history of `new` and not of `old`, even if they touch no component.
     pub fn ahead(&self, new: CommitId, old: CommitId) -> Result<Rc<CommitsAhead>> {
-        if let Some(known) = self.ahead.borrow().get(&(new, old)) {
-            return Ok(Rc::clone(known));
+        if let Some(cached) = self.ahead.borrow().get(&(new, old)) {
+            return Ok(Rc::clone(cached));
         }
         let ahead = Rc::new(self.repository.commits_ahead(new.0, &[old.0], self.limit)?);
         self.ahead
@@ -84,8 +85,8 @@ impl<'a> PathCommits<'a> {
         let Some(index) = self.component_index(component) else {
             return Ok(true);
         };
-        if let Some(known) = self.differing.borrow().get(&(old, new)) {
-            return Ok(known.get(index).copied().unwrap_or(true));
+        if let Some(cached) = self.differing.borrow().get(&(old, new)) {
+            return Ok(cached.get(index).copied().unwrap_or(true));
         }
         let differing: Rc<[bool]> = self.change_finder.find_between(old.0, new.0)?.into();
         let differs = differing.get(index).copied().unwrap_or(true);
@@ -98,12 +99,12 @@ impl<'a> PathCommits<'a> {
         let Some(index) = self.component_index(component) else {
             return Ok(false);
         };
-        if let Some(known) = self.touched.borrow().get(&commit) {
-            return Ok(known.get(index).copied().unwrap_or_default());
+        if let Some(cached) = self.touched.borrow().get(&commit) {
+            return Ok(cached.get(index).copied().unwrap_or_default());
         }
-        let all = self.find_touched(commit)?;
-        let touches = all.get(index).copied().unwrap_or_default();
-        self.touched.borrow_mut().insert(commit, all);
+        let by_component = self.find_touched(commit)?;
+        let touches = by_component.get(index).copied().unwrap_or_default();
+        self.touched.borrow_mut().insert(commit, by_component);
         Ok(touches)
     }
 
@@ -115,7 +116,8 @@ impl<'a> PathCommits<'a> {
             .ok()
     }
 
-    /// Returns which components a commit touches, by their index. The result is not cached.
+    /// Returns for each component, by its index, whether a commit touches it. The result is not
+    /// cached.
     pub(super) fn find_touched(&self, commit: CommitId) -> Result<Rc<[bool]>> {
         Ok(self.change_finder.find_in_commit(commit.0)?.into())
     }

@@ -12,12 +12,12 @@ impl FactGatherer<'_> {
     /// names.
     pub(super) fn gather_seen(&self, statement: &Statement, facts: &mut Facts) {
         for (ledger, seen) in &statement.seen {
-            let before = facts
+            let previous = facts
                 .chain
                 .as_ref()
                 .and_then(|chain| chain.seen.get(ledger));
             let fact = self
-                .read_seen_fact(ledger, *seen, facts.tips.get(ledger), before)
+                .read_seen_fact(ledger, *seen, facts.tips.get(ledger), previous)
                 .map_err(|error| describe_error(&error));
             facts.seen.insert(ledger.clone(), fact);
         }
@@ -37,24 +37,24 @@ impl FactGatherer<'_> {
         ledger: &LedgerName,
         seen: EntryId,
         tip: Option<&EntryId>,
-        before: Option<&EntryId>,
+        previous: Option<&EntryId>,
     ) -> Result<SeenFact> {
-        let on_chain = |tip, wanted| match self.order.and_then(|order| order(ledger, tip, wanted)) {
-            Some(known) => Ok(known),
+        let on_chain = |tip, entry| match self.order.and_then(|order| order(ledger, tip, entry)) {
+            Some(is_on_chain) => Ok(is_on_chain),
             None => self
                 .repository
-                .is_on_chain(tip, wanted, self.history.limit()),
+                .is_on_chain(tip, entry, self.history.limit()),
         };
         // Read the commit even without a tip: a commit that does not exist cannot have been seen.
-        let reachable = match tip {
+        let is_reachable = match tip {
             Some(tip) => on_chain(*tip, seen)?,
             None => self.repository.read_commit(seen.0).map(|_| false)?,
         };
-        let forward = before.map_or(Ok(true), |before| on_chain(seen, *before))?;
+        let is_forward = previous.map_or(Ok(true), |previous| on_chain(seen, *previous))?;
         Ok(SeenFact {
             is_tip: tip == Some(&seen),
-            is_reachable: reachable,
-            is_forward: forward,
+            is_reachable,
+            is_forward,
         })
     }
 }

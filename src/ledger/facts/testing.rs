@@ -171,10 +171,8 @@ impl World {
     pub fn statement(&mut self, ledger: &str, action: Action) -> Statement {
         let at = self.tick();
         let ledger: LedgerName = parse(ledger);
-        let (chain, _) = self
-            .gatherer()
-            .chain(&ledger, self.tips.get(&ledger).copied())
-            .unwrap();
+        let tip = self.tips.get(&ledger).copied();
+        let chain = self.gatherer().load_tip(&ledger, tip).unwrap().chain;
         let mut seen = self.tips.clone();
         seen.remove(&ledger);
         Statement {
@@ -210,10 +208,8 @@ impl World {
         )
         .unwrap();
         let name = statement.ledger.clone();
-        let (_, before) = self
-            .gatherer()
-            .chain(&name, self.tips.get(&name).copied())
-            .unwrap();
+        let old_tip = self.tips.get(&name).copied();
+        let before = self.gatherer().load_tip(&name, old_tip).unwrap().tree;
         if !self.tips.contains_key(&name) {
             self.repository
                 .write_commit(&genesis_bytes(&self.repository, self.project.id, &name))
@@ -245,11 +241,11 @@ impl World {
             parse::<LedgerName>(ledger),
             parse(component),
         );
-        let (_, tree) = gatherer
-            .chain(&ledger, self.tips.get(&ledger).copied())
+        let tip = gatherer
+            .load_tip(&ledger, self.tips.get(&ledger).copied())
             .unwrap();
         let state = StateReader::new(&self.repository)
-            .load(tree, &ledger, &Scope::All)
+            .load(tip.tree, &ledger, &Scope::All)
             .unwrap();
         let from = state.environment(None).commit(&component);
         let content = gatherer.content(&self.policy, commit, &component).unwrap();
@@ -310,11 +306,11 @@ impl World {
             key: None,
             policy_text: None,
         };
-        let (chain, tree) = gatherer
-            .chain(&statement.ledger, self.tips.get(&statement.ledger).copied())
+        let tip = gatherer
+            .load_tip(&statement.ledger, self.tips.get(&statement.ledger).copied())
             .unwrap();
-        let state = gatherer.state(&statement.ledger, tree, &request);
-        gatherer.gather(&self.policy, &request, &self.tips, Some(chain), state)
+        let state = gatherer.state(&statement.ledger, tip.tree, &request);
+        gatherer.gather(&self.policy, &request, &self.tips, Some(tip.chain), state)
     }
 
     /// Returns the facts for a start of one component.

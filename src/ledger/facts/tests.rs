@@ -74,26 +74,30 @@ fn policies_and_chains() {
     ));
 
     let dev: LedgerName = parse("dev");
-    let (none, tree) = gatherer.chain(&dev, None).unwrap();
+    let empty = gatherer.load_tip(&dev, None).unwrap();
     assert_eq!(
-        (none.sequence, none.at, tree),
+        (empty.chain.sequence, empty.chain.at, empty.tree),
         (0, Time::EPOCH, world.repository.hash_kind().empty_tree())
     );
     assert!(
-        gatherer.chain(&dev, Some(world.project.id)).is_err(),
+        gatherer.load_tip(&dev, Some(world.project.id)).is_err(),
         "another genesis"
     );
-    assert!(gatherer.chain(&dev, Some(tip)).is_err(), "another ledger");
+    assert!(
+        gatherer.load_tip(&dev, Some(tip)).is_err(),
+        "another ledger"
+    );
     let locked = world.append("dev", lock());
-    let (chain, _) = world.gatherer().chain(&dev, Some(locked)).unwrap();
+    let chain = world.gatherer().load_tip(&dev, Some(locked)).unwrap().chain;
     assert_eq!(
         (chain.sequence, chain.at, chain.tip),
         (1, world.now, locked)
     );
     assert_eq!(chain.seen, [(LedgerName::policy(), tip)].into());
+    let genesis = Some(empty.chain.tip);
     assert_eq!(
-        world.gatherer().chain(&dev, Some(none.tip)).unwrap().0,
-        none
+        world.gatherer().load_tip(&dev, genesis).unwrap().chain,
+        empty.chain
     );
 
     let broken = world.publish("schema = 1\nproject = 3\n");
@@ -223,9 +227,8 @@ fn pushes() {
             new,
         };
         let gatherer = world.gatherer();
-        let (_, tree) = gatherer
-            .chain(&prod, world.tips.get(&prod).copied())
-            .unwrap();
+        let prod_tip = world.tips.get(&prod).copied();
+        let tree = gatherer.load_tip(&prod, prod_tip).unwrap().tree;
         gatherer.gather(
             &policy,
             &request,

@@ -27,8 +27,16 @@ const FILE_LIMIT: usize = 1_024;
 type Versions = BTreeMap<(CommitId, ComponentName), Fact<Option<Line>>>;
 /// The tag that gave each version.
 type VersionTags = BTreeMap<(CommitId, ComponentName), VersionTag>;
-/// Tags below a prefix, each with its object and commit.
-type Tags = Result<Vec<(String, TagObject, CommitId)>>;
+/// Tags below a prefix, or why they could not be read.
+type Tags = Result<Vec<ListedTag>>;
+
+/// A tag on a commit.
+struct ListedTag {
+    /// The full name of the ref.
+    name: String,
+    object: TagObject,
+    commit: CommitId,
+}
 
 impl FactGatherer<'_> {
     /// Gathers the versions of the changed components. A version that a command prints is left
@@ -37,29 +45,30 @@ impl FactGatherer<'_> {
         let Some(rule) = plan
             .environment
             .as_ref()
-            .and_then(|(_, rules)| rules.version.as_ref())
+            .and_then(|(_, settings)| settings.version.as_ref())
         else {
             return;
         };
         let changed = plan.changes.iter().filter(|it| it.is_changed);
         let targets = changed.clone().map(|it| (it.commit, it.component.clone()));
         (facts.versions, facts.version_tags) = self.read_versions(rule, targets);
-        // The tag of a past entry may be gone, and others may be there.
+        // The tag that a past entry names may be gone, and newer tags may exist. So an audit reads
+        // the named tag.
         let VersionSource::Tag(pattern) = &rule.from else {
             return;
         };
-        for it in changed.filter(|_| self.branches == BranchSource::AsEntered) {
-            if let Some(tag) = &it.tag {
-                let key = (it.commit, it.component.clone());
-                let version = self.read_named_tag(pattern, it, tag, facts);
+        for change in changed.filter(|_| self.branches == BranchSource::AsEntered) {
+            if let Some(tag) = &change.tag {
+                let key = (change.commit, change.component.clone());
+                let version = self.read_named_tag(pattern, change, tag, facts);
                 facts.versions.insert(key.clone(), version);
                 facts.version_tags.insert(key, tag.clone());
             }
         }
     }
 
-    /// Returns the version that a tag gives, which a past entry names. If the tag is not there any
-    /// more, the entry is believed, and the tag is noted in [`Facts::missing_tags`].
+    /// Returns the version that the tag named by a past entry gives. If the tag no longer exists,
+    /// trusts the entry and adds the tag to [`Facts::missing_tags`].
     fn read_named_tag(
         &self,
         pattern: &VersionTagPattern,
@@ -71,7 +80,7 @@ impl FactGatherer<'_> {
             return Ok(None);
         };
         let version = version.parse().map_err(|error| describe_error(&error))?;
-        // An object that is there, and leads to another commit, cannot have given the version.
+        // A tag object that exists and points to another commit cannot have given the version.
         let object = self.repository.peel_to_commit(tag.object.0);
         if object.is_ok_and(|commit| commit != Some(change.commit.0)) {
             return Ok(None);
@@ -85,8 +94,8 @@ impl FactGatherer<'_> {
     /// Checks the tags that gave the versions of a component in entries of a previous environment.
     ///
     /// Fails with the reason if a tag was missing when this clone first fetched the entry, and still
-    /// is: without the server's word, the entry is no evidence for a promotion. An audit leaves that
-    /// to the clone that wrote the entry.
+    /// is. Such an entry is no evidence for a promotion, unless the user states that the server
+    /// enforces the rules. An audit skips this check: the clone that wrote the entry made it.
     pub(super) fn check_tags_of(
         &self,
         ledger: &LedgerName,
@@ -145,9 +154,9 @@ impl FactGatherer<'_> {
                     let tags = tags
                         .entry(prefix)
                         .or_insert_with_key(|prefix| self.list_tags(prefix));
-                    let found = find_highest_version(tag, rule.scheme, tags, commit, &component);
-                    found.map(|found| {
-                        let (version, tag) = found?;
+                    let highest = find_highest_version(tag, rule.scheme, tags, commit, &component);
+                    highest.map(|highest| {
+                        let (version, tag) = highest?;
                         version_tags.insert((commit, component.clone()), tag);
                         Some(version)
                     })
@@ -173,7 +182,7 @@ impl FactGatherer<'_> {
         let read = || {
             self.code
                 .commit(commit)
-                .and_then(|(tree, _)| self.read_code_file(tree, &path))
+                .and_then(|commit| self.read_code_file(commit.tree, &path))
         };
         let Some(bytes) = read().map_err(|error| describe_error(&error))? else {
             return Ok(None);
@@ -195,14 +204,14 @@ impl FactGatherer<'_> {
 
     /// Returns the bytes of a file in a tree of the code; `None` if there is no such file.
     fn read_code_file(&self, root: Oid, path: &str) -> Result<Option<Vec<u8>>> {
-        let mut current = (root, true);
+        let (mut id, mut is_folder) = (root, true);
         for part in path.split('/') {
-            let (folder, true) = current else {
+            if !is_folder {
                 return Ok(None);
-            };
-            let raw = self.repository.read_object(folder, ObjectKind::Tree)?;
+            }
+            let raw = self.repository.read_object(id, ObjectKind::Tree)?;
             let mut next = None;
-            for entry in parse_entries(folder, &raw) {
+            for entry in parse_entries(id, &raw) {
                 let entry = entry?;
                 if entry.name == part.as_bytes() {
                     if !entry.is_tree() && !entry.mode.starts_with(b"100") {
@@ -214,22 +223,26 @@ impl FactGatherer<'_> {
                     next = Some((entry.id, entry.is_tree()));
                 }
             }
-            match next {
-                Some(next) => current = next,
-                None => return Ok(None),
-            }
+            let Some(next) = next else {
+                return Ok(None);
+            };
+            (id, is_folder) = next;
         }
-        match current {
-            (file, false) => self.repository.read_blob(file, FILE_LIMIT).map(Some),
-            (_, true) => Ok(None),
+        if is_folder {
+            return Ok(None);
         }
+        self.repository.read_blob(id, FILE_LIMIT).map(Some)
     }
 
     fn list_tags(&self, prefix: &str) -> Tags {
         let mut tags = Vec::new();
         for (name, id) in self.repository.list_refs(prefix)? {
             if let Some(commit) = self.repository.peel_to_commit(id)? {
-                tags.push((name, TagObject(id), CommitId(commit)));
+                tags.push(ListedTag {
+                    name,
+                    object: TagObject(id),
+                    commit: CommitId(commit),
+                });
             }
         }
         Ok(tags)
@@ -237,8 +250,8 @@ impl FactGatherer<'_> {
 }
 
 /// Returns the folder of refs that a component's version tags are in.
-fn tag_folder(tag: &VersionTagPattern, component: &ComponentName) -> String {
-    let pattern = tag.as_str().replace("{component}", component.as_str());
+fn tag_folder(pattern: &VersionTagPattern, component: &ComponentName) -> String {
+    let pattern = pattern.as_str().replace("{component}", component.as_str());
     let fixed = pattern.split('*').next().unwrap_or_default();
     let folder = fixed
         .rsplit_once('/')
@@ -248,7 +261,7 @@ fn tag_folder(tag: &VersionTagPattern, component: &ComponentName) -> String {
 
 /// Returns the highest version among the tags on a commit, and its tag.
 fn find_highest_version(
-    tag: &VersionTagPattern,
+    pattern: &VersionTagPattern,
     scheme: VersionScheme,
     tags: &Tags,
     commit: CommitId,
@@ -257,11 +270,11 @@ fn find_highest_version(
     let tags = tags.as_ref().map_err(|error| describe_error(error))?;
     let tags_on_commit = tags
         .iter()
-        .filter(|(_, _, at)| *at == commit)
-        .filter_map(|(name, object, _)| Some((name.strip_prefix("refs/tags/")?, *object)));
+        .filter(|tag| tag.commit == commit)
+        .filter_map(|tag| Some((tag.name.strip_prefix("refs/tags/")?, tag.object)));
     let mut highest: Option<(&str, &str, TagObject)> = None;
     let versions = tags_on_commit
-        .filter_map(|(name, object)| Some((tag.version_of(component, name)?, name, object)));
+        .filter_map(|(name, object)| Some((pattern.version_of(component, name)?, name, object)));
     for (version, name, object) in versions {
         let is_higher = match highest {
             None => true,

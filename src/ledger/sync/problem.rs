@@ -78,7 +78,7 @@ impl LedgerProblem {
 /// What can be wrong with a remote's ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerFault {
-    /// The remote no longer has it.
+    /// The remote no longer has the ledger.
     Deleted,
     /// The remote's tip does not follow our tip.
     Rewound,

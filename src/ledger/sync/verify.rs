@@ -26,17 +26,17 @@ pub struct MovedLedger {
     pub new: EntryId,
     /// How many entries are new.
     pub entries: usize,
-    /// The tags that the new entries name as the source of a version, and that this clone lacks or
-    /// has elsewhere.
+    /// The tags that the new entries name as the source of a version and that are missing or point
+    /// elsewhere in this clone.
     pub missing_tags: BTreeSet<VersionTag>,
 }
 
 /// Verifies the remote's ledgers beyond `tips`, updates `tips`, calls `move_forward` for each
 /// ledger that moves, and returns the problems.
 ///
-/// An entry may depend only on valid entries of other ledgers: otherwise a forged policy, itself
-/// refused, could make an entry valid. So after a failure the other ledgers are verified again
-/// without the failed one.
+/// An entry may depend only on valid entries of other ledgers. Otherwise a forged policy that is
+/// itself refused could make another entry valid. After a failure, the other ledgers are therefore
+/// verified again without the failed one.
 pub(super) fn verify_remote_ledgers(
     repository: &Repository,
     project: &Project,
@@ -57,8 +57,7 @@ pub(super) fn verify_remote_ledgers(
             trusted.remove(&problem.ledger);
         }
         let has_problems = !round.problems.is_empty();
-        // Entries that depend on an undecided one are undecided too. Nothing moves until that is
-        // resolved.
+        // Entries that depend on an undecided entry are undecided, too, so no ledger moves.
         let is_undecided = round.problems.iter().any(LedgerProblem::is_undecided);
         problems.extend(round.problems);
         if is_undecided {
@@ -102,29 +101,23 @@ fn verify_once(
     tips: &Tips,
     trusted: &Tips,
 ) -> Result<VerifiedRound> {
-    let known: Tips = tips
+    let all_tips: Tips = tips
         .iter()
         .chain(trusted)
         .map(|(name, tip)| (name.clone(), *tip))
         .collect();
-    let chains = ChainMembership::new(repository, &known);
+    let chains = ChainMembership::new(repository, &all_tips);
     let mut round = VerifiedRound::default();
     // The policy comes first: nothing else can be validated without it.
     let policy = LedgerName::policy();
-    let others = known.keys().filter(|name| **name != policy);
+    let others = all_tips.keys().filter(|name| **name != policy);
     for ledger in std::iter::once(&policy).chain(others) {
         let (own, remote) = (tips.get(ledger).copied(), trusted.get(ledger).copied());
         let Some(new) = remote.filter(|_| remote != own) else {
             continue;
         };
         match verify_ledger(repository, validator, &chains, ledger, own, new)? {
-            Ok((entries, missing_tags)) => round.moves.push(MovedLedger {
-                ledger: ledger.clone(),
-                old: own,
-                new,
-                entries,
-                missing_tags,
-            }),
+            Ok(moved) => round.moves.push(moved),
             Err(fault) => round.problems.push(LedgerProblem {
                 ledger: ledger.clone(),
                 kept_tip: own,
@@ -136,8 +129,8 @@ fn verify_once(
     Ok(round)
 }
 
-/// Validates the entries after `old` up to `new`. Returns their number and the tags that they name
-/// and that are missing here, or what is wrong.
+/// Validates the entries of a ledger after `old` up to `new`. Returns the ledger as moved to `new`,
+/// or what is wrong with it.
 fn verify_ledger(
     repository: &Repository,
     validator: &EntryValidator<'_>,
@@ -145,7 +138,7 @@ fn verify_ledger(
     ledger: &LedgerName,
     old: Option<EntryId>,
     new: EntryId,
-) -> Result<std::result::Result<(usize, BTreeSet<VersionTag>), LedgerFault>> {
+) -> Result<std::result::Result<MovedLedger, LedgerFault>> {
     let Some(mut ids) = repository.chain_between(old, new)? else {
         return Ok(Err(LedgerFault::Rewound));
     };
@@ -177,5 +170,11 @@ fn verify_ledger(
             }
         }
     }
-    Ok(Ok((ids.len(), missing_tags)))
+    Ok(Ok(MovedLedger {
+        ledger: ledger.clone(),
+        old,
+        new,
+        entries: ids.len(),
+        missing_tags,
+    }))
 }

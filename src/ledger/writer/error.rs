@@ -21,16 +21,16 @@ pub enum AppendError {
     /// The rules refuse the entry, or cannot decide.
     #[error("the rules do not allow it")]
     Refused(Box<RefusedEntry>),
-    /// The remote refused; its messages.
+    /// The remote refused the entry, with these messages.
     #[error("the remote refused the entry")]
     RemoteRefused(Vec<String>),
-    /// The remote could not decide and accepted nothing; its messages.
+    /// The remote could not decide and accepted nothing. These are its messages.
     #[error("the remote cannot tell whether the entry is allowed")]
     RemoteUndecided(Vec<String>),
-    /// The outcome is unknown; git's messages.
+    /// The outcome of the push is unknown. These are git's messages.
     #[error("the remote did not answer the push, and could not be asked whether it has the entry")]
     Unanswered(Vec<String>),
-    /// Git could not push, and the entry is not there; git's messages.
+    /// Git could not push, and the remote does not have the entry. These are git's messages.
     #[error("git could not push the entry")]
     PushFailed(Vec<String>),
     /// Other writers were always faster.

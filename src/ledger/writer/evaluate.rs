@@ -94,12 +94,12 @@ impl LedgerWriter<'_> {
 /// Returns the tips of the other ledgers that an entry names as seen: those that its rules read,
 /// and those that the entry before it has seen.
 fn select_seen_tips(policy: &Policy, statement: &Statement, snapshot: &LedgerSnapshot<'_>) -> Tips {
-    let mut wanted = ledgers_read(policy, statement);
-    wanted.extend(snapshot.tip.chain.seen.keys().cloned());
+    let mut named_ledgers = ledgers_read(policy, statement);
+    named_ledgers.extend(snapshot.tip.chain.seen.keys().cloned());
     snapshot
         .tips
         .iter()
-        .filter(|(name, _)| **name != statement.ledger && wanted.contains(*name))
+        .filter(|(name, _)| **name != statement.ledger && named_ledgers.contains(*name))
         .map(|(name, tip)| (name.clone(), *tip))
         .collect()
 }

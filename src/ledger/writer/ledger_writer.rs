@@ -1,5 +1,4 @@
-//! The writer: for which repository, remote and person it writes, with which options, and what it
-//! returns.
+//! The writer of entries: its repository, remote, person and options, and its result.
 
 use crate::domain::entry::Statement;
 use crate::domain::id::EntryId;
@@ -32,7 +31,7 @@ pub struct LedgerWriter<'a> {
     pub repository: &'a Repository,
     /// The project.
     pub project: &'a Project,
-    /// The remote that is the database, if any.
+    /// The remote that stores the ledgers, if there is one.
     pub remote: Option<&'a str>,
     /// The person who signs.
     pub person: &'a Person,
@@ -50,14 +49,14 @@ pub struct AppendOptions {
     /// Stop before signing, and write nothing. The decision is the real one, so it includes a
     /// fetch.
     pub dry_run: bool,
-    /// Push even what the rules refuse here, and let the server decide: for a clone without enough
-    /// history to tell. Has no effect without a remote.
+    /// Push even an entry that the rules refuse in this clone, and let the server decide: for a
+    /// clone without enough history. Has no effect without a remote.
     pub no_verify: bool,
     /// Assume that the server's owner has armed a recovery for the signer's key. The server decides
     /// whether that is so.
     pub assume_recovery: bool,
-    /// How many times to ask an unavailable remote again after a push without an answer, pausing 1,
-    /// 2, 4, … seconds: for unattended runners. A later command could not tell whether an entry on
-    /// the remote is this one.
+    /// How many times to ask an unavailable remote again after a push without an answer, with pauses
+    /// of 1, 2, 4, … seconds. Unattended runners need this, because a later command could not tell
+    /// whether an entry on the remote is this one.
     pub unanswered_retries: u32,
 }

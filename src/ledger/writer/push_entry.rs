@@ -173,7 +173,8 @@ impl LedgerWriter<'_> {
         }
     }
 
-    /// Syncs after a push whose outcome is unknown. Waits and retries if the remote is unavailable.
+    /// Syncs after a push whose outcome is unknown. If the remote is unavailable, retries after 1, 2,
+    /// 4, … seconds.
     fn sync_with_retries(&self, remote: &str) -> Result<SyncResult, SyncError> {
         for attempt in 0..self.options.unanswered_retries {
             match sync(self.repository, remote) {

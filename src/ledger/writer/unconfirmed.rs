@@ -1,8 +1,8 @@
-//! Unconfirmed pushes: git or the connection broke off, and the entry was not there when this clone
-//! looked.
+//! Unconfirmed pushes: git or the connection broke off, and the remote did not have the entry when
+//! this clone checked.
 //!
-//! The remote may still accept them. Therefore the writer looks for each again before it signs
-//! another entry: otherwise the same entry could be written twice.
+//! The remote may still accept such an entry. Therefore the writer checks again before it signs
+//! another entry. Otherwise the same action could be recorded twice.
 
 use super::error::AppendError;
 use super::ledger_writer::{AppendedEntry, LedgerWriter};
@@ -50,10 +50,10 @@ impl LedgerWriter<'_> {
             return Ok(None);
         };
         for index in 0..unconfirmed.len() {
-            let is_there = unconfirmed.get(index).map_or(Ok(false), |push| {
+            let is_accepted = unconfirmed.get(index).map_or(Ok(false), |push| {
                 self.repository.is_on_chain(*tip, push.id, usize::MAX)
             })?;
-            if is_there {
+            if is_accepted {
                 let UnconfirmedPush {
                     id,
                     statement,
@@ -76,8 +76,8 @@ impl LedgerWriter<'_> {
     }
 }
 
-/// Returns the error for giving up: [`AppendError::Unanswered`] if the remote received an entry and
-/// may still accept it, otherwise [`AppendError::PushFailed`].
+/// Returns the error after too many unconfirmed pushes: [`AppendError::Unanswered`] if the remote
+/// received an entry and may still accept it, otherwise [`AppendError::PushFailed`].
 pub(super) fn unconfirmed_error(unconfirmed: Vec<UnconfirmedPush>) -> AppendError {
     let is_received = unconfirmed.iter().any(|push| push.is_received);
     let messages = unconfirmed

@@ -103,13 +103,13 @@ impl Drafter<'_> {
     }
 
     fn load(&self, ledger: &LedgerName) -> State {
-        let (_, tree) = self
+        let tip = self
             .view
             .gatherer
-            .chain(ledger, self.view.tips.get(ledger).copied())
+            .load_tip(ledger, self.view.tips.get(ledger).copied())
             .unwrap();
         StateReader::new(self.view.repository)
-            .load(tree, ledger, &Scope::All)
+            .load(tip.tree, ledger, &Scope::All)
             .unwrap()
     }
 

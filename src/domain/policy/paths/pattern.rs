@@ -2,14 +2,15 @@
 
 use globset::GlobBuilder;
 
-/// Returns globs for the folders above what a pattern matches, up to the first part with `**`.
+/// Returns globs for the folders above the paths that a pattern matches, up to the first part with
+/// `**`.
 ///
-/// A part that does not compile alone holds half of a group such as `{a,b/c}`: the folders below it
-/// stay unknown.
-pub(super) fn folders_on_the_way(pattern: &str) -> Vec<globset::Glob> {
-    let ends = pattern.match_indices('/').map(|(end, _)| end);
-    let above = ends.filter_map(|end| pattern.get(..end));
-    above
+/// A slash can be inside a group such as `{a,b/c}`. The text before it does not compile and is left
+/// out.
+pub(super) fn parent_folder_globs(pattern: &str) -> Vec<globset::Glob> {
+    let slashes = pattern.match_indices('/').map(|(index, _)| index);
+    let folders = slashes.filter_map(|index| pattern.get(..index));
+    folders
         .take_while(|folder| !folder.contains("**"))
         .filter_map(|folder| compile_glob(folder).ok())
         .collect()
@@ -36,11 +37,11 @@ pub(super) fn unquote(pattern: &str) -> String {
     pattern.replace('\\', "")
 }
 
-/// Returns the pattern in which every bracket stands for itself, or `None` if it has no bracket that
-/// is not quoted.
+/// Returns the pattern with all brackets quoted. Returns `None` if it has no bracket, or if it
+/// already quotes a character.
 pub fn quote_brackets(pattern: &str) -> Option<String> {
-    let is_quoted = pattern.contains('\\') || !pattern.contains(['[', ']']);
-    (!is_quoted).then(|| pattern.replace('[', "\\[").replace(']', "\\]"))
+    let needs_quotes = pattern.contains(['[', ']']) && !pattern.contains('\\');
+    needs_quotes.then(|| pattern.replace('[', "\\[").replace(']', "\\]"))
 }
 
 /// Returns whether each backslash of a pattern quotes a special character.

@@ -20,7 +20,7 @@ use crate::domain::time::Time;
 
 /// The approvals that are missing at one commit.
 pub(super) struct MissingApprovals {
-    /// How many are given, and whose approval would count.
+    /// The message: how many approvals are given, and whose approval would count.
     pub detail: String,
     /// Whether an eligible approver is left.
     pub can_be_given: bool,
@@ -32,13 +32,13 @@ pub(super) struct CommitApprovals<'a> {
     pub commit: CommitId,
     /// What the approvals must be for.
     pub purpose: ApprovalPurpose,
-    /// The components that change to it.
+    /// The changes of components to this commit.
     pub changes: Vec<&'a ComponentChange>,
     /// The environment's requirements.
     requirements: &'a [ApprovalRequirement],
     /// For each requirement, the people whose approval counts for it.
     approvers: Vec<BTreeSet<Person>>,
-    /// The people whose approval counts for none of the requirements that name them, and the
+    /// For each person whose approval counts for none of the requirements that name the person, the
     /// reason.
     refused: BTreeMap<Person, ApprovalRefusal>,
 }
@@ -53,10 +53,19 @@ pub(super) struct GivenApproval<'a> {
     pub approve: &'a Approve,
 }
 
+/// The requirements that an approval counts for.
+pub(super) struct RequirementMatch {
+    /// The indexes of these requirements.
+    pub counting: Vec<usize>,
+    /// Why the approval does not count for another requirement that names the approver.
+    pub refusal: Option<ApprovalRefusal>,
+}
+
 /// Returns everyone whose approval counts for any of the commits.
-pub(super) fn approvers(all: &[CommitApprovals<'_>]) -> BTreeSet<Person> {
-    all.iter()
-        .flat_map(|approvals| &approvals.approvers)
+pub(super) fn approvers(groups: &[CommitApprovals<'_>]) -> BTreeSet<Person> {
+    groups
+        .iter()
+        .flat_map(|group| &group.approvers)
         .flatten()
         .cloned()
         .collect()
@@ -77,21 +86,21 @@ pub(super) fn commit_approvals<'c>(ctx: &'c Context<'_>) -> Fact<Vec<CommitAppro
             .push(change);
     }
     let excluded = ExcludedPersons::find(ctx, requirements)?;
-    let mut all = Vec::new();
+    let mut approvals_by_group = Vec::new();
     for ((commit, purpose), changes) in groups {
         let mut approvals = CommitApprovals::new(commit, purpose, changes, requirements);
         for (_, _, entry) in ctx
             .environment_state()?
             .approvals()
-            .filter(|(it, _, _)| *it == commit)
+            .filter(|(approved_commit, _, _)| *approved_commit == commit)
         {
             if let Action::Approve(approve) = &entry.statement.action {
                 approvals.add_approval(ctx, entry, approve, &excluded);
             }
         }
-        all.push(approvals);
+        approvals_by_group.push(approvals);
     }
-    Ok(all)
+    Ok(approvals_by_group)
 }
 
 impl<'a> CommitApprovals<'a> {
@@ -127,7 +136,10 @@ impl<'a> CommitApprovals<'a> {
             at: entry.statement.at,
             approve,
         };
-        let (mut counting, mut refusal) = self.match_requirements(ctx, &approval, excluded);
+        let RequirementMatch {
+            mut counting,
+            mut refusal,
+        } = self.match_requirements(ctx, &approval, excluded);
         if !counting.is_empty() && !key_trust::has_listed_key(ctx.policy, entry) {
             counting.clear();
             refusal = Some(ApprovalRefusal::RemovedKey);
@@ -143,24 +155,26 @@ impl<'a> CommitApprovals<'a> {
         }
     }
 
-    /// Returns the indexes of the requirements that an approval counts for, and why it does not
-    /// count for another one that names the approver. `excluded` cannot approve with
-    /// `prevent_self`.
+    /// Matches an approval with the requirements that name the approver. `excluded` lists the people
+    /// whom `prevent_self` may exclude.
     pub fn match_requirements(
         &self,
         ctx: &Context<'_>,
         approval: &GivenApproval<'_>,
         excluded: &ExcludedPersons,
-    ) -> (Vec<usize>, Option<ApprovalRefusal>) {
-        let (mut counting, mut refusal) = (Vec::new(), None);
+    ) -> RequirementMatch {
+        let mut matched = RequirementMatch {
+            counting: Vec::new(),
+            refusal: None,
+        };
         let requirements = self.requirements.iter().enumerate();
         for (index, requirement) in requirements.filter(|(_, it)| it.by.contains(approval.by)) {
             match self.refuse_for(ctx, approval, requirement, excluded) {
-                None => counting.push(index),
-                why => refusal = why,
+                None => matched.counting.push(index),
+                refusal => matched.refusal = refusal,
             }
         }
-        (counting, refusal)
+        matched
     }
 
     /// Returns why an approval does not count for a requirement; `None` if it does.
@@ -182,7 +196,7 @@ impl<'a> CommitApprovals<'a> {
             return Some(refusal);
         }
         let expires = approve.expires.min(approval.at.plus(requirement.expires));
-        // If the clocks differ by the tolerance, it may have expired already.
+        // On a clock that is ahead by the tolerance, the approval has already expired.
         if expires <= ctx.now.plus(SKEW) {
             Some(ApprovalRefusal::Expired)
         } else if !self
@@ -194,7 +208,7 @@ impl<'a> CommitApprovals<'a> {
         } else if requirement.bind == ApprovalBinding::Plan
             // A branch update has no plans yet; the start that follows is checked.
             && ctx.statement.is_some()
-            && !self.plans_fit(ctx, approve)
+            && !self.plans_match(ctx, approve)
         {
             Some(ApprovalRefusal::OtherPlan)
         } else {
@@ -204,7 +218,7 @@ impl<'a> CommitApprovals<'a> {
 
     /// Returns whether an approval covers exactly the plan of each component. A changed component
     /// with a `plan` command must have a plan.
-    fn plans_fit(&self, ctx: &Context<'_>, approve: &Approve) -> bool {
+    fn plans_match(&self, ctx: &Context<'_>, approve: &Approve) -> bool {
         let is_exec = ctx
             .deployment()
             .is_ok_and(|deployment| deployment.kind == DeploymentKind::Exec);
@@ -220,7 +234,7 @@ impl<'a> CommitApprovals<'a> {
         })
     }
 
-    /// Returns one slot per required approval: the people who may fill it.
+    /// Returns one slot per required approval. A slot lists the people who can fill it.
     fn slots<'s>(
         &self,
         approvers_by_requirement: &'s [BTreeSet<Person>],
@@ -248,10 +262,10 @@ impl<'a> CommitApprovals<'a> {
     }
 
     /// Puts the commit before a message, if there are several commits.
-    pub fn prefix_commit(&self, all: &[Self], detail: String) -> String {
+    pub fn prefix_commit(&self, groups: &[Self], detail: String) -> String {
         let commit = self.commit.short();
         match self.purpose {
-            _ if all.len() == 1 => detail,
+            _ if groups.len() == 1 => detail,
             ApprovalPurpose::Destroy => format!("{commit} (removal): {detail}"),
             _ => format!("{commit}: {detail}"),
         }

@@ -63,11 +63,12 @@ impl ExcludedPersons {
 
 /// Returns who is excluded by the requirements, for the message that no eligible approver is left.
 pub(super) fn describe_excluded(requirements: &[ApprovalRequirement]) -> Option<&'static str> {
-    let mut all = requirements.iter().map(|it| it.prevent_self);
-    if all.clone().any(PreventSelf::excludes_authors) {
+    let mut settings = requirements.iter().map(|it| it.prevent_self);
+    if settings.clone().any(PreventSelf::excludes_authors) {
         Some("authors and the deployer are excluded (prevent_self)")
     } else {
-        all.any(PreventSelf::excludes_starters)
+        settings
+            .any(PreventSelf::excludes_starters)
             .then_some("the deployer and the requester are excluded (prevent_self = \"starter\")")
     }
 }

@@ -10,8 +10,8 @@ use crate::domain::rules::context::Context;
 use crate::domain::rules::facts::Fact;
 
 /// Returns why an approval would count for no requirement that names its approver, whoever starts
-/// the deployment. Returns `None` if it would count, and if no requirement names the approver: the
-/// rule `authorization` then refuses the approval itself.
+/// the deployment. Returns `None` if it would count. Also returns `None` if no requirement names the
+/// approver: the rule `authorization` then refuses the approval.
 ///
 /// The request is the deployment that is approved. Its plans are not known yet, so a component with
 /// a `plan` command has the plan that the approval names.
@@ -39,16 +39,16 @@ pub(in crate::domain::rules) fn refuse_proposed_approval(
         at: ctx.now,
         approve,
     };
-    let (counting, refusal) = approvals.match_requirements(ctx, &approval, &excluded);
-    let is_other_plan = refusal == Some(ApprovalRefusal::OtherPlan);
-    let counts = !counting.is_empty() || (is_other_plan && needs_no_plan(ctx, approve));
-    Ok(refusal.filter(|_| !counts))
+    let matched = approvals.match_requirements(ctx, &approval, &excluded);
+    let is_other_plan = matched.refusal == Some(ApprovalRefusal::OtherPlan);
+    let counts = !matched.counting.is_empty() || (is_other_plan && needs_no_plan(ctx, approve));
+    Ok(matched.refusal.filter(|_| !counts))
 }
 
 /// Returns whether an approval without plans counts for the branch update before the deployment.
 fn needs_no_plan(ctx: &Context<'_>, approve: &Approve) -> bool {
-    let has_updates = ctx
+    let deploys_on_merge = ctx
         .environment
         .is_some_and(|it| it.branch.is_some() && it.deploy_on == DeployOn::Merge);
-    approve.plans.is_empty() && has_updates
+    approve.plans.is_empty() && deploys_on_merge
 }

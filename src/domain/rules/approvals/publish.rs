@@ -14,24 +14,31 @@ use crate::domain::rules::key_trust;
 use crate::domain::rules::request::Request;
 use crate::domain::verdict::{Check, Rule};
 
-/// Returns the number of admins, other than the publisher, who must approve a policy, and the
-/// admins who did.
-pub(super) fn consenting_admins(
-    ctx: &Context<'_>,
-    publish: &Publish,
-) -> Fact<(u32, BTreeSet<Person>)> {
+/// The approvals of a policy.
+pub(super) struct PolicyApprovals {
+    /// The number of admins, other than the publisher, who must approve the policy.
+    required: u32,
+    /// The admins whose approval counts.
+    pub approvers: BTreeSet<Person>,
+}
+
+/// Returns the approvals that a policy needs and has.
+pub(super) fn policy_approvals(ctx: &Context<'_>, publish: &Publish) -> Fact<PolicyApprovals> {
     let chain = ctx
         .facts
         .chain
         .as_ref()
         .ok_or("the policy's ledger was not read")?;
     let required = ctx.policy.admin_rules.approvals;
-    // For the first policy there is none in force that could require approvals, and for a recovery
-    // no admin is left. The rule `authorization` decides who may publish these.
+    // Before the first policy, no policy is in force that could require approvals. Before a
+    // recovery, no admin is left. The rule `authorization` decides who may publish these.
     if chain.sequence == 0 || publish.recovered || required == 0 {
-        return Ok((0, BTreeSet::new()));
+        return Ok(PolicyApprovals {
+            required: 0,
+            approvers: BTreeSet::new(),
+        });
     }
-    let eligible = exclude_signers(ctx, ctx.policy.admins(&chain.root_keys));
+    let eligible = exclude_ineligible(ctx, ctx.policy.admins(&chain.root_keys));
     let mut approvers = BTreeSet::new();
     for entry in ctx.state()?.policy_approvals() {
         let approves_this = matches!(&entry.statement.action, Action::PolicyApprove(it) if it.digest == publish.digest);
@@ -42,11 +49,15 @@ pub(super) fn consenting_admins(
             approvers.insert(entry.statement.by.clone());
         }
     }
-    Ok((required, approvers))
+    Ok(PolicyApprovals {
+        required,
+        approvers,
+    })
 }
 
-/// Returns the persons who are not machines and who neither sign nor request the entry.
-fn exclude_signers(ctx: &Context<'_>, persons: BTreeSet<Person>) -> BTreeSet<Person> {
+/// Returns the persons whose approval can count: those who are not machines and who neither sign nor
+/// request the entry.
+fn exclude_ineligible(ctx: &Context<'_>, persons: BTreeSet<Person>) -> BTreeSet<Person> {
     let is_involved = |person: &Person| {
         ctx.statement
             .is_some_and(|it| it.by == *person || it.requested_by.as_ref() == Some(person))
@@ -59,7 +70,10 @@ fn exclude_signers(ctx: &Context<'_>, persons: BTreeSet<Person>) -> BTreeSet<Per
 
 /// Checks that enough admins approved a policy, and that `approvedBy` names exactly them.
 pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Check>> {
-    let (required, approvers) = consenting_admins(ctx, publish)?;
+    let PolicyApprovals {
+        required,
+        approvers,
+    } = policy_approvals(ctx, publish)?;
     let mut violations: Vec<Check> = check_approved_by(&publish.approved_by, &approvers)
         .into_iter()
         .chain(check_next_approvals(ctx))
@@ -89,16 +103,16 @@ pub(super) fn check_publish(ctx: &Context<'_>, publish: &Publish) -> Fact<Vec<Ch
         .chain
         .as_ref()
         .map_or(&[][..], |chain| &chain.root_keys);
-    let eligible = exclude_signers(ctx, ctx.policy.admins(root_keys));
+    let eligible = exclude_ineligible(ctx, ctx.policy.admins(root_keys));
     let remaining = eligible.difference(&approvers);
     let needs = format!("{tally}, needs {}", join_names(remaining));
     violations.push(Check::fail(Rule::Approvals, needs).remedy("git deploy policy approve"));
     Ok(violations)
 }
 
-/// Checks that the admins of the proposed policy can approve the one after it. The policy's own
-/// validation cannot know the admins if they follow from the root keys. A text that is no policy
-/// has no admins: the rule `authorization` refuses it.
+/// Checks that the admins of the proposed policy can approve the one after it. The validation of
+/// `deploy.toml` cannot check this if the admins follow from the root keys, which are not in the
+/// file. An invalid `deploy.toml` passes here: the rule `authorization` refuses it.
 fn check_next_approvals(ctx: &Context<'_>) -> Option<Check> {
     let Request::Entry { policy_text, .. } = ctx.request else {
         return None;

@@ -11,15 +11,15 @@ pub enum ApprovalRefusal {
     Involved,
     /// The approver starts the deployment or requested it, and `prevent_self` is `"starter"`.
     Starter,
-    /// It has expired.
+    /// The approval has expired.
     Expired,
-    /// It is for a deployment, a removal or a command, and another one of these is requested.
+    /// The approval is for another purpose (a deployment, a removal or a command) than the request.
     OtherPurpose,
-    /// It does not include every component that changes.
+    /// The approval does not include every component that changes.
     OtherComponents,
-    /// It is not for exactly the plans of the deployment.
+    /// The approval is not for exactly the plans of the deployment.
     OtherPlan,
-    /// The policy no longer lists the key that signed it.
+    /// The policy no longer lists the key that signed the approval.
     RemovedKey,
 }
 

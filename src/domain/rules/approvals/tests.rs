@@ -583,8 +583,8 @@ fn refuse_proposed(
         key: None,
         policy_text: None,
     };
-    let approval = (&parse(by), approve);
-    refuse_proposed_approval(&case.policy, &request, &case.facts, case.now, approval)
+    let (by, facts, now) = (parse(by), &case.facts, case.now);
+    refuse_proposed_approval(&case.policy, &request, facts, now, &by, approve)
 }
 
 /// Naming people in `approvedBy` does not replace their approvals.

@@ -11,10 +11,12 @@ fn find_run<'a>(ctx: &Context<'a>, start: u64) -> Fact<Option<OpenRun<'a>>> {
     Ok(ctx.environment_state()?.run(start))
 }
 
+/// Returns whether a person owns an open run: started it or was the last to resume it.
 pub(super) fn owns_run(ctx: &Context<'_>, start: u64, by: &Person) -> Fact<bool> {
     Ok(find_run(ctx, start)?.is_some_and(|run| run.owner.statement.by == *by))
 }
 
+/// Checks that a run is aborted by its owner, by an admin or, once the run is stale, by a deployer.
 pub(super) fn check_abort(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Fact<Objection> {
     if owns_run(ctx, abort.start, by)? || admins(ctx)?.contains(by) {
         return Ok(None);
@@ -39,7 +41,8 @@ pub(super) fn check_abort(ctx: &Context<'_>, abort: &Abort, by: &Person) -> Fact
     })
 }
 
-/// Checks that a run is taken over by its owner, or by a deployer: once it is stale, or with a reason.
+/// Checks that a run is resumed by a deployer. A deployer who does not own the run must state a
+/// reason or wait until the run is stale.
 pub(super) fn check_resume(ctx: &Context<'_>, resume: &Resume, by: &Person) -> Fact<Objection> {
     let (environment, label) = (ctx.environment()?, ctx.environment_label());
     let objection = check_member(by, &environment.deployers, || format!("deploy to {label}"));

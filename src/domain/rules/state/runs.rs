@@ -10,13 +10,13 @@ use crate::domain::id::RunId;
 use crate::domain::state::{EnvState, OpenRun};
 use crate::domain::verdict::Check;
 
-/// Returns whether no unfinished run has this id, now or at its start.
+/// Returns whether no unfinished run has this id, or had it before the run was resumed.
 pub(super) fn is_new_run(env_state: EnvState<'_>, run: RunId) -> bool {
-    let began_with_it = |open: &OpenRun<'_>| matches!(&open.start.statement.action, Action::Start(it) if it.run == run);
+    let began_with_id = |open: &OpenRun<'_>| matches!(&open.start.statement.action, Action::Start(it) if it.run == run);
     env_state
         .runs()
         .iter()
-        .all(|open| open.id() != Some(run) && !began_with_it(open))
+        .all(|open| open.id() != Some(run) && !began_with_id(open))
 }
 
 fn find_open_run(env_state: EnvState<'_>, start: u64, run: RunId) -> Result<OpenRun<'_>, Check> {
@@ -101,8 +101,8 @@ pub(super) fn check_finish(env_state: EnvState<'_>, finish: &Finish) -> Vec<Chec
     violations
 }
 
-/// Checks that a failed component was rolled back to its previous commit, and that a skip names a
-/// component of the same run.
+/// Checks that a rolled-back component returned to its previous commit, and that a component was
+/// skipped because of another component in the same run.
 pub(super) fn check_results(start: &Deployment, results: &[ComponentResult]) -> Vec<Check> {
     let mut violations = Vec::new();
     for (change, result) in start.components.iter().zip(results) {

@@ -203,13 +203,13 @@ fn append_all(world: &mut World, ledger: &str, steps: &[Step]) {
         }
         let name: LedgerName = parse(ledger);
         let gatherer = world.gatherer();
-        let (chain, tree) = gatherer
-            .chain(&name, world.tips.get(&name).copied())
+        let tip = gatherer
+            .load_tip(&name, world.tips.get(&name).copied())
             .unwrap();
-        let state = StateReader::new(&world.repository).load(tree, &name, &Scope::All);
+        let state = StateReader::new(&world.repository).load(tip.tree, &name, &Scope::All);
         let actions = step.actions(
             state.unwrap().environment(world.member.as_ref()),
-            chain.sequence,
+            tip.chain.sequence,
         );
         for action in actions {
             world.append(ledger, action);
@@ -247,7 +247,7 @@ fn whole_ledger(world: &World, env: &EnvRef, tip: EntryId) -> Vec<Arc<StoredEntr
 /// Describes everything that a history tells.
 fn describe(history: &History<'_>) -> Vec<String> {
     let periods = history.run_periods.iter().map(|it| {
-        let spans = [true, false].map(|none_counts| it.verified_spans(none_counts));
+        let verified = [true, false].map(|none_counts| it.verified_periods(none_counts));
         let sequence = it.entry.statement.sequence;
         let what = (
             it.content,
@@ -255,7 +255,7 @@ fn describe(history: &History<'_>) -> Vec<String> {
             it.is_baseline,
             it.last_verification(),
         );
-        format!("{sequence} {what:?} {:?} {:?} {spans:?}", it.from, it.to)
+        format!("{sequence} {what:?} {:?} {:?} {verified:?}", it.from, it.to)
     });
     let attempts = history.attempts.iter().map(|it| {
         let sequence = it.entry.statement.sequence;
