@@ -1,5 +1,5 @@
-//! Works out how each component of a deployment ended, from one reported outcome for the whole and,
-//! if some components differ, outcomes for those.
+//! Works out how each component of a deployment ended. A report has one outcome for the whole
+//! deployment, and outcomes for the components that differ from it.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub struct OutcomeReport {
 /// Why a report does not fit a deployment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutcomeError {
-    /// No component was to be changed.
+    /// The deployment changes no component, but the report is not a success.
     #[error("the deployment changes no component, so none can have failed")]
     NothingChanged,
     /// The report is about a component that the deployment does not change.
@@ -58,8 +58,8 @@ pub fn resolve_results(
     components: &[ComponentChange],
     report: &OutcomeReport,
 ) -> Result<Vec<RecordedResult>, OutcomeError> {
-    let named = report.outcomes.keys().chain(report.verifications.keys());
-    if let Some(unchanged) = named.into_iter().find(|name| {
+    let reported_names = report.outcomes.keys().chain(report.verifications.keys());
+    if let Some(unchanged) = reported_names.into_iter().find(|name| {
         !components
             .iter()
             .any(|change| change.target.component == **name)
@@ -120,10 +120,13 @@ fn resolve_result(
         _ => None,
     };
     let because = cause.filter(|_| outcome == Outcome::Skipped).cloned();
-    let verified = report.verifications.get(&component);
-    let verification = match (outcome, verified.copied().unwrap_or(report.verification)) {
+    let own_verification = report.verifications.get(&component);
+    let verification = match (
+        outcome,
+        own_verification.copied().unwrap_or(report.verification),
+    ) {
         (Outcome::Succeeded, verification) => verification,
-        (_, VerificationResult::Passed) if verified.is_some() => {
+        (_, VerificationResult::Passed) if own_verification.is_some() => {
             return Err(OutcomeError::Verification);
         }
         (Outcome::Failed | Outcome::RolledBack, VerificationResult::Failed)

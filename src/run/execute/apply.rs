@@ -14,8 +14,8 @@ use crate::domain::name::ComponentName;
 use crate::domain::plan::{CreatedResources, PlanResult};
 use crate::domain::policy::Rollback;
 use crate::run::graph::Graph;
-use crate::run::run_dirs::WorkDirs;
 use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
+use crate::run::work_dirs::WorkDirs;
 
 /// Applies the deployment: changes first, then removals, then the rollback of failed components.
 pub fn apply_deployment(

@@ -7,7 +7,7 @@ use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 use crate::run::command_env::ComponentJob;
 use crate::run::component_steps::{ComponentStep, StepError};
-use crate::run::run_dirs::{WorkDirs, WorkDirsError};
+use crate::run::work_dirs::{WorkDirs, WorkDirsError};
 
 /// Returns the change of a component.
 pub(super) fn find_change<'d>(

@@ -11,8 +11,8 @@ use crate::domain::plan::{CreatedResources, PlanOutput};
 use crate::run::command_env::ComponentJob;
 use crate::run::component_steps::StepRunner;
 use crate::run::graph::Graph;
-use crate::run::run_dirs::WorkDirs;
 use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
+use crate::run::work_dirs::WorkDirs;
 
 /// Rolls back these components of a deployment and adds the results to the report.
 pub(super) fn roll_back(

@@ -9,8 +9,8 @@ use crate::domain::plan::PlanResult;
 use crate::run::command_env::ComponentJob;
 use crate::run::component_steps::{StepError, StepRunner};
 use crate::run::graph::Graph;
-use crate::run::run_dirs::WorkDirs;
 use crate::run::schedule::{ContinueGuard, SchedulerCallbacks, TaskResult, run_graph};
+use crate::run::work_dirs::WorkDirs;
 
 /// Makes all plans at once. A component without a plan command has no plan.
 ///
