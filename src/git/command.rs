@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::error::{Error, Result, printable_tail};
 
-/// The most bytes of standard output accepted. No command used here comes near it.
+/// The most bytes of standard output that are accepted, far more than the commands here print.
 const OUTPUT_LIMIT: u64 = 64 << 20;
 /// How many bytes of standard error are kept. The rest is read and dropped, so that git does not
 /// block on it.

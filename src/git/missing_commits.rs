@@ -2,9 +2,10 @@
 //! other commits. The components of an environment can run different commits, and one walk serves
 //! up to 64 of them.
 //!
-//! The walk visits commits from the newest generation down, each with a bit for every given commit
-//! that contains it. As with `git rev-list`, it may find too many if dates are wrong and there is
-//! no commit-graph, or if objects are missing; it never finds too few.
+//! The walk visits commits from the newest generation down. Each commit has one bit per given
+//! commit, which is set if that commit's history contains it. As with `git rev-list`, the walk may
+//! find too many commits if dates are wrong and there is no commit-graph, or if objects are missing.
+//! It never finds too few.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -34,7 +35,7 @@ struct ReachedCommit {
     is_visited: bool,
     /// Whether the new history contains it.
     is_in_new: bool,
-    /// Which of the given commits contain it.
+    /// The given commits whose histories contain it.
     contained_in: CommitSet,
 }
 
@@ -60,9 +61,9 @@ struct MissingWalk<'a> {
 /// The result of visiting one commit.
 struct Visit {
     key: CommitKey,
-    /// Which of the given commits do not contain it.
+    /// The given commits whose histories do not contain it.
     missing_from: CommitSet,
-    /// Why the walk may not know everything behind it.
+    /// Why the walk could not read all of its parents.
     error: Option<Error>,
 }
 
@@ -113,7 +114,7 @@ impl<'a> MissingWalk<'a> {
                     false,
                 ))
             }
-            // Only a graph gives such a key.
+            // Such keys are created only if there is a graph.
             (CommitKey::InGraph(_), None) => Err(Error::corrupt("the commit-graph", "it is gone")),
         }
     }
@@ -217,18 +218,18 @@ impl Repository {
     /// [`Error::LimitExceeded`] for more than `limit` commits, [`Error::Shallow`] if the history
     /// needed is not in this clone.
     pub fn commits_missing_from(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
-        let mut found = Vec::new();
+        let mut missing = Vec::new();
         for (round, old) in old.chunks(CommitSet::BITS as usize).enumerate() {
-            found.extend(self.commits_missing_from_chunk(new, old, limit)?);
+            missing.extend(self.commits_missing_from_chunk(new, old, limit)?);
             if round > 0 {
-                found.sort_unstable();
-                found.dedup();
+                missing.sort_unstable();
+                missing.dedup();
             }
-            if found.len() > limit {
+            if missing.len() > limit {
                 return Err(Error::too_many_commits(limit));
             }
         }
-        Ok(found)
+        Ok(missing)
     }
 
     /// Does the same as [`Repository::commits_missing_from`] for at most 64 commits, in one walk.
@@ -240,7 +241,7 @@ impl Repository {
             walk.reach(walk.key_of(*commit), false, 1 << index)?;
             given |= 1 << index;
         }
-        let mut found = Vec::new();
+        let mut missing = Vec::new();
         while let Some(visit) = walk.visit_next(given) {
             let is_missing = visit.missing_from != 0;
             match visit.error {
@@ -250,12 +251,12 @@ impl Repository {
                 None => {}
             }
             if is_missing {
-                found.extend(walk.commit_id(visit.key));
-                if found.len() > limit {
+                missing.extend(walk.commit_id(visit.key));
+                if missing.len() > limit {
                     return Err(Error::too_many_commits(limit));
                 }
             }
         }
-        Ok(found)
+        Ok(missing)
     }
 }

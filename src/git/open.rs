@@ -126,7 +126,7 @@ fn canonicalize(path: &Path) -> Result<PathBuf> {
     })
 }
 
-/// Repository format extensions that make no difference here.
+/// The repository format extensions that gix reads correctly, or that do not affect reading.
 const KNOWN_EXTENSIONS: [&str; 6] = [
     "noop",
     "noop-v1",

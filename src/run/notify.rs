@@ -58,7 +58,7 @@ impl Notifier {
         }
     }
 
-    /// Queues a notice for every channel that wants its event, and returns immediately.
+    /// Queues a notice for every channel that subscribes to its event, and returns immediately.
     pub fn send(&self, notice: &Notice) {
         for (notify, worker) in &self.workers {
             if !notify.on.contains(&notice.event) {

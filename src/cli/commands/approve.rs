@@ -114,8 +114,7 @@ pub fn run(args: &Args, ui: &Ui) -> Result<(), CliError> {
         let approve = draft_approval(args, &deployment, &plans, now, rules)?;
         let commit = approve.commit;
         let by = workspace.identify_signer()?;
-        let judged = (&env, &deployment);
-        match refuse_proposed_approval(view, policy, judged, (&by, &approve), now) {
+        match refuse_proposed_approval(view, policy, &env, &deployment, &by, &approve, now) {
             Ok(found) if args.anyway => refusal.set(found),
             Ok(None) => {}
             Ok(Some(found)) => return Err(explain_refused_approval(&env, &by, commit, found)),

@@ -32,7 +32,7 @@ pub enum InvalidError {
 }
 
 /// Checks whether a list is strictly ascending.
-pub(super) fn ascending<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
+pub(super) fn is_ascending<T: Ord>(items: impl IntoIterator<Item = T>) -> bool {
     let mut items = items.into_iter();
     let Some(mut last) = items.next() else {
         return true;

@@ -123,7 +123,7 @@ fn check_yank(ctx: &Context<'_>, yank: &Yank) -> Vec<Check> {
 /// Checks what an action states about a component.
 fn check_claim(ctx: &Context<'_>, claim: &CodeClaim<'_>) -> Option<Check> {
     let unknown = claim
-        .must_be_known
+        .must_be_in_policy
         .then(|| check_component_known_or_running(ctx, claim.component))
         .flatten();
     unknown.or_else(|| {

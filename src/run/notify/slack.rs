@@ -109,8 +109,8 @@ fn describe_component(part: &NoticeComponent) -> String {
     line
 }
 
-/// Escapes a text for Slack: three characters, and a word joiner after `@`, because some programs
-/// that read Slack's messages notify everyone for a plain `@all`.
+/// Escapes a text for Slack: replaces `&`, `<` and `>`, and puts a word joiner after `@`, because
+/// some programs that read Slack's messages notify everyone for a plain `@all`.
 fn escape_text(text: &str) -> String {
     let cut: String = text.chars().take(MAX_LINE_CHARS).collect();
     cut.replace('&', "&amp;")

@@ -213,7 +213,7 @@ impl Action {
         self.environment_body()?.run_step()
     }
 
-    /// Returns the deployment that a `start` or `record` asks for.
+    /// Returns the deployment that a `start` or `record` requests.
     pub fn deployment(&self) -> Option<&Deployment> {
         self.environment_body()?.deployment()
     }
@@ -238,7 +238,7 @@ impl Action {
 
 actions! {
     environment: {
-        /// What already runs when components enter the ledger.
+        /// The versions that already run when components enter the ledger.
         baseline::Baseline,
         /// A deployment begins. Of several concurrent starts, only one can be pushed.
         start::Start,
@@ -248,7 +248,7 @@ actions! {
         finish::Finish,
         /// A deployment that another system carried out: start and finish in one.
         record::Record,
-        /// An unfinished run is given up.
+        /// An unfinished run is aborted.
         abort::Abort,
         /// A later check of the running components.
         verification::Verification,
