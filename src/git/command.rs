@@ -92,7 +92,7 @@ impl GitCommand {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         if let Some(work_dir) = work_dir {
-            // With GIT_DIR alone, git would take the working directory for the top of the worktree.
+            // With GIT_DIR alone, git would use the working directory as the top of the worktree.
             command.env("GIT_WORK_TREE", work_dir).current_dir(work_dir);
         } else {
             command.current_dir(git_dir);

@@ -28,6 +28,14 @@ struct VisitState {
     is_queued: bool,
 }
 
+/// A commit that the walk visits.
+struct VisitedCommit {
+    step: CommitStep,
+    id: Oid,
+    /// Whether it is in an old history.
+    is_old: bool,
+}
+
 /// A walk through the new history and the old ones.
 struct AheadWalk<'a> {
     commit_walk: CommitWalk<'a>,
@@ -86,13 +94,17 @@ impl<'a> AheadWalk<'a> {
         Ok(())
     }
 
-    /// Returns the next commit to visit, with whether it is old.
-    fn next(&mut self) -> Option<(CommitStep, Oid, bool)> {
+    /// Returns the next commit to visit.
+    fn next(&mut self) -> Option<VisitedCommit> {
         let (step, id) = self.queue.pop()?;
         let state = self.states.get_mut(&id)?;
         state.is_queued = false;
         self.pending_new -= usize::from(!state.is_old);
-        Some((step, id, state.is_old))
+        Some(VisitedCommit {
+            step,
+            id,
+            is_old: state.is_old,
+        })
     }
 
     /// Removes the commits that turned out to be old after they were visited.
@@ -107,7 +119,7 @@ impl<'a> AheadWalk<'a> {
         let mut commits = Vec::new();
         while self.pending_new > 0 {
             let visits_left = visits.checked_sub(1);
-            let Some((step, id, is_old)) = self.next() else {
+            let Some(VisitedCommit { step, id, is_old }) = self.next() else {
                 break;
             };
             if visits_left.is_none() || !is_old && commits.len() >= limit {

@@ -33,10 +33,16 @@ struct ReachedCommit {
     is_shallow: bool,
     /// Whether the walk has visited it.
     is_visited: bool,
+    contained: Containment,
+}
+
+/// The histories that contain a commit, as far as the walk has found out.
+#[derive(Clone, Copy)]
+struct Containment {
     /// Whether the new history contains it.
-    is_in_new: bool,
+    in_new: bool,
     /// The given commits whose histories contain it.
-    contained_in: CommitSet,
+    in_given: CommitSet,
 }
 
 /// A set of the given commits, by their index.
@@ -89,30 +95,30 @@ impl<'a> MissingWalk<'a> {
         })
     }
 
-    /// Reads a commit's position in the order of visits, its parents, and whether those parents are
-    /// missing because the clone is shallow.
-    fn read_commit(&self, key: CommitKey) -> Result<(VisitOrder, Vec<CommitKey>, bool)> {
+    /// Reads a commit that was not reached before. The histories that contain it are given.
+    fn read_commit(&self, key: CommitKey, contained: Containment) -> Result<ReachedCommit> {
+        let reached = |order, parents, is_shallow| ReachedCommit {
+            order,
+            parents,
+            is_shallow,
+            is_visited: false,
+            contained,
+        };
         match (key, self.graph) {
             (CommitKey::InGraph(position), Some(graph)) => {
                 let commit = graph.commit_at(Position(position));
                 let parents = read_parents(&commit, |position| CommitKey::InGraph(position.0))?;
-                Ok((
-                    (commit.generation(), commit.committer_timestamp()),
-                    parents,
-                    false,
-                ))
+                let order = (commit.generation(), commit.committer_timestamp());
+                Ok(reached(order, parents, false))
             }
             (CommitKey::ById(id), _) => {
                 let commit = self.repository.read_commit(id)?;
                 let order = (u32::MAX, commit.committer_time.as_seconds().unsigned_abs());
                 if self.shallow.contains(&id) {
-                    return Ok((order, Vec::new(), true));
+                    return Ok(reached(order, Vec::new(), true));
                 }
-                Ok((
-                    order,
-                    commit.parents.iter().map(|id| self.key_of(*id)).collect(),
-                    false,
-                ))
+                let parents = commit.parents.iter().map(|id| self.key_of(*id)).collect();
+                Ok(reached(order, parents, false))
             }
             // Such keys are created only if there is a graph.
             (CommitKey::InGraph(_), None) => Err(Error::corrupt("the commit-graph", "it is gone")),
@@ -120,30 +126,20 @@ impl<'a> MissingWalk<'a> {
     }
 
     /// Queues a commit, or records for one already reached that more commits contain it.
-    fn reach(&mut self, key: CommitKey, is_in_new: bool, contained_in: CommitSet) -> Result<()> {
+    fn reach(&mut self, key: CommitKey, contained: Containment) -> Result<()> {
         if let Some(node) = self.nodes.get_mut(&key) {
-            if is_in_new && !node.is_in_new && node.is_visited {
+            if contained.in_new && !node.contained.in_new && node.is_visited {
                 // A wrong date led here too early, and the commit was not counted yet.
                 node.is_visited = false;
                 self.queue.push((node.order, key));
             }
-            node.is_in_new |= is_in_new;
-            node.contained_in |= contained_in;
+            node.contained.in_new |= contained.in_new;
+            node.contained.in_given |= contained.in_given;
             return Ok(());
         }
-        let (order, parents, is_shallow) = self.read_commit(key)?;
-        self.queue.push((order, key));
-        self.nodes.insert(
-            key,
-            ReachedCommit {
-                order,
-                parents,
-                is_shallow,
-                is_visited: false,
-                is_in_new,
-                contained_in,
-            },
-        );
+        let commit = self.read_commit(key, contained)?;
+        self.queue.push((commit.order, key));
+        self.nodes.insert(key, commit);
         Ok(())
     }
 }
@@ -160,10 +156,10 @@ impl MissingWalk<'_> {
         node.is_visited = true;
         let mut read_error = node.is_shallow.then_some(Error::Shallow);
         let parents = std::mem::take(&mut node.parents);
-        let (is_in_new, contained_in) = (node.is_in_new, node.contained_in);
+        let contained = node.contained;
         for parent in &parents {
             // All parents are reached, even after one that cannot be read.
-            if let Err(error) = self.reach(*parent, is_in_new, contained_in) {
+            if let Err(error) = self.reach(*parent, contained) {
                 read_error = Some(error);
             }
         }
@@ -181,8 +177,8 @@ impl MissingWalk<'_> {
     fn missing_from(&self, key: CommitKey, given: CommitSet) -> CommitSet {
         self.nodes
             .get(&key)
-            .filter(|node| node.is_in_new)
-            .map_or(0, |node| given & !node.contained_in)
+            .filter(|node| node.contained.in_new)
+            .map_or(0, |node| given & !node.contained.in_given)
     }
 
     /// Checks whether the queue holds a commit that is missing from one of the given commits.
@@ -191,8 +187,8 @@ impl MissingWalk<'_> {
             let node = self
                 .nodes
                 .get(key)
-                .filter(|node| node.is_in_new && !node.is_visited);
-            node.is_some_and(|node| given & !node.contained_in != 0)
+                .filter(|node| node.contained.in_new && !node.is_visited);
+            node.is_some_and(|node| given & !node.contained.in_given != 0)
         };
         let hint = self.pending_hint.filter(is_missing);
         self.pending_hint =
@@ -235,11 +231,19 @@ impl Repository {
     /// Does the same as [`Repository::commits_missing_from`] for at most 64 commits, in one walk.
     fn commits_missing_from_chunk(&self, new: Oid, old: &[Oid], limit: usize) -> Result<Vec<Oid>> {
         let mut walk = MissingWalk::new(self)?;
-        walk.reach(walk.key_of(new), true, 0)?;
+        let only_in_new = Containment {
+            in_new: true,
+            in_given: 0,
+        };
+        walk.reach(walk.key_of(new), only_in_new)?;
         let mut given: CommitSet = 0;
         for (index, commit) in old.iter().enumerate() {
-            walk.reach(walk.key_of(*commit), false, 1 << index)?;
-            given |= 1 << index;
+            let only_in_this = Containment {
+                in_new: false,
+                in_given: 1 << index,
+            };
+            walk.reach(walk.key_of(*commit), only_in_this)?;
+            given |= only_in_this.in_given;
         }
         let mut missing = Vec::new();
         while let Some(visit) = walk.visit_next(given) {

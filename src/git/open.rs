@@ -55,7 +55,7 @@ impl Repository {
             let has_work_tree = std::env::var_os("GIT_WORK_TREE").is_some()
                 || opened.config_string("core.worktree")?.is_some();
             if !has_work_tree && opened.config_bool("core.bare")? != Some(true) {
-                // With GIT_DIR alone, git takes the working directory for the top of the worktree.
+                // With GIT_DIR alone, git uses the working directory as the top of the worktree.
                 opened
                     .gix
                     .set_workdir(directory.clone())

@@ -30,7 +30,7 @@ pub struct CommandEnv<'a> {
     /// The policy in force.
     pub policy: &'a Policy,
     /// The environment's name.
-    pub name: &'a EnvName,
+    pub environment: &'a EnvName,
     /// The environment's part of the policy.
     pub rules: &'a Environment,
     /// The run, once it has started.
@@ -105,7 +105,7 @@ impl CommandEnv<'_> {
         purpose: SecretPurpose,
         cancellation: &Cancellation,
     ) -> Result<Secrets, SecretError> {
-        let secrets = self.policy.secrets(self.name, component);
+        let secrets = self.policy.secrets(self.environment, component);
         let mut values = Vec::new();
         for (name, secret) in secrets
             .into_iter()
@@ -132,7 +132,10 @@ impl CommandEnv<'_> {
         set("TF_IN_AUTOMATION", "1".into());
         set("TF_INPUT", "0".into());
         set("CHECKPOINT_DISABLE", "1".into());
-        for (name, value) in self.policy.variables(self.name, &job.target.component) {
+        let variables_of_policy = self
+            .policy
+            .variables(self.environment, &job.target.component);
+        for (name, value) in variables_of_policy {
             set(name.as_str(), value.into());
         }
         for (name, value) in &secrets.values {
@@ -163,9 +166,9 @@ impl CommandEnv<'_> {
         let version = target.version.as_ref().map(ToString::to_string);
         let previous = job.previous.map(|commit| commit.to_string());
         let run = self.run.map(|run| run.to_string());
-        let url = render_url(self.name, self.rules);
+        let url = render_url(self.environment, self.rules);
         [
-            ("DEPLOY_ENV", self.name.to_string()),
+            ("DEPLOY_ENV", self.environment.to_string()),
             ("DEPLOY_COMPONENT", target.component.to_string()),
             ("DEPLOY_COMMIT", target.commit.to_string()),
             ("DEPLOY_SHORT", target.commit.0.prefix(7)),

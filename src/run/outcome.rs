@@ -47,10 +47,10 @@ pub enum OutcomeError {
     NotChanged(ComponentName),
     /// The component has no previous version to return to.
     #[error("{0} has no previous version, so it cannot have been rolled back: report it as failed")]
-    NothingBefore(ComponentName),
+    NoPreviousVersion(ComponentName),
     /// A component that did not succeed was reported as verified.
     #[error("only a component that succeeded can have passed its verification")]
-    Verification,
+    PassedWithoutSuccess,
 }
 
 /// Returns how each component ended.
@@ -83,7 +83,7 @@ pub fn resolve_results(
             .iter()
             .any(|change| outcome_of(change) == ReportedOutcome::Succeeded)
     {
-        return Err(OutcomeError::Verification);
+        return Err(OutcomeError::PassedWithoutSuccess);
     }
     let cause = components.iter().find(|change| {
         matches!(
@@ -115,7 +115,7 @@ fn resolve_result(
         (true, ReportedOutcome::Succeeded) => Outcome::Destroyed,
     };
     let to = match (outcome, change.from) {
-        (Outcome::RolledBack, None) => return Err(OutcomeError::NothingBefore(component)),
+        (Outcome::RolledBack, None) => return Err(OutcomeError::NoPreviousVersion(component)),
         (Outcome::RolledBack, from) => from,
         _ => None,
     };
@@ -127,7 +127,7 @@ fn resolve_result(
     ) {
         (Outcome::Succeeded, verification) => verification,
         (_, VerificationResult::Passed) if own_verification.is_some() => {
-            return Err(OutcomeError::Verification);
+            return Err(OutcomeError::PassedWithoutSuccess);
         }
         (Outcome::Failed | Outcome::RolledBack, VerificationResult::Failed)
             if !change.is_removal() =>
@@ -271,7 +271,7 @@ mod tests {
         mixed.verifications = [("db".parse().unwrap(), PASSED)].into();
         assert_eq!(
             resolve_results(&all, &mixed),
-            Err(OutcomeError::Verification)
+            Err(OutcomeError::PassedWithoutSuccess)
         );
         for stray in ["x", "y"] {
             let stray: ComponentName = stray.parse().unwrap();
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn impossible_reports() {
         let new = [change("api", false, false)];
-        let nothing_before = Err(OutcomeError::NothingBefore("api".parse().unwrap()));
+        let nothing_before = Err(OutcomeError::NoPreviousVersion("api".parse().unwrap()));
         assert_eq!(
             resolve_results(&new, &make_report(ReportedOutcome::RolledBack, NONE)),
             nothing_before
@@ -299,7 +299,7 @@ mod tests {
         );
         assert_eq!(
             resolve_results(&new, &make_report(ReportedOutcome::Failed, PASSED)),
-            Err(OutcomeError::Verification)
+            Err(OutcomeError::PassedWithoutSuccess)
         );
     }
 }

@@ -63,7 +63,7 @@ pub struct Previewer<'a> {
     pub remote: Option<&'a str>,
     /// The inputs of the deployment.
     pub inputs: DeploymentInputs,
-    /// The person who asks for it, if it is another person than the signer.
+    /// The person who requests the deployment, if the signer is another person.
     pub requested_by: Option<Person>,
 }
 

@@ -28,7 +28,7 @@ use ledger_index::{EntryPosition, LedgerIndex};
 use rejudge::{PastDeployment, PastLoader};
 pub use replay_spec::ReplaySpec;
 
-/// How many deployments a thread judges in one batch.
+/// The number of deployments that a thread judges in one batch.
 const BATCH_SIZE: usize = 200;
 
 /// A past deployment on which the other policy decides differently.
@@ -206,7 +206,7 @@ pub fn replay(
             .map(move |positions| (ledger, positions))
     });
     let batches: Vec<(&LedgerName, &[EntryPosition])> = batches.collect();
-    let judged = batches.into_par_iter().map(|(ledger, positions)| {
+    let results = batches.into_par_iter().map(|(ledger, positions)| {
         let repository = shared.fork();
         let past = PastLoader::new(&repository, project, &indexes, spec);
         let mut result = ReplayResult::default();
@@ -215,10 +215,10 @@ pub fn replay(
         }
         Ok(ReplayResult::default().merge(result, spec.max_cases))
     });
-    let judged = judged.try_reduce(ReplayResult::default, |left, right| {
+    let merged = results.try_reduce(ReplayResult::default, |left, right| {
         Ok(left.merge(right, spec.max_cases))
     })?;
-    Ok(empty_result.merge(judged, spec.max_cases))
+    Ok(empty_result.merge(merged, spec.max_cases))
 }
 
 /// Judges one deployment under the policy of its time and under the other policy.

@@ -13,7 +13,7 @@ pub mod chained_hooks;
 pub mod check;
 pub mod classify;
 pub mod deadline;
-mod durable_file;
+mod file_replacement;
 mod finding;
 pub mod handoff;
 mod hook_error;

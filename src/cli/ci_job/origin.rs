@@ -49,7 +49,7 @@ impl CiOrigin {
             Some(Ok(Trigger::Branch(name))) => self.origin.branch = name.as_str().parse().ok(),
             Some(Ok(Trigger::Tag(name))) => self.origin.tag = name.as_str().parse().ok(),
             Some(Ok(Trigger::Change { number, .. })) => {
-                self.change = number.to_string().parse().ok()
+                self.change = number.to_string().parse().ok();
             }
             Some(Err(why)) => self.warnings.push(format!(
                 "the branch, tag or change request of the CI job is not recorded: {why}"

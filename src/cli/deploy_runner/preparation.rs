@@ -88,7 +88,7 @@ impl DeployRunner<'_> {
             .collect();
         Ok(CommandEnv {
             policy: &self.workspace.policy,
-            name: self.env.name(),
+            environment: self.env.name(),
             rules,
             run,
             last_good,

@@ -118,9 +118,9 @@ fn fold_expiry(deployment: &Deployment, edits: &mut Edits<'_>) {
 }
 
 fn fold_verification(verification: &Verification, edits: &mut Edits<'_>) {
-    for it in &verification.components {
-        if edits.env_state.commit(&it.component) == Some(it.commit) {
-            edits.store_entry(SlotKey::Verification(it.component.clone()));
+    for verified in &verification.components {
+        if edits.env_state.commit(&verified.component) == Some(verified.commit) {
+            edits.store_entry(SlotKey::Verification(verified.component.clone()));
         }
     }
 }

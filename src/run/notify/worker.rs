@@ -169,7 +169,7 @@ impl Worker {
             attempts,
         };
         let failed: Vec<_> = std::mem::take(&mut state.failed);
-        let mut all: Vec<Undelivered> = failed
+        let mut undelivered_messages: Vec<Undelivered> = failed
             .into_iter()
             .map(|it| undelivered(&it.message, it.attempts, it.reason))
             .collect();
@@ -181,13 +181,13 @@ impl Worker {
             reason.unwrap_or_else(|| "it was still being sent when the run ended".to_owned());
         let attempts = state.attempts;
         for (index, message) in std::mem::take(&mut state.queue).into_iter().enumerate() {
-            all.push(undelivered(
+            undelivered_messages.push(undelivered(
                 &message,
                 if index == 0 { attempts } else { 0 },
                 reason.clone(),
             ));
         }
-        all
+        undelivered_messages
     }
 }
 

@@ -232,7 +232,7 @@ impl ActionBody for Attestation {
             Contradiction("the predicate type must be a URI"),
         )?;
         let size = serde_json::to_vec(&self.predicate).map_or(usize::MAX, |bytes| bytes.len());
-        require(size <= MAX_PREDICATE, InvalidError::Predicate(size))?;
+        require(size <= MAX_PREDICATE, InvalidError::PredicateTooLarge(size))?;
         require(
             self.predicate.values().map(depth).max().unwrap_or(0) < MAX_PREDICATE_DEPTH,
             Contradiction("the predicate is nested too deeply"),

@@ -120,7 +120,7 @@ pub trait ActionBody {
 
 /// The methods that the actions of an environment's ledger have in addition.
 pub trait EnvironmentBody: ActionBody {
-    /// Returns the deployment that it asks for.
+    /// Returns the deployment that it requests.
     fn deployment(&self) -> Option<&Deployment>;
 
     /// Returns the same deployment, for writing.

@@ -190,9 +190,10 @@ pub(super) trait ReadFields {
 impl ActionInfo {
     /// Looks up the action of this name in a kind of ledger.
     pub fn find(ledger: LedgerKind, name: &str) -> Option<&'static Self> {
-        let mut all = Self::ALL.iter();
-        let found = all.find(|(kind, info)| *kind == ledger && info.name == name);
-        found.map(|(_, info)| info)
+        let action = Self::ALL
+            .iter()
+            .find(|(kind, info)| *kind == ledger && info.name == name);
+        action.map(|(_, info)| info)
     }
 }
 

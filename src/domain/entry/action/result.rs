@@ -142,8 +142,7 @@ impl RecordedResult {
     }
 }
 
-/// Returns the outcome of a whole run, in words: that of the component whose outcome comes first in
-/// the list below.
+/// Returns the outcome of a whole run, in words: the first outcome of `WORDS` that any component has.
 pub fn overall_outcome(results: &[ComponentResult]) -> &'static str {
     const WORDS: [(Outcome, &str); 5] = [
         (Outcome::Failed, "failed"),

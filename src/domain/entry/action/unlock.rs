@@ -58,8 +58,8 @@ impl ActionBody for Unlock {
     }
 
     fn trailers(&self) -> Vec<Trailer<'_>> {
-        let held = self.holds.iter().map(|hold| &hold.component);
-        let components = self.component.iter().chain(held);
+        let held_components = self.holds.iter().map(|hold| &hold.component);
+        let components = self.component.iter().chain(held_components);
         components
             .map(Trailer::Component)
             .chain(self.commit.map(Trailer::Commit))
