@@ -21,8 +21,8 @@ pub struct BranchWindow<'a> {
     commits: Vec<WindowCommit>,
     /// The index of each commit in `commits`.
     indexes: HashMap<Oid, usize>,
-    /// The position of the first branch commit outside the window; `None` if the window contains the
-    /// whole branch.
+    /// The position of the first branch commit outside the window; `None` if the window contains
+    /// the whole branch.
     floor: Option<WalkOrder>,
     limit: usize,
 }

@@ -1,7 +1,7 @@
 //! The commits that are in one history and not in others.
 //!
-//! The walk goes through all histories at once, newest commits first. If a commit that was counted as
-//! new turns out to be in an old history, it is visited again to mark its ancestors as old, too.
+//! The walk goes through all histories at once, newest commits first. If a commit that was counted
+//! as new turns out to be in an old history, it is visited again to mark its ancestors as old, too.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
@@ -82,7 +82,8 @@ impl<'a> AheadWalk<'a> {
             Entry::Occupied(mut entry) if is_old && !entry.get().is_old => {
                 let state = entry.get_mut();
                 state.is_old = true;
-                // A commit that was visited already is visited again, to mark its parents as old, too.
+                // A commit that was visited already is visited again, to mark its parents as old,
+                // too.
                 if std::mem::replace(&mut state.is_queued, true) {
                     self.pending_new -= 1;
                     return Ok(());

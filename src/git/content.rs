@@ -162,8 +162,8 @@ impl<'a, P: ComponentPaths + ?Sized> ContentFilter<'a, P> {
         Ok(Some(FilteredFolder { tree, has_owned }))
     }
 
-    /// Adds an entry, or the part of it that belongs to the component, to `filtered`. Returns how it
-    /// belongs to the component: a folder as the most important of its files.
+    /// Adds an entry, or the part of it that belongs to the component, to `filtered`. Returns how
+    /// it belongs to the component: a folder as the most important of its files.
     fn filter_entry(
         &mut self,
         entry: &TreeEntry<'_>,

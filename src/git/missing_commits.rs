@@ -4,8 +4,8 @@
 //!
 //! The walk visits commits from the newest generation down. Each commit has one bit per given
 //! commit, which is set if that commit's history contains it. As with `git rev-list`, the walk may
-//! find too many commits if dates are wrong and there is no commit-graph, or if objects are missing.
-//! It never finds too few.
+//! find too many commits if dates are wrong and there is no commit-graph, or if objects are
+//! missing. It never finds too few.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 

@@ -1,7 +1,7 @@
 //! Opens repositories safely: absolute paths, owner checked, unsupported formats refused.
 //!
-//! A format that gix would open and then misread is refused, because a commit or ref that gix cannot
-//! see would look as if it did not exist.
+//! A format that gix would open and then misread is refused, because a commit or ref that gix
+//! cannot see would look as if it did not exist.
 
 use std::path::{Path, PathBuf};
 

@@ -317,8 +317,8 @@ impl Repository {
             .transaction()
             .prepare([edit], wait, wait)
             .map_err(Error::library(format!("preparing {name}")))?;
-        // Check again with the locks held. gix treats a broken file as a missing one, and can use an
-        // old copy of packed-refs. In both cases it would not notice that the value has changed.
+        // Check again with the locks held. gix treats a broken file as a missing one, and can use
+        // an old copy of packed-refs. In both cases it would not notice that the value has changed.
         let found = self.read_ref(&name)?;
         if found == Some(new) {
             return Ok(());

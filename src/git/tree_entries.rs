@@ -6,8 +6,8 @@ use crate::domain::id::Oid;
 /// The modes of entries: folders, files (one of them as old versions of git wrote it), executable
 /// files, symbolic links, and submodules.
 ///
-/// Git reads any other mode as one of these, but not every program agrees which. Such an entry could
-/// be a folder for git and a file for a rule.
+/// Git reads any other mode as one of these, but not every program agrees which. Such an entry
+/// could be a folder for git and a file for a rule.
 const MODES: [&[u8]; 6] = [
     b"40000", b"100644", b"100664", b"100755", b"120000", b"160000",
 ];

@@ -12,8 +12,8 @@ use signal_hook::iterator::Signals;
 pub struct Cancellation(AtomicU8);
 
 impl Cancellation {
-    /// Requests a stop. After the first call no new steps start. The second call cancels the running
-    /// steps.
+    /// Requests a stop. After the first call no new steps start. The second call cancels the
+    /// running steps.
     pub fn request(&self) {
         // Further calls change nothing.
         let _ = self

@@ -264,9 +264,9 @@ impl StepRunner<'_> {
             let mut reason = failure.to_string();
             let mut is_explained = failure.is_explained();
             if let Some(missing) = self.find_missing_path(job, step, &failure) {
-                // A missing file is the cause, so the command's output does not explain the failure.
-                // A folder is not certain to be the cause: its name in the output may mean something
-                // else, such as a component.
+                // A missing file is the cause, so the command's output does not explain the
+                // failure. A folder is not certain to be the cause: its name in the output may mean
+                // something else, such as a component.
                 is_explained &= missing.ends_with('/');
                 reason = format!(
                     "{reason}; {missing} is in the commit but does not belong to {component}: add it to the component's paths, or to `shared`"

@@ -1,7 +1,7 @@
 //! The default description of a deployment: the subjects of its new commits.
 //!
-//! Subjects come from untrusted commits. Control characters are removed and long subjects are cut, so
-//! that a commit can neither make an entry invalid nor send control sequences to a terminal.
+//! Subjects come from untrusted commits. Control characters are removed and long subjects are cut,
+//! so that a commit can neither make an entry invalid nor send control sequences to a terminal.
 
 use std::collections::BTreeSet;
 

@@ -1,9 +1,9 @@
 //! Sends notifications to the channels in the policy's `notify`.
 //!
-//! A run does not wait for them, except for a short time at its end: each channel has its own thread
-//! and queue. Failed attempts are retried with growing pauses while the run continues. Undelivered
-//! messages are returned, so that the run can report them. A failed notification never fails a
-//! deployment.
+//! A run does not wait for them, except for a short time at its end: each channel has its own
+//! thread and queue. Failed attempts are retried with growing pauses while the run continues.
+//! Undelivered messages are returned, so that the run can report them. A failed notification never
+//! fails a deployment.
 
 mod cloudevents;
 mod delivery;

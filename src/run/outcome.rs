@@ -156,7 +156,8 @@ pub fn add_targets(
         .collect()
 }
 
-/// Builds the `finish` of a run from its start and the results, without a status, commands and logs.
+/// Builds the `finish` of a run from its start and the results, without a status, commands and
+/// logs.
 pub fn build_finish(
     start: u64,
     run: RunId,

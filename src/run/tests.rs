@@ -286,7 +286,7 @@ impl World {
             let (dice, commits, proposals) = (&self.dice, &self.commits[..], &self.proposals[..]);
             let focus = self.focus.borrow().commit;
             Drafter {
-                view: snapshot,
+                snapshot,
                 policy: &policy,
                 dice,
                 commits,

@@ -116,8 +116,8 @@ impl<'a> WorkDirs<'a> {
         })
     }
 
-    /// Prepares a component at a commit for its commands. `stage` names the part of the run, such as
-    /// `rollback`: each stage has its own scratch folder and log.
+    /// Prepares a component at a commit for its commands. `stage` names the part of the run, such
+    /// as `rollback`: each stage has its own scratch folder and log.
     pub fn prepare_job(
         &self,
         target: Target,

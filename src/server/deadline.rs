@@ -60,8 +60,8 @@ impl HookDeadline {
         began.map(drop).map_err(|_| HookError::TimedOut)
     }
 
-    /// Prevents the work from moving refs from now on. Returns `false`, and does nothing, if the work
-    /// has begun to move refs.
+    /// Prevents the work from moving refs from now on. Returns `false`, and does nothing, if the
+    /// work has begun to move refs.
     fn stop_before_writing(&self) -> bool {
         self.state
             .compare_exchange(JUDGING, LATE, Ordering::SeqCst, Ordering::SeqCst)

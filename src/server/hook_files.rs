@@ -79,8 +79,8 @@ impl Installer<'_> {
                 });
             }
         } else {
-            // The hook gets a second name before the shim takes the first one, so git always finds a
-            // hook. On file systems without hard links, it is renamed.
+            // The hook gets a second name before the shim takes the first one, so git always finds
+            // a hook. On file systems without hard links, it is renamed.
             let renamed = fs::hard_link(path, &kept_path).or_else(|_| fs::rename(path, &kept_path));
             renamed.map_err(|source| InstallError::Io {
                 path: kept_path.clone(),

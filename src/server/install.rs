@@ -147,8 +147,8 @@ impl Installer<'_> {
         };
         let text = program.to_str().filter(|_| program.is_absolute());
         let text = text.ok_or_else(|| InstallError::HandoffNotAbsolute(program.to_owned()))?;
-        // The record comes before the setting, so that a push in between does not hand over all past
-        // entries.
+        // The record comes before the setting, so that a push in between does not hand over all
+        // past entries.
         handoff::mark_all_handed_over(self.repository)?;
         self.set_value(HANDOFF_SETTING, text)
     }

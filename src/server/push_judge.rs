@@ -46,7 +46,8 @@ pub struct PushJudge<'a> {
     pub(super) validator: Option<EntryValidator<'a>>,
     /// The policy in force; `None` before the first one.
     pub(super) policy: Option<Arc<Policy>>,
-    /// Whether the repository is the clone that pushes, so that its refs are not the ones that move.
+    /// Whether the repository is the clone that pushes, so that its refs are not the ones that
+    /// move.
     pub(super) is_clone: bool,
     /// The number of new entries in the updates judged so far.
     pub(super) entry_count: Cell<u64>,

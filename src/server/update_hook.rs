@@ -2,8 +2,8 @@
 //! proc-receive.
 //!
 //! It reads the refs at that time, under the lock. But git moves the ref after the hook has ended.
-//! For some milliseconds, another push can be judged on the refs before that move. Only proc-receive
-//! prevents this, because it moves the refs while it holds the lock.
+//! For some milliseconds, another push can be judged on the refs before that move. Only
+//! proc-receive prevents this, because it moves the refs while it holds the lock.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;

@@ -26,9 +26,9 @@ pub enum EntrySignatureError {
     Invalid(#[from] VerifyError),
 }
 
-/// Verifies an entry's signature. It must match the entry's exact bytes and its trusted comment, and
-/// must be made by the key that the entry names. That key must be one of `candidates`, with the same
-/// key id.
+/// Verifies an entry's signature. It must match the entry's exact bytes and its trusted comment,
+/// and must be made by the key that the entry names. That key must be one of `candidates`, with the
+/// same key id.
 ///
 /// The policy decides who owns the key and what that person may do.
 pub fn verify_entry<'a>(

@@ -127,8 +127,8 @@ impl Signature {
         if is_small_order(&point) || is_small_order(global_point) {
             return Err(SignatureError::SmallOrder);
         }
-        // After the checks above, only one encoding should be possible. This check makes sure, even if
-        // one of them is incomplete.
+        // After the checks above, only one encoding should be possible. This check makes sure, even
+        // if one of them is incomplete.
         let reencoded = format!(
             "{UNTRUSTED}{UNTRUSTED_COMMENT}\n{}\n{TRUSTED}{trusted_comment}\n{}\n",
             STANDARD.encode(signature),

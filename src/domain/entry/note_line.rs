@@ -23,8 +23,8 @@ pub struct UnlistedCommits<'a> {
 }
 
 /// Formats the line for a commit that the entry names, without a newline. Returns `None` if the
-/// entry does not name the commit. The line contains the ranges of the components in `unlisted` that
-/// now run this commit.
+/// entry does not name the commit. The line contains the ranges of the components in `unlisted`
+/// that now run this commit.
 ///
 /// The line has the time, verb, environment, object, signer and ledger commit:
 /// `2026-03-05T10:02:11Z  deployed  prod    api 1.4.2    by ci    prod@3f2a9c1e77`.

@@ -102,8 +102,8 @@ fn apply_with_retries(
     on_apply: &dyn Fn(&PlanOutput),
 ) -> Result<bool, ApplyFailure> {
     let runner = task.runner;
-    // After a failed attempt, the component counts as failed, even if the next attempt is stopped for
-    // another reason.
+    // After a failed attempt, the component counts as failed, even if the next attempt is stopped
+    // for another reason.
     let check_continue = |previous_error: Option<&StepError>| {
         let explain = |stop: Option<ApplyFailure>| match previous_error {
             Some(error) => ApplyFailure::after_change(error.clone()),

@@ -113,8 +113,8 @@ impl<'a> MaskStream<'a> {
         self.take_masked(self.pending.len())
     }
 
-    /// Returns the bytes before `safe_end`, masked. Matches of several secrets, or of several encodings
-    /// of one, may overlap: every byte of any match is replaced.
+    /// Returns the bytes before `safe_end`, masked. Matches of several secrets, or of several
+    /// encodings of one, may overlap: every byte of any match is replaced.
     fn take_masked(&mut self, safe_end: usize) -> Vec<u8> {
         let Some(finder) = &self.mask.finder else {
             return std::mem::take(&mut self.pending);

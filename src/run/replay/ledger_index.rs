@@ -58,7 +58,8 @@ impl LedgerIndex {
         Ok(index)
     }
 
-    /// Returns the ledger's tip at a time, or `None` for a time before the oldest entry of the index.
+    /// Returns the ledger's tip at a time, or `None` for a time before the oldest entry of the
+    /// index.
     pub fn find_tip_at(&self, time: Time) -> Option<EntryId> {
         let later_count = self
             .entries

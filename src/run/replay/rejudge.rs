@@ -41,8 +41,8 @@ pub(super) struct PastLoader<'a> {
     policies: RefCell<HashMap<EntryId, Rc<ReplayPolicies>>>,
 }
 
-/// Returns whether `entry` is at or before `tip`, or `None` if unknown. A replay uses only tips that
-/// entries recorded and walks no history, so it knows the order only of equal tips.
+/// Returns whether `entry` is at or before `tip`, or `None` if unknown. A replay uses only tips
+/// that entries recorded and walks no history, so it knows the order only of equal tips.
 fn is_at_or_before(_: &LedgerName, tip: EntryId, entry: EntryId) -> Option<bool> {
     (tip == entry).then_some(true)
 }

@@ -31,9 +31,9 @@ impl JudgedCommand<'_> {
     }
 }
 
-/// Judges every update with the refs as they were before the push. An update that follows an accepted
-/// one is also judged with the refs after that one, because the same push may move a policy or an
-/// environment on which it depends.
+/// Judges every update with the refs as they were before the push. An update that follows an
+/// accepted one is also judged with the refs after that one, because the same push may move a
+/// policy or an environment on which it depends.
 pub(super) fn judge_commands<'c>(
     repository: &Repository,
     commands: &'c PushCommands,

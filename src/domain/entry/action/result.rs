@@ -142,7 +142,8 @@ impl RecordedResult {
     }
 }
 
-/// Returns the outcome of a whole run, in words: the first outcome of `WORDS` that any component has.
+/// Returns the outcome of a whole run, in words: the first outcome of `WORDS` that any component
+/// has.
 pub fn overall_outcome(results: &[ComponentResult]) -> &'static str {
     const WORDS: [(Outcome, &str); 5] = [
         (Outcome::Failed, "failed"),
