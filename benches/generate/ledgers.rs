@@ -280,6 +280,7 @@ impl LedgerGenerator<'_> {
             from: here.and_then(|here| here.commit(&target.component)),
             target: target.clone(),
             plan: None,
+            renamed_to: None,
         };
         let mut deployment =
             Deployment::new(DeploymentKind::Deploy, targets.iter().map(change).collect());

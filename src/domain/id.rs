@@ -143,6 +143,9 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All algorithms.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
+
     /// Returns the in-toto name: `sha256`.
     pub fn name(self) -> &'static str {
         match self {
@@ -165,7 +168,7 @@ impl Algorithm {
 impl FromStr for Algorithm {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        [Self::Sha256, Self::Sha384, Self::Sha512]
+        Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.name() == text)
             .ok_or_else(|| hex_error(text, "one of sha256, sha384, sha512"))

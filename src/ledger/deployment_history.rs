@@ -5,51 +5,44 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::facts::{LedgerHistory, is_older};
-use crate::domain::entry::{HistoryRole, Outcome, StoredEntry};
+use crate::domain::entry::{Outcome, StoredEntry};
 use crate::domain::env_ref::EnvRef;
 use crate::domain::history::{History, RunPeriod};
-use crate::domain::id::{CommitId, EntryId};
+use crate::domain::id::EntryId;
 use crate::domain::name::ComponentName;
 use crate::domain::time::Time;
 use crate::git::error::Result;
 
-/// Returns the history since a time of each component that an entry since then names together with
-/// a commit, newest first. `since` is the commit's time minus [`SKEW`](crate::domain::rules::SKEW):
-/// no accepted entry about the commit is older.
-///
-/// It walks the whole ledger back to that time, but reads only the histories of these components.
-pub fn histories_of_commit(
+/// Returns the recent history of each component in an environment, newest entry first: the entries
+/// since a time and, even if it is older, the entry that deployed the running version.
+pub fn read_recent_histories(
     history: &LedgerHistory<'_>,
     env: &EnvRef,
     tip: EntryId,
-    commit: CommitId,
+    components: BTreeSet<ComponentName>,
     since: Time,
 ) -> Result<BTreeMap<ComponentName, Vec<Arc<StoredEntry>>>> {
-    let mut names: BTreeSet<String> = BTreeSet::new();
-    for walked in history.walk(tip) {
-        let walked = walked?;
-        if walked.at() < since {
-            break;
-        }
-        if env.matches(&walked.trailers)
-            && walked.trailers.history_role() != HistoryRole::None
-            && walked.trailers.commits.contains(&commit)
-        {
-            names.extend(walked.trailers.components.iter().cloned());
-        }
-    }
     let mut histories = BTreeMap::new();
-    for component in names.iter().filter_map(|name| name.parse().ok()) {
-        let entries = history
-            .component_entries(env, &component, tip)
-            .take_while(|stored| {
-                let is_older = |stored: &Arc<StoredEntry>| is_older(stored, since);
-                !stored.as_ref().is_ok_and(is_older)
-            })
-            .collect::<Result<Vec<_>>>()?;
+    for component in components {
+        let mut entries = Vec::new();
+        let mut has_deployment = false;
+        for stored in history.component_entries(env, &component, tip) {
+            let stored = stored?;
+            if has_deployment && is_older(&stored, since) {
+                break;
+            }
+            has_deployment |= begins_period(&stored, &component);
+            entries.push(stored);
+        }
         histories.insert(component, entries);
     }
     Ok(histories)
+}
+
+/// Returns whether an entry deploys or removes a component, and so begins a period of its history.
+fn begins_period(stored: &StoredEntry, component: &ComponentName) -> bool {
+    let result = stored.statement.component_result(component);
+    result.is_some_and(|it| matches!(it.outcome, Outcome::Succeeded | Outcome::Destroyed))
 }
 
 /// Finds, for each component, the newest of its run periods that `accept` accepts. Components
@@ -100,10 +93,7 @@ fn find_newest_period<T>(
     let mut enough = 1;
     for stored in newest_first {
         let stored = stored?;
-        let is_start_of_period = stored
-            .statement
-            .component_result(component)
-            .is_some_and(|it| matches!(it.outcome, Outcome::Succeeded | Outcome::Destroyed));
+        let is_start_of_period = begins_period(&stored, component);
         entries.push(stored);
         // A period is complete with the entry that begins it.
         if is_start_of_period && entries.len() >= enough {

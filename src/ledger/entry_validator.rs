@@ -160,9 +160,10 @@ impl<'a> EntryValidator<'a> {
         let published = self
             .read_policy_text(commit, &entry)?
             .map(|text| PublishedPolicy::new(text, &tip.chain.root_keys));
+        let scope = self.select_scope(ledger, tip, statement, context);
         let state = self
             .states
-            .load(tip.tree, ledger, &Scope::for_statement(statement))
+            .load(tip.tree, ledger, &scope)
             .map_err(|error| Box::new(error.to_check(Rule::State)))?;
         let edits = fold(&state, &entry, published.as_ref());
         let stored_as_computed = self
@@ -177,6 +178,32 @@ impl<'a> EntryValidator<'a> {
             stored_as_computed,
             recovery,
         })
+    }
+
+    /// Returns the part of the state that fold and the rules need, under each policy that the rules
+    /// are evaluated with. A policy that cannot be read adds nothing: the rules then cannot be
+    /// evaluated with it.
+    fn select_scope(
+        &self,
+        ledger: &LedgerName,
+        tip: &ChainTip,
+        statement: &Statement,
+        context: ValidationContext<'_>,
+    ) -> Scope {
+        let at_entry = self.policy_at_entry(ledger, tip, statement);
+        let in_force = match context {
+            ValidationContext::Push(present) => present
+                .tips
+                .get(&LedgerName::policy())
+                .map_or(Ok(None), |tip| self.gatherer.policy_at(*tip)),
+            ValidationContext::History(_) => Ok(None),
+        };
+        let policies = [at_entry, in_force].into_iter().filter_map(Result::ok);
+        policies
+            .flatten()
+            .fold(Scope::for_statement(statement), |scope, policy| {
+                scope.with_former_names(&policy)
+            })
     }
 
     /// Verifies the signature with the key that the entry names. It must be one of the keys,

@@ -204,6 +204,7 @@ mod tests {
             target,
             from: ran.then_some(commit),
             plan: None,
+            renamed_to: None,
         }
     }
 

@@ -47,6 +47,7 @@
 //! | | folders and files that a malformed tree hides | `g14_equal_content::malformed_trees_hide_nothing` | the unit tests of `git::tree` and `git::content` |
 //! | 15 | yanked content as another commit, by a rollback, redeployed | `g15_yanked_content::yanked_content_returns_under_no_name` | `rules::yanked_commits_are_refused` |
 //! | | a yank of content that the commit did not bring | `g15_yanked_content::a_yank_covers_what_the_commit_brought` | the unit tests of `rules::content` |
+//! | 16 | held, yanked or older content of a renamed component; a removal that claims to be a rename | `g16_renamed::renamed_components_keep_what_counts_against_them` | `undeclared` |
 //!
 //! Somebody who had nothing but the page of rules and the binary made 59 tries. Most are among the above; these are in no group, or go further:
 //!
@@ -87,4 +88,5 @@ mod g12_names;
 mod g13_cheating_server;
 mod g14_equal_content;
 mod g15_yanked_content;
+mod g16_renamed;
 mod outsider;

@@ -314,7 +314,7 @@ fn filters_and_views() {
 #[test]
 fn commands_of_a_run() {
     let world = World::new();
-    let play = RunFixture::new(&world, "[environments]\ndev = {}\n", &[]);
+    let play = RunFixture::new(&world, "[environments]\ndev = { exec_by = \"ci\" }\n", &[]);
     play.run(&["-c", "web"]).ok();
     play.change(&[
         ("web/apply", "echo two; echo three >&2\n"),

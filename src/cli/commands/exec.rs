@@ -108,6 +108,7 @@ fn compose_deployment(
             ..running.clone()
         },
         plan: None,
+        renamed_to: None,
     };
     let mut deployment = Deployment::new(entry::DeploymentKind::Exec, vec![change]);
     args.metadata.apply_to(&mut deployment, view)?;

@@ -19,7 +19,7 @@ use crate::domain::id::{CommitId, EntryId};
 use crate::domain::name::{ComponentName, EnvName, LedgerName};
 use crate::domain::rules::SKEW;
 use crate::domain::time::Time;
-use crate::ledger::deployment_history::histories_of_commit;
+use crate::ledger::deployment_history::read_recent_histories;
 use crate::ledger::facts::{FactGatherer, PathCommits};
 use crate::run::build_deployment::{Commits, DeploymentSpec, Selection};
 use crate::view::attestation_text;
@@ -169,30 +169,28 @@ impl CommitReader<'_> {
     }
 
     /// Returns the newest attempt or run of the commit in an environment, for each component.
-    /// Leaves out components that were never deployed at this commit.
+    /// Leaves out components that never ran the commit, a commit that contains it, or its content.
     fn find_periods(&self, snapshot: &EnvironmentSnapshot<'_>) -> crate::git::Result<Vec<RunRow>> {
         let Some(tip) = self.workspace.tips.get(&snapshot.rules.ledger) else {
             return Ok(Vec::new());
         };
         let (history, since) = (self.gatherer.history(), self.at.minus(SKEW));
-        let histories = histories_of_commit(history, &snapshot.env, *tip, self.commit, since)?;
+        let components = self.workspace.policy.component_names();
+        let histories = read_recent_histories(history, &snapshot.env, *tip, components, since)?;
         let mut runs = Vec::new();
-        for component in self.workspace.policy.component_names() {
-            if let Some(unfinished) = find_unfinished_run(snapshot, &component, self.commit) {
+        for (component, entries) in &histories {
+            if let Some(unfinished) = find_unfinished_run(snapshot, component, self.commit) {
                 runs.push(unfinished);
                 continue;
             }
-            let Some(entries) = histories.get(&component) else {
-                continue;
-            };
             // What ran is shown whoever signed it. The rules decide whether it counts.
-            let history = History::read(&component, entries, &|_| true);
-            let own = self.find_period(&component, &history)?;
+            let history = History::read(component, entries, &|_| true);
+            let own = self.find_period(component, &history)?;
             let has_run =
                 matches!(&own, Some(run) if matches!(run.state, RunState::Runs | RunState::Ran));
             runs.extend(own);
             if !has_run {
-                runs.extend(self.find_included(&component, &history)?);
+                runs.extend(self.find_included(component, &history)?);
             }
         }
         Ok(runs)

@@ -90,6 +90,7 @@ fn run_verify_commands(
         from: Some(target.commit),
         target: target.clone(),
         plan: None,
+        renamed_to: None,
     });
     // Never written: it only states which components to verify, and at which commits.
     let deployment = Deployment::new(entry::DeploymentKind::Deploy, changes.collect());

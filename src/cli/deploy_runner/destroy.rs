@@ -48,6 +48,7 @@ pub fn build_destruction(
             target,
             from: env_state.commit(component),
             plan: None,
+            renamed_to: None,
         }
     };
     let components = env_state

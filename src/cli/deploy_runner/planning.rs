@@ -195,10 +195,16 @@ impl DeployRunner<'_> {
             DeploymentKind::Rollback => " --rollback",
             _ => "",
         };
+        let commit = first.target.commit;
+        let components = deployment.changed().map(|change| &change.target);
+        let components: String = components
+            .filter(|target| target.commit == commit)
+            .map(|target| format!(" --component {}", target.component))
+            .collect();
         let record = format!(
-            "git deploy record {} {}{flag}",
+            "git deploy record {} {}{flag}{components}",
             self.env.name(),
-            first.target.commit.short()
+            commit.short()
         );
         Err(CliError::new(ErrorKind::Usage, format!("the policy has no {key} command for {component}: nothing was done"))
             .hint(format!(

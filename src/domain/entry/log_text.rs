@@ -2,7 +2,8 @@
 //!
 //! Unlike the headline and the note, it is not part of the format.
 
-use super::{ComponentResult, DeploymentKind, Outcome, Target, overall_outcome};
+use super::note::outcome_word;
+use super::{ComponentResult, DeploymentKind, Outcome, Target, attempted_results, overall_outcome};
 use crate::domain::id::CommitId;
 use crate::domain::name::ComponentName;
 
@@ -54,14 +55,19 @@ pub(super) fn targets<'a>(targets: impl Iterator<Item = &'a Target>) -> String {
         let shared = shared.map_or_else(String::new, |id| format!(" ({})", commit(id)));
         return format!("{} components{shared}", all.len());
     }
-    let phrases = all.into_iter().map(|target| {
-        let (component, commit) = (&target.component, commit(target.commit));
-        match &target.version {
-            Some(version) => format!("{component} {version} ({commit})"),
-            None => format!("{component} ({commit})"),
-        }
-    });
-    phrases.collect::<Vec<_>>().join(", ")
+    all.into_iter()
+        .map(describe_target)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Writes a target: `api 1.4.2 (2affccc)`.
+fn describe_target(target: &Target) -> String {
+    let (component, commit) = (&target.component, commit(target.commit));
+    match &target.version {
+        Some(version) => format!("{component} {version} ({commit})"),
+        None => format!("{component} ({commit})"),
+    }
 }
 
 /// Writes the names of components, or counts them.
@@ -84,7 +90,23 @@ pub(super) fn results(kind: DeploymentKind, results: &[ComponentResult]) -> LogT
         (verb @ ("failed" | "rolled back"), _) => (verb, Tone::Bad),
         (verb, _) => (verb, Tone::Neutral),
     };
-    LogText::new(verb, tone, targets(notable_targets(results).into_iter()))
+    let attempted = attempted_results(results);
+    let is_same_outcome = attempted
+        .windows(2)
+        .all(|pair| pair[0].outcome == pair[1].outcome);
+    let object = if is_same_outcome || attempted.len() > MAX_NAMED {
+        targets(notable_targets(results).into_iter())
+    } else {
+        let phrases = attempted.iter().map(|it| {
+            format!(
+                "{} {}",
+                describe_target(&it.target),
+                outcome_word(it.outcome)
+            )
+        });
+        phrases.collect::<Vec<_>>().join(", ")
+    };
+    LogText::new(verb, tone, object)
 }
 
 /// Returns the most important targets: those that failed, or else those that changed, or else all.

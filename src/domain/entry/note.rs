@@ -133,7 +133,7 @@ pub(super) fn success_verb(kind: Option<DeploymentKind>) -> &'static str {
     }
 }
 
-fn outcome_word(outcome: Outcome) -> &'static str {
+pub(super) fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Succeeded => "deployed",
         Outcome::Failed => "failed",

@@ -131,6 +131,7 @@ fn change(
             },
             plan: plan.filter(|_| !is_removal && kind != DeploymentKind::Exec),
             target,
+            renamed_to: None,
         })
     })
 }

@@ -42,6 +42,7 @@ fn deployment(commit_and_content: (u8, u8), from: Option<u8>) -> Deployment {
             target: target(commit_and_content),
             from: from.map(commit),
             plan: None,
+            renamed_to: None,
         }],
     )
 }

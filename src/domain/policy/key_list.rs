@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Policy;
-use crate::domain::id::{Digest, PublicKey};
+#[cfg(any(test, feature = "testing"))]
+use crate::domain::id::Digest;
+use crate::domain::id::PublicKey;
 
 /// The two files that a `publish` brings into force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +35,7 @@ impl PublishedPolicy {
     }
 
     /// Returns the digest of the key list, which the publish entry signs.
+    #[cfg(any(test, feature = "testing"))]
     pub fn keys_digest(&self) -> Digest {
         Digest::sha256(&self.keys)
     }

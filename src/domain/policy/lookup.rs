@@ -226,6 +226,14 @@ impl Policy {
         self.component(component)?.renamed_from.as_ref()
     }
 
+    /// Lists the names of a component: its own, and the one that it had before.
+    pub fn names_of<'a>(
+        &'a self,
+        component: &'a ComponentName,
+    ) -> impl Iterator<Item = &'a ComponentName> {
+        std::iter::once(component).chain(self.renamed_from(component))
+    }
+
     /// Returns the component that was renamed from this one.
     pub fn renamed_to(&self, old: &ComponentName) -> Option<&ComponentName> {
         let mut all = self.components.values();

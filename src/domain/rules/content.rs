@@ -177,11 +177,43 @@ fn check_content(
 
 fn check_deployment(ctx: &Context<'_>, deployment: &Deployment) -> Fact<Vec<Check>> {
     let env_state = ctx.environment_state()?;
-    Ok(deployment
+    let changes = deployment
         .components
         .iter()
-        .filter_map(|change| check_change(ctx, env_state, deployment.kind, change))
-        .collect())
+        .filter_map(|change| check_change(ctx, env_state, deployment.kind, change));
+    let renames = deployment
+        .components
+        .iter()
+        .filter_map(|change| check_rename(ctx, env_state, deployment, change));
+    Ok(changes.chain(renames).collect())
+}
+
+/// Checks that the deployment of a renamed component removes the component under its former name,
+/// if it still runs there, and that no other removal claims to be a rename.
+fn check_rename(
+    ctx: &Context<'_>,
+    env_state: EnvState<'_>,
+    deployment: &Deployment,
+    change: &ComponentChange,
+) -> Option<Check> {
+    let component = &change.target.component;
+    if let Some(new) = &change.renamed_to {
+        return (ctx.policy.renamed_from(new) != Some(component))
+            .then(|| fail(format!("the policy does not rename {component} to {new}")));
+    }
+    let former = ctx.policy.renamed_from(component)?;
+    if change.is_removal() || deployment.kind == DeploymentKind::Exec {
+        return None;
+    }
+    let is_replaced = |it: &ComponentChange| {
+        it.target.component == *former && it.renamed_to.as_ref() == Some(component)
+    };
+    (env_state.present_commit(former).is_some() && !deployment.components.iter().any(is_replaced))
+        .then(|| {
+            fail(format!(
+                "{component} still runs as {former}, which the deployment must replace"
+            ))
+        })
 }
 
 fn check_change(

@@ -194,6 +194,7 @@ impl<'a> Context<'a> {
                 target,
                 from,
                 plan: None,
+                renamed_to: None,
             });
         }
         Ok(Deployment::new(DeploymentKind::Deploy, components))

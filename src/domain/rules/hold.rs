@@ -47,7 +47,9 @@ fn check_hold(
     change: &ComponentChange,
 ) -> Option<Check> {
     let target = &change.target;
-    let hold = env_state.hold(&target.component, target.content?)?;
+    let content = target.content?;
+    let mut names = ctx.policy.names_of(&target.component);
+    let hold = names.find_map(|name| env_state.hold(name, content))?;
     let (commit, environment) = (target.commit.short(), ctx.environment_label());
     let why = format!(
         "{} at {commit} is on hold in {environment} since {}",

@@ -97,6 +97,7 @@ pub(crate) fn change(component: &str, to: u8, from: Option<u8>) -> ComponentChan
         target,
         from: from.map(commit),
         plan: None,
+        renamed_to: None,
     }
 }
 

@@ -92,14 +92,16 @@ fn judge(ctx: &Context<'_>) -> Fact<Vec<Check>> {
         let is_missing = ctx.facts.missing_commits.contains(&it.commit);
         for component in it.components.iter().filter(|_| !is_missing) {
             let content = ctx.content(it.commit, component)?;
-            contents.extend(content.map(|content| (component, content)));
+            let names = ctx.policy.names_of(component);
+            contents.extend(names.filter_map(|name| Some((name, content?))));
         }
     } else {
         let deployment = ctx.deployment()?;
         for change in deployment.deployed() {
             let target = &change.target;
             commits.insert(target.commit);
-            contents.extend(target.content.map(|content| (&target.component, content)));
+            let names = ctx.policy.names_of(&target.component);
+            contents.extend(names.filter_map(|name| Some((name, target.content?))));
             for source in &ctx.environment()?.promote_from {
                 commits.extend(find_yanked_evidence(ctx, source, yanks, change));
             }
@@ -136,15 +138,8 @@ fn find_yanked_evidence(
 }
 
 fn deployed_digests(ctx: &Context<'_>, kind: DeploymentKind, target: &Target) -> Fact<Vec<Digest>> {
-    let digests = |target: &Target| {
-        target
-            .artifacts
-            .iter()
-            .map(|image| image.digest.clone())
-            .collect::<Vec<_>>()
-    };
     if !target.artifacts.is_empty() {
-        return Ok(digests(target));
+        return Ok(target.digests().into_iter().collect());
     }
     if kind == DeploymentKind::Rollback
         && let Some(earlier) = ctx.facts.earlier_runs.get(&target.component)
@@ -155,11 +150,12 @@ fn deployed_digests(ctx: &Context<'_>, kind: DeploymentKind, target: &Target) ->
             .filter_map(|entry| entry.statement.component_result(&target.component));
         return Ok(results
             .filter(|result| result.target.content == target.content)
-            .flat_map(|result| digests(&result.target))
+            .flat_map(|result| result.target.digests())
             .collect());
     }
     registered_digests(ctx, |it| {
-        it.component == target.component && Some(it.content) == target.content
+        let mut names = ctx.policy.names_of(&target.component);
+        names.any(|name| it.component == *name) && Some(it.content) == target.content
     })
 }
 

@@ -8,8 +8,9 @@ use super::commit_facts::list_earlier_commits;
 use super::needs::FactPlan;
 use super::{FactGatherer, describe_error};
 use crate::domain::entry::{Action, Statement, StoredEntry};
-use crate::domain::id::{CommitId, Content, Digest, EntryId};
+use crate::domain::id::{Algorithm, CommitId, Content, Digest, EntryId};
 use crate::domain::name::{ComponentName, LedgerName};
+use crate::domain::policy::Policy;
 use crate::domain::rules::{Fact, Facts, Request, SKEW};
 use crate::domain::state::{SlotKey, State};
 use crate::domain::time::Time;
@@ -32,6 +33,7 @@ impl FactGatherer<'_> {
     /// contents, newest first.
     pub(super) fn read_evidence(
         &self,
+        policy: &Policy,
         plan: &FactPlan<'_>,
         request: &Request<'_>,
         facts: &Facts,
@@ -52,9 +54,25 @@ impl FactGatherer<'_> {
         } else {
             Time::EPOCH
         };
-        let mut search = EvidenceSearch::new(plan, facts, at)?;
+        let mut search = EvidenceSearch::new(policy, plan, facts, at)?;
+        search.needs_artifacts |= self
+            .has_yanked_digests(tip)
+            .map_err(|error| describe_error(&error))?;
         self.walk_evidence(tip, &mut search)
             .map_err(|error| describe_error(&error))
+    }
+
+    /// Returns whether the yank of a digest is open. The artifact of any content may then be yanked,
+    /// even if it was registered long before the deployed commit was made.
+    fn has_yanked_digests(&self, tip: EntryId) -> Result<bool> {
+        let tree = self.chain(&LedgerName::evidence(), Some(tip))?.1;
+        for algorithm in Algorithm::ALL {
+            let folder = format!("yanked/{}", algorithm.name());
+            if self.repository.item_at(tree, &folder)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn walk_evidence(
@@ -121,7 +139,12 @@ impl FactGatherer<'_> {
 
     /// Returns the open yanks of the commits, of the contents, of the digests that the request names,
     /// and of the digests found for its components.
-    pub(super) fn read_yanks(&self, plan: &FactPlan<'_>, facts: &Facts) -> Fact<State> {
+    pub(super) fn read_yanks(
+        &self,
+        policy: &Policy,
+        plan: &FactPlan<'_>,
+        facts: &Facts,
+    ) -> Fact<State> {
         let ledger = LedgerName::evidence();
         let Some(tip) = facts.tips.get(&ledger) else {
             return Ok(State::empty());
@@ -133,7 +156,8 @@ impl FactGatherer<'_> {
                     || plan
                         .changes
                         .iter()
-                        .any(|change| change.component == it.component))
+                        .flat_map(|change| policy.names_of(&change.component))
+                        .any(|name| *name == it.component))
             {
                 digests.insert(it.image.digest.clone());
             }
@@ -161,7 +185,11 @@ impl FactGatherer<'_> {
             .contents
             .iter()
             .filter_map(|((_, component), content)| {
-                Some((component.clone(), content.as_ref().ok().copied().flatten()?))
+                Some((component, content.as_ref().ok().copied().flatten()?))
+            })
+            .flat_map(|(component, content)| {
+                let names = policy.names_of(component).cloned();
+                names.map(move |name| (name, content))
             });
         let contents: BTreeSet<(ComponentName, Content)> = contents.collect();
         let load = || {
@@ -173,7 +201,7 @@ impl FactGatherer<'_> {
 }
 
 impl EvidenceSearch {
-    fn new(plan: &FactPlan<'_>, facts: &Facts, at: Time) -> Fact<Self> {
+    fn new(policy: &Policy, plan: &FactPlan<'_>, facts: &Facts, at: Time) -> Fact<Self> {
         let mut since: Option<Time> = None;
         for commit in &plan.subjects {
             let time = match facts
@@ -189,11 +217,14 @@ impl EvidenceSearch {
         let mut contents = BTreeMap::new();
         for it in plan.changes.iter().filter(|it| it.is_changed) {
             if let Some(content) = facts.contents.get(&(it.commit, it.component.clone())) {
-                contents.extend(
-                    content
-                        .clone()?
-                        .map(|content| ((it.component.clone(), content), false)),
-                );
+                let Some(content) = content.clone()? else {
+                    continue;
+                };
+                for name in policy.names_of(&it.component) {
+                    // An artifact under a former name counts, and none has to be found.
+                    let is_found = *name != it.component;
+                    contents.insert((name.clone(), content), is_found);
+                }
             }
         }
         let required = plan

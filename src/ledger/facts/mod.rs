@@ -286,10 +286,10 @@ impl<'a> FactGatherer<'a> {
             self.gather_earlier_runs(policy, &plan, &mut facts);
         }
         if plan.needs(&FactNeed::Evidence) {
-            facts.evidence = Some(self.read_evidence(&plan, request, &facts));
+            facts.evidence = Some(self.read_evidence(policy, &plan, request, &facts));
         }
         if plan.needs(&FactNeed::Yanks) {
-            facts.yanks = Some(self.read_yanks(&plan, &facts));
+            facts.yanks = Some(self.read_yanks(policy, &plan, &facts));
         }
         facts
     }

@@ -265,6 +265,7 @@ impl World {
             target,
             from,
             plan: None,
+            renamed_to: None,
         }
     }
 

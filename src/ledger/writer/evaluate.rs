@@ -60,7 +60,11 @@ impl LedgerWriter<'_> {
         let mut other_tips = snapshot.tips.clone();
         other_tips.remove(ledger);
         let state = StateReader::new(self.repository)
-            .load(snapshot.tip.tree, ledger, &Scope::for_statement(&statement))
+            .load(
+                snapshot.tip.tree,
+                ledger,
+                &Scope::for_statement(&statement).with_former_names(policy),
+            )
             .map_err(|error| error.to_string());
         let key: Option<PublicKey> = self.signer.map(Signer::public_key);
         let request = Request::Entry {

@@ -55,6 +55,7 @@ pub(super) fn build_change(
         target,
         from: env_state.commit(component),
         plan: None,
+        renamed_to: None,
     }
 }
 

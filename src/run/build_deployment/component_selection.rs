@@ -80,8 +80,12 @@ fn add_replaced(env_state: EnvState<'_>, policy: &Policy, components: &mut Vec<C
     let find_replaced = |change: &ComponentChange| {
         let old = policy.renamed_from(&change.target.component)?;
         let is_included = components.iter().any(|it| it.target.component == *old);
-        (!change.is_removal() && !is_included && env_state.commit(old).is_some())
-            .then(|| build_change(env_state, old, change.target.commit, None))
+        let is_replaced =
+            !change.is_removal() && !is_included && env_state.present_commit(old).is_some();
+        is_replaced.then(|| ComponentChange {
+            renamed_to: Some(change.target.component.clone()),
+            ..build_change(env_state, old, change.target.commit, None)
+        })
     };
     let replaced: Vec<ComponentChange> = components.iter().filter_map(find_replaced).collect();
     components.extend(replaced);

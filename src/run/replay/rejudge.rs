@@ -91,10 +91,11 @@ impl<'a> PastLoader<'a> {
             // This was checked at the time: the tips that an entry has seen only move forward.
             seen: BTreeMap::new(),
         };
-        let state = self
-            .states
-            .load(before.tree, ledger, &Scope::for_statement(&statement))?;
         let policies = self.load_policies(&statement)?;
+        let scope = [&policies.proposal, &policies.in_force]
+            .into_iter()
+            .fold(Scope::for_statement(&statement), Scope::with_former_names);
+        let state = self.states.load(before.tree, ledger, &scope)?;
         Ok(PastDeployment {
             loader: self,
             statement,

@@ -622,6 +622,7 @@ fn of_running_components(kind: DeploymentKind, env_state: EnvState<'_>) -> Deplo
         },
         from: env_state.commit(component).filter(|_| is_removal),
         plan: None,
+        renamed_to: None,
     };
     let components = commits.into_iter().map(change).collect();
     Deployment {

@@ -124,8 +124,8 @@ fn values() -> Vec<Edit> {
         put("a key of other letters", "\"by\":", "\"By\":"),
         put(
             "keys in another order",
-            "\"by\": \"ci\",\n    \"action\": \"attestation\"",
-            "\"action\": \"attestation\",\n    \"by\": \"ci\"",
+            "\"action\": \"attestation\",\n    \"ledger\": \"evidence\"",
+            "\"ledger\": \"evidence\",\n    \"action\": \"attestation\"",
         ),
         put(
             "a key that nobody knows",

@@ -224,6 +224,7 @@ impl<'w> Member<'w> {
             target,
             from: from.map(id),
             plan: None,
+            renamed_to: None,
         };
         let deployment = Deployment::new(DeploymentKind::Deploy, vec![change]);
         let verification = VerificationResult::Passed;

@@ -180,6 +180,7 @@ fn compose_command(
         target,
         from: None,
         plan: None,
+        renamed_to: None,
     };
     let mut deployment = Deployment::new(DeploymentKind::Exec, vec![change]);
     deployment.command = Some(command);

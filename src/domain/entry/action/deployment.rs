@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::invalid::{InvalidError, is_ascending, require};
 use crate::domain::id::{CommitId, Digest, Oid};
-use crate::domain::name::{EnvName, Label, Person};
+use crate::domain::name::{ComponentName, EnvName, Label, Person};
 use crate::domain::text::{Description, Line};
 use crate::domain::time::Time;
 
@@ -34,6 +34,10 @@ pub struct ComponentChange {
     /// The digest of its plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Digest>,
+    /// The name under which a removed component continues: that of another component of the same
+    /// deployment, which the policy declares with `renamed_from`.
+    #[serde(rename = "renamedTo", default, skip_serializing_if = "Option::is_none")]
+    pub renamed_to: Option<ComponentName>,
 }
 
 /// The kind of a deployment, which decides the rules that it faces.
@@ -131,7 +135,7 @@ impl Deployment {
     pub fn purpose_of(&self, change: &ComponentChange) -> ApprovalPurpose {
         match &self.command {
             Some(command) => ApprovalPurpose::of_command(command),
-            None if change.is_removal() => ApprovalPurpose::Destroy,
+            None if change.is_removal() && change.renamed_to.is_none() => ApprovalPurpose::Destroy,
             None => ApprovalPurpose::Deploy,
         }
     }
@@ -169,9 +173,18 @@ impl Deployment {
                 "only a deployment that creates or renews an ephemeral environment expires",
             ),
         )?;
-        self.components
-            .iter()
-            .try_for_each(|change| change.validate(self.kind))
+        let is_deployed = |name: &ComponentName| {
+            let mut deployed = self.deployed();
+            deployed.any(|change| change.target.component == *name)
+        };
+        for change in &self.components {
+            change.validate(self.kind)?;
+            require(
+                change.renamed_to.as_ref().is_none_or(is_deployed),
+                Contradiction("a component is renamed to one that the entry does not deploy"),
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -203,7 +216,10 @@ impl ComponentChange {
     fn validate(&self, kind: DeploymentKind) -> Result<(), InvalidError> {
         if kind == DeploymentKind::Exec {
             return require(
-                !self.is_removal() && self.from.is_none() && self.plan.is_none(),
+                !self.is_removal()
+                    && self.from.is_none()
+                    && self.plan.is_none()
+                    && self.renamed_to.is_none(),
                 Contradiction("an exec changes no component"),
             );
         }
@@ -216,6 +232,10 @@ impl ComponentChange {
         require(
             !self.is_removal() || self.plan.is_none(),
             Contradiction("a removal has no plan"),
+        )?;
+        require(
+            self.renamed_to.is_none() || self.is_removal() && !is_destroy,
+            Contradiction("only a removed component is renamed"),
         )?;
         require(
             !is_destroy || self.is_removal(),

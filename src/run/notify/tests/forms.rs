@@ -33,6 +33,7 @@ fn change(component: &str, from: Option<&str>, is_removal: bool) -> ComponentCha
         target,
         from: from.map(commit),
         plan: None,
+        renamed_to: None,
     }
 }
 
